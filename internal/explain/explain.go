@@ -1,0 +1,57 @@
+// Package explain records how a stage came to its decision, for the explain
+// face of every program.
+package explain
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+)
+
+// Step is one decision: what was asked, what came out, and the file:line or
+// lookup that said so.
+type Step struct {
+	Decision string `json:"decision"`
+	Value    string `json:"value"`
+	Source   string `json:"source,omitempty"`
+}
+
+// Trail is the list of decisions and the outcome they lead to. A nil *Trail
+// records nothing, so that the working path and explain are one code path.
+type Trail struct {
+	Steps   []Step `json:"steps"`
+	Outcome string `json:"outcome"`
+}
+
+// Add appends a step.
+func (t *Trail) Add(decision, value, source string) {
+	if t != nil {
+		t.Steps = append(t.Steps, Step{decision, value, source})
+	}
+}
+
+// End records the outcome.
+func (t *Trail) End(outcome string) {
+	if t != nil {
+		t.Outcome = outcome
+	}
+}
+
+// Write prints the trail: a line `decision: value (source)` a step and
+// `=> outcome` last, or the same as one line of JSON.
+func (t *Trail) Write(w io.Writer, asJSON bool) error {
+	if asJSON {
+		return json.NewEncoder(w).Encode(t)
+	}
+	for _, s := range t.Steps {
+		line := s.Decision + ": " + s.Value
+		if s.Source != "" {
+			line += " (" + s.Source + ")"
+		}
+		if _, err := fmt.Fprintln(w, line); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintln(w, "=> "+t.Outcome)
+	return err
+}

@@ -1,0 +1,168 @@
+package maillog
+
+import (
+	"log/slog"
+	"strings"
+	"time"
+)
+
+// Client is who stands at the other end of a session. Empty fields are left
+// out of the line.
+type Client struct {
+	Addr  string // IP address, or "stdin", or "unix"
+	Helo  string // as the client said it
+	Login string // authenticated user
+	TLS   string // version and cipher
+	UID   int    // uid of a local submitter, -1 where unknown
+}
+
+func (c Client) attrs() []slog.Attr {
+	a := appendIf(nil, "client", c.Addr)
+	a = appendIf(a, "helo", c.Helo)
+	a = appendIf(a, "login", c.Login)
+	a = appendIf(a, "tls", c.TLS)
+	if c.UID >= 0 {
+		a = append(a, slog.Int("uid", c.UID))
+	}
+	return a
+}
+
+func appendIf(a []slog.Attr, name, value string) []slog.Attr {
+	if value == "" {
+		return a
+	}
+	return append(a, slog.String(name, value))
+}
+
+// Accepted: an entry is durable in inbox and was acknowledged. size is in
+// octets as stored, messageID may be empty.
+func (l *Log) Accepted(key, inbox, from string, to []string, size int64, with, messageID string, c Client) {
+	a := []slog.Attr{slog.String("inbox", inbox), slog.String("from", from),
+		slog.String("to", strings.Join(to, " ")), slog.Int64("size", size), slog.String("with", with)}
+	l.event("accepted", key, append(appendIf(a, "msgid", messageID), c.attrs()...)...)
+}
+
+// Refused: a message, a recipient or a command was refused at the door. reply
+// is what the peer was told.
+func (l *Log) Refused(from, to, reply string, c Client) {
+	a := []slog.Attr{slog.String("from", from), slog.String("to", to), slog.String("reply", reply)}
+	l.event("refused", NoKey, append(a, c.attrs()...)...)
+}
+
+// Login: a user proved who he is.
+func (l *Log) Login(mechanism string, c Client) {
+	l.event("login", NoKey, append([]slog.Attr{slog.String("mech", mechanism)}, c.attrs()...)...)
+}
+
+// LoginFailed: somebody tried to log in and failed. c.Login is the name given.
+func (l *Log) LoginFailed(mechanism, why string, c Client) {
+	a := []slog.Attr{slog.String("mech", mechanism), slog.String("why", why)}
+	l.event("login-failed", NoKey, append(a, c.attrs()...)...)
+}
+
+// Disconnected: a session ended; messages counts what it accepted or fetched.
+func (l *Log) Disconnected(why string, messages int, c Client) {
+	a := []slog.Attr{slog.String("why", why), slog.Int("messages", messages)}
+	l.event("disconnected", NoKey, append(a, c.attrs()...)...)
+}
+
+// Fetched: a POP3 session ended with a complete QUIT or without one.
+func (l *Log) Fetched(mailbox string, retrieved, deleted int, octets int64, complete bool, c Client) {
+	a := []slog.Attr{slog.String("mailbox", mailbox), slog.Int("retrieved", retrieved),
+		slog.Int("deleted", deleted), slog.Int64("octets", octets), slog.Bool("quit", complete)}
+	l.event("fetched", NoKey, append(a, c.attrs()...)...)
+}
+
+// Checked: mailcheck judged an entry. verdict is pass, refuse, hold or defer.
+func (l *Log) Checked(key, verdict, reason string) {
+	l.event("checked", key, append([]slog.Attr{slog.String("verdict", verdict)}, appendIf(nil, "reason", reason)...)...)
+}
+
+// Routed: an entry was handed on to another inbox as it is.
+func (l *Log) Routed(key, inbox string, to []string) {
+	l.event("routed", key, slog.String("inbox", inbox), slog.String("to", strings.Join(to, " ")))
+}
+
+// Split: an entry made a child for some of its recipients, in another inbox.
+func (l *Log) Split(key, child, inbox string, to []string) {
+	l.event("split", key, slog.String("child", child), slog.String("inbox", inbox), slog.String("to", strings.Join(to, " ")))
+}
+
+// Delivered: the message is in a mailbox. how is rename or copy.
+func (l *Log) Delivered(key, to, mailbox, how string) {
+	l.event("delivered", key, slog.String("to", to), slog.String("mailbox", mailbox), slog.String("how", how))
+}
+
+// Repeated: a crash had left an entry whose work was already done; it was
+// dropped.
+func (l *Log) Repeated(key, where string) {
+	l.event("repeated", key, slog.String("where", where))
+}
+
+// Relayed: a remote host took responsibility for a recipient. reply is its
+// whole answer, tls is empty for clear text.
+func (l *Log) Relayed(key, to, host, addr, tls, reply string) {
+	a := []slog.Attr{slog.String("to", to), slog.String("host", host), slog.String("addr", addr)}
+	l.event("relayed", key, append(appendIf(a, "tls", tls), slog.String("reply", reply))...)
+}
+
+// Deferred: the entry waits until due.
+func (l *Log) Deferred(key, inbox string, due time.Time, reason string) {
+	l.event("deferred", key, slog.String("inbox", inbox),
+		slog.String("due", due.UTC().Format(time.RFC3339)), slog.String("reason", reason))
+}
+
+// Failed: a recipient failed for good.
+func (l *Log) Failed(key, to, status, reason string) {
+	l.event("failed", key, slog.String("to", to), slog.String("status", status), slog.String("reason", reason))
+}
+
+// Bounced: a report about an entry went to its sender as a new entry.
+func (l *Log) Bounced(key, bounce, to string) {
+	l.event("bounced", key, slog.String("bounce", bounce), slog.String("to", to))
+}
+
+// Held: the entry waits in hold/ for a person.
+func (l *Log) Held(key, inbox, reason string) {
+	l.event("held", key, slog.String("inbox", inbox), slog.String("reason", reason))
+}
+
+// Dropped: the entry left the spool without another event that says where to.
+func (l *Log) Dropped(key, inbox, why string) {
+	l.event("dropped", key, slog.String("inbox", inbox), slog.String("why", why))
+}
+
+// Ran: a run over an inbox ended.
+func (l *Log) Ran(inbox string, done, deferred int) {
+	l.event("ran", NoKey, slog.String("inbox", inbox), slog.Int("done", done), slog.Int("deferred", deferred))
+}
+
+// Busy: another runner works the inbox, so this one ended at once.
+func (l *Log) Busy(inbox string) {
+	l.event("busy", NoKey, slog.String("inbox", inbox))
+}
+
+// Watching: a runner stays at its inbox.
+func (l *Log) Watching(inbox string) {
+	l.event("watching", NoKey, slog.String("inbox", inbox))
+}
+
+// Listening: a server accepts connections.
+func (l *Log) Listening(addr string) {
+	l.event("listening", NoKey, slog.String("addr", addr))
+}
+
+// Started: mailctl start runs a service.
+func (l *Log) Started(service string, pid int) {
+	l.event("started", NoKey, slog.String("service", service), slog.Int("pid", pid))
+}
+
+// Exited: a service of mailctl start ended. how is its exit status or signal.
+func (l *Log) Exited(service string, pid int, how string) {
+	l.event("exited", NoKey, slog.String("service", service), slog.Int("pid", pid), slog.String("how", how))
+}
+
+// Trouble: something of our own failed; what was affected is temporary.
+func (l *Log) Trouble(key, op string, err error) {
+	l.event("trouble", key, slog.String("op", op), slog.String("error", err.Error()))
+}

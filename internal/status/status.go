@@ -1,0 +1,119 @@
+// Package status is the one table of error classes, exit statuses and the
+// SMTP replies that go with them. An error that says nothing about itself is
+// temporary: mail is only refused for a positive reason.
+package status
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+)
+
+// Exit statuses of every program (the subset of sysexits.h that Paperpath
+// uses). There are no others; 1 and 2 never occur.
+const (
+	OK          = 0  // done
+	Usage       = 64 // the command line is wrong
+	Refused     = 65 // the message is refused, or a checking command found something
+	NoMailbox   = 67 // no such mailbox
+	Unavailable = 69 // a remote host refused for good
+	TempFail    = 75 // try again; also every unknown error
+	NotAllowed  = 77 // this caller may not do that
+)
+
+// Error is an error whose class is known.
+type Error struct {
+	Exit     int    // one of the exit statuses above
+	Reply    int    // SMTP reply code (RFC 5321 4.2); 0 derives it from Exit
+	Enhanced string // RFC 3463 status; "" derives it from Exit
+	Text     string // one line for people and peers: printable ASCII, no secrets
+	Err      error  // the cause, for the log only; may be nil
+}
+
+// Error returns the text and, where there is one, the cause.
+func (e *Error) Error() string {
+	switch {
+	case e.Err == nil:
+		return e.Text
+	case e.Text == "":
+		return e.Err.Error()
+	}
+	return e.Text + ": " + e.Err.Error()
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Temp returns a temporary error: exit status 75, reply 451.
+func Temp(enhanced, text string, cause error) *Error {
+	return &Error{Exit: TempFail, Reply: 451, Enhanced: enhanced, Text: text, Err: cause}
+}
+
+// Refuse returns a permanent refusal of a message: exit status 65, reply 554.
+func Refuse(enhanced, text string) *Error {
+	return &Error{Exit: Refused, Reply: 554, Enhanced: enhanced, Text: text}
+}
+
+// UsageError returns an error of the command line: exit status 64.
+func UsageError(format string, args ...any) *Error {
+	return &Error{Exit: Usage, Reply: 501, Enhanced: "5.5.4", Text: fmt.Sprintf(format, args...)}
+}
+
+// Exit returns the exit status for err: 0 for nil, 75 for an error that does
+// not say what it is.
+func Exit(err error) int {
+	if err == nil {
+		return OK
+	}
+	var e *Error
+	if errors.As(err, &e) && e.Exit != 0 {
+		return e.Exit
+	}
+	return TempFail
+}
+
+// IsTemporary reports whether err is worth another attempt. It is true for
+// every error that does not say otherwise, false for nil.
+func IsTemporary(err error) bool { return err != nil && Exit(err) == TempFail }
+
+// Reply returns the SMTP reply for err: code, enhanced status (RFC 3463) and
+// text. The text of an unknown error never leaves the machine.
+func Reply(err error) (code int, enhanced, text string) {
+	var e *Error
+	if !errors.As(err, &e) {
+		return 451, "4.3.0", "temporary failure, please try again"
+	}
+	code, enhanced, text = e.Reply, e.Enhanced, e.Text
+	if code == 0 {
+		code = replyOf(e.Exit)
+	}
+	if enhanced == "" {
+		enhanced = strconv.Itoa(code/100) + ".0.0"
+	}
+	if text == "" {
+		text = "temporary failure, please try again"
+	}
+	return code, enhanced, text
+}
+
+// Enhanced returns the RFC 3463 status for err, "4.0.0" for an unknown one.
+func Enhanced(err error) string {
+	var e *Error
+	if !errors.As(err, &e) {
+		return "4.0.0"
+	}
+	_, enhanced, _ := Reply(e)
+	return enhanced
+}
+
+func replyOf(exit int) int {
+	switch exit {
+	case Usage:
+		return 501
+	case Refused, Unavailable:
+		return 554
+	case NoMailbox, NotAllowed:
+		return 550
+	}
+	return 451
+}
