@@ -1,0 +1,88 @@
+# Paperpath. `make` builds bin/, `make check` runs all tests, `make demo` shows
+# the whole path, `make install` honours DESTDIR, PREFIX, BINDIR and MANDIR.
+
+PREFIX = /usr/local
+BINDIR = $(PREFIX)/bin
+MANDIR = $(PREFIX)/share/man
+
+GO       = go
+TAGS     = urfave_cli_no_docs
+PROGRAMS = mailsubmit mailcheck mailroute maildeliver mailrelay pop3d mailctl
+LINKS    = sendmail mailq newaliases
+REPORT   = $(CURDIR)/.build/report
+
+all:
+	@mkdir -p bin
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -tags $(TAGS) -o bin/ $(PROGRAMS:%=./cmd/%)
+	@for l in $(LINKS); do ln -sf mailsubmit bin/$$l || exit 1; done
+
+# What a check could not do for want of a tool goes into the report, whose
+# lines are the last that make check prints. With CI=true a missing tool fails.
+check: all begin format vet staticcheck manlint unit system
+	@echo
+	@cat $(REPORT)
+	@if grep -q '^MISSING' $(REPORT); then \
+		echo "make check: passed, but NOT EVERYTHING WAS CHECKED: see MISSING above"; \
+	else echo "make check: passed"; fi
+
+begin:
+	@mkdir -p .build
+	@: >$(REPORT)
+
+format:
+	@out=$$(gofmt -l .); [ -z "$$out" ] || { echo "not gofmt'ed: $$out" >&2; exit 1; }
+
+vet:
+	$(GO) vet -tags $(TAGS) ./...
+
+staticcheck:
+	@mkdir -p .build
+	$(GO) -C tools build -o $(CURDIR)/.build/staticcheck honnef.co/go/tools/cmd/staticcheck
+	.build/staticcheck -tags $(TAGS) ./...
+
+manlint:
+	@mkdir -p .build
+	@if command -v mandoc >/dev/null 2>&1; then \
+		echo mandoc -Tlint -Wwarning man/*; mandoc -Tlint -Wwarning man/*; \
+	elif command -v groff >/dev/null 2>&1; then \
+		echo groff -mdoc -ww -z man/*; out=$$(groff -mdoc -ww -z man/* 2>&1); \
+		[ -z "$$out" ] || { echo "$$out" >&2; exit 1; }; \
+	else $(call missing,mandoc (or groff): the man pages were not linted); fi
+
+# The race detector needs a C compiler.
+unit:
+	@mkdir -p .build
+	@race=; cgo=0; \
+	if command -v "$${CC:-cc}" >/dev/null 2>&1; then race=-race; cgo=1; \
+	else $(call missing,a C compiler: the tests ran without the race detector); fi; \
+	pkgs=$$($(GO) list ./... | grep -v '^paperpath/test/') || exit 1; \
+	echo $(GO) test $$race "(all packages outside test/)"; \
+	CGO_ENABLED=$$cgo $(GO) test $$race -tags $(TAGS) $$pkgs
+
+# The built programs as a user meets them: scripts, real clients, kills.
+system: all
+	@mkdir -p .build
+	PAPERPATH_BIN=$(CURDIR)/bin PAPERPATH_REPORT=$(REPORT) \
+		$(GO) test -count=1 -p 1 -timeout 10m ./test/...
+
+missing = echo "MISSING: $(1)" >>$(REPORT); \
+	if [ "$$CI" = true ]; then echo "MISSING: $(1)" >&2; exit 1; fi
+
+demo: all
+	@PAPERPATH_BIN=$(CURDIR)/bin $(GO) run ./test/demo
+
+install: all
+	mkdir -p "$(DESTDIR)$(BINDIR)"
+	for p in $(PROGRAMS); do install -m 755 bin/$$p "$(DESTDIR)$(BINDIR)/$$p" || exit 1; done
+	for l in $(LINKS); do ln -sf mailsubmit "$(DESTDIR)$(BINDIR)/$$l" || exit 1; done
+	for m in man/*.[1-9]; do d="$(DESTDIR)$(MANDIR)/man$${m##*.}"; \
+		mkdir -p "$$d" && install -m 644 $$m "$$d/" || exit 1; done
+
+uninstall:
+	for p in $(PROGRAMS) $(LINKS); do rm -f "$(DESTDIR)$(BINDIR)/$$p"; done
+	for m in man/*.[1-9]; do rm -f "$(DESTDIR)$(MANDIR)/man$${m##*.}/$${m##*/}"; done
+
+clean:
+	rm -rf bin .build
+
+.PHONY: all check begin format vet staticcheck manlint unit system demo install uninstall clean
