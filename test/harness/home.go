@@ -1,0 +1,162 @@
+package harness
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// The hosts, users and the password of every test home.
+const (
+	Hostname = "mx.example.net"
+	Domain   = "example.net"
+	Password = "correct horse"
+)
+
+// Home is an initialised home and the addresses that its services listen on.
+type Home struct {
+	Dir      string
+	Programs Programs
+	Addr     map[string]string // "mx", "submission", "submissions", "pop3", "pop3s": host:port
+}
+
+// NewHome makes a home in dir by mailctl, with Hostname, Domain and the users
+// named, all with Password, and services on free ports of 127.0.0.1.
+func (p Programs) NewHome(dir string, users ...string) (*Home, error) {
+	h := &Home{Dir: dir, Programs: p, Addr: map[string]string{}}
+	if _, err := p.Must(dir, nil, "mailctl", "init", dir, "--hostname", Hostname, "--domain", Domain); err != nil {
+		return nil, err
+	}
+	for _, u := range users {
+		if err := h.AddUser(u); err != nil {
+			return nil, err
+		}
+	}
+	return h, h.freePorts()
+}
+
+// AddUser adds user@Domain with Password.
+func (h *Home) AddUser(user string) error {
+	_, err := h.Programs.Must(h.Dir, strings.NewReader(Password+"\n"), "mailctl", "user", "add", user+"@"+Domain, "--password-stdin")
+	return err
+}
+
+// Set writes the control file name, one line a row.
+func (h *Home) Set(name string, rows ...string) error {
+	text := strings.Join(rows, "\n") + "\n"
+	return os.WriteFile(filepath.Join(h.Dir, "control", name), []byte(text), 0o644)
+}
+
+var loopback = regexp.MustCompile(`127\.0\.0\.1:\d+`)
+
+// freePorts gives each listener in control/services, as mailctl init wrote it,
+// a free port and notes it in Addr.
+func (h *Home) freePorts() error {
+	path := filepath.Join(h.Dir, "control", "services")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	text = loopback.ReplaceAllFunc(text, func([]byte) []byte { return []byte(FreeAddr()) })
+	for line := range bytes.Lines(text) {
+		h.note(strings.Fields(string(line)))
+	}
+	return os.WriteFile(path, text, 0o644)
+}
+
+// note enters the addresses of one line of control/services into Addr.
+func (h *Home) note(words []string) {
+	if len(words) == 0 || strings.HasPrefix(words[0], "#") {
+		return
+	}
+	name := "pop3"
+	for i, w := range words {
+		if w == "mx" || w == "submission" {
+			name = w
+		}
+		if i+1 == len(words) || !loopback.MatchString(words[i+1]) {
+			continue
+		}
+		switch w {
+		case "--listen":
+			h.Addr[name] = words[i+1]
+		case "--listen-tls":
+			h.Addr[name+"s"] = words[i+1]
+		}
+	}
+}
+
+// FreeAddr returns an address of 127.0.0.1 with a port that is free now. It
+// is taken below the ports that the kernel gives to clients.
+func FreeAddr() string {
+	for {
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(10000+rand.IntN(20000)))
+		if l, err := net.Listen("tcp", addr); err == nil {
+			l.Close()
+			return addr
+		}
+	}
+}
+
+// Port returns the port of an address.
+func Port(addr string) string {
+	_, port, _ := net.SplitHostPort(addr)
+	return port
+}
+
+// Mailbox returns the Maildir of user@Domain.
+func (h *Home) Mailbox(user string) string {
+	return filepath.Join(h.Dir, "mail", Domain, user, "Maildir")
+}
+
+// Glob returns the files of the home that match pattern.
+func (h *Home) Glob(pattern string) []string {
+	names, _ := filepath.Glob(filepath.Join(h.Dir, pattern))
+	return names
+}
+
+// Queued returns the entries that wait in the check, route, deliver and relay
+// inboxes.
+func (h *Home) Queued() []string {
+	var all []string
+	for _, inbox := range []string{"check", "route", "deliver", "relay"} {
+		all = append(all, h.Glob("spool/"+inbox+"/new/*")...)
+		all = append(all, h.Glob("spool/"+inbox+"/cur/*")...)
+	}
+	return all
+}
+
+// Events returns the lines of log/mail.log that hold every one of the words.
+func (h *Home) Events(words ...string) []string {
+	text, _ := os.ReadFile(filepath.Join(h.Dir, "log", "mail.log"))
+	var found []string
+lines:
+	for _, line := range strings.Split(string(text), "\n") {
+		for _, w := range words {
+			if !strings.Contains(line, w) {
+				continue lines
+			}
+		}
+		if line != "" {
+			found = append(found, line)
+		}
+	}
+	return found
+}
+
+// Describe says what lies in the spool and the last events, for the text of
+// a failure.
+func (h *Home) Describe() string {
+	events := h.Events()
+	if len(events) > 40 {
+		events = events[len(events)-40:]
+	}
+	return fmt.Sprintf("spool:\n%s\nlast events:\n%s",
+		strings.Join(append(h.Glob("spool/*/*/*"), h.Glob("spool/*/reason/*")...), "\n"), strings.Join(events, "\n"))
+}

@@ -1,0 +1,227 @@
+package harness
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+)
+
+// Received is one message that a sink took responsibility for.
+type Received struct {
+	From string
+	To   []string
+	Data []byte // LF line ends, dots unstuffed
+}
+
+// Sink is a recording SMTP server, strict about octets, that can be told to
+// misbehave.
+type Sink struct {
+	Addr string
+	l    net.Listener
+
+	mu       sync.Mutex
+	mode     string
+	received []Received
+	wrong    []string
+}
+
+// NewSink returns a sink on a free port of 127.0.0.1. The mode is one of
+//
+//	ok         takes everything
+//	greet4xx   421 for a greeting     greet5xx  554 for a greeting
+//	rcpt4xx    450 to each RCPT       rcpt5xx   550 to each RCPT
+//	data4xx    451 after the dot      data5xx   554 after the dot
+//	garbage    bytes that are no SMTP
+//	silent     says nothing at all
+//	middata    closes in the middle of DATA
+//	nodot      takes the message, then closes without an answer
+func NewSink(mode string) (*Sink, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	s := &Sink{Addr: l.Addr().String(), l: l, mode: mode}
+	go s.serve()
+	return s, nil
+}
+
+// SetMode changes the mode for what comes.
+func (s *Sink) SetMode(mode string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mode = mode
+}
+
+func (s *Sink) is(mode string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mode == mode
+}
+
+// Close stops listening.
+func (s *Sink) Close() error { return s.l.Close() }
+
+// Received returns what arrived so far.
+func (s *Sink) Received() []Received {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]Received(nil), s.received...)
+}
+
+// Wrong returns what clients did against RFC 5321: bare CR or LF, lines too
+// long, commands out of order.
+func (s *Sink) Wrong() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]string(nil), s.wrong...)
+}
+
+func (s *Sink) complain(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wrong = append(s.wrong, fmt.Sprintf(format, args...))
+}
+
+func (s *Sink) serve() {
+	for {
+		c, err := s.l.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer c.Close()
+			s.session(Converse(c))
+		}()
+	}
+}
+
+// session speaks one session until the client or the mode ends it.
+func (s *Sink) session(c *Conversation) {
+	switch {
+	case s.is("silent"):
+		io.Copy(io.Discard, c.Conn)
+		return
+	case s.is("garbage"):
+		c.Write([]byte("\x00\xff\x1b[2Jhello\r\n\r\r\n299999999999 what\n250"))
+		io.Copy(io.Discard, c.Conn)
+		return
+	case s.is("greet4xx"):
+		c.Send("421 4.3.2 not now")
+		return
+	case s.is("greet5xx"):
+		c.Send("554 5.3.2 never")
+		return
+	}
+	c.Send("220 sink.example ESMTP")
+	var m Received
+	for {
+		line, err := c.r.ReadString('\n')
+		if err != nil || !s.command(c, &m, line) {
+			return
+		}
+	}
+}
+
+// command answers one command; false ends the session.
+func (s *Sink) command(c *Conversation, m *Received, line string) bool {
+	line, crlf := strings.CutSuffix(line, "\r\n")
+	if !crlf || strings.ContainsAny(line, "\r\n\x00") {
+		s.complain("command with a bare CR, LF or NUL: %q", line)
+	}
+	verb, arg, _ := strings.Cut(line, " ")
+	switch strings.ToUpper(verb) {
+	case "EHLO":
+		c.Send("250-sink.example\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n250 SIZE 104857600")
+	case "HELO", "NOOP":
+		c.Send("250 2.0.0 ok")
+	case "RSET":
+		*m = Received{}
+		c.Send("250 2.0.0 ok")
+	case "MAIL":
+		*m = Received{From: path(arg)}
+		c.Send("250 2.1.0 ok")
+	case "RCPT":
+		s.rcpt(c, m, path(arg))
+	case "DATA":
+		return s.data(c, m)
+	case "QUIT":
+		c.Send("221 2.0.0 bye")
+		return false
+	default:
+		c.Send("502 5.5.1 no such command")
+	}
+	return true
+}
+
+func (s *Sink) rcpt(c *Conversation, m *Received, to string) {
+	switch {
+	case s.is("rcpt4xx"):
+		c.Send("450 4.2.1 mailbox busy")
+	case s.is("rcpt5xx"):
+		c.Send("550 5.1.1 no such user here")
+	default:
+		m.To = append(m.To, to)
+		c.Send("250 2.1.5 ok")
+	}
+}
+
+// path returns the address in FROM:<...> or TO:<...>.
+func path(arg string) string {
+	_, rest, _ := strings.Cut(arg, "<")
+	addr, _, _ := strings.Cut(rest, ">")
+	return addr
+}
+
+// data reads one message up to CRLF.CRLF and records it before it answers, so
+// that what was acknowledged is what is on record.
+func (s *Sink) data(c *Conversation, m *Received) bool {
+	if len(m.To) == 0 {
+		c.Send("554 5.5.1 no valid recipients")
+		return true
+	}
+	c.Send("354 go on")
+	if s.is("middata") {
+		c.r.ReadString('\n')
+		return false
+	}
+	data, err := s.readData(c)
+	if err != nil || s.is("nodot") {
+		return false
+	}
+	switch {
+	case s.is("data4xx"):
+		c.Send("451 4.3.0 try again")
+	case s.is("data5xx"):
+		c.Send("554 5.6.0 do not like it")
+	default:
+		m.Data = data
+		s.mu.Lock()
+		s.received = append(s.received, *m)
+		s.mu.Unlock()
+		c.Send("250 2.0.0 taken")
+	}
+	*m = Received{}
+	return true
+}
+
+func (s *Sink) readData(c *Conversation) ([]byte, error) {
+	var b bytes.Buffer
+	for {
+		line, err := c.r.ReadBytes('\n')
+		if err != nil {
+			return nil, err
+		}
+		body, crlf := bytes.CutSuffix(line, []byte("\r\n"))
+		if !crlf || bytes.ContainsAny(body, "\r\x00") {
+			s.complain("text line with a bare CR, LF or NUL: %.80q", line)
+		}
+		if string(body) == "." {
+			return b.Bytes(), nil
+		}
+		b.Write(bytes.TrimPrefix(body, []byte(".")))
+		b.WriteByte('\n')
+	}
+}

@@ -1,0 +1,163 @@
+package script
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"paperpath/test/harness"
+)
+
+// cmdDialog plays a conversation with a server, by TCP or with a program on
+// its stdin and stdout:
+//
+//	dialog ADDR FILE
+//	dialog exec FILE PROG ARG...
+//
+// Each line of FILE is one of
+//
+//	< REGEXP     the next reply (SMTP: all its lines) matches
+//	<1 REGEXP    the next single line matches
+//	<. REGEXP    the lines up to "." match, POP3's multi-line answer
+//	<EOF         the other side closes
+//	> TEXT       send TEXT and CRLF; $VAR is expanded
+//	>> "BYTES"   send these bytes, a Go string
+//	>*N "BYTES"  send them N times
+//
+// The transcript of what was received is stdout afterwards.
+func cmdDialog(ts *testscript.TestScript, neg bool, args []string) {
+	c := openDialog(ts, args)
+	defer c.Close()
+	for i, line := range strings.Split(ts.ReadFile(args[1]), "\n") {
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		if err := playLine(ts, c, line); err != nil {
+			ts.Fatalf("%s:%d: %s: %v", args[1], i+1, line, err)
+		}
+	}
+}
+
+func openDialog(ts *testscript.TestScript, args []string) *harness.Conversation {
+	if args[0] != "exec" {
+		c, err := harness.Dial(args[0])
+		ts.Check(err)
+		return c
+	}
+	fds, err := socketpair()
+	ts.Check(err)
+	cmd := exec.Command(programs.Path(args[2]), args[3:]...)
+	cmd.Env = programs.Env(ts.Getenv("PAPERPATH_HOME"))
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = fds[1], fds[1], fds[1]
+	ts.Check(cmd.Start())
+	fds[1].Close()
+	ts.Defer(func() { cmd.Wait() })
+	c, err := net.FileConn(fds[0])
+	ts.Check(err)
+	fds[0].Close()
+	return harness.Converse(c)
+}
+
+func playLine(ts *testscript.TestScript, c *harness.Conversation, line string) error {
+	verb, arg, _ := strings.Cut(line, " ")
+	switch {
+	case verb == "<":
+		return expect(ts, arg, c.Reply)
+	case verb == "<1":
+		return expect(ts, arg, c.Line)
+	case verb == "<.":
+		return expect(ts, arg, func() (string, error) { return untilDot(c) })
+	case verb == "<EOF":
+		if s, err := c.Line(); err == nil {
+			return fmt.Errorf("received %q", s)
+		}
+		return nil
+	case verb == ">":
+		return c.Send("%s", os.Expand(arg, ts.Getenv))
+	case verb == ">>":
+		return sendBytes(c, 1, arg)
+	case strings.HasPrefix(verb, ">*"):
+		n, err := strconv.Atoi(verb[2:])
+		if err != nil {
+			return err
+		}
+		return sendBytes(c, n, arg)
+	}
+	return fmt.Errorf("unknown line")
+}
+
+func expect(ts *testscript.TestScript, pattern string, read func() (string, error)) error {
+	got, err := read()
+	fmt.Fprintln(ts.Stdout(), got)
+	if err != nil {
+		return fmt.Errorf("after %q: %w", got, err)
+	}
+	re, err := regexp.Compile("(?s)" + pattern)
+	if err == nil && !re.MatchString(got) {
+		err = fmt.Errorf("received %q", got)
+	}
+	return err
+}
+
+func untilDot(c *harness.Conversation) (string, error) {
+	var all []string
+	for {
+		s, err := c.Line()
+		if err != nil || s == "." {
+			return strings.Join(all, "\n"), err
+		}
+		all = append(all, strings.TrimPrefix(s, "."))
+	}
+}
+
+func sendBytes(c *harness.Conversation, n int, quoted string) error {
+	s, err := strconv.Unquote(quoted)
+	if err != nil {
+		return err
+	}
+	for range n {
+		if _, err := c.Write([]byte(s)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func cmdSink(ts *testscript.TestScript, neg bool, args []string) {
+	s, err := harness.NewSink(args[1])
+	ts.Check(err)
+	ts.Defer(func() { s.Close() })
+	ts.Setenv(args[0], s.Addr)
+	ts.SetCmd("sinkmode-"+args[0], func(ts *testscript.TestScript, neg bool, a []string) { s.SetMode(a[0]) })
+	ts.SetCmd("sinkgot-"+args[0], func(ts *testscript.TestScript, neg bool, a []string) { sinkGot(ts, s, a) })
+}
+
+// sinkGot waits until the sink has N messages and writes the last one, with
+// its envelope in FROM and TO, to FILE.
+func sinkGot(ts *testscript.TestScript, s *harness.Sink, args []string) {
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = harness.Wait(args[0]+" messages in the sink", waitLimit, func() bool { return len(s.Received()) >= n })
+	got := s.Received()
+	if err != nil || len(got) != n {
+		ts.Fatalf("the sink has %d messages, want %d", len(got), n)
+	}
+	if wrong := s.Wrong(); len(wrong) > 0 {
+		ts.Fatalf("the client broke the protocol: %s", strings.Join(wrong, "; "))
+	}
+	if n == 0 {
+		return
+	}
+	last := got[n-1]
+	ts.Setenv("FROM", last.From)
+	ts.Setenv("TO", strings.Join(last.To, " "))
+	if len(args) > 1 {
+		ts.Check(os.WriteFile(ts.MkAbs(args[1]), last.Data, 0o644))
+	}
+}
