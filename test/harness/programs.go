@@ -97,3 +97,18 @@ func (p Programs) Must(home string, stdin io.Reader, name string, args ...string
 	}
 	return r.Stdout, nil
 }
+
+// Main is the TestMain of a package that runs the programs: it builds them
+// where need be, sets *p, runs the tests and returns the exit status.
+func Main(tests interface{ Run() int }, p *Programs) int {
+	dir, err := os.MkdirTemp("", "paperpath-bin")
+	if err == nil {
+		defer os.RemoveAll(dir)
+		*p, err = Build(dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return tests.Run()
+}

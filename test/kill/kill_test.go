@@ -1,0 +1,142 @@
+// Package kill ends stages with SIGKILL at random moments while mail flows,
+// and then holds the system to its promise: what was acknowledged arrives.
+//
+// KILLS sets how many kills (default 40), PAPERPATH_SEED repeats a run's
+// choices; the moments themselves depend on the machine.
+package kill
+
+import (
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"paperpath/test/harness"
+)
+
+var programs harness.Programs
+
+func TestMain(m *testing.M) { os.Exit(harness.Main(m, &programs)) }
+
+func number(name string, def int64) int64 {
+	if n, err := strconv.ParseInt(os.Getenv(name), 10, 64); err == nil {
+		return n
+	}
+	return def
+}
+
+// elsewhere is the address that goes to the next host.
+const elsewhere = "far@elsewhere.example"
+
+// newHome has two mailboxes, a route to the sink, and aliases that split: a
+// local one, a mixed one, and one for a remote address alone.
+func newHome(t *testing.T, sink *harness.Sink) *harness.Home {
+	t.Helper()
+	h, err := programs.NewHome(t.TempDir()+"/home", "alice", "bob")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, rows := range map[string][]string{
+		"aliases": {"both: alice, bob", "all: alice, bob, " + elsewhere, "away: " + elsewhere},
+		"routes":  {"elsewhere.example: " + sink.Addr},
+		"retry":   {"steps: 1s"},
+	} {
+		if err := h.Set(name, rows...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return h
+}
+
+func TestKill(t *testing.T) {
+	kills, seed := int(number("KILLS", 40)), number("PAPERPATH_SEED", time.Now().UnixNano())
+	rnd := rand.New(rand.NewPCG(uint64(seed), 1))
+	t.Logf("KILLS=%d PAPERPATH_SEED=%d", kills, seed)
+	sink, err := harness.NewSink("ok")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sink.Close()
+	h := newHome(t, sink)
+	f := newFlow(h, uint64(seed))
+	system := startSystem(t, h)
+	f.begin()
+	killed := map[string]int{}
+	for n := range kills {
+		system = killOne(t, h, system, f, rnd, killed)
+		time.Sleep(time.Duration(rnd.IntN(60)) * time.Millisecond) // the random moment is the test
+		if n%40 == 39 {
+			t.Logf("%d kills, %d messages acknowledged", n+1, f.count())
+		}
+	}
+	f.end()
+	system.Kill()
+	drain(t, h)
+	check(t, h, sink, f, killed)
+}
+
+func startSystem(t *testing.T, h *harness.Home) *harness.System {
+	t.Helper()
+	s, err := h.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Kill)
+	return s
+}
+
+// killOne kills one process of the system at random: a stage, a server, a
+// mailsubmit that reads stdin, or, one time in sixteen, mailctl and all below
+// it, which is then started again.
+func killOne(t *testing.T, h *harness.Home, s *harness.System, f *flow, rnd *rand.Rand, killed map[string]int) *harness.System {
+	t.Helper()
+	if rnd.IntN(16) == 0 {
+		s.Kill()
+		killed["all"]++
+		return startSystem(t, h)
+	}
+	var pids []int
+	err := harness.Wait("a process to kill", 20*time.Second, func() bool {
+		pids = append(harness.Descendants(s.PID()), f.submitters()...)
+		return len(pids) > 0
+	})
+	if err != nil {
+		t.Fatalf("%v\n%s", err, h.Describe())
+	}
+	pid := pids[rnd.IntN(len(pids))]
+	name := process(pid)
+	if syscall.Kill(pid, syscall.SIGKILL) == nil {
+		killed[name]++
+	}
+	return s
+}
+
+// process returns the program and its verb.
+func process(pid int) string {
+	text, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline")
+	words := strings.Split(string(text), "\x00")
+	name := words[0][strings.LastIndex(words[0], "/")+1:]
+	if len(words) > 1 && !strings.HasPrefix(words[1], "-") {
+		name += " " + words[1]
+	}
+	return name
+}
+
+// drain starts the system once more and waits until nothing is queued.
+func drain(t *testing.T, h *harness.Home) {
+	t.Helper()
+	s := startSystem(t, h)
+	err := harness.Wait("an empty queue", 60*time.Second, func() bool { return len(h.Queued()) == 0 })
+	if err != nil {
+		t.Fatalf("%v\n%s", err, h.Describe())
+	}
+	if err := s.Stop(); err != nil {
+		t.Error(err)
+	}
+	if held := h.Glob("spool/hold/new/*"); len(held) > 0 {
+		t.Errorf("held: %s\n%s", strings.Join(held, " "), h.Describe())
+	}
+}
