@@ -1,0 +1,111 @@
+package control
+
+import (
+	"io/fs"
+	"os"
+	"sort"
+)
+
+// Check reads every setting and returns what is wrong: files that do not
+// parse, files without a default that are missing, and names that are no
+// setting, since a misspelt one would otherwise be a silent default.
+func (c *Control) Check() []error {
+	var errs []error
+	readers := c.readers()
+	entries, err := os.ReadDir(c.path(""))
+	if err != nil {
+		return []error{failFile("", "%w", plain(err))}
+	}
+	for _, e := range entries {
+		if err := c.checkName(e, readers); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	for _, name := range sortedNames(readers) {
+		if err := readers[name](); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errs
+}
+
+// readers returns, for each file, a function that reads it.
+func (c *Control) readers() map[string]func() error {
+	return map[string]func() error{
+		"hostname":    func() error { _, err := c.Hostname(); return err },
+		"domains":     func() error { _, _, err := load(c, domainsFile()); return err },
+		"users":       func() error { _, _, err := load(c, usersFile(c.home)); return err },
+		"aliases":     func() error { _, _, err := load(c, aliasesFile()); return err },
+		"routes":      func() error { _, _, err := load(c, routesFile()); return err },
+		"services":    func() error { _, err := c.Services(); return err },
+		"resolver":    func() error { _, err := c.Resolver(); return err },
+		"databytes":   func() error { _, err := c.Databytes(); return err },
+		"reserve":     func() error { _, _, err := c.Reserve(); return err },
+		"retry":       func() error { _, err := c.Retry(); return err },
+		"senders":     func() error { _, _, err := load(c, sendersFile()); return err },
+		"relayfrom":   func() error { _, err := c.RelayFrom(); return err },
+		"postmaster":  func() error { _, err := c.postmasterFile(); return err },
+		"runtime":     func() error { _, err := c.Runtime(); return err },
+		"holdtime":    func() error { _, err := c.Holdtime(); return err },
+		"log":         func() error { _, err := c.Log(); return err },
+		"concurrency": func() error { _, err := c.Concurrency("destination", 0); return err },
+		"limits":      func() error { _, err := c.Limit("hops", 0); return err },
+	}
+}
+
+// checkName refuses a name in control/ that no program reads.
+func (c *Control) checkName(e fs.DirEntry, readers map[string]func() error) error {
+	name := e.Name()
+	if PassedOver(name) || readers[name] != nil {
+		return nil
+	}
+	info, err := os.Stat(c.path(name))
+	if (name == "tls" || name == "dkim") && err == nil && info.IsDir() {
+		return nil
+	}
+	if like := nearest(name, sortedNames(readers)); like != "" {
+		return failFile(name, "no setting has this name (%s?)", like)
+	}
+	return failFile(name, "no setting has this name")
+}
+
+func sortedNames(readers map[string]func() error) []string {
+	names := make([]string, 0, len(readers))
+	for name := range readers {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return names
+}
+
+// nearest returns the name at most two edits away from the misspelt one.
+func nearest(name string, names []string) string {
+	best, least := "", 3
+	for _, n := range names {
+		if d := distance(name, n); d < least {
+			best, least = n, d
+		}
+	}
+	return best
+}
+
+// distance is the number of letters to add, drop or change (Levenshtein's).
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

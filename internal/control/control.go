@@ -1,0 +1,65 @@
+// Package control reads the settings: one small file each in home/control,
+// read at each use and kept in memory until the file changes. Parsing is
+// strict. Every error names file and line and is temporary: a broken setting
+// delays mail, it never bounces it. The files are described in control(5).
+package control
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"paperpath/internal/status"
+)
+
+const (
+	maxScalar = 64 << 10 // bytes in a file that holds one value
+	maxTable  = 64 << 20 // bytes in a table
+	maxLine   = 1 << 20  // bytes in a line, continuation lines joined
+
+	quiet    = time.Second     // a file this long unchanged is finished
+	patience = 5 * time.Second // the longest wait for that
+)
+
+// Control is the settings of one home. Its methods may be called concurrently.
+type Control struct {
+	home  string
+	now   func() time.Time
+	sleep func(time.Duration)
+
+	mu    sync.Mutex
+	cache map[string]cached
+}
+
+// Open returns the settings of home. Nothing is read yet. now is compared with
+// the times that the kernel gives to changed files, so it is the machine's
+// clock (time.Now) even where a program runs on a shifted one.
+func Open(home string, now func() time.Time) *Control {
+	return &Control{home: home, now: now, sleep: time.Sleep, cache: map[string]cached{}}
+}
+
+// Home returns the directory that Open was called with.
+func (c *Control) Home() string { return c.home }
+
+// path returns the path of a control file.
+func (c *Control) path(name string) string { return filepath.Join(c.home, "control", name) }
+
+// where returns how file and line are written in errors, events and explain.
+func where(name string, line int) string { return fmt.Sprintf("control/%s:%d", name, line) }
+
+// broken makes the temporary error for a control file (RFC 3463 4.3.5: the
+// system is not configured right). Its text stays on this machine: the reply
+// to a peer has none of it.
+func broken(err error) error {
+	return &status.Error{Exit: status.TempFail, Reply: 451, Enhanced: "4.3.5", Err: err}
+}
+
+func fail(name string, line int, format string, args ...any) error {
+	return broken(errors.New(where(name, line) + ": " + fmt.Sprintf(format, args...)))
+}
+
+func failFile(name, format string, args ...any) error {
+	return broken(fmt.Errorf("control/"+name+": "+format, args...))
+}

@@ -1,0 +1,130 @@
+package control
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
+	"time"
+)
+
+// file describes how one control file becomes a value.
+type file[T any] struct {
+	name     string
+	max      int64 // bytes
+	required bool  // absent is an error instead of the zero T
+	parse    func(name string, data []byte) (T, error)
+}
+
+// stamp tells one state of a file from another.
+type stamp struct {
+	present      bool
+	dev, ino     uint64
+	size         int64
+	mtime, ctime int64 // nanoseconds
+}
+
+// cached is what was made of a file in the state stamp.
+type cached struct {
+	stamp stamp
+	torn  bool // the last line had no line end
+	value any
+	err   error
+}
+
+// load returns the value of f, from memory where the file has not changed.
+func load[T any](c *Control, f file[T]) (T, cached, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now, err := stat(c.path(f.name))
+	if err != nil {
+		return absent(f, err)
+	}
+	// A file that was read within the second of its change may have changed
+	// again without a new mtime: only a still one is answered from memory.
+	if had, ok := c.cache[f.name]; ok && had.stamp == now && !c.fresh(now) {
+		v, _ := had.value.(T)
+		return v, had, had.err
+	}
+	data, now, err := read(c.path(f.name), f.max)
+	if err != nil {
+		return absent(f, err)
+	}
+	v, err := f.parse(f.name, data)
+	got := cached{stamp: now, value: v, err: err, torn: len(data) > 0 && data[len(data)-1] != '\n'}
+	if !c.fresh(now) {
+		c.cache[f.name] = got
+	}
+	return v, got, err
+}
+
+// absent is the answer of a file that could not be read.
+func absent[T any](f file[T], err error) (T, cached, error) {
+	var zero T
+	switch {
+	case !errors.Is(err, fs.ErrNotExist):
+		return zero, cached{}, failFile(f.name, "%w", err)
+	case f.required:
+		return zero, cached{}, failFile(f.name,
+			"the file is missing and has no default (write it, or make the home with mailctl init)")
+	}
+	return zero, cached{}, nil
+}
+
+// fresh reports whether the file changed so lately that its writer may not be
+// done. A time more than a second in the future says nothing and counts as old.
+func (c *Control) fresh(s stamp) bool {
+	age := c.now().Sub(time.Unix(0, s.mtime))
+	return s.present && age < quiet && age > -quiet
+}
+
+func stat(path string) (stamp, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return stamp{}, plain(err)
+	}
+	return stampOf(info), nil
+}
+
+func stampOf(info fs.FileInfo) stamp {
+	s := stamp{present: true, size: info.Size(), mtime: info.ModTime().UnixNano()}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		s.dev, s.ino, s.ctime = uint64(st.Dev), st.Ino, st.Ctim.Nano()
+	}
+	return s
+}
+
+// read returns the bytes of a regular file and the state they belong to.
+func read(path string, max int64) ([]byte, stamp, error) {
+	// O_NONBLOCK: a fifo in the place of a file must not hold a program up.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, stamp{}, plain(err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, stamp{}, plain(err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, stamp{}, errors.New("not a regular file")
+	}
+	data, err := io.ReadAll(io.LimitReader(f, max+1))
+	if err != nil {
+		return nil, stamp{}, plain(err)
+	}
+	if int64(len(data)) > max {
+		return nil, stamp{}, errors.New("the file is too large")
+	}
+	return data, stampOf(info), nil
+}
+
+// plain takes the path out of a system error: the caller names the file.
+func plain(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}

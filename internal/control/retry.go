@@ -1,0 +1,108 @@
+package control
+
+import (
+	"strings"
+	"time"
+)
+
+// Retry is the schedule of attempts.
+type Retry struct {
+	Steps    []time.Duration // the waits one after another; the last repeats
+	Lifetime time.Duration   // an entry expires when it is older than this ...
+	Attempts int             // ... and was tried this often
+}
+
+func defaultRetry() Retry {
+	return Retry{
+		Steps: []time.Duration{5 * time.Minute, 10 * time.Minute, 30 * time.Minute,
+			time.Hour, 2 * time.Hour, 4 * time.Hour},
+		Lifetime: 5 * 24 * time.Hour,
+		Attempts: 10,
+	}
+}
+
+// Next returns how long an entry of this age waits for its next attempt. It
+// depends on the age alone: the waits are laid end to end from the arrival,
+// and the one that the age falls into is the answer.
+func (r Retry) Next(age time.Duration) time.Duration {
+	var end time.Duration
+	for _, step := range r.Steps {
+		end += step
+		if age < end {
+			return step
+		}
+	}
+	return r.Longest()
+}
+
+// Longest returns the longest wait. A due time further off than this comes
+// from a clock that was wrong.
+func (r Retry) Longest() time.Duration {
+	var longest time.Duration
+	for _, step := range r.Steps {
+		longest = max(longest, step)
+	}
+	return longest
+}
+
+// Expired reports whether an entry is given up. Its age alone is not enough:
+// clocks step, and a spool may come back from a backup.
+func (r Retry) Expired(age time.Duration, attempts int) bool {
+	return age > r.Lifetime && attempts >= r.Attempts
+}
+
+// Retry returns the schedule of attempts.
+func (c *Control) Retry() (Retry, error) {
+	f := file[*Retry]{name: "retry", max: maxScalar, parse: parseRetry}
+	r, _, err := load(c, f)
+	if err != nil || r == nil {
+		return defaultRetry(), err
+	}
+	return *r, nil
+}
+
+func parseRetry(name string, data []byte) (*Retry, error) {
+	rs, err := rows(name, data)
+	if err != nil {
+		return nil, err
+	}
+	r := defaultRetry()
+	for _, row := range rs {
+		if wrong := r.set(row.key, row.value); wrong != "" {
+			return nil, fail(name, row.n, "%s: %q %s", row.key, row.value, wrong)
+		}
+	}
+	return &r, nil
+}
+
+func (r *Retry) set(key, value string) (wrong string) {
+	switch key {
+	case "steps":
+		r.Steps, wrong = durations(value)
+	case "lifetime":
+		r.Lifetime, wrong = duration(value)
+	case "attempts":
+		var n int64
+		n, wrong = number(value, 1)
+		r.Attempts = int(min(n, 1<<30))
+	default:
+		wrong = "has an unknown key (steps, lifetime, attempts)"
+	}
+	return wrong
+}
+
+// durations reads waits of at least a second each.
+func durations(s string) ([]time.Duration, string) {
+	var out []time.Duration
+	for _, word := range strings.Fields(s) {
+		d, wrong := duration(word)
+		if wrong != "" {
+			return nil, "has a step that " + wrong
+		}
+		if d < time.Second {
+			return nil, "has a step below a second"
+		}
+		out = append(out, d)
+	}
+	return out, ""
+}
