@@ -1,0 +1,236 @@
+// Package dir works on the files of one open directory: every name is taken
+// relative to a descriptor, nothing follows a symbolic link, and no rename
+// replaces a name that exists.
+package dir
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Dir is an open directory.
+type Dir struct {
+	f    *os.File
+	path string
+}
+
+// Open opens the directory path. The last element must not be a symbolic link.
+func Open(path string) (*Dir, error) {
+	f, err := os.OpenFile(path, unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, err
+	}
+	return &Dir{f: f, path: path}, nil
+}
+
+// Path returns the path that the directory was opened by.
+func (d *Dir) Path() string { return d.path }
+
+// Join returns the path of name in d, for error texts.
+func (d *Dir) Join(name string) string { return filepath.Join(d.path, name) }
+
+// Close closes the descriptor.
+func (d *Dir) Close() error { return d.f.Close() }
+
+func (d *Dir) fd() int { return int(d.f.Fd()) }
+
+// Fd returns the descriptor, for locks and for fstat. It stays d's.
+func (d *Dir) Fd() int { return d.fd() }
+
+// Stat returns the directory's own status.
+func (d *Dir) Stat() (unix.Stat_t, error) {
+	var st unix.Stat_t
+	if err := retry(func() error { return unix.Fstat(d.fd(), &st) }); err != nil {
+		return st, d.fail("stat", "", err)
+	}
+	return st, nil
+}
+
+// StatName returns the status of name without following a symbolic link.
+func (d *Dir) StatName(name string) (unix.Stat_t, error) {
+	var st unix.Stat_t
+	if err := plain(name); err != nil {
+		return st, d.fail("stat", name, err)
+	}
+	err := retry(func() error { return unix.Fstatat(d.fd(), name, &st, unix.AT_SYMLINK_NOFOLLOW) })
+	if err != nil {
+		return st, d.fail("stat", name, err)
+	}
+	return st, nil
+}
+
+// Create makes the new file name for reading and writing; an existing name is
+// an error. The mode is exact, whatever the umask.
+func (d *Dir) Create(name string, mode uint32) (*os.File, error) {
+	f, err := d.OpenFile(name, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL, mode)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Chmod(fs.FileMode(mode)); err != nil {
+		f.Close()
+		d.Remove(name)
+		return nil, err
+	}
+	return f, nil
+}
+
+// Unnamed makes a file that has no name and is gone when it is closed.
+func (d *Dir) Unnamed(name string) (*os.File, error) {
+	var fd int
+	err := retry(func() (err error) {
+		fd, err = unix.Openat(d.fd(), ".", unix.O_RDWR|unix.O_TMPFILE|unix.O_CLOEXEC, 0o600)
+		return err
+	})
+	if err == nil {
+		return os.NewFile(uintptr(fd), d.Join("(unnamed)")), nil
+	}
+	// A file system without O_TMPFILE: a name for an instant.
+	f, err := d.Create(name, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.Remove(name); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// OpenFile opens name. Neither a symbolic link nor a fifo can hold it up.
+func (d *Dir) OpenFile(name string, flags int, mode uint32) (*os.File, error) {
+	if err := plain(name); err != nil {
+		return nil, d.fail("open", name, err)
+	}
+	var fd int
+	err := retry(func() (err error) {
+		fd, err = unix.Openat(d.fd(), name, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, mode)
+		return err
+	})
+	if err != nil {
+		return nil, d.fail("open", name, err)
+	}
+	return os.NewFile(uintptr(fd), d.Join(name)), nil
+}
+
+// Rename moves name to newName in to. An existing newName is fs.ErrExist and
+// stays as it is.
+func (d *Dir) Rename(name string, to *Dir, newName string) error {
+	if err := errors.Join(plain(name), plain(newName)); err != nil {
+		return d.fail("rename", name, err)
+	}
+	err := retry(func() error {
+		return unix.Renameat2(d.fd(), name, to.fd(), newName, unix.RENAME_NOREPLACE)
+	})
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
+		// A file system without RENAME_NOREPLACE: link(2) does not replace either.
+		if err := d.Link(name, to, newName); err != nil {
+			return err
+		}
+		return d.Remove(name)
+	}
+	if err != nil {
+		return fmt.Errorf("rename %s to %s: %w", d.Join(name), to.Join(newName), err)
+	}
+	return nil
+}
+
+// Link gives name the second name newName in to. An existing newName is
+// fs.ErrExist and stays as it is.
+func (d *Dir) Link(name string, to *Dir, newName string) error {
+	if err := errors.Join(plain(name), plain(newName)); err != nil {
+		return d.fail("link", name, err)
+	}
+	err := retry(func() error { return unix.Linkat(d.fd(), name, to.fd(), newName, 0) })
+	if err != nil {
+		return fmt.Errorf("link %s to %s: %w", d.Join(name), to.Join(newName), err)
+	}
+	return nil
+}
+
+// Remove unlinks name.
+func (d *Dir) Remove(name string) error {
+	if err := plain(name); err != nil {
+		return d.fail("unlink", name, err)
+	}
+	if err := retry(func() error { return unix.Unlinkat(d.fd(), name, 0) }); err != nil {
+		return d.fail("unlink", name, err)
+	}
+	return nil
+}
+
+// Sync makes the names of the directory durable.
+func (d *Dir) Sync() error { return d.f.Sync() }
+
+// Names calls each with every name in the directory, in the order in which
+// the file system gives them, names that begin with a dot left out. each
+// returns false to stop.
+func (d *Dir) Names(each func(name string) bool) error {
+	// A descriptor of its own: the position in a directory is shared otherwise.
+	var fd int
+	err := retry(func() (err error) {
+		fd, err = unix.Openat(d.fd(), ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		return err
+	})
+	if err != nil {
+		return d.fail("open", "", err)
+	}
+	f := os.NewFile(uintptr(fd), d.path)
+	defer f.Close()
+	for {
+		names, err := f.Readdirnames(1024)
+		for _, name := range names {
+			if name[0] != '.' && !each(name) {
+				return nil
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read directory %s: %w", d.path, err)
+		}
+	}
+}
+
+// Make creates the directory path durably: its name is synced in its parent.
+// An existing directory is fine.
+func Make(path string, mode fs.FileMode) error {
+	err := os.Mkdir(path, mode)
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	parent, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer parent.Close()
+	return parent.Sync()
+}
+
+func (d *Dir) fail(op, name string, err error) error {
+	return &fs.PathError{Op: op, Path: d.Join(name), Err: err}
+}
+
+// plain refuses what is no name of a file in the directory itself.
+func plain(name string) error {
+	if name == "" || name[0] == '.' || strings.ContainsAny(name, "/\x00") {
+		return errors.New("not a plain file name")
+	}
+	return nil
+}
+
+// retry repeats a system call that a signal interrupted.
+func retry(call func() error) error {
+	for {
+		if err := call(); err != unix.EINTR {
+			return err
+		}
+	}
+}

@@ -1,0 +1,149 @@
+package spool
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+
+	"paperpath/internal/status"
+)
+
+// Accept stores a message as a new entry in the inbox in. Once it returns nil
+// the entry is durable: synced data, a name in new/, and that directory synced.
+// results are header fields of ours with their line ends, that stand between
+// the envelope and our Received. Errors are temporary; 452 where the disk is
+// full.
+func (s *Spool) Accept(in Inbox, env Envelope, results []string, tr Trace, body Body) (Key, error) {
+	k := newKey(s.now(), s.host)
+	if err := s.accept(k, in, env, results, tr, body); err != nil {
+		return "", acceptError(err)
+	}
+	return k, nil
+}
+
+func acceptError(err error) error {
+	code, _, _ := status.Reply(err)
+	if code == 452 {
+		return err
+	}
+	e := status.Temp("4.3.0", "cannot store the message, please try again later", err)
+	e.Reply = 452
+	return e
+}
+
+func (s *Spool) accept(k Key, in Inbox, env Envelope, results []string, tr Trace, body Body) error {
+	if err := env.check(); err != nil {
+		return err
+	}
+	if err := s.space(body.Size()); err != nil {
+		return err
+	}
+	b, err := s.box(in)
+	if err != nil {
+		return err
+	}
+	name, err := s.write(b, k, env, results, tr, body)
+	if err != nil {
+		return err
+	}
+	return b.commit(name)
+}
+
+// write makes the file of a new entry and places it in new/, unsynced there.
+func (s *Spool) write(b *box, k Key, env Envelope, results []string, tr Trace, body Body) (string, error) {
+	d, err := b.newDraft(k)
+	if err != nil {
+		return "", err
+	}
+	defer d.abort()
+	now := s.now()
+	if err := d.message(s.headBytes(k, env, results, tr), body); err != nil {
+		return "", err
+	}
+	if s.shifted {
+		d.setArrival(now)
+	}
+	if err := d.sync(); err != nil {
+		return "", err
+	}
+	return d.place(k)
+}
+
+func (s *Spool) headBytes(k Key, env Envelope, results []string, tr Trace) []byte {
+	var head bytes.Buffer
+	head.WriteString(formatEnvelope(env))
+	for _, field := range results {
+		head.WriteString(field)
+	}
+	head.WriteString(formatReceived(tr, k, s.now()))
+	return head.Bytes()
+}
+
+// copyBuffer is the unit in which bodies are read.
+const copyBuffer = 256 << 10
+
+// message writes the head and the body in as few writes as the size allows. A
+// small message is one write.
+func (d *draft) message(head []byte, body Body) error {
+	size := body.Size()
+	buf := make([]byte, len(head), len(head)+int(min(size, copyBuffer))+64)
+	copy(buf, head)
+	last := byte('\n')
+	for off := int64(0); off < size; {
+		want := int(min(size-off, copyBuffer))
+		at := len(buf)
+		buf = append(buf, make([]byte, want)...)
+		n, err := body.ReadAt(buf[at:], off)
+		if n < want {
+			if err == nil || err == io.EOF {
+				err = io.ErrUnexpectedEOF
+			}
+			return fmt.Errorf("read the message: %w", err)
+		}
+		if off == 0 {
+			buf = append(buf[:at], guard(buf[at:])...)
+		}
+		off += int64(want)
+		last = buf[len(buf)-1]
+		if off < size {
+			if _, err := d.Write(buf); err != nil {
+				return err
+			}
+			buf = buf[:0]
+		}
+	}
+	if last != '\n' {
+		buf = append(buf, '\n')
+	}
+	_, err := d.Write(buf)
+	return err
+}
+
+// guard keeps the first line of a message from folding into our fields or
+// ending our header in another way than it ended its own: an mbox From line
+// becomes a field, and what is no field gets the blank line that it lacks.
+func guard(start []byte) []byte {
+	switch {
+	case bytes.HasPrefix(start, []byte("From ")):
+		return append([]byte("X-Mailbox-Line: "), start...)
+	case start[0] == '\n' || startsWithField(start):
+		return start
+	}
+	return append([]byte("\n"), start...)
+}
+
+// startsWithField reports whether p begins with a header field (RFC 5322 2.2;
+// blanks before the colon as in 4.5).
+func startsWithField(p []byte) bool {
+	i := 0
+	for i < len(p) && p[i] > ' ' && p[i] < 0x7f && p[i] != ':' {
+		i++
+	}
+	if i == 0 {
+		return false
+	}
+	for i < len(p) && (p[i] == ' ' || p[i] == '\t') {
+		i++
+	}
+	return i < len(p) && p[i] == ':'
+}

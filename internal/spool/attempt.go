@@ -1,0 +1,179 @@
+package spool
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"runtime/debug"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"paperpath/internal/dir"
+)
+
+const (
+	tornAge      = time.Minute // how long a short file may still be growing
+	troubleDelay = time.Minute // until the next look where a reason could not be written
+	leftDelay    = time.Hour   // until the next look at what is not ours to move
+	panicLimit   = 3           // attempts that may panic before a person must look
+)
+
+// result is what an attempt leaves for the schedule.
+type result struct {
+	job      job
+	name     string // where the entry is now
+	state    state
+	deferred bool
+	due      time.Time
+	mailbox  string // stored into; its directories want a sync
+}
+
+// attempt works on one entry, whatever it turns out to be. It never panics.
+func (r *Runner) attempt(ctx context.Context, j job) (res result) {
+	res = result{job: j, name: j.name, state: j.state}
+	e, err := r.box.open(j.name, j.state)
+	if err != nil {
+		res.deferred, res.due = r.unworkable(j, err)
+		return res
+	}
+	defer e.close()
+	defer func() { res.name, res.state = e.name, e.state }()
+	o := r.handle(ctx, e)
+	err = r.carry(e, o)
+	if err == nil {
+		res.deferred, res.due, res.mailbox = o.Action == Defer, o.Due, o.Mailbox
+		return res
+	}
+	// Our own trouble: say so and try again.
+	r.Log.Trouble(string(e.Key), "carry out", err)
+	due := r.Spool.now().Add(r.delay(e))
+	if err := r.carry(e, DeferUntil(due, err.Error())); err != nil {
+		r.Log.Trouble(string(e.Key), "defer", err)
+		due = r.Spool.now().Add(troubleDelay)
+	}
+	res.deferred, res.due = true, due
+	return res
+}
+
+// carry carries the outcome out; a panic there is trouble of our own.
+func (r *Runner) carry(e *Entry, o Outcome) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return r.Spool.carry(e, o, r.Log)
+}
+
+// handle calls the stage. A panic is temporary, until it looks like the
+// entry's own doing.
+func (r *Runner) handle(ctx context.Context, e *Entry) (o Outcome) {
+	defer func() {
+		p := recover()
+		if p == nil {
+			return
+		}
+		reason := fmt.Sprintf("panic: %v", p)
+		r.Log.Trouble(string(e.Key), "attempt", fmt.Errorf("%s at %s", reason, debug.Stack()))
+		o = DeferUntil(r.Spool.now().Add(r.delay(e)), reason)
+		if e.Attempts+1 >= panicLimit {
+			o = HoldFor(reason)
+		}
+	}()
+	return r.Handle(ctx, e)
+}
+
+// delay is the time to the entry's next attempt.
+func (r *Runner) delay(e *Entry) time.Duration {
+	retry, err := r.Retry()
+	if err != nil {
+		return troubleDelay
+	}
+	return retry.Next(r.Spool.now().Sub(e.Arrival))
+}
+
+// unworkable decides about a file that is no entry to work on. It reports
+// whether and when to look again.
+func (r *Runner) unworkable(j job, err error) (again bool, due time.Time) {
+	switch {
+	case errors.Is(err, errGone), errors.Is(err, fs.ErrNotExist):
+		return false, due
+	case errors.Is(err, errNotOurs):
+		r.Log.Trouble(string(j.key), "left in "+string(r.Inbox)+": "+printable(j.name), err)
+		return true, r.Spool.now().Add(leftDelay)
+	case errors.Is(err, errTorn):
+		if age, err := r.stillFor(j); err == nil && age > tornAge {
+			break
+		}
+		return true, r.Spool.now().Add(tornAge)
+	case errors.Is(err, errForeign):
+	default:
+		r.Log.Trouble(string(j.key), "open", err)
+		return true, r.Spool.now().Add(troubleDelay)
+	}
+	if held := r.Spool.holdFile(r.box, j, err.Error()); held != nil {
+		r.Log.Trouble(string(j.key), "hold", held)
+		return true, r.Spool.now().Add(troubleDelay)
+	}
+	r.Log.Held(string(j.key), string(r.Inbox), err.Error())
+	return false, due
+}
+
+// stillFor returns how long the file has not changed.
+func (r *Runner) stillFor(j job) (time.Duration, error) {
+	st, err := r.box.sub(j.state).StatName(j.name)
+	if err != nil {
+		return 0, err
+	}
+	// The machine's clock: a test's shifted one says nothing about writers.
+	return time.Since(time.Unix(st.Ctim.Unix())), nil
+}
+
+// holdFile moves a file that is no entry of ours to hold/, under its own key
+// where its name has one that is free, else under a new key.
+func (s *Spool) holdFile(from *box, j job, reason string) error {
+	hold, err := s.box(Hold)
+	if err != nil {
+		return err
+	}
+	k, base, _, _, err := parseName(j.name)
+	if err != nil {
+		size, wire, err := measure(from.sub(j.state), j.name)
+		if err != nil {
+			return err
+		}
+		k = newKey(s.now(), s.host)
+		base = fileName(k, size, wire)
+		reason += " (it was " + j.name + ")"
+	}
+	line := reasonLine(s.now(), from.name, "held", reason)
+	if err := hold.setReason(k, line, s.now()); err != nil {
+		return err
+	}
+	return from.sub(j.state).Rename(j.name, hold.new, base)
+}
+
+// measure counts the octets of a file as they are and with CRLF line ends.
+func measure(d *dir.Dir, name string) (size, wire int64, err error) {
+	f, err := d.OpenFile(name, unix.O_RDONLY, 0)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer f.Close()
+	buf := make([]byte, copyBuffer)
+	for {
+		n, err := f.Read(buf)
+		size += int64(n)
+		wire += int64(n + bytes.Count(buf[:n], []byte("\n")))
+		if err == io.EOF {
+			return size, wire, nil
+		}
+		if err != nil {
+			return 0, 0, err
+		}
+	}
+}

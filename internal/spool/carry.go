@@ -1,0 +1,374 @@
+package spool
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"paperpath/internal/dir"
+	"paperpath/internal/maillog"
+)
+
+// carry carries an outcome out. An entry that has gone meanwhile was moved or
+// removed by a person: that is no failure.
+func (s *Spool) carry(e *Entry, o Outcome, log *maillog.Log) error {
+	err := s.carryAll(e, o, log)
+	if errors.Is(err, errGone) {
+		return nil
+	}
+	return err
+}
+
+func (s *Spool) carryAll(e *Entry, o Outcome, log *maillog.Log) error {
+	if err := s.placeChildren(e, o.Children, log); err != nil {
+		return err
+	}
+	if o.Bounce != nil {
+		if err := s.placeBounce(e, o.Bounce, log); err != nil {
+			return err
+		}
+		o.Done = append(o.Done, o.Bounce.Failed...)
+	}
+	if o.Action != Drop { // what is dropped needs no marks: it is all done
+		for _, i := range o.Done {
+			if err := e.Mark(i); err != nil {
+				return err
+			}
+		}
+	}
+	switch o.Action {
+	case HandOn:
+		return s.handOn(e, o.Inbox, log)
+	case Store:
+		return s.store(e, o.Mailbox, log)
+	case Defer:
+		return s.postpone(e, o, log)
+	case Suspend:
+		return s.suspend(e, o.Reason, log)
+	case Drop:
+		return s.drop(e, o, log)
+	}
+	return fmt.Errorf("outcome without an action for %s", e.Key)
+}
+
+// handOn is one rename: atomic and journaled, so it needs no sync.
+func (s *Spool) handOn(e *Entry, in Inbox, log *maillog.Log) error {
+	to, err := s.box(in)
+	if err != nil {
+		return err
+	}
+	if err := s.move(e, to.new, log); err != nil {
+		return err
+	}
+	log.Routed(string(e.Key), string(in), addresses(e.Envelope.To))
+	return nil
+}
+
+// errRepeat says that the entry was a repeat and is gone.
+var errRepeat = fmt.Errorf("repeated: %w", errGone)
+
+// move renames the entry into the directory to, without what a mail reader
+// appended to its name. A name that is there already is a repeat if its bytes
+// are equal.
+func (s *Spool) move(e *Entry, to *dir.Dir, log *maillog.Log) error {
+	_, base, _, _, err := parseName(e.name)
+	if err != nil {
+		return err
+	}
+	err = e.again(func() error { return e.dir().Rename(e.name, to, base) })
+	if errors.Is(err, fs.ErrExist) {
+		return s.collide(e, to, base, log)
+	}
+	if err != nil {
+		return err
+	}
+	if e.Attempts > 0 {
+		e.box.dropReason(e.Key)
+	}
+	return nil
+}
+
+func (e *Entry) dir() *dir.Dir { return e.box.sub(e.state) }
+
+// again does what it is given, and once more where the entry has got another
+// name or state meanwhile; errGone where it is in its inbox no more.
+func (e *Entry) again(do func() error) error {
+	err := do()
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	name, at, found := e.box.find(e.Key)
+	if found != nil {
+		return found
+	}
+	if name == e.name && at == e.state {
+		return err // it is here: what is missing is the target
+	}
+	e.name, e.state = name, at
+	return do()
+}
+
+// collide decides about a name that is there already.
+func (s *Spool) collide(e *Entry, to *dir.Dir, name string, log *maillog.Log) error {
+	same, err := equal(e, to, name)
+	if err != nil {
+		return err
+	}
+	if same {
+		if err := e.unlink(); err != nil {
+			return err
+		}
+		log.Repeated(string(e.Key), to.Join(name))
+		return errRepeat
+	}
+	if e.Inbox == Hold {
+		return fmt.Errorf("%s: another entry has that name", to.Join(name))
+	}
+	if err := s.suspend(e, "another message is "+to.Join(name), log); err != nil {
+		return err
+	}
+	return errRepeat
+}
+
+// equal compares the entry with the file name in d.
+func equal(e *Entry, d *dir.Dir, name string) (bool, error) {
+	f, err := d.OpenFile(name, unix.O_RDONLY, 0)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil || st.Size() != e.Size || !st.Mode().IsRegular() {
+		return false, err
+	}
+	a, b := make([]byte, copyBuffer), make([]byte, copyBuffer)
+	for off := int64(0); off < e.Size; off += copyBuffer {
+		n := min(copyBuffer, e.Size-off)
+		if _, err := e.file.ReadAt(a[:n], off); err != nil {
+			return false, err
+		}
+		if _, err := f.ReadAt(b[:n], off); err != nil {
+			return false, err
+		}
+		if !bytes.Equal(a[:n], b[:n]) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// unlink removes the entry and its reason.
+func (e *Entry) unlink() error {
+	if err := e.again(func() error { return e.dir().Remove(e.name) }); err != nil {
+		return err
+	}
+	if e.Attempts > 0 {
+		e.box.dropReason(e.Key)
+	}
+	return nil
+}
+
+// postpone: NEW or WAITING to WAITING. The reason goes first; a crash between
+// the two leaves a NEW entry, which is tried once more.
+func (s *Spool) postpone(e *Entry, o Outcome, log *maillog.Log) error {
+	line := reasonLine(s.now(), e.Inbox, "deferred", o.Reason)
+	if err := e.box.addReason(e.Key, line, o.Due); err != nil {
+		return err
+	}
+	e.Attempts++
+	log.Deferred(string(e.Key), string(e.Inbox), o.Due, o.Reason)
+	return e.again(func() error {
+		if e.state == waiting {
+			_, err := e.box.cur.StatName(e.name)
+			return err
+		}
+		name := waitingName(e.name)
+		if err := e.box.new.Rename(e.name, e.box.cur, name); err != nil {
+			return err
+		}
+		e.name, e.state = name, waiting
+		return nil
+	})
+}
+
+// waitingName is the name in cur/: with ":2," as Maildir has it.
+func waitingName(name string) string {
+	base, _, _ := strings.Cut(name, ":")
+	return base + ":2,"
+}
+
+// suspend: to HELD. The reason goes first, so that no held entry lacks one.
+func (s *Spool) suspend(e *Entry, reason string, log *maillog.Log) error {
+	hold, err := s.box(Hold)
+	if err != nil {
+		return err
+	}
+	line := reasonLine(s.now(), e.Inbox, "held", reason)
+	if err := hold.setReason(e.Key, line, s.now()); err != nil {
+		return err
+	}
+	if err := s.move(e, hold.new, log); err != nil {
+		return err
+	}
+	log.Held(string(e.Key), string(e.Inbox), reason)
+	return nil
+}
+
+func (s *Spool) drop(e *Entry, o Outcome, log *maillog.Log) error {
+	if err := e.unlink(); err != nil {
+		return err
+	}
+	log.Dropped(string(e.Key), string(e.Inbox), o.Reason)
+	return nil
+}
+
+// placeChildren writes and syncs all children, renames them into new/
+// together, and makes the names durable before the parent may go.
+func (s *Spool) placeChildren(e *Entry, children []Child, log *maillog.Log) error {
+	drafts := make([]*draft, len(children))
+	keys := make([]Key, len(children))
+	for i, c := range children {
+		d, k, err := s.draftChild(e, c)
+		if err != nil {
+			return err
+		}
+		defer d.abort()
+		drafts[i], keys[i] = d, k
+	}
+	touched := map[*box]bool{}
+	for i, d := range drafts {
+		if err := s.placeChild(d, keys[i], e, children[i]); err != nil {
+			return err
+		}
+		touched[d.box] = true
+	}
+	for b := range touched {
+		if err := b.new.Sync(); err != nil {
+			return err
+		}
+	}
+	for i, c := range children {
+		log.Split(string(e.Key), string(keys[i]), string(c.Inbox), addresses(c.To))
+	}
+	return nil
+}
+
+// draftChild writes a child: its own envelope, then all of the parent from our
+// result fields on.
+func (s *Spool) draftChild(e *Entry, c Child) (*draft, Key, error) {
+	env := Envelope{From: c.From, To: c.To}
+	if err := env.check(); err != nil {
+		return nil, "", err
+	}
+	b, err := s.box(c.Inbox)
+	if err != nil {
+		return nil, "", err
+	}
+	k := e.Key.child(c.Inbox, env)
+	d, err := b.newDraft(k)
+	if err != nil {
+		return nil, "", err
+	}
+	breaks := e.WireSize - e.Size - e.head.lines
+	if _, err = io.WriteString(d, formatEnvelope(env)); err == nil {
+		err = d.splice(e.file, e.head.results, e.Size-e.head.results, breaks)
+	}
+	if err == nil {
+		// A child is as old as its parent: the lifetime counts from acceptance.
+		d.setArrival(e.Arrival)
+		err = d.sync()
+	}
+	if err != nil {
+		d.abort()
+		return nil, "", err
+	}
+	return d, k, nil
+}
+
+// placeChild renames a child into new/, unless a crash left it there or it
+// waits already.
+func (s *Spool) placeChild(d *draft, k Key, e *Entry, c Child) error {
+	if c.Inbox == Hold {
+		line := reasonLine(s.now(), e.Inbox, "held", c.Reason)
+		if err := d.box.setReason(k, line, s.now()); err != nil {
+			return err
+		}
+	}
+	return d.placeOnce(k)
+}
+
+// placeOnce places a draft whose key names a decision. The same key in new/ or
+// cur/ is that decision, made before a crash.
+func (d *draft) placeOnce(k Key) error {
+	_, err := d.box.cur.StatName(waitingName(fileName(k, d.size, d.size+d.breaks)))
+	if err == nil {
+		return nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	_, err = d.place(k)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	return err
+}
+
+// placeBounce makes a report durable in route/new before anything else
+// happens to the entry.
+func (s *Spool) placeBounce(e *Entry, r *Bounce, log *maillog.Log) error {
+	b, err := s.box(Route)
+	if err != nil {
+		return err
+	}
+	var failed []string
+	for _, i := range r.Failed {
+		failed = append(failed, e.Envelope.To[i].Addr)
+	}
+	k := e.Key.bounce(failed, s.host)
+	env := Envelope{To: []Recipient{{Addr: r.To}}}
+	if err := env.check(); err != nil {
+		return err
+	}
+	if _, _, err := b.find(k); err == nil {
+		return nil // a crash came between the report and the marks
+	}
+	d, err := b.newDraft(k)
+	if err != nil {
+		return err
+	}
+	defer d.abort()
+	head := s.headBytes(k, env, nil, Trace{By: s.host, With: WithBounce})
+	if err := d.message(head, BytesBody(r.Body)); err != nil {
+		return err
+	}
+	if s.shifted {
+		d.setArrival(s.now())
+	}
+	if err := d.sync(); err != nil {
+		return err
+	}
+	if _, err := d.place(k); err != nil {
+		return err
+	}
+	if err := b.new.Sync(); err != nil {
+		return err
+	}
+	log.Bounced(string(e.Key), string(k), r.To)
+	return nil
+}
+
+func addresses(to []Recipient) []string {
+	var list []string
+	for _, r := range to {
+		if !r.Done {
+			list = append(list, r.Addr)
+		}
+	}
+	return list
+}

@@ -1,0 +1,153 @@
+package spool
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// draft is a file in tmp/ on its way to being an entry. Only commit makes it
+// one; abort is safe to defer.
+type draft struct {
+	box    *box
+	name   string // in tmp/, "" once it is gone from there
+	f      *os.File
+	err    error // the first failure: final for this file
+	size   int64
+	breaks int64 // line ends
+}
+
+// draftName is a name for tmp/ that nobody else has.
+func draftName(k Key) string {
+	var random [4]byte
+	rand.Read(random[:]) // never fails (crypto/rand)
+	return string(k) + "." + hex.EncodeToString(random[:])
+}
+
+func (b *box) newDraft(k Key) (*draft, error) {
+	name := draftName(k)
+	f, err := b.tmp.Create(name, b.mode)
+	if err != nil {
+		return nil, err
+	}
+	return &draft{box: b, name: name, f: f}, nil
+}
+
+// Write appends p and counts its line ends.
+func (d *draft) Write(p []byte) (int, error) {
+	if d.err != nil {
+		return 0, d.err
+	}
+	n, err := d.f.Write(p)
+	d.size += int64(n)
+	d.breaks += int64(bytes.Count(p[:n], []byte("\n")))
+	d.err = err
+	return n, err
+}
+
+// splice appends n octets with the given number of line ends from src, inside
+// the kernel where it can.
+func (d *draft) splice(src *os.File, off, n, breaks int64) error {
+	if d.err != nil {
+		return d.err
+	}
+	for left := n; left > 0; {
+		c, err := unix.CopyFileRange(int(src.Fd()), &off, int(d.f.Fd()), nil, int(min(left, 1<<30)), 0)
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case err != nil && left == n && cannotSplice(err):
+			_, d.err = io.Copy(plainWriter{d.f}, io.NewSectionReader(src, off, n))
+			left = 0
+			continue
+		case err == nil && c == 0:
+			err = io.ErrUnexpectedEOF
+		}
+		if err != nil {
+			d.err = fmt.Errorf("copy %s: %w", src.Name(), err)
+			return d.err
+		}
+		left -= int64(c)
+	}
+	d.size += n
+	d.breaks += breaks
+	return d.err
+}
+
+// plainWriter hides os.File's ReadFrom, which would try copy_file_range again.
+type plainWriter struct{ io.Writer }
+
+func cannotSplice(err error) bool {
+	return errors.Is(err, unix.EXDEV) || errors.Is(err, unix.EINVAL) ||
+		errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EOPNOTSUPP)
+}
+
+// sync makes the data durable and closes the file. A failed fsync is final:
+// the page may be marked clean, so a second one would lie.
+func (d *draft) sync() error {
+	if d.err == nil {
+		d.err = d.f.Sync()
+	}
+	if err := d.f.Close(); d.err == nil {
+		d.err = err
+	}
+	d.f = nil
+	return d.err
+}
+
+// setArrival writes down the arrival time where the clock is shifted.
+func (d *draft) setArrival(t time.Time) {
+	if d.err == nil {
+		ts := unix.NsecToTimespec(t.UnixNano())
+		d.err = unix.UtimesNanoAt(d.box.tmp.Fd(), d.name, []unix.Timespec{ts, ts}, unix.AT_SYMLINK_NOFOLLOW)
+	}
+}
+
+// place renames the synced draft into new/: DRAFT to NEW. The directory is not
+// synced yet. It reports the entry's name; an entry of that key that is
+// already there is fs.ErrExist.
+func (d *draft) place(k Key) (string, error) {
+	if d.err != nil {
+		return "", d.err
+	}
+	name := fileName(k, d.size, d.size+d.breaks)
+	if err := d.box.tmp.Rename(d.name, d.box.new, name); err != nil {
+		return "", err
+	}
+	d.name = ""
+	return name, nil
+}
+
+// abort removes what is left of the draft.
+func (d *draft) abort() {
+	if d.f != nil {
+		d.f.Close()
+		d.f = nil
+	}
+	if d.name != "" {
+		d.box.tmp.Remove(d.name)
+		d.name = ""
+	}
+}
+
+// commit syncs the names in new/. Where that fails the name goes again, so
+// that a refused message does not stay: the client's repeat may then double
+// it, never lose it.
+func (b *box) commit(name string) error {
+	err := b.new.Sync()
+	if err == nil {
+		return nil
+	}
+	if gone := b.new.Remove(name); gone != nil && !errors.Is(gone, fs.ErrNotExist) {
+		return errors.Join(err, gone)
+	}
+	return err
+}

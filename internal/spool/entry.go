@@ -1,0 +1,216 @@
+package spool
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// state is where an entry stands in its inbox.
+type state string
+
+const (
+	fresh   state = "new" // NEW: never tried, or due now
+	waiting state = "cur" // WAITING: deferred, or moved there by a mail reader
+)
+
+// Entry is an entry that a stage works on. It is open for one attempt.
+type Entry struct {
+	Key      Key
+	Inbox    Inbox
+	Envelope Envelope
+	With     string    // protocol it came by: ESMTPS, local, bounce, ...
+	Arrival  time.Time // when it was accepted, or became a child
+	Size     int64     // octets in the file
+	WireSize int64     // octets with CRLF line ends
+	Attempts int       // deferrals in this inbox so far
+
+	name  string // file name in its state's directory
+	state state
+	head  *head
+	file  *os.File
+	box   *box
+}
+
+// Trusted reports whether an authenticated or a local submitter sent it
+// (RFC 3848: a protocol name that ends in A).
+func (e *Entry) Trusted() bool {
+	return e.With == WithLocal || e.FromSMTP() && strings.HasSuffix(e.With, "A")
+}
+
+// FromSMTP reports whether the entry came by SMTP or LMTP, where recipients
+// were looked up before they were accepted.
+func (e *Entry) FromSMTP() bool {
+	return strings.Contains(e.With, "SMTP") || strings.Contains(e.With, "LMTP")
+}
+
+// Pending returns the indexes of the recipients that are not done.
+func (e *Entry) Pending() []int {
+	var pending []int
+	for i, r := range e.Envelope.To {
+		if !r.Done {
+			pending = append(pending, i)
+		}
+	}
+	return pending
+}
+
+// Content returns what may leave the spool: from our Received to the end.
+func (e *Entry) Content() *io.SectionReader {
+	return io.NewSectionReader(e.file, e.head.received, e.Size-e.head.received)
+}
+
+// Message returns the message as it came, below our fields.
+func (e *Entry) Message() *io.SectionReader {
+	return io.NewSectionReader(e.file, e.head.end, e.Size-e.head.end)
+}
+
+// Mark notes durably that recipient i is done: one byte in place, so that
+// name and size stay and the mark goes wherever the entry is moved.
+func (e *Entry) Mark(i int) error {
+	if e.Envelope.To[i].Done {
+		return nil
+	}
+	if _, err := e.file.WriteAt([]byte("_"), e.head.marks[i]+markOffset); err != nil {
+		return err
+	}
+	if err := unix.Fdatasync(int(e.file.Fd())); err != nil {
+		return &fs.PathError{Op: "fdatasync", Path: e.file.Name(), Err: err}
+	}
+	e.Envelope.To[i].Done = true
+	return nil
+}
+
+// derived reports whether the entry's key names a decision rather than an
+// acceptance, so that a crash may have placed the same key before.
+func (e *Entry) derived() bool { return e.Key.isChild() || e.With == WithBounce }
+
+func (e *Entry) close() { e.file.Close() }
+
+// Findings about a file in an inbox that is no entry to work on.
+var (
+	errGone    = errors.New("gone")             // moved or finished by somebody else
+	errTorn    = errors.New("shorter than S=")  // perhaps being copied in
+	errNotOurs = errors.New("not ours to move") // no regular file of our own
+)
+
+// open opens the entry name of the inbox b, in whichever state it is now.
+func (b *box) open(name string, s state) (*Entry, error) {
+	k, base, size, wire, err := parseName(name)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %v", errForeign, err)
+	}
+	f, name, s, err := b.openFile(k, name, s)
+	if err != nil {
+		return nil, err
+	}
+	e := &Entry{Key: k, Inbox: b.name, Size: size, WireSize: wire, name: name, state: s, file: f, box: b}
+	if err := e.read(base); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return e, nil
+}
+
+// openFile opens name; one that has gone is looked for again by key, since a
+// mail reader may have moved or flagged it.
+func (b *box) openFile(k Key, name string, s state) (*os.File, string, state, error) {
+	f, err := openRegular(b, name, s)
+	if errors.Is(err, fs.ErrNotExist) {
+		found, at, err := b.find(k)
+		if err != nil {
+			return nil, "", "", err
+		}
+		f, err = openRegular(b, found, at)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, "", "", errGone
+		}
+		return f, found, at, err
+	}
+	return f, name, s, err
+}
+
+func openRegular(b *box, name string, s state) (*os.File, error) {
+	d := b.sub(s)
+	st, err := d.StatName(name)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.ours(st); err != nil {
+		return nil, err
+	}
+	f, err := d.OpenFile(name, unix.O_RDWR, 0)
+	if errors.Is(err, unix.ELOOP) {
+		return nil, fmt.Errorf("%w: a symbolic link", errNotOurs)
+	}
+	return f, err
+}
+
+// ours refuses what another user may have put there to make us read or
+// publish a file of somebody else's.
+func (b *box) ours(st unix.Stat_t) error {
+	own, err := b.self.Stat()
+	if err != nil {
+		return err
+	}
+	sharedGroup := b.mode&0o060 != 0 && st.Gid == own.Gid
+	switch {
+	case st.Mode&unix.S_IFMT != unix.S_IFREG:
+		return fmt.Errorf("%w: not a regular file", errNotOurs)
+	case st.Nlink != 1:
+		return fmt.Errorf("%w: %d hard links", errNotOurs, st.Nlink)
+	case st.Uid != own.Uid && int(st.Uid) != os.Geteuid() && !sharedGroup:
+		return fmt.Errorf("%w: owner is uid %d", errNotOurs, st.Uid)
+	}
+	return nil
+}
+
+// find looks for the entry k in both states.
+func (b *box) find(k Key) (name string, s state, err error) {
+	for _, s := range []state{fresh, waiting} {
+		name := ""
+		err := b.sub(s).Names(func(n string) bool {
+			if found, _, _, _, err := parseName(n); err == nil && found == k {
+				name = n
+			}
+			return name == ""
+		})
+		if err != nil {
+			return "", "", err
+		}
+		if name != "" {
+			return name, s, nil
+		}
+	}
+	return "", "", errGone
+}
+
+// read checks the file against its name and reads the fields that are ours.
+func (e *Entry) read(base string) error {
+	st, err := e.file.Stat()
+	if err != nil {
+		return err
+	}
+	e.Arrival = st.ModTime()
+	if st.Size() < e.Size {
+		return errTorn
+	}
+	if st.Size() > e.Size {
+		return fmt.Errorf("%w: %d octets, not S=%d", errForeign, st.Size(), e.Size)
+	}
+	if e.head, err = readHead(io.NewSectionReader(e.file, 0, e.Size)); err != nil {
+		return err
+	}
+	if e.head.id != e.Key && e.head.id != e.Key.root() {
+		return fmt.Errorf("%w: its id is %s", errForeign, e.head.id)
+	}
+	e.Envelope, e.With = e.head.env, e.head.with
+	e.Attempts, _, _, err = e.box.readReason(e.Key)
+	return err
+}

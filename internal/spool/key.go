@@ -1,0 +1,150 @@
+package spool
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Key is an entry's unique name for life: the queue id in replies, events and
+// Received, the name in the mailbox and the POP3 UIDL. Its form is
+// SEC.M<usec>R<16 hex digits>.HOST, and for a child that with a suffix.
+type Key string
+
+const (
+	maxKey    = 70 // octets; RFC 1939 7 (UIDL)
+	suffixLen = 13 // "-" and 12 hex digits
+	stampLen  = len("1764000000.M000000R0123456789abcdef.")
+	maxHost   = maxKey - suffixLen - stampLen
+)
+
+// newKey returns a fresh key of the host at time t.
+func newKey(t time.Time, host string) Key {
+	var random [8]byte
+	rand.Read(random[:]) // never fails (crypto/rand)
+	return makeKey(t, random, host)
+}
+
+func makeKey(t time.Time, tag [8]byte, host string) Key {
+	return Key(fmt.Sprintf("%d.M%06dR%x.%s", t.Unix(), t.Nanosecond()/1000, tag, hostLabel(host)))
+}
+
+// hostLabel is the first label of the hostname as far as it fits into a key.
+func hostLabel(host string) string {
+	label, _, _ := strings.Cut(host, ".")
+	clean := strings.Map(func(r rune) rune {
+		if r == '-' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {
+			return r
+		}
+		return -1
+	}, label)
+	clean = strings.Trim(clean, "-")
+	if clean == "" {
+		return "localhost"
+	}
+	if len(clean) > maxHost {
+		clean = clean[:maxHost]
+	}
+	return strings.TrimRight(clean, "-")
+}
+
+// ParseKey checks s and returns it as a key.
+func ParseKey(s string) (Key, error) {
+	bad := fmt.Errorf("%q is not a key", s)
+	if len(s) > maxKey {
+		return "", bad
+	}
+	sec, rest, ok := strings.Cut(s, ".M")
+	if !ok || len(sec) > 12 || !digits(sec) || len(rest) < 6+1+16+2 {
+		return "", bad
+	}
+	usec, tag, host := rest[:6], rest[6:23], rest[23:]
+	if !digits(usec) || tag[0] != 'R' || !hexDigits(tag[1:]) || host[0] != '.' {
+		return "", bad
+	}
+	for _, c := range []byte(host[1:]) {
+		if c != '-' && !alphanumeric(c) {
+			return "", bad
+		}
+	}
+	return Key(s), nil
+}
+
+func alphanumeric(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+}
+
+func digits(s string) bool {
+	return s != "" && strings.Trim(s, "0123456789") == ""
+}
+
+func hexDigits(s string) bool { return strings.Trim(s, "0123456789abcdef") == "" }
+
+// child returns the key of the child of k with this envelope: the same
+// decision is the same name, another decision is another name. A child of a
+// child takes the suffix's place, so that no key grows.
+func (k Key) child(in Inbox, env Envelope) Key {
+	h := sha256.New()
+	fmt.Fprintf(h, "%s\n%s\n%s", k, in, formatEnvelope(env))
+	return Key(string(k.root()) + "-" + hex.EncodeToString(h.Sum(nil))[:suffixLen-1])
+}
+
+// bounce returns the key of the report about the recipients failed of k.
+func (k Key) bounce(failed []string, host string) Key {
+	sum := sha256.Sum256([]byte("bounce\n" + string(k) + "\n" + strings.Join(failed, "\n")))
+	return makeKey(k.stamp(), [8]byte(sum[:8]), host)
+}
+
+// stamp is the time at which the key was made.
+func (k Key) stamp() time.Time {
+	sec, rest, _ := strings.Cut(string(k), ".M")
+	s, _ := strconv.ParseInt(sec, 10, 64)
+	usec, _ := strconv.ParseInt(rest[:6], 10, 64)
+	return time.Unix(s, usec*1000)
+}
+
+// isChild reports whether k carries a child's suffix: its root is another key.
+func (k Key) isChild() bool { return k.root() != k }
+
+// root is the key without a child's suffix. A host's label may hold a hyphen
+// too, so the suffix is known by its form.
+func (k Key) root() Key {
+	i := len(k) - suffixLen
+	if i > stampLen && k[i] == '-' && hexDigits(string(k[i+1:])) {
+		return k[:i]
+	}
+	return k
+}
+
+// fileName is the name of an entry's file: key and sizes. size counts the
+// octets in the file, wire the octets with CRLF line ends.
+func fileName(k Key, size, wire int64) string {
+	return fmt.Sprintf("%s,S=%d,W=%d", k, size, wire)
+}
+
+// parseName takes a name in an inbox apart; what a mail reader may have added
+// from the first ':' on is left out of base.
+func parseName(name string) (k Key, base string, size, wire int64, err error) {
+	base, _, _ = strings.Cut(name, ":")
+	key, sizes, _ := strings.Cut(base, ",")
+	if k, err = ParseKey(key); err != nil {
+		return "", "", 0, 0, err
+	}
+	s, w, ok := strings.Cut(sizes, ",W=")
+	if size, err = sizeOf(strings.TrimPrefix(s, "S=")); err == nil {
+		wire, err = sizeOf(w)
+	}
+	if err != nil || !ok || fileName(k, size, wire) != base {
+		return "", "", 0, 0, fmt.Errorf("%q does not end in ,S=size,W=size", name)
+	}
+	return k, base, size, wire, nil
+}
+
+func sizeOf(s string) (int64, error) {
+	n, err := strconv.ParseUint(s, 10, 62)
+	return int64(n), err
+}

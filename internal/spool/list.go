@@ -1,0 +1,90 @@
+package spool
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Listing is an entry as people see it in the queue.
+type Listing struct {
+	Key        Key
+	Name       string // file name
+	Inbox      Inbox
+	State      string // "new", "deferred", "held", or "torn", "foreign" with the reason in LastReason
+	Size       int64  // octets in the file
+	Arrival    time.Time
+	Due        time.Time // next attempt; zero is now
+	Attempts   int
+	LastReason string
+	Envelope   Envelope
+}
+
+// List returns the entries of an inbox, oldest first.
+func (s *Spool) List(in Inbox) ([]Listing, error) {
+	b, err := s.box(in)
+	if err != nil {
+		return nil, err
+	}
+	var list []Listing
+	for _, st := range []state{fresh, waiting} {
+		var names []string
+		err := b.sub(st).Names(func(name string) bool {
+			names = append(names, name)
+			return true
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range names {
+			if l, ok := b.listing(name, st); ok {
+				list = append(list, l)
+			}
+		}
+	}
+	slices.SortStableFunc(list, func(a, b Listing) int { return a.Arrival.Compare(b.Arrival) })
+	return list, nil
+}
+
+// listing describes one name; false where it has gone meanwhile.
+func (b *box) listing(name string, st state) (Listing, bool) {
+	l := Listing{Name: name, Inbox: b.name, State: "new"}
+	e, err := b.open(name, st)
+	switch {
+	case errors.Is(err, errGone):
+		return l, false
+	case errors.Is(err, errTorn):
+		l.State, l.LastReason = "torn", err.Error()
+		return l, true
+	case err != nil:
+		l.State, l.LastReason = "foreign", printable(err.Error())
+		return l, true
+	}
+	defer e.close()
+	l.Key, l.Size, l.Arrival, l.Envelope, l.Attempts = e.Key, e.Size, e.Arrival, e.Envelope, e.Attempts
+	if b.name == Hold {
+		l.State = "held"
+	} else if e.state == waiting {
+		l.State = "deferred"
+		l.Due, _, _ = b.due(e.Key)
+	}
+	_, _, l.LastReason, _ = b.readReason(e.Key)
+	return l, true
+}
+
+// Running reports whether a runner works the inbox.
+func (s *Spool) Running(in Inbox) (bool, error) {
+	// A descriptor of its own: closing it gives the lock back at once.
+	probe, err := openBox(s.path, in)
+	if err != nil {
+		return false, err
+	}
+	defer probe.close()
+	err = unix.Flock(probe.self.Fd(), unix.LOCK_SH|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return true, nil
+	}
+	return false, err
+}

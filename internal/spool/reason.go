@@ -1,0 +1,111 @@
+package spool
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A reason file tells people why an entry waits: a line a deferral. Its mtime
+// is the due time.
+
+const (
+	maxReasonLine = 1000    // octets of one reason
+	maxReasonFile = 1 << 20 // octets that are read back
+)
+
+// reasonLine is one line for people: printable, bounded.
+func reasonLine(now time.Time, in Inbox, verb, text string) string {
+	return fmt.Sprintf("%s %s %s: %s\n", in, now.UTC().Format(time.RFC3339), verb, printable(text))
+}
+
+// printable replaces what could move a terminal or forge a line.
+func printable(s string) string {
+	if len(s) > maxReasonLine {
+		s = s[:maxReasonLine] + "..."
+	}
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 || r == 0xfffd {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+// addReason appends a deferral's line and sets the due time.
+func (b *box) addReason(k Key, line string, due time.Time) error {
+	return b.writeReason(k, unix.O_APPEND, line, due)
+}
+
+// setReason begins the reason file anew: its first line says who holds.
+func (b *box) setReason(k Key, line string, now time.Time) error {
+	return b.writeReason(k, unix.O_TRUNC, line, now)
+}
+
+func (b *box) writeReason(k Key, how int, line string, mtime time.Time) error {
+	f, err := b.reason.OpenFile(string(k), unix.O_WRONLY|unix.O_CREAT|how, b.mode)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err := f.WriteString(line); err != nil {
+		return err
+	}
+	ts := unix.NsecToTimespec(mtime.UnixNano())
+	err = unix.UtimesNanoAt(b.reason.Fd(), string(k), []unix.Timespec{ts, ts}, unix.AT_SYMLINK_NOFOLLOW)
+	if err != nil {
+		return &fs.PathError{Op: "utimensat", Path: b.reason.Join(string(k)), Err: err}
+	}
+	return nil
+}
+
+// due returns the due time of a waiting entry; without a reason it is due now.
+func (b *box) due(k Key) (t time.Time, waits bool, err error) {
+	st, err := b.reason.StatName(string(k))
+	if errors.Is(err, fs.ErrNotExist) {
+		return time.Time{}, false, nil
+	}
+	if err != nil {
+		return time.Time{}, false, err
+	}
+	return time.Unix(st.Mtim.Unix()), true, nil
+}
+
+// readReason returns how many lines the reason file has, its first and last.
+func (b *box) readReason(k Key) (lines int, first, last string, err error) {
+	f, err := b.reason.OpenFile(string(k), unix.O_RDONLY, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, "", "", nil
+	}
+	if err != nil {
+		return 0, "", "", err
+	}
+	defer f.Close()
+	return scanReason(f)
+}
+
+func scanReason(f *os.File) (lines int, first, last string, err error) {
+	sc := bufio.NewScanner(io.LimitReader(f, maxReasonFile))
+	sc.Buffer(nil, 2*maxReasonLine)
+	for sc.Scan() {
+		if text := string(bytes.ToValidUTF8(sc.Bytes(), []byte("?"))); text != "" {
+			if lines == 0 {
+				first = text
+			}
+			lines, last = lines+1, text
+		}
+	}
+	return lines, first, last, sc.Err()
+}
+
+// dropReason removes the reason of an entry that has left. One that stays
+// behind is the cleaner's.
+func (b *box) dropReason(k Key) { b.reason.Remove(string(k)) }

@@ -1,0 +1,185 @@
+package spool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+	"golang.org/x/sys/unix"
+
+	"paperpath/internal/control"
+	"paperpath/internal/maillog"
+	"paperpath/maildir"
+)
+
+// Handler is a stage: a function from an entry to an outcome. ctx ends when
+// the runner is to stop.
+type Handler func(ctx context.Context, e *Entry) Outcome
+
+// Runner works one inbox. Only one at a time does: the others see its lock.
+type Runner struct {
+	Spool    *Spool
+	Inbox    Inbox
+	Handle   Handler
+	Lane     func(e *Entry) string // what shares PerLane workers; nil: one lane
+	Workers  int                   // attempts at once; 0 is 1
+	PerLane  int                   // of them in one lane; 0 is no limit
+	Runtime  time.Duration         // Run starts no attempt after it; 0 is no limit
+	Holdtime func() (time.Duration, error)
+	Retry    func() (control.Retry, error)
+	Log      *maillog.Log
+	Ready    func() // Watch calls it once it watches
+
+	box *box
+}
+
+const (
+	lockPatience = 200 * time.Millisecond // a look at the lock may hold it for an instant
+	rescanEvery  = time.Minute            // inotify is only the speed-up
+	cleanEvery   = time.Hour
+)
+
+// Run works on everything that is due, then returns. Where another runner
+// works the inbox it says so in the log and returns nil at once.
+func (r *Runner) Run(ctx context.Context) error {
+	unlock, err := r.lock(ctx)
+	if unlock == nil {
+		return err
+	}
+	defer unlock()
+	if r.Runtime > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, r.Runtime)
+		defer cancel()
+	}
+	r.clean()
+	s := newSchedule(r, false)
+	err = s.run(ctx, nil, nil)
+	r.Log.Ran(string(r.Inbox), s.done, s.deferred)
+	return err
+}
+
+// Watch works on what is due and what comes, until ctx ends. It waits for
+// another runner's lock.
+func (r *Runner) Watch(ctx context.Context) error {
+	unlock, err := r.lockWait(ctx)
+	if unlock == nil {
+		return err
+	}
+	defer unlock()
+	w, err := fsnotify.NewWatcher()
+	if err != nil {
+		return fmt.Errorf("watch %s: %w", r.box.new.Path(), err)
+	}
+	defer w.Close()
+	if err := w.Add(r.box.new.Path()); err != nil {
+		return fmt.Errorf("watch %s: %w", r.box.new.Path(), err)
+	}
+	r.Log.Watching(string(r.Inbox))
+	if r.Ready != nil {
+		r.Ready()
+	}
+	r.clean()
+	return newSchedule(r, true).run(ctx, w.Events, w.Errors)
+}
+
+// lock takes the inbox; unlock is nil where it could not.
+func (r *Runner) lock(ctx context.Context) (unlock func(), err error) {
+	if r.box, err = r.Spool.box(r.Inbox); err != nil {
+		return nil, err
+	}
+	deadline := time.Now().Add(lockPatience)
+	for {
+		ok, err := r.tryLock()
+		if ok {
+			return func() { unix.Flock(r.box.self.Fd(), unix.LOCK_UN) }, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if time.Now().After(deadline) {
+			r.Log.Busy(string(r.Inbox))
+			return nil, nil
+		}
+		if !pause(ctx, lockPatience/20) {
+			return nil, nil
+		}
+	}
+}
+
+// lockWait takes the inbox, however long another runner has it.
+func (r *Runner) lockWait(ctx context.Context) (unlock func(), err error) {
+	if unlock, err = r.lock(ctx); unlock != nil || err != nil {
+		return unlock, err
+	}
+	for pause(ctx, time.Second) {
+		ok, err := r.tryLock()
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			return func() { unix.Flock(r.box.self.Fd(), unix.LOCK_UN) }, nil
+		}
+	}
+	return nil, nil
+}
+
+func (r *Runner) tryLock() (bool, error) {
+	err := unix.Flock(r.box.self.Fd(), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) || errors.Is(err, unix.EINTR) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("lock %s: %w", r.box.self.Path(), err)
+	}
+	return true, nil
+}
+
+// pause waits; false where ctx has ended.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// clean removes leftovers of the inbox, and mailroute's those of hold/.
+func (r *Runner) clean() {
+	if err := r.Spool.clean(r.box); err != nil {
+		r.Log.Trouble("", "clean "+string(r.Inbox), err)
+	}
+	if r.Inbox != Route || r.Holdtime == nil {
+		return
+	}
+	holdtime, err := r.Holdtime()
+	if err != nil {
+		r.Log.Trouble("", "clean hold", err)
+		return
+	}
+	expired, err := r.Spool.cleanHold(holdtime)
+	for _, k := range expired {
+		r.Log.Dropped(string(k), string(Hold), "held for longer than holdtime")
+	}
+	if err != nil {
+		r.Log.Trouble("", "clean hold", err)
+	}
+}
+
+// syncMailbox makes deliveries durable in the mailbox's own directory; the
+// rename has made them whole already.
+func (r *Runner) syncMailbox(path string) {
+	md, err := maildir.Open(path)
+	if err == nil {
+		err = md.New().Sync()
+		md.Close()
+	}
+	if err != nil {
+		r.Log.Trouble("", "sync "+path, err)
+	}
+}

@@ -1,0 +1,367 @@
+package spool
+
+import (
+	"container/heap"
+	"context"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// job is a name in the inbox that is to be worked on.
+type job struct {
+	key   Key
+	name  string
+	state state
+	lane  string
+	due   time.Time
+}
+
+// id tells jobs apart: the key, or the name of a file that has none.
+func (j *job) id() string {
+	if j.key != "" {
+		return string(j.key)
+	}
+	return j.name
+}
+
+// laneWindow is how many due entries are looked at ahead to find one whose
+// lane is free.
+const laneWindow = 20000
+
+// syncEvery is how many deliveries a batch has at most.
+const syncEvery = 128
+
+// schedule decides what is worked on when. One goroutine owns it; the attempts
+// run beside it and report to it.
+type schedule struct {
+	r       *Runner
+	stay    bool // Watch: wait for what comes
+	known   map[string]place
+	later   jobHeap // due later
+	queue   []job   // due, lane not looked up
+	lanes   map[string]*lane
+	ready   []*lane // lanes with queued jobs and a free worker, in turn
+	queued  int     // jobs in lanes
+	running int
+	results chan result
+	dirty   map[string]int // mailboxes that want a sync
+	longest time.Duration  // step of the retry schedule
+
+	done, deferred int
+}
+
+// place is where the schedule has a job.
+type place byte
+
+const (
+	atWork place = iota + 1 // queued or running, or in a Run tried already
+	asleep                  // in later
+)
+
+type lane struct {
+	jobs    []job
+	running int
+	listed  bool // in ready
+}
+
+func newSchedule(r *Runner, stay bool) *schedule {
+	return &schedule{r: r, stay: stay, known: map[string]place{}, lanes: map[string]*lane{},
+		results: make(chan result), dirty: map[string]int{}}
+}
+
+// run works until nothing is left (Run) or ctx ends (Watch). The attempts
+// under way are always finished.
+func (s *schedule) run(ctx context.Context, events chan fsnotify.Event, errs chan error) error {
+	defer s.sync()
+	if err := s.scan(); err != nil {
+		return err
+	}
+	rescan := time.NewTicker(rescanEvery)
+	defer rescan.Stop()
+	clean := time.NewTicker(cleanEvery)
+	defer clean.Stop()
+	for {
+		if ctx.Err() == nil {
+			s.start(ctx)
+		}
+		if s.running == 0 {
+			s.sync()
+			if ctx.Err() != nil {
+				return nil
+			}
+			if !s.stay {
+				// What came while we worked.
+				if err := s.scan(); err != nil || !s.anyDue() {
+					return err
+				}
+				continue
+			}
+		}
+		wake, stop := s.wake()
+		select {
+		case res := <-s.results:
+			s.finish(res)
+		case ev := <-events:
+			s.arrive(ev)
+		case <-errs: // an overflow, most likely: look ourselves
+			s.rescan()
+		case <-rescan.C:
+			if s.stay {
+				s.rescan()
+			}
+		case <-clean.C:
+			s.r.clean()
+		case <-wake:
+		case <-s.stopping(ctx):
+		}
+		stop()
+	}
+}
+
+// stopping is ctx.Done while nothing runs; attempts under way are waited for.
+func (s *schedule) stopping(ctx context.Context) <-chan struct{} {
+	if s.running > 0 {
+		return nil
+	}
+	return ctx.Done()
+}
+
+func (s *schedule) anyDue() bool {
+	return len(s.queue) > 0 || s.queued > 0 || len(s.later) > 0 && !s.later[0].due.After(s.r.Spool.now())
+}
+
+// wake fires when the next deferred entry is due.
+func (s *schedule) wake() (<-chan time.Time, func()) {
+	if len(s.later) == 0 || !s.stay {
+		return nil, func() {}
+	}
+	t := time.NewTimer(max(s.later[0].due.Sub(s.r.Spool.now()), 0))
+	return t.C, func() { t.Stop() }
+}
+
+// scan reads the inbox: the truth. In a Run what was tried already is known
+// and left alone.
+func (s *schedule) scan() error {
+	s.readLongest()
+	for _, st := range []state{fresh, waiting} {
+		err := s.r.box.sub(st).Names(func(name string) bool {
+			s.add(name, st)
+			return true
+		})
+		if err != nil {
+			return err
+		}
+	}
+	slices.SortStableFunc(s.queue, func(a, b job) int { return strings.Compare(a.name, b.name) })
+	return nil
+}
+
+// rescan is a scan of a runner that stays: its failure is told, not final.
+func (s *schedule) rescan() {
+	if err := s.scan(); err != nil {
+		s.r.Log.Trouble("", "scan "+string(s.r.Inbox), err)
+	}
+}
+
+// add notes a name, unless its entry is known: queued for when it is due.
+func (s *schedule) add(name string, st state) {
+	k, _, _, _, err := parseName(name)
+	j := job{key: k, name: name, state: st}
+	if err != nil {
+		j.key = ""
+	}
+	id := j.id()
+	if at := s.known[id]; at != 0 {
+		if at == asleep && st == fresh {
+			s.hurry(id, name)
+		}
+		return
+	}
+	if st == waiting && j.key != "" {
+		j.due = s.due(j.key)
+	}
+	switch {
+	case !j.due.After(s.r.Spool.now()):
+		s.known[id] = atWork
+		s.queue = append(s.queue, j)
+	case s.stay:
+		s.sleep(j)
+	}
+}
+
+// sleep keeps a job until it is due.
+func (s *schedule) sleep(j job) {
+	s.known[j.id()] = asleep
+	heap.Push(&s.later, j)
+}
+
+// hurry makes a waiting entry due now that a person has moved back to new/.
+func (s *schedule) hurry(id, name string) {
+	for i := range s.later {
+		if s.later[i].id() == id && s.later[i].state == waiting {
+			s.later[i].due, s.later[i].name, s.later[i].state = time.Time{}, name, fresh
+			heap.Fix(&s.later, i)
+			return
+		}
+	}
+}
+
+// due returns when a waiting entry is due. One further off than the longest
+// step is due now: a clock has stepped.
+func (s *schedule) due(k Key) time.Time {
+	due, _, err := s.r.box.due(k)
+	if err != nil {
+		return time.Time{}
+	}
+	if s.longest > 0 && due.Sub(s.r.Spool.now()) > s.longest+troubleDelay {
+		return time.Time{}
+	}
+	return due
+}
+
+// readLongest notes the longest step of the retry schedule in force.
+func (s *schedule) readLongest() {
+	s.longest = 0
+	if retry, err := s.r.Retry(); err == nil {
+		for _, step := range retry.Steps {
+			s.longest = max(s.longest, step)
+		}
+	}
+}
+
+// arrive takes a new name from inotify.
+func (s *schedule) arrive(ev fsnotify.Event) {
+	if ev.Has(fsnotify.Create) {
+		if name := filepath.Base(ev.Name); name[0] != '.' {
+			s.add(name, fresh)
+		}
+	}
+}
+
+// start starts as many attempts as there are free workers.
+func (s *schedule) start(ctx context.Context) {
+	now := s.r.Spool.now()
+	for len(s.later) > 0 && !s.later[0].due.After(now) {
+		j := heap.Pop(&s.later).(job)
+		s.known[j.id()] = atWork
+		s.queue = append(s.queue, j)
+	}
+	s.assign()
+	for s.running < max(s.r.Workers, 1) && len(s.ready) > 0 {
+		l := s.ready[0]
+		s.ready = s.ready[1:]
+		l.listed = false
+		j := l.jobs[0]
+		l.jobs = l.jobs[1:]
+		l.running++
+		s.queued--
+		s.running++
+		s.list(l)
+		go func() { s.results <- s.r.attempt(ctx, j) }()
+	}
+}
+
+// assign moves due entries into their lanes, looking ahead only so far.
+func (s *schedule) assign() {
+	for len(s.queue) > 0 && s.queued < laneWindow {
+		j := s.queue[0]
+		s.queue = s.queue[1:]
+		j.lane = s.laneOf(j)
+		l := s.lanes[j.lane]
+		if l == nil {
+			l = &lane{}
+			s.lanes[j.lane] = l
+		}
+		l.jobs = append(l.jobs, j)
+		s.queued++
+		s.list(l)
+		if s.r.Lane == nil && s.queued >= max(s.r.Workers, 1) {
+			return // one lane: no need to look ahead
+		}
+	}
+	if len(s.queue) == 0 {
+		s.queue = nil // give the memory of a burst back
+	}
+}
+
+// list puts a lane in turn where it has a job and a worker to spare.
+func (s *schedule) list(l *lane) {
+	if !l.listed && len(l.jobs) > 0 && (s.r.PerLane <= 0 || l.running < s.r.PerLane) {
+		l.listed = true
+		s.ready = append(s.ready, l)
+	}
+}
+
+// laneOf looks the lane up. What cannot be opened shares one; its attempt will
+// say why.
+func (s *schedule) laneOf(j job) (name string) {
+	if s.r.Lane == nil {
+		return ""
+	}
+	e, err := s.r.box.open(j.name, j.state)
+	if err != nil {
+		return ""
+	}
+	defer e.close()
+	defer func() {
+		if recover() != nil {
+			name = ""
+		}
+	}()
+	return s.r.Lane(e)
+}
+
+// finish takes an attempt's result.
+func (s *schedule) finish(res result) {
+	s.running--
+	l := s.lanes[res.job.lane]
+	l.running--
+	s.list(l)
+	if l.running == 0 && len(l.jobs) == 0 {
+		delete(s.lanes, res.job.lane)
+	}
+	id := res.job.id()
+	switch {
+	case !res.deferred:
+		s.done++
+		delete(s.known, id)
+	case s.stay:
+		s.deferred++
+		j := res.job
+		j.due, j.name, j.state = res.due, res.name, res.state
+		s.sleep(j)
+	default:
+		s.deferred++ // known: not again in this run
+	}
+	if res.mailbox != "" {
+		if s.dirty[res.mailbox]++; s.dirty[res.mailbox] >= syncEvery {
+			s.sync()
+		}
+	}
+}
+
+// sync makes the deliveries of the batch durable in their mailboxes.
+func (s *schedule) sync() {
+	for path := range s.dirty {
+		s.r.syncMailbox(path)
+	}
+	clear(s.dirty)
+}
+
+// jobHeap orders jobs by their due time.
+type jobHeap []job
+
+func (h jobHeap) Len() int           { return len(h) }
+func (h jobHeap) Less(i, j int) bool { return h[i].due.Before(h[j].due) }
+func (h jobHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *jobHeap) Push(x any)        { *h = append(*h, x.(job)) }
+func (h *jobHeap) Pop() any {
+	old := *h
+	j := old[len(old)-1]
+	*h = old[:len(old)-1]
+	return j
+}

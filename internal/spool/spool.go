@@ -1,0 +1,226 @@
+// Package spool is the only place that knows inboxes and entry files. An entry
+// is one file: the message with its envelope on top. It is written once and
+// from then on only changes its directory, as spool(5) says; the names of
+// states and transitions here are that page's.
+package spool
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"paperpath/internal/dir"
+	"paperpath/internal/status"
+)
+
+// Inbox names a stage's directory.
+type Inbox string
+
+// The inboxes.
+const (
+	Check   Inbox = "check"
+	Route   Inbox = "route"
+	Deliver Inbox = "deliver"
+	Relay   Inbox = "relay"
+	Hold    Inbox = "hold" // what a person must look at
+)
+
+// Inboxes returns all inboxes in the order of the paper path.
+func Inboxes() []Inbox { return []Inbox{Check, Route, Deliver, Relay, Hold} }
+
+// Mark is the file that says that spool/ and mail/ are there: where it is
+// missing a volume is not mounted, and nothing is made.
+const Mark = ".paperpath"
+
+// Options are what a spool needs to know from its home's settings.
+type Options struct {
+	Now      func() time.Time // the clock; nil is the machine's
+	Shifted  bool             // the clock is not the machine's: arrivals are written down
+	Hostname string           // for keys and Received
+	Reserve  int64            // octets that accepting leaves free
+	Inodes   int64            // inodes that accepting leaves free
+}
+
+// Spool is the spool directory of a home.
+type Spool struct {
+	path    string
+	now     func() time.Time
+	shifted bool
+	host    string
+	reserve int64
+	inodes  int64
+
+	mu    sync.Mutex
+	boxes map[Inbox]*box
+}
+
+// box is an open inbox.
+type box struct {
+	name   Inbox
+	self   *dir.Dir
+	tmp    *dir.Dir
+	new    *dir.Dir
+	cur    *dir.Dir
+	reason *dir.Dir
+	mode   uint32 // of the files in it
+}
+
+// Init makes the spool of home with all its inboxes. What is there already
+// stays.
+func Init(home string) error {
+	path := filepath.Join(home, "spool")
+	if err := dir.Make(path, 0o700); err != nil {
+		return err
+	}
+	for _, in := range Inboxes() {
+		for _, sub := range []string{"", "tmp", "new", "cur", "reason"} {
+			if err := dir.Make(filepath.Join(path, string(in), sub), 0o700); err != nil {
+				return err
+			}
+		}
+	}
+	return WriteMark(path)
+}
+
+// WriteMark puts the mark into path.
+func WriteMark(path string) error {
+	f, err := os.OpenFile(filepath.Join(path, Mark), os.O_WRONLY|os.O_CREATE, 0o644)
+	if err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return syncDir(path)
+}
+
+func syncDir(path string) error {
+	d, err := dir.Open(path)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+// CheckMark returns a temporary error where path has no mark.
+func CheckMark(path string) error {
+	_, err := os.Lstat(filepath.Join(path, Mark))
+	if errors.Is(err, fs.ErrNotExist) {
+		return status.Temp("4.3.5", fmt.Sprintf(
+			"%s has no file %s: not a mounted part of a Paperpath home (mailctl init makes one)", path, Mark), nil)
+	}
+	if err != nil {
+		return status.Temp("4.3.5", "cannot look at "+path, err)
+	}
+	return nil
+}
+
+// Open opens the spool of home. Every error is temporary.
+func Open(home string, o Options) (*Spool, error) {
+	path := filepath.Join(home, "spool")
+	if err := CheckMark(path); err != nil {
+		return nil, err
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Spool{path: path, now: o.Now, shifted: o.Shifted, host: o.Hostname,
+		reserve: o.Reserve, inodes: o.Inodes, boxes: map[Inbox]*box{}}, nil
+}
+
+// Close closes the directories.
+func (s *Spool) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, b := range s.boxes {
+		b.close()
+	}
+	s.boxes = map[Inbox]*box{}
+	return nil
+}
+
+// box opens an inbox on its first use.
+func (s *Spool) box(in Inbox) (*box, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b := s.boxes[in]; b != nil {
+		return b, nil
+	}
+	b, err := openBox(s.path, in)
+	if err != nil {
+		return nil, status.Temp("4.3.5", "cannot open the inbox "+string(in), err)
+	}
+	s.boxes[in] = b
+	return b, nil
+}
+
+func openBox(spool string, in Inbox) (*box, error) {
+	b := &box{name: in}
+	for _, d := range []struct {
+		to   **dir.Dir
+		name string
+	}{{&b.self, ""}, {&b.tmp, "tmp"}, {&b.new, "new"}, {&b.cur, "cur"}, {&b.reason, "reason"}} {
+		opened, err := dir.Open(filepath.Join(spool, string(in), d.name))
+		if err != nil {
+			b.close()
+			return nil, err
+		}
+		*d.to = opened
+	}
+	st, err := b.new.Stat()
+	if err != nil {
+		b.close()
+		return nil, err
+	}
+	// A home of several uids has inboxes with group write; its entries too.
+	b.mode = 0o600
+	if st.Mode&0o020 != 0 {
+		b.mode = 0o660
+	}
+	return b, nil
+}
+
+func (b *box) close() {
+	for _, d := range []*dir.Dir{b.self, b.tmp, b.new, b.cur, b.reason} {
+		if d != nil {
+			d.Close()
+		}
+	}
+}
+
+// sub returns the directory of a name's state.
+func (b *box) sub(s state) *dir.Dir {
+	if s == waiting {
+		return b.cur
+	}
+	return b.new
+}
+
+// space refuses what would take the file system below the reserve
+// (RFC 5321 4.2.3: 452).
+func (s *Spool) space(size int64) error {
+	if s.reserve <= 0 && s.inodes <= 0 {
+		return nil
+	}
+	var st unix.Statfs_t
+	if err := unix.Statfs(s.path, &st); err != nil {
+		return &fs.PathError{Op: "statfs", Path: s.path, Err: err}
+	}
+	full := int64(st.Bavail)*st.Bsize < s.reserve+size
+	if st.Files > 0 && int64(st.Ffree) < s.inodes {
+		full = true
+	}
+	if full {
+		e := status.Temp("4.3.1", "not enough space in the spool, please try again later", nil)
+		e.Reply = 452
+		return e
+	}
+	return nil
+}

@@ -1,0 +1,159 @@
+package spool
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"paperpath/maildir"
+
+	"paperpath/internal/maillog"
+)
+
+// store: NEW or WAITING to STORED. On one file system the message leaves the
+// queue and enters the mailbox in one rename; else it is copied.
+func (s *Spool) store(e *Entry, path string, log *maillog.Log) error {
+	if len(e.Envelope.To) != 1 {
+		return fmt.Errorf("%s has %d recipients, a mailbox takes one", e.Key, len(e.Envelope.To))
+	}
+	md, err := maildir.Open(path)
+	if err != nil {
+		return err
+	}
+	defer md.Close()
+	if e.derived() {
+		// A crash may have left the same child in the mailbox before.
+		has, err := md.Has(string(e.Key))
+		if err != nil {
+			return err
+		}
+		if has {
+			return s.repeated(e, path, log)
+		}
+	}
+	how := "rename"
+	err = unix.EXDEV
+	if e.plain() {
+		err = s.move(e, md.New(), log)
+	}
+	if errors.Is(err, unix.EXDEV) {
+		how = "copy"
+		err = s.copyInto(e, md, log)
+	}
+	if errors.Is(err, errRepeat) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	log.Delivered(string(e.Key), e.Envelope.To[0].Addr, path, how)
+	return nil
+}
+
+func (s *Spool) repeated(e *Entry, where string, log *maillog.Log) error {
+	if err := e.unlink(); err != nil {
+		return err
+	}
+	log.Repeated(string(e.Key), where)
+	return nil
+}
+
+// plain reports whether the entry's bytes are what the mailbox gets.
+func (e *Entry) plain() bool {
+	to := e.Envelope.To[0]
+	return e.Envelope.From.Params == "" && to.Params == "" && !to.Done
+}
+
+// copyInto stores a copy under the key's name, then removes the entry. A repeat
+// looks for the key first.
+func (s *Spool) copyInto(e *Entry, md *maildir.Dir, log *maillog.Log) error {
+	has, err := md.Has(string(e.Key))
+	if err != nil {
+		return err
+	}
+	if !has {
+		head := e.mailboxHead()
+		size := int64(len(head)) + e.Size - e.head.results
+		wire := size + e.WireSize - e.Size - e.head.lines + int64(strings.Count(head, "\n"))
+		err := md.Deliver(fileName(e.Key, size, wire), func(w io.Writer) error {
+			if _, err := io.WriteString(w, head); err != nil {
+				return err
+			}
+			_, err := io.Copy(w, io.NewSectionReader(e.file, e.head.results, e.Size-e.head.results))
+			return err
+		})
+		if err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		return e.unlink()
+	}
+	if err := s.repeated(e, md.Path(), log); err != nil {
+		return err
+	}
+	return errRepeat
+}
+
+// mailboxHead is the envelope as a mailbox shows it: without parameters, and
+// with the original recipient where it differs (RFC 3461 4.2).
+func (e *Entry) mailboxHead() string {
+	to := e.Envelope.To[0]
+	head := returnPath + "<" + e.Envelope.From.Addr + ">\n"
+	if orig := originalRecipient(to.Params); orig != "" && orig != to.Addr {
+		head += "X-Original-To: " + orig + "\n"
+	}
+	return head + deliveredTo + to.Addr + "\n"
+}
+
+// originalRecipient is the address of an ORCPT parameter of type rfc822,
+// decoded from xtext; "" where there is none or it does not decode cleanly.
+func originalRecipient(params string) string {
+	for _, word := range strings.Fields(params) {
+		v, ok := strings.CutPrefix(word, "ORCPT=rfc822;")
+		if !ok {
+			continue
+		}
+		orig, ok := decodeXtext(v)
+		if !ok {
+			return ""
+		}
+		return orig
+	}
+	return ""
+}
+
+// decodeXtext decodes RFC 3461 4 xtext; a result with control bytes is refused.
+func decodeXtext(s string) (string, bool) {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c == '+' {
+			if i+2 >= len(s) {
+				return "", false
+			}
+			hi, lo := hexValue(s[i+1]), hexValue(s[i+2])
+			if hi < 0 || lo < 0 {
+				return "", false
+			}
+			c, i = byte(hi<<4|lo), i+2
+		}
+		if c <= ' ' || c == 0x7f {
+			return "", false
+		}
+		b.WriteByte(c)
+	}
+	return b.String(), b.Len() > 0
+}
+
+func hexValue(c byte) int {
+	switch {
+	case c >= '0' && c <= '9':
+		return int(c - '0')
+	case c >= 'A' && c <= 'F':
+		return int(c-'A') + 10
+	}
+	return -1
+}
