@@ -1,0 +1,96 @@
+package program
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// lexer knows which options there are. cli/v2 finds options only before the
+// first operand and no glued or bundled letters, so it is given what the lexer
+// makes of the command line: --name=value words, "--", operands.
+type lexer struct {
+	takes    map[string]bool // option name: takes a value
+	optional string          // letters whose value is only ever glued on
+	options  []string
+	operands []string
+}
+
+// lex sorts args into options and operands. Options stand anywhere before
+// "--"; a lone "-" is an operand.
+func lex(args []string, flags []cli.Flag, optional string) ([]string, error) {
+	l := lexer{takes: map[string]bool{}, optional: optional}
+	for _, f := range flags {
+		_, isBool := f.(*cli.BoolFlag)
+		for _, name := range f.Names() {
+			l.takes[name] = !isBool
+		}
+	}
+	for len(args) > 0 {
+		arg := args[0]
+		args = args[1:]
+		var err error
+		switch {
+		case arg == "--":
+			l.operands = append(l.operands, args...)
+			args = nil
+		case strings.HasPrefix(arg, "--"):
+			args, err = l.long(arg[2:], args)
+		case len(arg) > 1 && arg[0] == '-':
+			args, err = l.short(arg[1:], args)
+		default:
+			l.operands = append(l.operands, arg)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return append(append(l.options, "--"), l.operands...), nil
+}
+
+// long takes --name, --name=value or --name value.
+func (l *lexer) long(word string, rest []string) ([]string, error) {
+	name, value, glued := strings.Cut(word, "=")
+	takes, known := l.takes[name]
+	switch {
+	case !known || len(name) < 2:
+		return nil, fmt.Errorf("unknown option --%s", name)
+	case !takes && glued:
+		return nil, fmt.Errorf("option --%s takes no value", name)
+	case !takes:
+		l.options = append(l.options, "--"+name)
+		return rest, nil
+	case !glued && len(rest) == 0:
+		return nil, fmt.Errorf("option --%s needs a value", name)
+	case !glued:
+		value, rest = rest[0], rest[1:]
+	}
+	l.options = append(l.options, "--"+name+"="+value)
+	return rest, nil
+}
+
+// short takes a bundle of letters: -ti, -fvalue, -f value.
+func (l *lexer) short(bundle string, rest []string) ([]string, error) {
+	for i := 0; i < len(bundle); i++ {
+		name := bundle[i : i+1]
+		takes, known := l.takes[name]
+		if !known {
+			return nil, fmt.Errorf("unknown option -%s", name)
+		}
+		if !takes {
+			l.options = append(l.options, "--"+name)
+			continue
+		}
+		value := bundle[i+1:]
+		if value == "" && !strings.Contains(l.optional, name) {
+			if len(rest) == 0 {
+				return nil, fmt.Errorf("option -%s needs a value", name)
+			}
+			value, rest = rest[0], rest[1:]
+		}
+		l.options = append(l.options, "--"+name+"="+value)
+		break
+	}
+	return rest, nil
+}

@@ -1,0 +1,321 @@
+// Package program is the frame of every Paperpath program: it reads the
+// options, finds the home, opens settings and log, and turns what the program
+// returns into an exit status.
+package program
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"syscall"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
+
+	"paperpath/internal/clock"
+	"paperpath/internal/control"
+	"paperpath/internal/maillog"
+	"paperpath/internal/spool"
+	"paperpath/internal/status"
+)
+
+// Version is the version of all programs.
+const Version = "0.1.0"
+
+// defaultHome is where the home is unless --home or $PAPERPATH_HOME says.
+const defaultHome = "/var/lib/paperpath"
+
+// Action does a program's or a verb's work. ctx ends on SIGTERM and SIGINT.
+type Action func(ctx context.Context, f *Frame, c *cli.Context) error
+
+// Program describes a program to the frame.
+type Program struct {
+	Name        string
+	Usage       string     // one line
+	Operands    string     // as the synopsis shows them: "[address ...]"
+	Flags       []cli.Flag // of the face without a verb; --home, --now, --help and --version come with the frame
+	Optional    string     // letters of options whose value is only ever glued to them
+	Action      Action     // the face without a verb; nil: a verb is needed
+	Verbs       []Verb
+	UsageStatus func(args []string) int // exit status of a usage error; nil: 64
+	KeepRoot    bool                    // stay root: for a program that is to make a home
+}
+
+// Verb is a word that chooses another face of a program. It is one only as the
+// first word.
+type Verb struct {
+	Name     string
+	Usage    string
+	Operands string
+	Flags    []cli.Flag
+	Action   Action
+	Verbs    []Verb
+	KeepRoot bool // stay root: its children give it up themselves
+}
+
+// Frame is what every program has once its options are read.
+type Frame struct {
+	Name    string
+	Home    string // absolute
+	Clock   clock.Clock
+	Control *control.Control
+	Log     *maillog.Log
+	Stdin   *os.File
+	Stdout  *os.File
+	Stderr  *os.File
+
+	spool *spool.Spool
+}
+
+// Main runs the program with the process's arguments and returns its exit
+// status.
+func Main(p Program) int {
+	// A fatal error of the runtime ends in a signal, not in exit status 2.
+	debug.SetTraceback("crash")
+	unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	f := &Frame{Name: p.Name, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}
+	return p.Run(ctx, f, os.Args[1:])
+}
+
+// Run runs the program with args in the frame f, whose name and streams are
+// set, and returns the exit status.
+func (p Program) Run(ctx context.Context, f *Frame, args []string) (code int) {
+	defer func() {
+		if r := recover(); r != nil {
+			fmt.Fprintf(f.Stderr, "%s: panic: %v\n%s", p.Name, r, debug.Stack())
+			code = status.TempFail
+		}
+		f.close()
+	}()
+	err := p.dispatch(ctx, f, args)
+	if err == nil {
+		return status.OK
+	}
+	code = status.Exit(err)
+	if code == status.Usage && p.UsageStatus != nil {
+		code = p.UsageStatus(args)
+	}
+	if text := err.Error(); text != "" {
+		fmt.Fprintf(f.Stderr, "%s: %s\n", p.Name, oneLine(text))
+	}
+	return code
+}
+
+// oneLine keeps an error on its line and a terminal from being moved.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' {
+			return ' '
+		}
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+// dispatch finds the face that args call for and runs it.
+func (p Program) dispatch(ctx context.Context, f *Frame, args []string) error {
+	face := Verb{Name: p.Name, Usage: p.Usage, Operands: p.Operands, Flags: p.Flags,
+		Action: p.Action, Verbs: p.Verbs, KeepRoot: p.KeepRoot}
+	name := p.Name
+	for len(args) > 0 {
+		v := find(face.Verbs, args[0])
+		if v == nil {
+			break
+		}
+		face, args = *v, args[1:]
+		name += " " + v.Name
+	}
+	app := face.app(name)
+	words, err := lex(args, app.Flags, p.Optional)
+	if err != nil {
+		return status.UsageError("%v (see %s --help)", err, name)
+	}
+	app.Action = func(c *cli.Context) error {
+		switch {
+		case c.Bool("help"):
+			return face.help(f, app)
+		case c.Bool("version"):
+			_, err := fmt.Fprintf(f.Stdout, "%s %s\n", p.Name, Version)
+			return err
+		case face.Action == nil:
+			return missingVerb(name, c.Args().First())
+		}
+		if err := f.open(c, !face.KeepRoot); err != nil {
+			return err
+		}
+		return face.Action(ctx, f, c)
+	}
+	return app.RunContext(ctx, append([]string{p.Name}, words...))
+}
+
+func missingVerb(name, word string) error {
+	if word == "" {
+		return status.UsageError("a verb is missing (see %s --help)", name)
+	}
+	return status.UsageError("unknown verb %q (see %s --help)", word, name)
+}
+
+func find(verbs []Verb, name string) *Verb {
+	for i := range verbs {
+		if verbs[i].Name == name {
+			return &verbs[i]
+		}
+	}
+	return nil
+}
+
+// app builds the cli application of one face.
+func (v Verb) app(name string) *cli.App {
+	flags := append([]cli.Flag{}, v.Flags...)
+	flags = append(flags,
+		&cli.StringFlag{Name: "home", Usage: "the home `DIR` (default: $PAPERPATH_HOME, then " + defaultHome + ")"},
+		&cli.StringFlag{Name: "now", Usage: "begin at this `TIME` (RFC 3339), for tests"},
+		&cli.BoolFlag{Name: "help", Usage: "print this help and exit"},
+		&cli.BoolFlag{Name: "version", Usage: "print the version and exit"})
+	return &cli.App{
+		Name: name, HelpName: name, Usage: v.Usage, ArgsUsage: v.Operands, Flags: flags,
+		HideHelp: true, HideVersion: true, HideHelpCommand: true, DisableSliceFlagSeparator: true,
+		ExitErrHandler: func(*cli.Context, error) {},
+		OnUsageError: func(_ *cli.Context, err error, _ bool) error {
+			return status.UsageError("%v (see %s --help)", err, name)
+		},
+	}
+}
+
+// help prints the face's help on stdout.
+func (v Verb) help(f *Frame, app *cli.App) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "usage: %s [options]", app.Name)
+	if v.Operands != "" {
+		b.WriteString(" " + v.Operands)
+	}
+	fmt.Fprintf(&b, "\n%s\n", v.Usage)
+	if len(v.Verbs) > 0 {
+		b.WriteString("\nverbs:\n")
+		for _, verb := range v.Verbs {
+			fmt.Fprintf(&b, "  %-10s %s\n", verb.Name, verb.Usage)
+		}
+	}
+	b.WriteString("\noptions:\n")
+	for _, fl := range app.Flags {
+		fmt.Fprintf(&b, "  %s\n", strings.ReplaceAll(fl.String(), "\t", "  "))
+	}
+	_, err := f.Stdout.WriteString(b.String())
+	return err
+}
+
+// open finds the home and opens settings and log. Nothing is made.
+func (f *Frame) open(c *cli.Context, giveUpRoot bool) error {
+	home := c.String("home")
+	if home == "" {
+		home = os.Getenv("PAPERPATH_HOME")
+	}
+	if home == "" {
+		home = defaultHome
+	}
+	home, err := filepath.Abs(home)
+	if err != nil {
+		return status.Temp("4.3.5", "cannot find the home", err)
+	}
+	f.Home = home
+	start := c.String("now")
+	if start == "" {
+		start = os.Getenv("PAPERPATH_NOW")
+	}
+	if f.Clock, err = clock.Parse(start); err != nil {
+		return status.UsageError("%v", err)
+	}
+	if giveUpRoot {
+		if err := becomeOwner(filepath.Join(home, "spool")); err != nil {
+			return err
+		}
+	}
+	f.Control = control.Open(home, f.Clock.Now)
+	dest, err := f.Control.Log()
+	if err != nil {
+		dest = ""
+	}
+	f.Log = maillog.Open(home, f.Name, dest, f.Clock.Now)
+	return nil
+}
+
+// becomeOwner gives up root for the owner of the spool. Where that is root it
+// stays root: a container, or a home that mailctl check warns of.
+func becomeOwner(path string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil || st.Uid == 0 {
+		return nil // what is missing is told by whoever needs it
+	}
+	err := syscall.Setgroups([]int{int(st.Gid)})
+	if err == nil {
+		err = syscall.Setgid(int(st.Gid))
+	}
+	if err == nil {
+		err = syscall.Setuid(int(st.Uid))
+	}
+	if err != nil {
+		return status.Temp("4.3.5", fmt.Sprintf("cannot become uid %d, the owner of %s", st.Uid, path), err)
+	}
+	return nil
+}
+
+// Spool opens the spool on its first use.
+func (f *Frame) Spool() (*spool.Spool, error) {
+	if f.spool != nil {
+		return f.spool, nil
+	}
+	if err := spool.CheckMark(filepath.Join(f.Home, "spool")); err != nil {
+		return nil, err
+	}
+	host, err := f.Control.Hostname()
+	if err != nil {
+		return nil, err
+	}
+	octets, inodes, err := f.Control.Reserve()
+	if err != nil {
+		return nil, err
+	}
+	f.spool, err = spool.Open(f.Home, spool.Options{Now: f.Clock.Now, Shifted: f.Clock.Shifted(),
+		Hostname: host, Reserve: octets, Inodes: inodes})
+	return f.spool, err
+}
+
+func (f *Frame) close() {
+	if f.spool != nil {
+		f.spool.Close()
+	}
+}
+
+// Work runs a stage over its inbox: once, or for as long as ctx lives. What
+// the frame knows is filled in.
+func (f *Frame) Work(ctx context.Context, r *spool.Runner, stay bool) error {
+	sp, err := f.Spool()
+	if err != nil {
+		return err
+	}
+	r.Spool, r.Log = sp, f.Log
+	r.Retry, r.Holdtime = f.Control.Retry, f.Control.Holdtime
+	if stay {
+		err = r.Watch(ctx)
+	} else {
+		if r.Runtime, err = f.Control.Runtime(); err == nil {
+			err = r.Run(ctx)
+		}
+	}
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
