@@ -1,0 +1,322 @@
+package control
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"paperpath/internal/status"
+)
+
+// fixture is a home whose control files the test writes. Files are an hour
+// old unless the test says otherwise; sleeping advances the clock.
+type fixture struct {
+	*Control
+	t     *testing.T
+	clock time.Time
+	slept time.Duration
+	awake func() // called after each sleep
+}
+
+func newFixture(t *testing.T, files map[string]string) *fixture {
+	t.Helper()
+	f := &fixture{t: t, clock: time.Now().Add(time.Hour)}
+	f.Control = Open(t.TempDir(), func() time.Time { return f.clock })
+	f.sleep = func(d time.Duration) {
+		f.slept += d
+		f.clock = f.clock.Add(d)
+		if f.awake != nil {
+			f.awake()
+		}
+	}
+	if err := os.Mkdir(f.path(""), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range files {
+		f.write(name, text)
+	}
+	return f
+}
+
+func (f *fixture) write(name, text string) {
+	f.t.Helper()
+	if err := os.WriteFile(f.path(name), []byte(text), 0o600); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// touch gives a file the age.
+func (f *fixture) touch(name string, age time.Duration) {
+	f.t.Helper()
+	at := f.clock.Add(-age)
+	if err := os.Chtimes(f.path(name), at, at); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// wantError checks that err is temporary, says text, and keeps it from peers.
+func wantError(t *testing.T, err error, text string) {
+	t.Helper()
+	if err == nil || !strings.Contains(err.Error(), text) {
+		t.Fatalf("error %v, want %q in it", err, text)
+	}
+	if status.Exit(err) != status.TempFail {
+		t.Errorf("%v: exit %d, want 75", err, status.Exit(err))
+	}
+	if _, _, reply := status.Reply(err); strings.Contains(reply, "control") {
+		t.Errorf("the reply %q tells the peer about the file", reply)
+	}
+}
+
+func TestBrokenFiles(t *testing.T) {
+	host := func(c *Control) error { _, err := c.Hostname(); return err }
+	domains := func(c *Control) error { _, err := c.Domains(); return err }
+	users := func(c *Control) error { _, err := c.Users(); return err }
+	alias := func(c *Control) error { _, err := c.Alias("x"); return err }
+	route := func(c *Control) error { _, err := c.Route("example.org"); return err }
+	senders := func(c *Control) error { _, _, err := c.Senders("x"); return err }
+	retry := func(c *Control) error { _, err := c.Retry(); return err }
+	services := func(c *Control) error { _, err := c.Services(); return err }
+	relay := func(c *Control) error { _, err := c.RelayFrom(); return err }
+	limits := func(c *Control) error { _, err := c.Limit("hops", 1); return err }
+	tests := []struct {
+		name, text string
+		ask        func(*Control) error
+		want       string
+	}{
+		{"hostname", "a.example\nb.example\n", host, "control/hostname:2: a second value"},
+		{"hostname", "# nothing\n", host, "control/hostname: the file is empty"},
+		{"hostname", "a..example\n", host, `control/hostname:1: "a..example" has an empty label`},
+		{"hostname", "mx.example # ours\n", host, "control/hostname:1:"},
+		{"domains", "a.example\r\n", domains, "control/domains:1: the line ends with CR LF"},
+		{"domains", "# x\n\na.example\nb example\n", domains, `control/domains:4: domain "b example"`},
+		{"domains", "a.example\nA.Example\n", domains, `control/domains:2: "a.example" stands in line 1 already`},
+		{"domains", "\xff\n", domains, "control/domains:1: the line is not UTF-8"},
+		{"domains", "a\x00b\n", domains, "control/domains:1: control character"},
+		{"domains", "[192.0.2.300]\n", domains, "control/domains:1:"},
+		{"domains", strings.Repeat("a", 300) + "\n", domains, "control/domains:1:"},
+		{"domains", strings.Repeat("x", maxLine+1), domains, "control/domains:1: the line is too long"},
+		{"users", "bob\n", users, "control/users:1: no colon"},
+		{"users", "bob:{PLAIN}x\n", users, `control/users:1: address "bob" has no @domain`},
+		{"users", "a@b.example:x\nA@B.example:y\n", users, `control/users:2: "a@b.example" stands in line 1 already`},
+		{"users", "a@b.example:{PLAIN\n", users, "control/users:1: no }"},
+		{"users", "a@b.example::x:\n", users, `control/users:1: uid "x" is no number`},
+		{"users", "a@b.example::1:-1\n", users, `control/users:1: gid "-1" is no number`},
+		{"users", "a@b.example:::::../x\n", users, "has a .. in it"},
+		{"users", "a@b.example:::::/var/../x\n", users, "has a .. in it"},
+		{"users", "a@b.example:::::./\n", users, "is the Paperpath home itself"},
+		{"users", "a/b@b.example:x\n", users, "the row needs a home field"},
+		{"users", ".a@b.example:x\n", users, "the row needs a home field"},
+		{"users", "a@b.example:::::::k=1 k=2\n", users, "control/users:1: extra field"},
+		{"users", "exec:/bin/true\n", users, "control/users:1:"},
+		{"aliases", "x y\n", alias, "control/aliases:1: no colon"},
+		{"aliases", " x: y\n", alias, "control/aliases:1: the first line begins with a blank"},
+		{"aliases", "x:\n", alias, `control/aliases:1: target "" is empty`},
+		{"aliases", "x: a,\n# c\n b,,c\n", alias, `control/aliases:1: target "" is empty`},
+		{"aliases", "x: a\ny: b\nX: c\n", alias, `control/aliases:3: "x" stands in line 1 already`},
+		{"aliases", "x: |/bin/true\n", alias, "control/aliases:1: target"},
+		{"aliases", "x: \"|/bin/true a\"\n", alias, "is a program, a file or a list"},
+		{"aliases", "x: /dev/null\n", alias, "is a program, a file or a list"},
+		{"aliases", "x: :include:/etc/x\n", alias, "is a program, a file or a list"},
+		{"aliases", "x: \"a\n", alias, "control/aliases:1: a quote is not closed"},
+		{"aliases", "x: a b\n", alias, "has a character that must be quoted"},
+		{"aliases", "x: a@b@c d\n", alias, "control/aliases:1: target"},
+		{"aliases", "x@: a\n", alias, `name "x@" has no @domain`},
+		{"aliases", ": a\n", alias, `name "" is empty`},
+		{"routes", "example.org\n", route, "control/routes:1: no colon"},
+		{"routes", "example.org:\n", route, "control/routes:1: no value"},
+		{"routes", "example.org: x:0\n", route, "control/routes:1:"},
+		{"routes", "example.org: x:99999\n", route, "control/routes:1:"},
+		{"routes", "example.org: a b\n", route, "control/routes:1:"},
+		{"routes", "ex ample: a\n", route, "control/routes:1: domain"},
+		{"routes", ".: ::1\n", route, "control/routes:1:"},
+		{"routes", "a.example: x\nA.example: y\n", route, "stands in line 1 already"},
+		{"senders", "x: alice\n", senders, `control/senders:1: sender "alice" has no @domain`},
+		{"senders", "x: @-a\n", senders, "control/senders:1:"},
+		{"retry", "step: 1m\n", retry, "control/retry:1: step: \"1m\" has an unknown key"},
+		{"retry", "steps: 1m 0\n", retry, "below a second"},
+		{"retry", "lifetime: 5\n", retry, "is no time span"},
+		{"retry", "attempts: 0\n", retry, "is less than 1"},
+		{"services", "\"a b\n", services, "control/services:1: a quote is not closed"},
+		{"services", "-x\n", services, "control/services:1: the line begins with no program"},
+		{"relayfrom", "192.0.2.1/24\n", relay, "(192.0.2.0/24?)"},
+		{"relayfrom", "localhost\n", relay, "control/relayfrom:1:"},
+		{"limits", "hop: 1\n", limits, `control/limits:1: unknown key "hop"`},
+		{"limits", "hops: many\n", limits, `control/limits:1: hops: "many" is no whole number`},
+		{"limits", "hops: 0\n", limits, "is less than 1"},
+		{"databytes", "25MB\n", func(c *Control) error { _, err := c.Databytes(); return err }, "control/databytes:1:"},
+		{"reserve", "1 2 3\n", func(c *Control) error { _, _, err := c.Reserve(); return err }, "control/reserve:1:"},
+		{"resolver", "localhost:53\n", func(c *Control) error { _, err := c.Resolver(); return err }, "control/resolver:1:"},
+		{"log", "none\n", func(c *Control) error { _, err := c.Log(); return err }, "control/log:1:"},
+		{"runtime", "1h2h\n", func(c *Control) error { _, err := c.Runtime(); return err }, "control/runtime:1:"},
+		{"runtime", "999999999d\n", func(c *Control) error { _, err := c.Runtime(); return err }, "control/runtime:1:"},
+		{"postmaster", "root\n", func(c *Control) error { _, err := c.Postmaster(); return err }, "control/postmaster:1:"},
+	}
+	for _, tt := range tests {
+		f := newFixture(t, map[string]string{tt.name: tt.text})
+		wantError(t, tt.ask(f.Control), tt.want)
+	}
+}
+
+func TestAbsentFiles(t *testing.T) {
+	f := newFixture(t, nil)
+	_, err := f.Hostname()
+	wantError(t, err, "control/hostname: the file is missing")
+	_, err = f.Domains()
+	wantError(t, err, "control/domains: the file is missing")
+	_, _, err = f.IsLocal("example.org")
+	wantError(t, err, "control/domains: the file is missing")
+	_, err = f.User("a@example.org")
+	wantError(t, err, "control/users: the file is missing")
+	_, err = f.Postmaster()
+	wantError(t, err, "control/users: the file is missing")
+}
+
+func TestDefaults(t *testing.T) {
+	f := newFixture(t, map[string]string{"users": "", "domains": ""})
+	check := func(what string, got, want any, err error) {
+		t.Helper()
+		if err != nil || got != want {
+			t.Errorf("%s = %v, %v; want %v", what, got, err, want)
+		}
+	}
+	n, err := f.Databytes()
+	check("databytes", n, int64(26214400), err)
+	b, i, err := f.Reserve()
+	check("reserve", b, int64(16<<20), err)
+	check("reserve inodes", i, int64(100), err)
+	d, err := f.Runtime()
+	check("runtime", d, 50*time.Minute, err)
+	d, err = f.Holdtime()
+	check("holdtime", d, time.Duration(0), err)
+	s, err := f.Log()
+	check("log", s, "", err)
+	s, err = f.Resolver()
+	check("resolver", s, "", err)
+	s, err = f.Postmaster()
+	check("postmaster", s, "", err)
+	c, err := f.Concurrency("mailrelay", 20)
+	check("concurrency", c, 20, err)
+	n, err = f.Limit("recipients", 1000)
+	check("limit", n, int64(1000), err)
+	r, err := f.Retry()
+	check("attempts", r.Attempts, 10, err)
+	check("lifetime", r.Lifetime, 120*time.Hour, err)
+	v, err := f.Services()
+	check("services", len(v), 0, err)
+	a, err := f.Alias("x@example.org")
+	check("alias", a, (*Alias)(nil), err)
+	u, err := f.User("x@example.org")
+	check("user", u, (*User)(nil), err)
+	ro, err := f.Route("example.org")
+	check("route", ro, (*Route)(nil), err)
+	p, source, err := f.Senders("x")
+	check("senders", len(p), 0, err)
+	check("senders", source, "", err)
+	nets, err := f.RelayFrom()
+	check("relayfrom", len(nets), 0, err)
+}
+
+func TestScalars(t *testing.T) {
+	f := newFixture(t, map[string]string{
+		"hostname": "# ours\n MX.Example.org \n", "databytes": "1000", "reserve": "5 6\n",
+		"runtime": "1h30m\n", "holdtime": "4w\n", "log": "syslog\n", "resolver": "127.0.0.1:5353\n",
+		"postmaster": "p@example.org\n", "concurrency": "mailrelay: 3\n", "limits": "hops:7\n",
+	})
+	check := func(what string, got, want any, err error) {
+		t.Helper()
+		if err != nil || got != want {
+			t.Errorf("%s = %v, %v; want %v", what, got, err, want)
+		}
+	}
+	s, err := f.Hostname()
+	check("hostname", s, "mx.example.org", err)
+	n, err := f.Databytes()
+	check("databytes", n, int64(1000), err)
+	b, i, err := f.Reserve()
+	check("reserve", b, int64(5), err)
+	check("reserve", i, int64(6), err)
+	d, err := f.Runtime()
+	check("runtime", d, 90*time.Minute, err)
+	d, err = f.Holdtime()
+	check("holdtime", d, 28*24*time.Hour, err)
+	s, err = f.Log()
+	check("log", s, "syslog", err)
+	s, err = f.Resolver()
+	check("resolver", s, "127.0.0.1:5353", err)
+	s, err = f.Postmaster()
+	check("postmaster", s, "p@example.org", err)
+	c, err := f.Concurrency("mailrelay", 20)
+	check("concurrency", c, 3, err)
+	n, err = f.Limit("hops", 100)
+	check("limit", n, int64(7), err)
+	_, err = f.Limit("hopps", 100)
+	wantError(t, err, "the program asks")
+}
+
+func TestPostmasterIsFirstUser(t *testing.T) {
+	f := newFixture(t, map[string]string{"users": "# x\nfirst@example.org:*\nb@example.org:*\n"})
+	if got, err := f.Postmaster(); got != "first@example.org" || err != nil {
+		t.Errorf("postmaster %q, %v", got, err)
+	}
+}
+
+func TestLinkedControl(t *testing.T) {
+	home, etc := t.TempDir(), t.TempDir()
+	if err := os.WriteFile(filepath.Join(etc, "hostname"), []byte("mx.example\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(etc, filepath.Join(home, "control")); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := Open(home, time.Now).Hostname(); got != "mx.example" || err != nil {
+		t.Errorf("hostname %q, %v", got, err)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	f := newFixture(t, map[string]string{
+		"hostname": "a.example\n", "domains": "a.example\n", "users": "",
+		"aliasses": "x: y\n", "zzzzzzzz": "", "routes": "bad\n",
+		".aliases.swp": "", "users~": "", "users.dpkg-old": "", "..data": "",
+	})
+	if err := os.MkdirAll(f.path("tls/a.example"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	errs := f.Check()
+	want := []string{
+		"control/aliasses: no setting has this name (aliases?)",
+		"control/zzzzzzzz: no setting has this name",
+		"control/routes:1: no colon",
+	}
+	if len(errs) != len(want) {
+		t.Fatalf("errors %v", errs)
+	}
+	for i, err := range errs {
+		wantError(t, err, want[i])
+	}
+}
+
+func TestCheckKnowsEveryReader(t *testing.T) {
+	f := newFixture(t, nil)
+	if got := len(f.Check()); got != 3 {
+		t.Errorf("an empty directory: %v, want the three files without a default", f.Check())
+	}
+	for name := range f.readers() {
+		f.write(name, "\x01\n")
+	}
+	if got, want := len(f.Check()), len(f.readers()); got != want {
+		t.Errorf("%d errors for %d broken files", got, want)
+	}
+}
+
+func TestNoControlDirectory(t *testing.T) {
+	c := Open(t.TempDir(), time.Now)
+	errs := c.Check()
+	if len(errs) != 1 {
+		t.Fatal(errs)
+	}
+	wantError(t, errs[0], "control/: no such file")
+}

@@ -1,0 +1,199 @@
+package control
+
+import (
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestUsers(t *testing.T) {
+	f := newFixture(t, map[string]string{"users": "" +
+		"# mailboxes\n" +
+		"Alice@Example.org:{SHA512-CRYPT}$6$x$y:1000:1001:Alice A:mail/example.org/alice::quota=1G nopassword\n" +
+		"bob@example.org:*\n" +
+		"carol@example.org::::::/home/carol:/bin/sh:mail=a:b\n" +
+		"\"d e\"@example.org:x::::/srv/d\n"})
+	want := []User{
+		{Address: "Alice@Example.org", Hash: "{SHA512-CRYPT}$6$x$y", UID: 1000, GID: 1001,
+			Home:  filepath.Join(f.home, "mail/example.org/alice"),
+			Extra: map[string]string{"quota": "1G", "nopassword": ""}, Where: "control/users:2"},
+		{Address: "bob@example.org", Hash: "*", UID: -1, GID: -1,
+			Home: filepath.Join(f.home, "mail/example.org/bob"), Where: "control/users:3"},
+	}
+	for _, w := range want {
+		got, err := f.User(w.Address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(&w, got); d != "" {
+			t.Error(d)
+		}
+	}
+	if u, err := f.User("aLICE@eXAMPLE.org"); u == nil || err != nil {
+		t.Error("ASCII letters are not folded", u, err)
+	}
+	if u, err := f.User("alice+x@example.org"); u != nil || err != nil {
+		t.Error("an extension is none of ours", u, err)
+	}
+	us, err := f.Users()
+	if err != nil || len(us) != 4 || us[3].Home != "/srv/d" {
+		t.Errorf("%+v %v", us, err)
+	}
+}
+
+// The field order is Dovecot's: the sixth is the home, the seventh the shell.
+func TestUserFields(t *testing.T) {
+	u, err := parseUser("/h", "a@b.example:{PLAIN}p:1:2:Gecos: text")
+	if err != nil || u.Home != "/h/ text" {
+		t.Errorf("%+v %v", u, err)
+	}
+	u, err = parseUser("/h", "a@b.example:{PLAIN}p:1:2:g:/x//y/:/sh:k=a:b")
+	if err != nil || u.Home != "/x/y" || u.Extra["k"] != "a:b" {
+		t.Errorf("%+v %v", u, err)
+	}
+}
+
+func TestDomains(t *testing.T) {
+	f := newFixture(t, map[string]string{"domains": "\n Example.ORG \n#x\nbücher.example\n[192.0.2.1]\n[IPv6:2001:db8::1]\n"})
+	got, err := f.Domains()
+	want := []string{"example.org", "xn--bcher-kva.example", "[192.0.2.1]", "[ipv6:2001:db8::1]"}
+	if d := cmp.Diff(want, got); d != "" || err != nil {
+		t.Error(d, err)
+	}
+	for domain, line := range map[string]string{
+		"EXAMPLE.org": "control/domains:2", "xn--bcher-kva.EXAMPLE": "control/domains:4",
+		"BÜCHER.example": "control/domains:4", "[192.0.2.1]": "control/domains:5",
+		"sub.example.org": "", "": "", "example.org.": "",
+	} {
+		if source, local, err := f.IsLocal(domain); source != line || local != (line != "") || err != nil {
+			t.Errorf("%s: %q %v %v", domain, source, local, err)
+		}
+	}
+}
+
+func TestAliases(t *testing.T) {
+	f := newFixture(t, map[string]string{"domains": "example.org\nexample.net\n", "aliases": "" +
+		"# who\n" +
+		"Postmaster: alice\n" +
+		"team:\n" +
+		"   alice, bob,\n" +
+		"# in between\n" +
+		"\tcarol@elsewhere.example , \"d, e\"\n" +
+		"info@example.net: x@y.example\n" +
+		"info: alice\n" +
+		"\"j doe\": alice\n" +
+		"\"j doe\"@example.net: bob\n" +
+		"\"quoted\": bob\n"})
+	tests := []struct {
+		address, where string
+		targets        []string
+	}{
+		{"postmaster@example.org", "control/aliases:2", []string{"alice@example.org"}},
+		{"POSTMASTER@example.net", "control/aliases:2", []string{"alice@example.net"}},
+		{"postmaster", "control/aliases:2", []string{"alice"}},
+		{"postmaster@remote.example", "", nil},
+		{"team@example.org", "control/aliases:3", []string{"alice@example.org", "bob@example.org", "carol@elsewhere.example", `"d, e"@example.org`}},
+		{"info@example.net", "control/aliases:7", []string{"x@y.example"}},
+		{"info@example.org", "control/aliases:8", []string{"alice@example.org"}},
+		{`"j doe"@example.org`, "control/aliases:9", []string{"alice@example.org"}},
+		{`"J doe"@example.net`, "control/aliases:10", []string{"bob@example.net"}},
+		{"quoted@example.org", "control/aliases:11", []string{"bob@example.org"}},
+		{"nobody@example.org", "", nil},
+	}
+	for _, tt := range tests {
+		a, err := f.Alias(tt.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a == nil {
+			a = &Alias{}
+		}
+		if d := cmp.Diff(&Alias{Targets: tt.targets, Where: tt.where}, a); d != "" {
+			t.Error(tt.address, d)
+		}
+	}
+}
+
+func TestRoutes(t *testing.T) {
+	f := newFixture(t, map[string]string{"routes": "" +
+		"example.org: MX.example.org\n.example.org: 127.0.0.1:2525\n.deep.example.org:[::1]:2526\n" +
+		"[192.0.2.1]: [2001:db8::1]\n[IPv6:2001:db8::2]: h\n"})
+	tests := map[string]Route{
+		"EXAMPLE.org": {"mx.example.org", "25", "control/routes:1"}, "a.example.org": {"127.0.0.1", "2525", "control/routes:2"},
+		"a.b.example.org": {"127.0.0.1", "2525", "control/routes:2"}, "deep.example.org": {"127.0.0.1", "2525", "control/routes:2"},
+		"x.deep.example.org": {"::1", "2526", "control/routes:3"}, "[192.0.2.1]": {"2001:db8::1", "25", "control/routes:4"},
+		"[IPv6:2001:db8::2]": {"h", "25", "control/routes:5"}, "other.example": {}, "anexample.org": {}, "org": {},
+	}
+	for domain, want := range tests {
+		got, err := f.Route(domain)
+		if got == nil {
+			got = &Route{}
+		}
+		if *got != want || err != nil {
+			t.Errorf("%s: %+v %v", domain, got, err)
+		}
+	}
+	f.write("routes", ".: smart.example:587\n")
+	for _, domain := range []string{"other.example", "org", "[192.0.2.1]"} {
+		if r, err := f.Route(domain); r == nil || r.Host != "smart.example" || r.Port != "587" {
+			t.Errorf("%s: %+v %v", domain, r, err)
+		}
+	}
+}
+
+func TestSenders(t *testing.T) {
+	f := newFixture(t, map[string]string{"senders": "Alice@example.org: boss@example.org @lists.example\nlocal/cron: *\n"})
+	p, source, err := f.Senders("alice@EXAMPLE.org")
+	if d := cmp.Diff([]string{"boss@example.org", "@lists.example"}, p); d != "" || source != "control/senders:1" || err != nil {
+		t.Error(d, source, err)
+	}
+	if p, source, err = f.Senders("local/cron"); len(p) != 1 || source != "control/senders:2" || err != nil {
+		t.Error(p, source, err)
+	}
+}
+
+func TestRelayFrom(t *testing.T) {
+	f := newFixture(t, map[string]string{"relayfrom": "192.0.2.0/24\n::1\n::ffff:10.0.0.1\n"})
+	got, err := f.RelayFrom()
+	want := []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("::1/128"), netip.MustParsePrefix("10.0.0.1/32")}
+	if err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Error(got, err)
+	}
+}
+
+func TestServices(t *testing.T) {
+	f := newFixture(t, map[string]string{"services": "# all\nmailroute watch\n  pop3d\t--listen  127.0.0.1:0 'a b' \"\" x\"y z\"\n"})
+	got, err := f.Services()
+	want := []Service{{[]string{"mailroute", "watch"}, "control/services:2"},
+		{[]string{"pop3d", "--listen", "127.0.0.1:0", "a b", "", "xy z"}, "control/services:3"}}
+	if d := cmp.Diff(want, got); d != "" || err != nil {
+		t.Error(d, err)
+	}
+}
+
+func TestRetry(t *testing.T) {
+	f := newFixture(t, map[string]string{"retry": "steps: 1m 10s 2m\nlifetime: 1d12h\nattempts: 3\n"})
+	r, err := f.Retry()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for age, want := range map[time.Duration]time.Duration{
+		-time.Hour: time.Minute, 0: time.Minute, 59 * time.Second: time.Minute,
+		time.Minute: 10 * time.Second, 69 * time.Second: 10 * time.Second,
+		70 * time.Second: 2 * time.Minute, 100 * time.Hour: 2 * time.Minute,
+	} {
+		if got := r.Next(age); got != want {
+			t.Errorf("Next(%v) = %v, want %v", age, got, want)
+		}
+	}
+	if r.Longest() != 2*time.Minute {
+		t.Error(r.Longest())
+	}
+	if r.Expired(36*time.Hour, 99) || r.Expired(37*time.Hour, 2) || !r.Expired(37*time.Hour, 3) {
+		t.Error("expiry needs both age and attempts")
+	}
+}
