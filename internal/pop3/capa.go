@@ -1,0 +1,56 @@
+package pop3
+
+import "strings"
+
+// capa is CAPA (RFC 2449 5). What is true before the login is said after it
+// too, but for STLS, which only exists before (RFC 2595 4); what comes with
+// the login is said before it, since clients ask once.
+func (s *session) capa(string) error {
+	s.ok("capabilities follow")
+	for _, line := range s.capabilities() {
+		s.wire.print("%s\r\n", line)
+	}
+	s.wire.print(".\r\n")
+	return nil
+}
+
+func (s *session) capabilities() []string {
+	var lines []string
+	if s.mayLogin() {
+		lines = append(lines, "USER", "SASL "+mechanismNames())
+	}
+	if s.offersTLS() {
+		lines = append(lines, "STLS")
+	}
+	return append(lines, "TOP", "UIDL", "PIPELINING", "RESP-CODES", "AUTH-RESP-CODE",
+		"EXPIRE NEVER", "IMPLEMENTATION Paperpath")
+}
+
+func mechanismNames() string {
+	var names []string
+	for _, m := range mechanisms() {
+		names = append(names, m.name)
+	}
+	return strings.Join(names, " ")
+}
+
+// offersTLS reports whether STLS can be said now.
+func (s *session) offersTLS() bool {
+	return s.cfg.TLS != nil && !s.secure && s.drop == nil
+}
+
+// stls is STLS (RFC 2595 4). A failed handshake ends the session: going on in
+// clear text is what somebody on the way would want.
+func (s *session) stls(string) error {
+	switch {
+	case s.secure:
+		return s.wrong("TLS is active already")
+	case s.cfg.TLS == nil:
+		return s.wrong("there is no TLS here")
+	}
+	s.ok("begin TLS")
+	if err := s.wire.flush(); err != nil {
+		return err
+	}
+	return s.startTLS()
+}

@@ -1,0 +1,180 @@
+package pop3
+
+import (
+	"bytes"
+	"errors"
+	"math"
+	"strings"
+)
+
+// state is a set of the session's states (RFC 1939 3). The UPDATE state is
+// inside QUIT.
+type state int
+
+const (
+	authorization state = 1 << iota
+	transaction
+	anyState = authorization | transaction
+)
+
+// command is a row of the table of commands. run answers the client and
+// returns an error only to end the session.
+type command struct {
+	name string
+	in   state
+	args arguments
+	run  func(s *session, arg string) error
+}
+
+// arguments is how a command takes what follows its name.
+type arguments int
+
+const (
+	none     arguments = iota // there must be nothing
+	trimmed                   // blanks around it mean nothing
+	verbatim                  // all of it behind one blank, blanks too (RFC 1939 7, PASS)
+)
+
+// commands returns the table.
+func commands() []command {
+	return []command{
+		{"CAPA", anyState, none, (*session).capa},
+		{"USER", authorization, trimmed, (*session).user},
+		{"PASS", authorization, verbatim, (*session).pass},
+		{"AUTH", authorization, trimmed, (*session).auth},
+		{"STLS", authorization, none, (*session).stls},
+		{"STAT", transaction, none, (*session).stat},
+		{"LIST", transaction, trimmed, (*session).list},
+		{"UIDL", transaction, trimmed, (*session).uidl},
+		{"RETR", transaction, trimmed, (*session).retr},
+		{"TOP", transaction, trimmed, (*session).top},
+		{"DELE", transaction, trimmed, (*session).dele},
+		{"RSET", transaction, none, (*session).rset},
+		{"NOOP", transaction, none, (*session).noop},
+		{"QUIT", anyState, none, (*session).quit},
+	}
+}
+
+// command finds what the client wants in the table and does it.
+func (s *session) command(line []byte) error {
+	name, arg := split(line)
+	cmd, known := find(name)
+	if problem := s.check(line, cmd, known, arg); problem != "" {
+		if speaksHTTP(name) {
+			s.errors = s.cfg.MaxErrors // a browser was led here: end it now
+		}
+		return s.wrong(problem)
+	}
+	if cmd.args == trimmed {
+		arg = strings.Trim(arg, " ")
+	}
+	return cmd.run(s, arg)
+}
+
+// check returns what is wrong with a command, "" for nothing.
+func (s *session) check(line []byte, cmd command, known bool, arg string) string {
+	limit := maxLine
+	if cmd.name == "AUTH" {
+		limit = maxAuthLine
+	}
+	switch {
+	case len(line) > limit:
+		return "line too long"
+	case bytes.ContainsFunc(line, isControl):
+		return "control characters are not allowed"
+	case !known:
+		return "unknown command"
+	case cmd.in&s.state() == 0 && s.drop == nil:
+		return "log in first"
+	case cmd.in&s.state() == 0:
+		return "you are logged in already"
+	case cmd.args == none && strings.Trim(arg, " ") != "":
+		return "this command takes no argument"
+	}
+	return ""
+}
+
+func (s *session) state() state {
+	if s.drop == nil {
+		return authorization
+	}
+	return transaction
+}
+
+// split divides a line at its first blank.
+func split(line []byte) (name, arg string) {
+	name, arg, _ = strings.Cut(string(line), " ")
+	return name, arg
+}
+
+// find looks name up, in any case (RFC 1939 3).
+func find(name string) (command, bool) {
+	for _, c := range commands() {
+		if strings.EqualFold(c.name, name) {
+			return c, true
+		}
+	}
+	return command{}, false
+}
+
+// isControl reports a control character of ASCII. A tab separates nothing in
+// POP3, and a NUL in a password has been a way around comparisons.
+func isControl(r rune) bool { return r < ' ' || r == 0x7f }
+
+func speaksHTTP(name string) bool {
+	switch name {
+	case "GET", "POST", "HEAD", "PUT", "OPTIONS", "CONNECT":
+		return true
+	}
+	return false
+}
+
+// What is wrong with a message number.
+var (
+	errNotNumber = errors.New("that is not a message number")
+	errNoise     = errors.New("there is something behind the number")
+	errNoMessage = errors.New("no such message")
+	errDeleted   = errors.New("message is deleted")
+)
+
+// parseNumber reads the decimal number at the start of arg and returns what
+// follows it, without the blanks between. Only digits count: no sign, no
+// fraction. A number too large for an int is the largest one: TOP 1
+// 99999999999 means everything.
+func parseNumber(arg string) (n int, rest string, err error) {
+	end := 0
+	for end < len(arg) && '0' <= arg[end] && arg[end] <= '9' {
+		digit := int(arg[end] - '0')
+		if n > (math.MaxInt-digit)/10 {
+			n = math.MaxInt
+		} else {
+			n = n*10 + digit
+		}
+		end++
+	}
+	if end == 0 || end < len(arg) && arg[end] != ' ' {
+		return 0, "", errNotNumber
+	}
+	return n, strings.TrimLeft(arg[end:], " "), nil
+}
+
+// message returns the message that arg, a number and nothing else, names.
+func (s *session) message(arg string) (*message, int, error) {
+	n, rest, err := parseNumber(arg)
+	switch {
+	case err != nil:
+		return nil, 0, err
+	case rest != "":
+		return nil, 0, errNoise
+	}
+	return s.drop.number(n)
+}
+
+// refuse answers for a message that cannot be named or had.
+func (s *session) refuse(err error) error {
+	if errors.Is(err, errDeleted) || errors.Is(err, errGone) {
+		s.fail("", err.Error()) // no fault of the client's
+		return nil
+	}
+	return s.wrong(err.Error())
+}

@@ -1,0 +1,78 @@
+// Package pop3 is the POP3 server (RFC 1939, 2449, 2595, 3206, 5034) over
+// Maildir. Serve is one session on any connection; it knows nothing of
+// listeners, user tables or programs.
+//
+// A session is a snapshot of the mailbox, taken at login under the mailbox's
+// lock. Message bytes pass through unchanged but for what RFC 1939 demands:
+// line ends become CRLF, a leading dot is doubled. Nothing is deleted except
+// by a complete QUIT.
+package pop3
+
+import (
+	"context"
+	"crypto/tls"
+	"time"
+
+	"paperpath/internal/maillog"
+)
+
+// Account is a mailbox that a login opened.
+type Account struct {
+	Login   string // the whole address, as the user table has it
+	Maildir string // path; a Maildir that does not exist yet is an empty mailbox
+}
+
+// LoginFunc proves a user. A *status.Error whose Exit is status.NotAllowed
+// means that name and password do not belong together; the function must not
+// tell an unknown name from a wrong password, in its answer or in its time.
+// Every other error is trouble of our own, and is answered by [SYS/TEMP].
+type LoginFunc func(ctx context.Context, login, password string) (Account, error)
+
+// Config is what a session needs. Zero durations and counts take the defaults
+// below.
+type Config struct {
+	Hostname  string      // named in the greeting; may be empty
+	TLS       *tls.Config // nil: no TLS, STLS is not offered
+	Implicit  bool        // TLS begins with the first byte (RFC 8314, port 995)
+	ClearText bool        // passwords are taken without TLS: loopback, pipe, Unix socket
+	Login     LoginFunc
+	Log       *maillog.Log
+	Client    maillog.Client // Addr, and UID where known (else -1)
+
+	IdleTimeout  time.Duration // between two commands of a logged-in client; never under 10 minutes in service (RFC 1939 3)
+	LoginTimeout time.Duration // from the greeting to the login
+	WriteTimeout time.Duration // for each write of at most 64 KiB
+	DrainTimeout time.Duration // what an idle session still gets once ctx is done
+	FailDelay    time.Duration // before a wrong login is answered; negative: none
+	MaxErrors    int           // wrong commands answered before the session ends
+	MaxTries     int           // failed logins before the session ends
+}
+
+// The defaults of Config.
+const (
+	DefaultIdleTimeout  = 10 * time.Minute
+	DefaultLoginTimeout = 3 * time.Minute
+	DefaultWriteTimeout = 2 * time.Minute
+	DefaultDrainTimeout = 5 * time.Second
+	DefaultFailDelay    = 2 * time.Second
+	DefaultMaxErrors    = 10
+	DefaultMaxTries     = 5
+)
+
+func (c Config) withDefaults() Config {
+	setDefault(&c.IdleTimeout, DefaultIdleTimeout)
+	setDefault(&c.LoginTimeout, DefaultLoginTimeout)
+	setDefault(&c.WriteTimeout, DefaultWriteTimeout)
+	setDefault(&c.DrainTimeout, DefaultDrainTimeout)
+	setDefault(&c.FailDelay, DefaultFailDelay)
+	setDefault(&c.MaxErrors, DefaultMaxErrors)
+	setDefault(&c.MaxTries, DefaultMaxTries)
+	return c
+}
+
+func setDefault[T comparable](v *T, def T) {
+	var zero T
+	if *v == zero {
+		*v = def
+	}
+}

@@ -1,0 +1,437 @@
+package pop3
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"paperpath/internal/maillog"
+	"paperpath/internal/status"
+	"paperpath/maildir"
+)
+
+// A dialogue is a file in testdata/dialogues, a line each:
+//
+//	C: command          what the client sends, CRLF added
+//	R: bytes            the same without CRLF
+//	S: reply            what the server sends; a * at the end stands for anything
+//	: mail PATH BYTES   a file in the Maildir, made before
+//	: dir|link|fifo PATH, : file PATH (below the home), : lock, : notls
+//	: network           a connection on which clear-text passwords are refused
+//	: login [N]         USER and PASS of alice, who has N messages
+//	: want [PATH...]    what is in new/ and cur/ at the end
+//	! action            the same actions, between what is above and below;
+//	                    and remove PATH, rename PATH PATH
+//
+// \n \r \xHH are bytes, %20x% is x twenty times. The greeting is implied.
+//
+// Each is held with whole flights, one command at a time, one byte at a time
+// and cut in two at every byte.
+type dialogue struct {
+	setup, want []string
+	checkWant   bool
+	flights     []flight
+}
+
+// flight is what the client sends before an action.
+type flight struct {
+	sent    [][]byte // one a line
+	replies []string
+	expect  []int // how many replies there must be after each of sent
+	action  string
+}
+
+func (f flight) all() []byte { return bytes.Join(f.sent, nil) }
+
+func readDialogue(t *testing.T, path string) dialogue {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := dialogue{flights: make([]flight, 1)}
+	d.flights[0].replies = []string{"+OK mx.example.net Paperpath POP3 ready"}
+	for _, line := range strings.Split(strings.TrimSuffix(string(text), "\n"), "\n") {
+		d.addLine(t, line)
+	}
+	return d
+}
+
+func (d *dialogue) addLine(t *testing.T, line string) {
+	kind, rest, _ := strings.Cut(line, " ")
+	f := &d.flights[len(d.flights)-1]
+	switch kind {
+	case "#":
+	case "C:":
+		f.send(expand(rest) + "\r\n")
+	case "R:":
+		f.send(expand(rest))
+	case "S:":
+		f.reply(expand(rest))
+	case "!":
+		f.action = rest
+		d.flights = append(d.flights, flight{})
+	case ":":
+		d.directive(f, rest)
+	default:
+		t.Fatalf("dialogue line %q", line)
+	}
+}
+
+func (d *dialogue) directive(f *flight, rest string) {
+	verb, arg, _ := strings.Cut(rest, " ")
+	switch verb {
+	case "login":
+		f.send("USER alice\r\n")
+		f.reply("+OK now the password")
+		f.send("PASS secret\r\n")
+		f.reply(fmt.Sprintf("+OK %s messages", cmpOr(arg, "0")))
+	case "want":
+		d.want, d.checkWant = strings.Fields(expand(arg)), true
+	default:
+		d.setup = append(d.setup, rest)
+	}
+}
+
+func cmpOr(s, def string) string {
+	if s == "" {
+		return def
+	}
+	return s
+}
+
+func (f *flight) send(s string) {
+	f.sent = append(f.sent, []byte(s))
+	f.expect = append(f.expect, len(f.replies))
+}
+
+func (f *flight) reply(s string) {
+	f.replies = append(f.replies, s)
+	if n := len(f.expect); n > 0 {
+		f.expect[n-1] = len(f.replies)
+	}
+}
+
+var repeat = regexp.MustCompile(`%(\d+)(.)%`)
+
+func expand(s string) string {
+	s = repeat.ReplaceAllStringFunc(s, func(m string) string {
+		part := repeat.FindStringSubmatch(m)
+		n, _ := strconv.Atoi(part[1])
+		return strings.Repeat(part[2], n)
+	})
+	return regexp.MustCompile(`\\(n|r|x[0-9a-f]{2})`).ReplaceAllStringFunc(s, func(m string) string {
+		out, _ := strconv.Unquote(`"` + m + `"`)
+		return out
+	})
+}
+
+// host is a server for one session.
+type host struct {
+	t       *testing.T
+	home    string
+	network bool
+	cfg     Config
+	unlock  func()
+}
+
+func newHost(t *testing.T, setup []string) *host {
+	h := &host{t: t, home: t.TempDir()}
+	h.cfg = Config{Hostname: "mx.example.net", TLS: testTLS(t), ClearText: true, Login: h.login,
+		Log: maillog.To(testLog{t}, "pop3d", time.Now), Client: maillog.Client{Addr: "127.0.0.1", UID: -1},
+		FailDelay: -1, DrainTimeout: time.Millisecond}
+	for _, action := range setup {
+		h.do(action)
+	}
+	t.Cleanup(func() {
+		if h.unlock != nil {
+			h.unlock()
+		}
+	})
+	return h
+}
+
+type testLog struct{ t *testing.T }
+
+func (l testLog) Write(p []byte) (int, error) {
+	l.t.Logf("%s", bytes.TrimSpace(p))
+	return len(p), nil
+}
+
+// login is a user table with alice, bob and carol.
+func (h *host) login(_ context.Context, login, password string) (Account, error) {
+	passwords := map[string]string{"alice": "secret", "bob": " two  blanks ", "carol": "pässwörd"}
+	name, _, _ := strings.Cut(login, "@")
+	switch want, known := passwords[name]; {
+	case name == "broken":
+		return Account{}, errors.New("control/users:3: a secret reason")
+	case !known || want != password:
+		return Account{}, &status.Error{Exit: status.NotAllowed, Reply: 535, Text: "wrong"}
+	}
+	return Account{Login: name + "@example.net", Maildir: h.maildir()}, nil
+}
+
+func (h *host) maildir() string { return filepath.Join(h.home, "Maildir") }
+
+// box makes the Maildir on the first use.
+func (h *host) box() string {
+	if err := maildir.Create(h.maildir()); err != nil {
+		h.t.Fatal(err)
+	}
+	return h.maildir()
+}
+
+func (h *host) do(action string) {
+	h.t.Helper()
+	if err := h.carryOut(action); err != nil {
+		h.t.Errorf("%s: %v", action, err)
+	}
+}
+
+func (h *host) carryOut(action string) error {
+	verb, arg, _ := strings.Cut(action, " ")
+	first, rest, _ := strings.Cut(arg, " ")
+	path := func(name string) string { return filepath.Join(h.box(), expand(name)) }
+	switch verb {
+	case "mail":
+		return os.WriteFile(path(first), []byte(expand(rest)), 0o600)
+	case "dir":
+		os.Remove(path(first))
+		return os.Mkdir(path(first), 0o700)
+	case "link":
+		return os.Symlink("/etc/passwd", path(first))
+	case "fifo":
+		return syscall.Mkfifo(path(first), 0o600)
+	case "file":
+		os.MkdirAll(filepath.Dir(filepath.Join(h.home, first)), 0o700)
+		return os.WriteFile(filepath.Join(h.home, first), nil, 0o600)
+	case "remove":
+		return os.Remove(path(first))
+	case "rename":
+		return os.Rename(path(first), path(rest))
+	case "network":
+		h.cfg.ClearText = false
+	case "notls":
+		h.cfg.TLS = nil
+	case "lock":
+		return h.lock()
+	default:
+		return errors.New("unknown action")
+	}
+	return nil
+}
+
+func (h *host) lock() error {
+	d, err := maildir.Open(h.box())
+	if err != nil {
+		return err
+	}
+	h.unlock, err = d.Lock()
+	return err
+}
+
+// names lists new/ and cur/.
+func (h *host) names() []string {
+	var all []string
+	for _, sub := range []string{"cur", "new"} {
+		entries, _ := os.ReadDir(filepath.Join(h.maildir(), sub))
+		for _, e := range entries {
+			if e.Name()[0] != '.' {
+				all = append(all, sub+"/"+e.Name())
+			}
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// start serves one session and returns the client's end of it.
+func (h *host) start(ctx context.Context) (*client, <-chan error) {
+	ours, theirs := net.Pipe()
+	done := make(chan error, 1)
+	go func() { done <- Serve(ctx, theirs, h.cfg) }()
+	return newClient(h.t, ours), done
+}
+
+// client collects what the server sends.
+type client struct {
+	net.Conn
+	t   *testing.T
+	mu  sync.Mutex
+	got []byte
+	eof bool
+	new *sync.Cond
+}
+
+func newClient(t *testing.T, conn net.Conn) *client {
+	c := &client{Conn: conn, t: t}
+	c.new = sync.NewCond(&c.mu)
+	go c.collect()
+	return c
+}
+
+func (c *client) collect() {
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := c.Read(buf)
+		c.mu.Lock()
+		c.got = append(c.got, buf[:n]...)
+		c.eof = err != nil
+		c.new.Broadcast()
+		c.mu.Unlock()
+		if err != nil {
+			return
+		}
+	}
+}
+
+// await waits until n lines came, or until no more will.
+func (c *client) await(n int) {
+	c.t.Helper()
+	c.until(func() bool { return bytes.Count(c.got, crlf) >= n })
+}
+
+// rest waits for the end and returns all that came.
+func (c *client) rest() []string {
+	c.t.Helper()
+	c.until(func() bool { return c.eof })
+	return strings.Split(strings.TrimSuffix(string(c.got), "\r\n"), "\r\n")
+}
+
+func (c *client) until(done func() bool) {
+	c.t.Helper()
+	late := time.AfterFunc(20*time.Second, func() { c.Close() })
+	defer late.Stop()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for !done() && !c.eof {
+		c.new.Wait()
+	}
+}
+
+// pieces cuts a flight into writes.
+type pieces func(f flight) [][]byte
+
+func whole(f flight) [][]byte { return [][]byte{f.all()} }
+func byByte(f flight) [][]byte {
+	all := f.all()
+	return slices.Collect(slices.Chunk(all, 1+len(all)/8000))
+}
+func cutAt(i int) pieces {
+	return func(f flight) [][]byte {
+		all := f.all()
+		i := min(i, len(all))
+		return [][]byte{all[:i], all[i:]}
+	}
+}
+
+// play holds the dialogue. With steps, the client waits for the answer to each
+// line.
+func (d dialogue) play(t *testing.T, cut pieces, steps bool) {
+	t.Helper()
+	h := newHost(t, d.setup)
+	c, done := h.start(context.Background())
+	expected := 0
+	for _, f := range d.flights {
+		for i, piece := range d.writes(f, cut, steps) {
+			if len(piece) > 0 {
+				c.Write(piece) // fails where the server hung up: then its replies tell
+			}
+			if steps {
+				c.await(expected + f.expect[i])
+			}
+		}
+		expected += len(f.replies)
+		if f.action != "" {
+			c.await(expected)
+			h.do(f.action)
+		}
+	}
+	c.await(expected)
+	c.Close()
+	compare(t, d, c.rest())
+	if err := <-done; err != nil {
+		t.Errorf("Serve: %v", err)
+	}
+	if got := h.names(); d.checkWant && !slices.Equal(got, sorted(d.want)) {
+		t.Errorf("mailbox holds %q, want %q", got, d.want)
+	}
+}
+
+func (d dialogue) writes(f flight, cut pieces, steps bool) [][]byte {
+	if steps {
+		return f.sent
+	}
+	return cut(f)
+}
+
+func sorted(s []string) []string { return slices.Sorted(slices.Values(s)) }
+
+func compare(t *testing.T, d dialogue, got []string) {
+	t.Helper()
+	var want []string
+	for _, f := range d.flights {
+		want = append(want, f.replies...)
+	}
+	for i := range max(len(want), len(got)) {
+		switch {
+		case i >= len(got):
+			t.Fatalf("no line %d, want %.200q", i+1, want[i])
+		case i >= len(want):
+			t.Fatalf("line %d is %.200q, want nothing", i+1, got[i])
+		case !matches(got[i], want[i]):
+			t.Fatalf("line %d is %.200q, want %.200q", i+1, got[i], want[i])
+		}
+	}
+}
+
+func matches(got, want string) bool {
+	if prefix, open := strings.CutSuffix(want, "*"); open {
+		return strings.HasPrefix(got, prefix)
+	}
+	return got == want
+}
+
+func TestDialogues(t *testing.T) {
+	files, err := filepath.Glob("testdata/dialogues/*.txt")
+	if err != nil || len(files) < 60 {
+		t.Fatalf("%d dialogues, %v", len(files), err)
+	}
+	for _, path := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".txt"), func(t *testing.T) {
+			t.Parallel()
+			d := readDialogue(t, path)
+			t.Run("steps", func(t *testing.T) { d.play(t, nil, true) })
+			t.Run("whole", func(t *testing.T) { d.play(t, whole, false) })
+			t.Run("bytes", func(t *testing.T) { d.play(t, byByte, false) })
+			t.Run("cut", func(t *testing.T) { d.cutEverywhere(t) })
+		})
+	}
+}
+
+// cutEverywhere holds the dialogue with its flights cut in two, at every byte.
+func (d dialogue) cutEverywhere(t *testing.T) {
+	longest := 0
+	for _, f := range d.flights {
+		longest = max(longest, len(f.all()))
+	}
+	stride := 1 + longest/80
+	if testing.Short() {
+		stride = 1 + longest/10
+	}
+	for i := 1; i < longest; i += stride {
+		d.play(t, cutAt(i), false)
+	}
+}

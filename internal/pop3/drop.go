@@ -1,0 +1,226 @@
+package pop3
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"paperpath/internal/maillog"
+	"paperpath/maildir"
+)
+
+// errGone says that another program took a message away during the session.
+var errGone = errors.New("message is gone: another program moved or deleted it")
+
+// message is one message of the snapshot.
+type message struct {
+	maildir.Message
+	size    int64 // octets as RETR sends them, -1 until measured
+	deleted bool  // by DELE
+	gone    bool  // it could not be measured: it counts as deleted
+	sent    bool  // by RETR
+}
+
+// drop is the maildrop of RFC 1939: a mailbox, locked, with the list of its
+// messages as it was at login.
+type drop struct {
+	account  Account
+	log      *maillog.Log
+	dir      *maildir.Dir // nil for a mailbox that does not exist yet
+	unlock   func()
+	messages []message
+	buf      []byte // for reading messages
+
+	retrieved, removed int
+	octets             int64
+}
+
+// openDrop takes the mailbox for this session and lists it. The error is
+// maildir.ErrBusy where another session has it.
+func openDrop(account Account, log *maillog.Log) (*drop, error) {
+	d := &drop{account: account, log: log, unlock: func() {}}
+	if _, err := os.Lstat(account.Maildir); errors.Is(err, fs.ErrNotExist) {
+		return d, nil // nothing was delivered yet
+	}
+	box, err := maildir.Open(account.Maildir)
+	if err != nil {
+		return nil, err
+	}
+	d.dir = box
+	unlock, err := box.Lock()
+	if err != nil {
+		box.Close()
+		return nil, err
+	}
+	d.unlock = unlock
+	if err := d.scan(); err != nil {
+		d.release()
+		return nil, err
+	}
+	return d, nil
+}
+
+// scan takes the snapshot. A name with its wire size is believed, so that a
+// large mailbox is listed without a look at any file; of others it is found
+// out whether they are messages at all.
+func (d *drop) scan() error {
+	list, err := d.dir.List()
+	if err != nil {
+		return err
+	}
+	d.messages = make([]message, 0, len(list))
+	for _, m := range list {
+		if m.WireSize < 0 {
+			if regular, err := d.dir.Regular(&m); err != nil || !regular {
+				continue
+			}
+		}
+		d.messages = append(d.messages, message{Message: m, size: m.WireSize})
+	}
+	return nil
+}
+
+// release gives the mailbox back. It may be called twice, and on nil.
+func (d *drop) release() {
+	if d == nil || d.dir == nil {
+		return
+	}
+	d.unlock()
+	d.dir.Close()
+	d.dir = nil
+}
+
+// number returns message number n, counted from 1.
+func (d *drop) number(n int) (*message, int, error) {
+	if n < 1 || n > len(d.messages) {
+		return nil, 0, errNoMessage
+	}
+	m := &d.messages[n-1]
+	switch {
+	case m.deleted:
+		return nil, 0, errDeleted
+	case m.gone:
+		return nil, 0, errGone
+	}
+	return m, n, nil
+}
+
+// each calls f for every message that is not deleted.
+func (d *drop) each(f func(n int, m *message) error) error {
+	for i := range d.messages {
+		m := &d.messages[i]
+		if m.deleted || m.gone {
+			continue
+		}
+		if err := f(i+1, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// count returns how many messages are not deleted, and their octets, after
+// every size is known.
+func (d *drop) count() (n int, octets int64) {
+	d.each(func(_ int, m *message) error {
+		if d.measured(m) {
+			n, octets = n+1, octets+m.size
+		}
+		return nil
+	})
+	return n, octets
+}
+
+// measured sees to it that the size is known, where the name does not say it
+// by reading the message once. It reports false for a message that cannot be
+// read: from then on it counts as deleted.
+func (d *drop) measured(m *message) bool {
+	if m.size >= 0 {
+		return true
+	}
+	f, err := d.open(m)
+	if err == nil {
+		m.size, err = measure(f, d.buffer())
+		f.Close()
+	}
+	if err != nil {
+		m.size, m.gone = -1, true
+		if !errors.Is(err, errGone) {
+			d.log.Trouble(m.Key, "measure", err)
+		}
+	}
+	return err == nil
+}
+
+// open opens a message. The error is errGone where it is no longer there.
+func (d *drop) open(m *message) (*os.File, error) {
+	f, err := d.dir.Open(&m.Message)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, errGone
+	}
+	return f, err
+}
+
+func (d *drop) buffer() []byte {
+	if d.buf == nil {
+		d.buf = make([]byte, chunkSize)
+	}
+	return d.buf
+}
+
+// undelete takes all DELE back.
+func (d *drop) undelete() {
+	for i := range d.messages {
+		d.messages[i].deleted = false
+	}
+}
+
+// remove carries DELE out: the UPDATE state (RFC 1939 6). A message that
+// another program deleted first is as the client wants it. One that cannot be
+// removed stops no other; nothing else is ever removed.
+func (d *drop) remove() error {
+	var failed error
+	for i := range d.messages {
+		m := &d.messages[i]
+		if !m.deleted {
+			continue
+		}
+		err := d.dir.Remove(&m.Message)
+		switch {
+		case err == nil:
+			d.removed++
+		case !errors.Is(err, fs.ErrNotExist):
+			failed = errors.Join(failed, err)
+		}
+	}
+	if d.removed > 0 {
+		failed = errors.Join(failed, d.sync())
+	}
+	return failed
+}
+
+func (d *drop) sync() error {
+	if err := d.dir.Sync(); err != nil {
+		return fmt.Errorf("sync %s: %w", d.account.Maildir, err)
+	}
+	return nil
+}
+
+// abandon ends a session that QUIT has not ended: what DELE marked stays.
+func (d *drop) abandon() {
+	d.undelete()
+	d.markSeen()
+	d.release()
+}
+
+// markSeen gives the messages that RETR sent the flag S, for the IMAP server
+// and the mail readers beside us. Nothing depends on it: on a read-only or a
+// full disk it does not happen. After release it does nothing.
+func (d *drop) markSeen() {
+	for i := range d.messages {
+		if m := &d.messages[i]; d.dir != nil && m.sent && !m.deleted {
+			d.dir.Seen(&m.Message)
+		}
+	}
+}

@@ -1,0 +1,112 @@
+package pop3
+
+import (
+	"errors"
+	"time"
+
+	"paperpath/internal/status"
+	"paperpath/maildir"
+)
+
+// noSuchLogin is the one answer to an unknown name and to a wrong password
+// (RFC 3206 5, CWE-204).
+const noSuchLogin = "name and password do not belong together"
+
+// clearTextRefusal answers a login that would show the password to the
+// network. It has no response code: [AUTH] would make the client ask for
+// another password.
+const clearTextRefusal = "no password in clear text here: begin TLS first"
+
+// mayLogin reports whether passwords are taken on the connection as it is.
+func (s *session) mayLogin() bool { return s.secure || s.cfg.ClearText }
+
+// user takes the name for PASS. Every name gets the same answer.
+func (s *session) user(name string) error {
+	switch {
+	case !s.mayLogin():
+		return s.wrong(clearTextRefusal)
+	case name == "":
+		return s.wrong("USER takes a name")
+	}
+	s.named = name
+	s.ok("now the password")
+	return nil
+}
+
+// pass completes USER. The name counts once: RFC 1939 7 wants USER again
+// after a failure.
+func (s *session) pass(password string) error {
+	name := s.named
+	s.named = ""
+	switch {
+	case !s.mayLogin():
+		return s.wrong(clearTextRefusal)
+	case name == "":
+		return s.wrong("USER first")
+	}
+	return s.login("USER", name, password)
+}
+
+// login proves the user and takes the mailbox.
+func (s *session) login(mechanism, name, password string) error {
+	client := s.cfg.Client
+	client.Login = name
+	account, err := s.cfg.Login(s.ctx, name, password)
+	switch {
+	case isWrong(err):
+		s.cfg.Log.LoginFailed(mechanism, err.Error(), client)
+		return s.failedTry()
+	case err != nil:
+		s.cfg.Log.LoginFailed(mechanism, "trouble", client)
+		return s.trouble("login", err)
+	}
+	s.cfg.Client.Login = account.Login
+	s.cfg.Log.Login(mechanism, s.cfg.Client)
+	return s.enter(account)
+}
+
+// isWrong reports whether err says that name and password do not belong
+// together, as opposed to: it could not be found out.
+func isWrong(err error) bool {
+	var e *status.Error
+	return errors.As(err, &e) && e.Exit == status.NotAllowed
+}
+
+// failedTry answers a wrong login, late.
+func (s *session) failedTry() error {
+	s.pause(s.cfg.FailDelay)
+	s.fail("AUTH", noSuchLogin)
+	s.tries++
+	if s.tries >= s.cfg.MaxTries {
+		return errTries
+	}
+	return nil
+}
+
+// pause waits, or until the server shuts down.
+func (s *session) pause(d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-s.ctx.Done():
+	}
+}
+
+// enter opens the mailbox and takes the snapshot.
+func (s *session) enter(account Account) error {
+	d, err := openDrop(account, s.cfg.Log)
+	switch {
+	case errors.Is(err, maildir.ErrBusy):
+		s.fail("IN-USE", "another session has this mailbox")
+		return nil
+	case err != nil:
+		return s.trouble("open mailbox", err)
+	}
+	s.drop = d
+	s.ok("%d messages", len(d.messages))
+	return nil
+}

@@ -1,0 +1,221 @@
+package pop3
+
+import (
+	"errors"
+	"io"
+	"os"
+	"strconv"
+)
+
+// noop is NOOP (RFC 1939 5).
+func (s *session) noop(string) error {
+	s.ok("still here")
+	return nil
+}
+
+// stat is STAT (RFC 1939 5): what is deleted does not count.
+func (s *session) stat(string) error {
+	n, octets := s.drop.count()
+	s.ok("%d %d", n, octets)
+	return nil
+}
+
+// list is LIST (RFC 1939 5).
+func (s *session) list(arg string) error {
+	if arg != "" {
+		return s.listOne(arg)
+	}
+	n, octets := s.drop.count()
+	s.ok("%d messages (%d octets)", n, octets)
+	return s.scanListing(func(line []byte, m *message) []byte {
+		return strconv.AppendInt(line, m.size, 10)
+	})
+}
+
+func (s *session) listOne(arg string) error {
+	m, n, err := s.message(arg)
+	if err != nil {
+		return s.refuse(err)
+	}
+	if !s.drop.measured(m) {
+		return s.refuse(errGone)
+	}
+	s.ok("%d %d", n, m.size)
+	return nil
+}
+
+// uidl is UIDL (RFC 1939 7).
+func (s *session) uidl(arg string) error {
+	if arg == "" {
+		s.ok("unique ids follow")
+		return s.scanListing(func(line []byte, m *message) []byte {
+			return append(line, uid(m.Key)...)
+		})
+	}
+	m, n, err := s.message(arg)
+	if err != nil {
+		return s.refuse(err)
+	}
+	s.ok("%d %s", n, uid(m.Key))
+	return nil
+}
+
+// scanListing sends a line for every message: its number and what column adds.
+func (s *session) scanListing(column func(line []byte, m *message) []byte) error {
+	err := s.drop.each(func(n int, m *message) error {
+		line := strconv.AppendInt(s.wire.out, int64(n), 10)
+		line = column(append(line, ' '), m)
+		s.wire.out = append(line, crlf...)
+		return s.wire.spill()
+	})
+	s.wire.out = append(s.wire.out, stop...)
+	return err
+}
+
+// dele is DELE (RFC 1939 5): a mark, carried out by QUIT.
+func (s *session) dele(arg string) error {
+	m, n, err := s.message(arg)
+	if err != nil {
+		return s.refuse(err)
+	}
+	m.deleted = true
+	s.ok("message %d will be deleted", n)
+	return nil
+}
+
+// rset is RSET (RFC 1939 5).
+func (s *session) rset(string) error {
+	s.drop.undelete()
+	n, octets := s.drop.count()
+	s.ok("%d messages (%d octets)", n, octets)
+	return nil
+}
+
+// retr is RETR (RFC 1939 5).
+func (s *session) retr(arg string) error {
+	m, _, err := s.message(arg)
+	if err != nil {
+		return s.refuse(err)
+	}
+	if !s.drop.measured(m) {
+		return s.refuse(errGone)
+	}
+	f, err := s.drop.open(m)
+	if err != nil {
+		return s.unopened(m, err)
+	}
+	defer f.Close()
+	s.ok("%d octets", m.size)
+	if err := s.send(f, nil); err != nil {
+		return s.brokenOff(m, err)
+	}
+	m.sent = true
+	s.drop.retrieved++
+	s.drop.octets += m.size
+	return nil
+}
+
+// top is TOP (RFC 1939 7). It leaves a message unread.
+func (s *session) top(arg string) error {
+	number, lines, err := s.topArguments(arg)
+	if err != nil {
+		return s.refuse(err)
+	}
+	m, _, err := s.drop.number(number)
+	if err != nil {
+		return s.refuse(err)
+	}
+	f, err := s.drop.open(m)
+	if err != nil {
+		return s.unopened(m, err)
+	}
+	defer f.Close()
+	s.ok("header and %d lines", lines)
+	if err := s.send(f, &top{lines: lines}); err != nil {
+		return s.brokenOff(m, err)
+	}
+	return nil
+}
+
+var errTopLines = errors.New("TOP takes a message number and a number of lines")
+
+func (s *session) topArguments(arg string) (number, lines int, err error) {
+	number, rest, err := parseNumber(arg)
+	if err != nil {
+		return 0, 0, err
+	}
+	lines, rest, err = parseNumber(rest)
+	if err != nil || rest != "" {
+		return 0, 0, errTopLines
+	}
+	return number, lines, nil
+}
+
+// unopened answers for a message that could not be opened.
+func (s *session) unopened(m *message, err error) error {
+	if errors.Is(err, errGone) {
+		return s.refuse(err)
+	}
+	s.cfg.Log.Trouble(m.Key, "open message", err)
+	s.fail("SYS/TEMP", "the message cannot be read now")
+	return nil
+}
+
+// brokenOff ends a session in whose multi-line reply reading or sending
+// failed. There is no way to say so inside the reply; closing is the only one
+// by which no client takes a part for the whole.
+func (s *session) brokenOff(m *message, err error) error {
+	var sending *os.PathError
+	if errors.As(err, &sending) {
+		s.cfg.Log.Trouble(m.Key, "read message", err)
+	}
+	return err
+}
+
+// send sends a message as a multi-line reply: all of it, or its top.
+func (s *session) send(f io.Reader, limit *top) error {
+	var e encoder
+	for buf := s.drop.buffer(); ; {
+		n, err := f.Read(buf)
+		piece, done := buf[:n], false
+		if limit != nil {
+			n, done = limit.keep(piece)
+			piece = piece[:n]
+		}
+		s.wire.out = e.append(s.wire.out, piece)
+		if err := s.wire.spill(); err != nil {
+			return err
+		}
+		switch {
+		case done || errors.Is(err, io.EOF):
+			s.wire.out = e.finish(s.wire.out)
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+}
+
+// quit is QUIT (RFC 1939 4 and 6). Before anything is deleted, everything that
+// the client asked for has left: where that fails, it may not have arrived,
+// and stays. The mailbox is free before the answer, so that the client's next
+// session finds it so.
+func (s *session) quit(string) error {
+	if s.drop == nil {
+		s.ok("good bye")
+		return errQuit
+	}
+	if err := s.wire.flush(); err != nil {
+		return err
+	}
+	s.drop.markSeen()
+	err := s.drop.remove()
+	s.drop.release()
+	if err != nil {
+		s.cfg.Log.Trouble("", "delete messages", err)
+		s.fail("SYS/TEMP", "some deleted messages are not removed")
+		return errQuit
+	}
+	s.ok("good bye")
+	return errQuit
+}

@@ -1,0 +1,24 @@
+package pop3
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+)
+
+// maxUID is the longest unique id (RFC 1939 7).
+const maxUID = 70
+
+// uid is the unique id of a message: its key, which it keeps for life, on
+// whatever machine it is restored. A key that another deliverer made too long,
+// or of characters that an id may not have, is hashed.
+func uid(key string) string {
+	if 0 < len(key) && len(key) <= maxUID && strings.IndexFunc(key, unfit) < 0 {
+		return key
+	}
+	sum := sha256.Sum256([]byte(key))
+	return "sha256-" + hex.EncodeToString(sum[:20])
+}
+
+// unfit reports a character outside 0x21..0x7E.
+func unfit(r rune) bool { return r < '!' || r > '~' }
