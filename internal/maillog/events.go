@@ -13,7 +13,7 @@ type Client struct {
 	Helo  string // as the client said it
 	Login string // authenticated user
 	TLS   string // version and cipher
-	UID   int    // uid of a local submitter, -1 where unknown
+	UID   string // uid of a local submitter
 }
 
 func (c Client) attrs() []slog.Attr {
@@ -21,10 +21,7 @@ func (c Client) attrs() []slog.Attr {
 	a = appendIf(a, "helo", c.Helo)
 	a = appendIf(a, "login", c.Login)
 	a = appendIf(a, "tls", c.TLS)
-	if c.UID >= 0 {
-		a = append(a, slog.Int("uid", c.UID))
-	}
-	return a
+	return appendIf(a, "uid", c.UID)
 }
 
 func appendIf(a []slog.Attr, name, value string) []slog.Attr {
