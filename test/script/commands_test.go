@@ -35,6 +35,10 @@ func commands() map[string]command {
 		"dialog":  cmdDialog,  // dialog ADDR|exec FILE [PROG ARG...]: play a conversation
 		"sink":    cmdSink,    // sink NAME MODE: an SMTP peer at $NAME
 		"mount":   cmdMount,   // mount DIR OPTIONS: a tmpfs until the script ends
+		"flood":   cmdFlood,   // flood N MAXMIB HEADER PROG ARG...: exit status N to 1 GiB on stdin
+		"peak":    cmdPeak,    // peak MAXMIB PID: its resident size never was larger
+		"missing": cmdMissing, // missing TEXT: what could not be tested; fails with CI=true
+		"down":    cmdDown,    // down ADDR: nothing accepts there
 		"serve":   cmdServe,   // serve ADDRVAR PROG ARG...: a server on a free port ("ADDR" in ARG)
 	}
 }
@@ -208,4 +212,17 @@ func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		return err == nil
 	}))
+}
+
+func cmdMissing(ts *testscript.TestScript, neg bool, args []string) {
+	if harness.Missing(args[0]) {
+		ts.Fatalf("%s", args[0])
+	}
+}
+
+func cmdDown(ts *testscript.TestScript, neg bool, args []string) {
+	if c, err := harness.Dial(args[0]); err == nil {
+		c.Close()
+		ts.Fatalf("%s still accepts", args[0])
+	}
 }
