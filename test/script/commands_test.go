@@ -39,6 +39,7 @@ func commands() map[string]command {
 		"peak":    cmdPeak,    // peak MAXMIB PID: its resident size never was larger
 		"missing": cmdMissing, // missing TEXT: what could not be tested; fails with CI=true
 		"down":    cmdDown,    // down ADDR: nothing accepts there
+		"killed":  cmdKilled,  // killed WORDS: SIGKILL to the service whose command line begins so
 		"serve":   cmdServe,   // serve ADDRVAR PROG ARG...: a server on a free port ("ADDR" in ARG)
 	}
 }
@@ -225,4 +226,20 @@ func cmdDown(ts *testscript.TestScript, neg bool, args []string) {
 		c.Close()
 		ts.Fatalf("%s still accepts", args[0])
 	}
+}
+
+// cmdKilled kills one service of the system that start began.
+func cmdKilled(ts *testscript.TestScript, neg bool, args []string) {
+	parent, err := strconv.Atoi(ts.Getenv("STARTPID"))
+	ts.Check(err)
+	for _, pid := range harness.Descendants(parent) {
+		line, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline")
+		words := strings.Split(string(line), "\x00")
+		words[0] = filepath.Base(words[0])
+		if strings.HasPrefix(strings.Join(words, " "), args[0]) {
+			ts.Check(syscall.Kill(pid, syscall.SIGKILL))
+			return
+		}
+	}
+	ts.Fatalf("no service %q runs", args[0])
 }
