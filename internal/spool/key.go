@@ -49,7 +49,11 @@ func hostLabel(host string) string {
 	if len(clean) > maxHost {
 		clean = clean[:maxHost]
 	}
-	return strings.TrimRight(clean, "-")
+	clean = strings.TrimRight(clean, "-")
+	if cut := len(clean) - suffixLen; cut >= 0 && clean[cut] == '-' && hexDigits(clean[cut+1:]) {
+		return strings.ReplaceAll(clean, "-", "") // a label must not look like a child's suffix
+	}
+	return clean
 }
 
 // ParseKey checks s and returns it as a key.
@@ -114,7 +118,7 @@ func (k Key) isChild() bool { return k.root() != k }
 // too, so the suffix is known by its form.
 func (k Key) root() Key {
 	i := len(k) - suffixLen
-	if i > stampLen && k[i] == '-' && hexDigits(string(k[i+1:])) {
+	if i >= stampLen && k[i] == '-' && hexDigits(string(k[i+1:])) {
 		return k[:i]
 	}
 	return k
