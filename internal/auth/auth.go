@@ -1,0 +1,107 @@
+// Package auth checks and makes passwords. The hashes stand in control/users;
+// their formats are those of crypt(3) and of Dovecot's {SCHEME} prefixes.
+//
+// Hostile input: login and password come from the network, the hash from a
+// file that a script may have written. Cost parameters in it are capped.
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"hash/fnv"
+
+	"paperpath/internal/control"
+	"paperpath/internal/status"
+)
+
+// maxPassword is the longest password in bytes; a longer one is wrong.
+const maxPassword = 1024
+
+// Check returns the user whose login and password these are. An unknown user
+// and a wrong password get the same refusal (535 5.7.8, RFC 4954 6) after the
+// same work, so neither answer nor time tells which users exist (CWE-204,
+// CWE-208). Every other error is temporary (454 4.7.0).
+func Check(c *control.Control, login, password string) (u *control.User, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			u, err = nil, temporary(fmt.Errorf("panic: %v", r))
+		}
+	}()
+	u, err = c.User(login)
+	if err != nil {
+		return nil, temporary(err)
+	}
+	if u == nil || barred(u.Hash) || password == "" || len(password) > maxPassword {
+		if err := waste(c, login, password); err != nil {
+			return nil, temporary(err)
+		}
+		return nil, refused()
+	}
+	ok, err := verify(u.Hash, password)
+	switch {
+	case err != nil:
+		return nil, temporary(fmt.Errorf("%s: %w", u.Where, err))
+	case !ok:
+		return nil, refused()
+	}
+	return u, nil
+}
+
+// barred reports a password field that no password matches.
+func barred(hash string) bool {
+	_, rest := splitScheme(hash)
+	return rest == "" || rest[0] == '!' || rest[0] == '*'
+}
+
+// waste does the work of checking a password and forgets the result. Its hash
+// is the one of some user, the same for each try of a login, so that an
+// unknown login costs what a known one does whatever schemes are in use.
+func waste(c *control.Control, login, password string) error {
+	users, err := c.Users()
+	if err != nil {
+		return err
+	}
+	if len(password) > maxPassword {
+		password = password[:maxPassword]
+	}
+	if len(users) > 0 {
+		h := fnv.New32a()
+		h.Write([]byte(control.Fold(login)))
+		u := users[int(h.Sum32()%uint32(len(users)))]
+		if _, err := verify(u.Hash, password); !barred(u.Hash) && err == nil {
+			return nil
+		}
+	}
+	_, err = verify(standIn, password)
+	return err
+}
+
+// standIn is a hash of the default scheme that belongs to nobody.
+const standIn = "{SHA512-CRYPT}$6$rounds=50000$f23c9d0e98fdf6b7$" +
+	"CMuXsgT/RveXmBtOF8/9RW8VbworQIM3pLh.jsKM.MHNWNxpWBu0Qgbalm2BpX0WaVaLEB3/FyEQoX6iRs71C1"
+
+func refused() error {
+	return &status.Error{Exit: status.NotAllowed, Reply: 535, Enhanced: "5.7.8",
+		Text: "user or password is wrong"}
+}
+
+// temporary keeps the cause for the log; the peer learns nothing of it.
+func temporary(err error) error {
+	return &status.Error{Exit: status.TempFail, Reply: 454, Enhanced: "4.7.0", Err: err}
+}
+
+// Schemes returns the names that Hash takes, the default first.
+func Schemes() []string {
+	return []string{"SHA512-CRYPT", "SHA256-CRYPT", "BLF-CRYPT", "ARGON2ID", "SSHA512", "SSHA256", "PLAIN"}
+}
+
+// CheckHash refuses a password field that Check could not work with.
+func CheckHash(hash string) error {
+	if barred(hash) {
+		return nil
+	}
+	_, err := verify(hash, "x")
+	return err
+}
+
+var errMalformed = errors.New("the password hash is malformed")

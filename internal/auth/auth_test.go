@@ -1,0 +1,215 @@
+package auth
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"paperpath/internal/control"
+	"paperpath/internal/status"
+)
+
+// settings returns a home whose control/users holds rows and is old enough for
+// negative answers.
+func settings(t testing.TB, rows ...string) *control.Control {
+	t.Helper()
+	home := t.TempDir()
+	if err := os.Mkdir(filepath.Join(home, "control"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	users := filepath.Join(home, "control", "users")
+	if err := os.WriteFile(users, []byte(strings.Join(rows, "\n")+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	old := time.Now().Add(-time.Minute)
+	if err := os.Chtimes(users, old, old); err != nil {
+		t.Fatal(err)
+	}
+	return control.Open(home, time.Now)
+}
+
+// Hashes of "correct horse", each made by another program: the crypt strings
+// by libcrypt's crypt(3), the salted ones by sha256sum and sha512sum.
+func foreignHashes() map[string]string {
+	return map[string]string{
+		"sha512 with rounds":      "{SHA512-CRYPT}$6$rounds=5000$abcdefghijklmnop$q2YZbPhm1LySTIzZVDisu/y2CX1McrFsw529ViOLMxoKT.sfgjBo4aFu.hwtGjEDxRb6mn/TZMj7V4/1AUTLi1",
+		"sha512 without a scheme": "$6$saltsalt$hRM5XZ86KXEw9UOmjigeVqFgULtFB2sgpC9lXQDfMib3Zgw7mEiUvBJI2EplzfAqxL5Vvwp2scFtv/uamSo5z0",
+		"sha256":                  "{SHA256-CRYPT}$5$saltsalt$myjXcpMpE2Ofk7fj9hqyNYSn6lmWG4Mqnjx.KIRRr4/",
+		"sha256 as crypt":         "{CRYPT}$5$rounds=1234$xyz$XyUqojHH3fKnr5jNxzj7Gjk8JYh4mAISrhu.moLIO6B",
+		"blowfish y":              "{BLF-CRYPT}$2y$05$abcdefghijklmnopqrstuuHNbAKRhpaujgo33bRWs.NLUTJO3lOy2",
+		"blowfish b":              "{CRYPT}$2b$04$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e",
+		"yescrypt":                "{CRYPT}$y$j9T$F5Jx5fExrKuPp53xLKQ..1$zwtVrjrUCmXcyLTs6oxLTQlzifSUkF8RHJ./tK5KU79",
+		"ssha256":                 "{SSHA256}drM+3cqVtSdA/BAoLMZPDQAK6mEuzMpdgQQ5kgkdpTFzYWx0U0FMVA==",
+		"ssha256 hex":             "{SSHA256.hex}76b33eddca95b52740fc10282cc64f0d000aea612eccca5d81043992091da53173616c7453414c54",
+		"ssha512":                 "{SSHA512}L973saL9v4VelsUVLtxHGQvGWx/l+35krRr/JMZVDTcse3hycsoJ29NrFsEpUJXXMd0r2P9wzeQBUVZuEvHlUnNhbHRTQUxU",
+		"ssha512 hex":             "{SSHA512.hex}2fdef7b1a2fdbf855e96c5152edc47190bc65b1fe5fb7e64ad1aff24c6550d372c7b787272ca09dbd36b16c1295095d731dd2bd8ff70cde40151566e12f1e55273616c7453414c54",
+		"plain":                   "{PLAIN}correct horse",
+		"plain base64":            "{plain.b64}Y29ycmVjdCBob3JzZQ==",
+	}
+}
+
+func TestForeignHashes(t *testing.T) {
+	for name, hash := range foreignHashes() {
+		c := settings(t, "a@b.example:"+hash+":::::")
+		if u, err := Check(c, "A@B.example", "correct horse"); err != nil || u == nil || u.Address != "a@b.example" {
+			t.Errorf("%s: %v", name, err)
+		}
+		wantRefused(t, c, "a@b.example", "correct hors")
+		wantRefused(t, c, "a@b.example", "correct horse ")
+		wantRefused(t, c, "a@b.example", "Correct horse")
+	}
+}
+
+// The vector is from the tests of the reference implementation of Argon2.
+func TestForeignArgon(t *testing.T) {
+	c := settings(t, "a@b.example:$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc")
+	if _, err := Check(c, "a@b.example", "password"); err != nil {
+		t.Error(err)
+	}
+	wantRefused(t, c, "a@b.example", "passwort")
+}
+
+func wantRefused(t *testing.T, c *control.Control, login, password string) {
+	t.Helper()
+	u, err := Check(c, login, password)
+	if code, enhanced, _ := status.Reply(err); u != nil || code != 535 || enhanced != "5.7.8" || status.Exit(err) != status.NotAllowed {
+		t.Errorf("%s %.20q: user %v, error %v", login, password, u, err)
+	}
+}
+
+func TestRefused(t *testing.T) {
+	c := settings(t, "plain@b.example:{PLAIN}x", "none@b.example:", "bang@b.example:!{PLAIN}x",
+		"star@b.example:*", "dead@b.example:{PLAIN}*x", "empty@b.example:{PLAIN}", "bang2@b.example:{PLAIN}!")
+	if _, err := Check(c, "plain@b.example", "x"); err != nil {
+		t.Fatal(err)
+	}
+	for _, user := range []string{"plain", "none", "bang", "star", "dead", "empty", "bang2", "nobody"} {
+		for _, password := range []string{"", "y", "!", "*", "*x", "!{PLAIN}x", "x\x00", "x\n", strings.Repeat("x", 1<<20)} {
+			wantRefused(t, c, user+"@b.example", password)
+		}
+	}
+	wantRefused(t, c, "", "x")
+	wantRefused(t, c, "plain", "x")
+	wantRefused(t, c, "plain@b.example\n", "x")
+}
+
+func TestBrokenHashesAreTemporary(t *testing.T) {
+	key := strings.Repeat("a", 86)
+	for _, hash := range []string{
+		"{NOSUCH}x", "{PLAIN.b32}x", "{PLAIN.hex}xyz", "{SSHA256}x!", "{SSHA256}AAAA",
+		"{CRYPT}abcdefghijklm", "{SHA512-CRYPT}$5$salt$" + key[:43], "{SHA512-CRYPT}$6$salt$short",
+		"{SHA512-CRYPT}$6$rounds=1000001$salt$" + key, "{SHA512-CRYPT}$6$rounds=1$salt$" + key,
+		"{SHA512-CRYPT}$6$rounds=-1$salt$" + key, "{SHA512-CRYPT}$6$" + key + "$" + key,
+		"{SHA512-CRYPT.b64}$6$salt$" + key, "{BLF-CRYPT}$2y$31$" + key[:53], "{BLF-CRYPT}$2y$10$x",
+		"{ARGON2ID}$argon2id$v=19$m=4194304,t=1,p=1$c2FsdHNhbHQ$" + key[:43],
+		"{ARGON2ID}$argon2id$v=19$m=65536,t=99,p=1$c2FsdHNhbHQ$" + key[:43],
+		"{ARGON2ID}$argon2id$v=19$m=262144,t=16,p=1$c2FsdHNhbHQ$" + key[:43],
+		"{ARGON2ID}$argon2id$v=19$m=65536,t=1,p=255$c2FsdHNhbHQ$" + key[:43],
+		"{ARGON2ID}$argon2id$v=19$m=65536,m=65536,p=1$c2FsdHNhbHQ$" + key[:43],
+		"{ARGON2ID}$argon2id$v=19$m=65536,t=1,p=1$c2FsdHNhbHQ$a", "$1$salt$" + key[:22], "$y$jZZ$salt$" + key[:43],
+	} {
+		c := settings(t, "a@b.example:"+hash)
+		u, err := Check(c, "a@b.example", "x")
+		code, enhanced, text := status.Reply(err)
+		if u != nil || code != 454 || enhanced != "4.7.0" || status.Exit(err) != status.TempFail {
+			t.Errorf("%s: %v %v", hash, u, err)
+			continue
+		}
+		if !strings.Contains(err.Error(), "control/users:1: ") || strings.Contains(text, "users") || strings.Contains(err.Error(), key[:20]) {
+			t.Errorf("%s: error %v, reply %q", hash, err, text)
+		}
+		if CheckHash(hash) == nil {
+			t.Errorf("CheckHash lets %s through", hash)
+		}
+	}
+}
+
+func TestBrokenTableIsTemporary(t *testing.T) {
+	_, err := Check(settings(t, "a b"), "a@b.example", "x")
+	if code, _, _ := status.Reply(err); code != 454 || !strings.Contains(err.Error(), "control/users:1:") {
+		t.Error(err)
+	}
+}
+
+func TestHash(t *testing.T) {
+	for _, scheme := range append(Schemes(), "", "sha512-crypt") {
+		hash, err := Hash(scheme, "pa ss'wörd")
+		if err != nil {
+			t.Fatal(scheme, err)
+		}
+		want := strings.ToUpper(scheme)
+		if want == "" {
+			want = "SHA512-CRYPT"
+		}
+		if !strings.HasPrefix(hash, "{"+want+"}") || strings.ContainsAny(hash, ":\n") {
+			t.Errorf("%s: %q", scheme, hash)
+		}
+		c := settings(t, "a@b.example:"+hash+":::::")
+		if _, err := Check(c, "a@b.example", "pa ss'wörd"); err != nil {
+			t.Errorf("%s: %v", hash, err)
+		}
+		wantRefused(t, c, "a@b.example", "pa ss'word")
+		if err := CheckHash(hash); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestHashIsSalted(t *testing.T) {
+	for _, scheme := range Schemes()[:6] {
+		a, _ := Hash(scheme, "x")
+		if b, _ := Hash(scheme, "x"); a == b {
+			t.Errorf("%s: twice the same hash", scheme)
+		}
+	}
+}
+
+func TestHashRefuses(t *testing.T) {
+	for _, tt := range [][2]string{{"", ""}, {"MD5", "x"}, {"", "a\nb"}, {"", "a\x00b"}, {"", strings.Repeat("x", 1025)},
+		{"BLF-CRYPT", strings.Repeat("x", 73)}, {"PLAIN", "a:b"}, {"PLAIN", "*"}} {
+		if h, err := Hash(tt[0], tt[1]); status.Exit(err) != status.Usage {
+			t.Errorf("Hash(%q, %.10q) = %q, %v", tt[0], tt[1], h, err)
+		}
+	}
+}
+
+// An unknown login must cost about what a known one does.
+func TestUnknownUserCostsTheSame(t *testing.T) {
+	hash, err := Hash("", "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := settings(t, "a@b.example:"+hash, "star@b.example:*")
+	least := func(login, password string) time.Duration {
+		best := time.Hour
+		for range 5 {
+			start := time.Now()
+			Check(c, login, password)
+			best = min(best, time.Since(start))
+		}
+		return best
+	}
+	known := least("a@b.example", "wrong")
+	for _, login := range []string{"nobody@b.example", "star@b.example", "x", "y", "z"} {
+		if got := least(login, "wrong"); got < known/3 || got > known*3 {
+			t.Errorf("%s takes %v, a known user %v", login, got, known)
+		}
+	}
+}
+
+func FuzzVerify(f *testing.F) {
+	for _, hash := range foreignHashes() {
+		f.Add(hash)
+	}
+	f.Add("{PLAIN.hex}00")
+	f.Add("{ARGON2ID}$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$aaaaaaaaaaaaaaaaaaaaaa")
+	f.Fuzz(func(t *testing.T, hash string) {
+		start := time.Now()
+		verify(hash, "correct horse")
+		if d := time.Since(start); d > 20*time.Second {
+			t.Errorf("%q took %v", hash, d)
+		}
+	})
+}

@@ -1,0 +1,250 @@
+package auth
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/sha512"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/go-crypt/crypt/algorithm"
+	"github.com/go-crypt/crypt/algorithm/argon2"
+	"github.com/go-crypt/crypt/algorithm/bcrypt"
+	"github.com/go-crypt/crypt/algorithm/scrypt"
+	"github.com/go-crypt/crypt/algorithm/shacrypt"
+)
+
+// The most that one check may cost, about a second of one processor. A hash
+// that asks for more is an error in control/users.
+const (
+	maxRounds    = 1_000_000  // SHA-crypt
+	maxBlowfish  = 14         // bcrypt, as a power of two
+	maxMemory    = 256 << 10  // Argon2, KiB
+	maxPasses    = 16         // Argon2
+	maxLanes     = 16         // Argon2
+	maxArgonWork = 1024 << 10 // Argon2, KiB times passes
+	maxBlob      = 1024       // bytes in a salted digest
+)
+
+// splitScheme cuts `{SCHEME}rest`. Without a scheme it is CRYPT, as in Dovecot.
+func splitScheme(field string) (scheme, rest string) {
+	if inner, ok := strings.CutPrefix(field, "{"); ok {
+		if scheme, rest, ok = strings.Cut(inner, "}"); ok {
+			return strings.ToUpper(scheme), rest
+		}
+	}
+	return "CRYPT", field
+}
+
+// verify reports whether password matches the field of control/users.
+func verify(field, password string) (bool, error) {
+	scheme, rest := splitScheme(field)
+	scheme, encoding, _ := strings.Cut(scheme, ".")
+	switch scheme {
+	case "PLAIN", "CLEARTEXT", "CLEAR":
+		want, err := decode(encoding, rest)
+		return err == nil && equal(want, []byte(password)), err
+	case "SSHA256":
+		return salted(encoding, rest, password, sha256.New())
+	case "SSHA512":
+		return salted(encoding, rest, password, sha512.New())
+	}
+	if encoding != "" {
+		return false, fmt.Errorf("the scheme {%.20s} takes no encoding", scheme)
+	}
+	return verifyCrypt(scheme, rest, password)
+}
+
+// equal compares in a time that does not depend on where they differ.
+func equal(a, b []byte) bool {
+	x, y := sha256.Sum256(a), sha256.Sum256(b)
+	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
+}
+
+func decode(encoding, s string) ([]byte, error) {
+	switch encoding {
+	case "":
+		return []byte(s), nil
+	case "B64", "BASE64":
+		return wrapDecode(base64.StdEncoding.DecodeString(s))
+	case "HEX":
+		return wrapDecode(hex.DecodeString(s))
+	}
+	return nil, errors.New("unknown encoding of the password hash (b64, hex)")
+}
+
+func wrapDecode(b []byte, err error) ([]byte, error) {
+	if err != nil {
+		return nil, errMalformed
+	}
+	return b, nil
+}
+
+// salted checks digest(password salt) followed by the salt.
+func salted(encoding, s, password string, h hash.Hash) (bool, error) {
+	if encoding == "" {
+		encoding = "B64"
+	}
+	blob, err := decode(encoding, s)
+	if err != nil {
+		return false, err
+	}
+	if len(blob) <= h.Size() || len(blob) > maxBlob {
+		return false, errMalformed
+	}
+	h.Write([]byte(password))
+	h.Write(blob[h.Size():])
+	return subtle.ConstantTimeCompare(h.Sum(nil), blob[:h.Size()]) == 1, nil
+}
+
+// verifyCrypt checks a crypt(3) string. The scheme may name its kind.
+func verifyCrypt(scheme, s, password string) (bool, error) {
+	kind, ok := kindOf(s)
+	if !ok {
+		if scheme == "CRYPT" || slices.Contains(cryptSchemes(), scheme) {
+			return false, errors.New("the password hash is of an unknown kind ($5$, $6$, $2y$, $argon2id$, $y$)")
+		}
+		return false, fmt.Errorf("unknown password scheme {%.20s}", scheme)
+	}
+	if scheme != "CRYPT" && scheme != kind.scheme {
+		return false, fmt.Errorf("the password hash is not of the scheme {%.20s}", scheme)
+	}
+	if err := kind.cap(strings.Split(s, "$")); err != nil {
+		return false, err
+	}
+	digest, err := kind.decode(s)
+	if err != nil {
+		return false, errMalformed // the library's text quotes the hash
+	}
+	if kind.scheme == "BLF-CRYPT" {
+		password = password[:min(len(password), 72)] // bcrypt sees no more, anywhere
+	}
+	ok, err = digest.MatchAdvanced(password)
+	if err != nil {
+		return false, errors.New("the password hash cannot be checked")
+	}
+	return ok, nil
+}
+
+// kind is one form of crypt(3) strings. cap refuses what costs too much or
+// has the wrong shape, from the fields between the dollar signs.
+type kind struct {
+	scheme string
+	cap    func(fields []string) error
+	decode func(string) (algorithm.Digest, error)
+}
+
+func cryptSchemes() []string {
+	return []string{"SHA256-CRYPT", "SHA512-CRYPT", "BLF-CRYPT", "ARGON2ID"}
+}
+
+func kindOf(s string) (kind, bool) {
+	prefix, _, _ := strings.Cut(strings.TrimPrefix(s, "$"), "$")
+	if !strings.HasPrefix(s, "$") {
+		prefix = ""
+	}
+	switch prefix {
+	case "5":
+		return kind{"SHA256-CRYPT", func(f []string) error { return capSHA(f, 43) }, shacrypt.Decode}, true
+	case "6":
+		return kind{"SHA512-CRYPT", func(f []string) error { return capSHA(f, 86) }, shacrypt.Decode}, true
+	case "2a", "2b", "2y":
+		return kind{"BLF-CRYPT", capBlowfish, bcrypt.Decode}, true
+	case "argon2id":
+		return kind{"ARGON2ID", capArgon, argon2.Decode}, true
+	case "y":
+		return kind{"CRYPT", capYescrypt, scrypt.Decode}, true
+	}
+	return kind{}, false
+}
+
+// capSHA checks $5$[rounds=N$]salt$hash.
+func capSHA(f []string, size int) error {
+	if len(f) == 5 {
+		rounds, ok := strings.CutPrefix(f[2], "rounds=")
+		n, err := strconv.ParseUint(rounds, 10, 31)
+		if !ok || err != nil || n < 1000 {
+			return errMalformed
+		}
+		if n > maxRounds {
+			return tooDear("rounds", maxRounds)
+		}
+		f = f[1:]
+	}
+	if len(f) != 4 || len(f[2]) > 16 || len(f[3]) != size {
+		return errMalformed
+	}
+	return nil
+}
+
+// capBlowfish checks $2y$COST$saltandhash.
+func capBlowfish(f []string) error {
+	if len(f) != 4 || len(f[2]) != 2 || len(f[3]) != 53 {
+		return errMalformed
+	}
+	n, err := strconv.ParseUint(f[2], 10, 8)
+	if err != nil || n < 4 {
+		return errMalformed
+	}
+	if n > maxBlowfish {
+		return tooDear("cost", maxBlowfish)
+	}
+	return nil
+}
+
+// capArgon checks $argon2id$v=19$m=65536,t=3,p=4$salt$hash.
+func capArgon(f []string) error {
+	if len(f) != 6 || len(f[4]) < 11 || len(f[4]) > 128 || len(f[5]) < 22 || len(f[5]) > 128 {
+		return errMalformed
+	}
+	got := map[string]uint64{}
+	for _, p := range strings.Split(f[3], ",") {
+		name, value, _ := strings.Cut(p, "=")
+		n, err := strconv.ParseUint(value, 10, 31)
+		if _, twice := got[name]; err != nil || n == 0 || twice {
+			return errMalformed
+		}
+		got[name] = n
+	}
+	switch {
+	case len(got) != 3 || got["m"] == 0 || got["t"] == 0 || got["p"] == 0:
+		return errMalformed
+	case got["m"] > maxMemory:
+		return tooDear("m", maxMemory)
+	case got["t"] > maxPasses:
+		return tooDear("t", maxPasses)
+	case got["p"] > maxLanes:
+		return tooDear("p", maxLanes)
+	case got["m"]*got["t"] > maxArgonWork:
+		return tooDear("m times t", maxArgonWork)
+	case got["m"] < 8*got["p"]:
+		return errMalformed
+	}
+	return nil
+}
+
+// capYescrypt checks $y$SETTING$salt$hash. The settings are those that
+// crypt_gensalt(3) makes for its costs 1 to 7, 64 MiB at most.
+func capYescrypt(f []string) error {
+	if len(f) != 5 || len(f[3]) > 64 || len(f[4]) != 43 {
+		return errMalformed
+	}
+	if !slices.Contains([]string{"j75", "j85", "j95", "jA5", "j9T", "jAT", "jBT"}, f[2]) {
+		return errors.New("the yescrypt hash has other costs than 1 to 7 of crypt_gensalt(3)")
+	}
+	return nil
+}
+
+func tooDear(what string, limit int) error {
+	return fmt.Errorf("the password hash has more %s than %d", what, limit)
+}
+
+// trimmed is the text of a digest for control/users.
+func trimmed(d algorithm.Digest) string { return string(bytes.TrimSpace([]byte(d.Encode()))) }
