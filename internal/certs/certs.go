@@ -1,0 +1,168 @@
+// Package certs finds the TLS certificates in control/tls and makes the
+// self-signed one that a new home begins with.
+package certs
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"paperpath/internal/control"
+	"paperpath/internal/status"
+)
+
+const (
+	chainName = "fullchain.pem"
+	keyName   = "privkey.pem"
+
+	maxHosts = 1000 // certificates looked at for a default
+)
+
+// store is the certificates of control/tls, read when they are asked for and
+// kept until their files change.
+type store struct {
+	dir  string // home/control/tls
+	main string // the certificate for clients that name no host, or an unknown one
+
+	mu   sync.Mutex
+	held map[string]held
+}
+
+// held is a certificate and the state of its two files.
+type held struct {
+	chain, key mark
+	cert       *tls.Certificate
+}
+
+// mark tells one state of a file from another.
+type mark struct {
+	mtime time.Time
+	size  int64
+}
+
+// Config returns the server side's TLS settings: the certificate in
+// control/tls/HOST/{fullchain,privkey}.pem for the host that the client names
+// (RFC 6066 3), hostname's for every other. It is nil where control/tls holds
+// no certificate. Changed files count from the next handshake. TLS 1.2 is the
+// oldest version (RFC 8996), and tickets are off: programs that live for one
+// session share no ticket key.
+func Config(home, hostname string) (*tls.Config, error) {
+	s := &store{dir: filepath.Join(home, "control", "tls"), held: map[string]held{}}
+	var err error
+	if s.main, err = s.choose(control.FoldDomain(hostname)); err != nil || s.main == "" {
+		return nil, err
+	}
+	if _, err := s.get(s.main); err != nil {
+		return nil, err
+	}
+	return &tls.Config{
+		MinVersion:             tls.VersionTLS12,
+		SessionTicketsDisabled: true,
+		GetCertificate:         s.forClient,
+	}, nil
+}
+
+// choose returns the directory of the certificate to use by default: the
+// hostname's, else the first that has one, else "".
+func (s *store) choose(hostname string) (string, error) {
+	if hostName(hostname) && s.has(hostname) {
+		return hostname, nil
+	}
+	entries, err := os.ReadDir(s.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", broken("", err)
+	}
+	for _, e := range entries[:min(len(entries), maxHosts)] {
+		if hostName(e.Name()) && s.has(e.Name()) {
+			return e.Name(), nil
+		}
+	}
+	return "", nil
+}
+
+// has reports whether there is a file of host's certificate: with one of the
+// two missing it is an error, not an absent certificate.
+func (s *store) has(host string) bool {
+	for _, name := range []string{chainName, keyName} {
+		if _, err := os.Stat(filepath.Join(s.dir, host, name)); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// forClient returns the certificate for the host that the client names. The
+// name comes from the network: it is looked up only if it is a plain host name.
+func (s *store) forClient(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	host := control.FoldDomain(hello.ServerName)
+	if host != s.main && hostName(host) && s.has(host) {
+		if cert, err := s.get(host); err == nil {
+			return cert, nil
+		}
+	}
+	return s.get(s.main)
+}
+
+// get returns host's certificate. Where the files have become unreadable,
+// half written, or do not fit together, the last good one serves on.
+func (s *store) get(host string) (*tls.Certificate, error) {
+	chain, key := filepath.Join(s.dir, host, chainName), filepath.Join(s.dir, host, keyName)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	had, ok := s.held[host]
+	now := held{chain: markOf(chain), key: markOf(key)}
+	if ok && had.chain == now.chain && had.key == now.key {
+		return had.cert, nil
+	}
+	cert, err := tls.LoadX509KeyPair(chain, key)
+	if err != nil && ok {
+		return had.cert, nil
+	}
+	if err != nil {
+		return nil, broken(host, err)
+	}
+	now.cert = &cert
+	s.held[host] = now
+	return now.cert, nil
+}
+
+func markOf(path string) mark {
+	info, err := os.Stat(path)
+	if err != nil {
+		return mark{}
+	}
+	return mark{info.ModTime(), info.Size()}
+}
+
+// broken is a certificate that cannot be used: ours to mend, so temporary
+// (RFC 3207 4: 454 TLS not available).
+func broken(host string, err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		err = fmt.Errorf("%s: %w", filepath.Base(p.Path), p.Err)
+	}
+	return &status.Error{Exit: status.TempFail, Reply: 454, Enhanced: "4.7.0",
+		Err: fmt.Errorf("control/tls/%s: %w", host, err)}
+}
+
+// hostName reports whether s is a directory name that a host can have.
+func hostName(s string) bool {
+	if s == "" || len(s) > 253 || s[0] == '.' {
+		return false
+	}
+	for i := 0; i < len(s); i++ {
+		b := s[i]
+		if !('a' <= b && b <= 'z' || '0' <= b && b <= '9' || b == '-' || b == '.' || b == '_') {
+			return false
+		}
+	}
+	return true
+}

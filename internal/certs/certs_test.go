@@ -1,0 +1,202 @@
+package certs
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"paperpath/internal/status"
+)
+
+// home makes a home with certificates for the hosts.
+func home(t *testing.T, hosts ...string) string {
+	t.Helper()
+	h := t.TempDir()
+	for _, host := range hosts {
+		dir := filepath.Join(h, "control", "tls", host)
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := SelfSigned(dir, host, []string{"localhost", "127.0.0.1"}, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return h
+}
+
+// served does a handshake and returns the certificate that the server shows.
+func served(t *testing.T, cfg *tls.Config, client *tls.Config) (*x509.Certificate, error) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		if a, err := l.Accept(); err == nil {
+			defer a.Close()
+			a.SetDeadline(time.Now().Add(10 * time.Second))
+			tls.Server(a, cfg).Handshake()
+		}
+	}()
+	b, err := net.DialTimeout("tcp", l.Addr().String(), 10*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	b.SetDeadline(time.Now().Add(10 * time.Second))
+	conn := tls.Client(b, client)
+	if err := conn.Handshake(); err != nil {
+		return nil, err
+	}
+	return conn.ConnectionState().PeerCertificates[0], nil
+}
+
+func name(t *testing.T, cfg *tls.Config, sni string) string {
+	t.Helper()
+	cert, err := served(t, cfg, &tls.Config{ServerName: sni, InsecureSkipVerify: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cert.Subject.CommonName
+}
+
+func TestSelfSignedVerifies(t *testing.T) {
+	h := home(t, "mx.example.org")
+	cfg, err := Config(h, "MX.example.org")
+	if err != nil || cfg == nil {
+		t.Fatal(cfg, err)
+	}
+	dir := filepath.Join(h, "control", "tls", "mx.example.org")
+	chain, err := os.ReadFile(filepath.Join(dir, chainName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(chain)
+	for _, n := range []string{"mx.example.org", "localhost", "127.0.0.1"} {
+		if _, err := served(t, cfg, &tls.Config{ServerName: n, RootCAs: pool}); err != nil {
+			t.Errorf("%s: %v", n, err)
+		}
+	}
+	if _, err := served(t, cfg, &tls.Config{ServerName: "other.example", RootCAs: pool}); err == nil {
+		t.Error("verified for a name that it has not")
+	}
+	if info, _ := os.Stat(filepath.Join(dir, keyName)); info.Mode().Perm() != 0o600 {
+		t.Errorf("the key has mode %o", info.Mode().Perm())
+	}
+	if err := SelfSigned(dir, "mx.example.org", nil, time.Now()); !errors.Is(err, fs.ErrExist) {
+		t.Error("overwritten:", err)
+	}
+}
+
+func TestOldProtocolsAreRefused(t *testing.T) {
+	cfg, err := Config(home(t, "a.example"), "a.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := served(t, cfg, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}); err == nil {
+		t.Error("TLS 1.1 was accepted")
+	}
+	if _, err := served(t, cfg, &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12}); err != nil {
+		t.Error("TLS 1.2:", err)
+	}
+}
+
+func TestChosenByName(t *testing.T) {
+	h := home(t, "a.example", "b.example", "c.example")
+	cfg, err := Config(h, "b.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for sni, want := range map[string]string{"a.example": "a.example", "A.Example": "a.example", "c.example": "c.example",
+		"": "b.example", "x.example": "b.example", "..": "b.example", "a.example/": "b.example", "../tls/a.example": "b.example"} {
+		if sni == "" || strings.Contains(sni, "/") || sni == ".." {
+			// What crypto/tls would not send or accept is asked directly.
+			cert, err := cfg.GetCertificate(&tls.ClientHelloInfo{ServerName: sni})
+			if err != nil {
+				t.Fatal(err)
+			}
+			leaf, _ := x509.ParseCertificate(cert.Certificate[0])
+			if leaf.Subject.CommonName != want {
+				t.Errorf("%q: %s", sni, leaf.Subject.CommonName)
+			}
+			continue
+		}
+		if got := name(t, cfg, sni); got != want {
+			t.Errorf("%q: %s, want %s", sni, got, want)
+		}
+	}
+	if cfg, err = Config(h, "unknown.example"); err != nil || name(t, cfg, "") != "a.example" {
+		t.Error("without the hostname's certificate the first serves", err)
+	}
+}
+
+func TestReload(t *testing.T) {
+	h := home(t, "a.example", "next.example")
+	cfg, err := Config(h, "a.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tlsDir := filepath.Join(h, "control", "tls")
+	move := func(file string) {
+		t.Helper()
+		if err := os.Rename(filepath.Join(tlsDir, "next.example", file), filepath.Join(tlsDir, "a.example", file)); err != nil {
+			t.Fatal(err)
+		}
+		later := time.Now().Add(time.Minute)
+		os.Chtimes(filepath.Join(tlsDir, "a.example", file), later, later)
+	}
+	if got := name(t, cfg, "a.example"); got != "a.example" {
+		t.Fatal(got)
+	}
+	move(keyName) // the new key with the old certificate: the pair in memory serves on
+	if got := name(t, cfg, "a.example"); got != "a.example" {
+		t.Error(got)
+	}
+	move(chainName)
+	if got := name(t, cfg, "a.example"); got != "next.example" {
+		t.Errorf("still %s", got)
+	}
+}
+
+func TestNoCertificate(t *testing.T) {
+	h := t.TempDir()
+	if cfg, err := Config(h, "a.example"); cfg != nil || err != nil {
+		t.Error(cfg, err)
+	}
+	if err := os.MkdirAll(filepath.Join(h, "control", "tls", "a.example"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if cfg, err := Config(h, "a.example"); cfg != nil || err != nil {
+		t.Error(cfg, err)
+	}
+	if cfg, err := Config(h, "../x"); cfg != nil || err != nil {
+		t.Error(cfg, err)
+	}
+}
+
+func TestBrokenCertificateIsTemporary(t *testing.T) {
+	for _, file := range []string{chainName, keyName} {
+		h := home(t, "a.example")
+		path := filepath.Join(h, "control", "tls", "a.example", file)
+		for _, spoil := range []func(){func() { os.WriteFile(path, []byte("x"), 0o600) }, func() { os.Remove(path) }} {
+			spoil()
+			cfg, err := Config(h, "a.example")
+			code, _, text := status.Reply(err)
+			if cfg != nil || status.Exit(err) != status.TempFail || code != 454 {
+				t.Fatalf("%v %v", cfg, err)
+			}
+			if !strings.Contains(err.Error(), "control/tls/a.example: ") || strings.Contains(text, "tls/") {
+				t.Errorf("error %v, reply %q", err, text)
+			}
+		}
+	}
+}
