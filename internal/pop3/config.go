@@ -37,7 +37,7 @@ type Config struct {
 	ClearText bool        // passwords are taken without TLS: loopback, pipe, Unix socket
 	Login     LoginFunc
 	Log       *maillog.Log
-	Client    maillog.Client // Addr, and UID where known (else -1)
+	Client    maillog.Client // Addr, and UID where known
 
 	IdleTimeout  time.Duration // between two commands of a logged-in client; never under 10 minutes in service (RFC 1939 3)
 	LoginTimeout time.Duration // from the greeting to the login

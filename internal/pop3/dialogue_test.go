@@ -150,7 +150,7 @@ type host struct {
 func newHost(t *testing.T, setup []string) *host {
 	h := &host{t: t, home: t.TempDir()}
 	h.cfg = Config{Hostname: "mx.example.net", TLS: testTLS(t), ClearText: true, Login: h.login,
-		Log: maillog.To(testLog{t}, "pop3d", time.Now), Client: maillog.Client{Addr: "127.0.0.1", UID: -1},
+		Log: maillog.To(testLog{t}, "pop3d", time.Now), Client: maillog.Client{Addr: "127.0.0.1"},
 		FailDelay: -1, DrainTimeout: time.Millisecond}
 	for _, action := range setup {
 		h.do(action)

@@ -1,0 +1,74 @@
+package pop3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"paperpath/internal/auth"
+	"paperpath/internal/control"
+	"paperpath/internal/spool"
+)
+
+// Accounts returns the LoginFunc over control/users: the name is an address,
+// or stands for one in the first of control/domains; the mailbox is Maildir/
+// in the user's home.
+func Accounts(c *control.Control) LoginFunc {
+	return func(_ context.Context, login, password string) (Account, error) {
+		address, err := fullAddress(c, login)
+		if err != nil {
+			return Account{}, err
+		}
+		user, err := auth.Check(c, address, password)
+		if err != nil {
+			return Account{}, err
+		}
+		// The mark first: a volume that is not mounted is no empty mailbox.
+		if err := spool.CheckMark(filepath.Join(c.Home(), "mail")); err != nil {
+			return Account{}, err
+		}
+		a := Account{Login: user.Address, Maildir: filepath.Join(user.Home, "Maildir")}
+		return a, checkOwner(a.Maildir)
+	}
+}
+
+// fullAddress adds the domain that a bare name means.
+func fullAddress(c *control.Control, login string) (string, error) {
+	if strings.Contains(login, "@") {
+		return login, nil
+	}
+	domains, err := c.Domains()
+	if err != nil {
+		return "", err
+	}
+	if len(domains) == 0 {
+		return "", errors.New("control/domains names no domain")
+	}
+	return login + "@" + domains[0], nil
+}
+
+// checkOwner keeps a process that is root away from what another user owns: a
+// link that he puts there would be read as root. A home that is root's
+// throughout (a container) is served.
+func checkOwner(path string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	var st unix.Stat_t
+	err := unix.Lstat(path, &st)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("stat %s: %w", path, err)
+	case st.Uid != 0:
+		return fmt.Errorf("%s belongs to uid %d, and pop3d runs as root: start it as that user", path, st.Uid)
+	}
+	return nil
+}
