@@ -140,11 +140,10 @@ func expand(s string) string {
 
 // host is a server for one session.
 type host struct {
-	t       *testing.T
-	home    string
-	network bool
-	cfg     Config
-	unlock  func()
+	t      *testing.T
+	home   string
+	cfg    Config
+	unlock func()
 }
 
 func newHost(t *testing.T, setup []string) *host {
