@@ -114,9 +114,7 @@ func (s *session) end(why error) {
 		s.drop.abandon()
 		s.cfg.Log.Fetched(s.drop.account.Maildir, s.drop.retrieved, s.drop.removed, s.drop.octets, quit, s.cfg.Client)
 	}
-	if !quit {
-		s.cfg.Log.Disconnected(reason(why), s.retrieved(), s.cfg.Client)
-	}
+	s.cfg.Log.Disconnected(reason(why), s.retrieved(), s.cfg.Client)
 }
 
 func (s *session) retrieved() int {
