@@ -1,0 +1,331 @@
+// Package addr reads and writes mail addresses: the paths of SMTP strictly,
+// the address lists of header fields as people write them.
+package addr
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"unicode/utf8"
+)
+
+// Limits of RFC 5321 4.5.3.1, in octets.
+const (
+	maxLocal  = 64
+	maxDomain = 255
+	maxLabel  = 63
+)
+
+// Address is a mailbox. The zero value is the null reverse path.
+type Address struct {
+	Local  string // unquoted
+	Domain string // as written; "[192.0.2.1]" or "[IPv6:...]" for a literal; "" for postmaster and in header lists
+}
+
+// Parse reads a mailbox (RFC 5321 4.1.2, RFC 6531 3.3), the whole of s.
+func Parse(s string) (Address, error) {
+	p := parser{s: s}
+	a, err := p.mailbox()
+	if err == nil && p.i < len(s) {
+		err = errors.New("text behind the address")
+	}
+	if err != nil {
+		return Address{}, fmt.Errorf("address %q: %w", bounded(s), err)
+	}
+	return a, nil
+}
+
+// ParsePath reads the path of MAIL and RCPT and returns what follows it. "<>"
+// is the zero address; "<postmaster>" needs no domain (RFC 5321 4.5.1); a
+// source route is ignored (RFC 5321 C).
+func ParsePath(s string) (a Address, rest string, err error) {
+	p := parser{s: s}
+	if a, err = p.path(); err != nil {
+		return Address{}, "", fmt.Errorf("path %q: %w", bounded(s), err)
+	}
+	return a, s[p.i:], nil
+}
+
+func bounded(s string) string {
+	if len(s) > 100 {
+		return s[:100] + "..."
+	}
+	return s
+}
+
+// IsNull reports whether a is the null reverse path.
+func (a Address) IsNull() bool { return a == Address{} }
+
+// NeedsUTF8 reports whether a can only travel with SMTPUTF8 (RFC 6531).
+func (a Address) NeedsUTF8() bool { return !ascii(a.Local) || !ascii(a.Domain) }
+
+func ascii(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// String returns the address with its local part quoted where it must be; ""
+// for the null reverse path.
+func (a Address) String() string {
+	if a.IsNull() {
+		return ""
+	}
+	local := a.Local
+	if !dotString(local) {
+		local = quote(local)
+	}
+	if a.Domain == "" {
+		return local
+	}
+	return local + "@" + a.Domain
+}
+
+// Key returns the form in which addresses are compared and looked up: as
+// String, with ASCII letters folded.
+func (a Address) Key() string { return Fold(a.String()) }
+
+// Fold maps ASCII capitals to small letters and leaves all else alone.
+func Fold(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'A' && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, s)
+}
+
+// Base returns the address without its extension (user+ext), if it has one.
+func (a Address) Base() (base Address, ext string, ok bool) {
+	user, ext, ok := strings.Cut(a.Local, "+")
+	if !ok || user == "" {
+		return a, "", false
+	}
+	return Address{Local: user, Domain: a.Domain}, ext, true
+}
+
+// dotString reports whether s needs no quotes as a local part.
+func dotString(s string) bool {
+	for _, atom := range strings.Split(s, ".") {
+		if atom == "" {
+			return false
+		}
+		for i := 0; i < len(atom); i++ {
+			if !atext(atom[i]) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// atext is RFC 5322 3.2.3, and UTF-8 as RFC 6531 3.3 adds it.
+func atext(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' ||
+		c >= utf8.RuneSelf || strings.IndexByte("!#$%&'*+-/=?^_`{|}~", c) >= 0
+}
+
+func quote(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for i := 0; i < len(s); i++ {
+		if s[i] == '"' || s[i] == '\\' {
+			b.WriteByte('\\')
+		}
+		b.WriteByte(s[i])
+	}
+	b.WriteByte('"')
+	return b.String()
+}
+
+// parser reads s from i on.
+type parser struct {
+	s string
+	i int
+}
+
+func (p *parser) next(c byte) bool {
+	if p.i < len(p.s) && p.s[p.i] == c {
+		p.i++
+		return true
+	}
+	return false
+}
+
+func (p *parser) path() (Address, error) {
+	if !p.next('<') {
+		return Address{}, errors.New("no <")
+	}
+	if p.next('>') {
+		return Address{}, nil
+	}
+	if err := p.sourceRoute(); err != nil {
+		return Address{}, err
+	}
+	if end := p.i + len("postmaster"); end < len(p.s) && p.s[end] == '>' && Fold(p.s[p.i:end]) == "postmaster" {
+		a := Address{Local: p.s[p.i:end]}
+		p.i = end + 1
+		return a, nil
+	}
+	a, err := p.mailbox()
+	if err != nil {
+		return Address{}, err
+	}
+	if !p.next('>') {
+		return Address{}, errors.New("no > behind the address")
+	}
+	return a, nil
+}
+
+// sourceRoute skips "@one,@two:".
+func (p *parser) sourceRoute() error {
+	for p.next('@') {
+		if _, err := p.domain(); err != nil {
+			return err
+		}
+		if p.next(':') {
+			return nil
+		}
+		if !p.next(',') {
+			return errors.New("broken source route")
+		}
+	}
+	return nil
+}
+
+func (p *parser) mailbox() (Address, error) {
+	local, err := p.local()
+	if err != nil {
+		return Address{}, err
+	}
+	if !p.next('@') {
+		return Address{}, errors.New("no @ behind the local part")
+	}
+	domain, err := p.domain()
+	if err != nil {
+		return Address{}, err
+	}
+	return Address{Local: local, Domain: domain}, nil
+}
+
+func (p *parser) local() (string, error) {
+	var local string
+	var err error
+	if p.next('"') {
+		local, err = p.quoted()
+	} else {
+		// Dots at odd places are read, since such senders exist; String
+		// quotes them.
+		start := p.i
+		for p.i < len(p.s) && (atext(p.s[p.i]) || p.s[p.i] == '.') {
+			p.i++
+		}
+		local = p.s[start:p.i]
+	}
+	switch {
+	case err != nil:
+		return "", err
+	case local == "":
+		return "", errors.New("no local part")
+	case len(local) > maxLocal:
+		return "", fmt.Errorf("local part of over %d octets", maxLocal)
+	}
+	return local, text(local)
+}
+
+// quoted reads a quoted string behind its first quote.
+func (p *parser) quoted() (string, error) {
+	var b strings.Builder
+	for p.i < len(p.s) {
+		c := p.s[p.i]
+		p.i++
+		switch {
+		case c == '"':
+			return b.String(), nil
+		case c == '\\' && p.i < len(p.s):
+			c = p.s[p.i]
+			p.i++
+		}
+		if c < ' ' || c == 0x7f {
+			return "", errors.New("control byte in the local part")
+		}
+		b.WriteByte(c)
+	}
+	return "", errors.New("quotes are not closed")
+}
+
+// text refuses what is not valid UTF-8 and the control characters beyond ASCII.
+func text(s string) error {
+	for i, r := range s {
+		if r == utf8.RuneError {
+			if _, n := utf8.DecodeRuneInString(s[i:]); n <= 1 {
+				return errors.New("not valid UTF-8")
+			}
+		}
+		if r < ' ' || r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029' {
+			return errors.New("control character")
+		}
+	}
+	return nil
+}
+
+func (p *parser) domain() (string, error) {
+	start := p.i
+	if p.next('[') {
+		return p.literal(start)
+	}
+	for p.i < len(p.s) && domainByte(p.s[p.i]) {
+		p.i++
+	}
+	d := p.s[start:p.i]
+	if len(d) > maxDomain {
+		return "", fmt.Errorf("domain of over %d octets", maxDomain)
+	}
+	for _, label := range strings.Split(d, ".") {
+		if label == "" || len(label) > maxLabel || label[0] == '-' || label[len(label)-1] == '-' {
+			return "", errors.New("broken domain")
+		}
+	}
+	return d, text(d)
+}
+
+func domainByte(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' ||
+		c == '-' || c == '_' || c == '.' || c >= utf8.RuneSelf
+}
+
+// literal reads an address literal (RFC 5321 4.1.3).
+func (p *parser) literal(start int) (string, error) {
+	end := strings.IndexByte(p.s[p.i:], ']')
+	if end < 0 || end > 64 {
+		return "", errors.New("address literal is not closed")
+	}
+	inside := p.s[p.i : p.i+end]
+	p.i += end + 1
+	v6 := len(inside) > 5 && strings.EqualFold(inside[:5], "IPv6:")
+	if v6 {
+		inside = inside[5:]
+	}
+	ip, err := netip.ParseAddr(inside)
+	if err != nil || ip.Zone() != "" || ip.Is4() == v6 {
+		return "", errors.New("broken address literal")
+	}
+	return p.s[start:p.i], nil
+}
+
+// Literal returns the IP address of a domain that is an address literal.
+func Literal(domain string) (netip.Addr, bool) {
+	if !strings.HasPrefix(domain, "[") {
+		return netip.Addr{}, false
+	}
+	inside := strings.TrimSuffix(domain[1:], "]")
+	if len(inside) > 5 && strings.EqualFold(inside[:5], "IPv6:") {
+		inside = inside[5:]
+	}
+	ip, err := netip.ParseAddr(inside)
+	return ip, err == nil
+}

@@ -1,0 +1,164 @@
+package addr
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestParse(t *testing.T) {
+	for _, c := range []struct{ in, local, domain string }{
+		{"bob@example.net", "bob", "example.net"},
+		{"Bob+Ext@Example.NET", "Bob+Ext", "Example.NET"},
+		{`"bob"@example.net`, "bob", "example.net"},
+		{`"a b\"c\\d"@x.y`, `a b"c\d`, "x.y"},
+		{`"a@evil.example,"@x.example`, "a@evil.example,", "x.example"},
+		{"bob@[192.0.2.1]", "bob", "[192.0.2.1]"},
+		{"bob@[IPv6:2001:db8::1]", "bob", "[IPv6:2001:db8::1]"},
+		{"jürgen@müller.example", "jürgen", "müller.example"},
+		{"a..b.@docomo.example", "a..b.", "docomo.example"},
+		{"x@localhost", "x", "localhost"},
+	} {
+		a, err := Parse(c.in)
+		if err != nil || a.Local != c.local || a.Domain != c.domain {
+			t.Errorf("%s is %+v, %v", c.in, a, err)
+		}
+		if again, err := Parse(a.String()); err != nil || again != a {
+			t.Errorf("%s is written %s, read as %+v, %v", c.in, a, again, err)
+		}
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	for _, in := range []string{"", "bob", "@x", "bob@", "a@b@c", "a b@c", "a@b c", "a@b..c", "a@.b", "a@b.",
+		"a@-b", "a@b-", "a\x00@b", "\"a\x00\"@b", "\"a\n\"@b", "a@b\r\n", "a@[1.2.3]", "a@[127.0.0.1", "a@[::1]",
+		"a@[IPv6:1.2.3.4]", "a@[IPv6:fe80::1%eth0]", "\"a@b", "<a@b>", "a,b@c", "a@b;c", "a@b/c", "\xff@b", "a@\xff",
+		"a\u0085@b", strings.Repeat("a", 65) + "@b", "a@" + strings.Repeat("b", 64), "a@" + strings.Repeat("bb.", 90) + "c",
+		"(c)a@b", `"a"b@c`, `a"b"@c`} {
+		if a, err := Parse(in); err == nil {
+			t.Errorf("%q is %+v", in, a)
+		}
+	}
+}
+
+func TestParsePath(t *testing.T) {
+	for _, c := range []struct{ in, want, rest string }{
+		{"<a@b> SIZE=1", "a@b", " SIZE=1"},
+		{"<>", "", ""},
+		{"<postmaster>", "postmaster", ""},
+		{"<PostMaster> X", "PostMaster", " X"},
+		{"<@one,@two.example:a@b>", "a@b", ""},
+		{`<"a> SIZE=1 <x"@d>`, `"a> SIZE=1 <x"@d`, ""},
+		{"<postmaster@x>", "postmaster@x", ""},
+	} {
+		a, rest, err := ParsePath(c.in)
+		if err != nil || a.String() != c.want || rest != c.rest {
+			t.Errorf("%s is %q, %q, %v", c.in, a, rest, err)
+		}
+	}
+	for _, in := range []string{"", "a@b", "<a@b", "<bob>", "< a@b>", "<a@b >", "<@a a@b>", "<@a:>", "<<a@b>>", "<a@b\x00>", "<postmaste>"} {
+		if a, _, err := ParsePath(in); err == nil {
+			t.Errorf("%q is %+v", in, a)
+		}
+	}
+}
+
+func TestKeyAndBase(t *testing.T) {
+	a, _ := Parse(`"Bob+Sales.EU"@EXAMPLE.net`)
+	if a.Key() != "bob+sales.eu@example.net" {
+		t.Errorf("key %s", a.Key())
+	}
+	if base, ext, ok := a.Base(); base.String() != "Bob@EXAMPLE.net" || ext != "Sales.EU" || !ok {
+		t.Errorf("base %s, %s, %v", base, ext, ok)
+	}
+	for _, s := range []string{"bob@x", "+ext@x"} {
+		if a, _ := Parse(s); func() bool { _, _, ok := a.Base(); return ok }() {
+			t.Errorf("%s has an extension", s)
+		}
+	}
+	u, _ := Parse("Ünal@EXAMPLE.net")
+	if u.Key() != "Ünal@example.net" || !u.NeedsUTF8() || a.NeedsUTF8() {
+		t.Errorf("key %s: only ASCII is folded", u.Key())
+	}
+}
+
+func TestParseList(t *testing.T) {
+	for _, c := range []struct{ in, want string }{
+		{"a@b", "a@b"},
+		{"a@b, c@d", "a@b c@d"},
+		{"Bob <a@b>, \"C, D\" <c@d>", "a@b c@d"},
+		{"bob", "bob"},
+		{"root, postmaster (the (nested) boss)", "root postmaster"},
+		{"Team: a@b, Bob <c@d>; e@f", "a@b c@d e@f"},
+		{"undisclosed-recipients:;", ""},
+		{" a . b @ c . d ", "a.b@c.d"},
+		{"a@b,, ,c@d,", "a@b c@d"},
+		{"=?utf-8?q?x=40evil=2Eexample?= <a@b>", "a@b"},
+		{"J. R. \"Bob\" D. <a@b>", "a@b"},
+		{"\"a b\"@c", "\"a b\"@c"},
+		{"a@[192.0.2.1]", "a@[192.0.2.1]"},
+		{"Jürgen <j@x>", "j@x"},
+		{"<a@b> (Bob)", "a@b"},
+		{"", ""},
+	} {
+		list, err := ParseList(c.in)
+		var got []string
+		for _, a := range list {
+			got = append(got, a.String())
+		}
+		if err != nil || strings.Join(got, " ") != c.want {
+			t.Errorf("%q is %q, %v, want %q", c.in, got, err, c.want)
+		}
+	}
+	for _, in := range []string{"a b@c", "<a@b", "a@b>", "<a@b> <c@d>", "a@b (", "\"a@b", "<>", "a@b@c", "<@r:a@b>", "a@b\x00", "a@[b"} {
+		if list, err := ParseList(in); err == nil {
+			t.Errorf("%q is %v", in, list)
+		}
+	}
+	if _, err := ParseList(strings.Repeat("a@b,", maxList+1)); err == nil {
+		t.Error("no limit")
+	}
+	if list, err := ParseList(strings.Repeat("(", 50000) + strings.Repeat(")", 50000) + "a@b"); err != nil || len(list) != 1 {
+		t.Errorf("deep comment: %v, %v", list, err)
+	}
+}
+
+// FuzzParse: what is read is written so that it is read the same again, and
+// holds nothing that could break a line or a path.
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{"bob@example.net", `"a b"@[192.0.2.1]`, "ü@ü", "a..b@c", `"\""@x`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		a, err := Parse(s)
+		if err != nil {
+			return
+		}
+		if again, err := Parse(a.String()); err != nil || again != a {
+			t.Fatalf("%q: %+v is written %q, read as %+v, %v", s, a, a, again, err)
+		}
+		if strings.ContainsAny(a.String(), "\r\n\x00") || strings.ContainsAny(a.Domain, "@/<> ") {
+			t.Fatalf("%q is %+v", s, a)
+		}
+		if p, rest, err := ParsePath("<" + a.String() + "> x"); err != nil || p != a || rest != " x" {
+			t.Fatalf("as a path: %+v, %q, %v", p, rest, err)
+		}
+	})
+}
+
+func FuzzParseList(f *testing.F) {
+	f.Add("Team: a@b, \"C\" <c@d> (x);")
+	f.Fuzz(func(t *testing.T, s string) {
+		list, err := ParseList(s)
+		if err != nil {
+			return
+		}
+		for _, a := range list {
+			if a.Domain == "" {
+				continue
+			}
+			if again, err := Parse(a.String()); err != nil || again != a {
+				t.Fatalf("%q holds %+v: %v", s, a, err)
+			}
+		}
+	})
+}

@@ -1,0 +1,181 @@
+package addr
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// maxList is how many addresses a header field may hold.
+const maxList = 5000
+
+// ParseList reads the address list of a header field (RFC 5322 3.4 with the
+// obsolete forms). Display names, comments and group names are dropped; an
+// address without a domain has an empty Domain. Encoded words are never
+// decoded: what they hide is no address.
+func ParseList(field string) ([]Address, error) {
+	l := lister{s: field}
+	for {
+		tok, err := l.token()
+		if err != nil {
+			return nil, err
+		}
+		switch tok.kind {
+		case 0, ',', ';':
+			if err := l.finish(); err != nil {
+				return nil, err
+			}
+			if tok.kind == 0 {
+				return l.list, nil
+			}
+		case ':':
+			if l.angle {
+				return nil, errors.New("a colon inside < >") // an obsolete route: nobody sends it
+			}
+			l.words, l.whole = nil, false // a group's name
+		case '<':
+			if l.angle || l.whole {
+				return nil, errors.New("< where none may stand")
+			}
+			l.words, l.angle = nil, true
+		case '>':
+			if !l.angle {
+				return nil, errors.New("> without <")
+			}
+			l.angle, l.whole = false, true
+		default:
+			if l.whole {
+				continue // a comment of sorts behind the address
+			}
+			l.words = append(l.words, tok)
+		}
+	}
+}
+
+// lister collects the tokens of one address after the other.
+type lister struct {
+	s     string
+	i     int
+	words []token
+	angle bool // between < and >
+	whole bool // behind >
+	list  []Address
+}
+
+// token is a word (kind 'w'), a quoted string ('"'), a domain literal ('[') or
+// a special character; kind 0 is the end.
+type token struct {
+	kind byte
+	text string
+}
+
+// finish makes an address of the tokens collected.
+func (l *lister) finish() error {
+	if l.angle {
+		return errors.New("< is not closed")
+	}
+	words, whole := l.words, l.whole
+	l.words, l.whole = nil, false
+	if len(words) == 0 {
+		if whole {
+			return errors.New("< > without an address")
+		}
+		return nil
+	}
+	if len(l.list) == maxList {
+		return fmt.Errorf("more than %d addresses", maxList)
+	}
+	a, err := join(words)
+	if err != nil {
+		return err
+	}
+	l.list = append(l.list, a)
+	return nil
+}
+
+// join reads an address from its tokens: blanks and comments between them are
+// gone, so two words in a row are no address.
+func join(words []token) (Address, error) {
+	var b strings.Builder
+	wasWord := false
+	for _, w := range words {
+		isWord := w.kind != '@' && w.kind != '.'
+		if isWord && wasWord {
+			return Address{}, fmt.Errorf("address %q: text without < > around the address", bounded(b.String()+" "+w.text))
+		}
+		wasWord = isWord
+		b.WriteString(w.text)
+	}
+	s := b.String()
+	p := parser{s: s}
+	if local, err := p.local(); err == nil && p.i == len(s) {
+		return Address{Local: local}, nil
+	}
+	return Parse(s)
+}
+
+// token returns the next token; comments and blanks are passed over.
+func (l *lister) token() (token, error) {
+	for l.i < len(l.s) {
+		c := l.s[l.i]
+		switch {
+		case c == ' ' || c == '\t' || c == '\r' || c == '\n':
+			l.i++
+		case c == '(':
+			if err := l.comment(); err != nil {
+				return token{}, err
+			}
+		case c == '"':
+			return l.span('"', '"')
+		case c == '[':
+			return l.span('[', ']')
+		case strings.IndexByte("<>,;:@.", c) >= 0:
+			l.i++
+			return token{kind: c, text: string(c)}, nil
+		case c < ' ' || c == 0x7f || strings.IndexByte(")]\\", c) >= 0:
+			return token{}, fmt.Errorf("%q in an address list", c)
+		default:
+			start := l.i
+			for l.i < len(l.s) && atext(l.s[l.i]) {
+				l.i++
+			}
+			return token{kind: 'w', text: l.s[start:l.i]}, nil
+		}
+	}
+	return token{}, nil
+}
+
+// comment passes over a comment, nested ones too.
+func (l *lister) comment() error {
+	depth := 0
+	for l.i < len(l.s) {
+		switch l.s[l.i] {
+		case '\\':
+			l.i++
+		case '(':
+			depth++
+		case ')':
+			depth--
+		}
+		l.i++
+		if depth == 0 {
+			return nil
+		}
+	}
+	return errors.New("comment is not closed")
+}
+
+// span returns a quoted string or a domain literal as it is written.
+func (l *lister) span(kind, end byte) (token, error) {
+	start := l.i
+	for l.i++; l.i < len(l.s); l.i++ {
+		switch l.s[l.i] {
+		case '\\':
+			l.i++
+		case end:
+			l.i++
+			return token{kind: kind, text: l.s[start:l.i]}, nil
+		}
+	}
+	return token{}, fmt.Errorf("%c is not closed", kind)
+}
