@@ -1,0 +1,134 @@
+// Package route decides where mail for an address goes: into a mailbox, to
+// another host, or nowhere. Its decisions only read the settings, so the SMTP
+// session asks at RCPT what mailroute asks again at each attempt.
+package route
+
+import (
+	"strconv"
+	"strings"
+
+	"paperpath/internal/addr"
+	"paperpath/internal/control"
+	"paperpath/internal/explain"
+	"paperpath/internal/status"
+)
+
+// Place is where an address is at home.
+type Place string
+
+// The places.
+const (
+	Local   Place = "local"   // a mailbox here
+	Remote  Place = "remote"  // another host
+	Unknown Place = "unknown" // a local domain that has no such address
+)
+
+// Target is one destination of an address.
+type Target struct {
+	Addr  addr.Address
+	Place Place
+	User  *control.User // of a local target: whose mailbox
+	Where string        // the rows that led here: "control/aliases:3, control/users:1"
+}
+
+const (
+	maxDepth = 20   // aliases in aliases
+	maxNames = 1000 // addresses that one address may come to stand for, aliases on the way counted
+)
+
+// Resolve returns all that a stands for once its aliases are expanded, each
+// address once. In a local domain the first of these decides: an alias of
+// exactly this address, its own row in control/users, then both again without
+// the +extension. postmaster and MAILER-DAEMON always have a mailbox
+// (RFC 5321 4.5.1), with or without a domain.
+//
+// An alias may name unknown addresses beside others; such targets are returned
+// with Place Unknown. Where nothing else is left the error is a *status.Error
+// with exit status 67 and reply 550 5.1.1, and the targets are returned with
+// it. Every other error is temporary.
+func Resolve(c *control.Control, a addr.Address, t *explain.Trail) ([]Target, error) {
+	r := resolver{control: c, trail: t, seen: map[string]bool{}}
+	if err := r.address(a, step{}); err != nil {
+		return nil, err
+	}
+	switch {
+	case len(r.targets) == 0:
+		return nil, status.Temp("4.3.5", printable(a)+" leads nowhere: its aliases only name each other", nil)
+	case r.known():
+		return r.targets, nil
+	case isPostmaster(a) || isDaemon(a):
+		return r.targets, status.Temp("4.3.5", "mail for "+printable(a)+" has no mailbox", nil)
+	}
+	return r.targets, noMailbox(a)
+}
+
+// Mailbox returns the owner of the mailbox that is a's own, aliases left
+// aside: the row of exactly this address, or the one without the +extension.
+// nil without an error says that there is none.
+func Mailbox(c *control.Control, a addr.Address) (*control.User, error) {
+	for _, form := range forms(a) {
+		u, err := c.User(form.String())
+		if u != nil || err != nil {
+			return u, err
+		}
+	}
+	return nil, nil
+}
+
+// noMailbox is the positive answer that an address is not there.
+func noMailbox(a addr.Address) *status.Error {
+	return &status.Error{Exit: status.NoMailbox, Reply: 550, Enhanced: "5.1.1",
+		Text: "no such mailbox: " + printable(a)}
+}
+
+// printable is an address for people and peers: printable ASCII.
+func printable(a addr.Address) string {
+	s := a.String()
+	for _, b := range []byte(s) {
+		if b < ' ' || b >= 0x7f {
+			return strings.Trim(strconv.QuoteToASCII(s), `"`)
+		}
+	}
+	return s
+}
+
+// forms returns a, then a without its extension.
+func forms(a addr.Address) []addr.Address {
+	if base, _, ok := a.Base(); ok {
+		return []addr.Address{a, base}
+	}
+	return []addr.Address{a}
+}
+
+// isPostmaster and isDaemon know the two names that every domain has.
+func isPostmaster(a addr.Address) bool { return strings.EqualFold(a.Local, "postmaster") }
+
+func isDaemon(a addr.Address) bool { return strings.EqualFold(a.Local, "mailer-daemon") }
+
+// key is the form in which targets are compared: both spellings of an
+// internationalised domain are one.
+func key(a addr.Address) string {
+	a.Domain = control.FoldDomain(a.Domain)
+	return a.Key()
+}
+
+// WithDomain gives a name without a domain, as people and cron write it, the
+// first local domain. The error is temporary where the settings have none.
+func WithDomain(c *control.Control, name string) (string, error) {
+	if strings.Contains(name, "@") {
+		return name, nil
+	}
+	domain, err := firstDomain(c)
+	return name + "@" + domain, err
+}
+
+func firstDomain(c *control.Control) (string, error) {
+	domains, err := c.Domains()
+	if err == nil && len(domains) == 0 {
+		err = status.Temp("4.3.5", "control/domains names no domain", nil)
+	}
+	if err != nil {
+		return "", err
+	}
+	return domains[0], nil
+}
