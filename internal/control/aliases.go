@@ -96,7 +96,7 @@ func aliasKey(s string) (string, error) {
 	}
 	err := checkLocal(s)
 	if strings.Contains(s, "@") && s[0] != '"' || strings.Contains(s, "\"@") {
-		err = checkAddress(s)
+		err = CheckAddress(s)
 	}
 	if err == nil && s == "" {
 		err = errors.New("is empty")
@@ -120,7 +120,7 @@ func checkTarget(s string) error {
 	case bare[0] == '\\':
 		return errors.New("begins with a backslash, which means nothing here")
 	case strings.Contains(s, "@"):
-		return checkAddress(s)
+		return CheckAddress(s)
 	}
 	return checkLocal(s)
 }

@@ -17,7 +17,7 @@ func parseDomains(name string, data []byte) (domainTable, error) {
 		return t, err
 	}
 	for _, l := range ls {
-		if err := checkDomain(l.text); err != nil {
+		if err := CheckDomain(l.text); err != nil {
 			return t, fail(name, l.n, "domain %q %v", l.text, err)
 		}
 		domain := FoldDomain(l.text)

@@ -52,9 +52,10 @@ func Split(address string) (local, domain string) {
 	return address[:i], address[i+1:]
 }
 
-// checkDomain refuses what cannot be a mail domain: a host name (RFC 1123 2.1,
-// in UTF-8 too) or an address literal in brackets (RFC 5321 4.1.3).
-func checkDomain(domain string) error {
+// CheckDomain refuses what cannot be a mail domain. The error says only what is
+// wrong ("has an empty label"). A domain is a host name (RFC 1123 2.1, in UTF-8
+// too) or an address literal in brackets (RFC 5321 4.1.3).
+func CheckDomain(domain string) error {
 	if strings.HasPrefix(domain, "[") {
 		return checkLiteral(domain)
 	}
@@ -102,9 +103,10 @@ func checkLiteral(domain string) error {
 	return nil
 }
 
-// checkAddress refuses what cannot be an address `local@domain`. It is not
-// the whole grammar: what it lets through names a row, never a file.
-func checkAddress(address string) error {
+// CheckAddress refuses what cannot be an address `local@domain`; the error says
+// only what is wrong ("has no @domain"). It is not the whole grammar: what it
+// lets through names a row, never a file.
+func CheckAddress(address string) error {
 	local, domain := Split(address)
 	switch {
 	case domain == "":
@@ -115,10 +117,10 @@ func checkAddress(address string) error {
 	if err := checkLocal(local); err != nil {
 		return err
 	}
-	return checkDomain(domain)
+	return CheckDomain(domain)
 }
 
-// checkLocal is checkAddress for what stands before the @. Blanks and
+// checkLocal is CheckAddress for what stands before the @. Blanks and
 // specials are fine inside quotes only (RFC 5321 4.1.2).
 func checkLocal(local string) error {
 	if len(local) > 128 {

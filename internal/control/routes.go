@@ -29,7 +29,7 @@ func parseRoutes(name string, data []byte) (routeTable, error) {
 	t := make(routeTable, len(rs))
 	for _, r := range rs {
 		if key := strings.TrimPrefix(r.key, "."); key != "" || r.key == "" {
-			if err := checkDomain(key); err != nil {
+			if err := CheckDomain(key); err != nil {
 				return nil, fail(name, r.n, "domain %q %v", r.key, err)
 			}
 		}
@@ -60,7 +60,7 @@ func hostPort(s, defPort string) (host, port, wrong string) {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return ip.String(), port, ""
 	}
-	if checkDomain(host) != nil || strings.HasPrefix(host, "[") {
+	if CheckDomain(host) != nil || strings.HasPrefix(host, "[") {
 		return "", "", form
 	}
 	return FoldDomain(host), port, ""

@@ -36,7 +36,7 @@ func one[T any](c *Control, name string, def T, parse func(string) (T, string)) 
 // Hostname returns this host's mail name in lower case. It has no default.
 func (c *Control) Hostname() (string, error) {
 	f := scalarFile("hostname", func(s string) (string, string) {
-		return Fold(s), reason(checkDomain(s))
+		return Fold(s), reason(CheckDomain(s))
 	})
 	f.required = true
 	v, _, err := load(c, f)
@@ -71,7 +71,7 @@ func (c *Control) Postmaster() (string, error) {
 
 func (c *Control) postmasterFile() (string, error) {
 	return one(c, "postmaster", "", func(s string) (string, string) {
-		return s, reason(checkAddress(s))
+		return s, reason(CheckAddress(s))
 	})
 }
 

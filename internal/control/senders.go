@@ -39,9 +39,9 @@ func checkPattern(p string) error {
 		return nil
 	}
 	if domain, ok := strings.CutPrefix(p, "@"); ok {
-		return checkDomain(domain)
+		return CheckDomain(domain)
 	}
-	return checkAddress(p)
+	return CheckAddress(p)
 }
 
 // Senders returns which reverse paths and From addresses the submitter login

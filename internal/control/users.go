@@ -60,7 +60,7 @@ func parseUser(home, text string) (u User, err error) {
 	}
 	f = append(f, make([]string, 8-len(f))...)
 	u.Address, u.Hash = f[0], f[1]
-	if err := checkAddress(u.Address); err != nil {
+	if err := CheckAddress(u.Address); err != nil {
 		return u, errors.New("address " + strconv.Quote(u.Address) + " " + err.Error())
 	}
 	if strings.HasPrefix(u.Hash, "{") && !strings.Contains(u.Hash, "}") {

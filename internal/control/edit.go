@@ -1,0 +1,156 @@
+package control
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"paperpath/internal/status"
+)
+
+// AddUser appends a row to control/users. homeField is the row's home, below
+// the Paperpath home. An address that is there already, or that no row can
+// hold, is refused. Every other byte of the file stays.
+func (c *Control) AddUser(address, hash, homeField string) error {
+	if err := CheckAddress(address); err != nil {
+		return refuse("address %q %v", address, err)
+	}
+	return c.editUsers(address, hash, func(data []byte, u *User) ([]byte, error) {
+		if u != nil {
+			return nil, refuse("%s stands in %s already", address, u.Where)
+		}
+		if len(data) > 0 && data[len(data)-1] != '\n' {
+			data = append(data, '\n')
+		}
+		return append(data, address+":"+hash+"::::"+homeField+"::\n"...), nil
+	})
+}
+
+// SetPassword changes the password field of the row of address.
+func (c *Control) SetPassword(address, hash string) error {
+	return c.editUsers(address, hash, func(data []byte, u *User) ([]byte, error) {
+		if u == nil {
+			return nil, noUser(address)
+		}
+		return editLine(data, u, func(row string) string {
+			f := strings.SplitN(row, ":", 3)
+			f[1] = hash
+			return strings.Join(f, ":")
+		})
+	})
+}
+
+// DelUser removes the row of address and returns it. The mail stays.
+func (c *Control) DelUser(address string) (*User, error) {
+	var gone *User
+	err := c.editUsers(address, "", func(data []byte, u *User) ([]byte, error) {
+		if u == nil {
+			return nil, noUser(address)
+		}
+		gone = u
+		return editLine(data, u, func(string) string { return "" })
+	})
+	if err != nil {
+		return nil, err
+	}
+	return gone, nil
+}
+
+// editUsers replaces control/users by what edit makes of it, one editor at a
+// time. edit gets the row of address, nil where there is none. Afterwards that
+// row has to have the password field hash; without a hash it has to be gone.
+func (c *Control) editUsers(address, hash string, edit func([]byte, *User) ([]byte, error)) error {
+	unlock, err := c.lock()
+	if err != nil {
+		return broken(err)
+	}
+	defer unlock()
+	data, _, err := read(c.path("users"), maxTable)
+	if err != nil {
+		return failFile("users", "%w", err)
+	}
+	before, err := parseUsers(c.home, "users", data)
+	if err != nil {
+		return err
+	}
+	edited, err := edit(bytes.Clone(data), before.find(address))
+	if err != nil {
+		return err
+	}
+	after, err := parseUsers(c.home, "users", edited)
+	if err != nil || !after.has(address, hash) {
+		return refuse("no row of control/users can hold the address %q", address)
+	}
+	if err := Write(c.path("users"), edited, 0o600); err != nil {
+		return broken(fmt.Errorf("write control/users: %w", err))
+	}
+	return nil
+}
+
+// lock takes the directory for one editor. The lock is on the directory: the
+// file itself is another one after each edit.
+func (c *Control) lock() (unlock func(), err error) {
+	d, err := os.Open(c.path(""))
+	if err != nil {
+		return nil, err
+	}
+	for {
+		err = unix.Flock(int(d.Fd()), unix.LOCK_EX)
+		if err == nil {
+			return func() { d.Close() }, nil
+		}
+		if err != unix.EINTR {
+			d.Close()
+			return nil, fmt.Errorf("lock %s: %w", d.Name(), err)
+		}
+	}
+}
+
+// find returns the row of address, or nil.
+func (t userTable) find(address string) *User {
+	if i, ok := t.index[foldAddress(address)]; ok {
+		return &t.users[i]
+	}
+	return nil
+}
+
+func (t userTable) has(address, hash string) bool {
+	u := t.find(address)
+	if u == nil {
+		return hash == ""
+	}
+	return hash != "" && u.Hash == hash
+}
+
+// editLine applies edit to the text of u's line; "" removes the line.
+func editLine(data []byte, u *User, edit func(string) string) ([]byte, error) {
+	_, after, _ := strings.Cut(u.Where, ":")
+	n, err := strconv.Atoi(after)
+	if err != nil {
+		return nil, err
+	}
+	ls := bytes.SplitAfter(data, []byte("\n"))
+	if n > len(ls) {
+		return nil, errors.New("the row has gone")
+	}
+	text, ended := strings.CutSuffix(string(ls[n-1]), "\n")
+	text = edit(text)
+	if text != "" && ended {
+		text += "\n"
+	}
+	ls[n-1] = []byte(text)
+	return bytes.Join(ls, nil), nil
+}
+
+func refuse(format string, args ...any) error {
+	return &status.Error{Exit: status.Refused, Text: fmt.Sprintf(format, args...)}
+}
+
+func noUser(address string) error {
+	return &status.Error{Exit: status.NoMailbox, Text: fmt.Sprintf("there is no user %q in control/users", address)}
+}
