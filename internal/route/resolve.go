@@ -24,12 +24,11 @@ type resolver struct {
 type step struct {
 	depth int
 	where string // the rows so far
-	self  string // key under which the alias just expanded was found
 }
 
 // through is the step that the row where leads to.
-func (s step) through(where, self string) step {
-	return step{depth: s.depth + 1, where: join(s.where, where), self: self}
+func (s step) through(where string) step {
+	return step{depth: s.depth + 1, where: join(s.where, where)}
 }
 
 func join(rows, row string) string {
@@ -52,9 +51,6 @@ func (r *resolver) address(a addr.Address, s step) error {
 		return r.add(Target{Addr: a, Place: Remote, Where: s.where})
 	}
 	for _, form := range forms(a) {
-		if key(form) == s.self {
-			return r.mailbox(a, s)
-		}
 		found, err := r.row(a, form, s)
 		if found || err != nil {
 			return err
@@ -130,7 +126,7 @@ func (r *resolver) row(a, form addr.Address, s step) (bool, error) {
 // expand adds the targets of an alias that was found for form. An alias that
 // names itself means the mailbox itself, with the extension that a has.
 func (r *resolver) expand(a, form addr.Address, alias *control.Alias, s step) error {
-	s = s.through(alias.Where, key(form))
+	s = s.through(alias.Where)
 	for _, text := range alias.Targets {
 		target, err := addr.Parse(text)
 		if err != nil {
@@ -167,7 +163,7 @@ func (r *resolver) last(a addr.Address, s step) error {
 	case isDaemon(a):
 		a.Local = "postmaster"
 		r.trail.Add("MAILER-DAEMON", a.String(), "")
-		return r.address(a, s.through("", ""))
+		return r.address(a, s.through(""))
 	case isPostmaster(a):
 		return r.postmaster(a, s)
 	}
@@ -190,7 +186,7 @@ func (r *resolver) postmaster(a addr.Address, s step) error {
 	if err != nil {
 		return status.Temp("4.3.5", "mail for "+printable(a)+" has no mailbox", err)
 	}
-	return r.address(to, s.through("control/postmaster", ""))
+	return r.address(to, s.through("control/postmaster"))
 }
 
 // add puts a target on the list, once.
