@@ -1,0 +1,116 @@
+package pop3
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+)
+
+// badConn is a client whose commands are all there at once, and whose end of
+// the wire does what write does.
+type badConn struct {
+	discardDeadlines
+	commands *strings.Reader
+	write    func(p []byte) (int, error)
+}
+
+func (c *badConn) Read(p []byte) (int, error)  { return c.commands.Read(p) }
+func (c *badConn) Write(p []byte) (int, error) { return c.write(p) }
+func (c *badConn) Close() error                { return nil }
+
+func (h *host) serveBad(commands string, write func(p []byte) (int, error)) error {
+	return Serve(context.Background(), &badConn{commands: strings.NewReader(commands), write: write}, h.cfg)
+}
+
+const fetchAll = "USER alice\r\nPASS secret\r\nRETR 1\r\nDELE 1\r\nQUIT\r\n"
+
+// What could not be sent is not deleted, though a complete QUIT is there.
+func TestUnsentIsNotDeleted(t *testing.T) {
+	h := newHost(t, []string{"mail new/1.a x"})
+	greeted := false
+	err := h.serveBad(fetchAll, func(p []byte) (int, error) {
+		if greeted {
+			return 0, errors.New("connection reset")
+		}
+		greeted = true
+		return len(p), nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	if len(h.names()) != 1 {
+		t.Error("a message that was never sent is deleted")
+	}
+}
+
+// A flight is answered by the writes that it needs, and a large message passes
+// through in pieces.
+func TestWrites(t *testing.T) {
+	h := newHost(t, []string{"mail new/1.a %1000000x%"})
+	var sizes []int
+	total := 0
+	err := h.serveBad(fetchAll, func(p []byte) (int, error) {
+		sizes = append(sizes, len(p))
+		total += len(p)
+		return len(p), nil
+	})
+	if err != nil || total < 1000000 {
+		t.Errorf("%d octets, %v", total, err)
+	}
+	for _, n := range sizes {
+		if n > flushAt+2*chunkSize {
+			t.Errorf("a write of %d octets", n)
+		}
+	}
+	sizes = nil
+	err = h.serveBad("USER alice\r\nPASS secret\r\nLIST\r\nUIDL\r\nNOOP\r\n", func(p []byte) (int, error) {
+		sizes = append(sizes, len(p))
+		return len(p), nil
+	})
+	if err != nil || len(sizes) != 2 { // the greeting, the flight
+		t.Errorf("writes of %d octets, %v", sizes, err)
+	}
+}
+
+// A panic in a session gives the mailbox back.
+func TestPanicWithMailbox(t *testing.T) {
+	h := newHost(t, []string{"mail new/1.a x"})
+	err := h.serveBad("USER alice\r\nPASS secret\r\nNOOP\r\n", func(p []byte) (int, error) {
+		if strings.Contains(string(p), "still here") {
+			panic("oops")
+		}
+		return len(p), nil
+	})
+	if err == nil {
+		t.Error("a panic is no error")
+	}
+	h.do("lock")
+}
+
+// A message that breaks off while it is read ends the session without the dot
+// that would make it look whole.
+func TestBrokenOff(t *testing.T) {
+	var out strings.Builder
+	s := &session{wire: &wire{conn: discardDeadlines{}, rw: struct {
+		io.Reader
+		io.Writer
+	}{nil, &out}}, drop: &drop{}}
+	broken := io.MultiReader(strings.NewReader("a\nb\n"), &badConn{commands: strings.NewReader("")})
+	if err := s.send(broken, nil); err != nil {
+		t.Fatal(err)
+	}
+	broken = io.MultiReader(strings.NewReader("c\n"), failing{})
+	if err := s.send(broken, nil); err == nil {
+		t.Error("a failed read is not noticed")
+	}
+	s.wire.flush()
+	if got, want := out.String(), "a\r\nb\r\n.\r\nc\r\n"; got != want {
+		t.Errorf("sent %q, want %q", got, want)
+	}
+}
+
+type failing struct{}
+
+func (failing) Read([]byte) (int, error) { return 0, errors.New("input/output error") }
