@@ -1,0 +1,119 @@
+package check
+
+import (
+	"strings"
+
+	"paperpath/internal/addr"
+	"paperpath/internal/control"
+	"paperpath/internal/explain"
+	"paperpath/internal/status"
+)
+
+// Sender says whether a submitter may use a as reverse path or From. An
+// authenticated user may use his own address, its extensions, what resolves to
+// him, and what control/senders gives him; a local one anything, unless
+// control/senders has a row local/USER, or local for all. The null reverse path
+// is everybody's: receipts need it. A refusal is 77, 550 5.7.1.
+func Sender(c *control.Control, login, localUser string, a addr.Address,
+	resolve func(addr.Address) ([]addr.Address, error), t *explain.Trail) error {
+	if a.IsNull() {
+		t.Add("sender", "<>", "")
+		return nil
+	}
+	patterns, source, err := patternsFor(c, login, localUser)
+	if err != nil {
+		return err
+	}
+	if login == "" && source == "" {
+		t.Add("sender", a.String(), "local submitters may use any")
+		return nil
+	}
+	if matches(patterns, a) {
+		t.Add("sender", a.String(), source)
+		return nil
+	}
+	if login != "" {
+		own, err := owns(login, a, resolve)
+		if err != nil {
+			return err
+		}
+		if own {
+			t.Add("sender", a.String(), "an address of "+login)
+			return nil
+		}
+	}
+	t.Add("sender", a.String()+" refused", "control/senders")
+	return &status.Error{Exit: status.NotAllowed, Reply: 550, Enhanced: "5.7.1",
+		Text: submitter(login, localUser) + " may not send as " + printable(a.String())}
+}
+
+// patternsFor returns the row of control/senders that is in force, and "" as
+// its source where there is none.
+func patternsFor(c *control.Control, login, localUser string) (patterns []string, source string, err error) {
+	if login != "" {
+		return c.Senders(login)
+	}
+	patterns, source, err = c.Senders("local/" + localUser)
+	if err != nil || source != "" {
+		return patterns, source, err
+	}
+	return c.Senders("local")
+}
+
+func submitter(login, localUser string) string {
+	if login != "" {
+		return login
+	}
+	return "local user " + printable(localUser)
+}
+
+// printable is s for a reply: ASCII without control characters.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+// matches holds a against the patterns "user@domain", "@domain" and "*".
+func matches(patterns []string, a addr.Address) bool {
+	key := a.Key()
+	for _, p := range patterns {
+		p = addr.Fold(p)
+		if p == "*" || p == key || strings.HasPrefix(p, "@") && addr.Fold(a.Domain) == p[1:] {
+			return true
+		}
+	}
+	return false
+}
+
+// owns reports whether a is the login, one of its extensions, or leads to it.
+func owns(login string, a addr.Address, resolve func(addr.Address) ([]addr.Address, error)) (bool, error) {
+	if isLogin(login, a) {
+		return true, nil
+	}
+	if resolve == nil {
+		return false, nil
+	}
+	targets, err := resolve(a)
+	if err != nil {
+		if status.IsTemporary(err) {
+			return false, err
+		}
+		return false, nil // an address of nobody is not his
+	}
+	for _, target := range targets {
+		if isLogin(login, target) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+func isLogin(login string, a addr.Address) bool {
+	login = addr.Fold(login)
+	base, _, _ := a.Base()
+	return a.Key() == login || base.Key() == login
+}

@@ -1,0 +1,167 @@
+// Package message looks at the header of a message without changing an octet:
+// where each field stands and what it says. It takes what real mail contains;
+// what is odd is reported, not refused.
+package message
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+)
+
+// Errors of Read.
+var (
+	ErrTooLong = errors.New("the header is too long")
+	ErrTooMany = errors.New("the header has too many fields")
+)
+
+// Field is a header field.
+type Field struct {
+	Name  string
+	Value string // unfolded: without line ends and outer blanks (RFC 5322 2.2.3)
+	Start int64  // offset of its first octet
+	End   int64  // offset behind its last line end
+}
+
+// Header is the header of a message with LF line ends.
+type Header struct {
+	Fields []Field
+	End    int64 // offset behind the last line of the header: of the blank line, where there is one
+	Junk   int   // lines that are neither field nor fold
+	NUL    bool  // it holds a NUL
+	Blank  bool  // a blank line ends it
+}
+
+// Read reads the header at the start of r: up to the blank line, or to the end
+// of a message that has none. ErrTooLong and ErrTooMany say that it goes on
+// beyond maxBytes octets or maxFields fields.
+func Read(r io.Reader, maxBytes int64, maxFields int) (*Header, error) {
+	h := &Header{}
+	s := scanner{r: bufio.NewReaderSize(r, 4096), left: maxBytes}
+	var value bytes.Buffer
+	flush := func() {
+		if n := len(h.Fields); n > 0 && value.Len() > 0 {
+			h.Fields[n-1].Value = strings.Trim(value.String(), " \t")
+			value.Reset()
+		}
+	}
+	defer flush()
+	for {
+		line, err := s.line()
+		if err == io.EOF {
+			return h, nil
+		}
+		if err != nil {
+			return h, err
+		}
+		text := bytes.TrimSuffix(line, []byte("\n"))
+		if len(text) == 0 {
+			h.Blank = true
+			return h, nil
+		}
+		start := h.End
+		h.End += int64(len(line))
+		h.NUL = h.NUL || bytes.IndexByte(line, 0) >= 0
+		folds := text[0] == ' ' || text[0] == '\t'
+		name, rest, isField := cutField(text)
+		switch {
+		case folds && len(h.Fields) > 0:
+			h.Fields[len(h.Fields)-1].End = h.End
+			value.Write(text)
+		case isField && !folds:
+			flush()
+			if len(h.Fields) == maxFields {
+				return h, ErrTooMany
+			}
+			h.Fields = append(h.Fields, Field{Name: name, Start: start, End: h.End})
+			value.Write(rest)
+		default:
+			// Junk belongs to the field before it, so that who drops a field
+			// leaves nothing of it behind.
+			h.Junk++
+			if n := len(h.Fields); n > 0 {
+				h.Fields[n-1].End = h.End
+			}
+		}
+	}
+}
+
+// cutField takes "Name: value" apart; blanks before the colon are obsolete
+// syntax (RFC 5322 4.5).
+func cutField(line []byte) (name string, value []byte, ok bool) {
+	i := bytes.IndexByte(line, ':')
+	if i <= 0 {
+		return "", nil, false
+	}
+	n := bytes.TrimRight(line[:i], " \t")
+	for _, c := range n {
+		if c <= ' ' || c >= 0x7f {
+			return "", nil, false
+		}
+	}
+	return string(n), line[i+1:], len(n) > 0
+}
+
+// scanner reads lines of any length, up to left octets in all.
+type scanner struct {
+	r    *bufio.Reader
+	left int64
+	long []byte
+}
+
+// line returns the next line with its end; the last may have none. It is valid
+// until the next call.
+func (s *scanner) line() ([]byte, error) {
+	s.long = s.long[:0]
+	for {
+		part, err := s.r.ReadSlice('\n')
+		if s.left -= int64(len(part)); s.left < 0 {
+			return nil, ErrTooLong
+		}
+		switch {
+		case err == nil && len(s.long) == 0:
+			return part, nil
+		case err == nil:
+			return append(s.long, part...), nil
+		case errors.Is(err, bufio.ErrBufferFull):
+			s.long = append(s.long, part...)
+		case err == io.EOF && len(s.long)+len(part) > 0:
+			return append(s.long, part...), nil
+		default:
+			return nil, err
+		}
+	}
+}
+
+// All returns the fields of that name, in any case of letters.
+func (h *Header) All(name string) []Field {
+	var list []Field
+	for _, f := range h.Fields {
+		if strings.EqualFold(f.Name, name) {
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
+// Has reports whether there is a field of that name.
+func (h *Header) Has(name string) bool {
+	for _, f := range h.Fields {
+		if strings.EqualFold(f.Name, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// Value returns the value of the first field of that name, or "".
+func (h *Header) Value(name string) string {
+	for _, f := range h.Fields {
+		if strings.EqualFold(f.Name, name) {
+			return f.Value
+		}
+	}
+	return ""
+}

@@ -1,0 +1,69 @@
+package message
+
+import (
+	"io"
+	"strings"
+)
+
+// Pieces is a message put together from stretches of others: what is added
+// stands before what came, and what is dropped is left out, without a copy. It
+// is a spool.Body.
+type Pieces struct {
+	parts []piece
+	size  int64
+}
+
+type piece struct {
+	from   io.ReaderAt
+	off, n int64 // of the stretch in from
+	start  int64 // in the whole
+}
+
+// Text appends a string.
+func (p *Pieces) Text(s string) { p.Stretch(strings.NewReader(s), 0, int64(len(s))) }
+
+// Stretch appends n octets of from.
+func (p *Pieces) Stretch(from io.ReaderAt, off, n int64) {
+	if n > 0 {
+		p.parts = append(p.parts, piece{from, off, n, p.size})
+		p.size += n
+	}
+}
+
+// Without appends the size octets of from, but not the fields, which are in
+// the order in which they stand there.
+func (p *Pieces) Without(from io.ReaderAt, size int64, fields []Field) {
+	at := int64(0)
+	for _, f := range fields {
+		p.Stretch(from, at, f.Start-at)
+		at = f.End
+	}
+	p.Stretch(from, at, size-at)
+}
+
+// Size returns the octets of the whole.
+func (p *Pieces) Size() int64 { return p.size }
+
+// ReadAt reads from the whole.
+func (p *Pieces) ReadAt(b []byte, off int64) (int, error) {
+	done := 0
+	for _, part := range p.parts {
+		at := off + int64(done) - part.start
+		if at < 0 || at >= part.n || done == len(b) {
+			continue
+		}
+		want := min(int64(len(b)-done), part.n-at)
+		n, err := part.from.ReadAt(b[done:done+int(want)], part.off+at)
+		done += n
+		if int64(n) < want {
+			if err == nil || err == io.EOF {
+				err = io.ErrUnexpectedEOF
+			}
+			return done, err
+		}
+	}
+	if done < len(b) {
+		return done, io.EOF
+	}
+	return done, nil
+}
