@@ -56,8 +56,7 @@ func (s *session) login(mechanism, name, password string) error {
 	case isWrong(err):
 		s.cfg.Log.LoginFailed(mechanism, err.Error(), client)
 		return s.failedTry()
-	case err != nil:
-		s.cfg.Log.LoginFailed(mechanism, "trouble", client)
+	case err != nil: // no login-failed: a filter would ban the client for it
 		return s.trouble("login", err)
 	}
 	s.cfg.Client.Login = account.Login

@@ -130,7 +130,7 @@ func (s *session) top(arg string) error {
 		return s.unopened(m, err)
 	}
 	defer f.Close()
-	s.ok("header and %d lines", lines)
+	s.ok("top of the message follows")
 	if err := s.send(f, &top{lines: lines}); err != nil {
 		return s.brokenOff(m, err)
 	}
