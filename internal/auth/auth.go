@@ -31,7 +31,7 @@ func Check(c *control.Control, login, password string) (u *control.User, err err
 	if err != nil {
 		return nil, temporary(err)
 	}
-	if u == nil || barred(u.Hash) || password == "" || len(password) > maxPassword {
+	if u == nil || Barred(u.Hash) || password == "" || len(password) > maxPassword {
 		if err := waste(c, login, password); err != nil {
 			return nil, temporary(err)
 		}
@@ -47,8 +47,8 @@ func Check(c *control.Control, login, password string) (u *control.User, err err
 	return u, nil
 }
 
-// barred reports a password field that no password matches.
-func barred(hash string) bool {
+// Barred reports a password field that no password matches.
+func Barred(hash string) bool {
 	_, rest := splitScheme(hash)
 	return rest == "" || rest[0] == '!' || rest[0] == '*'
 }
@@ -68,7 +68,7 @@ func waste(c *control.Control, login, password string) error {
 		h := fnv.New32a()
 		h.Write([]byte(control.Fold(login)))
 		u := users[int(h.Sum32()%uint32(len(users)))]
-		if _, err := verify(u.Hash, password); !barred(u.Hash) && err == nil {
+		if _, err := verify(u.Hash, password); !Barred(u.Hash) && err == nil {
 			return nil
 		}
 	}
@@ -97,7 +97,7 @@ func Schemes() []string {
 
 // CheckHash refuses a password field that Check could not work with.
 func CheckHash(hash string) error {
-	if barred(hash) {
+	if Barred(hash) {
 		return nil
 	}
 	_, err := verify(hash, "x")

@@ -114,7 +114,8 @@ func (c *Control) lock() (unlock func(), err error) {
 // find returns the row of address, or nil.
 func (t userTable) find(address string) *User {
 	if i, ok := t.index[foldAddress(address)]; ok {
-		return &t.users[i]
+		u := t.users[i]
+		return &u
 	}
 	return nil
 }

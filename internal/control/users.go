@@ -161,3 +161,19 @@ func (c *Control) Users() ([]User, error) {
 		return append([]User(nil), t.users...), len(t.users) > 0
 	})
 }
+
+// UserNow is User without the wait for a file at rest, for people who have
+// just edited it: their mistake costs no mail.
+func (c *Control) UserNow(address string) (*User, error) {
+	t, _, err := load(c, usersFile(c.home))
+	if err != nil {
+		return nil, err
+	}
+	return t.find(address), nil
+}
+
+// UsersNow is Users without the wait for a file at rest.
+func (c *Control) UsersNow() ([]User, error) {
+	t, _, err := load(c, usersFile(c.home))
+	return append([]User(nil), t.users...), err
+}

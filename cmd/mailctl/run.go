@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+
+	"github.com/urfave/cli/v2"
+
+	"paperpath/internal/ctl"
+	"paperpath/internal/program"
+	"paperpath/internal/status"
+)
+
+func run() int {
+	return program.Main(program.Program{
+		Name:     "mailctl",
+		Usage:    "make and run a Paperpath home",
+		Operands: "verb ...",
+		Verbs:    []program.Verb{initVerb(), userVerb(), startVerb(), queueVerb()},
+	})
+}
+
+func initVerb() program.Verb {
+	return program.Verb{
+		Name: "init", Usage: "make the home DIR, or what a half-made one lacks", Operands: "DIR", KeepRoot: true,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "hostname", Usage: "this host's mail `NAME` (default: the machine's)"},
+			&cli.StringSliceFlag{Name: "domain", Usage: "a `DOMAIN` whose mail is delivered here (default: the hostname)"},
+		},
+		Action: func(_ context.Context, f *program.Frame, c *cli.Context) error {
+			dir, err := operand(c, "DIR")
+			if err != nil {
+				return err
+			}
+			return ctl.Init{Dir: dir, Hostname: c.String("hostname"), Domains: c.StringSlice("domain"),
+				Now: f.Clock.Now(), Notes: f.Stderr}.Run()
+		},
+	}
+}
+
+func startVerb() program.Verb {
+	return program.Verb{
+		Name: "start", Usage: "run the commands of control/services until a signal ends them", KeepRoot: true,
+		Action: func(ctx context.Context, f *program.Frame, c *cli.Context) error {
+			if err := none(c); err != nil {
+				return err
+			}
+			return ctl.Start(ctx, f)
+		},
+	}
+}
+
+func queueVerb() program.Verb {
+	list := func(_ context.Context, f *program.Frame, c *cli.Context) error {
+		if err := none(c); err != nil {
+			return err
+		}
+		sp, err := f.Spool()
+		if err != nil {
+			return err
+		}
+		return ctl.Queue{Spool: sp, Now: f.Clock.Now(), Out: f.Stdout, JSON: c.Bool("json")}.List()
+	}
+	flags := []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print JSON, one object a line"}}
+	return program.Verb{
+		Name: "queue", Usage: "show what is in the inboxes", Flags: flags, Action: list,
+		Verbs: []program.Verb{{Name: "list", Usage: "the same", Flags: flags, Action: list}},
+	}
+}
+
+// operand returns the only operand.
+func operand(c *cli.Context, name string) (string, error) {
+	if c.NArg() != 1 {
+		return "", status.UsageError("%s takes one operand, %s (see mailctl --help)", c.App.Name, name)
+	}
+	return c.Args().First(), nil
+}
+
+func none(c *cli.Context) error {
+	if c.Args().Present() {
+		return status.UsageError("unknown operand %q (see mailctl --help)", c.Args().First())
+	}
+	return nil
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"paperpath/internal/auth"
+	"paperpath/internal/ctl"
+	"paperpath/internal/program"
+)
+
+func userVerb() program.Verb {
+	return program.Verb{
+		Name: "user", Usage: "add, change, remove and list the users", Operands: "verb ...",
+		Verbs: []program.Verb{
+			{Name: "add", Usage: "add a user and make the mailbox", Operands: "ADDRESS", Flags: passwordFlags(), Action: userAdd},
+			{Name: "passwd", Usage: "give a user a new password", Operands: "ADDRESS", Flags: passwordFlags(), Action: userPasswd},
+			{Name: "del", Usage: "remove a user", Operands: "ADDRESS", Action: userDel,
+				Flags: []cli.Flag{&cli.BoolFlag{Name: "purge", Usage: "remove the mail too"}}},
+			{Name: "list", Usage: "list the users", Action: userList},
+		},
+	}
+}
+
+func passwordFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.BoolFlag{Name: "password-stdin", Usage: "read the password from one line of standard input"},
+		&cli.StringFlag{Name: "scheme", Usage: "hash the password with `SCHEME`: " + strings.Join(auth.Schemes(), ", ")},
+	}
+}
+
+func users(f *program.Frame) ctl.Users {
+	return ctl.Users{Home: f.Home, Control: f.Control, Out: f.Stdout, Notes: f.Stderr}
+}
+
+// password returns what asks for the password, by the options.
+func password(ctx context.Context, f *program.Frame, c *cli.Context) func() (string, error) {
+	if c.Bool("password-stdin") {
+		return func() (string, error) { return ctl.PasswordLine(f.Stdin) }
+	}
+	return func() (string, error) { return ctl.PasswordPrompt(ctx, f.Stdin, f.Stderr) }
+}
+
+func userAdd(ctx context.Context, f *program.Frame, c *cli.Context) error {
+	address, err := operand(c, "ADDRESS")
+	if err != nil {
+		return err
+	}
+	return users(f).Add(address, c.String("scheme"), password(ctx, f, c))
+}
+
+func userPasswd(ctx context.Context, f *program.Frame, c *cli.Context) error {
+	address, err := operand(c, "ADDRESS")
+	if err != nil {
+		return err
+	}
+	return users(f).Passwd(address, c.String("scheme"), password(ctx, f, c))
+}
+
+func userDel(_ context.Context, f *program.Frame, c *cli.Context) error {
+	address, err := operand(c, "ADDRESS")
+	if err != nil {
+		return err
+	}
+	return users(f).Del(address, c.Bool("purge"))
+}
+
+func userList(_ context.Context, f *program.Frame, c *cli.Context) error {
+	if err := none(c); err != nil {
+		return err
+	}
+	return users(f).List()
+}

@@ -1,0 +1,247 @@
+// Package ctl is mailctl's work: making a home, its users, running its
+// services, showing its queue.
+package ctl
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"paperpath/internal/certs"
+	"paperpath/internal/control"
+	"paperpath/internal/dir"
+	"paperpath/internal/spool"
+	"paperpath/internal/status"
+)
+
+// Init describes a home to make.
+type Init struct {
+	Dir      string
+	Hostname string   // "" is the machine's
+	Domains  []string // none is the hostname
+	Now      time.Time
+	Notes    io.Writer // what a person should know
+}
+
+// firstServices is control/services of a new home: every program, on loopback
+// ports that need no privilege.
+const firstServices = `# The commands that mailctl start runs, one a line.
+mailsubmit smtp --role mx --listen 127.0.0.1:2525
+mailsubmit smtp --role submission --listen 127.0.0.1:2587 --listen-tls 127.0.0.1:2465
+mailcheck watch
+mailroute watch
+maildeliver watch
+mailrelay watch
+pop3d --listen 127.0.0.1:2110 --listen-tls 127.0.0.1:2995
+`
+
+// Run makes the home, or what a half-made one lacks. What is there stays as it
+// is. A directory that holds other things is refused.
+func (i Init) Run() error {
+	path, err := filepath.Abs(i.Dir)
+	if err != nil {
+		return err
+	}
+	i.Dir = path
+	if err := i.names(); err != nil {
+		return err
+	}
+	if err := i.takeOver(); err != nil {
+		return err
+	}
+	for _, step := range []func() error{i.directories, i.settings, i.certificate, i.marks} {
+		if err := step(); err != nil {
+			return fmt.Errorf("make the home %s: %w", i.Dir, err)
+		}
+	}
+	_, err = fmt.Fprintf(i.Notes, "%s is ready: mailctl --home %s user add ADDRESS, then mailctl --home %s start\n", i.Dir, i.Dir, i.Dir)
+	return err
+}
+
+// names fills in and checks hostname and domains.
+func (i *Init) names() error {
+	if i.Hostname == "" {
+		name, err := os.Hostname()
+		if err != nil {
+			return status.UsageError("this machine has no name (give one with --hostname)")
+		}
+		i.Hostname = name
+	}
+	if err := control.CheckDomain(i.Hostname); err != nil || i.Hostname[0] == '[' {
+		return status.UsageError("hostname %q is no host name (give one with --hostname)", i.Hostname)
+	}
+	if len(i.Domains) == 0 {
+		i.Domains = []string{i.Hostname}
+	}
+	var folded []string
+	for _, d := range i.Domains {
+		if err := control.CheckDomain(d); err != nil {
+			return status.UsageError("domain %q %v", d, err)
+		}
+		if d = control.FoldDomain(d); !slices.Contains(folded, d) {
+			folded = append(folded, d)
+		}
+	}
+	i.Domains = folded
+	return nil
+}
+
+// takeOver refuses a directory that is no home and not empty, and one whose
+// volumes are not mounted.
+func (i Init) takeOver() error {
+	entries, err := os.ReadDir(i.Dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	whole := exists(filepath.Join(i.Dir, spool.Mark))
+	for _, e := range entries {
+		name := e.Name()
+		if !slices.Contains([]string{"control", "spool", "mail", "log", "run", spool.Mark, "lost+found"}, name) {
+			if whole {
+				continue // a home may hold a person's own files
+			}
+			return notOurs(i.Dir, name)
+		}
+	}
+	for _, part := range []string{"spool", "mail"} {
+		if whole {
+			if err := spool.CheckMark(filepath.Join(i.Dir, part)); err != nil {
+				return err
+			}
+		} else if name := stranger(filepath.Join(i.Dir, part)); name != "" {
+			return notOurs(i.Dir, filepath.Join(part, name))
+		}
+	}
+	return nil
+}
+
+// stranger returns a name in an unmarked part of the home that mailctl init
+// would not have made, "" for none.
+func stranger(part string) string {
+	if exists(filepath.Join(part, spool.Mark)) {
+		return ""
+	}
+	entries, _ := os.ReadDir(part)
+	for _, e := range entries {
+		inbox := filepath.Base(part) == "spool" && slices.Contains(spool.Inboxes(), spool.Inbox(e.Name()))
+		if !inbox && e.Name() != "lost+found" {
+			return e.Name()
+		}
+	}
+	return ""
+}
+
+func notOurs(dir, name string) error {
+	return &status.Error{Exit: status.Refused,
+		Text: fmt.Sprintf("%s is not empty and no Paperpath home: %s is not ours (name a new directory)", dir, name)}
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+func (i Init) directories() error {
+	if err := os.MkdirAll(filepath.Dir(i.Dir), 0o755); err != nil {
+		return err
+	}
+	for _, sub := range []string{"", "control", "mail", "log", "run"} {
+		path := filepath.Join(i.Dir, sub)
+		if info, err := os.Stat(path); err == nil && info.IsDir() {
+			continue // perhaps a symbolic link, as control may be
+		}
+		if err := dir.Make(path, 0o700); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settings writes the control files that are missing.
+func (i Init) settings() error {
+	for _, file := range []struct{ name, text string }{
+		{"hostname", control.Fold(i.Hostname) + "\n"},
+		{"domains", strings.Join(i.Domains, "\n") + "\n"},
+		{"users", ""},
+		{"services", firstServices},
+	} {
+		path := filepath.Join(i.Dir, "control", file.name)
+		old, err := os.ReadFile(path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			err = control.Write(path, []byte(file.text), 0o600)
+		case err == nil && string(old) != file.text && file.name != "users" && file.name != "services":
+			fmt.Fprintf(i.Notes, "control/%s is there already and stays as it is\n", file.name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// certificate makes a self-signed one where the host has none, both files in
+// one rename.
+func (i Init) certificate() error {
+	host, err := control.Open(i.Dir, time.Now).Hostname()
+	if err != nil {
+		return err
+	}
+	host = control.FoldDomain(host)
+	tls := filepath.Join(i.Dir, "control", "tls")
+	if err := dir.Make(tls, 0o700); err != nil {
+		return err
+	}
+	if names, err := os.ReadDir(filepath.Join(tls, host)); err == nil && len(names) > 0 {
+		return nil
+	}
+	draft := filepath.Join(tls, ".new")
+	if err := os.RemoveAll(draft); err != nil {
+		return err
+	}
+	if err := dir.Make(draft, 0o700); err != nil {
+		return err
+	}
+	names := append([]string{"localhost", "127.0.0.1", "::1"}, i.hostDomains(host)...)
+	if err := certs.SelfSigned(draft, host, names, i.Now); err != nil {
+		return err
+	}
+	if err := os.Rename(draft, filepath.Join(tls, host)); err != nil {
+		return err
+	}
+	return syncDir(tls)
+}
+
+// hostDomains returns the domains other than host that a certificate can name.
+func (i Init) hostDomains(host string) []string {
+	return slices.DeleteFunc(slices.Clone(i.Domains), func(d string) bool { return d == host || d[0] == '[' })
+}
+
+// marks makes the spool and writes the marks, that of the whole home last.
+func (i Init) marks() error {
+	if err := spool.Init(i.Dir); err != nil {
+		return err
+	}
+	if err := spool.WriteMark(filepath.Join(i.Dir, "mail")); err != nil {
+		return err
+	}
+	return spool.WriteMark(i.Dir)
+}
+
+func syncDir(path string) error {
+	d, err := dir.Open(path)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}

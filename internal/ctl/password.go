@@ -1,0 +1,99 @@
+package ctl
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+
+	"paperpath/internal/status"
+)
+
+// maxInput is the most that is read for a password.
+const maxInput = 4096
+
+// PasswordLine reads the password from one line of r.
+func PasswordLine(r io.Reader) (string, error) {
+	in := bufio.NewReader(io.LimitReader(r, maxInput+1))
+	text, err := io.ReadAll(in)
+	if err != nil {
+		return "", fmt.Errorf("read the password: %w", err)
+	}
+	if len(text) > maxInput {
+		return "", status.UsageError("the password on standard input is too long")
+	}
+	line, rest, _ := strings.Cut(string(text), "\n")
+	if rest != "" {
+		return "", status.UsageError("more than one line on standard input (the password is one line)")
+	}
+	return strings.TrimSuffix(line, "\r"), nil
+}
+
+// PasswordPrompt asks for the password twice on the terminal in, without echo.
+// When ctx ends the terminal gets its echo back.
+func PasswordPrompt(ctx context.Context, in, out *os.File) (string, error) {
+	fd := int(in.Fd())
+	if !term.IsTerminal(fd) {
+		return "", status.UsageError("standard input is no terminal (give the password with --password-stdin)")
+	}
+	before, err := term.GetState(fd)
+	if err != nil {
+		return "", fmt.Errorf("read the terminal's settings: %w", err)
+	}
+	type answer struct {
+		text string
+		err  error
+	}
+	got := make(chan answer, 1)
+	go func() {
+		text, err := twice(fd, out)
+		got <- answer{text, err}
+	}()
+	select {
+	case a := <-got:
+		return a.text, a.err
+	case <-ctx.Done():
+		term.Restore(fd, before)
+		fmt.Fprintln(out)
+		return "", errors.New("interrupted, nothing is changed")
+	}
+}
+
+// twice asks until both answers are the same, three times at most.
+func twice(fd int, out io.Writer) (text string, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v", r)
+		}
+	}()
+	for range 3 {
+		first, err := ask(fd, out, "password: ")
+		if err != nil {
+			return "", err
+		}
+		second, err := ask(fd, out, "again: ")
+		if err != nil {
+			return "", err
+		}
+		if first == second {
+			return first, nil
+		}
+		fmt.Fprintln(out, "the two differ, please try again")
+	}
+	return "", status.UsageError("the two passwords differ")
+}
+
+func ask(fd int, out io.Writer, prompt string) (string, error) {
+	fmt.Fprint(out, prompt)
+	text, err := term.ReadPassword(fd)
+	fmt.Fprintln(out)
+	if err != nil {
+		return "", fmt.Errorf("read the password: %w", err)
+	}
+	return string(text), nil
+}

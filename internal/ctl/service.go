@@ -1,0 +1,132 @@
+package ctl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"syscall"
+	"time"
+
+	"paperpath/internal/status"
+)
+
+// service is one command of control/services.
+type service struct {
+	group *group
+	name  string // the command line
+	where string // its line in control/services
+	path  string
+	args  []string
+}
+
+// supervise runs the service again and again until ctx ends.
+func (s *service) supervise(ctx context.Context) {
+	// The kernel ends a child when the thread that started it ends, so this
+	// thread is ours until the service is done for good.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	wait := s.group.firstWait
+	for ctx.Err() == nil {
+		begun := time.Now()
+		s.group.guard("run "+s.name, func() { s.runOnce(ctx) })
+		if time.Since(begun) >= s.group.lastWait {
+			wait = s.group.firstWait
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		}
+		timer.Stop()
+		wait = min(2*wait, s.group.lastWait)
+	}
+}
+
+// runOnce runs the service until it exits, or stops it when ctx ends.
+func (s *service) runOnce(ctx context.Context) {
+	n, err := listenNotify()
+	if err != nil {
+		s.group.log.Trouble("", "listen for "+s.name, err)
+		return
+	}
+	defer n.close()
+	cmd := s.command(n.address)
+	if err := cmd.Start(); err != nil {
+		s.group.log.Trouble("", "start "+s.name, err)
+		fmt.Fprintf(s.group.stderr, "mailctl: %s: %v\n", s.where, err)
+		return
+	}
+	s.group.log.Started(s.name, cmd.Process.Pid)
+	done := make(chan struct{})
+	go s.group.guard("await "+s.name, func() { s.awaitReady(ctx, n, done) })
+	go s.group.guard("stop "+s.name, func() { s.stopAtEnd(ctx, cmd.Process, done) })
+	err = cmd.Wait()
+	close(done)
+	s.exited(ctx, cmd, err)
+}
+
+// command is the service's process: home and readiness socket in its
+// environment, nothing on its standard input, our standard error as both its
+// outputs, a process group of its own so that a terminal's signals reach it
+// through us alone.
+func (s *service) command(notify string) *exec.Cmd {
+	cmd := exec.Command(s.path, s.args...)
+	cmd.Env = s.group.environment(notify)
+	cmd.Stdout, cmd.Stderr = s.group.stderr, s.group.stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	return cmd
+}
+
+// awaitReady tells the group when the service is ready.
+func (s *service) awaitReady(ctx context.Context, n *notifySocket, done <-chan struct{}) {
+	if !n.wait() {
+		return
+	}
+	select {
+	case s.group.ready <- s:
+	case <-done:
+	case <-ctx.Done():
+	}
+}
+
+// stopAtEnd ends the process when ctx ends: SIGTERM, and SIGKILL for all that
+// is left of its group after the grace.
+func (s *service) stopAtEnd(ctx context.Context, p *os.Process, done <-chan struct{}) {
+	select {
+	case <-done:
+		return
+	case <-ctx.Done():
+	}
+	p.Signal(syscall.SIGTERM)
+	timer := time.NewTimer(s.group.grace)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+		syscall.Kill(-p.Pid, syscall.SIGKILL)
+	}
+}
+
+// exited reports how the service ended.
+func (s *service) exited(ctx context.Context, cmd *exec.Cmd, err error) {
+	how := "exit status 0"
+	if err != nil {
+		how = err.Error()
+	}
+	s.group.log.Exited(s.name, cmd.Process.Pid, how)
+	if ctx.Err() != nil {
+		return
+	}
+	fmt.Fprintf(s.group.stderr, "mailctl: %s: %s: %s\n", s.where, s.name, how)
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() == status.Usage {
+		select {
+		case s.group.broken <- status.Temp("4.3.5",
+			fmt.Sprintf("%s: %s does not understand its command line: %q", s.where, s.path, s.name), nil):
+		default:
+		}
+	}
+}

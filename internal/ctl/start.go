@@ -1,0 +1,196 @@
+package ctl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"paperpath/internal/clock"
+	"paperpath/internal/control"
+	"paperpath/internal/dir"
+	"paperpath/internal/maillog"
+	"paperpath/internal/program"
+	"paperpath/internal/spool"
+	"paperpath/internal/status"
+)
+
+const (
+	firstWait = time.Second      // before a service is started again; doubled each time
+	lastWait  = time.Minute      // the longest of these waits; a run this long resets them
+	grace     = 10 * time.Second // from SIGTERM to SIGKILL
+)
+
+// Start runs the commands of control/services until ctx ends: it prints
+// `ready` on standard output once each has said that it is, starts again what
+// exits, and in the end stops them all. A command that calls its own
+// arguments wrong (exit status 64) before all are ready ends the start.
+func Start(ctx context.Context, f *program.Frame) error {
+	for _, part := range []string{"spool", "mail"} {
+		if err := spool.CheckMark(filepath.Join(f.Home, part)); err != nil {
+			return err
+		}
+	}
+	unlock, err := lockRun(filepath.Join(f.Home, "run"))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	rows, err := f.Control.Services()
+	if err != nil {
+		return err
+	}
+	if len(rows) == 0 {
+		return status.Temp("4.3.5", filepath.Join(f.Home, "control", "services")+" names no service (one command a line)", nil)
+	}
+	g := newGroup(f)
+	for _, row := range rows {
+		s, err := g.service(row)
+		if err != nil {
+			return err
+		}
+		g.services = append(g.services, s)
+	}
+	return g.run(ctx, func() error {
+		_, err := fmt.Fprintln(f.Stdout, "ready")
+		return err
+	})
+}
+
+// lockRun lets one mailctl start work a home. The lock goes with the process.
+func lockRun(path string) (unlock func(), err error) {
+	d, err := dir.Open(path)
+	if err != nil {
+		return nil, status.Temp("4.3.5", "the home is not whole (mailctl init makes what it lacks)", err)
+	}
+	err = unix.Flock(d.Fd(), unix.LOCK_EX|unix.LOCK_NB)
+	if err == nil {
+		return func() { d.Close() }, nil
+	}
+	d.Close()
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return nil, status.Temp("4.3.0", "another mailctl start runs this home ("+path+" is locked)", nil)
+	}
+	return nil, status.Temp("4.3.0", "cannot lock "+path, err)
+}
+
+// group is the services of a running mailctl start.
+type group struct {
+	home     string
+	clock    clock.Clock
+	log      *maillog.Log
+	stderr   *os.File
+	services []*service
+	ready    chan *service
+	broken   chan error // a service that will never be ready
+
+	firstWait, lastWait, grace time.Duration
+}
+
+func newGroup(f *program.Frame) *group {
+	return &group{home: f.Home, clock: f.Clock, log: f.Log, stderr: f.Stderr,
+		ready: make(chan *service), broken: make(chan error, 1),
+		firstWait: firstWait, lastWait: lastWait, grace: grace}
+}
+
+// guard calls work; a panic in it is an event, not the end of the program.
+func (g *group) guard(what string, work func()) {
+	defer func() {
+		if r := recover(); r != nil {
+			g.log.Trouble("", what, fmt.Errorf("panic: %v", r))
+		}
+	}()
+	work()
+}
+
+// environment is what a service gets: ours without the sockets of whoever
+// started mailctl, the home, where to say that it is ready, and the clock
+// where that is not the machine's.
+func (g *group) environment(notify string) []string {
+	var env []string
+	for _, v := range os.Environ() {
+		name, _, _ := strings.Cut(v, "=")
+		if !strings.HasPrefix(name, "LISTEN_") && !strings.HasPrefix(name, "WATCHDOG_") {
+			env = append(env, v)
+		}
+	}
+	// Of two values of a name the last one counts.
+	env = append(env, "PAPERPATH_HOME="+g.home, "NOTIFY_SOCKET="+notify)
+	if g.clock.Shifted() {
+		env = append(env, "PAPERPATH_NOW="+g.clock.Now().UTC().Format(time.RFC3339))
+	}
+	return env
+}
+
+// service makes one of a line of control/services.
+func (g *group) service(row control.Service) (*service, error) {
+	path, err := findProgram(row.Args[0])
+	if err != nil {
+		return nil, status.Temp("4.3.5", fmt.Sprintf("%s: %v", row.Where, err), nil)
+	}
+	return &service{group: g, name: strings.Join(row.Args, " "), where: row.Where, path: path, args: row.Args[1:]}, nil
+}
+
+// findProgram looks for a program beside mailctl itself, then in PATH.
+func findProgram(name string) (string, error) {
+	if strings.Contains(name, "/") {
+		return exec.LookPath(name)
+	}
+	if self, err := os.Executable(); err == nil {
+		if path, err := exec.LookPath(filepath.Join(filepath.Dir(self), name)); err == nil {
+			return path, nil
+		}
+	}
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return "", fmt.Errorf("%s is neither beside mailctl nor in PATH", name)
+	}
+	return path, nil
+}
+
+// run supervises the services until ctx ends or one cannot ever be ready.
+func (g *group) run(ctx context.Context, allReady func() error) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var wg sync.WaitGroup
+	for _, s := range g.services {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			g.guard("supervise "+s.name, func() { s.supervise(ctx) })
+		}()
+	}
+	err := g.await(ctx, allReady)
+	if err == nil {
+		<-ctx.Done()
+	}
+	stop()
+	wg.Wait()
+	return err
+}
+
+// await returns once every service has been ready, or with why that cannot be.
+func (g *group) await(ctx context.Context, allReady func() error) error {
+	waiting := map[*service]bool{}
+	for _, s := range g.services {
+		waiting[s] = true
+	}
+	for len(waiting) > 0 {
+		select {
+		case s := <-g.ready:
+			delete(waiting, s)
+		case err := <-g.broken:
+			return err
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	return allReady()
+}

@@ -1,0 +1,215 @@
+package ctl
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+
+	"paperpath/internal/auth"
+	"paperpath/internal/control"
+	"paperpath/internal/spool"
+	"paperpath/internal/status"
+	"paperpath/maildir"
+)
+
+// Users edits control/users of a home.
+type Users struct {
+	Home    string
+	Control *control.Control
+	Out     io.Writer
+	Notes   io.Writer // what a person should know
+}
+
+// check refuses a home that is missing, half made or not mounted.
+func (u Users) check() error {
+	for _, part := range []string{"spool", "mail"} {
+		if err := spool.CheckMark(filepath.Join(u.Home, part)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Add makes the user address with its Maildir. password is asked only when
+// everything else is right. The row comes last: whoever can log in has a
+// mailbox.
+func (u Users) Add(address, scheme string, password func() (string, error)) error {
+	if err := u.check(); err != nil {
+		return err
+	}
+	if err := control.CheckAddress(address); err != nil {
+		return refused("address %q %v (ADDRESS is user@domain)", address, err)
+	}
+	if err := u.checkNew(address); err != nil {
+		return err
+	}
+	home, err := homeField(address)
+	if err != nil {
+		return err
+	}
+	hash, err := hashed(scheme, password)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(u.Home, home)
+	if exists(filepath.Join(path, "Maildir")) {
+		fmt.Fprintf(u.Notes, "%s is there already: its mail is now %s's\n", home, address)
+	}
+	if err := maildir.Create(filepath.Join(path, "Maildir")); err != nil {
+		return status.Temp("4.3.0", "cannot make the mailbox of "+address, err)
+	}
+	return u.Control.AddUser(address, hash, home)
+}
+
+// checkNew refuses a domain that is not ours and an address that is there.
+func (u Users) checkNew(address string) error {
+	_, domain := control.Split(address)
+	_, local, err := u.Control.IsLocal(domain)
+	if err != nil {
+		return err
+	}
+	if !local {
+		return refused("%s is not in control/domains (echo %s >>%s)", domain, domain,
+			filepath.Join(u.Home, "control", "domains"))
+	}
+	old, err := u.Control.UserNow(address)
+	if err != nil {
+		return err
+	}
+	if old != nil {
+		return refused("%s stands in %s already (mailctl user passwd changes the password)", old.Address, old.Where)
+	}
+	return nil
+}
+
+// homeField returns the directory of a new user, below the home.
+func homeField(address string) (string, error) {
+	local, domain := control.Split(control.Fold(address))
+	domain = control.FoldDomain(domain)
+	// A row that began with # would be a comment.
+	if !control.PathElement(local) || !control.PathElement(domain) || strings.ContainsAny(local+domain, ": ") || local[0] == '#' {
+		return "", refused("address %q makes no directory name", address)
+	}
+	return filepath.Join("mail", domain, local), nil
+}
+
+func hashed(scheme string, password func() (string, error)) (string, error) {
+	text, err := password()
+	if err != nil {
+		return "", err
+	}
+	return auth.Hash(scheme, text)
+}
+
+// Passwd changes the password of address.
+func (u Users) Passwd(address, scheme string, password func() (string, error)) error {
+	if err := u.check(); err != nil {
+		return err
+	}
+	old, err := u.Control.UserNow(address)
+	if err != nil {
+		return err
+	}
+	if old == nil {
+		return noUser(address)
+	}
+	hash, err := hashed(scheme, password)
+	if err != nil {
+		return err
+	}
+	return u.Control.SetPassword(address, hash)
+}
+
+// Del removes the user address. The mail stays unless purge is set.
+func (u Users) Del(address string, purge bool) error {
+	if err := u.check(); err != nil {
+		return err
+	}
+	if purge {
+		if err := u.mayPurge(address); err != nil {
+			return err
+		}
+	}
+	gone, err := u.Control.DelUser(address)
+	if err != nil {
+		return err
+	}
+	if !purge {
+		fmt.Fprintf(u.Notes, "the mail stays in %s (--purge removes it)\n", u.shown(gone.Home))
+		return nil
+	}
+	if err := os.RemoveAll(gone.Home); err != nil {
+		return status.Temp("4.3.0", gone.Address+" is no user any more, but some of the mail stays", err)
+	}
+	return nil
+}
+
+// mayPurge refuses to remove a directory that is not one user's alone.
+func (u Users) mayPurge(address string) error {
+	user, err := u.Control.UserNow(address)
+	if err != nil {
+		return err
+	}
+	if user == nil {
+		return noUser(address)
+	}
+	rel, err := filepath.Rel(filepath.Join(u.Home, "mail"), user.Home)
+	if err != nil || !filepath.IsLocal(rel) || !strings.Contains(rel, "/") {
+		return refused("%s is no directory mail/DOMAIN/USER: remove it yourself, and the user without --purge", u.shown(user.Home))
+	}
+	all, err := u.Control.UsersNow()
+	if err != nil {
+		return err
+	}
+	for _, other := range all {
+		if other.Where != user.Where && (below(other.Home, user.Home) || below(user.Home, other.Home)) {
+			return refused("%s is also the mailbox of %s: remove the user without --purge", u.shown(user.Home), other.Address)
+		}
+	}
+	return nil
+}
+
+// below reports whether path is parent or lies in it.
+func below(path, parent string) bool {
+	rel, err := filepath.Rel(parent, path)
+	return err == nil && filepath.IsLocal(rel)
+}
+
+// shown is a path as people see it: below the home where it is.
+func (u Users) shown(path string) string {
+	if rel, err := filepath.Rel(u.Home, path); err == nil && filepath.IsLocal(rel) {
+		return rel
+	}
+	return path
+}
+
+// List prints address, directory and, where no password matches, `no password`.
+func (u Users) List() error {
+	if err := u.check(); err != nil {
+		return err
+	}
+	all, err := u.Control.UsersNow()
+	if err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(u.Out, 0, 8, 2, ' ', 0)
+	for _, user := range all {
+		note := ""
+		if auth.Barred(user.Hash) {
+			note = "\tno password"
+		}
+		fmt.Fprintf(w, "%s\t%s%s\n", user.Address, u.shown(user.Home), note)
+	}
+	return w.Flush()
+}
+
+func refused(format string, args ...any) error {
+	return &status.Error{Exit: status.Refused, Text: fmt.Sprintf(format, args...)}
+}
+
+func noUser(address string) error {
+	return &status.Error{Exit: status.NoMailbox, Text: fmt.Sprintf("there is no user %q in control/users", address)}
+}
