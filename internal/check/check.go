@@ -20,8 +20,8 @@ import (
 	"paperpath/internal/status"
 )
 
-// maxFields is how many fields a header may have.
-const maxFields = 5000
+// MaxFields is how many fields a header may have.
+const MaxFields = 5000
 
 // Subject is what is judged.
 type Subject struct {
@@ -109,12 +109,12 @@ func (j *judge) header() error {
 	if err != nil {
 		return err
 	}
-	j.h, err = message.Read(io.NewSectionReader(j.s.Body, 0, j.s.Body.Size()), limit, maxFields)
+	j.h, err = message.Read(io.NewSectionReader(j.s.Body, 0, j.s.Body.Size()), limit, MaxFields)
 	switch {
 	case errors.Is(err, message.ErrTooLong):
 		return status.Refuse("5.6.0", fmt.Sprintf("the header is longer than %d octets", limit))
 	case errors.Is(err, message.ErrTooMany):
-		return status.Refuse("5.6.0", fmt.Sprintf("the header has more than %d fields", maxFields))
+		return status.Refuse("5.6.0", fmt.Sprintf("the header has more than %d fields", MaxFields))
 	case err != nil:
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 
 	"paperpath/internal/addr"
 	"paperpath/internal/message"
+	"paperpath/internal/spool"
 )
 
 // results returns the Authentication-Results field of host (RFC 8601 2.2).
@@ -41,4 +42,15 @@ func claims(value, host string) bool {
 		id = id[:end]
 	}
 	return addr.Fold(strings.TrimSuffix(id, ".")) == addr.Fold(host)
+}
+
+// Marked is the message as a filter passes it on: our result on top, forged
+// ones removed, all else as it came.
+func Marked(v Verdict, body spool.Body, host string) *message.Pieces {
+	var out message.Pieces
+	for _, field := range results(host) {
+		out.Text(field)
+	}
+	out.Without(body, body.Size(), Forged(v.Header, host))
+	return &out
 }

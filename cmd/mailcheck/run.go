@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/netip"
+
+	"github.com/urfave/cli/v2"
+
+	"paperpath/internal/addr"
+	"paperpath/internal/check"
+	"paperpath/internal/dsn"
+	"paperpath/internal/explain"
+	"paperpath/internal/program"
+	"paperpath/internal/route"
+	"paperpath/internal/spool"
+	"paperpath/internal/status"
+)
+
+func run() int {
+	return program.Main(program.Program{
+		Name:   "mailcheck",
+		Usage:  "judge the message on standard input and pass it on with the result",
+		Flags:  subjectFlags(),
+		Action: filter,
+		Verbs: []program.Verb{
+			{Name: "run", Usage: "judge what is due in check/, then exit", Action: work(false)},
+			{Name: "watch", Usage: "judge what comes into check/, and stay", Action: work(true)},
+			{Name: "explain", Usage: "say how the message on standard input is judged",
+				Flags:  append(subjectFlags(), &cli.BoolFlag{Name: "json", Usage: "print JSON"}),
+				Action: tell},
+		},
+	})
+}
+
+func subjectFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "from", Usage: "the reverse path `ADDRESS`"},
+		&cli.StringSliceFlag{Name: "to", Usage: "a recipient's `ADDRESS`"},
+		&cli.StringFlag{Name: "login", Usage: "sent by the authenticated `USER`"},
+		&cli.StringFlag{Name: "client", Usage: "sent by the host with this IP `ADDRESS`"},
+		&cli.StringFlag{Name: "helo", Usage: "which called itself `NAME`"},
+	}
+}
+
+func work(stay bool) program.Action {
+	return func(ctx context.Context, f *program.Frame, c *cli.Context) error {
+		if c.Args().Present() {
+			return status.UsageError("no operand is taken, not %q", c.Args().First())
+		}
+		s := &check.Stage{Control: f.Control, Log: f.Log, Now: f.Clock.Now,
+			Settler: &dsn.Settler{Control: f.Control, Log: f.Log, Now: f.Clock.Now, Home: f.Home}}
+		workers, err := f.Control.Concurrency("mailcheck", 4)
+		if err != nil {
+			return err
+		}
+		return f.Work(ctx, &spool.Runner{Inbox: spool.Check, Handle: s.Handle, Workers: workers}, stay)
+	}
+}
+
+// subject reads the message and what the options say of it. Close the buffer.
+func subject(f *program.Frame, c *cli.Context) (check.Subject, *spool.Buffer, error) {
+	s := check.Subject{Login: c.String("login"), Helo: c.String("helo"), With: "ESMTP",
+		Resolve: func(a addr.Address) ([]addr.Address, error) { return route.Addresses(f.Control, a) }}
+	s.SMTPPeer = s.Login == "" && c.IsSet("client")
+	if c.Args().Present() {
+		return s, nil, status.UsageError("no operand is taken, not %q (a recipient is --to)", c.Args().First())
+	}
+	s.Envelope.From.Addr = c.String("from")
+	for _, to := range c.StringSlice("to") {
+		s.Envelope.To = append(s.Envelope.To, spool.Recipient{Addr: to})
+	}
+	if c.IsSet("client") {
+		ip, err := netip.ParseAddr(c.String("client"))
+		if err != nil {
+			return s, nil, status.UsageError("--client %q is no IP address", c.String("client"))
+		}
+		s.Client = ip
+	}
+	sp, err := f.Spool()
+	if err != nil {
+		return s, nil, err
+	}
+	limit, err := f.Control.Databytes()
+	if err != nil {
+		return s, nil, err
+	}
+	buf := sp.Buffer()
+	// One octet more than is allowed is enough to know.
+	if _, err := io.Copy(buf, io.LimitReader(f.Stdin, limit+1)); err != nil {
+		buf.Close()
+		return s, nil, fmt.Errorf("read standard input: %w", err)
+	}
+	s.Body = buf
+	return s, buf, nil
+}
+
+// filter passes the message on, with our result on top and without results
+// that claim to be ours. A refused message is not passed on.
+func filter(ctx context.Context, f *program.Frame, c *cli.Context) error {
+	s, buf, err := subject(f, c)
+	if err != nil {
+		return err
+	}
+	defer buf.Close()
+	if buf.Size() == 0 {
+		return status.Refuse("5.6.0", "no message on standard input")
+	}
+	host, err := f.Control.Hostname()
+	if err != nil {
+		return err
+	}
+	v := check.Message(ctx, f.Control, s, nil)
+	if v.Err != nil {
+		return v.Err
+	}
+	out := check.Marked(v, buf, host)
+	_, err = io.Copy(f.Stdout, io.NewSectionReader(out, 0, out.Size()))
+	return err
+}
+
+func tell(ctx context.Context, f *program.Frame, c *cli.Context) error {
+	s, buf, err := subject(f, c)
+	if err != nil {
+		return err
+	}
+	defer buf.Close()
+	var t explain.Trail
+	v := check.Message(ctx, f.Control, s, &t)
+	if err := t.Write(f.Stdout, c.Bool("json")); err != nil {
+		return err
+	}
+	if v.Err != nil {
+		// The trail has said why.
+		return &status.Error{Exit: status.Exit(v.Err)}
+	}
+	return nil
+}

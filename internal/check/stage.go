@@ -1,0 +1,35 @@
+package check
+
+import (
+	"context"
+	"time"
+
+	"paperpath/internal/control"
+	"paperpath/internal/dsn"
+	"paperpath/internal/maillog"
+	"paperpath/internal/spool"
+)
+
+// Stage works the inbox check/: mail from local submitters, whose identity was
+// checked when it was accepted.
+type Stage struct {
+	Control *control.Control
+	Log     *maillog.Log
+	Now     func() time.Time
+	Settler *dsn.Settler
+}
+
+// Handle judges an entry: it goes on to route/, back to its sender, or waits.
+func (s *Stage) Handle(ctx context.Context, e *spool.Entry) spool.Outcome {
+	v := Message(ctx, s.Control, Subject{Envelope: e.Envelope, With: e.With,
+		SMTPPeer: e.FromSMTP() && !e.Trusted(), Body: e.Message()}, nil)
+	s.Log.Checked(string(e.Key), v.Kind, v.Reason())
+	if v.Err == nil {
+		return spool.HandOnTo(spool.Route)
+	}
+	var results []dsn.Result
+	for _, i := range e.Pending() {
+		results = append(results, dsn.Result{Index: i, Err: v.Err})
+	}
+	return s.Settler.Settle(e, results)
+}

@@ -1,0 +1,94 @@
+package submit
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"strings"
+	"time"
+
+	"paperpath/internal/addr"
+	"paperpath/internal/check"
+	"paperpath/internal/message"
+	"paperpath/internal/spool"
+	"paperpath/internal/status"
+)
+
+// composer makes of what came the message that goes into the spool: fields that
+// submission adds stand directly below our Received, fields that it drops are
+// left out, all else stays octet for octet.
+type composer struct {
+	host string
+	now  time.Time
+	drop []message.Field
+	add  strings.Builder
+}
+
+// scan reads the header of a message within the limits.
+func scan(body spool.Body, limit int64) (*message.Header, error) {
+	h, err := message.Read(io.NewSectionReader(body, 0, body.Size()), limit, check.MaxFields)
+	switch {
+	case errors.Is(err, message.ErrTooLong):
+		return nil, status.Refuse("5.6.0", fmt.Sprintf("the header is longer than %d octets", limit))
+	case errors.Is(err, message.ErrTooMany):
+		return nil, status.Refuse("5.6.0", fmt.Sprintf("the header has more than %d fields", check.MaxFields))
+	}
+	return h, err
+}
+
+// complete adds what submission adds (RFC 6409 8): Date and Message-ID.
+func (c *composer) complete(h *message.Header) {
+	if !h.Has("Date") {
+		fmt.Fprintf(&c.add, "Date: %s\n", c.now.Format("Mon, 2 Jan 2006 15:04:05 -0700"))
+	}
+	if !h.Has("Message-ID") {
+		var random [8]byte
+		rand.Read(random[:]) // never fails (crypto/rand)
+		fmt.Fprintf(&c.add, "Message-ID: <%d.%s@%s>\n", c.now.UnixNano(), hex.EncodeToString(random[:]), c.host)
+	}
+}
+
+// from adds a From field, with a full name where one is given.
+func (c *composer) from(h *message.Header, a addr.Address, name string) {
+	if h.Has("From") {
+		return
+	}
+	if name == "" {
+		fmt.Fprintf(&c.add, "From: %s\n", a)
+		return
+	}
+	fmt.Fprintf(&c.add, "From: %s <%s>\n", phrase(name), a)
+}
+
+// phrase is a display name as RFC 5322 3.2.5 and RFC 2047 want it.
+func phrase(name string) string {
+	name = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, name)
+	if encoded := mime.QEncoding.Encode("utf-8", name); encoded != name {
+		return encoded
+	}
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(name) + `"`
+}
+
+// body is the message as it goes into the spool. What has no header gets the
+// blank line that ends ours.
+func (c *composer) body(h *message.Header, from spool.Body) spool.Body {
+	added := c.add.String()
+	if added == "" && len(c.drop) == 0 {
+		return from
+	}
+	var p message.Pieces
+	p.Text(added)
+	if added != "" && len(h.Fields) == 0 && !(h.Blank && h.End == 0) {
+		p.Text("\n")
+	}
+	p.Without(from, from.Size(), c.drop)
+	return &p
+}

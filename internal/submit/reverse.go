@@ -1,0 +1,55 @@
+package submit
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"paperpath/internal/dns"
+)
+
+// reverseTime bounds the search for a client's name; the session does not
+// wait for it.
+const reverseTime = 5 * time.Second
+
+// reverse finds a client's name in the reverse DNS beside the session. A name
+// counts only if it leads back to the address.
+type reverse struct{ found atomic.Pointer[string] }
+
+// lookUp starts the search.
+func lookUp(ctx context.Context, r *dns.Resolver, client string) *reverse {
+	rev := &reverse{}
+	ip, err := netip.ParseAddr(client)
+	if err != nil || ip.IsLoopback() {
+		return rev
+	}
+	go func() {
+		defer func() { _ = recover() }() // the name is a courtesy
+		ctx, cancel := context.WithTimeout(ctx, reverseTime)
+		defer cancel()
+		names, err := r.PTR(ctx, ip)
+		if err != nil {
+			return
+		}
+		for _, name := range names[:min(len(names), 3)] {
+			back, err := r.Addrs(ctx, name)
+			if err == nil && slices.Contains(back, ip.Unmap()) {
+				name = strings.TrimSuffix(name, ".")
+				rev.found.Store(&name)
+				return
+			}
+		}
+	}()
+	return rev
+}
+
+// name is what was found so far, or "".
+func (r *reverse) name() string {
+	if name := r.found.Load(); name != nil {
+		return *name
+	}
+	return ""
+}

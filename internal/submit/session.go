@@ -1,0 +1,177 @@
+package submit
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/netip"
+	"strings"
+
+	"paperpath/internal/addr"
+	"paperpath/internal/auth"
+	"paperpath/internal/check"
+	"paperpath/internal/maillog"
+	"paperpath/internal/route"
+	"paperpath/internal/smtpd"
+	"paperpath/internal/spool"
+	"paperpath/internal/status"
+)
+
+// session is one SMTP session: what the protocol engine asks, answered by
+// settings, checks and routes. What it accepts was judged here and goes
+// straight to route/.
+type session struct {
+	server *server
+	conn   *smtpd.Conn
+	ptr    *reverse
+
+	helo     string
+	login    string
+	tx       transaction
+	accepted int
+}
+
+// transaction is what MAIL and RCPT said since the last reset.
+type transaction struct {
+	from addr.Address
+	to   []addr.Address
+}
+
+func (s *session) client() maillog.Client {
+	return maillog.Client{Addr: s.conn.ClientIP(), Helo: s.helo, Login: s.login, TLS: s.conn.TLSInfo()}
+}
+
+// Hello notes the client's name.
+func (s *session) Hello(_ context.Context, helo string, _ bool) error {
+	s.helo = helo
+	return nil
+}
+
+// Authenticate checks a login.
+func (s *session) Authenticate(_ context.Context, mechanism, login, password string) error {
+	user, err := auth.Check(s.server.Control, login, password)
+	c := s.client()
+	c.Login = login
+	if err != nil {
+		s.server.Log.LoginFailed(mechanism, err.Error(), c)
+		return err
+	}
+	s.login = user.Address
+	c.Login = user.Address
+	s.server.Log.Login(mechanism, c)
+	return nil
+}
+
+// Mail opens a transaction.
+func (s *session) Mail(_ context.Context, from addr.Address, _ smtpd.MailParams) error {
+	if s.server.role == Submission && s.login == "" {
+		return s.refuse(from, "", &status.Error{Exit: status.NotAllowed, Reply: 530, Enhanced: "5.7.0", Text: "authentication required"})
+	}
+	if s.login != "" {
+		if err := check.Sender(s.server.Control, s.login, "", from, resolver(s.server.Control), nil); err != nil {
+			return s.refuse(from, "", err)
+		}
+	}
+	s.tx = transaction{from: from}
+	return nil
+}
+
+// Rcpt adds a recipient: one that is here must exist, one that is elsewhere is
+// for users alone.
+func (s *session) Rcpt(_ context.Context, to addr.Address, _ smtpd.RcptParams) error {
+	to, err := s.server.qualify(to)
+	if err != nil {
+		return err
+	}
+	targets, err := route.Resolve(s.server.Control, to, nil)
+	if err != nil {
+		return s.refuse(s.tx.from, to.String(), err)
+	}
+	if s.login == "" {
+		_, local, err := s.server.Control.IsLocal(to.Domain)
+		if err != nil {
+			return err
+		}
+		if !local || len(targets) == 0 {
+			return s.refuse(s.tx.from, to.String(), &status.Error{Exit: status.NotAllowed, Reply: 550, Enhanced: "5.7.1",
+				Text: "we do not relay for you"})
+		}
+	}
+	s.tx.to = append(s.tx.to, to)
+	return nil
+}
+
+// Data takes the message: it is buffered, judged, and then written once.
+func (s *session) Data(ctx context.Context, r io.Reader) (string, error) {
+	buf := s.server.spool.Buffer()
+	defer buf.Close()
+	if _, err := io.Copy(buf, r); err != nil {
+		return "", s.refuse(s.tx.from, s.recipients(), err)
+	}
+	key, err := s.store(ctx, buf)
+	if err != nil {
+		return "", s.refuse(s.tx.from, s.recipients(), err)
+	}
+	s.accepted++
+	return "accepted as " + string(key), nil
+}
+
+func (s *session) recipients() string {
+	var list []string
+	for _, a := range s.tx.to {
+		list = append(list, a.String())
+	}
+	return strings.Join(list, " ")
+}
+
+// store judges a message and accepts it into route/.
+func (s *session) store(ctx context.Context, buf *spool.Buffer) (spool.Key, error) {
+	var body spool.Body = buf
+	m, err := s.server.scan(body)
+	if err != nil {
+		return "", err
+	}
+	if s.login != "" {
+		body = s.server.complete(m, body, "")
+	}
+	env := spool.Envelope{From: spool.Path{Addr: s.tx.from.String()}}
+	for _, to := range s.tx.to {
+		env.To = append(env.To, spool.Recipient{Addr: to.String()})
+	}
+	ip, _ := netip.ParseAddr(s.conn.ClientIP())
+	verdict := check.Message(ctx, s.server.Control, check.Subject{Envelope: env, With: s.conn.With(),
+		SMTPPeer: s.login == "", Client: ip, Helo: s.helo, Login: s.login,
+		Resolve: resolver(s.server.Control), Body: body}, nil)
+	if verdict.Err != nil {
+		return "", verdict.Err
+	}
+	trace := spool.Trace{Helo: s.helo, PTR: s.ptr.name(), IP: s.conn.ClientIP(), By: s.server.hostname, With: s.conn.With()}
+	key, err := s.server.spool.Accept(spool.Route, env, verdict.Results, trace, body)
+	if err != nil {
+		s.server.Log.Trouble("", "accept", err)
+		return "", err
+	}
+	s.server.Log.Accepted(string(key), string(spool.Route), env.From.Addr, addresses(env), body.Size(), trace.With, m.messageID, s.client())
+	return key, nil
+}
+
+// Reset forgets the transaction.
+func (s *session) Reset(context.Context) { s.tx = transaction{} }
+
+// refuse writes the event and returns err.
+func (s *session) refuse(from addr.Address, to string, err error) error {
+	code, enhanced, text := status.Reply(err)
+	s.server.Log.Refused(from.String(), to, fmt.Sprintf("%d %s %s", code, enhanced, text), s.client())
+	if status.IsTemporary(err) {
+		s.server.Log.Trouble("", "session", err)
+	}
+	return err
+}
+
+func addresses(env spool.Envelope) []string {
+	var list []string
+	for _, r := range env.To {
+		list = append(list, r.Addr)
+	}
+	return list
+}
