@@ -1,0 +1,148 @@
+package pop3
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"time"
+
+	"paperpath/internal/certs"
+	"paperpath/internal/control"
+	"paperpath/internal/listen"
+	"paperpath/internal/maillog"
+	"paperpath/internal/program"
+	"paperpath/internal/status"
+)
+
+// How many sessions there are at a time unless control/concurrency says: in
+// all, and from one address.
+const (
+	maxSessions  = 200
+	maxPerClient = 50
+)
+
+// server is what the sessions of one process share.
+type server struct {
+	control *control.Control
+	log     *maillog.Log
+	tls     *tls.Config // nil: there is no certificate
+	login   LoginFunc
+}
+
+func newServer(f *program.Frame) (*server, error) {
+	host, err := f.Control.Hostname()
+	if err != nil {
+		return nil, err
+	}
+	conf, err := certs.Config(f.Home, host)
+	if err != nil {
+		return nil, status.Temp("4.3.5", "cannot read the certificates", err)
+	}
+	return &server{control: f.Control, log: f.Log, tls: conf, login: Accounts(f.Control)}, nil
+}
+
+// Stdin holds one session on standard input and output, which may be a socket
+// from inetd or a pair of pipes. With implicit it begins with TLS.
+func Stdin(ctx context.Context, f *program.Frame, implicit bool) error {
+	conn, err := listen.Stdin(f.Stdin, f.Stdout)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	s, err := newServer(f)
+	if err == nil {
+		err = s.needTLS(implicit)
+	}
+	if err != nil {
+		unavailable(conn)
+		f.Log.Trouble("", "session", err)
+	} else {
+		err = s.serve(ctx, conn, implicit)
+	}
+	if err != nil {
+		// No text: below inetd standard error is the client's socket. The log has it.
+		return &status.Error{Exit: status.TempFail}
+	}
+	return nil
+}
+
+// Listen serves POP3 on the addresses, or on the sockets that systemd hands
+// over, until ctx ends.
+func Listen(ctx context.Context, f *program.Frame, addrs, tlsAddrs []string) error {
+	s, err := newServer(f)
+	if err != nil {
+		return err
+	}
+	if err := s.needTLS(len(tlsAddrs) > 0); err != nil {
+		return err
+	}
+	most, err := f.Control.Concurrency("pop3d", maxSessions)
+	if err != nil {
+		return err
+	}
+	fromOne, err := f.Control.Concurrency("client", maxPerClient)
+	if err != nil {
+		return err
+	}
+	l := listen.Server{Addrs: addrs, TLSAddrs: tlsAddrs, TLS: s.tls, Max: most, MaxPerAddr: fromOne, Log: f.Log,
+		Handle: func(ctx context.Context, conn net.Conn, implicit bool) {
+			s.serve(ctx, conn, implicit) // the log has its error
+		},
+		Refuse: unavailable,
+		Ready:  func() { listen.NotifyReady() }}
+	return l.Run(ctx)
+}
+
+func (s *server) needTLS(implicit bool) error {
+	if implicit && s.tls == nil {
+		return status.Temp("4.3.5", "TLS needs a certificate in control/tls", nil)
+	}
+	return nil
+}
+
+// serve holds one session with the settings in force now. Its error was
+// logged.
+func (s *server) serve(ctx context.Context, conn net.Conn, implicit bool) error {
+	cfg, err := s.config(conn, implicit)
+	if err != nil {
+		unavailable(conn)
+		s.log.Trouble("", "session", err)
+		return err
+	}
+	return Serve(ctx, conn, cfg)
+}
+
+func (s *server) config(conn net.Conn, implicit bool) (Config, error) {
+	host, err := s.control.Hostname()
+	if err != nil {
+		return Config{}, err
+	}
+	wrong, err := s.control.Limit("errors", DefaultMaxErrors)
+	if err != nil {
+		return Config{}, err
+	}
+	client, local := peer(conn)
+	return Config{Hostname: host, TLS: s.tls, Implicit: implicit, ClearText: local, Login: s.login, Log: s.log,
+		Client: maillog.Client{Addr: client}, MaxErrors: int(wrong)}, nil
+}
+
+// peer returns the client's name for the log, and whether it is on this
+// machine: there a password in clear text crosses no network.
+func peer(conn net.Conn) (name string, local bool) {
+	switch a := conn.RemoteAddr().(type) {
+	case *net.TCPAddr:
+		return a.IP.String(), a.IP.IsLoopback()
+	case *net.UnixAddr:
+		return "unix", true
+	}
+	return "stdin", true
+}
+
+// unavailable greets a client that cannot be served now, and ends the session
+// (RFC 1939 3, RFC 3206 4).
+func unavailable(conn net.Conn) {
+	defer conn.Close()
+	conn.SetWriteDeadline(time.Now().Add(time.Second))
+	fmt.Fprint(conn, "-ERR [SYS/TEMP] temporary failure, please try again later\r\n")
+}

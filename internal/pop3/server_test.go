@@ -1,0 +1,222 @@
+package pop3
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"os"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"paperpath/internal/certs"
+	"paperpath/internal/maillog"
+	"paperpath/internal/program"
+	"paperpath/internal/status"
+)
+
+// events collects the log of a server.
+type events struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+	line chan string
+}
+
+func (e *events) Write(p []byte) (int, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	select {
+	case e.line <- string(p):
+	default:
+	}
+	return e.text.Write(p)
+}
+
+func (e *events) String() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.text.String()
+}
+
+func testFrame(t *testing.T, files map[string]string) (*program.Frame, *events) {
+	t.Helper()
+	c := testHome(t, files)
+	log := &events{line: make(chan string, 100)}
+	return &program.Frame{Name: "pop3d", Home: c.Home(), Control: c, Log: maillog.To(log, "pop3d", time.Now)}, log
+}
+
+// throughPipes holds a session as a wrapper with pipes starts it.
+func throughPipes(t *testing.T, f *program.Frame, implicit bool, input string) (output string, err error) {
+	t.Helper()
+	in, toServer := pipe(t)
+	fromServer, out := pipe(t)
+	f.Stdin, f.Stdout = in, out
+	if _, err := toServer.WriteString(input); err != nil {
+		t.Fatal(err)
+	}
+	toServer.Close()
+	err = Stdin(context.Background(), f, implicit)
+	out.Close()
+	all, _ := io.ReadAll(fromServer)
+	return string(all), err
+}
+
+func pipe(t *testing.T) (r, w *os.File) {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close(); w.Close() })
+	return r, w
+}
+
+func TestStdin(t *testing.T) {
+	f, log := testFrame(t, nil)
+	got, err := throughPipes(t, f, false, "USER alice\r\nPASS first\r\nQUIT\r\n")
+	if err != nil {
+		t.Error(err)
+	}
+	want := "+OK mx.example.net Paperpath POP3 ready\r\n+OK now the password\r\n+OK 0 messages\r\n+OK good bye\r\n"
+	if got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if !strings.Contains(log.String(), "client=stdin login=alice@example.net") {
+		t.Errorf("log:\n%s", log)
+	}
+}
+
+// Trouble of our own is told in the protocol, by the exit status and in the
+// log, and not on standard error.
+func TestStdinTrouble(t *testing.T) {
+	for name, row := range map[string]struct {
+		files    map[string]string
+		implicit bool
+	}{
+		"no hostname":    {files: map[string]string{"control/hostname": "absent"}},
+		"broken limits":  {files: map[string]string{"control/limits": "errors: many\n"}},
+		"no certificate": {implicit: true},
+	} {
+		f, log := testFrame(t, row.files)
+		got, err := throughPipes(t, f, row.implicit, "QUIT\r\n")
+		if got != "-ERR [SYS/TEMP] temporary failure, please try again later\r\n" {
+			t.Errorf("%s: got %q", name, got)
+		}
+		if status.Exit(err) != status.TempFail || err.Error() != "" || !strings.Contains(log.String(), "event=trouble") {
+			t.Errorf("%s: error %q, log %s", name, err, log)
+		}
+	}
+}
+
+var listening = regexp.MustCompile(`event=listening .*addr="?([0-9.]+:[0-9]+)`)
+
+// listenOn runs a server and returns its first address.
+func listenOn(t *testing.T, f *program.Frame, log *events, addrs, tlsAddrs []string) string {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- Listen(ctx, f, addrs, tlsAddrs) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Listen: %v", err)
+		}
+	})
+	late := time.After(20 * time.Second)
+	for {
+		select {
+		case line := <-log.line:
+			if m := listening.FindStringSubmatch(line); m != nil {
+				return m[1]
+			}
+		case err := <-done:
+			done <- err
+			t.Fatalf("Listen: %v", err)
+		case <-late:
+			t.Fatal("nobody listens")
+		}
+	}
+}
+
+func TestListen(t *testing.T) {
+	f, log := testFrame(t, nil)
+	conn, err := net.Dial("tcp", listenOn(t, f, log, []string{"127.0.0.1:0"}, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	io.WriteString(conn, "USER alice\r\nPASS first\r\nQUIT\r\n")
+	all, err := io.ReadAll(bufio.NewReader(conn))
+	if err != nil || !strings.HasSuffix(string(all), "+OK 0 messages\r\n+OK good bye\r\n") {
+		t.Errorf("got %q, %v", all, err)
+	}
+	if !strings.Contains(log.String(), "client=127.0.0.1 login=alice@example.net") {
+		t.Errorf("log:\n%s", log)
+	}
+}
+
+func TestListenTLS(t *testing.T) {
+	f, log := testFrame(t, nil)
+	dir := f.Home + "/control/tls/mx.example.net"
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	err := certs.SelfSigned(dir, "mx.example.net", []string{"mx.example.net"}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.Dial("tcp", listenOn(t, f, log, nil, []string{"127.0.0.1:0"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	c := &talk{Conn: conn, t: t}
+	if err := c.handshake(insecure()); err != nil {
+		t.Fatal(err)
+	}
+	c.want("+OK mx.example.net")
+	c.send("CAPA\r\n")
+	for _, line := range []string{"+OK", "USER", "SASL PLAIN LOGIN", "TOP"} {
+		c.want(line)
+	}
+}
+
+func TestListenTLSWithoutCertificate(t *testing.T) {
+	f, _ := testFrame(t, nil)
+	err := Listen(context.Background(), f, nil, []string{"127.0.0.1:0"})
+	if status.Exit(err) != status.TempFail {
+		t.Errorf("Listen: %v", err)
+	}
+}
+
+func TestPeer(t *testing.T) {
+	for _, row := range []struct {
+		addr  net.Addr
+		name  string
+		local bool
+	}{
+		{&net.TCPAddr{IP: net.ParseIP("192.0.2.7"), Port: 5}, "192.0.2.7", false},
+		{&net.TCPAddr{IP: net.ParseIP("::ffff:192.0.2.7")}, "192.0.2.7", false},
+		{&net.TCPAddr{IP: net.ParseIP("2001:db8::7"), Zone: "eth0"}, "2001:db8::7", false},
+		{&net.TCPAddr{IP: net.ParseIP("127.0.0.2")}, "127.0.0.2", true},
+		{&net.TCPAddr{IP: net.ParseIP("::1")}, "::1", true},
+		{&net.UnixAddr{Name: "@", Net: "unix"}, "unix", true},
+	} {
+		name, local := peer(addressed{addr: row.addr})
+		if name != row.name || local != row.local {
+			t.Errorf("peer(%v) = %q, %v", row.addr, name, local)
+		}
+	}
+}
+
+type addressed struct {
+	net.Conn
+	addr net.Addr
+}
+
+func (a addressed) RemoteAddr() net.Addr { return a.addr }
