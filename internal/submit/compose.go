@@ -1,12 +1,14 @@
 package submit
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"mime"
+	"slices"
 	"strings"
 	"time"
 
@@ -91,4 +93,10 @@ func (c *composer) body(h *message.Header, from spool.Body) spool.Body {
 	}
 	p.Without(from, from.Size(), c.drop)
 	return &p
+}
+
+// inOrder sorts fields by where they stand.
+func inOrder(fields []message.Field) []message.Field {
+	slices.SortFunc(fields, func(a, b message.Field) int { return cmp.Compare(a.Start, b.Start) })
+	return fields
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/user"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -159,7 +158,7 @@ func (l *local) accept(sp *spool.Spool, buf *spool.Buffer, to []addr.Address) er
 	if len(to) == 0 {
 		return status.UsageError("no recipients in To, Cc or Bcc")
 	}
-	slices.SortFunc(c.drop, func(a, b message.Field) int { return int(a.Start - b.Start) })
+	c.drop = inOrder(c.drop)
 	c.from(h, l.author(), l.o.FullName)
 	c.complete(h)
 	if err := l.authors(h); err != nil {

@@ -158,13 +158,13 @@ func (s *server) config(conn net.Conn, implicit bool) (smtpd.Config, error) {
 	}
 	return smtpd.Config{Hostname: s.hostname, TLS: s.tls, Implicit: implicit, MaxSize: size,
 		MaxRecipients: int(recipients), MaxErrors: int(errors), MaxJunk: maxJunk,
-		Auth: s.role == Submission, AuthInClear: local(conn),
+		Auth: s.role == Submission, AuthInClear: nearby(conn),
 		CommandTimeout: commandTime, DataTimeout: dataTime, SessionLimit: sessionTime, MinRate: minRate}, nil
 }
 
-// local reports whether the peer is on this machine: there a password in clear
+// nearby reports whether the peer is on this machine: there a password in clear
 // text crosses no network.
-func local(conn net.Conn) bool {
+func nearby(conn net.Conn) bool {
 	tcp, ok := conn.RemoteAddr().(*net.TCPAddr)
 	return !ok || tcp.IP.IsLoopback()
 }

@@ -11,6 +11,7 @@ import (
 	"paperpath/internal/auth"
 	"paperpath/internal/check"
 	"paperpath/internal/maillog"
+	"paperpath/internal/message"
 	"paperpath/internal/route"
 	"paperpath/internal/smtpd"
 	"paperpath/internal/spool"
@@ -126,13 +127,9 @@ func (s *session) recipients() string {
 
 // store judges a message and accepts it into route/.
 func (s *session) store(ctx context.Context, buf *spool.Buffer) (spool.Key, error) {
-	var body spool.Body = buf
-	m, err := s.server.scan(body)
+	h, body, err := s.compose(buf)
 	if err != nil {
 		return "", err
-	}
-	if s.login != "" {
-		body = s.server.complete(m, body, "")
 	}
 	env := spool.Envelope{From: spool.Path{Addr: s.tx.from.String()}}
 	for _, to := range s.tx.to {
@@ -148,11 +145,30 @@ func (s *session) store(ctx context.Context, buf *spool.Buffer) (spool.Key, erro
 	trace := spool.Trace{Helo: s.helo, PTR: s.ptr.name(), IP: s.conn.ClientIP(), By: s.server.hostname, With: s.conn.With()}
 	key, err := s.server.spool.Accept(spool.Route, env, verdict.Results, trace, body)
 	if err != nil {
-		s.server.Log.Trouble("", "accept", err)
 		return "", err
 	}
-	s.server.Log.Accepted(string(key), string(spool.Route), env.From.Addr, addresses(env), body.Size(), trace.With, m.messageID, s.client())
+	s.server.Log.Accepted(string(key), string(spool.Route), env.From.Addr, addresses(env), body.Size(), trace.With,
+		h.Value("Message-ID"), s.client())
 	return key, nil
+}
+
+// compose takes results that claim to be ours out, and for a user adds what
+// submission adds.
+func (s *session) compose(buf *spool.Buffer) (*message.Header, spool.Body, error) {
+	limit, err := s.server.Control.Limit("headerbytes", 262144)
+	if err != nil {
+		return nil, nil, err
+	}
+	h, err := scan(buf, limit)
+	if err != nil {
+		return nil, nil, err
+	}
+	c := composer{host: s.server.hostname, now: s.server.Clock.Now(), drop: check.Forged(h, s.server.hostname)}
+	if s.login != "" {
+		c.drop = inOrder(append(c.drop, h.All("Return-Path")...))
+		c.complete(h)
+	}
+	return h, c.body(h, buf), nil
 }
 
 // Reset forgets the transaction.
