@@ -15,11 +15,12 @@ import (
 	"paperpath/internal/status"
 )
 
-// How many sessions there are at a time unless control/concurrency says: in
-// all, and from one address.
+// maxSessions is how many sessions there are at a time unless
+// control/concurrency says. One address has a quarter of them, so that it
+// cannot take them all, but never fewer than minPerClient.
 const (
 	maxSessions  = 200
-	maxPerClient = 50
+	minPerClient = 10
 )
 
 // server is what the sessions of one process share.
@@ -81,11 +82,7 @@ func Listen(ctx context.Context, f *program.Frame, addrs, tlsAddrs []string) err
 	if err != nil {
 		return err
 	}
-	fromOne, err := f.Control.Concurrency("client", maxPerClient)
-	if err != nil {
-		return err
-	}
-	l := listen.Server{Addrs: addrs, TLSAddrs: tlsAddrs, TLS: s.tls, Max: most, MaxPerAddr: fromOne, Log: f.Log,
+	l := listen.Server{Addrs: addrs, TLSAddrs: tlsAddrs, TLS: s.tls, Max: most, MaxPerAddr: max(most/4, minPerClient), Log: f.Log,
 		Handle: func(ctx context.Context, conn net.Conn, implicit bool) {
 			s.serve(ctx, conn, implicit) // the log has its error
 		},
