@@ -19,10 +19,8 @@ func limitNames() []string {
 	return []string{
 		"recipients",  // of one message
 		"headerbytes", // of one message
-		"fields",      // header fields of one message
 		"hops",        // Received fields of one message
 		"errors",      // of one session
-		"junk",        // commands of one session that do no work
 		"bounces",     // an hour
 	}
 }

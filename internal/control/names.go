@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 )
@@ -11,27 +12,44 @@ import (
 // Fold returns the form of an address, domain or name in which tables compare
 // it: ASCII letters in lower case, nothing else changed.
 func Fold(s string) string {
-	return strings.Map(func(r rune) rune {
-		if 'A' <= r && r <= 'Z' {
-			return r + 'a' - 'A'
+	for i := 0; i < len(s); i++ {
+		if 'A' <= s[i] && s[i] <= 'Z' {
+			return foldBytes([]byte(s))
 		}
-		return r
-	}, s)
+	}
+	return s
+}
+
+// foldBytes works on bytes: what is no UTF-8 stays as it is too.
+func foldBytes(b []byte) string {
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return string(b)
 }
 
 // FoldDomain is Fold for a domain, which may also be written in UTF-8: both
 // spellings of an internationalised domain (RFC 5890) become its A-label form.
 func FoldDomain(domain string) string {
 	domain = Fold(domain)
-	for i := 0; i < len(domain); i++ {
-		if domain[i] >= 0x80 {
-			if a, err := idna.Lookup.ToASCII(domain); err == nil {
-				return a
-			}
-			break
-		}
+	if isASCII(domain) || !utf8.ValidString(domain) {
+		return domain
+	}
+	if a, err := idna.Lookup.ToASCII(domain); err == nil {
+		return a
 	}
 	return domain
+}
+
+func isASCII(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 // foldAddress is Fold for the local part and FoldDomain for the domain.
