@@ -1,0 +1,39 @@
+package dns
+
+import (
+	"errors"
+	"fmt"
+)
+
+// What a lookup that found nothing means. Every error of this package is one
+// of these for errors.Is.
+var (
+	ErrNoDomain  = errors.New("no such domain")                // NXDOMAIN: a positive answer
+	ErrNoData    = errors.New("no record of this type")        // NODATA: the name exists, a positive answer
+	ErrBadName   = errors.New("not a domain name")             // nothing was asked
+	ErrTemporary = errors.New("no answer from the DNS so far") // SERVFAIL, REFUSED, silence, our own trouble
+)
+
+// Error says which lookup found nothing, and why.
+type Error struct {
+	Kind error  // one of the errors above
+	Name string // printable
+	Type string // MX, A, ...
+	Err  error  // what happened, for people; may be nil
+}
+
+// Error returns one line for people.
+func (e *Error) Error() string {
+	if e.Err == nil {
+		return fmt.Sprintf("DNS %s %s: %v", e.Type, e.Name, e.Kind)
+	}
+	return fmt.Sprintf("DNS %s %s: %v", e.Type, e.Name, e.Err)
+}
+
+// Unwrap returns the kind and the cause.
+func (e *Error) Unwrap() []error {
+	if e.Err == nil {
+		return []error{e.Kind}
+	}
+	return []error{e.Kind, e.Err}
+}

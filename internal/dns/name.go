@@ -1,0 +1,70 @@
+package dns
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/net/idna"
+)
+
+const (
+	maxName  = 253 // octets of a name without its last dot (RFC 1035 2.3.4)
+	maxLabel = 63
+)
+
+// ASCII returns a domain name as the DNS knows it: A-labels (RFC 5891) in
+// lower case, without a last dot.
+func ASCII(domain string) (string, error) {
+	name := strings.TrimSuffix(domain, ".")
+	if !ascii(name) {
+		p := idna.New(idna.MapForLookup(), idna.Transitional(false), idna.StrictDomainName(false), idna.BidiRule())
+		var err error
+		if name, err = p.ToASCII(name); err != nil {
+			return "", &Error{Kind: ErrBadName, Name: fmt.Sprintf("%+q", bounded(domain)), Type: "name", Err: err}
+		}
+	}
+	if err := checkName(name); err != nil {
+		return "", &Error{Kind: ErrBadName, Name: fmt.Sprintf("%+q", bounded(domain)), Type: "name", Err: err}
+	}
+	return strings.ToLower(name), nil
+}
+
+func ascii(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+func bounded(s string) string {
+	if len(s) > 300 {
+		return s[:300]
+	}
+	return s
+}
+
+// checkName refuses what could not be the name of a mail domain or host: names
+// go into logs, reports and commands to other servers.
+func checkName(name string) error {
+	if name == "" || len(name) > maxName {
+		return fmt.Errorf("length of %d octets", len(name))
+	}
+	for _, label := range strings.Split(name, ".") {
+		if label == "" || len(label) > maxLabel {
+			return errors.New("empty or too long label")
+		}
+		for i := 0; i < len(label); i++ {
+			if !nameByte(label[i]) {
+				return fmt.Errorf("byte %+q in a name", label[i:i+1])
+			}
+		}
+	}
+	return nil
+}
+
+func nameByte(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_'
+}
