@@ -11,14 +11,17 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
 
 	"paperpath/internal/clock"
 	"paperpath/internal/control"
+	"paperpath/internal/listen"
 	"paperpath/internal/maillog"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
@@ -139,10 +142,12 @@ func (p Program) dispatch(ctx context.Context, f *Frame, args []string) error {
 	if err != nil {
 		return status.UsageError("%v (see %s --help)", err, name)
 	}
+	// cli answers --help itself, in another form: it must not see it.
+	if i := slices.Index(words, "--help"); i >= 0 && i < slices.Index(words, "--") {
+		return face.help(f, app)
+	}
 	app.Action = func(c *cli.Context) error {
 		switch {
-		case c.Bool("help"):
-			return face.help(f, app)
 		case c.Bool("version"):
 			_, err := fmt.Fprintf(f.Stdout, "%s %s\n", p.Name, Version)
 			return err
@@ -239,7 +244,7 @@ func (f *Frame) open(c *cli.Context, giveUpRoot bool) error {
 			return err
 		}
 	}
-	f.Control = control.Open(home, f.Clock.Now)
+	f.Control = control.Open(home, time.Now) // compared with mtimes, which never are shifted
 	dest, err := f.Control.Log()
 	if err != nil {
 		dest = ""
@@ -308,6 +313,11 @@ func (f *Frame) Work(ctx context.Context, r *spool.Runner, stay bool) error {
 	r.Spool, r.Log = sp, f.Log
 	r.Retry, r.Holdtime = f.Control.Retry, f.Control.Holdtime
 	if stay {
+		r.Ready = func() {
+			if err := listen.NotifyReady(); err != nil {
+				f.Log.Trouble("", "notify", err)
+			}
+		}
 		err = r.Watch(ctx)
 	} else {
 		if r.Runtime, err = f.Control.Runtime(); err == nil {
