@@ -303,6 +303,13 @@ func (f *Frame) close() {
 	}
 }
 
+// Ready tells the service manager, if there is one, that the program serves.
+func (f *Frame) Ready() {
+	if err := listen.NotifyReady(); err != nil {
+		f.Log.Trouble("", "notify", err)
+	}
+}
+
 // Work runs a stage over its inbox: once, or for as long as ctx lives. What
 // the frame knows is filled in.
 func (f *Frame) Work(ctx context.Context, r *spool.Runner, stay bool) error {
@@ -313,11 +320,7 @@ func (f *Frame) Work(ctx context.Context, r *spool.Runner, stay bool) error {
 	r.Spool, r.Log = sp, f.Log
 	r.Retry, r.Holdtime = f.Control.Retry, f.Control.Holdtime
 	if stay {
-		r.Ready = func() {
-			if err := listen.NotifyReady(); err != nil {
-				f.Log.Trouble("", "notify", err)
-			}
-		}
+		r.Ready = f.Ready
 		err = r.Watch(ctx)
 	} else {
 		if r.Runtime, err = f.Control.Runtime(); err == nil {

@@ -117,7 +117,7 @@ func Listen(ctx context.Context, f *program.Frame, role Role, addrs, tlsAddrs []
 			}
 		},
 		Refuse: func(conn net.Conn) { smtpd.Unavailable(conn, 421, "4.7.0") },
-		Ready:  func() { listen.NotifyReady() }}
+		Ready:  f.Ready}
 	return l.Run(ctx)
 }
 

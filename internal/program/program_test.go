@@ -1,0 +1,128 @@
+package program
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/urfave/cli/v2"
+
+	"paperpath/internal/status"
+)
+
+func flags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "f"}, &cli.BoolFlag{Name: "t"}, &cli.BoolFlag{Name: "i"},
+		&cli.StringSliceFlag{Name: "o"}, &cli.StringSliceFlag{Name: "q"},
+		&cli.StringFlag{Name: "role"}, &cli.BoolFlag{Name: "json"},
+	}
+}
+
+func TestLex(t *testing.T) {
+	for _, c := range []struct{ in, want string }{
+		{"", "--"},
+		{"a b", "-- a b"},
+		{"-t -i a", "--t --i -- a"},
+		{"-ti a", "--t --i -- a"},
+		{"-oi -oem a", "--o=i --o=em -- a"},
+		{"-o i a", "--o=i -- a"},
+		{"-fx@y a", "--f=x@y -- a"},
+		{"-f x@y a", "--f=x@y -- a"},
+		{"-tfx a", "--t --f=x -- a"},
+		{"a -t b --role mx c", "--t --role=mx -- a b c"},
+		{"--role=mx", "--role=mx --"},
+		{"--json -- -t --role", "--json -- -t --role"},
+		{"-q a", "--q= -- a"},
+		{"-q15m a", "--q=15m -- a"},
+		{"- a", "-- - a"},
+		{"-f -t", "--f=-t --"},
+	} {
+		got, err := lex(strings.Fields(c.in), flags(), "q")
+		if err != nil || strings.Join(got, " ") != c.want {
+			t.Errorf("%q became %q, %v, want %q", c.in, got, err, c.want)
+		}
+	}
+	for _, in := range []string{"-z", "-tz", "--nope", "--t", "--role", "-f", "--json=yes", "--=x", "---"} {
+		if got, err := lex(strings.Fields(in), flags(), ""); err == nil {
+			t.Errorf("%q became %q", in, got)
+		}
+	}
+}
+
+// run runs p with its output in files and returns status, stdout and stderr.
+func run(t *testing.T, p Program, args ...string) (int, string, string) {
+	t.Helper()
+	dir := t.TempDir()
+	open := func(name string) *os.File {
+		f, err := os.Create(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { f.Close() })
+		return f
+	}
+	f := &Frame{Name: p.Name, Stdin: open("in"), Stdout: open("out"), Stderr: open("err")}
+	code := p.Run(context.Background(), f, args)
+	text := func(f *os.File) string {
+		f.Seek(0, io.SeekStart)
+		b, _ := io.ReadAll(f)
+		return string(b)
+	}
+	return code, text(f.Stdout), text(f.Stderr)
+}
+
+func TestRun(t *testing.T) {
+	var got string
+	say := func(what string, err error) Action {
+		return func(_ context.Context, f *Frame, c *cli.Context) error {
+			got = what + " " + strings.Join(c.Args().Slice(), ",")
+			return err
+		}
+	}
+	p := Program{Name: "mailtest", Usage: "test", Flags: flags(), Action: say("one", nil), Verbs: []Verb{
+		{Name: "run", Usage: "run it", Action: say("run", nil)},
+		{Name: "user", Usage: "users", Verbs: []Verb{{Name: "add", Action: say("add", errors.New("odd\nthing"))}}},
+		{Name: "boom", Action: func(context.Context, *Frame, *cli.Context) error { panic("boom") }},
+		{Name: "no", Action: say("no", &status.Error{Exit: status.NoMailbox, Text: "no such mailbox"})},
+	}}
+	for _, c := range []struct {
+		args      string
+		code      int
+		did, says string
+	}{
+		{"a b", 0, "one a,b", ""},
+		{"run", 0, "run ", ""},
+		{"a run", 0, "one a,run", ""},
+		{"-- run", 0, "one run", ""},
+		{"-t run", 0, "one run", ""},
+		{"user add x", 75, "add x", "mailtest: odd thing\n"},
+		{"user", 64, "", "mailtest: a verb is missing (see mailtest user --help)\n"},
+		{"user nope", 64, "", "mailtest: unknown verb \"nope\" (see mailtest user --help)\n"},
+		{"no", 67, "no ", "mailtest: no such mailbox\n"},
+		{"-z", 64, "", "mailtest: unknown option -z (see mailtest --help)\n"},
+		{"run --role mx", 64, "", "mailtest: unknown option --role (see mailtest run --help)\n"},
+		{"a --now yesterday", 64, "", "mailtest: time \"yesterday\" is not RFC 3339 (2026-11-23T12:00:00Z)\n"},
+	} {
+		got = ""
+		code, out, err := run(t, p, strings.Fields(c.args)...)
+		if code != c.code || got != c.did || err != c.says || out != "" {
+			t.Errorf("%q: status %d, did %q, stdout %q, stderr %q", c.args, code, got, out, err)
+		}
+	}
+	code, _, err := run(t, p, "boom")
+	if code != 75 || !strings.HasPrefix(err, "mailtest: panic: boom\n") {
+		t.Errorf("a panic gave %d, %q", code, err)
+	}
+	code, out, err := run(t, p, "--version")
+	if code != 0 || out != "mailtest "+Version+"\n" || err != "" {
+		t.Errorf("--version gave %d, %q, %q", code, out, err)
+	}
+	code, out, err = run(t, p, "x", "--help")
+	if code != 0 || !strings.Contains(out, "usage: mailtest [options]") || !strings.Contains(out, "run it") || err != "" {
+		t.Errorf("--help gave %d, %q, %q", code, out, err)
+	}
+}
