@@ -1,0 +1,159 @@
+package listen
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// listener is a socket that accepts, and whether TLS begins with the first
+// octet on it.
+type listener struct {
+	net.Listener
+	implicit bool
+}
+
+// open opens every address, or takes the sockets of systemd where there is no
+// address. On an error nothing stays open.
+func (s *Server) open() (list []listener, err error) {
+	defer func() {
+		if err != nil {
+			closeAll(list)
+		}
+	}()
+	if len(s.Addrs)+len(s.TLSAddrs) == 0 {
+		list, err = inherited()
+	} else {
+		list, err = s.bind()
+	}
+	if err != nil {
+		return list, err
+	}
+	if len(list) == 0 {
+		return nil, errors.New("no address to listen on")
+	}
+	for _, l := range list {
+		if l.implicit && s.TLS == nil {
+			return list, fmt.Errorf("listen on %s: TLS needs a certificate", l.Addr())
+		}
+	}
+	return list, nil
+}
+
+func closeAll(list []listener) {
+	for _, l := range list {
+		l.Close()
+	}
+}
+
+func (s *Server) bind() (list []listener, err error) {
+	for _, a := range s.Addrs {
+		l, err := bind(a)
+		if err != nil {
+			return list, err
+		}
+		list = append(list, listener{l, false})
+	}
+	for _, a := range s.TLSAddrs {
+		l, err := bind(a)
+		if err != nil {
+			return list, err
+		}
+		list = append(list, listener{l, true})
+	}
+	return list, nil
+}
+
+// bind opens "host:port" or "unix:path".
+func bind(addr string) (net.Listener, error) {
+	network, name := "tcp", addr
+	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
+		network, name = "unix", path
+		if err := removeStale(path); err != nil {
+			return nil, fmt.Errorf("listen on %s: %w", addr, err)
+		}
+	}
+	l, err := net.Listen(network, name)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", addr, err)
+	}
+	return l, nil
+}
+
+// removeStale removes a Unix socket that a killed server left: one that
+// refuses connections. Nothing else is ever removed.
+func removeStale(path string) error {
+	st, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && st.Mode()&os.ModeSocket == 0 {
+		return nil // Listen says what is wrong with it
+	}
+	if err != nil {
+		return err
+	}
+	conn, err := net.DialTimeout("unix", path, 5*time.Second)
+	if err == nil {
+		conn.Close()
+		return nil
+	}
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return os.Remove(path)
+	}
+	return err
+}
+
+// firstFD is SD_LISTEN_FDS_START of sd_listen_fds(3).
+const firstFD = 3
+
+// Activated reports whether systemd hands this process listening sockets
+// (sd_listen_fds(3)).
+func Activated() bool {
+	return os.Getenv("LISTEN_PID") == strconv.Itoa(os.Getpid()) && os.Getenv("LISTEN_FDS") != ""
+}
+
+// inherited returns the sockets of systemd. One whose FileDescriptorName= is
+// or ends in "tls" speaks TLS from the first octet.
+func inherited() ([]listener, error) {
+	if !Activated() {
+		return nil, nil
+	}
+	n, err := strconv.Atoi(os.Getenv("LISTEN_FDS"))
+	if err != nil || n < 0 || n > 1000 {
+		return nil, errors.New("LISTEN_FDS is no small number")
+	}
+	names := strings.Split(os.Getenv("LISTEN_FDNAMES"), ":")
+	var list []listener
+	for i := range n {
+		name := ""
+		if i < len(names) {
+			name = names[i]
+		}
+		l, err := inherit(firstFD+i, name)
+		if err != nil {
+			return list, err
+		}
+		list = append(list, l)
+	}
+	return list, nil
+}
+
+func inherit(fd int, name string) (listener, error) {
+	unix.CloseOnExec(fd)
+	f := os.NewFile(uintptr(fd), name)
+	if f == nil {
+		return listener{}, fmt.Errorf("descriptor %d is not open", fd)
+	}
+	defer f.Close() // FileListener has its own
+	l, err := net.FileListener(f)
+	if err != nil {
+		return listener{}, fmt.Errorf("descriptor %d: %w", fd, err)
+	}
+	return listener{l, strings.HasSuffix(name, "tls")}, nil
+}

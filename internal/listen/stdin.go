@@ -1,0 +1,185 @@
+package listen
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Stdin returns standard input and output as one connection. Where both are
+// the same socket (inetd, xinetd, systemd) it is that socket; else (pipes, a
+// terminal, two sockets) a pair. Deadlines work on sockets and pipes; on files
+// and terminals, which are never waited for long or have a person in front,
+// they are accepted and have no effect.
+//
+// The remote address is the socket's. Where standard input is no socket, what
+// a wrapper says in TCPREMOTEIP (tcpserver) or REMOTE_HOST (xinetd) is
+// believed, if it is an IP address.
+func Stdin(in, out *os.File) (net.Conn, error) {
+	inSocket, err := isSocket(in)
+	if err != nil {
+		return nil, fmt.Errorf("standard input: %w", err)
+	}
+	if inSocket && sameFile(in, out) {
+		conn, err := net.FileConn(in)
+		if err != nil {
+			return nil, fmt.Errorf("standard input: %w", err)
+		}
+		return conn, nil
+	}
+	r, err := openEnd(in)
+	if err != nil {
+		return nil, fmt.Errorf("standard input: %w", err)
+	}
+	w, err := openEnd(out)
+	if err != nil {
+		r.Close()
+		return nil, fmt.Errorf("standard output: %w", err)
+	}
+	p := &pair{in: r, out: w, remote: wrapperAddr()}
+	if c, ok := r.end.(net.Conn); ok {
+		p.remote = c.RemoteAddr()
+	}
+	return p, nil
+}
+
+func sameFile(a, b *os.File) bool {
+	x, errA := a.Stat()
+	y, errB := b.Stat()
+	return errA == nil && errB == nil && os.SameFile(x, y)
+}
+
+func isSocket(f *os.File) (bool, error) {
+	st, err := f.Stat()
+	if err != nil {
+		return false, err
+	}
+	return st.Mode()&os.ModeSocket != 0, nil
+}
+
+// wrapperAddr is the client as a wrapper names it in the environment.
+func wrapperAddr() net.Addr {
+	ip, port := os.Getenv("TCPREMOTEIP"), os.Getenv("TCPREMOTEPORT")
+	if ip == "" {
+		ip, port = os.Getenv("REMOTE_HOST"), ""
+	}
+	a, err := netip.ParseAddr(ip)
+	if err != nil || a.Zone() != "" {
+		return stdinAddr{}
+	}
+	n, _ := strconv.ParseUint(port, 10, 16)
+	return &net.TCPAddr{IP: a.Unmap().AsSlice(), Port: int(n)}
+}
+
+// stdinAddr is the address of a client that has none.
+type stdinAddr struct{}
+
+func (stdinAddr) Network() string { return "stdin" }
+func (stdinAddr) String() string  { return "stdin" }
+
+// end is a socket or a file.
+type end interface {
+	io.ReadWriteCloser
+	SetReadDeadline(time.Time) error
+	SetWriteDeadline(time.Time) error
+}
+
+// side is one half of a pair.
+type side struct {
+	end
+	restore int // descriptor to make blocking again, or -1
+}
+
+// openEnd duplicates f so that its deadlines work. Non-blocking mode belongs to
+// the open file, which other processes may share; it is undone on Close.
+func openEnd(f *os.File) (*side, error) {
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if st.Mode()&os.ModeSocket != 0 {
+		c, err := net.FileConn(f)
+		return &side{end: c, restore: -1}, err
+	}
+	fd, err := dup(f)
+	if err != nil {
+		return nil, err
+	}
+	s := &side{restore: -1}
+	if st.Mode()&os.ModeNamedPipe != 0 && !nonblocking(fd) {
+		if err := unix.SetNonblock(fd, true); err != nil {
+			unix.Close(fd)
+			return nil, err
+		}
+		if s.restore, err = dup(f); err != nil {
+			s.restore = -1
+		}
+	}
+	s.end = os.NewFile(uintptr(fd), f.Name())
+	return s, nil
+}
+
+func nonblocking(fd int) bool {
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+	return err == nil && flags&unix.O_NONBLOCK != 0
+}
+
+// dup goes through SyscallConn because File.Fd changes the file's mode.
+func dup(f *os.File) (int, error) {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	fd := -1
+	var dupErr error
+	err = raw.Control(func(old uintptr) {
+		fd, dupErr = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0)
+	})
+	return fd, errors.Join(err, dupErr)
+}
+
+func (s *side) Close() error {
+	err := s.end.Close()
+	if s.restore >= 0 {
+		unix.SetNonblock(s.restore, false)
+		unix.Close(s.restore)
+		s.restore = -1
+	}
+	return err
+}
+
+// pair is two descriptors as a connection.
+type pair struct {
+	in, out *side
+	remote  net.Addr
+}
+
+func (p *pair) Read(b []byte) (int, error)  { return p.in.Read(b) }
+func (p *pair) Write(b []byte) (int, error) { return p.out.Write(b) }
+func (p *pair) LocalAddr() net.Addr         { return stdinAddr{} }
+func (p *pair) RemoteAddr() net.Addr        { return p.remote }
+
+func (p *pair) Close() error { return errors.Join(p.in.Close(), p.out.Close()) }
+
+func (p *pair) SetDeadline(t time.Time) error {
+	return errors.Join(p.SetReadDeadline(t), p.SetWriteDeadline(t))
+}
+
+func (p *pair) SetReadDeadline(t time.Time) error  { return supported(p.in.SetReadDeadline(t)) }
+func (p *pair) SetWriteDeadline(t time.Time) error { return supported(p.out.SetWriteDeadline(t)) }
+
+// supported passes over what files and terminals cannot do.
+func supported(err error) error {
+	if errors.Is(err, os.ErrNoDeadline) || errors.Is(err, syscall.ENOTSUP) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,113 @@
+// Package smtpd is the server's side of SMTP (RFC 5321) with PIPELINING (RFC
+// 2920), SIZE (RFC 1870), 8BITMIME (RFC 6152), ENHANCEDSTATUSCODES (RFC 2034),
+// STARTTLS (RFC 3207) and AUTH (RFC 4954): one session on any connection. What
+// is accepted, and what becomes of it, is for a Session to say.
+//
+// The engine's first concern is where a message ends. Only CRLF.CRLF ends one;
+// a bare CR, a bare LF or a NUL has it refused behind its true end; and what
+// was once text is never read as a command.
+package smtpd
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"time"
+
+	"paperpath/internal/addr"
+)
+
+// Config is what a session needs to know. Zero takes the defaults below, but
+// for MaxSize and MinRate, where it means no limit.
+type Config struct {
+	Hostname string
+	TLS      *tls.Config // nil: no TLS, STARTTLS is not offered
+	Implicit bool        // TLS begins with the first octet (RFC 8314)
+
+	MaxSize       int64 // octets of a message, with CRLF line ends (RFC 1870)
+	MaxRecipients int   // of one message
+	MaxErrors     int   // refused commands since the last accepted message
+	MaxJunk       int   // commands that bring no mail forward, and refused recipients, since the same
+	MaxLogins     int   // failed logins
+
+	Auth        bool // offer AUTH PLAIN and LOGIN
+	AuthInClear bool // also without TLS: on loopback, pipes and Unix sockets
+
+	CommandTimeout time.Duration // from the end of a reply to the end of the next command
+	DataTimeout    time.Duration // for each read inside a message
+	WriteTimeout   time.Duration // for each write
+	DrainTimeout   time.Duration // for a transaction under way when ctx is done
+	SessionLimit   time.Duration // from greeting to close
+	MinRate        int           // octets a second inside a message, on average, beyond the first DataTimeout
+}
+
+// The defaults of Config.
+const (
+	DefaultMaxRecipients  = 1000
+	DefaultMaxErrors      = 10
+	DefaultMaxJunk        = 100
+	DefaultMaxLogins      = 5
+	DefaultCommandTimeout = 5 * time.Minute // RFC 5321 4.5.3.2.7
+	DefaultDataTimeout    = 3 * time.Minute // RFC 5321 4.5.3.2.5
+	DefaultWriteTimeout   = 2 * time.Minute
+	DefaultDrainTimeout   = 10 * time.Second
+	DefaultSessionLimit   = time.Hour
+)
+
+func (c Config) withDefaults() Config {
+	set(&c.MaxRecipients, DefaultMaxRecipients)
+	set(&c.MaxErrors, DefaultMaxErrors)
+	set(&c.MaxJunk, DefaultMaxJunk)
+	set(&c.MaxLogins, DefaultMaxLogins)
+	set(&c.CommandTimeout, DefaultCommandTimeout)
+	set(&c.DataTimeout, DefaultDataTimeout)
+	set(&c.WriteTimeout, DefaultWriteTimeout)
+	set(&c.DrainTimeout, DefaultDrainTimeout)
+	set(&c.SessionLimit, DefaultSessionLimit)
+	return c
+}
+
+func set[T int | time.Duration](field *T, value T) {
+	if *field == 0 {
+		*field = value
+	}
+}
+
+// MailParams are the parameters of MAIL.
+type MailParams struct {
+	Size int64  // SIZE= (RFC 1870), 0 where it was not said
+	Body string // BODY= (RFC 6152): "7BIT", "8BITMIME" or ""
+}
+
+// RcptParams are the parameters of RCPT; there are none yet.
+type RcptParams struct{}
+
+// Session answers what the engine asks, for one connection: in order, never
+// concurrently. An error refuses, with the reply that status.Reply has for it;
+// one with code 421 also ends the connection. A panic is answered 451 and ends
+// the connection. ctx ends a little after the server begins to shut down, or
+// with the connection.
+type Session interface {
+	// Hello has the name from EHLO (esmtp) or HELO: 1 to 255 letters, digits
+	// and -._:[], any other octet replaced by "?".
+	Hello(ctx context.Context, helo string, esmtp bool) error
+
+	// Authenticate checks a login and password, neither of them empty.
+	Authenticate(ctx context.Context, mechanism, login, password string) error
+
+	// Mail opens a transaction; from is the zero Address for <>.
+	Mail(ctx context.Context, from addr.Address, p MailParams) error
+
+	// Rcpt adds a recipient; <postmaster> has no Domain (RFC 5321 4.5.1).
+	Rcpt(ctx context.Context, to addr.Address, p RcptParams) error
+
+	// Data takes the message: LF line ends, the last line ended, dots
+	// unstuffed. r returns io.EOF only at the true end of a message that may be
+	// accepted, otherwise a *status.Error that says what is wrong with it. The
+	// engine reads what Data leaves. reply is the text of the 250.
+	Data(ctx context.Context, r io.Reader) (reply string, err error)
+
+	// Reset forgets the transaction. It is called behind each one that Mail
+	// opened, whatever its end.
+	Reset(ctx context.Context)
+}

@@ -1,0 +1,242 @@
+package smtpd
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"paperpath/internal/status"
+)
+
+// Conn is one session of the engine. Its exported methods are for the Session.
+type Conn struct {
+	cfg     Config
+	wire    *wire
+	session Session
+	ctx     context.Context // what the Session gets
+
+	ip    string
+	tls   *tls.ConnectionState
+	helo  string // "" before EHLO or HELO
+	esmtp bool
+	login string
+	tx    *transaction // nil outside one
+
+	errors, junk, logins int
+	panicked             error
+}
+
+// transaction is what MAIL opened.
+type transaction struct {
+	accepted, refused, over int // recipients; over: beyond the limit
+}
+
+// ClientIP returns the client's IP address as text, "" if it has none.
+func (c *Conn) ClientIP() string { return c.ip }
+
+// TLSInfo returns version and cipher, "TLS1.3 TLS_AES_128_GCM_SHA256", or ""
+// without TLS.
+func (c *Conn) TLSInfo() string {
+	if c.tls == nil {
+		return ""
+	}
+	return strings.ReplaceAll(tls.VersionName(c.tls.Version), " ", "") + " " + tls.CipherSuiteName(c.tls.CipherSuite)
+}
+
+// With returns the protocol for the Received field (RFC 3848).
+func (c *Conn) With() string {
+	with := "ESMTP"
+	if c.tls != nil {
+		with += "S"
+	}
+	if c.login != "" {
+		with += "A"
+	}
+	if with == "ESMTP" && !c.esmtp {
+		return "SMTP"
+	}
+	return with
+}
+
+// Serve speaks a whole session on conn, from the greeting (or the TLS
+// handshake) to the close. open is called once, before the greeting. Serve
+// returns nil after QUIT, otherwise what ended the session.
+func Serve(ctx context.Context, conn net.Conn, cfg Config, open func(c *Conn) Session) (err error) {
+	c := &Conn{cfg: cfg.withDefaults(), ip: clientIP(conn.RemoteAddr())}
+	c.wire = newWire(conn, &c.cfg)
+	defer conn.Close()
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+		}
+	}()
+	defer context.AfterFunc(ctx, c.wire.interrupt)()
+	inner, cancel := lasting(ctx, c.cfg.DrainTimeout)
+	defer cancel()
+	c.ctx = inner
+
+	if cfg.Implicit {
+		if err := c.handshake(); err != nil {
+			return err
+		}
+	}
+	if err := c.ask(func() error { c.session = open(c); return nil }); err != nil {
+		c.wire.reply(421, "4.3.0", "temporary failure, please try again")
+		return c.close(c.panicked)
+	}
+	c.wire.reply(220, "", c.cfg.Hostname+" ESMTP")
+	return c.close(c.commands())
+}
+
+// lasting returns a context that ends the given time after ctx.
+func lasting(ctx context.Context, after time.Duration) (context.Context, context.CancelFunc) {
+	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		t := time.AfterFunc(after, cancel)
+		context.AfterFunc(inner, func() { t.Stop() })
+	})
+	return inner, func() { stop(); cancel() }
+}
+
+func clientIP(a net.Addr) string {
+	tcp, ok := a.(*net.TCPAddr)
+	if !ok {
+		return ""
+	}
+	ip, ok := netip.AddrFromSlice(tcp.IP)
+	if !ok {
+		return ""
+	}
+	return ip.Unmap().String()
+}
+
+// What ends a session besides the errors of the wire.
+var (
+	errQuit  = errors.New("quit")
+	errEnded = errors.New("ended by 421")
+)
+
+// commands runs one command after the other, and returns why it stopped. That
+// is said to the client already where there is something to say.
+func (c *Conn) commands() error {
+	for {
+		if c.wire.stopping() {
+			return c.lost(errDrain)
+		}
+		line, err := c.wire.readLine(maxLine)
+		switch {
+		case err == errLong:
+			c.fail(500, "5.5.2", "line too long")
+		case err == errBytes:
+			c.fail(500, "5.5.2", "bare CR, bare LF or NUL in the command")
+		case err != nil:
+			return c.lost(err)
+		default:
+			err = c.run(string(line))
+		}
+		if err == nil || err == errLong || err == errBytes {
+			err = c.limits()
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// limits ends a session that has used up what it may do.
+func (c *Conn) limits() error {
+	switch {
+	case c.panicked != nil:
+		return c.panicked
+	case c.errors >= c.cfg.MaxErrors:
+		return c.end("4.7.0", "too many errors")
+	case c.junk > c.cfg.MaxJunk:
+		return c.end("4.7.0", "too many commands without mail")
+	case c.logins >= c.cfg.MaxLogins:
+		return c.end("4.7.0", "too many failed logins")
+	case c.tx != nil && c.tx.over > c.cfg.MaxRecipients:
+		return c.end("4.5.3", "too many recipients")
+	}
+	return nil
+}
+
+// end says 421, behind which the connection is closed (RFC 5321 3.8).
+func (c *Conn) end(enhanced, why string) error {
+	c.wire.reply(421, enhanced, why+", closing the connection")
+	return fmt.Errorf("%w: %s", errEnded, why)
+}
+
+// lost says 421 where the client is still there, and returns err.
+func (c *Conn) lost(err error) error {
+	switch {
+	case errors.Is(err, errDrain):
+		c.wire.reply(421, "4.3.2", "the service shuts down, closing the connection")
+	case errors.Is(err, errIdle), errors.Is(err, errSlow), errors.Is(err, errOld):
+		c.wire.reply(421, "4.4.2", "timeout, closing the connection")
+	case err == io.EOF:
+		return errors.New("the client closed the connection")
+	}
+	return err
+}
+
+// close sends what is left to say and closes the connection.
+func (c *Conn) close(err error) error {
+	c.reset()
+	sent := c.wire.flush() == nil
+	if err == errQuit {
+		c.wire.rw.Close()
+		return c.panicked
+	}
+	if sent {
+		c.wire.linger()
+	}
+	c.wire.rw.Close()
+	return err
+}
+
+// ask calls the Session; a panic there is a temporary error, and the last
+// thing the session does.
+func (c *Conn) ask(call func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			c.panicked = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+			err = status.Temp("4.3.0", "", c.panicked)
+		}
+	}()
+	return call()
+}
+
+// fail answers a command that was wrong, and counts it.
+func (c *Conn) fail(code int, enhanced, text string) {
+	c.errors++
+	c.wire.reply(code, enhanced, text)
+}
+
+// refuse answers with an error of the Session or the engine. It returns an
+// error where that is the end.
+func (c *Conn) refuse(err error) error {
+	code, enhanced, lines := refusal(err)
+	c.wire.reply(code, enhanced, lines...)
+	if code == 421 {
+		return fmt.Errorf("%w: %w", errEnded, err)
+	}
+	return nil
+}
+
+// reset forgets the transaction.
+func (c *Conn) reset() {
+	if c.tx == nil {
+		return
+	}
+	c.tx = nil
+	c.wire.setBusy(false)
+	// A panic is seen in limits.
+	_ = c.ask(func() error { c.session.Reset(c.ctx); return nil })
+}

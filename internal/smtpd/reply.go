@@ -1,0 +1,103 @@
+package smtpd
+
+import (
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"paperpath/internal/status"
+)
+
+// Limits of a reply.
+const (
+	maxReplyText  = 480 // octets of text a line; RFC 5321 4.5.3.1.5 has 512 for all of it
+	maxReplyLines = 20
+)
+
+// appendReply appends a reply. The enhanced code (RFC 2034) stands on each
+// line; "" leaves it out, as the greeting, EHLO and 3xx demand. Text is made
+// harmless whatever it holds: printable ASCII, bounded.
+func appendReply(b []byte, code int, enhanced string, lines ...string) []byte {
+	if len(lines) > maxReplyLines {
+		lines = lines[:maxReplyLines]
+	}
+	for i, text := range lines {
+		b = strconv.AppendInt(b, int64(code), 10)
+		if i < len(lines)-1 {
+			b = append(b, '-')
+		} else {
+			b = append(b, ' ')
+		}
+		if enhanced != "" {
+			b = append(append(b, enhanced...), ' ')
+		}
+		b = append(append(b, printable(text)...), "\r\n"...)
+	}
+	return b
+}
+
+// printable replaces every octet that is not printable ASCII.
+func printable(text string) string {
+	if len(text) > maxReplyText {
+		text = text[:maxReplyText]
+	}
+	clean := func(b byte) bool { return b >= ' ' && b < 0x7f }
+	for i := range len(text) {
+		if clean(text[i]) {
+			continue
+		}
+		out := []byte(text)
+		for i, b := range out {
+			if !clean(b) {
+				out[i] = '?'
+			}
+		}
+		return string(out)
+	}
+	return text
+}
+
+// refusal is the reply for an error of the Session. Whatever the error says,
+// it is no success and its enhanced code fits its code.
+func refusal(err error) (code int, enhanced string, lines []string) {
+	code, enhanced, text := status.Reply(err)
+	if code < 400 || code > 599 {
+		code, enhanced, text = 451, "4.3.0", "temporary failure, please try again"
+	}
+	if class := strconv.Itoa(code / 100); !validEnhanced(enhanced) || enhanced[:1] != class {
+		enhanced = class + ".0.0"
+	}
+	return code, enhanced, strings.Split(strings.TrimRight(text, "\r\n"), "\n")
+}
+
+// validEnhanced reports whether s is class.subject.detail (RFC 3463 2).
+func validEnhanced(s string) bool {
+	parts := strings.Split(s, ".")
+	if len(parts) != 3 {
+		return false
+	}
+	for _, p := range parts {
+		if n, err := strconv.ParseUint(p, 10, 16); err != nil || n > 999 || len(p) > 3 {
+			return false
+		}
+	}
+	return len(parts[0]) == 1
+}
+
+// Unavailable refuses a client that no session is opened for, in place of the
+// greeting: one line with a short deadline. RFC 5321 3.1 and 3.8 have 421 for
+// what may pass and 554 for what may not. The connection stays open.
+func Unavailable(conn net.Conn, code int, enhanced string) {
+	if code/100 == 5 {
+		code = 554
+	} else {
+		code = 421
+	}
+	_, enhanced, _ = refusal(&status.Error{Reply: code, Enhanced: enhanced})
+	line := appendReply(nil, code, enhanced, "service not available")
+	if conn.SetWriteDeadline(time.Now().Add(2*time.Second)) == nil {
+		// A client that has gone need not be told.
+		_, _ = conn.Write(line)
+	}
+}

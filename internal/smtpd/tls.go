@@ -1,0 +1,65 @@
+package smtpd
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// handshakeTime is the limit for a TLS handshake.
+const handshakeTime = time.Minute
+
+// handshake starts TLS. What the client sent in clear behind STARTTLS is
+// forgotten, not run inside TLS (CVE-2011-0411).
+func (c *Conn) handshake() error {
+	if c.cfg.TLS == nil {
+		return errors.New("TLS without a certificate")
+	}
+	if err := c.wire.flush(); err != nil {
+		return err
+	}
+	c.wire.discard()
+	limit := time.Now().Add(min(handshakeTime, c.cfg.CommandTimeout))
+	if err := c.wire.allow(limit, errIdle); err != nil {
+		return err
+	}
+	if err := c.wire.conn.SetWriteDeadline(limit); err != nil {
+		return err
+	}
+	secure := tls.Server(c.wire.conn, c.cfg.TLS)
+	if err := secure.HandshakeContext(c.ctx); err != nil {
+		return fmt.Errorf("TLS handshake: %w", c.wire.named(err))
+	}
+	state := secure.ConnectionState()
+	c.wire.rw, c.tls = secure, &state
+	return nil
+}
+
+// startTLS is STARTTLS (RFC 3207). Behind it the client has said nothing yet
+// (4.2); behind a failed handshake there is no going on in clear.
+func (c *Conn) startTLS(arg string) error {
+	switch {
+	case c.cfg.TLS == nil:
+		c.fail(502, "5.5.1", "TLS is not available")
+	case arg != "":
+		c.fail(501, "5.5.4", "STARTTLS has no parameters")
+	case c.tls != nil:
+		c.fail(503, "5.5.1", "TLS is on already")
+	case c.login != "":
+		c.fail(503, "5.5.1", "STARTTLS comes before AUTH")
+	default:
+		c.wire.reply(220, "2.0.0", "ready to start TLS")
+		c.reset()
+		c.helo, c.esmtp = "", false
+		if err := c.handshake(); err != nil {
+			return &brokenTLS{err}
+		}
+	}
+	return nil
+}
+
+// brokenTLS ends a session in which nothing more can be said.
+type brokenTLS struct{ error }
+
+func (e *brokenTLS) Unwrap() error { return e.error }
