@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"paperpath/internal/addr"
+	"paperpath/internal/deliver"
+	"paperpath/internal/dsn"
+	"paperpath/internal/explain"
+	"paperpath/internal/program"
+	"paperpath/internal/spool"
+	"paperpath/internal/status"
+)
+
+func maildeliver() program.Program {
+	return program.Program{
+		Name: "maildeliver", Usage: "Store the message on standard input in a mailbox.",
+		Flags: []cli.Flag{
+			&cli.StringSliceFlag{Name: "d", Aliases: []string{"to"}, Usage: "the mailbox's `ADDRESS`"},
+			&cli.StringFlag{Name: "f", Aliases: []string{"from"}, Usage: "the reverse path `ADDRESS` (default: a leading Return-Path)"},
+		},
+		Action: store, UsageStatus: usageStatus,
+		Verbs: []program.Verb{
+			{Name: "run", Usage: "deliver all that is due in deliver/, then exit", Action: work(false)},
+			{Name: "watch", Usage: "deliver what is due and what comes", Action: work(true)},
+			{Name: "explain", Usage: "print where an address's mail is stored, and why", Operands: "address ...",
+				Flags: []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print one JSON object a line"}}, Action: tell},
+		},
+	}
+}
+
+// usageStatus is 75 for the MDA: another mail system would bounce on 64, for a
+// fault in its own configuration.
+func usageStatus(args []string) int {
+	for _, a := range args {
+		if a == "--" {
+			break
+		}
+		if strings.HasPrefix(a, "-d") || strings.HasPrefix(a, "--d") || strings.HasPrefix(a, "--to") {
+			return status.TempFail
+		}
+	}
+	return status.Usage
+}
+
+// store is the face of an MDA.
+func store(ctx context.Context, f *program.Frame, c *cli.Context) error {
+	to := c.StringSlice("d")
+	switch {
+	case len(to) != 1:
+		return status.UsageError("one -d address is needed, not %d (see maildeliver --help)", len(to))
+	case c.Args().Present():
+		return status.UsageError("unexpected operand %q", c.Args().First())
+	}
+	var from *addr.Address
+	if c.IsSet("f") {
+		a, err := deliver.ParseFrom(c.String("f"))
+		if err != nil {
+			return status.UsageError("%v", err)
+		}
+		from = &a
+	}
+	mda := deliver.MDA{Control: f.Control, Log: f.Log, Now: f.Clock.Now, Home: f.Home}
+	return mda.Deliver(ctx, to[0], from, f.Stdin)
+}
+
+// tell prints the decisions for each address. The error is that of the last
+// address that has one.
+func tell(_ context.Context, f *program.Frame, c *cli.Context) error {
+	if !c.Args().Present() {
+		return status.UsageError("no address (see maildeliver explain --help)")
+	}
+	var worst error
+	for _, address := range c.Args().Slice() {
+		var trail explain.Trail
+		err := deliver.Explain(f.Control, f.Home, address, &trail)
+		if err != nil {
+			worst = err
+		}
+		if err := trail.Write(f.Stdout, c.Bool("json")); err != nil {
+			return err
+		}
+	}
+	return worst
+}
+
+// work is the run and the watch verb.
+func work(stay bool) program.Action {
+	return func(ctx context.Context, f *program.Frame, c *cli.Context) error {
+		if c.Args().Present() {
+			return status.UsageError("unexpected operand %q", c.Args().First())
+		}
+		workers, err := f.Control.Concurrency(f.Name, 4)
+		if err != nil {
+			return err
+		}
+		settler := &dsn.Settler{Control: f.Control, Log: f.Log, Now: f.Clock.Now, Home: f.Home}
+		stage := &deliver.Stage{Control: f.Control, Home: f.Home, Settle: settler.Settle}
+		return f.Work(ctx, &spool.Runner{Inbox: spool.Deliver, Handle: stage.Handle, Workers: workers}, stay)
+	}
+}

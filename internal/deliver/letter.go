@@ -1,0 +1,216 @@
+package deliver
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"paperpath/internal/addr"
+	"paperpath/internal/status"
+)
+
+const (
+	maxLead     = 100     // fields of another system's envelope before the header
+	maxLeadLine = 4096    // octets of one of them
+	lineBuffer  = 1 << 16 // octets that are looked at together
+)
+
+// letter is a message on standard input, with the envelope that the system
+// above us may have put on top of it.
+type letter struct {
+	from addr.Address // of the leading Return-Path
+	rest io.Reader    // the message below our own two fields
+}
+
+// openLetter takes up the envelope at the start of in: a leading Return-Path,
+// and a Delivered-To that says what ours will say, to. Other such fields stay
+// where they are. No input at all is refused: somebody above us has crashed.
+func openLetter(in io.Reader, to addr.Address) (*letter, error) {
+	r := bufio.NewReaderSize(in, lineBuffer)
+	if _, err := r.Peek(1); err == io.EOF {
+		return nil, status.Refuse("5.6.0", "no message on standard input")
+	} else if err != nil {
+		return nil, readError(err)
+	}
+	l := &letter{}
+	var kept []byte
+	hasFrom := false
+	for stays := 0; ; stays++ {
+		line, whole := leadLine(r)
+		whole = whole && stays < maxLead
+		name, value := field(line)
+		switch {
+		case whole && name == "return-path" && !hasFrom && l.takeFrom(value):
+			hasFrom = true
+			continue
+		case whole && name == "delivered-to" && isAddress(value, to):
+			continue
+		case whole && (name == "return-path" || name == "delivered-to" || name == "x-original-to"):
+			kept = append(kept, line...)
+			continue
+		case bytes.HasPrefix(line, []byte("From ")):
+			kept = append(append(kept, "X-Mailbox-Line: "...), line...)
+			continue
+		}
+		if len(kept) == 0 && !startsHeader(line, name) {
+			kept = append(kept, '\n') // it must not fold into our fields
+		}
+		kept = append(kept, line...)
+		break
+	}
+	l.rest = io.MultiReader(bytes.NewReader(kept), r)
+	return l, nil
+}
+
+func readError(err error) error { return fmt.Errorf("read standard input: %w", err) }
+
+// leadLine returns a copy of the next line, or of as much of it as fits, and
+// whether that is a whole field: the next line does not continue it.
+func leadLine(r *bufio.Reader) (line []byte, whole bool) {
+	line, err := r.ReadSlice('\n')
+	line = bytes.Clone(line)
+	if err != nil || len(line) > maxLeadLine {
+		return line, false
+	}
+	next, _ := r.Peek(1) // an error comes again with the next read
+	return line, len(next) == 0 || next[0] != ' ' && next[0] != '\t'
+}
+
+// field cuts a header field; name is folded, "" for what is none.
+func field(line []byte) (name, value string) {
+	s := strings.TrimRight(string(line), "\r\n")
+	n := 0
+	for n < len(s) && s[n] > ' ' && s[n] < 0x7f && s[n] != ':' {
+		n++
+	}
+	rest := strings.TrimLeft(s[n:], " \t") // RFC 5322 4.5: blanks before the colon
+	if n == 0 || !strings.HasPrefix(rest, ":") {
+		return "", ""
+	}
+	return addr.Fold(s[:n]), strings.Trim(rest[1:], " \t")
+}
+
+// startsHeader reports whether line can stand below our fields as it is: a
+// field, or the end of an empty header.
+func startsHeader(line []byte, name string) bool {
+	return name != "" || bytes.Equal(line, []byte("\n")) || bytes.Equal(line, []byte("\r\n"))
+}
+
+// takeFrom reads a Return-Path's value, with or without angle brackets.
+func (l *letter) takeFrom(value string) bool {
+	a, err := ParseFrom(value)
+	if err == nil {
+		l.from = a
+	}
+	return err == nil
+}
+
+// ParseFrom reads a reverse path: "<a@example.org>", the bare address, or
+// nothing or "<>" for the null one.
+func ParseFrom(s string) (addr.Address, error) {
+	if s == "" {
+		return addr.Address{}, nil
+	}
+	if !strings.HasPrefix(s, "<") {
+		return addr.Parse(s)
+	}
+	a, rest, err := addr.ParsePath(s)
+	if err == nil && rest != "" && rest[0] != ' ' {
+		err = errors.New("text behind the path")
+	}
+	return a, err
+}
+
+func isAddress(value string, to addr.Address) bool {
+	a, err := ParseFrom(value)
+	return err == nil && a.Key() == to.Key()
+}
+
+// limits are what a letter may not exceed.
+type limits struct {
+	octets int64
+	hops   int // Received fields
+}
+
+// copyTo writes the message with LF line ends, the last line ended too. All
+// other bytes stay as they are.
+func (l *letter) copyTo(out io.Writer, max limits) error {
+	c := copier{r: bufio.NewReaderSize(l.rest, lineBuffer), w: bufio.NewWriterSize(out, lineBuffer), max: max}
+	for header, start := true, true; ; {
+		line, err := c.piece()
+		if start && header {
+			if header = len(line) > 0 && line[0] != '\n'; header {
+				if err := c.hop(line); err != nil {
+					return err
+				}
+			}
+		}
+		if err := c.write(line); err != nil {
+			return err
+		}
+		if err == io.EOF {
+			return c.end()
+		}
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+			return readError(err)
+		}
+		start = err == nil
+	}
+}
+
+type copier struct {
+	r    *bufio.Reader
+	w    *bufio.Writer
+	max  limits
+	size int64
+	hops int
+	last byte
+}
+
+// piece returns the next line, or a buffer full of it, with LF for CRLF.
+func (c *copier) piece() ([]byte, error) {
+	line, err := c.r.ReadSlice('\n')
+	if n := len(line); n > 1 && line[n-2] == '\r' && line[n-1] == '\n' {
+		line[n-2] = '\n'
+		return line[:n-1], err
+	} else if errors.Is(err, bufio.ErrBufferFull) && line[n-1] == '\r' {
+		c.r.UnreadByte() // its LF may come yet
+		return line[:n-1], err
+	}
+	return line, err
+}
+
+// hop counts Received fields: the one loop check of this face.
+func (c *copier) hop(line []byte) error {
+	if name, _ := field(line[:min(len(line), maxLeadLine)]); name != "received" {
+		return nil
+	}
+	if c.hops++; c.hops > c.max.hops {
+		return status.Refuse("5.4.6", fmt.Sprintf("more than %d Received fields: a mail loop", c.max.hops))
+	}
+	return nil
+}
+
+func (c *copier) write(p []byte) error {
+	if len(p) == 0 {
+		return nil
+	}
+	if c.size += int64(len(p)); c.size > c.max.octets {
+		return status.Refuse("5.3.4", fmt.Sprintf("message is larger than %d octets (control/databytes)", c.max.octets))
+	}
+	c.last = p[len(p)-1]
+	_, err := c.w.Write(p)
+	return err
+}
+
+func (c *copier) end() error {
+	if c.last != '\n' && c.size > 0 {
+		if err := c.w.WriteByte('\n'); err != nil {
+			return err
+		}
+	}
+	return c.w.Flush()
+}

@@ -1,0 +1,147 @@
+package deliver
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"time"
+
+	"paperpath/internal/addr"
+	"paperpath/internal/control"
+	"paperpath/internal/maillog"
+	"paperpath/internal/route"
+	"paperpath/internal/spool"
+	"paperpath/internal/status"
+	"paperpath/maildir"
+)
+
+// MDA stores single messages for another mail system.
+type MDA struct {
+	Control *control.Control
+	Log     *maillog.Log
+	Now     func() time.Time
+	Home    string
+}
+
+// Deliver stores the message in for address, durably once it returns nil. from
+// is the reverse path; nil takes that of a leading Return-Path. The error has
+// exit status 67 where there is no such mailbox, 65 for a message that is
+// refused; all else is temporary.
+func (m *MDA) Deliver(ctx context.Context, address string, from *addr.Address, in io.Reader) error {
+	to, u, err := m.mailbox(address)
+	if err != nil {
+		return err
+	}
+	path, err := Prepare(m.Home, u)
+	if err != nil {
+		return err
+	}
+	l, err := openLetter(interruptible{ctx, in}, to)
+	if err != nil {
+		return err
+	}
+	if from != nil {
+		l.from = *from
+	}
+	key, err := m.store(path, to, l)
+	if err != nil {
+		return err
+	}
+	m.Log.Delivered(key, to.String(), path, "copy")
+	return nil
+}
+
+// mailbox finds whose mailbox address is: its own one, even where an alias
+// stands before it, for the system above has decided that. One that is only
+// an alias leads to the one mailbox that it names.
+func (m *MDA) mailbox(address string) (to addr.Address, u *control.User, err error) {
+	whole, err := route.WithDomain(m.Control, address)
+	if err != nil {
+		return to, nil, err
+	}
+	if to, err = addr.Parse(whole); err != nil {
+		return to, nil, status.UsageError("%v", err)
+	}
+	if _, local, err := m.Control.IsLocal(to.Domain); err != nil {
+		return to, nil, err
+	} else if local {
+		if u, err = route.Mailbox(m.Control, to); u != nil || err != nil {
+			return to, u, err
+		}
+	}
+	targets, err := route.Resolve(m.Control, to, nil)
+	if err != nil {
+		return to, nil, err
+	}
+	if len(targets) != 1 || targets[0].Place != route.Local {
+		return to, nil, &status.Error{Exit: status.NoMailbox, Text: "no single mailbox here: " + whole}
+	}
+	return targets[0].Addr, targets[0].User, nil
+}
+
+// store writes our two fields and the message below them.
+func (m *MDA) store(path string, to addr.Address, l *letter) (key string, err error) {
+	max, err := m.limits()
+	if err != nil {
+		return "", err
+	}
+	host, err := m.Control.Hostname()
+	if err != nil {
+		return "", err
+	}
+	d, err := maildir.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer d.Close()
+	key = string(spool.NewKey(m.Now(), host))
+	_, err = d.Store(key, func(w io.Writer) error {
+		if _, err := fmt.Fprintf(w, "Return-Path: <%s>\nDelivered-To: %s\n", l.from, to); err != nil {
+			return err
+		}
+		return l.copyTo(w, max)
+	})
+	return key, err
+}
+
+func (m *MDA) limits() (max limits, err error) {
+	if max.octets, err = m.Control.Databytes(); err != nil {
+		return max, err
+	}
+	hops, err := m.Control.Limit("hops", 100)
+	max.hops = int(hops)
+	return max, err
+}
+
+// interruptible is a Reader whose reads end with ctx. A read that the kernel
+// still has then is left alone.
+type interruptible struct {
+	ctx context.Context
+	in  io.Reader
+}
+
+func (r interruptible) Read(p []byte) (int, error) {
+	type result struct {
+		n   int
+		err error
+	}
+	buf := make([]byte, len(p))
+	done := make(chan result, 1)
+	go func() {
+		var res result
+		defer func() {
+			if v := recover(); v != nil {
+				res.err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+			}
+			done <- res
+		}()
+		res.n, res.err = r.in.Read(buf)
+	}()
+	select {
+	case res := <-done:
+		return copy(p, buf[:res.n]), res.err
+	case <-r.ctx.Done():
+		return 0, r.ctx.Err()
+	}
+}

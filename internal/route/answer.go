@@ -1,0 +1,122 @@
+package route
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"path/filepath"
+	"strings"
+
+	"paperpath/internal/addr"
+	"paperpath/internal/control"
+	"paperpath/internal/explain"
+	"paperpath/internal/status"
+)
+
+// Destination is one line of an answer to the question where mail for an
+// address goes.
+type Destination struct {
+	Action  string `json:"action"` // "deliver", "relay" or "unknown"
+	Address string `json:"address"`
+	Maildir string `json:"maildir,omitempty"`
+	Via     string `json:"via,omitempty"` // host:port of an explicit route
+	Where   string `json:"where,omitempty"`
+}
+
+// String is the destination as people read it.
+func (d Destination) String() string {
+	s := d.Action + " " + d.Address
+	if d.Maildir != "" {
+		s += " " + d.Maildir
+	}
+	if d.Via != "" {
+		s += " via " + d.Via
+	}
+	if d.Where != "" {
+		s += " (" + d.Where + ")"
+	}
+	return s
+}
+
+// Answer is where mail for an address goes.
+type Answer struct {
+	Address      string        `json:"address"`
+	Destinations []Destination `json:"destinations"`
+	Error        string        `json:"error,omitempty"`
+}
+
+// Ask answers for the address in text; one without a domain is in the first
+// local one. The error is a usage error for what is no address, else that of
+// Resolve; the answer is good beside an error with exit status 67.
+func Ask(c *control.Control, text string, t *explain.Trail) (Answer, error) {
+	answer := Answer{Address: text, Destinations: []Destination{}}
+	whole, err := WithDomain(c, text)
+	if err != nil {
+		return answer.failed(err, t)
+	}
+	a, err := addr.Parse(whole)
+	if err != nil {
+		return answer.failed(status.UsageError("%v", err), t)
+	}
+	targets, err := Resolve(c, a, t)
+	for _, target := range targets {
+		d, failed := destination(c, target)
+		if failed != nil {
+			err = failed
+			break
+		}
+		answer.Destinations = append(answer.Destinations, d)
+	}
+	if err != nil {
+		return answer.failed(err, t)
+	}
+	t.End(answer.outcome())
+	return answer, nil
+}
+
+func (a Answer) failed(err error, t *explain.Trail) (Answer, error) {
+	a.Error = err.Error()
+	t.End(a.Error)
+	return a, err
+}
+
+func (a Answer) outcome() string {
+	var list []string
+	for _, d := range a.Destinations {
+		list = append(list, d.String())
+	}
+	return strings.Join(list, "; ")
+}
+
+func destination(c *control.Control, t Target) (Destination, error) {
+	d := Destination{Action: "unknown", Address: t.Addr.String(), Where: t.Where}
+	switch t.Place {
+	case Local:
+		d.Action, d.Maildir = "deliver", filepath.Join(t.User.Home, "Maildir")
+	case Remote:
+		d.Action = "relay"
+		row, err := c.Route(t.Addr.Domain)
+		if err != nil {
+			return d, err
+		}
+		if row != nil {
+			d.Via, d.Where = net.JoinHostPort(row.Host, row.Port), join(t.Where, row.Where)
+		}
+	}
+	return d, nil
+}
+
+// Write prints a line `address -> destination` each, or the answer as one line
+// of JSON.
+func (a Answer) Write(w io.Writer, asJSON bool) error {
+	if asJSON {
+		return json.NewEncoder(w).Encode(a)
+	}
+	for _, d := range a.Destinations {
+		if _, err := fmt.Fprintf(w, "%s -> %s\n", a.Address, d); err != nil {
+			return err
+		}
+	}
+	return nil
+}

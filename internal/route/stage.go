@@ -1,0 +1,50 @@
+package route
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"paperpath/internal/control"
+	"paperpath/internal/dsn"
+	"paperpath/internal/spool"
+)
+
+// Stage is mailroute at its inbox.
+type Stage struct {
+	Control *control.Control
+	Settle  func(e *spool.Entry, results []dsn.Result) spool.Outcome
+	Now     func() time.Time
+}
+
+// Handle decides about an entry in route/. What goes somewhere goes at once;
+// recipients that fail are settled beside it.
+func (s *Stage) Handle(_ context.Context, e *spool.Entry) spool.Outcome {
+	if len(e.Pending()) == 0 {
+		return spool.DropBecause("all recipients are done")
+	}
+	d := Decide(s.Control, e, s.Now(), nil)
+	switch {
+	case d.HandOn != "":
+		return spool.HandOnTo(d.HandOn)
+	case len(d.Failed) == 0:
+		return spool.SplitInto(d.Children...)
+	}
+	var results []dsn.Result
+	for _, i := range d.Placed {
+		results = append(results, dsn.Result{Index: i})
+	}
+	for _, f := range d.Failed {
+		results = append(results, dsn.Result{Index: f.Index, Err: f.Err})
+	}
+	o := s.Settle(e, results)
+	o.Children = append(d.Children, o.Children...)
+	// Whose child is placed is done, however the others were settled: else the
+	// next attempt would send it again.
+	for _, i := range d.Placed {
+		if !slices.Contains(o.Done, i) {
+			o.Done = append(o.Done, i)
+		}
+	}
+	return o
+}
