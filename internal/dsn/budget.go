@@ -1,8 +1,10 @@
 package dsn
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -11,31 +13,56 @@ import (
 )
 
 // spend takes one report from the hour's budget, which all processes of a home
-// share in run/bounces. The error says that it is spent, or why nobody knows.
-func spend(home string, limit int64, now time.Time) error {
-	path := filepath.Join(home, "run", "bounces")
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o660)
+// share in run/bounces; false where it is spent. An error is trouble of our
+// own.
+func spend(home string, limit int64, now time.Time) (bool, error) {
+	f, err := openBudget(filepath.Join(home, "run", "bounces"))
 	if err != nil {
-		return fmt.Errorf("bounce budget: %w", err)
+		return false, fmt.Errorf("bounce budget: %w", err)
 	}
-	defer f.Close()
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
-		return fmt.Errorf("bounce budget: lock %s: %w", path, err)
-	}
+	defer f.Close() // and with it the lock goes
 	hour := now.Unix() / 3600
 	used := readBudget(f, hour)
 	if used >= limit {
-		return fmt.Errorf("the budget of %d bounces an hour is spent (control/limits)", limit)
+		return false, nil
 	}
-	// Same length at each write, so that a torn one is read as another hour.
-	if _, err := f.WriteAt([]byte(fmt.Sprintf("%012d %012d\n", hour, used+1)), 0); err != nil {
-		return fmt.Errorf("bounce budget: %w", err)
+	// The same length at each write: a torn line is another hour's, or a
+	// number that is off by a little.
+	if _, err := f.WriteAt(fmt.Appendf(nil, "%012d %012d\n", hour, used+1), 0); err != nil {
+		return false, fmt.Errorf("bounce budget: %w", err)
 	}
-	return nil
+	return true, nil
 }
 
-// readBudget returns the reports of this hour; whatever else the file holds is
-// another hour's.
+// openBudget opens the file and locks it.
+func openBudget(path string) (*os.File, error) {
+	const how = os.O_RDWR | os.O_CREATE | unix.O_NOFOLLOW | unix.O_NONBLOCK
+	f, err := os.OpenFile(path, how, 0o660)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = os.Mkdir(filepath.Dir(path), 0o770); err == nil || errors.Is(err, fs.ErrExist) {
+			f, err = os.OpenFile(path, how, 0o660)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	// Stages of other users share it, whatever this one's umask. Only the owner
+	// can, and he did when he made it.
+	_ = f.Chmod(0o660)
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX)
+		if err == nil {
+			return f, nil
+		}
+		if !errors.Is(err, unix.EINTR) {
+			f.Close()
+			return nil, &fs.PathError{Op: "flock", Path: path, Err: err}
+		}
+	}
+}
+
+// readBudget returns how many reports this hour had; whatever else the file
+// holds is another hour's.
 func readBudget(f *os.File, hour int64) int64 {
 	b := make([]byte, 64)
 	n, err := f.ReadAt(b, 0)

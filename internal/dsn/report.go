@@ -3,6 +3,7 @@ package dsn
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -10,179 +11,240 @@ import (
 
 	"paperpath/internal/message"
 	"paperpath/internal/spool"
+	"paperpath/internal/status"
 )
 
 const (
 	maxReturned = 64 << 10 // octets of a message that is returned whole
 	maxHeader   = 64 << 10 // octets of header that are returned
-	maxText     = 900      // octets of a remote reply
+	maxFields   = 5000     // header fields that are returned
+	maxID       = 250      // octets of a Message-ID that the report refers to
 )
 
-// report writes the report of RFC 3464 and 6522 about the failed recipients:
-// only they appear in it, so that no other recipient is disclosed. What it
-// returns of the message begins at our Received.
+// report writes the report about the failed recipients (RFC 6522, 3464): only
+// they appear in it, so that no other recipient is disclosed. What it returns
+// of the message begins at our Received. But for the dates and the words of
+// remote hosts the same failure makes the same report.
 func (s *Settler) report(e *spool.Entry, failed []Result, host string) ([]byte, error) {
-	part, whole, err := returned(e)
+	back, whole, err := returned(e)
 	if err != nil {
 		return nil, fmt.Errorf("read what is to be returned: %w", err)
 	}
-	boundary := boundaryFor(e.Key, part)
-	eightBit := !sevenBit(part)
-	var b strings.Builder
-	s.reportHeader(&b, e, host, boundary, eightBit || needsUTF8(e, failed))
-	fmt.Fprintf(&b, "--%s\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n", boundary)
-	humanPart(&b, e, failed, host, whole)
-	kind := "message/delivery-status"
-	if needsUTF8(e, failed) {
-		kind = "message/global-delivery-status" // RFC 6533
+	r := reporter{entry: e, failed: failed, host: printable(host), now: s.Now(), utf8: needsUTF8(e, failed)}
+	parts := []part{
+		{"Notification", "text/plain; charset=us-ascii", r.human(whole)},
+		{"Delivery report", "message/delivery-status", r.status()},
+		{"Undelivered message", "message/rfc822", back},
 	}
-	fmt.Fprintf(&b, "\n--%s\nContent-Type: %s\n\n", boundary, kind)
-	s.statusPart(&b, e, failed, host)
-	kind = "text/rfc822-headers"
-	if whole {
-		kind = "message/rfc822"
+	if !whole {
+		parts[2].kind = "text/rfc822-headers"
 	}
-	fmt.Fprintf(&b, "\n--%s\nContent-Type: %s\n", boundary, kind)
-	if eightBit {
-		b.WriteString("Content-Transfer-Encoding: 8bit\n")
+	if r.utf8 { // RFC 6533
+		parts[0].kind = "text/plain; charset=utf-8"
+		parts[1].kind = "message/global-delivery-status"
+		parts[2].kind = "message/global"
+		if !whole {
+			parts[2].kind = "message/global-headers"
+		}
 	}
-	fmt.Fprintf(&b, "\n%s", part)
-	fmt.Fprintf(&b, "\n--%s--\n", boundary)
-	return []byte(b.String()), nil
+	return r.compose(parts), nil
 }
 
-func (s *Settler) reportHeader(b *strings.Builder, e *spool.Entry, host, boundary string, eightBit bool) {
-	id := sha256.Sum256([]byte("report " + e.Key + spool.Key(boundary)))
-	fmt.Fprintf(b, "From: Mail Delivery System <MAILER-DAEMON@%s>\nTo: <%s>\n", host, e.Envelope.From.Addr)
-	b.WriteString("Subject: Undelivered mail returned to sender\n")
-	fmt.Fprintf(b, "Date: %s\n", s.Now().UTC().Format("Mon, 2 Jan 2006 15:04:05 -0700"))
-	fmt.Fprintf(b, "Message-ID: <%s.%s@%s>\n", e.Key, hex.EncodeToString(id[:6]), host)
-	b.WriteString("Auto-Submitted: auto-replied\nMIME-Version: 1.0\n")
-	fmt.Fprintf(b, "Content-Type: multipart/report; report-type=delivery-status;\n boundary=\"%s\"\n", boundary)
-	if eightBit {
-		b.WriteString("Content-Transfer-Encoding: 8bit\n")
-	}
-	b.WriteString("\nThis is a report in MIME format (RFC 3464).\n\n")
-}
-
-// humanPart tells a person what happened.
-func humanPart(b *strings.Builder, e *spool.Entry, failed []Result, host string, whole bool) {
-	fmt.Fprintf(b, "This is the mail system at %s.\n\n", host)
-	b.WriteString("Your message could not be delivered to the following recipients. No further\nattempt will be made; to reach them, send it again.\n\n")
-	for _, r := range failed {
-		fmt.Fprintf(b, "<%s>\n", oneLine(e.Envelope.To[r.Index].Addr))
-		fmt.Fprintf(b, "    %s\n", oneLine(r.Err.Error()))
-		if r.Diagnostic != "" && !strings.Contains(r.Err.Error(), r.Diagnostic) {
-			fmt.Fprintf(b, "    The host %s said: %s\n", oneLine(r.RemoteMTA), oneLine(r.Diagnostic))
-		}
-		b.WriteString("\n")
-	}
-	if whole {
-		b.WriteString("Your message follows the details below.\n")
-	} else {
-		b.WriteString("The header of your message follows the details below.\n")
-	}
-}
-
-// statusPart is for programs (RFC 3464 2.2, 2.3).
-func (s *Settler) statusPart(b *strings.Builder, e *spool.Entry, failed []Result, host string) {
-	if id := param(e.Envelope.From.Params, "ENVID"); id != "" {
-		fmt.Fprintf(b, "Original-Envelope-Id: %s\n", oneLine(id))
-	}
-	fmt.Fprintf(b, "Reporting-MTA: dns; %s\nX-Paperpath-Key: %s\nArrival-Date: %s\n", host, e.Key, date(e.Arrival))
-	for _, r := range failed {
-		address, utf8 := finalRecipient(e, r.Index)
-		kind := "rfc822"
-		if utf8 {
-			kind = "utf-8"
-		}
-		b.WriteString("\n")
-		if orig := param(e.Envelope.To[r.Index].Params, "ORCPT"); orig != "" {
-			fmt.Fprintf(b, "Original-Recipient: %s\n", oneLine(strings.Replace(orig, ";", "; ", 1)))
-		}
-		fmt.Fprintf(b, "Final-Recipient: %s; %s\nAction: failed\nStatus: %s\n", kind, oneLine(address), enhanced(r.Err))
-		if r.RemoteMTA != "" {
-			fmt.Fprintf(b, "Remote-MTA: dns; %s\n", oneLine(r.RemoteMTA))
-		}
-		if r.Diagnostic != "" {
-			fmt.Fprintf(b, "Diagnostic-Code: smtp; %s\n", oneLine(r.Diagnostic))
-		} else {
-			fmt.Fprintf(b, "Diagnostic-Code: x-paperpath; %s\n", oneLine(r.Err.Error()))
-		}
-		fmt.Fprintf(b, "Last-Attempt-Date: %s\n", date(s.Now()))
-	}
-}
-
-func date(t time.Time) string { return t.UTC().Format("Mon, 2 Jan 2006 15:04:05 -0700") }
-
-// param returns the value of a parameter, or "".
-func param(params, name string) string {
-	for _, word := range strings.Fields(params) {
-		if v, ok := strings.CutPrefix(word, name+"="); ok {
-			return v
-		}
-	}
-	return ""
-}
-
-// returned is what goes back of the message: all of a small one, else the
-// header, and so where the sender asked for it (RFC 3461 4.3).
-func returned(e *spool.Entry) (part string, whole bool, err error) {
+// returned is what goes back of the message: all of a small one, else its
+// header; the header alone too where the sender asked for that (RFC 3461 4.3).
+func returned(e *spool.Entry) (text string, whole bool, err error) {
 	c := e.Content()
-	if c.Size() <= maxReturned && param(e.Envelope.From.Params, "RET") != "HDRS" {
+	if c.Size() <= maxReturned && !strings.EqualFold(param(e.Envelope.From.Params, "RET"), "HDRS") {
 		all, err := io.ReadAll(c)
 		return string(all), true, err
 	}
-	h, err := message.Read(c, maxHeader, 10000)
-	if h == nil {
+	h, err := message.Read(c, maxHeader, maxFields)
+	if err != nil && !errors.Is(err, message.ErrTooLong) && !errors.Is(err, message.ErrTooMany) {
 		return "", false, err
 	}
-	head := make([]byte, h.End)
-	_, err = c.ReadAt(head, 0)
-	if err == io.EOF {
-		err = nil
-	}
+	head, err := io.ReadAll(io.NewSectionReader(e.Content(), 0, h.End))
 	return string(head), false, err
 }
 
-// boundaryFor makes a boundary that the part does not hold.
-func boundaryFor(k spool.Key, part string) string {
+// needsUTF8 reports whether an address of the report is not ASCII.
+func needsUTF8(e *spool.Entry, failed []Result) bool {
+	for _, r := range failed {
+		if !isASCII(e.Envelope.To[r.Index].Addr) {
+			return true
+		}
+	}
+	return !isASCII(e.Envelope.From.Addr)
+}
+
+// reporter writes the parts of one report.
+type reporter struct {
+	entry  *spool.Entry
+	failed []Result
+	host   string
+	now    time.Time
+	utf8   bool
+}
+
+// part is a MIME part.
+type part struct{ description, kind, text string }
+
+// compose makes the message of the parts. 8-bit text is declared on the part
+// and on the whole (RFC 2045 6.4).
+func (r *reporter) compose(parts []part) []byte {
+	boundary := r.boundary(parts)
+	eightBit := false
+	for _, p := range parts {
+		eightBit = eightBit || !isASCII(p.text)
+	}
+	var b strings.Builder
+	r.header(&b)
+	fmt.Fprintf(&b, "Content-Type: multipart/report; report-type=delivery-status;\n boundary=\"%s\"\n", boundary)
+	if eightBit {
+		b.WriteString("Content-Transfer-Encoding: 8bit\n")
+	}
+	b.WriteString("\nThis is a report in MIME format (RFC 3464).\n")
+	for _, p := range parts {
+		// The line end before a boundary belongs to the boundary.
+		fmt.Fprintf(&b, "\n--%s\nContent-Description: %s\nContent-Type: %s\n", boundary, p.description, p.kind)
+		if !isASCII(p.text) {
+			b.WriteString("Content-Transfer-Encoding: 8bit\n")
+		}
+		b.WriteString("\n" + p.text)
+	}
+	fmt.Fprintf(&b, "\n--%s--\n", boundary)
+	return []byte(b.String())
+}
+
+// boundary is one that no part holds: also a remote host, which knows the key,
+// cannot end a part with its reply.
+func (r *reporter) boundary(parts []part) string {
 	for i := 0; ; i++ {
-		sum := sha256.Sum256([]byte(fmt.Sprintf("boundary %d %s", i, k)))
-		if b := "=_" + hex.EncodeToString(sum[:16]); !strings.Contains(part, b) {
+		sum := sha256.Sum256(fmt.Appendf(nil, "boundary %d %s", i, r.entry.Key))
+		b := "=_" + hex.EncodeToString(sum[:16])
+		found := false
+		for _, p := range parts {
+			found = found || strings.Contains(p.text, b)
+		}
+		if !found {
 			return b
 		}
 	}
 }
 
-func sevenBit(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if s[i] >= 0x80 {
-			return false
-		}
+// header writes the fields of the report itself. Auto-Submitted keeps
+// responders away (RFC 3834 5).
+func (r *reporter) header(b *strings.Builder) {
+	to := make([]string, len(r.failed))
+	for i, f := range r.failed {
+		to[i] = r.entry.Envelope.To[f.Index].Addr
 	}
-	return true
+	sum := sha256.Sum256([]byte("report\n" + string(r.entry.Key) + "\n" + strings.Join(to, "\n")))
+	fmt.Fprintf(b, "From: Mail Delivery System <MAILER-DAEMON@%s>\n", r.host)
+	fmt.Fprintf(b, "To: <%s>\n", printableUTF8(r.entry.Envelope.From.Addr))
+	b.WriteString("Subject: Your message could not be delivered\n")
+	fmt.Fprintf(b, "Date: %s\n", date(r.now))
+	fmt.Fprintf(b, "Message-ID: <%s.%s@%s>\n", r.entry.Key, hex.EncodeToString(sum[:6]), r.host)
+	if id := originalID(r.entry); id != "" {
+		fmt.Fprintf(b, "In-Reply-To: %s\nReferences: %s\n", id, id)
+	}
+	b.WriteString("Auto-Submitted: auto-replied\nMIME-Version: 1.0\n")
 }
 
-func needsUTF8(e *spool.Entry, failed []Result) bool {
-	for _, r := range failed {
-		if !sevenBit(e.Envelope.To[r.Index].Addr) {
-			return true
-		}
+// originalID is the message's own id, so that a mail reader can show the
+// report beside it; "" where it has none that is one.
+func originalID(e *spool.Entry) string {
+	h, _ := message.Read(e.Message(), maxHeader, maxFields)
+	if h == nil {
+		return ""
 	}
-	return !sevenBit(e.Envelope.From.Addr)
+	id := h.Value("Message-ID")
+	inside, ok := strings.CutPrefix(id, "<")
+	inside, closed := strings.CutSuffix(inside, ">")
+	if !ok || !closed || inside == "" || len(id) > maxID || strings.ContainsAny(inside, "<> ") || printable(id) != id {
+		return ""
+	}
+	return id
 }
 
-// oneLine keeps text from outside on one line: printable and bounded. UTF-8
-// addresses may pass; other octets become question marks.
-func oneLine(s string) string {
-	if len(s) > maxText {
-		s = s[:maxText] + "..."
-	}
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 || r == 0xfffd {
-			return '?'
+func date(t time.Time) string { return t.UTC().Format("Mon, 2 Jan 2006 15:04:05 -0700") }
+
+// human tells a person what happened and what happens next.
+func (r *reporter) human(whole bool) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "This is the mail system at %s.\n\n", r.host)
+	b.WriteString(wrap("", "", fmt.Sprintf("Your message that was accepted here on %s under the key %s could not be delivered to:",
+		date(r.entry.Arrival), r.entry.Key)))
+	for _, f := range r.failed {
+		fmt.Fprintf(&b, "\n<%s>\n", printableUTF8(r.entry.Envelope.To[f.Index].Addr))
+		b.WriteString(wrap("    ", "    ", public(f.Err)))
+		if f.Diagnostic == "" || strings.Contains(public(f.Err), f.Diagnostic) {
+			continue
 		}
-		return r
-	}, s)
+		who := "The other host"
+		if f.RemoteMTA != "" {
+			who = "The host " + printable(f.RemoteMTA)
+		}
+		b.WriteString(wrap("    ", "    ", who+" said: "+printable(f.Diagnostic)))
+	}
+	b.WriteString("\nThere will be no further attempt to deliver it there. To reach these\n" +
+		"recipients, put right what is named above and send the message again.\n")
+	if whole {
+		b.WriteString("\nA delivery report for programs and your message follow.\n")
+	} else {
+		b.WriteString("\nA delivery report for programs and the header of your message follow.\n")
+	}
+	return b.String()
+}
+
+// public is what the sender may know of an error: its text, not its cause.
+func public(err error) string {
+	if e, ok := err.(*expiredError); ok {
+		return "given up after " + days(e.lifetime) + ": " + public(e.cause)
+	}
+	var e *status.Error
+	if !errors.As(err, &e) || e.Text == "" {
+		return "temporary trouble of the mail system itself"
+	}
+	return printable(e.Text)
+}
+
+// status is for programs (RFC 3464 2.2, 2.3).
+func (r *reporter) status() string {
+	var b strings.Builder
+	if id := param(r.entry.Envelope.From.Params, "ENVID"); id != "" {
+		b.WriteString(field("Original-Envelope-Id", printable(decodeXtext(id))))
+	}
+	b.WriteString(field("Reporting-MTA", "dns; "+r.host))
+	b.WriteString(field("Arrival-Date", date(r.entry.Arrival)))
+	b.WriteString(field("X-Paperpath-Key", string(r.entry.Key)))
+	for _, f := range r.failed {
+		b.WriteString("\n" + r.recipient(f))
+	}
+	return b.String()
+}
+
+// recipient is the group of fields of one recipient.
+func (r *reporter) recipient(f Result) string {
+	var b strings.Builder
+	to := r.entry.Envelope.To[f.Index]
+	if kind, address, ok := strings.Cut(param(to.Params, "ORCPT"), ";"); ok {
+		b.WriteString(field("Original-Recipient", printable(kind)+"; "+printable(decodeXtext(address))))
+	}
+	kind := "rfc822"
+	if !isASCII(to.Addr) {
+		kind = "utf-8" // RFC 6533 3
+	}
+	fmt.Fprintf(&b, "Final-Recipient: %s; %s\n", kind, printableUTF8(to.Addr)) // never folded: an address may hold blanks
+	b.WriteString(field("Action", "failed"))
+	b.WriteString(field("Status", printable(enhanced(f.Err))))
+	if f.RemoteMTA != "" {
+		b.WriteString(field("Remote-MTA", "dns; "+printable(f.RemoteMTA)))
+	}
+	if f.Diagnostic != "" {
+		b.WriteString(field("Diagnostic-Code", "smtp; "+printable(f.Diagnostic)))
+	} else {
+		b.WriteString(field("Diagnostic-Code", "x-paperpath; "+public(f.Err)))
+	}
+	b.WriteString(field("Last-Attempt-Date", date(r.now)))
+	return b.String()
 }

@@ -4,15 +4,18 @@ package dsn
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
-	"paperpath/internal/addr"
 	"paperpath/internal/control"
 	"paperpath/internal/maillog"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
 )
+
+// troubleDelay is the time to the next attempt after trouble of our own.
+const troubleDelay = 5 * time.Minute
 
 // Result is how an attempt ended for one recipient.
 type Result struct {
@@ -32,33 +35,23 @@ type Settler struct {
 
 // Settle decides about the whole entry. All done: it is dropped. Failed for
 // good, or for longer than its lifetime: the sender gets a report, or where he
-// may not get one a person gets the entry. Failed for now: it is deferred.
-// Pending recipients without a result are deferred too.
+// may not get one a person gets the entry. Failed for now, or without a result:
+// it is deferred. Results of recipients that are not pending count for nothing,
+// so a stage may mark recipients itself before it calls.
 func (s *Settler) Settle(e *spool.Entry, results []Result) spool.Outcome {
 	retry, err := s.Control.Retry()
 	if err != nil {
-		return s.deferAll(e, err, finished(results))
+		return s.trouble(e, err, results)
 	}
 	age := s.Now().Sub(e.Arrival)
-	expired := retry.Expired(age, e.Attempts+1)
-	t := tally{done: finished(results)}
-	for _, r := range results {
-		switch {
-		case r.Err == nil:
-		case !status.IsTemporary(r.Err):
-			t.failed = append(t.failed, r)
-		case expired:
-			r.Err = &expiredError{lifetime: retry.Lifetime, cause: r.Err}
-			t.failed = append(t.failed, r)
-		default:
-			t.waiting = append(t.waiting, r)
-		}
+	t := sortOut(e, results, retry, retry.Expired(age, e.Attempts+1))
+	o, err := s.fail(e, t)
+	if err != nil {
+		return s.trouble(e, err, results)
 	}
-	t.left = len(e.Pending()) - len(t.done) - len(t.failed)
 	for _, r := range t.failed {
 		s.Log.Failed(string(e.Key), e.Envelope.To[r.Index].Addr, enhanced(r.Err), reason(r))
 	}
-	o := s.fail(e, t)
 	o.Done = append(o.Done, t.done...)
 	if t.left > 0 {
 		o.Action, o.Due, o.Reason = spool.Defer, s.Now().Add(retry.Next(age)), t.why()
@@ -66,37 +59,51 @@ func (s *Settler) Settle(e *spool.Entry, results []Result) spool.Outcome {
 	return o
 }
 
-// finished returns the recipients that are done.
-func finished(results []Result) []int {
-	var done []int
-	for _, r := range results {
-		if r.Err == nil {
-			done = append(done, r.Index)
-		}
-	}
-	return done
-}
-
-// tally sorts the results.
+// tally is what the results say about the pending recipients.
 type tally struct {
 	done    []int
-	failed  []Result
-	waiting []Result
-	left    int // recipients that are neither done nor failed
+	failed  []Result // for good
+	waiting []Result // failed for now
+	left    int      // neither done nor failed
 }
 
-// why is the reason of the deferral: the first of each kind, for people.
+// sortOut gives every pending recipient its place in a tally.
+func sortOut(e *spool.Entry, results []Result, retry control.Retry, expired bool) tally {
+	var t tally
+	of := make(map[int]Result, len(results))
+	for _, r := range results {
+		of[r.Index] = r
+	}
+	for _, i := range e.Pending() {
+		r, tried := of[i]
+		switch {
+		case !tried:
+			t.left++
+		case r.Err == nil:
+			t.done = append(t.done, i)
+		case !status.IsTemporary(r.Err):
+			t.failed = append(t.failed, r)
+		case expired:
+			r.Err = &expiredError{lifetime: retry.Lifetime, cause: r.Err}
+			t.failed = append(t.failed, r)
+		default:
+			t.waiting = append(t.waiting, r)
+			t.left++
+		}
+	}
+	return t
+}
+
+// why is the reason of the deferral for people: each kind once.
 func (t tally) why() string {
 	var list []string
-	seen := map[string]bool{}
 	for _, r := range t.waiting {
-		if text := reason(r); !seen[text] && len(list) < 5 {
-			seen[text] = true
+		if text := reason(r); len(list) < 5 && !slices.Contains(list, text) {
 			list = append(list, text)
 		}
 	}
 	if len(list) == 0 {
-		return "not tried"
+		return "not tried yet"
 	}
 	return strings.Join(list, "; ")
 }
@@ -114,45 +121,59 @@ func reason(r Result) string {
 }
 
 // fail decides about the failed recipients: report, person, or neither. The
-// outcome drops the entry unless the caller knows of recipients that are left.
-func (s *Settler) fail(e *spool.Entry, t tally) spool.Outcome {
+// outcome ends the entry; the caller defers it where recipients are left.
+func (s *Settler) fail(e *spool.Entry, t tally) (spool.Outcome, error) {
 	if len(t.failed) == 0 {
-		return spool.DropBecause("all recipients are done")
+		return spool.DropBecause("all recipients are done"), nil
 	}
-	report, silent := reported(e, t.failed)
-	if len(report) == 0 { // NOTIFY=NEVER (RFC 3461 4.1)
-		o := spool.DropBecause("the sender wants no report")
+	wanted, silent := reported(e, t.failed)
+	if len(wanted) == 0 {
+		o := spool.DropBecause("failed, and the sender wants no report")
 		o.Done = silent
-		return o
+		return o, nil
 	}
-	if why := s.mayNotBounce(e); why != "" {
-		return s.hold(e, t, why)
+	if why := unverified(e); why != "" {
+		return held(e, t, wanted, silent, why), nil
 	}
 	host, err := s.Control.Hostname()
 	if err != nil {
-		return s.deferAll(e, err, nil)
+		return spool.Outcome{}, err
 	}
-	body, err := s.report(e, report, host)
+	limit, err := s.Control.Limit("bounces", 1000)
 	if err != nil {
-		return s.deferAll(e, err, nil)
+		return spool.Outcome{}, err
 	}
-	o := spool.DropBecause("failed, the sender has a report")
-	o.Bounce = &spool.Bounce{To: e.Envelope.From.Addr, Failed: indexes(report), Body: body}
+	body, err := s.report(e, wanted, host)
+	if err != nil {
+		return spool.Outcome{}, err
+	}
+	// The budget comes last: an attempt that fails before costs nothing.
+	ok, err := spend(s.Home, limit, s.Now())
+	if err != nil {
+		return spool.Outcome{}, err
+	}
+	if !ok {
+		why := fmt.Sprintf("the budget of %d bounces an hour is spent (control/limits)", limit)
+		return held(e, t, wanted, silent, why), nil
+	}
+	o := spool.DropBecause("failed, the sender gets a report")
+	o.Bounce = &spool.Bounce{To: e.Envelope.From.Addr, Failed: indexes(wanted), Body: body}
 	o.Done = silent
-	return o
+	return o, nil
 }
 
-// reported sorts out recipients of whose failure the sender wants to hear
-// nothing.
-func reported(e *spool.Entry, failed []Result) (report []Result, silent []int) {
+// reported sorts out the recipients of whose failure the sender does not want
+// to hear: a NOTIFY that does not name FAILURE (RFC 3461 4.1).
+func reported(e *spool.Entry, failed []Result) (wanted []Result, silent []int) {
 	for _, r := range failed {
-		if strings.Contains(" "+e.Envelope.To[r.Index].Params+" ", " NOTIFY=NEVER ") {
-			silent = append(silent, r.Index)
+		notify := param(e.Envelope.To[r.Index].Params, "NOTIFY")
+		if notify == "" || slices.Contains(strings.Split(strings.ToUpper(notify), ","), "FAILURE") {
+			wanted = append(wanted, r)
 		} else {
-			report = append(report, r)
+			silent = append(silent, r.Index)
 		}
 	}
-	return report, silent
+	return wanted, silent
 }
 
 func indexes(results []Result) []int {
@@ -163,51 +184,51 @@ func indexes(results []Result) []int {
 	return list
 }
 
-// mayNotBounce says why the sender gets no report, or "". A report goes only
-// where the mail surely came from: to senders who were authenticated or local.
-func (s *Settler) mayNotBounce(e *spool.Entry) string {
-	if e.Envelope.From.Addr == "" {
+// unverified says why the sender may get no report, or "". A report goes only
+// where the mail surely came from: to a sender who was authenticated or local.
+func unverified(e *spool.Entry) string {
+	switch {
+	case e.Envelope.From.Addr == "":
 		return "the null reverse path takes no bounce"
-	}
-	if !e.Trusted() {
-		return "the reverse path <" + e.Envelope.From.Addr + "> is not verified"
-	}
-	limit, err := s.Control.Limit("bounces", 1000)
-	if err != nil {
-		return err.Error()
-	}
-	if err := spend(s.Home, limit, s.Now()); err != nil {
-		return err.Error()
+	case !e.Trusted():
+		return "the reverse path <" + e.Envelope.From.Addr + "> is not verified, so it gets no bounce"
 	}
 	return ""
 }
 
-// hold lays what failed before a person: the entry itself, or a child of it
+// held lays what failed before a person: the entry itself, or a child of it
 // where other recipients go on.
-func (s *Settler) hold(e *spool.Entry, t tally, why string) spool.Outcome {
-	text := why + ": " + reason(t.failed[0])
+func held(e *spool.Entry, t tally, failed []Result, silent []int, why string) spool.Outcome {
+	text := reason(failed[0]) + " (" + why + ")"
+	if len(failed) > 1 {
+		text = fmt.Sprintf("%d recipients failed, the first: %s", len(failed), text)
+	}
 	if t.left == 0 {
-		return spool.HoldFor(text)
+		o := spool.HoldFor(text)
+		o.Done = silent
+		return o
 	}
 	c := spool.Child{Inbox: spool.Hold, From: e.Envelope.From, Reason: text}
-	for _, r := range t.failed {
+	for _, r := range failed {
 		c.To = append(c.To, e.Envelope.To[r.Index])
 	}
-	o := spool.DropBecause("failed, held")
-	o.Children = []spool.Child{c}
-	o.Done = indexes(t.failed)
-	return o
+	return spool.Outcome{Children: []spool.Child{c}, Done: append(indexes(failed), silent...)}
 }
 
-// deferAll is for trouble of our own.
-func (s *Settler) deferAll(e *spool.Entry, err error, done []int) spool.Outcome {
+// trouble is the outcome where something of our own failed. What is done is
+// done; the rest is decided again.
+func (s *Settler) trouble(e *spool.Entry, err error, results []Result) spool.Outcome {
 	s.Log.Trouble(string(e.Key), "settle", err)
-	o := spool.DeferUntil(s.Now().Add(5*time.Minute), err.Error())
-	o.Done = done
+	o := spool.DeferUntil(s.Now().Add(troubleDelay), err.Error())
+	for _, r := range results {
+		if r.Err == nil {
+			o.Done = append(o.Done, r.Index)
+		}
+	}
 	return o
 }
 
-// expiredError is a temporary error that has lasted too long (RFC 3463 X.4.7).
+// expiredError is a temporary error that has lasted too long.
 type expiredError struct {
 	lifetime time.Duration
 	cause    error
@@ -224,7 +245,8 @@ func days(d time.Duration) string {
 	return d.String()
 }
 
-// enhanced is the permanent RFC 3463 status of an error.
+// enhanced is the RFC 3463 status of a failure: 4.4.7 where the lifetime ended
+// it, since the fault itself was a temporary one.
 func enhanced(err error) string {
 	if _, ok := err.(*expiredError); ok {
 		return "4.4.7"
@@ -234,13 +256,4 @@ func enhanced(err error) string {
 		return "5.0.0"
 	}
 	return code
-}
-
-// finalRecipient is the address of a recipient for a report, "" if unreadable.
-func finalRecipient(e *spool.Entry, i int) (string, bool) {
-	a, err := addr.Parse(e.Envelope.To[i].Addr)
-	if err != nil {
-		return e.Envelope.To[i].Addr, false
-	}
-	return a.String(), a.NeedsUTF8()
 }

@@ -1,0 +1,106 @@
+package dsn
+
+import (
+	"encoding/hex"
+	"strings"
+	"unicode/utf8"
+)
+
+const (
+	maxText = 1000 // octets of a text from outside
+	maxWord = 400  // octets without a blank; no address is longer
+	maxLine = 76   // octets of a line that can be broken
+)
+
+// printable keeps text from outside on its line: bounded, printable ASCII. RFC
+// 3464 has no room for more, and no terminal is moved by it.
+func printable(s string) string {
+	if len(s) > maxText {
+		s = s[:maxText] + "..."
+	}
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\r' || r == '\t':
+			return ' '
+		case r < ' ' || r > '~':
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+// printableUTF8 is printable for an address, which may be UTF-8 (RFC 6531).
+func printableUTF8(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 || r == utf8.RuneError || r == '\u2028' || r == '\u2029' {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+func isASCII(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// wrap breaks text at blanks. The first line begins with first, the others with
+// indent; none comes near the 998 octets of RFC 5322 2.1.1.
+func wrap(first, indent, text string) string {
+	var b strings.Builder
+	b.WriteString(first)
+	width, start := len(first), true
+	for _, word := range strings.Fields(text) {
+		for len(word) > 0 {
+			piece := word[:min(len(word), maxWord)]
+			word = word[len(piece):]
+			switch {
+			case start:
+			case width+1+len(piece) > maxLine:
+				b.WriteString("\n" + indent)
+				width = len(indent)
+			default:
+				b.WriteByte(' ')
+				width++
+			}
+			b.WriteString(piece)
+			width, start = width+len(piece), false
+		}
+	}
+	b.WriteByte('\n')
+	return b.String()
+}
+
+// field is a header field or a field of a delivery status, folded.
+func field(name, value string) string { return wrap(name+": ", " ", value) }
+
+// param returns the value of a parameter of the envelope, or "".
+func param(params, name string) string {
+	for _, word := range strings.Fields(params) {
+		if key, value, ok := strings.Cut(word, "="); ok && strings.EqualFold(key, name) {
+			return value
+		}
+	}
+	return ""
+}
+
+// decodeXtext undoes the encoding of parameters (RFC 3461 4): "+3D" is "=".
+// What is none stays as it is.
+func decodeXtext(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '+' && i+2 < len(s) {
+			if c, err := hex.DecodeString(s[i+1 : i+3]); err == nil {
+				b.Write(c)
+				i += 2
+				continue
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
