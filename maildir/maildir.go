@@ -7,6 +7,7 @@
 package maildir
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -149,13 +150,14 @@ func number(s string) int64 {
 	return int64(n)
 }
 
-// List returns the messages of new/ and cur/, sorted by key. Each directory is
-// read once and no file is looked at. cur/ is read last, so a message that a
-// reader moves meanwhile is listed once, as it was seen last.
+// List returns the messages of new/ and cur/, sorted by key: regular files as
+// the directory says, without a look at them. Each directory is read once, cur/
+// last, so that a message which a reader moves meanwhile is listed once, as it
+// was seen last.
 func (d *Dir) List() ([]Message, error) {
 	var all []Message
 	for _, sub := range []string{"new", "cur"} {
-		err := d.sub(sub).Names(func(name string) bool {
+		err := d.sub(sub).Regular(func(name string) bool {
 			all = append(all, parse(sub, name))
 			return true
 		})
@@ -163,8 +165,16 @@ func (d *Dir) List() ([]Message, error) {
 			return nil, err
 		}
 	}
-	slices.SortStableFunc(all, func(a, b Message) int { return strings.Compare(a.Key, b.Key) })
-	return slices.CompactFunc(all, func(a, b Message) bool { return a.Key == b.Key }), nil
+	slices.SortStableFunc(all, func(a, b Message) int {
+		return cmp.Or(strings.Compare(a.base(), b.base()), strings.Compare(a.Sub, b.Sub))
+	})
+	return slices.CompactFunc(all, func(a, b Message) bool { return a.base() == b.base() }), nil
+}
+
+// base is the name without what readers append; a move keeps it.
+func (m Message) base() string {
+	base, _, _ := strings.Cut(m.Name, ":")
+	return base
 }
 
 func (d *Dir) sub(name string) *dir.Dir {

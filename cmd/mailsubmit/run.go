@@ -6,6 +6,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"paperpath/internal/listen"
 	"paperpath/internal/program"
 	"paperpath/internal/status"
 	"paperpath/internal/submit"
@@ -103,7 +104,7 @@ func smtp(ctx context.Context, f *program.Frame, c *cli.Context) error {
 	if c.Args().Present() {
 		return status.UsageError("smtp takes no operand, not %q", c.Args().First())
 	}
-	if !c.IsSet("listen") && !c.IsSet("listen-tls") && !submit.Activated() {
+	if !c.IsSet("listen") && !c.IsSet("listen-tls") && !listen.Activated() {
 		return submit.Stdin(ctx, f, role)
 	}
 	return submit.Listen(ctx, f, role, c.StringSlice("listen"), c.StringSlice("listen-tls"))

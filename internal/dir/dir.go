@@ -172,6 +172,16 @@ func (d *Dir) Sync() error { return d.f.Sync() }
 // the file system gives them, names that begin with a dot left out. each
 // returns false to stop.
 func (d *Dir) Names(each func(name string) bool) error {
+	return d.read(func(e fs.DirEntry) bool { return each(e.Name()) })
+}
+
+// Regular is Names for regular files alone: no directory, link, fifo or
+// device. The directory itself says what a name is.
+func (d *Dir) Regular(each func(name string) bool) error {
+	return d.read(func(e fs.DirEntry) bool { return !e.Type().IsRegular() || each(e.Name()) })
+}
+
+func (d *Dir) read(each func(e fs.DirEntry) bool) error {
 	// A descriptor of its own: the position in a directory is shared otherwise.
 	var fd int
 	err := retry(func() (err error) {
@@ -184,9 +194,9 @@ func (d *Dir) Names(each func(name string) bool) error {
 	f := os.NewFile(uintptr(fd), d.path)
 	defer f.Close()
 	for {
-		names, err := f.Readdirnames(1024)
-		for _, name := range names {
-			if name[0] != '.' && !each(name) {
+		entries, err := f.ReadDir(1024)
+		for _, e := range entries {
+			if e.Name()[0] != '.' && !each(e) {
 				return nil
 			}
 		}

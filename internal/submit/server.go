@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
-	"os"
 	"time"
 
 	"paperpath/internal/addr"
@@ -93,9 +92,6 @@ func Stdin(ctx context.Context, f *program.Frame, role Role) error {
 	}
 	return s.serve(ctx, conn, false)
 }
-
-// Activated reports whether systemd hands this process listening sockets.
-func Activated() bool { return os.Getenv("LISTEN_FDS") != "" }
 
 // Listen serves SMTP on the addresses until ctx ends.
 func Listen(ctx context.Context, f *program.Frame, role Role, addrs, tlsAddrs []string) error {
