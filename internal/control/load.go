@@ -41,9 +41,7 @@ func load[T any](c *Control, f file[T]) (T, cached, error) {
 	if err != nil {
 		return absent(f, err)
 	}
-	// A file that was read within the second of its change may have changed
-	// again without a new mtime: only a still one is answered from memory.
-	if had, ok := c.cache[f.name]; ok && had.stamp == now && !c.fresh(now) {
+	if had, ok := c.cache[f.name]; ok && had.stamp == now {
 		v, _ := had.value.(T)
 		return v, had, had.err
 	}
@@ -53,6 +51,9 @@ func load[T any](c *Control, f file[T]) (T, cached, error) {
 	}
 	v, err := f.parse(f.name, data)
 	got := cached{stamp: now, value: v, err: err, torn: len(data) > 0 && data[len(data)-1] != '\n'}
+	// A file that was read within the second of its change may change again
+	// without a new mtime: only a still one is answered from memory.
+	delete(c.cache, f.name)
 	if !c.fresh(now) {
 		c.cache[f.name] = got
 	}

@@ -128,6 +128,21 @@ func TestPurgeRefused(t *testing.T) {
 	}
 }
 
+// A directory that is the only user's but no mail/DOMAIN/USER stays too.
+func TestPurgeRefusedForParents(t *testing.T) {
+	for _, field := range []string{"/srv/a", "mail", "mail/example.org", "spool/route", "control"} {
+		home := newHome(t)
+		row := "a@example.org:*::::" + field + "::\n"
+		if err := os.WriteFile(filepath.Join(home, "control", "users"), []byte(row), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		u, _ := usersOf(home)
+		if err := u.Del("a@example.org", true); status.Exit(err) != status.Refused || !strings.Contains(err.Error(), "is no directory mail/DOMAIN/USER") {
+			t.Errorf("%s: %v", field, err)
+		}
+	}
+}
+
 func TestUserNeedsHome(t *testing.T) {
 	for _, part := range []string{"spool", "mail"} {
 		home := newHome(t)
