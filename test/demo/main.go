@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -139,7 +140,7 @@ func arrive(home *harness.Home, l letter) error {
 		return fmt.Errorf("%s has %d messages, not 1", user, len(got))
 	}
 	say("The way of " + got[0].UID + ", as log/mail.log has it.")
-	for _, e := range home.Events(" key=" + got[0].UID) {
+	for _, e := range stages(home.Events(" key=" + got[0].UID)) {
 		fmt.Println("    " + e[strings.Index(e, "prog="):])
 	}
 	say("Fetched by POP3 as " + user + ".")
@@ -148,6 +149,21 @@ func arrive(home *harness.Home, l letter) error {
 		return fmt.Errorf("the message to %s differs from what was sent:\n%q\n%q", user, body, l.text)
 	}
 	return nil
+}
+
+// stages puts a message's acceptance first: in watch mode the next stage may be
+// quicker with its event than the program that still has to answer its client.
+func stages(events []string) []string {
+	slices.SortStableFunc(events, func(a, b string) int {
+		switch first := " event=accepted "; {
+		case strings.Contains(a, first):
+			return -1
+		case strings.Contains(b, first):
+			return 1
+		}
+		return 0
+	})
+	return events
 }
 
 func say(text string)      { fmt.Printf("\n%s\n", text) }
