@@ -1,0 +1,195 @@
+package smtpd
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// A dialogue is a file testdata/NAME.dialogue, a line each:
+//
+//	# comment
+//	: setting value   of Config: auth, clear, size, recipients, errors, junk, logins
+//	C: command        what the client sends, CRLF added
+//	R: bytes          the same without CRLF
+//	S: reply          what the server sends; a * at the end stands for anything
+//	M: from to... | text    a message that is accepted, in order
+//	X:                the server ends the session before the client does
+//
+// \n \r \0 \\ \xHH are octets, %20x% is x twenty times. Greeting and EHLO are
+// implied unless the first line is ": raw". The client ends the session behind
+// its last line.
+//
+// Each is held with everything sent at once, one octet at a time, and cut in
+// two at every octet; the outcome must be the same.
+type dialogue struct {
+	cfg     Config
+	sent    []byte
+	replies []string
+	mail    []string
+	ends    bool
+}
+
+func readDialogue(t *testing.T, path string) dialogue {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := dialogue{cfg: Config{Hostname: "mx.test", MaxSize: 1000}}
+	lines := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
+	raw := lines[0] == ": raw"
+	if raw {
+		lines = lines[1:]
+	} else {
+		d.sent = []byte("EHLO c.test\r\n")
+		d.replies = []string{"220 mx.test ESMTP", "250-mx.test", "*", "*", "*", "250 ENHANCEDSTATUSCODES"}
+	}
+	for _, line := range lines {
+		if err := d.add(line); err != nil {
+			t.Fatalf("%s: %q: %v", path, line, err)
+		}
+	}
+	if d.cfg.AuthInClear && !raw {
+		d.replies[5] = "250-ENHANCEDSTATUSCODES"
+		d.replies = append(d.replies[:6], append([]string{"250 AUTH PLAIN LOGIN"}, d.replies[6:]...)...)
+	}
+	return d
+}
+
+func (d *dialogue) add(line string) error {
+	kind, rest, _ := strings.Cut(line, " ")
+	switch kind {
+	case "#", "":
+	case "C:":
+		d.sent = append(append(d.sent, expand(rest)...), "\r\n"...)
+	case "R:":
+		d.sent = append(d.sent, expand(rest)...)
+	case "S:":
+		d.replies = append(d.replies, expand(rest))
+	case "M:":
+		d.mail = append(d.mail, expand(rest))
+	case "X:":
+		d.ends = true
+	case ":":
+		return d.setting(rest)
+	default:
+		return fmt.Errorf("unknown kind")
+	}
+	return nil
+}
+
+func (d *dialogue) setting(s string) error {
+	name, value, _ := strings.Cut(s, " ")
+	n, err := strconv.Atoi(value)
+	switch name {
+	case "auth":
+		d.cfg.Auth = true
+		return nil
+	case "clear":
+		d.cfg.AuthInClear = true
+		return nil
+	case "size":
+		d.cfg.MaxSize = int64(n)
+	case "recipients":
+		d.cfg.MaxRecipients = n
+	case "errors":
+		d.cfg.MaxErrors = n
+	case "junk":
+		d.cfg.MaxJunk = n
+	case "logins":
+		d.cfg.MaxLogins = n
+	default:
+		return fmt.Errorf("unknown setting")
+	}
+	return err
+}
+
+var repeat = regexp.MustCompile(`%(\d+)([^%]+)%`)
+
+func expand(s string) string {
+	s = repeat.ReplaceAllStringFunc(s, func(m string) string {
+		part := repeat.FindStringSubmatch(m)
+		n, _ := strconv.Atoi(part[1])
+		return strings.Repeat(part[2], n)
+	})
+	return regexp.MustCompile(`\\(n|r|0|\\|x[0-9a-f]{2})`).ReplaceAllStringFunc(s, func(m string) string {
+		if m == `\0` {
+			return "\x00"
+		}
+		out, _ := strconv.Unquote(`"` + m + `"`)
+		return out
+	})
+}
+
+func TestDialogues(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.dialogue")
+	if err != nil || len(files) < 50 {
+		t.Fatalf("%d dialogues, %v", len(files), err)
+	}
+	for _, path := range files {
+		d := readDialogue(t, path)
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".dialogue"), func(t *testing.T) {
+			if !d.hold(t, "at once", d.sent) || !d.hold(t, "one octet at a time", octets(d.sent)...) {
+				return
+			}
+			step := 1 + len(d.sent)/2000 // the long ones would take minutes
+			for i := 1; i < len(d.sent); i += step {
+				if !d.hold(t, fmt.Sprintf("cut at %d", i), d.sent[:i], d.sent[i:]) {
+					return
+				}
+			}
+		})
+	}
+}
+
+func octets(b []byte) (list [][]byte) {
+	for i := range b {
+		list = append(list, b[i:i+1])
+	}
+	return list
+}
+
+// hold runs the dialogue with the client's octets in these pieces.
+func (d *dialogue) hold(t *testing.T, how string, pieces ...[]byte) bool {
+	t.Helper()
+	conn := &script{pieces: pieces}
+	sess := &fake{}
+	Serve(context.Background(), conn, d.cfg, func(c *Conn) Session { sess.conn = c; return sess })
+	got := strings.Split(strings.TrimSuffix(conn.out.String(), "\r\n"), "\r\n")
+	if diff := cmp.Diff(d.replies, matched(d.replies, got)); diff != "" {
+		t.Errorf("%s: replies (-want +got):\n%s", how, diff)
+	}
+	if diff := cmp.Diff(d.mail, sess.mail); diff != "" {
+		t.Errorf("%s: mail (-want +got):\n%s", how, diff)
+	}
+	if d.ends == conn.ended {
+		t.Errorf("%s: the server ended the session: %v", how, !conn.ended)
+	}
+	if sess.open {
+		t.Errorf("%s: the transaction was not reset", how)
+	}
+	if bytes.Contains(bytes.ReplaceAll(conn.out.Bytes(), crlf, nil), []byte("\n")) {
+		t.Errorf("%s: bare LF in a reply", how)
+	}
+	return !t.Failed()
+}
+
+// matched replaces each reply that fits its pattern by the pattern.
+func matched(want, got []string) []string {
+	out := append([]string(nil), got...)
+	for i := range min(len(want), len(got)) {
+		if p, ok := strings.CutSuffix(want[i], "*"); ok && strings.HasPrefix(got[i], p) {
+			out[i] = want[i]
+		}
+	}
+	return out
+}

@@ -1,0 +1,133 @@
+package smtpd
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"paperpath/internal/addr"
+	"paperpath/internal/status"
+)
+
+// script is a connection whose client says what is in pieces, one a read, and
+// closes its side then.
+type script struct {
+	pieces [][]byte
+	out    bytes.Buffer
+	writes int
+	ended  bool // the client's end was read
+}
+
+func (s *script) Read(b []byte) (int, error) {
+	for len(s.pieces) > 0 && len(s.pieces[0]) == 0 {
+		s.pieces = s.pieces[1:]
+	}
+	if len(s.pieces) == 0 {
+		s.ended = true
+		return 0, io.EOF
+	}
+	n := copy(b, s.pieces[0])
+	s.pieces[0] = s.pieces[0][n:]
+	return n, nil
+}
+
+func (s *script) Write(b []byte) (int, error)      { s.writes++; return s.out.Write(b) }
+func (*script) Close() error                       { return nil }
+func (*script) LocalAddr() net.Addr                { return &net.TCPAddr{} }
+func (*script) RemoteAddr() net.Addr               { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 7), Port: 1} }
+func (*script) SetDeadline(time.Time) error        { return nil }
+func (*script) SetReadDeadline(t time.Time) error  { return nil }
+func (*script) SetWriteDeadline(t time.Time) error { return nil }
+
+// fake is a Session that remembers. What it does is in the names of senders
+// and recipients.
+type fake struct {
+	conn  *Conn
+	helo  string
+	login string
+	open  bool
+	from  string
+	to    []string
+	mail  []string
+	datas []error // what Data ended with
+	calls []string
+}
+
+func (f *fake) Hello(_ context.Context, helo string, _ bool) error {
+	f.calls = append(f.calls, "hello "+helo)
+	f.helo = helo
+	return behave(helo)
+}
+
+func (f *fake) Authenticate(_ context.Context, mechanism, login, password string) error {
+	f.calls = append(f.calls, "auth "+mechanism+" "+login)
+	if login == "busy" {
+		return errors.New("a table broke: s3cr3t")
+	}
+	if login != "alice" || password != "secret" {
+		return &status.Error{Exit: status.NotAllowed, Reply: 535, Enhanced: "5.7.8", Text: "no"}
+	}
+	f.login = login
+	return nil
+}
+
+func (f *fake) Mail(_ context.Context, from addr.Address, p MailParams) error {
+	f.calls = append(f.calls, "mail "+from.String()+" "+p.Body)
+	if err := behave(from.Local); err != nil && !strings.HasPrefix(from.Local, "data-") {
+		return err
+	}
+	if f.open {
+		panic("MAIL in a transaction")
+	}
+	f.open, f.from, f.to = true, from.String(), nil
+	return nil
+}
+
+func (f *fake) Rcpt(_ context.Context, to addr.Address, _ RcptParams) error {
+	if err := behave(to.Local); err != nil {
+		return err
+	}
+	f.to = append(f.to, to.String())
+	return nil
+}
+
+func (f *fake) Data(_ context.Context, r io.Reader) (string, error) {
+	local, _, _ := strings.Cut(f.from, "@")
+	if what, ok := strings.CutPrefix(local, "data-"); ok {
+		return "unread", behave(what)
+	}
+	text, err := io.ReadAll(r)
+	f.datas = append(f.datas, err)
+	if err != nil {
+		return "", err
+	}
+	f.mail = append(f.mail, strings.Join(append([]string{f.from}, f.to...), " ")+" | "+string(text))
+	return "stored", nil
+}
+
+func (f *fake) Reset(context.Context) { f.open = false }
+
+// behave is what a name does.
+func behave(name string) error {
+	switch name {
+	case "unknown":
+		return &status.Error{Exit: status.NoMailbox, Enhanced: "5.1.1", Text: "no such mailbox"}
+	case "busy":
+		return errors.New("a table broke: s3cr3t")
+	case "bye":
+		return &status.Error{Exit: status.TempFail, Reply: 421, Enhanced: "4.7.0", Text: "go away"}
+	case "lines":
+		return &status.Error{Reply: 550, Enhanced: "5.7.1", Text: "one\ntwo\r\x1b[1m\xc3\xa9"}
+	case "success":
+		return &status.Error{Reply: 250, Enhanced: "2.0.0", Text: "fine"}
+	case "class":
+		return &status.Error{Reply: 550, Enhanced: "4.1.1", Text: "no"}
+	case "panic":
+		panic("as told")
+	}
+	return nil
+}
