@@ -1,0 +1,253 @@
+package submit
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"paperpath/internal/auth"
+	"paperpath/internal/control"
+	"paperpath/internal/maillog"
+	"paperpath/internal/message"
+	"paperpath/internal/program"
+	"paperpath/internal/spool"
+)
+
+// newHome makes a home with the users alice and bob, whose password is secret.
+func newHome(t *testing.T) (*program.Frame, *bytes.Buffer) {
+	t.Helper()
+	home := t.TempDir()
+	if err := spool.Init(home); err != nil {
+		t.Fatal(err)
+	}
+	hash, err := auth.Hash("", "secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := time.Now().Add(-time.Hour)
+	for _, dir := range []string{"control", "log", "run", "mail"} {
+		os.Mkdir(filepath.Join(home, dir), 0o700)
+	}
+	for name, text := range map[string]string{
+		"hostname": "mx.example.net\n",
+		"domains":  "example.net\n",
+		"users":    "alice@example.net:" + hash + ":::::\nbob@example.net:" + hash + ":::::\n",
+		"aliases":  "info: alice, bob\nsales@example.net: bob\n",
+		"senders":  "bob@example.net: @lists.example\n",
+	} {
+		path := filepath.Join(home, "control", name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		os.Chtimes(path, old, old)
+	}
+	var log bytes.Buffer
+	return &program.Frame{Name: "mailsubmit", Home: home, Control: control.Open(home, time.Now),
+		Log: maillog.To(&log, "mailsubmit", time.Now)}, &log
+}
+
+// talk plays a dialogue: lines of commands, and behind each the start of the
+// last reply that is expected.
+func talk(t *testing.T, f *program.Frame, role Role, dialogue ...string) {
+	t.Helper()
+	s, err := newServer(f, role)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	done := make(chan error, 1)
+	go func() {
+		conn, err := ln.Accept()
+		if err == nil {
+			err = s.serve(context.Background(), conn, false)
+			conn.Close()
+		}
+		done <- err
+	}()
+	conn, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	r := &replies{conn}
+	if got := r.next(t); !strings.HasPrefix(got, "220 ") {
+		t.Fatalf("greeting %q", got)
+	}
+	for i := 0; i < len(dialogue); i += 2 {
+		io.WriteString(conn, strings.ReplaceAll(dialogue[i], "\n", "\r\n")+"\r\n")
+		if got := r.next(t); !strings.HasPrefix(got, dialogue[i+1]) {
+			t.Fatalf("%q was answered %q, want %q", dialogue[i], got, dialogue[i+1])
+		}
+	}
+	conn.Close()
+	if err := <-done; err != nil {
+		t.Errorf("session: %v", err)
+	}
+}
+
+// replies reads whole replies.
+type replies struct{ conn net.Conn }
+
+// next returns the last line of the next reply.
+func (p *replies) next(t *testing.T) string {
+	t.Helper()
+	var line []byte
+	one := make([]byte, 1)
+	for {
+		if _, err := p.conn.Read(one); err != nil {
+			t.Fatalf("read a reply: %v (so far %q)", err, line)
+		}
+		line = append(line, one[0])
+		if one[0] == '\n' {
+			if len(line) > 3 && line[3] == ' ' {
+				return string(line)
+			}
+			line = nil
+		}
+	}
+}
+
+const letter = "From: alice@example.net\nSubject: x\n\nhello\n."
+
+func entries(t *testing.T, f *program.Frame, in spool.Inbox) []spool.Listing {
+	t.Helper()
+	sp, err := f.Spool()
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := sp.List(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+func TestTheRoleMX(t *testing.T) {
+	f, log := newHome(t)
+	talk(t, f, MX, "EHLO peer.example", "250 ",
+		"MAIL FROM:<x@far.example>", "250 2.1.0",
+		"RCPT TO:<nobody@example.net>", "550 5.1.1",
+		"RCPT TO:<someone@far.example>", "550 5.7.1",
+		"RCPT TO:<ALICE+list@Example.NET>", "250 2.1.5",
+		"RCPT TO:<info@example.net>", "250 2.1.5",
+		"RCPT TO:<postmaster>", "250 2.1.5",
+		"DATA", "354 ",
+		letter, "250 2.0.0 accepted as ",
+		"MAIL FROM:<>", "250 2.1.0",
+		"RCPT TO:<bob@example.net>", "250 2.1.5",
+		"DATA", "354 ",
+		"Subject: no author\n\nx\n.", "554 5.6.0",
+		"AUTH PLAIN AGJvYgBzZWNyZXQ=", "5")
+	list := entries(t, f, spool.Route)
+	if len(list) != 1 {
+		t.Fatalf("route/ holds %+v", list)
+	}
+	var to []string
+	for _, r := range list[0].Envelope.To {
+		to = append(to, r.Addr)
+	}
+	if got := strings.Join(to, " "); got != "ALICE+list@Example.NET info@example.net postmaster@example.net" {
+		t.Errorf("recipients %s", got)
+	}
+	for _, want := range []string{"event=accepted key=" + string(list[0].Key), "event=refused", "helo=peer.example", "550 5.7.1"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the log lacks %s:\n%s", want, log)
+		}
+	}
+}
+
+func TestTheRoleSubmission(t *testing.T) {
+	f, log := newHome(t)
+	talk(t, f, Submission, "EHLO laptop", "250 ",
+		"MAIL FROM:<alice@example.net>", "530 5.7.0",
+		"AUTH PLAIN AGFsaWNlQGV4YW1wbGUubmV0AHdyb25n", "535 5.7.8",
+		"AUTH PLAIN AGFsaWNlQGV4YW1wbGUubmV0AHNlY3JldA==", "235 2.7.0",
+		"MAIL FROM:<bob@example.net>", "550 5.7.1",
+		"MAIL FROM:<info@example.net>", "250 ",
+		"RSET", "250 ",
+		"MAIL FROM:<alice+x@example.net>", "250 ",
+		"RCPT TO:<anybody@far.example>", "250 ",
+		"RCPT TO:<nobody@example.net>", "550 5.1.1",
+		"DATA", "354 ",
+		letter, "250 2.0.0",
+		"MAIL FROM:<alice@example.net>", "250 ",
+		"RCPT TO:<anybody@far.example>", "250 ",
+		"DATA", "354 ",
+		"From: bob@example.net\n\nforged\n.", "550 5.7.1")
+	list := entries(t, f, spool.Route)
+	if len(list) != 1 {
+		t.Fatalf("route/ holds %+v", list)
+	}
+	text, err := os.ReadFile(filepath.Join(f.Home, "spool/route/new", list[0].Name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{" with ESMTPA id ", "\nDate: ", "\nMessage-ID: <", "\nFrom: alice@example.net\nSubject: x\n\nhello\n"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("the entry lacks %q:\n%s", want, text)
+		}
+	}
+	if !strings.Contains(log.String(), "event=login-failed") || strings.Contains(log.String(), "secret") {
+		t.Errorf("the log is\n%s", log)
+	}
+}
+
+func TestForgedResultsAndReturnPathGo(t *testing.T) {
+	f, _ := newHome(t)
+	talk(t, f, MX, "EHLO peer.example", "250 ", "MAIL FROM:<x@far.example>", "250 ", "RCPT TO:<bob@example.net>", "250 ",
+		"DATA", "354 ",
+		"Authentication-Results: MX.example.net; dkim=pass\n (forged)\nAuthentication-Results: other.example; spf=pass\n"+letter, "250 ")
+	list := entries(t, f, spool.Route)
+	text, _ := os.ReadFile(filepath.Join(f.Home, "spool/route/new", list[0].Name))
+	if strings.Contains(string(text), "forged") || strings.Contains(string(text), "dkim=pass") ||
+		!strings.Contains(string(text), "other.example; spf=pass") {
+		t.Errorf("the entry is\n%s", text)
+	}
+}
+
+func TestCompose(t *testing.T) {
+	for _, c := range []struct{ in, want string }{
+		{"From: a@b\nDate: x\nMessage-ID: y\n\nbody\n", "From: a@b\nDate: x\nMessage-ID: y\n\nbody\n"},
+		{"just text\n", "FDM\njust text\n"},
+		{"\nbody\n", "FDM\nbody\n"},
+		{"To: c@d\n\nbody\n", "FDMTo: c@d\n\nbody\n"},
+		{"To: c@d\n", "FDMTo: c@d\n"},
+		{"Return-Path: <x@y>\nTo: c@d\n\nb\n", "FDMTo: c@d\n\nb\n"},
+	} {
+		body := bytes.NewReader([]byte(c.in))
+		h, err := message.Read(strings.NewReader(c.in), 1000, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		comp := composer{host: "mx", now: time.Now(), drop: h.All("Return-Path")}
+		if !h.Has("From") {
+			comp.add.WriteString("F")
+		}
+		before := comp.add.Len()
+		comp.complete(h)
+		added := comp.add.String()
+		out := comp.body(h, body)
+		got, _ := io.ReadAll(io.NewSectionReader(out, 0, out.Size()))
+		if len(added) > before {
+			c.want = strings.Replace(c.want, "FDM", added, 1)
+		}
+		if string(got) != c.want {
+			t.Errorf("%q became %q, want %q", c.in, got, c.want)
+		}
+	}
+	for name, want := range map[string]string{"Bob": `"Bob"`, `B "x" \`: `"B \"x\" \\"`, "a\r\nBcc: x": `"a  Bcc: x"`, "Jürgen": "=?utf-8?q?J=C3=BCrgen?="} {
+		if got := phrase(name); got != want {
+			t.Errorf("%q became %s", name, got)
+		}
+	}
+}
