@@ -98,6 +98,11 @@ func TestParseList(t *testing.T) {
 		{"a@[192.0.2.1]", "a@[192.0.2.1]"},
 		{"Jürgen <j@x>", "j@x"},
 		{"<a@b> (Bob)", "a@b"},
+		{"<a@b> Bob", "a@b"},
+		{"a@b; c@d", "a@b c@d"},
+		{"root (Cron Daemon)", "root"},
+		{"bob@example.net <a@b>", "a@b"},
+		{"Gr\xfc\xdfe <a@b>", "a@b"},
 		{"", ""},
 	} {
 		list, err := ParseList(c.in)
@@ -109,7 +114,8 @@ func TestParseList(t *testing.T) {
 			t.Errorf("%q is %q, %v, want %q", c.in, got, err, c.want)
 		}
 	}
-	for _, in := range []string{"a b@c", "<a@b", "a@b>", "<a@b> <c@d>", "a@b (", "\"a@b", "<>", "a@b@c", "<@r:a@b>", "a@b\x00", "a@[b"} {
+	for _, in := range []string{"a b@c", "<a@b", "a@b>", "<a@b> <c@d>", "a@b (", "\"a@b", "<>", "a@b@c", "<@r:a@b>", "a@b\x00", "a@[b",
+		"a@b: c@d;", "<a@b>: c@d;", "<a@b> c@d", "<a@b> \"x\" @c", "a@b \\", "a)b@c"} {
 		if list, err := ParseList(in); err == nil {
 			t.Errorf("%q is %v", in, list)
 		}

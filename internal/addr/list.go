@@ -32,7 +32,9 @@ func ParseList(field string) ([]Address, error) {
 			if l.angle {
 				return nil, errors.New("a colon inside < >") // an obsolete route: nobody sends it
 			}
-			l.words, l.whole = nil, false // a group's name
+			if err := l.group(); err != nil {
+				return nil, err
+			}
 		case '<':
 			if l.angle || l.whole {
 				return nil, errors.New("< where none may stand")
@@ -45,7 +47,10 @@ func ParseList(field string) ([]Address, error) {
 			l.angle, l.whole = false, true
 		default:
 			if l.whole {
-				continue // a comment of sorts behind the address
+				if tok.kind == '@' {
+					return nil, errors.New("an address behind < >")
+				}
+				continue // a comment of sorts
 			}
 			l.words = append(l.words, tok)
 		}
@@ -67,6 +72,21 @@ type lister struct {
 type token struct {
 	kind byte
 	text string
+}
+
+// group forgets a group's name. What holds an address is none: programs that
+// know no groups would take it for one.
+func (l *lister) group() error {
+	for _, w := range l.words {
+		if w.kind == '@' {
+			return errors.New("an address before a colon")
+		}
+	}
+	if l.whole {
+		return errors.New("a colon behind < >")
+	}
+	l.words = nil
+	return nil
 }
 
 // finish makes an address of the tokens collected.

@@ -25,67 +25,94 @@ type Field struct {
 	End   int64  // offset behind its last line end
 }
 
-// Header is the header of a message with LF line ends.
+// Header is the header of a message.
 type Header struct {
 	Fields []Field
-	End    int64 // offset behind the last line of the header: of the blank line, where there is one
+	End    int64 // offset behind its last line; the blank line, where there is one, begins here
 	Junk   int   // lines that are neither field nor fold
 	NUL    bool  // it holds a NUL
 	Blank  bool  // a blank line ends it
+	CRLF   bool  // its first line ends in CRLF: it is no message of the spool, which has LF
 }
 
 // Read reads the header at the start of r: up to the blank line, or to the end
 // of a message that has none. ErrTooLong and ErrTooMany say that it goes on
-// beyond maxBytes octets or maxFields fields.
+// beyond maxBytes octets or maxFields fields; with them, and with errors of r,
+// comes what was read so far.
+//
+// A line that is no field does not end the header: programs differ about it,
+// and a field that one of them may see behind such a line must not be missed.
 func Read(r io.Reader, maxBytes int64, maxFields int) (*Header, error) {
-	h := &Header{}
+	b := builder{maxFields: maxFields}
 	s := scanner{r: bufio.NewReaderSize(r, 4096), left: maxBytes}
-	var value bytes.Buffer
-	flush := func() {
-		if n := len(h.Fields); n > 0 && value.Len() > 0 {
-			h.Fields[n-1].Value = strings.Trim(value.String(), " \t")
-			value.Reset()
-		}
-	}
-	defer flush()
 	for {
 		line, err := s.line()
-		if err == io.EOF {
-			return h, nil
+		if err == nil {
+			err = b.take(line)
 		}
-		if err != nil {
-			return h, err
-		}
-		text := bytes.TrimSuffix(line, []byte("\n"))
-		if len(text) == 0 {
-			h.Blank = true
-			return h, nil
-		}
-		start := h.End
-		h.End += int64(len(line))
-		h.NUL = h.NUL || bytes.IndexByte(line, 0) >= 0
-		folds := text[0] == ' ' || text[0] == '\t'
-		name, rest, isField := cutField(text)
 		switch {
-		case folds && len(h.Fields) > 0:
-			h.Fields[len(h.Fields)-1].End = h.End
-			value.Write(text)
-		case isField && !folds:
-			flush()
-			if len(h.Fields) == maxFields {
-				return h, ErrTooMany
-			}
-			h.Fields = append(h.Fields, Field{Name: name, Start: start, End: h.End})
-			value.Write(rest)
-		default:
-			// Junk belongs to the field before it, so that who drops a field
-			// leaves nothing of it behind.
-			h.Junk++
-			if n := len(h.Fields); n > 0 {
-				h.Fields[n-1].End = h.End
-			}
+		case err == io.EOF, err == nil && b.Blank:
+			return b.finish(), nil
+		case err != nil:
+			return b.finish(), err
 		}
 	}
+}
+
+// builder makes a Header of its lines.
+type builder struct {
+	Header
+	maxFields int
+	value     bytes.Buffer // of the last field, so far
+}
+
+// take adds a line with its end.
+func (b *builder) take(line []byte) error {
+	text, crlf := bytes.CutSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
+	if len(text) == 0 {
+		b.Blank = true
+		return nil
+	}
+	b.CRLF = b.CRLF || crlf && b.End == 0
+	start, end := b.End, b.End+int64(len(line))
+	last := len(b.Fields) - 1
+	folds := text[0] == ' ' || text[0] == '\t'
+	name, rest, isField := cutField(text)
+	switch {
+	case folds && last >= 0:
+		b.Fields[last].End = end
+		b.value.Write(text)
+	case isField && !folds:
+		if last+1 == b.maxFields {
+			return ErrTooMany
+		}
+		b.flush()
+		b.Fields = append(b.Fields, Field{Name: name, Start: start, End: end})
+		b.value.Write(rest)
+	default:
+		// Junk belongs to the field before it, so that who drops a field
+		// leaves nothing of it behind.
+		b.Junk++
+		if last >= 0 {
+			b.Fields[last].End = end
+		}
+	}
+	b.End = end
+	b.NUL = b.NUL || bytes.IndexByte(line, 0) >= 0
+	return nil
+}
+
+// flush gives the last field its value.
+func (b *builder) flush() {
+	if n := len(b.Fields); n > 0 {
+		b.Fields[n-1].Value = strings.Trim(b.value.String(), " \t")
+		b.value.Reset()
+	}
+}
+
+func (b *builder) finish() *Header {
+	b.flush()
+	return &b.Header
 }
 
 // cutField takes "Name: value" apart; blanks before the colon are obsolete

@@ -23,6 +23,9 @@ func summary(h *Header) string {
 	if !h.Blank {
 		b.WriteString(" open")
 	}
+	if h.CRLF {
+		b.WriteString(" crlf")
+	}
 	return b.String()
 }
 
@@ -40,6 +43,11 @@ func TestRead(t *testing.T) {
 		{"A: b\njunk\n c\nD: e\n\n", "A=b c|D=e|end 18 junk 1"},
 		{": x\nÄ: y\nA: z\n\n", "A=z|end 15 junk 2"},
 		{"A: b\x00\n\n", "A=b\x00|end 6 nul"},
+		{"A: b\r\n c\r\nD: e\r\n\r\nF: g\r\n", "A=b c|D=e|end 16 crlf"},
+		{"A: b\n\r\nC: d\n", "A=b|end 5"},
+		{"A: b\rC: d\n\n", "A=b\rC: d|end 10"},
+		{"From x@y Mon\nA: b\n>From z\nB: c\n\n", "A=b|B=c|end 31 junk 2"},
+		{"A: \n  \n\tb\n\n", "A=b|end 10"},
 		{"A: " + strings.Repeat("x", 10000) + "\nB: c\n\n", "A=" + strings.Repeat("x", 10000) + "|B=c|end 10009"},
 	} {
 		h, err := Read(strings.NewReader(c.in), 1<<20, 1000)
@@ -92,7 +100,8 @@ func FuzzRead(f *testing.F) {
 				t.Fatalf("field %+v", fd)
 			}
 		}
-		if h.End > int64(len(p)) || h.Blank && p[h.End] != '\n' || bytes.Contains(p[:h.End], []byte("\n\n")) {
+		blank := bytes.TrimPrefix(p[min(h.End, int64(len(p))):], []byte("\r"))
+		if h.End > int64(len(p)) || h.Blank && !bytes.HasPrefix(blank, []byte("\n")) && len(blank) > 0 || bytes.Contains(p[:h.End], []byte("\n\n")) {
 			t.Fatalf("header ends at %d of %d", h.End, len(p))
 		}
 	})
