@@ -232,10 +232,10 @@ func TestBrokenSettingsWait(t *testing.T) {
 	}
 }
 
-// A broken retry table while others are placed must not send them twice.
+// Whatever becomes of the others: what is placed must not be sent twice.
 func TestPlacedIsDoneWhateverSettleSays(t *testing.T) {
 	p := newPath(t, "")
-	write(t, p.home, "retry", "a b c\x01\n")
+	p.stage.Settle = func(*spool.Entry, []dsn.Result) spool.Outcome { return spool.DeferUntil(p.time.Add(time.Hour), "trouble") }
 	p.accept(sender, spool.WithLocal, "nobody@example.net", "bob@example.net")
 	p.run()
 	p.want("deliver new <alice@example.net> bob@example.net", "route deferred <alice@example.net> nobody@example.net [bob@example.net]")
