@@ -157,6 +157,10 @@ func (h *Home) Describe() string {
 	if len(events) > 40 {
 		events = events[len(events)-40:]
 	}
-	return fmt.Sprintf("spool:\n%s\nlast events:\n%s",
-		strings.Join(append(h.Glob("spool/*/*/*"), h.Glob("spool/*/reason/*")...), "\n"), strings.Join(events, "\n"))
+	files := h.Glob("spool/*/*/*") // tmp/, new/, cur/ and reason/
+	more := ""
+	if len(files) > 30 {
+		files, more = files[:30], fmt.Sprintf("\nand %d more", len(files)-30)
+	}
+	return fmt.Sprintf("spool:\n%s%s\nlast events:\n%s", strings.Join(files, "\n"), more, strings.Join(events, "\n"))
 }

@@ -98,18 +98,24 @@ func killOne(t *testing.T, h *harness.Home, s *harness.System, f *flow, rnd *ran
 		killed["all"]++
 		return startSystem(t, h)
 	}
-	var pids []int
 	err := harness.Wait("a process to kill", 20*time.Second, func() bool {
-		pids = append(harness.Descendants(s.PID()), f.submitters()...)
-		return len(pids) > 0
+		pids := harness.Descendants(s.PID())
+		if mine := f.submitters(); rnd.IntN(4) == 0 && len(mine) > 0 {
+			pids = mine
+		}
+		if len(pids) == 0 {
+			return false
+		}
+		pid := pids[rnd.IntN(len(pids))]
+		name := process(pid)
+		if name == "" || syscall.Kill(pid, syscall.SIGKILL) != nil {
+			return false // it has ended by itself
+		}
+		killed[name]++
+		return true
 	})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, h.Describe())
-	}
-	pid := pids[rnd.IntN(len(pids))]
-	name := process(pid)
-	if syscall.Kill(pid, syscall.SIGKILL) == nil {
-		killed[name]++
 	}
 	return s
 }
