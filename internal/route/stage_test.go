@@ -235,7 +235,9 @@ func TestBrokenSettingsWait(t *testing.T) {
 // Whatever becomes of the others: what is placed must not be sent twice.
 func TestPlacedIsDoneWhateverSettleSays(t *testing.T) {
 	p := newPath(t, "")
-	p.stage.Settle = func(*spool.Entry, []dsn.Result) spool.Outcome { return spool.DeferUntil(p.time.Add(time.Hour), "trouble") }
+	p.stage.Settle = func(*spool.Entry, []dsn.Result) spool.Outcome {
+		return spool.DeferUntil(p.time.Add(time.Hour), "trouble")
+	}
 	p.accept(sender, spool.WithLocal, "nobody@example.net", "bob@example.net")
 	p.run()
 	p.want("deliver new <alice@example.net> bob@example.net", "route deferred <alice@example.net> nobody@example.net [bob@example.net]")

@@ -1,0 +1,273 @@
+package deliver
+
+import (
+	"bytes"
+	"context"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"paperpath/internal/control"
+	"paperpath/internal/dsn"
+	"paperpath/internal/explain"
+	"paperpath/internal/maillog"
+	"paperpath/internal/route"
+	"paperpath/internal/spool"
+)
+
+// place is a home with a spool, the route and the deliver stage.
+type place struct {
+	t       *testing.T
+	home    string
+	control *control.Control
+	sp      *spool.Spool
+	log     bytes.Buffer
+	time    time.Time
+	settler *dsn.Settler
+	stage   *Stage
+}
+
+func newPlace(t *testing.T) *place {
+	t.Helper()
+	p := &place{t: t, home: t.TempDir(), time: time.Now()}
+	for _, dir := range []string{"control", "mail", "run", "people"} {
+		p.check(os.Mkdir(filepath.Join(p.home, dir), 0o700))
+	}
+	p.write("hostname", "mx.example.net\n")
+	p.write("domains", "example.net\n")
+	p.write("users", "alice@example.net:\nbob@example.net:\ndora@example.net:::::people/dora\n")
+	p.check(spool.Init(p.home))
+	p.check(spool.WriteMark(filepath.Join(p.home, "mail")))
+	// An hour ahead: no file looks as if an editor were at work.
+	p.control = control.Open(p.home, func() time.Time { return time.Now().Add(time.Hour) })
+	now := func() time.Time { return p.time }
+	var err error
+	p.sp, err = spool.Open(p.home, spool.Options{Now: now, Hostname: "mx.example.net"})
+	p.check(err)
+	t.Cleanup(func() { p.sp.Close() })
+	p.settler = &dsn.Settler{Control: p.control, Log: maillog.To(&p.log, "test", now), Now: now, Home: p.home}
+	p.stage = &Stage{Control: p.control, Home: p.home, Settle: p.settler.Settle}
+	return p
+}
+
+func (p *place) check(err error) {
+	p.t.Helper()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p *place) write(name, text string) {
+	p.t.Helper()
+	p.check(os.WriteFile(filepath.Join(p.home, "control", name), []byte(text), 0o600))
+}
+
+func (p *place) accept(in spool.Inbox, to ...string) spool.Key {
+	p.t.Helper()
+	env := spool.Envelope{From: spool.Path{Addr: "x@x.example"}}
+	for _, word := range to {
+		a, params, _ := strings.Cut(word, " ")
+		env.To = append(env.To, spool.Recipient{Addr: a, Params: params})
+	}
+	k, err := p.sp.Accept(in, env, nil, spool.Trace{By: "mx.example.net", With: spool.WithLocal},
+		spool.BytesBody([]byte("Subject: x\n\nhello\n")))
+	p.check(err)
+	return k
+}
+
+// run lets maildeliver and mailroute run in turn.
+func (p *place) run() {
+	p.t.Helper()
+	router := &route.Stage{Control: p.control, Settle: p.settler.Settle, Now: p.settler.Now}
+	for range 3 {
+		p.stageRun(spool.Deliver, p.stage.Handle)
+		p.stageRun(spool.Route, router.Handle)
+	}
+	p.stageRun(spool.Deliver, p.stage.Handle)
+}
+
+func (p *place) stageRun(in spool.Inbox, h spool.Handler) {
+	p.t.Helper()
+	r := &spool.Runner{Spool: p.sp, Inbox: in, Handle: h, Workers: 2, Retry: p.control.Retry, Log: p.settler.Log}
+	p.check(r.Run(context.Background()))
+}
+
+// tree lists all files below mail/, people/ and spool/ with what tests can
+// know: the directory, and how many.
+func (p *place) tree() []string {
+	p.t.Helper()
+	var list []string
+	for _, top := range []string{"mail", "people", "spool"} {
+		err := filepath.WalkDir(filepath.Join(p.home, top), func(path string, d fs.DirEntry, err error) error {
+			if err == nil && d.Type().IsRegular() && d.Name() != spool.Mark {
+				rel, _ := filepath.Rel(p.home, filepath.Dir(path))
+				list = append(list, rel)
+			}
+			return err
+		})
+		p.check(err)
+	}
+	slices.Sort(list)
+	return list
+}
+
+func (p *place) want(want ...string) {
+	p.t.Helper()
+	if diff := cmp.Diff(want, p.tree()); diff != "" {
+		p.t.Errorf("files (-want +got):\n%s\n%s", diff, p.log.String())
+	}
+}
+
+const alices = "mail/example.net/alice/Maildir/new"
+
+func TestDelivery(t *testing.T) {
+	p := newPlace(t)
+	k := p.accept(spool.Deliver, "alice@example.net")
+	p.accept(spool.Deliver, "alice+x@example.net NOTIFY=NEVER")
+	p.accept(spool.Deliver, "ALICE@example.net")
+	p.run()
+	p.want(alices, alices, alices)
+	names, err := filepath.Glob(filepath.Join(p.home, alices, string(k)+",S=*"))
+	if err != nil || len(names) != 1 {
+		t.Fatal(names, err)
+	}
+	data, err := os.ReadFile(names[0])
+	p.check(err)
+	if !strings.HasPrefix(string(data), "Return-Path: <x@x.example>\nDelivered-To: alice@example.net\nReceived: by") {
+		t.Errorf("the mailbox has\n%s", data)
+	}
+}
+
+func TestMovedByAPerson(t *testing.T) {
+	p := newPlace(t)
+	p.accept(spool.Deliver, "alice@example.net", "bob@example.net", "far@x.example")
+	p.run()
+	p.want(alices, "mail/example.net/bob/Maildir/new", "spool/relay/new")
+}
+
+// Between route/ and the mailbox the tables have changed.
+func TestLateBinding(t *testing.T) {
+	tests := []struct {
+		about, file, text string
+		want              []string
+	}{
+		{"an alias leads away", "aliases", "alice: bob\n", []string{"mail/example.net/bob/Maildir/new"}},
+		{"an alias with a copy", "aliases", "alice: alice, bob\n", []string{alices}},
+		{"the user has gone, an alias came", "users", "bob@example.net:\n", []string{"mail/example.net/bob/Maildir/new"}},
+		{"the domain is not ours any more", "domains", "other.example\n", []string{"spool/relay/new"}},
+		{"another home", "users", "alice@example.net:::::mail/elsewhere\n", []string{"mail/elsewhere/Maildir/new"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.about, func(t *testing.T) {
+			p := newPlace(t)
+			if tt.file == "users" {
+				p.write("aliases", "alice: alice\n")
+				if !strings.Contains(tt.text, "alice") {
+					p.write("aliases", "alice: bob\n")
+				}
+			}
+			p.write(tt.file, tt.text)
+			p.accept(spool.Deliver, "alice@example.net")
+			p.run()
+			p.want(tt.want...)
+		})
+	}
+}
+
+func TestTheUserHasGone(t *testing.T) {
+	p := newPlace(t)
+	p.accept(spool.Deliver, "nobody@example.net")
+	p.stageRun(spool.Deliver, p.stage.Handle)
+	p.want("spool/route/new")
+}
+
+// Two programs that disagree about an address do not toss it to and fro.
+func TestNoPingPong(t *testing.T) {
+	p := newPlace(t)
+	p.accept(spool.Deliver, "nobody@example.net")
+	attempts := 0
+	for range 10 {
+		p.stageRun(spool.Deliver, p.stage.Handle)
+		p.stageRun(spool.Route, func(context.Context, *spool.Entry) spool.Outcome {
+			attempts++
+			return spool.HandOnTo(spool.Deliver)
+		})
+	}
+	p.want("spool/deliver/cur", "spool/deliver/reason")
+	if attempts != 1 {
+		t.Errorf("given back %d times", attempts)
+	}
+}
+
+// Where nothing may be made nothing is, and the entry waits.
+func TestNotMounted(t *testing.T) {
+	for about, tt := range map[string]struct {
+		to    string
+		spoil func(p *place) error
+		mend  func(p *place) error
+		got   string
+	}{
+		"mail/ without its mark": {"alice@example.net",
+			func(p *place) error { return os.Remove(filepath.Join(p.home, "mail", spool.Mark)) },
+			func(p *place) error { return spool.WriteMark(filepath.Join(p.home, "mail")) }, alices},
+		"an owner's directory elsewhere": {"dora@example.net", func(*place) error { return nil },
+			func(p *place) error { return os.Mkdir(filepath.Join(p.home, "people/dora"), 0o700) }, "people/dora/Maildir/new"},
+		"a file in the Maildir's place": {"alice@example.net",
+			func(p *place) error { return os.WriteFile(filepath.Join(p.home, "mail/example.net"), nil, 0o600) },
+			func(p *place) error { return os.Remove(filepath.Join(p.home, "mail/example.net")) }, alices},
+		"broken users": {"alice@example.net",
+			func(p *place) error { p.write("users", "alice\n"); return nil },
+			func(p *place) error { p.write("users", "alice@example.net:\n"); return nil }, alices},
+	} {
+		t.Run(about, func(t *testing.T) {
+			p := newPlace(t)
+			p.check(tt.spoil(p))
+			before := p.tree()
+			p.accept(spool.Deliver, tt.to)
+			p.run()
+			p.want(append(before, "spool/deliver/cur", "spool/deliver/reason")...)
+			p.check(tt.mend(p))
+			p.time = p.time.Add(time.Hour)
+			p.run()
+			p.want(tt.got)
+		})
+	}
+}
+
+// A Maildir of which only a part is there is completed.
+func TestHalfMadeMaildir(t *testing.T) {
+	p := newPlace(t)
+	p.check(os.MkdirAll(filepath.Join(p.home, "mail/example.net/alice/Maildir/tmp"), 0o700))
+	p.accept(spool.Deliver, "alice@example.net")
+	p.run()
+	p.want(alices)
+}
+
+func TestExplain(t *testing.T) {
+	p := newPlace(t)
+	p.write("aliases", "team: alice, bob\n")
+	path := filepath.Join(p.home, "mail/example.net/alice/Maildir")
+	for _, tt := range []struct{ ask, outcome string }{
+		{"alice@example.net", "store in " + path},
+		{"alice+x", "store in " + path},
+		{"team@example.net", "back to route/: it has no mailbox of its own"},
+		{"x@x.example", "back to route/: it has no mailbox of its own"},
+		{"nobody", "back to route/: it has no mailbox of its own"},
+	} {
+		var trail explain.Trail
+		if err := Explain(p.control, p.home, tt.ask, &trail); err != nil || trail.Outcome != tt.outcome {
+			t.Errorf("%s: %q, %v", tt.ask, trail.Outcome, err)
+		}
+	}
+	p.want()
+	p.check(os.Remove(filepath.Join(p.home, "mail", spool.Mark)))
+	if err := Explain(p.control, p.home, "alice", nil); err == nil {
+		t.Error("no error without the mark")
+	}
+}
