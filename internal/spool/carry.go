@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -76,6 +77,9 @@ var errRepeat = fmt.Errorf("repeated: %w", errGone)
 // appended to its name. A name that is there already is a repeat if its bytes
 // are equal.
 func (s *Spool) move(e *Entry, to *dir.Dir, log *maillog.Log) error {
+	if to.Path() == e.dir().Path() {
+		return nil // it is there: not a repeat of itself
+	}
 	_, base, _, _, err := parseName(e.name)
 	if err != nil {
 		return err
@@ -145,6 +149,9 @@ func equal(e *Entry, d *dir.Dir, name string) (bool, error) {
 	st, err := f.Stat()
 	if err != nil || st.Size() != e.Size || !st.Mode().IsRegular() {
 		return false, err
+	}
+	if own, err := e.file.Stat(); err != nil || os.SameFile(own, st) {
+		return false, oneFile(err, e.file.Name(), f.Name())
 	}
 	a, b := make([]byte, copyBuffer), make([]byte, copyBuffer)
 	for off := int64(0); off < e.Size; off += copyBuffer {
@@ -371,4 +378,11 @@ func addresses(to []Recipient) []string {
 		}
 	}
 	return list
+}
+
+func oneFile(err error, a, b string) error {
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("%s and %s are one file", a, b)
 }

@@ -109,3 +109,17 @@ func scanReason(f *os.File) (lines int, first, last string, err error) {
 // dropReason removes the reason of an entry that has left. One that stays
 // behind is the cleaner's.
 func (b *box) dropReason(k Key) { b.reason.Remove(string(k)) }
+
+// reasonText returns the whole reason file, bounded.
+func (b *box) reasonText(k Key) (string, error) {
+	f, err := b.reason.OpenFile(string(k), unix.O_RDONLY, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxReasonFile))
+	return string(text), err
+}

@@ -1,0 +1,260 @@
+package spool
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"paperpath/maildir"
+)
+
+// Finding is a file in the spool that has no place in the state table, or that
+// a crash has left.
+type Finding struct {
+	Path   string // below the spool
+	What   string
+	Remedy string // what a repair does; "" where a person must decide
+	fix    func() error
+}
+
+// Repair does what Remedy says. A finding without a remedy stays.
+func (f Finding) Repair() error {
+	if f.fix == nil {
+		return nil
+	}
+	return f.fix()
+}
+
+// Inspect holds every file of the spool against the state table. It changes
+// nothing and is safe beside running stages.
+func (s *Spool) Inspect() ([]Finding, error) {
+	i := inspector{spool: s, keys: map[Key]string{}}
+	if err := i.top(); err != nil {
+		return i.found, err
+	}
+	i.missing()
+	for _, in := range Inboxes() {
+		if err := i.inbox(in); err != nil {
+			return i.found, err
+		}
+	}
+	return i.found, nil
+}
+
+type inspector struct {
+	spool *Spool
+	found []Finding
+	keys  map[Key]string // where an entry of that key is
+}
+
+func (i *inspector) add(path, what, remedy string, fix func() error) {
+	i.found = append(i.found, Finding{Path: path, What: what, Remedy: remedy, fix: fix})
+}
+
+// top looks for what has no place beside the inboxes.
+func (i *inspector) top() error {
+	entries, err := os.ReadDir(i.spool.path)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Name() != Mark && !slices.Contains(Inboxes(), Inbox(e.Name())) {
+			i.add(e.Name(), "neither an inbox nor the mark", "", nil)
+		}
+	}
+	return nil
+}
+
+func (i *inspector) inbox(in Inbox) error {
+	b, err := openBox(i.spool.path, in)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // told by missing
+	}
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	if err := i.subdirs(b); err != nil {
+		return err
+	}
+	if err := i.drafts(b); err != nil {
+		return err
+	}
+	present := map[Key]bool{}
+	for _, st := range []state{fresh, waiting} {
+		names, err := namesIn(b.sub(st).Names)
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			i.entry(b, name, st, present)
+		}
+	}
+	return i.reasons(b, present)
+}
+
+func namesIn(list func(func(string) bool) error) (names []string, err error) {
+	err = list(func(name string) bool {
+		names = append(names, name)
+		return true
+	})
+	slices.Sort(names)
+	return names, err
+}
+
+// missing finds inboxes that lack a directory. They come first: to hold an
+// entry needs hold/.
+func (i *inspector) missing() {
+	for _, in := range Inboxes() {
+		b, err := openBox(i.spool.path, in)
+		if err == nil {
+			b.close()
+		} else if errors.Is(err, fs.ErrNotExist) {
+			i.add(string(in), "a directory is missing: "+err.Error(), "make it", func() error {
+				return Init(filepath.Dir(i.spool.path))
+			})
+		}
+	}
+}
+
+// subdirs looks for what has no place beside tmp/, new/, cur/ and reason/.
+func (i *inspector) subdirs(b *box) error {
+	names, err := namesIn(b.self.Names)
+	for _, name := range names {
+		if !slices.Contains([]string{"tmp", "new", "cur", "reason"}, name) {
+			i.add(filepath.Join(string(b.name), name), "not a part of an inbox", "", nil)
+		}
+	}
+	return err
+}
+
+// drafts finds what a crash left in tmp/.
+func (i *inspector) drafts(b *box) error {
+	names, err := namesIn(b.tmp.Names)
+	for _, name := range names {
+		path := filepath.Join(string(b.name), "tmp", name)
+		st, err := b.tmp.StatName(name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return err
+		case st.Mode&unix.S_IFMT != unix.S_IFREG:
+			i.add(path, "not a regular file", "", nil)
+		case i.spool.now().Sub(time.Unix(st.Mtim.Unix())) > maildir.CleanAge:
+			i.add(path, "a draft that a crash left", "remove it", i.removal(b, "tmp", name))
+		}
+	}
+	return err
+}
+
+// removal removes a name, from an inbox that is opened again for it.
+func (i *inspector) removal(b *box, sub, name string) func() error {
+	path := filepath.Join(i.spool.path, string(b.name), sub, name)
+	return func() error {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	}
+}
+
+// entry opens one name as a stage would.
+func (i *inspector) entry(b *box, name string, st state, present map[Key]bool) {
+	path := filepath.Join(string(b.name), string(st), name)
+	k, _, _, _, _ := parseName(name)
+	e, err := b.open(name, st)
+	if e != nil {
+		e.close()
+	}
+	if k != "" {
+		present[k] = true
+	}
+	hold := func() error {
+		own, err := i.spool.box(b.name)
+		if err != nil {
+			return err
+		}
+		return i.spool.holdFile(own, job{key: k, name: name, state: st}, path+" was found by spool check")
+	}
+	switch {
+	case errors.Is(err, errGone):
+	case errors.Is(err, errNotOurs):
+		i.add(path, err.Error(), "", nil)
+	case errors.Is(err, errTorn):
+		if !i.still(b, name, st) {
+			i.add(path, "torn: "+err.Error()+", perhaps on its way in", "", nil)
+		} else if b.name == Hold {
+			i.add(path, "torn: "+err.Error(), "", nil)
+		} else {
+			i.add(path, "torn: "+err.Error(), "hold it", hold)
+		}
+	case errors.Is(err, errForeign):
+		if b.name != Hold { // there it waits for a person already
+			i.add(path, err.Error(), "hold it", hold)
+		}
+	case err != nil:
+		i.add(path, err.Error(), "", nil)
+	default:
+		i.twice(e.Key, path)
+		i.heldWithoutReason(b, e)
+	}
+}
+
+func (i *inspector) still(b *box, name string, st state) bool {
+	file, err := b.sub(st).StatName(name)
+	return err == nil && time.Since(time.Unix(file.Ctim.Unix())) > tornAge
+}
+
+// twice finds a key in two places: no crash leaves that, a copy does.
+func (i *inspector) twice(k Key, path string) {
+	if first, ok := i.keys[k]; ok {
+		i.add(path, "the same key as "+first, "", nil)
+		return
+	}
+	i.keys[k] = path
+}
+
+func (i *inspector) heldWithoutReason(b *box, e *Entry) {
+	if b.name != Hold {
+		return
+	}
+	lines, _, _, err := b.readReason(e.Key)
+	if err != nil || lines > 0 {
+		return
+	}
+	i.add(filepath.Join(string(Hold), string(e.state), e.name), "held without a reason", "write one", func() error {
+		own, err := i.spool.box(Hold)
+		if err != nil {
+			return err
+		}
+		now := i.spool.now()
+		return own.setReason(e.Key, reasonLine(now, Hold, "held", "nobody knows why"), now)
+	})
+}
+
+// reasons finds reasons without entries.
+func (i *inspector) reasons(b *box, present map[Key]bool) error {
+	names, err := namesIn(b.reason.Names)
+	for _, name := range names {
+		if present[Key(name)] {
+			continue
+		}
+		path := filepath.Join(string(b.name), "reason", name)
+		if _, err := ParseKey(name); err != nil {
+			i.add(path, "not the reason of an entry: "+err.Error(), "", nil)
+			continue
+		}
+		st, err := b.reason.StatName(name)
+		if err == nil && i.spool.now().Sub(time.Unix(st.Ctim.Unix())) > orphanAge {
+			i.add(path, fmt.Sprintf("a reason whose entry has gone, since %s", time.Unix(st.Ctim.Unix()).UTC().Format(time.RFC3339)),
+				"remove it", i.removal(b, "reason", name))
+		}
+	}
+	return err
+}

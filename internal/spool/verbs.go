@@ -1,0 +1,122 @@
+package spool
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"paperpath/internal/maillog"
+	"paperpath/internal/status"
+)
+
+// The verbs with which a person moves entries. Each is one rename, so it needs
+// no lock: an attempt under way finds its entry again by key, or gone.
+
+// Find opens the entry k, in whichever inbox it is. Close it. An unknown key is
+// exit status 65.
+func (s *Spool) Find(k Key) (*Entry, error) {
+	for _, in := range Inboxes() {
+		b, err := s.box(in)
+		if err != nil {
+			return nil, err
+		}
+		name, st, err := b.find(k)
+		if errors.Is(err, errGone) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		e, err := b.open(name, st)
+		if errors.Is(err, errGone) {
+			continue
+		}
+		return e, err
+	}
+	return nil, status.Refuse("5.0.0", fmt.Sprintf("no entry %s in the spool", k))
+}
+
+// Close closes an entry that Find has opened.
+func (e *Entry) Close() error { return e.file.Close() }
+
+// State returns "new", "deferred" or "held".
+func (e *Entry) State() string {
+	switch {
+	case e.Inbox == Hold:
+		return "held"
+	case e.state == waiting:
+		return "deferred"
+	}
+	return "new"
+}
+
+// Reasons returns the text of the entry's reason file, "" where it has none.
+func (e *Entry) Reasons() (string, error) { return e.box.reasonText(e.Key) }
+
+// Retry: WAITING to NEW. The entry is due now.
+func (s *Spool) Retry(e *Entry, log *maillog.Log) error {
+	if e.Inbox == Hold {
+		return status.Refuse("5.0.0", fmt.Sprintf("%s is held: release it", e.Key))
+	}
+	_, base, _, _, err := parseName(e.name)
+	if err != nil {
+		return err
+	}
+	err = e.again(func() error {
+		if e.state == fresh {
+			_, err := e.box.new.StatName(e.name)
+			return err
+		}
+		return e.box.cur.Rename(e.name, e.box.new, base)
+	})
+	if err == nil {
+		log.Routed(string(e.Key), string(e.Inbox), addresses(e.Envelope.To))
+	}
+	return wasThere(e, err)
+}
+
+// HoldByHand: any to HELD.
+func (s *Spool) HoldByHand(e *Entry, reason string, log *maillog.Log) error {
+	if e.Inbox == Hold {
+		return nil
+	}
+	return wasThere(e, s.suspend(e, reason, log))
+}
+
+// Release: HELD to NEW in route/.
+func (s *Spool) Release(e *Entry, log *maillog.Log) error {
+	if e.Inbox != Hold {
+		return status.Refuse("5.0.0", fmt.Sprintf("%s is not held but in %s/", e.Key, e.Inbox))
+	}
+	return s.Reroute(e, log)
+}
+
+// Reroute: any to NEW in route/, where it is routed afresh.
+func (s *Spool) Reroute(e *Entry, log *maillog.Log) error {
+	if e.Inbox == Route {
+		return s.Retry(e, log)
+	}
+	return wasThere(e, s.handOn(e, Route, log))
+}
+
+// Remove: any to GONE. Nobody is told.
+func (s *Spool) Remove(e *Entry, log *maillog.Log) error {
+	return wasThere(e, s.drop(e, DropBecause("removed by hand"), log))
+}
+
+// Carry carries out what a person's verb has decided about a held entry.
+func (s *Spool) Carry(e *Entry, o Outcome, log *maillog.Log) error {
+	return wasThere(e, s.carryAll(e, o, log))
+}
+
+// wasThere makes an entry that went meanwhile an error of its own: the person
+// asked for something that did not happen.
+func wasThere(e *Entry, err error) error {
+	if errors.Is(err, errRepeat) {
+		return nil
+	}
+	if errors.Is(err, errGone) || errors.Is(err, fs.ErrNotExist) {
+		return status.Temp("4.0.0", fmt.Sprintf("%s went elsewhere meanwhile", e.Key), nil)
+	}
+	return err
+}
