@@ -98,11 +98,12 @@ func killOne(t *testing.T, h *harness.Home, s *harness.System, f *flow, rnd *ran
 		killed["all"]++
 		return startSystem(t, h)
 	}
+	candidates := func() []int { return harness.Descendants(s.PID()) }
+	if rnd.IntN(4) == 0 {
+		candidates = f.submitters
+	}
 	err := harness.Wait("a process to kill", 20*time.Second, func() bool {
-		pids := harness.Descendants(s.PID())
-		if mine := f.submitters(); rnd.IntN(4) == 0 && len(mine) > 0 {
-			pids = mine
-		}
+		pids := candidates()
 		if len(pids) == 0 {
 			return false
 		}
