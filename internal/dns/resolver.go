@@ -221,7 +221,8 @@ func (r *Resolver) lookup(ctx context.Context, domain string, qtype uint16, use 
 	if err != nil {
 		return 0, err
 	}
-	for owner := dns.Fqdn(name); ; {
+	owner := dns.Fqdn(name)
+	for range maxChain {
 		asked := owner
 		m, err := r.ask(ctx, asked, qtype)
 		if err != nil {
@@ -241,6 +242,7 @@ func (r *Resolver) lookup(ctx context.Context, domain string, qtype uint16, use 
 		}
 		// The server followed no further than this.
 	}
+	return 0, temporary(errors.New("too many CNAMEs"), name, kind)
 }
 
 // records hands the records of owner to use and counts those it liked.

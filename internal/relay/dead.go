@@ -1,0 +1,64 @@
+package relay
+
+import (
+	"sync"
+	"time"
+)
+
+const (
+	firstRest = time.Minute      // after a destination could not be reached
+	lastRest  = 30 * time.Minute // the longest rest
+	maxGraves = 10000            // destinations that are remembered
+)
+
+// memory knows the destinations that could not be reached, so that a queue
+// full of mail for a dead host costs one connection attempt, not one an entry.
+// It lives as long as the process.
+type memory struct {
+	mu     sync.Mutex
+	graves map[string]grave
+}
+
+type grave struct {
+	since time.Time
+	rest  time.Duration
+	why   string
+}
+
+func (g grave) until() time.Time { return g.since.Add(g.rest) }
+
+// resting reports whether name is not to be tried now, and why.
+func (m *memory) resting(name string, now time.Time) (grave, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	g, ok := m.graves[name]
+	return g, ok && now.Before(g.until())
+}
+
+// failed notes that name could not be reached by an attempt that began then.
+// The rest grows, but once for all attempts that were under way together.
+func (m *memory) failed(name, why string, began, now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	g, ok := m.graves[name]
+	switch {
+	case !ok || now.Sub(g.until()) > lastRest:
+		g.rest = firstRest
+	case began.Before(g.since):
+		return
+	default:
+		g.rest = min(2*g.rest, lastRest)
+	}
+	g.since, g.why = now, why
+	if m.graves == nil || len(m.graves) >= maxGraves {
+		m.graves = map[string]grave{}
+	}
+	m.graves[name] = g
+}
+
+// reached forgets that name was dead.
+func (m *memory) reached(name string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.graves, name)
+}

@@ -1,0 +1,153 @@
+package relay
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"paperpath/internal/spool"
+)
+
+// Message is what is to be sent: the text with LF line ends, and its envelope.
+type Message struct {
+	Key     string // of the entry, for the log
+	With    string // the protocol that it came by
+	From    spool.Path
+	To      []spool.Recipient
+	Content *io.SectionReader
+
+	// Done is called as soon as a host has taken recipient i.
+	Done func(i int, host, ip, tls, reply string)
+
+	shape shape
+}
+
+// shape is what a look at the text says about the way it must go.
+type shape struct {
+	octets     int64 // as it is sent, dots not counted (RFC 1870 3)
+	utf8Header bool  // its header has octets beyond ASCII
+}
+
+// measure looks at the text once.
+func (m *Message) measure() error {
+	c := cleaner{r: io.NewSectionReader(m.Content, 0, m.Content.Size())}
+	header, line := true, 0 // octets of the line so far
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := c.Read(buf)
+		m.shape.octets += int64(n)
+		for _, b := range buf[:n] {
+			if !header {
+				break
+			}
+			m.shape.utf8Header = m.shape.utf8Header || b >= 0x80
+			switch {
+			case b != '\n' && b != '\r':
+				line++
+			case b == '\n':
+				header, line = line > 0, 0
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read the message: %w", err)
+		}
+	}
+}
+
+// text returns the message as it goes out.
+func (m *Message) text() io.Reader {
+	return &cleaner{r: io.NewSectionReader(m.Content, 0, m.Content.Size()), want: m.Content.Size()}
+}
+
+// needsUTF8 reports whether the message itself can only travel with SMTPUTF8:
+// it was asked for and the header makes use of it (RFC 6531 3.2).
+func (m *Message) needsUTF8() bool {
+	return strings.HasPrefix(m.With, "UTF8") && m.shape.utf8Header
+}
+
+// cleaner turns LF and CRLF line ends into CRLF and a stray CR into a blank:
+// a bare CR is never sent (RFC 5321 2.3.8). A text that ends before it should,
+// because its file was cut, is an error and not an end.
+type cleaner struct {
+	r    io.Reader
+	want int64 // octets to come; 0 is not checked
+	got  int64
+	buf  [32 << 10]byte
+	in   []byte // read, not yet handed out
+	cr   bool   // the last octet was a CR that is not handed out yet
+	lf   bool   // an LF is due: its CR is handed out
+	err  error
+}
+
+// Read implements io.Reader.
+func (c *cleaner) Read(p []byte) (int, error) {
+	n := 0
+	for n < len(p) {
+		if c.lf {
+			p[n], c.lf = '\n', false
+			n++
+			continue
+		}
+		if len(c.in) == 0 {
+			if n > 0 || !c.fill() {
+				break
+			}
+			continue
+		}
+		n += c.octet(p[n:])
+	}
+	if n == 0 && len(p) > 0 {
+		return 0, c.err
+	}
+	return n, nil
+}
+
+// octet hands out what the next octet becomes.
+func (c *cleaner) octet(p []byte) int {
+	b := c.in[0]
+	switch {
+	case b == '\n':
+		c.in, c.cr, c.lf = c.in[1:], false, true
+		p[0] = '\r'
+	case c.cr: // it was a stray one
+		c.cr = false
+		p[0] = ' '
+	case b == '\r':
+		c.in, c.cr = c.in[1:], true
+		return 0
+	default:
+		i := bytes.IndexAny(c.in, "\r\n")
+		if i < 0 {
+			i = len(c.in)
+		}
+		i = copy(p, c.in[:i])
+		c.in = c.in[i:]
+		return i
+	}
+	return 1
+}
+
+// fill reads more; false at the end.
+func (c *cleaner) fill() bool {
+	if c.err != nil {
+		return false
+	}
+	n, err := c.r.Read(c.buf[:])
+	c.in, c.got = c.buf[:n], c.got+int64(n)
+	if err == nil {
+		return true
+	}
+	c.err = err
+	if errors.Is(err, io.EOF) && c.got < c.want {
+		c.err = fmt.Errorf("the file ends after %d of %d octets", c.got, c.want)
+	}
+	if errors.Is(err, io.EOF) && c.cr {
+		c.in, c.cr = append(c.buf[:n], ' '), false // the last octet was a stray CR
+	}
+	return len(c.in) > 0
+}

@@ -1,0 +1,109 @@
+package relay
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+
+	"paperpath/internal/addr"
+	"paperpath/internal/control"
+	"paperpath/internal/dns"
+	"paperpath/internal/spool"
+	"paperpath/internal/status"
+)
+
+// One sends the message that in holds, with LF or CRLF line ends, and calls
+// report for each recipient that failed. The error's class is the worst of
+// theirs; it has no text of its own then.
+func (r *Relay) One(ctx context.Context, in io.Reader, from string, to []string, report func(address string, err error)) error {
+	if from == "<>" {
+		from = ""
+	}
+	if _, err := addr.Parse(from); err != nil && from != "" {
+		return status.UsageError("--from: %v", err)
+	}
+	m := &Message{From: spool.Path{Addr: from}}
+	var todo []int
+	for i, address := range to {
+		if _, err := addr.Parse(address); err != nil {
+			return status.UsageError("%v", err)
+		}
+		m.To, todo = append(m.To, spool.Recipient{Addr: address}), append(todo, i)
+	}
+	f, err := r.store(in)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return status.Temp("4.3.0", "cannot store the message", err)
+	}
+	m.Content = io.NewSectionReader(f, 0, st.Size())
+	m.Done = func(i int, host, ip, tls, reply string) { r.Log.Relayed("", to[i], host, ip, tls, reply) }
+	var worst error
+	for _, res := range r.Send(ctx, m, todo) {
+		if res.Err == nil {
+			continue
+		}
+		if !status.IsTemporary(res.Err) {
+			r.Log.Failed("", to[res.Index], status.Enhanced(res.Err), res.Err.Error())
+		}
+		report(to[res.Index], res.Err)
+		if worst == nil || status.Exit(res.Err) > status.Exit(worst) {
+			worst = &status.Error{Exit: status.Exit(res.Err)}
+		}
+	}
+	return worst
+}
+
+// store copies the message into a file without a name, so that it can be read
+// for more than one host. No more than control/databytes is taken.
+func (r *Relay) store(in io.Reader) (*os.File, error) {
+	most, err := r.Control.Databytes()
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.CreateTemp("", "mailrelay-")
+	if err != nil {
+		return nil, status.Temp("4.3.1", "cannot store the message", err)
+	}
+	os.Remove(f.Name())
+	n, err := io.Copy(f, io.LimitReader(in, most+1))
+	switch {
+	case err != nil:
+		f.Close()
+		return nil, status.Temp("4.3.1", "cannot store the message", err)
+	case n == 0:
+		f.Close()
+		return nil, status.Refuse("5.6.0", "no message on standard input")
+	case n > most:
+		f.Close()
+		return nil, status.Refuse("5.3.4", fmt.Sprintf("the message is larger than %d octets (control/databytes)", most))
+	}
+	return f, nil
+}
+
+// ParseVia reads HOST, HOST:PORT, [IP] and [IP]:PORT.
+func ParseVia(s string) (*control.Route, error) {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		host, port = strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"), "25"
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return nil, fmt.Errorf("%q has no port between 1 and 65535", s)
+	}
+	if ip, err := netip.ParseAddr(host); err == nil && ip.Zone() == "" {
+		return &control.Route{Host: ip.String(), Port: port, Where: "--via"}, nil
+	}
+	name, err := dns.ASCII(host)
+	if err != nil {
+		return nil, fmt.Errorf("%q is no host or host:port (mx.example.org:25, 127.0.0.1:2525, [::1]:25)", s)
+	}
+	return &control.Route{Host: name, Port: port, Where: "--via"}, nil
+}

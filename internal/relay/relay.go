@@ -1,0 +1,127 @@
+// Package relay sends mail to other hosts by SMTP.
+//
+// go-smtp's client speaks the protocol, behind a wire of our own that cures
+// what the client lacks: it bounds time and size of every reply, gives the
+// text its own deadlines, reads EHLO keywords in any case, knows the whole
+// reply, and sees to it that a text which could not be sent to its end is
+// never ended with a dot. Changing to TLS is done here and not in the client,
+// which says EHLO localhost first. What cannot be had this way is PIPELINING
+// (go-smtp v0.25.1 waits for each reply): it costs round trips, not
+// correctness.
+//
+// What decides is one of three: the host took the message (2xx after the final
+// dot), it refused for good (5xx to a correct request, a name that the DNS
+// says does not exist), or anything else, which is tried again.
+package relay
+
+import (
+	"context"
+	"net"
+	"sync"
+	"time"
+
+	"paperpath/internal/control"
+	"paperpath/internal/dns"
+	"paperpath/internal/dsn"
+	"paperpath/internal/explain"
+	"paperpath/internal/maillog"
+	"paperpath/internal/spool"
+	"paperpath/internal/status"
+)
+
+// Relay sends messages, and is the stage that works relay/.
+type Relay struct {
+	Control *control.Control
+	DNS     Resolver
+	Log     *maillog.Log
+	Now     func() time.Time
+	Settle  func(*spool.Entry, []dsn.Result) spool.Outcome
+	Via     *control.Route // where everything goes; nil: control/routes and the DNS decide
+	Times   Times
+	Dial    func(ctx context.Context, network, address string) (net.Conn, error)
+
+	port uint16 // of SMTP
+	dead memory
+}
+
+// New returns a relay with the times of RFC 5321. settle decides what the
+// results of an entry mean; it may be nil where only Send is used.
+func New(c *control.Control, log *maillog.Log, now func() time.Time, settle func(*spool.Entry, []dsn.Result) spool.Outcome) *Relay {
+	return &Relay{Control: c, DNS: dns.New(c), Log: log, Now: now, Settle: settle,
+		Times: DefaultTimes(), Dial: new(net.Dialer).DialContext, port: 25}
+}
+
+// Handle is the stage: it sends an entry to all recipients that are not done.
+// Each is marked as soon as a host has taken it.
+func (r *Relay) Handle(ctx context.Context, e *spool.Entry) spool.Outcome {
+	var mu sync.Mutex
+	m := &Message{Key: string(e.Key), With: e.With, From: e.Envelope.From, To: e.Envelope.To, Content: e.Content()}
+	m.Done = func(i int, host, ip, tls, reply string) {
+		mu.Lock()
+		defer mu.Unlock()
+		r.Log.Relayed(m.Key, m.To[i].Addr, host, ip, tls, reply)
+		if err := e.Mark(i); err != nil {
+			r.Log.Trouble(m.Key, "mark "+m.To[i].Addr, err) // the outcome marks it again
+		}
+	}
+	return r.Settle(e, r.Send(ctx, m, e.Pending()))
+}
+
+// Lane is the destination of an entry's first pending recipient.
+func (r *Relay) Lane(e *spool.Entry) string {
+	pending := e.Pending()
+	if len(pending) == 0 {
+		return ""
+	}
+	d, err := r.destination(e.Envelope.To[pending[0]].Addr, nil)
+	if err != nil {
+		return ""
+	}
+	return d.name
+}
+
+// Explain records where an address goes and through which hosts; it connects
+// to none.
+func (r *Relay) Explain(ctx context.Context, address string, t *explain.Trail) error {
+	err := r.explain(ctx, address, t)
+	if err != nil {
+		verdict := "refused: "
+		if status.IsTemporary(err) {
+			verdict = "tried again later: "
+		}
+		t.End(verdict + err.Error())
+	}
+	return err
+}
+
+func (r *Relay) explain(ctx context.Context, address string, t *explain.Trail) error {
+	t.Add("recipient", address, "")
+	d, err := r.destination(address, t)
+	if err != nil {
+		return err
+	}
+	list, err := r.exchangers(ctx, d, t)
+	if err != nil {
+		return err
+	}
+	var first *host
+	var last *failure
+	for _, x := range list {
+		hosts, f := r.hosts(ctx, d, x, t)
+		if f != nil {
+			t.Add("host", x.name+": "+f.err.Error(), "")
+			if last == nil || status.IsTemporary(f.err) {
+				last = f
+			}
+			continue
+		}
+		if first == nil {
+			first = &hosts[0]
+		}
+	}
+	if first == nil {
+		return last.err
+	}
+	t.End("relay to " + first.String())
+	return nil
+}

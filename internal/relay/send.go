@@ -1,0 +1,219 @@
+package relay
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"paperpath/internal/addr"
+	"paperpath/internal/dsn"
+	"paperpath/internal/status"
+)
+
+const (
+	maxHosts    = 8  // addresses that are tried in one attempt
+	maxSessions = 3  // of them that may answer and then not take everything
+	maxGroups   = 10 // destinations of one message at a time
+)
+
+// Send sends m to the recipients todo, every destination by itself, and
+// returns the result of each.
+func (r *Relay) Send(ctx context.Context, m *Message, todo []int) []dsn.Result {
+	failed := map[int]*failure{}
+	if err := m.measure(); err != nil {
+		fail(failed, todo, &failure{err: status.Temp("4.3.0", "the message cannot be read", err)})
+		return results(todo, failed)
+	}
+	if _, err := addr.Parse(m.From.Addr); err != nil && m.From.Addr != "" {
+		fail(failed, todo, &failure{err: permanent(553, "5.1.7", "the reverse path %+q is no address", m.From.Addr)})
+		return results(todo, failed)
+	}
+	var mu sync.Mutex
+	var wait sync.WaitGroup
+	free := make(chan struct{}, maxGroups)
+	for _, g := range r.groups(m, todo, failed) {
+		wait.Add(1)
+		free <- struct{}{}
+		go func() {
+			defer wait.Done()
+			out := r.guarded(ctx, g, m)
+			<-free
+			mu.Lock()
+			defer mu.Unlock()
+			for i, f := range out {
+				failed[i] = f
+			}
+		}()
+	}
+	wait.Wait()
+	return results(todo, failed)
+}
+
+// results says for each of todo how it ended.
+func results(todo []int, failed map[int]*failure) []dsn.Result {
+	var list []dsn.Result
+	for _, i := range todo {
+		res := dsn.Result{Index: i}
+		if f := failed[i]; f != nil {
+			res.Err, res.Diagnostic = f.err, f.reply
+			if f.reply != "" {
+				res.RemoteMTA = f.host.name
+			}
+		}
+		list = append(list, res)
+	}
+	return list
+}
+
+// group is the recipients that go to one destination.
+type group struct {
+	destination
+	todo []int
+}
+
+// groups sorts the recipients by destination.
+func (r *Relay) groups(m *Message, todo []int, failed map[int]*failure) []*group {
+	var list []*group
+	of := map[string]*group{}
+	for _, i := range todo {
+		d, err := r.destination(m.To[i].Addr, nil)
+		if err != nil {
+			failed[i] = &failure{err: known(err)}
+			continue
+		}
+		if of[d.name] == nil {
+			of[d.name] = &group{destination: d}
+			list = append(list, of[d.name])
+		}
+		of[d.name].todo = append(of[d.name].todo, i)
+	}
+	return list
+}
+
+// known makes any error one with a class: temporary, unless it says otherwise.
+func known(err error) *status.Error {
+	if e, ok := err.(*status.Error); ok {
+		return e
+	}
+	return status.Temp("4.3.0", err.Error(), nil)
+}
+
+// guarded turns a panic into a temporary failure of the group.
+func (r *Relay) guarded(ctx context.Context, g *group, m *Message) (failed map[int]*failure) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.Log.Trouble(m.Key, "relay to "+g.name, fmt.Errorf("panic: %v at %s", p, debug.Stack()))
+			failed = map[int]*failure{}
+			fail(failed, g.todo, &failure{err: status.Temp("4.3.0", fmt.Sprintf("panic: %v", p), nil)})
+		}
+	}()
+	return r.deliver(ctx, g, m)
+}
+
+// deliver takes a group to its destination, one host after the other until
+// every recipient is done or has failed for good.
+func (r *Relay) deliver(ctx context.Context, g *group, m *Message) map[int]*failure {
+	a := &attempt{Relay: r, group: g, m: m, failed: map[int]*failure{}, left: g.todo, began: r.Now(), silent: true}
+	if rest, dead := r.dead.resting(g.name, a.began); dead {
+		a.failAll(&failure{err: status.Temp("4.4.1", fmt.Sprintf("%s could not be reached at %s and is not tried again before %s: %s",
+			g.name, clockTime(rest.since), clockTime(rest.until()), rest.why), nil)})
+		return a.failed
+	}
+	list, err := r.exchangers(ctx, g.destination, nil)
+	if err != nil {
+		a.failAll(&failure{err: known(err)})
+		return a.failed
+	}
+	for _, x := range list {
+		hosts, f := r.hosts(ctx, g.destination, x, nil)
+		if f != nil {
+			a.failAll(f)
+			continue
+		}
+		for _, h := range hosts {
+			a.try(ctx, h)
+		}
+	}
+	if a.tried > 0 && a.silent && ctx.Err() == nil {
+		r.dead.failed(g.name, a.why, a.began, r.Now())
+	}
+	return a.failed
+}
+
+func clockTime(t time.Time) string { return t.UTC().Format("15:04:05Z") }
+
+// attempt is what deliver knows so far.
+type attempt struct {
+	*Relay
+	*group
+	m        *Message
+	failed   map[int]*failure
+	left     []int // neither done nor failed everywhere
+	tried    int   // addresses
+	sessions int
+	silent   bool // nobody has answered yet
+	why      string
+	began    time.Time
+}
+
+// try does what is left with one host.
+func (a *attempt) try(ctx context.Context, h host) {
+	if len(a.left) == 0 || a.tried >= maxHosts || a.sessions >= maxSessions {
+		return
+	}
+	if ctx.Err() != nil {
+		if a.tried == 0 {
+			a.failAll(&failure{err: status.Temp("4.3.2", "stopped before the first connection", nil)})
+		}
+		return
+	}
+	helo, err := a.Control.Hostname()
+	if err != nil {
+		a.failAll(&failure{err: known(err)})
+		return
+	}
+	a.tried++
+	s, f := a.open(ctx, h, helo)
+	if f != nil {
+		a.silent, a.why = a.silent && f.silent, f.err.Error()
+		a.failAll(f)
+		return
+	}
+	defer s.quit()
+	a.silent = false
+	a.sessions++
+	a.dead.reached(a.name)
+	failed := s.deliver(ctx, a.m, a.left)
+	left := a.left
+	a.left = nil
+	for _, i := range left {
+		f := failed[i]
+		if f == nil {
+			delete(a.failed, i)
+			continue
+		}
+		a.note(i, f)
+		if f.elsewhere {
+			a.left = append(a.left, i)
+		}
+	}
+}
+
+// failAll notes a failure for all that are left.
+func (a *attempt) failAll(f *failure) {
+	for _, i := range a.left {
+		a.note(i, f)
+	}
+}
+
+// note keeps the failure that counts. Where one host refuses for good what
+// another might take, it counts only if no host gives reason to hope.
+func (a *attempt) note(i int, f *failure) {
+	old := a.failed[i]
+	if old != nil && f.elsewhere && status.IsTemporary(old.err) && !status.IsTemporary(f.err) {
+		return
+	}
+	a.failed[i] = f
+}

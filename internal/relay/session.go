@@ -1,0 +1,213 @@
+package relay
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/emersion/go-smtp"
+
+	"paperpath/internal/status"
+)
+
+// host is one address of a host to talk to.
+type host struct {
+	name string // as the DNS or the route has it
+	addr netip.AddrPort
+}
+
+func (h host) String() string {
+	if h.name == h.addr.Addr().String() {
+		return h.addr.String()
+	}
+	return fmt.Sprintf("%s [%s]:%d", h.name, h.addr.Addr(), h.addr.Port())
+}
+
+// session is an SMTP session with a host that has answered EHLO or HELO.
+type session struct {
+	host host
+	wire *wire
+	smtp *smtp.Client
+	tls  string // version and cipher, "" in the clear
+	helo string
+	halt func() bool
+}
+
+// failure is why a host or a recipient was not served.
+type failure struct {
+	err       *status.Error
+	host      host
+	reply     string // of the host, or ""
+	elsewhere bool   // another host may do better
+	silent    bool   // the host was not reached at all
+	ours      bool   // it would be the same with any host
+}
+
+// open begins a session, by TLS where the host offers it. Where TLS then does
+// not work it goes on in the clear, for nobody has asked for TLS (RFC 7435).
+func (r *Relay) open(ctx context.Context, h host, helo string) (*session, *failure) {
+	s, f := r.connect(ctx, h, helo)
+	if f != nil || !s.offers("STARTTLS") {
+		return s, f
+	}
+	err := s.startTLS(ctx, r.Times)
+	if err == nil {
+		return s, nil
+	}
+	r.Log.Trouble("", "STARTTLS with "+h.String()+", going on in the clear", err)
+	if s.wire.broken == nil {
+		return s, nil // it has only said no
+	}
+	s.close()
+	return r.connect(ctx, h, helo)
+}
+
+// connect dials and says EHLO, or HELO to a host that knows no EHLO.
+func (r *Relay) connect(ctx context.Context, h host, helo string) (*session, *failure) {
+	dialing, cancel := context.WithTimeout(ctx, r.Times.Connect)
+	defer cancel()
+	c, err := r.Dial(dialing, "tcp", h.addr.String())
+	if err != nil {
+		if dialing.Err() != nil && ctx.Err() == nil {
+			err = errSilent
+		}
+		return nil, &failure{host: h, elsewhere: true, silent: true,
+			err: status.Temp("4.4.1", fmt.Sprintf("%s: connect: %v", h, plain(err)), nil)}
+	}
+	s := &session{host: h, helo: helo, wire: newWire(c, r.Times, time.Now().Add(r.Times.Session))}
+	s.halt = context.AfterFunc(ctx, s.wire.stop)
+	s.smtp = smtp.NewClient(s.wire)
+	s.wire.allow(r.Times.Greeting, false)
+	if err := s.smtp.Hello(helo); err != nil {
+		f := s.failed(err)
+		f.elsewhere, f.silent = true, s.wire.command == "" && s.wire.reply.code == 0
+		s.quit()
+		return nil, f
+	}
+	return s, nil
+}
+
+// offers reports whether the host has an extension.
+func (s *session) offers(name string) bool {
+	ok, _ := s.smtp.Extension(name)
+	return ok
+}
+
+// startTLS changes to TLS (RFC 3207). go-smtp's own way says EHLO localhost
+// first and trusts what it has read before, so the client is replaced: the new
+// one knows only what was said inside TLS. Its greeting, which SMTP does not
+// repeat there, is made up.
+func (s *session) startTLS(ctx context.Context, t Times) error {
+	if err := s.wire.do("STARTTLS"); err != nil {
+		return err
+	}
+	if s.wire.reply.code != 220 {
+		return errors.New(s.wire.reply.text)
+	}
+	if s.wire.r.Buffered() > 0 { // injected, perhaps (RFC 3207 6)
+		s.wire.cut(errEarly)
+		return errEarly
+	}
+	c := tls.Client(s.wire.Conn, &tls.Config{
+		ServerName:         s.host.name,
+		InsecureSkipVerify: true, // unauthenticated TLS is better than none (RFC 7435 3)
+		MinVersion:         tls.VersionTLS12,
+	})
+	shaking, cancel := context.WithTimeout(ctx, t.Handshake)
+	defer cancel()
+	if err := c.HandshakeContext(shaking); err != nil {
+		s.wire.cut(err)
+		return fmt.Errorf("handshake: %w", plain(err))
+	}
+	s.halt()
+	s.wire = newWire(c, t, s.wire.latest())
+	s.halt = context.AfterFunc(ctx, s.wire.stop)
+	s.wire.out.WriteString("220 TLS\r\n")
+	s.smtp = smtp.NewClient(s.wire)
+	if err := s.smtp.Hello(s.helo); err != nil {
+		s.wire.cut(err)
+		return fmt.Errorf("EHLO inside TLS: %w", err)
+	}
+	st := c.ConnectionState()
+	s.tls = tls.VersionName(st.Version) + " " + tls.CipherSuiteName(st.CipherSuite)
+	return nil
+}
+
+// failed makes the failure of the last command. A whole reply decides by its
+// first digit; without one it is temporary.
+func (s *session) failed(err error) *failure {
+	what := s.wire.command
+	if what == "" {
+		what = "greeting"
+	}
+	f := &failure{host: s.host, reply: shorten(s.wire.reply.text, 512)}
+	if s.wire.broken != nil && !s.wire.replied {
+		err = s.wire.broken
+	}
+	if !s.wire.replied {
+		f.reply = ""
+		f.err = status.Temp("4.4.2", fmt.Sprintf("%s: %s: %v", s.host, what, err), nil)
+		return f
+	}
+	f.err = byReply(s.wire.reply, fmt.Sprintf("%s: %s: %s", s.host, what, f.reply))
+	return f
+}
+
+// byReply classes a reply that is no success.
+func byReply(r reply, text string) *status.Error {
+	if r.class() == 5 {
+		return &status.Error{Exit: status.Unavailable, Reply: r.code, Enhanced: enhanced(r), Text: text}
+	}
+	e := status.Temp(enhanced(r), text, nil)
+	if r.class() == 4 {
+		e.Reply = r.code
+	}
+	return e
+}
+
+// enhanced is the status in a reply (RFC 2034), or one that says as much as
+// its first digit.
+func enhanced(r reply) string {
+	class := byte('4')
+	if r.class() == 5 {
+		class = '5'
+	}
+	if len(r.text) > 4 {
+		word, _, _ := strings.Cut(r.text[4:], " ")
+		if parts := strings.Split(word, "."); len(parts) == 3 && word[0] == class &&
+			digits(parts[0], 1) && digits(parts[1], 3) && digits(parts[2], 3) {
+			return word
+		}
+	}
+	return string(class) + ".0.0"
+}
+
+func digits(s string, most int) bool {
+	if s == "" || len(s) > most {
+		return false
+	}
+	return strings.Trim(s, "0123456789") == ""
+}
+
+// ok reports whether the last command was done, whatever the exact code
+// (RFC 5321 4.3.2).
+func (s *session) ok() bool { return s.wire.replied && s.wire.reply.class() == 2 }
+
+// close ends the session without a word.
+func (s *session) close() {
+	s.halt()
+	s.wire.cut(net.ErrClosed)
+}
+
+// quit says QUIT where the host still listens (RFC 5321 4.1.1.10), and closes.
+func (s *session) quit() {
+	if s.wire.broken == nil && s.wire.reply.code != 421 {
+		_ = s.wire.do("QUIT") // the work is done or has failed already
+	}
+	s.close()
+}
