@@ -20,14 +20,15 @@ import (
 
 func run() int {
 	return program.Main(program.Program{
-		Name:   "mailcheck",
-		Usage:  "judge the message on standard input and pass it on with the result",
-		Flags:  subjectFlags(),
-		Action: filter,
+		Name:     "mailcheck",
+		Usage:    "judge the message on standard input and pass it on with the result",
+		Operands: "< message",
+		Flags:    subjectFlags(),
+		Action:   filter,
 		Verbs: []program.Verb{
 			{Name: "run", Usage: "judge what is due in check/, then exit", Action: work(false)},
 			{Name: "watch", Usage: "judge what comes into check/, and stay", Action: work(true)},
-			{Name: "explain", Usage: "say how the message on standard input is judged",
+			{Name: "explain", Usage: "say how the message on standard input is judged", Operands: "< message",
 				Flags:  append(subjectFlags(), &cli.BoolFlag{Name: "json", Usage: "print JSON"}),
 				Action: tell},
 		},
@@ -44,56 +45,20 @@ func subjectFlags() []cli.Flag {
 	}
 }
 
+// work is the run and the watch verb.
 func work(stay bool) program.Action {
 	return func(ctx context.Context, f *program.Frame, c *cli.Context) error {
 		if c.Args().Present() {
 			return status.UsageError("no operand is taken, not %q", c.Args().First())
 		}
-		s := &check.Stage{Control: f.Control, Log: f.Log, Now: f.Clock.Now,
-			Settler: &dsn.Settler{Control: f.Control, Log: f.Log, Now: f.Clock.Now, Home: f.Home}}
 		workers, err := f.Control.Concurrency("mailcheck", 4)
 		if err != nil {
 			return err
 		}
+		settler := &dsn.Settler{Control: f.Control, Log: f.Log, Now: f.Clock.Now, Home: f.Home}
+		s := &check.Stage{Control: f.Control, Log: f.Log, Settle: settler.Settle}
 		return f.Work(ctx, &spool.Runner{Inbox: spool.Check, Handle: s.Handle, Workers: workers}, stay)
 	}
-}
-
-// subject reads the message and what the options say of it. Close the buffer.
-func subject(f *program.Frame, c *cli.Context) (check.Subject, *spool.Buffer, error) {
-	s := check.Subject{Login: c.String("login"), Helo: c.String("helo"), With: "ESMTP",
-		Resolve: func(a addr.Address) ([]addr.Address, error) { return route.Addresses(f.Control, a) }}
-	s.SMTPPeer = s.Login == "" && c.IsSet("client")
-	if c.Args().Present() {
-		return s, nil, status.UsageError("no operand is taken, not %q (a recipient is --to)", c.Args().First())
-	}
-	s.Envelope.From.Addr = c.String("from")
-	for _, to := range c.StringSlice("to") {
-		s.Envelope.To = append(s.Envelope.To, spool.Recipient{Addr: to})
-	}
-	if c.IsSet("client") {
-		ip, err := netip.ParseAddr(c.String("client"))
-		if err != nil {
-			return s, nil, status.UsageError("--client %q is no IP address", c.String("client"))
-		}
-		s.Client = ip
-	}
-	sp, err := f.Spool()
-	if err != nil {
-		return s, nil, err
-	}
-	limit, err := f.Control.Databytes()
-	if err != nil {
-		return s, nil, err
-	}
-	buf := sp.Buffer()
-	// One octet more than is allowed is enough to know.
-	if _, err := io.Copy(buf, io.LimitReader(f.Stdin, limit+1)); err != nil {
-		buf.Close()
-		return s, nil, fmt.Errorf("read standard input: %w", err)
-	}
-	s.Body = buf
-	return s, buf, nil
 }
 
 // filter passes the message on, with our result on top and without results
@@ -104,9 +69,6 @@ func filter(ctx context.Context, f *program.Frame, c *cli.Context) error {
 		return err
 	}
 	defer buf.Close()
-	if buf.Size() == 0 {
-		return status.Refuse("5.6.0", "no message on standard input")
-	}
 	host, err := f.Control.Hostname()
 	if err != nil {
 		return err
@@ -116,10 +78,13 @@ func filter(ctx context.Context, f *program.Frame, c *cli.Context) error {
 		return v.Err
 	}
 	out := check.Marked(v, buf, host)
-	_, err = io.Copy(f.Stdout, io.NewSectionReader(out, 0, out.Size()))
-	return err
+	if _, err = io.Copy(f.Stdout, io.NewSectionReader(out, 0, out.Size())); err != nil {
+		return fmt.Errorf("write standard output: %w", err)
+	}
+	return nil
 }
 
+// tell prints how the message is judged.
 func tell(ctx context.Context, f *program.Frame, c *cli.Context) error {
 	s, buf, err := subject(f, c)
 	if err != nil {
@@ -132,8 +97,70 @@ func tell(ctx context.Context, f *program.Frame, c *cli.Context) error {
 		return err
 	}
 	if v.Err != nil {
-		// The trail has said why.
-		return &status.Error{Exit: status.Exit(v.Err)}
+		return &status.Error{Exit: status.Exit(v.Err)} // the trail has said why
 	}
 	return nil
+}
+
+// subject reads the message and what the options say of it. Close the buffer.
+func subject(f *program.Frame, c *cli.Context) (check.Subject, *spool.Buffer, error) {
+	s, err := told(c)
+	if err != nil {
+		return s, nil, err
+	}
+	s.Resolve = func(a addr.Address) ([]addr.Address, error) { return route.Addresses(f.Control, a) }
+	sp, err := f.Spool()
+	if err != nil {
+		return s, nil, err
+	}
+	limit, err := f.Control.Databytes()
+	if err != nil {
+		return s, nil, err
+	}
+	buf := sp.Buffer()
+	// One octet more than is allowed is enough to know.
+	_, err = io.Copy(buf, io.LimitReader(f.Stdin, limit+1))
+	switch {
+	case err != nil:
+		err = fmt.Errorf("read standard input: %w", err)
+	case buf.Size() == 0:
+		err = status.Refuse("5.6.0", "no message on standard input")
+	}
+	if err != nil {
+		buf.Close()
+		return s, nil, err
+	}
+	s.Body = buf
+	return s, buf, nil
+}
+
+// told is what the options say.
+func told(c *cli.Context) (check.Subject, error) {
+	s := check.Subject{Login: c.String("login"), Helo: c.String("helo")}
+	if c.Args().Present() {
+		return s, status.UsageError("no operand is taken, not %q (a recipient is --to)", c.Args().First())
+	}
+	s.SMTPPeer = s.Login == "" && c.IsSet("client")
+	if c.IsSet("client") {
+		ip, err := netip.ParseAddr(c.String("client"))
+		if err != nil {
+			return s, status.UsageError("--client %q is no IP address", c.String("client"))
+		}
+		s.Client = ip
+	}
+	if from := c.String("from"); from != "" && from != "<>" {
+		a, err := addr.Parse(from)
+		if err != nil {
+			return s, status.UsageError("--from: %v", err)
+		}
+		s.Envelope.From.Addr = a.String()
+	}
+	for _, to := range c.StringSlice("to") {
+		a, err := addr.Parse(to)
+		if err != nil {
+			return s, status.UsageError("--to: %v", err)
+		}
+		s.Envelope.To = append(s.Envelope.To, spool.Recipient{Addr: a.String()})
+	}
+	return s, nil
 }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"strconv"
 	"strings"
 
 	"paperpath/internal/addr"
@@ -20,8 +19,12 @@ import (
 	"paperpath/internal/status"
 )
 
-// MaxFields is how many fields a header may have.
-const MaxFields = 5000
+// Limits of a header where control/limits has none of its own.
+const (
+	MaxHeaderBytes = 256 << 10 // octets
+	MaxFields      = 5000
+	maxHops        = 100 // Received fields (RFC 5321 6.3 asks for at least 100)
+)
 
 // Subject is what is judged.
 type Subject struct {
@@ -33,15 +36,21 @@ type Subject struct {
 	Login     string                                     // of an authenticated submitter
 	LocalUser string                                     // of a local submitter, known by his uid
 	Resolve   func(addr.Address) ([]addr.Address, error) // what an address of ours leads to; nil: nothing is known
-	Body      spool.Body                                 // the message as it came, LF line ends
+	Body      spool.Body                                 // the message as it came
+}
+
+// submitted reports whether a user of ours sent it, so that we answer for what
+// it says of its author.
+func (s Subject) submitted() bool {
+	return s.Login != "" || s.LocalUser != "" || s.With == spool.WithLocal
 }
 
 // Verdict is the answer.
 type Verdict struct {
 	Kind    string          // pass, refuse or defer
 	Err     error           // for refuse and defer: what the submitter is told (a *status.Error where it is refused)
-	Results []string        // header fields of ours, with line ends
-	Header  *message.Header // as far as it was read
+	Results []string        // header fields of ours, with line ends: what SPF, DKIM and DMARC found goes here
+	Header  *message.Header // as far as it was read; nil where it was not
 }
 
 // Reason is the verdict's reason, or "".
@@ -63,11 +72,6 @@ func Message(_ context.Context, c *control.Control, s Subject, t *explain.Trail)
 		}
 	}
 	v := Verdict{Kind: "pass", Err: err, Header: j.h}
-	if err == nil && s.SMTPPeer {
-		var host string
-		host, err = c.Hostname()
-		v.Err, v.Results = err, results(host)
-	}
 	switch {
 	case err == nil:
 	case status.IsTemporary(err):
@@ -79,119 +83,26 @@ func Message(_ context.Context, c *control.Control, s Subject, t *explain.Trail)
 	return v
 }
 
-// judge is one judgement under way.
-type judge struct {
-	c *control.Control
-	s Subject
-	t *explain.Trail
-	h *message.Header
-}
-
-// size holds the message against control/databytes.
-func (j *judge) size() error {
-	limit, err := j.c.Databytes()
+// ReadHeader reads a message's header within the limits of control/limits. A
+// header that goes beyond them is refused with 5.6.0, and returned as far as it
+// was read.
+func ReadHeader(c *control.Control, body spool.Body) (*message.Header, error) {
+	octets, err := c.Limit("headerbytes", MaxHeaderBytes)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	j.t.Add("size", fmt.Sprintf("%d of %d octets", j.s.Body.Size(), limit), "control/databytes")
-	if j.s.Body.Size() > limit {
-		e := status.Refuse("5.3.4", fmt.Sprintf("message is larger than %d octets", limit))
-		e.Reply = 552
-		return e
-	}
-	return nil
-}
-
-// header reads the header within its limits. Lines that are no field do not
-// matter: real mail has them, and no stage after this one takes them for any.
-func (j *judge) header() error {
-	limit, err := j.c.Limit("headerbytes", 262144)
+	fields, err := c.Limit("fields", MaxFields)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	j.h, err = message.Read(io.NewSectionReader(j.s.Body, 0, j.s.Body.Size()), limit, MaxFields)
+	h, err := message.Read(io.NewSectionReader(body, 0, body.Size()), octets, int(min(fields, 1<<30)))
 	switch {
 	case errors.Is(err, message.ErrTooLong):
-		return status.Refuse("5.6.0", fmt.Sprintf("the header is longer than %d octets", limit))
+		return h, status.Refuse("5.6.0", fmt.Sprintf("the header is longer than %d octets", octets))
 	case errors.Is(err, message.ErrTooMany):
-		return status.Refuse("5.6.0", fmt.Sprintf("the header has more than %d fields", MaxFields))
+		return h, status.Refuse("5.6.0", fmt.Sprintf("the header has more than %d fields", fields))
 	case err != nil:
-		return err
+		return h, fmt.Errorf("read the header: %w", err)
 	}
-	j.t.Add("header", fmt.Sprintf("%d fields, %d octets, %d other lines", len(j.h.Fields), j.h.End, j.h.Junk), "control/limits")
-	if j.h.NUL {
-		return status.Refuse("5.6.0", "the header holds a NUL")
-	}
-	return nil
-}
-
-// from wants exactly one From field (RFC 5322 3.6). What it says is held
-// against the syntax only where we answer for the submitter: of other hosts'
-// mail, readers make of an odd one what they like.
-func (j *judge) from() error {
-	fields := j.h.All("From")
-	j.t.Add("From fields", strconv.Itoa(len(fields)), "")
-	if len(fields) != 1 {
-		return status.Refuse("5.6.0", fmt.Sprintf("the header has %d From fields, not one (RFC 5322 3.6)", len(fields)))
-	}
-	for _, c := range []byte(fields[0].Value) {
-		if c < ' ' && c != '\t' || c == 0x7f {
-			return status.Refuse("5.6.0", "From holds a control character")
-		}
-	}
-	return nil
-}
-
-// hops bounds the number of Received fields (RFC 5321 6.3).
-func (j *judge) hops() error {
-	limit, err := j.c.Limit("hops", 100)
-	if err != nil {
-		return err
-	}
-	n := len(j.h.All("Received"))
-	j.t.Add("hops", fmt.Sprintf("%d of %d", n, limit), "control/limits")
-	if int64(n) > limit {
-		return status.Refuse("5.4.6", fmt.Sprintf("more than %d Received fields: a mail loop", limit))
-	}
-	return nil
-}
-
-// loop finds a message of another host that was already delivered to one of
-// its recipients here (RFC 9228).
-func (j *judge) loop() error {
-	if !j.s.SMTPPeer {
-		return nil
-	}
-	seen := map[string]bool{}
-	for _, f := range j.h.All("Delivered-To") {
-		seen[addr.Fold(f.Value)] = true
-	}
-	for _, to := range j.s.Envelope.To {
-		if a, err := addr.Parse(to.Addr); err == nil && !to.Done && seen[a.Key()] {
-			j.t.Add("loop", to.Addr, "Delivered-To")
-			return status.Refuse("5.4.6", "a mail loop: the message has been delivered to "+to.Addr+" before")
-		}
-	}
-	j.t.Add("loop", "none", "Delivered-To")
-	return nil
-}
-
-// identity holds every author in From against what the submitter may use.
-func (j *judge) identity() error {
-	if j.s.Login == "" && j.s.LocalUser == "" {
-		return nil
-	}
-	list, err := addr.ParseList(j.h.Value("From"))
-	if err != nil {
-		return status.Refuse("5.6.0", "From: "+err.Error())
-	}
-	if len(list) == 0 {
-		return status.Refuse("5.6.0", "From holds no address")
-	}
-	for _, a := range list {
-		if err := Sender(j.c, j.s.Login, j.s.LocalUser, a, j.s.Resolve, j.t); err != nil {
-			return err
-		}
-	}
-	return nil
+	return h, nil
 }

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"io"
 	"strings"
 
 	"paperpath/internal/addr"
@@ -14,8 +15,8 @@ func results(host string) []string {
 	return []string{"Authentication-Results: " + host + "; none\n"}
 }
 
-// Forged returns the Authentication-Results fields that claim to be host's: a
-// message comes without them (RFC 8601 5).
+// Forged returns the Authentication-Results fields that claim to be host's, in
+// the order in which they stand: a message goes on without them (RFC 8601 5).
 func Forged(h *message.Header, host string) []message.Field {
 	var forged []message.Field
 	for _, f := range h.All("Authentication-Results") {
@@ -26,31 +27,80 @@ func Forged(h *message.Header, host string) []message.Field {
 	return forged
 }
 
-// claims reports whether the value begins with host as its authserv-id, behind
-// comments and in quotes too.
+// claims reports whether the value names host as its authserv-id. What cannot
+// be read does: nobody else's parser shall find us in it.
 func claims(value, host string) bool {
-	id := strings.TrimLeft(value, " \t")
-	for strings.HasPrefix(id, "(") {
-		end := strings.IndexByte(id, ')')
-		if end < 0 {
-			return true // nobody else's parser shall find us in it
+	rest, ok := skipComments(value)
+	if !ok {
+		return true
+	}
+	var id string
+	if inside, quoted := strings.CutPrefix(rest, `"`); quoted {
+		if id, ok = unquote(inside); !ok {
+			return true
 		}
-		id = strings.TrimLeft(id[end+1:], " \t")
+	} else if id = rest; strings.ContainsAny(id, "; \t\r\n\"(") {
+		id = id[:strings.IndexAny(id, "; \t\r\n\"(")]
 	}
-	id = strings.TrimLeft(id, "\"")
-	if end := strings.IndexAny(id, " \t;\"("); end >= 0 {
-		id = id[:end]
+	return addr.Fold(strings.TrimSuffix(strings.TrimSpace(id), ".")) == addr.Fold(host)
+}
+
+// skipComments returns s behind leading blanks and comments (RFC 5322 3.2.2),
+// which nest; false where one is not closed.
+func skipComments(s string) (rest string, ok bool) {
+	depth := 0
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '(':
+			depth++
+		case c == ')' && depth > 0:
+			depth--
+		case c == '\\' && depth > 0:
+			i++
+		case depth == 0 && c != ' ' && c != '\t' && c != '\r' && c != '\n':
+			return s[i:], true
+		}
 	}
-	return addr.Fold(strings.TrimSuffix(id, ".")) == addr.Fold(host)
+	return "", depth == 0
+}
+
+// unquote reads a quoted string behind its first quote; false where it is not
+// closed.
+func unquote(s string) (string, bool) {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '"':
+			return b.String(), true
+		case s[i] == '\\' && i+1 < len(s):
+			i++
+		}
+		b.WriteByte(s[i])
+	}
+	return "", false
 }
 
 // Marked is the message as a filter passes it on: our result on top, forged
 // ones removed, all else as it came.
 func Marked(v Verdict, body spool.Body, host string) *message.Pieces {
-	var out message.Pieces
-	for _, field := range results(host) {
-		out.Text(field)
+	lines := strings.Join(append(results(host), v.Results...), "")
+	if v.Header.CRLF {
+		lines = strings.ReplaceAll(lines, "\n", "\r\n")
 	}
-	out.Without(body, body.Size(), Forged(v.Header, host))
+	// What stands before the first field (an mbox From line) stays there, so
+	// that it cannot become a fold of ours.
+	at := v.Header.End
+	if len(v.Header.Fields) > 0 {
+		at = v.Header.Fields[0].Start
+	}
+	forged := Forged(v.Header, host)
+	for i := range forged {
+		forged[i].Start -= at
+		forged[i].End -= at
+	}
+	var out message.Pieces
+	out.Stretch(body, 0, at)
+	out.Text(lines)
+	out.Without(io.NewSectionReader(body, at, body.Size()-at), body.Size()-at, forged)
 	return &out
 }

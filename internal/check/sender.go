@@ -12,35 +12,40 @@ import (
 // Sender says whether a submitter may use a as reverse path or From. An
 // authenticated user may use his own address, its extensions, what resolves to
 // him, and what control/senders gives him; a local one anything, unless
-// control/senders has a row local/USER, or local for all. The null reverse path
-// is everybody's: receipts need it. A refusal is 77, 550 5.7.1.
+// control/senders has a row local/USER, or local for all: then he may use his
+// own address at our domains, and what the row gives him. The null reverse path
+// is everybody's: receipts (RFC 8098) need it. resolve returns what an address
+// of ours leads to; it may be nil. A refusal is 77, 550 5.7.1.
 func Sender(c *control.Control, login, localUser string, a addr.Address,
 	resolve func(addr.Address) ([]addr.Address, error), t *explain.Trail) error {
 	if a.IsNull() {
-		t.Add("sender", "<>", "")
+		t.Add("sender", "<>", "the null reverse path is everybody's")
 		return nil
 	}
 	patterns, source, err := patternsFor(c, login, localUser)
 	if err != nil {
 		return err
 	}
-	if login == "" && source == "" {
-		t.Add("sender", a.String(), "local submitters may use any")
+	switch {
+	case login == "" && source == "":
+		t.Add("sender", a.String(), "no row for local submitters in control/senders")
 		return nil
-	}
-	if matches(patterns, a) {
+	case matches(patterns, a):
 		t.Add("sender", a.String(), source)
 		return nil
 	}
+	var own bool
 	if login != "" {
-		own, err := owns(login, a, resolve)
-		if err != nil {
-			return err
-		}
-		if own {
-			t.Add("sender", a.String(), "an address of "+login)
-			return nil
-		}
+		own, err = owns(login, a, resolve)
+	} else {
+		own, err = isLocalUser(c, localUser, a)
+	}
+	if err != nil {
+		return err
+	}
+	if own {
+		t.Add("sender", a.String(), "an address of "+submitter(login, localUser))
+		return nil
 	}
 	t.Add("sender", a.String()+" refused", "control/senders")
 	return &status.Error{Exit: status.NotAllowed, Reply: 550, Enhanced: "5.7.1",
@@ -62,7 +67,7 @@ func patternsFor(c *control.Control, login, localUser string) (patterns []string
 
 func submitter(login, localUser string) string {
 	if login != "" {
-		return login
+		return printable(login)
 	}
 	return "local user " + printable(localUser)
 }
@@ -84,6 +89,9 @@ func matches(patterns []string, a addr.Address) bool {
 		p = addr.Fold(p)
 		if p == "*" || p == key || strings.HasPrefix(p, "@") && addr.Fold(a.Domain) == p[1:] {
 			return true
+		}
+		if w, err := addr.Parse(p); err == nil && w.Key() == key {
+			return true // written with quotes that it does not need
 		}
 	}
 	return false
@@ -116,4 +124,18 @@ func isLogin(login string, a addr.Address) bool {
 	login = addr.Fold(login)
 	base, _, _ := a.Base()
 	return a.Key() == login || base.Key() == login
+}
+
+// isLocalUser reports whether a is the user's name, with or without an
+// extension, at one of our domains.
+func isLocalUser(c *control.Control, user string, a addr.Address) (bool, error) {
+	base, _, _ := a.Base()
+	if user == "" || base.Local != user {
+		return false, nil
+	}
+	if a.Domain == "" {
+		return true, nil
+	}
+	_, local, err := c.IsLocal(a.Domain)
+	return local, err
 }

@@ -2,7 +2,6 @@ package check
 
 import (
 	"context"
-	"time"
 
 	"paperpath/internal/control"
 	"paperpath/internal/dsn"
@@ -15,8 +14,7 @@ import (
 type Stage struct {
 	Control *control.Control
 	Log     *maillog.Log
-	Now     func() time.Time
-	Settler *dsn.Settler
+	Settle  func(e *spool.Entry, results []dsn.Result) spool.Outcome
 }
 
 // Handle judges an entry: it goes on to route/, back to its sender, or waits.
@@ -31,5 +29,5 @@ func (s *Stage) Handle(ctx context.Context, e *spool.Entry) spool.Outcome {
 	for _, i := range e.Pending() {
 		results = append(results, dsn.Result{Index: i, Err: v.Err})
 	}
-	return s.Settler.Settle(e, results)
+	return s.Settle(e, results)
 }

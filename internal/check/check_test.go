@@ -1,0 +1,210 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"paperpath/internal/addr"
+	"paperpath/internal/control"
+	"paperpath/internal/explain"
+	"paperpath/internal/spool"
+	"paperpath/internal/status"
+)
+
+// settings returns a home's control directory with these files: name, text,
+// name, text ...
+func settings(t *testing.T, files ...string) *control.Control {
+	t.Helper()
+	home := t.TempDir()
+	writeControl(t, home, append([]string{"hostname", "mx.example.net\n", "domains", "example.net\nexample.com\n"}, files...)...)
+	return control.Open(home, time.Now)
+}
+
+func writeControl(t *testing.T, home string, files ...string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Join(home, "control"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	old := time.Now().Add(-time.Hour) // a file that has just changed is asked twice
+	for i := 0; i < len(files); i += 2 {
+		path := filepath.Join(home, "control", files[i])
+		if err := os.WriteFile(path, []byte(files[i+1]), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(path, old, old); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func to(list ...string) spool.Envelope {
+	var env spool.Envelope
+	for _, a := range list {
+		env.To = append(env.To, spool.Recipient{Addr: a})
+	}
+	return env
+}
+
+// judgeText judges a message and returns "kind exit reply status".
+func judgeText(c *control.Control, s Subject, text string) (string, Verdict) {
+	s.Body = spool.BytesBody([]byte(text))
+	v := Message(context.Background(), c, s, nil)
+	if v.Err == nil {
+		return v.Kind, v
+	}
+	code, enhanced, _ := status.Reply(v.Err)
+	return strings.Join([]string{v.Kind, enhanced, replyClass(code)}, " "), v
+}
+
+func replyClass(code int) string { return string(rune('0'+code/100)) + "xx" }
+
+var (
+	peer   = Subject{SMTPPeer: true, With: "ESMTP", Envelope: to("alice@example.net")}
+	user   = Subject{With: "ESMTPSA", Login: "alice@example.net", Envelope: to("bob@x.example")}
+	caller = Subject{With: spool.WithLocal, LocalUser: "www-data", Envelope: to("bob@x.example")}
+	inbox  = Subject{With: spool.WithLocal, Envelope: to("bob@x.example")}
+	bare   = Subject{}
+)
+
+func TestMessage(t *testing.T) {
+	c := settings(t, "databytes", "20000\n", "limits", "headerbytes: 10000\nhops: 3\nfields: 200\n")
+	const ok = "From: alice@example.net\nSubject: x\n\nhello\n"
+	hop := "Received: by a; now\n"
+	for _, x := range []struct {
+		name string
+		s    Subject
+		text string
+		want string
+	}{
+		{"plain", peer, ok, "pass"},
+		{"plain from a user", user, ok, "pass"},
+		{"plain from a caller", caller, ok, "pass"},
+		{"plain in the inbox", inbox, ok, "pass"},
+		{"no body", peer, "From: a@b\n\n", "pass"},
+		{"header that the message ends", peer, "From: a@b\n", "pass"},
+		{"full size", peer, ok + strings.Repeat("x", 20000-len(ok)), "pass"},
+		{"too large", peer, ok + strings.Repeat("x", 20001-len(ok)), "refuse 5.3.4 5xx"},
+		{"header too long", peer, "From: a@b\n" + strings.Repeat("X: 0123456789\n", 150) + "Y: " + strings.Repeat("y", 9000) + "\n\n", "refuse 5.6.0 5xx"},
+		{"header without an end", bare, strings.Repeat("x", 15000), "refuse 5.6.0 5xx"},
+		{"too many fields", peer, "From: a@b\n" + strings.Repeat("X: y\n", 200) + "\n", "refuse 5.6.0 5xx"},
+		{"most fields", peer, "From: a@b\n" + strings.Repeat("X: y\n", 199) + "\n", "pass"},
+		{"no header", peer, "hello\n", "refuse 5.6.0 5xx"},
+		{"empty", peer, "", "refuse 5.6.0 5xx"},
+		{"no From", peer, "Subject: x\n\nFrom: a@b\n", "refuse 5.6.0 5xx"},
+		{"no From in the inbox", inbox, "Subject: x\n\n", "refuse 5.6.0 5xx"},
+		{"two From", peer, "From: a@b\nSubject: x\nFROM : c@d\n\n", "refuse 5.6.0 5xx"},
+		{"two From around junk", peer, "From: a@b\njunk\nfrom: c@d\n\n", "refuse 5.6.0 5xx"},
+		{"From with two authors", peer, "From: a@b, c@d\n\n", "pass"},
+		{"odd From of a peer", peer, "From: a b <c@@d\n\n", "pass"},
+		{"odd From of a user", user, "From: a b <c@@d\n\n", "refuse 5.6.0 5xx"},
+		{"odd From in the inbox", inbox, "From: a b <c@@d\n\n", "refuse 5.6.0 5xx"},
+		{"empty From of a peer", peer, "From:\n\n", "pass"},
+		{"empty From of a user", user, "From: \n\n", "refuse 5.6.0 5xx"},
+		{"From with a control byte", peer, "From: a@b\x01\n\n", "refuse 5.6.0 5xx"},
+		{"From with a bare CR", peer, "From: a@b\rFrom: c@d\n\n", "refuse 5.6.0 5xx"},
+		{"From with 8-bit text", peer, "From: Gr\xfc\xdfe <a@b>\n\n", "pass"},
+		{"folded From", user, "From: \"Alice\"\n\t<alice@example.net>\n\n", "pass"},
+		{"NUL", peer, "From: a@b\nSubject: x\x00y\n\n", "refuse 5.6.0 5xx"},
+		{"NUL in the body", peer, "From: a@b\n\nx\x00y\n", "pass"},
+		{"mbox lines and junk", peer, "From x Mon\n>From y\nFrom: a@b\nno colon here\n\n", "pass"},
+		{"hops", peer, strings.Repeat(hop, 3) + ok, "pass"},
+		{"too many hops", peer, strings.Repeat(hop, 4) + ok, "refuse 5.4.6 5xx"},
+		{"too many hops of a user", user, strings.Repeat(hop, 4) + ok, "refuse 5.4.6 5xx"},
+		{"loop", peer, "Delivered-To: ALICE@example.net\n" + ok, "refuse 5.4.6 5xx"},
+		{"loop, in brackets", peer, "Delivered-To: <alice@example.net> NOTIFY=NEVER\n" + ok, "refuse 5.4.6 5xx"},
+		{"loop, quoted", peer, "Delivered-To: \"alice\"@example.net\n" + ok, "refuse 5.4.6 5xx"},
+		{"delivered to another", peer, "Delivered-To: bob@example.net\n" + ok, "pass"},
+		{"delivered, sent on by a user", user, "Delivered-To: bob@x.example\n" + ok, "pass"},
+		{"delivered, sent on here", inbox, "Delivered-To: bob@x.example\n" + ok, "pass"},
+		{"user with another's From", user, "From: bob@example.net\n\n", "refuse 5.7.1 5xx"},
+		{"user among authors", user, "From: alice@example.net, bob@example.net\n\n", "refuse 5.7.1 5xx"},
+		{"user behind a group", user, "From: Us: alice@example.net, eve@example.net;\n\n", "refuse 5.7.1 5xx"},
+		{"user with another's address as a name", user, "From: bob@example.net <alice@example.net>\n\n", "pass"},
+	} {
+		got, v := judgeText(c, x.s, x.text)
+		if got != x.want {
+			t.Errorf("%s: %s (%s), want %s", x.name, got, v.Reason(), x.want)
+		}
+	}
+}
+
+// TestReversePath: the reverse path of an authenticated submitter is judged too.
+func TestReversePath(t *testing.T) {
+	c := settings(t)
+	for from, want := range map[string]string{"": "pass", "alice+x@example.net": "pass", "eve@example.net": "refuse 5.7.1 5xx", "no address": "refuse 5.1.7 5xx"} {
+		s := user
+		s.Envelope.From.Addr = from
+		if got, v := judgeText(c, s, "From: alice@example.net\n\n"); got != want {
+			t.Errorf("%q: %s (%s), want %s", from, got, v.Reason(), want)
+		}
+	}
+}
+
+// TestTrouble: what is wrong with the settings or the disk is temporary.
+func TestTrouble(t *testing.T) {
+	for _, file := range []string{"databytes", "limits", "senders"} {
+		c := settings(t, file, "what: is this\nnow\n")
+		if got, v := judgeText(c, user, "From: alice@example.net\n\n"); v.Kind != "defer" {
+			t.Errorf("%s: %s (%s)", file, got, v.Reason())
+		}
+	}
+	s := peer
+	s.Body = failing{}
+	if v := Message(context.Background(), settings(t), s, nil); v.Kind != "defer" || !strings.Contains(v.Reason(), "disk") {
+		t.Errorf("%+v", v)
+	}
+	s = user
+	s.Resolve = func(addr.Address) ([]addr.Address, error) { return nil, errors.New("no table") }
+	if got, v := judgeText(settings(t), s, "From: team@example.net\n\n"); v.Kind != "defer" {
+		t.Errorf("%s (%s)", got, v.Reason())
+	}
+}
+
+type failing struct{}
+
+func (failing) ReadAt([]byte, int64) (int, error) { return 0, errors.New("bad disk") }
+func (failing) Size() int64                       { return 100 }
+
+// TestTrail: explain says each decision, and the outcome last.
+func TestTrail(t *testing.T) {
+	var trail explain.Trail
+	s := user
+	s.Body = spool.BytesBody([]byte("From: eve@example.net\n\n"))
+	Message(context.Background(), settings(t), s, &trail)
+	var b strings.Builder
+	if err := trail.Write(&b, false); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"size: 23 of 26214400 octets (control/databytes)\n", "From fields: 1\n", "hops: 0 of 100",
+		"sender: eve@example.net refused (control/senders)\n", "=> refuse: alice@example.net may not send as eve@example.net\n"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, b.String())
+		}
+	}
+}
+
+// FuzzMessage: any octets get a verdict, and what a user may say of himself
+// does not depend on how he writes it.
+func FuzzMessage(f *testing.F) {
+	f.Add([]byte("From: alice@example.net\nDelivered-To: x\n\n"))
+	f.Add([]byte("From: =?x?q?a?= <alice@example.net> (\nReceived:\n\n"))
+	c := control.Open(f.TempDir(), time.Now)
+	f.Fuzz(func(t *testing.T, p []byte) {
+		for _, s := range []Subject{peer, user, inbox} {
+			s.Body = spool.BytesBody(p)
+			v := Message(context.Background(), c, s, nil)
+			if v.Kind == "defer" || (v.Err == nil) != (v.Kind == "pass") {
+				t.Fatalf("%+v", v)
+			}
+			_, _, text := status.Reply(v.Err)
+			if v.Err != nil && (text != printable(text) || strings.ContainsAny(text, "\r\n")) {
+				t.Fatalf("reply %q", text)
+			}
+		}
+	})
+}

@@ -1,0 +1,153 @@
+package check
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"paperpath/internal/addr"
+	"paperpath/internal/control"
+	"paperpath/internal/explain"
+	"paperpath/internal/message"
+	"paperpath/internal/status"
+)
+
+// judge is one judgement under way. Its tests come cheapest first; the first
+// that fails ends it.
+type judge struct {
+	c *control.Control
+	s Subject
+	t *explain.Trail
+	h *message.Header
+}
+
+// size holds the message against control/databytes.
+func (j *judge) size() error {
+	limit, err := j.c.Databytes()
+	if err != nil {
+		return err
+	}
+	j.t.Add("size", fmt.Sprintf("%d of %d octets", j.s.Body.Size(), limit), "control/databytes")
+	if j.s.Body.Size() > limit {
+		e := status.Refuse("5.3.4", fmt.Sprintf("message is larger than %d octets", limit))
+		e.Reply = 552
+		return e
+	}
+	return nil
+}
+
+// header reads the header within its limits. Lines that are no fields do not
+// matter, though RFC 5322 has none: real mail holds them (mbox From lines, text
+// without the blank line before it), and like Postfix, Exim and mox we take it.
+// Such a line neither hides a field behind it from the tests below nor makes
+// one. A NUL is refused: programs in C end the value there, and others do not
+// (RFC 5322 4 calls it obsolete; it never comes with mail that is wanted).
+func (j *judge) header() (err error) {
+	if j.h, err = ReadHeader(j.c, j.s.Body); err != nil {
+		return err
+	}
+	j.t.Add("header", fmt.Sprintf("%d fields, %d octets, %d other lines", len(j.h.Fields), j.h.End, j.h.Junk), "control/limits")
+	if j.h.NUL {
+		return status.Refuse("5.6.0", "the header holds a NUL")
+	}
+	return nil
+}
+
+// from wants exactly one From field (RFC 5322 3.6): with two, one program
+// checks the first and another shows the second. What it says is held against
+// the syntax only where we answer for the submitter; mail of other hosts has
+// many an odd one that people want to read.
+func (j *judge) from() error {
+	fields := j.h.All("From")
+	j.t.Add("From fields", strconv.Itoa(len(fields)), "")
+	if len(fields) != 1 {
+		return status.Refuse("5.6.0", fmt.Sprintf("the header has %d From fields, not one (RFC 5322 3.6)", len(fields)))
+	}
+	for _, c := range []byte(fields[0].Value) {
+		if c < ' ' && c != '\t' || c == 0x7f {
+			return status.Refuse("5.6.0", "From holds a control character")
+		}
+	}
+	return nil
+}
+
+// hops bounds the number of Received fields (RFC 5321 6.3).
+func (j *judge) hops() error {
+	limit, err := j.c.Limit("hops", maxHops)
+	if err != nil {
+		return err
+	}
+	n := len(j.h.All("Received"))
+	j.t.Add("hops", fmt.Sprintf("%d of %d", n, limit), "control/limits")
+	if int64(n) > limit {
+		return status.Refuse("5.4.6", fmt.Sprintf("more than %d Received fields: a mail loop", limit))
+	}
+	return nil
+}
+
+// loop finds a message of another host that was already delivered to one of
+// its recipients here. What our own users send may well be a message that they
+// got.
+func (j *judge) loop() error {
+	if !j.s.SMTPPeer {
+		return nil
+	}
+	seen := map[string]bool{}
+	for _, f := range j.h.All("Delivered-To") {
+		seen[recipientKey(f.Value)] = true
+	}
+	for _, to := range j.s.Envelope.To {
+		if !to.Done && seen[recipientKey(to.Addr)] {
+			j.t.Add("loop", to.Addr, "Delivered-To")
+			return status.Refuse("5.4.6", "a mail loop: the message has been delivered to "+printable(to.Addr)+" before")
+		}
+	}
+	j.t.Add("loop", "none", "Delivered-To")
+	return nil
+}
+
+// recipientKey is the form in which recipients are compared: `a`, `<a>` and
+// `<a> parameters` are one.
+func recipientKey(s string) string {
+	a, err := addr.Parse(s)
+	if err != nil && strings.HasPrefix(s, "<") {
+		a, _, err = addr.ParsePath(s)
+	}
+	if err != nil {
+		return addr.Fold(s)
+	}
+	return a.Key()
+}
+
+// identity reads who a message of our own users says that it is from, and
+// holds it against what the submitter may use: his reverse path, and every
+// author in From. The inbox does not know the submitter any more: there he was
+// checked when it was accepted.
+func (j *judge) identity() error {
+	if !j.s.submitted() {
+		return nil
+	}
+	authors, err := addr.ParseList(j.h.Value("From"))
+	if err != nil {
+		return status.Refuse("5.6.0", printable("From: "+err.Error()))
+	}
+	if len(authors) == 0 {
+		return status.Refuse("5.6.0", "From holds no address")
+	}
+	if j.s.Login == "" && j.s.LocalUser == "" {
+		return nil
+	}
+	if from := j.s.Envelope.From.Addr; from != "" {
+		a, err := addr.Parse(from)
+		if err != nil {
+			return status.Refuse("5.1.7", printable("reverse path: "+err.Error()))
+		}
+		authors = append(authors, a)
+	}
+	for _, a := range authors {
+		if err := Sender(j.c, j.s.Login, j.s.LocalUser, a, j.s.Resolve, j.t); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,79 @@
+package check
+
+import (
+	"testing"
+
+	"paperpath/internal/addr"
+	"paperpath/internal/control"
+	"paperpath/internal/status"
+)
+
+func TestSender(t *testing.T) {
+	c := settings(t, "senders", "alice@example.net: office@example.net @lists.example.net \"ceo\"@example.net\n"+
+		"boss@example.net: *\nlocal/www-data: shop@example.net\n")
+	all := settings(t, "senders", "local: noreply@example.net\nlocal/root: *\n")
+	none := settings(t)
+	resolve := func(a addr.Address) ([]addr.Address, error) {
+		switch a.Key() {
+		case "team@example.net":
+			return []addr.Address{{Local: "bob", Domain: "example.net"}, {Local: "Alice+team", Domain: "example.net"}}, nil
+		case "other@example.net":
+			return []addr.Address{{Local: "bob", Domain: "example.net"}}, nil
+		}
+		return nil, &status.Error{Exit: status.NoMailbox, Reply: 550, Enhanced: "5.1.1", Text: "no such mailbox"}
+	}
+	for _, x := range []struct {
+		name, login, local, address string
+		settings                    int
+		want                        bool
+	}{
+		{name: "own", login: "alice@example.net", address: "alice@example.net", want: true},
+		{name: "own in capitals", login: "alice@example.net", address: "ALICE@Example.NET", want: true},
+		{name: "own quoted", login: "alice@example.net", address: `"alice"@example.net`, want: true},
+		{name: "extension", login: "alice@example.net", address: "alice+news@example.net", want: true},
+		{name: "other domain", login: "alice@example.net", address: "alice@example.com"},
+		{name: "longer name", login: "alice@example.net", address: "alice2@example.net"},
+		{name: "name with more", login: "alice@example.net", address: "alicex+y@example.net"},
+		{name: "another's", login: "alice@example.net", address: "bob@example.net"},
+		{name: "no domain", login: "alice@example.net", address: "alice"},
+		{name: "alias to him", login: "alice@example.net", address: "team@example.net", want: true},
+		{name: "alias to another", login: "alice@example.net", address: "other@example.net"},
+		{name: "null", login: "alice@example.net", want: true},
+		{name: "row", login: "alice@example.net", address: "Office@example.net", want: true},
+		{name: "row, extension of it", login: "alice@example.net", address: "office+x@example.net"},
+		{name: "row, domain", login: "alice@example.net", address: "any@LISTS.example.net", want: true},
+		{name: "row, domain below", login: "alice@example.net", address: "any@x.lists.example.net"},
+		{name: "row, local part that ends like it", login: "alice@example.net", address: `"x@lists.example.net"@evil.example`},
+		{name: "row, quoted", login: "alice@example.net", address: "ceo@example.net", want: true},
+		{name: "row, any", login: "boss@example.net", address: "x@y.example", want: true},
+		{name: "row of another", login: "bob@example.net", address: "office@example.net"},
+
+		{name: "local, no rows", settings: 2, local: "www-data", address: "x@y.example", want: true},
+		{name: "local, other row", local: "root", address: "x@y.example", want: true},
+		{name: "local row", local: "www-data", address: "shop@example.net", want: true},
+		{name: "local row, own", local: "www-data", address: "www-data+x@example.com", want: true},
+		{name: "local row, own name elsewhere", local: "www-data", address: "www-data@elsewhere.example"},
+		{name: "local row, another's", local: "www-data", address: "root@example.net"},
+		{name: "local row, null", local: "www-data", want: true},
+		{name: "local for all", settings: 1, local: "joe", address: "noreply@example.net", want: true},
+		{name: "local for all, another's", settings: 1, local: "joe", address: "ann@example.net"},
+		{name: "local for all, own row first", settings: 1, local: "root", address: "ann@example.net", want: true},
+	} {
+		var a addr.Address
+		if x.address == "alice" {
+			a.Local = x.address
+		} else if x.address != "" {
+			var err error
+			if a, err = addr.Parse(x.address); err != nil {
+				t.Fatal(err)
+			}
+		}
+		err := Sender([]*control.Control{c, all, none}[x.settings], x.login, x.local, a, resolve, nil)
+		if (err == nil) != x.want {
+			t.Errorf("%s: %v", x.name, err)
+		}
+		if code, enhanced, _ := status.Reply(err); err != nil && (code != 550 || enhanced != "5.7.1" || status.Exit(err) != status.NotAllowed) {
+			t.Errorf("%s: %d %s, exit %d", x.name, code, enhanced, status.Exit(err))
+		}
+	}
+}
