@@ -1,0 +1,331 @@
+package listen
+
+import (
+	"bufio"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The test binary is the child of some tests.
+func TestMain(m *testing.M) {
+	switch os.Getenv("LISTEN_TEST_CHILD") {
+	case "stdin":
+		os.Exit(stdinChild())
+	case "systemd":
+		os.Exit(systemdChild())
+	}
+	os.Exit(m.Run())
+}
+
+// stdinChild says who the client is, waits 50 ms for a line, says it, and then
+// meets a deadline.
+func stdinChild() int {
+	conn, err := Stdin(os.Stdin, os.Stdout)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer conn.Close()
+	fmt.Fprintf(conn, "%s %s\n", conn.RemoteAddr().Network(), conn.RemoteAddr())
+	line, _ := bufio.NewReader(conn).ReadString('\n')
+	fmt.Fprintf(conn, "read %q\n", line)
+	if err := conn.SetReadDeadline(time.Now().Add(50 * time.Millisecond)); err != nil {
+		fmt.Fprintln(conn, err)
+	}
+	_, err = conn.Read(make([]byte, 1))
+	fmt.Fprintln(conn, "timeout", errors.Is(err, os.ErrDeadlineExceeded))
+	return 0
+}
+
+func stdinCommand(t *testing.T, env ...string) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self)
+	cmd.Env = append(append(os.Environ(), "LISTEN_TEST_CHILD=stdin"), env...)
+	cmd.Stderr = os.Stderr
+	return cmd
+}
+
+// talk starts the child, sends a line to w, and reads all from r.
+func talk(t *testing.T, cmd *exec.Cmd, w io.Writer, r io.Reader) []string {
+	t.Helper()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []any{cmd.Stdin, cmd.Stdout} {
+		if f, ok := f.(*os.File); ok {
+			f.Close()
+		}
+	}
+	if w != nil {
+		fmt.Fprintln(w, "line")
+	}
+	text, err := io.ReadAll(r)
+	if err != nil {
+		t.Error(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+	return strings.Split(strings.TrimSpace(string(text)), "\n")
+}
+
+func wantTalk(t *testing.T, got []string, remote string) {
+	t.Helper()
+	want := []string{remote, `read "line\n"`, "timeout true"}
+	if strings.Join(got, "|") != strings.Join(want, "|") {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestStdinTCP(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	near, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer near.Close()
+	far, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer far.Close()
+	file, err := far.(*net.TCPConn).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	far.Close()
+	// The environment is not believed where the socket knows better.
+	cmd := stdinCommand(t, "TCPREMOTEIP=192.0.2.7")
+	cmd.Stdin, cmd.Stdout = file, file
+	wantTalk(t, talk(t, cmd, near, near), "tcp "+near.LocalAddr().String())
+}
+
+func socketpair(t *testing.T) (near net.Conn, far *os.File) {
+	t.Helper()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := os.NewFile(uintptr(fds[0]), "near")
+	defer f.Close()
+	if near, err = net.FileConn(f); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { near.Close() })
+	return near, os.NewFile(uintptr(fds[1]), "far")
+}
+
+func TestStdinUnix(t *testing.T) {
+	near, far := socketpair(t)
+	cmd := stdinCommand(t)
+	cmd.Stdin, cmd.Stdout = far, far
+	if got := talk(t, cmd, near, near); !strings.HasPrefix(got[0], "unix") {
+		t.Errorf("%q", got)
+	}
+}
+
+// Standard input and output are two sockets, or one socket and a pipe.
+func TestStdinTwoSockets(t *testing.T) {
+	nearIn, farIn := socketpair(t)
+	nearOut, farOut := socketpair(t)
+	cmd := stdinCommand(t)
+	cmd.Stdin, cmd.Stdout = farIn, farOut
+	if got := talk(t, cmd, nearIn, nearOut); len(got) != 3 || got[2] != "timeout true" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestStdinPipes(t *testing.T) {
+	for _, tt := range []struct{ env, want string }{
+		{"X=", "stdin stdin"},
+		{"TCPREMOTEIP=192.0.2.7", "tcp 192.0.2.7:0"},
+		{"TCPREMOTEIP=::ffff:192.0.2.7", "tcp 192.0.2.7:0"},
+		{"REMOTE_HOST=2001:db8::1", "tcp [2001:db8::1]:0"},
+		{"REMOTE_HOST=evil.test\nx", "stdin stdin"},
+		{"TCPREMOTEIP=fe80::1%eth0", "stdin stdin"},
+	} {
+		inR, inW, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		outR, outW, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := stdinCommand(t, "TCPREMOTEIP=", "REMOTE_HOST=", tt.env)
+		cmd.Stdin, cmd.Stdout = inR, outW
+		wantTalk(t, talk(t, cmd, inW, outR), tt.want)
+		inW.Close()
+		outR.Close()
+	}
+}
+
+// A script as standard input, a file as output: no deadlines, but no error.
+func TestStdinFiles(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "in")
+	if err := os.WriteFile(path, []byte("line\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	in, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := os.Create(filepath.Join(dir, "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := stdinCommand(t, "TCPREMOTEIP=", "REMOTE_HOST=")
+	cmd.Stdin, cmd.Stdout = in, out
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	text, _ := os.ReadFile(out.Name())
+	if want := "stdin stdin\nread \"line\\n\"\ntimeout false\n"; string(text) != want {
+		t.Errorf("%q", text)
+	}
+}
+
+// Others who have the same pipe open find it blocking again.
+func TestStdinRestores(t *testing.T) {
+	fds := make([]int, 2)
+	if err := unix.Pipe2(fds, unix.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	r, w := os.NewFile(uintptr(fds[0]), "r"), os.NewFile(uintptr(fds[1]), "w")
+	defer r.Close()
+	defer w.Close()
+	conn, err := Stdin(r, w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !nonblocking(fds[0]) || !nonblocking(fds[1]) {
+		t.Error("the pipe blocks")
+	}
+	if err := conn.Close(); err != nil {
+		t.Error(err)
+	}
+	if nonblocking(fds[0]) || nonblocking(fds[1]) {
+		t.Error("the pipe was left non-blocking")
+	}
+}
+
+func TestStdinClosed(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	defer w.Close()
+	if conn, err := Stdin(r, w); err == nil {
+		conn.Close()
+		t.Error("no error")
+	}
+}
+
+// systemdChild serves the sockets from descriptor 3 on.
+func systemdChild() int {
+	os.Setenv("LISTEN_PID", strconv.Itoa(os.Getpid()))
+	list, err := (&Server{TLS: new(tls.Config)}).open()
+	if err != nil || !Activated() {
+		fmt.Fprintln(os.Stderr, err)
+		return 3
+	}
+	for _, l := range list {
+		conn, err := l.Accept()
+		if err != nil {
+			return 4
+		}
+		fmt.Fprintln(conn, l.implicit)
+		conn.Close()
+	}
+	return 0
+}
+
+func TestSystemd(t *testing.T) {
+	cmd := stdinCommand(t)
+	cmd.Env = append(os.Environ(), "LISTEN_TEST_CHILD=systemd", "LISTEN_FDS=2", "LISTEN_FDNAMES=smtp:smtp-tls")
+	var addrs []string
+	for range 2 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		file, err := l.(*net.TCPListener).File()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		cmd.ExtraFiles = append(cmd.ExtraFiles, file)
+		addrs = append(addrs, l.Addr().String())
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"false", "true"} {
+		_, r := dial(t, addrs[i])
+		wantLine(t, r, want)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Variables meant for another process are not ours.
+func TestSystemdOther(t *testing.T) {
+	t.Setenv("LISTEN_PID", "1")
+	t.Setenv("LISTEN_FDS", "1")
+	if Activated() {
+		t.Error("activated")
+	}
+}
+
+func TestNotify(t *testing.T) {
+	t.Setenv("NOTIFY_SOCKET", "")
+	if err := NotifyReady(); err != nil {
+		t.Error(err)
+	}
+	names := []string{filepath.Join(t.TempDir(), "n"), "@paperpath-test-" + strconv.Itoa(os.Getpid())}
+	for _, name := range names {
+		conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		t.Setenv("NOTIFY_SOCKET", name)
+		if err := NotifyReady(); err != nil {
+			t.Error(err)
+		}
+		b := make([]byte, 100)
+		conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+		if n, err := conn.Read(b); err != nil || string(b[:n]) != "READY=1\n" {
+			t.Errorf("%s: %q, %v", name, b[:n], err)
+		}
+	}
+	t.Setenv("NOTIFY_SOCKET", filepath.Join(t.TempDir(), "none"))
+	if err := NotifyReady(); !errors.Is(err, syscall.ENOENT) {
+		t.Error(err)
+	}
+}
