@@ -29,6 +29,7 @@ func commands() map[string]command {
 		"bytes":   cmdBytes,   // bytes FILE "GO STRING"...: write unquoted bytes
 		"fill":    cmdFill,    // fill FILE SIZE: append a line of SIZE letters
 		"glob":    cmdGlob,    // glob N PATTERN: so many files match
+		"keyof":   cmdKeyof,   // keyof VAR PATTERN: the key of the only match
 		"one":     cmdOne,     // one PATTERN FILE: copy the only match to FILE
 		"body":    cmdBody,    // body PATTERN FILE: the only match below our own fields
 		"waitfor": cmdWaitfor, // waitfor glob N PATTERN | waitfor grep REGEXP PATTERN
@@ -131,6 +132,19 @@ func only(ts *testscript.TestScript, pattern string) []byte {
 	data, err := os.ReadFile(names[0])
 	ts.Check(err)
 	return data
+}
+
+func cmdKeyof(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 || neg {
+		ts.Fatalf("usage: keyof VAR PATTERN")
+	}
+	names, err := filepath.Glob(args[1])
+	ts.Check(err)
+	if len(names) != 1 {
+		ts.Fatalf("%d files match %s, not one", len(names), args[1])
+	}
+	key, _, _ := strings.Cut(filepath.Base(names[0]), ",")
+	ts.Setenv(args[0], key)
 }
 
 func cmdOne(ts *testscript.TestScript, neg bool, args []string) {
