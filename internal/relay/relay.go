@@ -40,15 +40,16 @@ type Relay struct {
 	Times   Times
 	Dial    func(ctx context.Context, network, address string) (net.Conn, error)
 
-	port uint16 // of SMTP
-	dead memory
+	port  uint16 // of SMTP
+	local func() ([]net.Addr, error)
+	dead  memory
 }
 
 // New returns a relay with the times of RFC 5321. settle decides what the
 // results of an entry mean; it may be nil where only Send is used.
 func New(c *control.Control, log *maillog.Log, now func() time.Time, settle func(*spool.Entry, []dsn.Result) spool.Outcome) *Relay {
 	return &Relay{Control: c, DNS: dns.New(c), Log: log, Now: now, Settle: settle,
-		Times: DefaultTimes(), Dial: new(net.Dialer).DialContext, port: 25}
+		Times: DefaultTimes(), Dial: new(net.Dialer).DialContext, port: 25, local: net.InterfaceAddrs}
 }
 
 // Handle is the stage: it sends an entry to all recipients that are not done.

@@ -173,7 +173,7 @@ func (r *Relay) ours(ip netip.Addr) bool {
 	if ip.IsLoopback() || ip.IsUnspecified() || ip.IsMulticast() {
 		return true
 	}
-	local, err := net.InterfaceAddrs()
+	local, err := r.local()
 	if err != nil {
 		return false // the connection will show
 	}
