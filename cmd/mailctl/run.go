@@ -15,7 +15,7 @@ func run() int {
 		Name:     "mailctl",
 		Usage:    "make and run a Paperpath home",
 		Operands: "verb ...",
-		Verbs:    []program.Verb{initVerb(), userVerb(), startVerb(), queueVerb()},
+		Verbs:    []program.Verb{initVerb(), userVerb(), startVerb(), queueVerb(), spoolVerb()},
 	})
 }
 
@@ -46,24 +46,6 @@ func startVerb() program.Verb {
 			}
 			return ctl.Start(ctx, f)
 		},
-	}
-}
-
-func queueVerb() program.Verb {
-	list := func(_ context.Context, f *program.Frame, c *cli.Context) error {
-		if err := none(c); err != nil {
-			return err
-		}
-		sp, err := f.Spool()
-		if err != nil {
-			return err
-		}
-		return ctl.Queue{Spool: sp, Now: f.Clock.Now(), Out: f.Stdout, JSON: c.Bool("json")}.List()
-	}
-	flags := []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print JSON, one object a line"}}
-	return program.Verb{
-		Name: "queue", Usage: "show what is in the inboxes", Flags: flags, Action: list,
-		Verbs: []program.Verb{{Name: "list", Usage: "the same", Flags: flags, Action: list}},
 	}
 }
 

@@ -19,6 +19,7 @@ func limitNames() []string {
 	return []string{
 		"recipients",  // of one message
 		"headerbytes", // of one message
+		"fields",      // header fields of one message
 		"hops",        // Received fields of one message
 		"errors",      // of one session
 		"bounces",     // an hour

@@ -19,6 +19,10 @@ import (
 // DefaultDrain is how long sessions may go on when the server ends.
 const DefaultDrain = 15 * time.Second
 
+// PerAddr is how many connections one address may have at a time where
+// control/concurrency does not say.
+const PerAddr = 50
+
 // Server accepts connections and gives each to Handle.
 type Server struct {
 	Addrs    []string // "host:port", or "unix:path"
@@ -28,8 +32,9 @@ type Server struct {
 	// handshake is Handle's, within its own deadlines.
 	TLS *tls.Config
 
-	Max        int // connections at a time; 0: no limit
-	MaxPerAddr int // from one IPv4 address or IPv6 /64; 0: no limit
+	Max        int                   // connections at a time; 0: no limit
+	MaxPerAddr int                   // from one IPv4 address or IPv6 /64; 0: no limit
+	Exempt     func(netip.Addr) bool // from MaxPerAddr; nil: nobody is
 
 	Drain time.Duration // for sessions when ctx is done; 0: DefaultDrain
 	Log   *maillog.Log  // may be nil
@@ -150,6 +155,9 @@ func (s *Server) take(ctx context.Context, conn net.Conn, implicit bool) {
 
 func (s *Server) admit(conn net.Conn) bool {
 	from := origin(conn.RemoteAddr())
+	if s.Exempt != nil && from.IsValid() && s.Exempt(from.Addr()) {
+		from = netip.Prefix{}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.Max > 0 && len(s.conns) >= s.Max {

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"net/netip"
 	"time"
 
 	"paperpath/internal/certs"
@@ -16,12 +17,8 @@ import (
 )
 
 // maxSessions is how many sessions there are at a time unless
-// control/concurrency says. One address has a quarter of them, so that it
-// cannot take them all, but never fewer than minPerClient.
-const (
-	maxSessions  = 200
-	minPerClient = 10
-)
+// control/concurrency says.
+const maxSessions = 200
 
 // server is what the sessions of one process share.
 type server struct {
@@ -82,12 +79,17 @@ func Listen(ctx context.Context, f *program.Frame, addrs, tlsAddrs []string) err
 	if err != nil {
 		return err
 	}
-	l := listen.Server{Addrs: addrs, TLSAddrs: tlsAddrs, TLS: s.tls, Max: most, MaxPerAddr: max(most/4, minPerClient), Log: f.Log,
+	perAddr, err := f.Control.Concurrency("client", listen.PerAddr)
+	if err != nil {
+		return err
+	}
+	l := listen.Server{Addrs: addrs, TLSAddrs: tlsAddrs, TLS: s.tls, Max: most, MaxPerAddr: perAddr,
+		Exempt: netip.Addr.IsLoopback, Log: f.Log,
 		Handle: func(ctx context.Context, conn net.Conn, implicit bool) {
 			s.serve(ctx, conn, implicit) // the log has its error
 		},
 		Refuse: unavailable,
-		Ready:  func() { listen.NotifyReady() }}
+		Ready:  f.Ready}
 	return l.Run(ctx)
 }
 

@@ -4,19 +4,15 @@ import (
 	"cmp"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"slices"
 	"strings"
 	"time"
 
 	"paperpath/internal/addr"
-	"paperpath/internal/check"
 	"paperpath/internal/message"
 	"paperpath/internal/spool"
-	"paperpath/internal/status"
 )
 
 // composer makes of what came the message that goes into the spool: fields that
@@ -27,18 +23,6 @@ type composer struct {
 	now  time.Time
 	drop []message.Field
 	add  strings.Builder
-}
-
-// scan reads the header of a message within the limits.
-func scan(body spool.Body, limit int64) (*message.Header, error) {
-	h, err := message.Read(io.NewSectionReader(body, 0, body.Size()), limit, check.MaxFields)
-	switch {
-	case errors.Is(err, message.ErrTooLong):
-		return nil, status.Refuse("5.6.0", fmt.Sprintf("the header is longer than %d octets", limit))
-	case errors.Is(err, message.ErrTooMany):
-		return nil, status.Refuse("5.6.0", fmt.Sprintf("the header has more than %d fields", check.MaxFields))
-	}
-	return h, err
 }
 
 // complete adds what submission adds (RFC 6409 8): Date and Message-ID.

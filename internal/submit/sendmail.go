@@ -134,11 +134,7 @@ func (l *local) read(buf *spool.Buffer) error {
 
 // accept completes the message and stores it.
 func (l *local) accept(sp *spool.Spool, buf *spool.Buffer, to []addr.Address) error {
-	limit, err := l.f.Control.Limit("headerbytes", 262144)
-	if err != nil {
-		return err
-	}
-	h, err := scan(buf, limit)
+	h, err := check.ReadHeader(l.f.Control, buf)
 	if err != nil {
 		return err
 	}

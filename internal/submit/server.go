@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"net/netip"
 	"time"
 
 	"paperpath/internal/addr"
@@ -106,7 +107,12 @@ func Listen(ctx context.Context, f *program.Frame, role Role, addrs, tlsAddrs []
 	if err != nil {
 		return err
 	}
-	l := listen.Server{Addrs: addrs, TLSAddrs: tlsAddrs, TLS: s.tls, Max: most, Log: f.Log,
+	perAddr, err := f.Control.Concurrency("client", listen.PerAddr)
+	if err != nil {
+		return err
+	}
+	l := listen.Server{Addrs: addrs, TLSAddrs: tlsAddrs, TLS: s.tls, Max: most, MaxPerAddr: perAddr,
+		Exempt: netip.Addr.IsLoopback, Log: f.Log,
 		Handle: func(ctx context.Context, conn net.Conn, implicit bool) {
 			if err := s.serve(ctx, conn, implicit); err != nil {
 				f.Log.Trouble("", "session", err)

@@ -155,11 +155,7 @@ func (s *session) store(ctx context.Context, buf *spool.Buffer) (spool.Key, erro
 // compose takes results that claim to be ours out, and for a user adds what
 // submission adds.
 func (s *session) compose(buf *spool.Buffer) (*message.Header, spool.Body, error) {
-	limit, err := s.server.Control.Limit("headerbytes", 262144)
-	if err != nil {
-		return nil, nil, err
-	}
-	h, err := scan(buf, limit)
+	h, err := check.ReadHeader(s.server.Control, buf)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+
+	"github.com/urfave/cli/v2"
+
+	"paperpath/internal/ctl"
+	"paperpath/internal/dsn"
+	"paperpath/internal/program"
+	"paperpath/internal/status"
+)
+
+func queueVerb() program.Verb {
+	list := func(_ context.Context, f *program.Frame, c *cli.Context) error {
+		if err := none(c); err != nil {
+			return err
+		}
+		sp, err := f.Spool()
+		if err != nil {
+			return err
+		}
+		return ctl.Queue{Spool: sp, Now: f.Clock.Now(), Out: f.Stdout, JSON: c.Bool("json")}.List()
+	}
+	flags := []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print JSON, one object a line"}}
+	reason := []cli.Flag{&cli.StringFlag{Name: "reason", Usage: "why, in `WORDS` for people"}}
+	return program.Verb{
+		Name: "queue", Usage: "show what is in the inboxes, and move single entries", Flags: flags, Action: list,
+		Verbs: []program.Verb{
+			{Name: "list", Usage: "show the queue: the default", Flags: flags, Action: list},
+			keysVerb("show", "print an entry: envelope, reasons, message", nil),
+			keysVerb("retry", "make a deferred entry due now", nil),
+			keysVerb("hold", "put an entry into hold/", reason),
+			keysVerb("release", "put a held entry into route/", nil),
+			keysVerb("reroute", "put an entry into route/, to be routed afresh", nil),
+			keysVerb("bounce", "return an entry to its sender", reason),
+			keysVerb("remove", "remove an entry for good; nobody is told", nil),
+		},
+	}
+}
+
+func keysVerb(name, usage string, flags []cli.Flag) program.Verb {
+	return program.Verb{Name: name, Usage: usage, Operands: "KEY ...", Flags: flags,
+		Action: func(_ context.Context, f *program.Frame, c *cli.Context) error {
+			if !c.Args().Present() {
+				return status.UsageError("which KEY? (mailctl queue lists them)")
+			}
+			sp, err := f.Spool()
+			if err != nil {
+				return err
+			}
+			host, err := f.Control.Hostname()
+			if err != nil {
+				return err
+			}
+			v := ctl.Verbs{Spool: sp, Log: f.Log, Host: host, Out: f.Stdout, Errors: f.Stderr, Reason: c.String("reason"),
+				Settler: &dsn.Settler{Control: f.Control, Log: f.Log, Now: f.Clock.Now, Home: f.Home}}
+			return v.Each(name, c.Args().Slice())
+		}}
+}
+
+func spoolVerb() program.Verb {
+	return program.Verb{
+		Name: "spool", Usage: "look after the spool",
+		Verbs: []program.Verb{{
+			Name: "check", Usage: "hold every file against the state table of spool(5); changes nothing",
+			Flags: []cli.Flag{&cli.BoolFlag{Name: "repair", Usage: "mend what was found"}},
+			Action: func(_ context.Context, f *program.Frame, c *cli.Context) error {
+				if err := none(c); err != nil {
+					return err
+				}
+				sp, err := f.Spool()
+				if err != nil {
+					return err
+				}
+				return ctl.CheckSpool(sp, f.Stdout, c.Bool("repair"))
+			},
+		}},
+	}
+}

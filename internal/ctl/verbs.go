@@ -1,0 +1,176 @@
+package ctl
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"paperpath/internal/dsn"
+	"paperpath/internal/maillog"
+	"paperpath/internal/spool"
+	"paperpath/internal/status"
+)
+
+// Verbs are what a person does to single entries.
+type Verbs struct {
+	Spool   *spool.Spool
+	Settler *dsn.Settler
+	Log     *maillog.Log
+	Host    string
+	Out     io.Writer
+	Errors  io.Writer // all but the first
+	Reason  string    // of hold and bounce, in the person's words
+}
+
+// Each does verb to every key and goes on behind one that fails. The error is
+// the first.
+func (v Verbs) Each(verb string, keys []string) error {
+	var first error
+	for _, text := range keys {
+		err := v.one(verb, text)
+		if err != nil && first == nil {
+			first = err
+		} else if err != nil {
+			fmt.Fprintf(v.Errors, "mailctl: %s\n", printable(err.Error()))
+		}
+	}
+	return first
+}
+
+// one does verb to one key; a file name that begins with it will do.
+func (v Verbs) one(verb, text string) error {
+	text, _, _ = strings.Cut(text, ",")
+	k, err := spool.ParseKey(text)
+	if err != nil {
+		return status.UsageError("%v (mailctl queue lists them)", err)
+	}
+	e, err := v.Spool.Find(k)
+	if err != nil {
+		return err
+	}
+	defer e.Close()
+	switch verb {
+	case "show":
+		return v.show(e)
+	case "retry":
+		return v.Spool.Retry(e, v.Log)
+	case "hold":
+		return v.Spool.HoldByHand(e, v.reason("held by hand"), v.Log)
+	case "release":
+		return v.Spool.Release(e, v.Log)
+	case "reroute":
+		return v.Spool.Reroute(e, v.Log)
+	case "remove":
+		return v.Spool.Remove(e, v.Log)
+	case "bounce":
+		return v.bounce(e)
+	}
+	return status.UsageError("unknown verb %q", verb)
+}
+
+func (v Verbs) reason(otherwise string) string {
+	if v.Reason != "" {
+		return v.Reason
+	}
+	return otherwise
+}
+
+// bounce takes the entry out of its stage's hands into hold/, and then reports
+// it to its sender. A crash between the two leaves it held; the report's key
+// is made of the entry's, so that a repeat makes no second one.
+func (v Verbs) bounce(e *spool.Entry) error {
+	why := v.reason("returned by the postmaster of " + v.Host)
+	if err := v.Spool.HoldByHand(e, "being bounced by hand: "+why, v.Log); err != nil {
+		return err
+	}
+	held, err := v.Spool.Find(e.Key)
+	if err != nil {
+		return err
+	}
+	defer held.Close()
+	var results []dsn.Result
+	for _, i := range held.Pending() {
+		results = append(results, dsn.Result{Index: i,
+			Err: &status.Error{Exit: status.Unavailable, Reply: 554, Enhanced: "5.0.0", Text: why}})
+	}
+	o := v.Settler.Settle(held, results)
+	if err := v.Spool.Carry(held, o, v.Log); err != nil {
+		return err
+	}
+	if o.Action == spool.Suspend || o.Action == spool.Defer {
+		return status.Refuse("5.0.0", fmt.Sprintf("%s stays in hold/: %s", e.Key, o.Reason))
+	}
+	return nil
+}
+
+// show prints all that is known of an entry, then its message.
+func (v Verbs) show(e *spool.Entry) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "key       %s\ninbox     %s\nstate     %s\nwith      %s\narrival   %s\nsize      %d\n", e.Key, e.Inbox, e.State(),
+		printable(e.With), e.Arrival.UTC().Format("2006-01-02T15:04:05Z"), e.Size)
+	fmt.Fprintf(&b, "from      <%s>%s\n", printable(e.Envelope.From.Addr), params(e.Envelope.From.Params))
+	for _, r := range e.Envelope.To {
+		done := ""
+		if r.Done {
+			done = " (done)"
+		}
+		fmt.Fprintf(&b, "to        <%s>%s%s\n", printable(r.Addr), params(r.Params), done)
+	}
+	reasons, err := e.Reasons()
+	if err != nil {
+		return err
+	}
+	for _, line := range strings.Split(strings.TrimRight(reasons, "\n"), "\n") {
+		if line != "" {
+			fmt.Fprintf(&b, "reason    %s\n", printable(line))
+		}
+	}
+	if _, err := io.WriteString(v.Out, b.String()+"\n"); err != nil {
+		return err
+	}
+	_, err = io.Copy(v.Out, e.Content())
+	return err
+}
+
+func params(p string) string {
+	if p == "" {
+		return ""
+	}
+	return " " + printable(p)
+}
+
+// CheckSpool prints what Inspect finds, and with repair does what it can. The
+// error, exit status 65, says that something was found, or is left.
+func CheckSpool(sp *spool.Spool, out io.Writer, repair bool) error {
+	found, err := sp.Inspect()
+	if err != nil {
+		return err
+	}
+	left := 0
+	for _, f := range found {
+		done := "left to you"
+		switch {
+		case f.Remedy != "" && !repair:
+			done = "--repair would " + f.Remedy
+		case f.Remedy != "":
+			done = "repaired: " + f.Remedy
+			if err := f.Repair(); err != nil {
+				done = fmt.Sprintf("repair failed: %v", err)
+				left++
+			}
+		}
+		if f.Remedy == "" || !repair {
+			left++
+		}
+		if _, err := fmt.Fprintf(out, "%s: %s; %s\n", printable(f.Path), printable(f.What), printable(done)); err != nil {
+			return err
+		}
+	}
+	switch {
+	case left > 0:
+		return status.Refuse("5.0.0", fmt.Sprintf("%d of %d findings are left", left, len(found)))
+	case len(found) == 0:
+		_, err = fmt.Fprintln(out, "the spool is clean")
+	}
+	return err
+}
