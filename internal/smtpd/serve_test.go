@@ -86,15 +86,17 @@ func (c *client) openData() {
 	c.want("250", "250", "250", "354")
 }
 
+// after checks how long it took, to the nanosecond: time is fake.
+func after(t *testing.T, begin time.Time, want time.Duration) {
+	t.Helper()
+	if d := time.Since(begin); d != want {
+		t.Errorf("after %v, want %v", d, want)
+	}
+}
+
 func TestTimeouts(t *testing.T) {
 	bubble := func(name string, f func(t *testing.T)) {
 		t.Run(name, func(t *testing.T) { synctest.Test(t, f) })
-	}
-	after := func(t *testing.T, begin time.Time, want time.Duration) {
-		t.Helper()
-		if d := time.Since(begin); d != want {
-			t.Errorf("after %v, want %v", d, want)
-		}
 	}
 	bubble("idle", func(t *testing.T) {
 		begin := time.Now()
@@ -145,7 +147,10 @@ func TestTimeouts(t *testing.T) {
 		}
 		after(t, begin, DefaultSessionLimit)
 	})
-	bubble("a client that does not read", func(t *testing.T) {
+}
+
+func TestWriteTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		c := start(t, t.Context(), Config{})
 		begin := time.Now()
 		c.send("NOOP")
@@ -178,17 +183,19 @@ func (c *client) drip(text string, pause time.Duration) {
 	})
 }
 
-func TestShutdown(t *testing.T) {
-	bubble := func(name string, f func(t *testing.T, ctx context.Context, stop func())) {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				ctx, stop := context.WithCancel(t.Context())
-				defer stop()
-				f(t, ctx, stop)
-			})
+// shutdown is a test in which stop begins the server's shutdown.
+func shutdown(t *testing.T, name string, f func(t *testing.T, ctx context.Context, stop func())) {
+	t.Run(name, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			f(t, ctx, stop)
 		})
-	}
-	bubble("idle", func(t *testing.T, ctx context.Context, stop func()) {
+	})
+}
+
+func TestShutdown(t *testing.T) {
+	shutdown(t, "idle", func(t *testing.T, ctx context.Context, stop func()) {
 		c := start(t, ctx, Config{})
 		c.send("EHLO c.test")
 		c.want("250")
@@ -200,14 +207,17 @@ func TestShutdown(t *testing.T) {
 			t.Errorf("after %v", d)
 		}
 	})
-	bubble("before the session", func(t *testing.T, ctx context.Context, stop func()) {
+	shutdown(t, "before the session", func(t *testing.T, ctx context.Context, stop func()) {
 		stop()
 		synctest.Wait()
 		c := start(t, ctx, Config{})
 		c.want("421 4.3.2 ")
 		c.closed(errDrain)
 	})
-	bubble("inside a message", func(t *testing.T, ctx context.Context, stop func()) {
+}
+
+func TestShutdownInMessage(t *testing.T) {
+	shutdown(t, "inside a message", func(t *testing.T, ctx context.Context, stop func()) {
 		c := start(t, ctx, Config{})
 		c.openData()
 		c.send("one")
@@ -220,7 +230,7 @@ func TestShutdown(t *testing.T) {
 			t.Errorf("mail %q", c.sess.mail)
 		}
 	})
-	bubble("inside a message that does not end", func(t *testing.T, ctx context.Context, stop func()) {
+	shutdown(t, "inside a message that does not end", func(t *testing.T, ctx context.Context, stop func()) {
 		c := start(t, ctx, Config{})
 		c.openData()
 		begin := time.Now()
@@ -231,7 +241,7 @@ func TestShutdown(t *testing.T) {
 			t.Errorf("after %v", d)
 		}
 	})
-	bubble("in a transaction", func(t *testing.T, ctx context.Context, stop func()) {
+	shutdown(t, "in a transaction", func(t *testing.T, ctx context.Context, stop func()) {
 		c := start(t, ctx, Config{})
 		c.send("EHLO c.test", "MAIL FROM:<a@x.test>")
 		c.want("250", "250")
