@@ -42,22 +42,35 @@ type local struct {
 // Message accepts the message on standard input into check/. A nil error says
 // that it is durable there.
 func Message(f *program.Frame, o Options) error {
-	sp, err := f.Spool()
+	l := local{f: f, o: o, user: callerName()}
+	err := l.message()
+	switch status.Exit(err) {
+	case status.Refused, status.NotAllowed:
+		f.Log.Refused(l.from.String(), strings.Join(o.Recipients, " "), err.Error(), l.client())
+	}
+	return err
+}
+
+func (l *local) client() maillog.Client {
+	return maillog.Client{Addr: "stdin", UID: strconv.Itoa(os.Getuid())}
+}
+
+func (l *local) message() error {
+	sp, err := l.f.Spool()
 	if err != nil {
 		return err
 	}
-	l := local{f: f, o: o, user: callerName()}
-	if l.domain, err = defaultDomain(f.Control); err != nil {
+	if l.domain, err = defaultDomain(l.f.Control); err != nil {
 		return err
 	}
 	if err := l.sender(); err != nil {
 		return err
 	}
-	to, err := l.addresses(o.Recipients)
+	to, err := l.addresses(l.o.Recipients)
 	if err != nil {
 		return err
 	}
-	if len(to) == 0 && !o.FromHeader {
+	if len(to) == 0 && !l.o.FromHeader {
 		return status.UsageError("no recipients (name them, or use -t)")
 	}
 	buf := sp.Buffer()
@@ -226,7 +239,7 @@ func (l *local) store(sp *spool.Spool, to []addr.Address, host string, h *messag
 		return err
 	}
 	l.f.Log.Accepted(string(key), string(spool.Check), env.From.Addr, addresses(env), body.Size(), trace.With,
-		h.Value("Message-ID"), maillog.Client{Addr: "stdin", UID: strconv.Itoa(os.Getuid())})
+		h.Value("Message-ID"), l.client())
 	if l.o.Verbose {
 		fmt.Fprintf(l.f.Stderr, "%s: accepted as %s\n", l.f.Name, key)
 	}
