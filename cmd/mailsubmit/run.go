@@ -15,6 +15,7 @@ import (
 func run(name string) int {
 	p := program.Program{
 		Name:     "mailsubmit",
+		LogName:  "mailsubmit",
 		Usage:    "accept a message from standard input into the spool",
 		Operands: "[address ...] < message",
 		Flags:    sendmailFlags(),

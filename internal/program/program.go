@@ -4,6 +4,7 @@
 package program
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,6 +40,7 @@ type Action func(ctx context.Context, f *Frame, c *cli.Context) error
 // Program describes a program to the frame.
 type Program struct {
 	Name        string
+	LogName     string     // in events, where it is called by another name; "" is Name
 	Usage       string     // one line
 	Operands    string     // as the synopsis shows them: "[address ...]"
 	Flags       []cli.Flag // of the face without a verb; --home, --now, --help and --version come with the frame
@@ -83,7 +85,7 @@ func Main(p Program) int {
 	unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
-	f := &Frame{Name: p.Name, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}
+	f := &Frame{Name: cmp.Or(p.LogName, p.Name), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}
 	return p.Run(ctx, f, os.Args[1:])
 }
 
