@@ -4,6 +4,7 @@ package maillog
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"log/slog"
 	"log/syslog"
@@ -65,7 +66,7 @@ func (l *Log) event(name, key string, attrs ...slog.Attr) {
 	r.AddAttrs(slog.String("time", l.now().UTC().Format("2006-01-02T15:04:05.000000Z")),
 		slog.String("prog", l.prog), slog.String("event", name), slog.String("key", key))
 	r.AddAttrs(attrs...)
-	if h.Handle(nil, r) != nil { //nolint:staticcheck // the handler uses no context
+	if h.Handle(context.Background(), r) != nil {
 		return
 	}
 	l.mu.Lock()
