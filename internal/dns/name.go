@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 )
@@ -17,17 +18,27 @@ const (
 // lower case, without a last dot.
 func ASCII(domain string) (string, error) {
 	name := strings.TrimSuffix(domain, ".")
+	var err error
 	if !ascii(name) {
-		p := idna.New(idna.MapForLookup(), idna.Transitional(false), idna.StrictDomainName(false), idna.BidiRule())
-		var err error
-		if name, err = p.ToASCII(name); err != nil {
-			return "", &Error{Kind: ErrBadName, Name: fmt.Sprintf("%+q", bounded(domain)), Type: "name", Err: err}
-		}
+		name, err = aLabels(name)
 	}
-	if err := checkName(name); err != nil {
+	if err == nil {
+		err = checkName(name)
+	}
+	if err != nil {
 		return "", &Error{Kind: ErrBadName, Name: fmt.Sprintf("%+q", bounded(domain)), Type: "name", Err: err}
 	}
 	return strings.ToLower(name), nil
+}
+
+// aLabels converts a name in UTF-8. Underscores are let through, for the names
+// of policies begin with one.
+func aLabels(name string) (string, error) {
+	if !utf8.ValidString(name) || len(name) > 4*maxName {
+		return "", errors.New("not valid UTF-8, or too long")
+	}
+	p := idna.New(idna.MapForLookup(), idna.Transitional(false), idna.StrictDomainName(false), idna.BidiRule())
+	return p.ToASCII(name)
 }
 
 func ascii(s string) bool {
