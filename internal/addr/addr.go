@@ -31,7 +31,7 @@ func Parse(s string) (Address, error) {
 		err = errors.New("text behind the address")
 	}
 	if err != nil {
-		return Address{}, fmt.Errorf("address %q: %w", bounded(s), err)
+		return Address{}, fmt.Errorf("address %+q: %w", bounded(s), err)
 	}
 	return a, nil
 }
@@ -42,7 +42,7 @@ func Parse(s string) (Address, error) {
 func ParsePath(s string) (a Address, rest string, err error) {
 	p := parser{s: s}
 	if a, err = p.path(); err != nil {
-		return Address{}, "", fmt.Errorf("path %q: %w", bounded(s), err)
+		return Address{}, "", fmt.Errorf("path %+q: %w", bounded(s), err)
 	}
 	return a, s[p.i:], nil
 }

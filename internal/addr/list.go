@@ -121,7 +121,7 @@ func join(words []token) (Address, error) {
 	for _, w := range words {
 		isWord := w.kind != '@' && w.kind != '.'
 		if isWord && wasWord {
-			return Address{}, fmt.Errorf("address %q: text without < > around the address", bounded(b.String()+" "+w.text))
+			return Address{}, fmt.Errorf("address %+q: text without < > around the address", bounded(b.String()+" "+w.text))
 		}
 		wasWord = isWord
 		b.WriteString(w.text)
@@ -153,7 +153,7 @@ func (l *lister) token() (token, error) {
 			l.i++
 			return token{kind: c, text: string(c)}, nil
 		case c < ' ' || c == 0x7f || strings.IndexByte(")]\\", c) >= 0:
-			return token{}, fmt.Errorf("%q in an address list", c)
+			return token{}, fmt.Errorf("%+q in an address list", c)
 		default:
 			start := l.i
 			for l.i < len(l.s) && atext(l.s[l.i]) {

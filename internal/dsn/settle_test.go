@@ -226,6 +226,12 @@ func TestMarked(t *testing.T) {
 	if got := f.list(spool.Relay); got != "deferred b@x.example" {
 		t.Errorf("relay holds %q", got)
 	}
+	// The marked one is not waited for, nor reported on by a late result.
+	f.time = f.time.Add(time.Hour)
+	f.settle(Result{Index: 0, Err: errUnknown}, Result{Index: 1})
+	if got := f.list(spool.Relay) + f.report(); got != "" {
+		t.Errorf("left %q", got)
+	}
 }
 
 func TestExpired(t *testing.T) {

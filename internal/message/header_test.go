@@ -68,6 +68,9 @@ func TestLimits(t *testing.T) {
 	if _, err := Read(strings.NewReader(endless), 1<<20, 999); !errors.Is(err, ErrTooMany) {
 		t.Errorf("too many gave %v", err)
 	}
+	if _, err := Read(strings.NewReader(endless), 4999, 1000); !errors.Is(err, ErrTooLong) {
+		t.Errorf("an octet too long gave %v", err)
+	}
 	if h, err := Read(strings.NewReader(endless), 5000, 1000); err != nil || len(h.Fields) != 1000 {
 		t.Errorf("exactly at the limits: %v", err)
 	}
