@@ -10,7 +10,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -288,43 +287,6 @@ func (d *Dir) Seen(m *Message) error {
 		*m = parse("cur", name)
 		return nil
 	})
-}
-
-// Deliver stores a message: written to tmp/, synced, linked as name in new/,
-// and new/ synced. name is made from the key and the sizes that write will
-// have written. A name that exists is fs.ErrExist and stays as it is. Every
-// failure removes the file in tmp/.
-func (d *Dir) Deliver(name string, write func(io.Writer) error) error {
-	f, err := d.tmp.Create(name, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		// A crash left it; the name is the message's own, so nobody else writes it.
-		if err := d.tmp.Remove(name); err != nil {
-			return err
-		}
-		f, err = d.tmp.Create(name, 0o600)
-	}
-	if err != nil {
-		return err
-	}
-	defer d.tmp.Remove(name)
-	err = write(f)
-	if err == nil {
-		err = f.Sync()
-	}
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err != nil {
-		return err
-	}
-	// The commit point. After it only the directory's sync can fail.
-	if err := d.tmp.Link(name, d.new, name); err != nil {
-		return err
-	}
-	if err := d.new.Sync(); err != nil {
-		return errors.Join(err, d.new.Remove(name))
-	}
-	return nil
 }
 
 // Clean removes what is left over in tmp/: files older than CleanAge.

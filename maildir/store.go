@@ -5,18 +5,34 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 )
+
+// Deliver stores a message: written to tmp/, synced, linked as name in new/,
+// and new/ synced. name is made from the key and the sizes that write will
+// have written. A name that exists is fs.ErrExist and stays as it is. Every
+// failure removes the file in tmp/.
+func (d *Dir) Deliver(name string, write func(io.Writer) error) error {
+	_, err := d.put(name, func(counter) string { return name }, write)
+	return err
+}
 
 // Store is Deliver for a message whose size is not known before it is written.
 // It returns the name: the key and the sizes that were counted. write gets
 // lines that end with LF.
 func (d *Dir) Store(key string, write func(io.Writer) error) (name string, err error) {
-	f, err := d.tmp.Create(key, 0o600)
+	return d.put(key, func(c counter) string {
+		return fmt.Sprintf("%s,S=%d,W=%d", key, c.size, c.size+c.breaks)
+	}, write)
+}
+
+func (d *Dir) put(tmp string, final func(counter) string, write func(io.Writer) error) (name string, err error) {
+	f, err := d.draft(tmp)
 	if err != nil {
 		return "", err
 	}
-	defer d.tmp.Remove(key)
+	defer d.tmp.Remove(tmp)
 	c := counter{f: f}
 	err = write(&c)
 	if err == nil {
@@ -28,15 +44,28 @@ func (d *Dir) Store(key string, write func(io.Writer) error) (name string, err e
 	if err != nil {
 		return "", err
 	}
-	name = fmt.Sprintf("%s,S=%d,W=%d", key, c.size, c.size+c.breaks)
+	name = final(c)
 	// The commit point. After it only the directory's sync can fail.
-	if err := d.tmp.Link(key, d.new, name); err != nil {
+	if err := d.tmp.Link(tmp, d.new, name); err != nil {
 		return "", err
 	}
 	if err := d.new.Sync(); err != nil {
 		return "", errors.Join(err, d.new.Remove(name))
 	}
 	return name, nil
+}
+
+// draft makes the file in tmp/. One that a crash left goes first: the name is
+// the message's own, so nobody else writes it.
+func (d *Dir) draft(name string) (*os.File, error) {
+	f, err := d.tmp.Create(name, 0o600)
+	if !errors.Is(err, fs.ErrExist) {
+		return f, err
+	}
+	if err := d.tmp.Remove(name); err != nil {
+		return nil, err
+	}
+	return d.tmp.Create(name, 0o600)
 }
 
 // counter counts octets and line ends on their way into the file.

@@ -66,7 +66,7 @@ func (r *resolver) domain(a addr.Address, s step) (addr.Address, bool, error) {
 		if !isPostmaster(a) && !isDaemon(a) {
 			return a, false, status.Temp("4.3.5", "address without a domain: "+printable(a), nil)
 		}
-		domain, err := firstDomain(r.control)
+		domain, err := FirstDomain(r.control)
 		if err != nil {
 			return a, false, err
 		}

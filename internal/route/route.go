@@ -118,11 +118,13 @@ func WithDomain(c *control.Control, name string) (string, error) {
 	if strings.Contains(name, "@") {
 		return name, nil
 	}
-	domain, err := firstDomain(c)
+	domain, err := FirstDomain(c)
 	return name + "@" + domain, err
 }
 
-func firstDomain(c *control.Control) (string, error) {
+// FirstDomain is the domain of names that have none: the first of
+// control/domains. The error is temporary where the settings have none.
+func FirstDomain(c *control.Control) (string, error) {
 	domains, err := c.Domains()
 	if err == nil && len(domains) == 0 {
 		err = status.Temp("4.3.5", "control/domains names no domain", nil)

@@ -60,7 +60,7 @@ func (l *local) message() error {
 	if err != nil {
 		return err
 	}
-	if l.domain, err = defaultDomain(l.f.Control); err != nil {
+	if l.domain, err = route.FirstDomain(l.f.Control); err != nil {
 		return err
 	}
 	if err := l.sender(); err != nil {
@@ -257,7 +257,7 @@ func Explain(f *program.Frame, from, login string, recipients []string, asJSON b
 		l.user = ""
 	}
 	var err error
-	if l.domain, err = defaultDomain(f.Control); err != nil {
+	if l.domain, err = route.FirstDomain(f.Control); err != nil {
 		return err
 	}
 	to, err := l.addresses(recipients)

@@ -179,21 +179,9 @@ func qualify(c *control.Control, a addr.Address) (addr.Address, error) {
 	if a.Domain != "" {
 		return a, nil
 	}
-	domain, err := defaultDomain(c)
+	domain, err := route.FirstDomain(c)
 	a.Domain = domain
 	return a, err
-}
-
-// defaultDomain is the first of control/domains.
-func defaultDomain(c *control.Control) (string, error) {
-	domains, err := c.Domains()
-	if err != nil {
-		return "", err
-	}
-	if len(domains) == 0 {
-		return "", status.Temp("4.3.5", "control/domains is empty", nil)
-	}
-	return domains[0], nil
 }
 
 // resolver returns what an address of ours leads to.
