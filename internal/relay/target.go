@@ -158,7 +158,9 @@ func (r *Relay) hosts(ctx context.Context, d destination, x exchanger, t *explai
 			t.Add("address", ip.String()+" of "+x.name+" is this machine, left out", "")
 			continue
 		}
-		t.Add("address", ip.String(), x.name)
+		if ip.String() != x.name {
+			t.Add("address", ip.String(), x.name)
+		}
 		list = append(list, host{name: x.name, addr: netip.AddrPortFrom(ip, x.port)})
 	}
 	if len(list) == 0 {

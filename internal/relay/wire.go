@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -324,14 +325,15 @@ func shorten(s string, n int) string {
 // errors repeat.
 func plain(err error) error {
 	var op *net.OpError
+	var call *os.SyscallError
 	var timeout net.Error
 	switch {
-	case err == nil:
-		return nil
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return errSilent
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return errCut
+	case errors.As(err, &call):
+		return call.Err
 	case errors.As(err, &op):
 		return op.Err
 	}
