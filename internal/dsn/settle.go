@@ -251,9 +251,22 @@ func enhanced(err error) string {
 	if _, ok := err.(*expiredError); ok {
 		return "4.4.7"
 	}
-	code := status.Enhanced(err)
-	if !strings.HasPrefix(code, "5.") {
-		return "5.0.0"
+	if code := status.Enhanced(err); isPermanent(code) {
+		return code
 	}
-	return code
+	return "5.0.0"
+}
+
+// isPermanent reports whether code is 5.X.Y: it may come from a remote host.
+func isPermanent(code string) bool {
+	parts := strings.Split(code, ".")
+	if len(parts) != 3 || parts[0] != "5" {
+		return false
+	}
+	for _, digits := range parts[1:] {
+		if digits == "" || len(digits) > 3 || strings.Trim(digits, "0123456789") != "" {
+			return false
+		}
+	}
+	return true
 }
