@@ -10,7 +10,6 @@ import (
 
 	"paperpath/internal/addr"
 	"paperpath/internal/check"
-	"paperpath/internal/dsn"
 	"paperpath/internal/explain"
 	"paperpath/internal/program"
 	"paperpath/internal/route"
@@ -25,13 +24,10 @@ func run() int {
 		Operands: "< message",
 		Flags:    subjectFlags(),
 		Action:   filter,
-		Verbs: []program.Verb{
-			{Name: "run", Usage: "judge what is due in check/, then exit", Action: work(false)},
-			{Name: "watch", Usage: "judge what comes into check/, and stay", Action: work(true)},
-			{Name: "explain", Usage: "say how the message on standard input is judged", Operands: "< message",
+		Verbs: append(program.Stage{Inbox: spool.Check, Does: "judge", Workers: 4, Make: runner}.Verbs(),
+			program.Verb{Name: "explain", Usage: "say how the message on standard input is judged", Operands: "< message",
 				Flags:  append(subjectFlags(), &cli.BoolFlag{Name: "json", Usage: "print JSON"}),
-				Action: tell},
-		},
+				Action: tell}),
 	})
 }
 
@@ -45,20 +41,9 @@ func subjectFlags() []cli.Flag {
 	}
 }
 
-// work is the run and the watch verb.
-func work(stay bool) program.Action {
-	return func(ctx context.Context, f *program.Frame, c *cli.Context) error {
-		if c.Args().Present() {
-			return status.UsageError("no operand is taken, not %q", c.Args().First())
-		}
-		workers, err := f.Control.Concurrency("mailcheck", 4)
-		if err != nil {
-			return err
-		}
-		settler := &dsn.Settler{Control: f.Control, Log: f.Log, Now: f.Clock.Now, Home: f.Home}
-		s := &check.Stage{Control: f.Control, Log: f.Log, Settle: settler.Settle}
-		return f.Work(ctx, &spool.Runner{Inbox: spool.Check, Handle: s.Handle, Workers: workers}, stay)
-	}
+func runner(f *program.Frame) (*spool.Runner, error) {
+	s := &check.Stage{Control: f.Control, Log: f.Log, Settle: f.Settler().Settle}
+	return &spool.Runner{Handle: s.Handle}, nil
 }
 
 // filter passes the message on, with our result on top and without results

@@ -6,7 +6,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"paperpath/internal/ctl"
-	"paperpath/internal/dsn"
 	"paperpath/internal/program"
 	"paperpath/internal/status"
 )
@@ -54,7 +53,7 @@ func keysVerb(name, usage string, flags []cli.Flag) program.Verb {
 				return err
 			}
 			v := ctl.Verbs{Spool: sp, Log: f.Log, Host: host, Out: f.Stdout, Errors: f.Stderr, Reason: c.String("reason"),
-				Settler: &dsn.Settler{Control: f.Control, Log: f.Log, Now: f.Clock.Now, Home: f.Home}}
+				Settler: f.Settler()}
 			return v.Each(name, c.Args().Slice())
 		}}
 }

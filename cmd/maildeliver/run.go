@@ -8,7 +8,6 @@ import (
 
 	"paperpath/internal/addr"
 	"paperpath/internal/deliver"
-	"paperpath/internal/dsn"
 	"paperpath/internal/explain"
 	"paperpath/internal/program"
 	"paperpath/internal/spool"
@@ -23,12 +22,9 @@ func maildeliver() program.Program {
 			&cli.StringFlag{Name: "f", Aliases: []string{"from"}, Usage: "the reverse path `ADDRESS` (default: a leading Return-Path)"},
 		},
 		Action: store, UsageStatus: usageStatus,
-		Verbs: []program.Verb{
-			{Name: "run", Usage: "deliver all that is due in deliver/, then exit", Action: work(false)},
-			{Name: "watch", Usage: "deliver what is due and what comes", Action: work(true)},
-			{Name: "explain", Usage: "print where an address's mail is stored, and why", Operands: "address ...",
-				Flags: []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print one JSON object a line"}}, Action: tell},
-		},
+		Verbs: append(program.Stage{Inbox: spool.Deliver, Does: "deliver", Workers: 4, Make: runner}.Verbs(),
+			program.Verb{Name: "explain", Usage: "print where an address's mail is stored, and why", Operands: "address ...",
+				Flags: []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print one JSON object a line"}}, Action: tell}),
 	}
 }
 
@@ -67,38 +63,14 @@ func store(ctx context.Context, f *program.Frame, c *cli.Context) error {
 	return mda.Deliver(ctx, to[0], from, f.Stdin)
 }
 
-// tell prints the decisions for each address. The error is that of the last
-// address that has one.
+// tell prints the decisions for each address.
 func tell(_ context.Context, f *program.Frame, c *cli.Context) error {
-	if !c.Args().Present() {
-		return status.UsageError("no address (see maildeliver explain --help)")
-	}
-	var worst error
-	for _, address := range c.Args().Slice() {
-		var trail explain.Trail
-		err := deliver.Explain(f.Control, f.Home, address, &trail)
-		if err != nil {
-			worst = err
-		}
-		if err := trail.Write(f.Stdout, c.Bool("json")); err != nil {
-			return err
-		}
-	}
-	return worst
+	return f.Explain(c, func(address string, t *explain.Trail) error {
+		return deliver.Explain(f.Control, f.Home, address, t)
+	})
 }
 
-// work is the run and the watch verb.
-func work(stay bool) program.Action {
-	return func(ctx context.Context, f *program.Frame, c *cli.Context) error {
-		if c.Args().Present() {
-			return status.UsageError("unexpected operand %q", c.Args().First())
-		}
-		workers, err := f.Control.Concurrency(f.Name, 4)
-		if err != nil {
-			return err
-		}
-		settler := &dsn.Settler{Control: f.Control, Log: f.Log, Now: f.Clock.Now, Home: f.Home}
-		stage := &deliver.Stage{Control: f.Control, Home: f.Home, Settle: settler.Settle}
-		return f.Work(ctx, &spool.Runner{Inbox: spool.Deliver, Handle: stage.Handle, Workers: workers}, stay)
-	}
+func runner(f *program.Frame) (*spool.Runner, error) {
+	stage := &deliver.Stage{Control: f.Control, Home: f.Home, Settle: f.Settler().Settle}
+	return &spool.Runner{Handle: stage.Handle}, nil
 }

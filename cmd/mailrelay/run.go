@@ -6,7 +6,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"paperpath/internal/dsn"
 	"paperpath/internal/explain"
 	"paperpath/internal/program"
 	"paperpath/internal/relay"
@@ -25,20 +24,23 @@ func mailrelay() program.Program {
 			via,
 		},
 		Action: one,
-		Verbs: []program.Verb{
-			{Name: "run", Usage: "send all that is due in relay/, then exit", Action: work(false)},
-			{Name: "watch", Usage: "send what is due and what comes", Action: work(true)},
-			{Name: "explain", Usage: "say through which hosts mail for an address goes, and why", Operands: "address ...",
+		Verbs: append(program.Stage{Inbox: spool.Relay, Does: "send", Workers: 20, Make: runner}.Verbs(),
+			program.Verb{Name: "explain", Usage: "say through which hosts mail for an address goes, and why", Operands: "address ...",
 				Flags:  []cli.Flag{via, &cli.BoolFlag{Name: "json", Usage: "print one JSON object a line"}},
-				Action: tell},
-		},
+				Action: tell}),
 	}
+}
+
+// runner sends what is due, a few sessions at a time to each destination.
+func runner(f *program.Frame) (*spool.Runner, error) {
+	lane, err := f.Control.Concurrency("destination", 5)
+	r := relay.New(f.Control, f.Log, f.Clock.Now, f.Settler().Settle)
+	return &spool.Runner{Handle: r.Handle, Lane: r.Lane, PerLane: lane}, err
 }
 
 // newRelay returns the relay of the frame, with --via where it is given.
 func newRelay(f *program.Frame, c *cli.Context) (*relay.Relay, error) {
-	settler := &dsn.Settler{Control: f.Control, Log: f.Log, Now: f.Clock.Now, Home: f.Home}
-	r := relay.New(f.Control, f.Log, f.Clock.Now, settler.Settle)
+	r := relay.New(f.Control, f.Log, f.Clock.Now, nil)
 	if c.String("via") == "" {
 		return r, nil
 	}
@@ -69,46 +71,9 @@ func one(ctx context.Context, f *program.Frame, c *cli.Context) error {
 
 // tell prints the decisions for each address.
 func tell(ctx context.Context, f *program.Frame, c *cli.Context) error {
-	if !c.Args().Present() {
-		return status.UsageError("no address (see mailrelay explain --help)")
-	}
 	r, err := newRelay(f, c)
 	if err != nil {
 		return err
 	}
-	var worst error
-	for _, address := range c.Args().Slice() {
-		var trail explain.Trail
-		err := r.Explain(ctx, address, &trail)
-		if failed := trail.Write(f.Stdout, c.Bool("json")); failed != nil {
-			return failed
-		}
-		if worst == nil || status.Exit(err) > status.Exit(worst) {
-			worst = err
-		}
-	}
-	return worst
-}
-
-// work is the run and the watch verb.
-func work(stay bool) program.Action {
-	return func(ctx context.Context, f *program.Frame, c *cli.Context) error {
-		if c.Args().Present() {
-			return status.UsageError("unexpected operand %q", c.Args().First())
-		}
-		workers, err := f.Control.Concurrency("mailrelay", 20)
-		if err != nil {
-			return err
-		}
-		lane, err := f.Control.Concurrency("destination", 5)
-		if err != nil {
-			return err
-		}
-		r, err := newRelay(f, c)
-		if err != nil {
-			return err
-		}
-		return f.Work(ctx, &spool.Runner{Inbox: spool.Relay, Handle: r.Handle, Lane: r.Lane,
-			Workers: workers, PerLane: lane}, stay)
-	}
+	return f.Explain(c, func(address string, t *explain.Trail) error { return r.Explain(ctx, address, t) })
 }

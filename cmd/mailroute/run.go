@@ -5,7 +5,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"paperpath/internal/dsn"
 	"paperpath/internal/explain"
 	"paperpath/internal/program"
 	"paperpath/internal/route"
@@ -18,12 +17,9 @@ func mailroute() program.Program {
 	return program.Program{
 		Name: "mailroute", Usage: "Say where mail for an address goes, and why.",
 		Operands: "address ...", Flags: asJSON, Action: ask,
-		Verbs: []program.Verb{
-			{Name: "run", Usage: "route all that is due in route/, then exit", Action: work(false)},
-			{Name: "watch", Usage: "route what is due and what comes", Action: work(true)},
-			{Name: "explain", Usage: "print every decision on the way", Operands: "address ...",
-				Flags: asJSON, Action: tell},
-		},
+		Verbs: append(program.Stage{Inbox: spool.Route, Does: "route", Workers: 4, Make: runner}.Verbs(),
+			program.Verb{Name: "explain", Usage: "print every decision on the way", Operands: "address ...",
+				Flags: asJSON, Action: tell}),
 	}
 }
 
@@ -40,12 +36,8 @@ func ask(_ context.Context, f *program.Frame, c *cli.Context) error {
 
 // tell prints the decisions for each address.
 func tell(_ context.Context, f *program.Frame, c *cli.Context) error {
-	return each(c.Args().Slice(), func(address string) error {
-		var trail explain.Trail
-		_, err := route.Ask(f.Control, address, &trail)
-		if failed := trail.Write(f.Stdout, c.Bool("json")); failed != nil {
-			return failed
-		}
+	return f.Explain(c, func(address string, t *explain.Trail) error {
+		_, err := route.Ask(f.Control, address, t)
 		return err
 	})
 }
@@ -65,18 +57,7 @@ func each(addresses []string, do func(string) error) error {
 	return worst
 }
 
-// work is the run and the watch verb.
-func work(stay bool) program.Action {
-	return func(ctx context.Context, f *program.Frame, c *cli.Context) error {
-		if c.Args().Present() {
-			return status.UsageError("unexpected operand %q", c.Args().First())
-		}
-		workers, err := f.Control.Concurrency(f.Name, 4)
-		if err != nil {
-			return err
-		}
-		settler := &dsn.Settler{Control: f.Control, Log: f.Log, Now: f.Clock.Now, Home: f.Home}
-		stage := &route.Stage{Control: f.Control, Settle: settler.Settle, Now: f.Clock.Now}
-		return f.Work(ctx, &spool.Runner{Inbox: spool.Route, Handle: stage.Handle, Workers: workers}, stay)
-	}
+func runner(f *program.Frame) (*spool.Runner, error) {
+	stage := &route.Stage{Control: f.Control, Settle: f.Settler().Settle, Now: f.Clock.Now}
+	return &spool.Runner{Handle: stage.Handle}, nil
 }

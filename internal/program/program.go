@@ -6,7 +6,6 @@ package program
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -22,7 +21,6 @@ import (
 
 	"paperpath/internal/clock"
 	"paperpath/internal/control"
-	"paperpath/internal/listen"
 	"paperpath/internal/maillog"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
@@ -303,34 +301,4 @@ func (f *Frame) close() {
 	if f.spool != nil {
 		f.spool.Close()
 	}
-}
-
-// Ready tells the service manager, if there is one, that the program serves.
-func (f *Frame) Ready() {
-	if err := listen.NotifyReady(); err != nil {
-		f.Log.Trouble("", "notify", err)
-	}
-}
-
-// Work runs a stage over its inbox: once, or for as long as ctx lives. What
-// the frame knows is filled in.
-func (f *Frame) Work(ctx context.Context, r *spool.Runner, stay bool) error {
-	sp, err := f.Spool()
-	if err != nil {
-		return err
-	}
-	r.Spool, r.Log = sp, f.Log
-	r.Retry, r.Holdtime = f.Control.Retry, f.Control.Holdtime
-	if stay {
-		r.Ready = f.Ready
-		err = r.Watch(ctx)
-	} else {
-		if r.Runtime, err = f.Control.Runtime(); err == nil {
-			err = r.Run(ctx)
-		}
-	}
-	if errors.Is(err, context.Canceled) {
-		return nil
-	}
-	return err
 }
