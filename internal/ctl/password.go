@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
 	"paperpath/internal/status"
@@ -45,6 +46,11 @@ func PasswordPrompt(ctx context.Context, in, out *os.File) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read the terminal's settings: %w", err)
 	}
+	// Before the first prompt: what is typed at once is not shown either.
+	if err := silence(fd); err != nil {
+		return "", fmt.Errorf("turn the terminal's echo off: %w", err)
+	}
+	defer term.Restore(fd, before)
 	type answer struct {
 		text string
 		err  error
@@ -58,7 +64,6 @@ func PasswordPrompt(ctx context.Context, in, out *os.File) (string, error) {
 	case a := <-got:
 		return a.text, a.err
 	case <-ctx.Done():
-		term.Restore(fd, before)
 		fmt.Fprintln(out)
 		return "", errors.New("interrupted, nothing is changed")
 	}
@@ -96,4 +101,14 @@ func ask(fd int, out io.Writer, prompt string) (string, error) {
 		return "", fmt.Errorf("read the password: %w", err)
 	}
 	return string(text), nil
+}
+
+// silence turns the terminal's echo off.
+func silence(fd int) error {
+	t, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	if err != nil {
+		return err
+	}
+	t.Lflag &^= unix.ECHO
+	return unix.IoctlSetTermios(fd, unix.TCSETS, t)
 }

@@ -37,7 +37,9 @@ func TestMain(m *testing.M) {
 	case "stubborn":
 		signal.Ignore(syscall.SIGTERM)
 		sayReady()
-		select {}
+		for { // select {} would be a deadlock where there is no cgo
+			time.Sleep(time.Hour)
+		}
 	case "start":
 		runStart()
 	}
