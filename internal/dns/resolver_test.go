@@ -333,6 +333,40 @@ func TestRoughServers(t *testing.T) {
 	}
 }
 
+// TestHalfAnAnswer: with one family unknown nothing is known, and one that
+// exists is enough.
+func TestHalfAnAnswer(t *testing.T) {
+	for _, c := range []struct {
+		a, aaaa int // rcode; -1: an address
+		want    string
+	}{
+		{-1, dns.RcodeServerFailure, ""},
+		{-1, dns.RcodeNameError, ""},
+		{dns.RcodeSuccess, dns.RcodeServerFailure, "temporary"},
+		{dns.RcodeNameError, dns.RcodeServerFailure, "temporary"},
+		{dns.RcodeServerFailure, dns.RcodeNameError, "temporary"},
+		{dns.RcodeSuccess, dns.RcodeNameError, "NODATA"},
+		{dns.RcodeNameError, dns.RcodeNameError, "NXDOMAIN"},
+	} {
+		s := newRough(t, func(q *dns.Msg, _ bool) [][]byte {
+			return [][]byte{packed(t, q, func(m *dns.Msg) {
+				code := c.aaaa
+				if q.Question[0].Qtype == dns.TypeA {
+					code = c.a
+				}
+				if code < 0 {
+					rr, _ := dns.NewRR("x.example. 1 IN A 192.0.2.1")
+					m.Answer, code = append(m.Answer, rr), 0
+				}
+				m.Rcode = code
+			})}
+		})
+		if _, err := newResolver(t, s.addr).Addrs(context.Background(), "x.example"); kindOf(err) != c.want {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}
+
 // TestTwoServers: the second is asked where the first does not answer, and the
 // first again before it is given up.
 func TestTwoServers(t *testing.T) {

@@ -175,7 +175,7 @@ func (a *attempt) try(ctx context.Context, h host) {
 		return
 	}
 	a.tried++
-	s, f := a.open(ctx, h, helo)
+	s, f := a.open(ctx, a.m.Key, h, helo)
 	if f != nil {
 		a.silent, a.why = a.silent && f.silent, f.err.Error()
 		a.failAll(f)

@@ -172,7 +172,7 @@ func TestOwnTrouble(t *testing.T) {
 			// The look at the text fails already; what counts here is what
 			// happens when it changes behind that look.
 			m.shape.octets = 1000
-			s, f := l.open(context.Background(), host{"a.example", netip.MustParseAddrPort("192.0.2.1:25")}, "me")
+			s, f := l.open(context.Background(), "KEY", host{"a.example", netip.MustParseAddrPort("192.0.2.1:25")}, "me")
 			if f != nil {
 				t.Fatal(f.err)
 			}
@@ -202,6 +202,17 @@ func (f failAt) ReadAt(p []byte, off int64) (int, error) {
 		return 0, errors.New("input/output error")
 	}
 	return f.r.ReadAt(p, off)
+}
+
+// TestSessionLimit: a host that answers each command just in time cannot hold
+// a session for ever.
+func TestSessionLimit(t *testing.T) {
+	l, p := newLab(t), newPeer(t, always("MAIL", sayNone))
+	l.route("elsewhere.example", p)
+	l.Times.Mail, l.Times.Session = time.Hour, 200*time.Millisecond
+	if err := l.send(far)[0].Err; !status.IsTemporary(err) || !strings.Contains(err.Error(), "no answer in time") {
+		t.Error(err)
+	}
 }
 
 func waitFor(t *testing.T, ok func() bool) {

@@ -50,7 +50,7 @@ type failure struct {
 
 // open begins a session, by TLS where the host offers it. Where TLS then does
 // not work it goes on in the clear, for nobody has asked for TLS (RFC 7435).
-func (r *Relay) open(ctx context.Context, h host, helo string) (*session, *failure) {
+func (r *Relay) open(ctx context.Context, key string, h host, helo string) (*session, *failure) {
 	s, f := r.connect(ctx, h, helo)
 	if f != nil || !s.offers("STARTTLS") {
 		return s, f
@@ -59,7 +59,7 @@ func (r *Relay) open(ctx context.Context, h host, helo string) (*session, *failu
 	if err == nil {
 		return s, nil
 	}
-	r.Log.Trouble("", "STARTTLS with "+h.String()+", going on in the clear", err)
+	r.Log.Trouble(key, "STARTTLS with "+h.String()+", going on in the clear", err)
 	if s.wire.broken == nil {
 		return s, nil // it has only said no
 	}

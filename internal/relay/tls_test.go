@@ -190,15 +190,14 @@ func TestTooLarge(t *testing.T) {
 // forgotten.
 func TestBrokenTLS(t *testing.T) {
 	for name, c := range map[string]struct {
-		after    string // what follows the reply to STARTTLS
 		reply    string
 		sessions int
 	}{
-		"refused":       {"", "454 4.7.0 not today", 1},
-		"garbage":       {"", "220 go on\r\nthis is no TLS at all, or is it?", 2},
-		"injected":      {"", "220 go on\r\n250 ok", 2},
-		"closes":        {hangUp, "220 go on", 2},
-		"reply is none": {"", "hello", 2},
+		"refused":       {"454 4.7.0 not today", 1},
+		"no TLS":        {"220 go on", 2}, // the ClientHello is a command to it
+		"garbage":       {"220 go on\r\nthis is no TLS at all, or is it?", 2},
+		"closes":        {hangUp, 2},
+		"reply is none": {"hello", 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLab(t)
@@ -213,17 +212,6 @@ func TestBrokenTLS(t *testing.T) {
 				}
 				return ""
 			})
-			if c.after == hangUp {
-				p = newPeer(t, func(n int, command string) string {
-					if strings.HasPrefix(command, "EHLO") && n == 1 {
-						return "250-peer.example\r\n250 STARTTLS"
-					}
-					if command == "STARTTLS" {
-						return hangUp
-					}
-					return ""
-				})
-			}
 			l.route("elsewhere.example", p)
 			if err := l.send(far)[0].Err; err != nil {
 				t.Fatal(err)
@@ -239,37 +227,42 @@ func TestBrokenTLS(t *testing.T) {
 	}
 }
 
-// TestTLSFromAfar: extensions and replies from before TLS count for nothing.
+// TestTLSFromAfar: extensions and replies from before TLS count for nothing,
+// and a host that says something between the two is not trusted with TLS.
 func TestTLSFromAfar(t *testing.T) {
-	l := newLab(t)
-	conf := serverTLS(t)
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	commands := make(chan []string, 1)
-	go func() {
-		c, err := ln.Accept()
+	inside := "EHLO mx.example.net|MAIL FROM:<alice@example.net>|RCPT TO:<" + far + ">|DATA|QUIT"
+	for injected, want := range map[string]string{
+		"":                      "EHLO mx.example.net|STARTTLS|" + inside,
+		"250-a\r\n250 SIZE\r\n": "EHLO mx.example.net|STARTTLS",
+	} {
+		l := newLab(t)
+		conf := serverTLS(t)
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
-			return
+			t.Fatal(err)
 		}
-		defer c.Close()
-		commands <- halfTLS(c, conf)
-	}()
-	l.set("routes", "elsewhere.example: "+ln.Addr().String())
-	if err := l.send(far)[0].Err; err != nil {
-		t.Fatal(err)
-	}
-	got := strings.Join(<-commands, "|")
-	want := "EHLO mx.example.net|STARTTLS|EHLO mx.example.net|MAIL FROM:<alice@example.net>|RCPT TO:<" + far + ">|DATA|QUIT"
-	if got != want {
-		t.Errorf("said %s\nwant %s", got, want)
+		commands := make(chan []string, 1)
+		go func() {
+			c, err := ln.Accept()
+			ln.Close() // one session is enough
+			if err != nil {
+				return
+			}
+			defer c.Close()
+			commands <- halfTLS(c, conf, injected)
+		}()
+		l.set("routes", "elsewhere.example: "+ln.Addr().String())
+		if err := l.send(far)[0].Err; (err == nil) != (injected == "") {
+			t.Fatal(err)
+		}
+		if got := strings.Join(<-commands, "|"); got != want {
+			t.Errorf("said %s\nwant %s", got, want)
+		}
 	}
 }
 
 // halfTLS offers much before TLS and nothing inside it.
-func halfTLS(c net.Conn, conf *tls.Config) (said []string) {
+func halfTLS(c net.Conn, conf *tls.Config, injected string) (said []string) {
 	r := bufio.NewReader(c)
 	fmt.Fprint(c, "220 peer.example\r\n")
 	for {
@@ -282,7 +275,7 @@ func halfTLS(c net.Conn, conf *tls.Config) (said []string) {
 		verb, _, _ := strings.Cut(line, " ")
 		switch {
 		case line == "STARTTLS":
-			fmt.Fprint(c, "220 go on\r\n")
+			fmt.Fprint(c, "220 go on\r\n"+injected)
 			c = tls.Server(c, conf)
 			r = bufio.NewReader(c)
 		case verb == "EHLO" && len(said) == 1:
