@@ -14,15 +14,17 @@ type Body interface {
 	Size() int64 // octets
 }
 
-// memoryLimit is how much of a message a Buffer keeps in memory.
-const memoryLimit = 1 << 20
+const (
+	memoryLimit = 1 << 20   // octets of a message that a Buffer keeps in memory
+	spillUnit   = 256 << 10 // octets of a larger one that are written at once
+)
 
 // Buffer holds a message until its verdict: up to 1 MiB in memory, all of a
 // larger one in a file without a name and without a sync. It is a Body.
 type Buffer struct {
 	spool *Spool
-	mem   []byte
-	file  *os.File
+	mem   []byte   // all of it, or what is not in file yet
+	file  *os.File // nil while memory suffices
 	size  int64
 }
 
@@ -36,14 +38,23 @@ func (b *Buffer) Write(p []byte) (int, error) {
 			return 0, err
 		}
 	}
-	if b.file == nil {
-		b.mem = append(b.mem, p...)
-		b.size += int64(len(p))
-		return len(p), nil
+	b.mem = append(b.mem, p...)
+	b.size += int64(len(p))
+	if b.file != nil && len(b.mem) >= spillUnit {
+		return len(p), b.flush()
 	}
-	n, err := b.file.Write(p)
-	b.size += int64(n)
-	return n, err
+	return len(p), nil
+}
+
+// flush writes what is not in the file yet. After a failure the rest stays in
+// memory.
+func (b *Buffer) flush() error {
+	if len(b.mem) == 0 {
+		return nil
+	}
+	n, err := b.file.Write(b.mem)
+	b.mem = b.mem[:copy(b.mem, b.mem[n:])]
+	return err
 }
 
 // spill moves what was written so far into a file in check/tmp.
@@ -59,12 +70,8 @@ func (b *Buffer) spill() error {
 	if err != nil {
 		return err
 	}
-	if _, err := f.Write(b.mem); err != nil {
-		f.Close()
-		return err
-	}
-	b.file, b.mem = f, nil
-	return nil
+	b.file = f
+	return b.flush()
 }
 
 // Size returns the octets written so far.
@@ -73,6 +80,9 @@ func (b *Buffer) Size() int64 { return b.size }
 // ReadAt reads what was written.
 func (b *Buffer) ReadAt(p []byte, off int64) (int, error) {
 	if b.file != nil {
+		if err := b.flush(); err != nil {
+			return 0, err
+		}
 		return b.file.ReadAt(p, off)
 	}
 	if off < 0 {
