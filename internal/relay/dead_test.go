@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"paperpath/internal/dns"
 	"paperpath/internal/status"
 )
 
