@@ -342,8 +342,8 @@ func (s *Spool) placeBounce(e *Entry, r *Bounce, log *maillog.Log) error {
 	if err := env.check(); err != nil {
 		return err
 	}
-	if _, _, err := b.find(k); err == nil {
-		return nil // a crash came between the report and the marks
+	if placed, err := s.lies(k); placed || err != nil {
+		return err // a crash came between the report and the marks
 	}
 	d, err := b.newDraft(k)
 	if err != nil {

@@ -191,6 +191,22 @@ func (b *box) find(k Key) (name string, s state, err error) {
 	return "", "", errGone
 }
 
+// lies reports whether an entry of this key lies in any inbox. They are looked
+// through in the order of the paper path, so that one on its way is not missed.
+func (s *Spool) lies(k Key) (bool, error) {
+	for _, in := range Inboxes() {
+		b, err := s.box(in)
+		if err != nil {
+			return false, err
+		}
+		_, _, err = b.find(k)
+		if !errors.Is(err, errGone) {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
 // read checks the file against its name and reads the fields that are ours.
 func (e *Entry) read(base string) error {
 	st, err := e.file.Stat()

@@ -400,6 +400,16 @@ func TestBounceIsPlacedOnceAndMarks(t *testing.T) {
 	if again, _ := f.sp.List(Route); len(again) != 1 || again[0].Key != bounces[0].Key {
 		t.Errorf("route now %+v", again)
 	}
+	// Nor where the report has gone on meanwhile.
+	f.run(Route, func(context.Context, *Entry) Outcome { return HandOnTo(Deliver) })
+	os.Remove(filepath.Join(f.home, "spool/relay/cur", list[0].Name))
+	if err := os.WriteFile(path, []byte(original), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f.run(Relay, fail)
+	if again, _ := f.sp.List(Route); len(again) != 0 {
+		t.Errorf("route now %+v", again)
+	}
 }
 
 func TestPoisonIsIsolated(t *testing.T) {
