@@ -1,0 +1,186 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// call is a system call of a traced program that says something about files or
+// sockets.
+type call struct {
+	name     string
+	path     string // absolute; "socket:[n]" for a socket, "" for none
+	to       string // the new name of a rename or a link
+	data     []byte // the first octets of what is written
+	tail     []byte // the last ones
+	fd       int    // what fsync syncs
+	makes    bool   // openat with O_CREAT or O_TMPFILE
+	cuts     bool   // openat with O_TRUNC
+	changes  bool   // changes a file system, or says something to somebody
+	ret      int64  // -errno for a failure
+	done     bool   // false: the program was killed before
+	injected bool
+}
+
+func (c *call) String() string {
+	s := c.name + " " + shorten(c.path)
+	if c.to != "" {
+		s += " -> " + shorten(c.to)
+	}
+	return s
+}
+
+// shorten leaves the last two elements of a path, and the start of a name.
+func shorten(path string) string {
+	parts := strings.Split(path, "/")
+	if len(parts) > 3 {
+		parts = parts[len(parts)-3:]
+	}
+	last := parts[len(parts)-1]
+	if len(last) > 24 {
+		parts[len(parts)-1] = last[:8] + "..." + last[len(last)-10:]
+	}
+	return strings.Join(parts, "/")
+}
+
+// ok reports whether the call was made and did what it says.
+func (c *call) ok() bool { return c.done && c.ret >= 0 }
+
+// tracee reads the memory and the descriptors of a stopped thread.
+type tracee struct{ pid, tid int }
+
+// decode returns nil for a call that nobody wants to see.
+func decode(pid, tid int, nr uint64, a [6]uint64) *call {
+	p := tracee{pid, tid}
+	switch nr {
+	case unix.SYS_WRITE, unix.SYS_PWRITE64:
+		return p.write(a)
+	case unix.SYS_READ, unix.SYS_PREAD64:
+		return files(&call{name: "read", path: p.fd(a[0])})
+	case unix.SYS_SENDTO, unix.SYS_SENDMSG, unix.SYS_WRITEV:
+		return &call{name: "write", path: p.fd(a[0]), changes: true}
+	case unix.SYS_COPY_FILE_RANGE:
+		return &call{name: "copy_file_range", path: p.fd(a[2]), changes: true}
+	case unix.SYS_SENDFILE:
+		return &call{name: "sendfile", path: p.fd(a[0]), changes: true}
+	case unix.SYS_FSYNC:
+		return &call{name: "fsync", path: p.fd(a[0]), fd: int(a[0]), changes: true}
+	case unix.SYS_FDATASYNC:
+		return &call{name: "fdatasync", path: p.fd(a[0]), fd: int(a[0]), changes: true}
+	case unix.SYS_FTRUNCATE:
+		return &call{name: "ftruncate", path: p.fd(a[0]), changes: true}
+	case unix.SYS_FCHMOD:
+		return &call{name: "fchmod", path: p.fd(a[0]), changes: true}
+	case unix.SYS_GETDENTS64:
+		return &call{name: "getdents64", path: p.fd(a[0])}
+	case unix.SYS_STATFS:
+		return &call{name: "statfs", path: p.at(unix.AT_FDCWD&(1<<32-1), a[0])}
+	case unix.SYS_FLOCK:
+		return &call{name: "flock", path: p.fd(a[0])}
+	}
+	return p.named(nr, a)
+}
+
+// named decodes the calls that take names.
+func (p tracee) named(nr uint64, a [6]uint64) *call {
+	switch nr {
+	case unix.SYS_OPENAT:
+		c := &call{name: "openat", path: p.at(a[0], a[1])}
+		c.makes = a[2]&(unix.O_CREAT|unix.O_TMPFILE&^unix.O_DIRECTORY) != 0
+		c.cuts = a[2]&unix.O_TRUNC != 0
+		c.changes = c.makes || c.cuts
+		return files(c)
+	case unix.SYS_RENAMEAT, unix.SYS_RENAMEAT2:
+		return &call{name: "rename", path: p.at(a[0], a[1]), to: p.at(a[2], a[3]), changes: true}
+	case unix.SYS_LINKAT:
+		return &call{name: "link", path: p.at(a[0], a[1]), to: p.at(a[2], a[3]), changes: true}
+	case unix.SYS_UNLINKAT:
+		return &call{name: "unlink", path: p.at(a[0], a[1]), changes: true}
+	case unix.SYS_SYMLINKAT:
+		return &call{name: "symlink", path: p.at(a[1], a[2]), changes: true}
+	case unix.SYS_MKDIRAT:
+		return &call{name: "mkdir", path: p.at(a[0], a[1]), changes: true}
+	case unix.SYS_UTIMENSAT:
+		return &call{name: "utimensat", path: p.at(a[0], a[1]), changes: true}
+	case unix.SYS_FCHMODAT:
+		return &call{name: "fchmodat", path: p.at(a[0], a[1]), changes: true}
+	case unix.SYS_NEWFSTATAT:
+		return files(&call{name: "stat", path: p.at(a[0], a[1])})
+	}
+	return nil
+}
+
+// files drops a call on what is no file of the machine's disks.
+func files(c *call) *call {
+	if !strings.HasPrefix(c.path, "/") || strings.HasPrefix(c.path, "/proc/") ||
+		strings.HasPrefix(c.path, "/sys/") || strings.HasPrefix(c.path, "/dev/") && !strings.HasPrefix(c.path, "/dev/shm/") {
+		return nil
+	}
+	return c
+}
+
+func (p tracee) write(a [6]uint64) *call {
+	c := &call{name: "write", path: p.fd(a[0]), changes: true}
+	if strings.HasPrefix(c.path, "anon_inode") || strings.HasPrefix(c.path, "/dev/null") {
+		return nil
+	}
+	n := min(a[2], 64)
+	c.data, c.tail = p.memory(a[1], int(n)), p.memory(a[1]+a[2]-n, int(n))
+	return c
+}
+
+// fd returns what a descriptor is.
+func (p tracee) fd(n uint64) string {
+	path, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", p.tid, int32(n)))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSuffix(path, " (deleted)")
+}
+
+// at returns the absolute path of a name that is relative to a descriptor.
+func (p tracee) at(dirfd, address uint64) string {
+	name := p.text(address)
+	if strings.HasPrefix(name, "/") {
+		return filepath.Clean(name)
+	}
+	base := ""
+	if int32(dirfd) == unix.AT_FDCWD {
+		base, _ = os.Readlink(fmt.Sprintf("/proc/%d/cwd", p.tid))
+	} else {
+		base = p.fd(dirfd)
+	}
+	return filepath.Join(base, name)
+}
+
+func (p tracee) text(address uint64) string {
+	for _, size := range []int{256, 4096, 64} { // the page behind may not be there
+		b := p.memory(address, size)
+		if i := bytes.IndexByte(b, 0); i >= 0 {
+			return string(b[:i])
+		}
+	}
+	return ""
+}
+
+func (p tracee) memory(address uint64, size int) []byte {
+	if address == 0 || size <= 0 {
+		return nil
+	}
+	b := make([]byte, size)
+	n, err := unix.ProcessVMReadv(p.tid, []unix.Iovec{{Base: &b[0], Len: uint64(size)}},
+		[]unix.RemoteIovec{{Base: uintptr(address), Len: size}}, 0)
+	if err != nil {
+		n, err = syscall.PtracePeekData(p.tid, uintptr(address), b)
+	}
+	if err != nil && n <= 0 {
+		return nil
+	}
+	return b[:n]
+}

@@ -1,0 +1,111 @@
+// Torture holds the programs to their promise: what was acknowledged arrives,
+// whatever happens in between. It kills them at every system call, lets every
+// call fail, cuts the power of real file systems, fills them up, and lays
+// poison into the spool. It prints a table and ends with a line of counts; the
+// exit status is 1 where anything failed.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"paperpath/test/harness"
+)
+
+// config is what was asked for.
+type config struct {
+	only    string // part of a row's name
+	kinds   string // parts to run, comma-separated; "" is all
+	workers int
+	errors  int // errno values a call; 0 is all
+	near    string
+}
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+func run(args []string) int {
+	var c config
+	f := flag.NewFlagSet("torture", flag.ContinueOnError)
+	f.StringVar(&c.kinds, "kinds", os.Getenv("TORTURE_KINDS"), "comma-separated `KINDS` of test; empty is all")
+	f.StringVar(&c.only, "only", os.Getenv("TORTURE_ONLY"), "only scenarios with `TEXT` in their name")
+	f.IntVar(&c.workers, "j", 2, "points at once")
+	f.IntVar(&c.errors, "errors", 0, "errors tried at a call, `N` of six; 0 is all")
+	f.StringVar(&c.near, "dir", "/dev/shm", "`DIRECTORY` for homes, best in memory")
+	if f.Parse(args) != nil {
+		return 64
+	}
+	t := &table{out: os.Stdout}
+	if err := c.torture(t); err != nil {
+		fmt.Fprintln(os.Stderr, "torture:", err)
+		return 75
+	}
+	t.end()
+	if t.failed > 0 {
+		return 1
+	}
+	return 0
+}
+
+// wants reports whether the kind of test was asked for.
+func (c *config) wants(kind string) bool {
+	if c.kinds == "" {
+		return true
+	}
+	for _, k := range strings.Split(c.kinds, ",") {
+		if k == kind {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *config) torture(t *table) error {
+	near, err := os.MkdirTemp(c.near, "paperpath-torture-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(near)
+	far, err := os.MkdirTemp("", "paperpath-torture-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(far)
+	bin := filepath.Join(near, "bin")
+	if err := os.Mkdir(bin, 0o755); err != nil {
+		return err
+	}
+	programs, err := harness.Build(bin)
+	if err != nil {
+		return err
+	}
+	p, err := newPool(programs, near, far, c.workers)
+	if err != nil {
+		return err
+	}
+	all := scenarios()
+	if err := checkTable(all); err != nil {
+		return err
+	}
+	t.head()
+	return c.parts(t, p, all)
+}
+
+func (c *config) parts(t *table, p *pool, all []scenario) error {
+	for _, kind := range []struct {
+		name string
+		run  func(*pool, *scenario) *row
+	}{{"kill", killSweep}} {
+		if !c.wants(kind.name) {
+			continue
+		}
+		for i := range all {
+			if strings.Contains(all[i].name, c.only) {
+				t.row(kind.run(p, &all[i]))
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"sync"
+
+	"paperpath/test/harness"
+)
+
+// pool is some workers, each with a tracer and directories of its own.
+type pool struct {
+	programs  harness.Programs
+	templates string // a template a scenario
+	workers   chan *worker
+	all       []*worker
+}
+
+type worker struct {
+	pool   *pool
+	tracer *tracer
+	near   string // where homes are
+	far    string // a directory on another file system
+}
+
+// newPool makes n workers. near is best in memory, far on a disk.
+func newPool(p harness.Programs, near, far string, n int) (*pool, error) {
+	pl := &pool{programs: p, templates: filepath.Join(near, "templates"), workers: make(chan *worker, n)}
+	for i := range n {
+		name := "worker" + string(rune('a'+i))
+		w := &worker{pool: pl, tracer: newTracer(), near: filepath.Join(near, name), far: filepath.Join(far, name)}
+		if err := os.MkdirAll(w.near, 0o700); err != nil {
+			return nil, err
+		}
+		if err := os.MkdirAll(w.far, 0o700); err != nil {
+			return nil, err
+		}
+		pl.all = append(pl.all, w)
+		pl.workers <- w
+	}
+	return pl, newTemplate(p, filepath.Join(pl.templates, "base"))
+}
+
+// template returns the home in the state before the scenario's step, which is
+// made once.
+func (p *pool) template(s *scenario) (string, error) {
+	dir := filepath.Join(p.templates, s.name)
+	if _, err := os.Stat(dir); err == nil || s.prepare == nil && s.peer == "" {
+		if s.prepare == nil {
+			dir = filepath.Join(p.templates, "base")
+		}
+		return dir, nil
+	}
+	w, err := openWorld(p.programs, filepath.Join(p.templates, "base"), dir, filepath.Join(dir, "tmp"))
+	if err != nil {
+		return "", err
+	}
+	defer w.sink.Close()
+	if err := s.prepare(w); err != nil {
+		return "", err
+	}
+	os.Remove(filepath.Join(w.home, "log", "mail.log"))
+	return dir, os.Rename(w.far, filepath.Join(dir, "far"))
+}
+
+// each runs do for 1 to n, as many at once as there are workers.
+func (p *pool) each(n int, do func(w *worker, i int)) {
+	var wg sync.WaitGroup
+	for i := 1; i <= n; i++ {
+		w := <-p.workers
+		wg.Go(func() {
+			defer func() { p.workers <- w }()
+			do(w, i)
+		})
+	}
+	wg.Wait()
+}
+
+// world makes a fresh world of the scenario's template.
+func (w *worker) world(s *scenario) (*world, error) {
+	template, err := w.pool.template(s)
+	if err != nil {
+		return nil, err
+	}
+	return openWorld(w.pool.programs, template, w.near, w.far)
+}

@@ -1,0 +1,268 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"paperpath/internal/spool"
+	"paperpath/test/harness"
+)
+
+// scenario is one step of a message on its way, and what is promised of it.
+// What adds a transition to spool(5) adds a scenario here.
+type scenario struct {
+	name    string
+	prepare func(w *world) error // puts the home into the state before
+	peer    string               // mode of the next host during the step; "" is ok
+	program string
+	args    func(w *world) []string
+	input   []byte     // of standard input
+	dialog  []exchange // or a dialogue over it
+	wants   []want
+	after   func(w *world, yes bool) error // what a person does once all is drained
+	twice   window                         // in which a message may be there twice
+	stays   bool                           // the next host stays as it is
+}
+
+// window reports whether a crash behind these calls is in a window that
+// spool(5) names.
+type window func(before []*call, powerCut bool) bool
+
+// want says what of a message must be where in the end.
+type want struct {
+	box, token string
+	accepts    bool // the step accepts it: it must be there only after a yes
+	deletes    bool // the step deletes it: it must be gone after a yes
+}
+
+// exchange is a line of a dialogue: the reply that is waited for, and what is
+// sent then.
+type exchange struct {
+	reply string
+	send  string
+	yes   bool // the reply is the yes
+}
+
+func fixed(args ...string) func(*world) []string { return func(*world) []string { return args } }
+
+const token = "token-1"
+
+// scenarios returns all of them.
+func scenarios() []scenario {
+	var all []scenario
+	for _, part := range [][]scenario{submitScenarios(), stageScenarios(), deliverScenarios(), relayScenarios(), popScenarios(), queueScenarios()} {
+		all = append(all, part...)
+	}
+	return all
+}
+
+// accepted are wants of a message that the step accepts.
+func accepted(boxes ...string) (list []want) {
+	for _, b := range boxes {
+		list = append(list, want{box: b, token: token, accepts: true})
+	}
+	return list
+}
+
+// must are wants of a message that was accepted before.
+func must(boxes ...string) (list []want) {
+	for _, b := range boxes {
+		list = append(list, want{box: b, token: token})
+	}
+	return list
+}
+
+func submitScenarios() []scenario {
+	wire := string(harness.Wire(letter(token, small)))
+	return []scenario{
+		{name: "mailsubmit, stdin", program: "mailsubmit", args: fixed("-f", "bob@example.net", "alice@example.net"),
+			input: letter(token, small), wants: accepted("alice")},
+		{name: "mailsubmit, stdin, large", program: "mailsubmit", args: fixed("-f", "bob@example.net", "all@example.net"),
+			input: letter(token, 1500<<10), wants: accepted("alice", "bob", elsewhere)},
+		{name: "mailsubmit, SMTP", program: "mailsubmit", args: fixed("smtp", "--role", "mx"), wants: accepted("alice", "bob"),
+			dialog: []exchange{{reply: "220", send: "EHLO client.example.org\r\n"},
+				{reply: "250", send: "MAIL FROM:<carol@example.org>\r\n"},
+				{reply: "250", send: "RCPT TO:<alice@example.net>\r\n"},
+				{reply: "250", send: "RCPT TO:<bob@example.net>\r\n"},
+				{reply: "250", send: "DATA\r\n"}, {reply: "354", send: wire},
+				{reply: "250", yes: true, send: "QUIT\r\n"}, {reply: "221"}}},
+	}
+}
+
+// inInbox is a step that finds one entry in an inbox.
+func inInbox(in spool.Inbox, to ...spool.Recipient) func(*world) error {
+	return func(w *world) error {
+		_, err := w.put(in, token, to...)
+		return err
+	}
+}
+
+func stageScenarios() []scenario {
+	route := scenario{program: "mailroute", args: fixed("run")}
+	with := func(name string, prepare func(*world) error, wants []want) scenario {
+		s := route
+		s.name, s.prepare, s.wants = "mailroute, "+name, prepare, wants
+		return s
+	}
+	splits := with("split with a remote child", inInbox(spool.Route, to("all@example.net")...), must("alice", "bob", elsewhere))
+	splits.twice = betweenChildAndParent
+	rewrite := with("rewrite", inInbox(spool.Route, to("away@example.net")...), must(elsewhere))
+	rewrite.twice = betweenChildAndParent
+	return []scenario{
+		{name: "mailcheck", program: "mailcheck", args: fixed("run"),
+			prepare: inInbox(spool.Check, to("alice@example.net")...), wants: must("alice")},
+		with("rename", inInbox(spool.Route, to("alice@example.net")...), must("alice")),
+		with("split", inInbox(spool.Route, to("both@example.net")...), must("alice", "bob")),
+		splits,
+		rewrite,
+		with("bounce", inInbox(spool.Route, to("alice@example.net", "nobody@example.net")...),
+			append(must("alice"), want{box: "bob", token: report})),
+	}
+}
+
+// betweenChildAndParent: a child may have left the host before the parent is
+// split again (spool(5), split).
+func betweenChildAndParent(before []*call, _ bool) bool {
+	for _, c := range before {
+		if c.name == "rename" && strings.Contains(c.to, "/relay/new/") {
+			return true
+		}
+	}
+	return false
+}
+
+func deliverScenarios() []scenario {
+	run := func(name string, box string, params string) scenario {
+		return scenario{name: "maildeliver, " + name, program: "maildeliver", args: fixed("run"), wants: must(box),
+			prepare: inInbox(spool.Deliver, spool.Recipient{Addr: box + "@example.net", Params: params})}
+	}
+	return []scenario{
+		run("rename", "alice", ""),
+		run("copy for its parameters", "alice", "NOTIFY=NEVER ORCPT=rfc822;other@example.net"),
+		run("first message of a mailbox", "dora", ""),
+		run("two file systems", "carl", ""),
+		{name: "maildeliver, MDA", program: "maildeliver", args: fixed("-d", "alice@example.net", "-f", "bob@example.net"),
+			input: letter(token, small), wants: accepted("alice")},
+	}
+}
+
+func relayScenarios() []scenario {
+	run := func(name, peer string, wants []want, addresses ...string) scenario {
+		return scenario{name: "mailrelay, " + name, program: "mailrelay", args: fixed("run"), peer: peer,
+			prepare: inInbox(spool.Relay, to(addresses...)...), wants: wants, twice: betweenReplyAndMark}
+	}
+	refused := run("refused", "rcpt5xx", []want{{box: "bob", token: report}}, elsewhere)
+	refused.stays = true
+	return []scenario{
+		run("one host", "", must(elsewhere), elsewhere),
+		run("two hosts", "", must(elsewhere, other), elsewhere, other),
+		run("deferred", "rcpt4xx", must(elsewhere), elsewhere),
+		refused,
+	}
+}
+
+// betweenReplyAndMark: a host has taken the message, the mark is not made yet;
+// after a power cut: not synced yet (spool(5), mark).
+func betweenReplyAndMark(before []*call, powerCut bool) bool {
+	unmarked, mark := 0, "write"
+	if powerCut {
+		mark = "fdatasync"
+	}
+	for _, c := range before {
+		switch {
+		case strings.HasPrefix(c.path, "socket:") && bytes.HasSuffix(c.tail, []byte(".\r\n")):
+			unmarked++
+		case strings.Contains(c.path, "/spool/relay/new/") && c.name == mark:
+			unmarked--
+		}
+	}
+	return unmarked > 0
+}
+
+func popScenarios() []scenario {
+	prepare := func(w *world) error {
+		for _, t := range []string{"token-1", "token-2", "token-3"} {
+			if _, err := w.put(spool.Deliver, t, to("alice@example.net")...); err != nil {
+				return err
+			}
+		}
+		return w.drain()
+	}
+	return []scenario{{name: "pop3d, QUIT with deletions", program: "pop3d", prepare: prepare, args: fixed(),
+		wants: []want{{box: "alice", token: "token-1", deletes: true}, {box: "alice", token: "token-2", deletes: true},
+			{box: "alice", token: "token-3"}},
+		dialog: []exchange{{reply: "+OK", send: "USER eve@example.net\r\n"}, {reply: "+OK", send: "PASS " + harness.Password + "\r\n"},
+			{reply: "+OK", send: "DELE 1\r\n"}, {reply: "+OK", send: "DELE 2\r\n"}, {reply: "+OK", send: "QUIT\r\n"},
+			{reply: "+OK", yes: true}}}}
+}
+
+// key returns the key of the one entry in the spool.
+func (w *world) key() string {
+	for _, path := range w.entries("check", "route", "deliver", "relay", "hold") {
+		k, _, _ := strings.Cut(filepath.Base(path), ",")
+		return k
+	}
+	return ""
+}
+
+func queueScenarios() []scenario {
+	verb := func(name string, in spool.Inbox, wants []want) scenario {
+		return scenario{name: "mailctl queue " + name, program: "mailctl", wants: wants,
+			prepare: inInbox(in, to("alice@example.net")...),
+			args:    func(w *world) []string { return []string{"queue", name, w.key()} }}
+	}
+	hold := verb("hold", spool.Route, must("alice"))
+	hold.after = releaseHeld
+	retry := verb("retry", spool.Relay, must(elsewhere))
+	retry.prepare = func(w *world) error {
+		if _, err := w.put(spool.Relay, token, to(elsewhere)...); err != nil {
+			return err
+		}
+		w.sink.SetMode("rcpt4xx")
+		_, err := w.programs.Must(w.home, nil, "mailrelay", "run")
+		return err
+	}
+	release := verb("release", spool.Deliver, must("alice"))
+	release.prepare = func(w *world) error {
+		if _, err := w.put(spool.Deliver, token, to("alice@example.net")...); err != nil {
+			return err
+		}
+		_, err := w.programs.Must(w.home, nil, "mailctl", "queue", "hold", w.key())
+		return err
+	}
+	release.after = releaseHeld
+	remove := verb("remove", spool.Route, []want{{box: "alice", token: token, deletes: true}})
+	bounce := verb("bounce", spool.Relay, []want{{box: "alice", token: token, deletes: true},
+		{box: "bob", token: report, accepts: true}})
+	bounce.after = func(w *world, yes bool) error {
+		if yes || len(w.entries("hold")) == 0 {
+			return nil
+		}
+		_, err := w.programs.Must(w.home, nil, "mailctl", "queue", "bounce", w.key())
+		return err
+	}
+	return []scenario{hold, retry, release, verb("reroute", spool.Deliver, must("alice")), remove, bounce}
+}
+
+// releaseHeld is the person who looks into hold/.
+func releaseHeld(w *world, _ bool) error {
+	if len(w.entries("hold")) == 0 {
+		return nil
+	}
+	_, err := w.programs.Must(w.home, nil, "mailctl", "queue", "release", w.key())
+	return err
+}
+
+// checkTable refuses a table in which two scenarios share a name.
+func checkTable(all []scenario) error {
+	seen := map[string]bool{}
+	for _, s := range all {
+		if seen[s.name] {
+			return fmt.Errorf("two scenarios are called %q", s.name)
+		}
+		seen[s.name] = true
+	}
+	return nil
+}

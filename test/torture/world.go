@@ -1,0 +1,240 @@
+package main
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"paperpath/internal/spool"
+	"paperpath/test/harness"
+)
+
+// world is all that a point needs: a home, a directory on another file system
+// and a next host. Each point gets a fresh copy of its scenario's template.
+type world struct {
+	home     string // the home
+	far      string // on another file system, what home/far leads to
+	programs harness.Programs
+	sink     *harness.Sink
+}
+
+// The users. carl's mailbox is on the other file system; dora has none yet.
+var boxes = []string{"alice", "bob", "carl", "dora"}
+
+func (w *world) mailbox(user string) string {
+	if user == "carl" {
+		return filepath.Join(w.far, "carl")
+	}
+	return filepath.Join(w.home, "mail", harness.Domain, user)
+}
+
+// newTemplate makes the home of which all others are copies: users, aliases
+// that split, and letters to elsewhere.example for the next host.
+func newTemplate(p harness.Programs, dir string) error {
+	home := filepath.Join(dir, "home")
+	h, err := p.NewHome(home, "alice", "bob")
+	if err != nil {
+		return err
+	}
+	users, err := os.ReadFile(filepath.Join(home, "control/users"))
+	if err != nil {
+		return err
+	}
+	for name, rows := range map[string][]string{
+		"users": {strings.TrimSpace(string(users)), "carl@example.net:::::far/carl:", "dora@example.net::::::",
+			"eve@example.net:{PLAIN}" + harness.Password + "::::mail/example.net/alice:"},
+		"aliases":  {"both: alice, bob", "all: alice, bob, x@elsewhere.example", "away: x@elsewhere.example"},
+		"hostname": {harness.Hostname},
+	} {
+		if err := h.Set(name, rows...); err != nil {
+			return err
+		}
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "far/carl"), 0o700); err != nil {
+		return err
+	}
+	return makeOld(dir)
+}
+
+// makeOld sets the times of all files back, so that control files count as
+// still (control(5)).
+func makeOld(dir string) error {
+	then := time.Now().Add(-time.Hour)
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.Type()&fs.ModeSymlink != 0 {
+			return err
+		}
+		return os.Chtimes(path, then, then)
+	})
+}
+
+// open makes a world of the template dir: home in homeDir, what is far in
+// farDir. Both are empty or missing.
+func openWorld(p harness.Programs, template, homeDir, farDir string) (*world, error) {
+	w := &world{home: filepath.Join(homeDir, "home"), far: filepath.Join(farDir, "far"), programs: p}
+	if err := copyTree(filepath.Join(template, "home"), w.home); err != nil {
+		return nil, err
+	}
+	if err := copyTree(filepath.Join(template, "far"), w.far); err != nil {
+		return nil, err
+	}
+	if err := os.Symlink(w.far, filepath.Join(w.home, "far")); err != nil {
+		return nil, err
+	}
+	var err error
+	if w.sink, err = harness.NewSink("ok"); err != nil {
+		return nil, err
+	}
+	return w, w.set("routes", "elsewhere.example: "+w.sink.Addr, "other.example: "+w.sink.Addr)
+}
+
+// set writes a control file, as if an hour ago.
+func (w *world) set(name string, rows ...string) error {
+	path := filepath.Join(w.home, "control", name)
+	if err := os.WriteFile(path, []byte(strings.Join(rows, "\n")+"\n"), 0o644); err != nil {
+		return err
+	}
+	then := time.Now().Add(-time.Hour)
+	return os.Chtimes(path, then, then)
+}
+
+func (w *world) close() {
+	w.sink.Close()
+	os.RemoveAll(w.home)
+	os.RemoveAll(w.far)
+}
+
+// copyTree copies files, directories and their times. Links are left out.
+func copyTree(from, to string) error {
+	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		target := to + strings.TrimPrefix(path, from)
+		info, err := d.Info()
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir():
+			return os.MkdirAll(target, info.Mode().Perm())
+		case !d.Type().IsRegular():
+			return nil
+		}
+		data, err := os.ReadFile(path)
+		if err == nil {
+			err = os.WriteFile(target, data, info.Mode().Perm())
+		}
+		if err == nil {
+			err = os.Chtimes(target, info.ModTime(), info.ModTime())
+		}
+		return err
+	})
+}
+
+// put places an entry in an inbox, from bob, as a local submitter.
+func (w *world) put(in spool.Inbox, token string, to ...spool.Recipient) (spool.Key, error) {
+	s, err := spool.Open(w.home, spool.Options{Hostname: harness.Hostname})
+	if err != nil {
+		return "", err
+	}
+	defer s.Close()
+	env := spool.Envelope{From: spool.Path{Addr: "bob@example.net"}, To: to}
+	return s.Accept(in, env, nil, spool.Trace{By: harness.Hostname, With: spool.WithLocal},
+		spool.BytesBody(letter(token, small)))
+}
+
+// to makes recipients of addresses.
+func to(addresses ...string) (list []spool.Recipient) {
+	for _, a := range addresses {
+		list = append(list, spool.Recipient{Addr: a})
+	}
+	return list
+}
+
+// entries returns the entries in the inboxes named.
+func (w *world) entries(inboxes ...string) (all []string) {
+	for _, inbox := range inboxes {
+		for _, sub := range []string{"new", "cur"} {
+			names, _ := filepath.Glob(filepath.Join(w.home, "spool", inbox, sub, "*"))
+			all = append(all, names...)
+		}
+	}
+	return all
+}
+
+// stages are the inboxes in the order against the paper path: what a crash has
+// left on both sides of a step is worked on at its far side first, which is
+// when a repeat would show.
+var stages = []struct{ inbox, program string }{
+	{"relay", "mailrelay"}, {"deliver", "maildeliver"}, {"route", "mailroute"}, {"check", "mailcheck"},
+}
+
+// drain runs the stages until nothing is queued. Time passes between: what is
+// deferred is due.
+func (w *world) drain() error {
+	start := time.Now()
+	for round := 1; ; round++ {
+		idle := true
+		for _, s := range stages {
+			if len(w.entries(s.inbox)) == 0 {
+				continue
+			}
+			idle = false
+			if err := w.work(s.program, start.Add(time.Duration(round)*5*time.Hour)); err != nil {
+				return err
+			}
+		}
+		if idle {
+			return w.clean(start.Add(100 * time.Hour))
+		}
+		if round == 8 {
+			return fmt.Errorf("stuck after %d rounds: %s", round, strings.Join(w.entries("check", "route", "deliver", "relay"), " "))
+		}
+	}
+}
+
+// work runs a stage once, at a shifted time.
+func (w *world) work(program string, at time.Time) error {
+	cmd := "PAPERPATH_NOW=" + at.UTC().Format(time.RFC3339)
+	r, err := w.programs.Run(w.home, nil, "/usr/bin/env", cmd, w.programs.Path(program), "run")
+	if err == nil && r.Status != 0 {
+		err = fmt.Errorf("exit status %d: %.300s", r.Status, r.Stderr)
+	}
+	if err != nil {
+		return fmt.Errorf("%s run without faults: %w", program, err)
+	}
+	return nil
+}
+
+// clean runs each stage whose inbox holds drafts or reasons when all of them
+// are old, and says what its cleaner has left.
+func (w *world) clean(at time.Time) error {
+	left := func(inbox string) (all []string) {
+		for _, sub := range []string{"tmp", "reason"} {
+			names, _ := filepath.Glob(filepath.Join(w.home, "spool", inbox, sub, "*"))
+			all = append(all, names...)
+		}
+		return all
+	}
+	for _, s := range stages {
+		if len(left(s.inbox)) == 0 {
+			continue
+		}
+		if err := w.work(s.program, at); err != nil {
+			return err
+		}
+		if rest := left(s.inbox); len(rest) > 0 {
+			return fmt.Errorf("the cleaner leaves %s", strings.Join(rest, " "))
+		}
+	}
+	return nil
+}
+
+// log returns the events so far.
+func (w *world) log() string {
+	text, _ := os.ReadFile(filepath.Join(w.home, "log", "mail.log"))
+	return string(text)
+}
