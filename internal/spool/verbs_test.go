@@ -97,7 +97,7 @@ func TestInspect(t *testing.T) {
 	put("stray", "x")
 	put("route/reason/"+old, "x\n")
 	os.Remove(filepath.Join(dir, "hold/reason"))
-	os.Symlink("/etc/passwd", filepath.Join(dir, "relay/new/"+old+",S=1,W=1"))
+	os.Symlink(filepath.Join(dir, "stray"), filepath.Join(dir, "relay/new/"+old+",S=1,W=1"))
 	f.time = f.time.Add(2 * time.Hour)
 	found, err := f.sp.Inspect()
 	if err != nil {

@@ -1,0 +1,200 @@
+package spool
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestPoisonIsIsolated(t *testing.T) {
+	name := "1764000000.M000001R0123456789abcdef.mx"
+	other := "1764000000.M000002R0123456789abcdef.mx"
+	entry := func(id string) string {
+		return "Return-Path: <a@b>\nDelivered-To: c@d\nReceived: by mx\n with local id " + id + "; x\nFrom: a@b\n\n"
+	}
+	sized := func(n, content string) string {
+		return fmt.Sprintf("%s,S=%d,W=%d", n, len(content), len(content)+strings.Count(content, "\n"))
+	}
+	for _, c := range []struct{ what, file, content, reason string }{
+		{"a name of its own", "hello", "hi\n", "it was hello"},
+		{"no envelope", sized(name, "hi\n"), "hi\n", "no Return-Path"},
+		{"another id", sized(name, entry(other)), entry(other), "its id is"},
+		{"too long", name + ",S=3,W=4", "hello\n", "6 octets, not S=3"},
+		{"no recipients", sized(name, "Return-Path: <>\nReceived: by mx\n with local id "+name+"; x\n"),
+			"Return-Path: <>\nReceived: by mx\n with local id " + name + "; x\n", "no Delivered-To"},
+	} {
+		f := newFixture(t)
+		good := f.accept(Route, "From: a@b\n\n", "bob@example.net")
+		if err := os.WriteFile(filepath.Join(f.home, "spool/route/new", c.file), []byte(c.content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var seen []Key
+		f.run(Route, func(_ context.Context, e *Entry) Outcome {
+			seen = append(seen, e.Key)
+			return DropBecause("done")
+		})
+		if len(seen) != 1 || seen[0] != good {
+			t.Errorf("%s: the stage saw %q", c.what, seen)
+		}
+		files := f.files()
+		if len(files) != 2 || !strings.HasPrefix(files[0], "hold/new/") {
+			t.Errorf("%s: files %q", c.what, files)
+			continue
+		}
+		if r := read(t, filepath.Join(f.home, "spool", files[1])); !strings.HasPrefix(r, "route ") || !strings.Contains(r, c.reason) {
+			t.Errorf("%s: reason %q lacks %q", c.what, r, c.reason)
+		}
+	}
+}
+
+func TestWhatIsNotOursIsLeft(t *testing.T) {
+	f := newFixture(t)
+	dir := filepath.Join(f.home, "spool/route/new")
+	name := "1764000000.M000001R0123456789abcdef.mx,S=3,W=4"
+	target := filepath.Join(f.home, "target")
+	os.WriteFile(target, []byte("hi\n"), 0o600)
+	for _, make := range []func() error{
+		func() error { return os.Symlink(target, filepath.Join(dir, name)) },
+		func() error { return os.Mkdir(filepath.Join(dir, name), 0o700) },
+		func() error { return os.Link(target, filepath.Join(dir, name)) },
+	} {
+		if err := make(); err != nil {
+			t.Fatal(err)
+		}
+		f.run(Route, func(context.Context, *Entry) Outcome {
+			t.Error("a stage got it")
+			return DropBecause("")
+		})
+		if _, err := os.Lstat(filepath.Join(dir, name)); err != nil {
+			t.Errorf("it was moved: %v", err)
+		}
+		os.Remove(filepath.Join(dir, name))
+	}
+	if !strings.Contains(f.log.String(), "symbolic link") && !strings.Contains(f.log.String(), "not a regular file") {
+		t.Errorf("nothing was said: %s", f.log.String())
+	}
+}
+
+func TestTornIsLeftForAMinute(t *testing.T) {
+	f := newFixture(t)
+	f.accept(Route, "From: a@b\n\nlonger than this\n", "bob@example.net")
+	path := f.only("route/new")
+	whole := read(t, path)
+	os.Truncate(path, 40)
+	stage := func(context.Context, *Entry) Outcome { return DropBecause("whole") }
+	f.run(Route, stage)
+	if f.only("route/new") != path {
+		t.Fatal("a growing file was moved")
+	}
+	os.WriteFile(path, []byte(whole), 0o600)
+	f.run(Route, stage)
+	if files := f.files(); len(files) != 0 {
+		t.Errorf("left %q", files)
+	}
+}
+
+func TestAPanicIsTemporaryThenHeld(t *testing.T) {
+	f := newFixture(t)
+	f.accept(Route, "From: a@b\n\n", "bob@example.net")
+	for range panicLimit {
+		f.run(Route, func(context.Context, *Entry) Outcome { panic("odd message") })
+		f.time = f.time.Add(2 * time.Hour)
+	}
+	files := f.files()
+	if len(files) != 2 || !strings.HasPrefix(files[0], "hold/new/") {
+		t.Fatalf("files %q", files)
+	}
+	if r := read(t, filepath.Join(f.home, "spool", files[1])); !strings.Contains(r, "panic: odd message") {
+		t.Errorf("reason %q", r)
+	}
+}
+
+func TestOneRunnerAnInbox(t *testing.T) {
+	f := newFixture(t)
+	f.accept(Route, "From: a@b\n\n", "bob@example.net")
+	f.run(Route, func(context.Context, *Entry) Outcome {
+		if running, err := f.sp.Running(Route); !running || err != nil {
+			t.Errorf("running is %v, %v", running, err)
+		}
+		other, err := Open(f.home, Options{Hostname: "mx"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer other.Close()
+		r := f.runner(Route, func(context.Context, *Entry) Outcome {
+			t.Error("a second runner works")
+			return DropBecause("")
+		})
+		r.Spool = other
+		if err := r.Run(context.Background()); err != nil {
+			t.Error(err)
+		}
+		return DropBecause("done")
+	})
+	if running, err := f.sp.Running(Route); running || err != nil {
+		t.Errorf("running is %v, %v afterwards", running, err)
+	}
+}
+
+func TestWatchTakesWhatComes(t *testing.T) {
+	f := newFixture(t)
+	seen := make(chan Key)
+	r := f.runner(Route, func(_ context.Context, e *Entry) Outcome {
+		seen <- e.Key
+		return HandOnTo(Deliver)
+	})
+	ready := make(chan bool, 1)
+	r.Ready = func() { ready <- true }
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- r.Watch(ctx) }()
+	<-ready
+	for range 5 {
+		k := f.accept(Route, "From: a@b\n\n", "bob@example.net")
+		select {
+		case got := <-seen:
+			if got != k {
+				t.Errorf("saw %s, want %s", got, k)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatal("not seen")
+		}
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if list, _ := f.sp.List(Deliver); len(list) != 5 {
+		t.Errorf("%d entries handed on", len(list))
+	}
+}
+
+func TestALaneDoesNotBlockOthers(t *testing.T) {
+	f := newFixture(t)
+	for range 30 {
+		f.accept(Relay, "From: a@b\n\n", "x@slow.example")
+	}
+	f.accept(Relay, "From: a@b\n\n", "x@fast.example")
+	release := make(chan bool)
+	r := f.runner(Relay, func(_ context.Context, e *Entry) Outcome {
+		if strings.Contains(e.Envelope.To[0].Addr, "fast") {
+			close(release)
+		} else {
+			select {
+			case <-release:
+			case <-time.After(10 * time.Second):
+				t.Error("the fast lane was blocked")
+			}
+		}
+		return DropBecause("done")
+	})
+	r.Workers, r.PerLane = 4, 2
+	r.Lane = func(e *Entry) string { return e.Envelope.To[0].Addr }
+	if err := r.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+}
