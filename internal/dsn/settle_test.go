@@ -316,11 +316,18 @@ func TestSpend(t *testing.T) {
 		take(false)
 	}
 	os.Remove(path)
-	if err := os.Symlink("/etc/passwd", path); err != nil {
+	victim := filepath.Join(t.TempDir(), "victim")
+	if err := os.WriteFile(victim, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(victim, path); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := spend(home, 2, now); err == nil {
 		t.Error("a symbolic link was followed")
+	}
+	if text, err := os.ReadFile(victim); err != nil || string(text) != "precious" {
+		t.Errorf("the link's target holds %q (%v)", text, err)
 	}
 }
 

@@ -91,7 +91,11 @@ func (h *host) carryOut(action string) error {
 		os.Remove(path(first))
 		return os.Mkdir(path(first), 0o700)
 	case "link":
-		return os.Symlink("/etc/passwd", path(first))
+		target := filepath.Join(h.home, "target of a link")
+		if err := os.WriteFile(target, []byte("x\n"), 0o600); err != nil {
+			return err
+		}
+		return os.Symlink(target, path(first))
 	case "fifo":
 		return syscall.Mkfifo(path(first), 0o600)
 	case "file":
