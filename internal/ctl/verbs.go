@@ -97,8 +97,11 @@ func (v Verbs) bounce(e *spool.Entry) error {
 	if err := v.Spool.Carry(held, o, v.Log); err != nil {
 		return err
 	}
-	if o.Action == spool.Suspend || o.Action == spool.Defer {
-		return status.Refuse("5.0.0", fmt.Sprintf("%s stays in hold/: %s", e.Key, o.Reason))
+	switch stays := fmt.Sprintf("%s stays in hold/: %s", e.Key, o.Reason); o.Action {
+	case spool.Defer: // our own trouble
+		return status.Temp("4.3.0", stays, nil)
+	case spool.Suspend:
+		return status.Refuse("5.0.0", stays)
 	}
 	return nil
 }
