@@ -1,0 +1,130 @@
+package spool
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// watch runs a watcher over in until the test ends.
+func (f *fixture) watch(in Inbox, h Handler) {
+	f.t.Helper()
+	r := f.runner(in, h)
+	ready, done := make(chan bool, 1), make(chan error, 1)
+	r.Ready = func() { ready <- true }
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() { done <- r.Watch(ctx) }()
+	<-ready
+	f.t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			f.t.Error(err)
+		}
+	})
+}
+
+func await[T any](t *testing.T, what string, c <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-c:
+		return v
+	case <-time.After(10 * time.Second):
+		t.Fatalf("no %s", what)
+		panic("unreachable")
+	}
+}
+
+func TestWatchTriesAgainWhenItIsDue(t *testing.T) {
+	f := newFixture(t)
+	f.sp.now = time.Now
+	tries := make(chan int, 10)
+	f.watch(Relay, func(_ context.Context, e *Entry) Outcome {
+		tries <- e.Attempts
+		if e.Attempts < 2 {
+			return DeferUntil(time.Now().Add(30*time.Millisecond), "not yet")
+		}
+		return DropBecause("done")
+	})
+	f.accept(Relay, "From: a@b\n\nx\n", "bob@far.example")
+	for want := range 3 {
+		if got := await(t, "attempt", tries); got != want {
+			t.Errorf("attempt %d says %d deferrals", want, got)
+		}
+	}
+}
+
+func TestARetryByHandHurriesAWatcher(t *testing.T) {
+	f := newFixture(t)
+	f.sp.now = time.Now
+	tries := make(chan Key, 10)
+	f.watch(Relay, func(_ context.Context, e *Entry) Outcome {
+		tries <- e.Key
+		if e.Attempts == 0 {
+			return DeferUntil(time.Now().Add(time.Hour), "down")
+		}
+		return DropBecause("done")
+	})
+	f.accept(Relay, "From: a@b\n\nx\n", "bob@far.example")
+	await(t, "first attempt", tries)
+	var waitingFiles []string
+	for deadline := time.Now().Add(10 * time.Second); len(waitingFiles) == 0 && time.Now().Before(deadline); {
+		waitingFiles, _ = filepath.Glob(filepath.Join(f.home, "spool/relay/cur/*"))
+	}
+	if len(waitingFiles) != 1 {
+		t.Fatalf("waiting: %q", waitingFiles)
+	}
+	base := filepath.Base(waitingFiles[0])
+	if err := os.Rename(waitingFiles[0], filepath.Join(f.home, "spool/relay/new", base[:len(base)-len(":2,")])); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "second attempt", tries)
+}
+
+func TestCleanTakesWhatCrashesLeft(t *testing.T) {
+	f := newFixture(t)
+	k := f.accept(Relay, "From: a@b\n\nx\n", "bob@far.example")
+	f.run(Relay, func(context.Context, *Entry) Outcome { return DeferUntil(f.time.Add(time.Hour), "down") })
+	dir := filepath.Join(f.home, "spool/relay")
+	orphan := "1764000000.M000001R0123456789abcdef.mx"
+	os.WriteFile(filepath.Join(dir, "reason", orphan), nil, 0o600)
+	os.WriteFile(filepath.Join(dir, "tmp", orphan+".01234567"), nil, 0o600)
+	never := func(context.Context, *Entry) Outcome { return DeferUntil(f.time.Add(time.Hour), "down") }
+	exists := func(name string) bool {
+		_, err := os.Stat(filepath.Join(dir, name))
+		return err == nil
+	}
+	f.run(Relay, never)
+	if !exists("reason/"+orphan) || !exists("tmp/"+orphan+".01234567") {
+		t.Fatal("young leftovers were taken")
+	}
+	f.time = f.time.Add(37 * time.Hour)
+	f.run(Relay, never)
+	if exists("reason/"+orphan) || exists("tmp/"+orphan+".01234567") {
+		t.Error("old leftovers stay")
+	}
+	if !exists("reason/" + string(k)) {
+		t.Error("the reason of an entry was taken")
+	}
+}
+
+func TestHeldEntriesGoAfterHoldtime(t *testing.T) {
+	f := newFixture(t)
+	f.accept(Route, "From: a@b\n\nx\n", "bob@example.net")
+	f.run(Route, func(context.Context, *Entry) Outcome { return HoldFor("odd") })
+	r := f.runner(Route, func(context.Context, *Entry) Outcome { return DropBecause("") })
+	r.Holdtime = func() (time.Duration, error) { return 24 * time.Hour, nil }
+	for _, step := range []struct {
+		later time.Duration
+		want  int
+	}{{23 * time.Hour, 2}, {2 * time.Hour, 0}} {
+		f.time = f.time.Add(step.later)
+		if err := r.Run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if files := f.files(); len(files) != step.want {
+			t.Errorf("after %v: %q", step.later, files)
+		}
+	}
+}
