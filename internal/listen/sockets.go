@@ -151,6 +151,11 @@ func inherit(fd int, name string) (listener, error) {
 		return listener{}, fmt.Errorf("descriptor %d is not open", fd)
 	}
 	defer f.Close() // FileListener has its own
+	// FileListener takes a connection too, and could never accept on it: that
+	// is what Accept=yes hands over without StandardInput=socket.
+	if accepts, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN); err != nil || accepts == 0 {
+		return listener{}, fmt.Errorf("descriptor %d is no listening socket", fd)
+	}
 	l, err := net.FileListener(f)
 	if err != nil {
 		return listener{}, fmt.Errorf("descriptor %d: %w", fd, err)

@@ -293,6 +293,20 @@ func TestSystemd(t *testing.T) {
 	}
 }
 
+// A connection is no listener: its Accept would fail for ever.
+func TestSystemdConnection(t *testing.T) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fds[1])
+	l, err := inherit(fds[0], "smtp")
+	if err == nil {
+		l.Close()
+		t.Error("no error")
+	}
+}
+
 // Variables meant for another process are not ours.
 func TestSystemdOther(t *testing.T) {
 	t.Setenv("LISTEN_PID", "1")

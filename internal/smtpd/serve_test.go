@@ -230,6 +230,15 @@ func TestShutdownInMessage(t *testing.T) {
 			t.Errorf("mail %q", c.sess.mail)
 		}
 	})
+	shutdown(t, "with the next transaction behind the message", func(t *testing.T, ctx context.Context, stop func()) {
+		c := start(t, ctx, Config{})
+		c.openData()
+		stop()
+		synctest.Wait()
+		c.send("one", ".", "MAIL FROM:<c@x.test>") // one write, so all of it is buffered
+		c.want("250 2.0.0 stored", "421 4.3.2 ")
+		c.closed(errDrain)
+	})
 	shutdown(t, "inside a message that does not end", func(t *testing.T, ctx context.Context, stop func()) {
 		c := start(t, ctx, Config{})
 		c.openData()
