@@ -69,6 +69,12 @@ system: all
 missing = echo "MISSING: $(1)" >>$(REPORT); \
 	if [ "$$CI" = true ]; then echo "MISSING: $(1)" >&2; exit 1; fi
 
+# Kills, errors, power cuts and poison at every step: see test/torture. TORTURE
+# holds options: make torture TORTURE='-errors 2'.
+torture: all
+	@$(GO) build -o .build/torture ./test/torture && \
+		PAPERPATH_BIN=$(CURDIR)/bin .build/torture $(TORTURE)
+
 demo: all
 	@PAPERPATH_BIN=$(CURDIR)/bin $(GO) run ./test/demo
 
@@ -87,4 +93,4 @@ clean:
 	rm -rf bin .build
 
 .NOTPARALLEL:
-.PHONY: all check begin format vet staticcheck manlint unit system demo install uninstall clean
+.PHONY: all check begin format vet staticcheck manlint unit system torture demo install uninstall clean

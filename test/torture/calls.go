@@ -148,7 +148,11 @@ func (p tracee) fd(n uint64) string {
 func (p tracee) at(dirfd, address uint64) string {
 	name := p.text(address)
 	if strings.HasPrefix(name, "/") {
-		return filepath.Clean(name)
+		dir, err := filepath.EvalSymlinks(filepath.Dir(name)) // as descriptors tell it
+		if err != nil {
+			return filepath.Clean(name)
+		}
+		return filepath.Join(dir, filepath.Base(name))
 	}
 	base := ""
 	if int32(dirfd) == unix.AT_FDCWD {

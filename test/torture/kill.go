@@ -99,7 +99,7 @@ func (wk *worker) point(s *scenario, h func(*world) hook) (pointResult, error) {
 		return pointResult{}, err
 	}
 	defer w.close()
-	r, err := w.step(wk.tracer, s, h(w))
+	r, err := w.step(s, h(w))
 	p := pointResult{ran: r}
 	if err != nil {
 		return p, err

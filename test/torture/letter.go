@@ -63,7 +63,7 @@ type arrived struct {
 // The boxes at the next host, and addresses there.
 const (
 	elsewhere = "x@elsewhere.example"
-	other     = "y@other.example"
+	other     = "y@elsewhere.example"
 )
 
 func (w *world) arrived() (arrived, error) {

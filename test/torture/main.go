@@ -93,19 +93,36 @@ func (c *config) torture(t *table) error {
 	return c.parts(t, p, all)
 }
 
+// kind is a kind of test that every scenario goes through.
+type kind struct {
+	name string
+	run  func(*pool, *scenario) *row
+}
+
+func (c *config) sweeps() []kind {
+	return []kind{
+		{"order", lintScenario},
+		{"kill", killSweep},
+		{"error", func(p *pool, s *scenario) *row { return failSweep(p, s, c.errors) }},
+	}
+}
+
 func (c *config) parts(t *table, p *pool, all []scenario) error {
-	for _, kind := range []struct {
-		name string
-		run  func(*pool, *scenario) *row
-	}{{"kill", killSweep}} {
-		if !c.wants(kind.name) {
+	for _, k := range c.sweeps() {
+		if !c.wants(k.name) {
 			continue
 		}
 		for i := range all {
 			if strings.Contains(all[i].name, c.only) {
-				t.row(kind.run(p, &all[i]))
+				t.row(k.run(p, &all[i]))
 			}
 		}
+	}
+	if c.wants("poison") && c.only == "" {
+		t.row(poisonRow(p))
+	}
+	if c.wants("variant") && c.only == "" {
+		return variantRows(t, p, c.sweeps(), all)
 	}
 	return nil
 }

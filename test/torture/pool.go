@@ -82,5 +82,9 @@ func (w *worker) world(s *scenario) (*world, error) {
 	if err != nil {
 		return nil, err
 	}
-	return openWorld(w.pool.programs, template, w.near, w.far)
+	made, err := openWorld(w.pool.programs, template, w.near, w.far)
+	if err == nil {
+		made.tracer = w.tracer
+	}
+	return made, err
 }

@@ -24,7 +24,7 @@ type ran struct {
 const patience = 60 * time.Second
 
 // step runs the scenario's program once under the tracer.
-func (w *world) step(t *tracer, s *scenario, h hook) (ran, error) {
+func (w *world) step(s *scenario, h hook) (ran, error) {
 	mode := s.peer
 	if mode == "" {
 		mode = "ok"
@@ -40,7 +40,7 @@ func (w *world) step(t *tracer, s *scenario, h hook) (ran, error) {
 	defer errs.Close()
 	p := process{path: w.programs.Path(s.program), args: s.args(w), limit: patience,
 		env: append(w.programs.Env(w.home), "GOMAXPROCS=1", "TZ=UTC")}
-	r, err := w.attach(t, p, s, errs, h)
+	r, err := w.attach(p, s, errs, h)
 	if err != nil {
 		return r, err
 	}
@@ -51,7 +51,7 @@ func (w *world) step(t *tracer, s *scenario, h hook) (ran, error) {
 
 // attach connects the program's standard input and output: to a file, or to a
 // client that speaks the dialogue.
-func (w *world) attach(t *tracer, p process, s *scenario, errs *os.File, h hook) (r ran, err error) {
+func (w *world) attach(p process, s *scenario, errs *os.File, h hook) (r ran, err error) {
 	if s.dialog == nil {
 		in, err := os.CreateTemp("", "paperpath-input")
 		if err != nil {
@@ -63,7 +63,7 @@ func (w *world) attach(t *tracer, p process, s *scenario, errs *os.File, h hook)
 			return r, err
 		}
 		p.files = [3]*os.File{in, errs, errs}
-		r.ended, err = t.run(p, h)
+		r.ended, err = w.tracer.run(p, h)
 		r.yes = r.status == 0
 		return r, err
 	}
@@ -79,7 +79,7 @@ func (w *world) attach(t *tracer, p process, s *scenario, errs *os.File, h hook)
 		defer ours.Close()
 		r.yes, r.replies = converse(harness.Converse(ours), s.dialog)
 	}()
-	e, err := t.run(p, h)
+	e, err := w.tracer.run(p, h)
 	<-client
 	r.ended = e
 	return r, err

@@ -19,6 +19,7 @@ type world struct {
 	far      string // on another file system, what home/far leads to
 	programs harness.Programs
 	sink     *harness.Sink
+	tracer   *tracer
 }
 
 // The users. carl's mailbox is on the other file system; dora has none yet.

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"paperpath/test/harness"
+)
+
+// A test of the tests: programs that are built with a defect on purpose. Each
+// of the sweeps named must find it.
+type variant struct {
+	name     string
+	programs []string
+	edits    []edit
+	finds    []string // "kind: scenario" of the sweeps that must fail
+}
+
+// edit replaces text in a source file, for one build only.
+type edit struct{ file, old, new string }
+
+func variants() []variant {
+	return []variant{
+		{"an entry is not synced", []string{"mailsubmit"},
+			[]edit{{"internal/spool/draft.go", "d.err = d.f.Sync()", "d.err = nil"}},
+			[]string{"order: mailsubmit, stdin", "order: mailsubmit, SMTP", "cut ext4: mailsubmit, stdin"}},
+		{"the directory is not synced", []string{"mailsubmit"},
+			[]edit{{"internal/spool/draft.go", "err := b.new.Sync()", "err := error(nil)"}},
+			[]string{"order: mailsubmit, stdin", "order: mailsubmit, SMTP", "cut ext4: mailsubmit, SMTP"}},
+		{"yes is said before the rename", []string{"mailsubmit"},
+			[]edit{{"internal/spool/draft.go", "	if err := d.box.tmp.Rename(d.name, d.box.new, name); err != nil {\n		return \"\", err\n	}\n	d.name = \"\"\n",
+				"	old := d.name\n	late = append(late, func() { d.box.tmp.Rename(old, d.box.new, name) })\n	d.name = \"\"\n"},
+				{"internal/spool/draft.go", "// draft is", "var late []func()\n\n// draft is"},
+				{"internal/spool/spool.go", "	defer s.mu.Unlock()\n	for _, b", "	defer s.mu.Unlock()\n	for _, f := range late {\n		f()\n	}\n	for _, b"}},
+			[]string{"kill: mailsubmit, SMTP"}},
+		{"unlink before delivering", []string{"maildeliver"},
+			[]edit{{"internal/spool/store.go", "	if !has {\n", "	if !has {\n		e.dir().Remove(e.name)\n"}},
+			[]string{"kill: maildeliver, two file systems"}},
+		{"a parent goes before its children are placed", []string{"mailroute"},
+			[]edit{{"internal/spool/carry.go", "	touched := map[*box]bool{}\n", "	touched := map[*box]bool{}\n	if len(drafts) > 0 {\n		e.dir().Remove(e.name)\n	}\n"}},
+			[]string{"kill: mailroute, split"}},
+		{"children are placed under names of their own", []string{"mailroute", "maildeliver"},
+			[]edit{{"internal/spool/key.go", "	h := sha256.New()\n", "	h := sha256.New()\n	fmt.Fprint(h, time.Now())\n"}},
+			[]string{"kill: mailroute, split"}},
+		{"a failed write is passed over", []string{"mailsubmit"},
+			[]edit{{"internal/spool/draft.go", "	d.err = err\n	return n, err", "	d.err = nil\n	_ = err\n	return len(p), nil"}},
+			[]string{"error: mailsubmit, stdin"}},
+		{"a failed fsync is tried again", []string{"mailsubmit"},
+			[]edit{{"internal/spool/draft.go", "d.err = d.f.Sync()", "if d.err = d.f.Sync(); d.err != nil {\n			d.err = d.f.Sync()\n		}"}},
+			[]string{"error: mailsubmit, SMTP"}},
+		{"a mailbox's deletions are not synced", []string{"pop3d"},
+			[]edit{{"internal/pop3/drop.go", "	if d.removed > 0 {", "	if d.removed < 0 {"}},
+			[]string{"order: pop3d, QUIT with deletions"}},
+	}
+}
+
+// variantRows builds each variant and runs the sweeps that must fail on it.
+func variantRows(t *table, p *pool, kinds []kind, all []scenario) error {
+	root, err := moduleRoot()
+	if err != nil {
+		return err
+	}
+	for _, v := range variants() {
+		r := &row{name: "variant: " + v.name}
+		bin, err := v.build(root, string(p.programs))
+		if err != nil {
+			r.fail("build", err)
+			t.row(r)
+			continue
+		}
+		v.run(t, r, p.with(harness.Programs(bin)), kinds, all)
+		os.RemoveAll(filepath.Dir(bin))
+		t.row(r)
+	}
+	return nil
+}
+
+func (v variant) run(t *table, r *row, p *pool, kinds []kind, all []scenario) {
+	for _, name := range v.finds {
+		kindName, scenarioName, _ := strings.Cut(name, ": ")
+		ran := false
+		for _, k := range kinds {
+			for i := range all {
+				if k.name != kindName || all[i].name != scenarioName {
+					continue
+				}
+				ran = true
+				f := finding{}
+				if found := k.run(p, &all[i]); found.failed == 0 {
+					f = finding{wrong, "nothing was found in " + fmt.Sprint(found.points()) + " points"}
+				}
+				r.add(f, false, name)
+			}
+		}
+		if !ran {
+			t.skip(name+" on "+v.name, "no such sweep here")
+		}
+	}
+}
+
+// with returns the pool with other programs. The templates stay.
+func (p *pool) with(programs harness.Programs) *pool {
+	q := *p
+	q.programs = programs
+	q.workers = make(chan *worker, len(p.all))
+	for _, w := range p.all {
+		own := *w
+		own.pool = &q
+		q.workers <- &own
+	}
+	return &q
+}
+
+func moduleRoot() (string, error) {
+	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
+	return strings.TrimSpace(string(out)), err
+}
+
+// build builds the variant's programs beside links to the good ones.
+func (v variant) build(root, good string) (string, error) {
+	dir, err := os.MkdirTemp("", "paperpath-variant-")
+	if err != nil {
+		return "", err
+	}
+	overlay, err := v.overlay(root, dir)
+	if err != nil {
+		return "", err
+	}
+	bin := filepath.Join(dir, "bin")
+	args := []string{"build", "-overlay", overlay, "-trimpath", "-buildvcs=false", "-tags", "urfave_cli_no_docs", "-o", bin + "/"}
+	for _, name := range v.programs {
+		args = append(args, "./cmd/"+name)
+	}
+	if err := os.Mkdir(bin, 0o755); err != nil {
+		return "", err
+	}
+	cmd := exec.Command("go", args...)
+	cmd.Dir, cmd.Env = root, append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	names, err := filepath.Glob(good + "/*")
+	for _, name := range names {
+		os.Symlink(name, filepath.Join(bin, filepath.Base(name))) // what was built stays
+	}
+	return bin, err
+}
+
+// overlay writes the edited files and the map that go build reads. Text that is
+// no longer in its file is an error: the variant would be none.
+func (v variant) overlay(root, dir string) (string, error) {
+	replace := map[string]string{}
+	for i, e := range v.edits {
+		source := filepath.Join(root, e.file)
+		from := source
+		if replace[source] != "" {
+			from = replace[source]
+		}
+		text, err := os.ReadFile(from)
+		if err != nil {
+			return "", err
+		}
+		if strings.Count(string(text), e.old) != 1 {
+			return "", fmt.Errorf("%s does not hold %q once", e.file, e.old)
+		}
+		replace[source] = filepath.Join(dir, fmt.Sprintf("%d.go", i))
+		if err := os.WriteFile(replace[source], []byte(strings.Replace(string(text), e.old, e.new, 1)), 0o644); err != nil {
+			return "", err
+		}
+	}
+	data, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "overlay.json")
+	return path, os.WriteFile(path, data, 0o644)
+}
