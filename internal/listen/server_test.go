@@ -135,10 +135,17 @@ func TestLimits(t *testing.T) {
 	for _, tt := range []struct {
 		name            string
 		most, perAddr   int
+		exempt          func(netip.Addr) bool
 		admitted, tries int
-	}{{"total", 2, 0, 2, 3}, {"per address", 10, 1, 1, 2}, {"none", 0, 0, 5, 5}} {
+	}{
+		{"total", 2, 0, nil, 2, 3},
+		{"total and exempt", 2, 1, netip.Addr.IsLoopback, 2, 3},
+		{"per address", 10, 1, nil, 1, 2},
+		{"another is exempt", 10, 1, netip.Addr.IsMulticast, 1, 2},
+		{"none", 0, 0, nil, 5, 5},
+	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := &Server{Addrs: []string{"127.0.0.1:0"}, Max: tt.most, MaxPerAddr: tt.perAddr, Handle: echo,
+			s := &Server{Addrs: []string{"127.0.0.1:0"}, Max: tt.most, MaxPerAddr: tt.perAddr, Exempt: tt.exempt, Handle: echo,
 				Refuse: func(c net.Conn) { fmt.Fprintln(c, "full") }}
 			addrs, _, stop := run(t, s)
 			var last net.Conn
