@@ -73,6 +73,7 @@ type Frame struct {
 	Stderr  *os.File
 
 	spool *spool.Spool
+	muted bool // standard error was the client's
 }
 
 // Main runs the program with the process's arguments and returns its exit
@@ -81,10 +82,32 @@ func Main(p Program) int {
 	// A fatal error of the runtime ends in a signal, not in exit status 2.
 	debug.SetTraceback("crash")
 	unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
+	f := &Frame{Name: cmp.Or(p.LogName, p.Name), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}
+	f.muted = muteClient()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
-	f := &Frame{Name: cmp.Or(p.LogName, p.Name), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}
 	return p.Run(ctx, f, os.Args[1:])
+}
+
+// muteClient keeps errors from the client: below inetd standard error is its
+// socket, where nothing but protocol may be written. It reports whether it had
+// to; what would be printed is an event then.
+func muteClient() bool {
+	var in, out unix.Stat_t
+	if unix.Fstat(0, &in) != nil || unix.Fstat(2, &out) != nil {
+		return false
+	}
+	if in.Mode&unix.S_IFMT != unix.S_IFSOCK || in.Dev != out.Dev || in.Ino != out.Ino {
+		return false
+	}
+	null, err := unix.Open("/dev/null", unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		unix.Close(2) // better no errors than errors to the client
+		return true
+	}
+	unix.Dup3(null, 2, 0)
+	unix.Close(null)
+	return true
 }
 
 // Run runs the program with args in the frame f, whose name and streams are
@@ -93,6 +116,7 @@ func (p Program) Run(ctx context.Context, f *Frame, args []string) (code int) {
 	defer func() {
 		if r := recover(); r != nil {
 			fmt.Fprintf(f.Stderr, "%s: panic: %v\n%s", p.Name, r, debug.Stack())
+			f.Log.Trouble("", "run", fmt.Errorf("panic: %v at %s", r, debug.Stack()))
 			code = status.TempFail
 		}
 		f.close()
@@ -107,6 +131,9 @@ func (p Program) Run(ctx context.Context, f *Frame, args []string) (code int) {
 	}
 	if text := err.Error(); text != "" {
 		fmt.Fprintf(f.Stderr, "%s: %s\n", p.Name, oneLine(text))
+		if f.muted {
+			f.Log.Trouble("", "run", err)
+		}
 	}
 	return code
 }
