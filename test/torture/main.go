@@ -107,9 +107,38 @@ func (c *config) sweeps() []kind {
 	}
 }
 
+// cuts returns the power cuts that this machine can do; the others are
+// skipped.
+func (c *config) cuts(t *table, p *pool) (kinds []kind, done func()) {
+	var all []*powerCut
+	for _, fs := range []string{"ext4", "xfs", "btrfs"} {
+		for _, two := range []bool{false, true} {
+			name := (&powerCut{fs: fs, two: two}).name()
+			if !c.wants("cut") && !c.wants(name) && !c.wants("variant") {
+				continue
+			}
+			cut, err := newPowerCut(p, fs, two)
+			if err != nil {
+				t.skip(name, err.Error())
+				continue
+			}
+			all = append(all, cut)
+			kinds = append(kinds, kind{name, cut.sweep})
+		}
+	}
+	return kinds, func() {
+		for _, cut := range all {
+			cut.close()
+		}
+	}
+}
+
 func (c *config) parts(t *table, p *pool, all []scenario) error {
-	for _, k := range c.sweeps() {
-		if !c.wants(k.name) {
+	cuts, done := c.cuts(t, p)
+	defer done()
+	kinds := append(c.sweeps(), cuts...)
+	for _, k := range kinds {
+		if !c.wants(k.name) && !(c.wants("cut") && strings.HasPrefix(k.name, "cut ")) {
 			continue
 		}
 		for i := range all {
@@ -122,7 +151,7 @@ func (c *config) parts(t *table, p *pool, all []scenario) error {
 		t.row(poisonRow(p))
 	}
 	if c.wants("variant") && c.only == "" {
-		return variantRows(t, p, c.sweeps(), all)
+		return variantRows(t, p, kinds, all)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -33,7 +34,7 @@ func (w *world) step(s *scenario, h hook) (ran, error) {
 	if !s.stays {
 		defer w.sink.SetMode("ok")
 	}
-	errs, err := os.Create(filepath.Join(filepath.Dir(w.home), "stderr"))
+	errs, err := scratch()
 	if err != nil {
 		return ran{}, err
 	}
@@ -44,21 +45,29 @@ func (w *world) step(s *scenario, h hook) (ran, error) {
 	if err != nil {
 		return r, err
 	}
-	text, err := os.ReadFile(errs.Name())
+	text, err := io.ReadAll(io.NewSectionReader(errs, 0, 1<<20))
 	r.stderr = string(text)
 	return r, err
+}
+
+// scratch returns a file without a name, outside of all that is tortured.
+func scratch() (*os.File, error) {
+	f, err := os.CreateTemp("", "paperpath-torture")
+	if err == nil {
+		os.Remove(f.Name())
+	}
+	return f, err
 }
 
 // attach connects the program's standard input and output: to a file, or to a
 // client that speaks the dialogue.
 func (w *world) attach(p process, s *scenario, errs *os.File, h hook) (r ran, err error) {
 	if s.dialog == nil {
-		in, err := os.CreateTemp("", "paperpath-input")
+		in, err := scratch()
 		if err != nil {
 			return r, err
 		}
 		defer in.Close()
-		os.Remove(in.Name())
 		if _, err := in.WriteAt(s.input, 0); err != nil {
 			return r, err
 		}

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// powerCut is a sweep over one kind of file system: the power is cut before
+// each state-changing call and after the last one.
+type powerCut struct {
+	fs     string
+	two    bool // spool and mailboxes on two images
+	images map[*worker][]*image
+}
+
+// Which of two file systems has got further at the cut: no journal orders one
+// against the other.
+const (
+	neither = iota // both lost all that was not synced
+	spoolAhead
+	mailAhead
+	leads
+)
+
+func newPowerCut(p *pool, fs string, two bool) (*powerCut, error) {
+	c := &powerCut{fs: fs, two: two, images: map[*worker][]*image{}}
+	for _, w := range p.all {
+		names := []string{"one"}
+		if two {
+			names = []string{"spool", "mail"}
+		}
+		for _, name := range names {
+			i, err := newImage(w.near, name, fileSystems[fs])
+			if err != nil {
+				c.close()
+				return nil, err
+			}
+			c.images[w] = append(c.images[w], i)
+		}
+	}
+	return c, nil
+}
+
+func (c *powerCut) close() {
+	for _, list := range c.images {
+		for _, i := range list {
+			i.close()
+		}
+	}
+}
+
+func (c *powerCut) name() string {
+	if c.two {
+		return "cut " + c.fs + " x2"
+	}
+	return "cut " + c.fs
+}
+
+// world is the worker's world on images instead of directories.
+func (c *powerCut) world(wk *worker, s *scenario) (*world, error) {
+	template, err := wk.pool.template(s)
+	if err != nil {
+		return nil, err
+	}
+	images := c.of(wk)
+	near, far := images[0].mount, images[len(images)-1].mount
+	w, err := openWorld(wk.pool.programs, template, near, far)
+	if err == nil && c.two {
+		err = w.moveMail()
+	}
+	if err != nil {
+		return nil, err
+	}
+	w.tracer = wk.tracer
+	for _, i := range images {
+		if err := i.flush(); err != nil {
+			return nil, err
+		}
+	}
+	return w, nil
+}
+
+// of returns the images of a worker, or of the one that it is a copy of.
+func (c *powerCut) of(wk *worker) []*image {
+	for w, list := range c.images {
+		if w.near == wk.near {
+			return list
+		}
+	}
+	return nil
+}
+
+func (c *powerCut) sweep(p *pool, s *scenario) *row {
+	r := &row{name: c.name() + ": " + s.name}
+	points, kinds := p.baseline(s, r, changing), 1
+	if c.two {
+		kinds = leads
+	}
+	p.each((points+1)*kinds, func(wk *worker, i int) {
+		n, lead := (i-1)/kinds+1, (i-1)%kinds
+		where := fmt.Sprintf("before change %d, lead %d", n, lead)
+		f, allowed, at, err := c.point(wk, s, n, lead)
+		if err != nil {
+			r.fail(fmt.Sprintf("%s (%v)", where, at), err)
+			return
+		}
+		r.add(f, allowed, fmt.Sprintf("%s (%v)", where, at))
+	})
+	return r
+}
+
+// point cuts the power before the n-th change, or once the program has ended.
+func (c *powerCut) point(wk *worker, s *scenario, n, lead int) (f finding, allowed bool, at *call, err error) {
+	w, err := c.world(wk, s)
+	if err != nil {
+		return f, false, nil, err
+	}
+	defer w.close()
+	var failed error
+	step, err := w.step(s, func(next *call) act {
+		if !changing(w, next) {
+			return act{}
+		}
+		if n--; n == 0 {
+			at, failed = next, c.cut(wk, lead)
+			return act{kill: true}
+		}
+		return act{}
+	})
+	if err == nil && at == nil {
+		failed = c.cut(wk, lead)
+	}
+	for _, i := range c.of(wk) {
+		failed = errors.Join(failed, i.reboot())
+	}
+	if failed = errors.Join(err, failed); failed != nil {
+		return f, false, at, failed
+	}
+	// What a person's verb did is not synced: a cut may undo it.
+	yes := step.yes && s.program != "mailctl"
+	if err := w.settle(s, yes); err != nil {
+		return f, false, at, err
+	}
+	f, err = w.judge(s, yes, false)
+	return f, s.twice != nil && s.twice(upTo(step.calls, at), true), at, err
+}
+
+// cut cuts the power of all images at once; one may be ahead.
+func (c *powerCut) cut(wk *worker, lead int) error {
+	images := c.of(wk)
+	if lead != neither {
+		if err := images[lead-spoolAhead].flush(); err != nil {
+			return err
+		}
+	}
+	for _, i := range images {
+		if err := i.cut(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// moveMail puts the mailboxes on the other file system.
+func (w *world) moveMail() error {
+	here := filepath.Join(w.home, "mail")
+	there := filepath.Join(w.far, "mail")
+	if err := copyTree(here, there); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(here); err != nil {
+		return err
+	}
+	return os.Symlink(there, here)
+}
