@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // powerCut is a sweep over one kind of file system: the power is cut before
@@ -32,7 +33,7 @@ func newPowerCut(p *pool, fs string, two bool) (*powerCut, error) {
 			names = []string{"spool", "mail"}
 		}
 		for _, name := range names {
-			i, err := newImage(w.near, name, fileSystems[fs])
+			i, err := newImage(w.near, strings.ReplaceAll(c.name()+" "+name, " ", "-"), fileSystems[fs])
 			if err != nil {
 				c.close()
 				return nil, err

@@ -1,15 +1,19 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"paperpath/test/harness"
 )
 
 // image is a file system of its own on a loop device, whose power can be cut.
@@ -119,8 +123,8 @@ func (i *image) cut() error {
 
 // reboot mounts what the cut has left.
 func (i *image) reboot() error {
-	if err := syscall.Unmount(i.mount, 0); err != nil {
-		return fmt.Errorf("umount %s: %w", i.mount, err)
+	if err := i.detach(); err != nil {
+		return err
 	}
 	if i.copied {
 		i.copied = false
@@ -131,8 +135,24 @@ func (i *image) reboot() error {
 	return i.attach()
 }
 
+// detach unmounts. A process that another worker is just starting may hold a
+// descriptor until it calls exec.
+func (i *image) detach() error {
+	var last error
+	err := harness.Wait("umount "+i.mount, 10*time.Second, func() bool {
+		last = syscall.Unmount(i.mount, 0)
+		return !errors.Is(last, syscall.EBUSY)
+	})
+	if err = errors.Join(err, last); err != nil {
+		return fmt.Errorf("umount %s: %w", i.mount, err)
+	}
+	return nil
+}
+
 func (i *image) close() {
-	syscall.Unmount(i.mount, syscall.MNT_DETACH)
+	if i.detach() != nil {
+		syscall.Unmount(i.mount, syscall.MNT_DETACH)
+	}
 	command("losetup", "--detach", i.device)
 	os.Remove(i.file)
 	os.Remove(i.file + ".cut")

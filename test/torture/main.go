@@ -6,11 +6,14 @@
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"paperpath/test/harness"
 )
@@ -38,7 +41,13 @@ func run(args []string) int {
 		return 64
 	}
 	t := &table{out: os.Stdout}
-	if err := c.torture(t); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := c.torture(ctx, t)
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "torture:", err)
 		return 75
 	}
@@ -62,7 +71,7 @@ func (c *config) wants(kind string) bool {
 	return false
 }
 
-func (c *config) torture(t *table) error {
+func (c *config) torture(ctx context.Context, t *table) error {
 	near, err := os.MkdirTemp(c.near, "paperpath-torture-")
 	if err != nil {
 		return err
@@ -81,7 +90,7 @@ func (c *config) torture(t *table) error {
 	if err != nil {
 		return err
 	}
-	p, err := newPool(programs, near, far, c.workers)
+	p, err := newPool(ctx, programs, near, far, c.workers)
 	if err != nil {
 		return err
 	}
@@ -142,7 +151,7 @@ func (c *config) parts(t *table, p *pool, all []scenario) error {
 			continue
 		}
 		for i := range all {
-			if strings.Contains(all[i].name, c.only) {
+			if strings.Contains(all[i].name, c.only) && p.ctx.Err() == nil {
 				t.row(k.run(p, &all[i]))
 			}
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"sync"
@@ -14,6 +15,7 @@ type pool struct {
 	templates string // a template a scenario
 	workers   chan *worker
 	all       []*worker
+	ctx       context.Context
 }
 
 type worker struct {
@@ -24,8 +26,8 @@ type worker struct {
 }
 
 // newPool makes n workers. near is best in memory, far on a disk.
-func newPool(p harness.Programs, near, far string, n int) (*pool, error) {
-	pl := &pool{programs: p, templates: filepath.Join(near, "templates"), workers: make(chan *worker, n)}
+func newPool(ctx context.Context, p harness.Programs, near, far string, n int) (*pool, error) {
+	pl := &pool{ctx: ctx, programs: p, templates: filepath.Join(near, "templates"), workers: make(chan *worker, n)}
 	for i := range n {
 		name := "worker" + string(rune('a'+i))
 		w := &worker{pool: pl, tracer: newTracer(), near: filepath.Join(near, name), far: filepath.Join(far, name)}
@@ -63,10 +65,11 @@ func (p *pool) template(s *scenario) (string, error) {
 	return dir, os.Rename(w.far, filepath.Join(dir, "far"))
 }
 
-// each runs do for 1 to n, as many at once as there are workers.
+// each runs do for 1 to n, as many at once as there are workers. It ends early
+// where the whole run is to end.
 func (p *pool) each(n int, do func(w *worker, i int)) {
 	var wg sync.WaitGroup
-	for i := 1; i <= n; i++ {
+	for i := 1; i <= n && p.ctx.Err() == nil; i++ {
 		w := <-p.workers
 		wg.Go(func() {
 			defer func() { p.workers <- w }()
