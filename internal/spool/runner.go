@@ -37,7 +37,8 @@ type Runner struct {
 
 const (
 	lockPatience = 200 * time.Millisecond // a look at the lock may hold it for an instant
-	rescanEvery  = time.Minute            // inotify is only the speed-up
+	rescanEvery  = time.Minute            // of new/: inotify is only the speed-up
+	truthEvery   = 10 * time.Minute       // of cur/ too, which may be large
 	cleanEvery   = time.Hour
 )
 
@@ -54,7 +55,6 @@ func (r *Runner) Run(ctx context.Context) error {
 		ctx, cancel = context.WithTimeout(ctx, r.Runtime)
 		defer cancel()
 	}
-	r.clean()
 	s := newSchedule(r, false)
 	err = s.run(ctx, nil, nil)
 	r.Log.Ran(string(r.Inbox), s.done, s.deferred)
@@ -81,7 +81,6 @@ func (r *Runner) Watch(ctx context.Context) error {
 	if r.Ready != nil {
 		r.Ready()
 	}
-	r.clean()
 	return newSchedule(r, true).run(ctx, w.Events, w.Errors)
 }
 

@@ -3,30 +3,15 @@ package spool
 import (
 	"container/heap"
 	"context"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
 )
-
-// job is a name in the inbox that is to be worked on.
-type job struct {
-	key   Key
-	name  string
-	state state
-	lane  string
-	due   time.Time
-}
-
-// id tells jobs apart: the key, or the name of a file that has none.
-func (j *job) id() string {
-	if j.key != "" {
-		return string(j.key)
-	}
-	return j.name
-}
 
 // laneWindow is how many due entries are looked at ahead to find one whose
 // lane is free.
@@ -50,6 +35,8 @@ type schedule struct {
 	results chan result
 	dirty   map[string]int // mailboxes that want a sync
 	longest time.Duration  // step of the retry schedule
+
+	cleaning sync.WaitGroup
 
 	done, deferred int
 }
@@ -77,11 +64,21 @@ func newSchedule(r *Runner, stay bool) *schedule {
 // under way are always finished.
 func (s *schedule) run(ctx context.Context, events chan fsnotify.Event, errs chan error) error {
 	defer s.sync()
-	if err := s.scan(); err != nil {
-		return err
+	// New mail does not wait for a look at all that is deferred.
+	err := s.scan(fresh)
+	if err == nil && ctx.Err() == nil {
+		s.start(ctx)
+		err = s.scan(waiting)
 	}
+	if err != nil {
+		return s.finishAll(err)
+	}
+	defer s.cleaning.Wait()
+	s.cleanBeside()
 	rescan := time.NewTicker(rescanEvery)
 	defer rescan.Stop()
+	truth := time.NewTicker(truthEvery)
+	defer truth.Stop()
 	clean := time.NewTicker(cleanEvery)
 	defer clean.Stop()
 	for {
@@ -95,7 +92,7 @@ func (s *schedule) run(ctx context.Context, events chan fsnotify.Event, errs cha
 			}
 			if !s.stay {
 				// What came while we worked.
-				if err := s.scan(); err != nil || !s.anyDue() {
+				if err := s.scan(fresh); err != nil || !s.anyDue() {
 					return err
 				}
 				continue
@@ -108,13 +105,13 @@ func (s *schedule) run(ctx context.Context, events chan fsnotify.Event, errs cha
 		case ev := <-events:
 			s.arrive(ev)
 		case <-errs: // an overflow, most likely: look ourselves
-			s.rescan()
+			s.rescan(fresh, waiting)
 		case <-rescan.C:
-			if s.stay {
-				s.rescan()
-			}
+			s.rescan(fresh)
+		case <-truth.C:
+			s.rescan(fresh, waiting)
 		case <-clean.C:
-			s.r.clean()
+			s.cleanBeside()
 		case <-wake:
 		case <-s.stopping(ctx):
 		}
@@ -143,11 +140,31 @@ func (s *schedule) wake() (<-chan time.Time, func()) {
 	return t.C, func() { t.Stop() }
 }
 
-// scan reads the inbox: the truth. In a Run what was tried already is known
-// and left alone.
-func (s *schedule) scan() error {
+// cleanBeside cleans while the schedule goes on: a large inbox takes its time.
+func (s *schedule) cleanBeside() {
+	s.cleaning.Go(func() {
+		defer func() {
+			if p := recover(); p != nil {
+				s.r.Log.Trouble("", "clean", fmt.Errorf("panic: %v", p))
+			}
+		}()
+		s.r.clean()
+	})
+}
+
+// finishAll waits for the attempts under way and returns err.
+func (s *schedule) finishAll(err error) error {
+	for s.running > 0 {
+		s.finish(<-s.results)
+	}
+	return err
+}
+
+// scan reads the inbox, or one state of it: the truth. In a Run what was tried
+// already is known and left alone.
+func (s *schedule) scan(states ...state) error {
 	s.readLongest()
-	for _, st := range []state{fresh, waiting} {
+	for _, st := range states {
 		err := s.r.box.sub(st).Names(func(name string) bool {
 			s.add(name, st)
 			return true
@@ -161,8 +178,11 @@ func (s *schedule) scan() error {
 }
 
 // rescan is a scan of a runner that stays: its failure is told, not final.
-func (s *schedule) rescan() {
-	if err := s.scan(); err != nil {
+func (s *schedule) rescan(states ...state) {
+	if !s.stay {
+		return // a Run scans when it has nothing left
+	}
+	if err := s.scan(states...); err != nil {
 		s.r.Log.Trouble("", "scan "+string(s.r.Inbox), err)
 	}
 }
@@ -350,18 +370,4 @@ func (s *schedule) sync() {
 		s.r.syncMailbox(path)
 	}
 	clear(s.dirty)
-}
-
-// jobHeap orders jobs by their due time.
-type jobHeap []job
-
-func (h jobHeap) Len() int           { return len(h) }
-func (h jobHeap) Less(i, j int) bool { return h[i].due.Before(h[j].due) }
-func (h jobHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *jobHeap) Push(x any)        { *h = append(*h, x.(job)) }
-func (h *jobHeap) Pop() any {
-	old := *h
-	j := old[len(old)-1]
-	*h = old[:len(old)-1]
-	return j
 }
