@@ -154,9 +154,17 @@ func (s *session) failed(err error) *failure {
 		f.err = status.Temp("4.4.2", fmt.Sprintf("%s: %s: %v", s.host, what, err), nil)
 		return f
 	}
-	f.err = byReply(s.wire.reply, fmt.Sprintf("%s: %s: %s", s.host, what, f.reply))
+	text := fmt.Sprintf("%s: %s: %s", s.host, what, f.reply)
+	f.err = byReply(s.wire.reply, text)
+	if s.wire.command == "" && s.wire.reply.code != noMailHere && !status.IsTemporary(f.err) {
+		// Nothing was asked yet: a 5xx refuses the client, and may do so for now.
+		f.err = status.Temp("4.3.2", text, nil)
+	}
 	return f
 }
+
+// noMailHere greets at a host that takes no mail at all (RFC 7504 3).
+const noMailHere = 521
 
 // byReply classes a reply that is no success.
 func byReply(r reply, text string) *status.Error {

@@ -17,6 +17,7 @@ type intake struct {
 	limit   int64 // octets
 	dotEnds bool  // a line that is a lone dot ends the message
 	size    int64
+	clean   []byte // for a cleaned chunk, used again
 }
 
 // copy reads to the end, or to one octet over the limit: what is larger is
@@ -56,7 +57,7 @@ func isDot(line []byte) bool {
 
 // write cleans a chunk and passes it on.
 func (in *intake) write(chunk []byte) error {
-	clean := make([]byte, 0, len(chunk))
+	clean := in.clean[:0]
 	for i, c := range chunk {
 		switch {
 		case c == '\r' && i+1 < len(chunk) && chunk[i+1] == '\n':
@@ -66,6 +67,7 @@ func (in *intake) write(chunk []byte) error {
 		}
 		clean = append(clean, c)
 	}
+	in.clean = clean
 	if in.size += int64(len(clean)); in.size > in.limit {
 		return tooBig(in.limit)
 	}
