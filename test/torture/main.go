@@ -159,6 +159,17 @@ func (c *config) parts(t *table, p *pool, all []scenario) error {
 	if c.wants("poison") && c.only == "" {
 		t.row(poisonRow(p))
 	}
+	if c.wants("race") {
+		raceRows(t, p, all, c.only)
+	}
+	if c.wants("full") && c.only == "" {
+		for _, f := range fulls() {
+			fullRow(t, p, f)
+		}
+	}
+	if c.wants("large") && c.only == "" {
+		largeRow(t, p)
+	}
 	if c.wants("variant") && c.only == "" {
 		return variantRows(t, p, kinds, all)
 	}

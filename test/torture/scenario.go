@@ -81,20 +81,24 @@ func must(boxes ...string) (list []want) {
 }
 
 func submitScenarios() []scenario {
-	wire := string(harness.Wire(letter(token, small)))
 	return []scenario{
 		{name: "mailsubmit, stdin", program: "mailsubmit", args: fixed("-f", "bob@example.net", "alice@example.net"),
 			input: letter(token, small), wants: accepted("alice")},
 		{name: "mailsubmit, stdin, large", program: "mailsubmit", args: fixed("-f", "bob@example.net", "all@example.net"),
 			input: letter(token, 1500<<10), wants: accepted("alice", "bob", elsewhere)},
-		{name: "mailsubmit, SMTP", program: "mailsubmit", args: fixed("smtp", "--role", "mx"), wants: accepted("alice", "bob"),
-			dialog: []exchange{{reply: "220", send: "EHLO client.example.org\r\n"},
-				{reply: "250", send: "MAIL FROM:<carol@example.org>\r\n"},
-				{reply: "250", send: "RCPT TO:<alice@example.net>\r\n"},
-				{reply: "250", send: "RCPT TO:<bob@example.net>\r\n"},
-				{reply: "250", send: "DATA\r\n"}, {reply: "354", send: wire},
-				{reply: "250", yes: true, send: "QUIT\r\n"}, {reply: "221"}}},
+		bySMTP(small),
 	}
+}
+
+// bySMTP accepts a letter of that size in a session.
+func bySMTP(size int) scenario {
+	return scenario{name: "mailsubmit, SMTP", program: "mailsubmit", args: fixed("smtp", "--role", "mx"), wants: accepted("alice", "bob"),
+		dialog: []exchange{{reply: "220", send: "EHLO client.example.org\r\n"},
+			{reply: "250", send: "MAIL FROM:<carol@example.org>\r\n"},
+			{reply: "250", send: "RCPT TO:<alice@example.net>\r\n"},
+			{reply: "250", send: "RCPT TO:<bob@example.net>\r\n"},
+			{reply: "250", send: "DATA\r\n"}, {reply: "354", send: string(harness.Wire(letter(token, size)))},
+			{reply: "250", yes: true, send: "QUIT\r\n"}, {reply: "221"}}}
 }
 
 // inInbox is a step that finds one entry in an inbox.

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"paperpath/internal/spool"
+	"paperpath/test/harness"
+)
+
+// The promises about a queue of this many deferred entries.
+const (
+	deferred   = 100000
+	pairs      = 5
+	maxRatio   = 1.25 // of the time that a new message takes, median of the pairs
+	maxStart   = time.Second
+	maxMemory  = 60 << 20
+	largeImage = 3 << 30
+)
+
+// largeRow compares a home with many deferred entries with an empty one.
+func largeRow(t *table, p *pool) {
+	w := <-p.workers
+	defer func() { p.workers <- w }()
+	fs := fileSystems["ext4"]
+	fs.size = largeImage
+	i, err := newImage(w.near, "large", fs, "-N", "300000")
+	if err != nil {
+		t.skip("large queue", err.Error())
+		return
+	}
+	defer i.close()
+	r := &row{name: fmt.Sprintf("large: %d deferred entries", deferred)}
+	if err := largeRun(t, w, i.mount, r); err != nil {
+		r.fail("on ext4", err)
+	}
+	t.row(r)
+}
+
+func largeRun(t *table, wk *worker, dir string, r *row) error {
+	template, err := wk.pool.template(&scenario{})
+	if err != nil {
+		return err
+	}
+	var homes [2]*world // empty, full
+	for i, name := range []string{"empty", "full"} {
+		sub := filepath.Join(dir, name)
+		if err := os.Mkdir(sub, 0o700); err != nil {
+			return err
+		}
+		if homes[i], err = openWorld(wk.pool.programs, template, sub, sub); err != nil {
+			return err
+		}
+		homes[i].tracer = wk.tracer
+	}
+	if err := homes[1].deferMany(deferred); err != nil {
+		return err
+	}
+	if err := sameCalls(homes[0], homes[1]); err != nil {
+		r.fail("system calls", err)
+	} else {
+		r.add(finding{}, false, "")
+	}
+	ratio, err := compareTimes(homes[0], homes[1])
+	check := func(ok bool, format string, args ...any) {
+		f := finding{}
+		if !ok {
+			f = finding{wrong, fmt.Sprintf(format, args...)}
+		}
+		r.add(f, false, "limit")
+	}
+	if err != nil {
+		return err
+	}
+	check(ratio <= maxRatio, "a new message takes %.2f times as long", ratio)
+	start, memory, err := homes[1].firstAttempt()
+	if err != nil {
+		return err
+	}
+	check(start <= maxStart, "mailrelay run begins after %v", start)
+	check(memory <= maxMemory, "mailrelay run takes %d MiB", memory>>20)
+	fmt.Fprintf(t.out, "    measured: %d deferred: a new message takes %.2f times as long, mailrelay run begins after %v, %d MiB\n",
+		deferred, ratio, start.Round(time.Millisecond), memory>>20)
+	return nil
+}
+
+// deferMany makes n entries that wait in relay/ for half an hour.
+func (w *world) deferMany(n int) error {
+	due := time.Now().Add(30 * time.Minute)
+	inbox := filepath.Join(w.home, "spool/relay")
+	for i := range n {
+		key := fmt.Sprintf("1764000000.M%06dR%016x.mx", i%1000000, i)
+		text := "Return-Path: <bob@example.net>\nDelivered-To: x@elsewhere.example\nReceived: by mx.example.net\n with local id " +
+			key + "; Mon, 23 Nov 2026 12:00:00 +0000\nSubject: token-x\n\n"
+		if err := os.WriteFile(filepath.Join(inbox, "cur", sized(key, text)+":2,"), []byte(text), 0o600); err != nil {
+			return err
+		}
+		reason := filepath.Join(inbox, "reason", key)
+		if err := os.WriteFile(reason, []byte("relay 2026-11-23T12:00:00Z deferred: not now\n"), 0o600); err != nil {
+			return err
+		}
+		if err := os.Chtimes(reason, due, due); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wholePath is what a new message for a local mailbox goes through.
+func wholePath() []scenario {
+	return []scenario{
+		{program: "mailsubmit", args: fixed("-f", "bob@example.net", "alice@example.net"), input: letter(token, small)},
+		{program: "mailcheck", args: fixed("run")},
+		{program: "mailroute", args: fixed("run")},
+		{program: "maildeliver", args: fixed("run")},
+	}
+}
+
+// sameCalls holds the system calls of a new message against each other.
+func sameCalls(empty, full *world) error {
+	for _, s := range wholePath() {
+		var names [2][]string
+		for j, w := range []*world{empty, full} {
+			r, err := w.step(&s, func(*call) act { return act{} })
+			if err != nil {
+				return err
+			}
+			for _, c := range r.calls {
+				if w.holds(c.path) {
+					names[j] = append(names[j], c.name)
+				}
+			}
+			slices.Sort(names[j])
+		}
+		if !slices.Equal(names[0], names[1]) {
+			return fmt.Errorf("%s: %d calls in an empty home, %d beside many entries", s.program, len(names[0]), len(names[1]))
+		}
+	}
+	return nil
+}
+
+// compareTimes returns the median of the ratios of some interleaved pairs.
+func compareTimes(empty, full *world) (float64, error) {
+	var ratios []float64
+	for range pairs {
+		var took [2]time.Duration
+		for j, w := range []*world{empty, full} {
+			start := time.Now()
+			for _, s := range wholePath() {
+				if _, err := w.programs.Must(w.home, strings.NewReader(string(s.input)), s.program, s.args(w)...); err != nil {
+					return 0, err
+				}
+			}
+			took[j] = time.Since(start)
+		}
+		ratios = append(ratios, float64(took[1])/float64(took[0]))
+	}
+	slices.Sort(ratios)
+	return ratios[len(ratios)/2], nil
+}
+
+// firstAttempt lets mailrelay run over the queue with one new entry in it, and
+// returns how long that took to reach the next host and the peak of memory.
+func (w *world) firstAttempt() (time.Duration, int64, error) {
+	if _, err := w.put(spool.Relay, "token-new", to(elsewhere)...); err != nil {
+		return 0, 0, err
+	}
+	cmd := exec.Command(w.programs.Path("mailrelay"), "run")
+	cmd.Env = w.programs.Env(w.home)
+	start := time.Now()
+	if err := cmd.Start(); err != nil {
+		return 0, 0, err
+	}
+	arrived := make(chan time.Duration, 1)
+	go func() {
+		err := harness.Wait("the new message at the next host", patience, func() bool { return len(w.sink.Received()) > 0 })
+		if err != nil {
+			arrived <- patience
+			return
+		}
+		arrived <- time.Since(start)
+	}()
+	if err := cmd.Wait(); err != nil {
+		return 0, 0, err
+	}
+	usage := cmd.ProcessState.SysUsage().(*syscall.Rusage)
+	return <-arrived, usage.Maxrss << 10, nil
+}
