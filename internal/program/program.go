@@ -239,7 +239,7 @@ func (v Verb) help(f *Frame, app *cli.App) error {
 	}
 	b.WriteString("\noptions:\n")
 	for _, fl := range app.Flags {
-		fmt.Fprintf(&b, "  %s\n", strings.ReplaceAll(fl.String(), "\t", "  "))
+		fmt.Fprintf(&b, "  %s\n", strings.NewReplacer("\t", "  ", " (default: false)", "").Replace(fl.String()))
 	}
 	_, err := f.Stdout.WriteString(b.String())
 	return err
