@@ -13,6 +13,7 @@ import (
 type powerCut struct {
 	fs     string
 	two    bool // spool and mailboxes on two images
+	quick  bool // one lead a point, in turn, instead of all
 	images map[*worker][]*image
 }
 
@@ -25,8 +26,8 @@ const (
 	leads
 )
 
-func newPowerCut(p *pool, fs string, two bool) (*powerCut, error) {
-	c := &powerCut{fs: fs, two: two, images: map[*worker][]*image{}}
+func newPowerCut(p *pool, fs string, two, quick bool) (*powerCut, error) {
+	c := &powerCut{fs: fs, two: two, quick: quick, images: map[*worker][]*image{}}
 	for _, w := range p.all {
 		names := []string{"one"}
 		if two {
@@ -96,11 +97,14 @@ func (c *powerCut) of(wk *worker) []*image {
 func (c *powerCut) sweep(p *pool, s *scenario) *row {
 	r := &row{name: c.name() + ": " + s.name}
 	points, kinds := p.baseline(s, r, changing), 1
-	if c.two {
+	if c.two && !c.quick {
 		kinds = leads
 	}
 	p.each((points+1)*kinds, func(wk *worker, i int) {
 		n, lead := (i-1)/kinds+1, (i-1)%kinds
+		if c.two && c.quick {
+			lead = i % leads
+		}
 		where := fmt.Sprintf("before change %d, lead %d", n, lead)
 		f, allowed, at, err := c.point(wk, s, n, lead)
 		if err != nil {
