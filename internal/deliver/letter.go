@@ -51,7 +51,7 @@ func openLetter(in io.Reader, to addr.Address) (*letter, error) {
 		case whole && (name == "return-path" || name == "delivered-to" || name == "x-original-to"):
 			kept = append(kept, line...)
 			continue
-		case len(kept) == 0 && bytes.HasPrefix(line, []byte("From ")):
+		case len(kept) == 0 && name == "" && bytes.HasPrefix(line, []byte("From ")):
 			kept = append(append(kept, "X-Mailbox-Line: "...), line...)
 			continue
 		}

@@ -69,6 +69,7 @@ func TestMDATakesAnyBytes(t *testing.T) {
 		{"a later Delivered-To is no loop", "Subject: x\n" + own + "\n", "", "Subject: x\n" + own + "\n"},
 		{"mbox", "From c@x.example Mon Nov 23\nReturn-Path: <c@x.example>\nSubject: x\n\n", "c@x.example",
 			"X-Mailbox-Line: From c@x.example Mon Nov 23\nSubject: x\n\n"},
+		{"a From field with a blank", "From : c@x.example\n\n", "", "From : c@x.example\n\n"},
 		{"mbox below the envelope", "Return-Path: <c@x.example>\nFrom c@x.example Mon\nSubject: x\n\n", "c@x.example",
 			"X-Mailbox-Line: From c@x.example Mon\nSubject: x\n\n"},
 		{"no header", "just text\n", "", "\njust text\n"},

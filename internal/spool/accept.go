@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 
 	"paperpath/internal/status"
 )
@@ -101,7 +102,7 @@ func (d *draft) message(head []byte, body Body) error {
 			return fmt.Errorf("read the message: %w", err)
 		}
 		if off == 0 {
-			buf = append(buf[:at], guard(buf[at:])...)
+			buf = slices.Insert(buf, at, []byte(Lead(buf[at:]))...)
 		}
 		off += int64(want)
 		last = buf[len(buf)-1]
@@ -119,17 +120,19 @@ func (d *draft) message(head []byte, body Body) error {
 	return err
 }
 
-// guard keeps the first line of a message from folding into our fields or
-// ending our header in another way than it ended its own: an mbox From line
-// becomes a field, and what is no field gets the blank line that it lacks.
-func guard(start []byte) []byte {
+// Lead is what must stand before a message that begins with start, so that its
+// first line neither folds into fields that are put above it nor ends the
+// header in another way than it ended its own: an mbox From line becomes a
+// field, and what is no field gets the blank line that it lacks. A field's name
+// must lie in start whole.
+func Lead(start []byte) string {
 	switch {
+	case len(start) == 0 || start[0] == '\n' || startsWithField(start):
+		return ""
 	case bytes.HasPrefix(start, []byte("From ")):
-		return append([]byte("X-Mailbox-Line: "), start...)
-	case start[0] == '\n' || startsWithField(start):
-		return start
+		return "X-Mailbox-Line: "
 	}
-	return append([]byte("\n"), start...)
+	return "\n"
 }
 
 // startsWithField reports whether p begins with a header field (RFC 5322 2.2;

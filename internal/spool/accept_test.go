@@ -35,6 +35,7 @@ func TestAcceptGuardsTheFirstLine(t *testing.T) {
 		{"just text", "\njust text\n"},
 		{"\nbody\n", "\nbody\n"},
 		{"From joe Thu\nSubject: x\n\n", "X-Mailbox-Line: From joe Thu\nSubject: x\n\n"},
+		{"From : a@b\n\n", "From : a@b\n\n"},
 		{"Subject: no end", "Subject: no end\n"},
 		{": x\n", "\n: x\n"},
 		{"", ""},

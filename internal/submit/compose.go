@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"paperpath/internal/addr"
+	"paperpath/internal/check"
+	"paperpath/internal/control"
 	"paperpath/internal/message"
 	"paperpath/internal/spool"
 )
@@ -23,6 +25,24 @@ type composer struct {
 	now  time.Time
 	drop []message.Field
 	add  strings.Builder
+	lead string // what the first line needs before it
+}
+
+// leadSize is how much of a message is looked at to know what its first line
+// is, in octets. No field's name is longer.
+const leadSize = 4 << 10
+
+// header reads the header of what came. A first line that is no field says that
+// there is none: the text below it, however long, is the body.
+func (c *composer) header(settings *control.Control, from spool.Body) (*message.Header, error) {
+	start := make([]byte, min(from.Size(), leadSize))
+	if n, err := from.ReadAt(start, 0); n < len(start) {
+		return nil, fmt.Errorf("read the message: %w", err)
+	}
+	if c.lead = spool.Lead(start); c.lead == "\n" {
+		return &message.Header{}, nil
+	}
+	return check.ReadHeader(settings, from)
 }
 
 // complete adds what submission adds (RFC 6409 8): Date and Message-ID.
@@ -63,17 +83,16 @@ func phrase(name string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(name) + `"`
 }
 
-// body is the message as it goes into the spool. What has no header gets the
-// blank line that ends ours.
-func (c *composer) body(h *message.Header, from spool.Body) spool.Body {
+// body is the message as it goes into the spool. Where fields are added, the
+// first line gets what it needs below them; else the spool sees to it.
+func (c *composer) body(from spool.Body) spool.Body {
 	added := c.add.String()
 	if added == "" && len(c.drop) == 0 {
 		return from
 	}
 	var p message.Pieces
-	p.Text(added)
-	if added != "" && len(h.Fields) == 0 && !(h.Blank && h.End == 0) {
-		p.Text("\n")
+	if added != "" {
+		p.Text(added + c.lead)
 	}
 	p.Without(from, from.Size(), c.drop)
 	return &p

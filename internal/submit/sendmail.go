@@ -147,15 +147,16 @@ func (l *local) read(buf *spool.Buffer) error {
 
 // accept completes the message and stores it.
 func (l *local) accept(sp *spool.Spool, buf *spool.Buffer, to []addr.Address) error {
-	h, err := check.ReadHeader(l.f.Control, buf)
-	if err != nil {
-		return err
-	}
 	host, err := l.f.Control.Hostname()
 	if err != nil {
 		return err
 	}
-	c := composer{host: host, now: l.f.Clock.Now(), drop: append(h.All("Return-Path"), check.Forged(h, host)...)}
+	c := composer{host: host, now: l.f.Clock.Now()}
+	h, err := c.header(l.f.Control, buf)
+	if err != nil {
+		return err
+	}
+	c.drop = append(h.All("Return-Path"), check.Forged(h, host)...)
 	if l.o.FromHeader {
 		listed, err := l.listed(h)
 		if err != nil {
@@ -173,7 +174,7 @@ func (l *local) accept(sp *spool.Spool, buf *spool.Buffer, to []addr.Address) er
 	if err := l.authors(h); err != nil {
 		return err
 	}
-	return l.store(sp, to, host, h, c.body(h, buf))
+	return l.store(sp, to, host, h, c.body(buf))
 }
 
 // listed are the recipients in the header.

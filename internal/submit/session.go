@@ -155,16 +155,17 @@ func (s *session) store(ctx context.Context, buf *spool.Buffer) (spool.Key, erro
 // compose takes results that claim to be ours out, and for a user adds what
 // submission adds.
 func (s *session) compose(buf *spool.Buffer) (*message.Header, spool.Body, error) {
-	h, err := check.ReadHeader(s.server.Control, buf)
+	c := composer{host: s.server.hostname, now: s.server.Clock.Now()}
+	h, err := c.header(s.server.Control, buf)
 	if err != nil {
 		return nil, nil, err
 	}
-	c := composer{host: s.server.hostname, now: s.server.Clock.Now(), drop: check.Forged(h, s.server.hostname)}
+	c.drop = check.Forged(h, s.server.hostname)
 	if s.login != "" {
 		c.drop = inOrder(append(c.drop, h.All("Return-Path")...))
 		c.complete(h)
 	}
-	return h, c.body(h, buf), nil
+	return h, c.body(buf), nil
 }
 
 // Reset forgets the transaction.

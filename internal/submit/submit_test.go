@@ -14,7 +14,6 @@ import (
 	"paperpath/internal/auth"
 	"paperpath/internal/control"
 	"paperpath/internal/maillog"
-	"paperpath/internal/message"
 	"paperpath/internal/program"
 	"paperpath/internal/spool"
 )
@@ -216,30 +215,37 @@ func TestForgedResultsAndReturnPathGo(t *testing.T) {
 }
 
 func TestCompose(t *testing.T) {
+	settings := control.Open(t.TempDir(), time.Now)
 	for _, c := range []struct{ in, want string }{
 		{"From: a@b\nDate: x\nMessage-ID: y\n\nbody\n", "From: a@b\nDate: x\nMessage-ID: y\n\nbody\n"},
 		{"just text\n", "FDM\njust text\n"},
+		{"Hello,\nnote: text\n", "FDM\nHello,\nnote: text\n"},
+		{" blank\nFrom: a@b\n\nbody\n", "FDM\n blank\nFrom: a@b\n\nbody\n"},
+		{strings.Repeat("long text\n", 50000), "FDM\n" + strings.Repeat("long text\n", 50000)},
+		{"From a Mon\n>From b\nTo: c@d\n\nbody\n", "FDMX-Mailbox-Line: From a Mon\n>From b\nTo: c@d\n\nbody\n"},
+		{"From : a@b\n\nbody\n", "DMFrom : a@b\n\nbody\n"},
 		{"\nbody\n", "FDM\nbody\n"},
 		{"To: c@d\n\nbody\n", "FDMTo: c@d\n\nbody\n"},
 		{"To: c@d\n", "FDMTo: c@d\n"},
 		{"Return-Path: <x@y>\nTo: c@d\n\nb\n", "FDMTo: c@d\n\nb\n"},
 	} {
 		body := bytes.NewReader([]byte(c.in))
-		h, err := message.Read(strings.NewReader(c.in), 1000, 10)
+		comp := composer{host: "mx", now: time.Now()}
+		h, err := comp.header(settings, body)
 		if err != nil {
 			t.Fatal(err)
 		}
-		comp := composer{host: "mx", now: time.Now(), drop: h.All("Return-Path")}
+		comp.drop = h.All("Return-Path")
 		if !h.Has("From") {
 			comp.add.WriteString("F")
 		}
 		before := comp.add.Len()
 		comp.complete(h)
 		added := comp.add.String()
-		out := comp.body(h, body)
+		out := comp.body(body)
 		got, _ := io.ReadAll(io.NewSectionReader(out, 0, out.Size()))
 		if len(added) > before {
-			c.want = strings.Replace(c.want, "FDM", added, 1)
+			c.want = strings.Replace(strings.Replace(c.want, "FDM", added, 1), "DM", added, 1)
 		}
 		if string(got) != c.want {
 			t.Errorf("%q became %q, want %q", c.in, got, c.want)
