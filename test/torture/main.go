@@ -10,6 +10,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strings"
@@ -107,6 +108,13 @@ func (c *config) torture(ctx context.Context, t *table) error {
 		return err
 	}
 	t.head()
+	if err := canTrace(p.all[0].tracer); err != nil {
+		t.skip("all that is traced", err.Error())
+		if c.wants("poison") {
+			t.row(poisonRow(p))
+		}
+		return nil
+	}
 	return c.parts(t, p, all)
 }
 
@@ -171,6 +179,9 @@ func (c *config) parts(t *table, p *pool, all []scenario) error {
 		t.row(poisonRow(p))
 		t.row(panicRow(p))
 	}
+	if c.wants("model") && c.only == "" {
+		t.row(modelRow())
+	}
 	if c.wants("race") {
 		raceRows(t, p, all, c.only)
 	}
@@ -186,4 +197,24 @@ func (c *config) parts(t *table, p *pool, all []scenario) error {
 		return variantRows(t, p, kinds, all)
 	}
 	return nil
+}
+
+// modelRow runs internal/spool against its model, longer than make check does.
+func modelRow() *row {
+	r := &row{name: "model: random operations on internal/spool"}
+	root, err := moduleRoot()
+	if err == nil {
+		cmd := exec.Command("go", "test", "-count=1", "./internal/spool", "-run", "^TestModel$", "-rapid.checks=150", "-rapid.nofailfile")
+		cmd.Dir = root
+		var out []byte
+		if out, err = cmd.CombinedOutput(); err != nil {
+			err = fmt.Errorf("%w: %.3000s", err, out)
+		}
+	}
+	if err != nil {
+		r.fail("go test", err)
+		return r
+	}
+	r.add(finding{}, false, "")
+	return r
 }
