@@ -172,16 +172,33 @@ func (d *Dir) Sync() error { return d.f.Sync() }
 // the file system gives them, names that begin with a dot left out. each
 // returns false to stop.
 func (d *Dir) Names(each func(name string) bool) error {
-	return d.read(func(e fs.DirEntry) bool { return each(e.Name()) })
+	return d.read(func(f *os.File) (more bool, err error) {
+		names, err := f.Readdirnames(1024)
+		for _, name := range names {
+			if name[0] != '.' && !each(name) {
+				return false, nil
+			}
+		}
+		return true, err
+	})
 }
 
 // Regular is Names for regular files alone: no directory, link, fifo or
 // device. The directory itself says what a name is.
 func (d *Dir) Regular(each func(name string) bool) error {
-	return d.read(func(e fs.DirEntry) bool { return !e.Type().IsRegular() || each(e.Name()) })
+	return d.read(func(f *os.File) (more bool, err error) {
+		entries, err := f.ReadDir(1024)
+		for _, e := range entries {
+			if name := e.Name(); name[0] != '.' && e.Type().IsRegular() && !each(name) {
+				return false, nil
+			}
+		}
+		return true, err
+	})
 }
 
-func (d *Dir) read(each func(e fs.DirEntry) bool) error {
+// read calls batch until it wants no more, or the directory ends.
+func (d *Dir) read(batch func(f *os.File) (more bool, err error)) error {
 	// A descriptor of its own: the position in a directory is shared otherwise.
 	var fd int
 	err := retry(func() (err error) {
@@ -194,13 +211,8 @@ func (d *Dir) read(each func(e fs.DirEntry) bool) error {
 	f := os.NewFile(uintptr(fd), d.path)
 	defer f.Close()
 	for {
-		entries, err := f.ReadDir(1024)
-		for _, e := range entries {
-			if e.Name()[0] != '.' && !each(e) {
-				return nil
-			}
-		}
-		if err == io.EOF {
+		more, err := batch(f)
+		if err == io.EOF || !more {
 			return nil
 		}
 		if err != nil {

@@ -2,7 +2,9 @@ package spool
 
 import (
 	"errors"
+	"hash/maphash"
 	"io/fs"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -21,51 +23,46 @@ func (s *Spool) clean(b *box) error {
 	return errors.Join(err, s.cleanReasons(b))
 }
 
+// cleanReasons looks at the entries first: a reason that is made meanwhile is
+// too young to be taken. Of a key only a hash is kept, since there may be many
+// entries; two keys of one hash keep a reason too long, no more.
 func (s *Spool) cleanReasons(b *box) error {
-	var old []Key
-	err := b.reason.Names(func(name string) bool {
-		st, err := b.reason.StatName(name)
-		if err == nil && s.now().Sub(time.Unix(st.Ctim.Unix())) > orphanAge {
-			old = append(old, Key(name))
-		}
-		return true
-	})
-	if err != nil || len(old) == 0 {
-		return err
-	}
-	present := map[Key]bool{}
+	seed := maphash.MakeSeed()
+	present := map[uint64]struct{}{}
 	for _, st := range []state{fresh, waiting, fresh} { // fresh again: a retry moves that way
 		err := b.sub(st).Names(func(name string) bool {
-			if k, _, _, _, err := parseName(name); err == nil {
-				present[k] = true
-			}
+			key, _, _ := strings.Cut(name, ",")
+			present[maphash.String(seed, key)] = struct{}{}
 			return true
 		})
 		if err != nil {
 			return err
 		}
 	}
-	for _, k := range old {
-		if !present[k] {
-			if err := b.reason.Remove(string(k)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return err
+	var failed error
+	err := b.reason.Names(func(name string) bool {
+		if _, ok := present[maphash.String(seed, name)]; ok {
+			return true
+		}
+		st, err := b.reason.StatName(name)
+		if err == nil && s.now().Sub(time.Unix(st.Ctim.Unix())) > orphanAge {
+			if err := b.reason.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				failed = err
 			}
 		}
-	}
-	return nil
+		return true
+	})
+	return errors.Join(err, failed)
 }
 
-// cleanHold removes held entries after holdtime (0: never). It is mailroute's
-// runner that calls it, since hold/ has none.
+// cleanHold cleans hold/ and removes held entries after holdtime (0: never). It
+// is mailroute's runner that calls it, since hold/ has none.
 func (s *Spool) cleanHold(holdtime time.Duration) ([]Key, error) {
-	if holdtime <= 0 {
-		return nil, nil
-	}
 	b, err := s.box(Hold)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.clean(b); err != nil {
+	if err := s.clean(b); err != nil || holdtime <= 0 {
 		return nil, err
 	}
 	var expired []Key
