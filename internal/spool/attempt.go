@@ -35,6 +35,12 @@ type result struct {
 // attempt works on one entry, whatever it turns out to be. It never panics.
 func (r *Runner) attempt(ctx context.Context, j job) (res result) {
 	res = result{job: j, name: j.name, state: j.state}
+	defer func() {
+		if p := recover(); p != nil {
+			r.Log.Trouble(string(j.key), "attempt", fmt.Errorf("panic: %v at %s", p, debug.Stack()))
+			res.deferred, res.due = true, r.Spool.now().Add(troubleDelay)
+		}
+	}()
 	e, err := r.box.open(j.name, j.state)
 	if err != nil {
 		res.deferred, res.due = r.unworkable(j, err)
@@ -140,8 +146,17 @@ func (s *Spool) holdFile(from *box, j job, reason string) error {
 	if err != nil {
 		return err
 	}
-	k, base, _, _, err := parseName(j.name)
-	if err != nil {
+	k, base, _, _, named := parseName(j.name)
+	if named == nil {
+		_, _, err := hold.find(k)
+		if err != nil && !errors.Is(err, errGone) {
+			return err
+		}
+		if err == nil { // the one that waits there keeps its name and its reason
+			named = fs.ErrExist
+		}
+	}
+	if named != nil {
 		size, wire, err := measure(from.sub(j.state), j.name)
 		if err != nil {
 			return err

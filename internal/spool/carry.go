@@ -130,7 +130,11 @@ func (s *Spool) collide(e *Entry, to *dir.Dir, name string, log *maillog.Log) er
 		log.Repeated(string(e.Key), to.Join(name))
 		return errRepeat
 	}
-	if e.Inbox == Hold {
+	hold, err := s.box(Hold)
+	if err != nil {
+		return err
+	}
+	if e.Inbox == Hold || to == hold.new { // nowhere else to go
 		return fmt.Errorf("%s: another entry has that name", to.Join(name))
 	}
 	if err := s.suspend(e, "another message is "+to.Join(name), log); err != nil {

@@ -98,7 +98,7 @@ func (s *schedule) run(ctx context.Context, events chan fsnotify.Event, errs cha
 				continue
 			}
 		}
-		wake, stop := s.wake()
+		wake, stop := s.wake(ctx)
 		select {
 		case res := <-s.results:
 			s.finish(res)
@@ -131,9 +131,10 @@ func (s *schedule) anyDue() bool {
 	return len(s.queue) > 0 || s.queued > 0 || len(s.later) > 0 && !s.later[0].due.After(s.r.Spool.now())
 }
 
-// wake fires when the next deferred entry is due.
-func (s *schedule) wake() (<-chan time.Time, func()) {
-	if len(s.later) == 0 || !s.stay {
+// wake fires when the next deferred entry is due. At the end, when nothing is
+// started any more, it does not.
+func (s *schedule) wake(ctx context.Context) (<-chan time.Time, func()) {
+	if len(s.later) == 0 || !s.stay || ctx.Err() != nil {
 		return nil, func() {}
 	}
 	t := time.NewTimer(max(s.later[0].due.Sub(s.r.Spool.now()), 0))
@@ -322,16 +323,16 @@ func (s *schedule) laneOf(j job) (name string) {
 	if s.r.Lane == nil {
 		return ""
 	}
-	e, err := s.r.box.open(j.name, j.state)
-	if err != nil {
-		return ""
-	}
-	defer e.close()
 	defer func() {
 		if recover() != nil {
 			name = ""
 		}
 	}()
+	e, err := s.r.box.open(j.name, j.state)
+	if err != nil {
+		return ""
+	}
+	defer e.close()
 	return s.r.Lane(e)
 }
 
