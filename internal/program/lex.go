@@ -17,16 +17,21 @@ type lexer struct {
 	operands []string
 }
 
-// lex sorts args into options and operands. Options stand anywhere before
-// "--"; a lone "-" is an operand.
-func lex(args []string, flags []cli.Flag, optional string) ([]string, error) {
-	l := lexer{takes: map[string]bool{}, optional: optional}
+func newLexer(flags []cli.Flag, optional string) *lexer {
+	l := &lexer{takes: map[string]bool{}, optional: optional}
 	for _, f := range flags {
 		_, isBool := f.(*cli.BoolFlag)
 		for _, name := range f.Names() {
 			l.takes[name] = !isBool
 		}
 	}
+	return l
+}
+
+// lex sorts args into options and operands. Options stand anywhere before
+// "--"; a lone "-" is an operand.
+func lex(args []string, flags []cli.Flag, optional string) ([]string, error) {
+	l := newLexer(flags, optional)
 	for len(args) > 0 {
 		arg := args[0]
 		args = args[1:]

@@ -156,16 +156,22 @@ func (p Program) dispatch(ctx context.Context, f *Frame, args []string) error {
 	face := Verb{Name: p.Name, Usage: p.Usage, Operands: p.Operands, Flags: p.Flags,
 		Action: p.Action, Verbs: p.Verbs, KeepRoot: p.KeepRoot}
 	name := p.Name
-	for len(args) > 0 {
-		v := find(face.Verbs, args[0])
+	var before []string // options before a verb
+	for {
+		at := face.verbAt(args)
+		if at == len(args) {
+			break
+		}
+		v := find(face.Verbs, args[at])
 		if v == nil {
 			break
 		}
-		face, args = *v, args[1:]
+		before = append(before, args[:at]...)
+		face, args = *v, args[at+1:]
 		name += " " + v.Name
 	}
 	app := face.app(name)
-	words, err := lex(args, app.Flags, p.Optional)
+	words, err := lex(slices.Concat(before, args), app.Flags, p.Optional)
 	if err != nil {
 		return status.UsageError("%v (see %s --help)", err, name)
 	}
@@ -187,6 +193,26 @@ func (p Program) dispatch(ctx context.Context, f *Frame, args []string) error {
 		return face.Action(ctx, f, c)
 	}
 	return app.RunContext(ctx, append([]string{p.Name}, words...))
+}
+
+// verbAt is where in args a verb may stand. A face that can take operands wants
+// it as the first word, for an operand may look like one; a face that does
+// nothing without a verb takes it behind options too.
+func (v Verb) verbAt(args []string) int {
+	if v.Action != nil || len(args) == 0 {
+		return 0
+	}
+	l := newLexer(v.app("").Flags, "")
+	for i := 0; i < len(args); i++ {
+		name, long := strings.CutPrefix(args[i], "--")
+		switch {
+		case !strings.HasPrefix(args[i], "-"), args[i] == "--":
+			return i
+		case long && l.takes[name]:
+			i++ // its value
+		}
+	}
+	return len(args)
 }
 
 func missingVerb(name, word string) error {

@@ -102,6 +102,10 @@ func TestRun(t *testing.T) {
 		{"user add x", 75, "add x", "mailtest: odd thing\n"},
 		{"user", 64, "", "mailtest: a verb is missing (see mailtest user --help)\n"},
 		{"user nope", 64, "", "mailtest: unknown verb \"nope\" (see mailtest user --help)\n"},
+		{"user --home h add x", 75, "add x", "mailtest: odd thing\n"},
+		{"user --home=h nope", 64, "", "mailtest: unknown verb \"nope\" (see mailtest user --help)\n"},
+		{"user --home add", 64, "", "mailtest: a verb is missing (see mailtest user --help)\n"},
+		{"user -- add", 64, "", "mailtest: unknown verb \"add\" (see mailtest user --help)\n"},
 		{"no", 67, "no ", "mailtest: no such mailbox\n"},
 		{"-z", 64, "", "mailtest: unknown option -z (see mailtest --help)\n"},
 		{"run --role mx", 64, "", "mailtest: unknown option --role (see mailtest run --help)\n"},
@@ -124,5 +128,33 @@ func TestRun(t *testing.T) {
 	code, out, err = run(t, p, "x", "--help")
 	if code != 0 || !strings.Contains(out, "usage: mailtest [options]") || !strings.Contains(out, "run it") || err != "" {
 		t.Errorf("--help gave %d, %q, %q", code, out, err)
+	}
+}
+
+func TestOptionsBeforeAVerb(t *testing.T) {
+	var got string
+	say := func(what string) Action {
+		return func(_ context.Context, f *Frame, c *cli.Context) error {
+			got = what + " " + filepath.Base(f.Home) + " " + strings.Join(c.Args().Slice(), ",")
+			return nil
+		}
+	}
+	p := Program{Name: "mailtest", Verbs: []Verb{
+		{Name: "queue", Action: say("list"), Verbs: []Verb{{Name: "hold", Action: say("hold")}}},
+	}}
+	for args, want := range map[string]string{
+		"queue --home h":        "list h ",
+		"--home h queue":        "list h ",
+		"--home=h queue":        "list h ",
+		"--home queue queue":    "list queue ",
+		"--home h queue hold x": "hold h x",
+		"--home h queue x hold": "list h x,hold",
+		"queue --home h hold":   "list h hold", // the list could have operands
+		"--now 2026-11-23T12:00:00Z --home h queue hold x": "hold h x",
+	} {
+		got = ""
+		if code, _, err := run(t, p, strings.Fields(args)...); code != 0 || got != want {
+			t.Errorf("%q: status %d, did %q, want %q, stderr %q", args, code, got, want, err)
+		}
 	}
 }
