@@ -82,35 +82,22 @@ func TestHoldIsCleanedWithoutHoldtime(t *testing.T) {
 	}
 }
 
-// A panic of our own outside the stage is temporary too, and is not the end of
-// the others.
+// A panic of our own outside the stage is temporary too.
 func TestAPanicBesideTheStageIsTemporary(t *testing.T) {
 	f := newFixture(t)
-	f.accept(Route, "From: a@b\n\nx\n", "bob@example.net")
-	f.accept(Route, "From: a@b\n\ny\n", "bob@example.net")
-	r := f.runner(Route, nil)
-	r.Workers = 1
-	broken, seen := false, 0
-	retry := r.Retry
-	r.Retry = func() (control.Retry, error) {
-		if broken {
-			broken = false
-			panic("odd settings")
-		}
-		return retry()
-	}
-	r.Handle = func(context.Context, *Entry) Outcome {
-		if seen++; seen == 1 {
-			broken = true
-			return Outcome{} // cannot be carried out, so the delay is asked for
-		}
-		return DropBecause("done")
-	}
-	if err := r.Run(context.Background()); err != nil {
+	k := f.accept(Route, "From: a@b\n\nx\n", "bob@example.net")
+	path := f.only("route/new")
+	r := f.runner(Route, func(context.Context, *Entry) Outcome {
+		return Outcome{} // cannot be carried out, so the delay is asked for
+	})
+	r.Retry = func() (control.Retry, error) { panic("odd settings") }
+	var err error
+	if r.box, err = f.sp.box(Route); err != nil {
 		t.Fatal(err)
 	}
-	if seen != 2 || !strings.Contains(f.log.String(), "panic: odd settings") {
-		t.Errorf("the stage saw %d entries, the log is\n%s", seen, f.log.String())
+	res := r.attempt(context.Background(), job{key: k, name: filepath.Base(path), state: fresh})
+	if !res.deferred || !res.due.After(f.time) || !strings.Contains(f.log.String(), "panic: odd settings") {
+		t.Errorf("result %+v, the log is\n%s", res, f.log.String())
 	}
 	f.only("route/new")
 }
