@@ -178,6 +178,9 @@ func readHead(r io.Reader) (*head, error) {
 	if len(h.env.To) == 0 {
 		return nil, p.foreign("no Delivered-To", nil)
 	}
+	if err := h.env.check(); err != nil { // no child and no report of it could be written
+		return nil, p.foreign(err.Error(), nil)
+	}
 	h.results, h.lines = p.start, int64(1+len(h.env.To))
 	for !bytes.HasPrefix(line, []byte(received)) {
 		if line, err = p.line(); err != nil || len(line) == 0 {

@@ -23,6 +23,8 @@ func TestPoisonIsIsolated(t *testing.T) {
 		{"a name of its own", "hello", "hi\n", "it was hello"},
 		{"no envelope", sized(name, "hi\n"), "hi\n", "no Return-Path"},
 		{"another id", sized(name, entry(other)), entry(other), "its id is"},
+		{"a control byte", sized(name, strings.Replace(entry(name), "c@d", "c\x1b@d", 1)),
+			strings.Replace(entry(name), "c@d", "c\x1b@d", 1), "control byte in the envelope"},
 		{"too long", name + ",S=3,W=4", "hello\n", "6 octets, not S=3"},
 		{"no recipients", sized(name, "Return-Path: <>\nReceived: by mx\n with local id "+name+"; x\n"),
 			"Return-Path: <>\nReceived: by mx\n with local id " + name + "; x\n", "no Delivered-To"},
