@@ -192,6 +192,10 @@ func (d *Dir) Has(key string) (bool, error) {
 	return err == nil, err
 }
 
+// Find returns the message of this key; the error is fs.ErrNotExist where there
+// is none.
+func (d *Dir) Find(key string) (Message, error) { return d.find(key) }
+
 // find looks for the key in both directories, new/ again at the end: a
 // message is never moved that way.
 func (d *Dir) find(key string) (Message, error) {

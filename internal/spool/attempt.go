@@ -42,6 +42,9 @@ func (r *Runner) attempt(ctx context.Context, j job) (res result) {
 		}
 	}()
 	e, err := r.box.open(j.name, j.state)
+	if errors.Is(err, errLinked) {
+		e, err = r.untwin(j)
+	}
 	if err != nil {
 		res.deferred, res.due = r.unworkable(j, err)
 		return res
@@ -49,6 +52,12 @@ func (r *Runner) attempt(ctx context.Context, j job) (res result) {
 	defer e.close()
 	defer func() { res.name, res.state = e.name, e.state }()
 	o := r.handle(ctx, e)
+	if e.linked {
+		if err := r.carryLinked(e, o); err != nil {
+			res.deferred, res.due = r.unworkable(j, err)
+		}
+		return res
+	}
 	err = r.carry(e, o)
 	if err == nil {
 		res.deferred, res.due, res.mailbox = o.Action == Defer, o.Due, o.Mailbox
@@ -111,6 +120,8 @@ func (r *Runner) unworkable(j job, err error) (again bool, due time.Time) {
 	case errors.Is(err, errNotOurs):
 		r.Log.Trouble(string(j.key), "left in "+string(r.Inbox)+": "+printable(j.name), err)
 		return true, r.Spool.now().Add(leftDelay)
+	case errors.Is(err, errTwin):
+		return true, r.Spool.now().Add(linkAge)
 	case errors.Is(err, errTorn):
 		if age, err := r.stillFor(j); err == nil && age > tornAge {
 			break

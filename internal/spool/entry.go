@@ -36,6 +36,8 @@ type Entry struct {
 	head  *head
 	file  *os.File
 	box   *box
+
+	linked bool // it has a second link, perhaps in its mailbox
 }
 
 // Trusted reports whether an authenticated or a local submitter sent it
@@ -163,6 +165,8 @@ func (b *box) ours(st unix.Stat_t) error {
 	switch {
 	case st.Mode&unix.S_IFMT != unix.S_IFREG:
 		return fmt.Errorf("%w: not a regular file", errNotOurs)
+	case st.Nlink == 2:
+		return errLinked
 	case st.Nlink != 1:
 		return fmt.Errorf("%w: %d hard links", errNotOurs, st.Nlink)
 	case st.Uid != own.Uid && int(st.Uid) != os.Geteuid() && !sharedGroup:
