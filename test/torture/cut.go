@@ -17,14 +17,21 @@ type powerCut struct {
 	images map[*worker][]*image
 }
 
-// Which of two file systems has got further at the cut: no journal orders one
-// against the other.
+// What has got to the disk by itself before the cut.
 const (
-	neither = iota // both lost all that was not synced
-	spoolAhead
-	mailAhead
-	leads
+	nothing     = iota // only what was synced
+	namesSynced        // one image: others have synced where names were moved to
+	firstAhead         // two images, which no journal orders: all of the spool
+	secondAhead        // or all of the mail
 )
+
+// leads returns what is tried at each point.
+func (c *powerCut) leads() []int {
+	if c.two {
+		return []int{nothing, firstAhead, secondAhead}
+	}
+	return []int{nothing, namesSynced}
+}
 
 func newPowerCut(p *pool, fs string, two, quick bool) (*powerCut, error) {
 	c := &powerCut{fs: fs, two: two, quick: quick, images: map[*worker][]*image{}}
@@ -96,14 +103,15 @@ func (c *powerCut) of(wk *worker) []*image {
 
 func (c *powerCut) sweep(p *pool, s *scenario) *row {
 	r := &row{name: c.name() + ": " + s.name}
-	points, kinds := p.baseline(s, r, changing), 1
-	if c.two && !c.quick {
-		kinds = leads
+	points, leads := p.baseline(s, r, changing), c.leads()
+	kinds := len(leads)
+	if c.quick {
+		kinds = 1
 	}
 	p.each((points+1)*kinds, func(wk *worker, i int) {
-		n, lead := (i-1)/kinds+1, (i-1)%kinds
-		if c.two && c.quick {
-			lead = i % leads
+		n, lead := (i-1)/kinds+1, leads[(i-1)%kinds]
+		if c.quick {
+			lead = leads[i%len(leads)]
 		}
 		where := fmt.Sprintf("before change %d, lead %d", n, lead)
 		f, allowed, at, err := c.point(wk, s, n, lead)
@@ -124,18 +132,20 @@ func (c *powerCut) point(wk *worker, s *scenario, n, lead int) (f finding, allow
 	}
 	defer w.close()
 	var failed error
+	var before []*call
 	step, err := w.step(s, func(next *call) act {
+		before = append(before, next)
 		if !changing(w, next) {
 			return act{}
 		}
 		if n--; n == 0 {
-			at, failed = next, c.cut(wk, lead)
+			at, failed = next, c.cut(wk, lead, before)
 			return act{kill: true}
 		}
 		return act{}
 	})
 	if err == nil && at == nil {
-		failed = c.cut(wk, lead)
+		failed = c.cut(wk, lead, before)
 	}
 	for _, i := range c.of(wk) {
 		failed = errors.Join(failed, i.reboot())
@@ -153,15 +163,43 @@ func (c *powerCut) point(wk *worker, s *scenario, n, lead int) (f finding, allow
 }
 
 // cut cuts the power of all images at once; one may be ahead.
-func (c *powerCut) cut(wk *worker, lead int) error {
+func (c *powerCut) cut(wk *worker, lead int, before []*call) error {
 	images := c.of(wk)
-	if lead != neither {
-		if err := images[lead-spoolAhead].flush(); err != nil {
-			return err
-		}
+	var err error
+	switch lead {
+	case namesSynced:
+		err = syncTargets(before)
+	case firstAhead:
+		err = images[0].flush()
+	case secondAhead:
+		err = images[1].flush()
+	}
+	if err != nil {
+		return err
 	}
 	for _, i := range images {
 		if err := i.cut(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// syncTargets syncs the directories into which names were moved, as whoever
+// accepts or delivers another message there does. The directories from which
+// they came are not synced: btrfs may then have the file under both names.
+func syncTargets(before []*call) error {
+	for _, c := range before {
+		if c.name != "rename" || !c.ok() || within(c.path, "tmp") {
+			continue
+		}
+		f, err := os.Open(filepath.Dir(c.to))
+		if err != nil {
+			return err
+		}
+		err = f.Sync()
+		f.Close()
+		if err != nil {
 			return err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"paperpath/internal/spool"
@@ -184,6 +185,9 @@ func (w *world) drain() error {
 				continue
 			}
 			idle = false
+			if err := w.awaitLinks(s.inbox); err != nil {
+				return err
+			}
 			if err := w.work(s.program, start.Add(time.Duration(round)*5*time.Hour)); err != nil {
 				return err
 			}
@@ -195,6 +199,20 @@ func (w *world) drain() error {
 			return fmt.Errorf("stuck after %d rounds: %s", round, strings.Join(w.entries("check", "route", "deliver", "relay"), " "))
 		}
 	}
+}
+
+// awaitLinks waits until entries that a power cut has left under two names are
+// old enough for one of them to go.
+func (w *world) awaitLinks(inbox string) error {
+	return harness.Wait("old links", time.Minute, func() bool {
+		for _, path := range w.entries(inbox) {
+			var st syscall.Stat_t
+			if syscall.Lstat(path, &st) == nil && st.Nlink == 2 && time.Since(time.Unix(st.Ctim.Unix())) < 2*time.Second {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // work runs a stage once, at a shifted time.
