@@ -103,3 +103,13 @@ func inOrder(fields []message.Field) []message.Field {
 	slices.SortFunc(fields, func(a, b message.Field) int { return cmp.Compare(a.Start, b.Start) })
 	return fields
 }
+
+// private returns the fields that are not for the recipients: a blind copy's
+// address reaches nobody else, whatever the client left in.
+func private(h *message.Header) []message.Field {
+	var fields []message.Field
+	for _, name := range []string{"Return-Path", "Bcc", "Resent-Bcc"} {
+		fields = append(fields, h.All(name)...)
+	}
+	return fields
+}

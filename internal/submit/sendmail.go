@@ -156,14 +156,13 @@ func (l *local) accept(sp *spool.Spool, buf *spool.Buffer, to []addr.Address) er
 	if err != nil {
 		return err
 	}
-	c.drop = append(h.All("Return-Path"), check.Forged(h, host)...)
+	c.drop = append(private(h), check.Forged(h, host)...)
 	if l.o.FromHeader {
 		listed, err := l.listed(h)
 		if err != nil {
 			return err
 		}
 		to = append(to, listed...)
-		c.drop = append(c.drop, h.All("Bcc")...)
 	}
 	if len(to) == 0 {
 		return status.UsageError("no recipients in To, Cc or Bcc")

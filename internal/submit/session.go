@@ -162,7 +162,7 @@ func (s *session) compose(buf *spool.Buffer) (*message.Header, spool.Body, error
 	}
 	c.drop = check.Forged(h, s.server.hostname)
 	if s.login != "" {
-		c.drop = inOrder(append(c.drop, h.All("Return-Path")...))
+		c.drop = inOrder(append(c.drop, private(h)...))
 		c.complete(h)
 	}
 	return h, c.body(buf), nil

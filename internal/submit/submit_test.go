@@ -178,7 +178,7 @@ func TestTheRoleSubmission(t *testing.T) {
 		"RCPT TO:<anybody@far.example>", "250 ",
 		"RCPT TO:<nobody@example.net>", "550 5.1.1",
 		"DATA", "354 ",
-		letter, "250 2.0.0",
+		"Bcc: secret@far.example\n"+letter, "250 2.0.0",
 		"MAIL FROM:<alice@example.net>", "250 ",
 		"RCPT TO:<anybody@far.example>", "250 ",
 		"DATA", "354 ",
@@ -195,6 +195,9 @@ func TestTheRoleSubmission(t *testing.T) {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("the entry lacks %q:\n%s", want, text)
 		}
+	}
+	if strings.Contains(string(text), "secret@far") {
+		t.Errorf("a blind copy is told:\n%s", text)
 	}
 	if !strings.Contains(log.String(), "event=login-failed") || strings.Contains(log.String(), "secret") {
 		t.Errorf("the log is\n%s", log)
