@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 
 	"paperpath/test/harness"
@@ -29,7 +30,7 @@ type worker struct {
 func newPool(ctx context.Context, p harness.Programs, near, far string, n int) (*pool, error) {
 	pl := &pool{ctx: ctx, programs: p, templates: filepath.Join(near, "templates"), workers: make(chan *worker, n)}
 	for i := range n {
-		name := "worker" + string(rune('a'+i))
+		name := "worker" + strconv.Itoa(i)
 		w := &worker{pool: pl, tracer: newTracer(), near: filepath.Join(near, name), far: filepath.Join(far, name)}
 		if err := os.MkdirAll(w.near, 0o700); err != nil {
 			return nil, err
