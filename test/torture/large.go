@@ -19,6 +19,7 @@ import (
 const (
 	deferred   = 100000
 	pairs      = 5
+	messages   = 4    // in each half of a pair
 	maxRatio   = 1.25 // of the time that a new message takes, median of the pairs
 	maxStart   = time.Second
 	maxMemory  = 60 << 20
@@ -169,7 +170,7 @@ func compareTimes(empty, full *world) (float64, error) {
 		var took [2]time.Duration
 		for j, w := range []*world{empty, full} {
 			start := time.Now()
-			for _, s := range wholePath() {
+			for _, s := range slices.Repeat(wholePath(), messages) {
 				if _, err := w.programs.Must(w.home, strings.NewReader(string(s.input)), s.program, s.args(w)...); err != nil {
 					return 0, err
 				}

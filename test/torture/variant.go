@@ -121,16 +121,21 @@ func moduleRoot() (string, error) {
 }
 
 // build builds the variant's programs beside links to the good ones.
-func (v variant) build(root, good string) (string, error) {
+func (v variant) build(root, good string) (bin string, err error) {
 	dir, err := os.MkdirTemp("", "paperpath-variant-")
 	if err != nil {
 		return "", err
 	}
+	defer func() {
+		if err != nil {
+			os.RemoveAll(dir)
+		}
+	}()
 	overlay, err := v.overlay(root, dir)
 	if err != nil {
 		return "", err
 	}
-	bin := filepath.Join(dir, "bin")
+	bin = filepath.Join(dir, "bin")
 	args := []string{"build", "-overlay", overlay, "-trimpath", "-buildvcs=false", "-tags", "urfave_cli_no_docs", "-o", bin + "/"}
 	for _, name := range v.programs {
 		args = append(args, "./cmd/"+name)
