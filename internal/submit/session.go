@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"paperpath/internal/addr"
@@ -78,28 +79,40 @@ func (s *session) Mail(_ context.Context, from addr.Address, _ smtpd.MailParams)
 }
 
 // Rcpt adds a recipient: one that is here must exist, one that is elsewhere is
-// for users alone.
+// for users and the hosts of control/relayfrom alone.
 func (s *session) Rcpt(_ context.Context, to addr.Address, _ smtpd.RcptParams) error {
 	to, err := s.server.qualify(to)
 	if err != nil {
 		return err
 	}
-	targets, err := route.Resolve(s.server.Control, to, nil)
-	if err != nil {
+	if _, err := route.Resolve(s.server.Control, to, nil); err != nil {
 		return s.refuse(s.tx.from, to.String(), err)
 	}
-	if s.login == "" {
-		_, local, err := s.server.Control.IsLocal(to.Domain)
-		if err != nil {
-			return err
-		}
-		if !local || len(targets) == 0 {
-			return s.refuse(s.tx.from, to.String(), &status.Error{Exit: status.NotAllowed, Reply: 550, Enhanced: "5.7.1",
-				Text: "we do not relay for you"})
-		}
+	if err := s.relay(to); err != nil {
+		return s.refuse(s.tx.from, to.String(), err)
 	}
 	s.tx.to = append(s.tx.to, to)
 	return nil
+}
+
+// relay refuses a recipient elsewhere to whom this client may not send.
+func (s *session) relay(to addr.Address) error {
+	if s.login != "" {
+		return nil
+	}
+	if _, local, err := s.server.Control.IsLocal(to.Domain); local || err != nil {
+		return err
+	}
+	networks, err := s.server.Control.RelayFrom()
+	if err != nil {
+		return err
+	}
+	// A session without an address, on a pipe or a Unix socket, is in none.
+	ip, _ := netip.ParseAddr(s.conn.ClientIP())
+	if slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(ip) }) {
+		return nil
+	}
+	return &status.Error{Exit: status.NotAllowed, Reply: 550, Enhanced: "5.7.1", Text: "we do not relay for you"}
 }
 
 // Data takes the message: it is buffered, judged, and then written once.

@@ -204,6 +204,25 @@ func TestTheRoleSubmission(t *testing.T) {
 	}
 }
 
+func TestHostsOfRelayFromSendAnywhere(t *testing.T) {
+	for _, c := range []struct{ networks, want string }{
+		{"192.0.2.0/24\n127.0.0.0/8\n", "250 "},
+		{"127.0.0.1\n", "250 "},
+		{"192.0.2.0/24\n::1\n", "550 5.7.1"},
+		{"here\n", "451 "},
+	} {
+		f, _ := newHome(t)
+		path := filepath.Join(f.Home, "control/relayfrom")
+		old := time.Now().Add(-time.Hour)
+		if err := os.WriteFile(path, []byte(c.networks), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		os.Chtimes(path, old, old)
+		talk(t, f, MX, "EHLO peer.example", "250 ", "MAIL FROM:<x@far.example>", "250 ",
+			"RCPT TO:<nobody@example.net>", "550 5.1.1", "RCPT TO:<y@far.example>", c.want)
+	}
+}
+
 func TestForgedResultsAndReturnPathGo(t *testing.T) {
 	f, _ := newHome(t)
 	talk(t, f, MX, "EHLO peer.example", "250 ", "MAIL FROM:<x@far.example>", "250 ", "RCPT TO:<bob@example.net>", "250 ",
