@@ -2,6 +2,7 @@ package route
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +16,10 @@ import (
 // benefit is how long an address that was there at RCPT and is not found now
 // stays temporary: somebody may be at work on the tables.
 const benefit = 24 * time.Hour
+
+// maxTogether is how many recipients at other hosts one child has: aliases may
+// make of a few recipients more than the head of an entry can hold.
+const maxTogether = 1000
 
 // Failure is a recipient that goes nowhere, at least now.
 type Failure struct {
@@ -32,8 +37,8 @@ type Decision struct {
 
 // Decide looks up every recipient of e that is not done. An entry for one
 // mailbox, or for other hosts only, goes on as it is; else each mailbox gets a
-// child with no recipient but its own, and all other hosts together one.
-// Nothing is done.
+// child with no recipient but its own, and all other hosts together one, or
+// more where they are very many. Nothing is done.
 func Decide(c *control.Control, e *spool.Entry, now time.Time, t *explain.Trail) Decision {
 	d := decider{control: c, entry: e, now: now, trail: t, seen: map[string]bool{}, asIs: true}
 	for _, i := range e.Pending() {
@@ -42,8 +47,8 @@ func Decide(c *control.Control, e *spool.Entry, now time.Time, t *explain.Trail)
 	if in := d.whole(); in != "" {
 		return Decision{HandOn: in, Placed: d.Placed}
 	}
-	if len(d.remote) > 0 {
-		d.Children = append(d.Children, d.child(spool.Relay, d.remote...))
+	for chunk := range slices.Chunk(d.remote, maxTogether) {
+		d.Children = append(d.Children, d.child(spool.Relay, chunk...))
 	}
 	return d.Decision
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -58,6 +59,7 @@ func TestAcceptRefusesWhatCouldNotBeReadBack(t *testing.T) {
 		{To: []Recipient{{Addr: ""}}},
 		{To: []Recipient{{Addr: "c@d", Params: "NOTIFY=\nNEVER"}}},
 		{To: []Recipient{{Addr: strings.Repeat("x", 2000)}}},
+		{To: slices.Repeat([]Recipient{{Addr: strings.Repeat("x", 1000)}}, 5000)},
 	} {
 		if _, err := f.sp.Accept(Route, env, nil, Trace{}, BytesBody(nil)); err == nil {
 			t.Errorf("accepted %+v", env)

@@ -51,7 +51,8 @@ const (
 	markOffset  = int64(len("Delivered")) // of the byte that tells them apart
 	received    = "Received:"
 
-	maxHead = 4 << 20 // octets: more than 1000 recipients with all parameters
+	maxHead     = 4 << 20           // octets: more than 1000 recipients with all parameters
+	maxEnvelope = maxHead - 256<<10 // of them, the rest is for our other fields
 )
 
 // formatEnvelope returns the leading Return-Path and Delivered-To lines.
@@ -91,7 +92,11 @@ func (env Envelope) check() error {
 	if err := checkWord(env.From.Addr, env.From.Params); err != nil {
 		return err
 	}
+	size := 0
 	for _, r := range env.To {
+		if size += len(deliveredTo) + len("<> \n") + len(r.Addr) + len(r.Params); size > maxEnvelope {
+			return fmt.Errorf("envelope of over %d octets", maxEnvelope)
+		}
 		if r.Addr == "" {
 			return errors.New("empty recipient in the envelope")
 		}
