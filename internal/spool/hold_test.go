@@ -106,7 +106,7 @@ func TestAPanicBesideTheStageIsTemporary(t *testing.T) {
 // wake it.
 func TestAStoppingWatcherIsNotWoken(t *testing.T) {
 	f := newFixture(t)
-	s := newSchedule(f.runner(Route, nil), true)
+	s := newSchedule(context.Background(), f.runner(Route, nil), true)
 	s.sleep(job{key: "k", name: "k", state: waiting, due: f.time.Add(-time.Hour)})
 	ctx, cancel := context.WithCancelCause(context.Background())
 	if c, stop := s.wake(ctx); c == nil {

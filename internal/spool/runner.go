@@ -50,12 +50,12 @@ func (r *Runner) Run(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
+	s := newSchedule(ctx, r, false)
 	if r.Runtime > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, r.Runtime)
 		defer cancel()
 	}
-	s := newSchedule(r, false)
 	err = s.run(ctx, nil, nil)
 	r.Log.Ran(string(r.Inbox), s.done, s.deferred)
 	return err
@@ -81,7 +81,7 @@ func (r *Runner) Watch(ctx context.Context) error {
 	if r.Ready != nil {
 		r.Ready()
 	}
-	return newSchedule(r, true).run(ctx, w.Events, w.Errors)
+	return newSchedule(ctx, r, true).run(ctx, w.Events, w.Errors)
 }
 
 // lock takes the inbox; unlock is nil where it could not.

@@ -200,3 +200,29 @@ func TestALaneDoesNotBlockOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// At the end of its time a Run takes up nothing new, and what is under way is
+// not told to stop.
+func TestRuntimeStopsNoAttempt(t *testing.T) {
+	f := newFixture(t)
+	f.accept(Relay, "From: a@b\n\nx\n", "bob@far.example")
+	f.accept(Relay, "From: a@b\n\ny\n", "bob@far.example")
+	attempts := 0
+	r := f.runner(Relay, func(ctx context.Context, _ *Entry) Outcome {
+		attempts++
+		select {
+		case <-ctx.Done():
+			t.Error("the attempt is told to stop")
+		case <-time.After(100 * time.Millisecond):
+		}
+		return DropBecause("done")
+	})
+	r.Workers, r.Runtime = 1, 20*time.Millisecond
+	if err := r.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if attempts != 1 {
+		t.Errorf("%d attempts", attempts)
+	}
+	f.only("relay/new")
+}

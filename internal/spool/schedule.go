@@ -24,7 +24,8 @@ const syncEvery = 128
 // run beside it and report to it.
 type schedule struct {
 	r       *Runner
-	stay    bool // Watch: wait for what comes
+	stay    bool            // Watch: wait for what comes
+	attempt context.Context // of attempts: the end of a Run's time is not theirs
 	known   map[string]place
 	later   jobHeap // due later
 	queue   []job   // due, lane not looked up
@@ -55,8 +56,8 @@ type lane struct {
 	listed  bool // in ready
 }
 
-func newSchedule(r *Runner, stay bool) *schedule {
-	return &schedule{r: r, stay: stay, known: map[string]place{}, lanes: map[string]*lane{},
+func newSchedule(ctx context.Context, r *Runner, stay bool) *schedule {
+	return &schedule{r: r, stay: stay, attempt: ctx, known: map[string]place{}, lanes: map[string]*lane{},
 		results: make(chan result), dirty: map[string]int{}}
 }
 
@@ -67,7 +68,7 @@ func (s *schedule) run(ctx context.Context, events chan fsnotify.Event, errs cha
 	// New mail does not wait for a look at all that is deferred.
 	err := s.scan(fresh)
 	if err == nil && ctx.Err() == nil {
-		s.start(ctx)
+		s.start()
 		err = s.scan(waiting)
 	}
 	if err != nil {
@@ -83,7 +84,7 @@ func (s *schedule) run(ctx context.Context, events chan fsnotify.Event, errs cha
 	defer clean.Stop()
 	for {
 		if ctx.Err() == nil {
-			s.start(ctx)
+			s.start()
 		}
 		if s.running == 0 {
 			s.sync()
@@ -264,7 +265,7 @@ func (s *schedule) arrive(ev fsnotify.Event) {
 }
 
 // start starts as many attempts as there are free workers.
-func (s *schedule) start(ctx context.Context) {
+func (s *schedule) start() {
 	now := s.r.Spool.now()
 	for len(s.later) > 0 && !s.later[0].due.After(now) {
 		j := heap.Pop(&s.later).(job)
@@ -282,7 +283,7 @@ func (s *schedule) start(ctx context.Context) {
 		s.queued--
 		s.running++
 		s.list(l)
-		go func() { s.results <- s.r.attempt(ctx, j) }()
+		go func() { s.results <- s.r.attempt(s.attempt, j) }()
 	}
 }
 
