@@ -39,7 +39,7 @@ func run(args []string) int {
 	f := flag.NewFlagSet("torture", flag.ContinueOnError)
 	f.StringVar(&c.kinds, "kinds", os.Getenv("TORTURE_KINDS"), "comma-separated `KINDS` of test; empty is all")
 	f.StringVar(&c.only, "only", os.Getenv("TORTURE_ONLY"), "only scenarios with `TEXT` in their name")
-	f.IntVar(&c.workers, "j", max(2, runtime.NumCPU()), "points at once")
+	f.IntVar(&c.workers, "j", runtime.NumCPU()+1, "points at once")
 	f.BoolVar(&c.quick, "quick", os.Getenv("TORTURE_QUICK") != "", "every kill and every cut, but two errors a call, and at a cut one of the ways in which the disk got ahead")
 	f.IntVar(&c.errors, "errors", 0, "errors tried at a call, `N` of six; 0 is all")
 	f.StringVar(&c.near, "dir", "/dev/shm", "`DIRECTORY` for homes, best in memory")
