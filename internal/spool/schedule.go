@@ -27,6 +27,7 @@ type schedule struct {
 	stay    bool            // Watch: wait for what comes
 	attempt context.Context // of attempts: the end of a Run's time is not theirs
 	known   map[string]place
+	back    map[string]string // id to the name that came into new/ while its entry was at work
 	later   jobHeap // due later
 	queue   []job   // due, lane not looked up
 	lanes   map[string]*lane
@@ -57,7 +58,7 @@ type lane struct {
 }
 
 func newSchedule(ctx context.Context, r *Runner, stay bool) *schedule {
-	return &schedule{r: r, stay: stay, attempt: ctx, known: map[string]place{}, lanes: map[string]*lane{},
+	return &schedule{r: r, stay: stay, attempt: ctx, known: map[string]place{}, back: map[string]string{}, lanes: map[string]*lane{},
 		results: make(chan result), dirty: map[string]int{}}
 }
 
@@ -258,9 +259,17 @@ func (s *schedule) readLongest() {
 // arrive takes a new name from inotify.
 func (s *schedule) arrive(ev fsnotify.Event) {
 	if ev.Has(fsnotify.Create) {
-		if name := filepath.Base(ev.Name); name[0] != '.' {
-			s.add(name, fresh)
+		name := filepath.Base(ev.Name)
+		if name[0] == '.' {
+			return
 		}
+		j := job{name: name}
+		j.key, _, _, _, _ = parseName(name)
+		if id := j.id(); s.known[id] == atWork {
+			s.back[id] = name // its attempt has not reported yet
+			return
+		}
+		s.add(name, fresh)
 	}
 }
 
@@ -347,6 +356,8 @@ func (s *schedule) finish(res result) {
 		delete(s.lanes, res.job.lane)
 	}
 	id := res.job.id()
+	name, back := s.back[id]
+	delete(s.back, id)
 	switch {
 	case !res.deferred:
 		s.done++
@@ -356,6 +367,9 @@ func (s *schedule) finish(res result) {
 		j := res.job
 		j.due, j.name, j.state = res.due, res.name, res.state
 		s.sleep(j)
+		if back && s.isNew(name) { // a person wants it tried now
+			s.hurry(id, name)
+		}
 	default:
 		s.deferred++ // known: not again in this run
 	}
@@ -364,6 +378,12 @@ func (s *schedule) finish(res result) {
 			s.sync()
 		}
 	}
+}
+
+// isNew reports whether the name is still in new/.
+func (s *schedule) isNew(name string) bool {
+	_, err := s.r.box.new.StatName(name)
+	return err == nil
 }
 
 // sync makes the deliveries of the batch durable in their mailboxes.
