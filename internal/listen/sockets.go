@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"paperpath/internal/status"
 )
 
 // listener is a socket that accepts, and whether TLS begins with the first
@@ -80,6 +82,8 @@ func bind(addr string) (net.Listener, error) {
 		if err := removeStale(path); err != nil {
 			return nil, fmt.Errorf("listen on %s: %w", addr, err)
 		}
+	} else if _, _, err := net.SplitHostPort(addr); err != nil {
+		return nil, status.UsageError("listen on %q: not ADDRESS:PORT", addr)
 	}
 	l, err := net.Listen(network, name)
 	if err != nil {

@@ -175,9 +175,10 @@ func (b *box) ours(st unix.Stat_t) error {
 	return nil
 }
 
-// find looks for the entry k in both states.
+// find looks for the entry k in both states, in new/ again at the end: a retry
+// by hand moves it that way.
 func (b *box) find(k Key) (name string, s state, err error) {
-	for _, s := range []state{fresh, waiting} {
+	for _, s := range []state{fresh, waiting, fresh} {
 		name := ""
 		err := b.sub(s).Names(func(n string) bool {
 			if found, _, _, _, err := parseName(n); err == nil && found == k {

@@ -28,8 +28,8 @@ type schedule struct {
 	attempt context.Context // of attempts: the end of a Run's time is not theirs
 	known   map[string]place
 	back    map[string]string // id to the name that came into new/ while its entry was at work
-	later   jobHeap // due later
-	queue   []job   // due, lane not looked up
+	later   jobHeap           // due later
+	queue   []job             // due, lane not looked up
 	lanes   map[string]*lane
 	ready   []*lane // lanes with queued jobs and a free worker, in turn
 	queued  int     // jobs in lanes
