@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"paperpath/internal/message"
+	"paperpath/internal/params"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
 )
@@ -54,7 +55,7 @@ func (s *Settler) report(e *spool.Entry, failed []Result, host string) ([]byte, 
 // header; the header alone too where the sender asked for that (RFC 3461 4.3).
 func returned(e *spool.Entry) (text string, whole bool, err error) {
 	c := e.Content()
-	if c.Size() <= maxReturned && !strings.EqualFold(param(e.Envelope.From.Params, "RET"), "HDRS") {
+	if c.Size() <= maxReturned && !strings.EqualFold(params.Get(e.Envelope.From.Params, "RET"), "HDRS") {
 		all, err := io.ReadAll(c)
 		return string(all), true, err
 	}
@@ -211,8 +212,8 @@ func public(err error) string {
 // status is for programs (RFC 3464 2.2, 2.3).
 func (r *reporter) status() string {
 	var b strings.Builder
-	if id := param(r.entry.Envelope.From.Params, "ENVID"); id != "" {
-		b.WriteString(field("Original-Envelope-Id", printable(decodeXtext(id))))
+	if id := params.Get(r.entry.Envelope.From.Params, "ENVID"); id != "" {
+		b.WriteString(field("Original-Envelope-Id", printable(decoded(id))))
 	}
 	b.WriteString(field("Reporting-MTA", "dns; "+r.host))
 	b.WriteString(field("Arrival-Date", date(r.entry.Arrival)))
@@ -227,8 +228,8 @@ func (r *reporter) status() string {
 func (r *reporter) recipient(f Result) string {
 	var b strings.Builder
 	to := r.entry.Envelope.To[f.Index]
-	if kind, address, ok := strings.Cut(param(to.Params, "ORCPT"), ";"); ok {
-		b.WriteString(field("Original-Recipient", printable(kind)+"; "+printable(decodeXtext(address))))
+	if kind, address, ok := strings.Cut(params.Get(to.Params, "ORCPT"), ";"); ok {
+		b.WriteString(field("Original-Recipient", printable(kind)+"; "+printable(decoded(address))))
 	}
 	kind := "rfc822"
 	if !isASCII(to.Addr) {

@@ -10,6 +10,7 @@ import (
 
 	"paperpath/internal/control"
 	"paperpath/internal/maillog"
+	"paperpath/internal/params"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
 )
@@ -166,7 +167,7 @@ func (s *Settler) fail(e *spool.Entry, t tally) (spool.Outcome, error) {
 // to hear: a NOTIFY that does not name FAILURE (RFC 3461 4.1).
 func reported(e *spool.Entry, failed []Result) (wanted []Result, silent []int) {
 	for _, r := range failed {
-		notify := param(e.Envelope.To[r.Index].Params, "NOTIFY")
+		notify := params.Get(e.Envelope.To[r.Index].Params, "NOTIFY")
 		if notify == "" || slices.Contains(strings.Split(strings.ToUpper(notify), ","), "FAILURE") {
 			wanted = append(wanted, r)
 		} else {

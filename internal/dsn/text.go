@@ -1,9 +1,10 @@
 package dsn
 
 import (
-	"encoding/hex"
 	"strings"
 	"unicode/utf8"
+
+	"paperpath/internal/params"
 )
 
 const (
@@ -78,29 +79,10 @@ func wrap(first, indent, text string) string {
 // field is a header field or a field of a delivery status, folded.
 func field(name, value string) string { return wrap(name+": ", " ", value) }
 
-// param returns the value of a parameter of the envelope, or "".
-func param(params, name string) string {
-	for _, word := range strings.Fields(params) {
-		if key, value, ok := strings.Cut(word, "="); ok && strings.EqualFold(key, name) {
-			return value
-		}
+// decoded is an xtext value for people; what is none stays as it is.
+func decoded(xtext string) string {
+	if s, ok := params.Decode(xtext); ok {
+		return s
 	}
-	return ""
-}
-
-// decodeXtext undoes the encoding of parameters (RFC 3461 4): "+3D" is "=".
-// What is none stays as it is.
-func decodeXtext(s string) string {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '+' && i+2 < len(s) {
-			if c, err := hex.DecodeString(s[i+1 : i+3]); err == nil {
-				b.Write(c)
-				i += 2
-				continue
-			}
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
+	return xtext
 }

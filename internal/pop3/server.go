@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
-	"net/netip"
 	"time"
 
 	"paperpath/internal/certs"
@@ -15,10 +14,6 @@ import (
 	"paperpath/internal/program"
 	"paperpath/internal/status"
 )
-
-// maxSessions is how many sessions there are at a time unless
-// control/concurrency says.
-const maxSessions = 200
 
 // server is what the sessions of one process share.
 type server struct {
@@ -72,24 +67,14 @@ func Listen(ctx context.Context, f *program.Frame, addrs, tlsAddrs []string) err
 	if err != nil {
 		return err
 	}
-	if err := s.needTLS(len(tlsAddrs) > 0); err != nil {
-		return err
-	}
-	most, err := f.Control.Concurrency("pop3d", maxSessions)
+	l, err := f.Server(addrs, tlsAddrs, s.tls)
 	if err != nil {
 		return err
 	}
-	perAddr, err := f.Control.Concurrency("client", listen.PerAddr)
-	if err != nil {
-		return err
+	l.Handle = func(ctx context.Context, conn net.Conn, implicit bool) {
+		s.serve(ctx, conn, implicit) // the log has its error
 	}
-	l := listen.Server{Addrs: addrs, TLSAddrs: tlsAddrs, TLS: s.tls, Max: most, MaxPerAddr: perAddr,
-		Exempt: netip.Addr.IsLoopback, Log: f.Log,
-		Handle: func(ctx context.Context, conn net.Conn, implicit bool) {
-			s.serve(ctx, conn, implicit) // the log has its error
-		},
-		Refuse: unavailable,
-		Ready:  f.Ready}
+	l.Refuse = unavailable
 	return l.Run(ctx)
 }
 

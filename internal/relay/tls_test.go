@@ -297,9 +297,9 @@ func halfTLS(c net.Conn, conf *tls.Config, injected string) (said []string) {
 	}
 }
 
-func TestXtext(t *testing.T) {
-	for in, want := range map[string]string{"a": "a", "a+2Bb": "a+b", "+": "?", "+2": "?", "+zz": "?", "+0A": "?", "": ""} {
-		got, ok := xtext(in)
+func TestDecoded(t *testing.T) {
+	for in, want := range map[string]string{"a": "a", "a+2Bb": "a+b", "+": "?", "+2": "?", "+zz": "?", "+0A": "?", "+C3+BC": "?", "": ""} {
+		got, ok := decoded(in)
 		if !ok {
 			got = "?"
 		}

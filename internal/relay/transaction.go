@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/emersion/go-smtp"
 
 	"paperpath/internal/addr"
 	"paperpath/internal/dns"
+	"paperpath/internal/params"
 	"paperpath/internal/status"
 )
 
@@ -164,11 +164,11 @@ func (t *transaction) mail(batch []int) bool {
 		utf8 = utf8 || needsUTF8(t.m.To[i].Addr)
 	}
 	o := &smtp.MailOptions{Size: t.m.shape.octets, UTF8: utf8}
-	o.Return = smtp.DSNReturn(param(t.m.From.Params, "RET"))
+	o.Return = smtp.DSNReturn(params.Get(t.m.From.Params, "RET"))
 	if o.Return != smtp.DSNReturnFull && o.Return != smtp.DSNReturnHeaders {
 		o.Return = ""
 	}
-	if id, ok := xtext(param(t.m.From.Params, "ENVID")); ok {
+	if id, ok := decoded(params.Get(t.m.From.Params, "ENVID")); ok {
 		o.EnvelopeID = id
 	}
 	t.wire.expect("MAIL")
@@ -260,11 +260,11 @@ func copyText(w io.Writer, text io.Reader) (ours, theirs error) {
 
 // rcptOptions passes on what RFC 3461 5.2 wants passed on, where the host
 // offers DSN.
-func rcptOptions(params string) *smtp.RcptOptions {
+func rcptOptions(words string) *smtp.RcptOptions {
 	o := &smtp.RcptOptions{}
-	o.Notify = notify(param(params, "NOTIFY"))
-	kind, text, _ := strings.Cut(param(params, "ORCPT"), ";")
-	if orig, ok := xtext(text); ok && strings.EqualFold(kind, "rfc822") && orig != "" {
+	o.Notify = notify(params.Get(words, "NOTIFY"))
+	kind, text, _ := strings.Cut(params.Get(words, "ORCPT"), ";")
+	if orig, ok := decoded(text); ok && strings.EqualFold(kind, "rfc822") && orig != "" {
 		o.OriginalRecipientType, o.OriginalRecipient = smtp.DSNAddressTypeRFC822, orig
 	}
 	return o
@@ -285,35 +285,11 @@ func notify(value string) (list []smtp.DSNNotify) {
 	return list
 }
 
-// param returns the value of NAME=VALUE in an entry's parameters.
-func param(params, name string) string {
-	for _, word := range strings.Fields(params) {
-		if k, v, _ := strings.Cut(word, "="); strings.EqualFold(k, name) {
-			return v
-		}
-	}
-	return ""
-}
-
-// xtext decodes RFC 3461 4's xtext; not ok where it is none or not printable.
-func xtext(s string) (string, bool) {
-	var b strings.Builder
+// decoded is an xtext value that go-smtp may be given: printable ASCII.
+func decoded(xtext string) (string, bool) {
+	s, ok := params.Decode(xtext)
 	for i := 0; i < len(s); i++ {
-		c := s[i]
-		if c == '+' {
-			if i+2 >= len(s) {
-				return "", false
-			}
-			n, err := strconv.ParseUint(s[i+1:i+3], 16, 8)
-			if err != nil {
-				return "", false
-			}
-			c, i = byte(n), i+2
-		}
-		if c < ' ' || c >= 0x7f {
-			return "", false
-		}
-		b.WriteByte(c)
+		ok = ok && s[i] < 0x80
 	}
-	return b.String(), true
+	return s, ok
 }

@@ -9,6 +9,7 @@ import (
 	"paperpath/internal/addr"
 	"paperpath/internal/control"
 	"paperpath/internal/explain"
+	"paperpath/internal/params"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
 )
@@ -132,37 +133,15 @@ func successor(r spool.Recipient, a addr.Address) spool.Recipient {
 	if written, err := addr.Parse(r.Addr); err == nil && written == a {
 		return spool.Recipient{Addr: r.Addr, Params: r.Params}
 	}
-	params := r.Params
-	if hasWord(params, "NOTIFY=") && !hasWord(params, "ORCPT=") && isASCII(r.Addr) {
-		params += " ORCPT=rfc822;" + xtext(r.Addr)
+	words := r.Params
+	if params.Get(words, "NOTIFY") != "" && params.Get(words, "ORCPT") == "" && isASCII(r.Addr) {
+		words += " ORCPT=rfc822;" + params.Encode(r.Addr)
 	}
-	return spool.Recipient{Addr: a.String(), Params: params}
-}
-
-func hasWord(params, prefix string) bool {
-	for _, word := range strings.Fields(params) {
-		if strings.HasPrefix(word, prefix) {
-			return true
-		}
-	}
-	return false
+	return spool.Recipient{Addr: a.String(), Params: words}
 }
 
 func isASCII(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return r >= 0x7f }) < 0
-}
-
-// xtext encodes s (RFC 3461 4).
-func xtext(s string) string {
-	var b strings.Builder
-	for _, c := range []byte(s) {
-		if c <= ' ' || c >= 0x7f || c == '+' || c == '=' {
-			fmt.Fprintf(&b, "+%02X", c)
-		} else {
-			b.WriteByte(c)
-		}
-	}
-	return b.String()
 }
 
 // child is a new entry for these recipients and nobody else: a blind copy's

@@ -67,11 +67,7 @@ func (s *Spool) cleanHold(holdtime time.Duration) ([]Key, error) {
 	}
 	var expired []Key
 	for _, st := range []state{fresh, waiting} {
-		var names []string
-		err := b.sub(st).Names(func(name string) bool {
-			names = append(names, name)
-			return true
-		})
+		names, err := namesIn(b.sub(st).Names)
 		if err != nil {
 			return expired, err
 		}

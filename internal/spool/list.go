@@ -30,11 +30,7 @@ func (s *Spool) List(in Inbox) ([]Listing, error) {
 	}
 	var list []Listing
 	for _, st := range []state{fresh, waiting} {
-		var names []string
-		err := b.sub(st).Names(func(name string) bool {
-			names = append(names, name)
-			return true
-		})
+		names, err := namesIn(b.sub(st).Names)
 		if err != nil {
 			return nil, err
 		}

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"paperpath/internal/params"
 	"paperpath/maildir"
 
 	"paperpath/internal/maillog"
@@ -108,52 +109,13 @@ func (e *Entry) mailboxHead() string {
 	return head + deliveredTo + to.Addr + "\n"
 }
 
-// originalRecipient is the address of an ORCPT parameter of type rfc822,
-// decoded from xtext; "" where there is none or it does not decode cleanly.
-func originalRecipient(params string) string {
-	for _, word := range strings.Fields(params) {
-		v, ok := strings.CutPrefix(word, "ORCPT=rfc822;")
-		if !ok {
-			continue
-		}
-		orig, ok := decodeXtext(v)
-		if !ok {
-			return ""
-		}
-		return orig
+// originalRecipient is the address of an ORCPT parameter of type rfc822; ""
+// where there is none or it does not decode cleanly.
+func originalRecipient(words string) string {
+	text, ok := strings.CutPrefix(params.Get(words, "ORCPT"), "rfc822;")
+	if !ok {
+		return ""
 	}
-	return ""
-}
-
-// decodeXtext decodes RFC 3461 4 xtext; a result with control bytes is refused.
-func decodeXtext(s string) (string, bool) {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		if c == '+' {
-			if i+2 >= len(s) {
-				return "", false
-			}
-			hi, lo := hexValue(s[i+1]), hexValue(s[i+2])
-			if hi < 0 || lo < 0 {
-				return "", false
-			}
-			c, i = byte(hi<<4|lo), i+2
-		}
-		if c <= ' ' || c == 0x7f {
-			return "", false
-		}
-		b.WriteByte(c)
-	}
-	return b.String(), b.Len() > 0
-}
-
-func hexValue(c byte) int {
-	switch {
-	case c >= '0' && c <= '9':
-		return int(c - '0')
-	case c >= 'A' && c <= 'F':
-		return int(c-'A') + 10
-	}
-	return -1
+	orig, _ := params.Decode(text)
+	return orig
 }

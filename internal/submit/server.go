@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
-	"net/netip"
 	"time"
 
 	"paperpath/internal/addr"
@@ -100,26 +99,16 @@ func Listen(ctx context.Context, f *program.Frame, role Role, addrs, tlsAddrs []
 	if err != nil {
 		return err
 	}
-	if len(tlsAddrs) > 0 && s.tls == nil {
-		return status.Temp("4.3.5", "--listen-tls needs a certificate in control/tls/"+s.hostname, nil)
-	}
-	most, err := f.Control.Concurrency("mailsubmit", 200)
+	l, err := f.Server(addrs, tlsAddrs, s.tls)
 	if err != nil {
 		return err
 	}
-	perAddr, err := f.Control.Concurrency("client", listen.PerAddr)
-	if err != nil {
-		return err
+	l.Handle = func(ctx context.Context, conn net.Conn, implicit bool) {
+		if err := s.serve(ctx, conn, implicit); err != nil {
+			f.Log.Trouble("", "session", err)
+		}
 	}
-	l := listen.Server{Addrs: addrs, TLSAddrs: tlsAddrs, TLS: s.tls, Max: most, MaxPerAddr: perAddr,
-		Exempt: netip.Addr.IsLoopback, Log: f.Log,
-		Handle: func(ctx context.Context, conn net.Conn, implicit bool) {
-			if err := s.serve(ctx, conn, implicit); err != nil {
-				f.Log.Trouble("", "session", err)
-			}
-		},
-		Refuse: func(conn net.Conn) { smtpd.Unavailable(conn, 421, "4.7.0") },
-		Ready:  f.Ready}
+	l.Refuse = func(conn net.Conn) { smtpd.Unavailable(conn, 421, "4.7.0") }
 	return l.Run(ctx)
 }
 

@@ -1,0 +1,56 @@
+// Package params reads and writes the parameters of an envelope: words of RFC
+// 3461 and 8689, NAME=VALUE, with blanks between them.
+package params
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Get returns the value of the parameter name, in any case of letters, or "".
+func Get(params, name string) string {
+	for _, word := range strings.Fields(params) {
+		if k, v, _ := strings.Cut(word, "="); strings.EqualFold(k, name) {
+			return v
+		}
+	}
+	return ""
+}
+
+// Encode returns s as xtext (RFC 3461 4).
+func Encode(s string) string {
+	var b strings.Builder
+	for _, c := range []byte(s) {
+		if c <= ' ' || c >= 0x7f || c == '+' || c == '=' {
+			fmt.Fprintf(&b, "+%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// Decode undoes the encoding. It is not ok where s is no xtext, or hides a
+// control character, which no line of ours could hold.
+func Decode(s string) (string, bool) {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c == '+' {
+			if i+2 >= len(s) {
+				return "", false
+			}
+			n, err := strconv.ParseUint(s[i+1:i+3], 16, 8)
+			if err != nil {
+				return "", false
+			}
+			c, i = byte(n), i+2
+		}
+		if c < ' ' || c == 0x7f {
+			return "", false
+		}
+		b.WriteByte(c)
+	}
+	return b.String(), true
+}
