@@ -18,10 +18,10 @@ import (
 
 // Accounts returns the LoginFunc over control/users: the name is an address,
 // or stands for one in the first of control/domains; the mailbox is Maildir/
-// in the user's home.
+// in the user's home, or the folder that the name asks for behind the domain.
 func Accounts(c *control.Control) LoginFunc {
 	return func(_ context.Context, login, password string) (Account, error) {
-		address, err := fullAddress(c, login)
+		address, v, err := parseLogin(c, login)
 		if err != nil {
 			return Account{}, err
 		}
@@ -29,13 +29,30 @@ func Accounts(c *control.Control) LoginFunc {
 		if err != nil {
 			return Account{}, err
 		}
-		// The mark first: a volume that is not mounted is no empty mailbox.
-		if err := spool.CheckMark(filepath.Join(c.Home(), "mail")); err != nil {
-			return Account{}, err
-		}
-		a := Account{Login: user.Address, Maildir: filepath.Join(user.Home, "Maildir")}
-		return a, checkOwner(a.Maildir)
+		return accountOf(c, user, v)
 	}
+}
+
+// parseLogin returns whose login it is and what it asks for. A folder's name
+// that cannot be one makes the login that of nobody.
+func parseLogin(c *control.Control, login string) (address string, v view, err error) {
+	address, v, ok := splitLogin(login)
+	if !ok {
+		return login, view{}, nil
+	}
+	address, err = fullAddress(c, address)
+	return address, v, err
+}
+
+// accountOf is the mailbox of a user who proved to be him.
+func accountOf(c *control.Control, user *control.User, v view) (Account, error) {
+	// The mark first: a volume that is not mounted is no empty mailbox.
+	if err := spool.CheckMark(filepath.Join(c.Home(), "mail")); err != nil {
+		return Account{}, err
+	}
+	a := Account{Login: user.Address, Maildir: filepath.Join(user.Home, "Maildir"),
+		Folder: v.folder, ReadOnly: v.readOnly}
+	return a, checkOwner(a.Maildir)
 }
 
 // fullAddress adds the domain that a bare name means.

@@ -11,6 +11,7 @@ package pop3
 import (
 	"context"
 	"crypto/tls"
+	"path/filepath"
 	"time"
 
 	"paperpath/internal/maillog"
@@ -18,8 +19,18 @@ import (
 
 // Account is a mailbox that a login opened.
 type Account struct {
-	Login   string // the whole address, as the user table has it
-	Maildir string // path; a Maildir that does not exist yet is an empty mailbox
+	Login    string // the whole address, as the user table has it
+	Maildir  string // path; a Maildir that does not exist yet is an empty mailbox
+	Folder   string // a Maildir++ folder in it, which must exist; "" is the inbox
+	ReadOnly bool   // nothing is deleted, flagged or moved, and no lock is taken
+}
+
+// path is the Maildir that the session opens.
+func (a Account) path() string {
+	if a.Folder == "" {
+		return a.Maildir
+	}
+	return filepath.Join(a.Maildir, "."+a.Folder)
 }
 
 // LoginFunc proves a user. A *status.Error whose Exit is status.NotAllowed

@@ -13,6 +13,9 @@ import (
 // errGone says that another program took a message away during the session.
 var errGone = errors.New("message is gone: another program moved or deleted it")
 
+// errNoFolder says that a login asked for a folder that is not there.
+var errNoFolder = errors.New("no such folder")
+
 // message is one message of the snapshot.
 type message struct {
 	maildir.Message
@@ -37,23 +40,28 @@ type drop struct {
 }
 
 // openDrop takes the mailbox for this session and lists it. The error is
-// maildir.ErrBusy where another session has it.
+// maildir.ErrBusy where another session has it, errNoFolder where there is no
+// such folder. A session that only reads takes nothing from others and is kept
+// out by none.
 func openDrop(account Account, log *maillog.Log) (*drop, error) {
 	d := &drop{account: account, log: log, unlock: func() {}}
-	if _, err := os.Lstat(account.Maildir); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Lstat(account.path()); errors.Is(err, fs.ErrNotExist) {
+		if account.Folder != "" {
+			return nil, errNoFolder
+		}
 		return d, nil // nothing was delivered yet
 	}
-	box, err := maildir.Open(account.Maildir)
+	box, err := maildir.Open(account.path())
 	if err != nil {
 		return nil, err
 	}
 	d.dir = box
-	unlock, err := box.Lock()
-	if err != nil {
-		box.Close()
-		return nil, err
+	if !account.ReadOnly {
+		if d.unlock, err = box.Lock(); err != nil {
+			box.Close()
+			return nil, err
+		}
 	}
-	d.unlock = unlock
 	if err := d.scan(); err != nil {
 		d.release()
 		return nil, err
@@ -202,7 +210,7 @@ func (d *drop) remove() error {
 
 func (d *drop) sync() error {
 	if err := d.dir.Sync(); err != nil {
-		return fmt.Errorf("sync %s: %w", d.account.Maildir, err)
+		return fmt.Errorf("sync %s: %w", d.account.path(), err)
 	}
 	return nil
 }
@@ -218,6 +226,9 @@ func (d *drop) abandon() {
 // and the mail readers beside us. Nothing depends on it: on a read-only or a
 // full disk it does not happen. After release it does nothing.
 func (d *drop) markSeen() {
+	if d.account.ReadOnly {
+		return
+	}
 	for i := range d.messages {
 		if m := &d.messages[i]; d.dir != nil && m.sent && !m.deleted {
 			d.dir.Seen(&m.Message)

@@ -53,14 +53,15 @@ func (l testLog) Write(p []byte) (int, error) {
 // login is a user table with alice, bob and carol.
 func (h *host) login(_ context.Context, login, password string) (Account, error) {
 	passwords := map[string]string{"alice": "secret", "bob": " two  blanks ", "carol": "pässwörd"}
-	name, _, _ := strings.Cut(login, "@")
+	address, v, _ := splitLogin(login)
+	name, _, _ := strings.Cut(address, "@")
 	switch want, known := passwords[name]; {
 	case name == "broken":
 		return Account{}, errors.New("control/users:3: a secret reason")
 	case !known || want != password:
 		return Account{}, &status.Error{Exit: status.NotAllowed, Reply: 535, Text: "wrong"}
 	}
-	return Account{Login: name + "@example.net", Maildir: h.maildir()}, nil
+	return Account{Login: name + "@example.net", Maildir: h.maildir(), Folder: v.folder, ReadOnly: v.readOnly}, nil
 }
 
 func (h *host) maildir() string { return filepath.Join(h.home, "Maildir") }
@@ -90,6 +91,8 @@ func (h *host) carryOut(action string) error {
 	case "dir":
 		os.Remove(path(first))
 		return os.Mkdir(path(first), 0o700)
+	case "folder":
+		return maildir.Create(path("." + arg))
 	case "link":
 		target := filepath.Join(h.home, "target of a link")
 		if err := os.WriteFile(target, []byte("x\n"), 0o600); err != nil {

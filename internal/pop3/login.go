@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"paperpath/internal/status"
-	"paperpath/maildir"
 )
 
 // noSuchLogin is the one answer to an unknown name and to a wrong password
@@ -93,19 +92,4 @@ func (s *session) pause(d time.Duration) {
 	case <-t.C:
 	case <-s.ctx.Done():
 	}
-}
-
-// enter opens the mailbox and takes the snapshot.
-func (s *session) enter(account Account) error {
-	d, err := openDrop(account, s.cfg.Log)
-	switch {
-	case errors.Is(err, maildir.ErrBusy):
-		s.fail("IN-USE", "another session has this mailbox")
-		return nil
-	case err != nil:
-		return s.trouble("open mailbox", err)
-	}
-	s.drop = d
-	s.ok("%d messages", len(d.messages))
-	return nil
 }

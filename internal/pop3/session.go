@@ -112,7 +112,7 @@ func (s *session) end(why error) {
 	quit := errors.Is(why, errQuit)
 	if s.drop != nil {
 		s.drop.abandon()
-		s.cfg.Log.Fetched(s.drop.account.Maildir, s.drop.retrieved, s.drop.removed, s.drop.octets, quit, s.cfg.Client)
+		s.cfg.Log.Fetched(s.drop.account.path(), s.drop.retrieved, s.drop.removed, s.drop.octets, quit, s.cfg.Client)
 	}
 	s.cfg.Log.Disconnected(reason(why), s.retrieved(), s.cfg.Client)
 }

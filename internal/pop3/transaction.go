@@ -74,6 +74,10 @@ func (s *session) scanListing(column func(line []byte, m *message) []byte) error
 
 // dele is DELE (RFC 1939 5): a mark, carried out by QUIT.
 func (s *session) dele(arg string) error {
+	if s.drop.account.ReadOnly {
+		s.fail("", "this login only reads") // no response code says that it is for ever
+		return nil
+	}
 	m, n, err := s.message(arg)
 	if err != nil {
 		return s.refuse(err)
