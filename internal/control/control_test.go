@@ -191,6 +191,12 @@ func TestDefaults(t *testing.T) {
 	check("runtime", d, 50*time.Minute, err)
 	d, err = f.Holdtime()
 	check("holdtime", d, time.Duration(0), err)
+	d, err = f.Undelete()
+	check("undelete", d, time.Duration(0), err)
+	d, err = f.LoginDelay()
+	check("logindelay", d, time.Duration(0), err)
+	expire, err := f.Expire()
+	check("expire", expire, "NEVER", err)
 	s, err := f.Log()
 	check("log", s, "", err)
 	s, err = f.Resolver()
@@ -223,6 +229,7 @@ func TestScalars(t *testing.T) {
 	f := newFixture(t, map[string]string{
 		"hostname": "# ours\n MX.Example.org \n", "databytes": "1000", "reserve": "5 6\n",
 		"runtime": "1h30m\n", "holdtime": "4w\n", "log": "syslog\n", "resolver": "127.0.0.1:5353\n",
+		"undelete": "14d\n", "logindelay": "90s\n", "expire": "030\n",
 		"postmaster": "p@example.org\n", "concurrency": "mailrelay: 3\n", "limits": "hops:7\n",
 	})
 	check := func(what string, got, want any, err error) {
@@ -242,6 +249,12 @@ func TestScalars(t *testing.T) {
 	check("runtime", d, 90*time.Minute, err)
 	d, err = f.Holdtime()
 	check("holdtime", d, 28*24*time.Hour, err)
+	d, err = f.Undelete()
+	check("undelete", d, 14*24*time.Hour, err)
+	d, err = f.LoginDelay()
+	check("logindelay", d, 90*time.Second, err)
+	expire, err := f.Expire()
+	check("expire", expire, "30", err)
 	s, err = f.Log()
 	check("log", s, "syslog", err)
 	s, err = f.Resolver()

@@ -11,6 +11,7 @@ func concurrencyNames() []string {
 		"mailsubmit", "mailcheck", "mailroute", "maildeliver", "mailrelay", "pop3d",
 		"destination", // sessions to one destination
 		"client",      // sessions from one address
+		"user",        // POP3 sessions of one user
 	}
 }
 

@@ -106,6 +106,33 @@ func (c *Control) Holdtime() (time.Duration, error) {
 	return one(c, "holdtime", 0, duration)
 }
 
+// Undelete returns how long a message that POP3 deleted stays in the folder
+// Trash; 0 is not at all.
+func (c *Control) Undelete() (time.Duration, error) {
+	return one(c, "undelete", 0, duration)
+}
+
+// LoginDelay returns the least time between two POP3 logins of one user
+// (RFC 2449 6.5); 0 is none.
+func (c *Control) LoginDelay() (time.Duration, error) {
+	return one(c, "logindelay", 0, duration)
+}
+
+// Expire returns what POP3 clients are told about how many days messages are
+// kept (RFC 2449 6.7): a number, or "NEVER".
+func (c *Control) Expire() (string, error) {
+	return one(c, "expire", "NEVER", func(s string) (string, string) {
+		if strings.EqualFold(s, "never") {
+			return "NEVER", ""
+		}
+		n, err := strconv.ParseUint(s, 10, 16)
+		if err != nil {
+			return "", "is neither a number of days nor never"
+		}
+		return strconv.FormatUint(n, 10), ""
+	})
+}
+
 // Log returns where events go: "" (which is "file"), "file", "stderr", "syslog".
 func (c *Control) Log() (string, error) {
 	return one(c, "log", "", func(s string) (string, string) {

@@ -1,6 +1,10 @@
 package pop3
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+	"time"
+)
 
 // capa is CAPA (RFC 2449 5). What is true before the login is said after it
 // too, but for STLS, which only exists before (RFC 2595 4); what comes with
@@ -22,8 +26,11 @@ func (s *session) capabilities() []string {
 	if s.offersTLS() {
 		lines = append(lines, "STLS")
 	}
-	return append(lines, "TOP", "UIDL", "PIPELINING", "RESP-CODES", "AUTH-RESP-CODE",
-		"EXPIRE NEVER", "IMPLEMENTATION Paperpath")
+	lines = append(lines, "TOP", "UIDL", "PIPELINING", "RESP-CODES", "AUTH-RESP-CODE", "UTF8 USER", "LANG")
+	if delay := s.cfg.LoginDelay; delay > 0 {
+		lines = append(lines, fmt.Sprintf("LOGIN-DELAY %d", (delay+time.Second-1)/time.Second))
+	}
+	return append(lines, "EXPIRE "+s.cfg.Expire, "IMPLEMENTATION Paperpath")
 }
 
 func mechanismNames() string {
@@ -47,6 +54,8 @@ func (s *session) stls(string) error {
 		return s.wrong("TLS is active already")
 	case s.cfg.TLS == nil:
 		return s.wrong("there is no TLS here")
+	case s.utf8:
+		return s.wrong("STLS comes before UTF8") // RFC 6856 2.1
 	}
 	s.ok("begin TLS")
 	if err := s.wire.flush(); err != nil {

@@ -43,6 +43,8 @@ func commands() []command {
 		{"PASS", authorization, verbatim, (*session).pass},
 		{"AUTH", authorization, trimmed, (*session).auth},
 		{"STLS", authorization, none, (*session).stls},
+		{"UTF8", authorization, none, (*session).useUTF8},
+		{"LANG", anyState, trimmed, (*session).lang},
 		{"STAT", transaction, none, (*session).stat},
 		{"LIST", transaction, trimmed, (*session).list},
 		{"UIDL", transaction, trimmed, (*session).uidl},

@@ -1,4 +1,4 @@
-// Package pop3 is the POP3 server (RFC 1939, 2449, 2595, 3206, 5034) over
+// Package pop3 is the POP3 server (RFC 1939, 2449, 2595, 3206, 5034, 6856) over
 // Maildir. Serve is one session on any connection; it knows nothing of
 // listeners, user tables or programs.
 //
@@ -50,6 +50,11 @@ type Config struct {
 	Log       *maillog.Log
 	Client    maillog.Client // Addr, and UID where known
 
+	Gate       *Gate         // what is known of other sessions; nil: nothing
+	LoginDelay time.Duration // least time between two logins of a user (RFC 2449 6.5); 0: none
+	MaxPerUser int           // sessions of one user at a time; 0: no limit
+	Expire     string        // days that messages are kept (RFC 2449 6.7); "": NEVER
+
 	IdleTimeout  time.Duration // between two commands of a logged-in client; never under 10 minutes in service (RFC 1939 3)
 	LoginTimeout time.Duration // from the greeting to the login
 	WriteTimeout time.Duration // for each write of at most 64 KiB
@@ -68,6 +73,7 @@ const (
 	DefaultFailDelay    = 2 * time.Second
 	DefaultMaxErrors    = 10
 	DefaultMaxTries     = 5
+	DefaultMaxPerUser   = 10
 )
 
 func (c Config) withDefaults() Config {
@@ -78,6 +84,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.FailDelay, DefaultFailDelay)
 	setDefault(&c.MaxErrors, DefaultMaxErrors)
 	setDefault(&c.MaxTries, DefaultMaxTries)
+	setDefault(&c.Expire, "NEVER")
 	return c
 }
 

@@ -9,18 +9,35 @@ import (
 // enter opens the mailbox that a login has proved to be the client's, and
 // takes the snapshot.
 func (s *session) enter(account Account) error {
-	d, err := openDrop(account, s.cfg.Log)
-	switch {
-	case errors.Is(err, maildir.ErrBusy):
-		s.fail("IN-USE", "another session has this mailbox")
-		return nil
-	case errors.Is(err, errNoFolder):
-		s.fail("", errNoFolder.Error())
+	switch err := s.cfg.Gate.enter(account.Login, s.cfg.LoginDelay, s.cfg.MaxPerUser); {
+	case errors.Is(err, errTooSoon):
+		s.fail("LOGIN-DELAY", err.Error())
 		return nil
 	case err != nil:
-		return s.trouble("open mailbox", err)
+		s.fail("IN-USE", err.Error())
+		return nil
 	}
-	s.drop = d
-	s.ok("%d messages", len(d.messages))
+	if s.drop = s.take(account); s.drop == nil {
+		s.cfg.Gate.leave(account.Login)
+		return nil
+	}
+	s.cfg.Gate.entered(account.Login, s.cfg.LoginDelay)
+	s.ok("%d messages", len(s.drop.messages))
+	return nil
+}
+
+// take opens the mailbox, or answers why it cannot be had.
+func (s *session) take(account Account) *drop {
+	d, err := openDrop(account, s.cfg.Log)
+	switch {
+	case err == nil:
+		return d
+	case errors.Is(err, maildir.ErrBusy):
+		s.fail("IN-USE", "another session has this mailbox")
+	case errors.Is(err, errNoFolder):
+		s.fail("", errNoFolder.Error())
+	default:
+		s.trouble("open mailbox", err)
+	}
 	return nil
 }

@@ -108,6 +108,10 @@ func (h *host) carryOut(action string) error {
 		return os.Remove(path(first))
 	case "rename":
 		return os.Rename(path(first), path(rest))
+	case "logindelay":
+		h.cfg.Gate, h.cfg.LoginDelay = NewGate(filepath.Join(h.home, "run"), time.Now), time.Hour
+	case "expire":
+		h.cfg.Expire = arg
 	case "network":
 		h.cfg.ClearText = false
 	case "notls":

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"path/filepath"
 	"time"
 
 	"paperpath/internal/certs"
@@ -21,6 +22,7 @@ type server struct {
 	log     *maillog.Log
 	tls     *tls.Config // nil: there is no certificate
 	login   LoginFunc
+	gate    *Gate
 }
 
 func newServer(f *program.Frame) (*server, error) {
@@ -32,7 +34,8 @@ func newServer(f *program.Frame) (*server, error) {
 	if err != nil {
 		return nil, status.Temp("4.3.5", "cannot read the certificates", err)
 	}
-	return &server{control: f.Control, log: f.Log, tls: conf, login: Accounts(f.Control)}, nil
+	return &server{control: f.Control, log: f.Log, tls: conf, login: Accounts(f.Control),
+		gate: NewGate(filepath.Join(f.Home, "run", "pop3"), f.Clock.Now)}, nil
 }
 
 // Stdin holds one session on standard input and output, which may be a socket
@@ -98,17 +101,30 @@ func (s *server) serve(ctx context.Context, conn net.Conn, implicit bool) error 
 }
 
 func (s *server) config(conn net.Conn, implicit bool) (Config, error) {
-	host, err := s.control.Hostname()
-	if err != nil {
-		return Config{}, err
+	client, local := peer(conn)
+	cfg := Config{TLS: s.tls, Implicit: implicit, ClearText: local, Login: s.login, Log: s.log,
+		Client: maillog.Client{Addr: client}, Gate: s.gate}
+	return cfg, s.settings(&cfg)
+}
+
+// settings fills in what stands in control/.
+func (s *server) settings(cfg *Config) (err error) {
+	if cfg.Hostname, err = s.control.Hostname(); err != nil {
+		return err
 	}
 	wrong, err := s.control.Limit("errors", DefaultMaxErrors)
 	if err != nil {
-		return Config{}, err
+		return err
 	}
-	client, local := peer(conn)
-	return Config{Hostname: host, TLS: s.tls, Implicit: implicit, ClearText: local, Login: s.login, Log: s.log,
-		Client: maillog.Client{Addr: client}, MaxErrors: int(wrong)}, nil
+	cfg.MaxErrors = int(max(wrong, DefaultMaxErrors))
+	if cfg.MaxPerUser, err = s.control.Concurrency("user", DefaultMaxPerUser); err != nil {
+		return err
+	}
+	if cfg.LoginDelay, err = s.control.LoginDelay(); err != nil {
+		return err
+	}
+	cfg.Expire, err = s.control.Expire()
+	return err
 }
 
 // peer returns the client's name for the log, and whether it is on this

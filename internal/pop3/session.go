@@ -24,6 +24,7 @@ type session struct {
 	wire *wire
 
 	secure  bool      // inside TLS
+	utf8    bool      // by UTF8
 	named   string    // by USER, until PASS
 	expires time.Time // of the time to log in
 	tries   int       // failed logins
@@ -45,6 +46,9 @@ func Serve(ctx context.Context, conn net.Conn, cfg Config) (err error) {
 			err = fmt.Errorf("pop3 session: panic: %v", p)
 			s.cfg.Log.Trouble("", "pop3", err)
 			s.drop.release()
+			if s.drop != nil {
+				s.cfg.Gate.leave(s.drop.account.Login)
+			}
 		}
 	}()
 	defer context.AfterFunc(ctx, s.wire.drainNow)()
@@ -112,6 +116,7 @@ func (s *session) end(why error) {
 	quit := errors.Is(why, errQuit)
 	if s.drop != nil {
 		s.drop.abandon()
+		s.cfg.Gate.leave(s.drop.account.Login)
 		s.cfg.Log.Fetched(s.drop.account.path(), s.drop.retrieved, s.drop.removed, s.drop.octets, quit, s.cfg.Client)
 	}
 	s.cfg.Log.Disconnected(reason(why), s.retrieved(), s.cfg.Client)

@@ -126,7 +126,7 @@ func TestSTLS(t *testing.T) {
 	for _, line := range []string{"+OK", "USER", "SASL PLAIN LOGIN", "TOP"} {
 		c.want(line)
 	}
-	for _, line := range []string{"UIDL", "PIPELINING", "RESP-CODES", "AUTH-RESP-CODE", "EXPIRE", "IMPLEMENTATION", "."} {
+	for _, line := range []string{"UIDL", "PIPELINING", "RESP-CODES", "AUTH-RESP-CODE", "UTF8 USER", "LANG", "EXPIRE", "IMPLEMENTATION", "."} {
 		c.want(line)
 	}
 	c.send("USER alice\r\nPASS secret\r\nQUIT\r\n")

@@ -1,0 +1,119 @@
+package pop3
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"paperpath/internal/control"
+)
+
+// Why a user who proved to be him is not let in now.
+var (
+	errTooSoon = errors.New("the last login was less than the login delay ago")
+	errTooMany = errors.New("too many sessions of this user")
+)
+
+// Gate counts the sessions of each user and knows when he last logged in. The
+// latter is kept on disk too, so that processes of one session (inetd) know of
+// each other; where nothing can be written, memory has to do.
+type Gate struct {
+	dir string // a file a user, its mtime the last login
+	now func() time.Time
+
+	mu   sync.Mutex
+	last map[string]time.Time
+	open map[string]int
+}
+
+// NewGate returns a gate that keeps its files in dir, which it makes.
+func NewGate(dir string, now func() time.Time) *Gate {
+	return &Gate{dir: dir, now: now, last: map[string]time.Time{}, open: map[string]int{}}
+}
+
+// enter lets a session of user in, or says why not: errTooSoon (RFC 2449 6.5),
+// errTooMany. A delay or a limit of 0 is none. Where it returns nil, leave has
+// to follow. A nil gate lets everybody in.
+func (g *Gate) enter(user string, delay time.Duration, most int) error {
+	if g == nil {
+		return nil
+	}
+	user = control.Fold(user)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if delay > 0 && g.sinceLast(user) < delay {
+		return errTooSoon
+	}
+	if most > 0 && g.open[user] >= most {
+		return errTooMany
+	}
+	g.open[user]++
+	return nil
+}
+
+// sinceLast is how long ago user last logged in. A login in the future says
+// that a clock was set: it counts for nothing.
+func (g *Gate) sinceLast(user string) time.Duration {
+	const ages = 1 << 62
+	last := g.last[user]
+	if st, err := os.Stat(g.file(user)); err == nil && st.ModTime().After(last) {
+		last = st.ModTime()
+	}
+	if since := g.now().Sub(last); !last.IsZero() && since >= 0 {
+		return since
+	}
+	return ages
+}
+
+// entered notes that user has logged in now.
+func (g *Gate) entered(user string, delay time.Duration) {
+	if g == nil || delay <= 0 {
+		return
+	}
+	user = control.Fold(user)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := g.now()
+	g.last[user] = now
+	g.write(g.file(user), now)
+}
+
+// write sets the time of a user's file. It may fail: a read-only or a full
+// disk keeps nobody out.
+func (g *Gate) write(path string, now time.Time) {
+	if err := os.Chtimes(path, now, now); !errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600)
+	if errors.Is(err, fs.ErrNotExist) && os.Mkdir(g.dir, 0o700) == nil {
+		f, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600)
+	}
+	if err == nil {
+		f.Close()
+		os.Chtimes(path, now, now)
+	}
+}
+
+// file is the file of a user. No byte of his name is in its own.
+func (g *Gate) file(user string) string {
+	sum := sha256.Sum256([]byte(user))
+	return filepath.Join(g.dir, hex.EncodeToString(sum[:16]))
+}
+
+// leave ends a session that enter let in.
+func (g *Gate) leave(user string) {
+	if g == nil {
+		return
+	}
+	user = control.Fold(user)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.open[user]--; g.open[user] <= 0 {
+		delete(g.open, user)
+	}
+}
