@@ -1,0 +1,224 @@
+// Package tally is a small table of counters that processes share: a file of
+// fixed size that forgets what has not been used for longest. What is counted,
+// and when a count is too much, is for its users to say.
+package tally
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The file: a header, then sets of slots. A key has one set, by its hash; a
+// set that is full loses the slot that was written longest ago. The salt in
+// the header keeps a stranger from choosing keys of one set.
+const (
+	magic    = "pptally1"
+	header   = 64 // octets: magic, salt, zeroes
+	saltSize = 16
+	slotSize = 40 // octets: hash, time, count, when written
+	hashSize = 16
+	ways     = 8    // slots of a set
+	sets     = 2048 // of a file: 16384 keys in 640 KiB
+	fileSize = header + sets*ways*slotSize
+)
+
+// Entry is what is kept of a key. It means what the user of the table makes of
+// it; a key that is not there has the zero Entry.
+type Entry struct {
+	Time  time.Time
+	Count uint64
+}
+
+// Table is a file of counters. Its methods may be called concurrently, also
+// from many processes.
+type Table struct {
+	path string
+	mode os.FileMode
+
+	mu   sync.Mutex // flock knows nothing of goroutines
+	f    *os.File
+	salt [saltSize]byte
+}
+
+// Open returns the table in the file path. The file is opened, and made, at
+// its first use; nothing but its directory has to be there.
+func Open(path string) *Table { return &Table{path: path, mode: 0o660} }
+
+// Update replaces the entry of key by what change makes of it, with no other
+// process in between. Only an error of the file system keeps it from that;
+// then change may not have been called, and the table is as it was or without
+// that entry. The file is not synced: a power cut forgets counts, no more.
+func (t *Table) Update(key string, change func(Entry) Entry) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.open(); err != nil {
+		return err
+	}
+	defer unix.Flock(int(t.f.Fd()), unix.LOCK_UN)
+	sum := sha256.New()
+	sum.Write(t.salt[:])
+	io.WriteString(sum, key)
+	hash := sum.Sum(nil)
+	set := int64(binary.BigEndian.Uint32(hash[hashSize:]) % sets)
+	row := make([]byte, ways*slotSize)
+	at := header + set*ways*slotSize
+	if _, err := t.f.ReadAt(row, at); err != nil {
+		return fmt.Errorf("read %s: %w", t.path, err)
+	}
+	i, found := find(row, hash[:hashSize])
+	slot := row[i*slotSize : (i+1)*slotSize]
+	var e Entry
+	if found {
+		e = decode(slot)
+	}
+	encode(slot, hash[:hashSize], change(e))
+	if _, err := t.f.WriteAt(slot, at+int64(i)*slotSize); err != nil {
+		return fmt.Errorf("write %s: %w", t.path, err)
+	}
+	return nil
+}
+
+// Get returns the entry of key.
+func (t *Table) Get(key string) (e Entry, err error) {
+	err = t.Update(key, func(had Entry) Entry { e = had; return had })
+	return e, err
+}
+
+// find returns the slot of hash in a set, or the one to give up for it.
+func find(row, hash []byte) (slot int, found bool) {
+	oldest, when := 0, uint64(1<<64-1)
+	for i := range ways {
+		s := row[i*slotSize:]
+		if bytes.Equal(s[:hashSize], hash) {
+			return i, true
+		}
+		if w := binary.BigEndian.Uint64(s[hashSize+16:]); w < when {
+			oldest, when = i, w
+		}
+	}
+	return oldest, false
+}
+
+func decode(slot []byte) Entry {
+	e := Entry{Count: binary.BigEndian.Uint64(slot[hashSize+8:])}
+	if ns := binary.BigEndian.Uint64(slot[hashSize:]); ns != 0 {
+		e.Time = time.Unix(0, int64(ns))
+	}
+	return e
+}
+
+func encode(slot, hash []byte, e Entry) {
+	copy(slot, hash)
+	var ns int64
+	if !e.Time.IsZero() {
+		ns = e.Time.UnixNano()
+	}
+	binary.BigEndian.PutUint64(slot[hashSize:], uint64(ns))
+	binary.BigEndian.PutUint64(slot[hashSize+8:], e.Count)
+	binary.BigEndian.PutUint64(slot[hashSize+16:], uint64(time.Now().UnixNano()))
+}
+
+// open opens the file where it is not open, or has another name by now, and
+// locks it. A file of another form is made anew: counts are no mail.
+func (t *Table) open() error {
+	if t.f != nil && !t.current() {
+		t.f.Close()
+		t.f = nil
+	}
+	if t.f == nil {
+		f, err := os.OpenFile(t.path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, t.mode)
+		if err != nil {
+			return err
+		}
+		t.f = f
+	}
+	err := t.lock()
+	if err == nil {
+		err = t.readHeader()
+	}
+	if err != nil {
+		t.f.Close() // which lets go of the lock
+		t.f = nil
+		return fmt.Errorf("open %s: %w", t.path, err)
+	}
+	return nil
+}
+
+// current reports whether the path still leads to the open file.
+func (t *Table) current() bool {
+	named, err := os.Lstat(t.path)
+	if err != nil {
+		return false
+	}
+	open, err := t.f.Stat()
+	return err == nil && os.SameFile(named, open)
+}
+
+func (t *Table) lock() error {
+	for {
+		if err := unix.Flock(int(t.f.Fd()), unix.LOCK_EX); !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+}
+
+// readHeader reads the salt, and makes the file where it is new or broken.
+func (t *Table) readHeader() error {
+	st, err := t.f.Stat()
+	if err != nil {
+		return err
+	}
+	if !st.Mode().IsRegular() {
+		return errors.New("not a regular file")
+	}
+	head := make([]byte, header)
+	if st.Size() == fileSize {
+		if _, err := t.f.ReadAt(head, 0); err != nil {
+			return err
+		}
+		if string(head[:len(magic)]) == magic {
+			copy(t.salt[:], head[len(magic):])
+			return nil
+		}
+	}
+	return t.format(head)
+}
+
+// format writes an empty table. The group may write too, whatever the umask:
+// programs of several users share the counts.
+func (t *Table) format(head []byte) error {
+	copy(head, magic)
+	rand.Read(head[len(magic) : len(magic)+saltSize]) // never fails (crypto/rand)
+	copy(t.salt[:], head[len(magic):])
+	if err := t.f.Truncate(0); err != nil {
+		return err
+	}
+	if err := t.f.Truncate(fileSize); err != nil {
+		return err
+	}
+	_ = t.f.Chmod(t.mode) // not ours: then its owner has
+	_, err := t.f.WriteAt(head, 0)
+	return err
+}
+
+// Close closes the file.
+func (t *Table) Close() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.f == nil {
+		return nil
+	}
+	err := t.f.Close()
+	t.f = nil
+	return err
+}
