@@ -14,7 +14,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -63,6 +62,8 @@ type Dir struct {
 	tmp  *dir.Dir
 	new  *dir.Dir
 	cur  *dir.Dir
+
+	index, earlier index // of what has moved; see move.go
 }
 
 // Open opens the Maildir path. Close it.
@@ -116,39 +117,6 @@ func (d *Dir) Lock() (unlock func(), err error) {
 // Sync makes the names in new/ and cur/ durable.
 func (d *Dir) Sync() error { return errors.Join(d.new.Sync(), d.cur.Sync()) }
 
-// Message is a message as its name tells it.
-type Message struct {
-	Key      string
-	Name     string // file name
-	Sub      string // "new" or "cur"
-	Flags    string // letters behind ":2,"
-	Size     int64  // octets in the file (S=), -1 where the name does not say
-	WireSize int64  // octets with CRLF line ends (W=), -1 where the name does not say
-}
-
-func parse(sub, name string) Message {
-	base, info, _ := strings.Cut(name, ":")
-	key, attrs, _ := strings.Cut(base, ",")
-	m := Message{Key: key, Name: name, Sub: sub, Size: -1, WireSize: -1}
-	m.Flags, _ = strings.CutPrefix(info, "2,")
-	for _, a := range strings.Split(attrs, ",") {
-		if v, ok := strings.CutPrefix(a, "S="); ok {
-			m.Size = number(v)
-		} else if v, ok := strings.CutPrefix(a, "W="); ok {
-			m.WireSize = number(v)
-		}
-	}
-	return m
-}
-
-func number(s string) int64 {
-	n, err := strconv.ParseUint(s, 10, 62)
-	if err != nil {
-		return -1
-	}
-	return int64(n)
-}
-
 // List returns the messages of new/ and cur/, sorted by key: regular files as
 // the directory says, without a look at them. Each directory is read once, cur/
 // last, so that a message which a reader moves meanwhile is listed once, as it
@@ -168,12 +136,6 @@ func (d *Dir) List() ([]Message, error) {
 		return cmp.Or(strings.Compare(a.base(), b.base()), strings.Compare(a.Sub, b.Sub))
 	})
 	return slices.CompactFunc(all, func(a, b Message) bool { return a.base() == b.base() }), nil
-}
-
-// base is the name without what readers append; a move keeps it.
-func (m Message) base() string {
-	base, _, _ := strings.Cut(m.Name, ":")
-	return base
 }
 
 func (d *Dir) sub(name string) *dir.Dir {
@@ -215,82 +177,6 @@ func (d *Dir) find(key string) (Message, error) {
 		}
 	}
 	return Message{}, fmt.Errorf("message %s in %s: %w", key, d.path, fs.ErrNotExist)
-}
-
-// again does what it is given to m, and once more by key where m has moved.
-func (d *Dir) again(m *Message, do func() error) error {
-	err := do()
-	if !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	found, err := d.find(m.Key)
-	if err != nil {
-		return err
-	}
-	*m = found
-	return do()
-}
-
-// Open opens a message for reading; one that another program has moved or
-// flagged is found again by its key. Only a regular file is a message.
-func (d *Dir) Open(m *Message) (*os.File, error) {
-	var f *os.File
-	err := d.again(m, func() (err error) {
-		f, err = d.openRegular(m)
-		return err
-	})
-	return f, err
-}
-
-func (d *Dir) openRegular(m *Message) (*os.File, error) {
-	f, err := d.sub(m.Sub).OpenFile(m.Name, unix.O_RDONLY, 0)
-	if err != nil {
-		return nil, err
-	}
-	st, err := f.Stat()
-	if err == nil && !st.Mode().IsRegular() {
-		err = &fs.PathError{Op: "open", Path: f.Name(), Err: errors.New("not a regular file")}
-	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
-}
-
-// Regular reports whether the message is a regular file: a symbolic link, a
-// fifo or a directory in new/ or cur/ is no message.
-func (d *Dir) Regular(m *Message) (bool, error) {
-	var st unix.Stat_t
-	err := d.again(m, func() (err error) {
-		st, err = d.sub(m.Sub).StatName(m.Name)
-		return err
-	})
-	return st.Mode&unix.S_IFMT == unix.S_IFREG, err
-}
-
-// Remove deletes a message, wherever another program has moved it. The error
-// is fs.ErrNotExist where it is gone. Sync makes removals durable.
-func (d *Dir) Remove(m *Message) error {
-	return d.again(m, func() error { return d.sub(m.Sub).Remove(m.Name) })
-}
-
-// Seen moves a message to cur/ with the flag S; one that has it stays.
-func (d *Dir) Seen(m *Message) error {
-	return d.again(m, func() error {
-		if m.Sub == "cur" && strings.Contains(m.Flags, "S") {
-			return nil
-		}
-		flags := []rune(m.Flags + "S")
-		slices.Sort(flags)
-		base, _, _ := strings.Cut(m.Name, ":")
-		name := base + ":2," + string(slices.Compact(flags))
-		if err := d.sub(m.Sub).Rename(m.Name, d.cur, name); err != nil {
-			return err
-		}
-		*m = parse("cur", name)
-		return nil
-	})
 }
 
 // Clean removes what is left over in tmp/: files older than CleanAge.

@@ -3,6 +3,7 @@ package pop3
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 
@@ -20,6 +21,7 @@ var errNoFolder = errors.New("no such folder")
 type message struct {
 	maildir.Message
 	size    int64 // octets as RETR sends them, -1 until measured
+	twin    bool  // another message has the same key
 	deleted bool  // by DELE
 	gone    bool  // it could not be measured: it counts as deleted
 	sent    bool  // by RETR
@@ -33,6 +35,7 @@ type drop struct {
 	dir      *maildir.Dir // nil for a mailbox that does not exist yet
 	unlock   func()
 	messages []message
+	fixed    bool   // names cannot be changed on this disk
 	buf      []byte // for reading messages
 
 	retrieved, removed int
@@ -69,22 +72,19 @@ func openDrop(account Account, log *maillog.Log) (*drop, error) {
 	return d, nil
 }
 
-// scan takes the snapshot. A name with its wire size is believed, so that a
-// large mailbox is listed without a look at any file; of others it is found
-// out whether they are messages at all.
+// scan takes the snapshot: one reading of the directories. No message is
+// looked at; a name with its wire size is believed.
 func (d *drop) scan() error {
 	list, err := d.dir.List()
 	if err != nil {
 		return err
 	}
-	d.messages = make([]message, 0, len(list))
-	for _, m := range list {
-		if m.WireSize < 0 {
-			if regular, err := d.dir.Regular(&m); err != nil || !regular {
-				continue
-			}
+	d.messages = make([]message, len(list))
+	for i, m := range list {
+		d.messages[i] = message{Message: m, size: m.WireSize}
+		if i > 0 && list[i-1].Key == m.Key {
+			d.messages[i-1].twin, d.messages[i].twin = true, true
 		}
-		d.messages = append(d.messages, message{Message: m, size: m.WireSize})
 	}
 	return nil
 }
@@ -149,7 +149,7 @@ func (d *drop) measured(m *message) bool {
 	}
 	f, err := d.open(m)
 	if err == nil {
-		m.size, err = measure(f, d.buffer())
+		err = d.measure(m, f)
 		f.Close()
 	}
 	if err != nil {
@@ -159,6 +159,50 @@ func (d *drop) measured(m *message) bool {
 		}
 	}
 	return err == nil
+}
+
+// measure reads a message to find its size, and gives its name what it lacks
+// of sizes, so that no session has to do it again.
+func (d *drop) measure(m *message, f *os.File) (err error) {
+	if m.size, err = measure(f, d.buffer()); err != nil {
+		return err
+	}
+	if d.mayRename() && (m.Size < 0 || m.Size == m.Actual) && endsLine(f, m.Actual) && !d.dir.Indexed() {
+		d.noteFixed(d.dir.Sized(&m.Message, m.Actual, m.size))
+	}
+	return nil
+}
+
+// endsLine reports whether the last line of a file is ended. Where it is not, we
+// send two octets more than the size that W= means to other programs.
+func endsLine(f *os.File, size int64) bool {
+	last := []byte{'\n'}
+	if size > 0 {
+		f.ReadAt(last, size-1)
+	}
+	return last[0] == '\n'
+}
+
+// mayRename reports whether the session changes names. On a read-only disk that
+// fails, and is not tried again for each message.
+func (d *drop) mayRename() bool { return !d.account.ReadOnly && !d.fixed }
+
+// opened opens a message to be sent, its size known. A file whose size is not
+// the one in its name was changed by some program: it is measured, since the
+// size that is sent must be that of what is sent.
+func (d *drop) opened(m *message) (*os.File, error) {
+	f, err := d.open(m)
+	if err != nil || m.size >= 0 && (m.Size < 0 || m.Size == m.Actual) {
+		return f, err
+	}
+	if err = d.measure(m, f); err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 // open opens a message. The error is errGone where it is no longer there.
@@ -218,20 +262,37 @@ func (d *drop) sync() error {
 // abandon ends a session that QUIT has not ended: what DELE marked stays.
 func (d *drop) abandon() {
 	d.undelete()
-	d.markSeen()
+	d.settle()
 	d.release()
 }
 
-// markSeen gives the messages that RETR sent the flag S, for the IMAP server
-// and the mail readers beside us. Nothing depends on it: on a read-only or a
-// full disk it does not happen. After release it does nothing.
-func (d *drop) markSeen() {
-	if d.account.ReadOnly {
+// settle leaves the messages as an IMAP server would, for the one beside us:
+// all that this session knew of are in cur/, and those that RETR sent have the
+// flag S. Nothing depends on it: on a read-only or a full disk it does not
+// happen. After release it does nothing.
+func (d *drop) settle() {
+	if d.dir == nil || !d.mayRename() {
 		return
 	}
 	for i := range d.messages {
-		if m := &d.messages[i]; d.dir != nil && m.sent && !m.deleted {
-			d.dir.Seen(&m.Message)
+		m := &d.messages[i]
+		switch {
+		case m.deleted || m.gone:
+			continue
+		case m.sent:
+			d.noteFixed(d.dir.Seen(&m.Message))
+		default:
+			d.noteFixed(d.dir.Old(&m.Message))
 		}
+		if d.fixed {
+			return
+		}
+	}
+}
+
+// noteFixed keeps in mind that names cannot be changed here.
+func (d *drop) noteFixed(err error) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist) {
+		d.fixed = true
 	}
 }

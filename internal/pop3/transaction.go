@@ -49,14 +49,14 @@ func (s *session) uidl(arg string) error {
 	if arg == "" {
 		s.ok("unique ids follow")
 		return s.scanListing(func(line []byte, m *message) []byte {
-			return append(line, uid(m.Key)...)
+			return append(line, m.uid()...)
 		})
 	}
 	m, n, err := s.message(arg)
 	if err != nil {
 		return s.refuse(err)
 	}
-	s.ok("%d %s", n, uid(m.Key))
+	s.ok("%d %s", n, m.uid())
 	return nil
 }
 
@@ -101,10 +101,7 @@ func (s *session) retr(arg string) error {
 	if err != nil {
 		return s.refuse(err)
 	}
-	if !s.drop.measured(m) {
-		return s.refuse(errGone)
-	}
-	f, err := s.drop.open(m)
+	f, err := s.drop.opened(m)
 	if err != nil {
 		return s.unopened(m, err)
 	}
@@ -212,7 +209,7 @@ func (s *session) quit(string) error {
 	if err := s.wire.flush(); err != nil {
 		return err
 	}
-	s.drop.markSeen()
+	s.drop.settle()
 	err := s.drop.remove()
 	s.drop.release()
 	if err != nil {

@@ -10,13 +10,26 @@ import (
 const maxUID = 70
 
 // uid is the unique id of a message: its key, which it keeps for life, on
-// whatever machine it is restored. A key that another deliverer made too long,
-// or of characters that an id may not have, is hashed.
+// whatever machine it is restored. Two messages that another deliverer gave one
+// key are told apart by the rest of their names.
+func (m *message) uid() string {
+	if m.twin {
+		return hashed(m.Base())
+	}
+	return uid(m.Key)
+}
+
+// uid is the unique id for a key. One that another deliverer made too long, or
+// of characters that an id may not have, is hashed.
 func uid(key string) string {
 	if 0 < len(key) && len(key) <= maxUID && strings.IndexFunc(key, unfit) < 0 {
 		return key
 	}
-	sum := sha256.Sum256([]byte(key))
+	return hashed(key)
+}
+
+func hashed(name string) string {
+	sum := sha256.Sum256([]byte(name))
 	return "sha256-" + hex.EncodeToString(sum[:20])
 }
 

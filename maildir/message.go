@@ -1,0 +1,93 @@
+package maildir
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Message is a message as its name tells it.
+type Message struct {
+	Key      string
+	Name     string // file name
+	Sub      string // "new" or "cur"
+	Flags    string // letters behind ":2,"
+	Size     int64  // octets in the file (S=), -1 where the name does not say
+	WireSize int64  // octets with CRLF line ends (W=), -1 where the name does not say
+	Actual   int64  // octets in the file as Open found it; 0 before
+}
+
+func parse(sub, name string) Message {
+	base, info, _ := strings.Cut(name, ":")
+	key, attrs, _ := strings.Cut(base, ",")
+	m := Message{Key: key, Name: name, Sub: sub, Size: -1, WireSize: -1}
+	if flags, ok := strings.CutPrefix(info, "2,"); ok {
+		m.Flags = flags
+	}
+	for _, a := range strings.Split(attrs, ",") {
+		if v, ok := strings.CutPrefix(a, "S="); ok {
+			m.Size = number(v)
+		} else if v, ok := strings.CutPrefix(a, "W="); ok {
+			m.WireSize = number(v)
+		}
+	}
+	return m
+}
+
+func number(s string) int64 {
+	n, err := strconv.ParseUint(s, 10, 62)
+	if err != nil {
+		return -1
+	}
+	return int64(n)
+}
+
+// base is the name without what readers append; a move keeps it.
+func (m Message) base() string {
+	base, _, _ := strings.Cut(m.Name, ":")
+	return base
+}
+
+// info is what readers append, with its colon; "" for none.
+func (m Message) info() string { return m.Name[len(m.base()):] }
+
+// Base returns the name up to what readers append. No two messages of a
+// Maildir share it, as they should not share a key either.
+func (m Message) Base() string { return m.base() }
+
+// seen is the name with the flag S. Info of another kind than ":2," stays.
+func (m Message) seen() string {
+	if info := m.info(); info != "" && !strings.HasPrefix(info, ":2,") {
+		return m.Name
+	}
+	flags := []rune(m.Flags + "S")
+	slices.Sort(flags)
+	return m.base() + ":2," + string(slices.Compact(flags))
+}
+
+// read is the name that the message has in cur/ with the flags that it has.
+func (m Message) read() string {
+	if m.info() == "" {
+		return m.Name + ":2,"
+	}
+	return m.Name
+}
+
+// sized is the name with both sizes; a size that it has already stays.
+func (m Message) sized(size, wire int64) string {
+	base := m.base()
+	if m.Size < 0 {
+		base += ",S=" + strconv.FormatInt(size, 10)
+	}
+	if m.WireSize < 0 {
+		base += ",W=" + strconv.FormatInt(wire, 10)
+	}
+	return base + m.info()
+}
+
+// same reports whether o may be m after another program has renamed it: the
+// key is the same, and no size speaks against it.
+func (m Message) same(o Message) bool {
+	differ := func(a, b int64) bool { return a >= 0 && b >= 0 && a != b }
+	return m.Key == o.Key && !differ(m.Size, o.Size) && !differ(m.WireSize, o.WireSize)
+}

@@ -1,0 +1,168 @@
+package maildir
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// index is a listing, sorted by base, in which messages are found that other
+// programs have moved. One listing serves all that moved before it was made:
+// an IMAP server moves 100,000 messages from new/ to cur/ at once.
+type index []Message
+
+// find returns what m has become.
+func (x index) find(m Message) (Message, bool) {
+	base := m.base()
+	i, _ := slices.BinarySearchFunc(x, m.Key, func(a Message, key string) int { return strings.Compare(a.base(), key) })
+	var found []Message
+	for ; i < len(x) && strings.HasPrefix(x[i].base(), m.Key); i++ {
+		if x[i].base() == base {
+			return x[i], true
+		}
+		if m.same(x[i]) {
+			found = append(found, x[i])
+		}
+	}
+	if len(found) != 1 { // none, or it cannot be told which
+		return Message{}, false
+	}
+	return found[0], true
+}
+
+// locate returns where m is now, another place than m says. The error is
+// fs.ErrNotExist where it is gone: in none of two listings, since a name that
+// changes while a directory is read may be missed by one.
+func (d *Dir) locate(m Message) (Message, error) {
+	found, known := d.index.find(m)
+	if known && (found.Name != m.Name || found.Sub != m.Sub) {
+		return found, nil
+	}
+	for range 2 {
+		if d.index != nil && d.earlier != nil && !d.index.has(m) && !d.earlier.has(m) {
+			break
+		}
+		list, err := d.List()
+		if err != nil {
+			return Message{}, err
+		}
+		d.earlier, d.index = d.index, list
+		if found, known = d.index.find(m); known {
+			return found, nil
+		}
+	}
+	return Message{}, fmt.Errorf("message %s in %s: %w", m.Key, d.path, fs.ErrNotExist)
+}
+
+func (x index) has(m Message) bool {
+	_, known := x.find(m)
+	return known
+}
+
+// tries bounds how often a message is looked for that another program renames
+// all the time.
+const tries = 5
+
+// again does what it is given to m, and again where m has moved.
+func (d *Dir) again(m *Message, do func() error) error {
+	err := do()
+	for range tries {
+		if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		found, gone := d.locate(*m)
+		if gone != nil {
+			return gone
+		}
+		*m = found
+		err = do()
+	}
+	return err
+}
+
+// Open opens a message for reading; one that another program has moved or
+// flagged is found again by its key. Only a regular file is a message.
+func (d *Dir) Open(m *Message) (*os.File, error) {
+	var f *os.File
+	err := d.again(m, func() (err error) {
+		f, err = d.openRegular(m)
+		return err
+	})
+	return f, err
+}
+
+func (d *Dir) openRegular(m *Message) (*os.File, error) {
+	f, err := d.sub(m.Sub).OpenFile(m.Name, unix.O_RDONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	st, err := f.Stat()
+	if err == nil && !st.Mode().IsRegular() {
+		err = &fs.PathError{Op: "open", Path: f.Name(), Err: errors.New("not a regular file")}
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	m.Actual = st.Size()
+	return f, nil
+}
+
+// Remove deletes a message, wherever another program has moved it. The error
+// is fs.ErrNotExist where it is gone. Sync makes removals durable.
+func (d *Dir) Remove(m *Message) error {
+	return d.again(m, func() error { return d.sub(m.Sub).Remove(m.Name) })
+}
+
+// Seen moves a message to cur/ with the flag S; one that has it stays.
+func (d *Dir) Seen(m *Message) error {
+	return d.again(m, func() error { return d.rename(m, "cur", m.seen()) })
+}
+
+// Old moves a message from new/ to cur/, where a mail reader leaves what it has
+// told of. One that another program moved first is where it should be.
+func (d *Dir) Old(m *Message) error {
+	if m.Sub == "cur" {
+		return nil
+	}
+	if err := d.rename(m, "cur", m.read()); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// Sized gives a message's name the sizes that it lacks: octets in the file and
+// octets with CRLF line ends.
+func (d *Dir) Sized(m *Message, size, wire int64) error {
+	return d.again(m, func() error { return d.rename(m, m.Sub, m.sized(size, wire)) })
+}
+
+func (d *Dir) rename(m *Message, sub, name string) error {
+	if sub == m.Sub && name == m.Name {
+		return nil
+	}
+	if err := d.sub(m.Sub).Rename(m.Name, d.sub(sub), name); err != nil {
+		return err
+	}
+	actual := m.Actual
+	*m = parse(sub, name)
+	m.Actual = actual
+	return nil
+}
+
+// Indexed reports whether an IMAP server knows the messages by their names up
+// to the colon (Dovecot, Courier). To give such a message another name would
+// make it a new one to that server.
+func (d *Dir) Indexed() bool {
+	for _, name := range []string{"dovecot-uidlist", "courierimapuiddb"} {
+		if _, err := d.self.StatName(name); !errors.Is(err, fs.ErrNotExist) {
+			return true
+		}
+	}
+	return false
+}
