@@ -95,7 +95,7 @@ func TestOldAndSeen(t *testing.T) {
 // An IMAP server that moves everything at once costs two listings, not one a
 // message.
 func TestManyMoveAtOnce(t *testing.T) {
-	const n = 5000
+	const n = 2000
 	d, path := open(t)
 	for i := range n {
 		put(t, path, fmt.Sprintf("new/%06d.a", i), "")

@@ -21,7 +21,16 @@ func run() int {
 			&cli.BoolFlag{Name: "tls", Usage: "the session on standard input begins with TLS"},
 		},
 		Action: serve,
+		Verbs: []program.Verb{{Name: "expire", Action: expire,
+			Usage: "remove what was deleted longer ago than control/undelete, in all mailboxes"}},
 	})
+}
+
+func expire(ctx context.Context, f *program.Frame, c *cli.Context) error {
+	if c.Args().Present() {
+		return status.UsageError("there are no operands, so not %q", c.Args().First())
+	}
+	return pop3.Expire(ctx, f)
 }
 
 func serve(ctx context.Context, f *program.Frame, c *cli.Context) error {

@@ -70,6 +70,12 @@ func (l *Log) Fetched(mailbox string, retrieved, deleted int, octets int64, comp
 	l.event("fetched", NoKey, append(a, c.attrs()...)...)
 }
 
+// Expired: messages that POP3 had deleted were longer in the trash than
+// control/undelete.
+func (l *Log) Expired(mailbox string, messages int) {
+	l.event("expired", NoKey, slog.String("mailbox", mailbox), slog.Int("messages", messages))
+}
+
 // Checked: mailcheck judged an entry. verdict is pass, refuse, hold or defer.
 func (l *Log) Checked(key, verdict, reason string) {
 	l.event("checked", key, append([]slog.Attr{slog.String("verdict", verdict)}, appendIf(nil, "reason", reason)...)...)

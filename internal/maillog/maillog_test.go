@@ -22,6 +22,7 @@ func everyEvent(l *Log) {
 	l.LoginFailed("PLAIN", "wrong", c)
 	l.Disconnected("quit", 1, c)
 	l.Fetched("/m", 1, 2, 3, true, c)
+	l.Expired("/m/.Trash", 3)
 	l.Checked("K", "refuse", "two From")
 	l.Routed("K", "deliver", []string{"c@d"})
 	l.Split("K", "K-1", "deliver", []string{"c@d"})

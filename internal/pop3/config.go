@@ -25,6 +25,10 @@ type Account struct {
 	ReadOnly bool   // nothing is deleted, flagged or moved, and no lock is taken
 }
 
+// inTrash reports whether the session is in the folder of what was deleted:
+// there DELE is for good.
+func (a Account) inTrash() bool { return a.Folder == "Trash" }
+
 // path is the Maildir that the session opens.
 func (a Account) path() string {
 	if a.Folder == "" {
@@ -49,10 +53,12 @@ type Config struct {
 	Login     LoginFunc
 	Log       *maillog.Log
 	Client    maillog.Client // Addr, and UID where known
+	Now       func() time.Time
 
 	Gate       *Gate         // what is known of other sessions; nil: nothing
 	LoginDelay time.Duration // least time between two logins of a user (RFC 2449 6.5); 0: none
 	MaxPerUser int           // sessions of one user at a time; 0: no limit
+	Undelete   time.Duration // for which deleted messages stay in the folder Trash; 0: not at all
 	Expire     string        // days that messages are kept (RFC 2449 6.7); "": NEVER
 
 	IdleTimeout  time.Duration // between two commands of a logged-in client; never under 10 minutes in service (RFC 1939 3)
@@ -85,6 +91,9 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.MaxErrors, DefaultMaxErrors)
 	setDefault(&c.MaxTries, DefaultMaxTries)
 	setDefault(&c.Expire, "NEVER")
+	if c.Now == nil {
+		c.Now = time.Now
+	}
 	return c
 }
 

@@ -2,7 +2,6 @@ package pop3
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -219,80 +218,4 @@ func (d *drop) buffer() []byte {
 		d.buf = make([]byte, chunkSize)
 	}
 	return d.buf
-}
-
-// undelete takes all DELE back.
-func (d *drop) undelete() {
-	for i := range d.messages {
-		d.messages[i].deleted = false
-	}
-}
-
-// remove carries DELE out: the UPDATE state (RFC 1939 6). A message that
-// another program deleted first is as the client wants it. One that cannot be
-// removed stops no other; nothing else is ever removed.
-func (d *drop) remove() error {
-	var failed error
-	for i := range d.messages {
-		m := &d.messages[i]
-		if !m.deleted {
-			continue
-		}
-		err := d.dir.Remove(&m.Message)
-		switch {
-		case err == nil:
-			d.removed++
-		case !errors.Is(err, fs.ErrNotExist):
-			failed = errors.Join(failed, err)
-		}
-	}
-	if d.removed > 0 {
-		failed = errors.Join(failed, d.sync())
-	}
-	return failed
-}
-
-func (d *drop) sync() error {
-	if err := d.dir.Sync(); err != nil {
-		return fmt.Errorf("sync %s: %w", d.account.path(), err)
-	}
-	return nil
-}
-
-// abandon ends a session that QUIT has not ended: what DELE marked stays.
-func (d *drop) abandon() {
-	d.undelete()
-	d.settle()
-	d.release()
-}
-
-// settle leaves the messages as an IMAP server would, for the one beside us:
-// all that this session knew of are in cur/, and those that RETR sent have the
-// flag S. Nothing depends on it: on a read-only or a full disk it does not
-// happen. After release it does nothing.
-func (d *drop) settle() {
-	if d.dir == nil || !d.mayRename() {
-		return
-	}
-	for i := range d.messages {
-		m := &d.messages[i]
-		switch {
-		case m.deleted || m.gone:
-			continue
-		case m.sent:
-			d.noteFixed(d.dir.Seen(&m.Message))
-		default:
-			d.noteFixed(d.dir.Old(&m.Message))
-		}
-		if d.fixed {
-			return
-		}
-	}
-}
-
-// noteFixed keeps in mind that names cannot be changed here.
-func (d *drop) noteFixed(err error) {
-	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist) {
-		d.fixed = true
-	}
 }

@@ -110,6 +110,9 @@ func (h *host) carryOut(action string) error {
 		return os.Rename(path(first), path(rest))
 	case "logindelay":
 		h.cfg.Gate, h.cfg.LoginDelay = NewGate(filepath.Join(h.home, "run"), time.Now), time.Hour
+	case "undelete":
+		h.cfg.Undelete = 24 * time.Hour
+		h.cfg.Now = func() time.Time { return time.Unix(1_700_000_000, 0) }
 	case "expire":
 		h.cfg.Expire = arg
 	case "network":
@@ -136,7 +139,7 @@ func (h *host) lock() error {
 // names lists new/ and cur/.
 func (h *host) names() []string {
 	var all []string
-	for _, sub := range []string{"cur", "new"} {
+	for _, sub := range []string{"cur", "new", ".Trash/cur", ".Trash/new"} {
 		entries, _ := os.ReadDir(filepath.Join(h.maildir(), sub))
 		for _, e := range entries {
 			if e.Name()[0] != '.' {

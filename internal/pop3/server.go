@@ -23,6 +23,7 @@ type server struct {
 	tls     *tls.Config // nil: there is no certificate
 	login   LoginFunc
 	gate    *Gate
+	now     func() time.Time
 }
 
 func newServer(f *program.Frame) (*server, error) {
@@ -35,7 +36,7 @@ func newServer(f *program.Frame) (*server, error) {
 		return nil, status.Temp("4.3.5", "cannot read the certificates", err)
 	}
 	return &server{control: f.Control, log: f.Log, tls: conf, login: Accounts(f.Control),
-		gate: NewGate(filepath.Join(f.Home, "run", "pop3"), f.Clock.Now)}, nil
+		gate: NewGate(filepath.Join(f.Home, "run", "pop3"), f.Clock.Now), now: f.Clock.Now}, nil
 }
 
 // Stdin holds one session on standard input and output, which may be a socket
@@ -103,7 +104,7 @@ func (s *server) serve(ctx context.Context, conn net.Conn, implicit bool) error 
 func (s *server) config(conn net.Conn, implicit bool) (Config, error) {
 	client, local := peer(conn)
 	cfg := Config{TLS: s.tls, Implicit: implicit, ClearText: local, Login: s.login, Log: s.log,
-		Client: maillog.Client{Addr: client}, Gate: s.gate}
+		Client: maillog.Client{Addr: client}, Gate: s.gate, Now: s.now}
 	return cfg, s.settings(&cfg)
 }
 
@@ -118,6 +119,9 @@ func (s *server) settings(cfg *Config) (err error) {
 	}
 	cfg.MaxErrors = int(max(wrong, DefaultMaxErrors))
 	if cfg.MaxPerUser, err = s.control.Concurrency("user", DefaultMaxPerUser); err != nil {
+		return err
+	}
+	if cfg.Undelete, err = s.control.Undelete(); err != nil {
 		return err
 	}
 	if cfg.LoginDelay, err = s.control.LoginDelay(); err != nil {

@@ -210,7 +210,7 @@ func (s *session) quit(string) error {
 		return err
 	}
 	s.drop.settle()
-	err := s.drop.remove()
+	err := s.drop.update(s.cfg.Undelete, s.cfg.Now())
 	s.drop.release()
 	if err != nil {
 		s.cfg.Log.Trouble("", "delete messages", err)

@@ -1,0 +1,70 @@
+package pop3
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"time"
+
+	"paperpath/internal/maillog"
+	"paperpath/internal/program"
+	"paperpath/internal/spool"
+	"paperpath/internal/status"
+	"paperpath/maildir"
+)
+
+// Expire removes from the trash of every user of control/users what DELE
+// parked there longer ago than control/undelete. Sessions do it too, each for
+// its own mailbox; this is for users who do not come, and for when the setting
+// has gone: then all that was parked goes. A mailbox that cannot be cleaned
+// stops no other.
+func Expire(ctx context.Context, f *program.Frame) error {
+	window, err := f.Control.Undelete()
+	if err != nil {
+		return err
+	}
+	users, err := f.Control.UsersNow()
+	if err != nil {
+		return err
+	}
+	if err := spool.CheckMark(filepath.Join(f.Home, "mail")); err != nil {
+		return err
+	}
+	failed := 0
+	for _, u := range users {
+		if ctx.Err() != nil {
+			return nil
+		}
+		root := filepath.Join(u.Home, "Maildir")
+		err := checkOwner(root)
+		if err == nil {
+			err = expireTrash(root, f.Clock.Now().Add(-window), f.Log)
+		}
+		if err != nil {
+			f.Log.Trouble("", "expire trash", err)
+			failed++
+		}
+	}
+	if failed > 0 {
+		return status.Temp("4.3.0", "some mailboxes could not be cleaned (see the log)", nil)
+	}
+	return nil
+}
+
+// expireTrash cleans the trash of one mailbox, where there is one.
+func expireTrash(root string, before time.Time, log *maillog.Log) error {
+	trash, err := maildir.OpenTrash(root, false)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer trash.Close()
+	n, err := trash.Expire(before)
+	if n > 0 {
+		log.Expired(trash.Path(), n)
+	}
+	return err
+}

@@ -1,0 +1,176 @@
+package pop3
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"paperpath/maildir"
+)
+
+// undelete takes all DELE back.
+func (d *drop) undelete() {
+	for i := range d.messages {
+		d.messages[i].deleted = false
+	}
+}
+
+// update carries DELE out: the UPDATE state (RFC 1939 6). A message that
+// another program deleted first is as the client wants it. One that cannot be
+// removed stops no other; nothing else is ever removed. With a window of time
+// deleted messages go to the folder Trash, and those that were longer there
+// than it are removed.
+func (d *drop) update(window time.Duration, now time.Time) error {
+	if d.dir == nil || d.account.ReadOnly {
+		return nil
+	}
+	away, done, err := d.remover(window, now)
+	if err != nil {
+		return err
+	}
+	defer done()
+	q := d.quota()
+	var failed error
+	for i := range d.messages {
+		m := &d.messages[i]
+		if !m.deleted {
+			continue
+		}
+		octets := q.weigh(m)
+		switch err := away(&m.Message); {
+		case err == nil:
+			d.removed++
+			q.note(octets)
+		case !errors.Is(err, fs.ErrNotExist):
+			failed = errors.Join(failed, err)
+		}
+	}
+	if d.removed > 0 {
+		failed = errors.Join(failed, d.sync(), q.settle())
+	}
+	return failed
+}
+
+// remover returns what takes a message away, and what to do behind it.
+func (d *drop) remover(window time.Duration, now time.Time) (away func(*maildir.Message) error, done func(), err error) {
+	none := func() {}
+	if window <= 0 || d.account.inTrash() {
+		return d.dir.Remove, none, nil
+	}
+	trash, err := maildir.OpenTrash(d.account.Maildir, d.marked())
+	if errors.Is(err, fs.ErrNotExist) {
+		return d.dir.Remove, none, nil // and nothing is to be removed
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	away = func(m *maildir.Message) error { return d.dir.Park(m, trash, now) }
+	return away, func() {
+		defer trash.Close()
+		if d.removed > 0 {
+			d.noteTrouble("sync trash", trash.Sync())
+		}
+		n, err := trash.Expire(now.Add(-window))
+		if n > 0 {
+			d.log.Expired(trash.Path(), n)
+		}
+		d.noteTrouble("expire trash", err)
+	}, nil
+}
+
+// marked reports whether DELE marked any message.
+func (d *drop) marked() bool {
+	for i := range d.messages {
+		if d.messages[i].deleted {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *drop) noteTrouble(op string, err error) {
+	if err != nil {
+		d.log.Trouble("", op, err)
+	}
+}
+
+// quota keeps count of what leaves, where another program keeps a Maildir++
+// quota. The trash is not part of one.
+type quota struct {
+	drop   *drop // nil: nobody keeps count
+	octets int64
+	n      int
+}
+
+func (d *drop) quota() *quota {
+	if d.account.inTrash() || !d.marked() || !maildir.Counted(d.account.Maildir) {
+		return &quota{}
+	}
+	return &quota{drop: d}
+}
+
+func (q *quota) weigh(m *message) int64 {
+	if q.drop == nil {
+		return 0
+	}
+	return q.drop.dir.Weight(&m.Message)
+}
+
+func (q *quota) note(octets int64) {
+	if octets > 0 {
+		q.octets, q.n = q.octets+octets, q.n+1
+	}
+}
+
+func (q *quota) settle() error {
+	if q.n == 0 {
+		return nil
+	}
+	return maildir.Discount(q.drop.account.Maildir, q.octets, q.n)
+}
+
+func (d *drop) sync() error {
+	if err := d.dir.Sync(); err != nil {
+		return fmt.Errorf("sync %s: %w", d.account.path(), err)
+	}
+	return nil
+}
+
+// abandon ends a session that QUIT has not ended: what DELE marked stays.
+func (d *drop) abandon() {
+	d.undelete()
+	d.settle()
+	d.release()
+}
+
+// settle leaves the messages as an IMAP server would, for the one beside us:
+// all that this session knew of are in cur/, and those that RETR sent have the
+// flag S. Nothing depends on it: on a read-only or a full disk it does not
+// happen. After release it does nothing.
+func (d *drop) settle() {
+	if d.dir == nil || !d.mayRename() {
+		return
+	}
+	for i := range d.messages {
+		m := &d.messages[i]
+		switch {
+		case m.deleted || m.gone:
+			continue
+		case m.sent:
+			d.noteFixed(d.dir.Seen(&m.Message))
+		default:
+			d.noteFixed(d.dir.Old(&m.Message))
+		}
+		if d.fixed {
+			return
+		}
+	}
+}
+
+// noteFixed keeps in mind that names cannot be changed here.
+func (d *drop) noteFixed(err error) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist) {
+		d.fixed = true
+	}
+}

@@ -1,0 +1,80 @@
+package maildir
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+)
+
+func TestParkAndExpire(t *testing.T) {
+	d, path := open(t)
+	if _, err := OpenTrash(path, false); !errors.Is(err, fs.ErrNotExist) {
+		t.Fatalf("no trash yet: %v", err)
+	}
+	trash, err := OpenTrash(path, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer trash.Close()
+	put(t, path, "new/1.a,S=2,W=3", "x\n")
+	put(t, path, "cur/2.b,P=5,S=2:2,FS", "x\n") // was parked once, and put back
+	put(t, path, ".Trash/cur/3.c:2,S", "x\n")   // an IMAP user's
+	put(t, path, ".Trash/new/4.d,P=x", "x\n")   // nonsense
+	list, _ := d.List()
+	first, second := time.Unix(1000, 0), time.Unix(2000, 0)
+	for i, now := range []time.Time{first, second} {
+		if err := d.Park(&list[i], trash, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	names := func() (all []string) {
+		list, _ := trash.List()
+		for _, m := range list {
+			all = append(all, m.Name)
+		}
+		return all
+	}
+	want := []string{"1.a,S=2,W=3,P=1000:2,", "2.b,S=2,P=2000:2,FS", "3.c:2,S", "4.d,P=x"}
+	if got := names(); !slices.Equal(got, want) {
+		t.Errorf("trash holds %q, want %q", got, want)
+	}
+	for _, row := range []struct {
+		before time.Time
+		n      int
+	}{{first, 0}, {second, 1}, {second.Add(time.Second), 1}, {time.Now().Add(time.Hour), 0}} {
+		if n, err := trash.Expire(row.before); n != row.n || err != nil {
+			t.Errorf("before %v: %d expired, %v", row.before.Unix(), n, err)
+		}
+	}
+	if got := names(); !slices.Equal(got, want[2:]) {
+		t.Errorf("trash holds %q, want %q", got, want[2:])
+	}
+}
+
+func TestQuota(t *testing.T) {
+	d, path := open(t)
+	if Counted(path) {
+		t.Error("nobody keeps count")
+	}
+	if err := Discount(path, 5, 1); err != nil {
+		t.Error(err)
+	}
+	put(t, path, "maildirsize", "1000S,10C\n25 3\n")
+	for name, want := range map[string]int64{"new/1.a,S=7": 7, "new/2.b": 2, "cur/3.c,S=9:2,T": 0} {
+		put(t, path, name, "x\n")
+		m := parse(filepath.Dir(name), filepath.Base(name))
+		if got := d.Weight(&m); got != want {
+			t.Errorf("%s weighs %d, want %d", name, got, want)
+		}
+	}
+	if err := Discount(path, 9, 2); err != nil || !Counted(path) {
+		t.Error(err)
+	}
+	if text, _ := os.ReadFile(filepath.Join(path, "maildirsize")); string(text) != "1000S,10C\n25 3\n-9 -2\n" {
+		t.Errorf("maildirsize is %q", text)
+	}
+}
