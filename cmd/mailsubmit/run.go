@@ -6,7 +6,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"paperpath/internal/listen"
 	"paperpath/internal/program"
 	"paperpath/internal/status"
 	"paperpath/internal/submit"
@@ -63,7 +62,7 @@ func sendmail(ctx context.Context, f *program.Frame, c *cli.Context) error {
 	switch c.String("b") {
 	case "", "m":
 	case "s":
-		return submit.Stdin(ctx, f, submit.Submission)
+		return submit.Stdin(ctx, f, submit.Submission, false, "")
 	case "p":
 		return mailq(ctx, f, c)
 	case "i":
@@ -88,11 +87,8 @@ func smtpVerb() program.Verb {
 	return program.Verb{
 		Name:  "smtp",
 		Usage: "speak SMTP on standard input and output, or listen",
-		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "role", Value: "mx", Usage: "`ROLE`: mx takes mail for control/domains, submission takes it from users for any destination"},
-			&cli.StringSliceFlag{Name: "listen", Usage: "listen on `ADDRESS:PORT`"},
-			&cli.StringSliceFlag{Name: "listen-tls", Usage: "listen on `ADDRESS:PORT` for TLS from the first octet"},
-		},
+		Flags: append(program.ServeFlags(),
+			&cli.StringFlag{Name: "role", Value: "mx", Usage: "`ROLE`: mx takes mail for control/domains, submission takes it from users for any destination"}),
 		Action: smtp,
 	}
 }
@@ -102,13 +98,14 @@ func smtp(ctx context.Context, f *program.Frame, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if c.Args().Present() {
-		return status.UsageError("smtp takes no operand, not %q", c.Args().First())
+	listens, err := program.Listens(c)
+	switch {
+	case err != nil:
+		return err
+	case listens:
+		return submit.Listen(ctx, f, role, c.StringSlice("listen"), c.StringSlice("listen-tls"))
 	}
-	if !c.IsSet("listen") && !c.IsSet("listen-tls") && !listen.Activated() {
-		return submit.Stdin(ctx, f, role)
-	}
-	return submit.Listen(ctx, f, role, c.StringSlice("listen"), c.StringSlice("listen-tls"))
+	return submit.Stdin(ctx, f, role, c.Bool("tls"), c.String("env"))
 }
 
 func explainVerb() program.Verb {

@@ -23,6 +23,9 @@ func limitNames() []string {
 		"fields",      // header fields of one message
 		"hops",        // Received fields of one message
 		"errors",      // of one session
+		"junk",        // commands of one session that bring no mail forward
+		"unknown",     // recipients of one session, before it is slowed down
+		"session",     // seconds from the greeting to the end
 		"bounces",     // an hour
 	}
 }

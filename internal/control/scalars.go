@@ -204,3 +204,22 @@ func duration(s string) (time.Duration, string) {
 	}
 	return total, ""
 }
+
+// GreetPause returns how long a client of the role mx waits for the greeting;
+// who talks before it is refused. 0: it is not looked at.
+func (c *Control) GreetPause() (time.Duration, error) {
+	return one(c, "greetpause", 100*time.Millisecond, func(s string) (time.Duration, string) {
+		var d time.Duration
+		var wrong string
+		if ms, ok := strings.CutSuffix(s, "ms"); ok {
+			n, bad := number(ms, 1)
+			d, wrong = time.Duration(min(n, 3600_000))*time.Millisecond, bad
+		} else {
+			d, wrong = duration(s)
+		}
+		if wrong == "" && d > time.Minute {
+			wrong = "is more than 1m"
+		}
+		return d, wrong
+	})
+}

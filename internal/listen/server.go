@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -32,9 +31,9 @@ type Server struct {
 	// handshake is Handle's, within its own deadlines.
 	TLS *tls.Config
 
-	Max        int                   // connections at a time; 0: no limit
-	MaxPerAddr int                   // from one IPv4 address or IPv6 /64; 0: no limit
-	Exempt     func(netip.Addr) bool // from MaxPerAddr; nil: nobody is
+	// Limits are those in force now; it is called for each connection. nil:
+	// there are none.
+	Limits func() (Limits, error)
 
 	Drain time.Duration // for sessions when ctx is done; 0: DefaultDrain
 	Log   *maillog.Log  // may be nil
@@ -51,7 +50,8 @@ type Server struct {
 	Ready func()
 
 	mu    sync.Mutex
-	conns map[net.Conn]netip.Prefix
+	conns map[net.Conn]Origin // as it was accepted, and whose it is
+	of    map[Origin]int      // how many
 	wg    sync.WaitGroup
 }
 
@@ -63,11 +63,9 @@ func (s *Server) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.conns = make(map[net.Conn]netip.Prefix)
+	s.conns, s.of = make(map[net.Conn]Origin), make(map[Origin]int)
 	for _, l := range list {
-		if s.Log != nil {
-			s.Log.Listening(l.Addr().String())
-		}
+		s.Log.Listening(l.Addr().String())
 		s.wg.Go(func() { s.acceptAll(ctx, l) })
 	}
 	if s.Ready != nil {
@@ -135,11 +133,15 @@ func (s *Server) acceptAll(ctx context.Context, l listener) {
 
 // take starts a session, or refuses it.
 func (s *Server) take(ctx context.Context, conn net.Conn, implicit bool) {
-	if !s.admit(conn) {
-		if s.Refuse != nil && !implicit {
-			s.Refuse(conn)
-		}
-		conn.Close()
+	limits, err := s.limits()
+	if err != nil {
+		s.trouble("limits", err)
+		s.refuse(conn, implicit)
+		return
+	}
+	if !s.enter(conn, limits.Max) {
+		s.limited("connections", conn)
+		s.refuse(conn, implicit)
 		return
 	}
 	s.wg.Go(func() {
@@ -149,31 +151,58 @@ func (s *Server) take(ctx context.Context, conn net.Conn, implicit bool) {
 				s.trouble("session", fmt.Errorf("panic: %v\n%s", v, debug.Stack()))
 			}
 		}()
-		s.Handle(ctx, conn, implicit)
+		s.session(ctx, conn, implicit, limits)
 	})
 }
 
-func (s *Server) admit(conn net.Conn) bool {
-	from := origin(conn.RemoteAddr())
-	if s.Exempt != nil && from.IsValid() && s.Exempt(from.Addr()) {
-		from = netip.Prefix{}
+func (s *Server) limits() (Limits, error) {
+	if s.Limits == nil {
+		return Limits{}, nil
+	}
+	return s.Limits()
+}
+
+// session speaks with a client unless a limit by its address forbids it.
+func (s *Server) session(ctx context.Context, conn net.Conn, implicit bool, limits Limits) {
+	client, err := limits.Client(conn)
+	if err != nil {
+		s.unproxied(conn, err)
+		return
+	}
+	limit := limits.Refusal(client)
+	if limit == "" && !s.admit(conn, limits.origin(client), limits.MaxPerAddr) {
+		limit = "client"
+	}
+	if limit != "" {
+		s.limited(limit, client)
+		s.refuse(client, implicit)
+		return
+	}
+	s.Handle(ctx, client, implicit)
+}
+
+// enter counts a connection, where there is room for it.
+func (s *Server) enter(conn net.Conn, most int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if most > 0 && len(s.conns) >= most {
+		return false
+	}
+	s.conns[conn] = Origin{}
+	return true
+}
+
+// admit counts a connection for its client, where that has room for it.
+func (s *Server) admit(conn net.Conn, from Origin, most int) bool {
+	if !from.IsValid() {
+		return true
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.Max > 0 && len(s.conns) >= s.Max {
+	if most > 0 && s.of[from] >= most {
 		return false
 	}
-	if s.MaxPerAddr > 0 && from.IsValid() {
-		n := 0
-		for _, other := range s.conns {
-			if other == from {
-				n++
-			}
-		}
-		if n >= s.MaxPerAddr {
-			return false
-		}
-	}
+	s.of[from]++
 	s.conns[conn] = from
 	return true
 }
@@ -181,32 +210,36 @@ func (s *Server) admit(conn net.Conn) bool {
 func (s *Server) leave(conn net.Conn) {
 	conn.Close()
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	from := s.conns[conn]
 	delete(s.conns, conn)
-	s.mu.Unlock()
+	if !from.IsValid() {
+		return
+	}
+	if s.of[from]--; s.of[from] <= 0 {
+		delete(s.of, from)
+	}
 }
 
-// origin is what counts as one client: an IPv4 address, or the /64 that an
-// IPv6 host has to itself. It is not valid for a Unix socket.
-func origin(a net.Addr) netip.Prefix {
-	tcp, ok := a.(*net.TCPAddr)
-	if !ok {
-		return netip.Prefix{}
+// refuse tells a client that there is no session for it, and hangs up.
+func (s *Server) refuse(conn net.Conn, implicit bool) {
+	if s.Refuse != nil && !implicit {
+		s.Refuse(conn)
 	}
-	ip, ok := netip.AddrFromSlice(tcp.IP)
-	if !ok {
-		return netip.Prefix{}
-	}
-	ip = ip.Unmap()
-	bits := 64
-	if ip.Is4() {
-		bits = 32
-	}
-	p, _ := ip.Prefix(bits)
-	return p
+	conn.Close()
+}
+
+// limited writes the event.
+func (s *Server) limited(limit string, client net.Conn) {
+	s.Log.Limited(limit, maillog.Client{Addr: ClientName(client)})
+}
+
+// unproxied writes the event for a peer that has to send a PROXY header and
+// did not.
+func (s *Server) unproxied(conn net.Conn, err error) {
+	s.Log.Disconnected(err.Error(), 0, maillog.Client{Addr: ClientName(conn)})
 }
 
 func (s *Server) trouble(op string, err error) {
-	if s.Log != nil {
-		s.Log.Trouble("", op, err)
-	}
+	s.Log.Trouble("", op, err)
 }

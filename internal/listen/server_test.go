@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -131,6 +132,8 @@ func TestServer(t *testing.T) {
 	}
 }
 
+func fixed(l Limits) func() (Limits, error) { return func() (Limits, error) { return l, nil } }
+
 func TestLimits(t *testing.T) {
 	for _, tt := range []struct {
 		name            string
@@ -145,7 +148,7 @@ func TestLimits(t *testing.T) {
 		{"none", 0, 0, nil, 5, 5},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := &Server{Addrs: []string{"127.0.0.1:0"}, Max: tt.most, MaxPerAddr: tt.perAddr, Exempt: tt.exempt, Handle: echo,
+			s := &Server{Addrs: []string{"127.0.0.1:0"}, Limits: fixed(Limits{Max: tt.most, MaxPerAddr: tt.perAddr, Exempt: tt.exempt}), Handle: echo,
 				Refuse: func(c net.Conn) { fmt.Fprintln(c, "full") }}
 			addrs, _, stop := run(t, s)
 			var last net.Conn
@@ -184,7 +187,7 @@ func waitFor(t *testing.T, cond func() bool) {
 
 // A client beyond the limits that waits for TLS is told nothing in clear.
 func TestRefuseTLS(t *testing.T) {
-	s := &Server{TLSAddrs: []string{"127.0.0.1:0"}, TLS: new(tls.Config), Max: 1, Handle: echo,
+	s := &Server{TLSAddrs: []string{"127.0.0.1:0"}, TLS: new(tls.Config), Limits: fixed(Limits{Max: 1}), Handle: echo,
 		Refuse: func(c net.Conn) { fmt.Fprintln(c, "full") }}
 	addrs, _, stop := run(t, s)
 	_, r := dial(t, addrs[0])
@@ -220,7 +223,7 @@ func TestDrain(t *testing.T) {
 }
 
 func TestPanic(t *testing.T) {
-	s := &Server{Addrs: []string{"127.0.0.1:0"}, Max: 1, Handle: func(_ context.Context, conn net.Conn, _ bool) { panic("as told") }}
+	s := &Server{Addrs: []string{"127.0.0.1:0"}, Limits: fixed(Limits{Max: 1}), Handle: func(_ context.Context, conn net.Conn, _ bool) { panic("as told") }}
 	addrs, log, stop := run(t, s)
 	for range 3 { // it serves on, and counts right
 		_, r := dial(t, addrs[0])
@@ -297,7 +300,7 @@ func TestAcceptAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer inner.Close()
-	s := &Server{Handle: echo, conns: make(map[net.Conn]netip.Prefix)}
+	s := &Server{Handle: echo, conns: make(map[net.Conn]Origin), of: make(map[Origin]int)}
 	go s.acceptAll(t.Context(), listener{&flaky{inner, 4}, false})
 	_, r := dial(t, inner.Addr().String())
 	wantLine(t, r, "hello false")
@@ -307,11 +310,42 @@ func TestOrigin(t *testing.T) {
 	for _, tt := range []struct{ ip, want string }{
 		{"192.0.2.7", "192.0.2.7/32"}, {"::ffff:192.0.2.7", "192.0.2.7/32"}, {"2001:db8::1", "2001:db8::/64"},
 	} {
-		if got := origin(&net.TCPAddr{IP: net.ParseIP(tt.ip)}).String(); got != tt.want {
+		conn := &Told{client: &net.TCPAddr{IP: net.ParseIP(tt.ip)}}
+		if got := (Limits{}).origin(conn).String(); got != tt.want {
 			t.Errorf("%s: %s", tt.ip, got)
 		}
 	}
-	if origin(&net.UnixAddr{}).IsValid() {
+	if (Limits{}).origin(&Told{client: &net.UnixAddr{}}).IsValid() {
 		t.Error("a Unix socket has an address")
+	}
+}
+
+// Connections that come too often, and settings that cannot be read.
+func TestLimitsOften(t *testing.T) {
+	var left atomic.Int32
+	left.Store(2)
+	limits := Limits{Often: func(from Origin) bool { return from.String() != "127.0.0.1/32" || left.Add(-1) < 0 }}
+	broken := fmt.Errorf("control/rates:1: broken")
+	var fails atomic.Bool
+	s := &Server{Addrs: []string{"127.0.0.1:0"}, Handle: echo, Refuse: func(c net.Conn) { fmt.Fprintln(c, "full") },
+		Limits: func() (Limits, error) {
+			if fails.Load() {
+				return Limits{}, broken
+			}
+			return limits, nil
+		}}
+	addrs, log, stop := run(t, s)
+	for _, want := range []string{"hello false", "hello false", "full"} {
+		_, r := dial(t, addrs[0])
+		wantLine(t, r, want)
+	}
+	fails.Store(true)
+	_, r := dial(t, addrs[0])
+	wantLine(t, r, "full")
+	stop()
+	for _, want := range []string{"event=limited key=- limit=client-connections client=127.0.0.1\n", "event=trouble key=- op=limits error=\"" + broken.Error()} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the log lacks %q:\n%s", want, log)
+		}
 	}
 }

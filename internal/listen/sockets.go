@@ -117,9 +117,35 @@ func removeStale(path string) error {
 const firstFD = 3
 
 // Activated reports whether systemd hands this process listening sockets
-// (sd_listen_fds(3)).
-func Activated() bool {
+// (sd_listen_fds(3)), as opposed to one connection, which Stdin takes.
+func Activated() bool { return handedOver() && !connected() }
+
+func handedOver() bool {
 	return os.Getenv("LISTEN_PID") == strconv.Itoa(os.Getpid()) && os.Getenv("LISTEN_FDS") != ""
+}
+
+// connected reports whether the one descriptor that systemd hands over is a
+// connection: Accept=yes without StandardInput=socket.
+func connected() bool {
+	if !handedOver() || os.Getenv("LISTEN_FDS") != "1" {
+		return false
+	}
+	_, err := unix.GetsockoptInt(firstFD, unix.SOL_SOCKET, unix.SO_TYPE) // a socket at all
+	return err == nil && !accepting(firstFD)
+}
+
+// passed returns a copy of that connection's descriptor.
+func passed() (*os.File, error) {
+	fd, err := unix.FcntlInt(firstFD, unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("descriptor %d: %w", firstFD, err)
+	}
+	return os.NewFile(uintptr(fd), "connection"), nil
+}
+
+func accepting(fd int) bool {
+	accepts, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+	return err == nil && accepts != 0
 }
 
 // inherited returns the sockets of systemd. One whose FileDescriptorName= is
@@ -155,9 +181,8 @@ func inherit(fd int, name string) (listener, error) {
 		return listener{}, fmt.Errorf("descriptor %d is not open", fd)
 	}
 	defer f.Close() // FileListener has its own
-	// FileListener takes a connection too, and could never accept on it: that
-	// is what Accept=yes hands over without StandardInput=socket.
-	if accepts, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN); err != nil || accepts == 0 {
+	// FileListener takes a connection too, and could never accept on it.
+	if !accepting(fd) {
 		return listener{}, fmt.Errorf("descriptor %d is no listening socket", fd)
 	}
 	l, err := net.FileListener(f)

@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"os"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -20,10 +18,18 @@ import (
 // and terminals, which are never waited for long or have a person in front,
 // they are accepted and have no effect.
 //
-// The remote address is the socket's. Where standard input is no socket, what
-// a wrapper says in TCPREMOTEIP (tcpserver) or REMOTE_HOST (xinetd) is
-// believed, if it is an IP address.
+// Where systemd hands over one connection (Accept=yes) it is that one. The
+// remote address is the socket's; pipes and files have none, whatever the
+// environment says: that is for Wrapped.
 func Stdin(in, out *os.File) (net.Conn, error) {
+	if connected() {
+		f, err := passed()
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close() // FileConn has its own
+		in, out = f, f
+	}
 	inSocket, err := isSocket(in)
 	if err != nil {
 		return nil, fmt.Errorf("standard input: %w", err)
@@ -44,7 +50,7 @@ func Stdin(in, out *os.File) (net.Conn, error) {
 		r.Close()
 		return nil, fmt.Errorf("standard output: %w", err)
 	}
-	p := &pair{in: r, out: w, remote: wrapperAddr()}
+	p := &pair{in: r, out: w, remote: stdinAddr{}}
 	if c, ok := r.end.(net.Conn); ok {
 		p.remote = c.RemoteAddr()
 	}
@@ -63,20 +69,6 @@ func isSocket(f *os.File) (bool, error) {
 		return false, err
 	}
 	return st.Mode()&os.ModeSocket != 0, nil
-}
-
-// wrapperAddr is the client as a wrapper names it in the environment.
-func wrapperAddr() net.Addr {
-	ip, port := os.Getenv("TCPREMOTEIP"), os.Getenv("TCPREMOTEPORT")
-	if ip == "" {
-		ip, port = os.Getenv("REMOTE_HOST"), ""
-	}
-	a, err := netip.ParseAddr(ip)
-	if err != nil || a.Zone() != "" {
-		return stdinAddr{}
-	}
-	n, _ := strconv.ParseUint(port, 10, 16)
-	return &net.TCPAddr{IP: a.Unmap().AsSlice(), Port: int(n)}
 }
 
 // stdinAddr is the address of a client that has none.

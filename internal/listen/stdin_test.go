@@ -24,6 +24,9 @@ func TestMain(m *testing.M) {
 	switch os.Getenv("LISTEN_TEST_CHILD") {
 	case "stdin":
 		os.Exit(stdinChild())
+	case "accepted":
+		os.Setenv("LISTEN_PID", strconv.Itoa(os.Getpid()))
+		os.Exit(stdinChild())
 	case "systemd":
 		os.Exit(systemdChild())
 	}
@@ -34,6 +37,9 @@ func TestMain(m *testing.M) {
 // meets a deadline.
 func stdinChild() int {
 	conn, err := Stdin(os.Stdin, os.Stdout)
+	if wrapper := os.Getenv("LISTEN_TEST_WRAPPER"); err == nil && wrapper != "" {
+		conn, err = Wrapped(conn, wrapper)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -157,14 +163,18 @@ func TestStdinTwoSockets(t *testing.T) {
 	}
 }
 
+// Pipes have no address, whatever the environment says, unless it was asked.
 func TestStdinPipes(t *testing.T) {
-	for _, tt := range []struct{ env, want string }{
-		{"X=", "stdin stdin"},
-		{"TCPREMOTEIP=192.0.2.7", "tcp 192.0.2.7:0"},
-		{"TCPREMOTEIP=::ffff:192.0.2.7", "tcp 192.0.2.7:0"},
-		{"REMOTE_HOST=2001:db8::1", "tcp [2001:db8::1]:0"},
-		{"REMOTE_HOST=evil.test\nx", "stdin stdin"},
-		{"TCPREMOTEIP=fe80::1%eth0", "stdin stdin"},
+	for _, tt := range []struct {
+		wrapper, want string
+		env           []string
+	}{
+		{"", "stdin stdin", []string{"TCPREMOTEIP=192.0.2.7", "REMOTE_HOST=192.0.2.7", "REMOTE_ADDR=192.0.2.7"}},
+		{"tcpserver", "tcp 192.0.2.7:4711", []string{"TCPREMOTEIP=192.0.2.7", "TCPREMOTEPORT=4711"}},
+		{"s6", "tcp 192.0.2.7:0", []string{"PROTO=TCP", "TCPREMOTEIP=::ffff:192.0.2.7"}},
+		{"s6", "tcp [2001:db8::1]:25", []string{"PROTO=TCP6", "TCP6REMOTEIP=2001:db8::1", "TCP6REMOTEPORT=25", "TCPREMOTEIP=192.0.2.7"}},
+		{"xinetd", "tcp [2001:db8::1]:0", []string{"REMOTE_HOST=2001:db8::1"}},
+		{"systemd", "tcp 192.0.2.7:9", []string{"REMOTE_ADDR=192.0.2.7", "REMOTE_PORT=9"}},
 	} {
 		inR, inW, err := os.Pipe()
 		if err != nil {
@@ -174,11 +184,65 @@ func TestStdinPipes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		cmd := stdinCommand(t, "TCPREMOTEIP=", "REMOTE_HOST=", tt.env)
+		cmd := stdinCommand(t, append(tt.env, "LISTEN_TEST_WRAPPER="+tt.wrapper)...)
 		cmd.Stdin, cmd.Stdout = inR, outW
 		wantTalk(t, talk(t, cmd, inW, outR), tt.want)
 		inW.Close()
 		outR.Close()
+	}
+}
+
+// What is asked for and not there is an error, not a caller on this machine.
+func TestWrappedErrors(t *testing.T) {
+	for _, tt := range []struct{ wrapper, name, value string }{
+		{"tcpserver", "X", ""}, {"tcpserver", "REMOTE_HOST", "192.0.2.7"}, {"tcpserver", "TCPREMOTEIP", "localhost"},
+		{"tcpserver", "TCPREMOTEIP", "fe80::1%eth0"}, {"tcpserver", "PROTO", "HOME"}, {"s6", "TCP6REMOTEIP", "::1"},
+		{"xinetd", "REMOTE_HOST", "evil.test\nx"}, {"systemd", "REMOTE_HOST", "192.0.2.7"}, {"nobody", "TCPREMOTEIP", "192.0.2.7"},
+	} {
+		t.Run(tt.wrapper+" "+tt.name, func(t *testing.T) {
+			for _, name := range []string{"PROTO", "TCPREMOTEIP", "TCP6REMOTEIP", "REMOTE_HOST", "REMOTE_ADDR"} {
+				t.Setenv(name, "")
+			}
+			t.Setenv(tt.name, tt.value)
+			if conn, err := Wrapped(&Told{}, tt.wrapper); err == nil || conn != nil {
+				t.Errorf("%v, %v", conn, err)
+			}
+		})
+	}
+}
+
+// What a wrapper may say beside the address, and what is private then.
+func TestWrapped(t *testing.T) {
+	near, far := net.Pipe()
+	defer near.Close()
+	defer far.Close()
+	for _, tt := range []struct {
+		ip, relay, ssl string
+		host           string
+		private        bool
+	}{
+		{"192.0.2.7", "", "", "mail.far.example", false},
+		{"127.0.0.1", "x", "", "", true},
+		{"192.0.2.7", "x", "TLSv1.3", "", true},
+	} {
+		t.Run(tt.ip+tt.ssl, func(t *testing.T) {
+			t.Setenv("TCPREMOTEIP", tt.ip)
+			t.Setenv("TCPREMOTEHOST", tt.host)
+			t.Setenv("SSL_PROTOCOL", tt.ssl)
+			if tt.relay != "" {
+				t.Setenv("RELAYCLIENT", "")
+			}
+			conn, err := Wrapped(near, "tcpserver")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if MayRelay(conn) != (tt.relay != "") || Host(conn) != tt.host || Private(conn) != tt.private || ClientName(conn) != tt.ip {
+				t.Errorf("relay %v, host %q, private %v, client %s", MayRelay(conn), Host(conn), Private(conn), ClientName(conn))
+			}
+		})
+	}
+	if MayRelay(near) || Host(near) != "" || !Private(near) {
+		t.Error("a pipe is more than it is")
 	}
 }
 
@@ -305,6 +369,27 @@ func TestSystemdConnection(t *testing.T) {
 	if err == nil {
 		l.Close()
 		t.Error("no error")
+	}
+}
+
+// One connection as descriptor 3 (Accept=yes) is taken for standard input and
+// output.
+func TestSystemdAccepted(t *testing.T) {
+	near, far := socketpair(t)
+	cmd := stdinCommand(t, "LISTEN_TEST_CHILD=accepted", "LISTEN_FDS=1")
+	cmd.ExtraFiles = []*os.File{far}
+	cmd.Stdout = os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	far.Close()
+	fmt.Fprintln(near, "line")
+	text, err := io.ReadAll(near)
+	if err := errors.Join(err, cmd.Wait()); err != nil {
+		t.Error(err)
+	}
+	if got := strings.Split(string(text), "\n"); len(got) < 3 || !strings.HasPrefix(got[0], "unix") || got[2] != "timeout true" {
+		t.Errorf("%q", got)
 	}
 }
 

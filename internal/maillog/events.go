@@ -46,6 +46,12 @@ func (l *Log) Refused(from, to, reply string, c Client) {
 	l.event("refused", NoKey, append(a, c.attrs()...)...)
 }
 
+// Limited: a limit of control/limits, control/rates or control/concurrency kept
+// something out, or began to slow it down. limit is its name there.
+func (l *Log) Limited(limit string, c Client) {
+	l.event("limited", NoKey, append([]slog.Attr{slog.String("limit", limit)}, c.attrs()...)...)
+}
+
 // Login: a user proved who he is.
 func (l *Log) Login(mechanism string, c Client) {
 	l.event("login", NoKey, append([]slog.Attr{slog.String("mech", mechanism)}, c.attrs()...)...)

@@ -40,14 +40,18 @@ func newServer(f *program.Frame) (*server, error) {
 }
 
 // Stdin holds one session on standard input and output, which may be a socket
-// from inetd or a pair of pipes. With implicit it begins with TLS.
-func Stdin(ctx context.Context, f *program.Frame, implicit bool) error {
-	conn, err := listen.Stdin(f.Stdin, f.Stdout)
-	if err != nil {
+// from inetd or a pair of pipes. With implicit it begins with TLS. wrapper is
+// whose environment tells the client, "" for nobody's.
+func Stdin(ctx context.Context, f *program.Frame, implicit bool, wrapper string) error {
+	conn, err := f.Session(wrapper)
+	if conn == nil {
 		return err
 	}
 	defer conn.Close()
-	s, err := newServer(f)
+	var s *server
+	if err == nil {
+		s, err = newServer(f)
+	}
 	if err == nil {
 		err = s.needTLS(implicit)
 	}
@@ -102,9 +106,8 @@ func (s *server) serve(ctx context.Context, conn net.Conn, implicit bool) error 
 }
 
 func (s *server) config(conn net.Conn, implicit bool) (Config, error) {
-	client, local := peer(conn)
-	cfg := Config{TLS: s.tls, Implicit: implicit, ClearText: local, Login: s.login, Log: s.log,
-		Client: maillog.Client{Addr: client}, Gate: s.gate, Now: s.now}
+	cfg := Config{TLS: s.tls, Implicit: implicit, ClearText: listen.Private(conn), Login: s.login, Log: s.log,
+		Client: maillog.Client{Addr: listen.ClientName(conn)}, Gate: s.gate, Now: s.now}
 	return cfg, s.settings(&cfg)
 }
 
@@ -129,18 +132,6 @@ func (s *server) settings(cfg *Config) (err error) {
 	}
 	cfg.Expire, err = s.control.Expire()
 	return err
-}
-
-// peer returns the client's name for the log, and whether it is on this
-// machine: there a password in clear text crosses no network.
-func peer(conn net.Conn) (name string, local bool) {
-	switch a := conn.RemoteAddr().(type) {
-	case *net.TCPAddr:
-		return a.IP.String(), a.IP.IsLoopback()
-	case *net.UnixAddr:
-		return "unix", true
-	}
-	return "stdin", true
 }
 
 // unavailable greets a client that cannot be served now, and ends the session

@@ -59,7 +59,7 @@ func throughPipes(t *testing.T, f *program.Frame, implicit bool, input string) (
 		t.Fatal(err)
 	}
 	toServer.Close()
-	err = Stdin(context.Background(), f, implicit)
+	err = Stdin(context.Background(), f, implicit, "")
 	out.Close()
 	all, _ := io.ReadAll(fromServer)
 	return string(all), err

@@ -13,6 +13,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -24,6 +25,7 @@ import (
 	"paperpath/internal/maillog"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
+	"paperpath/internal/tally"
 )
 
 // Version is the version of all programs.
@@ -72,8 +74,10 @@ type Frame struct {
 	Stdout  *os.File
 	Stderr  *os.File
 
-	spool *spool.Spool
-	muted bool // standard error was the client's
+	spool     *spool.Spool
+	tallyOnce sync.Once
+	tally     *tally.Table
+	muted     bool // standard error was the client's
 }
 
 // Main runs the program with the process's arguments and returns its exit
@@ -353,5 +357,8 @@ func (f *Frame) Spool() (*spool.Spool, error) {
 func (f *Frame) close() {
 	if f.spool != nil {
 		f.spool.Close()
+	}
+	if f.tally != nil {
+		f.tally.Close()
 	}
 }

@@ -2,10 +2,18 @@ package program
 
 import (
 	"crypto/tls"
+	"net"
 	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
 
 	"paperpath/internal/listen"
+	"paperpath/internal/maillog"
 	"paperpath/internal/status"
+	"paperpath/internal/tally"
 )
 
 // maxSessions is how many sessions a server has at a time where
@@ -18,14 +26,114 @@ func (f *Frame) Server(addrs, tlsAddrs []string, conf *tls.Config) (*listen.Serv
 	if len(tlsAddrs) > 0 && conf == nil {
 		return nil, status.Temp("4.3.5", "--listen-tls needs a certificate in control/tls", nil)
 	}
-	most, err := f.Control.Concurrency(f.Name, maxSessions)
+	if _, err := f.limits(); err != nil {
+		return nil, err
+	}
+	return &listen.Server{Addrs: addrs, TLSAddrs: tlsAddrs, TLS: conf, Limits: f.limits, Log: f.Log, Ready: f.Ready}, nil
+}
+
+// limits returns the limits in force now.
+func (f *Frame) limits() (l listen.Limits, err error) {
+	if l.Max, err = f.Control.Concurrency(f.Name, maxSessions); err != nil {
+		return l, err
+	}
+	if l.MaxPerAddr, err = f.Control.Concurrency("client", listen.PerAddr); err != nil {
+		return l, err
+	}
+	proxies, err := f.Control.ProxyFrom()
+	if err != nil {
+		return l, err
+	}
+	relays, err := f.Control.RelayFrom()
+	if err != nil {
+		return l, err
+	}
+	l.Proxy = proxies.Has
+	l.Exempt = func(ip netip.Addr) bool { return ip.IsLoopback() || relays.Has(ip) }
+	l.Often = func(from listen.Origin) bool { return f.TooMany("client-connections", f.Name+" "+from.String(), 1) }
+	return l, nil
+}
+
+// TooMany counts n of who against the rate of that name in control/rates, for
+// all processes of the home, and reports whether they are beyond it. Where
+// that cannot be found out nothing is too much, and the log has why.
+func (f *Frame) TooMany(rate, who string, n int64) bool {
+	r, err := f.Control.Rate(rate)
+	if err == nil {
+		var ok bool
+		if ok, err = f.Tally().Take(rate+" "+who, n, tally.Rate(r), f.Clock.Now()); !ok {
+			return true
+		}
+	}
+	if err != nil {
+		f.Log.Trouble("", "count "+rate, err)
+	}
+	return false
+}
+
+// Tally returns the counters that the processes of the home share.
+func (f *Frame) Tally() *tally.Table {
+	f.tallyOnce.Do(func() { f.tally = tally.Open(filepath.Join(f.Home, "run", "tally")) })
+	return f.tally
+}
+
+// ServeFlags are the options of a server that may also be started for one
+// connection.
+func ServeFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringSliceFlag{Name: "listen", Usage: "listen on `ADDRESS:PORT`"},
+		&cli.StringSliceFlag{Name: "listen-tls", Usage: "listen on `ADDRESS:PORT` for TLS from the first octet"},
+		&cli.StringFlag{Name: "env", Usage: "believe the environment of `WRAPPER` (" + strings.Join(listen.Wrappers(), ", ") + ") about the client on standard input"},
+		&cli.BoolFlag{Name: "tls", Usage: "the session on standard input begins with TLS"},
+	}
+}
+
+// Listens reports whether the options of ServeFlags, or sockets from systemd,
+// ask for a server of many connections.
+func Listens(c *cli.Context) (bool, error) {
+	listens := c.IsSet("listen") || c.IsSet("listen-tls")
+	switch wrapper := c.String("env"); {
+	case c.Args().Present():
+		return false, status.UsageError("there are no operands, so not %q", c.Args().First())
+	case listens && c.Bool("tls"):
+		return false, status.UsageError("--tls is for standard input; it is --listen-tls for an address")
+	case listens && c.IsSet("env"):
+		return false, status.UsageError("--env is for standard input, not for an address")
+	case c.IsSet("env") && !slices.Contains(listen.Wrappers(), wrapper):
+		return false, status.UsageError("--env is one of %s, not %q", strings.Join(listen.Wrappers(), ", "), wrapper)
+	}
+	return listens || listen.Activated(), nil
+}
+
+// errRefused says that the client is not served; the log has why.
+var errRefused = &status.Error{Exit: status.TempFail, Reply: 421, Enhanced: "4.7.0"}
+
+// Session returns standard input and output (or the one connection of systemd)
+// as the connection of the client that a PROXY header or a wrapper's environment
+// tells. wrapper is "" for none. With an error there may be a
+// connection too, to say so on it; the caller closes it.
+func (f *Frame) Session(wrapper string) (net.Conn, error) {
+	conn, err := listen.Stdin(f.Stdin, f.Stdout)
 	if err != nil {
 		return nil, err
 	}
-	perAddr, err := f.Control.Concurrency("client", listen.PerAddr)
+	limits, err := f.limits()
 	if err != nil {
-		return nil, err
+		return conn, err
 	}
-	return &listen.Server{Addrs: addrs, TLSAddrs: tlsAddrs, TLS: conf, Max: most, MaxPerAddr: perAddr,
-		Exempt: netip.Addr.IsLoopback, Log: f.Log, Ready: f.Ready}, nil
+	client, err := limits.Client(conn)
+	if err != nil {
+		f.Log.Disconnected(err.Error(), 0, maillog.Client{Addr: listen.ClientName(conn)})
+		return conn, errRefused
+	}
+	if wrapper != "" {
+		if client, err = listen.Wrapped(client, wrapper); err != nil {
+			return conn, err
+		}
+	}
+	if limit := limits.Refusal(client); limit != "" {
+		f.Log.Limited(limit, maillog.Client{Addr: listen.ClientName(client)})
+		return client, errRefused
+	}
+	return client, nil
 }

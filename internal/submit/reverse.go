@@ -19,8 +19,9 @@ const reverseTime = 5 * time.Second
 // counts only if it leads back to the address.
 type reverse struct{ found atomic.Pointer[string] }
 
-// lookUp starts the search.
-func lookUp(ctx context.Context, r *dns.Resolver, client string) *reverse {
+// lookUp starts the search. hint is the name that a wrapper has found, or "":
+// it is not asked for again, but has to lead back too.
+func lookUp(ctx context.Context, r *dns.Resolver, client, hint string) *reverse {
 	rev := &reverse{}
 	ip, err := netip.ParseAddr(client)
 	if err != nil || ip.IsLoopback() {
@@ -30,9 +31,12 @@ func lookUp(ctx context.Context, r *dns.Resolver, client string) *reverse {
 		defer func() { _ = recover() }() // the name is a courtesy
 		ctx, cancel := context.WithTimeout(ctx, reverseTime)
 		defer cancel()
-		names, err := r.PTR(ctx, ip)
-		if err != nil {
-			return
+		names := []string{hint}
+		if hint == "" {
+			var err error
+			if names, err = r.PTR(ctx, ip); err != nil {
+				return
+			}
 		}
 		for _, name := range names[:min(len(names), 3)] {
 			back, err := r.Addrs(ctx, name)

@@ -75,22 +75,31 @@ func newServer(f *program.Frame, role Role) (*server, error) {
 }
 
 // Stdin speaks SMTP on standard input and output: below inetd and its kind,
-// and for sendmail -bs.
-func Stdin(ctx context.Context, f *program.Frame, role Role) error {
-	conn, err := listen.Stdin(f.Stdin, f.Stdout)
-	if err != nil {
+// and for sendmail -bs. wrapper is whose environment tells the client, "" for
+// nobody's.
+func Stdin(ctx context.Context, f *program.Frame, role Role, implicit bool, wrapper string) error {
+	conn, err := f.Session(wrapper)
+	if conn == nil {
 		return err
 	}
 	defer conn.Close()
-	s, err := newServer(f, role)
+	var s *server
+	if err == nil {
+		s, err = newServer(f, role)
+	}
+	if err == nil && implicit && s.tls == nil {
+		err = status.Temp("4.3.5", "--tls needs a certificate in control/tls", nil)
+	}
 	if err != nil {
 		// The client's socket is where a person would see an error: say it in
 		// the protocol too.
 		code, enhanced, _ := status.Reply(err)
-		smtpd.Unavailable(conn, code, enhanced)
+		if !implicit {
+			smtpd.Unavailable(conn, code, enhanced)
+		}
 		return err
 	}
-	return s.serve(ctx, conn, false)
+	return s.serve(ctx, conn, implicit)
 }
 
 // Listen serves SMTP on the addresses until ctx ends.
@@ -121,7 +130,8 @@ func (s *server) serve(ctx context.Context, conn net.Conn, implicit bool) error 
 	}
 	var sess *session
 	err = smtpd.Serve(ctx, conn, cfg, func(c *smtpd.Conn) smtpd.Session {
-		sess = &session{server: s, conn: c, ptr: lookUp(ctx, s.dns, c.ClientIP())}
+		sess = &session{server: s, conn: c, ptr: lookUp(ctx, s.dns, c.ClientIP(), listen.Host(conn)),
+			relayClient: listen.MayRelay(conn)}
 		return sess
 	})
 	if sess != nil {
@@ -149,15 +159,8 @@ func (s *server) config(conn net.Conn, implicit bool) (smtpd.Config, error) {
 	}
 	return smtpd.Config{Hostname: s.hostname, TLS: s.tls, Implicit: implicit, MaxSize: size,
 		MaxRecipients: int(recipients), MaxErrors: int(errors), MaxJunk: maxJunk,
-		Auth: s.role == Submission, AuthInClear: nearby(conn),
+		Auth: s.role == Submission, AuthInClear: listen.Private(conn),
 		CommandTimeout: commandTime, DataTimeout: dataTime, SessionLimit: sessionTime, MinRate: minRate}, nil
-}
-
-// nearby reports whether the peer is on this machine: there a password in clear
-// text crosses no network.
-func nearby(conn net.Conn) bool {
-	tcp, ok := conn.RemoteAddr().(*net.TCPAddr)
-	return !ok || tcp.IP.IsLoopback()
 }
 
 // qualify gives a recipient without a domain (RFC 5321 4.5.1: postmaster) the

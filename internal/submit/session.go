@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"paperpath/internal/addr"
@@ -26,6 +25,8 @@ type session struct {
 	server *server
 	conn   *smtpd.Conn
 	ptr    *reverse
+	// The wrapper said that this client may send anywhere.
+	relayClient bool
 
 	helo     string
 	login    string
@@ -66,7 +67,11 @@ func (s *session) Authenticate(_ context.Context, mechanism, login, password str
 
 // Mail opens a transaction.
 func (s *session) Mail(_ context.Context, from addr.Address, _ smtpd.MailParams) error {
-	if s.server.role == Submission && s.login == "" {
+	relays, err := s.mayRelay()
+	if err != nil {
+		return err
+	}
+	if s.server.role == Submission && s.login == "" && !relays {
 		return s.refuse(from, "", &status.Error{Exit: status.NotAllowed, Reply: 530, Enhanced: "5.7.0", Text: "authentication required"})
 	}
 	if s.login != "" {
@@ -103,16 +108,21 @@ func (s *session) relay(to addr.Address) error {
 	if _, local, err := s.server.Control.IsLocal(to.Domain); local || err != nil {
 		return err
 	}
-	networks, err := s.server.Control.RelayFrom()
-	if err != nil {
+	if ok, err := s.mayRelay(); ok || err != nil {
 		return err
 	}
+	return &status.Error{Exit: status.NotAllowed, Reply: 550, Enhanced: "5.7.1", Text: "we do not relay for you"}
+}
+
+// mayRelay reports whether this client may send anywhere without a login.
+func (s *session) mayRelay() (bool, error) {
+	if s.relayClient {
+		return true, nil
+	}
+	networks, err := s.server.Control.RelayFrom()
 	// A session without an address, on a pipe or a Unix socket, is in none.
 	ip, _ := netip.ParseAddr(s.conn.ClientIP())
-	if slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(ip) }) {
-		return nil
-	}
-	return &status.Error{Exit: status.NotAllowed, Reply: 550, Enhanced: "5.7.1", Text: "we do not relay for you"}
+	return err == nil && networks.Has(ip), err
 }
 
 // Data takes the message: it is buffered, judged, and then written once.
