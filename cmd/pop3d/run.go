@@ -7,6 +7,7 @@ import (
 
 	"paperpath/internal/pop3"
 	"paperpath/internal/program"
+	"paperpath/internal/status"
 )
 
 func run() int {

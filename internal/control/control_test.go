@@ -81,6 +81,7 @@ func TestBrokenFiles(t *testing.T) {
 	services := func(c *Control) error { _, err := c.Services(); return err }
 	relay := func(c *Control) error { _, err := c.RelayFrom(); return err }
 	limits := func(c *Control) error { _, err := c.Limit("hops", 1); return err }
+	rates := func(c *Control) error { _, err := c.Rate("user-messages"); return err }
 	tests := []struct {
 		name, text string
 		ask        func(*Control) error
@@ -143,6 +144,14 @@ func TestBrokenFiles(t *testing.T) {
 		{"services", "-x\n", services, "control/services:1: the line begins with no program"},
 		{"relayfrom", "192.0.2.1/24\n", relay, "(192.0.2.0/24?)"},
 		{"relayfrom", "localhost\n", relay, "control/relayfrom:1:"},
+		{"proxyfrom", "10.0.0.0/33\n", func(c *Control) error { _, err := c.ProxyFrom(); return err }, "control/proxyfrom:1:"},
+		{"xclientfrom", "all\n", func(c *Control) error { _, err := c.XClientFrom(); return err }, "control/xclientfrom:1:"},
+		{"rates", "client: 1/1m\n", rates, `control/rates:1: unknown key "client"`},
+		{"rates", "user-messages: 100\n", rates, "is no rate"},
+		{"rates", "user-messages: 0/1h\n", rates, "is no rate"},
+		{"rates", "user-messages: 5/0\n", rates, "is no rate"},
+		{"greetpause", "2m\n", func(c *Control) error { _, err := c.GreetPause(); return err }, "is more than 1m"},
+		{"greetpause", "5\n", func(c *Control) error { _, err := c.GreetPause(); return err }, "is no time span"},
 		{"limits", "hop: 1\n", limits, `control/limits:1: unknown key "hop"`},
 		{"limits", "hops: many\n", limits, `control/limits:1: hops: "many" is no whole number`},
 		{"limits", "hops: 0\n", limits, "is less than 1"},

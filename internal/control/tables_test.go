@@ -165,6 +165,47 @@ func TestRelayFrom(t *testing.T) {
 	}
 }
 
+func TestNetworks(t *testing.T) {
+	n := Networks{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::/32")}
+	for ip, want := range map[string]bool{"192.0.2.7": true, "::ffff:192.0.2.7": true, "192.0.3.7": false, "2001:db8:1::1": true, "::1": false} {
+		if n.Has(netip.MustParseAddr(ip)) != want {
+			t.Errorf("%s: not %v", ip, want)
+		}
+	}
+	if n.Has(netip.Addr{}) {
+		t.Error("no address is in a network")
+	}
+}
+
+func TestRates(t *testing.T) {
+	f := newFixture(t, map[string]string{"rates": "user-messages: 100/1h\nclient-messages: 5/90s\nclient-connections: none\n"})
+	for name, want := range map[string]Rate{
+		"user-messages": {100, time.Hour}, "client-messages": {5, 90 * time.Second}, "client-connections": {}, "user-recipients": {},
+	} {
+		if got, err := f.Rate(name); got != want || err != nil {
+			t.Errorf("%s = %v, %v", name, got, err)
+		}
+	}
+	if got, err := newFixture(t, nil).Rate("client-connections"); got != (Rate{300, time.Minute}) || err != nil {
+		t.Errorf("default %v, %v", got, err)
+	}
+	if _, err := f.Rate("messages"); err == nil {
+		t.Error("an unknown rate is no error")
+	}
+}
+
+func TestGreetPause(t *testing.T) {
+	for text, want := range map[string]time.Duration{"": 100 * time.Millisecond, "250ms": 250 * time.Millisecond, "5s": 5 * time.Second, "0": 0} {
+		files := map[string]string{"greetpause": text + "\n"}
+		if text == "" {
+			files = nil
+		}
+		if got, err := newFixture(t, files).GreetPause(); got != want || err != nil {
+			t.Errorf("%q = %v, %v", text, got, err)
+		}
+	}
+}
+
 func TestServices(t *testing.T) {
 	f := newFixture(t, map[string]string{"services": "# all\nmailroute watch\n  pop3d\t--listen  127.0.0.1:0 'a b' \"\" x\"y z\"\n"})
 	got, err := f.Services()

@@ -18,6 +18,7 @@ func everyEvent(l *Log) {
 	c := Client{Addr: "192.0.2.7", Helo: "h", Login: "a@b", TLS: "TLS1.3", UID: "0"}
 	l.Accepted("K", "route", "a@b", []string{"c@d", "e@f"}, 7, "ESMTP", "<x@y>", c)
 	l.Refused("a@b", "c@d", "550 no", c)
+	l.Limited("client", c)
 	l.Login("PLAIN", c)
 	l.LoginFailed("PLAIN", "wrong", c)
 	l.Disconnected("quit", 1, c)

@@ -193,30 +193,3 @@ func TestListenTLSWithoutCertificate(t *testing.T) {
 		t.Errorf("Listen: %v", err)
 	}
 }
-
-func TestPeer(t *testing.T) {
-	for _, row := range []struct {
-		addr  net.Addr
-		name  string
-		local bool
-	}{
-		{&net.TCPAddr{IP: net.ParseIP("192.0.2.7"), Port: 5}, "192.0.2.7", false},
-		{&net.TCPAddr{IP: net.ParseIP("::ffff:192.0.2.7")}, "192.0.2.7", false},
-		{&net.TCPAddr{IP: net.ParseIP("2001:db8::7"), Zone: "eth0"}, "2001:db8::7", false},
-		{&net.TCPAddr{IP: net.ParseIP("127.0.0.2")}, "127.0.0.2", true},
-		{&net.TCPAddr{IP: net.ParseIP("::1")}, "::1", true},
-		{&net.UnixAddr{Name: "@", Net: "unix"}, "unix", true},
-	} {
-		name, local := peer(addressed{addr: row.addr})
-		if name != row.name || local != row.local {
-			t.Errorf("peer(%v) = %q, %v", row.addr, name, local)
-		}
-	}
-}
-
-type addressed struct {
-	net.Conn
-	addr net.Addr
-}
-
-func (a addressed) RemoteAddr() net.Addr { return a.addr }

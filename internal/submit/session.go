@@ -67,12 +67,8 @@ func (s *session) Authenticate(_ context.Context, mechanism, login, password str
 
 // Mail opens a transaction.
 func (s *session) Mail(_ context.Context, from addr.Address, _ smtpd.MailParams) error {
-	relays, err := s.mayRelay()
-	if err != nil {
-		return err
-	}
-	if s.server.role == Submission && s.login == "" && !relays {
-		return s.refuse(from, "", &status.Error{Exit: status.NotAllowed, Reply: 530, Enhanced: "5.7.0", Text: "authentication required"})
+	if err := s.mayMail(); err != nil {
+		return s.refuse(from, "", err)
 	}
 	if s.login != "" {
 		if err := check.Sender(s.server.Control, s.login, "", from, resolver(s.server.Control), nil); err != nil {
@@ -81,6 +77,17 @@ func (s *session) Mail(_ context.Context, from addr.Address, _ smtpd.MailParams)
 	}
 	s.tx = transaction{from: from}
 	return nil
+}
+
+// mayMail refuses to a client of the role submission what needs a login.
+func (s *session) mayMail() error {
+	if s.server.role != Submission || s.login != "" {
+		return nil
+	}
+	if ok, err := s.mayRelay(); ok || err != nil {
+		return err
+	}
+	return &status.Error{Exit: status.NotAllowed, Reply: 530, Enhanced: "5.7.0", Text: "authentication required"}
 }
 
 // Rcpt adds a recipient: one that is here must exist, one that is elsewhere is
