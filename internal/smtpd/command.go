@@ -23,6 +23,8 @@ func (c *Conn) run(line string) error {
 		return c.auth(arg)
 	case "STARTTLS":
 		return c.startTLS(arg)
+	case "XCLIENT":
+		return c.xclient(arg)
 	case "QUIT":
 		return c.quit(arg)
 	case "RSET", "NOOP", "VRFY", "HELP":

@@ -33,6 +33,9 @@ type Config struct {
 	Auth        bool // offer AUTH PLAIN and LOGIN
 	AuthInClear bool // also without TLS: on loopback, pipes and Unix sockets
 
+	XClient    bool          // take XCLIENT, and offer it
+	GreetPause time.Duration // before the greeting; who talks meanwhile is refused. 0: none is
+
 	CommandTimeout time.Duration // from the end of a reply to the end of the next command
 	DataTimeout    time.Duration // for each read inside a message
 	WriteTimeout   time.Duration // for each write

@@ -20,9 +20,11 @@ type Conn struct {
 	cfg     Config
 	wire    *wire
 	session Session
+	open    func(c *Conn) Session
 	ctx     context.Context // what the Session gets
 
 	ip    string
+	name  string // of the client, from XCLIENT
 	tls   *tls.ConnectionState
 	helo  string // "" before EHLO or HELO
 	esmtp bool
@@ -40,6 +42,10 @@ type transaction struct {
 
 // ClientIP returns the client's IP address as text, "" if it has none.
 func (c *Conn) ClientIP() string { return c.ip }
+
+// ClientName returns the client's name where a trusted host told it by XCLIENT,
+// else "".
+func (c *Conn) ClientName() string { return c.name }
 
 // TLSInfo returns version and cipher, "TLS1.3 TLS_AES_128_GCM_SHA256", or ""
 // without TLS.
@@ -69,7 +75,7 @@ func (c *Conn) With() string {
 // handshake) to the close. open is called once, before the greeting. Serve
 // returns nil after QUIT, otherwise what ended the session.
 func Serve(ctx context.Context, conn net.Conn, cfg Config, open func(c *Conn) Session) (err error) {
-	c := &Conn{cfg: cfg.withDefaults(), ip: clientIP(conn.RemoteAddr())}
+	c := &Conn{cfg: cfg.withDefaults(), open: open, ip: clientIP(conn.RemoteAddr())}
 	c.wire = newWire(conn, &c.cfg)
 	defer conn.Close()
 	defer func() {
@@ -91,8 +97,30 @@ func Serve(ctx context.Context, conn net.Conn, cfg Config, open func(c *Conn) Se
 		c.wire.reply(421, "4.3.0", "temporary failure, please try again")
 		return c.close(c.panicked)
 	}
-	c.wire.reply(220, "", c.cfg.Hostname+" ESMTP")
+	if err := c.quiet(); err != nil {
+		return c.close(err)
+	}
+	c.greet()
 	return c.close(c.commands())
+}
+
+func (c *Conn) greet() { c.wire.reply(220, "", c.cfg.Hostname+" ESMTP") }
+
+// quiet waits for the time before the greeting, in which a client has to be
+// silent (RFC 5321 4.3.1).
+func (c *Conn) quiet() error {
+	if c.cfg.GreetPause <= 0 || c.cfg.Implicit {
+		return nil
+	}
+	switch err := c.wire.fill(time.Now().Add(c.cfg.GreetPause), errQuiet); err {
+	case errQuiet:
+		return nil
+	case nil:
+		c.wire.reply(554, "5.5.1", "you talked before the greeting")
+		return errEarly
+	default:
+		return c.lost(err)
+	}
 }
 
 // lasting returns a context that ends the given time after ctx.
@@ -121,6 +149,8 @@ func clientIP(a net.Addr) string {
 var (
 	errQuit  = errors.New("quit")
 	errEnded = errors.New("ended by 421")
+	errEarly = errors.New("the client talked before the greeting")
+	errQuiet = errors.New("silence") // which is what is waited for
 )
 
 // commands runs one command after the other, and returns why it stopped. That

@@ -19,6 +19,9 @@ func (c *Conn) extensions() []string {
 	if c.cfg.Auth && c.authAllowed() {
 		list = append(list, "AUTH PLAIN LOGIN")
 	}
+	if c.cfg.XClient {
+		list = append(list, "XCLIENT "+xclientAttributes)
+	}
 	return list
 }
 

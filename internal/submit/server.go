@@ -43,9 +43,8 @@ func ParseRole(s string) (Role, error) {
 const (
 	commandTime = 5 * time.Minute // RFC 5321 4.5.3.2.7
 	dataTime    = 3 * time.Minute // RFC 5321 4.5.3.2.5
-	sessionTime = time.Hour
-	minRate     = 1000 // octets a second
-	maxJunk     = 100
+	maxSession  = 24 * 60 * 60    // seconds, whatever control/limits says
+	minRate     = 1000            // octets a second
 )
 
 // server is what the sessions of one process share.
@@ -56,6 +55,9 @@ type server struct {
 	hostname string
 	tls      *tls.Config
 	dns      *dns.Resolver
+
+	listening bool                                 // on sockets of our own
+	wait      func(context.Context, time.Duration) // wait, but for tests
 }
 
 func newServer(f *program.Frame, role Role) (*server, error) {
@@ -71,7 +73,7 @@ func newServer(f *program.Frame, role Role) (*server, error) {
 	if err != nil {
 		return nil, status.Temp("4.3.5", "cannot read the certificates", err)
 	}
-	return &server{Frame: f, role: role, spool: sp, hostname: host, tls: conf, dns: dns.New(f.Control)}, nil
+	return &server{Frame: f, role: role, spool: sp, hostname: host, tls: conf, dns: dns.New(f.Control), wait: wait}, nil
 }
 
 // Stdin speaks SMTP on standard input and output: below inetd and its kind,
@@ -108,6 +110,7 @@ func Listen(ctx context.Context, f *program.Frame, role Role, addrs, tlsAddrs []
 	if err != nil {
 		return err
 	}
+	s.listening = true
 	l, err := f.Server(addrs, tlsAddrs, s.tls)
 	if err != nil {
 		return err
@@ -130,8 +133,12 @@ func (s *server) serve(ctx context.Context, conn net.Conn, implicit bool) error 
 	}
 	var sess *session
 	err = smtpd.Serve(ctx, conn, cfg, func(c *smtpd.Conn) smtpd.Session {
-		sess = &session{server: s, conn: c, ptr: lookUp(ctx, s.dns, c.ClientIP(), listen.Host(conn)),
-			relayClient: listen.MayRelay(conn)}
+		accepted := 0
+		if sess != nil { // XCLIENT
+			accepted = sess.accepted
+		}
+		sess = s.session(ctx, c, conn)
+		sess.accepted = accepted
 		return sess
 	})
 	if sess != nil {
@@ -144,23 +151,78 @@ func (s *server) serve(ctx context.Context, conn net.Conn, implicit bool) error 
 	return nil
 }
 
+// session is one for the client that c has now.
+func (s *server) session(ctx context.Context, c *smtpd.Conn, conn net.Conn) *session {
+	sess := &session{server: s, conn: c, local: !listen.IP(conn.RemoteAddr()).IsValid()}
+	if c.ClientName() != "" {
+		name := c.ClientName() // a trusted host has looked
+		sess.ptr = &reverse{}
+		sess.ptr.found.Store(&name)
+	} else {
+		sess.ptr = lookUp(ctx, s.dns, c.ClientIP(), listen.Host(conn))
+	}
+	// What a wrapper says is about its own client, not about one behind that.
+	sess.relayClient = listen.MayRelay(conn) && c.ClientIP() == clientIP(conn)
+	return sess
+}
+
+func clientIP(conn net.Conn) string {
+	if ip := listen.IP(conn.RemoteAddr()); ip.IsValid() {
+		return ip.String()
+	}
+	return ""
+}
+
 func (s *server) config(conn net.Conn, implicit bool) (smtpd.Config, error) {
-	size, err := s.Control.Databytes()
-	if err != nil {
-		return smtpd.Config{}, err
-	}
-	recipients, err := s.Control.Limit("recipients", 1000)
-	if err != nil {
-		return smtpd.Config{}, err
-	}
-	errors, err := s.Control.Limit("errors", 10)
-	if err != nil {
-		return smtpd.Config{}, err
-	}
-	return smtpd.Config{Hostname: s.hostname, TLS: s.tls, Implicit: implicit, MaxSize: size,
-		MaxRecipients: int(recipients), MaxErrors: int(errors), MaxJunk: maxJunk,
+	cfg := smtpd.Config{Hostname: s.hostname, TLS: s.tls, Implicit: implicit,
 		Auth: s.role == Submission, AuthInClear: listen.Private(conn),
-		CommandTimeout: commandTime, DataTimeout: dataTime, SessionLimit: sessionTime, MinRate: minRate}, nil
+		CommandTimeout: commandTime, DataTimeout: dataTime, MinRate: minRate}
+	if err := s.limits(&cfg); err != nil {
+		return cfg, err
+	}
+	fronts, err := s.Control.XClientFrom()
+	if err != nil {
+		return cfg, err
+	}
+	cfg.XClient = fronts.Has(listen.IP(conn.RemoteAddr()))
+	if s.role == MX && s.listening {
+		cfg.GreetPause, err = s.greetPause(conn)
+	}
+	return cfg, err
+}
+
+// limits fills in what stands in control/.
+func (s *server) limits(cfg *smtpd.Config) (err error) {
+	if cfg.MaxSize, err = s.Control.Databytes(); err != nil {
+		return err
+	}
+	for _, l := range []struct {
+		name string
+		def  int64
+		take func(n int64)
+	}{
+		{"recipients", smtpd.DefaultMaxRecipients, func(n int64) { cfg.MaxRecipients = int(n) }},
+		{"errors", smtpd.DefaultMaxErrors, func(n int64) { cfg.MaxErrors = int(n) }},
+		{"junk", smtpd.DefaultMaxJunk, func(n int64) { cfg.MaxJunk = int(n) }},
+		{"session", int64(smtpd.DefaultSessionLimit / time.Second), func(n int64) { cfg.SessionLimit = time.Duration(min(n, maxSession)) * time.Second }},
+	} {
+		n, err := s.Control.Limit(l.name, l.def)
+		if err != nil {
+			return err
+		}
+		l.take(min(n, 1<<30))
+	}
+	return nil
+}
+
+// greetPause is how long this client waits for the greeting.
+func (s *server) greetPause(conn net.Conn) (time.Duration, error) {
+	ip := listen.IP(conn.RemoteAddr())
+	relays, err := s.Control.RelayFrom()
+	if err != nil || !ip.IsValid() || ip.IsLoopback() || relays.Has(ip) {
+		return 0, err
+	}
+	return s.Control.GreetPause()
 }
 
 // qualify gives a recipient without a domain (RFC 5321 4.5.1: postmaster) the

@@ -27,6 +27,9 @@ type session struct {
 	ptr    *reverse
 	// The wrapper said that this client may send anywhere.
 	relayClient bool
+	local       bool // the connection has no address
+	unknown     int  // recipients
+	slowed      int  // answers that were late for that
 
 	helo     string
 	login    string
@@ -65,9 +68,27 @@ func (s *session) Authenticate(_ context.Context, mechanism, login, password str
 	return nil
 }
 
+// Trust takes a login that a host of control/xclientfrom has checked.
+func (s *session) Trust(_ context.Context, login string) error {
+	user, err := s.server.Control.User(login)
+	if err != nil {
+		return err
+	}
+	if user == nil {
+		return &status.Error{Exit: status.NotAllowed, Reply: 550, Enhanced: "5.7.1", Text: "there is no such user"}
+	}
+	s.login = user.Address
+	s.server.Log.Login("XCLIENT", s.client())
+	return nil
+}
+
 // Mail opens a transaction.
 func (s *session) Mail(_ context.Context, from addr.Address, _ smtpd.MailParams) error {
-	if err := s.mayMail(); err != nil {
+	err := s.mayMail()
+	if err == nil {
+		err = s.tooMany("messages", 1)
+	}
+	if err != nil {
 		return s.refuse(from, "", err)
 	}
 	if s.login != "" {
@@ -92,15 +113,21 @@ func (s *session) mayMail() error {
 
 // Rcpt adds a recipient: one that is here must exist, one that is elsewhere is
 // for users and the hosts of control/relayfrom alone.
-func (s *session) Rcpt(_ context.Context, to addr.Address, _ smtpd.RcptParams) error {
+func (s *session) Rcpt(ctx context.Context, to addr.Address, _ smtpd.RcptParams) error {
 	to, err := s.server.qualify(to)
 	if err != nil {
 		return err
 	}
 	if _, err := route.Resolve(s.server.Control, to, nil); err != nil {
+		if status.Exit(err) == status.NoMailbox {
+			s.tarpit(ctx)
+		}
 		return s.refuse(s.tx.from, to.String(), err)
 	}
 	if err := s.relay(to); err != nil {
+		return s.refuse(s.tx.from, to.String(), err)
+	}
+	if err := s.tooMany("recipients", 1); err != nil {
 		return s.refuse(s.tx.from, to.String(), err)
 	}
 	s.tx.to = append(s.tx.to, to)

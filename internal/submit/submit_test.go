@@ -59,6 +59,18 @@ func talk(t *testing.T, f *program.Frame, role Role, dialogue ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	talkTo(t, s, dialogue...)
+}
+
+func talkTo(t *testing.T, s *server, dialogue ...string) {
+	t.Helper()
+	converse(t, s, func(c net.Conn) net.Conn { return c }, dialogue...)
+}
+
+// converse plays a dialogue with the server over a connection that wrap has
+// had in hand.
+func converse(t *testing.T, s *server, wrap func(net.Conn) net.Conn, dialogue ...string) {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +80,7 @@ func talk(t *testing.T, f *program.Frame, role Role, dialogue ...string) {
 	go func() {
 		conn, err := ln.Accept()
 		if err == nil {
-			err = s.serve(context.Background(), conn, false)
+			err = s.serve(context.Background(), wrap(conn), false)
 			conn.Close()
 		}
 		done <- err

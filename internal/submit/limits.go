@@ -1,0 +1,90 @@
+package submit
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"paperpath/internal/listen"
+	"paperpath/internal/status"
+)
+
+// The wait before the answer for an unknown recipient, once a session has had
+// too many of them.
+const (
+	tarpitStep = time.Second // more each time
+	tarpitMost = 10 * time.Second
+)
+
+// exempt reports whether the limits by address do not hold for the client: it
+// is on this machine, or may send anywhere.
+func (s *session) exempt() bool {
+	ip, err := netip.ParseAddr(s.conn.ClientIP())
+	if err != nil {
+		return s.local
+	}
+	if ip.IsLoopback() {
+		return true
+	}
+	// Settings that cannot be read exempt nobody; whoever needs them says so.
+	relays, err := s.mayRelay()
+	return relays && err == nil
+}
+
+// tooMany counts n of what ("messages", "recipients") for the client and for
+// the user, and refuses what is beyond control/rates.
+func (s *session) tooMany(what string, n int64) error {
+	limit := ""
+	switch {
+	case s.login != "" && s.server.TooMany("user-"+what, s.login, n):
+		limit = "user-" + what
+	case !s.exempt() && s.server.TooMany("client-"+what, s.origin(), n):
+		limit = "client-" + what
+	default:
+		return nil
+	}
+	s.server.Log.Limited(limit, s.client())
+	return &status.Error{Exit: status.TempFail, Reply: 450, Enhanced: "4.7.1", Text: "too many " + what + " lately, try again later"}
+}
+
+// origin is what the client counts as.
+func (s *session) origin() string {
+	ip, err := netip.ParseAddr(s.conn.ClientIP())
+	if err != nil {
+		return "unknown" // a front did not say
+	}
+	return listen.OriginOf(ip).String()
+}
+
+// tarpit keeps a client waiting that guesses recipients. It ends early with
+// ctx, when the server shuts down.
+func (s *session) tarpit(ctx context.Context) {
+	s.unknown++
+	if s.unknown <= s.server.mostUnknown() || s.login != "" || s.exempt() {
+		return
+	}
+	s.slowed++
+	if s.slowed == 1 {
+		s.server.Log.Limited("unknown", s.client())
+	}
+	s.server.wait(ctx, min(time.Duration(s.slowed)*tarpitStep, tarpitMost))
+}
+
+// mostUnknown is how many unknown recipients are answered at once.
+func (s *server) mostUnknown() int {
+	n, err := s.Control.Limit("unknown", 10)
+	if err != nil {
+		n = 10 // the next session is refused for it
+	}
+	return int(min(n, 1<<20))
+}
+
+// wait waits for d, or until ctx ends.
+func wait(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,237 @@
+package submit
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"paperpath/internal/listen"
+	"paperpath/internal/program"
+	"paperpath/internal/smtpd"
+	"paperpath/internal/spool"
+)
+
+// set writes a control file that has been still for an hour.
+func set(t *testing.T, f *program.Frame, name, text string) {
+	t.Helper()
+	path := filepath.Join(f.Home, "control", name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	old := time.Now().Add(-time.Hour)
+	os.Chtimes(path, old, old)
+}
+
+func wantLog(t *testing.T, log fmt.Stringer, want ...string) {
+	t.Helper()
+	for _, w := range want {
+		if !strings.Contains(log.String(), w) {
+			t.Errorf("the log lacks %q:\n%s", w, log)
+		}
+	}
+}
+
+// far begins a dialogue as a client of another network, through a front.
+func far(dialogue ...string) []string {
+	return append([]string{"XCLIENT ADDR=192.0.2.7 NAME=mail.far.example", "220 ", "EHLO mail.far.example", "250 "}, dialogue...)
+}
+
+const loginAlice = "AUTH PLAIN AGFsaWNlQGV4YW1wbGUubmV0AHNlY3JldA=="
+
+func TestRatesByAddress(t *testing.T) {
+	f, log := newHome(t)
+	set(t, f, "xclientfrom", "127.0.0.0/8\n")
+	set(t, f, "rates", "client-messages: 3/1h\nclient-recipients: 4/1h\n")
+	talk(t, f, MX, far("MAIL FROM:<x@far.example>", "250 ", "RCPT TO:<alice@example.net>", "250 ",
+		"RCPT TO:<nobody@example.net>", "550 ", // counts for nothing
+		"RCPT TO:<bob@example.net>", "250 ", "RCPT TO:<alice+1@example.net>", "250 ", "RSET", "250 ",
+		"MAIL FROM:<x@far.example>", "250 ")...)
+	talk(t, f, MX, far("MAIL FROM:<x@far.example>", "250 ", "RCPT TO:<bob@example.net>", "250 ",
+		"RCPT TO:<alice@example.net>", "450 4.7.1", "RSET", "250 ", "MAIL FROM:<x@far.example>", "450 4.7.1")...)
+	// Another address, and this machine.
+	talk(t, f, MX, "XCLIENT ADDR=192.0.2.8", "220 ", "EHLO x", "250 ", "MAIL FROM:<x@far.example>", "250 ")
+	talk(t, f, MX, "EHLO x", "250 ", "MAIL FROM:<x@far.example>", "250 ", "RSET", "250 ", "MAIL FROM:<x@far.example>", "250 ",
+		"RSET", "250 ", "MAIL FROM:<x@far.example>", "250 ", "RSET", "250 ", "MAIL FROM:<x@far.example>", "250 ")
+	set(t, f, "relayfrom", "192.0.2.7\n")
+	talk(t, f, MX, far("MAIL FROM:<x@far.example>", "250 ")...)
+	wantLog(t, log, "event=limited key=- limit=client-messages client=192.0.2.7 helo=mail.far.example\n", "limit=client-recipients client=192.0.2.7",
+		"event=refused", "450 4.7.1 too many messages lately")
+}
+
+func TestRatesByUser(t *testing.T) {
+	f, log := newHome(t)
+	set(t, f, "rates", "user-messages: 2/1h\nuser-recipients: 1/1h\n")
+	talk(t, f, Submission, "EHLO x", "250 ", loginAlice, "235 ", "MAIL FROM:<alice@example.net>", "250 ",
+		"RCPT TO:<bob@example.net>", "250 ", "RCPT TO:<alice@example.net>", "450 4.7.1", "RSET", "250 ", "MAIL FROM:<alice@example.net>", "250 ")
+	talk(t, f, Submission, "EHLO x", "250 ", loginAlice, "235 ", "MAIL FROM:<alice@example.net>", "450 4.7.1")
+	wantLog(t, log, "event=limited key=- limit=user-messages client=127.0.0.1 helo=x login=alice@example.net\n", "limit=user-recipients")
+}
+
+// Where nothing can be counted mail goes on.
+func TestRatesUncounted(t *testing.T) {
+	f, log := newHome(t)
+	set(t, f, "xclientfrom", "127.0.0.0/8\n")
+	set(t, f, "rates", "client-messages: 1/1h\n")
+	os.Remove(filepath.Join(f.Home, "run"))
+	talk(t, f, MX, far("MAIL FROM:<x@far.example>", "250 ", "RSET", "250 ", "MAIL FROM:<x@far.example>", "250 ")...)
+	wantLog(t, log, `event=trouble key=- op="count client-messages"`)
+}
+
+func TestTarpit(t *testing.T) {
+	f, log := newHome(t)
+	set(t, f, "xclientfrom", "127.0.0.0/8\n")
+	set(t, f, "limits", "unknown: 3\n")
+	s, err := newServer(f, MX)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name, client string
+		want         []time.Duration
+	}{
+		{"loopback", "127.0.0.1", nil},
+		{"far", "192.0.2.7", []time.Duration{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 10, 10}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var waits []time.Duration
+			s.wait = func(_ context.Context, d time.Duration) { waits = append(waits, d/time.Second) }
+			dialogue := []string{"XCLIENT ADDR=" + tt.client, "220 ", "EHLO x", "250 ", "MAIL FROM:<x@far.example>", "250 ", "RCPT TO:<bob@example.net>", "250 "}
+			for i := range 15 {
+				dialogue = append(dialogue, fmt.Sprintf("RCPT TO:<nobody%d@example.net>", i), "550 5.1.1")
+			}
+			talkTo(t, s, append(dialogue, "RCPT TO:<alice@example.net>", "250 ")...)
+			if fmt.Sprint(waits) != fmt.Sprint(tt.want) {
+				t.Errorf("waits %v, want %v", waits, tt.want)
+			}
+		})
+	}
+	if n := strings.Count(log.String(), "event=limited key=- limit=unknown client=192.0.2.7"); n != 1 {
+		t.Errorf("%d events:\n%s", n, log)
+	}
+}
+
+func TestWait(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	begin := time.Now()
+	wait(ctx, time.Hour)
+	wait(t.Context(), time.Millisecond)
+	if time.Since(begin) > time.Minute {
+		t.Error("it does not end")
+	}
+}
+
+// Junk and errors end a session, the settings say when.
+func TestLimitsOfASession(t *testing.T) {
+	f, log := newHome(t)
+	set(t, f, "limits", "junk: 3\nerrors: 2\nsession: 100000\nrecipients: 1\n")
+	talk(t, f, MX, "NOOP", "250 ", "NOOP", "250 ", "NOOP", "250 ", "NOOP", "250 ")
+	talk(t, f, MX, "WHAT", "500 ", "WHAT", "500 ")
+	talk(t, f, MX, "EHLO x", "250 ", "MAIL FROM:<x@far.example>", "250 ", "RCPT TO:<bob@example.net>", "250 ", "RCPT TO:<alice@example.net>", "452 4.5.3")
+	wantLog(t, log, "too many commands without mail", "too many errors")
+	s, err := newServer(f, MX)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cfg smtpd.Config
+	if err := s.limits(&cfg); err != nil || cfg.SessionLimit != 24*time.Hour {
+		t.Errorf("%v, %v", cfg.SessionLimit, err)
+	}
+}
+
+// from is a connection of a client elsewhere.
+type from struct {
+	net.Conn
+	ip string
+}
+
+func (c from) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.ParseIP(c.ip), Port: 9} }
+
+func TestWhoWaitsForTheGreeting(t *testing.T) {
+	f, _ := newHome(t)
+	set(t, f, "greetpause", "7s\n")
+	set(t, f, "relayfrom", "192.0.2.0/24\n")
+	set(t, f, "xclientfrom", "192.0.2.1\n")
+	for _, tt := range []struct {
+		role      Role
+		listening bool
+		ip        string
+		want      time.Duration
+		xclient   bool
+	}{
+		{MX, true, "198.51.100.7", 7 * time.Second, false}, {MX, true, "127.0.0.1", 0, false}, {MX, true, "192.0.2.1", 0, true},
+		{MX, false, "198.51.100.7", 0, false}, {Submission, true, "198.51.100.7", 0, false},
+	} {
+		s, err := newServer(f, tt.role)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.listening = tt.listening
+		cfg, err := s.config(from{ip: tt.ip}, false)
+		if err != nil || cfg.GreetPause != tt.want || cfg.XClient != tt.xclient {
+			t.Errorf("%+v: %v, XCLIENT %v, %v", tt, cfg.GreetPause, cfg.XClient, err)
+		}
+	}
+}
+
+// A login that a front tells is one, and a relay client of a wrapper is not
+// whoever XCLIENT names.
+func TestXClientOfAUser(t *testing.T) {
+	f, log := newHome(t)
+	set(t, f, "xclientfrom", "127.0.0.1\n")
+	talk(t, f, Submission, "XCLIENT ADDR=192.0.2.7 LOGIN=nobody@example.net", "550 5.7.1",
+		"XCLIENT ADDR=192.0.2.7 HELO=laptop LOGIN=ALICE@example.net", "220 ",
+		"MAIL FROM:<bob@example.net>", "550 5.7.1", "MAIL FROM:<alice@example.net>", "250 ", "RCPT TO:<x@far.example>", "250 ", "DATA", "354 ", letter, "250 ")
+	list := entries(t, f, spool.Route)
+	if len(list) != 1 {
+		t.Fatalf("%+v", list)
+	}
+	text, _ := os.ReadFile(filepath.Join(f.Home, "spool/route/new", list[0].Name))
+	if !strings.Contains(string(text), "Received: from laptop (unknown [192.0.2.7])") || !strings.Contains(string(text), " with ESMTPA id ") {
+		t.Errorf("%s", text)
+	}
+	wantLog(t, log, "event=login key=- mech=XCLIENT client=192.0.2.7", "login=alice@example.net")
+}
+
+// A wrapper's RELAYCLIENT lets its client send anywhere, in both roles.
+func TestRelayClient(t *testing.T) {
+	f, _ := newHome(t)
+	set(t, f, "xclientfrom", "192.0.2.7\n")
+	t.Setenv("TCPREMOTEIP", "192.0.2.7")
+	for _, role := range []Role{MX, Submission} {
+		for _, relay := range []bool{false, true} {
+			mail, rcpt := "250 ", "250 "
+			if relay {
+				t.Setenv("RELAYCLIENT", "")
+			} else {
+				os.Unsetenv("RELAYCLIENT")
+				rcpt = "550 5.7.1"
+				if role == Submission {
+					mail, rcpt = "530 5.7.0", "503 "
+				}
+			}
+			s, err := newServer(f, role)
+			if err != nil {
+				t.Fatal(err)
+			}
+			talkVia(t, s, "tcpserver", "EHLO x", "250 ", "MAIL FROM:<x@far.example>", mail, "RCPT TO:<y@far.example>", rcpt, "RSET", "250 ",
+				"XCLIENT ADDR=192.0.2.8", "220 ", "EHLO x", "250 ", "MAIL FROM:<x@far.example>", map[Role]string{MX: "250 ", Submission: "530 "}[role])
+		}
+	}
+}
+
+func talkVia(t *testing.T, s *server, wrapper string, dialogue ...string) {
+	t.Helper()
+	converse(t, s, func(c net.Conn) net.Conn {
+		told, err := listen.Wrapped(c, wrapper)
+		if err != nil {
+			t.Error(err)
+		}
+		return told
+	}, dialogue...)
+}
