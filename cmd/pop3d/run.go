@@ -12,23 +12,37 @@ import (
 
 func run() int {
 	return program.Main(program.Program{
-		Name:   "pop3d",
-		Usage:  "serve Maildirs by POP3 on standard input and output, or listen",
-		Flags:  program.ServeFlags(),
-		Action: serve,
-		Verbs: []program.Verb{{Name: "expire", Action: expire,
-			Usage: "remove what was deleted longer ago than control/undelete, in all mailboxes"}},
+		Name:     "pop3d",
+		Usage:    "serve Maildirs by POP3 on standard input and output, or listen",
+		Flags:    program.ServeFlags(),
+		Action:   serve,
+		KeepRoot: true, // pop3.Launch gives it up
+		Verbs: []program.Verb{
+			{Name: "expire", Action: expire, KeepRoot: true,
+				Usage: "remove what was deleted longer ago than control/undelete, in all mailboxes"},
+			{Name: "session", Action: session, Usage: "for pop3d itself: a session as the owner of a mailbox"},
+		},
 	})
+}
+
+func session(ctx context.Context, f *program.Frame, _ *cli.Context) error {
+	return pop3.Session(ctx, f)
 }
 
 func expire(ctx context.Context, f *program.Frame, c *cli.Context) error {
 	if c.Args().Present() {
 		return status.UsageError("there are no operands, so not %q", c.Args().First())
 	}
+	if launched, err := pop3.Launch(ctx, f); launched {
+		return err
+	}
 	return pop3.Expire(ctx, f)
 }
 
 func serve(ctx context.Context, f *program.Frame, c *cli.Context) error {
+	if launched, err := pop3.Launch(ctx, f); launched {
+		return err
+	}
 	listens, err := program.Listens(c)
 	switch {
 	case err != nil:

@@ -3,6 +3,7 @@
 package maillog
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+	"unicode/utf8"
 )
 
 // NoKey stands in key= of an event that concerns no entry.
@@ -69,9 +71,39 @@ func (l *Log) event(name, key string, attrs ...slog.Attr) {
 	if h.Handle(context.Background(), r) != nil {
 		return
 	}
+	l.write(line.Bytes())
+}
+
+func (l *Log) write(line []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.out.Write(line.Bytes())
+	l.out.Write(line)
+}
+
+// maxForwarded bounds a line of another process, in bytes.
+const maxForwarded = 8 << 10
+
+// Forward takes over the events that another process of the same program
+// writes to r with To, until it ends. What is no event of that program is left
+// out: the process may be somebody's else.
+func (l *Log) Forward(r io.Reader) {
+	lines := bufio.NewReaderSize(r, maxForwarded)
+	for {
+		line, err := lines.ReadSlice('\n')
+		if err == nil && l.isEvent(line) {
+			l.write(line)
+		}
+		if err != nil && err != bufio.ErrBufferFull {
+			return
+		}
+	}
+}
+
+func (l *Log) isEvent(line []byte) bool {
+	text, ended := bytes.CutSuffix(line, []byte("\n"))
+	_, rest, _ := bytes.Cut(text, []byte(" "))
+	return ended && bytes.HasPrefix(text, []byte("time=")) && bytes.HasPrefix(rest, []byte("prog="+l.prog+" event=")) &&
+		!bytes.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f || r == utf8.RuneError })
 }
 
 // dropBuiltin leaves out slog's own level and message; the event has its own.

@@ -51,8 +51,17 @@ func accountOf(c *control.Control, user *control.User, v view) (Account, error) 
 		return Account{}, err
 	}
 	a := Account{Login: user.Address, Maildir: filepath.Join(user.Home, "Maildir"),
-		Folder: v.folder, ReadOnly: v.readOnly}
+		Folder: v.folder, ReadOnly: v.readOnly, Foreign: isForeign(c.Home(), user)}
 	return a, checkOwner(a.Maildir)
+}
+
+// isForeign reports whether a mailbox is another user's of the machine: the
+// row names one, or the mailbox lies outside mail/.
+func isForeign(home string, user *control.User) bool {
+	if user.UID >= 0 {
+		return user.UID != os.Geteuid()
+	}
+	return !strings.HasPrefix(user.Home, filepath.Join(home, "mail")+"/")
 }
 
 // fullAddress adds the domain that a bare name means.

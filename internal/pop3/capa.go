@@ -19,6 +19,9 @@ func (s *session) capa(string) error {
 }
 
 func (s *session) capabilities() []string {
+	if s.cfg.Capabilities != nil {
+		return s.cfg.Capabilities
+	}
 	var lines []string
 	if s.mayLogin() {
 		lines = append(lines, "USER", "SASL "+mechanismNames())

@@ -23,6 +23,7 @@ type Account struct {
 	Maildir  string // path; a Maildir that does not exist yet is an empty mailbox
 	Folder   string // a Maildir++ folder in it, which must exist; "" is the inbox
 	ReadOnly bool   // nothing is deleted, flagged or moved, and no lock is taken
+	Foreign  bool   // the mailbox belongs to another user of the machine
 }
 
 // inTrash reports whether the session is in the folder of what was deleted:
@@ -54,6 +55,9 @@ type Config struct {
 	Log       *maillog.Log
 	Client    maillog.Client // Addr, and UID where known
 	Now       func() time.Time
+
+	Owners       *Owners  // starts processes for foreign mailboxes; nil: they are opened like others
+	Capabilities []string // the answer to CAPA, where another process knows it; nil: it is found out
 
 	Gate       *Gate         // what is known of other sessions; nil: nothing
 	LoginDelay time.Duration // least time between two logins of a user (RFC 2449 6.5); 0: none

@@ -7,7 +7,7 @@ import (
 )
 
 // enter opens the mailbox that a login has proved to be the client's, and
-// takes the snapshot.
+// takes the snapshot. A mailbox of another owner is opened by a process of his.
 func (s *session) enter(account Account) error {
 	switch err := s.cfg.Gate.enter(account.Login, s.cfg.LoginDelay, s.cfg.MaxPerUser); {
 	case errors.Is(err, errTooSoon):
@@ -17,13 +17,27 @@ func (s *session) enter(account Account) error {
 		s.fail("IN-USE", err.Error())
 		return nil
 	}
+	s.guest = account.Login
+	if s.cfg.Owners != nil && account.Foreign {
+		err := s.handOver(account)
+		s.leave()
+		return err
+	}
 	if s.drop = s.take(account); s.drop == nil {
-		s.cfg.Gate.leave(account.Login)
+		s.leave()
 		return nil
 	}
 	s.cfg.Gate.entered(account.Login, s.cfg.LoginDelay)
 	s.ok("%d messages", len(s.drop.messages))
 	return nil
+}
+
+// leave makes room for the user's next session.
+func (s *session) leave() {
+	if s.guest != "" {
+		s.cfg.Gate.leave(s.guest)
+		s.guest = ""
+	}
 }
 
 // take opens the mailbox, or answers why it cannot be had.

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"paperpath/internal/control"
 	"paperpath/internal/maillog"
 	"paperpath/internal/program"
 	"paperpath/internal/spool"
@@ -31,17 +32,16 @@ func Expire(ctx context.Context, f *program.Frame) error {
 	if err := spool.CheckMark(filepath.Join(f.Home, "mail")); err != nil {
 		return err
 	}
+	asOwner, err := owners()
+	if err != nil {
+		return err
+	}
 	failed := 0
 	for _, u := range users {
 		if ctx.Err() != nil {
 			return nil
 		}
-		root := filepath.Join(u.Home, "Maildir")
-		err := checkOwner(root)
-		if err == nil {
-			err = expireTrash(root, f.Clock.Now().Add(-window), f.Log)
-		}
-		if err != nil {
+		if err := expireOf(f, asOwner, &u, window); err != nil {
 			f.Log.Trouble("", "expire trash", err)
 			failed++
 		}
@@ -50,6 +50,19 @@ func Expire(ctx context.Context, f *program.Frame) error {
 		return status.Temp("4.3.0", "some mailboxes could not be cleaned (see the log)", nil)
 	}
 	return nil
+}
+
+// expireOf cleans the trash of one user; where another user of the machine owns
+// it, a process of his does it.
+func expireOf(f *program.Frame, asOwner *Owners, u *control.User, window time.Duration) error {
+	root := filepath.Join(u.Home, "Maildir")
+	if asOwner != nil && isForeign(f.Home, u) {
+		return asOwner.expire(Account{Login: u.Address, Maildir: root}, window, f.Log)
+	}
+	if err := checkOwner(root); err != nil {
+		return err
+	}
+	return expireTrash(root, f.Clock.Now().Add(-window), f.Log)
 }
 
 // expireTrash cleans the trash of one mailbox, where there is one.

@@ -3,7 +3,7 @@ package pop3
 import (
 	"context"
 	"crypto/tls"
-	"fmt"
+	"io"
 	"net"
 	"path/filepath"
 	"time"
@@ -23,6 +23,7 @@ type server struct {
 	tls     *tls.Config // nil: there is no certificate
 	login   LoginFunc
 	gate    *Gate
+	owners  *Owners
 	now     func() time.Time
 }
 
@@ -35,7 +36,11 @@ func newServer(f *program.Frame) (*server, error) {
 	if err != nil {
 		return nil, status.Temp("4.3.5", "cannot read the certificates", err)
 	}
-	return &server{control: f.Control, log: f.Log, tls: conf, login: Accounts(f.Control),
+	asOwner, err := owners()
+	if err != nil {
+		return nil, err
+	}
+	return &server{owners: asOwner, control: f.Control, log: f.Log, tls: conf, login: Accounts(f.Control),
 		gate: NewGate(filepath.Join(f.Home, "run", "pop3"), f.Clock.Now), now: f.Clock.Now}, nil
 }
 
@@ -83,6 +88,8 @@ func Listen(ctx context.Context, f *program.Frame, addrs, tlsAddrs []string) err
 		s.serve(ctx, conn, implicit) // the log has its error
 	}
 	l.Refuse = unavailable
+	ctx, cancel := s.owners.lifetime(ctx)
+	defer cancel()
 	return l.Run(ctx)
 }
 
@@ -107,7 +114,7 @@ func (s *server) serve(ctx context.Context, conn net.Conn, implicit bool) error 
 
 func (s *server) config(conn net.Conn, implicit bool) (Config, error) {
 	cfg := Config{TLS: s.tls, Implicit: implicit, ClearText: listen.Private(conn), Login: s.login, Log: s.log,
-		Client: maillog.Client{Addr: listen.ClientName(conn)}, Gate: s.gate, Now: s.now}
+		Client: maillog.Client{Addr: listen.ClientName(conn)}, Gate: s.gate, Owners: s.owners, Now: s.now}
 	return cfg, s.settings(&cfg)
 }
 
@@ -139,5 +146,5 @@ func (s *server) settings(cfg *Config) (err error) {
 func unavailable(conn net.Conn) {
 	defer conn.Close()
 	conn.SetWriteDeadline(time.Now().Add(time.Second))
-	fmt.Fprint(conn, "-ERR [SYS/TEMP] temporary failure, please try again later\r\n")
+	io.WriteString(conn, temporaryReply)
 }

@@ -15,6 +15,9 @@ var (
 	errQuit   = errors.New("quit")
 	errErrors = errors.New("too many errors")
 	errTries  = errors.New("too many failed logins")
+
+	errHandedOver = errors.New("handed over to another process")
+	errRefused    = errors.New("refused") // a resumed session did not begin
 )
 
 // session is one client from the greeting to the close.
@@ -30,7 +33,8 @@ type session struct {
 	tries   int       // failed logins
 	errors  int       // wrong commands
 
-	drop *drop // nil before the login
+	drop  *drop  // nil before the login
+	guest string // whom the gate let in
 }
 
 // Serve holds one session on conn and closes it. It returns nil however the
@@ -38,6 +42,11 @@ type session struct {
 // is done a client that does not send a command within cfg.DrainTimeout is let
 // go, without the deletions that it did not confirm by QUIT.
 func Serve(ctx context.Context, conn net.Conn, cfg Config) (err error) {
+	return hold(ctx, conn, cfg, (*session).converse)
+}
+
+// hold holds a session, which talk carries on until there is a reason to end.
+func hold(ctx context.Context, conn net.Conn, cfg Config, talk func(*session) error) (err error) {
 	cfg = cfg.withDefaults()
 	s := &session{cfg: cfg, ctx: ctx, wire: newWire(conn, cfg)}
 	defer s.wire.close()
@@ -46,18 +55,15 @@ func Serve(ctx context.Context, conn net.Conn, cfg Config) (err error) {
 			err = fmt.Errorf("pop3 session: panic: %v", p)
 			s.cfg.Log.Trouble("", "pop3", err)
 			s.drop.release()
-			if s.drop != nil {
-				s.cfg.Gate.leave(s.drop.account.Login)
-			}
+			s.leave()
 		}
 	}()
 	defer context.AfterFunc(ctx, s.wire.drainNow)()
-	why := s.converse()
-	s.end(why)
+	s.end(talk(s))
 	return nil
 }
 
-// converse carries out commands until there is a reason to end.
+// converse greets the client and carries out its commands.
 func (s *session) converse() error {
 	s.expires = time.Now().Add(s.cfg.LoginTimeout)
 	s.wire.allow(s.expires)
@@ -67,6 +73,11 @@ func (s *session) converse() error {
 		}
 	}
 	s.greet()
+	return s.carryOut()
+}
+
+// carryOut carries out commands until there is a reason to end.
+func (s *session) carryOut() error {
 	for {
 		if err := s.step(); err != nil {
 			return err
@@ -113,10 +124,13 @@ func (s *session) nextLimit() time.Time {
 // end lets go of the mailbox and logs what there was.
 func (s *session) end(why error) {
 	s.wire.flush() // the answer to the last command; a client that is gone needs none
+	defer s.leave()
+	if errors.Is(why, errHandedOver) || errors.Is(why, errRefused) {
+		return // another process tells of this session
+	}
 	quit := errors.Is(why, errQuit)
 	if s.drop != nil {
 		s.drop.abandon()
-		s.cfg.Gate.leave(s.drop.account.Login)
 		s.cfg.Log.Fetched(s.drop.account.path(), s.drop.retrieved, s.drop.removed, s.drop.octets, quit, s.cfg.Client)
 	}
 	s.cfg.Log.Disconnected(reason(why), s.retrieved(), s.cfg.Client)

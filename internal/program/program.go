@@ -297,7 +297,7 @@ func (f *Frame) open(c *cli.Context, giveUpRoot bool) error {
 		return status.UsageError("%v", err)
 	}
 	if giveUpRoot {
-		if err := becomeOwner(filepath.Join(home, "spool")); err != nil {
+		if err := f.becomeOwner(); err != nil {
 			return err
 		}
 	}
@@ -307,29 +307,6 @@ func (f *Frame) open(c *cli.Context, giveUpRoot bool) error {
 		dest = ""
 	}
 	f.Log = maillog.Open(home, f.Name, dest, f.Clock.Now)
-	return nil
-}
-
-// becomeOwner gives up root for the owner of the spool. Where that is root it
-// stays root: a container, or a home that mailctl check warns of.
-func becomeOwner(path string) error {
-	if os.Geteuid() != 0 {
-		return nil
-	}
-	var st unix.Stat_t
-	if err := unix.Stat(path, &st); err != nil || st.Uid == 0 {
-		return nil // what is missing is told by whoever needs it
-	}
-	err := syscall.Setgroups([]int{int(st.Gid)})
-	if err == nil {
-		err = syscall.Setgid(int(st.Gid))
-	}
-	if err == nil {
-		err = syscall.Setuid(int(st.Uid))
-	}
-	if err != nil {
-		return status.Temp("4.3.5", fmt.Sprintf("cannot become uid %d, the owner of %s", st.Uid, path), err)
-	}
 	return nil
 }
 

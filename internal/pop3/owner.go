@@ -1,0 +1,83 @@
+package pop3
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"paperpath/internal/maillog"
+	"paperpath/internal/program"
+	"paperpath/internal/status"
+)
+
+// The descriptors of a process for a mailbox's owner.
+const (
+	jobFD = 3 + iota
+	conversationFD
+	eventsFD
+)
+
+// Session does the job that the launcher wants done as this user. It is no
+// face for people.
+func Session(ctx context.Context, f *program.Frame) error {
+	if os.Geteuid() == 0 {
+		return status.UsageError("session is for pop3d itself, and never for root")
+	}
+	// The user may not look into the memory of a process that speaks for him
+	// with what his mailbox holds of strangers' bytes, nor gain by it.
+	unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
+	unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+	in := os.NewFile(jobFD, "job")
+	if in == nil {
+		return status.UsageError("session is for pop3d itself")
+	}
+	text, err := io.ReadAll(io.LimitReader(in, maxRequest))
+	in.Close()
+	var j job
+	if err == nil {
+		err = json.Unmarshal(text, &j)
+	}
+	if err != nil {
+		return status.UsageError("session is for pop3d itself: %v", err)
+	}
+	for _, fd := range []int{conversationFD, eventsFD} {
+		unix.CloseOnExec(fd)
+	}
+	events := os.NewFile(eventsFD, "events")
+	defer events.Close()
+	log := maillog.To(events, f.Name, f.Clock.Now)
+	conn, err := net.FileConn(os.NewFile(conversationFD, "conversation"))
+	if err != nil {
+		return err
+	}
+	if j.Expire {
+		defer conn.Close()
+		if err := expireTrash(j.Account.Maildir, f.Clock.Now().Add(-j.Undelete), log); err != nil {
+			return err
+		}
+		_, err = io.WriteString(conn, expiredReply)
+		return err
+	}
+	return Resume(ctx, conn, j.config(log, f.Clock.Now), j.Account)
+}
+
+func (j job) config(log *maillog.Log, now func() time.Time) Config {
+	return Config{Log: log, Client: j.Client, Now: now, MaxErrors: j.MaxErrors, IdleTimeout: j.Idle,
+		Undelete: j.Undelete, Capabilities: j.Capabilities}
+}
+
+// Resume holds a session from the login on, which another process has seen.
+func Resume(ctx context.Context, conn net.Conn, cfg Config, account Account) error {
+	return hold(ctx, conn, cfg, func(s *session) error {
+		if s.drop = s.take(account); s.drop == nil {
+			return errRefused
+		}
+		s.ok("%d messages", len(s.drop.messages))
+		return s.carryOut()
+	})
+}
