@@ -80,29 +80,32 @@ func (o *Owners) lifetime(ctx context.Context) (context.Context, context.CancelF
 	return ctx, cancel
 }
 
-// start asks for a process and returns the conversation with it.
-func (o *Owners) start(j job, log *maillog.Log) (*net.UnixConn, error) {
+// start asks for a process and returns the conversation with it, and what waits
+// until all that it had to log is logged.
+func (o *Owners) start(j job, log *maillog.Log) (conn *net.UnixConn, logged func(), err error) {
 	ours, theirs, err := socketPair(unix.SOCK_STREAM)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer theirs.Close()
 	read, write, err := os.Pipe()
 	if err != nil {
 		ours.Close()
-		return nil, err
+		return nil, nil, err
 	}
 	defer write.Close()
 	if err := send(o.requests, j, theirs, write); err != nil {
 		ours.Close()
 		read.Close()
-		return nil, err
+		return nil, nil, err
 	}
+	over := make(chan struct{})
 	go func() {
+		defer close(over)
 		defer read.Close()
 		log.Forward(read)
 	}()
-	return ours, nil
+	return ours, func() { ours.Close(); <-over }, nil
 }
 
 // expiredReply is what a process says that has expired a trash.
@@ -110,11 +113,11 @@ const expiredReply = "+OK\r\n"
 
 // expire has the trash of a mailbox cleaned by its owner.
 func (o *Owners) expire(account Account, window time.Duration, log *maillog.Log) error {
-	owner, err := o.start(job{Account: account, Undelete: window, Expire: true}, log)
+	owner, logged, err := o.start(job{Account: account, Undelete: window, Expire: true}, log)
 	if err != nil {
 		return err
 	}
-	defer owner.Close()
+	defer logged()
 	if said, err := io.ReadAll(io.LimitReader(owner, 512)); err != nil || string(said) != expiredReply {
 		return fmt.Errorf("%s is not cleaned", account.Maildir)
 	}
@@ -126,11 +129,11 @@ func (o *Owners) expire(account Account, window time.Duration, log *maillog.Log)
 func (s *session) handOver(account Account) error {
 	j := job{Account: account, Client: s.cfg.Client, MaxErrors: s.cfg.MaxErrors, Idle: s.cfg.IdleTimeout,
 		Undelete: s.cfg.Undelete, Capabilities: s.afterLogin()}
-	owner, err := s.cfg.Owners.start(j, s.cfg.Log)
+	owner, logged, err := s.cfg.Owners.start(j, s.cfg.Log)
 	if err != nil {
 		return s.trouble("start a session", err)
 	}
-	defer owner.Close()
+	defer logged()
 	owner.SetReadDeadline(time.Now().Add(maxFirstReply))
 	said := bufio.NewReader(owner)
 	reply, err := said.ReadString('\n')

@@ -14,9 +14,11 @@ import (
 	"strconv"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"paperpath/internal/clock"
 	"paperpath/internal/control"
 	"paperpath/internal/maillog"
 	"paperpath/internal/program"
@@ -66,7 +68,7 @@ func Launch(ctx context.Context, f *program.Frame) (done bool, err error) {
 		return true, status.Temp("4.3.5", fmt.Sprintf("cannot run as uid %d, the owner of the spool", uid), err)
 	}
 	defer passSignals(ctx, front.Process)()
-	l := &launcher{control: f.Control, clock: os.Getenv("PAPERPATH_NOW"), requests: ours}
+	l := &launcher{control: f.Control, clock: f.Clock, requests: ours}
 	go l.serve()
 	err = front.Wait()
 	l.sessions.Wait()
@@ -127,7 +129,7 @@ func passSignals(ctx context.Context, front *os.Process) (stop func()) {
 // launcher starts processes for mailbox owners.
 type launcher struct {
 	control  *control.Control
-	clock    string // $PAPERPATH_NOW, for tests
+	clock    clock.Clock
 	requests *net.UnixConn
 	sessions sync.WaitGroup
 }
@@ -173,7 +175,7 @@ func (l *launcher) run(j job, conversation, events *os.File) error {
 	if j.Account.Folder != "" && !isFolder(j.Account.Folder) {
 		return errNoFolder
 	}
-	return runAs(uid, gid, j, l.control.Home(), l.clock, conversation, events)
+	return l.runAs(uid, gid, j, conversation, events)
 }
 
 // ownerOf returns whose mailbox a row's is: the uid in it, else the owner of the
@@ -199,7 +201,7 @@ func ownerOf(user *control.User) (uid, gid int, err error) {
 }
 
 // runAs runs the verb session as uid with a job, and waits for its end.
-func runAs(uid, gid int, j job, home, clock string, conversation, events *os.File) error {
+func (l *launcher) runAs(uid, gid int, j job, conversation, events *os.File) error {
 	text, err := json.Marshal(j)
 	if err != nil {
 		return err
@@ -211,7 +213,10 @@ func runAs(uid, gid int, j job, home, clock string, conversation, events *os.Fil
 	defer read.Close()
 	cmd := exec.Command("/proc/self/exe", "session")
 	cmd.Args[0] = "pop3d"
-	cmd.Env = []string{"PAPERPATH_HOME=" + home, "PAPERPATH_NOW=" + clock}
+	cmd.Env = []string{"PAPERPATH_HOME=" + l.control.Home()}
+	if l.clock.Shifted() {
+		cmd.Env = append(cmd.Env, "PAPERPATH_NOW="+l.clock.Now().Format(time.RFC3339))
+	}
 	cmd.Dir = "/"
 	cmd.ExtraFiles = []*os.File{read, conversation, events}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: credential(uid, gid)}
