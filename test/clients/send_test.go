@@ -8,44 +8,6 @@ import (
 	"paperpath/test/harness"
 )
 
-func TestSwaks(t *testing.T) {
-	s := newSite(t, "swaks").start()
-	s.run("", "swaks", "--server", s.Addr["mx"], "--from", "carol@example.org", "--to", alice,
-		"--header", "Subject: plain", "--body", "one")
-	s.holds(s.arrived("alice", 1), "Subject: plain", "Return-Path: <carol@example.org>", "with ESMTP id")
-
-	s.run("", "swaks", "--server", s.Addr["submission"], "--from", bob, "--to", alice, "--header", "Subject: auth",
-		"--auth", "PLAIN", "--auth-user", bob, "--auth-password", harness.Password)
-	s.holds(s.arrived("alice", 2), "Subject: auth", "with ESMTPA id")
-
-	s.run("", "swaks", "--server", s.Addr["submission"], "--from", bob, "--to", alice, "--header", "Subject: tls",
-		"--tls", "--auth", "LOGIN", "--auth-user", bob, "--auth-password", harness.Password)
-	s.holds(s.arrived("alice", 3), "Subject: tls", "with ESMTPSA id")
-
-	s.run("", "swaks", "--server", s.Addr["mx"], "--from", "carol@example.org", "--to", alice,
-		"--header", "Subject: pipelined", "--tls", "--pipeline")
-	s.holds(s.arrived("alice", 4), "Subject: pipelined", "with ESMTPS id")
-}
-
-func TestSwaksRefused(t *testing.T) {
-	s := newSite(t, "swaks").start()
-	for name, c := range map[string]struct {
-		status int
-		args   []string
-	}{ // swaks' exit statuses: 24 a RCPT was refused, 28 AUTH failed, 26 the message was refused
-		"unknown user":   {24, []string{"--server", s.Addr["mx"], "--to", "nobody@example.net"}},
-		"relaying":       {24, []string{"--server", s.Addr["mx"], "--to", "far@elsewhere.example"}},
-		"wrong password": {28, []string{"--server", s.Addr["submission"], "--to", alice, "--auth", "PLAIN", "--auth-user", bob, "--auth-password", "wrong"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			r, err := programs.Run(s.Home.Dir, nil, "/usr/bin/env", append([]string{"swaks", "--from", "carol@example.org"}, c.args...)...)
-			if err != nil || r.Status != c.status {
-				t.Errorf("exit status %d, want %d (%v)\n%s%s", r.Status, c.status, err, r.Stdout, r.Stderr)
-			}
-		})
-	}
-}
-
 func TestCurlSends(t *testing.T) {
 	s := newSite(t, "curl").start()
 	f := s.file("letter", letter)
