@@ -3,6 +3,7 @@ package clients
 import (
 	"bytes"
 	"os"
+	"strings"
 	"testing"
 
 	"paperpath/test/harness"
@@ -27,11 +28,88 @@ func TestCurlSends(t *testing.T) {
 	}
 }
 
+// curl's exit statuses: 55 the sender or a recipient was refused, 56 the
+// message was, 60 the certificate is not trusted, 64 no TLS, 67 no login.
+func TestCurlStatus(t *testing.T) {
+	s := newSite(t, "curl").start()
+	f := s.file("letter", letter)
+	right, wrong := bob+":"+harness.Password, bob+":wrong"
+	mx, submission, submissions := "smtp://"+s.Addr["mx"], "smtp://"+s.Addr["submission"], "smtps://"+s.Addr["submissions"]
+	arrived := 0
+	for _, c := range []struct {
+		name   string
+		status int
+		args   []string
+	}{
+		{"mail-auth", 0, []string{submission, "-u", right, "--mail-from", bob, "--mail-auth", bob, "--mail-rcpt", alice}},
+		{"mail-auth of nobody", 0, []string{submission, "-u", right, "--mail-from", bob, "--mail-auth", "<>", "--mail-rcpt", alice}},
+		{"PLAIN", 0, []string{submission, "-k", "--ssl-reqd", "-u", right, "--login-options", "AUTH=PLAIN", "--mail-from", bob, "--mail-rcpt", alice}},
+		{"LOGIN", 0, []string{submissions, "-k", "-u", right, "--login-options", "AUTH=LOGIN", "--mail-from", bob, "--mail-rcpt", alice}},
+		{"initial response", 0, []string{submissions, "-k", "-u", right, "--sasl-ir", "--mail-from", bob, "--mail-rcpt", alice}},
+		{"tls 1.2", 0, []string{submissions, "-k", "--tls-max", "1.2", "-u", right, "--mail-from", bob, "--mail-rcpt", alice}},
+		{"one recipient refused", 0, []string{mx, "--mail-rcpt-allowfails", "--mail-from", bob, "--mail-rcpt", "nobody@example.net", "--mail-rcpt", alice}},
+		{"unknown recipient", 55, []string{mx, "--mail-from", bob, "--mail-rcpt", "nobody@example.net"}},
+		{"relaying", 55, []string{mx, "--mail-from", bob, "--mail-rcpt", "far@elsewhere.example"}},
+		{"sender of another", 55, []string{submission, "-u", right, "--mail-from", alice, "--mail-rcpt", alice}},
+		{"no login", 55, []string{submission, "--mail-from", bob, "--mail-rcpt", alice}},
+		{"wrong password", 67, []string{submission, "-k", "--ssl-reqd", "-u", wrong, "--mail-from", bob, "--mail-rcpt", alice}},
+		{"certificate not trusted", 60, []string{submissions, "-u", right, "--mail-from", bob, "--mail-rcpt", alice}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			args := append([]string{"curl", "-sS", "-T", f, "--crlf"}, c.args...)
+			r, err := programs.Run(s.Home.Dir, nil, "/usr/bin/env", args...)
+			if err != nil || r.Status != c.status {
+				t.Errorf("exit status %d, want %d (%v)\n%s%s", r.Status, c.status, err, r.Stdout, r.Stderr)
+			}
+			if c.status == 0 {
+				arrived++
+				s.t = t
+				s.holds(s.arrived("alice", arrived), "Grüße\n.dot\n")
+			}
+		})
+	}
+	s.t = t
+	s.arrived("alice", arrived)
+}
+
+// msmtp's exit statuses are those of sysexits.h: 65 a recipient was refused,
+// 69 the certificate, 77 no login.
 func TestMsmtp(t *testing.T) {
 	s := newSite(t, "msmtp").start()
-	s.run(letter, "msmtp", "--host=127.0.0.1", "--port="+harness.Port(s.Addr["submission"]), "--auth=plain", "--user="+bob,
-		"--passwordeval=echo "+harness.Password, "--tls=on", "--tls-starttls=on", "--tls-certcheck=off", "-f", bob, "--", alice)
-	s.holds(s.arrived("alice", 1), "with ESMTPSA id", "Grüße")
+	password := "--passwordeval=echo " + harness.Password
+	starttls := []string{"--port=" + harness.Port(s.Addr["submission"]), "--tls=on", "--tls-starttls=on", "--tls-certcheck=off", "--user=" + bob}
+	implicit := []string{"--port=" + harness.Port(s.Addr["submissions"]), "--tls=on", "--tls-starttls=off", "--tls-certcheck=off", "--user=" + bob}
+	arrived := 0
+	for _, c := range []struct {
+		name   string
+		status int
+		with   string
+		how    []string
+		more   []string
+	}{
+		{"plain", 0, "ESMTPSA", starttls, []string{"--auth=plain", password}},
+		{"login", 0, "ESMTPSA", starttls, []string{"--auth=login", password}},
+		{"best", 0, "ESMTPSA", starttls, []string{"--auth=on", password}},
+		{"implicit", 0, "ESMTPSA", implicit, []string{"--auth=plain", password}},
+		{"wrong password", 77, "", implicit, []string{"--auth=plain", "--passwordeval=echo wrong"}},
+		{"certificate", 69, "", []string{"--port=" + harness.Port(s.Addr["mx"]), "--tls=on", "--tls-trust-file=/etc/ssl/certs/ca-certificates.crt"}, nil},
+		{"recipient", 65, "", []string{"--port=" + harness.Port(s.Addr["mx"])}, []string{"nobody@example.net"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			args := append([]string{"msmtp", "--host=127.0.0.1", "-f", bob}, append(c.how, c.more...)...)
+			r, err := programs.Run(s.Home.Dir, strings.NewReader(letter), "/usr/bin/env", append(args, alice)...)
+			if err != nil || r.Status != c.status {
+				t.Errorf("exit status %d, want %d (%v)\n%s%s", r.Status, c.status, err, r.Stdout, r.Stderr)
+			}
+			if c.with != "" {
+				arrived++
+				s.t = t
+				s.holds(s.arrived("alice", arrived), "with "+c.with+" id", "Grüße")
+			}
+		})
+	}
+	s.t = t
+	s.arrived("alice", arrived)
 }
 
 func TestMutt(t *testing.T) {
