@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,18 +11,129 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"paperpath/internal/mailq"
 	"paperpath/internal/program"
+	"paperpath/internal/spool"
 	"paperpath/internal/status"
+	"paperpath/internal/submit"
 )
 
-// mailq lists the queue: it becomes mailctl, which knows how.
-func mailq(_ context.Context, f *program.Frame, _ *cli.Context) error {
-	path, err := sibling("mailctl")
+// sendmail is the face without a verb. It is root still, where root calls.
+func sendmail(ctx context.Context, f *program.Frame, c *cli.Context) error {
+	what, err := mode(c)
 	if err != nil {
-		return status.Temp("4.3.5", "cannot list the queue", err)
+		return err
 	}
-	err = syscall.Exec(path, []string{"mailctl", "queue", "--home", f.Home}, os.Environ())
-	return status.Temp("4.3.5", "cannot run "+path, err)
+	switch what {
+	case 's':
+		return submit.Batch(ctx, f)
+	case 'm':
+		o, err := options(c)
+		if err != nil {
+			return err
+		}
+		return submit.Message(f, o)
+	}
+	if err := f.GiveUpRoot(); err != nil {
+		return err
+	}
+	switch what {
+	case 'p':
+		return listQueue(ctx, f, c)
+	case 'i':
+		return newaliases(ctx, f, c)
+	case 'v':
+		return verify(f, c.Args().Slice())
+	}
+	return runQueue(ctx, f, c.String("q"))
+}
+
+// listQueue is mailq, and sendmail -bp.
+func listQueue(_ context.Context, f *program.Frame, c *cli.Context) error {
+	sp, err := ownSpool(f)
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		return mailq.JSON(sp, f.Stdout)
+	}
+	return mailq.List(sp, f.Stdout, f.Clock.Now())
+}
+
+// ownSpool opens the spool for its owner; nobody else has any business there.
+func ownSpool(f *program.Frame) (*spool.Spool, error) {
+	sp, err := f.Spool()
+	if errors.Is(err, os.ErrPermission) {
+		return nil, &status.Error{Exit: status.NotAllowed, Text: "only the owner of the spool may look into it", Err: err}
+	}
+	return sp, err
+}
+
+// newaliases has nothing to build: aliases are read when they are used. It
+// says whether they are right.
+func newaliases(_ context.Context, f *program.Frame, _ *cli.Context) error {
+	if _, err := f.Control.Alias("postmaster"); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(f.Stdout, "control/aliases is read when it is used; it is right")
+	return err
+}
+
+// verify says where addresses lead: it becomes mailroute, which knows.
+func verify(f *program.Frame, addresses []string) error {
+	if len(addresses) == 0 {
+		return status.UsageError("-bv wants the addresses to verify")
+	}
+	path, err := sibling("mailroute")
+	if err != nil {
+		return status.Temp("4.3.5", "cannot verify addresses", err)
+	}
+	args := append([]string{"mailroute", "explain", "--home", f.Home, "--"}, addresses...)
+	return status.Temp("4.3.5", "cannot run "+path, syscall.Exec(path, args, os.Environ()))
+}
+
+// runQueue is sendmail -q: what is deferred is made due, as far as it is
+// selected, and each stage runs once. Where a watcher works an inbox it takes
+// up at once what has become due.
+func runQueue(ctx context.Context, f *program.Frame, value string) error {
+	selection, due, err := mailq.ParseSelection(value)
+	if err != nil {
+		return err
+	}
+	sp, err := ownSpool(f)
+	if err != nil {
+		return err
+	}
+	if !due {
+		if err := mailq.Flush(sp, selection, f.Log); err != nil {
+			return err
+		}
+	}
+	for _, stage := range []string{"mailcheck", "mailroute", "maildeliver", "mailrelay"} {
+		if err := runStage(ctx, f, stage); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func runStage(ctx context.Context, f *program.Frame, stage string) error {
+	path, err := sibling(stage)
+	if err != nil {
+		return status.Temp("4.3.5", "cannot run the queue", err)
+	}
+	cmd := exec.CommandContext(ctx, path, "run", "--home", f.Home)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.Stderr = f.Stderr
+	err = cmd.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return status.Temp("4.3.0", fmt.Sprintf("%s run: %v", stage, exit), nil)
+	}
+	if err != nil {
+		return status.Temp("4.3.0", "run "+stage, err)
+	}
+	return nil
 }
 
 // sibling finds a program beside this one, then in PATH.
@@ -33,14 +145,4 @@ func sibling(name string) (string, error) {
 		}
 	}
 	return exec.LookPath(name)
-}
-
-// newaliases has nothing to build: aliases are read when they are used. It
-// says whether they are right.
-func newaliases(_ context.Context, f *program.Frame, _ *cli.Context) error {
-	if _, err := f.Control.Alias("postmaster"); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintln(f.Stdout, "control/aliases is read when it is used; it is right")
-	return err
 }

@@ -15,44 +15,59 @@ const maxList = 5000
 // decoded: what they hide is no address.
 func ParseList(field string) ([]Address, error) {
 	l := lister{s: field}
+	if err := l.run(); err != nil {
+		return nil, err
+	}
+	return l.list, nil
+}
+
+// Unqualified reads a list as ParseList does, and returns the offsets in it
+// behind which the addresses lack @domain.
+func Unqualified(field string) ([]int, error) {
+	l := lister{s: field}
+	if err := l.run(); err != nil {
+		return nil, err
+	}
+	return l.bare, nil
+}
+
+// run reads the whole list.
+func (l *lister) run() error {
 	for {
 		tok, err := l.token()
 		if err != nil {
-			return nil, err
+			return err
 		}
 		switch tok.kind {
 		case 0, ',', ';':
-			if err := l.finish(); err != nil {
-				return nil, err
-			}
-			if tok.kind == 0 {
-				return l.list, nil
+			if err := l.finish(); err != nil || tok.kind == 0 {
+				return err
 			}
 		case ':':
 			if l.angle {
-				return nil, errors.New("a colon inside < >") // an obsolete route: nobody sends it
+				return errors.New("a colon inside < >") // an obsolete route: nobody sends it
 			}
 			if err := l.group(); err != nil {
-				return nil, err
+				return err
 			}
 		case '<':
 			if l.angle || l.whole {
-				return nil, errors.New("< where none may stand")
+				return errors.New("< where none may stand")
 			}
 			l.words, l.angle = nil, true
 		case '>':
 			if !l.angle {
-				return nil, errors.New("> without <")
+				return errors.New("> without <")
 			}
 			l.angle, l.whole = false, true
 		default:
 			if l.whole {
 				if tok.kind == '@' {
-					return nil, errors.New("an address behind < >")
+					return errors.New("an address behind < >")
 				}
 				continue // a comment of sorts
 			}
-			l.words = append(l.words, tok)
+			l.words, l.end = append(l.words, tok), l.i
 		}
 	}
 }
@@ -62,9 +77,11 @@ type lister struct {
 	s     string
 	i     int
 	words []token
+	end   int  // behind the last of words
 	angle bool // between < and >
 	whole bool // behind >
 	list  []Address
+	bare  []int // where addresses without a domain end
 }
 
 // token is a word (kind 'w'), a quoted string ('"'), a domain literal ('[') or
@@ -110,6 +127,9 @@ func (l *lister) finish() error {
 		return err
 	}
 	l.list = append(l.list, a)
+	if a.Domain == "" {
+		l.bare = append(l.bare, l.end)
+	}
 	return nil
 }
 

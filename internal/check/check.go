@@ -35,6 +35,7 @@ type Subject struct {
 	Helo      string
 	Login     string                                     // of an authenticated submitter
 	LocalUser string                                     // of a local submitter, known by his uid
+	LocalUID  string                                     // the uid
 	Resolve   func(addr.Address) ([]addr.Address, error) // what an address of ours leads to; nil: nothing is known
 	Body      spool.Body                                 // the message as it came
 }
@@ -42,7 +43,11 @@ type Subject struct {
 // submitted reports whether a user of ours sent it, so that we answer for what
 // it says of its author.
 func (s Subject) submitted() bool {
-	return s.Login != "" || s.LocalUser != "" || s.With == spool.WithLocal
+	return s.submitter().known() || s.With == spool.WithLocal
+}
+
+func (s Subject) submitter() Submitter {
+	return Submitter{Login: s.Login, User: s.LocalUser, UID: s.LocalUID}
 }
 
 // Verdict is the answer.
@@ -95,7 +100,13 @@ func ReadHeader(c *control.Control, body spool.Body) (*message.Header, error) {
 	if err != nil {
 		return nil, err
 	}
-	h, err := message.Read(io.NewSectionReader(body, 0, body.Size()), octets, int(min(fields, 1<<30)))
+	return HeaderWithin(octets, int(min(fields, 1<<30)), body)
+}
+
+// HeaderWithin is ReadHeader for who may not read the settings and has limits
+// of his own.
+func HeaderWithin(octets int64, fields int, body spool.Body) (*message.Header, error) {
+	h, err := message.Read(io.NewSectionReader(body, 0, body.Size()), octets, fields)
 	switch {
 	case errors.Is(err, message.ErrTooLong):
 		return h, status.Refuse("5.6.0", fmt.Sprintf("the header is longer than %d octets", octets))

@@ -134,7 +134,7 @@ func (j *judge) identity() error {
 	if len(authors) == 0 {
 		return status.Refuse("5.6.0", "From holds no address")
 	}
-	if j.s.Login == "" && j.s.LocalUser == "" {
+	if !j.s.submitter().known() {
 		return nil
 	}
 	if from := j.s.Envelope.From.Addr; from != "" {
@@ -145,7 +145,7 @@ func (j *judge) identity() error {
 		authors = append(authors, a)
 	}
 	for _, a := range authors {
-		if err := Sender(j.c, j.s.Login, j.s.LocalUser, a, j.s.Resolve, j.t); err != nil {
+		if err := Sender(j.c, j.s.submitter(), a, j.s.Resolve, j.t); err != nil {
 			return err
 		}
 	}

@@ -6,28 +6,50 @@ import (
 	"paperpath/internal/addr"
 	"paperpath/internal/control"
 	"paperpath/internal/explain"
+	"paperpath/internal/message"
 	"paperpath/internal/status"
 )
+
+// Submitter is who submits a message: a user after AUTH, or a user of this
+// machine.
+type Submitter struct {
+	Login string // of an authenticated user
+	User  string // login name of a local one
+	UID   string // the number of a local one
+}
+
+// known reports whether s says who he is.
+func (s Submitter) known() bool { return s != Submitter{} }
+
+func (s Submitter) String() string {
+	switch {
+	case s.Login != "":
+		return printable(s.Login)
+	case s.User == "":
+		return "local uid " + printable(s.UID)
+	}
+	return "local user " + printable(s.User)
+}
 
 // Sender says whether a submitter may use a as reverse path or From. An
 // authenticated user may use his own address, its extensions, what resolves to
 // him, and what control/senders gives him; a local one anything, unless
-// control/senders has a row local/USER, or local for all: then he may use his
-// own address at our domains, and what the row gives him. The null reverse path
-// is everybody's: receipts (RFC 8098) need it. resolve returns what an address
-// of ours leads to; it may be nil. A refusal is 77, 550 5.7.1.
-func Sender(c *control.Control, login, localUser string, a addr.Address,
+// control/senders has a row local/USER, local/UID, or local for all: then he
+// may use his own address at our domains, and what the row gives him. The null
+// reverse path is everybody's: receipts (RFC 8098) need it. resolve returns
+// what an address of ours leads to; it may be nil. A refusal is 77, 550 5.7.1.
+func Sender(c *control.Control, who Submitter, a addr.Address,
 	resolve func(addr.Address) ([]addr.Address, error), t *explain.Trail) error {
 	if a.IsNull() {
 		t.Add("sender", "<>", "the null reverse path is everybody's")
 		return nil
 	}
-	patterns, source, err := patternsFor(c, login, localUser)
+	patterns, source, err := patternsFor(c, who)
 	if err != nil {
 		return err
 	}
 	switch {
-	case login == "" && source == "":
+	case who.Login == "" && source == "":
 		t.Add("sender", a.String(), "no row for local submitters in control/senders")
 		return nil
 	case matches(patterns, a):
@@ -35,41 +57,46 @@ func Sender(c *control.Control, login, localUser string, a addr.Address,
 		return nil
 	}
 	var own bool
-	if login != "" {
-		own, err = owns(login, a, resolve)
+	if who.Login != "" {
+		own, err = owns(who.Login, a, resolve)
 	} else {
-		own, err = isLocalUser(c, localUser, a)
+		own, err = isLocalUser(c, who.User, a)
 	}
 	if err != nil {
 		return err
 	}
 	if own {
-		t.Add("sender", a.String(), "an address of "+submitter(login, localUser))
+		t.Add("sender", a.String(), "an address of "+who.String())
 		return nil
 	}
 	t.Add("sender", a.String()+" refused", "control/senders")
 	return &status.Error{Exit: status.NotAllowed, Reply: 550, Enhanced: "5.7.1",
-		Text: submitter(login, localUser) + " may not send as " + printable(a.String())}
+		Text: who.String() + " may not send as " + printable(a.String())}
 }
 
 // patternsFor returns the row of control/senders that is in force, and "" as
 // its source where there is none.
-func patternsFor(c *control.Control, login, localUser string) (patterns []string, source string, err error) {
-	if login != "" {
-		return c.Senders(login)
+func patternsFor(c *control.Control, who Submitter) (patterns []string, source string, err error) {
+	if who.Login != "" {
+		return c.Senders(who.Login)
 	}
-	patterns, source, err = c.Senders("local/" + localUser)
-	if err != nil || source != "" {
-		return patterns, source, err
+	for _, key := range []string{"local/" + who.User, "local/" + who.UID, "local"} {
+		patterns, source, err = c.Senders(key)
+		if err != nil || source != "" {
+			break
+		}
 	}
-	return c.Senders("local")
+	return patterns, source, err
 }
 
-func submitter(login, localUser string) string {
-	if login != "" {
-		return printable(login)
+// Authors returns the fields that name who wrote or sent a message: the
+// submitter must be allowed to use all that they hold.
+func Authors(h *message.Header) []message.Field {
+	var fields []message.Field
+	for _, name := range []string{"From", "Sender", "Resent-From", "Resent-Sender"} {
+		fields = append(fields, h.All(name)...)
 	}
-	return "local user " + printable(localUser)
+	return fields
 }
 
 // printable is s for a reply: ASCII without control characters.
@@ -84,10 +111,10 @@ func printable(s string) string {
 
 // matches holds a against the patterns "user@domain", "@domain" and "*".
 func matches(patterns []string, a addr.Address) bool {
-	key := a.Key()
+	key, domain := a.Key(), control.FoldDomain(a.Domain)
 	for _, p := range patterns {
 		p = addr.Fold(p)
-		if p == "*" || p == key || strings.HasPrefix(p, "@") && addr.Fold(a.Domain) == p[1:] {
+		if p == "*" || p == key || strings.HasPrefix(p, "@") && control.FoldDomain(p[1:]) == domain {
 			return true
 		}
 		if w, err := addr.Parse(p); err == nil && w.Key() == key {

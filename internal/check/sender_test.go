@@ -13,6 +13,8 @@ func TestSender(t *testing.T) {
 		"boss@example.net: *\nlocal/www-data: shop@example.net\n")
 	all := settings(t, "senders", "local: noreply@example.net\nlocal/root: *\n")
 	none := settings(t)
+	wild := settings(t, "senders", "local/1000: *\nlocal/www-data: shop@example.net\n*@example.org: alice local/ann\n"+
+		"@b\u00fccher.example: alice@example.org\nlocal: noreply@example.net\n")
 	resolve := func(a addr.Address) ([]addr.Address, error) {
 		switch a.Key() {
 		case "team@example.net":
@@ -23,9 +25,9 @@ func TestSender(t *testing.T) {
 		return nil, &status.Error{Exit: status.NoMailbox, Reply: 550, Enhanced: "5.1.1", Text: "no such mailbox"}
 	}
 	for _, x := range []struct {
-		name, login, local, address string
-		settings                    int
-		want                        bool
+		name, login, local, uid, address string
+		settings                         int
+		want                             bool
 	}{
 		{name: "own", login: "alice@example.net", address: "alice@example.net", want: true},
 		{name: "own in capitals", login: "alice@example.net", address: "ALICE@Example.NET", want: true},
@@ -55,6 +57,15 @@ func TestSender(t *testing.T) {
 		{name: "local row, own name elsewhere", local: "www-data", address: "www-data@elsewhere.example"},
 		{name: "local row, another's", local: "www-data", address: "root@example.net"},
 		{name: "local row, null", local: "www-data", want: true},
+		{name: "local row by uid", settings: 3, local: "joe", uid: "1000", address: "x@y.example", want: true},
+		{name: "local row by uid, no name", settings: 3, uid: "1000", address: "x@y.example", want: true},
+		{name: "local row by uid, another", settings: 3, local: "joe", uid: "1001", address: "x@y.example"},
+		{name: "name before uid", settings: 3, local: "www-data", uid: "1000", address: "x@y.example"},
+		{name: "local by wildcard", settings: 3, local: "ann", address: "any@example.org", want: true},
+		{name: "login by wildcard", settings: 3, login: "alice@example.org", address: "any@example.org", want: true},
+		{name: "login not in the wildcard", settings: 3, login: "bob@example.org", address: "any@example.org"},
+		{name: "wildcard, a domain below", settings: 3, login: "alice@example.org", address: "any@a.example.org"},
+		{name: "wildcard in the other spelling", settings: 3, login: "alice@example.org", address: "x@xn--bcher-kva.example", want: true},
 		{name: "local for all", settings: 1, local: "joe", address: "noreply@example.net", want: true},
 		{name: "local for all, another's", settings: 1, local: "joe", address: "ann@example.net"},
 		{name: "local for all, own row first", settings: 1, local: "root", address: "ann@example.net", want: true},
@@ -68,7 +79,7 @@ func TestSender(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		err := Sender([]*control.Control{c, all, none}[x.settings], x.login, x.local, a, resolve, nil)
+		err := Sender([]*control.Control{c, all, none, wild}[x.settings], Submitter{Login: x.login, User: x.local, UID: x.uid}, a, resolve, nil)
 		if (err == nil) != x.want {
 			t.Errorf("%s: %v", x.name, err)
 		}

@@ -18,16 +18,71 @@ func parseSenders(name string, data []byte) (map[string]senderRow, error) {
 		return nil, err
 	}
 	t := make(map[string]senderRow, len(rs))
+	add := func(login, pattern, where string) {
+		r := t[login]
+		r.patterns = append(r.patterns, pattern)
+		if !strings.HasSuffix(r.where, where) {
+			r.where = strings.TrimPrefix(r.where+", "+where, ", ")
+		}
+		t[login] = r
+	}
 	for _, r := range rs {
-		patterns := strings.Fields(r.value)
-		for _, p := range patterns {
-			if err := checkPattern(p); err != nil {
-				return nil, fail(name, r.n, "sender %q %v", p, err)
+		wild, domain := wildcard(r.key)
+		if wild != "" && wild != "*" {
+			if err := CheckDomain(domain); err != nil {
+				return nil, fail(name, r.n, "%q %v", r.key, err)
 			}
 		}
-		t[foldAddress(r.key)] = senderRow{patterns, where(name, r.n)}
+		for _, word := range strings.Fields(r.value) {
+			if wild == "" {
+				err = checkPattern(word)
+			} else {
+				word, err = senderLogin(word, domain)
+			}
+			switch {
+			case err != nil:
+				return nil, fail(name, r.n, "sender %q %v", word, err)
+			case wild == "":
+				add(foldAddress(r.key), atDomain(word), where(name, r.n))
+			default:
+				add(foldAddress(word), wild, where(name, r.n))
+			}
+		}
 	}
 	return t, nil
+}
+
+// wildcard returns the pattern that a row's key is, `*` or `@domain`, and its
+// domain; "" where the key is a login.
+func wildcard(key string) (pattern, domain string) {
+	if key == "*" {
+		return key, ""
+	}
+	pattern = atDomain(key)
+	if domain, ok := strings.CutPrefix(pattern, "@"); ok {
+		return pattern, domain
+	}
+	return "", ""
+}
+
+// atDomain writes `*@domain` as `@domain`.
+func atDomain(pattern string) string {
+	if strings.HasPrefix(pattern, "*@") {
+		return pattern[1:]
+	}
+	return pattern
+}
+
+// senderLogin reads who may use a wildcard: a login, which takes the domain
+// of the wildcard where it has none, `local` or `local/USER`.
+func senderLogin(word, domain string) (string, error) {
+	if word == "local" || strings.HasPrefix(word, "local/") {
+		return word, nil
+	}
+	if domain != "" && !strings.Contains(word, "@") {
+		word += "@" + domain
+	}
+	return word, CheckAddress(word)
 }
 
 // checkPattern refuses what is none of `*`, `@domain` and an address.
@@ -35,7 +90,7 @@ func checkPattern(p string) error {
 	if p == "*" {
 		return nil
 	}
-	if domain, ok := strings.CutPrefix(p, "@"); ok {
+	if domain, ok := strings.CutPrefix(atDomain(p), "@"); ok {
 		return CheckDomain(domain)
 	}
 	return CheckAddress(p)
@@ -43,7 +98,8 @@ func checkPattern(p string) error {
 
 // Senders returns which reverse paths and From addresses the submitter login
 // may use beside its own: addresses, `@domain` for a whole one, `*` for any.
-// The logins `local` and `local/USER` stand for callers on this machine.
+// The logins `local`, `local/USER` and `local/UID` stand for callers on this
+// machine.
 // nil patterns without an error say that there is no row.
 func (c *Control) Senders(login string) (patterns []string, source string, err error) {
 	key := foldAddress(login)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -153,6 +154,31 @@ func TestSenders(t *testing.T) {
 	}
 	if p, source, err = f.Senders("local/cron"); len(p) != 1 || source != "control/senders:2" || err != nil {
 		t.Error(p, source, err)
+	}
+}
+
+func TestSendersOfWildcards(t *testing.T) {
+	f := newFixture(t, map[string]string{"senders": "alice@example.org: *@lists.example\n" +
+		"*@Example.org: alice bob@example.net local/www-data\n@b.example: alice@example.org\n*: root@example.org local/0\n"})
+	for login, want := range map[string]string{
+		"alice@example.org": "@lists.example @Example.org @b.example (control/senders:1, control/senders:2, control/senders:3)",
+		"bob@example.net":   "@Example.org (control/senders:2)",
+		"bob@example.org":   " ()",
+		"local/www-data":    "@Example.org (control/senders:2)",
+		"root@example.org":  "* (control/senders:4)",
+		"local/0":           "* (control/senders:4)",
+		"local":             " ()",
+	} {
+		p, source, err := f.Senders(login)
+		if got := strings.Join(p, " ") + " (" + source + ")"; got != want || err != nil {
+			t.Errorf("%s: %s, want %s (%v)", login, got, want, err)
+		}
+	}
+	for _, text := range []string{"@-x: alice\n", "*: alice\n", "@example.org: a@b@-\n", "@example.org: @example.org\n", "alice@example.org: bob\n"} {
+		f.write("senders", text)
+		if p, _, err := f.Senders("alice@example.org"); err == nil {
+			t.Errorf("%q was taken: %q", text, p)
+		}
 	}
 }
 

@@ -34,6 +34,7 @@ type Init struct {
 const firstServices = `# The commands that mailctl start runs, one a line.
 mailsubmit smtp --role mx --listen 127.0.0.1:2525
 mailsubmit smtp --role submission --listen 127.0.0.1:2587 --listen-tls 127.0.0.1:2465
+mailsubmit smtp --role local --listen unix:run/submit
 mailcheck watch
 mailroute watch
 maildeliver watch
@@ -159,11 +160,21 @@ func (i Init) directories() error {
 		if info, err := os.Stat(path); err == nil && info.IsDir() {
 			continue // perhaps a symbolic link, as control may be
 		}
-		if err := dir.Make(path, 0o700); err != nil {
+		if err := dir.Make(path, mode(sub)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// mode is that of a directory of the home. What root makes serves a machine
+// with several users: they pass through to run/submit, which they cannot see
+// beside. A person's home is his alone until he says otherwise.
+func mode(sub string) fs.FileMode {
+	if os.Geteuid() == 0 && (sub == "" || sub == "run") {
+		return 0o711
+	}
+	return 0o700
 }
 
 // settings writes the control files that are missing.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -26,6 +27,8 @@ const PerAddr = 50
 type Server struct {
 	Addrs    []string // "host:port", or "unix:path"
 	TLSAddrs []string // the same; TLS begins with the first octet (RFC 8314)
+
+	UnixMode os.FileMode // of Unix sockets; 0 leaves it to the umask
 
 	// TLS must be there where a socket speaks TLS from the first octet. The
 	// handshake is Handle's, within its own deadlines.

@@ -58,14 +58,14 @@ func closeAll(list []listener) {
 
 func (s *Server) bind() (list []listener, err error) {
 	for _, a := range s.Addrs {
-		l, err := bind(a)
+		l, err := s.bindOne(a)
 		if err != nil {
 			return list, err
 		}
 		list = append(list, listener{l, false})
 	}
 	for _, a := range s.TLSAddrs {
-		l, err := bind(a)
+		l, err := s.bindOne(a)
 		if err != nil {
 			return list, err
 		}
@@ -74,18 +74,17 @@ func (s *Server) bind() (list []listener, err error) {
 	return list, nil
 }
 
-// bind opens "host:port" or "unix:path".
-func bind(addr string) (net.Listener, error) {
-	network, name := "tcp", addr
+// bindOne opens "host:port" or "unix:path".
+func (s *Server) bindOne(addr string) (net.Listener, error) {
+	var l net.Listener
+	var err error
 	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
-		network, name = "unix", path
-		if err := removeStale(path); err != nil {
-			return nil, fmt.Errorf("listen on %s: %w", addr, err)
-		}
-	} else if _, _, err := net.SplitHostPort(addr); err != nil {
+		l, err = listenUnix(path, s.UnixMode)
+	} else if _, _, split := net.SplitHostPort(addr); split != nil {
 		return nil, status.UsageError("listen on %q: not ADDRESS:PORT", addr)
+	} else {
+		l, err = net.Listen("tcp", addr)
 	}
-	l, err := net.Listen(network, name)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", addr, err)
 	}

@@ -30,15 +30,33 @@ func (p *Pieces) Stretch(from io.ReaderAt, off, n int64) {
 	}
 }
 
+// Edit is a stretch of a message, from Start to End, in whose place Text
+// stands.
+type Edit struct {
+	Start, End int64
+	Text       string
+}
+
+// Edited appends the size octets of from with the edits made, which are in the
+// order in which they stand there and do not overlap.
+func (p *Pieces) Edited(from io.ReaderAt, size int64, edits []Edit) {
+	at := int64(0)
+	for _, e := range edits {
+		p.Stretch(from, at, e.Start-at)
+		p.Text(e.Text)
+		at = e.End
+	}
+	p.Stretch(from, at, size-at)
+}
+
 // Without appends the size octets of from, but not the fields, which are in
 // the order in which they stand there.
 func (p *Pieces) Without(from io.ReaderAt, size int64, fields []Field) {
-	at := int64(0)
+	edits := make([]Edit, 0, len(fields))
 	for _, f := range fields {
-		p.Stretch(from, at, f.Start-at)
-		at = f.End
+		edits = append(edits, Edit{Start: f.Start, End: f.End})
 	}
-	p.Stretch(from, at, size-at)
+	p.Edited(from, size, edits)
 }
 
 // Size returns the octets of the whole.

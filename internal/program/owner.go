@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -25,8 +26,9 @@ func (f *Frame) Owner() (uid, gid int, ok bool) {
 	return int(st.Uid), int(st.Gid), true
 }
 
-// becomeOwner gives up root for Owner.
-func (f *Frame) becomeOwner() error {
+// GiveUpRoot makes a program that runs as root the owner of the spool. The
+// frame has done that already, but for programs and verbs with KeepRoot.
+func (f *Frame) GiveUpRoot() error {
 	uid, gid, ok := f.Owner()
 	if !ok {
 		return nil
@@ -38,8 +40,16 @@ func (f *Frame) becomeOwner() error {
 	if err == nil {
 		err = syscall.Setuid(uid)
 	}
-	if err != nil {
+	if err != nil && !inNamespace() {
 		return status.Temp("4.3.5", fmt.Sprintf("cannot become uid %d, the owner of the spool", uid), err)
 	}
 	return nil
+}
+
+// inNamespace reports whether we are in a user namespace of less than all
+// users. Its root is an ordinary user to everybody outside, and cannot become
+// an owner whom it does not hold (user_namespaces(7)).
+func inNamespace() bool {
+	data, err := os.ReadFile("/proc/self/uid_map")
+	return err == nil && strings.Join(strings.Fields(string(data)), " ") != "0 0 4294967295"
 }

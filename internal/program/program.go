@@ -48,7 +48,7 @@ type Program struct {
 	Action      Action     // the face without a verb; nil: a verb is needed
 	Verbs       []Verb
 	UsageStatus func(args []string) int // exit status of a usage error; nil: 64
-	KeepRoot    bool                    // stay root: for a program that is to make a home
+	KeepRoot    bool                    // the face without a verb stays root: it makes a home, or gives it up itself
 }
 
 // Verb is a word that chooses another face of a program. It is one only as the
@@ -297,7 +297,7 @@ func (f *Frame) open(c *cli.Context, giveUpRoot bool) error {
 		return status.UsageError("%v", err)
 	}
 	if giveUpRoot {
-		if err := f.becomeOwner(); err != nil {
+		if err := f.GiveUpRoot(); err != nil {
 			return err
 		}
 	}

@@ -29,7 +29,7 @@ func (f *Frame) Server(addrs, tlsAddrs []string, conf *tls.Config) (*listen.Serv
 	if _, err := f.limits(); err != nil {
 		return nil, err
 	}
-	return &listen.Server{Addrs: addrs, TLSAddrs: tlsAddrs, TLS: conf, Limits: f.limits, Log: f.Log, Ready: f.Ready}, nil
+	return &listen.Server{Addrs: f.inHome(addrs), TLSAddrs: f.inHome(tlsAddrs), TLS: conf, Limits: f.limits, Log: f.Log, Ready: f.Ready}, nil
 }
 
 // limits returns the limits in force now.
@@ -136,4 +136,16 @@ func (f *Frame) Session(wrapper string) (net.Conn, error) {
 		return client, errRefused
 	}
 	return client, nil
+}
+
+// inHome lets the relative path of a Unix socket begin at the home.
+func (f *Frame) inHome(addrs []string) []string {
+	var out []string
+	for _, a := range addrs {
+		if path, ok := strings.CutPrefix(a, "unix:"); ok && !filepath.IsAbs(path) {
+			a = "unix:" + filepath.Join(f.Home, path)
+		}
+		out = append(out, a)
+	}
+	return out
 }

@@ -30,6 +30,8 @@ type Config struct {
 	MaxJunk       int   // commands that bring no mail forward, and refused recipients, since the same
 	MaxLogins     int   // failed logins
 
+	Keywords []string // lines of the answer to EHLO beside the engine's own
+
 	Auth        bool // offer AUTH PLAIN and LOGIN
 	AuthInClear bool // also without TLS: on loopback, pipes and Unix sockets
 

@@ -22,7 +22,7 @@ func (c *Conn) extensions() []string {
 	if c.cfg.XClient {
 		list = append(list, "XCLIENT "+xclientAttributes)
 	}
-	return list
+	return append(list, c.cfg.Keywords...)
 }
 
 // syntax is a refusal of the engine's own.

@@ -22,14 +22,30 @@ const (
 // Buffer holds a message until its verdict: up to 1 MiB in memory, all of a
 // larger one in a file without a name and without a sync. It is a Body.
 type Buffer struct {
-	spool *Spool
-	mem   []byte   // all of it, or what is not in file yet
-	file  *os.File // nil while memory suffices
-	size  int64
+	open func() (*os.File, error) // makes the file
+	mem  []byte                   // all of it, or what is not in file yet
+	file *os.File                 // nil while memory suffices
+	size int64
 }
 
-// Buffer returns an empty buffer. Close it.
-func (s *Spool) Buffer() *Buffer { return &Buffer{spool: s} }
+// Buffer returns an empty buffer, whose file is made in check/tmp. Close it.
+func (s *Spool) Buffer() *Buffer { return NewBuffer(s.unnamed) }
+
+// NewBuffer returns an empty buffer whose file open makes, for who may not
+// write the spool. Close it.
+func NewBuffer(open func() (*os.File, error)) *Buffer { return &Buffer{open: open} }
+
+// unnamed makes a file without a name in check/tmp.
+func (s *Spool) unnamed() (*os.File, error) {
+	b, err := s.box(Check)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.space(memoryLimit); err != nil {
+		return nil, err
+	}
+	return b.tmp.Unnamed(draftName(newKey(s.now(), s.host)))
+}
 
 // Write appends p.
 func (b *Buffer) Write(p []byte) (int, error) {
@@ -57,16 +73,9 @@ func (b *Buffer) flush() error {
 	return err
 }
 
-// spill moves what was written so far into a file in check/tmp.
+// spill moves what was written so far into the file.
 func (b *Buffer) spill() error {
-	tmp, err := b.spool.box(Check)
-	if err != nil {
-		return err
-	}
-	if err := b.spool.space(memoryLimit); err != nil {
-		return err
-	}
-	f, err := tmp.tmp.Unnamed(draftName(newKey(b.spool.now(), b.spool.host)))
+	f, err := b.open()
 	if err != nil {
 		return err
 	}

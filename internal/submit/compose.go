@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"mime"
 	"slices"
 	"strings"
@@ -12,29 +13,30 @@ import (
 
 	"paperpath/internal/addr"
 	"paperpath/internal/check"
-	"paperpath/internal/control"
 	"paperpath/internal/message"
 	"paperpath/internal/spool"
 )
 
 // composer makes of what came the message that goes into the spool: fields that
 // submission adds stand directly below our Received, fields that it drops are
-// left out, all else stays octet for octet.
+// left out, addresses get the domain that they lack, all else stays octet for
+// octet.
 type composer struct {
-	host string
-	now  time.Time
-	drop []message.Field
-	add  strings.Builder
-	lead string // what the first line needs before it
+	host   string // in Message-ID
+	domain string // of addresses without one; "": they stay so
+	now    time.Time
+	edits  []message.Edit
+	add    strings.Builder
+	lead   string // what the first line needs before it
 }
 
 // leadSize is how much of a message is looked at to know what its first line
 // is, in octets. No field's name is longer.
 const leadSize = 4 << 10
 
-// header reads the header of what came. A first line that is no field says that
-// there is none: the text below it, however long, is the body.
-func (c *composer) header(settings *control.Control, from spool.Body) (*message.Header, error) {
+// header reads the header of what came, by read. A first line that is no field
+// says that there is none: the text below it, however long, is the body.
+func (c *composer) header(read headerReader, from spool.Body) (*message.Header, error) {
 	start := make([]byte, min(from.Size(), leadSize))
 	if n, err := from.ReadAt(start, 0); n < len(start) {
 		return nil, fmt.Errorf("read the message: %w", err)
@@ -42,66 +44,126 @@ func (c *composer) header(settings *control.Control, from spool.Body) (*message.
 	if c.lead = spool.Lead(start); c.lead == "\n" {
 		return &message.Header{}, nil
 	}
-	return check.ReadHeader(settings, from)
+	return read(from)
 }
 
-// complete adds what submission adds (RFC 6409 8): Date and Message-ID.
-func (c *composer) complete(h *message.Header) {
-	if !h.Has("Date") {
-		fmt.Fprintf(&c.add, "Date: %s\n", c.now.Format("Mon, 2 Jan 2006 15:04:05 -0700"))
+// headerReader reads a header within limits.
+type headerReader func(spool.Body) (*message.Header, error)
+
+// drop leaves fields out.
+func (c *composer) drop(fields []message.Field) {
+	for _, f := range fields {
+		c.edits = append(c.edits, message.Edit{Start: f.Start, End: f.End})
 	}
-	if !h.Has("Message-ID") {
+}
+
+// dropped reports whether a field is left out.
+func (c *composer) dropped(f message.Field) bool {
+	return slices.Contains(c.edits, message.Edit{Start: f.Start, End: f.End})
+}
+
+// field adds one.
+func (c *composer) field(name, value string) { fmt.Fprintf(&c.add, "%s: %s\n", name, value) }
+
+// finish completes a message of a user of ours (RFC 6409 8): what nobody else
+// may see goes, so do fields that have to hold something and are empty;
+// addresses get their domain; From, Sender, Date and Message-ID are added where
+// they are missing, and the same for the topmost of the blocks of a message
+// that was sent again (RFC 5322 3.6.6).
+func (c *composer) finish(h *message.Header, from spool.Body, p persona) error {
+	c.drop(private(h))
+	c.drop(empty(h))
+	if strings.Contains(p.flags, "f") {
+		c.drop(h.All("From"))
+	}
+	if strings.Contains(p.flags, "i") {
+		c.drop(h.All("Message-ID"))
+	}
+	block := resent(h)
+	if err := c.qualify(h, block, from); err != nil {
+		return err
+	}
+	c.complete(h.Fields, "", p)
+	if len(block) > 0 {
+		c.complete(block, "Resent-", p)
+	}
+	if strings.Contains(p.flags, "t") && !h.Has("To") && !h.Has("Cc") {
+		c.field("Cc", "recipient list not shown: ;")
+	}
+	return nil
+}
+
+// complete adds what is missing of From, Sender, Date and Message-ID, whose
+// names begin with prefix.
+func (c *composer) complete(fields []message.Field, prefix string, p persona) {
+	has := func(name string) *message.Field {
+		for i, f := range fields {
+			if strings.EqualFold(f.Name, prefix+name) && !c.dropped(f) {
+				return &fields[i]
+			}
+		}
+		return nil
+	}
+	if author := has("From"); author == nil {
+		c.field(prefix+"From", mailbox(p))
+	} else if list, err := addr.ParseList(author.Value); err == nil && len(list) > 1 && has("Sender") == nil {
+		c.field(prefix+"Sender", p.author.String()) // RFC 5322 3.6.2
+	}
+	if has("Date") == nil {
+		c.field(prefix+"Date", c.now.Format("Mon, 2 Jan 2006 15:04:05 -0700"))
+	}
+	if has("Message-ID") == nil {
 		var random [8]byte
 		rand.Read(random[:]) // never fails (crypto/rand)
-		fmt.Fprintf(&c.add, "Message-ID: <%d.%s@%s>\n", c.now.UnixNano(), hex.EncodeToString(random[:]), c.host)
+		c.field(prefix+"Message-ID", fmt.Sprintf("<%d.%s@%s>", c.now.UnixNano(), hex.EncodeToString(random[:]), c.host))
 	}
 }
 
-// from adds a From field, with a full name where one is given.
-func (c *composer) from(h *message.Header, a addr.Address, name string) {
-	if h.Has("From") {
-		return
+// mailbox is what stands in a From field that is added.
+func mailbox(p persona) string {
+	switch {
+	case p.name == "":
+		return p.author.String()
+	case strings.Contains(p.flags, "c"):
+		return p.author.String() + " (" + strings.NewReplacer(`\`, `\\`, "(", `\(`, ")", `\)`).Replace(plain(p.name)) + ")"
 	}
-	if name == "" {
-		fmt.Fprintf(&c.add, "From: %s\n", a)
-		return
-	}
-	fmt.Fprintf(&c.add, "From: %s <%s>\n", phrase(name), a)
+	return phrase(p.name) + " <" + p.author.String() + ">"
 }
 
 // phrase is a display name as RFC 5322 3.2.5 and RFC 2047 want it.
 func phrase(name string) string {
-	name = strings.Map(func(r rune) rune {
+	if encoded := plain(name); strings.HasPrefix(encoded, "=?") {
+		return encoded
+	}
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(plain(name)) + `"`
+}
+
+// plain is a name in ASCII without control characters, as encoded words where
+// it must be (RFC 2047).
+func plain(name string) string {
+	return mime.QEncoding.Encode("utf-8", strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
 			return ' '
 		}
 		return r
-	}, name)
-	if encoded := mime.QEncoding.Encode("utf-8", name); encoded != name {
-		return encoded
-	}
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(name) + `"`
+	}, name))
 }
 
 // body is the message as it goes into the spool. Where fields are added, the
 // first line gets what it needs below them; else the spool sees to it.
 func (c *composer) body(from spool.Body) spool.Body {
 	added := c.add.String()
-	if added == "" && len(c.drop) == 0 {
+	if added == "" && len(c.edits) == 0 {
 		return from
 	}
+	slices.SortFunc(c.edits, func(a, b message.Edit) int { return cmp.Compare(a.Start, b.Start) })
+	c.edits = slices.Compact(c.edits) // a field may go for two reasons
 	var p message.Pieces
 	if added != "" {
 		p.Text(added + c.lead)
 	}
-	p.Without(from, from.Size(), c.drop)
+	p.Edited(from, from.Size(), c.edits)
 	return &p
-}
-
-// inOrder sorts fields by where they stand.
-func inOrder(fields []message.Field) []message.Field {
-	slices.SortFunc(fields, func(a, b message.Field) int { return cmp.Compare(a.Start, b.Start) })
-	return fields
 }
 
 // private returns the fields that are not for the recipients: a blind copy's
@@ -113,3 +175,75 @@ func private(h *message.Header) []message.Field {
 	}
 	return fields
 }
+
+// empty returns the fields that say nothing though they must (RFC 5322 3.6).
+func empty(h *message.Header) []message.Field {
+	var fields []message.Field
+	for _, f := range h.Fields {
+		if f.Value != "" {
+			continue
+		}
+		switch strings.TrimPrefix(addr.Fold(f.Name), "resent-") {
+		case "from", "sender", "reply-to", "to", "cc", "date", "message-id":
+			fields = append(fields, f)
+		}
+	}
+	return fields
+}
+
+// resent returns the fields of the topmost block that says that the message
+// was sent again: a second field of one name, or any other field, ends it.
+func resent(h *message.Header) []message.Field {
+	var block []message.Field
+	seen := map[string]bool{}
+	for _, f := range h.Fields {
+		name := addr.Fold(f.Name)
+		switch is := strings.HasPrefix(name, "resent-"); {
+		case !is && len(block) == 0:
+			continue
+		case !is || seen[name]:
+			return block
+		}
+		seen[name] = true
+		block = append(block, f)
+	}
+	return block
+}
+
+// qualify gives addresses without a domain ours.
+func (c *composer) qualify(h *message.Header, block []message.Field, from spool.Body) error {
+	if c.domain == "" {
+		return nil
+	}
+	for _, f := range h.Fields {
+		switch addr.Fold(f.Name) {
+		case "from", "sender", "reply-to", "to", "cc":
+		case "resent-from", "resent-sender", "resent-reply-to", "resent-to", "resent-cc":
+			if !slices.Contains(block, f) {
+				continue // it has been on its way before
+			}
+		default:
+			continue
+		}
+		if c.dropped(f) {
+			continue
+		}
+		text := make([]byte, f.End-f.Start)
+		if _, err := from.ReadAt(text, f.Start); err != nil && err != io.EOF {
+			return fmt.Errorf("read the message: %w", err)
+		}
+		_, value, _ := strings.Cut(string(text), ":")
+		ends, err := addr.Unqualified(value)
+		if err != nil {
+			continue // as it came: a person may understand it
+		}
+		for _, at := range ends {
+			at := f.End - int64(len(value)) + int64(at)
+			c.edits = append(c.edits, message.Edit{Start: at, End: at, Text: "@" + c.domain})
+		}
+	}
+	return nil
+}
+
+// forged leaves out results that claim to be ours.
+func (c *composer) forged(h *message.Header) { c.drop(check.Forged(h, c.host)) }

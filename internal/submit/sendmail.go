@@ -2,17 +2,18 @@ package submit
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
-	"os/user"
-	"strconv"
+	"path/filepath"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"paperpath/internal/addr"
-	"paperpath/internal/check"
-	"paperpath/internal/explain"
-	"paperpath/internal/maillog"
-	"paperpath/internal/message"
+	"paperpath/internal/control"
 	"paperpath/internal/program"
 	"paperpath/internal/route"
 	"paperpath/internal/spool"
@@ -22,97 +23,111 @@ import (
 // Options are what the sendmail face was told.
 type Options struct {
 	Recipients []string // operands
-	FromHeader bool     // -t: the recipients stand in the header
+	FromHeader bool     // -t: the recipients stand in the header too
 	Sender     string   // -f: the reverse path
 	SenderSet  bool
 	FullName   string // -F
 	IgnoreDots bool   // -i
 	Verbose    bool   // -v: print the key
-}
-
-// local is a submission by a local user.
-type local struct {
-	f      *program.Frame
-	o      Options
-	user   string // login name of the caller
-	domain string // of addresses without one
-	from   addr.Address
+	Notify     string // -N: when to report (RFC 3461 4.1)
+	Return     string // -R: what a report returns (RFC 3461 4.3)
+	EnvID      string // -V: in reports (RFC 3461 4.4)
+	VERP       string // -XV: delimiters of a variable envelope return path
 }
 
 // Message accepts the message on standard input into check/. A nil error says
-// that it is durable there.
+// that it is durable there. Only the owner of the spool writes it; the letters
+// of everybody else go through run/submit.
 func Message(f *program.Frame, o Options) error {
-	l := local{f: f, o: o, user: callerName()}
-	err := l.message()
+	if len(o.Recipients) == 0 && !o.FromHeader {
+		return status.UsageError("no recipients (name them, or use -t)")
+	}
+	if !ownsSpool(f.Home) {
+		return post(f, o)
+	}
+	who := caller{uid: os.Getuid(), from: "stdin"}
+	l := missive{now: f.Clock.Now()}
+	err := direct(f, o, &l, who)
 	switch status.Exit(err) {
 	case status.Refused, status.NotAllowed:
-		f.Log.Refused(l.from.String(), strings.Join(o.Recipients, " "), err.Error(), l.client())
+		f.Log.Refused(l.from.Addr, strings.Join(o.Recipients, " "), err.Error(), who.client(""))
 	}
 	return err
 }
 
-func (l *local) client() maillog.Client {
-	return maillog.Client{Addr: "stdin", UID: strconv.Itoa(os.Getuid())}
-}
-
-func (l *local) message() error {
-	sp, err := l.f.Spool()
-	if err != nil {
-		return err
-	}
-	if l.domain, err = route.FirstDomain(l.f.Control); err != nil {
-		return err
-	}
-	if err := l.sender(); err != nil {
-		return err
-	}
-	to, err := l.addresses(l.o.Recipients)
-	if err != nil {
-		return err
-	}
-	if len(to) == 0 && !l.o.FromHeader {
-		return status.UsageError("no recipients (name them, or use -t)")
-	}
-	buf := sp.Buffer()
-	defer buf.Close()
-	if err := l.read(buf); err != nil {
-		return err
-	}
-	return l.accept(sp, buf, to)
-}
-
-// callerName is the login name of the caller; his uid where it has none.
-func callerName() string {
-	uid := strconv.Itoa(os.Getuid())
-	if u, err := user.LookupId(uid); err == nil && u.Username != "" {
-		return u.Username
-	}
-	return "uid" + uid
-}
-
-// sender finds the reverse path: -f, or the caller at our domain.
-func (l *local) sender() error {
-	if !l.o.SenderSet {
-		l.from = addr.Address{Local: l.user, Domain: l.domain}
-	} else if s := strings.TrimSpace(l.o.Sender); s != "" && s != "<>" {
-		list, err := addr.ParseList(s)
-		if err != nil || len(list) != 1 {
-			return status.UsageError("reverse path %q is no address", l.o.Sender)
+// ownsSpool reports whether the caller is the owner of the spool and may write
+// it. Where there is no spool at all, neither run/submit nor an error that
+// says so is far. Both are asked: in a user namespace the ids of strangers
+// look the same.
+func ownsSpool(home string) bool {
+	path := filepath.Join(home, "spool")
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			return false
 		}
-		l.from = l.qualified(list[0])
+		_, err := os.Lstat(filepath.Join(home, socketName))
+		return err != nil
 	}
-	return check.Sender(l.f.Control, "", l.user, l.from, nil, nil)
+	return int(st.Uid) == os.Geteuid() && unix.Access(path, unix.W_OK|unix.X_OK) == nil
 }
 
-func (l *local) qualified(a addr.Address) addr.Address {
-	if a.Domain == "" {
-		a.Domain = l.domain
+// direct writes the spool.
+func direct(f *program.Frame, o Options, l *missive, who caller) error {
+	c, err := newCounter(f)
+	if err != nil {
+		return err
 	}
-	return a
+	l.host, l.read = c.host, c.header
+	if l.domain, err = ourDomain(f.Control); err != nil {
+		return err
+	}
+	if err := l.address(o, who.name()); err != nil {
+		return err
+	}
+	if err := c.sender(who.submitter(), l.persona.sender); err != nil {
+		return err
+	}
+	limit, err := f.Control.Databytes()
+	if err != nil {
+		return err
+	}
+	buf := c.spool.Buffer()
+	defer buf.Close()
+	if err := read(f.Stdin, buf, limit, o.IgnoreDots); err != nil {
+		return err
+	}
+	keys, err := c.take(l, who, "", buf)
+	if err == nil && o.Verbose {
+		fmt.Fprintf(f.Stderr, "%s: accepted as %s\n", f.Name, strings.Join(keys, " "))
+	}
+	return err
 }
 
-// addresses reads operands: each is an address or a list of them.
-func (l *local) addresses(words []string) ([]addr.Address, error) {
+// ourDomain is the domain of addresses without one, as headers can hold it.
+func ourDomain(c *control.Control) (string, error) {
+	domain, err := route.FirstDomain(c)
+	return control.FoldDomain(domain), err
+}
+
+// address fills in the envelope that the options tell.
+func (l *missive) address(o Options, login string) error {
+	var err error
+	if l.persona, err = personaOf(o, login, l.domain, os.Getenv); err != nil {
+		return err
+	}
+	l.from.Addr = l.persona.sender.String()
+	if err := l.reports(o); err != nil {
+		return err
+	}
+	l.listed, l.verp = o.FromHeader, o.VERP
+	list, err := recipients(o.Recipients)
+	l.add(list)
+	return err
+}
+
+// recipients reads operands: each is an address or a list of them.
+func recipients(words []string) ([]addr.Address, error) {
 	var all []addr.Address
 	for _, word := range words {
 		list, err := addr.ParseList(word)
@@ -122,20 +137,14 @@ func (l *local) addresses(words []string) ([]addr.Address, error) {
 		if err != nil {
 			return nil, status.UsageError("recipient %v", err)
 		}
-		for _, a := range list {
-			all = append(all, l.qualified(a))
-		}
+		all = append(all, list...)
 	}
 	return all, nil
 }
 
-// read takes standard input.
-func (l *local) read(buf *spool.Buffer) error {
-	limit, err := l.f.Control.Databytes()
-	if err != nil {
-		return err
-	}
-	in := intake{r: bufio.NewReaderSize(l.f.Stdin, 64<<10), w: buf, limit: limit, dotEnds: !l.o.IgnoreDots}
+// read takes the message on standard input, limit octets at most.
+func read(stdin io.Reader, buf *spool.Buffer, limit int64, ignoreDots bool) error {
+	in := intake{r: bufio.NewReaderSize(stdin, 64<<10), w: buf, limit: limit, dotEnds: !ignoreDots}
 	if err := in.copy(); err != nil {
 		return err
 	}
@@ -143,154 +152,4 @@ func (l *local) read(buf *spool.Buffer) error {
 		return status.Refuse("5.6.0", "no message on standard input")
 	}
 	return nil
-}
-
-// accept completes the message and stores it.
-func (l *local) accept(sp *spool.Spool, buf *spool.Buffer, to []addr.Address) error {
-	host, err := l.f.Control.Hostname()
-	if err != nil {
-		return err
-	}
-	c := composer{host: host, now: l.f.Clock.Now()}
-	h, err := c.header(l.f.Control, buf)
-	if err != nil {
-		return err
-	}
-	c.drop = append(private(h), check.Forged(h, host)...)
-	if l.o.FromHeader {
-		listed, err := l.listed(h)
-		if err != nil {
-			return err
-		}
-		to = append(to, listed...)
-	}
-	if len(to) == 0 {
-		return status.UsageError("no recipients in To, Cc or Bcc")
-	}
-	c.drop = inOrder(c.drop)
-	c.from(h, l.author(), l.o.FullName)
-	c.complete(h)
-	if err := l.authors(h); err != nil {
-		return err
-	}
-	return l.store(sp, to, host, h, c.body(buf))
-}
-
-// listed are the recipients in the header.
-func (l *local) listed(h *message.Header) ([]addr.Address, error) {
-	var all []addr.Address
-	for _, f := range h.Fields {
-		switch addr.Fold(f.Name) {
-		case "to", "cc", "bcc":
-			list, err := addr.ParseList(f.Value)
-			if err != nil {
-				return nil, status.Refuse("5.1.3", fmt.Sprintf("%s: %v", f.Name, err))
-			}
-			for _, a := range list {
-				all = append(all, l.qualified(a))
-			}
-		}
-	}
-	return all, nil
-}
-
-// author is who stands in a From field that is added: the sender, or with a
-// null reverse path the caller.
-func (l *local) author() addr.Address {
-	if l.from.IsNull() {
-		return addr.Address{Local: l.user, Domain: l.domain}
-	}
-	return l.from
-}
-
-// authors holds a From field against what the caller may use.
-func (l *local) authors(h *message.Header) error {
-	list, err := addr.ParseList(h.Value("From"))
-	if err != nil {
-		return nil // mailcheck's matter: the sendmail face takes what cron writes
-	}
-	for _, a := range list {
-		if err := check.Sender(l.f.Control, "", l.user, l.qualified(a), nil, nil); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (l *local) store(sp *spool.Spool, to []addr.Address, host string, h *message.Header, body spool.Body) error {
-	env := spool.Envelope{From: spool.Path{Addr: l.from.String()}}
-	seen := map[string]bool{}
-	for _, a := range to {
-		if !seen[a.Key()] {
-			seen[a.Key()] = true
-			env.To = append(env.To, spool.Recipient{Addr: a.String()})
-		}
-	}
-	most, err := l.f.Control.Limit("recipients", 1000)
-	if err != nil {
-		return err
-	}
-	if int64(len(env.To)) > most {
-		return status.Refuse("5.5.3", fmt.Sprintf("more than %d recipients", most))
-	}
-	trace := spool.Trace{By: host, With: spool.WithLocal}
-	key, err := sp.Accept(spool.Check, env, nil, trace, body)
-	if err != nil {
-		return err
-	}
-	l.f.Log.Accepted(string(key), string(spool.Check), env.From.Addr, addresses(env), body.Size(), trace.With,
-		h.Value("Message-ID"), l.client())
-	if l.o.Verbose {
-		fmt.Fprintf(l.f.Stderr, "%s: accepted as %s\n", l.f.Name, key)
-	}
-	return nil
-}
-
-// Explain says what would become of recipients, and whether the submitter may
-// use the reverse path from.
-func Explain(f *program.Frame, from, login string, recipients []string, asJSON bool) error {
-	if len(recipients) == 0 {
-		return status.UsageError("no address to explain")
-	}
-	l := local{f: f, o: Options{Sender: from, SenderSet: from != ""}, user: callerName()}
-	if login != "" {
-		l.user = ""
-	}
-	var err error
-	if l.domain, err = route.FirstDomain(f.Control); err != nil {
-		return err
-	}
-	to, err := l.addresses(recipients)
-	if err != nil {
-		return err
-	}
-	sender := addr.Address{Local: l.user, Domain: l.domain}
-	if login != "" || from != "" {
-		name := from
-		if name == "" {
-			name = login
-		}
-		list, err := addr.ParseList(name)
-		if err != nil || len(list) != 1 {
-			return status.UsageError("reverse path %q is no address", name)
-		}
-		sender = l.qualified(list[0])
-	}
-	var worst error
-	for _, a := range to {
-		var t explain.Trail
-		err := check.Sender(f.Control, login, l.user, sender, resolver(f.Control), &t)
-		if err == nil {
-			_, err = route.Resolve(f.Control, a, &t)
-		}
-		t.End("accept " + a.String())
-		if err != nil {
-			t.End(err.Error())
-			worst = &status.Error{Exit: status.Exit(err)}
-		}
-		if err := t.Write(f.Stdout, asJSON); err != nil {
-			return err
-		}
-	}
-	return worst
 }

@@ -27,15 +27,16 @@ type Role string
 const (
 	MX         Role = "mx"         // other hosts, for our domains alone
 	Submission Role = "submission" // our users after AUTH, for any destination
+	Local      Role = "local"      // users of this machine, whom the kernel names, for any destination
 )
 
 // ParseRole returns the role of that name.
 func ParseRole(s string) (Role, error) {
 	switch r := Role(s); r {
-	case MX, Submission:
+	case MX, Submission, Local:
 		return r, nil
 	}
-	return "", status.UsageError("role %q is neither mx nor submission", s)
+	return "", status.UsageError("role %q is none of mx, submission and local", s)
 }
 
 // Limits of an SMTP session (RFC 5321 4.5.3; a draft in tmp/ is never older
@@ -69,9 +70,11 @@ func newServer(f *program.Frame, role Role) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	conf, err := certs.Config(f.Home, host)
-	if err != nil {
-		return nil, status.Temp("4.3.5", "cannot read the certificates", err)
+	var conf *tls.Config
+	if role != Local { // which never leaves the machine
+		if conf, err = certs.Config(f.Home, host); err != nil {
+			return nil, status.Temp("4.3.5", "cannot read the certificates", err)
+		}
 	}
 	return &server{Frame: f, role: role, spool: sp, hostname: host, tls: conf, dns: dns.New(f.Control), wait: wait}, nil
 }
@@ -85,6 +88,12 @@ func Stdin(ctx context.Context, f *program.Frame, role Role, implicit bool, wrap
 		return err
 	}
 	defer conn.Close()
+	return onStdin(ctx, f, role, conn, implicit, err)
+}
+
+// onStdin serves the one connection that standard input is; err is why it
+// cannot be.
+func onStdin(ctx context.Context, f *program.Frame, role Role, conn net.Conn, implicit bool, err error) error {
 	var s *server
 	if err == nil {
 		s, err = newServer(f, role)
@@ -115,6 +124,9 @@ func Listen(ctx context.Context, f *program.Frame, role Role, addrs, tlsAddrs []
 	if err != nil {
 		return err
 	}
+	if role == Local {
+		l.UnixMode = 0o666 // what may reach it is for the directories above to say
+	}
 	l.Handle = func(ctx context.Context, conn net.Conn, implicit bool) {
 		if err := s.serve(ctx, conn, implicit); err != nil {
 			f.Log.Trouble("", "session", err)
@@ -131,6 +143,9 @@ func (s *server) serve(ctx context.Context, conn net.Conn, implicit bool) error 
 		smtpd.Unavailable(conn, 421, "4.3.5")
 		return err
 	}
+	if s.role == Local {
+		return s.serveLocal(ctx, conn, cfg)
+	}
 	var sess *session
 	err = smtpd.Serve(ctx, conn, cfg, func(c *smtpd.Conn) smtpd.Session {
 		accepted := 0
@@ -142,13 +157,17 @@ func (s *server) serve(ctx context.Context, conn net.Conn, implicit bool) error 
 		return sess
 	})
 	if sess != nil {
-		why := "quit"
-		if err != nil {
-			why = err.Error()
-		}
-		s.Log.Disconnected(why, sess.accepted, sess.client())
+		s.Log.Disconnected(ending(err), sess.accepted, sess.client())
 	}
 	return nil
+}
+
+// ending is why a session ended, for the event.
+func ending(err error) string {
+	if err == nil {
+		return "quit"
+	}
+	return err.Error()
 }
 
 // session is one for the client that c has now.

@@ -10,6 +10,7 @@ import (
 	"paperpath/internal/addr"
 	"paperpath/internal/auth"
 	"paperpath/internal/check"
+	"paperpath/internal/control"
 	"paperpath/internal/maillog"
 	"paperpath/internal/message"
 	"paperpath/internal/route"
@@ -92,7 +93,7 @@ func (s *session) Mail(_ context.Context, from addr.Address, _ smtpd.MailParams)
 		return s.refuse(from, "", err)
 	}
 	if s.login != "" {
-		if err := check.Sender(s.server.Control, s.login, "", from, resolver(s.server.Control), nil); err != nil {
+		if err := check.Sender(s.server.Control, check.Submitter{Login: s.login}, from, resolver(s.server.Control), nil); err != nil {
 			return s.refuse(from, "", err)
 		}
 	}
@@ -213,14 +214,20 @@ func (s *session) store(ctx context.Context, buf *spool.Buffer) (spool.Key, erro
 // submission adds.
 func (s *session) compose(buf *spool.Buffer) (*message.Header, spool.Body, error) {
 	c := composer{host: s.server.hostname, now: s.server.Clock.Now()}
-	h, err := c.header(s.server.Control, buf)
+	h, err := c.header(func(b spool.Body) (*message.Header, error) { return check.ReadHeader(s.server.Control, b) }, buf)
 	if err != nil {
 		return nil, nil, err
 	}
-	c.drop = check.Forged(h, s.server.hostname)
-	if s.login != "" {
-		c.drop = inOrder(append(c.drop, private(h)...))
-		c.complete(h)
+	c.forged(h)
+	if login, err := addr.Parse(s.login); err == nil {
+		c.domain = control.FoldDomain(login.Domain)
+		p := persona{author: s.tx.from}
+		if p.author.IsNull() {
+			p.author = login
+		}
+		if err := c.finish(h, buf, p); err != nil {
+			return nil, nil, err
+		}
 	}
 	return h, c.body(buf), nil
 }
@@ -230,12 +237,17 @@ func (s *session) Reset(context.Context) { s.tx = transaction{} }
 
 // refuse writes the event and returns err.
 func (s *session) refuse(from addr.Address, to string, err error) error {
-	code, enhanced, text := status.Reply(err)
-	s.server.Log.Refused(from.String(), to, fmt.Sprintf("%d %s %s", code, enhanced, text), s.client())
-	if status.IsTemporary(err) {
-		s.server.Log.Trouble("", "session", err)
-	}
+	refusal(s.server.Log, from.String(), to, err, s.client())
 	return err
+}
+
+// refusal writes what a client was told, and why where the fault is ours.
+func refusal(log *maillog.Log, from, to string, err error, c maillog.Client) {
+	code, enhanced, text := status.Reply(err)
+	log.Refused(from, to, fmt.Sprintf("%d %s %s", code, enhanced, text), c)
+	if status.IsTemporary(err) {
+		log.Trouble("", "session", err)
+	}
 }
 
 func addresses(env spool.Envelope) []string {

@@ -11,9 +11,12 @@ import (
 	"testing"
 	"time"
 
+	"paperpath/internal/addr"
 	"paperpath/internal/auth"
+	"paperpath/internal/check"
 	"paperpath/internal/control"
 	"paperpath/internal/maillog"
+	"paperpath/internal/message"
 	"paperpath/internal/program"
 	"paperpath/internal/spool"
 )
@@ -250,37 +253,36 @@ func TestForgedResultsAndReturnPathGo(t *testing.T) {
 
 func TestCompose(t *testing.T) {
 	settings := control.Open(t.TempDir(), time.Now)
+	read := func(b spool.Body) (*message.Header, error) { return check.ReadHeader(settings, b) }
 	for _, c := range []struct{ in, want string }{
 		{"From: a@b\nDate: x\nMessage-ID: y\n\nbody\n", "From: a@b\nDate: x\nMessage-ID: y\n\nbody\n"},
-		{"just text\n", "FDM\njust text\n"},
-		{"Hello,\nnote: text\n", "FDM\nHello,\nnote: text\n"},
-		{" blank\nFrom: a@b\n\nbody\n", "FDM\n blank\nFrom: a@b\n\nbody\n"},
-		{strings.Repeat("long text\n", 50000), "FDM\n" + strings.Repeat("long text\n", 50000)},
-		{"From a Mon\n>From b\nTo: c@d\n\nbody\n", "FDMX-Mailbox-Line: From a Mon\n>From b\nTo: c@d\n\nbody\n"},
+		{"just text\n", "F+DM\njust text\n"},
+		{"Hello,\nnote: text\n", "F+DM\nHello,\nnote: text\n"},
+		{" blank\nFrom: a@b\n\nbody\n", "F+DM\n blank\nFrom: a@b\n\nbody\n"},
+		{strings.Repeat("long text\n", 50000), "F+DM\n" + strings.Repeat("long text\n", 50000)},
+		{"From a Mon\n>From b\nTo: c@d\n\nbody\n", "F+DMX-Mailbox-Line: From a Mon\n>From b\nTo: c@d\n\nbody\n"},
 		{"From : a@b\n\nbody\n", "DMFrom : a@b\n\nbody\n"},
-		{"\nbody\n", "FDM\nbody\n"},
-		{"To: c@d\n\nbody\n", "FDMTo: c@d\n\nbody\n"},
-		{"To: c@d\n", "FDMTo: c@d\n"},
-		{"Return-Path: <x@y>\nTo: c@d\n\nb\n", "FDMTo: c@d\n\nb\n"},
+		{"\nbody\n", "F+DM\nbody\n"},
+		{"To: c@d\n\nbody\n", "F+DMTo: c@d\n\nbody\n"},
+		{"To: c@d\n", "F+DMTo: c@d\n"},
+		{"Return-Path: <x@y>\nTo: c@d\n\nb\n", "F+DMTo: c@d\n\nb\n"},
 	} {
 		body := bytes.NewReader([]byte(c.in))
 		comp := composer{host: "mx", now: time.Now()}
-		h, err := comp.header(settings, body)
+		h, err := comp.header(read, body)
 		if err != nil {
 			t.Fatal(err)
 		}
-		comp.drop = h.All("Return-Path")
-		if !h.Has("From") {
-			comp.add.WriteString("F")
+		author := addr.Address{Local: "f", Domain: "example.net"}
+		if err := comp.finish(h, body, persona{author: author}); err != nil {
+			t.Fatal(err)
 		}
-		before := comp.add.Len()
-		comp.complete(h)
 		added := comp.add.String()
 		out := comp.body(body)
 		got, _ := io.ReadAll(io.NewSectionReader(out, 0, out.Size()))
-		if len(added) > before {
-			c.want = strings.Replace(strings.Replace(c.want, "FDM", added, 1), "DM", added, 1)
-		}
+		from := "From: f@example.net\n"
+		c.want = strings.Replace(c.want, "F+", from, 1)
+		c.want = strings.Replace(c.want, "DM", strings.TrimPrefix(added, from), 1)
 		if string(got) != c.want {
 			t.Errorf("%q became %q, want %q", c.in, got, c.want)
 		}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"paperpath/internal/status"
+	"paperpath/internal/submit"
+)
+
+// The letters of sendmail's options that mean nothing here: with a value, and
+// without. They are taken so that no client fails for them.
+const (
+	ignoredValues   = "ABCELJSehp"
+	ignoredSwitches = "GUcmnx"
+	optionalValues  = "qEJS" // whose value is only ever glued to them
+)
+
+// sendmailFlags are the options that clients of sendmail use.
+func sendmailFlags() []cli.Flag {
+	flags := []cli.Flag{
+		&cli.StringFlag{Name: "f", Usage: "the reverse path `ADDRESS`"},
+		&cli.StringFlag{Name: "r", Usage: "the same as -f"},
+		&cli.StringFlag{Name: "F", Usage: "the full `NAME` of the sender, where From is added"},
+		&cli.BoolFlag{Name: "t", Usage: "take the recipients from To, Cc and Bcc too, and remove Bcc"},
+		&cli.BoolFlag{Name: "i", Usage: "a line with a lone dot does not end the message"},
+		&cli.StringFlag{Name: "N", Usage: "report `WHEN`: never, or a list of success, failure and delay"},
+		&cli.StringFlag{Name: "R", Usage: "a report returns the `PART` full or hdrs"},
+		&cli.StringFlag{Name: "V", Usage: "the envelope `ID` in reports"},
+		&cli.StringSliceFlag{Name: "X", Usage: "V or V and two `DELIMITERS`: a reverse path of its own for each recipient (VERP)"},
+		&cli.StringSliceFlag{Name: "o", Usage: "`OPTION`: i is -i, others are ignored"},
+		&cli.StringSliceFlag{Name: "O", Usage: "`OPTION=VALUE`: IgnoreDots is -i, others are ignored"},
+		&cli.StringFlag{Name: "b", Usage: "`MODE`: m takes a message, s speaks SMTP, p lists the queue, i reads the aliases, v tells where addresses lead"},
+		&cli.StringFlag{Name: "q", Usage: "run the queue: all, or with `I, R or S` and a text glued to it what holds that in key, recipient or sender"},
+		&cli.BoolFlag{Name: "I", Usage: "the same as -bi"},
+		&cli.BoolFlag{Name: "v", Usage: "print the key of the accepted message on standard error"},
+		&cli.BoolFlag{Name: "json", Usage: "with -bp print JSON, one object a line"},
+	}
+	for _, letter := range ignoredValues {
+		flags = append(flags, &cli.StringSliceFlag{Name: string(letter), Hidden: true})
+	}
+	for _, letter := range ignoredSwitches {
+		flags = append(flags, &cli.BoolFlag{Name: string(letter), Hidden: true})
+	}
+	return flags
+}
+
+// mode is what the face shall do: a letter of -b, or q to run the queue.
+func mode(c *cli.Context) (byte, error) {
+	switch b := c.String("b"); {
+	case len(b) > 1, b == "" && c.IsSet("b"), b != "" && !strings.Contains("mqspiv", b):
+		switch b {
+		case "d", "D":
+			return 0, status.UsageError("-b%s: there is no daemon here (mailctl start runs the system)", b)
+		}
+		return 0, status.UsageError("mode -b%s is not supported", b)
+	case b == "p", b == "i", b == "s", b == "v":
+		return b[0], nil
+	case c.Bool("I"):
+		return 'i', nil
+	case c.IsSet("q") && !c.Args().Present() && !c.Bool("t"):
+		return 'q', nil
+	}
+	return 'm', nil // -bq of dma(8) only queues, which is what we always do
+}
+
+// options are what the message is accepted with.
+func options(c *cli.Context) (submit.Options, error) {
+	o := submit.Options{Recipients: c.Args().Slice(), FromHeader: c.Bool("t"), FullName: c.String("F"),
+		IgnoreDots: c.Bool("i"), Verbose: c.Bool("v"), Notify: c.String("N"), Return: c.String("R"), EnvID: c.String("V")}
+	for _, word := range c.StringSlice("o") {
+		o.IgnoreDots = o.IgnoreDots || word == "i"
+	}
+	for _, word := range c.StringSlice("O") {
+		name, value, _ := strings.Cut(word, "=")
+		if strings.EqualFold(strings.TrimSpace(name), "IgnoreDots") {
+			o.IgnoreDots = o.IgnoreDots || value == "" || strings.ContainsAny(value[:1], "tTyY")
+		}
+	}
+	for _, name := range []string{"r", "f"} {
+		if c.IsSet(name) {
+			o.Sender, o.SenderSet = c.String(name), true
+		}
+	}
+	if o.FromHeader {
+		// What crond of busybox says, and means -oem by.
+		o.Recipients = slices.DeleteFunc(o.Recipients, func(s string) bool { return s == "oem" })
+	}
+	return o, verp(c, &o)
+}
+
+// verp reads -XV, and -V as Postfix had it once: two delimiters. Other values
+// of -X name a file to log to, which is not our way.
+func verp(c *cli.Context, o *submit.Options) (err error) {
+	for _, word := range c.StringSlice("X") {
+		if delimiters, ok := strings.CutPrefix(word, "V"); ok {
+			if o.VERP, err = submit.ParseVERP(delimiters); err != nil {
+				return err
+			}
+		}
+	}
+	if old, err := submit.ParseVERP(o.EnvID); err == nil && o.EnvID != "" {
+		o.VERP, o.EnvID = old, ""
+	}
+	return nil
+}

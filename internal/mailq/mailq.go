@@ -1,0 +1,233 @@
+// Package mailq shows the queue in the two layouts of Postfix that monitoring
+// scripts read (mailq and postqueue -j), and flushes it as sendmail -q does.
+package mailq
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"paperpath/internal/maillog"
+	"paperpath/internal/spool"
+	"paperpath/internal/status"
+)
+
+// List prints the entries of all inboxes as mailq does. The mark behind a key
+// is * where something works the inbox and ! where the entry is held.
+func List(sp *spool.Spool, out io.Writer, now time.Time) error {
+	w := bufio.NewWriter(out)
+	count, size := 0, int64(0)
+	err := each(sp, func(l spool.Listing, running bool) error {
+		if count == 0 {
+			fmt.Fprintf(w, "%-40s %8s %-20s %s\n", "-Queue ID-", "--Size--", "---Arrival Time----", "--Sender/Recipient------")
+		}
+		count, size = count+1, size+l.Size
+		entry(w, l, running)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if count == 0 {
+		fmt.Fprintln(w, "Mail queue is empty")
+	} else {
+		plural := "s"
+		if count == 1 {
+			plural = ""
+		}
+		fmt.Fprintf(w, "-- %d Kbytes in %d Request%s.\n", (size+1023)/1024, count, plural)
+	}
+	return w.Flush()
+}
+
+// each calls do with every entry, inbox by inbox.
+func each(sp *spool.Spool, do func(l spool.Listing, running bool) error) error {
+	for _, in := range spool.Inboxes() {
+		list, err := sp.List(in)
+		if err != nil {
+			return err
+		}
+		running := false
+		if len(list) > 0 {
+			if running, err = sp.Running(in); err != nil {
+				return err
+			}
+		}
+		for _, l := range list {
+			if err := do(l, running); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func entry(w io.Writer, l spool.Listing, running bool) {
+	mark := ""
+	switch {
+	case l.State == "held" || l.State == "torn" || l.State == "foreign":
+		mark = "!"
+	case l.State == "new" && running:
+		mark = "*"
+	}
+	arrival := ""
+	if !l.Arrival.IsZero() {
+		arrival = l.Arrival.Local().Format("Mon Jan _2 15:04:05")
+	}
+	fmt.Fprintf(w, "%-40s %8d %-20s %s\n", id(l)+mark, l.Size, arrival, sender(l))
+	if l.LastReason != "" {
+		fmt.Fprintf(w, "%70s\n", "("+clean(l.LastReason)+")")
+	}
+	for _, r := range l.Envelope.To {
+		if !r.Done {
+			fmt.Fprintf(w, "%70s %s\n", "", clean(r.Addr))
+		}
+	}
+	fmt.Fprintln(w)
+}
+
+// id is the key, or the name of a file that has none.
+func id(l spool.Listing) string {
+	if l.Key != "" {
+		return string(l.Key)
+	}
+	return clean(l.Name)
+}
+
+func sender(l spool.Listing) string {
+	if l.Envelope.From.Addr == "" {
+		return "MAILER-DAEMON"
+	}
+	return clean(l.Envelope.From.Addr)
+}
+
+// clean keeps what would end the line, or move a terminal, from doing so.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+// object is an entry as postqueue -j prints it.
+type object struct {
+	Queue      string      `json:"queue_name"` // active, deferred, hold or incoming
+	ID         string      `json:"queue_id"`
+	Arrival    int64       `json:"arrival_time"` // seconds
+	Size       int64       `json:"message_size"`
+	Expire     bool        `json:"forced_expire"`
+	Sender     string      `json:"sender"`
+	Recipients []recipient `json:"recipients"`
+	Inbox      spool.Inbox `json:"inbox"` // ours alone
+}
+
+type recipient struct {
+	Address string `json:"address"`
+	Reason  string `json:"delay_reason,omitempty"`
+}
+
+// JSON prints one object an entry and line.
+func JSON(sp *spool.Spool, out io.Writer) error {
+	w := bufio.NewWriter(out)
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	err := each(sp, func(l spool.Listing, running bool) error {
+		o := object{Queue: queue(l, running), ID: id(l), Size: l.Size, Sender: sender(l), Recipients: []recipient{}, Inbox: l.Inbox}
+		if !l.Arrival.IsZero() {
+			o.Arrival = l.Arrival.Unix()
+		}
+		for _, r := range l.Envelope.To {
+			if !r.Done {
+				o.Recipients = append(o.Recipients, recipient{r.Addr, l.LastReason})
+			}
+		}
+		return enc.Encode(o)
+	})
+	if err != nil {
+		return err
+	}
+	return w.Flush()
+}
+
+// queue is the one of Postfix in which such an entry would lie.
+func queue(l spool.Listing, running bool) string {
+	switch {
+	case l.State == "deferred":
+		return "deferred"
+	case l.State != "new":
+		return "hold"
+	case running:
+		return "active"
+	}
+	return "incoming"
+}
+
+// Selection says which deferred entries Flush makes due.
+type Selection struct {
+	By   byte   // 'I' key, 'R' recipient, 'S' sender; 0: all entries
+	Text string // what that holds
+}
+
+// ParseSelection reads the value of -q: nothing, a time span (how often a
+// daemon would run the queue: here it runs once), or I, R or S and a text.
+// due reports that nothing is selected, and only what is due is to run.
+func ParseSelection(s string) (sel Selection, due bool, err error) {
+	s = strings.TrimPrefix(s, "p") // a persistent daemon, to sendmail
+	switch {
+	case s == "" || s == "f": // f: in the foreground
+		return Selection{}, false, nil
+	case s[0] >= '0' && s[0] <= '9':
+		return Selection{}, true, nil
+	case strings.IndexByte("IRS", s[0]) >= 0 && len(s) > 1:
+		return Selection{s[0], s[1:]}, false, nil
+	}
+	return sel, false, status.UsageError("-q%s: not a time span, and not I, R or S with a text", s)
+}
+
+func (s Selection) holds(l spool.Listing) bool {
+	switch s.By {
+	case 0:
+		return true
+	case 'I':
+		return strings.Contains(string(l.Key), s.Text)
+	case 'S':
+		return contains(l.Envelope.From.Addr, s.Text)
+	}
+	for _, r := range l.Envelope.To {
+		if !r.Done && contains(r.Addr, s.Text) {
+			return true
+		}
+	}
+	return false
+}
+
+func contains(address, text string) bool {
+	return strings.Contains(strings.ToLower(address), strings.ToLower(text))
+}
+
+// Flush makes the deferred entries of the selection due now. One that goes
+// elsewhere meanwhile needs it no more.
+func Flush(sp *spool.Spool, sel Selection, log *maillog.Log) error {
+	return each(sp, func(l spool.Listing, _ bool) error {
+		if l.State != "deferred" || !sel.holds(l) {
+			return nil
+		}
+		e, err := sp.Find(l.Key)
+		if err != nil {
+			if status.IsTemporary(err) {
+				return err
+			}
+			return nil
+		}
+		defer e.Close()
+		if err := sp.Retry(e, log); err != nil && status.Enhanced(err) != "4.0.0" {
+			return err
+		}
+		return nil
+	})
+}

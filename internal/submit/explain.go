@@ -1,0 +1,57 @@
+package submit
+
+import (
+	"cmp"
+	"os"
+
+	"paperpath/internal/addr"
+	"paperpath/internal/check"
+	"paperpath/internal/explain"
+	"paperpath/internal/program"
+	"paperpath/internal/route"
+	"paperpath/internal/status"
+)
+
+// Explain says what would become of recipients, and whether the submitter may
+// use the reverse path from.
+func Explain(f *program.Frame, from, login string, words []string, asJSON bool) error {
+	if len(words) == 0 {
+		return status.UsageError("no address to explain")
+	}
+	domain, err := ourDomain(f.Control)
+	if err != nil {
+		return err
+	}
+	to, err := recipients(words)
+	if err != nil {
+		return err
+	}
+	who := caller{uid: os.Getuid()}
+	submitter, sender := who.submitter(), addr.Address{Local: who.name(), Domain: domain}
+	if login != "" {
+		submitter = check.Submitter{Login: login}
+	}
+	if name := cmp.Or(from, login); name != "" {
+		if sender, err = reversePath(name, domain); err != nil {
+			return err
+		}
+	}
+	var worst error
+	for _, a := range to {
+		a = qualified(a, domain)
+		var t explain.Trail
+		err := check.Sender(f.Control, submitter, sender, resolver(f.Control), &t)
+		if err == nil {
+			_, err = route.Resolve(f.Control, a, &t)
+		}
+		t.End("accept " + a.String())
+		if err != nil {
+			t.End(err.Error())
+			worst = &status.Error{Exit: status.Exit(err)}
+		}
+		if err := t.Write(f.Stdout, asJSON); err != nil {
+			return err
+		}
+	}
+	return worst
+}

@@ -1,0 +1,160 @@
+package submit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"paperpath/internal/addr"
+	"paperpath/internal/listen"
+	"paperpath/internal/smtpd"
+	"paperpath/internal/spool"
+	"paperpath/internal/status"
+)
+
+// local is an SMTP session of the role local: a user of this machine, whom the
+// kernel names, sends what the sendmail face would take from him.
+type local struct {
+	server  *server
+	who     caller
+	counter counter
+	domain  string
+	size    int64 // octets of a message
+
+	helo     string
+	missive  *missive
+	accepted int
+	used     bool // for more than to ask who answers
+}
+
+// callerOn finds who is at the other end: of a Unix socket by its credentials
+// (unix(7)); of a pipe or a terminal it is who runs this process.
+func callerOn(conn net.Conn, listening bool) (caller, error) {
+	c, ok := conn.(*net.UnixConn)
+	switch {
+	case ok:
+	case listening || listen.IP(conn.RemoteAddr()).IsValid():
+		return caller{}, errors.New("the role local is for Unix sockets and standard input")
+	default:
+		return caller{uid: os.Getuid(), from: "stdin"}, nil
+	}
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return caller{}, err
+	}
+	var cred *unix.Ucred
+	var credErr error
+	if err := raw.Control(func(fd uintptr) {
+		cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	}); err != nil {
+		return caller{}, err
+	}
+	if credErr != nil {
+		return caller{}, fmt.Errorf("ask the kernel for the caller: %w", credErr)
+	}
+	return caller{uid: int(cred.Uid), from: "unix"}, nil
+}
+
+// openLocal makes the session of a local submitter, and changes cfg to what he
+// may do.
+func (s *server) openLocal(conn net.Conn, cfg *smtpd.Config) (*local, error) {
+	who, err := callerOn(conn, s.listening)
+	if err != nil {
+		return nil, status.Temp("4.3.0", "nobody knows who calls", err)
+	}
+	domain, err := ourDomain(s.Control)
+	if err != nil {
+		return nil, err
+	}
+	sess := &local{server: s, who: who, domain: domain, size: cfg.MaxSize,
+		counter: counter{control: s.Control, log: s.Log, spool: s.spool, host: s.hostname}}
+	cfg.Auth, cfg.TLS = false, nil
+	cfg.MaxSize *= 2 // it counts CR, and the sendmail face does not
+	cfg.Keywords = []string{keyDomain + " " + domain, keyUser + " " + who.name()}
+	return sess, nil
+}
+
+// serveLocal speaks one session of the role local.
+func (s *server) serveLocal(ctx context.Context, conn net.Conn, cfg smtpd.Config) error {
+	sess, err := s.openLocal(conn, &cfg)
+	if err != nil {
+		smtpd.Unavailable(conn, 421, "4.3.0")
+		return err
+	}
+	err = smtpd.Serve(ctx, conn, cfg, func(*smtpd.Conn) smtpd.Session { return sess })
+	if sess.used {
+		s.Log.Disconnected(ending(err), sess.accepted, sess.who.client(sess.helo))
+	}
+	return nil
+}
+
+// Hello notes the client's name.
+func (s *local) Hello(_ context.Context, helo string, _ bool) error {
+	s.helo = helo
+	return nil
+}
+
+// Authenticate is not offered: the kernel said who it is.
+func (s *local) Authenticate(context.Context, string, string, string) error {
+	return &status.Error{Exit: status.NotAllowed, Reply: 503, Enhanced: "5.5.1", Text: "you are known already"}
+}
+
+// Mail opens a transaction.
+func (s *local) Mail(_ context.Context, from addr.Address, _ smtpd.MailParams) error {
+	s.used = true
+	l := &missive{host: s.counter.host, domain: s.domain, now: s.server.Clock.Now(), read: s.counter.header}
+	l.persona.sender, l.persona.author = from, from
+	if from.IsNull() {
+		l.persona.author = addr.Address{Local: s.who.name(), Domain: s.domain}
+	}
+	l.from.Addr = from.String()
+	s.missive = l
+	if err := s.counter.sender(s.who.submitter(), from); err != nil {
+		return s.refuse("", err)
+	}
+	return nil
+}
+
+// Rcpt adds a recipient. Nobody is refused: one that does not exist is bounced
+// later, as from the sendmail face.
+func (s *local) Rcpt(_ context.Context, to addr.Address, _ smtpd.RcptParams) error {
+	s.missive.add([]addr.Address{to})
+	return nil
+}
+
+// Data takes the message.
+func (s *local) Data(_ context.Context, r io.Reader) (string, error) {
+	buf := s.server.spool.Buffer()
+	defer buf.Close()
+	keys, err := s.take(r, buf)
+	if err != nil {
+		return "", s.refuse(strings.Join(addresses(spool.Envelope{To: s.missive.to}), " "), err)
+	}
+	s.accepted++
+	return "accepted as " + strings.Join(keys, " "), nil
+}
+
+func (s *local) take(r io.Reader, buf *spool.Buffer) ([]string, error) {
+	if _, err := io.Copy(buf, io.LimitReader(r, s.size+1)); err != nil {
+		return nil, err
+	}
+	if buf.Size() > s.size {
+		return nil, tooBig(s.size)
+	}
+	return s.counter.take(s.missive, s.who, s.helo, buf)
+}
+
+// Reset forgets the transaction.
+func (s *local) Reset(context.Context) { s.missive = nil }
+
+// refuse writes the event and returns err.
+func (s *local) refuse(to string, err error) error {
+	refusal(s.server.Log, s.missive.from.Addr, to, err, s.who.client(s.helo))
+	return err
+}

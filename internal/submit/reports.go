@@ -1,0 +1,51 @@
+package submit
+
+import (
+	"strings"
+
+	"paperpath/internal/params"
+	"paperpath/internal/status"
+)
+
+// reports turns -N, -R and -V into the parameters of the envelope.
+func (l *missive) reports(o Options) error {
+	var words []string
+	switch ret := strings.ToUpper(o.Return); ret {
+	case "":
+	case "FULL", "HDRS":
+		words = append(words, "RET="+ret)
+	default:
+		return status.UsageError("-R %q is neither full nor hdrs", o.Return)
+	}
+	if o.EnvID != "" {
+		id := params.Encode(o.EnvID)
+		if len(id) > maxEnvID {
+			return status.UsageError("the envelope id of -V is longer than %d octets", maxEnvID)
+		}
+		words = append(words, "ENVID="+id)
+	}
+	l.from.Params = strings.Join(words, " ")
+	notify, err := notifyParam(o.Notify)
+	l.notify = notify
+	return err
+}
+
+// maxEnvID is the longest ENVID (RFC 3461 4.4), in octets as sent.
+const maxEnvID = 100
+
+// notifyParam reads -N: never, or a list of success, failure and delay.
+func notifyParam(s string) (string, error) {
+	if s == "" {
+		return "", nil
+	}
+	words := strings.Split(strings.ToUpper(strings.ReplaceAll(s, " ", "")), ",")
+	seen := map[string]bool{}
+	for _, w := range words {
+		switch {
+		case w != "SUCCESS" && w != "FAILURE" && w != "DELAY" && (w != "NEVER" || len(words) > 1), seen[w]:
+			return "", status.UsageError("-N %q is neither never nor a list of success, failure and delay", s)
+		}
+		seen[w] = true
+	}
+	return "NOTIFY=" + strings.Join(words, ","), nil
+}

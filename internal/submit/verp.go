@@ -1,0 +1,50 @@
+package submit
+
+import (
+	"strings"
+
+	"paperpath/internal/addr"
+	"paperpath/internal/spool"
+	"paperpath/internal/status"
+)
+
+// verpDelimiters are the characters between the parts of a variable envelope
+// return path, as Postfix allows them.
+const verpDelimiters = "-=+"
+
+// isVERP reports whether s is a pair of delimiters.
+func isVERP(s string) bool {
+	return len(s) == 2 && strings.IndexByte(verpDelimiters, s[0]) >= 0 && strings.IndexByte(verpDelimiters, s[1]) >= 0
+}
+
+// ParseVERP reads the value of -XV: nothing, which is +=, or two delimiters.
+func ParseVERP(s string) (string, error) {
+	if s == "" {
+		return "+=", nil
+	}
+	if !isVERP(s) {
+		return "", status.UsageError("-XV%s: the delimiters are two of %s", s, verpDelimiters)
+	}
+	return s, nil
+}
+
+// envelopes returns the envelopes of the letter: one, or with a variable
+// envelope return path one a recipient, so that a bounce tells whose it is
+// (list@a.example to bob@b.example comes from list+bob=b.example@a.example).
+func (l *missive) envelopes() []spool.Envelope {
+	if l.verp == "" || l.persona.sender.IsNull() {
+		return []spool.Envelope{{From: l.from, To: l.to}}
+	}
+	var all []spool.Envelope
+	for _, r := range l.to {
+		from := l.from
+		at := strings.LastIndexByte(r.Addr, '@')
+		sender := l.persona.sender
+		sender.Local += l.verp[:1] + r.Addr[:max(at, 0)] + l.verp[1:] + r.Addr[at+1:]
+		if _, err := addr.Parse(sender.String()); err == nil { // else too long: the plain one has to do
+			from.Addr = sender.String()
+		}
+		all = append(all, spool.Envelope{From: from, To: []spool.Recipient{r}})
+	}
+	return all
+}
