@@ -22,10 +22,13 @@ func Pop(addr, user, password string, remove bool) ([]Fetched, error) {
 		return nil, err
 	}
 	defer c.Close()
-	if err := c.ok(""); err != nil {
-		return nil, err
-	}
-	for _, cmd := range []string{"USER " + user, "PASS " + password} {
+	return c.Fetch(user, password, func(Fetched) bool { return remove })
+}
+
+// Fetch is a whole POP3 session: it logs in, fetches every message and deletes
+// those that remove chooses.
+func (c *Conversation) Fetch(user, password string, remove func(Fetched) bool) ([]Fetched, error) {
+	for _, cmd := range []string{"", "USER " + user, "PASS " + password} {
 		if err := c.ok(cmd); err != nil {
 			return nil, err
 		}
@@ -37,7 +40,7 @@ func Pop(addr, user, password string, remove bool) ([]Fetched, error) {
 	return all, c.ok("QUIT")
 }
 
-func (c *Conversation) fetchAll(remove bool) ([]Fetched, error) {
+func (c *Conversation) fetchAll(remove func(Fetched) bool) ([]Fetched, error) {
 	sizes, err := c.list("LIST")
 	if err != nil {
 		return nil, err
@@ -57,7 +60,7 @@ func (c *Conversation) fetchAll(remove bool) ([]Fetched, error) {
 			return nil, err
 		}
 		all = append(all, Fetched{uids[n], octets, data})
-		if remove {
+		if remove(all[n]) {
 			if err := c.ok(fmt.Sprintf("DELE %d", n+1)); err != nil {
 				return nil, err
 			}

@@ -187,6 +187,9 @@ func (c *config) parts(t *table, p *pool, all []scenario) error {
 	if c.wants("race") {
 		raceRows(t, p, all, c.only)
 	}
+	if c.wants("crowd") {
+		crowdRows(t, p, c.rounds(), c.only)
+	}
 	if c.wants("full") && c.only == "" {
 		for _, f := range fulls() {
 			fullRow(t, p, f)
@@ -199,6 +202,14 @@ func (c *config) parts(t *table, p *pool, all []scenario) error {
 		return variantRows(t, p, kinds, all)
 	}
 	return nil
+}
+
+// rounds is how often each crowd meets.
+func (c *config) rounds() int {
+	if c.quick {
+		return 100
+	}
+	return 500
 }
 
 // modelRow runs internal/spool against its model, longer than make check does.
