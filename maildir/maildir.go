@@ -64,6 +64,7 @@ type Dir struct {
 	cur  *dir.Dir
 
 	index, earlier index // of what has moved; see move.go
+	twins          []twin
 }
 
 // Open opens the Maildir path. Close it.
@@ -135,7 +136,7 @@ func (d *Dir) List() ([]Message, error) {
 	slices.SortStableFunc(all, func(a, b Message) int {
 		return cmp.Or(strings.Compare(a.base(), b.base()), strings.Compare(a.Sub, b.Sub))
 	})
-	return slices.CompactFunc(all, func(a, b Message) bool { return a.base() == b.base() }), nil
+	return d.compact(all), nil
 }
 
 func (d *Dir) sub(name string) *dir.Dir {

@@ -68,6 +68,9 @@ func openDrop(account Account, log *maillog.Log) (*drop, error) {
 		d.release()
 		return nil, err
 	}
+	if !account.ReadOnly {
+		d.noteFixed(d.dir.Untwin())
+	}
 	return d, nil
 }
 

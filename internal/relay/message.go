@@ -18,8 +18,9 @@ type Message struct {
 	To      []spool.Recipient
 	Content *io.SectionReader
 
-	// Done is called as soon as a host has taken recipient i.
-	Done func(i int, host, ip, tls, reply string)
+	// Done is called as soon as a host has taken the message for these
+	// recipients.
+	Done func(taken []int, host, ip, tls, reply string)
 
 	shape shape
 }

@@ -45,7 +45,11 @@ func (r *Relay) One(ctx context.Context, in io.Reader, from string, to []string,
 		return status.Temp("4.3.0", "cannot store the message", err)
 	}
 	m.Content = io.NewSectionReader(f, 0, st.Size())
-	m.Done = func(i int, host, ip, tls, reply string) { r.Log.Relayed("", to[i], host, ip, tls, reply) }
+	m.Done = func(taken []int, host, ip, tls, reply string) {
+		for _, i := range taken {
+			r.Log.Relayed("", to[i], host, ip, tls, reply)
+		}
+	}
 	var worst error
 	for _, res := range r.Send(ctx, m, todo) {
 		if res.Err == nil {

@@ -306,10 +306,12 @@ func (l *lab) message(text string, to ...string) *Message {
 	for _, a := range to {
 		m.To = append(m.To, spool.Recipient{Addr: a})
 	}
-	m.Done = func(i int, _, _, tls, reply string) {
+	m.Done = func(taken []int, _, _, tls, reply string) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		l.done[i] = strings.TrimSpace(tls + " " + reply)
+		for _, i := range taken {
+			l.done[i] = strings.TrimSpace(tls + " " + reply)
+		}
 	}
 	return m
 }

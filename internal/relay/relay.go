@@ -53,16 +53,18 @@ func New(c *control.Control, log *maillog.Log, now func() time.Time, settle func
 }
 
 // Handle is the stage: it sends an entry to all recipients that are not done.
-// Each is marked as soon as a host has taken it.
+// Those of a transaction are marked together as soon as a host has taken it.
 func (r *Relay) Handle(ctx context.Context, e *spool.Entry) spool.Outcome {
 	var mu sync.Mutex
 	m := &Message{Key: string(e.Key), With: e.With, From: e.Envelope.From, To: e.Envelope.To, Content: e.Content()}
-	m.Done = func(i int, host, ip, tls, reply string) {
+	m.Done = func(taken []int, host, ip, tls, reply string) {
 		mu.Lock()
 		defer mu.Unlock()
-		r.Log.Relayed(m.Key, m.To[i].Addr, host, ip, tls, reply)
-		if err := e.Mark(i); err != nil {
-			r.Log.Trouble(m.Key, "mark "+m.To[i].Addr, err) // the outcome marks it again
+		for _, i := range taken {
+			r.Log.Relayed(m.Key, m.To[i].Addr, host, ip, tls, reply)
+		}
+		if err := e.Mark(taken...); err != nil {
+			r.Log.Trouble(m.Key, "mark", err) // the outcome marks them again
 		}
 	}
 	return r.Settle(e, r.Send(ctx, m, e.Pending()))

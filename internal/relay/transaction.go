@@ -91,9 +91,7 @@ func (t *transaction) run(batch []int) (later []int) {
 		}
 		return later
 	}
-	for _, i := range accepted {
-		t.m.Done(i, t.host.name, t.host.addr.Addr().String(), t.tls, t.wire.reply.text)
-	}
+	t.m.Done(accepted, t.host.name, t.host.addr.Addr().String(), t.tls, t.wire.reply.text)
 	return later
 }
 

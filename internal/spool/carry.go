@@ -36,10 +36,8 @@ func (s *Spool) carryAll(e *Entry, o Outcome, log *maillog.Log) error {
 		o.Done = append(o.Done, o.Bounce.Failed...)
 	}
 	if o.Action != Drop { // what is dropped needs no marks: it is all done
-		for _, i := range o.Done {
-			if err := e.Mark(i); err != nil {
-				return err
-			}
+		if err := e.Mark(o.Done...); err != nil {
+			return err
 		}
 	}
 	switch o.Action {
@@ -194,7 +192,7 @@ func (s *Spool) postpone(e *Entry, o Outcome, log *maillog.Log) error {
 	e.Attempts++
 	log.Deferred(string(e.Key), string(e.Inbox), o.Due, o.Reason)
 	return e.again(func() error {
-		if e.state == waiting {
+		if e.state == stateWaiting {
 			_, err := e.box.cur.StatName(e.name)
 			return err
 		}
@@ -202,7 +200,7 @@ func (s *Spool) postpone(e *Entry, o Outcome, log *maillog.Log) error {
 		if err := e.box.new.Rename(e.name, e.box.cur, name); err != nil {
 			return err
 		}
-		e.name, e.state = name, waiting
+		e.name, e.state = name, stateWaiting
 		return nil
 	})
 }

@@ -29,7 +29,7 @@ func (s *Spool) clean(b *box) error {
 func (s *Spool) cleanReasons(b *box) error {
 	seed := maphash.MakeSeed()
 	present := map[uint64]struct{}{}
-	for _, st := range []state{fresh, waiting, fresh} { // fresh again: a retry moves that way
+	for _, st := range []state{stateNew, stateWaiting, stateNew} { // fresh again: a retry moves that way
 		err := b.sub(st).Names(func(name string) bool {
 			key, _, _ := strings.Cut(name, ",")
 			present[maphash.String(seed, key)] = struct{}{}
@@ -66,7 +66,7 @@ func (s *Spool) cleanHold(holdtime time.Duration) ([]Key, error) {
 		return nil, err
 	}
 	var expired []Key
-	for _, st := range []state{fresh, waiting} {
+	for _, st := range []state{stateNew, stateWaiting} {
 		names, err := namesIn(b.sub(st).Names)
 		if err != nil {
 			return expired, err

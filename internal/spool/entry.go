@@ -16,8 +16,8 @@ import (
 type state string
 
 const (
-	fresh   state = "new" // NEW: never tried, or due now
-	waiting state = "cur" // WAITING: deferred, or moved there by a mail reader
+	stateNew     state = "new" // NEW: never tried, or due now
+	stateWaiting state = "cur" // WAITING: deferred, or moved there by a mail reader
 )
 
 // Entry is an entry that a stage works on. It is open for one attempt.
@@ -73,19 +73,29 @@ func (e *Entry) Message() *io.SectionReader {
 	return io.NewSectionReader(e.file, e.head.end, e.Size-e.head.end)
 }
 
-// Mark notes durably that recipient i is done: one byte in place, so that
-// name and size stay and the mark goes wherever the entry is moved.
-func (e *Entry) Mark(i int) error {
-	if e.Envelope.To[i].Done {
-		return nil
+// Mark notes durably that recipients are done: one byte each in place, so that
+// name and size stay and the marks go wherever the entry is moved, and one sync
+// for all of them.
+func (e *Entry) Mark(done ...int) error {
+	var marked []int
+	for _, i := range done {
+		if e.Envelope.To[i].Done {
+			continue
+		}
+		if _, err := e.file.WriteAt([]byte("_"), e.head.marks[i]+markOffset); err != nil {
+			return err
+		}
+		marked = append(marked, i)
 	}
-	if _, err := e.file.WriteAt([]byte("_"), e.head.marks[i]+markOffset); err != nil {
-		return err
+	if len(marked) == 0 {
+		return nil
 	}
 	if err := unix.Fdatasync(int(e.file.Fd())); err != nil {
 		return &fs.PathError{Op: "fdatasync", Path: e.file.Name(), Err: err}
 	}
-	e.Envelope.To[i].Done = true
+	for _, i := range marked {
+		e.Envelope.To[i].Done = true
+	}
 	return nil
 }
 
@@ -178,7 +188,7 @@ func (b *box) ours(st unix.Stat_t) error {
 // find looks for the entry k in both states, in new/ again at the end: a retry
 // by hand moves it that way.
 func (b *box) find(k Key) (name string, s state, err error) {
-	for _, s := range []state{fresh, waiting, fresh} {
+	for _, s := range []state{stateNew, stateWaiting, stateNew} {
 		name := ""
 		err := b.sub(s).Names(func(n string) bool {
 			if found, _, _, _, err := parseName(n); err == nil && found == k {

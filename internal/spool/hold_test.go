@@ -95,7 +95,7 @@ func TestAPanicBesideTheStageIsTemporary(t *testing.T) {
 	if r.box, err = f.sp.box(Route); err != nil {
 		t.Fatal(err)
 	}
-	res := r.attempt(context.Background(), job{key: k, name: filepath.Base(path), state: fresh})
+	res := r.attempt(context.Background(), job{key: k, name: filepath.Base(path), state: stateNew})
 	if !res.deferred || !res.due.After(f.time) || !strings.Contains(f.log.String(), "panic: odd settings") {
 		t.Errorf("result %+v, the log is\n%s", res, f.log.String())
 	}
@@ -107,7 +107,7 @@ func TestAPanicBesideTheStageIsTemporary(t *testing.T) {
 func TestAStoppingWatcherIsNotWoken(t *testing.T) {
 	f := newFixture(t)
 	s := newSchedule(context.Background(), f.runner(Route, nil), true)
-	s.sleep(job{key: "k", name: "k", state: waiting, due: f.time.Add(-time.Hour)})
+	s.sleep(job{key: "k", name: "k", state: stateWaiting, due: f.time.Add(-time.Hour)})
 	ctx, cancel := context.WithCancelCause(context.Background())
 	if c, stop := s.wake(ctx); c == nil {
 		t.Error("a due entry wakes nobody")

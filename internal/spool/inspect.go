@@ -87,7 +87,7 @@ func (i *inspector) inbox(in Inbox) error {
 		return err
 	}
 	present := map[Key]bool{}
-	for _, st := range []state{fresh, waiting} {
+	for _, st := range []state{stateNew, stateWaiting} {
 		names, err := namesIn(b.sub(st).Names)
 		if err != nil {
 			return err
@@ -184,6 +184,8 @@ func (i *inspector) entry(b *box, name string, st state, present map[Key]bool) {
 	}
 	switch {
 	case errors.Is(err, errGone):
+	case errors.Is(err, errLinked):
+		i.add(path, i.linked(b, name, st), "", nil)
 	case errors.Is(err, errNotOurs):
 		i.add(path, err.Error(), "", nil)
 	case errors.Is(err, errTorn):
@@ -204,6 +206,27 @@ func (i *inspector) entry(b *box, name string, st state, present map[Key]bool) {
 		i.twice(e.Key, path)
 		i.heldWithoutReason(b, e)
 	}
+}
+
+// linked says what a file with two hard links is.
+func (i *inspector) linked(b *box, name string, st state) string {
+	file, err := b.sub(st).StatName(name)
+	if err != nil {
+		return errLinked.Error()
+	}
+	k, _, _, _, _ := parseName(name)
+	other, err := i.spool.twin(job{key: k, name: name, state: st}, b, file)
+	switch {
+	case err != nil || other == nil && b.name != Deliver:
+		return errLinked.Error()
+	case other == nil:
+		return "an entry with a second name outside the spool, perhaps in its mailbox: the next run decides"
+	}
+	path, err := filepath.Rel(i.spool.path, other.path())
+	if err != nil {
+		path = other.name
+	}
+	return "an entry with two names, as a power cut may leave it, the other is " + path + ": the next runs leave one"
 }
 
 func (i *inspector) still(b *box, name string, st state) bool {

@@ -29,7 +29,7 @@ func (s *Spool) List(in Inbox) ([]Listing, error) {
 		return nil, err
 	}
 	var list []Listing
-	for _, st := range []state{fresh, waiting} {
+	for _, st := range []state{stateNew, stateWaiting} {
 		names, err := namesIn(b.sub(st).Names)
 		if err != nil {
 			return nil, err
@@ -62,7 +62,7 @@ func (b *box) listing(name string, st state) (Listing, bool) {
 	l.Key, l.Size, l.Arrival, l.Envelope, l.Attempts = e.Key, e.Size, e.Arrival, e.Envelope, e.Attempts
 	if b.name == Hold {
 		l.State = "held"
-	} else if e.state == waiting {
+	} else if e.state == stateWaiting {
 		l.State = "deferred"
 		l.Due, _, _ = b.due(e.Key)
 	}

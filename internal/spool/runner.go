@@ -171,11 +171,12 @@ func (r *Runner) clean() {
 }
 
 // syncMailbox makes deliveries durable in the mailbox's own directory; the
-// rename has made them whole already.
+// rename has made them whole already. It is the time, too, to take away what
+// deliveries that were killed have left in the mailbox's tmp/.
 func (r *Runner) syncMailbox(path string) {
 	md, err := maildir.Open(path)
 	if err == nil {
-		err = md.New().Sync()
+		err = errors.Join(md.New().Sync(), md.Clean(r.Spool.now()))
 		md.Close()
 	}
 	if err != nil {

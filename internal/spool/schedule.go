@@ -28,7 +28,7 @@ type schedule struct {
 	attempt context.Context // of attempts: the end of a Run's time is not theirs
 	known   map[string]place
 	back    map[string]string // id to the name that came into new/ while its entry was at work
-	later   jobHeap           // due later
+	later   sleepers          // due later
 	queue   []job             // due, lane not looked up
 	lanes   map[string]*lane
 	ready   []*lane // lanes with queued jobs and a free worker, in turn
@@ -67,10 +67,10 @@ func newSchedule(ctx context.Context, r *Runner, stay bool) *schedule {
 func (s *schedule) run(ctx context.Context, events chan fsnotify.Event, errs chan error) error {
 	defer s.sync()
 	// New mail does not wait for a look at all that is deferred.
-	err := s.scan(fresh)
+	err := s.scan(stateNew)
 	if err == nil && ctx.Err() == nil {
 		s.start()
-		err = s.scan(waiting)
+		err = s.scan(stateWaiting)
 	}
 	if err != nil {
 		return s.finishAll(err)
@@ -94,7 +94,7 @@ func (s *schedule) run(ctx context.Context, events chan fsnotify.Event, errs cha
 			}
 			if !s.stay {
 				// What came while we worked.
-				if err := s.scan(fresh); err != nil || !s.anyDue() {
+				if err := s.scan(stateNew); err != nil || !s.anyDue() {
 					return err
 				}
 				continue
@@ -107,11 +107,11 @@ func (s *schedule) run(ctx context.Context, events chan fsnotify.Event, errs cha
 		case ev := <-events:
 			s.arrive(ev)
 		case <-errs: // an overflow, most likely: look ourselves
-			s.rescan(fresh, waiting)
+			s.rescan(stateNew, stateWaiting)
 		case <-rescan.C:
-			s.rescan(fresh)
+			s.rescan(stateNew)
 		case <-truth.C:
-			s.rescan(fresh, waiting)
+			s.rescan(stateNew, stateWaiting)
 		case <-clean.C:
 			s.cleanBeside()
 		case <-wake:
@@ -130,7 +130,7 @@ func (s *schedule) stopping(ctx context.Context) <-chan struct{} {
 }
 
 func (s *schedule) anyDue() bool {
-	return len(s.queue) > 0 || s.queued > 0 || len(s.later) > 0 && !s.later[0].due.After(s.r.Spool.now())
+	return len(s.queue) > 0 || s.queued > 0 || len(s.later) > 0 && s.later[0].due <= s.r.Spool.now().UnixNano()
 }
 
 // wake fires when the next deferred entry is due. At the end, when nothing is
@@ -139,7 +139,7 @@ func (s *schedule) wake(ctx context.Context) (<-chan time.Time, func()) {
 	if len(s.later) == 0 || !s.stay || ctx.Err() != nil {
 		return nil, func() {}
 	}
-	t := time.NewTimer(max(s.later[0].due.Sub(s.r.Spool.now()), 0))
+	t := time.NewTimer(max(time.Unix(0, s.later[0].due).Sub(s.r.Spool.now()), 0))
 	return t.C, func() { t.Stop() }
 }
 
@@ -199,12 +199,12 @@ func (s *schedule) add(name string, st state) {
 	}
 	id := j.id()
 	if at := s.known[id]; at != 0 {
-		if at == asleep && st == fresh {
+		if at == asleep && st == stateNew {
 			s.hurry(id, name)
 		}
 		return
 	}
-	if st == waiting && j.key != "" {
+	if st == stateWaiting && j.key != "" {
 		j.due = s.due(j.key)
 	}
 	switch {
@@ -218,15 +218,16 @@ func (s *schedule) add(name string, st state) {
 
 // sleep keeps a job until it is due.
 func (s *schedule) sleep(j job) {
-	s.known[j.id()] = asleep
-	heap.Push(&s.later, j)
+	l := j.asleep()
+	s.known[l.id()] = asleep
+	heap.Push(&s.later, l)
 }
 
 // hurry makes a waiting entry due now that a person has moved back to new/.
 func (s *schedule) hurry(id, name string) {
 	for i := range s.later {
-		if s.later[i].id() == id && s.later[i].state == waiting {
-			s.later[i].due, s.later[i].name, s.later[i].state = time.Time{}, name, fresh
+		if l := &s.later[i]; l.id() == id && !l.isNew {
+			l.due, l.name, l.isNew = 0, name, true
 			heap.Fix(&s.later, i)
 			return
 		}
@@ -269,15 +270,15 @@ func (s *schedule) arrive(ev fsnotify.Event) {
 			s.back[id] = name // its attempt has not reported yet
 			return
 		}
-		s.add(name, fresh)
+		s.add(name, stateNew)
 	}
 }
 
 // start starts as many attempts as there are free workers.
 func (s *schedule) start() {
-	now := s.r.Spool.now()
-	for len(s.later) > 0 && !s.later[0].due.After(now) {
-		j := heap.Pop(&s.later).(job)
+	now := s.r.Spool.now().UnixNano()
+	for len(s.later) > 0 && s.later[0].due <= now {
+		j := heap.Pop(&s.later).(sleeper).job()
 		s.known[j.id()] = atWork
 		s.queue = append(s.queue, j)
 	}

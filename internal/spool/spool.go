@@ -197,7 +197,7 @@ func (b *box) close() {
 
 // sub returns the directory of a name's state.
 func (b *box) sub(s state) *dir.Dir {
-	if s == waiting {
+	if s == stateWaiting {
 		return b.cur
 	}
 	return b.new

@@ -86,7 +86,7 @@ func (s *Spool) twin(j job, own *box, st unix.Stat_t) (*linkedName, error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, at := range []state{fresh, waiting} {
+		for _, at := range []state{stateNew, stateWaiting} {
 			name, err := b.other(j, at, b.name == own.name && at == j.state, st)
 			if err != nil {
 				return nil, err
@@ -121,7 +121,7 @@ func (b *box) other(j job, at state, same bool, st unix.Stat_t) (string, error) 
 // in one inbox the name in cur/, since what is in new/ is tried once more.
 func (n linkedName) earlier(than linkedName) bool {
 	if n.box.name == than.box.name {
-		return n.state == waiting && than.state == fresh || n.state == than.state && n.name < than.name
+		return n.state == stateWaiting && than.state == stateNew || n.state == than.state && n.name < than.name
 	}
 	return n.rank() < than.rank()
 }

@@ -44,7 +44,7 @@ func (e *Entry) State() string {
 	switch {
 	case e.Inbox == Hold:
 		return "held"
-	case e.state == waiting:
+	case e.state == stateWaiting:
 		return "deferred"
 	}
 	return "new"
@@ -63,7 +63,7 @@ func (s *Spool) Retry(e *Entry, log *maillog.Log) error {
 		return err
 	}
 	err = e.again(func() error {
-		if e.state == fresh {
+		if e.state == stateNew {
 			_, err := e.box.new.StatName(e.name)
 			return err
 		}

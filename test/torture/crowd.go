@@ -153,8 +153,10 @@ func (r *round) watch(name, inbox string) error {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
+	// A second runner ends at once; the first one may be told to end only when
+	// it listens.
 	err := harness.Wait(name+" watch: an empty inbox", patience, func() bool {
-		return len(r.entries(inbox)) == 0 || len(ended) > 0 // a second runner ends at once
+		return len(ended) > 0 || len(r.entries(inbox)) == 0 && strings.Contains(r.log(), "prog="+name+" event=watching")
 	})
 	cmd.Process.Signal(syscall.SIGTERM)
 	<-ended

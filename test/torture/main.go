@@ -167,6 +167,10 @@ func (c *config) parts(t *table, p *pool, all []scenario) error {
 	cuts, done := c.cuts(t, p)
 	defer done()
 	kinds := append(c.sweeps(), cuts...)
+	var torn func() *row
+	if c.wants("poison") && c.only == "" {
+		torn = tornRow(p)
+	}
 	for _, k := range kinds {
 		if !c.wants(k.name) && !(c.wants("cut") && strings.HasPrefix(k.name, "cut ")) {
 			continue
@@ -180,6 +184,7 @@ func (c *config) parts(t *table, p *pool, all []scenario) error {
 	if c.wants("poison") && c.only == "" {
 		t.row(poisonRow(p))
 		t.row(panicRow(p))
+		t.row(torn())
 	}
 	if c.wants("model") && c.only == "" {
 		t.row(modelRow())
@@ -207,7 +212,7 @@ func (c *config) parts(t *table, p *pool, all []scenario) error {
 // rounds is how often each crowd meets.
 func (c *config) rounds() int {
 	if c.quick {
-		return 100
+		return 50
 	}
 	return 500
 }

@@ -9,7 +9,7 @@ import (
 	"paperpath/internal/spool"
 )
 
-// A race is a step that is stopped before each of its changes in turn, while a
+// A race is a step that is stopped before each of its changes and locks in turn, while a
 // rival does all of its work; then the step goes on. No delay could open a
 // window wider.
 type race struct {
@@ -107,7 +107,7 @@ func raceRows(t *table, p *pool, all []scenario, only string) {
 				continue
 			}
 			r := &row{name: "race: " + x.scenario}
-			points := p.baseline(&all[i], r, changing)
+			points := p.baseline(&all[i], r, racing)
 			p.each(points*len(x.rivals), func(w *worker, n int) {
 				v := x.rivals[(n-1)%len(x.rivals)]
 				n = (n-1)/len(x.rivals) + 1
@@ -124,6 +124,9 @@ func raceRows(t *table, p *pool, all []scenario, only string) {
 	}
 }
 
+// racing is the filter of calls before which a rival may make a difference.
+func racing(w *world, c *call) bool { return changing(w, c) || c.name == "flock" && w.holds(c.path) }
+
 func (wk *worker) race(s *scenario, v rival, n int) (finding, error) {
 	w, err := wk.world(s)
 	if err != nil {
@@ -132,7 +135,7 @@ func (wk *worker) race(s *scenario, v rival, n int) (finding, error) {
 	defer w.close()
 	var failed error
 	r, err := w.step(s, func(c *call) act {
-		if !changing(w, c) {
+		if !racing(w, c) {
 			return act{}
 		}
 		if n--; n == 0 {

@@ -2,9 +2,12 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"paperpath/internal/spool"
 	"paperpath/test/harness"
@@ -202,12 +205,30 @@ func popScenarios() []scenario {
 		}
 		return w.drain()
 	}
-	return []scenario{{name: "pop3d, QUIT with deletions", program: "pop3d", prepare: prepare, args: fixed(),
+	return []scenario{{name: "pop3d, QUIT with deletions", program: "pop3d", prepare: prepare, args: fixed(), after: (*world).loginAgain,
 		wants: []want{{box: "alice", token: "token-1", deletes: true}, {box: "alice", token: "token-2", deletes: true},
 			{box: "alice", token: "token-3"}},
 		dialog: []exchange{{reply: "+OK", send: "USER eve@example.net\r\n"}, {reply: "+OK", send: "PASS " + harness.Password + "\r\n"},
 			{reply: "+OK", send: "DELE 1\r\n"}, {reply: "+OK", send: "DELE 2\r\n"}, {reply: "+OK", send: "QUIT\r\n"},
 			{reply: "+OK", yes: true}}}}
+}
+
+// loginAgain is the next session, which takes away second names that a power
+// cut left in the mailbox (spool(5)).
+func (w *world) loginAgain(bool) error {
+	ours, theirs, err := socketPair()
+	if err != nil {
+		return err
+	}
+	defer ours.Close()
+	ended := make(chan error, 1)
+	go func() {
+		_, err := w.programs.Must(w.home, theirs, "/bin/sh", "-c", "exec '"+w.programs.Path("pop3d")+"' >&0")
+		ended <- err
+		theirs.Close()
+	}()
+	_, err = harness.Converse(ours).Fetch("eve@example.net", harness.Password, func(harness.Fetched) bool { return false })
+	return errors.Join(err, <-ended)
 }
 
 // key returns the key of the one entry in the spool.
@@ -255,7 +276,30 @@ func queueScenarios() []scenario {
 		_, err := w.programs.Must(w.home, nil, "mailctl", "queue", "bounce", w.key())
 		return err
 	}
-	return []scenario{hold, retry, release, verb("reroute", spool.Deliver, must("alice")), remove, bounce}
+	return []scenario{hold, retry, release, verb("reroute", spool.Deliver, must("alice")), remove, bounce, repairs()}
+}
+
+// repairs mends a spool with an old draft, a reason without an entry and a file
+// that is no entry; what it holds a person then throws away.
+func repairs() scenario {
+	route := func(w *world, name string) string { return filepath.Join(w.home, "spool/route", name) }
+	later := time.Now().Add(100 * time.Hour).UTC().Format(time.RFC3339)
+	return scenario{name: "mailctl spool check --repair", program: "mailctl", wants: must("alice"),
+		args: fixed("spool", "check", "--repair", "--now", later),
+		prepare: func(w *world) error {
+			if _, err := w.put(spool.Route, token, to("alice@example.net")...); err != nil {
+				return err
+			}
+			return errors.Join(write(route(w, "tmp/1764000000.draft"), "half a mess"), write(route(w, "reason/"+poisonKey), "left\n"),
+				write(route(w, "new/hello"), string(letter("token-9", small))))
+		},
+		after: func(w *world, _ bool) error {
+			held := w.entries("hold")
+			if len(held) != 1 || w.heldFor() == "no reason" {
+				return fmt.Errorf("in hold/ are %q: %s", held, w.heldFor())
+			}
+			return os.Remove(held[0])
+		}}
 }
 
 // releaseHeld is the person who looks into hold/.

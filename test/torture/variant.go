@@ -53,7 +53,7 @@ func variants() []variant {
 			[]edit{{"internal/spool/draft.go", "d.err = d.f.Sync()", "if d.err = d.f.Sync(); d.err != nil {\n			d.err = d.f.Sync()\n		}"}},
 			[]string{"error: mailsubmit, SMTP"}},
 		{"a mailbox's deletions are not synced", []string{"pop3d"},
-			[]edit{{"internal/pop3/drop.go", "	if d.removed > 0 {", "	if d.removed < 0 {"}},
+			[]edit{{"internal/pop3/update.go", "	if d.removed > 0 {\n		failed", "	if d.removed < 0 {\n		failed"}},
 			[]string{"order: pop3d, QUIT with deletions"}},
 	}
 }
