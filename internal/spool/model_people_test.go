@@ -27,7 +27,7 @@ func (m *model) reader(rt *rapid.T) {
 	}
 	for _, e := range m.entries {
 		if e.inbox == in && e.state == "new" {
-			e.state = "waiting"
+			e.state = "deferred"
 		}
 	}
 }

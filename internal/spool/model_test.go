@@ -211,12 +211,12 @@ func (m *model) route(e *Entry) Outcome {
 func (m *model) expect(e *modelEntry, what int, due time.Time) (crashed bool) {
 	switch {
 	case what == postpone:
-		e.state, e.due = "waiting", due
+		e.state, e.due = "deferred", due
 	case what == hold:
 		e.inbox, e.state, e.due = Hold, "held", time.Time{}
 	case what == partly && e.inbox == Relay && len(e.pending) > 0:
 		m.sent = append(m.sent, e.token+" "+e.pending[0])
-		e.pending, e.state, e.due = e.pending[1:], "waiting", due
+		e.pending, e.state, e.due = e.pending[1:], "deferred", due
 	case e.inbox == Check:
 		e.inbox, e.state, e.due = Route, "new", time.Time{}
 	case e.inbox == Route:
