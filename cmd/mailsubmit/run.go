@@ -10,7 +10,10 @@ import (
 	"paperpath/internal/submit"
 )
 
-func run(name string) int {
+func run(name string) int { return program.Main(face(name)) }
+
+// face is the program by the name that it is called by.
+func face(name string) program.Program {
 	p := program.Program{
 		Name:     "mailsubmit",
 		LogName:  "mailsubmit",
@@ -32,7 +35,7 @@ func run(name string) int {
 		p.Name, p.Verbs, p.Usage, p.Operands = "newaliases", nil, "read control/aliases and say whether it is right", ""
 		p.Action, p.KeepRoot = newaliases, false
 	}
-	return program.Main(p)
+	return p
 }
 
 func smtpVerb() program.Verb {

@@ -125,28 +125,49 @@ func mailbox(p persona) string {
 	case p.name == "":
 		return p.author.String()
 	case strings.Contains(p.flags, "c"):
-		return p.author.String() + " (" + strings.NewReplacer(`\`, `\\`, "(", `\(`, ")", `\)`).Replace(plain(p.name)) + ")"
+		return p.author.String() + " (" + comment(p.name) + ")"
 	}
 	return phrase(p.name) + " <" + p.author.String() + ">"
 }
 
 // phrase is a display name as RFC 5322 3.2.5 and RFC 2047 want it.
 func phrase(name string) string {
-	if encoded := plain(name); strings.HasPrefix(encoded, "=?") {
-		return encoded
+	name = printing(name)
+	if word, ok := encoded(name); ok {
+		return word
 	}
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(plain(name)) + `"`
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(name) + `"`
 }
 
-// plain is a name in ASCII without control characters, as encoded words where
-// it must be (RFC 2047).
-func plain(name string) string {
-	return mime.QEncoding.Encode("utf-8", strings.Map(func(r rune) rune {
+// comment is a name as a comment (RFC 5322 3.2.2), without its parentheses.
+func comment(name string) string {
+	name = printing(name)
+	if word, ok := encoded(name); ok {
+		return word
+	}
+	return strings.NewReplacer(`\`, `\\`, "(", `\(`, ")", `\)`).Replace(name)
+}
+
+// encoded writes a name that is not ASCII as encoded words. What RFC 2047 5
+// does not allow inside them in a phrase asks for the B encoding, which has
+// none of it.
+func encoded(name string) (string, bool) {
+	encoding := mime.QEncoding
+	if strings.ContainsAny(name, "\"#$%&'(),.:;<>@[]^`{|}~\\") {
+		encoding = mime.BEncoding
+	}
+	word := encoding.Encode("utf-8", name)
+	return word, word != name
+}
+
+// printing is a name without control characters.
+func printing(name string) string {
+	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
 			return ' '
 		}
 		return r
-	}, name))
+	}, name)
 }
 
 // body is the message as it goes into the spool. Where fields are added, the

@@ -47,5 +47,8 @@ func notifyParam(s string) (string, error) {
 		}
 		seen[w] = true
 	}
+	if len(words) == 2 && seen["FAILURE"] && seen["DELAY"] {
+		return "", nil // the default says nothing new
+	}
 	return "NOTIFY=" + strings.Join(words, ","), nil
 }
