@@ -1,6 +1,8 @@
 package main
 
 import (
+	"io"
+	"os"
 	"slices"
 	"strings"
 
@@ -36,6 +38,7 @@ func sendmailFlags() []cli.Flag {
 		&cli.StringFlag{Name: "q", Usage: "run the queue: all, or with `I, R or S` and a text glued to it what holds that in key, recipient or sender"},
 		&cli.BoolFlag{Name: "I", Usage: "the same as -bi"},
 		&cli.BoolFlag{Name: "v", Usage: "print the key of the accepted message on standard error"},
+		&cli.StringSliceFlag{Name: "recipients", Usage: "take recipients from `FILE` too, an address or a list of them a line"},
 		&cli.BoolFlag{Name: "json", Usage: "with -bp print JSON, one object a line"},
 	}
 	for _, letter := range ignoredValues {
@@ -88,7 +91,37 @@ func options(c *cli.Context) (submit.Options, error) {
 		// What crond of busybox says, and means -oem by.
 		o.Recipients = slices.DeleteFunc(o.Recipients, func(s string) bool { return s == "oem" })
 	}
+	for _, name := range c.StringSlice("recipients") {
+		if err := readRecipients(name, &o); err != nil {
+			return o, err
+		}
+	}
 	return o, verp(c, &o)
+}
+
+// maxRecipients bounds a file of recipients, in octets.
+const maxRecipients = 16 << 20
+
+// readRecipients adds what a file holds, but for comments.
+func readRecipients(name string, o *submit.Options) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return status.UsageError("%v", err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxRecipients+1))
+	switch {
+	case err != nil:
+		return status.Temp("4.3.0", "cannot read the recipients", err)
+	case len(data) > maxRecipients:
+		return status.UsageError("%s is larger than %d octets", name, maxRecipients)
+	}
+	for line := range strings.Lines(string(data)) {
+		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+			o.Recipients = append(o.Recipients, line)
+		}
+	}
+	return nil
 }
 
 // verp reads -XV, and -V as Postfix had it once: two delimiters. Other values

@@ -147,6 +147,20 @@ func TestOptionForms(t *testing.T) {
 	}
 }
 
+func TestRecipientsFromAFile(t *testing.T) {
+	name := t.TempDir() + "/list"
+	if err := os.WriteFile(name, []byte("# a list\na@x, B <b@x>\r\n\n  c@x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, o, _, code := parse(t, "mailsubmit", "-i", "--recipients", name, "d@x")
+	if d := cmp.Diff(with(to("d@x", "a@x, B <b@x>", "c@x"), dots), o); d != "" || code != 0 {
+		t.Errorf("status %d\n%s", code, d)
+	}
+	if _, _, _, code := parse(t, "mailsubmit", "--recipients="+name+"2", "d@x"); code != status.Usage {
+		t.Errorf("a missing file: status %d", code)
+	}
+}
+
 func verp2(s string) func(*submit.Options) { return func(o *submit.Options) { o.VERP = s } }
 
 func TestModes(t *testing.T) {

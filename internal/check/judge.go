@@ -121,8 +121,9 @@ func recipientKey(s string) string {
 
 // identity reads who a message of our own users says that it is from, and
 // holds it against what the submitter may use: his reverse path, and every
-// author in From. The inbox does not know the submitter any more: there he was
-// checked when it was accepted.
+// address in From, Sender and their like for a message sent again. The inbox
+// does not know the submitter any more: there he was checked when it was
+// accepted.
 func (j *judge) identity() error {
 	if !j.s.submitted() {
 		return nil
@@ -137,17 +138,34 @@ func (j *judge) identity() error {
 	if !j.s.submitter().known() {
 		return nil
 	}
-	if from := j.s.Envelope.From.Addr; from != "" {
-		a, err := addr.Parse(from)
-		if err != nil {
-			return status.Refuse("5.1.7", printable("reverse path: "+err.Error()))
-		}
-		authors = append(authors, a)
+	claimed, err := j.claimed()
+	if err != nil {
+		return err
 	}
-	for _, a := range authors {
+	for _, a := range claimed {
 		if err := Sender(j.c, j.s.submitter(), a, j.s.Resolve, j.t); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// claimed returns every address that the submitter says is his.
+func (j *judge) claimed() ([]addr.Address, error) {
+	var all []addr.Address
+	for _, f := range Authors(j.h) {
+		list, err := addr.ParseList(f.Value)
+		if err != nil {
+			return nil, status.Refuse("5.6.0", printable(f.Name+": "+err.Error()))
+		}
+		all = append(all, list...)
+	}
+	if from := j.s.Envelope.From.Addr; from != "" {
+		a, err := addr.Parse(from)
+		if err != nil {
+			return nil, status.Refuse("5.1.7", printable("reverse path: "+err.Error()))
+		}
+		all = append(all, a)
+	}
+	return all, nil
 }

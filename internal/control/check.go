@@ -47,6 +47,7 @@ func (c *Control) readers() map[string]func() error {
 		"proxyfrom":   func() error { _, err := c.ProxyFrom(); return err },
 		"xclientfrom": func() error { _, err := c.XClientFrom(); return err },
 		"rates":       func() error { _, _, err := load(c, ratesFile()); return err },
+		"hideclient":  func() error { _, err := c.HideClient(); return err },
 		"greetpause":  func() error { _, err := c.GreetPause(); return err },
 		"postmaster":  func() error { _, err := c.postmasterFile(); return err },
 		"runtime":     func() error { _, err := c.Runtime(); return err },

@@ -150,6 +150,7 @@ func TestBrokenFiles(t *testing.T) {
 		{"rates", "user-messages: 100\n", rates, "is no rate"},
 		{"rates", "user-messages: 0/1h\n", rates, "is no rate"},
 		{"rates", "user-messages: 5/0\n", rates, "is no rate"},
+		{"hideclient", "true\n", func(c *Control) error { _, err := c.HideClient(); return err }, "is neither yes nor no"},
 		{"greetpause", "2m\n", func(c *Control) error { _, err := c.GreetPause(); return err }, "is more than 1m"},
 		{"greetpause", "5\n", func(c *Control) error { _, err := c.GreetPause(); return err }, "is no time span"},
 		{"limits", "hop: 1\n", limits, `control/limits:1: unknown key "hop"`},

@@ -144,6 +144,18 @@ func (c *Control) Log() (string, error) {
 	})
 }
 
+// HideClient reports whether Received leaves out from where a user who logged
+// in submitted.
+func (c *Control) HideClient() (bool, error) {
+	return one(c, "hideclient", false, func(s string) (bool, string) {
+		switch s {
+		case "yes", "no":
+			return s == "yes", ""
+		}
+		return false, "is neither yes nor no"
+	})
+}
+
 // reserve is what accepting leaves free on the spool's file system.
 type reserve struct{ bytes, inodes int64 }
 

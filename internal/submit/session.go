@@ -200,7 +200,10 @@ func (s *session) store(ctx context.Context, buf *spool.Buffer) (spool.Key, erro
 	if verdict.Err != nil {
 		return "", verdict.Err
 	}
-	trace := spool.Trace{Helo: s.helo, PTR: s.ptr.name(), IP: s.conn.ClientIP(), By: s.server.hostname, With: s.conn.With()}
+	trace, err := s.trace()
+	if err != nil {
+		return "", err
+	}
 	key, err := s.server.spool.Accept(spool.Route, env, verdict.Results, trace, body)
 	if err != nil {
 		return "", err

@@ -219,6 +219,93 @@ func TestTheRoleSubmission(t *testing.T) {
 	}
 }
 
+func TestWhoMaySendAsWhom(t *testing.T) {
+	f, log := newHome(t)
+	const alice, bob = "AUTH PLAIN AGFsaWNlQGV4YW1wbGUubmV0AHNlY3JldA==", "AUTH PLAIN AGJvYkBleGFtcGxlLm5ldABzZWNyZXQ="
+	for _, c := range []struct{ name, login, from, header, want string }{
+		{"own", alice, "alice@example.net", "From: alice@example.net", "250 2.0.0"},
+		{"own, bare", alice, "alice@example.net", "From: Alice <alice>", "250 2.0.0"},
+		{"own, extension", alice, "alice+x@example.net", "From: alice+y@example.net", "250 2.0.0"},
+		{"alias of his", alice, "info@example.net", "From: info@example.net", "250 2.0.0"},
+		{"alias of another", alice, "sales@example.net", "", "550 5.7.1"},
+		{"another", alice, "bob@example.net", "", "550 5.7.1"},
+		{"nobody here", alice, "ghost@example.net", "", "550 5.7.1"},
+		{"elsewhere", alice, "alice@far.example", "", "550 5.7.1"},
+		{"domain by a row", bob, "any@lists.example", "From: other@lists.example", "250 2.0.0"},
+		{"row of another", alice, "any@lists.example", "", "550 5.7.1"},
+		{"null reverse path", alice, "", "From: alice@example.net", "250 2.0.0"},
+		{"null reverse path, From of another", alice, "", "From: bob@example.net", "550 5.7.1"},
+		{"From of another", alice, "alice@example.net", "From: Alice <bob@example.net>", "550 5.7.1"},
+		{"two authors, both his", alice, "alice@example.net", "From: alice@example.net, info@example.net", "250 2.0.0"},
+		{"two authors, one another", alice, "alice@example.net", "From: alice@example.net, bob@example.net", "550 5.7.1"},
+		{"a group of authors", alice, "alice@example.net", "From: all: alice@example.net, bob@example.net;", "550 5.7.1"},
+		{"two From fields", alice, "alice@example.net", "From: alice@example.net\nFrom: alice@example.net", "554 5.6.0"},
+		{"no From", alice, "alice@example.net", "Subject: x", "250 2.0.0"},
+		{"empty From", alice, "alice@example.net", "From:", "250 2.0.0"},
+		{"From without an address", alice, "alice@example.net", "From: nobody:;", "554 5.6.0"},
+		{"From that is none", alice, "alice@example.net", "From: alice@example.net bob@example.net", "554 5.6.0"},
+		{"Sender of another", alice, "alice@example.net", "From: alice@example.net\nSender: bob@example.net", "550 5.7.1"},
+		{"Sender his own", alice, "alice@example.net", "From: alice@example.net\nSender: info@example.net", "250 2.0.0"},
+		{"Sender that is none", alice, "alice@example.net", "From: alice@example.net\nSender: a b", "554 5.6.0"},
+		{"sent again, his", alice, "alice@example.net", "Resent-From: alice@example.net\nResent-To: x@far.example\nFrom: alice@example.net", "250 2.0.0"},
+		{"sent again, another's", alice, "alice@example.net", "Resent-From: bob@example.net\nFrom: alice@example.net", "550 5.7.1"},
+		{"sent again, From of another", alice, "alice@example.net", "Resent-From: alice@example.net\nFrom: x@far.example", "550 5.7.1"},
+	} {
+		words := []string{"EHLO laptop", "250 ", c.login, "235 ", "MAIL FROM:<" + c.from + ">", c.want}
+		if c.header != "" {
+			words = append(words[:5], "250 ", "RCPT TO:<x@far.example>", "250 ", "DATA", "354 ", c.header+"\nTo: x@far.example\n\nx\n.", c.want)
+		}
+		t.Run(c.name, func(t *testing.T) { talk(t, f, Submission, words...) })
+	}
+	if !strings.Contains(log.String(), `event=refused key=- from=bob@example.net to="" reply="550 5.7.1 alice@example.net may not send as bob@example.net"`) {
+		t.Errorf("the log is\n%s", log)
+	}
+}
+
+func TestAuthenticatedUsersAreCompletedAndHidden(t *testing.T) {
+	for _, hide := range []string{"", "no", "yes"} {
+		f, log := newHome(t)
+		if hide != "" {
+			path := filepath.Join(f.Home, "control/hideclient")
+			if err := os.WriteFile(path, []byte(hide+"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		talk(t, f, Submission, "EHLO secret.example", "250 ",
+			"AUTH PLAIN AGFsaWNlQGV4YW1wbGUubmV0AHNlY3JldA==", "235 ",
+			"MAIL FROM:<>", "250 ", "RCPT TO:<anybody@far.example>", "250 ", "DATA", "354 ",
+			"To: bob, x@far.example\nBcc: y@far.example\n\nno author\n.", "250 ")
+		list := entries(t, f, spool.Route)
+		if len(list) != 1 {
+			t.Fatalf("route/ holds %+v", list)
+		}
+		text, _ := os.ReadFile(filepath.Join(f.Home, "spool/route/new", list[0].Name))
+		for _, want := range []string{"\nFrom: alice@example.net\nDate: ", "\nTo: bob@example.net, x@far.example\n\nno author\n"} {
+			if !strings.Contains(string(text), want) {
+				t.Errorf("the entry lacks %q:\n%s", want, text)
+			}
+		}
+		if hidden := !strings.Contains(string(text), "secret.example (unknown [127.0.0.1])"); hidden != (hide == "yes") || strings.Contains(string(text), "Received: by ") != hidden {
+			t.Errorf("hideclient %q:\n%s", hide, text)
+		}
+		if !strings.Contains(log.String(), "client=127.0.0.1 helo=secret.example login=alice@example.net") {
+			t.Errorf("the log is\n%s", log)
+		}
+	}
+	// Who did not log in is never hidden.
+	f, _ := newHome(t)
+	path := filepath.Join(f.Home, "control/hideclient")
+	if err := os.WriteFile(path, []byte("yes\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	talk(t, f, MX, "EHLO peer.example", "250 ", "MAIL FROM:<x@far.example>", "250 ", "RCPT TO:<bob@example.net>", "250 ",
+		"DATA", "354 ", letter, "250 ")
+	text, _ := os.ReadFile(filepath.Join(f.Home, "spool/route/new", entries(t, f, spool.Route)[0].Name))
+	if !strings.Contains(string(text), "Received: from peer.example (unknown [127.0.0.1])") {
+		t.Errorf("the entry is\n%s", text)
+	}
+}
+
 func TestHostsOfRelayFromSendAnywhere(t *testing.T) {
 	for _, c := range []struct{ networks, want string }{
 		{"192.0.2.0/24\n127.0.0.0/8\n", "250 "},
