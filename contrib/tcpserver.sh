@@ -1,0 +1,9 @@
+#!/bin/sh
+# A run script for daemontools or runit: SMTP below tcpserver, 200 sessions at
+# a time. /etc/paperpath/smtp.cdb is made by tcprules(1); a line
+#   192.0.2.:allow,RELAYCLIENT=""
+# lets these hosts send anywhere. Below s6-tcpserver it is --env s6.
+PAPERPATH_HOME=/var/lib/paperpath
+export PAPERPATH_HOME
+exec tcpserver -v -H -R -l 0 -c 200 -x /etc/paperpath/smtp.cdb -u "$(id -u paperpath)" -g "$(id -g paperpath)" \
+	0 25 /usr/local/bin/mailsubmit smtp --role mx --env tcpserver 2>&1
