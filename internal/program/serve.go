@@ -128,7 +128,8 @@ func (f *Frame) Session(wrapper string) (net.Conn, error) {
 	}
 	if wrapper != "" {
 		if client, err = listen.Wrapped(client, wrapper); err != nil {
-			return conn, err
+			f.Log.Trouble("", "session", err)
+			return conn, errRefused
 		}
 	}
 	if limit := limits.Refusal(client); limit != "" {

@@ -5,7 +5,6 @@
 package faces
 
 import (
-	"bytes"
 	"crypto/tls"
 	"fmt"
 	"net"
@@ -41,7 +40,7 @@ type site struct {
 func newSite(t *testing.T, tools ...string) *site {
 	t.Helper()
 	for _, tool := range tools {
-		if _, err := exec.LookPath(tool); err == nil {
+		if _, err := exec.LookPath(path(tool)); err == nil {
 			continue
 		}
 		if harness.Missing(tool) {
@@ -57,14 +56,29 @@ func newSite(t *testing.T, tools ...string) *site {
 	return s
 }
 
+// path is where a program is: fetch.sh unpacks inetd.
+func path(tool string) string {
+	if tool == "inetd" {
+		if unpacked, err := filepath.Abs("../../.build/faces/usr/sbin/inetd"); err == nil {
+			return unpacked
+		}
+	}
+	return tool
+}
+
 // run starts a server and ends it with the test.
-func (s *site) run(env []string, name string, args ...string) *exec.Cmd {
+func (s *site) run(name string, args ...string) *exec.Cmd {
 	s.t.Helper()
-	cmd := exec.Command(name, args...)
-	cmd.Env = append(programs.Env(s.Home.Dir), env...)
+	cmd := exec.Command(path(name), args...)
+	cmd.Env = programs.Env(s.Home.Dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
+	// A file: what its children hold open is not waited for.
+	out, err := os.CreateTemp(s.dir, "output")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer out.Close()
+	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
@@ -73,8 +87,8 @@ func (s *site) run(env []string, name string, args ...string) *exec.Cmd {
 		timer := time.AfterFunc(20*time.Second, func() { syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
 		cmd.Wait()
 		timer.Stop()
-		if s.t.Failed() {
-			s.t.Logf("%s: %s", name, out.String())
+		if text, err := os.ReadFile(out.Name()); s.t.Failed() {
+			s.t.Logf("%s: %s %v", name, text, err)
 		}
 	})
 	return cmd
@@ -235,7 +249,7 @@ func TestInetd(t *testing.T) {
 	smtp, pop3, pop3s, smtps := harness.FreeAddr(), harness.FreeAddr(), harness.FreeAddr(), harness.FreeAddr()
 	conf := s.example("inetd.conf", `(?m)^smtp `, smtp+" ", `(?m)^submission `, harness.FreeAddr()+" ", `(?m)^submissions`, smtps,
 		`(?m)^pop3 `, pop3+" ", `(?m)^pop3s`, pop3s)
-	s.run(nil, "inetd", "-i", s.file("inetd.conf", conf))
+	s.run("inetd", "-i", s.file("inetd.conf", conf))
 	s.both(smtp, pop3)
 	if n := s.fetch(s.dial(pop3s, true)); n != 1 {
 		t.Errorf("%d messages inside TLS", n)
@@ -253,14 +267,14 @@ func TestXinetd(t *testing.T) {
 		return []string{`service ` + name + `\n\{`, "service " + name + "\n{\n    type = UNLISTED\n    bind = 127.0.0.1\n    port = " + harness.Port(addr)}
 	}
 	conf := s.example("xinetd.conf", append(service("smtp", smtp), service("pop3", pop3)...)...)
-	s.run(nil, "xinetd", "-dontfork", "-f", s.file("xinetd.conf", conf), "-pidfile", s.dir+"/pid", "-filelog", s.dir+"/log")
+	s.run("xinetd", "-dontfork", "-f", s.file("xinetd.conf", conf), "-pidfile", s.dir+"/pid", "-filelog", s.dir+"/log")
 	s.both(smtp, pop3)
 	// Its REMOTE_HOST, where it was asked for.
 	t.Run("env", func(t *testing.T) {
 		s := newSite(t, "xinetd")
 		addr := harness.FreeAddr()
 		conf := s.example("xinetd.conf", append(service("smtp", addr), `role mx`, `role mx --env xinetd`, `service pop3\n\{`, "service pop3\n{\n    disable = yes")...)
-		s.run(nil, "xinetd", "-dontfork", "-f", s.file("xinetd.conf", conf), "-pidfile", s.dir+"/pid", "-filelog", s.dir+"/log")
+		s.run("xinetd", "-dontfork", "-f", s.file("xinetd.conf", conf), "-pidfile", s.dir+"/pid", "-filelog", s.dir+"/log")
 		s.holds(s.submit(s.dial(addr, false)), "[127.0.0.7]")
 	})
 }
@@ -275,8 +289,8 @@ func TestTcpserver(t *testing.T) {
 	}
 	script := s.example("tcpserver.sh", `/etc/paperpath/smtp.cdb`, s.dir+"/smtp.cdb", `0 25 `, strings.ReplaceAll(smtp, ":", " ")+" ",
 		`-u "[^"]*" -g "[^"]*"`, "", `-c 200`, "-c 2")
-	s.run(nil, "/bin/sh", s.file("run", script))
-	s.run(nil, "tcpserver", "-HR", "-l", "0", "127.0.0.1", harness.Port(pop3), programs.Path("pop3d"), "--env", "tcpserver")
+	s.run("/bin/sh", s.file("run", script))
+	s.run("tcpserver", "-HR", "-l", "0", "127.0.0.1", harness.Port(pop3), programs.Path("pop3d"), "--env", "tcpserver")
 	s.both(smtp, pop3)
 	for from, want := range map[string]string{"127.0.0.7": "550 5.7.1", "127.0.0.8": "250"} {
 		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
@@ -296,11 +310,11 @@ func TestTcpserver(t *testing.T) {
 	t.Run("pipes", func(t *testing.T) {
 		s := newSite(t, "tcpserver")
 		addr := harness.FreeAddr()
-		s.run(nil, "tcpserver", "-HR", "-l", "0", "127.0.0.1", harness.Port(addr), "/bin/sh", "-c",
+		s.run("tcpserver", "-HR", "-l", "0", "127.0.0.1", harness.Port(addr), "/bin/sh", "-c",
 			`cat | "$0" smtp --env tcpserver | cat`, programs.Path("mailsubmit"))
 		s.holds(s.submit(s.dial(addr, false)), "[127.0.0.7]")
 		other := harness.FreeAddr() // not asked for
-		s.run(nil, "tcpserver", "-HR", "-l", "0", "127.0.0.1", harness.Port(other), "/bin/sh", "-c",
+		s.run("tcpserver", "-HR", "-l", "0", "127.0.0.1", harness.Port(other), "/bin/sh", "-c",
 			`cat | "$0" smtp | cat`, programs.Path("mailsubmit"))
 		if text := s.submit(s.dial(other, false)); strings.Contains(text, "127.0.0.7") {
 			t.Errorf("believed:\n%s", text)
@@ -310,7 +324,7 @@ func TestTcpserver(t *testing.T) {
 	t.Run("asked for and not there", func(t *testing.T) {
 		s := newSite(t, "tcpserver")
 		addr := harness.FreeAddr()
-		s.run(nil, "tcpserver", "-HR", "-l", "0", "127.0.0.1", harness.Port(addr), programs.Path("mailsubmit"), "smtp", "--env", "systemd")
+		s.run("tcpserver", "-HR", "-l", "0", "127.0.0.1", harness.Port(addr), programs.Path("mailsubmit"), "smtp", "--env", "systemd")
 		if reply, err := s.dial(addr, false).Expect("421", ""); err != nil {
 			t.Errorf("%q, %v", reply, err)
 		}
@@ -330,22 +344,22 @@ func TestSystemd(t *testing.T) {
 			s := newSite(t, tool)
 			smtp, pop3 := harness.FreeAddr(), harness.FreeAddr()
 			home := "-E" + "PAPERPATH_HOME=" + s.Home.Dir
-			s.run(nil, tool, append(way, home, "-l", smtp, programs.Path("mailsubmit"), "smtp")...)
-			s.run(nil, tool, append(way, home, "-l", pop3, programs.Path("pop3d"))...)
+			s.run(tool, append(way, home, "-l", smtp, programs.Path("mailsubmit"), "smtp")...)
+			s.run(tool, append(way, home, "-l", pop3, programs.Path("pop3d"))...)
 			s.both(smtp, pop3)
 		})
 	}
 	t.Run("TLS by the descriptor's name", func(t *testing.T) {
 		s := newSite(t, tool)
 		smtp, smtps := harness.FreeAddr(), harness.FreeAddr()
-		s.run(nil, tool, "-EPAPERPATH_HOME="+s.Home.Dir, "-l", smtp, "-l", smtps, "--fdname", "smtp:smtp-tls", programs.Path("mailsubmit"), "smtp")
+		s.run(tool, "-EPAPERPATH_HOME="+s.Home.Dir, "-l", smtp, "-l", smtps, "--fdname", "smtp:smtp-tls", programs.Path("mailsubmit"), "smtp")
 		s.submit(s.dial(smtp, false))
 		s.holds(s.submit(s.dial(smtps, true)), " with ESMTPS id ")
 	})
 	t.Run("TLS with Accept=yes", func(t *testing.T) {
 		s := newSite(t, tool)
 		addr := harness.FreeAddr()
-		s.run(nil, tool, "--accept", "-EPAPERPATH_HOME="+s.Home.Dir, "-l", addr, programs.Path("pop3d"), "--tls")
+		s.run(tool, "--accept", "-EPAPERPATH_HOME="+s.Home.Dir, "-l", addr, programs.Path("pop3d"), "--tls")
 		if n := s.fetch(s.dial(addr, true)); n != 0 {
 			t.Errorf("%d messages", n)
 		}
@@ -356,12 +370,43 @@ func TestSystemd(t *testing.T) {
 func TestListen(t *testing.T) {
 	s := newSite(t)
 	smtp, smtps, pop3, pop3s := harness.FreeAddr(), harness.FreeAddr(), harness.FreeAddr(), harness.FreeAddr()
-	s.run(nil, programs.Path("mailsubmit"), "smtp", "--listen", smtp, "--listen-tls", smtps)
-	s.run(nil, programs.Path("pop3d"), "--listen", pop3, "--listen-tls", pop3s)
+	s.run(programs.Path("mailsubmit"), "smtp", "--listen", smtp, "--listen-tls", smtps)
+	s.run(programs.Path("pop3d"), "--listen", pop3, "--listen-tls", pop3s)
 	s.both(smtp, pop3)
 	s.holds(s.submit(s.dial(smtps, true)), " with ESMTPS id ")
 	s.deliver()
 	if n := s.fetch(s.dial(pop3s, true)); n != 2 {
 		t.Errorf("%d messages", n)
 	}
+}
+
+// TestHaproxy has contrib's haproxy in front: PROXY version 2 before SMTP,
+// version 1 before POP3, and its checks, which are connections of its own.
+func TestHaproxy(t *testing.T) {
+	s := newSite(t, "haproxy")
+	if err := s.Set("proxyfrom", "127.0.0.1"); err != nil {
+		t.Fatal(err)
+	}
+	smtp, pop3, front, frontPop := harness.FreeAddr(), harness.FreeAddr(), harness.FreeAddr(), harness.FreeAddr()
+	s.run(programs.Path("mailsubmit"), "smtp", "--listen", smtp)
+	s.run(programs.Path("pop3d"), "--listen", pop3)
+	for _, addr := range []string{smtp, pop3} { // so that its first check succeeds
+		s.dial(addr, false).Close()
+	}
+	conf := s.example("haproxy.cfg", `bind :25`, "bind "+front, `bind :110`, "bind "+frontPop,
+		`192.0.2.20:25`, smtp, `192.0.2.20:110`, pop3, `check check-send-proxy`, "check check-send-proxy inter 200ms")
+	s.run("haproxy", "-db", "-f", s.file("haproxy.cfg", conf))
+	s.both(front, frontPop)
+	s.event("prog=mailsubmit", "event=disconnected", "client=127.0.0.1") // a check
+	// Past it nobody is served who sends no header, and none is believed of
+	// who is not listed.
+	if err := s.Set("proxyfrom", "127.0.0.1", "127.0.0.7"); err != nil {
+		t.Fatal(err)
+	}
+	c := s.dial(smtp, false)
+	c.Send("EHLO client.far.example")
+	if line, err := c.Line(); err == nil {
+		t.Errorf("without a header: %q", line)
+	}
+	s.event("event=disconnected", "that is no PROXY header", "client=127.0.0.7")
 }
