@@ -102,6 +102,7 @@ func (f *front) set(name, value string) bool {
 	switch name {
 	case "NAME":
 		f.name = heloName(value)
+	case "REVERSE_NAME": // Postfix's, not verified
 	case "HELO":
 		f.helo = heloName(value)
 	case "LOGIN":
