@@ -81,6 +81,11 @@ peers: all
 	@mkdir -p .build
 	PAPERPATH_BIN=$(CURDIR)/bin PAPERPATH_REPORT=$(REPORT) $(GO) test -count=1 -timeout 10m ./test/peers
 
+# pop3d beside Dovecot on the same mailboxes: see test/bench. Needs root and
+# Debian's dovecot-pop3d. BENCH holds options: make bench-pop3 BENCH=-short.
+bench-pop3: all
+	@$(GO) build -o .build/bench ./test/bench && PAPERPATH_BIN=$(CURDIR)/bin .build/bench $(BENCH)
+
 demo: all
 	@PAPERPATH_BIN=$(CURDIR)/bin $(GO) run ./test/demo
 

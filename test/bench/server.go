@@ -1,0 +1,111 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// server is a running server.
+type server struct {
+	name, addr string
+	cmd        *exec.Cmd
+	output     bytes.Buffer
+	gone       chan struct{}
+}
+
+// start runs cmd and waits until it greets at addr.
+func start(name, addr string, cmd *exec.Cmd) (*server, error) {
+	s := &server{name: name, addr: addr, cmd: cmd, gone: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = &s.output, &s.output
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		cmd.Wait()
+		close(s.gone)
+	}()
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		c, err := dial(addr)
+		if err == nil {
+			return s, c.quit()
+		}
+		select {
+		case <-s.gone:
+			return nil, fmt.Errorf("%s ended: %s", name, &s.output)
+		case <-time.After(10 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			s.stop()
+			return nil, fmt.Errorf("%s does not greet: %w", name, err)
+		}
+	}
+}
+
+// stop ends the server and waits for its end.
+func (s *server) stop() {
+	s.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-s.gone:
+	case <-time.After(20 * time.Second):
+		s.cmd.Process.Kill()
+		<-s.gone
+	}
+}
+
+// memory is the proportional set size of all the server's processes: a page
+// that several have is counted once, in equal parts.
+func (s *server) memory() (octets int64, processes int, err error) {
+	for _, pid := range family(s.cmd.Process.Pid) {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
+			continue
+		}
+		if err != nil {
+			return 0, 0, err
+		}
+		for line := range strings.Lines(string(text)) {
+			if f := strings.Fields(line); len(f) == 3 && f[0] == "Pss:" {
+				n, err := strconv.ParseInt(f[1], 10, 64)
+				if err != nil {
+					return 0, 0, err
+				}
+				octets += n << 10
+			}
+		}
+		processes++
+	}
+	return octets, processes, nil
+}
+
+// family returns a process and all that come from it.
+func family(root int) []int {
+	children := map[int][]int{}
+	files, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			continue
+		}
+		_, rest, _ := strings.Cut(string(text), ") ")
+		fields := strings.Fields(rest)
+		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(f)))
+		if len(fields) > 1 {
+			parent, _ := strconv.Atoi(fields[1])
+			children[parent] = append(children[parent], pid)
+		}
+	}
+	all := []int{root}
+	for i := 0; i < len(all); i++ {
+		all = append(all, children[all[i]]...)
+	}
+	return all
+}

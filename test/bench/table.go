@@ -1,0 +1,83 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// table prints rows as they come, and counts.
+type table struct {
+	out                        io.Writer
+	rows, ahead, aims, reached int
+	behind, short, far         []string
+}
+
+func (t *table) head() {
+	fmt.Fprintf(t.out, "%-52s %-11s %10s %10s  %s\n", "", "median of", "pop3d", "Dovecot", "as good (least to most)")
+}
+
+// add takes the pairs of a row.
+func (t *table) add(r *row, ours, theirs []float64) {
+	ratios := make([]float64, len(ours))
+	for i := range ours {
+		ratios[i] = r.better(ours[i], theirs[i])
+	}
+	ratio := median(ratios)
+	verdict := "ahead"
+	t.rows++
+	switch {
+	case ratio < 1:
+		verdict = "BEHIND"
+		t.behind = append(t.behind, r.name)
+	case ratio < r.aim:
+		verdict = fmt.Sprintf("ahead, aim %g", r.aim)
+	}
+	if ratio >= 1 {
+		t.ahead++
+	}
+	if r.aim > 1 {
+		t.aims++
+		if ratio >= r.aim {
+			t.reached++
+		} else {
+			t.short = append(t.short, r.name)
+		}
+	}
+	if ratio < allowed {
+		t.far = append(t.far, r.name)
+	}
+	fmt.Fprintf(t.out, "%-52s %-11s %10s %10s  %5.2f (%.2f to %.2f) %s%s\n", r.name, r.unit,
+		figure(median(ours)), figure(median(theirs)), ratio, slices.Min(ratios), slices.Max(ratios), verdict, r.note)
+}
+
+// end is the plain line.
+func (t *table) end() {
+	fmt.Fprintf(t.out, "bench-pop3: %d of %d rows ahead of Dovecot, %d behind%s; %d of the %d that aim at twice as good reach it%s\n",
+		t.ahead, t.rows, len(t.behind), names(t.behind), t.reached, t.aims, names(t.short))
+}
+
+func names(list []string) string {
+	if len(list) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(list, "; ") + ")"
+}
+
+func median(v []float64) float64 {
+	v = slices.Sorted(slices.Values(v))
+	n := len(v)
+	return (v[(n-1)/2] + v[n/2]) / 2
+}
+
+// figure is three digits that count.
+func figure(v float64) string {
+	switch {
+	case v >= 100:
+		return fmt.Sprintf("%.0f", v)
+	case v >= 10:
+		return fmt.Sprintf("%.1f", v)
+	}
+	return fmt.Sprintf("%.2f", v)
+}
