@@ -1,0 +1,97 @@
+package clients
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"paperpath/test/harness"
+)
+
+// memoryDir returns a directory in memory, where 100,000 files are made in a
+// moment, or else an ordinary one.
+func memoryDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "paperpath")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+// moveHome gives alice's row another home.
+func (s *site) moveHome(to string) {
+	s.t.Helper()
+	path := filepath.Join(s.Home.Dir, "control/users")
+	rows, err := os.ReadFile(path)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var out []string
+	for _, row := range strings.Split(strings.TrimSpace(string(rows)), "\n") {
+		if strings.HasPrefix(row, alice+":") {
+			f := append(strings.Split(row, ":"), make([]string, 8)...)[:8]
+			f[5] = to
+			row = strings.Join(f, ":")
+		}
+		out = append(out, row)
+	}
+	if err := s.Set("users", out...); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// A login to 100,000 messages, STAT, UIDL and LIST look at no message.
+func TestManyMessagesAreNotLookedAt(t *testing.T) {
+	const n = 100_000
+	s := newSite(t, "strace")
+	home := memoryDir(t)
+	s.moveHome(home)
+	box := filepath.Join(home, "Maildir")
+	for _, sub := range []string{"tmp", "new", "cur"} {
+		if err := os.MkdirAll(filepath.Join(box, sub), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	one := filepath.Join(home, "one")
+	if err := os.WriteFile(one, []byte("Subject: x\n\nx\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for i := range n { // ext4 gives a file 65,000 names
+		if i%50_000 == 0 {
+			if err := os.WriteFile(one+fmt.Sprint(i/50_000), []byte("Subject: x\n\nx\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		name := fmt.Sprintf("cur/1764000000.M%06dR0123456789abcdef.mx,S=14,W=17:2,S", i)
+		if err := os.Link(one+fmt.Sprint(i/50_000), filepath.Join(box, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	trace := filepath.Join(s.dir, "trace")
+	start := time.Now()
+	out := s.run("USER alice\nPASS "+harness.Password+"\nSTAT\nUIDL\nLIST\nQUIT\n",
+		"strace", "-f", "-qq", "-o", trace, programs.Path("pop3d"))
+	if !strings.Contains(out, fmt.Sprintf("+OK %d %d\r\n", n, n*17)) || !strings.HasSuffix(out, "+OK good bye\r\n") {
+		t.Fatalf("%.300q ... %.100q", out, out[max(0, len(out)-100):])
+	}
+	t.Logf("%d messages below strace in %v", n, time.Since(start))
+	calls, err := os.ReadFile(trace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened := false
+	for line := range strings.Lines(string(calls)) {
+		if strings.Contains(line, ".M0") && !strings.Contains(line, " write(") {
+			t.Fatalf("a message is looked at: %s", line)
+		}
+		opened = opened || strings.Contains(line, `Maildir/cur"`)
+	}
+	if !opened || strings.Count(string(calls), "\n") > 20_000 {
+		t.Errorf("%d system calls for %d messages; cur/ opened: %v", strings.Count(string(calls), "\n"), n, opened)
+	}
+}
