@@ -1,6 +1,7 @@
 package listen
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 )
@@ -16,9 +17,10 @@ type Limits struct {
 	Often func(Origin) bool
 }
 
-// Origin is what counts as one client: an IPv4 address, or the /64 that an
-// IPv6 host has to itself.
-type Origin = netip.Prefix
+// Origin is what counts as one client: an IPv4 address, the /64 that an IPv6
+// host has to itself, or a user of this machine behind a Unix socket; ""
+// counts for nobody.
+type Origin string
 
 // Client returns conn with the client that the peer's PROXY header tells,
 // where the peer is one that sends it.
@@ -32,20 +34,30 @@ func (l Limits) Client(conn net.Conn) (net.Conn, error) {
 // Refusal counts a connection, and names the limit that it is beyond, or "".
 // Who else has connections is not looked at.
 func (l Limits) Refusal(client net.Conn) string {
-	if from := l.origin(client); l.Often != nil && from.IsValid() && l.Often(from) {
+	if from := l.origin(client); l.Often != nil && from != "" && l.Often(from) {
 		return "client-connections"
 	}
 	return ""
 }
 
-// origin is whom a connection counts for: not valid for a Unix socket and for
-// who is exempt.
+// origin is whom a connection counts for by its address: nobody for a Unix
+// socket and for who is exempt.
 func (l Limits) origin(client net.Conn) Origin {
 	ip := IP(client.RemoteAddr())
 	if !ip.IsValid() || l.Exempt != nil && l.Exempt(ip) {
-		return Origin{}
+		return ""
 	}
 	return OriginOf(ip)
+}
+
+// share returns whom a connection counts for, and how many that one may have at
+// a time. Of a Unix socket each user has half, so that none keeps the others
+// out.
+func (l Limits) share(client net.Conn) (Origin, int) {
+	if cred, err := PeerCred(client); err == nil && cred != nil {
+		return Origin(fmt.Sprintf("uid %d", cred.Uid)), (l.Max + 1) / 2
+	}
+	return l.origin(client), l.MaxPerAddr
 }
 
 // OriginOf returns what an address counts for.
@@ -56,5 +68,5 @@ func OriginOf(ip netip.Addr) Origin {
 		bits = 32
 	}
 	p, _ := ip.Prefix(bits)
-	return p
+	return Origin(p.String())
 }

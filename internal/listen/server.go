@@ -173,7 +173,7 @@ func (s *Server) session(ctx context.Context, conn net.Conn, implicit bool, limi
 		return
 	}
 	limit := limits.Refusal(client)
-	if limit == "" && !s.admit(conn, limits.origin(client), limits.MaxPerAddr) {
+	if from, most := limits.share(client); limit == "" && !s.admit(conn, from, most) {
 		limit = "client"
 	}
 	if limit != "" {
@@ -191,13 +191,13 @@ func (s *Server) enter(conn net.Conn, most int) bool {
 	if most > 0 && len(s.conns) >= most {
 		return false
 	}
-	s.conns[conn] = Origin{}
+	s.conns[conn] = ""
 	return true
 }
 
 // admit counts a connection for its client, where that has room for it.
 func (s *Server) admit(conn net.Conn, from Origin, most int) bool {
-	if !from.IsValid() {
+	if from == "" {
 		return true
 	}
 	s.mu.Lock()
@@ -216,7 +216,7 @@ func (s *Server) leave(conn net.Conn) {
 	defer s.mu.Unlock()
 	from := s.conns[conn]
 	delete(s.conns, conn)
-	if !from.IsValid() {
+	if from == "" {
 		return
 	}
 	if s.of[from]--; s.of[from] <= 0 {

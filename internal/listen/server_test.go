@@ -311,11 +311,11 @@ func TestOrigin(t *testing.T) {
 		{"192.0.2.7", "192.0.2.7/32"}, {"::ffff:192.0.2.7", "192.0.2.7/32"}, {"2001:db8::1", "2001:db8::/64"},
 	} {
 		conn := &Told{client: &net.TCPAddr{IP: net.ParseIP(tt.ip)}}
-		if got := (Limits{}).origin(conn).String(); got != tt.want {
+		if got := (Limits{}).origin(conn); string(got) != tt.want {
 			t.Errorf("%s: %s", tt.ip, got)
 		}
 	}
-	if (Limits{}).origin(&Told{client: &net.UnixAddr{}}).IsValid() {
+	if (Limits{}).origin(&Told{client: &net.UnixAddr{}}) != "" {
 		t.Error("a Unix socket has an address")
 	}
 }
@@ -324,7 +324,7 @@ func TestOrigin(t *testing.T) {
 func TestLimitsOften(t *testing.T) {
 	var left atomic.Int32
 	left.Store(2)
-	limits := Limits{Often: func(from Origin) bool { return from.String() != "127.0.0.1/32" || left.Add(-1) < 0 }}
+	limits := Limits{Often: func(from Origin) bool { return from != "127.0.0.1/32" || left.Add(-1) < 0 }}
 	broken := fmt.Errorf("control/rates:1: broken")
 	var fails atomic.Bool
 	s := &Server{Addrs: []string{"127.0.0.1:0"}, Handle: echo, Refuse: func(c net.Conn) { fmt.Fprintln(c, "full") },
@@ -348,4 +348,27 @@ func TestLimitsOften(t *testing.T) {
 			t.Errorf("the log lacks %q:\n%s", want, log)
 		}
 	}
+}
+
+// One user of this machine does not take all of a Unix socket's sessions.
+func TestUnixShare(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	s := &Server{Addrs: []string{"unix:" + path}, Handle: echo, Refuse: func(c net.Conn) { fmt.Fprintln(c, "full") },
+		Limits: func() (Limits, error) { return Limits{Max: 4}, nil }}
+	_, log, stop := run(t, s)
+	first, r := dial(t, path)
+	wantLine(t, r, "hello false")
+	_, r = dial(t, path)
+	wantLine(t, r, "hello false")
+	_, r = dial(t, path)
+	wantLine(t, r, "full")
+	if !strings.Contains(log.String(), "limit=client") {
+		t.Error(log.String())
+	}
+	first.Close()
+	for said := "full\n"; said != "hello false\n"; { // until the server has seen the end of the first
+		_, r = dial(t, path)
+		said, _ = r.ReadString('\n')
+	}
+	stop()
 }

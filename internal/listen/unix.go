@@ -84,3 +84,24 @@ func listenUnix(path string, mode os.FileMode) (net.Listener, error) {
 	}
 	return unixListener{l, dir}, nil
 }
+
+// PeerCred returns who is at the other end of a Unix socket, as the kernel
+// knows it (SO_PEERCRED, unix(7)); nil where conn is none.
+func PeerCred(conn net.Conn) (*unix.Ucred, error) {
+	c, ok := conn.(*net.UnixConn)
+	if !ok {
+		return nil, nil
+	}
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	var cred *unix.Ucred
+	var credErr error
+	if err := raw.Control(func(fd uintptr) {
+		cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	}); err != nil {
+		return nil, err
+	}
+	return cred, credErr
+}

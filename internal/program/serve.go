@@ -50,7 +50,7 @@ func (f *Frame) limits() (l listen.Limits, err error) {
 	}
 	l.Proxy = proxies.Has
 	l.Exempt = func(ip netip.Addr) bool { return ip.IsLoopback() || relays.Has(ip) }
-	l.Often = func(from listen.Origin) bool { return f.TooMany("client-connections", f.Name+" "+from.String(), 1) }
+	l.Often = func(from listen.Origin) bool { return f.TooMany("client-connections", f.Name+" "+string(from), 1) }
 	return l, nil
 }
 

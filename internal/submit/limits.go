@@ -53,7 +53,7 @@ func (s *session) origin() string {
 	if err != nil {
 		return "unknown" // a front did not say
 	}
-	return listen.OriginOf(ip).String()
+	return string(listen.OriginOf(ip))
 }
 
 // tarpit keeps a client waiting that guesses recipients. It ends early with

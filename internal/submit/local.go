@@ -9,8 +9,6 @@ import (
 	"os"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"paperpath/internal/addr"
 	"paperpath/internal/listen"
 	"paperpath/internal/smtpd"
@@ -36,29 +34,16 @@ type local struct {
 // callerOn finds who is at the other end: of a Unix socket by its credentials
 // (unix(7)); of a pipe or a terminal it is who runs this process.
 func callerOn(conn net.Conn, listening bool) (caller, error) {
-	c, ok := conn.(*net.UnixConn)
+	cred, err := listen.PeerCred(conn)
 	switch {
-	case ok:
+	case err != nil:
+		return caller{}, fmt.Errorf("ask the kernel for the caller: %w", err)
+	case cred != nil:
+		return caller{uid: int(cred.Uid), from: "unix"}, nil
 	case listening || listen.IP(conn.RemoteAddr()).IsValid():
 		return caller{}, errors.New("the role local is for Unix sockets and standard input")
-	default:
-		return caller{uid: os.Getuid(), from: "stdin"}, nil
 	}
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return caller{}, err
-	}
-	var cred *unix.Ucred
-	var credErr error
-	if err := raw.Control(func(fd uintptr) {
-		cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	}); err != nil {
-		return caller{}, err
-	}
-	if credErr != nil {
-		return caller{}, fmt.Errorf("ask the kernel for the caller: %w", credErr)
-	}
-	return caller{uid: int(cred.Uid), from: "unix"}, nil
+	return caller{uid: os.Getuid(), from: "stdin"}, nil
 }
 
 // openLocal makes the session of a local submitter, and changes cfg to what he
