@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
+	"sync"
 	"syscall"
 	"time"
 
@@ -20,6 +22,36 @@ type service struct {
 	where string // its line in control/services
 	path  string
 	args  []string
+	letGo context.CancelFunc // nil before it is launched
+
+	mu      sync.Mutex
+	process *os.Process // while it is ready
+	pending bool        // it missed a SIGHUP while it was not
+}
+
+// same reports whether two lines of control/services are one service.
+func (s *service) same(o *service) bool { return s.path == o.path && slices.Equal(s.args, o.args) }
+
+// hangup passes SIGHUP on, at the latest when the service is ready: before
+// that it may not have said yet that it wants it.
+func (s *service) hangup() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pending = s.process == nil; !s.pending {
+		// One that has ended is started again, and reads everything then.
+		_ = s.process.Signal(syscall.SIGHUP)
+	}
+}
+
+// setReady notes the process that takes signals now, nil for none.
+func (s *service) setReady(p *os.Process) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.process = p
+	if p != nil && s.pending {
+		s.pending = false
+		_ = p.Signal(syscall.SIGHUP)
+	}
 }
 
 // supervise runs the service again and again until ctx ends.
@@ -53,6 +85,7 @@ func (s *service) runOnce(ctx context.Context) {
 		return
 	}
 	defer n.close()
+	s.setReady(nil)
 	cmd := s.command(n.address)
 	if err := cmd.Start(); err != nil {
 		s.group.log.Trouble("", "start "+s.name, err)
@@ -61,9 +94,10 @@ func (s *service) runOnce(ctx context.Context) {
 	}
 	s.group.log.Started(s.name, cmd.Process.Pid)
 	done := make(chan struct{})
-	go s.group.guard("await "+s.name, func() { s.awaitReady(ctx, n, done) })
+	go s.group.guard("await "+s.name, func() { s.awaitReady(ctx, n, cmd.Process, done) })
 	go s.group.guard("stop "+s.name, func() { s.stopAtEnd(ctx, cmd.Process, done) })
 	err = cmd.Wait()
+	s.setReady(nil)
 	close(done)
 	s.exited(ctx, cmd, err)
 }
@@ -81,10 +115,11 @@ func (s *service) command(notify string) *exec.Cmd {
 }
 
 // awaitReady tells the group when the service is ready.
-func (s *service) awaitReady(ctx context.Context, n *notifySocket, done <-chan struct{}) {
+func (s *service) awaitReady(ctx context.Context, n *notifySocket, p *os.Process, done <-chan struct{}) {
 	if !n.wait() {
 		return
 	}
+	s.setReady(p)
 	select {
 	case s.group.ready <- s:
 	case <-done:

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -25,7 +26,7 @@ import (
 const (
 	firstWait = time.Second      // before a service is started again; doubled each time
 	lastWait  = time.Minute      // the longest of these waits; a run this long resets them
-	grace     = 10 * time.Second // from SIGTERM to SIGKILL
+	grace     = 20 * time.Second // from SIGTERM to SIGKILL; longer than listen.DefaultDrain
 )
 
 // Start runs the commands of control/services until ctx ends: it prints
@@ -47,18 +48,20 @@ func Start(ctx context.Context, f *program.Frame) error {
 	if err != nil {
 		return err
 	}
-	if len(rows) == 0 {
-		return status.Temp("4.3.5", filepath.Join(f.Home, "control", "services")+" names no service (one command a line)", nil)
-	}
 	g := newGroup(f)
-	for _, row := range rows {
-		s, err := g.service(row)
-		if err != nil {
-			return err
-		}
-		g.services = append(g.services, s)
+	if g.services, err = g.servicesOf(rows); err != nil {
+		return err
 	}
-	return g.run(ctx, func() error {
+	hangups := func(ctx context.Context) (stop func()) {
+		return f.OnHangup(ctx, func() error {
+			rows, err := f.Control.Services()
+			if err != nil {
+				return err
+			}
+			return g.reload(ctx, rows)
+		})
+	}
+	return g.run(ctx, hangups, func() error {
 		_, err := fmt.Fprintln(f.Stdout, "ready")
 		return err
 	})
@@ -81,7 +84,8 @@ func lockRun(path string) (unlock func(), err error) {
 	return nil, status.Temp("4.3.0", "cannot lock "+path, err)
 }
 
-// group is the services of a running mailctl start.
+// group is the services of a running mailctl start. services changes in reload
+// alone.
 type group struct {
 	home     string
 	clock    clock.Clock
@@ -91,12 +95,15 @@ type group struct {
 	ready    chan *service
 	broken   chan error // a service that will never be ready
 
+	running sync.WaitGroup
+	awaited chan struct{} // closed when the first services are ready
+
 	firstWait, lastWait, grace time.Duration
 }
 
 func newGroup(f *program.Frame) *group {
 	return &group{home: f.Home, clock: f.Clock, log: f.Log, stderr: f.Stderr,
-		ready: make(chan *service), broken: make(chan error, 1),
+		ready: make(chan *service), broken: make(chan error, 1), awaited: make(chan struct{}),
 		firstWait: firstWait, lastWait: lastWait, grace: grace}
 }
 
@@ -129,6 +136,22 @@ func (g *group) environment(notify string) []string {
 	return env
 }
 
+// servicesOf makes the services of the lines of control/services.
+func (g *group) servicesOf(rows []control.Service) ([]*service, error) {
+	if len(rows) == 0 {
+		return nil, status.Temp("4.3.5", filepath.Join(g.home, "control", "services")+" names no service (one command a line)", nil)
+	}
+	var list []*service
+	for _, row := range rows {
+		s, err := g.service(row)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, s)
+	}
+	return list, nil
+}
+
 // service makes one of a line of control/services.
 func (g *group) service(row control.Service) (*service, error) {
 	path, err := findProgram(row.Args[0])
@@ -156,24 +179,62 @@ func findProgram(name string) (string, error) {
 }
 
 // run supervises the services until ctx ends or one cannot ever be ready.
-func (g *group) run(ctx context.Context, allReady func() error) error {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	var wg sync.WaitGroup
+// hangups has reload called.
+func (g *group) run(ctx context.Context, hangups func(context.Context) (stop func()), allReady func() error) error {
+	ctx, end := context.WithCancel(ctx)
+	defer end()
 	for _, s := range g.services {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			g.guard("supervise "+s.name, func() { s.supervise(ctx) })
-		}()
+		g.launch(ctx, s)
 	}
+	stop := hangups(ctx)
 	err := g.await(ctx, allReady)
+	close(g.awaited)
 	if err == nil {
 		<-ctx.Done()
 	}
+	end()
 	stop()
-	wg.Wait()
+	g.running.Wait()
 	return err
+}
+
+// launch supervises a service until ctx ends or it is let go.
+func (g *group) launch(ctx context.Context, s *service) {
+	ctx, s.letGo = context.WithCancel(ctx)
+	g.running.Go(func() {
+		g.guard("supervise "+s.name, func() { s.supervise(ctx) })
+	})
+}
+
+// reload starts what is new in control/services, ends what is no longer there,
+// and passes SIGHUP on to the rest.
+func (g *group) reload(ctx context.Context, rows []control.Service) error {
+	<-g.awaited
+	wanted, err := g.servicesOf(rows)
+	if err != nil {
+		return err
+	}
+	old := slices.Clone(g.services)
+	for i, s := range wanted {
+		at := slices.IndexFunc(old, func(o *service) bool { return o.same(s) })
+		if at < 0 {
+			continue
+		}
+		wanted[i] = old[at]
+		old = slices.Delete(old, at, at+1)
+	}
+	for _, s := range old {
+		s.letGo()
+	}
+	for _, s := range wanted {
+		if s.letGo == nil {
+			g.launch(ctx, s)
+		} else {
+			s.hangup()
+		}
+	}
+	g.services = wanted
+	return nil
 }
 
 // await returns once every service has been ready, or with why that cannot be.

@@ -246,7 +246,7 @@ func TestStopKillsWhatStays(t *testing.T) {
 	g.services = []*service{sv}
 	ctx, stop := context.WithCancel(t.Context())
 	// Ready means that the signal is ignored; then the end comes.
-	if err := g.run(ctx, func() error { stop(); return nil }); err != nil {
+	if err := g.run(ctx, func(context.Context) func() { return func() {} }, func() error { stop(); return nil }); err != nil {
 		t.Error(err)
 	}
 	if !strings.Contains(s.log(), `how="signal: killed"`) {
@@ -267,7 +267,9 @@ func TestBackoffGrows(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	begun := time.Now()
-	go func() { done <- g.run(ctx, func() error { return errors.New("never ready") }) }()
+	go func() {
+		done <- g.run(ctx, func(context.Context) func() { return func() {} }, func() error { return errors.New("never ready") })
+	}()
 	s.wait("seven runs", func() bool { return len(s.read(s.out)) >= 14 })
 	// Waits of 1, 2, 4, ... 32 ms lie between seven runs.
 	if took := time.Since(begun); took < 63*time.Millisecond {

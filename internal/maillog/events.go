@@ -161,6 +161,9 @@ func (l *Log) Listening(addr string) {
 	l.event("listening", NoKey, slog.String("addr", addr))
 }
 
+// Reloaded: a program that stays has read anew what it reads at its start.
+func (l *Log) Reloaded() { l.event("reloaded", NoKey) }
+
 // Started: mailctl start runs a service.
 func (l *Log) Started(service string, pid int) {
 	l.event("started", NoKey, slog.String("service", service), slog.Int("pid", pid))

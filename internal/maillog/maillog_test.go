@@ -39,6 +39,7 @@ func everyEvent(l *Log) {
 	l.Busy("relay")
 	l.Watching("relay")
 	l.Listening("127.0.0.1:25")
+	l.Reloaded()
 	l.Started("pop3d", 1)
 	l.Exited("pop3d", 1, "exit status 75")
 	l.Trouble("K", "open", errors.New("disk"))

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"paperpath/internal/certs"
@@ -28,6 +29,20 @@ type server struct {
 }
 
 func newServer(f *program.Frame) (*server, error) {
+	conf, err := certificates(f)
+	if err != nil {
+		return nil, err
+	}
+	asOwner, err := owners()
+	if err != nil {
+		return nil, err
+	}
+	return &server{owners: asOwner, control: f.Control, log: f.Log, tls: conf, login: Accounts(f.Control),
+		gate: NewGate(filepath.Join(f.Home, "run", "pop3"), f.Clock.Now), now: f.Clock.Now}, nil
+}
+
+// certificates returns nil where there are none.
+func certificates(f *program.Frame) (*tls.Config, error) {
 	host, err := f.Control.Hostname()
 	if err != nil {
 		return nil, err
@@ -36,12 +51,7 @@ func newServer(f *program.Frame) (*server, error) {
 	if err != nil {
 		return nil, status.Temp("4.3.5", "cannot read the certificates", err)
 	}
-	asOwner, err := owners()
-	if err != nil {
-		return nil, err
-	}
-	return &server{owners: asOwner, control: f.Control, log: f.Log, tls: conf, login: Accounts(f.Control),
-		gate: NewGate(filepath.Join(f.Home, "run", "pop3"), f.Clock.Now), now: f.Clock.Now}, nil
+	return conf, nil
 }
 
 // Stdin holds one session on standard input and output, which may be a socket
@@ -74,7 +84,8 @@ func Stdin(ctx context.Context, f *program.Frame, implicit bool, wrapper string)
 }
 
 // Listen serves POP3 on the addresses, or on the sockets that systemd hands
-// over, until ctx ends.
+// over, until ctx ends. At SIGHUP the sessions that begin from then on have the
+// certificates that are there now.
 func Listen(ctx context.Context, f *program.Frame, addrs, tlsAddrs []string) error {
 	s, err := newServer(f)
 	if err != nil {
@@ -84,8 +95,19 @@ func Listen(ctx context.Context, f *program.Frame, addrs, tlsAddrs []string) err
 	if err != nil {
 		return err
 	}
+	var current atomic.Pointer[server]
+	current.Store(s)
+	defer f.OnHangup(ctx, func() error {
+		conf, err := certificates(f)
+		if err == nil {
+			next := *s
+			next.tls = conf
+			current.Store(&next)
+		}
+		return err
+	})()
 	l.Handle = func(ctx context.Context, conn net.Conn, implicit bool) {
-		s.serve(ctx, conn, implicit) // the log has its error
+		current.Load().serve(ctx, conn, implicit) // the log has its error
 	}
 	l.Refuse = unavailable
 	ctx, cancel := s.owners.lifetime(ctx)

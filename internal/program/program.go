@@ -74,7 +74,8 @@ type Frame struct {
 	Stdout  *os.File
 	Stderr  *os.File
 
-	spool     *spool.Spool
+	spools    []*spool.Spool // the last one is in force
+	opened    spoolSettings  // with these
 	tallyOnce sync.Once
 	tally     *tally.Table
 	muted     bool // standard error was the client's
@@ -310,11 +311,9 @@ func (f *Frame) open(c *cli.Context, giveUpRoot bool) error {
 	return nil
 }
 
-// Spool opens the spool on its first use.
+// Spool opens the spool on its first use, and again where the settings that it
+// holds have changed. What was open stays so: sessions and attempts work on it.
 func (f *Frame) Spool() (*spool.Spool, error) {
-	if f.spool != nil {
-		return f.spool, nil
-	}
 	if err := spool.CheckMark(filepath.Join(f.Home, "spool")); err != nil {
 		return nil, err
 	}
@@ -326,14 +325,28 @@ func (f *Frame) Spool() (*spool.Spool, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.spool, err = spool.Open(f.Home, spool.Options{Now: f.Clock.Now, Shifted: f.Clock.Shifted(),
+	with := spoolSettings{host, octets, inodes}
+	if n := len(f.spools); n > 0 && f.opened == with {
+		return f.spools[n-1], nil
+	}
+	sp, err := spool.Open(f.Home, spool.Options{Now: f.Clock.Now, Shifted: f.Clock.Shifted(),
 		Hostname: host, Reserve: octets, Inodes: inodes})
-	return f.spool, err
+	if err != nil {
+		return nil, err
+	}
+	f.spools, f.opened = append(f.spools, sp), with
+	return sp, nil
+}
+
+// spoolSettings is what an open spool knows of control/.
+type spoolSettings struct {
+	host           string
+	octets, inodes int64
 }
 
 func (f *Frame) close() {
-	if f.spool != nil {
-		f.spool.Close()
+	for _, sp := range f.spools {
+		sp.Close()
 	}
 	if f.tally != nil {
 		f.tally.Close()

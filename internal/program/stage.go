@@ -34,36 +34,70 @@ func (s Stage) work(stay bool) Action {
 		if c.Args().Present() {
 			return status.UsageError("unexpected operand %q (see %s --help)", c.Args().First(), c.App.Name)
 		}
-		r, err := s.Make(f)
+		if stay {
+			return s.watch(ctx, f)
+		}
+		r, err := s.runner(f)
 		if err != nil {
 			return err
 		}
-		r.Inbox = s.Inbox
-		if r.Workers, err = f.Control.Concurrency(f.Name, s.Workers); err != nil {
+		if r.Runtime, err = f.Control.Runtime(); err != nil {
 			return err
 		}
-		return f.work(ctx, r, stay)
+		return unlessCanceled(r.Run(ctx))
 	}
 }
 
-// work runs a stage over its inbox: once, or for as long as ctx lives. What
-// the frame knows is filled in.
-func (f *Frame) work(ctx context.Context, r *spool.Runner, stay bool) error {
-	sp, err := f.Spool()
-	if err != nil {
-		return err
+// watch works for as long as ctx lives. At SIGHUP it begins anew with what is
+// read at the start, when the attempts under way have ended.
+func (s Stage) watch(ctx context.Context, f *Frame) error {
+	r, err := s.runner(f)
+	for err == nil {
+		var next *spool.Runner
+		turn, cancel := context.WithCancel(ctx)
+		stop := f.OnHangup(turn, func() (err error) {
+			made, err := s.runner(f)
+			if err == nil {
+				next = made
+				cancel()
+			}
+			return err
+		})
+		r.Attempts = ctx
+		err = unlessCanceled(r.Watch(turn))
+		cancel()
+		stop()
+		if next == nil || ctx.Err() != nil {
+			break
+		}
+		r = next
 	}
-	r.Spool, r.Log, r.Ready = sp, f.Log, f.Ready
-	r.Retry, r.Holdtime = f.Control.Retry, f.Control.Holdtime
-	if stay {
-		err = r.Watch(ctx)
-	} else if r.Runtime, err = f.Control.Runtime(); err == nil {
-		err = r.Run(ctx)
-	}
+	return err
+}
+
+func unlessCanceled(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return nil
 	}
 	return err
+}
+
+// runner makes the stage's runner, with all that the frame knows.
+func (s Stage) runner(f *Frame) (*spool.Runner, error) {
+	r, err := s.Make(f)
+	if err != nil {
+		return nil, err
+	}
+	r.Inbox = s.Inbox
+	if r.Workers, err = f.Control.Concurrency(f.Name, s.Workers); err != nil {
+		return nil, err
+	}
+	if r.Spool, err = f.Spool(); err != nil {
+		return nil, err
+	}
+	r.Log, r.Ready = f.Log, f.Ready
+	r.Retry, r.Holdtime = f.Control.Retry, f.Control.Holdtime
+	return r, nil
 }
 
 // Ready tells the service manager, if there is one, that the program serves.

@@ -30,7 +30,8 @@ type Runner struct {
 	Holdtime func() (time.Duration, error)
 	Retry    func() (control.Retry, error)
 	Log      *maillog.Log
-	Ready    func() // Watch calls it once it watches
+	Ready    func()          // Watch calls it once it watches
+	Attempts context.Context // for the attempts of Watch, which then outlive its own; nil: they do not
 
 	box *box
 }
@@ -81,7 +82,11 @@ func (r *Runner) Watch(ctx context.Context) error {
 	if r.Ready != nil {
 		r.Ready()
 	}
-	return newSchedule(ctx, r, true).run(ctx, w.Events, w.Errors)
+	attempts := r.Attempts
+	if attempts == nil {
+		attempts = ctx
+	}
+	return newSchedule(attempts, r, true).run(ctx, w.Events, w.Errors)
 }
 
 // lock takes the inbox; unlock is nil where it could not.

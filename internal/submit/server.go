@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"paperpath/internal/addr"
@@ -113,7 +114,8 @@ func onStdin(ctx context.Context, f *program.Frame, role Role, conn net.Conn, im
 	return s.serve(ctx, conn, implicit)
 }
 
-// Listen serves SMTP on the addresses until ctx ends.
+// Listen serves SMTP on the addresses until ctx ends. At SIGHUP the sessions
+// that begin from then on have what is read at the start anew.
 func Listen(ctx context.Context, f *program.Frame, role Role, addrs, tlsAddrs []string) error {
 	s, err := newServer(f, role)
 	if err != nil {
@@ -127,8 +129,18 @@ func Listen(ctx context.Context, f *program.Frame, role Role, addrs, tlsAddrs []
 	if role == Local {
 		l.UnixMode = 0o666 // what may reach it is for the directories above to say
 	}
+	var current atomic.Pointer[server]
+	current.Store(s)
+	defer f.OnHangup(ctx, func() error {
+		next, err := newServer(f, role)
+		if err == nil {
+			next.listening = true
+			current.Store(next)
+		}
+		return err
+	})()
 	l.Handle = func(ctx context.Context, conn net.Conn, implicit bool) {
-		if err := s.serve(ctx, conn, implicit); err != nil {
+		if err := current.Load().serve(ctx, conn, implicit); err != nil {
 			f.Log.Trouble("", "session", err)
 		}
 	}

@@ -85,6 +85,9 @@ func (s *site) run(name string, args ...string) *exec.Cmd {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() {
+		if cmd.ProcessState != nil {
+			return // it was waited for
+		}
 		syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM)
 		timer := time.AfterFunc(20*time.Second, func() { syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
 		cmd.Wait()
