@@ -18,6 +18,13 @@ type caller struct {
 	from string // where he stands: "stdin", or "unix"
 }
 
+// nameless reports whether a name only says the uid.
+func nameless(name string) bool {
+	digits, ok := strings.CutPrefix(name, "uid")
+	_, err := strconv.Atoi(digits)
+	return ok && err == nil
+}
+
 // name is his login name; uidN where the machine has none for him.
 func (c caller) name() string {
 	uid := strconv.Itoa(c.uid)

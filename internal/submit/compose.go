@@ -27,6 +27,7 @@ type composer struct {
 	now    time.Time
 	edits  []message.Edit
 	add    strings.Builder
+	added  []message.Field
 	lead   string // what the first line needs before it
 }
 
@@ -63,13 +64,17 @@ func (c *composer) dropped(f message.Field) bool {
 }
 
 // field adds one.
-func (c *composer) field(name, value string) { fmt.Fprintf(&c.add, "%s: %s\n", name, value) }
+func (c *composer) field(name, value string) {
+	fmt.Fprintf(&c.add, "%s: %s\n", name, value)
+	c.added = append(c.added, message.Field{Name: name, Value: value})
+}
 
 // finish completes a message of a user of ours (RFC 6409 8): what nobody else
 // may see goes, so do fields that have to hold something and are empty;
 // addresses get their domain; From, Sender, Date and Message-ID are added where
 // they are missing, and the same for the topmost of the blocks of a message
-// that was sent again (RFC 5322 3.6.6).
+// that was sent again (RFC 5322 3.6.6). h knows of the new fields then, but not
+// where they stand.
 func (c *composer) finish(h *message.Header, from spool.Body, p persona) error {
 	c.drop(private(h))
 	c.drop(empty(h))
@@ -87,9 +92,11 @@ func (c *composer) finish(h *message.Header, from spool.Body, p persona) error {
 	if len(block) > 0 {
 		c.complete(block, "Resent-", p)
 	}
+	h.Fields = slices.DeleteFunc(h.Fields, c.dropped)
 	if strings.Contains(p.flags, "t") && !h.Has("To") && !h.Has("Cc") {
 		c.field("Cc", "recipient list not shown: ;")
 	}
+	h.Fields = append(h.Fields, c.added...)
 	return nil
 }
 

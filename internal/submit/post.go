@@ -79,6 +79,16 @@ func call(home string) (*line, error) {
 
 func (l *line) Close() { l.text.Close() }
 
+// login is the caller's name: as the server knows it, and where he has none
+// there, as in a container, the one that he has here.
+func (l *line) login() string {
+	me := caller{uid: os.Getuid()}
+	if name := l.words[keyUser]; name != "" && !nameless(name) {
+		return name
+	}
+	return me.name()
+}
+
 func (l *line) hello() error {
 	greeting, err := l.answer(220)
 	if err != nil {
@@ -161,9 +171,8 @@ func post(f *program.Frame, o Options) error {
 		read: func(b spool.Body) (*message.Header, error) {
 			return check.HeaderWithin(postHeader, postFields, b)
 		}}
-	user := first.words[keyUser]
 	first.Close()
-	if err := l.address(o, user); err != nil {
+	if err := l.address(o, first.login()); err != nil {
 		return err
 	}
 	buf := spool.NewBuffer(scratch)

@@ -159,3 +159,17 @@ func TestSNail(t *testing.T) {
 		"-S", "mta=smtp://"+s.Addr["mx"], "-r", "carol@example.org", "-s", "nailed again", alice)
 	s.holds(s.arrived("alice", 2), "Subject: nailed again")
 }
+
+// PHP writes CRLF, calls sendmail -t -i through a shell, and adds what the
+// caller gives as fifth argument.
+func TestPHP(t *testing.T) {
+	s := newSite(t, "php").start()
+	s.run("", "php", "-n", "-d", "sendmail_path="+programs.Path("sendmail")+" -t -i", "-r", `exit(mail("alice@example.net, carol@far.example", "Grüße",
+"line\r\n.\r\nlast", "From: Shop <shop@example.net>\r\nBcc: bob@example.net", "-fbounce@example.net -ODeliveryMode=b") ? 0 : 1);`)
+	got := s.arrived("alice", 1)
+	s.holds(got, "Return-Path: <bounce@example.net>", "Subject: Grüße\n", "From: Shop <shop@example.net>\n", "\n\nline\n.\nlast\n", "\nDate: ")
+	if bytes.Contains(got, []byte("Bcc")) || bytes.Contains(got, []byte("\r")) {
+		t.Errorf("%q", got)
+	}
+	s.arrived("bob", 1)
+}

@@ -6,7 +6,7 @@
 set -eu
 cd "$(dirname "$0")/../.."
 peers=$PWD/.build/peers
-libraries="libdb5.3 libevent-2.1-7 libgnutls-dane0 libicu72 libidn12 libidn2-0 libnsl2 libpam0g libpcre2-8-0 libsasl2-2
+libraries="libbsd0 libdb5.3 libevent-2.1-7 libgnutls-dane0 libicu72 libidn12 libidn2-0 libnsl2 libpam0g libpcre2-8-0 libsasl2-2
  libssl3 netbase"
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
@@ -30,3 +30,5 @@ as_root apt-get -qq -y --no-install-recommends install $libraries >/dev/null
 unpack postfix postfix
 unpack exim exim4-daemon-light exim4-base
 unpack opensmtpd opensmtpd
+# Clients of sendmail that want a mail server for a dependency.
+unpack clients bsd-mailx liblockfile1 cron
