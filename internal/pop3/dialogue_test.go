@@ -214,7 +214,7 @@ func matches(got, want string) bool {
 
 func TestDialogues(t *testing.T) {
 	files, err := filepath.Glob("testdata/dialogues/*.txt")
-	if err != nil || len(files) < 60 {
+	if err != nil || len(files) < 120 {
 		t.Fatalf("%d dialogues, %v", len(files), err)
 	}
 	for _, path := range files {
@@ -235,7 +235,7 @@ func (d dialogue) cutEverywhere(t *testing.T) {
 	for _, f := range d.flights {
 		longest = max(longest, len(f.all()))
 	}
-	stride := 1 + longest/40
+	stride := 1 + longest/20
 	if testing.Short() {
 		stride = 1 + longest/10
 	}
