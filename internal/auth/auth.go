@@ -48,27 +48,23 @@ func Check(c *control.Control, login, password string) (u *control.User, err err
 }
 
 // Barred reports a password field that no password matches.
-func Barred(hash string) bool {
-	_, rest := splitScheme(hash)
-	return rest == "" || rest[0] == '!' || rest[0] == '*'
-}
+func Barred(hash string) bool { return control.Barred(hash) }
 
 // waste does the work of checking a password and forgets the result. Its hash
 // is the one of some user, the same for each try of a login, so that an
 // unknown login costs what a known one does whatever schemes are in use.
 func waste(c *control.Control, login, password string) error {
-	users, err := c.Users()
-	if err != nil {
-		return err
-	}
 	if len(password) > maxPassword {
 		password = password[:maxPassword]
 	}
-	if len(users) > 0 {
-		h := fnv.New32a()
-		h.Write([]byte(control.Fold(login)))
-		u := users[int(h.Sum32()%uint32(len(users)))]
-		if _, err := verify(u.Hash, password); !Barred(u.Hash) && err == nil {
+	h := fnv.New32a()
+	h.Write([]byte(control.Fold(login)))
+	u, err := c.SomeUser(h.Sum32())
+	if err != nil {
+		return err
+	}
+	if u != nil && !Barred(u.Hash) {
+		if _, err := verify(u.Hash, password); err == nil {
 			return nil
 		}
 	}
@@ -92,7 +88,7 @@ func temporary(err error) error {
 
 // Schemes returns the names that Hash takes, the default first.
 func Schemes() []string {
-	return []string{"SHA512-CRYPT", "SHA256-CRYPT", "BLF-CRYPT", "ARGON2ID", "SSHA512", "SSHA256", "PLAIN"}
+	return []string{"SHA512-CRYPT", "SHA256-CRYPT", "BLF-CRYPT", "ARGON2ID", "SSHA512", "SSHA256", Scram, "PLAIN"}
 }
 
 // CheckHash refuses a password field that Check could not work with.

@@ -67,6 +67,8 @@ func hashWith(scheme, password string) (string, error) {
 		return saltedText(sha512.New(), password), nil
 	case "SSHA256":
 		return saltedText(sha256.New(), password), nil
+	case Scram:
+		return scramText(password)
 	case "PLAIN":
 		return password, nil
 	}

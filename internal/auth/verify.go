@@ -19,6 +19,8 @@ import (
 	"github.com/go-crypt/crypt/algorithm/bcrypt"
 	"github.com/go-crypt/crypt/algorithm/scrypt"
 	"github.com/go-crypt/crypt/algorithm/shacrypt"
+
+	"paperpath/internal/control"
 )
 
 // The most that one check may cost, about a second of one processor. A hash
@@ -33,24 +35,17 @@ const (
 	maxBlob      = 1024       // bytes in a salted digest
 )
 
-// splitScheme cuts `{SCHEME}rest`. Without a scheme it is CRYPT, as in Dovecot.
-func splitScheme(field string) (scheme, rest string) {
-	if inner, ok := strings.CutPrefix(field, "{"); ok {
-		if scheme, rest, ok = strings.Cut(inner, "}"); ok {
-			return strings.ToUpper(scheme), rest
-		}
-	}
-	return "CRYPT", field
-}
-
 // verify reports whether password matches the field of control/users.
 func verify(field, password string) (bool, error) {
-	scheme, rest := splitScheme(field)
-	scheme, encoding, _ := strings.Cut(scheme, ".")
-	switch scheme {
-	case "PLAIN", "CLEARTEXT", "CLEAR":
+	scheme, encoding, rest := control.SplitScheme(field)
+	switch {
+	case isClear(scheme):
 		want, err := decode(encoding, rest)
 		return err == nil && equal(want, []byte(password)), err
+	case scheme == Scram && encoding == "":
+		return verifyKeys(rest, password)
+	}
+	switch scheme {
 	case "SSHA256":
 		return salted(encoding, rest, password, sha256.New())
 	case "SSHA512":

@@ -55,6 +55,7 @@ func (c *Control) readers() map[string]func() error {
 		"undelete":    func() error { _, err := c.Undelete(); return err },
 		"logindelay":  func() error { _, err := c.LoginDelay(); return err },
 		"expire":      func() error { _, err := c.Expire(); return err },
+		"mechanisms":  func() error { _, err := c.Mechanisms(); return err },
 		"log":         func() error { _, err := c.Log(); return err },
 		"concurrency": func() error { _, err := c.Concurrency("destination", 0); return err },
 		"limits":      func() error { _, err := c.Limit("hops", 0); return err },

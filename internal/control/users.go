@@ -3,6 +3,7 @@ package control
 import (
 	"errors"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -19,8 +20,9 @@ type User struct {
 
 // userTable is control/users.
 type userTable struct {
-	users []User
-	index map[string]int // folded address to place in users
+	users   []User
+	index   map[string]int // folded address to place in users
+	schemes []string       // of passwords
 }
 
 func usersFile(home string) file[userTable] {
@@ -49,6 +51,9 @@ func parseUsers(home, name string, data []byte) (userTable, error) {
 		u.Where = where(name, l.n)
 		t.index[key] = len(t.users)
 		t.users = append(t.users, u)
+		if scheme, _, _ := SplitScheme(u.Hash); !Barred(u.Hash) && !slices.Contains(t.schemes, scheme) {
+			t.schemes = append(t.schemes, scheme)
+		}
 	}
 	return t, nil
 }

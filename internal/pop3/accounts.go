@@ -1,7 +1,6 @@
 package pop3
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,21 +15,28 @@ import (
 	"paperpath/internal/spool"
 )
 
-// Accounts returns the LoginFunc over control/users: the name is an address,
-// or stands for one in the first of control/domains; the mailbox is Maildir/
-// in the user's home, or the folder that the name asks for behind the domain.
-func Accounts(c *control.Control) LoginFunc {
-	return func(_ context.Context, login, password string) (Account, error) {
-		address, v, err := parseLogin(c, login)
-		if err != nil {
-			return Account{}, err
-		}
-		user, err := auth.Check(c, address, password)
-		if err != nil {
-			return Account{}, err
-		}
-		return accountOf(c, user, v)
+// accounts is the Users over control/users: a login is an address, or stands
+// for one in the first of control/domains; the mailbox is Maildir/ in the
+// user's home, or the folder that the login asks for behind the domain.
+type accounts struct {
+	auth.Users
+}
+
+// Accounts returns the Users of one session.
+func Accounts(c *control.Control) Users {
+	return &accounts{auth.Users{Control: c, Address: func(login string) (string, error) {
+		address, _, err := parseLogin(c, login)
+		return address, err
+	}}}
+}
+
+// Account is the mailbox of the user who proved to be him.
+func (a *accounts) Account(login string) (Account, error) {
+	_, v, err := parseLogin(a.Control, login)
+	if err != nil {
+		return Account{}, err
 	}
+	return accountOf(a.Control, a.User(), v)
 }
 
 // parseLogin returns whose login it is and what it asks for. A folder's name

@@ -40,6 +40,15 @@ func testHome(t *testing.T, files map[string]string) *control.Control {
 	return control.Open(home, time.Now)
 }
 
+// logIn logs in by password.
+func logIn(c *control.Control, login, password string) (Account, error) {
+	users := Accounts(c)
+	if err := users.Password(context.Background(), login, password); err != nil {
+		return Account{}, err
+	}
+	return users.Account(login)
+}
+
 func TestAccounts(t *testing.T) {
 	const ok, wrong, trouble = 0, status.NotAllowed, status.TempFail
 	broken := map[string]string{"control/users": "no colon\n"}
@@ -65,7 +74,7 @@ func TestAccounts(t *testing.T) {
 		{"alice@example.net", "first", map[string]string{"control/users": "absent"}, trouble, ""},
 	} {
 		c := testHome(t, row.files)
-		account, err := Accounts(c)(context.Background(), row.login, row.password)
+		account, err := logIn(c, row.login, row.password)
 		if status.Exit(err) != row.exit {
 			t.Errorf("%s, %s: %v, want exit status %d", row.login, row.password, err, row.exit)
 		}
@@ -89,7 +98,7 @@ func TestForeignOwner(t *testing.T) {
 		if err := os.Chown(path, uid, uid); err != nil {
 			t.Fatal(err)
 		}
-		_, err := Accounts(c)(context.Background(), "alice", "first")
+		_, err := logIn(c, "alice", "first")
 		if status.Exit(err) != exit {
 			t.Errorf("owner %d: %v", uid, err)
 		}

@@ -31,7 +31,7 @@ func benchBox(b *testing.B, n int) Account {
 }
 
 func benchSession(b *testing.B, account Account, commands string) {
-	cfg := Config{ClearText: true, Login: func(context.Context, string, string) (Account, error) { return account, nil }}
+	cfg := Config{ClearText: true, Users: &logins{check: func(context.Context, string, string) (Account, error) { return account, nil }}}
 	b.ReportAllocs()
 	for b.Loop() {
 		octets := 0

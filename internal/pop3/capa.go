@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"paperpath/internal/auth"
 )
 
 // capa is CAPA (RFC 2449 5). What is true before the login is said after it
@@ -23,8 +25,11 @@ func (s *session) capabilities() []string {
 		return s.cfg.Capabilities
 	}
 	var lines []string
-	if s.mayLogin() {
-		lines = append(lines, "USER", "SASL "+mechanismNames())
+	if s.mayPassword() {
+		lines = append(lines, "USER")
+	}
+	if m := auth.Mechanisms(s.peer()); len(m) > 0 {
+		lines = append(lines, "SASL "+strings.Join(m, " "))
 	}
 	if s.offersTLS() {
 		lines = append(lines, "STLS")
@@ -34,14 +39,6 @@ func (s *session) capabilities() []string {
 		lines = append(lines, fmt.Sprintf("LOGIN-DELAY %d", (delay+time.Second-1)/time.Second))
 	}
 	return append(lines, "EXPIRE "+s.cfg.Expire, "IMPLEMENTATION Paperpath")
-}
-
-func mechanismNames() string {
-	var names []string
-	for _, m := range mechanisms() {
-		names = append(names, m.name)
-	}
-	return strings.Join(names, " ")
 }
 
 // offersTLS reports whether STLS can be said now.

@@ -9,11 +9,11 @@
 package pop3
 
 import (
-	"context"
 	"crypto/tls"
 	"path/filepath"
 	"time"
 
+	"paperpath/internal/auth"
 	"paperpath/internal/maillog"
 )
 
@@ -38,11 +38,14 @@ func (a Account) path() string {
 	return filepath.Join(a.Maildir, "."+a.Folder)
 }
 
-// LoginFunc proves a user. A *status.Error whose Exit is status.NotAllowed
-// means that name and password do not belong together; the function must not
-// tell an unknown name from a wrong password, in its answer or in its time.
-// Every other error is trouble of our own, and is answered by [SYS/TEMP].
-type LoginFunc func(ctx context.Context, login, password string) (Account, error)
+// Users proves clients and knows their mailboxes. What is trouble of our own is
+// answered by [SYS/TEMP].
+type Users interface {
+	auth.Verifier
+
+	// Account returns the mailbox of the user whom login was proved to be.
+	Account(login string) (Account, error)
+}
 
 // Config is what a session needs. Zero durations and counts take the defaults
 // below.
@@ -51,7 +54,8 @@ type Config struct {
 	TLS       *tls.Config // nil: no TLS, STLS is not offered
 	Implicit  bool        // TLS begins with the first byte (RFC 8314, port 995)
 	ClearText bool        // passwords are taken without TLS: loopback, pipe, Unix socket
-	Login     LoginFunc
+	SASL      auth.Policy
+	Users     Users // for this session alone
 	Log       *maillog.Log
 	Client    maillog.Client // Addr, and UID where known
 	Now       func() time.Time

@@ -3,6 +3,7 @@ package pop3
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"errors"
 	"net"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"paperpath/internal/auth"
 	"paperpath/internal/maillog"
 	"paperpath/internal/status"
 	"paperpath/maildir"
@@ -29,7 +31,7 @@ type host struct {
 
 func newHost(t *testing.T, setup []string) *host {
 	h := &host{t: t, home: t.TempDir()}
-	h.cfg = Config{Hostname: "mx.example.net", TLS: testTLS(t), ClearText: true, Login: h.login,
+	h.cfg = Config{Hostname: "mx.example.net", TLS: testTLS(t), ClearText: true, Users: &logins{check: h.login},
 		Log: maillog.To(testLog{t}, "pop3d", time.Now), Client: maillog.Client{Addr: "127.0.0.1"},
 		FailDelay: -1, DrainTimeout: time.Millisecond}
 	for _, action := range setup {
@@ -62,6 +64,28 @@ func (h *host) login(_ context.Context, login, password string) (Account, error)
 		return Account{}, &status.Error{Exit: status.NotAllowed, Reply: 535, Text: "wrong"}
 	}
 	return Account{Login: name + "@example.net", Maildir: h.maildir(), Folder: v.folder, ReadOnly: v.readOnly}, nil
+}
+
+// logins is the Users of a function.
+type logins struct {
+	check   func(ctx context.Context, login, password string) (Account, error)
+	account Account
+}
+
+func (l *logins) Password(ctx context.Context, login, password string) (err error) {
+	l.account, err = l.check(ctx, login, password)
+	return err
+}
+
+func (l *logins) Account(string) (Account, error) { return l.account, nil }
+
+// Keys fit no password.
+func (l *logins) Keys(context.Context, string) (auth.Keys, error) {
+	return auth.Keys{Iterations: 4096, Salt: []byte("salt"), StoredKey: []byte("x"), ServerKey: []byte("y")}, nil
+}
+
+func (l *logins) Certificate(context.Context, string, *x509.Certificate) (string, error) {
+	return "", &status.Error{Exit: status.NotAllowed, Reply: 535, Text: "wrong"}
 }
 
 func (h *host) maildir() string { return filepath.Join(h.home, "Maildir") }
@@ -123,6 +147,8 @@ func (h *host) carryOut(action string) error {
 		h.cfg.Now = func() time.Time { return time.Unix(1_700_000_000, 0) }
 	case "expire":
 		h.cfg.Expire = arg
+	case "scram":
+		h.cfg.SASL.Scram = true
 	case "network":
 		h.cfg.ClearText = false
 	case "notls":

@@ -1,10 +1,10 @@
 package pop3
 
 import (
-	"errors"
+	"slices"
 	"time"
 
-	"paperpath/internal/status"
+	"paperpath/internal/auth"
 )
 
 // noSuchLogin is the one answer to an unknown name and to a wrong password
@@ -17,12 +17,16 @@ const noSuchLogin = "name and password do not belong together"
 const clearTextRefusal = "no password in clear text here: begin TLS first"
 
 // mayLogin reports whether passwords are taken on the connection as it is.
-func (s *session) mayLogin() bool { return s.secure || s.cfg.ClearText }
+func (s *session) mayLogin() bool { return len(auth.Mechanisms(s.peer())) > 0 }
+
+// mayPassword reports whether USER is for this client: it is PLAIN in other
+// words.
+func (s *session) mayPassword() bool { return slices.Contains(auth.Mechanisms(s.peer()), auth.Plain) }
 
 // user takes the name for PASS. Every name gets the same answer.
 func (s *session) user(name string) error {
 	switch {
-	case !s.mayLogin():
+	case !s.mayPassword():
 		return s.wrong(clearTextRefusal)
 	case name == "":
 		return s.wrong("USER takes a name")
@@ -38,21 +42,30 @@ func (s *session) pass(password string) error {
 	name := s.named
 	s.named = ""
 	switch {
-	case !s.mayLogin():
+	case !s.mayPassword():
 		return s.wrong(clearTextRefusal)
 	case name == "":
 		return s.wrong("USER first")
 	}
-	return s.login("USER", name, password)
+	// USER and PASS are PLAIN in other words. There is no NUL in a line.
+	x, err := auth.Start(auth.Plain, s.peer(), s.cfg.Users)
+	if err == nil {
+		_, _, err = x.Next(s.ctx, []byte("\x00"+name+"\x00"+password))
+	}
+	return s.loggedIn("USER", name, err)
 }
 
-// login proves the user and takes the mailbox.
-func (s *session) login(mechanism, name, password string) error {
+// loggedIn ends a login: err is nil where the client proved to be name. Then
+// it takes the mailbox.
+func (s *session) loggedIn(mechanism, name string, err error) error {
 	client := s.cfg.Client
 	client.Login = name
-	account, err := s.cfg.Login(s.ctx, name, password)
+	var account Account
+	if err == nil {
+		account, err = s.cfg.Users.Account(name)
+	}
 	switch {
-	case isWrong(err):
+	case auth.IsWrong(err):
 		s.cfg.Log.LoginFailed(mechanism, err.Error(), client)
 		return s.failedTry()
 	case err != nil: // no login-failed: a filter would ban the client for it
@@ -61,13 +74,6 @@ func (s *session) login(mechanism, name, password string) error {
 	s.cfg.Client.Login = account.Login
 	s.cfg.Log.Login(mechanism, s.cfg.Client)
 	return s.enter(account)
-}
-
-// isWrong reports whether err says that name and password do not belong
-// together, as opposed to: it could not be found out.
-func isWrong(err error) bool {
-	var e *status.Error
-	return errors.As(err, &e) && e.Exit == status.NotAllowed
 }
 
 // failedTry answers a wrong login, late.

@@ -102,13 +102,12 @@ func TestPanic(t *testing.T) {
 	h := newHost(t, nil)
 	var log strings.Builder
 	h.cfg.Log = maillog.To(&log, "pop3d", time.Now)
-	inner := h.cfg.Login
-	h.cfg.Login = func(ctx context.Context, login, password string) (Account, error) {
+	h.cfg.Users = &logins{check: func(ctx context.Context, login, password string) (Account, error) {
 		if login == "panic" {
 			panic("oops")
 		}
-		return inner(ctx, login, password)
-	}
+		return h.login(ctx, login, password)
+	}}
 	c, done := h.start(context.Background())
 	c.Write([]byte("USER panic\r\nPASS x\r\n"))
 	if got := c.rest(); len(got) > 2 || strings.Contains(got[len(got)-1], "oops") {

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"paperpath/internal/auth"
 	"paperpath/internal/certs"
 	"paperpath/internal/control"
 	"paperpath/internal/listen"
@@ -22,7 +23,6 @@ type server struct {
 	control *control.Control
 	log     *maillog.Log
 	tls     *tls.Config // nil: there is no certificate
-	login   LoginFunc
 	gate    *Gate
 	owners  *Owners
 	now     func() time.Time
@@ -37,7 +37,7 @@ func newServer(f *program.Frame) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &server{owners: asOwner, control: f.Control, log: f.Log, tls: conf, login: Accounts(f.Control),
+	return &server{owners: asOwner, control: f.Control, log: f.Log, tls: conf,
 		gate: NewGate(filepath.Join(f.Home, "run", "pop3"), f.Clock.Now), now: f.Clock.Now}, nil
 }
 
@@ -135,7 +135,7 @@ func (s *server) serve(ctx context.Context, conn net.Conn, implicit bool) error 
 }
 
 func (s *server) config(conn net.Conn, implicit bool) (Config, error) {
-	cfg := Config{TLS: s.tls, Implicit: implicit, ClearText: listen.Private(conn), Login: s.login, Log: s.log,
+	cfg := Config{TLS: s.tls, Implicit: implicit, ClearText: listen.Private(conn), Users: Accounts(s.control), Log: s.log,
 		Client: maillog.Client{Addr: listen.ClientName(conn)}, Gate: s.gate, Owners: s.owners, Now: s.now}
 	return cfg, s.settings(&cfg)
 }
@@ -159,8 +159,13 @@ func (s *server) settings(cfg *Config) (err error) {
 	if cfg.LoginDelay, err = s.control.LoginDelay(); err != nil {
 		return err
 	}
-	cfg.Expire, err = s.control.Expire()
-	return err
+	if cfg.Expire, err = s.control.Expire(); err != nil {
+		return err
+	}
+	if cfg.SASL, err = auth.PolicyOf(s.control); err != nil {
+		s.log.Trouble("", "session", err) // what is left of the policy is in force
+	}
+	return nil
 }
 
 // unavailable greets a client that cannot be served now, and ends the session

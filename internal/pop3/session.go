@@ -3,6 +3,7 @@ package pop3
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -26,12 +27,14 @@ type session struct {
 	ctx  context.Context
 	wire *wire
 
-	secure  bool      // inside TLS
-	utf8    bool      // by UTF8
-	named   string    // by USER, until PASS
-	expires time.Time // of the time to log in
-	tries   int       // failed logins
-	errors  int       // wrong commands
+	secure  bool // inside TLS
+	tls     *tls.ConnectionState
+	leaf    *x509.Certificate // of ours, that TLS used
+	utf8    bool              // by UTF8
+	named   string            // by USER, until PASS
+	expires time.Time         // of the time to log in
+	tries   int               // failed logins
+	errors  int               // wrong commands
 
 	drop  *drop  // nil before the login
 	guest string // whom the gate let in
@@ -188,11 +191,12 @@ func (s *session) trouble(op string, err error) error {
 
 // startTLS begins TLS and forgets what was said in clear text.
 func (s *session) startTLS() error {
-	state, err := s.wire.startTLS(s.ctx, withPOP3(s.cfg.TLS))
+	cfg, leaf := s.cfg.SASL.ServerTLS(withPOP3(s.cfg.TLS))
+	state, err := s.wire.startTLS(s.ctx, cfg)
 	if err != nil {
 		return err
 	}
-	s.secure, s.named = true, ""
+	s.secure, s.tls, s.leaf, s.named = true, &state, leaf(), ""
 	s.cfg.Client.TLS = tls.VersionName(state.Version) + " " + tls.CipherSuiteName(state.CipherSuite)
 	return nil
 }

@@ -1,24 +1,32 @@
 package smtpd
 
 import (
-	"encoding/base64"
+	"errors"
 	"strings"
-	"unicode/utf8"
 
+	"paperpath/internal/auth"
 	"paperpath/internal/status"
 )
 
-// maxLogin is the longest login or password, in octets.
-const maxLogin = 1024
+// peer is what SASL has to know of the connection.
+func (c *Conn) peer() auth.Peer {
+	return auth.Peer{Policy: c.cfg.SASL, TLS: c.tls, Leaf: c.leaf, Private: c.cfg.AuthInClear}
+}
 
-// authAllowed reports whether a password may come over this connection.
-func (c *Conn) authAllowed() bool { return c.tls != nil || c.cfg.AuthInClear }
+// mechanisms returns what a client may use for AUTH now.
+func (c *Conn) mechanisms() []string {
+	if _, ok := c.session.(Authenticator); !ok || !c.cfg.Auth {
+		return nil
+	}
+	return auth.Mechanisms(c.peer())
+}
 
 // auth is AUTH (RFC 4954).
 func (c *Conn) auth(arg string) error {
 	mechanism, initial, given := strings.Cut(arg, " ")
-	switch mechanism = strings.ToUpper(mechanism); {
-	case !c.cfg.Auth:
+	users, can := c.session.(Authenticator)
+	switch {
+	case !c.cfg.Auth || !can:
 		c.fail(502, "5.5.1", "AUTH is not available")
 	case !c.esmtp:
 		c.fail(503, "5.5.1", "EHLO comes first")
@@ -28,32 +36,32 @@ func (c *Conn) auth(arg string) error {
 		c.fail(503, "5.5.1", "a transaction is open") // RFC 4954 4
 	case mechanism == "":
 		c.fail(501, "5.5.4", "a mechanism is missing")
-	case mechanism != "PLAIN" && mechanism != "LOGIN":
-		c.fail(504, "5.5.4", "the mechanisms are PLAIN and LOGIN")
-	case !c.authAllowed():
-		c.fail(538, "5.7.11", "TLS comes first")
 	default:
-		return c.exchange(mechanism, strings.TrimLeft(initial, " \t"), given)
+		x, err := auth.Start(mechanism, c.peer(), users)
+		switch {
+		case err == auth.ErrClearText:
+			c.fail(538, "5.7.11", "TLS comes first")
+		case err != nil:
+			c.fail(504, "5.5.4", "the mechanisms are "+strings.Join(c.mechanisms(), " "))
+		default:
+			return c.exchange(users, x, strings.TrimLeft(initial, " \t"), given)
+		}
 	}
 	return nil
 }
 
-// exchange asks for login and password, and has them checked. Whatever is
-// wrong with them counts as a failed login.
-func (c *Conn) exchange(mechanism, initial string, given bool) error {
-	get := c.plain
-	if mechanism == "LOGIN" {
-		get = c.loginPair
+// exchange carries an exchange out. Whatever is wrong in it counts as a failed
+// login.
+func (c *Conn) exchange(users Authenticator, x *auth.Exchange, initial string, given bool) error {
+	err := c.converse(x, initial, given)
+	var broken *brokenWire
+	if errors.As(err, &broken) {
+		return c.lost(broken.error)
 	}
-	login, password, err := get(initial, given)
-	if err == nil {
-		err = wellFormed(login, password)
-	}
-	if e, ok := err.(*brokenWire); ok {
-		return c.lost(e.error)
-	}
-	if err == nil {
-		err = c.ask(func() error { return c.session.Authenticate(c.ctx, mechanism, login, password) })
+	var own *syntaxError
+	if !errors.As(err, &own) && c.panicked == nil {
+		told := err
+		err = c.ask(func() error { return users.Authenticated(c.ctx, x.Mechanism(), x.Login(), told) })
 	}
 	if err != nil {
 		if !status.IsTemporary(err) {
@@ -61,79 +69,68 @@ func (c *Conn) exchange(mechanism, initial string, given bool) error {
 		}
 		return c.refuse(err)
 	}
-	c.login, c.logins = login, 0
+	c.login, c.logins = x.Login(), 0
 	c.wire.reply(235, "2.7.0", "logged in")
 	return nil
 }
 
-// wellFormed keeps from the tables what no login or password is. The answer is
-// that for a wrong password.
-func wellFormed(login, password string) error {
-	for _, s := range []string{login, password} {
-		if s == "" || len(s) > maxLogin || !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-			return badLogin()
+// converse asks until the exchange has an end.
+func (c *Conn) converse(x *auth.Exchange, initial string, given bool) error {
+	var response []byte
+	if given {
+		var err error
+		if response, err = decode(initial); err != nil {
+			return err
 		}
 	}
-	return nil
+	for {
+		var challenge []byte
+		var done bool
+		err := c.ask(func() (err error) { challenge, done, err = x.Next(c.ctx, response); return err })
+		if err != nil || done {
+			return badSyntax(err)
+		}
+		if response, err = c.response(challenge); err != nil {
+			return err
+		}
+	}
 }
 
-func badLogin() error {
-	return &status.Error{Exit: status.NotAllowed, Reply: 535, Enhanced: "5.7.8", Text: "wrong login or password"}
-}
-
-// plain is the mechanism PLAIN (RFC 4616).
-func (c *Conn) plain(initial string, given bool) (login, password string, err error) {
-	text, err := c.response(initial, given, "")
-	if err != nil {
-		return "", "", err
-	}
-	part := strings.Split(text, "\x00")
-	if len(part) != 3 {
-		return "", "", syntax(501, "5.5.2", "that is not PLAIN")
-	}
-	if part[0] != "" && part[0] != part[1] {
-		return "", "", badLogin() // nobody acts for another
-	}
-	return part[1], part[2], nil
-}
-
-// loginPair is the mechanism LOGIN, which no RFC describes: two questions, of
-// which the first may be answered with the command.
-func (c *Conn) loginPair(initial string, given bool) (login, password string, err error) {
-	if login, err = c.response(initial, given, "Username:"); err != nil {
-		return "", "", err
-	}
-	password, err = c.response("", false, "Password:")
-	return login, password, err
-}
-
-// response returns the decoded initial response, or the answer to a question.
-func (c *Conn) response(initial string, given bool, question string) (string, error) {
-	text := initial
+// response sends a challenge and returns the answer.
+func (c *Conn) response(challenge []byte) ([]byte, error) {
+	c.wire.reply(334, "", auth.Encode(challenge))
+	line, err := c.wire.readLine(maxAuthLine)
 	switch {
-	case given && initial == "=":
-		return "", nil // RFC 4954 4: an empty initial response
-	case !given:
-		c.wire.reply(334, "", base64.StdEncoding.EncodeToString([]byte(question)))
-		line, err := c.wire.readLine(maxAuthLine)
-		switch {
-		case err == errLong:
-			return "", syntax(500, "5.5.6", "line too long")
-		case err == errBytes:
-			return "", syntax(501, "5.5.2", "that is not base64")
-		case err != nil:
-			return "", &brokenWire{err}
-		}
-		text = string(line)
+	case err == errLong:
+		return nil, &syntaxError{syntax(500, "5.5.6", "line too long")}
+	case err == errBytes:
+		return nil, badSyntax(auth.Malformed("that is not base64"))
+	case err != nil:
+		return nil, &brokenWire{err}
+	case string(line) == "*":
+		return nil, &syntaxError{syntax(501, "5.7.0", "cancelled")}
 	}
-	if text == "*" {
-		return "", syntax(501, "5.7.0", "cancelled")
+	return decode(string(line))
+}
+
+func decode(text string) ([]byte, error) {
+	data, err := auth.Decode(text)
+	return data, badSyntax(err)
+}
+
+// syntaxError is an exchange that the client cancelled or got wrong: nobody
+// was refused.
+type syntaxError struct{ error }
+
+func (e *syntaxError) Unwrap() error { return e.error }
+
+// badSyntax gives what is malformed its reply.
+func badSyntax(err error) error {
+	var m auth.Malformed
+	if errors.As(err, &m) {
+		return &syntaxError{syntax(501, "5.5.2", m.Error())}
 	}
-	raw, err := base64.StdEncoding.Strict().DecodeString(text)
-	if err != nil {
-		return "", syntax(501, "5.5.2", "that is not base64")
-	}
-	return string(raw), nil
+	return err
 }
 
 // brokenWire is an error of the connection inside an exchange.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"paperpath/internal/addr"
+	"paperpath/internal/auth"
 )
 
 // Config is what a session needs to know. Zero takes the defaults below, but
@@ -32,8 +33,9 @@ type Config struct {
 
 	Keywords []string // lines of the answer to EHLO beside the engine's own
 
-	Auth        bool // offer AUTH PLAIN and LOGIN
-	AuthInClear bool // also without TLS: on loopback, pipes and Unix sockets
+	Auth        bool        // offer AUTH
+	AuthInClear bool        // also without TLS: on loopback, pipes and Unix sockets
+	SASL        auth.Policy // with which mechanisms
 
 	XClient    bool          // take XCLIENT, and offer it
 	GreetPause time.Duration // before the greeting; who talks meanwhile is refused. 0: none is
@@ -97,9 +99,6 @@ type Session interface {
 	// and -._:[], any other octet replaced by "?".
 	Hello(ctx context.Context, helo string, esmtp bool) error
 
-	// Authenticate checks a login and password, neither of them empty.
-	Authenticate(ctx context.Context, mechanism, login, password string) error
-
 	// Mail opens a transaction; from is the zero Address for <>.
 	Mail(ctx context.Context, from addr.Address, p MailParams) error
 
@@ -115,4 +114,14 @@ type Session interface {
 	// Reset forgets the transaction. It is called behind each one that Mail
 	// opened, whatever its end.
 	Reset(ctx context.Context)
+}
+
+// Authenticator is a Session for which there is AUTH.
+type Authenticator interface {
+	auth.Verifier
+
+	// Authenticated is told how AUTH ended: err is nil where the client proved
+	// to be login, otherwise login is whom it said to be, or "". What it returns
+	// is answered.
+	Authenticated(ctx context.Context, mechanism, login string, err error) error
 }

@@ -3,6 +3,7 @@ package smtpd
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -26,7 +27,8 @@ type Conn struct {
 	ip    string
 	name  string // of the client, from XCLIENT
 	tls   *tls.ConnectionState
-	helo  string // "" before EHLO or HELO
+	leaf  *x509.Certificate // of ours, that TLS used
+	helo  string            // "" before EHLO or HELO
 	esmtp bool
 	login string
 	tx    *transaction // nil outside one

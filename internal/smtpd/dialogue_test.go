@@ -17,7 +17,7 @@ import (
 // A dialogue is a file testdata/NAME.dialogue, a line each:
 //
 //	# comment
-//	: setting value   of Config: auth, clear, size, recipients, errors, junk, logins
+//	: setting value   of Config: auth, clear, scram, size, recipients, errors, junk, logins
 //	C: command        what the client sends, CRLF added
 //	R: bytes          the same without CRLF
 //	S: reply          what the server sends; a * at the end stands for anything
@@ -93,6 +93,9 @@ func (d *dialogue) setting(s string) error {
 	switch name {
 	case "auth":
 		d.cfg.Auth = true
+		return nil
+	case "scram":
+		d.cfg.SASL.Scram = true
 		return nil
 	case "clear":
 		d.cfg.AuthInClear = true

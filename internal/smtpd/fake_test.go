@@ -3,6 +3,7 @@ package smtpd
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"errors"
 	"io"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"paperpath/internal/addr"
+	"paperpath/internal/auth"
 	"paperpath/internal/status"
 )
 
@@ -63,16 +65,37 @@ func (f *fake) Hello(_ context.Context, helo string, _ bool) error {
 	return behave(helo)
 }
 
-func (f *fake) Authenticate(_ context.Context, mechanism, login, password string) error {
-	f.calls = append(f.calls, "auth "+mechanism+" "+login)
+func (f *fake) Password(_ context.Context, login, password string) error {
 	if login == "busy" {
 		return errors.New("a table broke: s3cr3t")
 	}
 	if login != "alice" || password != "secret" {
 		return &status.Error{Exit: status.NotAllowed, Reply: 535, Enhanced: "5.7.8", Text: "no"}
 	}
-	f.login = login
 	return nil
+}
+
+// Keys fit no password.
+func (f *fake) Keys(_ context.Context, login string) (auth.Keys, error) {
+	if login == "busy" {
+		return auth.Keys{}, errors.New("a table broke: s3cr3t")
+	}
+	return auth.Keys{Iterations: 4096, Salt: []byte("salt"), StoredKey: []byte("x"), ServerKey: []byte("y")}, nil
+}
+
+func (f *fake) Certificate(_ context.Context, login string, cert *x509.Certificate) (string, error) {
+	if login != "" && login != cert.Subject.CommonName {
+		return "", &status.Error{Exit: status.NotAllowed, Reply: 535, Enhanced: "5.7.8", Text: "no"}
+	}
+	return cert.Subject.CommonName, nil
+}
+
+func (f *fake) Authenticated(_ context.Context, mechanism, login string, err error) error {
+	if err == nil {
+		f.login = login
+	}
+	f.calls = append(f.calls, "auth "+mechanism+" "+login)
+	return err
 }
 
 func (f *fake) Mail(_ context.Context, from addr.Address, p MailParams) error {

@@ -16,8 +16,8 @@ func (c *Conn) extensions() []string {
 	if c.cfg.TLS != nil && c.tls == nil && c.login == "" {
 		list = append(list, "STARTTLS")
 	}
-	if c.cfg.Auth && c.authAllowed() {
-		list = append(list, "AUTH PLAIN LOGIN")
+	if m := c.mechanisms(); len(m) > 0 {
+		list = append(list, "AUTH "+strings.Join(m, " "))
 	}
 	if c.cfg.XClient {
 		list = append(list, "XCLIENT "+xclientAttributes)

@@ -27,12 +27,13 @@ func (c *Conn) handshake() error {
 	if err := c.wire.conn.SetWriteDeadline(limit); err != nil {
 		return err
 	}
-	secure := tls.Server(c.wire.conn, c.cfg.TLS)
+	cfg, leaf := c.cfg.SASL.ServerTLS(c.cfg.TLS)
+	secure := tls.Server(c.wire.conn, cfg)
 	if err := secure.HandshakeContext(c.ctx); err != nil {
 		return fmt.Errorf("TLS handshake: %w", c.wire.named(err))
 	}
 	state := secure.ConnectionState()
-	c.wire.rw, c.tls = secure, &state
+	c.wire.rw, c.tls, c.leaf = secure, &state, leaf()
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"paperpath/internal/auth"
 	"paperpath/internal/params"
 )
 
@@ -41,6 +42,7 @@ func (c *Conn) xclient(arg string) error {
 	// What is private between us and the front says nothing of its client.
 	if ip, _ := netip.ParseAddr(f.ip); f.ip != c.ip && !ip.IsLoopback() {
 		c.cfg.AuthInClear = false
+		c.cfg.SASL.ClientCA = nil // the certificate is the front's
 	}
 	c.name, c.ip, c.login = f.name, f.ip, ""
 	c.helo, c.esmtp = "", false
@@ -107,7 +109,7 @@ func (f *front) set(name, value string) bool {
 		f.helo = heloName(value)
 	case "LOGIN":
 		f.login = value
-		return value == "" || wellFormed(value, "x") == nil
+		return value == "" || auth.WellFormed(value)
 	case "PROTO":
 		f.proto = strings.ToUpper(value)
 		return value == "" || f.proto == "SMTP" || f.proto == "ESMTP"

@@ -85,11 +85,6 @@ func (s *local) Hello(_ context.Context, helo string, _ bool) error {
 	return nil
 }
 
-// Authenticate is not offered: the kernel said who it is.
-func (s *local) Authenticate(context.Context, string, string, string) error {
-	return &status.Error{Exit: status.NotAllowed, Reply: 503, Enhanced: "5.5.1", Text: "you are known already"}
-}
-
 // Mail opens a transaction.
 func (s *local) Mail(_ context.Context, from addr.Address, _ smtpd.MailParams) error {
 	s.used = true

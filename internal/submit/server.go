@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"paperpath/internal/addr"
+	"paperpath/internal/auth"
 	"paperpath/internal/certs"
 	"paperpath/internal/control"
 	"paperpath/internal/dns"
@@ -184,7 +185,7 @@ func ending(err error) string {
 
 // session is one for the client that c has now.
 func (s *server) session(ctx context.Context, c *smtpd.Conn, conn net.Conn) *session {
-	sess := &session{server: s, conn: c, local: !listen.IP(conn.RemoteAddr()).IsValid()}
+	sess := &session{Users: auth.Users{Control: s.Control}, server: s, conn: c, local: !listen.IP(conn.RemoteAddr()).IsValid()}
 	if c.ClientName() != "" {
 		name := c.ClientName() // a trusted host has looked
 		sess.ptr = &reverse{}
@@ -210,6 +211,12 @@ func (s *server) config(conn net.Conn, implicit bool) (smtpd.Config, error) {
 		CommandTimeout: commandTime, DataTimeout: dataTime, MinRate: minRate}
 	if err := s.limits(&cfg); err != nil {
 		return cfg, err
+	}
+	if cfg.Auth {
+		var err error
+		if cfg.SASL, err = auth.PolicyOf(s.Control); err != nil {
+			s.Log.Trouble("", "session", err) // what is left of the policy is in force
+		}
 	}
 	fronts, err := s.Control.XClientFrom()
 	if err != nil {

@@ -23,6 +23,7 @@ import (
 // settings, checks and routes. What it accepts was judged here and goes
 // straight to route/.
 type session struct {
+	auth.Users
 	server *server
 	conn   *smtpd.Conn
 	ptr    *reverse
@@ -54,17 +55,20 @@ func (s *session) Hello(_ context.Context, helo string, _ bool) error {
 	return nil
 }
 
-// Authenticate checks a login.
-func (s *session) Authenticate(_ context.Context, mechanism, login, password string) error {
-	user, err := auth.Check(s.server.Control, login, password)
+// Authenticated notes who the client proved to be, or that it did not.
+func (s *session) Authenticated(_ context.Context, mechanism, login string, err error) error {
 	c := s.client()
 	c.Login = login
-	if err != nil {
+	switch {
+	case auth.IsWrong(err):
 		s.server.Log.LoginFailed(mechanism, err.Error(), c)
 		return err
+	case err != nil: // no login-failed: a filter would ban the client for it
+		s.server.Log.Trouble("", "login", err)
+		return err
 	}
-	s.login = user.Address
-	c.Login = user.Address
+	s.login = s.User().Address
+	c.Login = s.login
 	s.server.Log.Login(mechanism, c)
 	return nil
 }

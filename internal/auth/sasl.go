@@ -1,0 +1,235 @@
+package auth
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"errors"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// The mechanisms of SASL (RFC 4422) that there are: RFC 4616, LOGIN which no
+// RFC has and Outlook uses, RFC 5802 with RFC 7677, and RFC 4422 appendix A.
+const (
+	Plain     = "PLAIN"
+	Login     = "LOGIN"
+	Scram     = "SCRAM-SHA-256"
+	ScramPlus = "SCRAM-SHA-256-PLUS"
+	External  = "EXTERNAL"
+)
+
+// maxLogin is the longest login, in octets.
+const maxLogin = 1024
+
+// Policy is what the settings say about logins.
+type Policy struct {
+	Only     []string       // mechanisms that may be offered; nil: all
+	Scram    bool           // SCRAM is offered
+	ClientCA *x509.CertPool // who may vouch for a client in TLS; nil: nobody, and no certificate is asked for
+}
+
+// Peer is what an exchange knows of the connection.
+type Peer struct {
+	Policy
+	TLS     *tls.ConnectionState // nil: clear text
+	Leaf    *x509.Certificate    // of ours that TLS used, nil where that is not known
+	Private bool                 // loopback, a pipe or a Unix socket: nobody listens to clear text
+}
+
+// Verifier proves who a client is. An error that is IsWrong says that the
+// client did not prove it; it must not tell an unknown name from a wrong
+// password, nor must its time. Every other error is trouble of our own.
+type Verifier interface {
+	// Password checks a login and password that are wellFormed.
+	Password(ctx context.Context, login, password string) error
+
+	// Keys returns what SCRAM compares with. Who does not exist, or has no
+	// keys, gets some that no password fits, with a salt that stays the same.
+	Keys(ctx context.Context, login string) (Keys, error)
+
+	// Certificate returns whose certificate this is; login is whom the client
+	// wants to be, "" where it leaves that to the certificate.
+	Certificate(ctx context.Context, login string, cert *x509.Certificate) (string, error)
+}
+
+// Malformed is what a client sent that the mechanism does not have.
+type Malformed string
+
+func (m Malformed) Error() string { return string(m) }
+
+// Why an exchange does not begin.
+var (
+	ErrUnknown   = errors.New("unknown mechanism")
+	ErrClearText = errors.New("no password in clear text here: begin TLS first")
+)
+
+// Mechanisms returns what a client may use on this connection as it is now.
+// In clear text only nobody's hearing (RFC 8314 3, RFC 4954 4) lets it log in.
+func Mechanisms(p Peer) []string {
+	if p.TLS == nil && !p.Private {
+		return nil
+	}
+	list := []string{Plain, Login}
+	if p.Scram {
+		list = append(list, Scram)
+		if p.TLS != nil {
+			list = append(list, ScramPlus)
+		}
+	}
+	if p.certificate() != nil {
+		list = append(list, External)
+	}
+	if p.Only == nil {
+		return list
+	}
+	return slices.DeleteFunc(list, func(m string) bool { return !slices.Contains(p.Only, m) })
+}
+
+// certificate returns the client's certificate where somebody vouches for it.
+func (p Peer) certificate() *x509.Certificate {
+	if p.TLS == nil || p.ClientCA == nil || len(p.TLS.PeerCertificates) == 0 {
+		return nil
+	}
+	options := x509.VerifyOptions{Roots: p.ClientCA, Intermediates: x509.NewCertPool(),
+		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
+	for _, c := range p.TLS.PeerCertificates[1:] {
+		options.Intermediates.AddCert(c)
+	}
+	cert := p.TLS.PeerCertificates[0]
+	if _, err := cert.Verify(options); err != nil {
+		return nil
+	}
+	return cert
+}
+
+// Exchange is one run of a mechanism.
+type Exchange struct {
+	mechanism string
+	peer      Peer
+	users     Verifier
+	next      step
+	login     string
+}
+
+// step takes a response of the client, nil where there is none yet. It returns
+// a challenge and what takes the answer to it; without the latter the client
+// has proved who it is.
+type step func(ctx context.Context, response []byte) (challenge []byte, next step, err error)
+
+// Start begins an exchange. It fails with ErrUnknown or ErrClearText.
+func Start(mechanism string, p Peer, users Verifier) (*Exchange, error) {
+	x := &Exchange{mechanism: strings.ToUpper(mechanism), peer: p, users: users}
+	switch x.mechanism {
+	case Plain:
+		x.next = x.whole(x.plain)
+	case Login:
+		x.next = x.loginName
+	case Scram, ScramPlus:
+		x.next = x.whole(x.scramFirst)
+	case External:
+		x.next = x.whole(x.external)
+	default:
+		return nil, ErrUnknown
+	}
+	switch {
+	case p.TLS == nil && !p.Private:
+		return nil, ErrClearText
+	case !slices.Contains(Mechanisms(p), x.mechanism):
+		return nil, ErrUnknown
+	}
+	return x, nil
+}
+
+// Mechanism returns the mechanism's name.
+func (x *Exchange) Mechanism() string { return x.mechanism }
+
+// Login returns whom the client said to be, or proved to be, as far as that is
+// known.
+func (x *Exchange) Login() string { return x.login }
+
+// Next takes a response, decoded; nil where the client sent none with the
+// command. While it is not done there is a challenge to send. An error ends the
+// exchange: Malformed, one that IsWrong, or trouble of our own.
+func (x *Exchange) Next(ctx context.Context, response []byte) (challenge []byte, done bool, err error) {
+	challenge, x.next, err = x.next(ctx, response)
+	return challenge, err == nil && x.next == nil, err
+}
+
+// whole is the first step of a mechanism that the client begins: where it
+// sent nothing with the command it is asked by an empty challenge.
+func (x *Exchange) whole(s step) step {
+	return func(ctx context.Context, response []byte) ([]byte, step, error) {
+		if response == nil {
+			return nil, s, nil
+		}
+		return s(ctx, response)
+	}
+}
+
+// plain is PLAIN (RFC 4616 2): authzid NUL authcid NUL password.
+func (x *Exchange) plain(ctx context.Context, response []byte) ([]byte, step, error) {
+	part := strings.Split(string(response), "\x00")
+	if len(part) != 3 {
+		return nil, nil, Malformed("that is not PLAIN")
+	}
+	return nil, nil, x.password(ctx, part[0], part[1], part[2])
+}
+
+// loginName is the first question of LOGIN, which may be answered with the
+// command. The texts of its challenges are what clients look for.
+func (x *Exchange) loginName(_ context.Context, response []byte) ([]byte, step, error) {
+	if response == nil {
+		return []byte("Username:"), x.loginName, nil
+	}
+	name := string(response)
+	return []byte("Password:"), func(ctx context.Context, response []byte) ([]byte, step, error) {
+		return nil, nil, x.password(ctx, "", name, string(response))
+	}, nil
+}
+
+func (x *Exchange) password(ctx context.Context, acting, login, password string) error {
+	x.login = login
+	if acting != "" && acting != login || !WellFormed(login) || !WellFormed(password) {
+		return refused() // nobody acts for another
+	}
+	return x.users.Password(ctx, login, password)
+}
+
+// external is EXTERNAL: TLS has seen the proof already.
+func (x *Exchange) external(ctx context.Context, response []byte) ([]byte, step, error) {
+	x.login = string(response)
+	if x.login != "" && !WellFormed(x.login) {
+		return nil, nil, refused()
+	}
+	login, err := x.users.Certificate(ctx, x.login, x.peer.certificate())
+	if err == nil {
+		x.login = login
+	}
+	return nil, nil, err
+}
+
+// WellFormed reports whether s can be a login or a password: not empty, at most
+// 1024 octets, UTF-8 without control characters (RFC 8265 3.3, 4.2).
+func WellFormed(s string) bool {
+	return s != "" && len(s) <= maxLogin && utf8.ValidString(s) &&
+		!strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
+}
+
+// Decode reads a response as SMTP and POP3 send it, in base64. "=" is an empty
+// one (RFC 4954 4, RFC 5034 4).
+func Decode(text string) ([]byte, error) {
+	if text == "=" {
+		return []byte{}, nil
+	}
+	data, err := base64.StdEncoding.Strict().DecodeString(text)
+	if err != nil || strings.ContainsAny(text, "\r\n") { // which the decoder passes over
+		return nil, Malformed("that is not base64")
+	}
+	return data, nil
+}
+
+// Encode writes a challenge.
+func Encode(challenge []byte) string { return base64.StdEncoding.EncodeToString(challenge) }

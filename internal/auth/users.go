@@ -1,0 +1,180 @@
+package auth
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"paperpath/internal/control"
+	"paperpath/internal/status"
+)
+
+// Users is the Verifier over control/users for one session.
+type Users struct {
+	Control *control.Control
+	// Address is which address a login means; nil: the login is one.
+	Address func(login string) (string, error)
+
+	user *control.User
+}
+
+// User returns the row of who was last proved.
+func (t *Users) User() *control.User { return t.user }
+
+// PolicyOf returns what the settings say about logins. Without a word in
+// control/mechanisms SCRAM is offered where everybody who has a password can
+// use it: clients choose it wherever they see it, and would fail.
+func PolicyOf(c *control.Control) (p Policy, err error) {
+	if p.Only, err = c.Mechanisms(); err != nil {
+		return p, err
+	}
+	schemes, err := c.Schemes()
+	if err != nil {
+		return p, err
+	}
+	p.Scram = len(p.Only) > 0 || len(schemes) > 0 && !slices.ContainsFunc(schemes, func(s string) bool { return s != Scram && !isClear(s) })
+	p.ClientCA, err = c.ClientCA()
+	return p, err
+}
+
+func (t *Users) address(login string) (string, error) {
+	if t.Address == nil {
+		return login, nil
+	}
+	address, err := t.Address(login)
+	if err != nil {
+		return "", temporary(err)
+	}
+	return address, nil
+}
+
+// Password checks a login and password.
+func (t *Users) Password(_ context.Context, login, password string) (err error) {
+	address, err := t.address(login)
+	if err != nil {
+		return err
+	}
+	t.user, err = Check(t.Control, address, password)
+	return err
+}
+
+// Keys returns the keys of login's row. The work is the same whoever it is.
+func (t *Users) Keys(_ context.Context, login string) (Keys, error) {
+	address, err := t.address(login)
+	if err != nil {
+		return Keys{}, err
+	}
+	u, err := t.Control.User(address)
+	if err != nil {
+		return Keys{}, temporary(err)
+	}
+	salt := t.salt(address)
+	// No password fits these: nobody knows what they are made of.
+	k, err := newKeys(string(t.secret()), salt, scramIterations)
+	if err != nil {
+		return Keys{}, temporary(err)
+	}
+	if u == nil {
+		return k, nil
+	}
+	switch had, err := keysOf(u.Hash, salt); err {
+	case nil:
+		k = had
+	case errNoKeys:
+	default:
+		return Keys{}, temporary(fmt.Errorf("%s: %w", u.Where, err))
+	}
+	t.user = u
+	return k, nil
+}
+
+// salt is the salt of who has none of his own: always the same for a login,
+// and nothing that tells it from a real one.
+func (t *Users) salt(address string) []byte {
+	return mac(t.secret(), []byte(control.Fold(address)))[:scramSalt]
+}
+
+// Certificate returns the user whom a verified certificate names: by an
+// rfc822Name or the subject's common name that is his address, or by its
+// SHA-256 in the field cert= of his row.
+func (t *Users) Certificate(_ context.Context, login string, cert *x509.Certificate) (string, error) {
+	named, err := t.named(cert)
+	if err != nil {
+		return "", temporary(err)
+	}
+	if login == "" {
+		if len(named) == 0 {
+			return "", refused()
+		}
+		t.user = named[0]
+		return t.user.Address, nil
+	}
+	address, err := t.address(login)
+	if err != nil {
+		return "", err
+	}
+	for _, u := range named {
+		if control.Fold(u.Address) == control.Fold(address) {
+			t.user = u
+			return login, nil
+		}
+	}
+	return "", refused()
+}
+
+// named returns the users whom a certificate names. A locked one (his password
+// begins with !) is none.
+func (t *Users) named(cert *x509.Certificate) (list []*control.User, err error) {
+	if cert == nil {
+		return nil, nil
+	}
+	add := func(u *control.User) {
+		if u != nil && !locked(u.Hash) {
+			list = append(list, u)
+		}
+	}
+	for _, name := range append(cert.EmailAddresses, cert.Subject.CommonName) {
+		if !WellFormed(name) || !strings.Contains(name, "@") {
+			continue
+		}
+		u, err := t.Control.User(name)
+		if err != nil {
+			return nil, err
+		}
+		add(u)
+	}
+	users, err := t.Control.Users()
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(cert.Raw)
+	for i := range users {
+		if isPrint(users[i].Extra["cert"], sum[:]) {
+			add(&users[i])
+		}
+	}
+	return list, nil
+}
+
+// isPrint reports whether text is the fingerprint sum in hex, with or without
+// colons.
+func isPrint(text string, sum []byte) bool {
+	return strings.EqualFold(strings.ReplaceAll(text, ":", ""), hex.EncodeToString(sum))
+}
+
+func locked(hash string) bool {
+	_, _, rest := control.SplitScheme(hash)
+	return strings.HasPrefix(rest, "!")
+}
+
+// IsWrong reports whether err says that a client did not prove who it is, as
+// opposed to: it could not be found out.
+func IsWrong(err error) bool {
+	var e *status.Error
+	return errors.As(err, &e) && e.Exit == status.NotAllowed
+}

@@ -1,0 +1,84 @@
+package control
+
+import (
+	"crypto/x509"
+	"slices"
+	"strings"
+)
+
+// ClientCA returns the certificates of control/tls/clientca.pem, which vouch
+// for clients that log in by certificate; nil where there is no such file.
+func (c *Control) ClientCA() (*x509.CertPool, error) {
+	p, _, err := load(c, clientCAFile())
+	return p, err
+}
+
+func clientCAFile() file[*x509.CertPool] {
+	return file[*x509.CertPool]{name: "tls/clientca.pem", max: 1 << 20, parse: func(name string, data []byte) (*x509.CertPool, error) {
+		pool := x509.NewCertPool()
+		if !pool.AppendCertsFromPEM(data) {
+			return nil, failFile(name, "there is no certificate in it")
+		}
+		return pool, nil
+	}}
+}
+
+// Mechanisms returns the SASL mechanisms of control/mechanisms in upper case,
+// nil where there is no such file.
+func (c *Control) Mechanisms() ([]string, error) {
+	list, _, err := load(c, mechanismsFile())
+	return list, err
+}
+
+func mechanismsFile() file[[]string] {
+	return file[[]string]{name: "mechanisms", max: maxScalar, parse: func(name string, data []byte) ([]string, error) {
+		known := []string{"PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "EXTERNAL"}
+		ls, err := items(name, data)
+		list := []string{}
+		for _, l := range ls {
+			mechanism := strings.ToUpper(l.text)
+			if !slices.Contains(known, mechanism) {
+				return nil, fail(name, l.n, "%q is none of %s", l.text, strings.Join(known, " "))
+			}
+			list = append(list, mechanism)
+		}
+		return list, err
+	}}
+}
+
+// SplitScheme cuts a password field `{SCHEME.encoding}rest`; scheme and
+// encoding are in upper case. Without a scheme it is CRYPT, as in Dovecot.
+func SplitScheme(field string) (scheme, encoding, rest string) {
+	if inner, ok := strings.CutPrefix(field, "{"); ok {
+		if scheme, rest, ok = strings.Cut(inner, "}"); ok {
+			scheme, encoding, _ = strings.Cut(strings.ToUpper(scheme), ".")
+			return scheme, encoding, rest
+		}
+	}
+	return "CRYPT", "", field
+}
+
+// Barred reports a password field that no password matches.
+func Barred(field string) bool {
+	_, _, rest := SplitScheme(field)
+	return rest == "" || rest[0] == '!' || rest[0] == '*'
+}
+
+// Schemes returns the password schemes that the rows of control/users have, in
+// upper case and without those of barred rows.
+func (c *Control) Schemes() ([]string, error) {
+	t, _, err := load(c, usersFile(c.home))
+	return t.schemes, err
+}
+
+// SomeUser returns a row, for each n the same while the table does not change;
+// nil where there is none.
+func (c *Control) SomeUser(n uint32) (*User, error) {
+	return query(c, usersFile(c.home), func(t userTable) (*User, bool) {
+		if len(t.users) == 0 {
+			return nil, false
+		}
+		u := t.users[int(n%uint32(len(t.users)))]
+		return &u, true
+	})
+}
