@@ -100,7 +100,7 @@ func checkOwner(path string) error {
 	case err != nil:
 		return fmt.Errorf("stat %s: %w", path, err)
 	case st.Uid != 0:
-		return fmt.Errorf("%s belongs to uid %d, and pop3d runs as root: start it as that user", path, st.Uid)
+		return fmt.Errorf("%s belongs to uid %d, and pop3d runs as root: start it as that user, or give him spool/ too: %w", path, st.Uid, errPermanent)
 	}
 	return nil
 }

@@ -18,9 +18,6 @@ import (
 	"paperpath/internal/maillog"
 )
 
-// temporaryReply is what a client is told of trouble of our own.
-const temporaryReply = "-ERR [SYS/TEMP] temporary failure, please try again later\r\n"
-
 // job is what a process for a mailbox's owner is to do.
 type job struct {
 	Account      Account

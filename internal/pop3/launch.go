@@ -69,8 +69,13 @@ func Launch(ctx context.Context, f *program.Frame) (done bool, err error) {
 	}
 	defer passSignals(ctx, front.Process)()
 	l := &launcher{control: f.Control, clock: f.Clock, requests: ours}
-	go l.serve()
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		l.serve()
+	}()
 	err = front.Wait()
+	<-served
 	l.sessions.Wait()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.Exited() {
@@ -152,7 +157,7 @@ func (l *launcher) serve() {
 				writeTrouble(files[1], err)
 			}
 			if err != nil && !errors.As(err, new(*exec.ExitError)) { // nothing was said yet
-				files[0].WriteString(temporaryReply)
+				files[0].WriteString(troubleReply(err))
 			}
 		})
 	}
@@ -195,7 +200,7 @@ func ownerOf(user *control.User) (uid, gid int, err error) {
 		}
 	}
 	if uid == 0 {
-		return 0, 0, fmt.Errorf("%s: the mailbox is root's, and nothing is served as root", user.Where)
+		return 0, 0, fmt.Errorf("%s: the mailbox is root's: %w", user.Where, errPermanent)
 	}
 	return uid, gid, nil
 }

@@ -173,5 +173,5 @@ func (s *server) settings(cfg *Config) (err error) {
 func unavailable(conn net.Conn) {
 	defer conn.Close()
 	conn.SetWriteDeadline(time.Now().Add(time.Second))
-	io.WriteString(conn, temporaryReply)
+	io.WriteString(conn, troubleReply(nil))
 }

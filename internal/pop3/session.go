@@ -181,12 +181,23 @@ func (s *session) wrong(text string) error {
 	return nil
 }
 
-// trouble answers for a failure of our own, and logs what it was: the client
-// is not told more than to come again (RFC 3206 4).
+// trouble answers for a failure of our own, and logs what it was.
 func (s *session) trouble(op string, err error) error {
 	s.cfg.Log.Trouble("", op, err)
-	s.fail("SYS/TEMP", "temporary failure, please try again later")
+	s.wire.print("%s", troubleReply(err))
 	return nil
+}
+
+// errPermanent is trouble that ends only when somebody mends a setting.
+var errPermanent = errors.New("pop3d does not serve this")
+
+// troubleReply is what a client is told of trouble of our own: no more than to
+// come again, or to ask a person (RFC 3206 4).
+func troubleReply(err error) string {
+	if errors.Is(err, errPermanent) {
+		return "-ERR [SYS/PERM] the mailbox cannot be served, please ask the postmaster\r\n"
+	}
+	return "-ERR [SYS/TEMP] temporary failure, please try again later\r\n"
 }
 
 // startTLS begins TLS and forgets what was said in clear text.

@@ -225,7 +225,7 @@ func TestAsRoot(t *testing.T) {
 	}
 
 	c = s.login("erin")
-	s.say(c, pass, "-ERR [SYS/TEMP]")
+	s.say(c, pass, "-ERR [SYS/PERM]")
 	s.say(c, "QUIT", "+OK")
 	c = s.login("carol")
 	s.say(c, "PASS wrong", "-ERR [AUTH]")
