@@ -26,6 +26,7 @@ type composer struct {
 	domain string // of addresses without one; "": they stay so
 	now    time.Time
 	edits  []message.Edit
+	gone   map[int64]bool // where the fields begin that are left out
 	add    strings.Builder
 	added  []message.Field
 	lead   string // what the first line needs before it
@@ -53,15 +54,19 @@ type headerReader func(spool.Body) (*message.Header, error)
 
 // drop leaves fields out.
 func (c *composer) drop(fields []message.Field) {
+	if c.gone == nil {
+		c.gone = map[int64]bool{}
+	}
 	for _, f := range fields {
-		c.edits = append(c.edits, message.Edit{Start: f.Start, End: f.End})
+		if !c.dropped(f) {
+			c.gone[f.Start] = true
+			c.edits = append(c.edits, message.Edit{Start: f.Start, End: f.End})
+		}
 	}
 }
 
 // dropped reports whether a field is left out.
-func (c *composer) dropped(f message.Field) bool {
-	return slices.Contains(c.edits, message.Edit{Start: f.Start, End: f.End})
-}
+func (c *composer) dropped(f message.Field) bool { return c.gone[f.Start] }
 
 // field adds one.
 func (c *composer) field(name, value string) {
@@ -185,7 +190,6 @@ func (c *composer) body(from spool.Body) spool.Body {
 		return from
 	}
 	slices.SortFunc(c.edits, func(a, b message.Edit) int { return cmp.Compare(a.Start, b.Start) })
-	c.edits = slices.Compact(c.edits) // a field may go for two reasons
 	var p message.Pieces
 	if added != "" {
 		p.Text(added + c.lead)

@@ -139,6 +139,24 @@ func TestManyRecipientsInTheHeader(t *testing.T) {
 	}
 }
 
+// A hostile header costs no more than its size.
+func TestManyFields(t *testing.T) {
+	var in strings.Builder
+	for i := range check.MaxFields - 10 {
+		fmt.Fprintf(&in, "%s: u%d\n", []string{"To", "Bcc", "Resent-Bcc", "Resent-To", "From"}[i%5], i)
+	}
+	begin := time.Now()
+	l := inHand("")
+	l.listed = true
+	l.add([]addr.Address{{Local: "x", Domain: "x"}})
+	if _, err := completed(l, in.String()+"\nb\n"); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(begin); took > 5*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}
+
 func TestEnvelopes(t *testing.T) {
 	for _, c := range []struct {
 		o    Options

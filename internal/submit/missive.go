@@ -28,9 +28,10 @@ type missive struct {
 	persona persona
 	from    spool.Path
 	to      []spool.Recipient
-	notify  string // parameters of each recipient
-	listed  bool   // -t: the header names recipients too
-	verp    string // delimiters of a variable envelope return path; "" is a plain one
+	seen    map[string]bool // keys of to
+	notify  string          // parameters of each recipient
+	listed  bool            // -t: the header names recipients too
+	verp    string          // delimiters of a variable envelope return path; "" is a plain one
 }
 
 // complete returns the message as it shall lie in the spool. With -t it adds
@@ -79,14 +80,13 @@ func (l *missive) list(h *message.Header) error {
 
 // add adds recipients, each once.
 func (l *missive) add(list []addr.Address) {
-	seen := make(map[string]bool, len(l.to))
-	for _, r := range l.to {
-		seen[addr.Fold(r.Addr)] = true
+	if l.seen == nil {
+		l.seen = map[string]bool{}
 	}
 	for _, a := range list {
 		a = qualified(a, l.domain)
-		if !seen[a.Key()] {
-			seen[a.Key()] = true
+		if key := a.Key(); !l.seen[key] {
+			l.seen[key] = true
 			l.to = append(l.to, spool.Recipient{Addr: a.String(), Params: l.notify})
 		}
 	}
