@@ -19,6 +19,7 @@ type Users struct {
 	Control *control.Control
 	// Address is which address a login means; nil: the login is one.
 	Address func(login string) (string, error)
+	Delays  *Delays // nil: none
 
 	user *control.User
 }
@@ -91,6 +92,15 @@ func (t *Users) Keys(_ context.Context, login string) (Keys, error) {
 	}
 	t.user = u
 	return k, nil
+}
+
+// Failed is told of a wrong login, and waits before it returns.
+func (t *Users) Failed(ctx context.Context, client, login string) {
+	account := login
+	if address, err := t.address(login); err == nil {
+		account = address
+	}
+	t.Delays.Failed(ctx, client, account)
 }
 
 // salt is the salt of who has none of his own: always the same for a login,

@@ -23,8 +23,8 @@ type accounts struct {
 }
 
 // Accounts returns the Users of one session.
-func Accounts(c *control.Control) Users {
-	return &accounts{auth.Users{Control: c, Address: func(login string) (string, error) {
+func Accounts(c *control.Control, delays *auth.Delays) Users {
+	return &accounts{auth.Users{Control: c, Delays: delays, Address: func(login string) (string, error) {
 		address, _, err := parseLogin(c, login)
 		return address, err
 	}}}

@@ -9,6 +9,7 @@
 package pop3
 
 import (
+	"context"
 	"crypto/tls"
 	"path/filepath"
 	"time"
@@ -45,6 +46,10 @@ type Users interface {
 
 	// Account returns the mailbox of the user whom login was proved to be.
 	Account(login string) (Account, error)
+
+	// Failed is told of a wrong login before it is answered, and keeps the
+	// client waiting. client is its IP address where it has one.
+	Failed(ctx context.Context, client, login string)
 }
 
 // Config is what a session needs. Zero durations and counts take the defaults
@@ -73,7 +78,6 @@ type Config struct {
 	LoginTimeout time.Duration // from the greeting to the login
 	WriteTimeout time.Duration // for each write of at most 64 KiB
 	DrainTimeout time.Duration // what an idle session still gets once ctx is done
-	FailDelay    time.Duration // before a wrong login is answered; negative: none
 	MaxErrors    int           // wrong commands answered before the session ends
 	MaxTries     int           // failed logins before the session ends
 }
@@ -84,7 +88,6 @@ const (
 	DefaultLoginTimeout = 3 * time.Minute
 	DefaultWriteTimeout = 2 * time.Minute
 	DefaultDrainTimeout = 5 * time.Second
-	DefaultFailDelay    = 2 * time.Second
 	DefaultMaxErrors    = 10
 	DefaultMaxTries     = 5
 	DefaultMaxPerUser   = 10
@@ -95,7 +98,6 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.LoginTimeout, DefaultLoginTimeout)
 	setDefault(&c.WriteTimeout, DefaultWriteTimeout)
 	setDefault(&c.DrainTimeout, DefaultDrainTimeout)
-	setDefault(&c.FailDelay, DefaultFailDelay)
 	setDefault(&c.MaxErrors, DefaultMaxErrors)
 	setDefault(&c.MaxTries, DefaultMaxTries)
 	setDefault(&c.Expire, "NEVER")

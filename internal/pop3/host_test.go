@@ -33,7 +33,7 @@ func newHost(t *testing.T, setup []string) *host {
 	h := &host{t: t, home: t.TempDir()}
 	h.cfg = Config{Hostname: "mx.example.net", TLS: testTLS(t), ClearText: true, Users: &logins{check: h.login},
 		Log: maillog.To(testLog{t}, "pop3d", time.Now), Client: maillog.Client{Addr: "127.0.0.1"},
-		FailDelay: -1, DrainTimeout: time.Millisecond}
+		DrainTimeout: time.Millisecond}
 	for _, action := range setup {
 		h.do(action)
 	}
@@ -70,6 +70,13 @@ func (h *host) login(_ context.Context, login, password string) (Account, error)
 type logins struct {
 	check   func(ctx context.Context, login, password string) (Account, error)
 	account Account
+	failed  func(ctx context.Context)
+}
+
+func (l *logins) Failed(ctx context.Context, _, _ string) {
+	if l.failed != nil {
+		l.failed(ctx)
+	}
 }
 
 func (l *logins) Password(ctx context.Context, login, password string) (err error) {
@@ -229,6 +236,13 @@ func (c *client) collect() {
 func (c *client) await(n int) {
 	c.t.Helper()
 	c.until(func() bool { return bytes.Count(c.got, crlf) >= n })
+}
+
+// lines is how many lines came.
+func (c *client) lines() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return bytes.Count(c.got, crlf)
 }
 
 // rest waits for the end and returns all that came.

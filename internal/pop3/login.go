@@ -2,7 +2,6 @@ package pop3
 
 import (
 	"slices"
-	"time"
 
 	"paperpath/internal/auth"
 )
@@ -67,6 +66,7 @@ func (s *session) loggedIn(mechanism, name string, err error) error {
 	switch {
 	case auth.IsWrong(err):
 		s.cfg.Log.LoginFailed(mechanism, err.Error(), client)
+		s.cfg.Users.Failed(s.ctx, client.Addr, name)
 		return s.failedTry()
 	case err != nil: // no login-failed: a filter would ban the client for it
 		return s.trouble("login", err)
@@ -76,26 +76,12 @@ func (s *session) loggedIn(mechanism, name string, err error) error {
 	return s.enter(account)
 }
 
-// failedTry answers a wrong login, late.
+// failedTry answers a wrong login.
 func (s *session) failedTry() error {
-	s.pause(s.cfg.FailDelay)
 	s.fail("AUTH", noSuchLogin)
 	s.tries++
 	if s.tries >= s.cfg.MaxTries {
 		return errTries
 	}
 	return nil
-}
-
-// pause waits, or until the server shuts down.
-func (s *session) pause(d time.Duration) {
-	if d <= 0 {
-		return
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-s.ctx.Done():
-	}
 }

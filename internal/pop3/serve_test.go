@@ -82,7 +82,7 @@ func TestDrain(t *testing.T) {
 	for name, input := range map[string]string{"idle": "USER alice\r\nPASS secret\r\n", "new": "", "late": "USER alice\r\nPASS no\r\n"} {
 		t.Run(name, func(t *testing.T) {
 			h := newHost(t, []string{"mail new/1.a x"})
-			h.cfg.FailDelay = time.Hour
+			h.cfg.Users.(*logins).failed = func(ctx context.Context) { <-ctx.Done() }
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
 			c, done := h.start(ctx)
@@ -118,18 +118,27 @@ func TestPanic(t *testing.T) {
 	}
 }
 
+// A wrong password is answered when the delay is over, a right one at once.
 func TestFailDelay(t *testing.T) {
 	h := newHost(t, nil)
-	h.cfg.FailDelay = 100 * time.Millisecond
+	over, waits := make(chan struct{}), make(chan struct{}, 1)
+	h.cfg.Users.(*logins).failed = func(context.Context) { waits <- struct{}{}; <-over }
 	c, done := h.start(context.Background())
-	start := time.Now()
 	c.Write([]byte("USER alice\r\nPASS no\r\n"))
-	c.await(3)
-	if time.Since(start) < h.cfg.FailDelay {
-		t.Error("a wrong password was answered at once")
+	<-waits
+	c.await(2) // the greeting and USER's reply
+	if n := c.lines(); n > 2 {
+		t.Errorf("%d lines before the delay was over", n)
 	}
+	close(over)
+	c.await(3)
+	c.Write([]byte("USER alice\r\nPASS secret\r\n"))
+	c.await(5)
 	c.Close()
 	ended(t, done)
+	if len(waits) > 0 {
+		t.Error("the right password waited")
+	}
 }
 
 // One session has a mailbox; when its client vanishes the next may have it.

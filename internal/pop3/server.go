@@ -24,6 +24,7 @@ type server struct {
 	log     *maillog.Log
 	tls     *tls.Config // nil: there is no certificate
 	gate    *Gate
+	delays  *auth.Delays
 	owners  *Owners
 	now     func() time.Time
 }
@@ -37,7 +38,7 @@ func newServer(f *program.Frame) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &server{owners: asOwner, control: f.Control, log: f.Log, tls: conf,
+	return &server{owners: asOwner, control: f.Control, log: f.Log, tls: conf, delays: auth.NewDelays(f.Tally(), f.Clock.Now),
 		gate: NewGate(filepath.Join(f.Home, "run", "pop3"), f.Clock.Now), now: f.Clock.Now}, nil
 }
 
@@ -135,7 +136,7 @@ func (s *server) serve(ctx context.Context, conn net.Conn, implicit bool) error 
 }
 
 func (s *server) config(conn net.Conn, implicit bool) (Config, error) {
-	cfg := Config{TLS: s.tls, Implicit: implicit, ClearText: listen.Private(conn), Users: Accounts(s.control), Log: s.log,
+	cfg := Config{TLS: s.tls, Implicit: implicit, ClearText: listen.Private(conn), Users: Accounts(s.control, s.delays), Log: s.log,
 		Client: maillog.Client{Addr: listen.ClientName(conn)}, Gate: s.gate, Owners: s.owners, Now: s.now}
 	return cfg, s.settings(&cfg)
 }

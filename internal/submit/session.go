@@ -56,12 +56,13 @@ func (s *session) Hello(_ context.Context, helo string, _ bool) error {
 }
 
 // Authenticated notes who the client proved to be, or that it did not.
-func (s *session) Authenticated(_ context.Context, mechanism, login string, err error) error {
+func (s *session) Authenticated(ctx context.Context, mechanism, login string, err error) error {
 	c := s.client()
 	c.Login = login
 	switch {
 	case auth.IsWrong(err):
 		s.server.Log.LoginFailed(mechanism, err.Error(), c)
+		s.Failed(ctx, s.conn.ClientIP(), login)
 		return err
 	case err != nil: // no login-failed: a filter would ban the client for it
 		s.server.Log.Trouble("", "login", err)

@@ -1,0 +1,114 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"sync"
+	"time"
+
+	"paperpath/internal/control"
+	"paperpath/internal/listen"
+	"paperpath/internal/tally"
+)
+
+// The wait before a wrong login is answered: the first time firstDelay, twice
+// as long with each further one, MaxDelay at most. What was counted is halved
+// every forgetAfter.
+const (
+	firstDelay  = 500 * time.Millisecond
+	MaxDelay    = 4 * time.Second
+	forgetAfter = 10 * time.Minute
+	maxFailures = 16 // counted; more would only be remembered for longer
+
+	maxRemembered = 4096 // keys in memory
+)
+
+// Delays counts wrong logins by client and by account, and makes them wait. The
+// counts stand in a table of the home, which the processes of all programs
+// share; where that cannot be written, this process counts for itself.
+type Delays struct {
+	table *tally.Table
+	now   func() time.Time
+	wait  func(context.Context, time.Duration)
+
+	mu     sync.Mutex
+	memory map[string]tally.Entry
+}
+
+// NewDelays returns the delays that are counted in table.
+func NewDelays(table *tally.Table, now func() time.Time) *Delays {
+	return &Delays{table: table, now: now, wait: sleep, memory: map[string]tally.Entry{}}
+}
+
+// sleep waits for d, or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// Failed counts a wrong login of a client, whose address may be "", and waits
+// before it returns: in ctx, and never longer than MaxDelay. A login that does
+// not exist counts as one that does.
+func (d *Delays) Failed(ctx context.Context, client, account string) {
+	if d == nil {
+		return
+	}
+	most := d.count("login-failed account " + control.Fold(account))
+	if ip, err := netip.ParseAddr(client); err == nil {
+		most = max(most, d.count("login-failed client "+string(listen.OriginOf(ip))))
+	}
+	d.wait(ctx, delayOf(most))
+}
+
+// delayOf is the wait at the nth wrong login.
+func delayOf(n uint64) time.Duration {
+	if n == 0 {
+		return firstDelay
+	}
+	return min(firstDelay<<min(n-1, maxFailures), MaxDelay)
+}
+
+// count counts one more for key and returns how many it makes.
+func (d *Delays) count(key string) uint64 {
+	now := d.now()
+	var n uint64
+	more := func(e tally.Entry) tally.Entry {
+		e = oneMore(e, now)
+		n = e.Count
+		return e
+	}
+	if err := d.update(key, more); err != nil {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if _, known := d.memory[key]; !known && len(d.memory) >= maxRemembered {
+			clear(d.memory)
+		}
+		d.memory[key] = more(d.memory[key])
+	}
+	return n
+}
+
+// errNoTable says that there is nothing but memory.
+var errNoTable = errors.New("no table")
+
+func (d *Delays) update(key string, change func(tally.Entry) tally.Entry) error {
+	if d.table == nil {
+		return errNoTable
+	}
+	return d.table.Update(key, change)
+}
+
+// oneMore adds one to what is left at the time now. A count from the future
+// says that a clock was set: it counts as one of now.
+func oneMore(e tally.Entry, now time.Time) tally.Entry {
+	left := min(e.Count, maxFailures)
+	if age := now.Sub(e.Time); age > 0 {
+		left >>= min(uint64(age/forgetAfter), 63)
+	}
+	return tally.Entry{Time: now, Count: left + 1}
+}
