@@ -7,14 +7,11 @@
 package maildir
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -117,27 +114,6 @@ func (d *Dir) Lock() (unlock func(), err error) {
 
 // Sync makes the names in new/ and cur/ durable.
 func (d *Dir) Sync() error { return errors.Join(d.new.Sync(), d.cur.Sync()) }
-
-// List returns the messages of new/ and cur/, sorted by key: regular files as
-// the directory says, without a look at them. Each directory is read once, cur/
-// last, so that a message which a reader moves meanwhile is listed once, as it
-// was seen last.
-func (d *Dir) List() ([]Message, error) {
-	var all []Message
-	for _, sub := range []string{"new", "cur"} {
-		err := d.sub(sub).Regular(func(name string) bool {
-			all = append(all, parse(sub, name))
-			return true
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	slices.SortStableFunc(all, func(a, b Message) int {
-		return cmp.Or(strings.Compare(a.base(), b.base()), strings.Compare(a.Sub, b.Sub))
-	})
-	return d.compact(all), nil
-}
 
 func (d *Dir) sub(name string) *dir.Dir {
 	if name == "cur" {

@@ -24,7 +24,9 @@ func parse(sub, name string) Message {
 	if flags, ok := strings.CutPrefix(info, "2,"); ok {
 		m.Flags = flags
 	}
-	for _, a := range strings.Split(attrs, ",") {
+	for attrs != "" {
+		var a string
+		a, attrs, _ = strings.Cut(attrs, ",")
 		if v, ok := strings.CutPrefix(a, "S="); ok {
 			m.Size = number(v)
 		} else if v, ok := strings.CutPrefix(a, "W="); ok {

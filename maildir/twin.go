@@ -33,20 +33,3 @@ func (d *Dir) Untwin() error {
 
 // twin is a message that List has found in both directories.
 type twin struct{ new, cur string }
-
-// compact leaves one of those that have the same base, the one in cur/ before
-// the one in new/, and notes which names it left out.
-func (d *Dir) compact(sorted []Message) []Message {
-	d.twins = nil
-	kept := sorted[:0]
-	for _, m := range sorted {
-		if n := len(kept); n > 0 && kept[n-1].base() == m.base() {
-			if m.Sub == "new" && kept[n-1].Sub == "cur" {
-				d.twins = append(d.twins, twin{new: m.Name, cur: kept[n-1].Name})
-			}
-			continue
-		}
-		kept = append(kept, m)
-	}
-	return kept
-}

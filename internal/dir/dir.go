@@ -23,11 +23,16 @@ type Dir struct {
 
 // Open opens the directory path. The last element must not be a symbolic link.
 func Open(path string) (*Dir, error) {
-	f, err := os.OpenFile(path, unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	// Not os.OpenFile: it asks of every descriptor whether it can be waited for.
+	var fd int
+	err := retry(func() (err error) {
+		fd, err = unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		return err
+	})
 	if err != nil {
-		return nil, err
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
-	return &Dir{f: f, path: path}, nil
+	return &Dir{f: os.NewFile(uintptr(fd), path), path: path}, nil
 }
 
 // Path returns the path that the directory was opened by.
@@ -172,47 +177,20 @@ func (d *Dir) Sync() error { return d.f.Sync() }
 // the file system gives them, names that begin with a dot left out. each
 // returns false to stop.
 func (d *Dir) Names(each func(name string) bool) error {
-	return d.read(func(f *os.File) (more bool, err error) {
-		names, err := f.Readdirnames(1024)
-		for _, name := range names {
-			if name[0] != '.' && !each(name) {
-				return false, nil
-			}
-		}
-		return true, err
-	})
-}
-
-// Regular is Names for regular files alone: no directory, link, fifo or
-// device. The directory itself says what a name is.
-func (d *Dir) Regular(each func(name string) bool) error {
-	return d.read(func(f *os.File) (more bool, err error) {
-		entries, err := f.ReadDir(1024)
-		for _, e := range entries {
-			if name := e.Name(); name[0] != '.' && e.Type().IsRegular() && !each(name) {
-				return false, nil
-			}
-		}
-		return true, err
-	})
-}
-
-// read calls batch until it wants no more, or the directory ends.
-func (d *Dir) read(batch func(f *os.File) (more bool, err error)) error {
-	// A descriptor of its own: the position in a directory is shared otherwise.
-	var fd int
-	err := retry(func() (err error) {
-		fd, err = unix.Openat(d.fd(), ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-		return err
-	})
+	fd, err := d.reopen()
 	if err != nil {
-		return d.fail("open", "", err)
+		return err
 	}
 	f := os.NewFile(uintptr(fd), d.path)
 	defer f.Close()
 	for {
-		more, err := batch(f)
-		if err == io.EOF || !more {
+		names, err := f.Readdirnames(1024)
+		for _, name := range names {
+			if name[0] != '.' && !each(name) {
+				return nil
+			}
+		}
+		if err == io.EOF {
 			return nil
 		}
 		if err != nil {

@@ -63,7 +63,7 @@ func TestUID(t *testing.T) {
 		if (id == key) != same {
 			t.Errorf("uid(%q) = %q", key, id)
 		}
-		if len(id) < 1 || len(id) > maxUID || strings.IndexFunc(id, unfit) >= 0 {
+		if len(id) < 1 || len(id) > maxUID || !fit(id) {
 			t.Errorf("uid(%q) = %q is no unique id", key, id)
 		}
 	}

@@ -18,7 +18,7 @@ var errNoFolder = errors.New("no such folder")
 
 // message is one message of the snapshot.
 type message struct {
-	maildir.Message
+	*maildir.Message
 	size    int64 // octets as RETR sends them, -1 until measured
 	twin    bool  // another message has the same key
 	deleted bool  // by DELE
@@ -82,7 +82,8 @@ func (d *drop) scan() error {
 		return err
 	}
 	d.messages = make([]message, len(list))
-	for i, m := range list {
+	for i := range list {
+		m := &list[i]
 		d.messages[i] = message{Message: m, size: m.WireSize}
 		if i > 0 && list[i-1].Key == m.Key {
 			d.messages[i-1].twin, d.messages[i].twin = true, true
@@ -170,7 +171,7 @@ func (d *drop) measure(m *message, f *os.File) (err error) {
 		return err
 	}
 	if d.mayRename() && (m.Size < 0 || m.Size == m.Actual) && endsLine(f, m.Actual) && !d.dir.Indexed() {
-		d.noteFixed(d.dir.Sized(&m.Message, m.Actual, m.size))
+		d.noteFixed(d.dir.Sized(m.Message, m.Actual, m.size))
 	}
 	return nil
 }
@@ -209,7 +210,7 @@ func (d *drop) opened(m *message) (*os.File, error) {
 
 // open opens a message. The error is errGone where it is no longer there.
 func (d *drop) open(m *message) (*os.File, error) {
-	f, err := d.dir.Open(&m.Message)
+	f, err := d.dir.Open(m.Message)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, errGone
 	}

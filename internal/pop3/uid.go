@@ -3,7 +3,6 @@ package pop3
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"strings"
 )
 
 // maxUID is the longest unique id (RFC 1939 7).
@@ -22,7 +21,7 @@ func (m *message) uid() string {
 // uid is the unique id for a key. One that another deliverer made too long, or
 // of characters that an id may not have, is hashed.
 func uid(key string) string {
-	if 0 < len(key) && len(key) <= maxUID && strings.IndexFunc(key, unfit) < 0 {
+	if 0 < len(key) && len(key) <= maxUID && fit(key) {
 		return key
 	}
 	return hashed(key)
@@ -33,5 +32,12 @@ func hashed(name string) string {
 	return "sha256-" + hex.EncodeToString(sum[:20])
 }
 
-// unfit reports a character outside 0x21..0x7E.
-func unfit(r rune) bool { return r < '!' || r > '~' }
+// fit reports whether every character is in 0x21..0x7E.
+func fit(key string) bool {
+	for i := range len(key) {
+		if key[i] < '!' || key[i] > '~' {
+			return false
+		}
+	}
+	return true
+}

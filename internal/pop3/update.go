@@ -38,7 +38,7 @@ func (d *drop) update(window time.Duration, now time.Time) error {
 			continue
 		}
 		octets := q.weigh(m)
-		switch err := away(&m.Message); {
+		switch err := away(m.Message); {
 		case err == nil:
 			d.removed++
 			q.note(octets)
@@ -114,7 +114,7 @@ func (q *quota) weigh(m *message) int64 {
 	if q.drop == nil {
 		return 0
 	}
-	return q.drop.dir.Weight(&m.Message)
+	return q.drop.dir.Weight(m.Message)
 }
 
 func (q *quota) note(octets int64) {
@@ -158,9 +158,9 @@ func (d *drop) settle() {
 		case m.deleted || m.gone:
 			continue
 		case m.sent:
-			d.noteFixed(d.dir.Seen(&m.Message))
+			d.noteFixed(d.dir.Seen(m.Message))
 		default:
-			d.noteFixed(d.dir.Old(&m.Message))
+			d.noteFixed(d.dir.Old(m.Message))
 		}
 		if d.fixed {
 			return
