@@ -43,7 +43,7 @@ func smtpVerb() program.Verb {
 		Name:  "smtp",
 		Usage: "speak SMTP on standard input and output, or listen",
 		Flags: append(program.ServeFlags(),
-			&cli.StringFlag{Name: "role", Value: "mx", Usage: "`ROLE`: mx takes mail for control/domains, submission takes it from users for any destination, local from users of this machine"}),
+			&cli.StringFlag{Name: "role", Value: "mx", Usage: "`ROLE`: mx takes mail for control/domains, submission takes it from users for any destination, local from users of this machine, lmtp is mx by LMTP"}),
 		Action: smtp,
 	}
 }

@@ -48,6 +48,7 @@ func (c *Control) readers() map[string]func() error {
 		"xclientfrom": func() error { _, err := c.XClientFrom(); return err },
 		"rates":       func() error { _, _, err := load(c, ratesFile()); return err },
 		"hideclient":  func() error { _, err := c.HideClient(); return err },
+		"barelines":   func() error { _, err := c.NormaliseLines(); return err },
 		"greetpause":  func() error { _, err := c.GreetPause(); return err },
 		"postmaster":  func() error { _, err := c.postmasterFile(); return err },
 		"runtime":     func() error { _, err := c.Runtime(); return err },

@@ -106,6 +106,20 @@ func (c *Control) Holdtime() (time.Duration, error) {
 	return one(c, "holdtime", 0, duration)
 }
 
+// NormaliseLines reports whether a bare CR or LF in a message that a user submits
+// by SMTP is made a line end; else the message is refused.
+func (c *Control) NormaliseLines() (bool, error) {
+	return one(c, "barelines", false, func(s string) (bool, string) {
+		switch Fold(s) {
+		case "refuse":
+			return false, ""
+		case "normalise":
+			return true, ""
+		}
+		return false, "is neither refuse nor normalise"
+	})
+}
+
 // Undelete returns how long a message that POP3 deleted stays in the folder
 // Trash; 0 is not at all.
 func (c *Control) Undelete() (time.Duration, error) {

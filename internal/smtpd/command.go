@@ -11,14 +11,16 @@ func (c *Conn) run(line string) error {
 	verb, arg, _ := strings.Cut(line, " ")
 	arg = strings.Trim(arg, " \t")
 	switch verb = strings.ToUpper(strings.TrimRight(verb, "\t")); verb {
-	case "EHLO", "HELO":
-		return c.hello(arg, verb == "EHLO")
+	case "EHLO", "HELO", "LHLO":
+		return c.hello(verb, arg)
 	case "MAIL":
 		return c.mail(arg)
 	case "RCPT":
 		return c.rcpt(arg)
 	case "DATA":
 		return c.data(arg)
+	case "BDAT":
+		return c.bdat(arg)
 	case "AUTH":
 		return c.auth(arg)
 	case "STARTTLS":
@@ -48,7 +50,7 @@ func (c *Conn) idle(verb, arg string) error {
 	case verb == "NOOP":
 		c.wire.reply(250, "2.0.0", "done")
 	case verb == "HELP":
-		c.wire.reply(214, "2.0.0", "EHLO HELO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP STARTTLS AUTH", "see RFC 5321")
+		c.wire.reply(214, "2.0.0", c.hellos()+" MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY HELP STARTTLS AUTH", "see RFC 5321")
 	case arg == "":
 		c.fail(501, "5.5.4", "VRFY needs a name")
 	default:
@@ -74,9 +76,6 @@ func (c *Conn) unknown(verb string) error {
 	case "GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE":
 		// A browser that was led here would speak SMTP in the body (ALPACA).
 		return c.end("4.7.0", "this is not HTTP")
-	case "BDAT":
-		// The chunk behind it must not be run as commands (RFC 3030).
-		return c.end("4.5.0", "BDAT was not offered")
 	case "EXPN", "TURN", "ETRN", "SEND", "SOML", "SAML":
 		c.fail(502, "5.5.1", "not implemented")
 	case "":
@@ -90,8 +89,21 @@ func (c *Conn) unknown(verb string) error {
 // maxHelo is the longest name in EHLO (RFC 5321 4.5.3.1.2).
 const maxHelo = 255
 
-func (c *Conn) hello(arg string, esmtp bool) error {
+// hellos are the verbs that begin a session: LMTP has one of its own, so that
+// nobody takes one protocol for the other (RFC 2033 4.1).
+func (c *Conn) hellos() string {
+	if c.cfg.LMTP {
+		return "LHLO"
+	}
+	return "EHLO HELO"
+}
+
+func (c *Conn) hello(verb, arg string) error {
+	esmtp := verb != "HELO"
 	switch {
+	case (verb == "LHLO") != c.cfg.LMTP:
+		c.fail(500, "5.5.1", "here it is "+c.hellos())
+		return nil
 	case arg == "":
 		c.fail(501, "5.5.4", "a name is missing")
 		return nil
@@ -132,7 +144,7 @@ func heloName(arg string) string {
 func (c *Conn) mail(arg string) error {
 	switch {
 	case c.helo == "":
-		c.fail(503, "5.5.1", "EHLO or HELO comes first")
+		c.fail(503, "5.5.1", strings.ReplaceAll(c.hellos(), " ", " or ")+" comes first")
 		return nil
 	case c.tx != nil:
 		c.fail(503, "5.5.1", "a transaction is open already")
@@ -144,6 +156,9 @@ func (c *Conn) mail(arg string) error {
 		return c.refuse(err)
 	}
 	p, err := c.mailParams(words)
+	if err == nil && from.NeedsUTF8() && !p.UTF8 {
+		err = needsUTF8()
+	}
 	if err == nil {
 		err = c.ask(func() error { return c.session.Mail(c.ctx, from, p) })
 	}
@@ -151,7 +166,7 @@ func (c *Conn) mail(arg string) error {
 		c.errors++
 		return c.refuse(err)
 	}
-	c.tx = new(transaction)
+	c.tx, c.dropChunks = &transaction{utf8: p.UTF8}, false
 	c.wire.setBusy(true)
 	c.wire.reply(250, "2.1.0", "sender accepted")
 	return nil
@@ -167,8 +182,12 @@ func (c *Conn) rcpt(arg string) error {
 	if err == nil && to.IsNull() {
 		err = syntax(501, "5.1.3", "the recipient is empty")
 	}
-	if err == nil && len(words) > 0 {
-		err = syntax(555, "5.5.4", "unknown parameter")
+	if err == nil && to.NeedsUTF8() && !c.tx.utf8 {
+		err = needsUTF8()
+	}
+	var p RcptParams
+	if err == nil {
+		p, err = c.rcptParams(words)
 	}
 	if err != nil {
 		c.errors++
@@ -180,7 +199,7 @@ func (c *Conn) rcpt(arg string) error {
 		c.wire.reply(452, "4.5.3", "too many recipients")
 		return nil
 	}
-	if err := c.ask(func() error { return c.session.Rcpt(c.ctx, to, RcptParams{}) }); err != nil {
+	if err := c.ask(func() error { return c.session.Rcpt(c.ctx, to, p) }); err != nil {
 		// Not an error of the client's: an old list has many of them.
 		c.junk++
 		c.tx.refused++
@@ -209,31 +228,48 @@ func (c *Conn) data(arg string) error {
 	}
 	c.wire.reply(354, "", "go ahead, end with a dot on a line by itself")
 	c.wire.size = dataBufSize
-	d := &dataReader{wire: c.wire}
+	d := &dataReader{text: text{wire: c.wire}}
 	var reply string
 	err := c.ask(func() (err error) { reply, err = c.session.Data(c.ctx, d); return err })
 	d.drain()
 	c.wire.size = bufSize
+	took := c.recipients()
 	c.reset()
-	return c.answer(d, reply, err)
+	return c.answer(&d.text, took, reply, err)
 }
 
-// answer is the reply to a message. A flaw that the reader saw goes before
-// what the Session made of it.
-func (c *Conn) answer(d *dataReader, reply string, err error) error {
-	if d.lost != nil {
-		return c.lost(d.lost)
+// recipients is how many replies a message gets: LMTP has one for each
+// recipient that was accepted (RFC 2033 4.2).
+func (c *Conn) recipients() int {
+	if c.cfg.LMTP && c.tx != nil {
+		return c.tx.accepted
 	}
-	if d.flaw != nil {
-		err = d.flaw
+	return 1
+}
+
+// answer is the reply to a message, said so many times. A flaw that the reader
+// saw goes before what the Session made of it.
+func (c *Conn) answer(t *text, times int, reply string, err error) error {
+	if t.lost != nil {
+		return c.lost(t.lost)
+	}
+	if t.flaw != nil {
+		err = t.flaw
 	}
 	if err != nil {
 		if !status.IsTemporary(err) {
 			c.errors++
 		}
+		for range times - 1 {
+			if end := c.refuse(err); end != nil {
+				return end
+			}
+		}
 		return c.refuse(err)
 	}
 	c.errors, c.junk = 0, 0
-	c.wire.reply(250, "2.0.0", reply)
+	for range times {
+		c.wire.reply(250, "2.0.0", reply)
+	}
 	return nil
 }

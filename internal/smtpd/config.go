@@ -1,7 +1,9 @@
-// Package smtpd is the server's side of SMTP (RFC 5321) with PIPELINING (RFC
-// 2920), SIZE (RFC 1870), 8BITMIME (RFC 6152), ENHANCEDSTATUSCODES (RFC 2034),
-// STARTTLS (RFC 3207) and AUTH (RFC 4954): one session on any connection. What
-// is accepted, and what becomes of it, is for a Session to say.
+// Package smtpd is the server's side of SMTP (RFC 5321) and LMTP (RFC 2033) with
+// PIPELINING (RFC 2920), SIZE (RFC 1870), 8BITMIME (RFC 6152), SMTPUTF8 (RFC
+// 6531), ENHANCEDSTATUSCODES (RFC 2034), CHUNKING (RFC 3030), DSN (RFC 3461),
+// LIMITS (RFC 9422), REQUIRETLS (RFC 8689), STARTTLS (RFC 3207) and AUTH (RFC
+// 4954): one session on any connection. What is accepted, and what becomes of
+// it, is for a Session to say.
 //
 // The engine's first concern is where a message ends. Only CRLF.CRLF ends one;
 // a bare CR, a bare LF or a NUL has it refused behind its true end; and what
@@ -32,6 +34,9 @@ type Config struct {
 	MaxLogins     int   // failed logins
 
 	Keywords []string // lines of the answer to EHLO beside the engine's own
+
+	LMTP      bool // speak LMTP (RFC 2033)
+	Normalise bool // a bare CR or LF in a message is a line end; else it has the message refused
 
 	Auth        bool        // offer AUTH
 	AuthInClear bool        // also without TLS: on loopback, pipes and Unix sockets
@@ -80,15 +85,6 @@ func set[T int | time.Duration](field *T, value T) {
 	}
 }
 
-// MailParams are the parameters of MAIL.
-type MailParams struct {
-	Size int64  // SIZE= (RFC 1870), 0 where it was not said
-	Body string // BODY= (RFC 6152): "7BIT", "8BITMIME" or ""
-}
-
-// RcptParams are the parameters of RCPT; there are none yet.
-type RcptParams struct{}
-
 // Session answers what the engine asks, for one connection: in order, never
 // concurrently. An error refuses, with the reply that status.Reply has for it;
 // one with code 421 also ends the connection. A panic is answered 451 and ends
@@ -105,8 +101,8 @@ type Session interface {
 	// Rcpt adds a recipient; <postmaster> has no Domain (RFC 5321 4.5.1).
 	Rcpt(ctx context.Context, to addr.Address, p RcptParams) error
 
-	// Data takes the message: LF line ends, the last line ended, dots
-	// unstuffed. r returns io.EOF only at the true end of a message that may be
+	// Data takes the message, from DATA or BDAT: LF line ends, the last line
+	// ended, dots unstuffed. r returns io.EOF only at the true end of a message that may be
 	// accepted, otherwise a *status.Error that says what is wrong with it. The
 	// engine reads what Data leaves. reply is the text of the 250.
 	Data(ctx context.Context, r io.Reader) (reply string, err error)

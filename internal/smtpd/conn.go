@@ -33,6 +33,8 @@ type Conn struct {
 	login string
 	tx    *transaction // nil outside one
 
+	dropChunks bool // BDAT behind a message that was refused
+
 	errors, junk, logins int
 	panicked             error
 }
@@ -40,6 +42,7 @@ type Conn struct {
 // transaction is what MAIL opened.
 type transaction struct {
 	accepted, refused, over int // recipients; over: beyond the limit
+	utf8                    bool
 }
 
 // ClientIP returns the client's IP address as text, "" if it has none.
@@ -58,9 +61,18 @@ func (c *Conn) TLSInfo() string {
 	return strings.ReplaceAll(tls.VersionName(c.tls.Version), " ", "") + " " + tls.CipherSuiteName(c.tls.CipherSuite)
 }
 
-// With returns the protocol for the Received field (RFC 3848).
+// With returns the protocol for the Received field (RFC 3848; RFC 6531 4.3 inside
+// a transaction with SMTPUTF8).
 func (c *Conn) With() string {
 	with := "ESMTP"
+	switch {
+	case c.cfg.LMTP && c.tx != nil && c.tx.utf8:
+		with = "UTF8LMTP"
+	case c.cfg.LMTP:
+		with = "LMTP"
+	case c.tx != nil && c.tx.utf8:
+		with = "UTF8SMTP"
+	}
 	if c.tls != nil {
 		with += "S"
 	}
@@ -106,7 +118,13 @@ func Serve(ctx context.Context, conn net.Conn, cfg Config, open func(c *Conn) Se
 	return c.close(c.commands())
 }
 
-func (c *Conn) greet() { c.wire.reply(220, "", c.cfg.Hostname+" ESMTP") }
+func (c *Conn) greet() {
+	protocol := " ESMTP"
+	if c.cfg.LMTP {
+		protocol = " LMTP"
+	}
+	c.wire.reply(220, "", c.cfg.Hostname+protocol)
+}
 
 // quiet waits for the time before the greeting, in which a client has to be
 // silent (RFC 5321 4.3.1).

@@ -30,7 +30,7 @@ func pieces(in string, n int) *script {
 
 func newReader(conn net.Conn, maxSize int64) *dataReader {
 	cfg := Config{MaxSize: maxSize}.withDefaults()
-	return &dataReader{wire: newWire(conn, &cfg)}
+	return &dataReader{text: text{wire: newWire(conn, &cfg)}}
 }
 
 func TestDataReader(t *testing.T) {

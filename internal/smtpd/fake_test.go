@@ -53,6 +53,7 @@ type fake struct {
 	login string
 	open  bool
 	from  string
+	words string
 	to    []string
 	mail  []string
 	datas []error // what Data ended with
@@ -100,21 +101,32 @@ func (f *fake) Authenticated(_ context.Context, mechanism, login string, err err
 
 func (f *fake) Mail(_ context.Context, from addr.Address, p MailParams) error {
 	f.calls = append(f.calls, "mail "+from.String()+" "+p.Body)
+	f.words = ""
+	if p.UTF8 {
+		f.words = " SMTPUTF8"
+	}
+	if w := p.Words(); w != "" {
+		f.words += " " + w
+	}
 	if err := behave(from.Local); err != nil && !strings.HasPrefix(from.Local, "data-") {
 		return err
 	}
 	if f.open {
 		panic("MAIL in a transaction")
 	}
-	f.open, f.from, f.to = true, from.String(), nil
+	f.open, f.from, f.to = true, from.String()+f.words, nil
 	return nil
 }
 
-func (f *fake) Rcpt(_ context.Context, to addr.Address, _ RcptParams) error {
+func (f *fake) Rcpt(_ context.Context, to addr.Address, p RcptParams) error {
 	if err := behave(to.Local); err != nil {
 		return err
 	}
-	f.to = append(f.to, to.String())
+	words := p.Words(to)
+	if words != "" {
+		words = " " + words
+	}
+	f.to = append(f.to, to.String()+words)
 	return nil
 }
 

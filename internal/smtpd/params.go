@@ -2,8 +2,6 @@ package smtpd
 
 import (
 	"fmt"
-	"math"
-	"strconv"
 	"strings"
 
 	"paperpath/internal/addr"
@@ -12,7 +10,11 @@ import (
 
 // extensions is the answer to EHLO behind the name.
 func (c *Conn) extensions() []string {
-	list := []string{"PIPELINING", fmt.Sprintf("SIZE %d", c.cfg.MaxSize), "8BITMIME", "ENHANCEDSTATUSCODES"}
+	list := []string{"PIPELINING", fmt.Sprintf("SIZE %d", c.cfg.MaxSize), "8BITMIME", "SMTPUTF8", "CHUNKING", "DSN",
+		fmt.Sprintf("LIMITS RCPTMAX=%d", c.cfg.MaxRecipients), "ENHANCEDSTATUSCODES"}
+	if c.tls != nil {
+		list = append(list, "REQUIRETLS") // RFC 8689 3: not in clear
+	}
 	if c.cfg.TLS != nil && c.tls == nil && c.login == "" {
 		list = append(list, "STARTTLS")
 	}
@@ -37,11 +39,6 @@ func parsePath(arg, prefix, enhanced string) (a addr.Address, words []string, er
 		return a, nil, syntax(501, "5.5.4", prefix+"<address> is missing")
 	}
 	arg = strings.TrimLeft(arg[len(prefix):], " \t")
-	for i := range len(arg) {
-		if arg[i] >= 0x80 {
-			return a, nil, syntax(553, "5.6.7", "the address is not ASCII")
-		}
-	}
 	a, rest, err := addr.ParsePath(arg)
 	if err != nil || rest != "" && rest[0] != ' ' && rest[0] != '\t' {
 		return a, nil, syntax(501, enhanced, "the address does not parse")
@@ -52,62 +49,7 @@ func parsePath(arg, prefix, enhanced string) (a addr.Address, words []string, er
 	return a, strings.FieldsFunc(rest, func(r rune) bool { return r == ' ' || r == '\t' }), nil
 }
 
-// mailParams reads the parameters of MAIL.
-func (c *Conn) mailParams(words []string) (p MailParams, err error) {
-	if len(words) > 0 && !c.esmtp {
-		return p, syntax(555, "5.5.4", "parameters need EHLO")
-	}
-	seen := make(map[string]bool)
-	for _, word := range words {
-		name, value, _ := strings.Cut(word, "=")
-		name = strings.ToUpper(name)
-		if seen[name] {
-			return p, syntax(501, "5.5.4", "a parameter is there twice")
-		}
-		seen[name] = true
-		if err := c.mailParam(&p, name, value); err != nil {
-			return p, err
-		}
-	}
-	return p, nil
-}
-
-func (c *Conn) mailParam(p *MailParams, name, value string) (err error) {
-	switch name {
-	case "SIZE":
-		p.Size, err = parseSize(value)
-		if most := c.cfg.MaxSize; err == nil && most > 0 && p.Size > most {
-			err = tooBig(most)
-		}
-		return err
-	case "BODY":
-		p.Body = strings.ToUpper(value)
-		if p.Body != "7BIT" && p.Body != "8BITMIME" {
-			return syntax(501, "5.5.4", "BODY is 7BIT or 8BITMIME")
-		}
-		return nil
-	case "AUTH":
-		// RFC 4954 5: who wrote the message, in the client's opinion. We trust
-		// no client that far, which the RFC allows; the value must parse.
-		if c.cfg.Auth && printable(value) == value && value != "" && len(value) <= 500 {
-			return nil
-		}
-		if c.cfg.Auth {
-			return syntax(501, "5.5.4", "AUTH= does not parse")
-		}
-	}
-	return syntax(555, "5.5.4", "unknown parameter")
-}
-
-// parseSize reads a size of 1 to 20 digits (RFC 1870 3). What no int64 holds
-// is the largest one.
-func parseSize(s string) (int64, error) {
-	if len(s) == 0 || len(s) > 20 || strings.Trim(s, "0123456789") != "" {
-		return 0, syntax(501, "5.5.4", "SIZE is not a number")
-	}
-	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil {
-		return math.MaxInt64, nil
-	}
-	return n, nil
+// needsUTF8 refuses an address beyond ASCII for which nobody asked (RFC 6531 3.5).
+func needsUTF8() error {
+	return syntax(553, "5.6.7", "the address is not ASCII: SMTPUTF8 was not asked for")
 }

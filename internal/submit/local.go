@@ -86,14 +86,14 @@ func (s *local) Hello(_ context.Context, helo string, _ bool) error {
 }
 
 // Mail opens a transaction.
-func (s *local) Mail(_ context.Context, from addr.Address, _ smtpd.MailParams) error {
+func (s *local) Mail(_ context.Context, from addr.Address, p smtpd.MailParams) error {
 	s.used = true
 	l := &missive{host: s.counter.host, domain: s.domain, now: s.server.Clock.Now(), read: s.counter.header}
 	l.persona.sender, l.persona.author = from, from
 	if from.IsNull() {
 		l.persona.author = addr.Address{Local: s.who.name(), Domain: s.domain}
 	}
-	l.from.Addr = from.String()
+	l.from = spool.Path{Addr: from.String(), Params: p.Words()}
 	s.missive = l
 	if err := s.counter.sender(s.who.submitter(), from); err != nil {
 		return s.refuse("", err)
@@ -103,7 +103,8 @@ func (s *local) Mail(_ context.Context, from addr.Address, _ smtpd.MailParams) e
 
 // Rcpt adds a recipient. Nobody is refused: one that does not exist is bounced
 // later, as from the sendmail face.
-func (s *local) Rcpt(_ context.Context, to addr.Address, _ smtpd.RcptParams) error {
+func (s *local) Rcpt(_ context.Context, to addr.Address, p smtpd.RcptParams) error {
+	s.missive.notify = p.Words(qualified(to, s.domain))
 	s.missive.add([]addr.Address{to})
 	return nil
 }

@@ -30,15 +30,16 @@ const (
 	MX         Role = "mx"         // other hosts, for our domains alone
 	Submission Role = "submission" // our users after AUTH, for any destination
 	Local      Role = "local"      // users of this machine, whom the kernel names, for any destination
+	LMTP       Role = "lmtp"       // other programs of ours, for our domains alone, by LMTP (RFC 2033)
 )
 
 // ParseRole returns the role of that name.
 func ParseRole(s string) (Role, error) {
 	switch r := Role(s); r {
-	case MX, Submission, Local:
+	case MX, Submission, Local, LMTP:
 		return r, nil
 	}
-	return "", status.UsageError("role %q is none of mx, submission and local", s)
+	return "", status.UsageError("role %q is none of mx, submission, local and lmtp", s)
 }
 
 // Limits of an SMTP session (RFC 5321 4.5.3; a draft in tmp/ is never older
@@ -209,7 +210,7 @@ func clientIP(conn net.Conn) string {
 
 func (s *server) config(conn net.Conn, implicit bool) (smtpd.Config, error) {
 	cfg := smtpd.Config{Hostname: s.hostname, TLS: s.tls, Implicit: implicit,
-		Auth: s.role == Submission, AuthInClear: listen.Private(conn),
+		LMTP: s.role == LMTP, Auth: s.role == Submission, AuthInClear: listen.Private(conn),
 		CommandTimeout: commandTime, DataTimeout: dataTime, MinRate: minRate}
 	if err := s.limits(&cfg); err != nil {
 		return cfg, err
@@ -225,6 +226,11 @@ func (s *server) config(conn net.Conn, implicit bool) (smtpd.Config, error) {
 		return cfg, err
 	}
 	cfg.XClient = fronts.Has(listen.IP(conn.RemoteAddr()))
+	if s.role == Submission {
+		if cfg.Normalise, err = s.Control.NormaliseLines(); err != nil {
+			return cfg, err
+		}
+	}
 	if s.role == MX && s.listening {
 		cfg.GreetPause, err = s.greetPause(conn)
 	}

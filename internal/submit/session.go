@@ -41,8 +41,9 @@ type session struct {
 
 // transaction is what MAIL and RCPT said since the last reset.
 type transaction struct {
-	from addr.Address
-	to   []addr.Address
+	from  addr.Address
+	words string // parameters of the reverse path
+	to    []spool.Recipient
 }
 
 func (s *session) client() maillog.Client {
@@ -89,7 +90,7 @@ func (s *session) Trust(_ context.Context, login string) error {
 }
 
 // Mail opens a transaction.
-func (s *session) Mail(_ context.Context, from addr.Address, _ smtpd.MailParams) error {
+func (s *session) Mail(_ context.Context, from addr.Address, p smtpd.MailParams) error {
 	err := s.mayMail()
 	if err == nil {
 		err = s.tooMany("messages", 1)
@@ -102,7 +103,7 @@ func (s *session) Mail(_ context.Context, from addr.Address, _ smtpd.MailParams)
 			return s.refuse(from, "", err)
 		}
 	}
-	s.tx = transaction{from: from}
+	s.tx = transaction{from: from, words: p.Words()}
 	return nil
 }
 
@@ -119,7 +120,7 @@ func (s *session) mayMail() error {
 
 // Rcpt adds a recipient: one that is here must exist, one that is elsewhere is
 // for users and the hosts of control/relayfrom alone.
-func (s *session) Rcpt(ctx context.Context, to addr.Address, _ smtpd.RcptParams) error {
+func (s *session) Rcpt(ctx context.Context, to addr.Address, p smtpd.RcptParams) error {
 	to, err := s.server.qualify(to)
 	if err != nil {
 		return err
@@ -136,7 +137,7 @@ func (s *session) Rcpt(ctx context.Context, to addr.Address, _ smtpd.RcptParams)
 	if err := s.tooMany("recipients", 1); err != nil {
 		return s.refuse(s.tx.from, to.String(), err)
 	}
-	s.tx.to = append(s.tx.to, to)
+	s.tx.to = append(s.tx.to, spool.Recipient{Addr: to.String(), Params: p.Words(to)})
 	return nil
 }
 
@@ -181,11 +182,7 @@ func (s *session) Data(ctx context.Context, r io.Reader) (string, error) {
 }
 
 func (s *session) recipients() string {
-	var list []string
-	for _, a := range s.tx.to {
-		list = append(list, a.String())
-	}
-	return strings.Join(list, " ")
+	return strings.Join(addresses(spool.Envelope{To: s.tx.to}), " ")
 }
 
 // store judges a message and accepts it into route/.
@@ -194,10 +191,7 @@ func (s *session) store(ctx context.Context, buf *spool.Buffer) (spool.Key, erro
 	if err != nil {
 		return "", err
 	}
-	env := spool.Envelope{From: spool.Path{Addr: s.tx.from.String()}}
-	for _, to := range s.tx.to {
-		env.To = append(env.To, spool.Recipient{Addr: to.String()})
-	}
+	env := spool.Envelope{From: spool.Path{Addr: s.tx.from.String(), Params: s.tx.words}, To: s.tx.to}
 	ip, _ := netip.ParseAddr(s.conn.ClientIP())
 	verdict := check.Message(ctx, s.server.Control, check.Subject{Envelope: env, With: s.conn.With(),
 		SMTPPeer: s.login == "", Client: ip, Helo: s.helo, Login: s.login,

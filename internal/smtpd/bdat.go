@@ -1,0 +1,241 @@
+package smtpd
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strconv"
+	"strings"
+
+	"paperpath/internal/status"
+)
+
+// chunk is what a BDAT command says (RFC 3030 2).
+type chunk struct {
+	size int64
+	last bool
+}
+
+// parseChunk reads the parameters of BDAT.
+func parseChunk(arg string) (ch chunk, ok bool) {
+	word := strings.Fields(arg)
+	if len(word) == 2 && strings.EqualFold(word[1], "LAST") {
+		ch.last = true
+	} else if len(word) != 1 {
+		return ch, false
+	}
+	if len(word[0]) > 20 || strings.Trim(word[0], "0123456789") != "" {
+		return ch, false
+	}
+	n, err := strconv.ParseInt(word[0], 10, 64)
+	ch.size = n // the largest one where no int64 holds it
+	return ch, err == nil || errors.Is(err, strconv.ErrRange)
+}
+
+// bdat is BDAT. The octets behind it are never run as commands: where their
+// number is not known, or is more than a message may have, the session ends.
+func (c *Conn) bdat(arg string) error {
+	ch, ok := parseChunk(arg)
+	switch {
+	case !ok:
+		return c.end("4.5.0", "nobody knows how long this chunk is")
+	case !c.fits(ch):
+		c.wire.reply(552, "5.3.4", "the chunk is larger than a message may be")
+		return errors.New("ended by a chunk that is larger than a message may be")
+	}
+	d := &chunkReader{text: text{wire: c.wire}, c: c, left: ch.size, last: ch.last}
+	if c.tx == nil || c.tx.accepted == 0 {
+		d.skip()
+		if d.lost != nil {
+			return c.lost(d.lost)
+		}
+		c.outOfPlace()
+		return nil
+	}
+	c.wire.size = dataBufSize
+	var reply string
+	err := c.ask(func() (err error) { reply, err = c.session.Data(c.ctx, d); return err })
+	d.skip()
+	c.wire.size = bufSize
+	c.dropChunks = !d.ended()
+	took := c.recipients()
+	c.reset()
+	if d.next != "" {
+		c.dropChunks = false
+		return c.run(d.next)
+	}
+	return c.answer(&d.text, took, reply, err)
+}
+
+// fits reports whether a chunk may be read to its end.
+func (c *Conn) fits(ch chunk) bool { return c.cfg.MaxSize <= 0 || ch.size <= c.cfg.MaxSize }
+
+// outOfPlace answers a chunk for which there is no transaction. Those that the
+// client had sent already when an earlier one was refused are no error of his.
+func (c *Conn) outOfPlace() {
+	switch {
+	case c.dropChunks && c.tx == nil:
+		c.junk++
+		c.wire.reply(503, "5.5.1", "the message was refused already")
+	case c.tx == nil:
+		c.fail(503, "5.5.1", "MAIL comes first")
+	case c.tx.refused > 0:
+		c.fail(554, "5.5.1", "no valid recipients")
+	default:
+		c.fail(503, "5.5.1", "RCPT comes first")
+	}
+}
+
+// chunkReader reads a message that comes in chunks: no dots are stuffed, CRLF is
+// turned into LF, the last line is ended. Between chunks it answers commands.
+// What ends before the last chunk is no message.
+type chunkReader struct {
+	text
+	c    *Conn
+	left int64  // octets of this chunk that are to come
+	last bool   // this is the last one
+	cr   bool   // the octet before was a CR
+	open bool   // the last line is not ended
+	over bool   // the message has ended, or will not go on
+	next string // the command that ended it instead of a chunk
+}
+
+// ended reports whether the last chunk has been read to its end.
+func (d *chunkReader) ended() bool { return d.last && d.left == 0 && d.lost == nil }
+
+// Read fills p with text.
+func (d *chunkReader) Read(p []byte) (n int, err error) {
+	for n == 0 && len(p) > 0 {
+		switch {
+		case d.lost != nil || d.over:
+			return 0, d.outcome()
+		case d.left > 0 && d.wire.r == d.wire.w:
+			d.fill()
+		case d.left > 0:
+			n = d.step(p)
+		case d.flaw != nil:
+			d.over = true
+		case d.last:
+			n = d.end(p)
+		default:
+			d.between()
+		}
+	}
+	return n, nil
+}
+
+// skip reads what is left of the chunk.
+func (d *chunkReader) skip() {
+	for d.left > 0 && d.lost == nil {
+		if d.wire.r == d.wire.w {
+			d.fill()
+			continue
+		}
+		n := min(d.left, int64(len(d.wire.buffered())))
+		d.wire.r += int(n)
+		d.left -= n
+	}
+}
+
+// step takes octets from the buffer and returns how many it put into dst.
+func (d *chunkReader) step(dst []byte) int {
+	b := d.wire.buffered()
+	b = b[:min(int64(len(b)), int64(len(dst)), d.left)]
+	switch {
+	case d.cr && b[0] == '\n':
+		d.cr, d.open = false, false
+		d.take(1)
+		return d.lineEnd(dst)
+	case d.cr:
+		d.cr, d.open = false, false
+		return d.bareCR(dst)
+	}
+	i := bytes.IndexByte(b, '\r')
+	if i < 0 {
+		i = len(b)
+	} else {
+		d.cr = true
+		d.take(1)
+	}
+	d.take(i)
+	if i > 0 {
+		d.open = b[i-1] != '\n'
+	}
+	return d.inside(dst, b[:i])
+}
+
+func (d *chunkReader) take(n int) {
+	d.wire.r += n
+	d.left -= int64(n)
+}
+
+// end is behind the last chunk: what a message without a last line end lacks.
+func (d *chunkReader) end(dst []byte) int {
+	switch {
+	case d.cr:
+		d.cr, d.open = false, false
+		return d.bareCR(dst)
+	case d.open:
+		d.open = false
+		return d.lineEnd(dst)
+	}
+	d.over = true
+	return 0
+}
+
+// between says that the chunk is taken, and reads commands up to the next one.
+func (d *chunkReader) between() {
+	d.c.wire.reply(250, "2.0.0", "chunk taken")
+	for !d.over && d.lost == nil && d.left == 0 && !d.last {
+		line, err := d.wire.readLine(maxLine)
+		switch err {
+		case nil:
+			again := d.command(string(line))
+			if again {
+				return
+			}
+		case errLong, errBytes:
+			d.c.fail(500, "5.5.2", err.Error())
+		default:
+			d.lose(err)
+			return
+		}
+		if d.over {
+			return
+		}
+		if err := d.c.limits(); err != nil {
+			d.giveUp("")
+			d.lost = &status.Error{Exit: status.TempFail, Reply: 421, Enhanced: "4.7.0", Text: "the session has ended", Err: err}
+		}
+	}
+}
+
+// command runs one line between chunks. It reports whether that was a chunk.
+func (d *chunkReader) command(line string) (again bool) {
+	verb, arg, _ := strings.Cut(line, " ")
+	switch strings.ToUpper(verb) {
+	case "BDAT":
+		ch, ok := parseChunk(arg)
+		if !ok || !d.c.fits(ch) {
+			d.giveUp(line)
+			return true
+		}
+		d.left, d.last = ch.size, ch.last
+		return true
+	case "NOOP", "HELP", "VRFY":
+		d.c.idle(strings.ToUpper(verb), strings.Trim(arg, " \t"))
+	case "MAIL", "RCPT", "DATA", "AUTH", "EXPN":
+		d.c.fail(503, "5.5.1", "a message is coming in: BDAT or RSET")
+	default:
+		d.giveUp(line)
+	}
+	return false
+}
+
+// giveUp ends the message: it is none. next is run instead.
+func (d *chunkReader) giveUp(next string) {
+	d.over, d.next = true, next
+	if d.flaw == nil {
+		d.flaw = &status.Error{Exit: status.TempFail, Reply: 451, Enhanced: "4.4.2", Text: "the client did not finish the message", Err: io.ErrUnexpectedEOF}
+	}
+}

@@ -1,0 +1,230 @@
+package smtpd
+
+import (
+	"math"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"paperpath/internal/addr"
+	"paperpath/internal/params"
+)
+
+// MailParams are the parameters of MAIL.
+type MailParams struct {
+	Size       int64  // SIZE= (RFC 1870), 0 where it was not said
+	Body       string // BODY= (RFC 6152): "7BIT", "8BITMIME" or ""
+	UTF8       bool   // SMTPUTF8 (RFC 6531)
+	Ret        string // RET= (RFC 3461 4.3): "FULL", "HDRS" or ""
+	EnvID      string // ENVID= (RFC 3461 4.4), as xtext
+	RequireTLS bool   // REQUIRETLS (RFC 8689)
+}
+
+// Words returns what an envelope keeps of the parameters: words of RFC 3461 and
+// 8689. What says nothing new is left out.
+func (p MailParams) Words() string {
+	var words []string
+	if p.Ret != "" {
+		words = append(words, "RET="+p.Ret)
+	}
+	if p.EnvID != "" {
+		words = append(words, "ENVID="+p.EnvID)
+	}
+	if p.RequireTLS {
+		words = append(words, "REQUIRETLS")
+	}
+	return strings.Join(words, " ")
+}
+
+// RcptParams are the parameters of RCPT.
+type RcptParams struct {
+	Notify string // NOTIFY= (RFC 3461 4.1) in capitals: "NEVER" or a list; ""
+	Orcpt  string // ORCPT= (RFC 3461 4.2): "type;xtext", or ""
+}
+
+// Words returns what an envelope keeps of the parameters for this recipient.
+// What says nothing new is left out: a NOTIFY that asks for what everybody
+// gets, an ORCPT that is the recipient.
+func (p RcptParams) Words(to addr.Address) string {
+	var words []string
+	if p.Notify != "" && p.Notify != "FAILURE" {
+		words = append(words, "NOTIFY="+p.Notify)
+	}
+	if kind, text, _ := strings.Cut(p.Orcpt, ";"); p.Orcpt != "" {
+		if orig, ok := params.Decode(text); !ok || !strings.EqualFold(kind, "rfc822") || orig != to.String() {
+			words = append(words, "ORCPT="+p.Orcpt)
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// Longest values (RFC 3461 4.2, 4.4; RFC 4954 5).
+const (
+	maxEnvID = 100
+	maxOrcpt = 500
+)
+
+// eachParam gives every parameter to take; each may be there once.
+func (c *Conn) eachParam(words []string, take func(name, value string) error) error {
+	if len(words) > 0 && !c.esmtp {
+		return syntax(555, "5.5.4", "parameters need EHLO")
+	}
+	seen := make(map[string]bool)
+	for _, word := range words {
+		name, value, _ := strings.Cut(word, "=")
+		name = strings.ToUpper(name)
+		if seen[name] {
+			return syntax(501, "5.5.4", "a parameter is there twice")
+		}
+		seen[name] = true
+		if err := take(name, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mailParams reads the parameters of MAIL.
+func (c *Conn) mailParams(words []string) (p MailParams, err error) {
+	err = c.eachParam(words, func(name, value string) error { return c.mailParam(&p, name, value) })
+	return p, err
+}
+
+func (c *Conn) mailParam(p *MailParams, name, value string) (err error) {
+	switch name {
+	case "SIZE":
+		p.Size, err = parseSize(value)
+		if most := c.cfg.MaxSize; err == nil && most > 0 && p.Size > most {
+			err = tooBig(most)
+		}
+		return err
+	case "BODY":
+		return oneOf(&p.Body, value, "BODY is 7BIT or 8BITMIME", "7BIT", "8BITMIME")
+	case "RET":
+		return oneOf(&p.Ret, value, "RET is FULL or HDRS", "FULL", "HDRS")
+	case "ENVID":
+		p.EnvID = value
+		if !xtext(value) || value == "" || len(value) > maxEnvID {
+			return syntax(501, "5.5.4", "ENVID does not parse")
+		}
+		return nil
+	case "SMTPUTF8":
+		p.UTF8 = true
+		return noValue(name, value)
+	case "REQUIRETLS":
+		if c.tls == nil {
+			break
+		}
+		p.RequireTLS = true
+		return noValue(name, value)
+	case "AUTH":
+		// RFC 4954 5: who wrote the message, in the client's opinion. We trust
+		// no client that far, which the RFC allows; the value must parse.
+		if c.cfg.Auth && printable(value) == value && value != "" && len(value) <= 500 {
+			return nil
+		}
+		if c.cfg.Auth {
+			return syntax(501, "5.5.4", "AUTH= does not parse")
+		}
+	}
+	return syntax(555, "5.5.4", "unknown parameter")
+}
+
+func oneOf(field *string, value, wrong string, choices ...string) error {
+	for _, choice := range choices {
+		if strings.EqualFold(value, choice) {
+			*field = choice
+			return nil
+		}
+	}
+	return syntax(501, "5.5.4", wrong)
+}
+
+func noValue(name, value string) error {
+	if value != "" {
+		return syntax(501, "5.5.4", name+" has no value")
+	}
+	return nil
+}
+
+// xtext reports whether s is xtext that hides no control character.
+func xtext(s string) bool {
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] >= 0x7f || s[i] == '=' {
+			return false
+		}
+	}
+	_, ok := params.Decode(s)
+	return ok
+}
+
+// parseSize reads a size of 1 to 20 digits (RFC 1870 3). What no int64 holds
+// is the largest one.
+func parseSize(s string) (int64, error) {
+	if len(s) == 0 || len(s) > 20 || strings.Trim(s, "0123456789") != "" {
+		return 0, syntax(501, "5.5.4", "SIZE is not a number")
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		return math.MaxInt64, nil
+	}
+	return n, nil
+}
+
+// rcptParams reads the parameters of RCPT (RFC 3461 4).
+func (c *Conn) rcptParams(words []string) (p RcptParams, err error) {
+	err = c.eachParam(words, func(name, value string) (err error) {
+		switch name {
+		case "NOTIFY":
+			p.Notify, err = parseNotify(value)
+		case "ORCPT":
+			if p.Orcpt = value; !c.orcpt(value) {
+				err = syntax(501, "5.5.4", "ORCPT does not parse")
+			}
+		default:
+			err = syntax(555, "5.5.4", "unknown parameter")
+		}
+		return err
+	})
+	return p, err
+}
+
+// parseNotify reads NEVER, or a list of the others without repeats.
+func parseNotify(value string) (string, error) {
+	value = strings.ToUpper(value)
+	list := strings.Split(value, ",")
+	for i, word := range list {
+		switch word {
+		case "SUCCESS", "FAILURE", "DELAY":
+			for _, before := range list[:i] {
+				if before == word {
+					return "", syntax(501, "5.5.4", "NOTIFY says a word twice")
+				}
+			}
+		case "NEVER":
+			if len(list) == 1 {
+				continue
+			}
+			fallthrough
+		default:
+			return "", syntax(501, "5.5.4", "NOTIFY is NEVER or a list of SUCCESS, FAILURE and DELAY")
+		}
+	}
+	return value, nil
+}
+
+// orcpt reports whether value is "type;address" (RFC 3461 4.2). Where SMTPUTF8
+// was asked for the address may be UTF-8 (RFC 6533 3).
+func (c *Conn) orcpt(value string) bool {
+	kind, text, ok := strings.Cut(value, ";")
+	if !ok || kind == "" || text == "" || len(value) > maxOrcpt || strings.Trim(kind, atoms) != "" {
+		return false
+	}
+	if c.tx.utf8 && strings.EqualFold(kind, "utf-8") {
+		return utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r >= 0x7f && r < 0xa0 })
+	}
+	return xtext(text)
+}
+
+// atoms are what a type of address is made of.
+const atoms = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"

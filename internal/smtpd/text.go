@@ -1,0 +1,131 @@
+package smtpd
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"time"
+
+	"paperpath/internal/status"
+)
+
+// maxTextLine is the longest line of a message, in octets without its end. RFC
+// 5321 4.5.3.1.6 promises no more than 998; what is longer is carried whole or
+// refused, never cut.
+const maxTextLine = 1 << 20
+
+// text is what the readers of DATA and of BDAT share: the octets of one message,
+// CRLF turned into LF, and what is wrong with them. When the connection breaks
+// inside the message the error is sticky: nothing more is read from it.
+type text struct {
+	wire *wire
+
+	size int64 // octets so far, with CRLF line ends
+	line int   // octets of this line so far
+	flaw error // the first one; nothing is given on from then on
+	lost error
+
+	received int64         // octets from the connection
+	waited   time.Duration // for them
+}
+
+// fill reads from the connection. Each read has its own limit, and all of them
+// together one that grows with what came: the time in which the Session takes
+// no input does not count against the client.
+func (t *text) fill() {
+	start := time.Now()
+	limit, why := start.Add(t.wire.cfg.DataTimeout), errIdle
+	if rate := t.wire.cfg.MinRate; rate > 0 {
+		earned := time.Duration(t.received / int64(rate) * int64(time.Second))
+		if slow := limit.Add(earned - t.waited); slow.Before(limit) {
+			limit, why = slow, errSlow
+		}
+	}
+	if err := t.wire.fill(limit, why); err != nil {
+		t.lose(err)
+	}
+	t.waited += time.Since(start)
+	t.received += int64(t.wire.w)
+}
+
+// lose notes that the connection broke.
+func (t *text) lose(err error) {
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	t.lost = &status.Error{Exit: status.TempFail, Reply: 421, Enhanced: "4.4.2", Text: "connection lost inside the message", Err: err}
+}
+
+// outcome is the error at the end.
+func (t *text) outcome() error {
+	switch {
+	case t.lost != nil:
+		return t.lost
+	case t.flaw != nil:
+		return t.flaw
+	}
+	return io.EOF
+}
+
+// inside gives on octets without a CR. A bare LF is a line end only where such
+// are made good; it never stands before the dot that ends a message.
+func (t *text) inside(dst, b []byte) int {
+	octets := len(b)
+	if last := bytes.LastIndexByte(b, '\n'); last >= 0 {
+		octets += bytes.Count(b, crlf[1:])
+		t.bare("bare LF in the message")
+		t.line = -1 - last
+	}
+	if bytes.IndexByte(b, 0) >= 0 {
+		t.spoil("NUL in the message")
+	}
+	if t.line += len(b); t.line > maxTextLine {
+		t.spoil("a line of the message is too long")
+		t.line = 0
+	}
+	return t.put(dst, b, octets)
+}
+
+// lineEnd gives on a CRLF.
+func (t *text) lineEnd(dst []byte) int {
+	t.line = 0
+	return t.put(dst, crlf[1:], 2)
+}
+
+// bareCR gives on a line end, where such are made good.
+func (t *text) bareCR(dst []byte) int {
+	t.bare("bare CR in the message")
+	return t.lineEnd(dst)
+}
+
+// bare notes a CR or LF without the other (RFC 5321 2.3.8).
+func (t *text) bare(flaw string) {
+	if !t.wire.cfg.Normalise {
+		t.spoil(flaw)
+	}
+}
+
+// put gives text on, unless the message has a flaw. octets is its size on the
+// wire.
+func (t *text) put(dst, b []byte, octets int) int {
+	if t.flaw != nil {
+		return 0
+	}
+	t.size += int64(octets)
+	if most := t.wire.cfg.MaxSize; most > 0 && t.size > most {
+		t.flaw = tooBig(most)
+		return 0
+	}
+	return copy(dst, b)
+}
+
+// spoil notes the first flaw.
+func (t *text) spoil(why string) {
+	if t.flaw == nil {
+		t.flaw = status.Refuse("5.6.0", why)
+	}
+}
+
+func tooBig(most int64) error {
+	return &status.Error{Exit: status.Refused, Reply: 552, Enhanced: "5.3.4", Text: fmt.Sprintf("message is larger than %d octets", most)}
+}
