@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 
@@ -226,11 +227,11 @@ func scratch() (*os.File, error) {
 
 // send speaks one transaction.
 func (l *line) send(env spool.Envelope, body spool.Body) (string, error) {
-	if _, err := l.command(250, "MAIL FROM:<%s>%s", env.From.Addr, l.mailParams(env)); err != nil {
+	if _, err := l.command(250, "MAIL FROM:<%s>%s", env.From.Addr, mailParams(env)); err != nil {
 		return "", err
 	}
 	for _, r := range env.To {
-		if _, err := l.command(250, "RCPT TO:<%s>%s", r.Addr, l.reports(r.Params)); err != nil {
+		if _, err := l.command(250, "RCPT TO:<%s>%s", r.Addr, blank(r.Params)); err != nil {
 			return "", err
 		}
 	}
@@ -246,33 +247,21 @@ func (l *line) send(env spool.Envelope, body spool.Body) (string, error) {
 }
 
 // mailParams are the parameters of MAIL that the envelope needs.
-func (l *line) mailParams(env spool.Envelope) string {
-	utf8 := !isASCII(env.From.Addr)
-	for _, r := range env.To {
-		utf8 = utf8 || !isASCII(r.Addr)
-	}
-	params := " BODY=8BITMIME" + l.reports(env.From.Params)
-	if utf8 {
+func mailParams(env spool.Envelope) string {
+	params := " BODY=8BITMIME" + blank(env.From.Params)
+	all := env.From.Addr + strings.Join(addresses(env), "")
+	if strings.ContainsFunc(all, func(r rune) bool { return r >= utf8.RuneSelf }) {
 		params += " SMTPUTF8"
 	}
 	return params
 }
 
-// reports are the parameters about reports, for a server that knows them.
-func (l *line) reports(params string) string {
-	if _, ok := l.words["DSN"]; !ok || params == "" {
+// blank puts one before what is not empty.
+func blank(s string) string {
+	if s == "" {
 		return ""
 	}
-	return " " + params
-}
-
-func isASCII(s string) bool {
-	for i := range len(s) {
-		if s[i] >= 0x80 {
-			return false
-		}
-	}
-	return true
+	return " " + s
 }
 
 // data sends the message with CRLF line ends and dots doubled. On an error the
