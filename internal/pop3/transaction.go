@@ -209,7 +209,7 @@ func (s *session) quit(string) error {
 	if err := s.wire.flush(); err != nil {
 		return err
 	}
-	s.drop.settle()
+	s.drop.settle(true)
 	err := s.drop.update(s.cfg.Undelete, s.cfg.Now())
 	s.drop.release()
 	if err != nil {

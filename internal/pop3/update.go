@@ -9,10 +9,11 @@ import (
 	"paperpath/maildir"
 )
 
-// undelete takes all DELE back.
+// undelete takes all DELE back, and what RETR did: as with Dovecot, the
+// messages are unread again.
 func (d *drop) undelete() {
 	for i := range d.messages {
-		d.messages[i].deleted = false
+		d.messages[i].deleted, d.messages[i].sent = false, false
 	}
 }
 
@@ -140,15 +141,16 @@ func (d *drop) sync() error {
 // abandon ends a session that QUIT has not ended: what DELE marked stays.
 func (d *drop) abandon() {
 	d.undelete()
-	d.settle()
+	d.settle(false)
 	d.release()
 }
 
 // settle leaves the messages as an IMAP server would, for the one beside us:
-// all that this session knew of are in cur/, and those that RETR sent have the
-// flag S. Nothing depends on it: on a read-only or a full disk it does not
+// all that this session knew of are in cur/, and after QUIT those that RETR
+// sent have the flag S: what a client that was cut off fetched it will fetch
+// again. Nothing depends on it: on a read-only or a full disk it does not
 // happen. After release it does nothing.
-func (d *drop) settle() {
+func (d *drop) settle(quit bool) {
 	if d.dir == nil || !d.mayRename() {
 		return
 	}
@@ -157,7 +159,7 @@ func (d *drop) settle() {
 		switch {
 		case m.deleted || m.gone:
 			continue
-		case m.sent:
+		case m.sent && quit:
 			d.noteFixed(d.dir.Seen(m.Message))
 		default:
 			d.noteFixed(d.dir.Old(m.Message))
