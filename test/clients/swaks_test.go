@@ -11,6 +11,7 @@ import (
 const (
 	swaksTaken    = 0
 	swaksClosed   = 6
+	swaksHelo     = 22
 	swaksMail     = 23
 	swaksRcpt     = 24
 	swaksMessage  = 26
@@ -77,12 +78,21 @@ var swaksCases = []swaksCase{
 	{"user of nobody", "submission", "--auth PLAIN" + asNobody, swaksAuth, ""},
 	{"no login", "submission", "", swaksMail, ""},
 	{"sender of another", "submission", "--auth PLAIN --from alice@example.net" + asBob, swaksMail, ""},
+	{"LMTP", "lmtp", "--protocol LMTP", swaksTaken, "LMTP"},
+	{"LMTP by tls", "lmtp", "--protocol LMTP --tls --pipeline", swaksTaken, "LMTPS"},
+	{"LMTP, unknown user", "lmtp", "--protocol LMTP --to nobody@example.net", swaksRcpt, ""},
+	{"EHLO to LMTP", "lmtp", "--protocol ESMTP", swaksHelo, ""},
+	{"LHLO to SMTP", "mx", "--protocol LMTP", swaksHelo, ""},
 	{"XCLIENT from a stranger", "mx", "--xclient-addr 192.0.2.7", swaksXClient, ""},
 	{"From of another", "submission", "--auth PLAIN --h-From alice@example.net" + asBob, swaksMessage, ""},
 }
 
 func TestSwaks(t *testing.T) {
-	s := newSite(t, "swaks").start()
+	s := newSite(t, "swaks")
+	if err := s.AddLMTP(); err != nil {
+		t.Fatal(err)
+	}
+	s.start()
 	n := 0
 	for _, c := range swaksCases {
 		t.Run(c.name, func(t *testing.T) {
@@ -103,7 +113,7 @@ func TestSwaks(t *testing.T) {
 func (s *site) swaks(c swaksCase) {
 	s.t.Helper()
 	from := bob
-	if strings.HasPrefix(c.role, "mx") {
+	if c.role == "mx" || c.role == "lmtp" {
 		from = "carol@example.org"
 	}
 	args := []string{"swaks", "--server", s.Addr[c.role], "--from", from, "--to", alice, "--add-header", "X-Case: " + c.name}

@@ -23,7 +23,7 @@ const (
 type Home struct {
 	Dir      string
 	Programs Programs
-	Addr     map[string]string // "mx", "submission", "submissions", "pop3", "pop3s": host:port
+	Addr     map[string]string // "mx", "submission", "submissions", "lmtp", "pop3", "pop3s": host:port
 }
 
 // NewHome makes a home in dir by mailctl, with Hostname, Domain and the users
@@ -67,6 +67,18 @@ func (h *Home) freePorts() error {
 	for line := range bytes.Lines(text) {
 		h.note(strings.Fields(string(line)))
 	}
+	return os.WriteFile(path, text, 0o644)
+}
+
+// AddLMTP adds the role lmtp on a free port to control/services.
+func (h *Home) AddLMTP() error {
+	h.Addr["lmtp"] = FreeAddr()
+	path := filepath.Join(h.Dir, "control", "services")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	text = fmt.Appendf(text, "mailsubmit smtp --role lmtp --listen %s\n", h.Addr["lmtp"])
 	return os.WriteFile(path, text, 0o644)
 }
 

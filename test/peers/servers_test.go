@@ -45,7 +45,8 @@ mydestination =
 mynetworks = 127.0.0.0/8
 inet_protocols = ipv4
 relayhost = [127.0.0.1]:` + harness.Port(h.Addr["mx"]) + `
-transport_maps = inline:{ ` + far + `=clear:[127.0.0.1]:` + harness.Port(sink) + ` }
+transport_maps = inline:{ ` + far + `=clear:[127.0.0.1]:` + harness.Port(sink) + `, lmtp.example=lmtp:inet:` + h.Addr["lmtp"] + ` }
+lmtp_tls_security_level = may
 smtp_tls_security_level = encrypt
 smtpd_tls_security_level = may
 smtpd_tls_chain_files = /etc/ssl/peer.pem
@@ -67,6 +68,7 @@ trace      unix - - n -   0 bounce
 proxymap   unix - - n -   - proxymap
 smtp       unix - - n -   - smtp
 relay      unix - - n -   - smtp
+lmtp       unix - - n -   - lmtp
 clear      unix - - n -   - smtp -o smtp_tls_security_level=none
 error      unix - - n -   - error
 retry      unix - - n -   - error
