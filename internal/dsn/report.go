@@ -52,10 +52,12 @@ func (s *Settler) report(e *spool.Entry, failed []Result, host string) ([]byte, 
 }
 
 // returned is what goes back of the message: all of a small one, else its
-// header; the header alone too where the sender asked for that (RFC 3461 4.3).
+// header; the header alone too where the sender asked for that (RFC 3461 4.3), or
+// for TLS, which the way back may not have (RFC 8689 4.3).
 func returned(e *spool.Entry) (text string, whole bool, err error) {
 	c := e.Content()
-	if c.Size() <= maxReturned && !strings.EqualFold(params.Get(e.Envelope.From.Params, "RET"), "HDRS") {
+	words := e.Envelope.From.Params
+	if c.Size() <= maxReturned && !strings.EqualFold(params.Get(words, "RET"), "HDRS") && !params.Has(words, "REQUIRETLS") {
 		all, err := io.ReadAll(c)
 		return string(all), true, err
 	}

@@ -18,6 +18,16 @@ func Get(params, name string) string {
 	return ""
 }
 
+// Has reports whether there is a parameter name, with or without a value.
+func Has(params, name string) bool {
+	for _, word := range strings.Fields(params) {
+		if k, _, _ := strings.Cut(word, "="); strings.EqualFold(k, name) {
+			return true
+		}
+	}
+	return false
+}
+
 // Encode returns s as xtext (RFC 3461 4).
 func Encode(s string) string {
 	var b strings.Builder

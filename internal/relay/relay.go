@@ -16,6 +16,7 @@ package relay
 
 import (
 	"context"
+	"crypto/x509"
 	"net"
 	"sync"
 	"time"
@@ -43,6 +44,7 @@ type Relay struct {
 	port  uint16 // of SMTP
 	local func() ([]net.Addr, error)
 	dead  memory
+	roots *x509.CertPool // nil: the system's
 }
 
 // New returns a relay with the times of RFC 5321. settle decides what the

@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -17,8 +18,9 @@ import (
 
 // host is one address of a host to talk to.
 type host struct {
-	name string // as the DNS or the route has it
-	addr netip.AddrPort
+	name   string // as the DNS or the route has it
+	addr   netip.AddrPort
+	routed bool // control/routes names it
 }
 
 func (h host) String() string {
@@ -35,7 +37,9 @@ type session struct {
 	smtp *smtp.Client
 	tls  string // version and cipher, "" in the clear
 	helo string
-	halt func() bool
+
+	distrust error // why the certificate does not prove the host's name
+	halt     func() bool
 }
 
 // failure is why a host or a recipient was not served.
@@ -55,7 +59,7 @@ func (r *Relay) open(ctx context.Context, key string, h host, helo string) (*ses
 	if f != nil || !s.offers("STARTTLS") {
 		return s, f
 	}
-	err := s.startTLS(ctx, r.Times)
+	err := s.startTLS(ctx, r.Times, r.roots)
 	if err == nil {
 		return s, nil
 	}
@@ -102,7 +106,7 @@ func (s *session) offers(name string) bool {
 // first and trusts what it has read before, so the client is replaced: the new
 // one knows only what was said inside TLS. Its greeting, which SMTP does not
 // repeat there, is made up.
-func (s *session) startTLS(ctx context.Context, t Times) error {
+func (s *session) startTLS(ctx context.Context, t Times, roots *x509.CertPool) error {
 	if err := s.wire.do("STARTTLS"); err != nil {
 		return err
 	}
@@ -134,6 +138,7 @@ func (s *session) startTLS(ctx context.Context, t Times) error {
 		return fmt.Errorf("EHLO inside TLS: %w", err)
 	}
 	st := c.ConnectionState()
+	s.distrust = verify(st, s.host.name, roots)
 	s.tls = tls.VersionName(st.Version) + " " + tls.CipherSuiteName(st.CipherSuite)
 	return nil
 }

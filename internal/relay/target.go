@@ -161,7 +161,7 @@ func (r *Relay) hosts(ctx context.Context, d destination, x exchanger, t *explai
 		if ip.String() != x.name {
 			t.Add("address", ip.String(), x.name)
 		}
-		list = append(list, host{name: x.name, addr: netip.AddrPortFrom(ip, x.port)})
+		list = append(list, host{name: x.name, addr: netip.AddrPortFrom(ip, x.port), routed: d.route != nil})
 	}
 	if len(list) == 0 {
 		f.err = status.Temp("4.4.4", fmt.Sprintf("the addresses of %s are this machine's own, and no route leads there", x.name), nil)

@@ -95,7 +95,7 @@ func newServer(t *testing.T, l *lab, change func(*smtp.Server)) *backend {
 func serverTLS(t *testing.T) *tls.Config {
 	t.Helper()
 	dir := t.TempDir()
-	if err := certs.SelfSigned(dir, "peer.example", []string{"peer.example"}, time.Now()); err != nil {
+	if err := certs.SelfSigned(dir, "peer.example", []string{"peer.example", "127.0.0.1"}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	cert, err := tls.LoadX509KeyPair(dir+"/fullchain.pem", dir+"/privkey.pem")

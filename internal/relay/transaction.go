@@ -111,12 +111,19 @@ func (t *transaction) trouble(err error) *failure {
 }
 
 // suited sorts out what the host cannot take anyway: a message larger than it
-// said (RFC 1870 6.1), an address that needs SMTPUTF8 (RFC 6531 3.2).
+// said (RFC 1870 6.1), a message for verified TLS alone (RFC 8689), an address
+// that needs SMTPUTF8 (RFC 6531 3.2).
 func (t *transaction) suited(batch []int) (list []int) {
 	if most, ok := t.smtp.MaxMessageSize(); ok && most > 0 && t.m.shape.octets > int64(most) {
 		fail(t.failed, batch, t.unsuited(552, "5.3.4",
 			fmt.Sprintf("the message has %d octets, the host takes %d", t.m.shape.octets, most)))
 		return nil
+	}
+	if t.m.requireTLS() {
+		if why := t.bound(); why != "" {
+			fail(t.failed, batch, t.unsuited(550, "5.7.30", "REQUIRETLS: "+why))
+			return nil
+		}
 	}
 	utf8 := t.offers("SMTPUTF8")
 	for _, i := range batch {
@@ -161,7 +168,7 @@ func (t *transaction) mail(batch []int) bool {
 	for _, i := range batch {
 		utf8 = utf8 || needsUTF8(t.m.To[i].Addr)
 	}
-	o := &smtp.MailOptions{Size: t.m.shape.octets, UTF8: utf8}
+	o := &smtp.MailOptions{Size: t.m.shape.octets, UTF8: utf8, RequireTLS: t.m.requireTLS()}
 	o.Return = smtp.DSNReturn(params.Get(t.m.From.Params, "RET"))
 	if o.Return != smtp.DSNReturnFull && o.Return != smtp.DSNReturnHeaders {
 		o.Return = ""

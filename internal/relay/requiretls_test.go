@@ -1,0 +1,64 @@
+package relay
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"strings"
+	"testing"
+
+	"github.com/emersion/go-smtp"
+
+	"paperpath/internal/status"
+)
+
+// A message with REQUIRETLS goes only to a host that a route names, whose
+// certificate proves that name, and that offers the same (RFC 8689 4.2.1).
+func TestRequireTLS(t *testing.T) {
+	conf := serverTLS(t)
+	leaf, err := x509.ParseCertificate(conf.Certificates[0].Certificate[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(leaf)
+	for name, c := range map[string]struct {
+		change func(*smtp.Server, *lab)
+		why    string
+	}{
+		"all as it must be": {func(s *smtp.Server, l *lab) { s.TLSConfig, s.EnableREQUIRETLS = conf, true }, ""},
+		"no TLS":            {func(s *smtp.Server, l *lab) {}, "does not speak TLS"},
+		"not offered":       {func(s *smtp.Server, l *lab) { s.TLSConfig = conf }, "does not offer REQUIRETLS"},
+		"unknown issuer": {func(s *smtp.Server, l *lab) {
+			s.TLSConfig, s.EnableREQUIRETLS = conf, true
+			l.roots = x509.NewCertPool()
+		}, "its certificate"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t)
+			l.roots = roots
+			b := newServer(t, l, func(s *smtp.Server) { c.change(s, l) })
+			m := l.message(letter, far)
+			m.From.Params = "REQUIRETLS"
+			err := l.sendMessage(m)[0].Err
+			switch {
+			case c.why == "":
+				if err != nil || len(b.mails) != 1 || !b.mails[0].RequireTLS || !b.overTLS[0] {
+					t.Errorf("%v, %+v", err, b.mails)
+				}
+			case err == nil || !strings.Contains(err.Error(), c.why) || status.Enhanced(err) != "5.7.30" || len(b.texts) != 0:
+				t.Errorf("%v, %d messages", err, len(b.texts))
+			}
+		})
+	}
+}
+
+// What an MX record names is proved by nothing.
+func TestRequireTLSByMX(t *testing.T) {
+	s := &session{tls: "TLS 1.3", host: host{name: "mx.example"}}
+	if why := s.bound(); !strings.Contains(why, "MX record") {
+		t.Error(why)
+	}
+	if err := verify(tls.ConnectionState{PeerCertificates: []*x509.Certificate{{}}}, "mx.example", x509.NewCertPool()); err == nil {
+		t.Error("an empty certificate proves a name")
+	}
+}
