@@ -121,6 +121,9 @@ func verifyCrypt(scheme, s, password string) (bool, error) {
 	if kind.scheme == "BLF-CRYPT" {
 		password = password[:min(len(password), 72)] // bcrypt sees no more, anywhere
 	}
+	if kind.scheme == "SHA512-CRYPT" {
+		return matchSHA512(s, password), nil
+	}
 	ok, err = digest.MatchAdvanced(password)
 	if err != nil {
 		return false, errors.New("the password hash cannot be checked")

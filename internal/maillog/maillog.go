@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"io/fs"
 	"log/slog"
 	"log/syslog"
 	"os"
@@ -119,6 +120,7 @@ func dropBuiltin(groups []string, a slog.Attr) slog.Attr {
 type file struct {
 	path string
 	f    *os.File
+	is   fs.FileInfo // which file f is
 }
 
 func (w *file) Write(p []byte) (int, error) {
@@ -131,6 +133,10 @@ func (w *file) Write(p []byte) (int, error) {
 		if err != nil {
 			return 0, err
 		}
+		if w.is, err = f.Stat(); err != nil {
+			f.Close()
+			return 0, err
+		}
 		w.f = f
 	}
 	return w.f.Write(p)
@@ -138,9 +144,5 @@ func (w *file) Write(p []byte) (int, error) {
 
 func (w *file) current() bool {
 	named, err := os.Stat(w.path)
-	if err != nil {
-		return false
-	}
-	open, err := w.f.Stat()
-	return err == nil && os.SameFile(named, open)
+	return err == nil && os.SameFile(named, w.is)
 }
