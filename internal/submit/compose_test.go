@@ -175,6 +175,12 @@ func TestEnvelopes(t *testing.T) {
 		{Options{Recipients: []string{"a@x"}, Return: "all"}, "64"},
 		{Options{Recipients: []string{"a@x"}, EnvID: strings.Repeat("x", 101)}, "64"},
 		{Options{Recipients: []string{"a@x", "no address"}}, "64"},
+		{Options{Recipients: []string{"\"a\r\nRCPT TO:<b@x>\"@x"}}, "64"},
+		{Options{Recipients: []string{"a\r\nRCPT TO:<b@x>"}}, "<me@example.net>: b@x"}, // a name and its address
+		{Options{Recipients: []string{"a@x"}, Sender: "<a@x>\r\nRCPT TO:<b@x>", SenderSet: true}, "64"},
+		{Options{Recipients: []string{"a@x"}, Sender: "\"a\nb\"@x", SenderSet: true}, "64"},
+		{Options{Recipients: []string{"a@x"}, EnvID: "1\r\nRSET"}, "64"},
+		{Options{Recipients: []string{"a@x"}, Notify: "never\r\nRSET"}, "64"},
 		{Options{Recipients: []string{""}}, "64"},
 		{Options{Recipients: []string{"a@x"}, Sender: "two@x, three@x", SenderSet: true}, "64"},
 	} {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 
 	"paperpath/internal/addr"
@@ -61,7 +62,7 @@ func (s *server) openLocal(conn net.Conn, cfg *smtpd.Config) (*local, error) {
 		counter: counter{control: s.Control, log: s.Log, spool: s.spool, host: s.hostname}}
 	cfg.Auth, cfg.TLS = false, nil
 	cfg.MaxSize *= 2 // it counts CR, and the sendmail face does not
-	cfg.Keywords = []string{keyDomain + " " + domain, keyUser + " " + who.name()}
+	cfg.Keywords = []string{keyDomain + " " + domain, keyUser + " " + who.name(), keyBytes + " " + strconv.FormatInt(sess.size, 10)}
 	return sess, nil
 }
 

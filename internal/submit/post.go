@@ -10,6 +10,7 @@ import (
 	"net/textproto"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -32,6 +33,7 @@ const socketName = "run/submit"
 const (
 	keyDomain = "X-DOMAIN" // the domain of addresses without one
 	keyUser   = "X-USER"   // the login name of the caller, as the server knows him
+	keyBytes  = "X-BYTES"  // control/databytes, which SIZE cannot say: that counts line ends twice
 )
 
 // Limits of a caller who may not read the settings; the server knows those in
@@ -40,6 +42,7 @@ const (
 	postHeader = 16 << 20        // octets of a header
 	postFields = 1 << 17         // fields in it
 	postWait   = 5 * time.Minute // for an answer
+	postBusy   = time.Minute     // for a server that has too many callers
 )
 
 // line is a connection to run/submit.
@@ -50,7 +53,7 @@ type line struct {
 	words map[string]string // EHLO keywords with their parameters
 }
 
-// dial connects to run/submit.
+// dial connects to run/submit. Where nobody listens that is the answer at once.
 func dial(home string) (net.Conn, error) {
 	path := filepath.Join(home, socketName)
 	conn, err := listen.DialUnix(path, 10*time.Second)
@@ -64,8 +67,23 @@ func dial(home string) (net.Conn, error) {
 	return conn, nil
 }
 
-// call connects to run/submit and says hello.
+// call connects to run/submit and says hello. Whoever calls sendmail seldom
+// tries again, so while there are too many callers this does.
 func call(home string) (*line, error) {
+	begin := time.Now()
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
+		l, err := callOnce(home)
+		var e *status.Error
+		full := errors.Is(err, unix.EAGAIN) // the listener's queue
+		busy := errors.As(err, &e) && e.Reply == 421 && e.Enhanced == "4.7.0"
+		if !full && !busy || time.Since(begin) > postBusy {
+			return l, err
+		}
+		time.Sleep(pause)
+	}
+}
+
+func callOnce(home string) (*line, error) {
 	conn, err := dial(home)
 	if err != nil {
 		return nil, err
@@ -79,6 +97,15 @@ func call(home string) (*line, error) {
 }
 
 func (l *line) Close() { l.text.Close() }
+
+// bytes is how large a message may be, in octets; the server has the last word.
+func (l *line) bytes() int64 {
+	n, err := strconv.ParseInt(l.words[keyBytes], 10, 64)
+	if err != nil {
+		return math.MaxInt64
+	}
+	return n
+}
 
 // login is the caller's name: as the server knows it, and where he has none
 // there, as in a container, the one that he has here.
@@ -178,7 +205,7 @@ func post(f *program.Frame, o Options) error {
 	}
 	buf := spool.NewBuffer(scratch)
 	defer buf.Close()
-	if err := read(f.Stdin, buf, math.MaxInt64, o.IgnoreDots); err != nil {
+	if err := read(f.Stdin, buf, first.bytes(), o.IgnoreDots); err != nil {
 		return err
 	}
 	to, err := call(f.Home)

@@ -19,6 +19,9 @@ func (l *missive) reports(o Options) error {
 	}
 	if o.EnvID != "" {
 		id := params.Encode(o.EnvID)
+		if strings.ContainsFunc(o.EnvID, func(r rune) bool { return r < ' ' || r > '~' }) {
+			return status.UsageError("the envelope id of -V is not printable ASCII (RFC 3461 4.4)")
+		}
 		if len(id) > maxEnvID {
 			return status.UsageError("the envelope id of -V is longer than %d octets", maxEnvID)
 		}
