@@ -29,7 +29,7 @@ import (
 // \n \r \xHH are bytes, %20x% is x twenty times. The greeting is implied.
 //
 // Each is held with whole flights, one command at a time, one byte at a time
-// and cut in two at every byte.
+// and cut in two at ten places.
 type dialogue struct {
 	setup, want []string
 	checkWant   bool
@@ -229,15 +229,16 @@ func TestDialogues(t *testing.T) {
 	}
 }
 
-// cutEverywhere holds the dialogue with its flights cut in two, at every byte.
+// cutEverywhere holds the dialogue with its flights cut in two, at places all
+// over them.
 func (d dialogue) cutEverywhere(t *testing.T) {
 	longest := 0
 	for _, f := range d.flights {
 		longest = max(longest, len(f.all()))
 	}
-	stride := 1 + longest/20
+	stride := 1 + longest/10
 	if testing.Short() {
-		stride = 1 + longest/10
+		stride = 1 + longest/5
 	}
 	for i := 1; i < longest; i += stride {
 		d.play(t, cutAt(i), false)
