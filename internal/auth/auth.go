@@ -31,6 +31,13 @@ func Check(c *control.Control, login, password string) (u *control.User, err err
 	if err != nil {
 		return nil, temporary(err)
 	}
+	program, err := c.CheckPassword()
+	if err != nil {
+		return nil, temporary(err)
+	}
+	if program != nil {
+		return askProgram(program, u, login, password)
+	}
 	if u == nil || Barred(u.Hash) || password == "" || len(password) > maxPassword {
 		if err := waste(c, login, password); err != nil {
 			return nil, temporary(err)

@@ -31,7 +31,8 @@ func settings(t testing.TB, rows ...string) *control.Control {
 }
 
 // Hashes of "correct horse", each made by another program: the crypt strings
-// by libcrypt's crypt(3), the salted ones by sha256sum and sha512sum.
+// by libcrypt's crypt(3), the salted ones by sha256sum and sha512sum, the others
+// by openssl passwd and doveadm pw.
 func foreignHashes() map[string]string {
 	return map[string]string{
 		"sha512 with rounds":      "{SHA512-CRYPT}$6$rounds=5000$abcdefghijklmnop$q2YZbPhm1LySTIzZVDisu/y2CX1McrFsw529ViOLMxoKT.sfgjBo4aFu.hwtGjEDxRb6mn/TZMj7V4/1AUTLi1",
@@ -45,6 +46,24 @@ func foreignHashes() map[string]string {
 		"ssha256 hex":             "{SSHA256.hex}76b33eddca95b52740fc10282cc64f0d000aea612eccca5d81043992091da53173616c7453414c54",
 		"ssha512":                 "{SSHA512}L973saL9v4VelsUVLtxHGQvGWx/l+35krRr/JMZVDTcse3hycsoJ29NrFsEpUJXXMd0r2P9wzeQBUVZuEvHlUnNhbHRTQUxU",
 		"ssha512 hex":             "{SSHA512.hex}2fdef7b1a2fdbf855e96c5152edc47190bc65b1fe5fb7e64ad1aff24c6550d372c7b787272ca09dbd36b16c1295095d731dd2bd8ff70cde40151566e12f1e55273616c7453414c54",
+		"md5":                     "{MD5-CRYPT}$1$NB87nIqg$4ulfOpneD5efjfeB5X02X0",
+		"md5 of openssl":          "$1$abcdefgh$y6iHhJNbuC0xpbk0w9pm80",
+		"md5 named so":            "{MD5}$1$abcdefgh$y6iHhJNbuC0xpbk0w9pm80",
+		"sha":                     "{SHA}L55TUjtiq8FBorTWAZ0jy6g129A=",
+		"sha1":                    "{SHA1}L55TUjtiq8FBorTWAZ0jy6g129A=",
+		"plain sha256":            "{SHA256}QQTTb42iwlQ0n4WDZ5Pr4CngyVcGOjTJHC6SAxh7VjE=",
+		"plain sha256 in hex":     "{SHA256.HEX}4104d36f8da2c254349f85836793ebe029e0c957063a34c91c2e9203187b5631",
+		"plain sha256, guessed":   "{SHA256}4104d36f8da2c254349f85836793ebe029e0c957063a34c91c2e9203187b5631",
+		"plain sha512":            "{SHA512}VraY3v7bWkNbY0r+MyC7rz/c2SC2xQOkRvx7endrKY1HnRumqLYXgI6wv1ec6aldZoNHvKtxSQhayTyyeZUZew==",
+		"ssha":                    "{SSHA}9+RaxGY/fW3gSuAqDaSuY0wN01Adjy1e",
+		"ssha hex":                "{SSHA.HEX}dc52f7a8a53c180fb79da45e3e429b5c6849d7fa8d9034a1",
+		"smd5":                    "{SMD5}T18bQcRmh9H7xdZDF6QZmxhSxXs=",
+		"ldap md5":                "{LDAP-MD5}PLTnMmMfR+brlh80VUt83g==",
+		"plain md5":               "{PLAIN-MD5}3cb4e732631f47e6eb961f34554b7cde",
+		"pbkdf2":                  "{PBKDF2}$1$/uKdRuvhWb/WsVbf$5000$6f2f8b5c9a9158d19bd2341a7d763123fc884ad6",
+		"argon2i":                 "{ARGON2I}$argon2i$v=19$m=32768,t=4,p=1$JWCKkn9nYZ8jB4YM212QaQ$4MBVQtdcqlpOKvLZVwPOC/HDSgiLeFglpE/FqVkMfgU",
+		"argon2id of doveadm":     "{ARGON2ID}$argon2id$v=19$m=65536,t=3,p=1$FQGk7lyluLOe+PC5hwTIuw$D6+02BIuxVXA10W+jqMlG7Ky9sJmY7X3JWOdgQPBKV0",
+		"scram":                   "{SCRAM-SHA-256}4096,eH9GDh2X+wNPY0cQdkq3Fg==,P/haenlRL+Lnx8SoR1Bb4Sl0s3xziHUM6Hv5PDon74g=,Ju21nH7AqcbJhPQsWXzoNo66r9xh3ss9aurbky8eFlI=",
 		"plain":                   "{PLAIN}correct horse",
 		"plain base64":            "{plain.b64}Y29ycmVjdCBob3JzZQ==",
 	}
@@ -108,7 +127,11 @@ func TestBrokenHashesAreTemporary(t *testing.T) {
 		"{ARGON2ID}$argon2id$v=19$m=262144,t=16,p=1$c2FsdHNhbHQ$" + key[:43],
 		"{ARGON2ID}$argon2id$v=19$m=65536,t=1,p=255$c2FsdHNhbHQ$" + key[:43],
 		"{ARGON2ID}$argon2id$v=19$m=65536,m=65536,p=1$c2FsdHNhbHQ$" + key[:43],
-		"{ARGON2ID}$argon2id$v=19$m=65536,t=1,p=1$c2FsdHNhbHQ$a", "$1$salt$" + key[:22], "$y$jZZ$salt$" + key[:43],
+		"{ARGON2ID}$argon2id$v=19$m=65536,t=1,p=1$c2FsdHNhbHQ$a", "$1$salt$" + key[:21], "$1$saltsalts$" + key[:22], "{MD5-CRYPT}$5$salt$" + key[:43],
+		"{SCRAM-SHA-256}4095,c2FsdA==," + key[:43] + "=," + key[:43] + "=", "{SCRAM-SHA-256}1000001,c2FsdA==," + key[:43] + "=," + key[:43] + "=",
+		"{SCRAM-SHA-256}4096,," + key[:43] + "=," + key[:43] + "=", "{SCRAM-SHA-256}4096,c2FsdA==," + key[:43] + "=", "{SCRAM-SHA-256.b64}x",
+		"{PBKDF2}$1$salt$1000001$" + strings.Repeat("a", 40), "{PBKDF2}$1$salt$0$" + strings.Repeat("a", 40), "{PBKDF2}$1$salt$1$aa",
+		"{SHA}AAAA", "{SHA1}L55TUjtiq8FBorTWAZ0jy6g129BBBBA=", "{PLAIN-MD5}x", "{CRAM-MD5}" + key[:64], "{SCRAM-SHA-1}x", "$y$jZZ$salt$" + key[:43],
 	} {
 		c := settings(t, "a@b.example:"+hash)
 		u, err := Check(c, "a@b.example", "x")

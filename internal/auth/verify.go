@@ -3,13 +3,11 @@ package auth
 import (
 	"bytes"
 	"crypto/sha256"
-	"crypto/sha512"
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +15,7 @@ import (
 	"github.com/go-crypt/crypt/algorithm"
 	"github.com/go-crypt/crypt/algorithm/argon2"
 	"github.com/go-crypt/crypt/algorithm/bcrypt"
+	"github.com/go-crypt/crypt/algorithm/md5crypt"
 	"github.com/go-crypt/crypt/algorithm/scrypt"
 	"github.com/go-crypt/crypt/algorithm/shacrypt"
 
@@ -45,14 +44,14 @@ func verify(field, password string) (bool, error) {
 	case scheme == Scram && encoding == "":
 		return verifyKeys(rest, password)
 	}
-	switch scheme {
-	case "SSHA256":
-		return salted(encoding, rest, password, sha256.New())
-	case "SSHA512":
-		return salted(encoding, rest, password, sha512.New())
+	if d, ok := digests()[scheme]; ok {
+		return d.verify(encoding, rest, password)
 	}
 	if encoding != "" {
 		return false, fmt.Errorf("the scheme {%.20s} takes no encoding", scheme)
+	}
+	if scheme == "PBKDF2" {
+		return verifyPBKDF2(rest, password)
 	}
 	return verifyCrypt(scheme, rest, password)
 }
@@ -82,31 +81,17 @@ func wrapDecode(b []byte, err error) ([]byte, error) {
 	return b, nil
 }
 
-// salted checks digest(password salt) followed by the salt.
-func salted(encoding, s, password string, h hash.Hash) (bool, error) {
-	if encoding == "" {
-		encoding = "B64"
-	}
-	blob, err := decode(encoding, s)
-	if err != nil {
-		return false, err
-	}
-	if len(blob) <= h.Size() || len(blob) > maxBlob {
-		return false, errMalformed
-	}
-	h.Write([]byte(password))
-	h.Write(blob[h.Size():])
-	return subtle.ConstantTimeCompare(h.Sum(nil), blob[:h.Size()]) == 1, nil
-}
-
 // verifyCrypt checks a crypt(3) string. The scheme may name its kind.
 func verifyCrypt(scheme, s, password string) (bool, error) {
 	kind, ok := kindOf(s)
 	if !ok {
 		if scheme == "CRYPT" || slices.Contains(cryptSchemes(), scheme) {
-			return false, errors.New("the password hash is of an unknown kind ($5$, $6$, $2y$, $argon2id$, $y$)")
+			return false, errors.New("the password hash is of an unknown kind ($1$, $5$, $6$, $2y$, $argon2i$, $argon2id$, $y$)")
 		}
 		return false, fmt.Errorf("unknown password scheme {%.20s}", scheme)
+	}
+	if scheme == "MD5" {
+		scheme = "MD5-CRYPT"
 	}
 	if scheme != "CRYPT" && scheme != kind.scheme {
 		return false, fmt.Errorf("the password hash is not of the scheme {%.20s}", scheme)
@@ -140,7 +125,7 @@ type kind struct {
 }
 
 func cryptSchemes() []string {
-	return []string{"SHA256-CRYPT", "SHA512-CRYPT", "BLF-CRYPT", "ARGON2ID"}
+	return []string{"MD5-CRYPT", "SHA256-CRYPT", "SHA512-CRYPT", "BLF-CRYPT", "ARGON2I", "ARGON2ID"}
 }
 
 func kindOf(s string) (kind, bool) {
@@ -149,6 +134,10 @@ func kindOf(s string) (kind, bool) {
 		prefix = ""
 	}
 	switch prefix {
+	case "1":
+		return kind{"MD5-CRYPT", capMD5, md5crypt.Decode}, true
+	case "argon2i":
+		return kind{"ARGON2I", capArgon, argon2.Decode}, true
 	case "5":
 		return kind{"SHA256-CRYPT", func(f []string) error { return capSHA(f, 43) }, shacrypt.Decode}, true
 	case "6":
@@ -161,6 +150,14 @@ func kindOf(s string) (kind, bool) {
 		return kind{"CRYPT", capYescrypt, scrypt.Decode}, true
 	}
 	return kind{}, false
+}
+
+// capMD5 checks $1$salt$hash.
+func capMD5(f []string) error {
+	if len(f) != 4 || len(f[2]) > 8 || len(f[3]) != 22 {
+		return errMalformed
+	}
+	return nil
 }
 
 // capSHA checks $5$[rounds=N$]salt$hash.

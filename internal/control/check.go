@@ -34,7 +34,7 @@ func (c *Control) readers() map[string]func() error {
 	return map[string]func() error{
 		"hostname":    func() error { _, err := c.Hostname(); return err },
 		"domains":     func() error { _, _, err := load(c, domainsFile()); return err },
-		"users":       func() error { _, _, err := load(c, usersFile(c.home)); return err },
+		"users":       c.checkUsers,
 		"aliases":     func() error { _, _, err := load(c, aliasesFile()); return err },
 		"routes":      func() error { _, _, err := load(c, routesFile()); return err },
 		"services":    func() error { _, err := c.Services(); return err },
@@ -61,6 +61,17 @@ func (c *Control) readers() map[string]func() error {
 		"concurrency": func() error { _, err := c.Concurrency("destination", 0); return err },
 		"limits":      func() error { _, err := c.Limit("hops", 0); return err },
 	}
+}
+
+// checkUsers reads control/users and looks for the programs in it.
+func (c *Control) checkUsers() error {
+	t, _, err := load(c, usersFile(c.home))
+	for _, p := range []Program{t.exec, t.check} {
+		if missing := p.check(); err == nil && missing != nil {
+			err = failFile("users", "%w", missing)
+		}
+	}
+	return err
 }
 
 // checkName refuses a name in control/ that no program reads.

@@ -29,6 +29,8 @@ type Control struct {
 	now   func() time.Time
 	sleep func(time.Duration)
 
+	lookups *lookups
+
 	mu    sync.Mutex
 	cache map[string]cached
 }
@@ -37,7 +39,7 @@ type Control struct {
 // the times that the kernel gives to changed files, so it is the machine's
 // clock (time.Now) even where a program runs on a shifted one.
 func Open(home string, now func() time.Time) *Control {
-	return &Control{home: home, now: now, sleep: time.Sleep, cache: map[string]cached{}}
+	return &Control{home: home, now: now, sleep: time.Sleep, lookups: newLookups(), cache: map[string]cached{}}
 }
 
 // Home returns the directory that Open was called with.

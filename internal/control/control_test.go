@@ -111,7 +111,7 @@ func TestBrokenFiles(t *testing.T) {
 		{"users", "a/b@b.example:x\n", users, "the row needs a home field"},
 		{"users", ".a@b.example:x\n", users, "the row needs a home field"},
 		{"users", "a@b.example:::::::k=1 k=2\n", users, "control/users:1: extra field"},
-		{"users", "exec:/bin/true\n", users, "control/users:1:"},
+		{"users", "exec:true\n", users, "control/users:1: the program needs an absolute path"},
 		{"aliases", "x y\n", alias, "control/aliases:1: no colon"},
 		{"aliases", " x: y\n", alias, "control/aliases:1: the first line begins with a blank"},
 		{"aliases", "x:\n", alias, `control/aliases:1: target "" is empty`},

@@ -78,6 +78,9 @@ func (c *Control) editUsers(address, hash string, edit func([]byte, *User) ([]by
 	if err != nil {
 		return err
 	}
+	if before.exec != nil {
+		return refuse("control/users says exec:, so its users are that program's to edit")
+	}
 	edited, err := edit(bytes.Clone(data), before.find(address))
 	if err != nil {
 		return err

@@ -23,6 +23,9 @@ type userTable struct {
 	users   []User
 	index   map[string]int // folded address to place in users
 	schemes []string       // of passwords
+
+	exec  Program // is asked instead of rows
+	check Program // checks passwords
 }
 
 func usersFile(home string) file[userTable] {
@@ -40,6 +43,11 @@ func parseUsers(home, name string, data []byte) (userTable, error) {
 	}
 	seen := map[string]int{}
 	for _, l := range ls {
+		if is, err := t.program(l.text); err != nil {
+			return t, fail(name, l.n, "%v", err)
+		} else if is {
+			continue
+		}
 		u, err := parseUser(home, l.text)
 		if err != nil {
 			return t, fail(name, l.n, "%v", err)
@@ -55,7 +63,33 @@ func parseUsers(home, name string, data []byte) (userTable, error) {
 			t.schemes = append(t.schemes, scheme)
 		}
 	}
+	if t.exec != nil && len(t.users) > 0 {
+		return t, failFile(name, "exec: stands instead of rows, and there are both")
+	}
+	if t.check != nil {
+		t.schemes = []string{"CHECKPASSWORD"}
+	}
 	return t, nil
+}
+
+// program reads a line exec:PROGRAM or checkpassword:PROGRAM. No row begins
+// like these: an address has an @.
+func (t *userTable) program(text string) (is bool, err error) {
+	for _, kind := range []struct {
+		prefix string
+		into   *Program
+	}{{"exec:", &t.exec}, {"checkpassword:", &t.check}} {
+		rest, ok := strings.CutPrefix(text, kind.prefix)
+		if !ok {
+			continue
+		}
+		if *kind.into != nil {
+			return true, errors.New(kind.prefix + " stands there already")
+		}
+		*kind.into, err = parseProgram(rest)
+		return true, err
+	}
+	return false, nil
 }
 
 func parseUser(home, text string) (u User, err error) {
@@ -148,22 +182,27 @@ func parseExtra(s string) (map[string]string, error) {
 // User returns the row of exactly this address, ASCII letters folded. nil
 // without an error says that there is none.
 func (c *Control) User(address string) (*User, error) {
-	key := foldAddress(address)
-	return query(c, usersFile(c.home), func(t userTable) (*User, bool) {
-		i, ok := t.index[key]
-		if !ok {
-			return nil, false
-		}
-		u := t.users[i]
-		return &u, true
+	t, err := query(c, usersFile(c.home), func(t userTable) (userTable, bool) {
+		return t, t.exec != nil || t.find(address) != nil
 	})
+	if err != nil {
+		return nil, err
+	}
+	return c.userIn(t, address)
 }
 
-// Users returns all rows in the order of the file. It has no default: no file
-// is a temporary error.
+func (c *Control) userIn(t userTable, address string) (*User, error) {
+	if t.exec != nil {
+		return c.lookups.user(c.home, t.exec, address)
+	}
+	return t.find(address), nil
+}
+
+// Users returns all rows in the order of the file, none where a program stands
+// in their place. It has no default: no file is a temporary error.
 func (c *Control) Users() ([]User, error) {
 	return query(c, usersFile(c.home), func(t userTable) ([]User, bool) {
-		return append([]User(nil), t.users...), len(t.users) > 0
+		return append([]User(nil), t.users...), len(t.users) > 0 || t.exec != nil
 	})
 }
 
@@ -174,7 +213,7 @@ func (c *Control) UserNow(address string) (*User, error) {
 	if err != nil {
 		return nil, err
 	}
-	return t.find(address), nil
+	return c.userIn(t, address)
 }
 
 // UsersNow is Users without the wait for a file at rest.

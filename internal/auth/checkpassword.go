@@ -1,0 +1,49 @@
+package auth
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"paperpath/internal/control"
+)
+
+// maxCheckPassword is the longest input of a checkpassword program, in octets.
+const maxCheckPassword = 512
+
+// askProgram has a password checked by a program that speaks D. J. Bernstein's
+// checkpassword interface: it reads login, password and a time, each ended by a
+// NUL, on descriptor 3, and runs the program in its arguments where they fit
+// together. That program is true(1). For who has no row it is asked all the
+// same: the work tells nothing.
+func askProgram(p control.Program, u *control.User, login, password string) (*control.User, error) {
+	name := login
+	if u != nil {
+		name = u.Address
+		if other := u.Extra["login"]; other != "" {
+			name = other
+		}
+	}
+	input := name + "\x00" + password + "\x00" + fmt.Sprint(time.Now().Unix()) + "\x00"
+	if password == "" || len(input) > maxCheckPassword || strings.Count(input, "\x00") != 3 {
+		return nil, refused()
+	}
+	_, exit, err := p.Run(context.Background(), []byte(input), "/bin/true")
+	switch {
+	case err != nil:
+		return nil, temporary(err)
+	case exit == 1 || exit == 0 && (u == nil || closed(u.Hash)):
+		return nil, refused()
+	case exit != 0:
+		return nil, temporary(fmt.Errorf("checkpassword: %s: exit status %d", p[0], exit))
+	}
+	return u, nil
+}
+
+// closed reports the password field of a row that nobody logs in by, whatever
+// a program says.
+func closed(hash string) bool {
+	_, _, rest := control.SplitScheme(hash)
+	return rest != "" && (rest[0] == '!' || rest[0] == '*')
+}

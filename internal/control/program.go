@@ -1,0 +1,115 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	programTime   = 10 * time.Second
+	programOutput = 64 << 10 // bytes of an answer
+)
+
+// Program is a program that a setting names, with its first arguments.
+type Program []string
+
+// parseProgram reads the words behind exec: or checkpassword:. There is no
+// shell, so there is no quoting.
+func parseProgram(s string) (Program, error) {
+	p := Program(strings.Fields(s))
+	if len(p) == 0 || !filepath.IsAbs(p[0]) {
+		return nil, errors.New("the program needs an absolute path")
+	}
+	return p, nil
+}
+
+// check refuses a program that is not there.
+func (p Program) check() error {
+	if len(p) == 0 {
+		return nil
+	}
+	st, err := os.Stat(p[0])
+	if err == nil && (!st.Mode().IsRegular() || st.Mode()&0o111 == 0) {
+		err = fmt.Errorf("%s cannot be executed", p[0])
+	}
+	return err
+}
+
+// Run runs the program with further arguments, for 10 seconds at most, and
+// returns what it wrote to its standard output and its exit status. Nothing of
+// ours is open in it but, where fd3 is not nil, descriptor 3, which gives that.
+// An error says that there is no exit status.
+func (p Program) Run(ctx context.Context, fd3 []byte, args ...string) (out []byte, exit int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, programTime)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, p[0], append(append([]string(nil), p[1:]...), args...)...)
+	stdout := &bounded{max: programOutput}
+	// Not our standard error: below inetd that is the client's socket.
+	cmd.Stdout, cmd.Stderr = stdout, &bounded{max: 0}
+	cmd.Dir = "/"
+	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+	// What it started ends with it.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = time.Second
+	if fd3 != nil {
+		read, err := filled(fd3)
+		if err != nil {
+			return nil, 0, err
+		}
+		defer read.Close()
+		cmd.ExtraFiles = []*os.File{read}
+	}
+	err = cmd.Run()
+	var exited *exec.ExitError
+	switch {
+	case ctx.Err() != nil:
+		return nil, 0, fmt.Errorf("%s: no answer within %v", p[0], programTime)
+	case errors.As(err, &exited) && exited.Exited():
+		return stdout.Bytes(), exited.ExitCode(), nil
+	case err != nil:
+		return nil, 0, fmt.Errorf("%s: %w", p[0], plain(err))
+	case stdout.over:
+		return nil, 0, fmt.Errorf("%s: more than %d bytes of output", p[0], programOutput)
+	}
+	return stdout.Bytes(), 0, nil
+}
+
+// filled returns the end of a pipe that holds data, which fits into it.
+func filled(data []byte) (*os.File, error) {
+	read, write, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	_, err = write.Write(data)
+	if closed := write.Close(); err == nil {
+		err = closed
+	}
+	if err != nil {
+		read.Close()
+		return nil, err
+	}
+	return read, nil
+}
+
+// bounded keeps the first max bytes.
+type bounded struct {
+	bytes.Buffer
+	max  int
+	over bool
+}
+
+func (b *bounded) Write(p []byte) (int, error) {
+	fits := min(len(p), b.max-b.Len())
+	b.over = b.over || fits < len(p)
+	b.Buffer.Write(p[:fits])
+	return len(p), nil
+}
