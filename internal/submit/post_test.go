@@ -1,0 +1,149 @@
+package submit
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"net/textproto"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"paperpath/internal/program"
+	"paperpath/internal/spool"
+	"paperpath/internal/status"
+)
+
+// answer listens at run/submit and gives each connection to the next of do,
+// the last of them as often as there are callers.
+func answer(t *testing.T, f *program.Frame, do ...func(net.Conn)) {
+	t.Helper()
+	l, err := net.Listen("unix", filepath.Join(f.Home, socketName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	t.Cleanup(func() { l.Close(); <-done })
+	go func() {
+		defer close(done)
+		for n := 0; ; n++ {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			conn.SetDeadline(time.Now().Add(20 * time.Second))
+			do[min(n, len(do)-1)](conn)
+			conn.Close()
+		}
+	}()
+}
+
+// served is a connection to the true server.
+func served(t *testing.T, f *program.Frame) func(net.Conn) {
+	t.Helper()
+	s, err := newServer(f, Local)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(conn net.Conn) { s.serve(context.Background(), conn, false) }
+}
+
+// says answers the commands with the lines, one after the other, and then goes.
+func says(lines ...string) func(net.Conn) {
+	return func(conn net.Conn) {
+		r := bufio.NewReader(conn)
+		for i, line := range lines {
+			if i > 0 {
+				if _, err := r.ReadString('\n'); err != nil {
+					return
+				}
+			}
+			io.WriteString(conn, strings.ReplaceAll(line, "\n", "\r\n")+"\r\n")
+		}
+	}
+}
+
+// handIn posts a letter to bob.
+func handIn(t *testing.T, f *program.Frame) error {
+	t.Helper()
+	in, err := os.CreateTemp(t.TempDir(), "letter")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	io.WriteString(in, strings.Replace(letter, "\n.", "\n..\n.dot\nlast", 1))
+	in.Seek(0, io.SeekStart)
+	f.Stdin = in
+	return post(f, Options{Recipients: []string{"bob"}, IgnoreDots: true})
+}
+
+func TestCallersWaitForABusyServer(t *testing.T) {
+	f, _ := newHome(t)
+	busy := says("421 4.7.0 service not available")
+	answer(t, f, busy, busy, served(t, f), busy, served(t, f))
+	if err := handIn(t, f); err != nil {
+		t.Fatal(err)
+	}
+	list := entries(t, f, spool.Check)
+	if len(list) != 1 {
+		t.Fatalf("check/ holds %+v", list)
+	}
+	text, _ := os.ReadFile(filepath.Join(f.Home, "spool/check/new", list[0].Name))
+	if !strings.HasSuffix(string(text), "\nFrom: alice@example.net\nSubject: x\n\nhello\n..\n.dot\nlast\n") {
+		t.Errorf("the entry is\n%s", text)
+	}
+}
+
+// Whatever answers there, the caller learns that the message was not taken.
+func TestWhatIsNoServer(t *testing.T) {
+	const hello = "250-mx.example.net\n250-X-DOMAIN example.net\n250 X-USER me"
+	good := says("220 mx.example.net ESMTP", hello)
+	for name, do := range map[string]func(net.Conn){
+		"nothing":         says(),
+		"not SMTP":        says("HTTP/1.1 400 Bad Request"),
+		"another server":  says("220 mx.example.net ESMTP", "250-mx.example.net\n250 SIZE 1"),
+		"a hostile name":  says("220 mx.example.net\x01 ESMTP", hello),
+		"broken settings": says("421 4.3.5 service not available"),
+		"gone at MAIL":    good,
+		"gone at RCPT":    says("220 mx.example.net ESMTP", hello, "250 2.1.0 ok"),
+		"gone at DATA":    says("220 mx.example.net ESMTP", hello, "250 2.1.0 ok", "250 2.1.5 ok"),
+		"gone in DATA":    says("220 mx.example.net ESMTP", hello, "250 2.1.0 ok", "250 2.1.5 ok", "354 go"),
+		"no true answer":  says("220 mx.example.net ESMTP", hello, "250 2.1.0 ok", "250 2.1.5 ok", "354 go", "354 go"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, _ := newHome(t)
+			answer(t, f, good, do)
+			if strings.Contains(name, "no") || name == "a hostile name" || name == "broken settings" {
+				f, _ = newHome(t)
+				answer(t, f, do)
+			}
+			if err := handIn(t, f); status.Exit(err) != status.TempFail {
+				t.Errorf("status %d: %v", status.Exit(err), err)
+			}
+		})
+	}
+}
+
+func TestRefusalsKeepTheirStatus(t *testing.T) {
+	for _, want := range []*status.Error{
+		{Exit: status.NotAllowed, Reply: 550, Enhanced: "5.7.1", Text: "you may not"},
+		status.Refuse("5.6.0", "not that"),
+		{Exit: status.Refused, Reply: 552, Enhanced: "5.3.4", Text: "too large"},
+		{Exit: status.NoMailbox, Reply: 550, Enhanced: "5.1.1", Text: "no such mailbox"},
+		status.Temp("4.3.5", "later", nil),
+		{Exit: status.TempFail, Reply: 452, Enhanced: "4.3.1", Text: "the disk is full"},
+		status.UsageError("no recipients"),
+	} {
+		code, enhanced, text := status.Reply(want)
+		got := refused(&textproto.Error{Code: code, Msg: enhanced + " " + text})
+		if status.Exit(got) != want.Exit || got.Error() != want.Text {
+			t.Errorf("%+v became %+v", want, got)
+		}
+	}
+	if err := refused(&textproto.Error{Code: 452, Msg: "4.5.3 too many recipients"}); status.Exit(err) != status.Refused {
+		t.Errorf("too many recipients: %v", err)
+	}
+}
