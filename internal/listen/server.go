@@ -134,19 +134,8 @@ func (s *Server) acceptAll(ctx context.Context, l listener) {
 	}
 }
 
-// take starts a session, or refuses it.
+// take starts a session, or refuses it. Nothing here waits: settings may.
 func (s *Server) take(ctx context.Context, conn net.Conn, implicit bool) {
-	limits, err := s.limits()
-	if err != nil {
-		s.trouble("limits", err)
-		s.refuse(conn, implicit)
-		return
-	}
-	if !s.enter(conn, limits.Max) {
-		s.limited("connections", conn)
-		s.refuse(conn, implicit)
-		return
-	}
 	s.wg.Go(func() {
 		defer s.leave(conn)
 		defer func() {
@@ -154,7 +143,17 @@ func (s *Server) take(ctx context.Context, conn net.Conn, implicit bool) {
 				s.trouble("session", fmt.Errorf("panic: %v\n%s", v, debug.Stack()))
 			}
 		}()
-		s.session(ctx, conn, implicit, limits)
+		limits, err := s.limits()
+		switch {
+		case err != nil:
+			s.trouble("limits", err)
+			s.refuse(conn, implicit)
+		case !s.enter(conn, limits.Max):
+			s.limited("connections", conn)
+			s.refuse(conn, implicit)
+		default:
+			s.session(ctx, conn, implicit, limits)
+		}
 	})
 }
 

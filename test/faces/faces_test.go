@@ -58,11 +58,12 @@ func newSite(t *testing.T, tools ...string) *site {
 	return s
 }
 
-// path is where a program is: fetch.sh unpacks inetd.
+// path is where a program is: fetch.sh unpacks some.
 func path(tool string) string {
-	if tool == "inetd" {
-		if unpacked, err := filepath.Abs("../../.build/faces/usr/sbin/inetd"); err == nil {
-			return unpacked
+	unpacked := map[string]string{"inetd": "openbsd-inetd/usr/sbin/inetd", "tcpserver6": "ucspi-tcp-ipv6/usr/bin/tcpserver"}
+	if name, ok := unpacked[tool]; ok {
+		if abs, err := filepath.Abs("../../.build/faces/" + name); err == nil {
+			return abs
 		}
 	}
 	return tool
@@ -338,6 +339,24 @@ func TestTcpserver(t *testing.T) {
 		}
 		s.event("event=trouble", "the environment of systemd names no client")
 	})
+}
+
+// TestTcpserver6 has PROTO=TCP6 and its variables from a tcpserver that speaks
+// IPv6.
+func TestTcpserver6(t *testing.T) {
+	s := newSite(t, "tcpserver6")
+	s.lingers = true
+	port := harness.Port(harness.FreeAddr())
+	s.run("tcpserver6", "-HR", "-l", "0", "::1", port, "/bin/sh", "-c", `cat | "$0" smtp --env tcpserver | cat`, programs.Path("mailsubmit"))
+	var conn net.Conn
+	s.wait("tcpserver", func() (up bool) {
+		c, err := net.Dial("tcp", "[::1]:"+port)
+		conn = c
+		return err == nil
+	})
+	defer conn.Close()
+	s.holds(s.submit(harness.Converse(conn)), "[IPv6:::1]")
+	s.event("event=accepted", "client=::1")
 }
 
 // TestSystemd runs systemd's own systemd-socket-activate in its three ways.

@@ -1,12 +1,19 @@
 #!/bin/sh
-# Fetches inetd for the tests beside this file: Debian's package of it and
-# xinetd's exclude each other, so it is unpacked into .build/faces. What is
-# there already is not fetched again.
+# Fetches what Debian's packages do not let install beside others for the tests
+# in this folder, each into its own folder of .build/faces: inetd (xinetd
+# excludes it) and the tcpserver that speaks IPv6. What is there already is not
+# fetched again.
 set -eu
 cd "$(dirname "$0")/../.."
-dir=$PWD/.build/faces
-[ ! -x "$dir/usr/sbin/inetd" ] || exit 0
-rm -rf "$dir.new"
-mkdir -p "$dir.new"
-( cd "$dir.new" && apt-get -qq -o APT::Sandbox::User=root download openbsd-inetd && dpkg -x ./*.deb . )
-mv "$dir.new" "$dir"
+faces=$PWD/.build/faces
+
+unpack() {
+	[ ! -d "$faces/$1" ] || return 0
+	rm -rf "$faces/.$1"
+	mkdir -p "$faces/.$1"
+	( cd "$faces/.$1" && apt-get -qq -o APT::Sandbox::User=root download "$1" && dpkg -x ./*.deb . )
+	mv "$faces/.$1" "$faces/$1"
+}
+
+unpack openbsd-inetd
+unpack ucspi-tcp-ipv6
