@@ -77,7 +77,7 @@ func (b *bench) compareIdle(r *row, n int, ways dovecotWays) error {
 	if b.short {
 		pairs = 1
 	}
-	var ours, theirs []float64
+	var ours, theirs figures
 	for range pairs {
 		x, own, err := b.world.idle(n, func() (*server, error) { return b.world.paperpath(b.programs) })
 		if err != nil {
@@ -87,7 +87,7 @@ func (b *bench) compareIdle(r *row, n int, ways dovecotWays) error {
 		if err != nil {
 			return err
 		}
-		ours, theirs = append(ours, x), append(theirs, y)
+		ours.took, theirs.took = append(ours.took, x), append(theirs.took, y)
 		r.note = fmt.Sprintf(" (%d and %d processes)", own, others)
 	}
 	b.table.add(r, ours, theirs)

@@ -162,9 +162,9 @@ func (c *client) flight(n int) error {
 	return c.count(n)
 }
 
-// same sees to it that both servers say the same about a mailbox of n
+// agree sees to it that both servers say the same about a mailbox of n
 // messages: else it would be another work that is compared.
-func same(a, b *server, user string, n int) error {
+func agree(a, b *server, user string, n int) error {
 	x, err := contents(a, user, n)
 	if err != nil {
 		return err

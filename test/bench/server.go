@@ -109,3 +109,29 @@ func family(root int) []int {
 	}
 	return all
 }
+
+// processorTime is what each process of the server has spent so far, in
+// nanoseconds, all threads together.
+func (s *server) processorTime() map[int]int64 {
+	spent := map[int]int64{}
+	for _, pid := range family(s.cmd.Process.Pid) {
+		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+		for _, t := range threads {
+			text, _ := os.ReadFile(t)
+			on, _, _ := strings.Cut(string(text), " ")
+			n, _ := strconv.ParseInt(on, 10, 64)
+			spent[pid] += n
+		}
+	}
+	return spent
+}
+
+// since is the sum of what was spent after an earlier count, in seconds. What a
+// process spent that has ended meanwhile is missed.
+func (s *server) since(earlier map[int]int64) float64 {
+	var sum int64
+	for pid, n := range s.processorTime() {
+		sum += n - earlier[pid]
+	}
+	return float64(sum) / 1e9
+}

@@ -15,14 +15,14 @@ type table struct {
 }
 
 func (t *table) head() {
-	fmt.Fprintf(t.out, "%-52s %-11s %10s %10s  %s\n", "", "median of", "pop3d", "Dovecot", "as good (least to most)")
+	fmt.Fprintf(t.out, "%-52s %-11s %9s %9s %6s %-15s %6s\n", "", "median of", "pop3d", "Dovecot", "better", "(of all pairs)", "cpu")
 }
 
 // add takes the pairs of a row.
-func (t *table) add(r *row, ours, theirs []float64) {
-	ratios := make([]float64, len(ours))
-	for i := range ours {
-		ratios[i] = r.better(ours[i], theirs[i])
+func (t *table) add(r *row, ours, theirs figures) {
+	ratios := make([]float64, len(ours.took))
+	for i := range ratios {
+		ratios[i] = r.better(ours.took[i], theirs.took[i])
 	}
 	ratio := median(ratios)
 	verdict := "ahead"
@@ -48,8 +48,20 @@ func (t *table) add(r *row, ours, theirs []float64) {
 	if ratio < allowed {
 		t.far = append(t.far, r.name)
 	}
-	fmt.Fprintf(t.out, "%-52s %-11s %10s %10s  %5.2f (%.2f to %.2f) %s%s\n", r.name, r.unit,
-		figure(median(ours)), figure(median(theirs)), ratio, slices.Min(ratios), slices.Max(ratios), verdict, r.note)
+	fmt.Fprintf(t.out, "%-52s %-11s %9s %9s %6.2f %-15s %6s  %s%s\n", r.name, r.unit, figure(median(ours.took)), figure(median(theirs.took)),
+		ratio, fmt.Sprintf("(%.2f to %.2f)", slices.Min(ratios), slices.Max(ratios)), processor(ours.cpu, theirs.cpu), verdict, r.note)
+}
+
+// processor is how often our processor time goes into Dovecot's.
+func processor(ours, theirs []float64) string {
+	ratios := make([]float64, len(ours))
+	for i := range ratios {
+		ratios[i] = theirs[i] / ours[i]
+	}
+	if len(ratios) == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f", median(ratios))
 }
 
 // end is the plain line.
