@@ -34,15 +34,7 @@ func TestNothingLeaks(t *testing.T) {
 	done := make(chan error, 1)
 	addr := h.Addr["mx"]
 	go func() { done <- submit.Listen(ctx, f, submit.MX, []string{addr}, nil) }()
-	if err := harness.Wait("the server", 10*time.Second, func() bool {
-		c, err := net.Dial("tcp", addr)
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
-	}); err != nil {
-		t.Fatal(err)
-	}
+	awaitPort(t, "the server", addr)
 	warm(t, addr)
 	settle(t)
 	goroutines, descriptors := runtime.NumGoroutine(), files(t, os.Getpid())

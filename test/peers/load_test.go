@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"slices"
 	"sync"
 	"testing"
@@ -27,17 +26,11 @@ func mxAlone(t *testing.T, h *harness.Home) int {
 // each client's address does not hold it up: loopback has none.
 func TestSMTPSource(t *testing.T) {
 	const messages, sessions = 2000, 100
-	postfix := unpacked(t, "postfix")
 	h := newHome(t)
 	set(t, h, "concurrency", "mailsubmit: 200", "client: 2")
 	mxAlone(t, h)
 	began := time.Now()
-	cmd := exec.Command(postfix+"/usr/sbin/smtp-source", "-s", fmt.Sprint(sessions), "-m", fmt.Sprint(messages),
-		"-l", "4096", "-f", sender, "-t", alice, h.Addr["mx"])
-	cmd.Env = append(os.Environ(), "LD_LIBRARY_PATH="+postfix+"/usr/lib/postfix")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s\n%s", err, out, h.Describe())
-	}
+	smtpSource(t, h, sessions, messages, alice)
 	harness.Report("measured: smtp-source, %d sessions at once: %d messages taken in %.1f s", sessions, messages, time.Since(began).Seconds())
 	accepted, queued := len(h.Events("event=accepted")), len(h.Queued())
 	if accepted != messages || queued != messages {

@@ -131,7 +131,7 @@ func startPeer(t *testing.T, name, addr string, s server) *peer {
 			t.Log(p.describe())
 		}
 	})
-	p.await(t, done)
+	awaitPort(t, name, addr)
 	return p
 }
 
@@ -142,25 +142,6 @@ func (p *peer) write(t *testing.T, name, text string) {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func (p *peer) await(t *testing.T, done chan struct{}) {
-	t.Helper()
-	err := harness.Wait(p.name+" at "+p.addr, 20*time.Second, func() bool {
-		select {
-		case <-done:
-			t.Fatalf("%s ended before it listened", p.name)
-		default:
-		}
-		c, err := net.Dial("tcp", p.addr)
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
-	})
-	if err != nil {
 		t.Fatal(err)
 	}
 }
@@ -182,4 +163,19 @@ func (p *peer) describe() string {
 		lines = lines[n-60:]
 	}
 	return fmt.Sprintf("%s said last:\n%s", p.name, strings.Join(lines, "\n"))
+}
+
+// awaitPort waits until a server accepts connections at addr.
+func awaitPort(t *testing.T, name, addr string) {
+	t.Helper()
+	err := harness.Wait(name+" at "+addr, 20*time.Second, func() bool {
+		c, err := net.Dial("tcp", addr)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
