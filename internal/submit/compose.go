@@ -116,10 +116,16 @@ func (c *composer) complete(fields []message.Field, prefix string, p persona) {
 		}
 		return nil
 	}
-	if author := has("From"); author == nil {
+	switch author := has("From"); {
+	case p.author.IsNull(): // nobody is known whom it could name
+	case author == nil:
 		c.field(prefix+"From", mailbox(p))
-	} else if list, err := addr.ParseList(author.Value); err == nil && len(list) > 1 && has("Sender") == nil {
-		c.field(prefix+"Sender", p.author.String()) // RFC 5322 3.6.2
+	case has("Sender") != nil:
+	default:
+		// RFC 5322 3.6.2
+		if list, err := addr.ParseList(author.Value); err == nil && len(list) > 1 {
+			c.field(prefix+"Sender", p.author.String())
+		}
 	}
 	if has("Date") == nil {
 		c.field(prefix+"Date", c.now.Format("Mon, 2 Jan 2006 15:04:05 -0700"))

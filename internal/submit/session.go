@@ -212,8 +212,8 @@ func (s *session) store(ctx context.Context, buf *spool.Buffer) (spool.Key, erro
 	return key, nil
 }
 
-// compose takes results that claim to be ours out, and for a user adds what
-// submission adds.
+// compose takes results that claim to be ours out, and does what submission
+// does: for a user, and for a host that may send without a login where users do.
 func (s *session) compose(buf *spool.Buffer) (*message.Header, spool.Body, error) {
 	c := composer{host: s.server.hostname, now: s.server.Clock.Now()}
 	h, err := c.header(func(b spool.Body) (*message.Header, error) { return check.ReadHeader(s.server.Control, b) }, buf)
@@ -221,15 +221,20 @@ func (s *session) compose(buf *spool.Buffer) (*message.Header, spool.Body, error
 		return nil, nil, err
 	}
 	c.forged(h)
+	if s.login == "" && s.server.role != Submission {
+		return h, c.body(buf), nil
+	}
+	p := persona{author: s.tx.from}
 	if login, err := addr.Parse(s.login); err == nil {
 		c.domain = control.FoldDomain(login.Domain)
-		p := persona{author: s.tx.from}
 		if p.author.IsNull() {
 			p.author = login
 		}
-		if err := c.finish(h, buf, p); err != nil {
-			return nil, nil, err
-		}
+	} else if c.domain, err = ourDomain(s.server.Control); err != nil {
+		return nil, nil, err
+	}
+	if err := c.finish(h, buf, p); err != nil {
+		return nil, nil, err
 	}
 	return h, c.body(buf), nil
 }

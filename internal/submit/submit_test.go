@@ -288,6 +288,19 @@ func TestAuthenticatedUsersAreCompletedAndHidden(t *testing.T) {
 			t.Errorf("the log is\n%s", log)
 		}
 	}
+	// A host that may send without a login where users do is completed too.
+	g, _ := newHome(t)
+	if err := os.WriteFile(filepath.Join(g.Home, "control/relayfrom"), []byte("127.0.0.1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	talk(t, g, Submission, "EHLO printer", "250 ", "MAIL FROM:<printer@example.net>", "250 ", "RCPT TO:<x@far.example>", "250 ", "DATA", "354 ",
+		"To: bob\n\nno author\n.", "250 ",
+		"MAIL FROM:<>", "250 ", "RCPT TO:<x@far.example>", "250 ", "DATA", "354 ", "To: bob\n\nno author\n.", "554 5.6.0")
+	text, _ := os.ReadFile(filepath.Join(g.Home, "spool/route/new", entries(t, g, spool.Route)[0].Name))
+	if !strings.Contains(string(text), "\nFrom: printer@example.net\nDate: ") || !strings.Contains(string(text), "\nTo: bob@example.net\n") {
+		t.Errorf("the entry is\n%s", text)
+	}
+
 	// Who did not log in is never hidden.
 	f, _ := newHome(t)
 	path := filepath.Join(f.Home, "control/hideclient")
@@ -296,7 +309,7 @@ func TestAuthenticatedUsersAreCompletedAndHidden(t *testing.T) {
 	}
 	talk(t, f, MX, "EHLO peer.example", "250 ", "MAIL FROM:<x@far.example>", "250 ", "RCPT TO:<bob@example.net>", "250 ",
 		"DATA", "354 ", letter, "250 ")
-	text, _ := os.ReadFile(filepath.Join(f.Home, "spool/route/new", entries(t, f, spool.Route)[0].Name))
+	text, _ = os.ReadFile(filepath.Join(f.Home, "spool/route/new", entries(t, f, spool.Route)[0].Name))
 	if !strings.Contains(string(text), "Received: from peer.example (unknown [127.0.0.1])") {
 		t.Errorf("the entry is\n%s", text)
 	}
