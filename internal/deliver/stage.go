@@ -50,6 +50,9 @@ func (s *Stage) Handle(_ context.Context, e *spool.Entry) spool.Outcome {
 	if err != nil {
 		return s.Settle(e, []dsn.Result{{Index: 0, Err: err}})
 	}
+	if dsn.Wants(e, 0, "SUCCESS") {
+		return s.Settle(e, []dsn.Result{{Index: 0, Mailbox: path}})
+	}
 	return spool.DeliverTo(path)
 }
 

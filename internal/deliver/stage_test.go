@@ -271,3 +271,31 @@ func TestExplain(t *testing.T) {
 		t.Error("no error without the mark")
 	}
 }
+
+// A sender who asked for it hears that the message is in the mailbox (RFC 3461
+// 4.1); of what waits he does not hear that.
+func TestDeliveredReport(t *testing.T) {
+	p := newPlace(t)
+	env := spool.Envelope{From: spool.Path{Addr: "bob@example.net"}, To: []spool.Recipient{{Addr: "alice@example.net", Params: "NOTIFY=SUCCESS"}}}
+	_, err := p.sp.Accept(spool.Deliver, env, nil, spool.Trace{By: "mx.example.net", With: spool.WithLocal},
+		spool.BytesBody([]byte("Subject: x\n\nhello\n")))
+	p.check(err)
+	p.write("users", "alice\n")
+	p.stageRun(spool.Deliver, p.stage.Handle)
+	p.want("spool/deliver/cur", "spool/deliver/reason")
+	p.write("users", "alice@example.net:\nbob@example.net:\n")
+	p.time = p.time.Add(2 * time.Hour)
+	p.stageRun(spool.Deliver, p.stage.Handle)
+	p.want(alices, "spool/route/new")
+	p.run()
+	p.want(alices, "mail/example.net/bob/Maildir/new")
+	files, err := filepath.Glob(filepath.Join(p.home, "mail/example.net/bob/Maildir/new/*"))
+	p.check(err)
+	text, err := os.ReadFile(files[0])
+	p.check(err)
+	for _, want := range []string{"\nSubject: Your message was delivered\n", "\nAction: delivered\n", "\nFinal-Recipient: rfc822; alice@example.net\n"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+}

@@ -22,20 +22,24 @@ const (
 	maxID       = 250      // octets of a Message-ID that the report refers to
 )
 
-// report writes the report about the failed recipients (RFC 6522, 3464): only
+// report writes the report about these recipients (RFC 6522, 3464): only
 // they appear in it, so that no other recipient is disclosed. What it returns
 // of the message begins at our Received. But for the dates and the words of
-// remote hosts the same failure makes the same report.
-func (s *Settler) report(e *spool.Entry, failed []Result, host string) ([]byte, error) {
-	back, whole, err := returned(e)
+// remote hosts the same failure makes the same report. What waits does so for
+// lifetime at most.
+func (s *Settler) report(e *spool.Entry, k kind, about []Result, host string, lifetime time.Duration) ([]byte, error) {
+	back, whole, err := returned(e, k)
 	if err != nil {
 		return nil, fmt.Errorf("read what is to be returned: %w", err)
 	}
-	r := reporter{entry: e, failed: failed, host: printable(host), now: s.Now(), utf8: needsUTF8(e, failed)}
+	r := reporter{entry: e, kind: k, about: about, host: printable(host), now: s.Now(), utf8: needsUTF8(e, about)}
+	if lifetime > 0 {
+		r.until = e.Arrival.Add(lifetime)
+	}
 	parts := []part{
 		{"Notification", "text/plain; charset=us-ascii", r.human(whole)},
 		{"Delivery report", "message/delivery-status", r.status()},
-		{"Undelivered message", "message/rfc822", back},
+		{k.words().returned, "message/rfc822", back},
 	}
 	if !whole {
 		parts[2].kind = "text/rfc822-headers"
@@ -52,12 +56,13 @@ func (s *Settler) report(e *spool.Entry, failed []Result, host string) ([]byte, 
 }
 
 // returned is what goes back of the message: all of a small one, else its
-// header; the header alone too where the sender asked for that (RFC 3461 4.3), or
-// for TLS, which the way back may not have (RFC 8689 4.3).
-func returned(e *spool.Entry) (text string, whole bool, err error) {
+// header; the header alone too where the sender asked for that, where nothing
+// failed (RFC 3461 4.3), or for TLS, which the way back may not have (RFC 8689 4.3).
+func returned(e *spool.Entry, k kind) (text string, whole bool, err error) {
 	c := e.Content()
 	words := e.Envelope.From.Params
-	if c.Size() <= maxReturned && !strings.EqualFold(params.Get(words, "RET"), "HDRS") && !params.Has(words, "REQUIRETLS") {
+	header := k != kindFailed || strings.EqualFold(params.Get(words, "RET"), "HDRS") || params.Has(words, "REQUIRETLS")
+	if c.Size() <= maxReturned && !header {
 		all, err := io.ReadAll(c)
 		return string(all), true, err
 	}
@@ -70,8 +75,8 @@ func returned(e *spool.Entry) (text string, whole bool, err error) {
 }
 
 // needsUTF8 reports whether an address of the report is not ASCII.
-func needsUTF8(e *spool.Entry, failed []Result) bool {
-	for _, r := range failed {
+func needsUTF8(e *spool.Entry, about []Result) bool {
+	for _, r := range about {
 		if !isASCII(e.Envelope.To[r.Index].Addr) {
 			return true
 		}
@@ -81,11 +86,13 @@ func needsUTF8(e *spool.Entry, failed []Result) bool {
 
 // reporter writes the parts of one report.
 type reporter struct {
-	entry  *spool.Entry
-	failed []Result
-	host   string
-	now    time.Time
-	utf8   bool
+	entry *spool.Entry
+	kind  kind
+	about []Result
+	host  string
+	now   time.Time
+	until time.Time // of the last attempt; zero where there is none to come
+	utf8  bool
 }
 
 // part is a MIME part.
@@ -137,14 +144,14 @@ func (r *reporter) boundary(parts []part) string {
 // header writes the fields of the report itself. Auto-Submitted keeps
 // responders away (RFC 3834 5).
 func (r *reporter) header(b *strings.Builder) {
-	to := make([]string, len(r.failed))
-	for i, f := range r.failed {
+	to := make([]string, len(r.about))
+	for i, f := range r.about {
 		to[i] = r.entry.Envelope.To[f.Index].Addr
 	}
-	sum := sha256.Sum256([]byte("report\n" + string(r.entry.Key) + "\n" + strings.Join(to, "\n")))
+	sum := sha256.Sum256([]byte(r.kind.words().seed + "\n" + string(r.entry.Key) + "\n" + strings.Join(to, "\n")))
 	fmt.Fprintf(b, "From: Mail Delivery System <MAILER-DAEMON@%s>\n", r.host)
 	fmt.Fprintf(b, "To: <%s>\n", printableUTF8(r.entry.Envelope.From.Addr))
-	b.WriteString("Subject: Your message could not be delivered\n")
+	fmt.Fprintf(b, "Subject: Your message %s\n", r.kind.words().subject)
 	fmt.Fprintf(b, "Date: %s\n", date(r.now))
 	fmt.Fprintf(b, "Message-ID: <%s.%s@%s>\n", r.entry.Key, hex.EncodeToString(sum[:6]), r.host)
 	if id := originalID(r.entry); id != "" {
@@ -175,28 +182,40 @@ func date(t time.Time) string { return t.UTC().Format("Mon, 2 Jan 2006 15:04:05 
 func (r *reporter) human(whole bool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "This is the mail system at %s.\n\n", r.host)
-	b.WriteString(wrap("", "", fmt.Sprintf("Your message that was accepted here on %s under the key %s could not be delivered to:",
-		date(r.entry.Arrival), r.entry.Key)))
-	for _, f := range r.failed {
+	w := r.kind.words()
+	b.WriteString(wrap("", "", fmt.Sprintf("Your message that was accepted here on %s under the key %s %s",
+		date(r.entry.Arrival), r.entry.Key, w.lead)))
+	for _, f := range r.about {
 		fmt.Fprintf(&b, "\n<%s>\n", printableUTF8(r.entry.Envelope.To[f.Index].Addr))
-		b.WriteString(wrap("    ", "    ", public(f.Err)))
-		if f.Diagnostic == "" || strings.Contains(public(f.Err), f.Diagnostic) {
-			continue
-		}
-		who := "The other host"
-		if f.RemoteMTA != "" {
-			who = "The host " + printable(f.RemoteMTA)
-		}
-		b.WriteString(wrap("    ", "    ", who+" said: "+printable(f.Diagnostic)))
+		b.WriteString(r.story(f))
 	}
-	b.WriteString("\nThere will be no further attempt to deliver it there. To reach these\n" +
-		"recipients, put right what is named above and send the message again.\n")
+	b.WriteString("\n" + w.next)
+	if !r.until.IsZero() {
+		fmt.Fprintf(&b, "If all fail until %s, another report will say so.\n", date(r.until))
+	}
 	if whole {
 		b.WriteString("\nA delivery report for programs and your message follow.\n")
 	} else {
 		b.WriteString("\nA delivery report for programs and the header of your message follow.\n")
 	}
 	return b.String()
+}
+
+// story is what happened to one recipient.
+func (r *reporter) story(f Result) string {
+	const indent = "    "
+	text := ""
+	if f.Err != nil {
+		text = wrap(indent, indent, public(f.Err))
+	}
+	if f.Diagnostic == "" || f.Err != nil && strings.Contains(public(f.Err), f.Diagnostic) {
+		return text
+	}
+	who := "The other host"
+	if f.RemoteMTA != "" {
+		who = "The host " + printable(f.RemoteMTA)
+	}
+	return text + wrap(indent, indent, who+" said: "+printable(f.Diagnostic))
 }
 
 // public is what the sender may know of an error: its text, not its cause.
@@ -220,7 +239,7 @@ func (r *reporter) status() string {
 	b.WriteString(field("Reporting-MTA", "dns; "+r.host))
 	b.WriteString(field("Arrival-Date", date(r.entry.Arrival)))
 	b.WriteString(field("X-Paperpath-Key", string(r.entry.Key)))
-	for _, f := range r.failed {
+	for _, f := range r.about {
 		b.WriteString("\n" + r.recipient(f))
 	}
 	return b.String()
@@ -238,16 +257,19 @@ func (r *reporter) recipient(f Result) string {
 		kind = "utf-8" // RFC 6533 3
 	}
 	fmt.Fprintf(&b, "Final-Recipient: %s; %s\n", kind, printableUTF8(to.Addr)) // never folded: an address may hold blanks
-	b.WriteString(field("Action", "failed"))
-	b.WriteString(field("Status", printable(enhanced(f.Err))))
+	b.WriteString(field("Action", string(r.kind)))
+	b.WriteString(field("Status", printable(r.kind.status(f.Err))))
 	if f.RemoteMTA != "" {
 		b.WriteString(field("Remote-MTA", "dns; "+printable(f.RemoteMTA)))
 	}
 	if f.Diagnostic != "" {
 		b.WriteString(field("Diagnostic-Code", "smtp; "+printable(f.Diagnostic)))
-	} else {
+	} else if f.Err != nil {
 		b.WriteString(field("Diagnostic-Code", "x-paperpath; "+public(f.Err)))
 	}
 	b.WriteString(field("Last-Attempt-Date", date(r.now)))
+	if !r.until.IsZero() {
+		b.WriteString(field("Will-Retry-Until", date(r.until)))
+	}
 	return b.String()
 }

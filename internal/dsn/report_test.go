@@ -234,7 +234,7 @@ func FuzzReport(f *testing.F) {
 		}
 		e := &spool.Entry{Key: "1764000000.M000000R0123456789abcdef.mx"}
 		e.Envelope = spool.Envelope{From: spool.Path{Addr: "alice@example.org"}, To: []spool.Recipient{{Addr: to}}}
-		r := reporter{entry: e, failed: []Result{{Err: errUnknown, RemoteMTA: host, Diagnostic: reply}}, host: "mx.example.net"}
+		r := reporter{entry: e, kind: kindFailed, about: []Result{{Err: errUnknown, RemoteMTA: host, Diagnostic: reply}}, host: "mx.example.net"}
 		for _, text := range []string{r.human(true), r.status()} {
 			if strings.ContainsAny(text, "\x00\r\x1b") || strings.Count(text, "\n\n") > 8 {
 				t.Fatalf("%q", text)

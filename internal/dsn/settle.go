@@ -18,12 +18,18 @@ import (
 // troubleDelay is the time to the next attempt after trouble of our own.
 const troubleDelay = 5 * time.Minute
 
+// maxBounces is how many reports an hour may have, if control/limits does not
+// say.
+const maxBounces = 1000
+
 // Result is how an attempt ended for one recipient.
 type Result struct {
 	Index      int    // in the entry's envelope
 	Err        error  // nil: done; temporary or permanent by status.IsTemporary
 	RemoteMTA  string // the host that answered, or ""
 	Diagnostic string // its reply, or ""
+	Relayed    bool   // done by a host that makes no reports (RFC 3461 5.2.2)
+	Mailbox    string // Maildir that the entry's one recipient is to be delivered to, or ""
 }
 
 // Settler turns the results of an attempt into an outcome.
@@ -40,16 +46,24 @@ type Settler struct {
 // it is deferred. Results of recipients that are not pending count for nothing,
 // so a stage may mark recipients itself before it calls.
 func (s *Settler) Settle(e *spool.Entry, results []Result) spool.Outcome {
+	if len(results) == 1 && results[0].Mailbox != "" {
+		return s.deliver(e, results[0])
+	}
 	retry, err := s.Control.Retry()
 	if err != nil {
 		return s.trouble(e, err, results)
 	}
 	age := s.Now().Sub(e.Arrival)
 	t := sortOut(e, results, retry, retry.Expired(age, e.Attempts+1))
+	notices, err := s.progress(e, t, results, retry)
+	if err != nil {
+		return s.trouble(e, err, results)
+	}
 	o, err := s.fail(e, t)
 	if err != nil {
 		return s.trouble(e, err, results)
 	}
+	o.Notices = notices
 	for _, r := range t.failed {
 		s.Log.Failed(string(e.Key), e.Envelope.To[r.Index].Addr, enhanced(r.Err), reason(r))
 	}
@@ -136,26 +150,12 @@ func (s *Settler) fail(e *spool.Entry, t tally) (spool.Outcome, error) {
 	if why := unverified(e); why != "" {
 		return held(e, t, wanted, silent, why), nil
 	}
-	host, err := s.Control.Hostname()
-	if err != nil {
-		return spool.Outcome{}, err
-	}
-	limit, err := s.Control.Limit("bounces", 1000)
-	if err != nil {
-		return spool.Outcome{}, err
-	}
-	body, err := s.report(e, wanted, host)
-	if err != nil {
-		return spool.Outcome{}, err
-	}
-	// The budget comes last: an attempt that fails before costs nothing.
-	ok, err := spend(s.Home, limit, s.Now())
+	body, ok, err := s.paid(e, kindFailed, wanted, 0)
 	if err != nil {
 		return spool.Outcome{}, err
 	}
 	if !ok {
-		why := fmt.Sprintf("the budget of %d bounces an hour is spent (control/limits)", limit)
-		return held(e, t, wanted, silent, why), nil
+		return held(e, t, wanted, silent, "the hour's budget of bounces is spent (control/limits)"), nil
 	}
 	o := spool.DropBecause("failed, the sender gets a report")
 	o.Bounce = &spool.Bounce{To: e.Envelope.From.Addr, Failed: indexes(wanted), Body: body}
@@ -252,16 +252,16 @@ func enhanced(err error) string {
 	if _, ok := err.(*expiredError); ok {
 		return "4.4.7"
 	}
-	if code := status.Enhanced(err); isPermanent(code) {
+	if code := status.Enhanced(err); isOfClass(code, "5") {
 		return code
 	}
 	return "5.0.0"
 }
 
-// isPermanent reports whether code is 5.X.Y: it may come from a remote host.
-func isPermanent(code string) bool {
+// isOfClass reports whether code is class.X.Y: it may come from a remote host.
+func isOfClass(code, class string) bool {
 	parts := strings.Split(code, ".")
-	if len(parts) != 3 || parts[0] != "5" {
+	if len(parts) != 3 || parts[0] != class {
 		return false
 	}
 	for _, digits := range parts[1:] {

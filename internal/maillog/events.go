@@ -131,6 +131,12 @@ func (l *Log) Bounced(key, bounce, to string) {
 	l.event("bounced", key, slog.String("bounce", bounce), slog.String("to", to))
 }
 
+// Reported: a report that recipients were delivered, relayed or delayed, as what
+// says, went to the sender of an entry, who had asked for it, as a new entry.
+func (l *Log) Reported(key, report, what, to string) {
+	l.event("reported", key, slog.String("report", report), slog.String("what", what), slog.String("to", to))
+}
+
 // Held: the entry waits in hold/ for a person.
 func (l *Log) Held(key, inbox, reason string) {
 	l.event("held", key, slog.String("inbox", inbox), slog.String("reason", reason))

@@ -33,6 +33,7 @@ func everyEvent(l *Log) {
 	l.Deferred("K", "relay", at(), "down")
 	l.Failed("K", "c@d", "5.1.1", "no such user")
 	l.Bounced("K", "B", "a@b")
+	l.Reported("K", "B", "delivered", "a@b")
 	l.Held("K", "route", "odd")
 	l.Dropped("K", "relay", "done")
 	l.Ran("relay", 1, 2)

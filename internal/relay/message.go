@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 
 	"paperpath/internal/spool"
 )
@@ -23,6 +24,25 @@ type Message struct {
 	Done func(taken []int, host, ip, tls, reply string)
 
 	shape shape
+
+	mu   sync.Mutex
+	mute map[int]answer // recipients that hosts took which make no reports
+}
+
+// answer is what a host said in the end.
+type answer struct{ host, reply string }
+
+// muted notes that a host took the message for these recipients and will not
+// tell the sender what becomes of it (RFC 3461 5.2.2).
+func (m *Message) muted(taken []int, a answer) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.mute == nil {
+		m.mute = map[int]answer{}
+	}
+	for _, i := range taken {
+		m.mute[i] = a
+	}
 }
 
 // shape is what a look at the text says about the way it must go.

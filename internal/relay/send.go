@@ -24,11 +24,11 @@ func (r *Relay) Send(ctx context.Context, m *Message, todo []int) []dsn.Result {
 	failed := map[int]*failure{}
 	if err := m.measure(); err != nil {
 		fail(failed, todo, &failure{err: status.Temp("4.3.0", "the message cannot be read", err)})
-		return results(todo, failed)
+		return results(m, todo, failed)
 	}
 	if _, err := addr.Parse(m.From.Addr); err != nil && m.From.Addr != "" {
 		fail(failed, todo, &failure{err: permanent(553, "5.1.7", "the reverse path %+q is no address", m.From.Addr)})
-		return results(todo, failed)
+		return results(m, todo, failed)
 	}
 	var mu sync.Mutex
 	var wait sync.WaitGroup
@@ -48,11 +48,11 @@ func (r *Relay) Send(ctx context.Context, m *Message, todo []int) []dsn.Result {
 		}()
 	}
 	wait.Wait()
-	return results(todo, failed)
+	return results(m, todo, failed)
 }
 
 // results says for each of todo how it ended.
-func results(todo []int, failed map[int]*failure) []dsn.Result {
+func results(m *Message, todo []int, failed map[int]*failure) []dsn.Result {
 	var list []dsn.Result
 	for _, i := range todo {
 		res := dsn.Result{Index: i}
@@ -61,6 +61,8 @@ func results(todo []int, failed map[int]*failure) []dsn.Result {
 			if f.reply != "" {
 				res.RemoteMTA = f.host.name
 			}
+		} else if a, ok := m.mute[i]; ok {
+			res.Relayed, res.RemoteMTA, res.Diagnostic = true, a.host, a.reply
 		}
 		list = append(list, res)
 	}

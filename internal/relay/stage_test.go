@@ -206,3 +206,37 @@ func TestQueueForDeadHost(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// Where the next host makes no reports the sender who wants one hears that it
+// has the message; where it does, that is the host's business (RFC 3461 5.2.2).
+func TestRelayedReport(t *testing.T) {
+	for _, offers := range []bool{false, true} {
+		s := newStage(t)
+		s.t = t
+		p := newPeer(t, func(_ int, command string) string {
+			if strings.HasPrefix(command, "EHLO") && offers {
+				return "250-peer\r\n250 DSN"
+			}
+			return ""
+		})
+		s.route("x.example", p)
+		env := spool.Envelope{From: spool.Path{Addr: "alice@example.net"}, To: []spool.Recipient{{Addr: "b@x.example", Params: "NOTIFY=SUCCESS"}}}
+		if _, err := s.spool.Accept(spool.Relay, env, nil, spool.Trace{By: "mx.example.net", With: spool.WithLocal}, spool.BytesBody([]byte("a: b\n\nc\n"))); err != nil {
+			t.Fatal(err)
+		}
+		s.run(t.Context())
+		got := s.files()
+		want := "route/new"
+		if offers {
+			want = ""
+			if p.count("RCPT TO:<b@x.example> NOTIFY=SUCCESS") != 1 {
+				t.Error("the wish was not passed on")
+			}
+		} else {
+			match(t, got["route/new"], "\nAction: relayed\n")
+		}
+		if places(got) != want {
+			t.Errorf("DSN offered: %v; files in %q", offers, places(got))
+		}
+	}
+}

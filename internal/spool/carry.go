@@ -35,6 +35,11 @@ func (s *Spool) carryAll(e *Entry, o Outcome, log *maillog.Log) error {
 		}
 		o.Done = append(o.Done, o.Bounce.Failed...)
 	}
+	if o.Action != Store {
+		if err := s.placeNotices(e, o.Notices, log); err != nil {
+			return err
+		}
+	}
 	if o.Action != Drop { // what is dropped needs no marks: it is all done
 		if err := e.Mark(o.Done...); err != nil {
 			return err
@@ -44,7 +49,7 @@ func (s *Spool) carryAll(e *Entry, o Outcome, log *maillog.Log) error {
 	case HandOn:
 		return s.handOn(e, o.Inbox, log)
 	case Store:
-		return s.store(e, o.Mailbox, log)
+		return s.store(e, o, log)
 	case Defer:
 		return s.postpone(e, o, log)
 	case Suspend:
@@ -326,50 +331,6 @@ func (d *draft) placeOnce(k Key) error {
 		return nil
 	}
 	return err
-}
-
-// placeBounce makes a report durable in route/new before anything else
-// happens to the entry.
-func (s *Spool) placeBounce(e *Entry, r *Bounce, log *maillog.Log) error {
-	b, err := s.box(Route)
-	if err != nil {
-		return err
-	}
-	var failed []string
-	for _, i := range r.Failed {
-		failed = append(failed, e.Envelope.To[i].Addr)
-	}
-	k := e.Key.bounce(failed, s.host)
-	env := Envelope{To: []Recipient{{Addr: r.To}}}
-	if err := env.check(); err != nil {
-		return err
-	}
-	if placed, err := s.lies(k); placed || err != nil {
-		return err // a crash came between the report and the marks
-	}
-	d, err := b.newDraft(k)
-	if err != nil {
-		return err
-	}
-	defer d.abort()
-	head := s.headBytes(k, env, nil, Trace{By: s.host, With: WithBounce})
-	if err := d.message(head, BytesBody(r.Body)); err != nil {
-		return err
-	}
-	if s.shifted {
-		d.setArrival(s.now())
-	}
-	if err := d.sync(); err != nil {
-		return err
-	}
-	if _, err := d.place(k); err != nil {
-		return err
-	}
-	if err := b.new.Sync(); err != nil {
-		return err
-	}
-	log.Bounced(string(e.Key), string(k), r.To)
-	return nil
 }
 
 func addresses(to []Recipient) []string {

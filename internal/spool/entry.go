@@ -30,6 +30,7 @@ type Entry struct {
 	Size     int64     // octets in the file
 	WireSize int64     // octets with CRLF line ends
 	Attempts int       // deferrals in this inbox so far
+	Tried    time.Time // the last one; zero where that is not known
 
 	name  string // file name in its state's directory
 	state state
@@ -242,6 +243,8 @@ func (e *Entry) read(base string) error {
 		return fmt.Errorf("%w: its id is %s", errForeign, e.head.id)
 	}
 	e.Envelope, e.With = e.head.env, e.head.with
-	e.Attempts, _, _, err = e.box.readReason(e.Key)
+	var last string
+	e.Attempts, _, last, err = e.box.readReason(e.Key)
+	e.Tried = reasonTime(last)
 	return err
 }

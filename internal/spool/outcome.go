@@ -16,11 +16,13 @@ const (
 )
 
 // Outcome is what a stage decided about an entry; spool carries it out in this
-// order: children, bounce, marks, and last the action. What a crash cuts off
-// is decided again.
+// order: children, bounce, notices, marks, and last the action; where that is Store
+// the notices come behind the mailbox has its copy. What a crash cuts off is
+// decided again.
 type Outcome struct {
 	Children []Child
 	Bounce   *Bounce
+	Notices  []Notice
 	Done     []int // recipients to be marked
 	Action   Action
 	Inbox    Inbox     // HandOn: where to
@@ -42,6 +44,15 @@ type Bounce struct {
 	To     string // the reverse path
 	Failed []int  // the recipients that it reports; they are marked once it is durable
 	Body   []byte // the whole message with LF line ends
+}
+
+// Notice is a report to the sender about recipients that have not failed, placed
+// in route/ as a new entry. Nothing is marked for it.
+type Notice struct {
+	To    string // the reverse path
+	What  string // became of the recipients: delivered, relayed or delayed
+	About []int  // the recipients
+	Body  []byte // the whole message with LF line ends
 }
 
 // HandOnTo moves the entry to another inbox.

@@ -27,6 +27,17 @@ func reasonLine(now time.Time, in Inbox, verb, text string) string {
 	return fmt.Sprintf("%s %s %s: %s\n", in, now.UTC().Format(time.RFC3339), verb, printable(text))
 }
 
+// reasonTime is the time in a line of a reason; zero where a person wrote it.
+func reasonTime(line string) time.Time {
+	_, rest, _ := strings.Cut(line, " ")
+	at, _, _ := strings.Cut(rest, " ")
+	t, err := time.Parse(time.RFC3339, at)
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}
+
 // printable replaces what could move a terminal or forge a line.
 func printable(s string) string {
 	if len(s) > maxReasonLine {

@@ -17,7 +17,10 @@ import (
 
 // store: NEW or WAITING to STORED. On one file system the message leaves the
 // queue and enters the mailbox in one rename; else it is copied.
-func (s *Spool) store(e *Entry, path string, log *maillog.Log) error {
+// What the sender asked to hear of it is placed before the entry goes.
+func (s *Spool) store(e *Entry, o Outcome, log *maillog.Log) error {
+	path := o.Mailbox
+	told := func() error { return s.placeNotices(e, o.Notices, log) }
 	if len(e.Envelope.To) != 1 {
 		return fmt.Errorf("%s has %d recipients, a mailbox takes one", e.Key, len(e.Envelope.To))
 	}
@@ -33,7 +36,7 @@ func (s *Spool) store(e *Entry, path string, log *maillog.Log) error {
 			return err
 		}
 		if has {
-			return s.repeated(e, path, log)
+			return s.repeated(e, path, told, log)
 		}
 	}
 	how := "rename"
@@ -43,7 +46,7 @@ func (s *Spool) store(e *Entry, path string, log *maillog.Log) error {
 	}
 	if errors.Is(err, unix.EXDEV) {
 		how = "copy"
-		err = s.copyInto(e, md, log)
+		err = s.copyInto(e, md, told, log)
 	}
 	if errors.Is(err, errRepeat) {
 		return nil
@@ -55,7 +58,10 @@ func (s *Spool) store(e *Entry, path string, log *maillog.Log) error {
 	return nil
 }
 
-func (s *Spool) repeated(e *Entry, where string, log *maillog.Log) error {
+func (s *Spool) repeated(e *Entry, where string, told func() error, log *maillog.Log) error {
+	if err := told(); err != nil {
+		return err
+	}
 	if err := e.unlink(); err != nil {
 		return err
 	}
@@ -71,7 +77,7 @@ func (e *Entry) plain() bool {
 
 // copyInto stores a copy under the key's name, then removes the entry. A repeat
 // looks for the key first.
-func (s *Spool) copyInto(e *Entry, md *maildir.Dir, log *maillog.Log) error {
+func (s *Spool) copyInto(e *Entry, md *maildir.Dir, told func() error, log *maillog.Log) error {
 	has, err := md.Has(string(e.Key))
 	if err != nil {
 		return err
@@ -90,9 +96,12 @@ func (s *Spool) copyInto(e *Entry, md *maildir.Dir, log *maillog.Log) error {
 		if err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
+		if err := told(); err != nil {
+			return err
+		}
 		return e.unlink()
 	}
-	if err := s.repeated(e, md.Path(), log); err != nil {
+	if err := s.repeated(e, md.Path(), told, log); err != nil {
 		return err
 	}
 	return errRepeat

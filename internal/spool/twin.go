@@ -176,7 +176,8 @@ func (r *Runner) carryLinked(e *Entry, o Outcome) error {
 	if same, err := e.isFile(md, &m); err != nil || !same {
 		return errors.Join(errLinked, err)
 	}
-	return r.Spool.repeated(e, o.Mailbox, r.Log)
+	told := func() error { return r.Spool.placeNotices(e, o.Notices, r.Log) }
+	return r.Spool.repeated(e, o.Mailbox, told, r.Log)
 }
 
 // isFile reports whether the message is the entry's own file.

@@ -1,0 +1,119 @@
+package dsn
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"paperpath/internal/spool"
+)
+
+// has fails the test for each of the texts that is not in the report, or, with
+// a - before it, is.
+func has(t *testing.T, report string, texts ...string) {
+	t.Helper()
+	for _, want := range texts {
+		without, not := strings.CutPrefix(want, "-")
+		if strings.Contains(report, without) == not {
+			t.Errorf("%q in the report is %v:\n%s", without, not, report)
+		}
+	}
+}
+
+// A host that makes no reports has taken the message: the last one who can say
+// so is us (RFC 3461 5.2.2).
+func TestRelayedReport(t *testing.T) {
+	f := newFixture(t)
+	f.entry(spool.WithLocal, "alice@example.org ENVID=q7 RET=FULL", mailText,
+		"a@x.example NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;first@x.example", "b@x.example", "c@x.example NOTIFY=SUCCESS")
+	taken := Result{Relayed: true, RemoteMTA: "mx.x.example", Diagnostic: "250 2.0.0 mine"}
+	first, second := taken, taken
+	second.Index = 1
+	f.settle(first, second, Result{Index: 2}) // the third one's host makes them
+	report := f.report()
+	_, list := parts(t, report)
+	has(t, report, "Subject: Your message was sent on\n", "Action: relayed\n", "Status: 2.0.0\n", "Remote-MTA: dns; mx.x.example\n",
+		"Diagnostic-Code: smtp; 250 2.0.0 mine\n", "Original-Envelope-Id: q7\n", "Original-Recipient: rfc822; first@x.example\n",
+		"-b@x.example", "-c@x.example", "-could not", "-temporary trouble")
+	// RET counts for failures alone (RFC 3461 4.3).
+	if got := list[2].header.Get("Content-Type"); got != "text/rfc822-headers" {
+		t.Errorf("what is returned is %s", got)
+	}
+	has(t, f.log.String(), "event=reported", "what=relayed", "-event=bounced")
+	if got := f.list(spool.Relay) + f.list(spool.Hold); got != "" {
+		t.Errorf("left %q", got)
+	}
+}
+
+// The sender hears of a delay once, if he asked for it (RFC 3461 4.1).
+func TestDelayedReport(t *testing.T) {
+	f := newFixture(t)
+	f.control("retry", "steps: 1h\n")
+	f.entry(spool.WithLocal, "alice@example.org", mailText, "a@x.example NOTIFY=DELAY,FAILURE", "b@x.example", "c@x.example NOTIFY=SUCCESS,FAILURE")
+	later := []Result{{Err: errLater}, {Index: 1, Err: errLater}, {Index: 2, Err: errLater}}
+	reports := 0
+	for hour := range 9 {
+		f.settle(later...)
+		if report := f.report(); report != "" {
+			if reports++; hour != 4 {
+				t.Errorf("a report after %d hours", hour)
+			}
+			has(t, report, "Subject: Your message is delayed\n", "Action: delayed\n", "Status: 4.4.1\n", "Final-Recipient: rfc822; a@x.example\n",
+				"Will-Retry-Until: ", "need not send the message again", "If all fail until ", "-b@x.example", "-c@x.example", "-5.0.0")
+		}
+		f.time = f.time.Add(time.Hour + time.Minute)
+	}
+	if reports != 1 {
+		t.Errorf("%d reports", reports)
+	}
+}
+
+// Nobody hears of what he did not ask for; a sender who may be another hears
+// nothing, and no person is bothered with that.
+func TestNoNotice(t *testing.T) {
+	for _, c := range []struct{ name, with, from, to string }{
+		{"not asked", spool.WithLocal, "alice@example.org", "a@x.example"},
+		{"never", spool.WithLocal, "alice@example.org", "a@x.example NOTIFY=NEVER"},
+		{"failure", spool.WithLocal, "alice@example.org", "a@x.example NOTIFY=FAILURE"},
+		{"null reverse path", spool.WithLocal, "", "a@x.example NOTIFY=SUCCESS,DELAY"},
+		{"unverified", "ESMTPS", "alice@example.org", "a@x.example NOTIFY=SUCCESS,DELAY"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := newFixture(t)
+			f.entry(c.with, c.from, mailText, c.to)
+			f.time = f.time.Add(10 * time.Hour)
+			f.settle(Result{Err: errLater})
+			f.time = f.time.Add(10 * time.Hour)
+			f.settle(Result{Relayed: true})
+			if got := f.report() + f.list(spool.Relay) + f.list(spool.Hold); got != "" {
+				t.Errorf("left %q", got)
+			}
+		})
+	}
+}
+
+// A spent budget costs the report, never the message.
+func TestNoticeBudget(t *testing.T) {
+	f := newFixture(t)
+	f.control("limits", "bounces: 1\n")
+	for i := range 2 {
+		f.entry(spool.WithLocal, "alice@example.org", mailText, "a@x.example NOTIFY=SUCCESS")
+		f.settle(Result{Relayed: true})
+		if got := f.report(); (got != "") != (i == 0) {
+			t.Errorf("report %d is %q", i, got)
+		}
+		if got := f.list(spool.Relay) + f.list(spool.Hold); got != "" {
+			t.Errorf("left %q", got)
+		}
+	}
+}
+
+// One failed, one was relayed: two reports with keys of their own.
+func TestTwoReports(t *testing.T) {
+	f := newFixture(t)
+	f.entry(spool.WithLocal, "alice@example.org", mailText, "a@x.example NOTIFY=SUCCESS,FAILURE", "b@x.example")
+	f.settle(Result{Relayed: true}, Result{Index: 1, Err: errUnknown})
+	if got := f.list(spool.Route); got != "new alice@example.org; new alice@example.org" {
+		t.Errorf("route holds %q", got)
+	}
+}

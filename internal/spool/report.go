@@ -1,0 +1,71 @@
+package spool
+
+import "paperpath/internal/maillog"
+
+// placeBounce makes a report durable in route/new before anything else
+// happens to the entry.
+func (s *Spool) placeBounce(e *Entry, r *Bounce, log *maillog.Log) error {
+	k, placed, err := s.placeReport(e, r.To, e.named(r.Failed), r.Body)
+	if placed {
+		log.Bounced(string(e.Key), string(k), r.To)
+	}
+	return err
+}
+
+// placeNotices does the same with reports that are no bounces.
+func (s *Spool) placeNotices(e *Entry, list []Notice, log *maillog.Log) error {
+	for _, n := range list {
+		k, placed, err := s.placeReport(e, n.To, append([]string{n.What}, e.named(n.About)...), n.Body)
+		if err != nil {
+			return err
+		}
+		if placed {
+			log.Reported(string(e.Key), string(k), n.What, n.To)
+		}
+	}
+	return nil
+}
+
+// named are the addresses of recipients.
+func (e *Entry) named(list []int) (names []string) {
+	for _, i := range list {
+		names = append(names, e.Envelope.To[i].Addr)
+	}
+	return names
+}
+
+// placeReport makes a report durable in route/new, under a key that names what
+// it says and about whom. It is not placed where a crash has left it.
+func (s *Spool) placeReport(e *Entry, to string, says []string, body []byte) (k Key, placed bool, err error) {
+	b, err := s.box(Route)
+	if err != nil {
+		return "", false, err
+	}
+	k = e.Key.bounce(says, s.host)
+	env := Envelope{To: []Recipient{{Addr: to}}}
+	if err := env.check(); err != nil {
+		return "", false, err
+	}
+	if lies, err := s.lies(k); lies || err != nil {
+		return k, false, err // a crash came between the report and the marks
+	}
+	d, err := b.newDraft(k)
+	if err != nil {
+		return "", false, err
+	}
+	defer d.abort()
+	head := s.headBytes(k, env, nil, Trace{By: s.host, With: WithBounce})
+	if err := d.message(head, BytesBody(body)); err != nil {
+		return "", false, err
+	}
+	if s.shifted {
+		d.setArrival(s.now())
+	}
+	if err := d.sync(); err != nil {
+		return "", false, err
+	}
+	if _, err := d.place(k); err != nil {
+		return "", false, err
+	}
+	return k, true, b.new.Sync()
+}
