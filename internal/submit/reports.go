@@ -50,8 +50,8 @@ func notifyParam(s string) (string, error) {
 		}
 		seen[w] = true
 	}
-	if len(words) == 2 && seen["FAILURE"] && seen["DELAY"] {
-		return "", nil // the default says nothing new
+	if len(words) == 1 && seen["FAILURE"] {
+		return "", nil // what everybody gets says nothing new
 	}
 	return "NOTIFY=" + strings.Join(words, ","), nil
 }
