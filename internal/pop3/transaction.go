@@ -107,7 +107,8 @@ func (s *session) retr(arg string) error {
 	}
 	defer f.Close()
 	s.ok("%d octets", m.size)
-	if err := s.send(f, nil); err != nil {
+	// What grows meanwhile would not be what was counted; and no read for the end.
+	if err := s.send(io.LimitReader(f, m.Actual), nil); err != nil {
 		return s.brokenOff(m, err)
 	}
 	m.sent = true
