@@ -72,6 +72,9 @@ func ownSpool(f *program.Frame) (*spool.Spool, error) {
 // newaliases has nothing to build: aliases are read when they are used. It
 // says whether they are right.
 func newaliases(_ context.Context, f *program.Frame, _ *cli.Context) error {
+	if err := spool.CheckMark(filepath.Join(f.Home, "spool")); err != nil {
+		return err
+	}
 	if _, err := f.Control.Alias("postmaster"); err != nil {
 		return err
 	}

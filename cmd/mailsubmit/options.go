@@ -35,7 +35,7 @@ func sendmailFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "o", Usage: "`OPTION`: i is -i, others are ignored"},
 		&cli.StringSliceFlag{Name: "O", Usage: "`OPTION=VALUE`: IgnoreDots is -i, others are ignored"},
 		&cli.StringFlag{Name: "b", Usage: "`MODE`: m takes a message, s speaks SMTP, p lists the queue, i reads the aliases, v tells where addresses lead"},
-		&cli.StringFlag{Name: "q", Usage: "run the queue: all, or with `I, R or S` and a text glued to it what holds that in key, recipient or sender"},
+		&cli.StringFlag{Name: "q", Usage: "run the queue: all of it, or what holds in key, recipient or sender a text `[I|R|S]TEXT` glued to it"},
 		&cli.BoolFlag{Name: "I", Usage: "the same as -bi"},
 		&cli.BoolFlag{Name: "v", Usage: "print the key of the accepted message on standard error"},
 		&cli.StringSliceFlag{Name: "recipients", Usage: "take recipients from `FILE` too, an address or a list of them a line"},

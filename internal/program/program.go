@@ -269,7 +269,7 @@ func (v Verb) help(f *Frame, app *cli.App) error {
 		}
 	}
 	b.WriteString("\noptions:\n")
-	for _, fl := range app.Flags {
+	for _, fl := range app.VisibleFlags() {
 		fmt.Fprintf(&b, "  %s\n", strings.NewReplacer("\t", "  ", " (default: false)", "").Replace(fl.String()))
 	}
 	_, err := f.Stdout.WriteString(b.String())
