@@ -15,9 +15,6 @@ const noSuchLogin = "name and password do not belong together"
 // another password.
 const clearTextRefusal = "no password in clear text here: begin TLS first"
 
-// mayLogin reports whether passwords are taken on the connection as it is.
-func (s *session) mayLogin() bool { return len(auth.Mechanisms(s.peer())) > 0 }
-
 // mayPassword reports whether USER is for this client: it is PLAIN in other
 // words.
 func (s *session) mayPassword() bool { return slices.Contains(auth.Mechanisms(s.peer()), auth.Plain) }
