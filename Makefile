@@ -78,8 +78,9 @@ torture: all
 # Other people's mail servers, load generators and client libraries, and the
 # load of many connections. The servers are fetched by test/peers/fetch.sh.
 peers: all
-	@mkdir -p .build
-	PAPERPATH_BIN=$(CURDIR)/bin PAPERPATH_REPORT=$(REPORT) $(GO) test -count=1 -timeout 10m ./test/peers
+	@mkdir -p .build; : >.build/peers.report
+	PAPERPATH_BIN=$(CURDIR)/bin PAPERPATH_REPORT=$(CURDIR)/.build/peers.report $(GO) test -count=1 -timeout 10m ./test/peers
+	@cat .build/peers.report
 
 # pop3d beside Dovecot on the same mailboxes: see test/bench. Needs root and
 # Debian's dovecot-pop3d. BENCH holds options: make bench-pop3 BENCH=-short.
