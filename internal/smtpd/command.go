@@ -102,7 +102,7 @@ func (c *Conn) hello(verb, arg string) error {
 	esmtp := verb != "HELO"
 	switch {
 	case (verb == "LHLO") != c.cfg.LMTP:
-		c.fail(500, "5.5.1", "here it is "+c.hellos())
+		c.fail(500, "5.5.1", "here it is "+strings.ReplaceAll(c.hellos(), " ", " or "))
 		return nil
 	case arg == "":
 		c.fail(501, "5.5.4", "a name is missing")

@@ -1,9 +1,11 @@
 package smtpd
 
 import (
-	"bytes"
 	"context"
+	"crypto/tls"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -18,7 +20,8 @@ import (
 // A dialogue is a file testdata/NAME.dialogue, a line each:
 //
 //	# comment
-//	: setting value   of Config: auth, clear, scram, size, recipients, errors, junk, logins, lmtp, normalise
+//	: setting value   of Config: auth, clear, scram, size, recipients, errors, junk, logins, lmtp, normalise;
+//	                  tls: all of it inside TLS; starttls: that is offered
 //	C: command        what the client sends, CRLF added
 //	R: bytes          the same without CRLF
 //	S: reply          what the server sends; a * at the end stands for anything
@@ -37,6 +40,8 @@ type dialogue struct {
 	replies []string
 	mail    []string
 	ends    bool
+	tls     bool
+	trust   *tls.Config // of the client, inside TLS
 }
 
 func readDialogue(t *testing.T, path string) dialogue {
@@ -61,9 +66,7 @@ func readDialogue(t *testing.T, path string) dialogue {
 		}
 	}
 	if d.cfg.AuthInClear && !raw {
-		i := slices.Index(d.replies, "250 ENHANCEDSTATUSCODES")
-		d.replies[i] = "250-ENHANCEDSTATUSCODES"
-		d.replies = slices.Insert(d.replies, i+1, "250 AUTH PLAIN LOGIN")
+		d.offer("AUTH PLAIN LOGIN")
 	}
 	return d
 }
@@ -111,6 +114,12 @@ func (d *dialogue) setting(s string) error {
 	case "normalise":
 		d.cfg.Normalise = true
 		return nil
+	case "tls":
+		d.tls = true
+		return d.offer("REQUIRETLS")
+	case "starttls":
+		d.cfg.TLS = new(tls.Config) // for no handshake that works
+		return d.offer("STARTTLS")
 	case "size":
 		d.cfg.MaxSize = int64(n)
 	case "recipients":
@@ -125,6 +134,15 @@ func (d *dialogue) setting(s string) error {
 		return fmt.Errorf("unknown setting")
 	}
 	return err
+}
+
+// offer adds a line to the implied answer to EHLO.
+func (d *dialogue) offer(keyword string) error {
+	if i := slices.Index(d.replies, "250 ENHANCEDSTATUSCODES"); i >= 0 {
+		d.replies[i] = "250-ENHANCEDSTATUSCODES"
+		d.replies = slices.Insert(d.replies, i+1, "250 "+keyword)
+	}
+	return nil
 }
 
 var repeat = regexp.MustCompile(`%(\d+)([^%]+)%`)
@@ -149,8 +167,12 @@ func TestDialogues(t *testing.T) {
 	if err != nil || len(files) < 50 {
 		t.Fatalf("%d dialogues, %v", len(files), err)
 	}
+	server, trust := keys(t)
 	for _, path := range files {
 		d := readDialogue(t, path)
+		if d.tls {
+			d.cfg.TLS, d.cfg.Implicit, d.trust = server, true, trust
+		}
 		t.Run(strings.TrimSuffix(filepath.Base(path), ".dialogue"), func(t *testing.T) {
 			if !d.hold(t, "at once", d.sent) || !d.hold(t, "one octet at a time", octets(d.sent)...) {
 				return
@@ -175,26 +197,52 @@ func octets(b []byte) (list [][]byte) {
 // hold runs the dialogue with the client's octets in these pieces.
 func (d *dialogue) hold(t *testing.T, how string, pieces ...[]byte) bool {
 	t.Helper()
-	conn := &script{pieces: pieces}
 	sess := &fake{}
-	Serve(context.Background(), conn, d.cfg, func(c *Conn) Session { sess.conn = c; return sess })
-	got := strings.Split(strings.TrimSuffix(conn.out.String(), "\r\n"), "\r\n")
+	out, ended := d.run(t, sess, pieces)
+	got := strings.Split(strings.TrimSuffix(out, "\r\n"), "\r\n")
 	if diff := cmp.Diff(d.replies, matched(d.replies, got)); diff != "" {
 		t.Errorf("%s: replies (-want +got):\n%s", how, diff)
 	}
 	if diff := cmp.Diff(d.mail, sess.mail); diff != "" {
 		t.Errorf("%s: mail (-want +got):\n%s", how, diff)
 	}
-	if d.ends == conn.ended {
-		t.Errorf("%s: the server ended the session: %v", how, !conn.ended)
+	if d.ends == ended {
+		t.Errorf("%s: the server ended the session: %v", how, !ended)
 	}
 	if sess.open {
 		t.Errorf("%s: the transaction was not reset", how)
 	}
-	if bytes.Contains(bytes.ReplaceAll(conn.out.Bytes(), crlf, nil), []byte("\n")) {
+	if strings.Contains(strings.ReplaceAll(out, "\r\n", ""), "\n") {
 		t.Errorf("%s: bare LF in a reply", how)
 	}
 	return !t.Failed()
+}
+
+// run returns what the server says, and whether the client was the one to end it.
+func (d *dialogue) run(t *testing.T, sess *fake, pieces [][]byte) (out string, ended bool) {
+	t.Helper()
+	open := func(c *Conn) Session { sess.conn = c; return sess }
+	if !d.tls {
+		conn := &script{pieces: pieces}
+		Serve(context.Background(), conn, d.cfg, open)
+		return conn.out.String(), conn.ended
+	}
+	near, far := net.Pipe()
+	served := make(chan error)
+	go func() { served <- Serve(context.Background(), far, d.cfg, open) }()
+	client := tls.Client(near, d.trust)
+	go func() {
+		for _, p := range pieces {
+			if _, err := client.Write(p); err != nil {
+				return // the server has ended the session
+			}
+		}
+		client.CloseWrite()
+	}()
+	text, _ := io.ReadAll(client)
+	near.Close()
+	err := <-served
+	return string(text), err != nil && strings.HasPrefix(err.Error(), "the client closed")
 }
 
 // matched replaces each reply that fits its pattern by the pattern.

@@ -264,12 +264,34 @@ func TestShutdownInMessage(t *testing.T) {
 	})
 }
 
-// A flight of commands is answered by one write.
+// A flight of commands is answered by one write, whatever its replies and
+// wherever it ends (RFC 2920 3.2).
 func TestOneWriteAFlight(t *testing.T) {
-	conn := pieces("EHLO c.test\r\nMAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\nRCPT TO:<c@y.test>\r\nRSET\r\n", 0)
-	Serve(t.Context(), conn, Config{}, func(*Conn) Session { return &fake{} })
-	if conn.writes != 2 { // with the greeting
-		t.Errorf("%d writes: %q", conn.writes, conn.out.String())
+	const begin = "EHLO c.test\r\nMAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\nRCPT TO:<c@y.test>\r\n"
+	for _, c := range []struct {
+		name    string
+		cfg     Config
+		flights []string
+		want    int // with the greeting
+	}{
+		{"commands", Config{}, []string{begin + "RSET\r\n"}, 2},
+		{"up to DATA", Config{}, []string{begin + "DATA\r\n", "x\r\n.\r\nMAIL FROM:<d@x.test>\r\nRCPT TO:<b@y.test>\r\nDATA\r\n", "y\r\n.\r\nQUIT\r\n"}, 4},
+		{"refused", Config{}, []string{begin + "RCPT TO:<unknown@y.test>\r\nWHAT\r\nMAIL FROM:<e@x.test>\r\nVRFY x\r\nHELP\r\n"}, 2},
+		{"chunks", Config{}, []string{begin + "BDAT 3\r\nx\r\nBDAT 3\r\ny\r\nBDAT 0 LAST\r\nQUIT\r\n"}, 2},
+		{"two messages in chunks", Config{}, []string{begin + "BDAT 3 LAST\r\nx\r\n" + begin + "BDAT 3 LAST\r\ny\r\nQUIT\r\n"}, 2},
+		{"LMTP", Config{LMTP: true}, []string{"L" + begin[1:] + "DATA\r\n", "x\r\n.\r\nQUIT\r\n"}, 3},
+		{"an unfinished line", Config{}, []string{begin + "NO", "OP\r\n"}, 3},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			conn := new(script)
+			for _, f := range c.flights {
+				conn.pieces = append(conn.pieces, []byte(f))
+			}
+			Serve(t.Context(), conn, c.cfg, func(*Conn) Session { return &fake{} })
+			if conn.writes != c.want {
+				t.Errorf("%d writes, want %d: %q", conn.writes, c.want, conn.out.String())
+			}
+		})
 	}
 }
 
