@@ -34,8 +34,7 @@ type drop struct {
 	dir      *maildir.Dir // nil for a mailbox that does not exist yet
 	unlock   func()
 	messages []message
-	fixed    bool   // names cannot be changed on this disk
-	buf      []byte // for reading messages
+	fixed    bool // names cannot be changed on this disk
 
 	retrieved, removed int
 	octets             int64
@@ -167,7 +166,9 @@ func (d *drop) measured(m *message) bool {
 // measure reads a message to find its size, and gives its name what it lacks
 // of sizes, so that no session has to do it again.
 func (d *drop) measure(m *message, f *os.File) (err error) {
-	if m.size, err = measure(f, d.buffer()); err != nil {
+	buf := chunks.Get().(*[chunkSize]byte)
+	defer chunks.Put(buf)
+	if m.size, err = measure(f, buf[:]); err != nil {
 		return err
 	}
 	if d.mayRename() && (m.Size < 0 || m.Size == m.Actual) && endsLine(f, m.Actual) && !d.dir.Indexed() {
@@ -215,11 +216,4 @@ func (d *drop) open(m *message) (*os.File, error) {
 		return nil, errGone
 	}
 	return f, err
-}
-
-func (d *drop) buffer() []byte {
-	if d.buf == nil {
-		d.buf = make([]byte, chunkSize)
-	}
-	return d.buf
 }

@@ -62,6 +62,7 @@ func (s *session) uidl(arg string) error {
 
 // scanListing sends a line for every message: its number and what column adds.
 func (s *session) scanListing(column func(line []byte, m *message) []byte) error {
+	s.wire.roomy()
 	err := s.drop.each(func(n int, m *message) error {
 		line := strconv.AppendInt(s.wire.out, int64(n), 10)
 		line = column(append(line, ' '), m)
@@ -177,8 +178,11 @@ func (s *session) brokenOff(m *message, err error) error {
 // send sends a message as a multi-line reply: all of it, or its top.
 func (s *session) send(f io.Reader, limit *top) error {
 	var e encoder
-	for buf := s.drop.buffer(); ; {
-		n, err := f.Read(buf)
+	buf := chunks.Get().(*[chunkSize]byte)
+	defer chunks.Put(buf)
+	s.wire.roomy()
+	for {
+		n, err := f.Read(buf[:])
 		piece, done := buf[:n], false
 		if limit != nil {
 			n, done = limit.keep(piece)

@@ -81,6 +81,7 @@ func (w *wire) Read(p []byte) (int, error) {
 	if err := w.flush(); err != nil {
 		return 0, err
 	}
+	w.rest()
 	w.mu.Lock()
 	err := w.setReadDeadline()
 	w.mu.Unlock()

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,9 +21,14 @@ const patience = 120
 // should be a small part of what is measured.
 type client struct {
 	fd   int
-	buf  []byte
+	buf  *[bufferSize]byte
 	r, w int // what is read but not used is buf[r:w]
 }
+
+const bufferSize = 64 << 10
+
+// buffers are used again: to clear one costs as much as a command.
+var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 
 // dial connects and takes the greeting.
 func dial(addr string) (*client, error) {
@@ -34,7 +40,7 @@ func dial(addr string) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &client{fd: fd, buf: make([]byte, 64<<10)}
+	c := &client{fd: fd, buf: buffers.Get().(*[bufferSize]byte)}
 	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: patience})
 	if err := unix.Connect(fd, &unix.SockaddrInet4{Port: int(ap.Port()), Addr: ap.Addr().As4()}); err != nil {
@@ -48,7 +54,11 @@ func dial(addr string) (*client, error) {
 	return c, nil
 }
 
-func (c *client) close() { unix.Close(c.fd) }
+func (c *client) close() {
+	unix.Close(c.fd)
+	buffers.Put(c.buf)
+	c.buf = nil
+}
 
 // fill reads more behind what is not used yet.
 func (c *client) fill() error {
@@ -59,7 +69,7 @@ func (c *client) fill() error {
 		if c.r == 0 {
 			return fmt.Errorf("a line of more than %d octets", len(c.buf))
 		}
-		c.r, c.w = 0, copy(c.buf, c.buf[c.r:c.w])
+		c.r, c.w = 0, copy(c.buf[:], c.buf[c.r:c.w])
 	}
 	for {
 		n, err := unix.Read(c.fd, c.buf[c.w:])
