@@ -226,7 +226,7 @@ func (s *server) config(conn net.Conn, implicit bool) (smtpd.Config, error) {
 		return cfg, err
 	}
 	cfg.XClient = fronts.Has(listen.IP(conn.RemoteAddr()))
-	if s.role == Submission {
+	if s.role == Submission || s.role == Local {
 		if cfg.Normalise, err = s.Control.NormaliseLines(); err != nil {
 			return cfg, err
 		}
