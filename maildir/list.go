@@ -39,7 +39,7 @@ type listing struct {
 type slot struct {
 	prefix    uint64 // what stands behind the part that all bases share
 	at        int    // offset of the name
-	base, all uint8  // lengths of base and name; a file's name has at most 255 bytes
+	base, all uint16 // lengths of base and name, which on some file systems is more than 255 bytes
 }
 
 // messages returns what the names say, sorted by base. Of those that have the
@@ -91,7 +91,7 @@ func (l listing) slots() []slot {
 		if base < 0 {
 			base = all
 		}
-		slots = append(slots, slot{at: at, base: uint8(base), all: uint8(all)})
+		slots = append(slots, slot{at: at, base: uint16(base), all: uint16(all)})
 		at += all + 1
 	}
 	shared := l.shared(slots)
