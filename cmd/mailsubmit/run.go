@@ -68,6 +68,7 @@ func explainVerb() program.Verb {
 		Name:     "explain",
 		Usage:    "say what would become of recipients of a local submitter, and why",
 		Operands: "address ...",
+		KeepRoot: true, // submit.Explain gives it up, once it knows who asks
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "f", Usage: "the reverse path `ADDRESS`"},
 			&cli.StringFlag{Name: "login", Usage: "as the authenticated `USER`, not as the local one"},

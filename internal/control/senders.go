@@ -8,48 +8,57 @@ type senderRow struct {
 	where    string
 }
 
-func sendersFile() file[map[string]senderRow] {
-	return file[map[string]senderRow]{name: "senders", max: maxTable, parse: parseSenders}
+func sendersFile() file[senderTable] {
+	return file[senderTable]{name: "senders", max: maxTable, parse: parseSenders}
 }
 
-func parseSenders(name string, data []byte) (map[string]senderRow, error) {
+func parseSenders(name string, data []byte) (senderTable, error) {
 	rs, err := rows(name, data)
 	if err != nil {
 		return nil, err
 	}
-	t := make(map[string]senderRow, len(rs))
-	add := func(login, pattern, where string) {
-		r := t[login]
-		r.patterns = append(r.patterns, pattern)
-		if !strings.HasSuffix(r.where, where) {
-			r.where = strings.TrimPrefix(r.where+", "+where, ", ")
-		}
-		t[login] = r
-	}
+	t := make(senderTable, len(rs))
 	for _, r := range rs {
-		wild, domain := wildcard(r.key)
-		if wild != "" && wild != "*" {
-			if err := CheckDomain(domain); err != nil {
-				return nil, fail(name, r.n, "%q %v", r.key, err)
-			}
-		}
-		for _, word := range strings.Fields(r.value) {
-			if wild == "" {
-				err = checkPattern(word)
-			} else {
-				word, err = senderLogin(word, domain)
-			}
-			switch {
-			case err != nil:
-				return nil, fail(name, r.n, "sender %q %v", word, err)
-			case wild == "":
-				add(foldAddress(r.key), atDomain(word), where(name, r.n))
-			default:
-				add(foldAddress(word), wild, where(name, r.n))
-			}
+		if err := t.row(name, r); err != nil {
+			return nil, err
 		}
 	}
 	return t, nil
+}
+
+// senderTable has what each login may use.
+type senderTable map[string]senderRow
+
+// row takes `login: pattern ...` or `wildcard: login ...`.
+func (t senderTable) row(name string, r row) error {
+	wild, domain := wildcard(r.key)
+	if domain != "" {
+		if err := CheckDomain(domain); err != nil {
+			return fail(name, r.n, "%q %v", r.key, err)
+		}
+	}
+	for _, word := range strings.Fields(r.value) {
+		login, pattern, err := r.key, atDomain(word), checkPattern(word)
+		if wild != "" {
+			pattern = wild
+			login, err = senderLogin(word, domain)
+		}
+		if err != nil {
+			return fail(name, r.n, "sender %q %v", word, err)
+		}
+		t.add(login, pattern, where(name, r.n))
+	}
+	return nil
+}
+
+func (t senderTable) add(login, pattern, where string) {
+	login = foldAddress(login)
+	r := t[login]
+	r.patterns = append(r.patterns, pattern)
+	if !strings.HasSuffix(r.where, where) {
+		r.where = strings.TrimPrefix(r.where+", "+where, ", ")
+	}
+	t[login] = r
 }
 
 // wildcard returns the pattern that a row's key is, `*` or `@domain`, and its
@@ -59,7 +68,7 @@ func wildcard(key string) (pattern, domain string) {
 		return key, ""
 	}
 	pattern = atDomain(key)
-	if domain, ok := strings.CutPrefix(pattern, "@"); ok {
+	if domain, ok := strings.CutPrefix(pattern, "@"); ok && domain != "" {
 		return pattern, domain
 	}
 	return "", ""
@@ -103,7 +112,7 @@ func checkPattern(p string) error {
 // nil patterns without an error say that there is no row.
 func (c *Control) Senders(login string) (patterns []string, source string, err error) {
 	key := foldAddress(login)
-	r, err := query(c, sendersFile(), func(t map[string]senderRow) (senderRow, bool) {
+	r, err := query(c, sendersFile(), func(t senderTable) (senderRow, bool) {
 		r, ok := t[key]
 		return r, ok
 	})

@@ -174,7 +174,7 @@ func TestSendersOfWildcards(t *testing.T) {
 			t.Errorf("%s: %s, want %s (%v)", login, got, want, err)
 		}
 	}
-	for _, text := range []string{"@-x: alice\n", "*: alice\n", "@example.org: a@b@-\n", "@example.org: @example.org\n", "alice@example.org: bob\n"} {
+	for _, text := range []string{"@-x: alice\n", "*: alice\n", "@example.org: a@b@-\n", "@example.org: @example.org\n", "@: x@example.org y@\n", "alice@example.org: bob\n"} {
 		f.write("senders", text)
 		if p, _, err := f.Senders("alice@example.org"); err == nil {
 			t.Errorf("%q was taken: %q", text, p)

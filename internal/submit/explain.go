@@ -18,6 +18,10 @@ func Explain(f *program.Frame, from, login string, words []string, asJSON bool) 
 	if len(words) == 0 {
 		return status.UsageError("no address to explain")
 	}
+	who := caller{uid: os.Getuid()} // root, where root asks
+	if err := f.GiveUpRoot(); err != nil {
+		return err
+	}
 	domain, err := ourDomain(f.Control)
 	if err != nil {
 		return err
@@ -26,7 +30,6 @@ func Explain(f *program.Frame, from, login string, words []string, asJSON bool) 
 	if err != nil {
 		return err
 	}
-	who := caller{uid: os.Getuid()}
 	submitter, sender := who.submitter(), addr.Address{Local: who.name(), Domain: domain}
 	if login != "" {
 		submitter = check.Submitter{Login: login}
