@@ -214,7 +214,7 @@ func (s *session) quit(string) error {
 	if err := s.wire.flush(); err != nil {
 		return err
 	}
-	s.drop.settle(true)
+	s.drop.settle()
 	err := s.drop.update(s.cfg.Undelete, s.cfg.Now())
 	s.drop.release()
 	if err != nil {

@@ -141,7 +141,7 @@ func (d *drop) sync() error {
 // abandon ends a session that QUIT has not ended: what DELE marked stays.
 func (d *drop) abandon() {
 	d.undelete()
-	d.settle(false)
+	d.settle()
 	d.release()
 }
 
@@ -150,7 +150,7 @@ func (d *drop) abandon() {
 // sent have the flag S: what a client that was cut off fetched it will fetch
 // again. Nothing depends on it: on a read-only or a full disk it does not
 // happen. After release it does nothing.
-func (d *drop) settle(quit bool) {
+func (d *drop) settle() {
 	if d.dir == nil || !d.mayRename() {
 		return
 	}
@@ -159,7 +159,7 @@ func (d *drop) settle(quit bool) {
 		switch {
 		case m.deleted || m.gone:
 			continue
-		case m.sent && quit:
+		case m.sent:
 			d.noteFixed(d.dir.Seen(m.Message))
 		default:
 			d.noteFixed(d.dir.Old(m.Message))
