@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"sync"
 	"syscall"
@@ -152,6 +153,11 @@ func (l *launcher) serve() {
 		}
 		l.sessions.Go(func() {
 			defer closeFiles(files)
+			defer func() {
+				if v := recover(); v != nil {
+					writeTrouble(files[1], fmt.Errorf("panic: %v at %s", v, debug.Stack()))
+				}
+			}()
 			err := l.run(j, files[0], files[1])
 			if err != nil {
 				writeTrouble(files[1], err)
