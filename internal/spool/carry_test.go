@@ -162,6 +162,35 @@ func TestStoreIsARename(t *testing.T) {
 	}
 }
 
+// What a killed delivery left in a mailbox's tmp/ goes with a later delivery,
+// once no writer can still be at it.
+func TestStoreCleansTheMailbox(t *testing.T) {
+	f := newFixture(t)
+	box := filepath.Join(f.home, "Maildir")
+	if err := maildir.Create(box); err != nil {
+		t.Fatal(err)
+	}
+	age := func(name string, d time.Duration) string {
+		path := filepath.Join(box, "tmp", name)
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(path, f.time.Add(-d), f.time.Add(-d)); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	old, young := age("old", maildir.CleanAge+time.Minute), age("young", maildir.CleanAge-time.Minute)
+	f.accept(Deliver, "From: a@b\n\nx\n", "bob@example.net")
+	f.run(Deliver, func(context.Context, *Entry) Outcome { return DeliverTo(box) })
+	if _, err := os.Stat(old); !os.IsNotExist(err) {
+		t.Errorf("a leftover stays: %v", err)
+	}
+	if _, err := os.Stat(young); err != nil {
+		t.Errorf("a draft that may be in use was taken: %v", err)
+	}
+}
+
 func TestStoreCopiesWhatHasParameters(t *testing.T) {
 	f := newFixture(t)
 	box := filepath.Join(f.home, "Maildir")
