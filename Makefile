@@ -69,8 +69,8 @@ system: all
 missing = echo "MISSING: $(1)" >>$(REPORT); \
 	if [ "$$CI" = true ]; then echo "MISSING: $(1)" >&2; exit 1; fi
 
-# Kills, errors, power cuts and poison at every step: see test/torture. TORTURE
-# holds options: make torture TORTURE='-errors 2'.
+# Kills, errors, power cuts, races and poison at every step: see the top of
+# test/torture/main.go. TORTURE holds options: make torture TORTURE=-quick.
 torture: all
 	@$(GO) build -o .build/torture ./test/torture && \
 		PAPERPATH_BIN=$(CURDIR)/bin .build/torture $(TORTURE)
