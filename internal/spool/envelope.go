@@ -35,6 +35,7 @@ type Trace struct {
 	PTR  string // its name in the reverse DNS, or ""
 	IP   string // its address; "" for a local submission
 	By   string // our hostname
+	TLS  string // version and cipher, "TLS1.3 TLS_AES_128_GCM_SHA256", or ""
 	With string // protocol (RFC 3848), or local, or bounce
 }
 
@@ -131,7 +132,11 @@ func formatReceived(t Trace, k Key, now time.Time) string {
 		}
 		fmt.Fprintf(&b, " from %s (%s [%s])", outside(t.Helo), outside(t.PTR), ip)
 	}
-	fmt.Fprintf(&b, " by %s\n with %s id %s; %s\n", outside(t.By), outside(t.With), k,
+	fmt.Fprintf(&b, " by %s", outside(t.By))
+	if version, cipher, ok := strings.Cut(t.TLS, " "); ok {
+		fmt.Fprintf(&b, " (%s %s)", outside(version), outside(cipher))
+	}
+	fmt.Fprintf(&b, "\n with %s id %s; %s\n", outside(t.With), k,
 		now.UTC().Format("Mon, 2 Jan 2006 15:04:05 -0700"))
 	return b.String()
 }

@@ -5,6 +5,7 @@ import (
 	"path"
 	"strings"
 	"testing"
+	"time"
 )
 
 // The states of spool(5) are the directories in which the code looks for them.
@@ -29,6 +30,21 @@ func TestStatesOfTheManualPage(t *testing.T) {
 	for name, dir := range want {
 		if where[name] != dir {
 			t.Errorf("%s is in %q, in the code in %q", name, where[name], dir)
+		}
+	}
+}
+
+// What TLS it was stands in the first line of our Received; nothing that is not
+// made of harmless octets gets there.
+func TestReceivedTellsTLS(t *testing.T) {
+	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	for in, want := range map[string]string{
+		"TLS1.3 TLS_AES_128_GCM_SHA256": "Received: by mx.example.net (TLS1.3 TLS_AES_128_GCM_SHA256)\n with ESMTPS id K; Mon, 23 Nov 2026 12:00:00 +0000\n",
+		"":                              "Received: by mx.example.net\n with ESMTPS id K; Mon, 23 Nov 2026 12:00:00 +0000\n",
+		"TLS1.3 x)\n y":                 "Received: by mx.example.net (TLS1.3 unknown)\n with ESMTPS id K; Mon, 23 Nov 2026 12:00:00 +0000\n",
+	} {
+		if got := formatReceived(Trace{By: "mx.example.net", With: "ESMTPS", TLS: in}, "K", at); got != want {
+			t.Errorf("%q: %q", in, got)
 		}
 	}
 }

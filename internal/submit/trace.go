@@ -6,7 +6,7 @@ import "paperpath/internal/spool"
 // he writes is nobody else's business if control/hideclient says so; the event
 // has it all.
 func (s *session) trace() (spool.Trace, error) {
-	t := spool.Trace{By: s.server.hostname, With: s.conn.With()}
+	t := spool.Trace{By: s.server.hostname, With: s.conn.With(), TLS: s.conn.TLSInfo()}
 	if s.login != "" {
 		if hide, err := s.server.Control.HideClient(); hide || err != nil {
 			return t, err

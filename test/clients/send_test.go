@@ -24,7 +24,7 @@ func TestCurlSends(t *testing.T) {
 	if addr := s.Addr["submissions"]; addr != "" {
 		s.run("", "curl", "-sSk", "smtps://"+addr, "-u", bob+":"+harness.Password,
 			"--mail-from", bob, "--mail-rcpt", alice, "-T", f, "--crlf")
-		s.holds(s.arrived("alice", 3), "with ESMTPSA id")
+		s.holds(s.arrived("alice", 3), "by mx.example.net (TLS1.3 TLS_AES_", "with ESMTPSA id")
 	}
 }
 
