@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -38,7 +39,7 @@ type fileSystem struct {
 var fileSystems = map[string]fileSystem{
 	"ext4":  {"ext4", 64 << 20, []string{"mkfs.ext4", "-q", "-F"}, "commit=600", true},
 	"xfs":   {"xfs", 300 << 20, []string{"mkfs.xfs", "-q", "-f"}, "", true},
-	"btrfs": {"btrfs", 128 << 20, []string{"mkfs.btrfs", "-q", "-f"}, "commit=300", false},
+	"btrfs": {"btrfs", 128 << 20, []string{"mkfs.btrfs", "-q", "-f"}, "commit=300,nodiscard", false},
 }
 
 // newImage makes and mounts an image in dir.
@@ -105,8 +106,7 @@ const (
 func (i *image) cut() error {
 	if !fileSystems[i.fs].ioctl {
 		i.copied = true
-		_, err := command("cp", "--sparse=always", i.file, i.file+".cut")
-		return err
+		return i.snapshot()
 	}
 	d, err := os.Open(i.mount)
 	if err != nil {
@@ -128,11 +128,66 @@ func (i *image) reboot() error {
 	}
 	if i.copied {
 		i.copied = false
+		// What the device has cached is not what the file holds from now on.
+		if err := i.forget(); err != nil {
+			return err
+		}
 		if _, err := command("cp", "--sparse=never", i.file+".cut", i.file); err != nil {
+			return err
+		}
+		if err := i.forget(); err != nil {
 			return err
 		}
 	}
 	return i.attach()
+}
+
+// snapshot copies the image of a mounted btrfs. What it writes it writes
+// elsewhere until a new superblock says so: a copy is the state of one instant
+// where that has not changed meanwhile.
+func (i *image) snapshot() error {
+	for range 10 {
+		before, err := i.superblock()
+		if err != nil {
+			return err
+		}
+		if _, err := command("cp", "--sparse=always", i.file, i.file+".cut"); err != nil {
+			return err
+		}
+		after, err := i.superblock()
+		if err != nil {
+			return err
+		}
+		if bytes.Equal(before, after) {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s changes all the time", i.file)
+}
+
+// superblock is the first of btrfs.
+func (i *image) superblock() ([]byte, error) {
+	f, err := os.Open(i.file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b := make([]byte, 4096)
+	_, err = f.ReadAt(b, 64<<10)
+	return b, err
+}
+
+// forget empties the cache of the device.
+func (i *image) forget() error {
+	d, err := os.Open(i.device)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := unix.IoctlSetInt(int(d.Fd()), unix.BLKFLSBUF, 0); err != nil {
+		return fmt.Errorf("BLKFLSBUF %s: %w", i.device, err)
+	}
+	return nil
 }
 
 // detach unmounts. A process that another worker is just starting may hold a

@@ -19,6 +19,7 @@ import (
 const (
 	deferred   = 100000
 	pairs      = 5
+	tries      = 3    // of all pairs
 	messages   = 4    // in each half of a pair
 	maxRatio   = 1.25 // of the time that a new message takes, median of the pairs
 	maxStart   = time.Second
@@ -70,6 +71,9 @@ func largeRun(t *table, wk *worker, dir string, r *row) error {
 		r.add(finding{}, false, "")
 	}
 	ratio, err := compareTimes(homes[0], homes[1])
+	for try := 1; err == nil && ratio > maxRatio && try < tries; try++ { // a busy machine, perhaps
+		ratio, err = compareTimes(homes[0], homes[1])
+	}
 	check := func(ok bool, format string, args ...any) {
 		f := finding{}
 		if !ok {
@@ -129,38 +133,58 @@ func wholePath() []scenario {
 	}
 }
 
-// sameCalls holds the system calls of a new message against each other. What
-// differs once may be a matter of threads and of time; it must not each time.
+// sameCalls holds the system calls of a new message against each other. How many
+// they are may differ by one or two with threads and time, in either home; some
+// of a few rounds must be alike.
 func sameCalls(empty, full *world) error {
-	var err error
-	for range 3 {
-		if err = compareCalls(empty, full); err == nil {
+	seen := map[string][2]map[string]bool{}
+	for range 6 {
+		alike := true
+		for _, s := range wholePath() {
+			if seen[s.program][0] == nil {
+				seen[s.program] = [2]map[string]bool{{}, {}}
+			}
+			for j, w := range []*world{empty, full} {
+				names, err := w.callNames(&s)
+				if err != nil {
+					return err
+				}
+				seen[s.program][j][names] = true
+			}
+			alike = alike && meet(seen[s.program])
+		}
+		if alike {
 			return nil
 		}
 	}
-	return err
-}
-
-func compareCalls(empty, full *world) error {
 	for _, s := range wholePath() {
-		var names [2][]string
-		for j, w := range []*world{empty, full} {
-			r, err := w.step(&s, func(*call) act { return act{} })
-			if err != nil {
-				return err
-			}
-			for _, c := range r.calls {
-				if w.holds(c.path) {
-					names[j] = append(names[j], c.name)
-				}
-			}
-			slices.Sort(names[j])
-		}
-		if !slices.Equal(names[0], names[1]) {
-			return fmt.Errorf("%s: %d calls in an empty home, %d beside many entries", s.program, len(names[0]), len(names[1]))
+		if !meet(seen[s.program]) {
+			return fmt.Errorf("%s makes other calls beside many entries than in an empty home", s.program)
 		}
 	}
 	return nil
+}
+
+// callNames are the calls of a step on its home, sorted.
+func (w *world) callNames(s *scenario) (string, error) {
+	r, err := w.step(s, func(*call) act { return act{} })
+	var names []string
+	for _, c := range r.calls {
+		if w.holds(c.path) {
+			names = append(names, c.name)
+		}
+	}
+	slices.Sort(names)
+	return strings.Join(names, " "), err
+}
+
+func meet(sets [2]map[string]bool) bool {
+	for s := range sets[0] {
+		if sets[1][s] {
+			return true
+		}
+	}
+	return false
 }
 
 // compareTimes returns the median of the ratios of some interleaved pairs.
