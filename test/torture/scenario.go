@@ -152,7 +152,11 @@ func deliverScenarios() []scenario {
 		return scenario{name: "maildeliver, " + name, program: "maildeliver", args: fixed("run"), wants: must(box),
 			prepare: inInbox(spool.Deliver, spool.Recipient{Addr: box + "@example.net", Params: params})}
 	}
+	notice := run("copy with a report to the sender", "alice", "NOTIFY=SUCCESS")
+	notice.wants = append(notice.wants, want{box: "bob", token: report})
+	notice.twice = betweenReportAndEnd
 	return []scenario{
+		notice,
 		run("rename", "alice", ""),
 		run("copy for its parameters", "alice", "NOTIFY=NEVER ORCPT=rfc822;other@example.net"),
 		run("first message of a mailbox", "dora", ""),
@@ -160,6 +164,17 @@ func deliverScenarios() []scenario {
 		{name: "maildeliver, MDA", program: "maildeliver", args: fixed("-d", "alice@example.net", "-f", "bob@example.net"),
 			input: letter(token, small), wants: accepted("alice")},
 	}
+}
+
+// betweenReportAndEnd: the sender was told of a delivery whose entry is still
+// there (spool(5), deliver).
+func betweenReportAndEnd(before []*call, _ bool) bool {
+	for _, c := range before {
+		if c.name == "rename" && strings.Contains(c.to, "/route/new/") {
+			return true
+		}
+	}
+	return false
 }
 
 func relayScenarios() []scenario {
@@ -206,12 +221,21 @@ func popScenarios() []scenario {
 		}
 		return w.drain()
 	}
-	return []scenario{{name: "pop3d, QUIT with deletions", program: "pop3d", prepare: prepare, args: fixed(), after: (*world).loginAgain,
+	deletes := scenario{name: "pop3d, QUIT with deletions", program: "pop3d", prepare: prepare, args: fixed(), after: (*world).loginAgain,
 		wants: []want{{box: "alice", token: "token-1", deletes: true}, {box: "alice", token: "token-2", deletes: true},
 			{box: "alice", token: "token-3"}},
 		dialog: []exchange{{reply: "+OK", send: "USER eve@example.net\r\n"}, {reply: "+OK", send: "PASS " + harness.Password + "\r\n"},
 			{reply: "+OK", send: "DELE 1\r\n"}, {reply: "+OK", send: "DELE 2\r\n"}, {reply: "+OK", send: "QUIT\r\n"},
-			{reply: "+OK", yes: true}}}}
+			{reply: "+OK", yes: true}}}
+	parks := deletes
+	parks.name = "pop3d, QUIT with an undelete window"
+	parks.prepare = func(w *world) error {
+		if err := w.set("undelete", "1d"); err != nil {
+			return err
+		}
+		return prepare(w)
+	}
+	return []scenario{deletes, parks}
 }
 
 // loginAgain is the next session, which takes away second names that a power
