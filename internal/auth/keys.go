@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -96,25 +95,18 @@ func verifyKeys(s, password string) (bool, error) {
 	return err == nil && equal(got.StoredKey, k.StoredKey), err
 }
 
-// errNoKeys is a row whose password field has none.
-var errNoKeys = errors.New("no keys for SCRAM")
-
-// keysOf returns the keys of a row's password field: stored ones, or made from
-// a password in clear with the given salt.
-func keysOf(field string, salt []byte) (Keys, error) {
+// keysOf returns what a row's password field has for SCRAM: a password in clear,
+// or stored keys, or neither.
+func keysOf(field string) (clear []byte, k Keys, err error) {
 	scheme, encoding, rest := control.SplitScheme(field)
 	switch {
 	case Barred(field):
 	case scheme == Scram && encoding == "":
-		return parseKeys(rest)
+		k, err = parseKeys(rest)
 	case isClear(scheme):
-		password, err := decode(encoding, rest)
-		if err != nil {
-			return Keys{}, err
-		}
-		return newKeys(string(password), salt, scramIterations)
+		clear, err = decode(encoding, rest)
 	}
-	return Keys{}, errNoKeys
+	return clear, k, err
 }
 
 func isClear(scheme string) bool {

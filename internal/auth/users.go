@@ -64,7 +64,8 @@ func (t *Users) Password(_ context.Context, login, password string) (err error) 
 	return err
 }
 
-// Keys returns the keys of login's row. The work is the same whoever it is.
+// Keys returns the keys of login's row. The work is the same whoever it is: one
+// derivation, of the password of a row in clear, else of what nobody knows.
 func (t *Users) Keys(_ context.Context, login string) (Keys, error) {
 	address, err := t.address(login)
 	if err != nil {
@@ -74,24 +75,49 @@ func (t *Users) Keys(_ context.Context, login string) (Keys, error) {
 	if err != nil {
 		return Keys{}, temporary(err)
 	}
-	salt := t.salt(address)
-	// No password fits these: nobody knows what they are made of.
-	k, err := newKeys(string(t.secret()), salt, scramIterations)
+	iterations, err := t.iterations()
 	if err != nil {
 		return Keys{}, temporary(err)
 	}
-	if u == nil {
-		return k, nil
+	var stored Keys
+	password := string(t.secret())
+	if u != nil {
+		clear, had, err := keysOf(u.Hash)
+		if err != nil {
+			return Keys{}, temporary(fmt.Errorf("%s: %w", u.Where, err))
+		}
+		if clear != nil {
+			password = string(clear)
+		}
+		stored = had
 	}
-	switch had, err := keysOf(u.Hash, salt); err {
-	case nil:
-		k = had
-	case errNoKeys:
-	default:
-		return Keys{}, temporary(fmt.Errorf("%s: %w", u.Where, err))
+	k, err := newKeys(password, t.salt(address), iterations)
+	if err != nil {
+		return Keys{}, temporary(err)
+	}
+	if stored.Iterations > 0 {
+		k = stored
 	}
 	t.user = u
 	return k, nil
+}
+
+// iterations are those of who has no keys: as the first row that has some, so
+// that their number tells nobody apart.
+func (t *Users) iterations() (int, error) {
+	users, err := t.Control.Users()
+	if err != nil {
+		return 0, err
+	}
+	for i := range users {
+		if scheme, _, _ := control.SplitScheme(users[i].Hash); scheme != Scram {
+			continue
+		}
+		if _, k, err := keysOf(users[i].Hash); err == nil && k.Iterations > 0 {
+			return k.Iterations, nil
+		}
+	}
+	return scramIterations, nil
 }
 
 // Failed is told of a wrong login, and waits before it returns.

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -29,6 +30,8 @@ type store struct {
 	dir  string // home/control/tls
 	main string // the certificate for clients that name no host, or an unknown one
 
+	trouble func(error) // told once of each change that cannot be used; may be nil
+
 	mu   sync.Mutex
 	held map[string]held
 }
@@ -37,6 +40,8 @@ type store struct {
 type held struct {
 	chain, key mark
 	cert       *tls.Certificate
+
+	brokenChain, brokenKey mark // a later state that could not be used
 }
 
 // mark tells one state of a file from another.
@@ -48,11 +53,12 @@ type mark struct {
 // Config returns the server side's TLS settings: the certificate in
 // control/tls/HOST/{fullchain,privkey}.pem for the host that the client names
 // (RFC 6066 3), hostname's for every other. It is nil where control/tls holds
-// no certificate. Changed files count from the next handshake. TLS 1.2 is the
-// oldest version (RFC 8996), and tickets are off: programs that live for one
-// session share no ticket key.
-func Config(home, hostname string) (*tls.Config, error) {
-	s := &store{dir: filepath.Join(home, "control", "tls"), held: map[string]held{}}
+// no certificate. Changed files count from the next handshake; trouble, which
+// may be nil, is told of changes that cannot be used. TLS 1.2 is the oldest
+// version (RFC 8996), and tickets are off: programs that live for one session
+// share no ticket key.
+func Config(home, hostname string, trouble func(error)) (*tls.Config, error) {
+	s := &store{dir: filepath.Join(home, "control", "tls"), trouble: trouble, held: map[string]held{}}
 	var err error
 	if s.main, err = s.choose(control.FoldDomain(hostname)); err != nil || s.main == "" {
 		return nil, err
@@ -103,12 +109,32 @@ func (s *store) has(host string) bool {
 // name comes from the network: it is looked up only if it is a plain host name.
 func (s *store) forClient(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	host := control.FoldDomain(hello.ServerName)
-	if host != s.main && hostName(host) && s.has(host) {
+	if host == s.main || !hostName(host) {
+		return s.get(s.main)
+	}
+	if s.has(host) {
 		if cert, err := s.get(host); err == nil {
 			return cert, nil
 		}
 	}
+	if cert := s.wildcard(host); cert != nil {
+		return cert, nil
+	}
 	return s.get(s.main)
+}
+
+// wildcard returns the certificate of the domain that host is in, where it
+// holds for host too (RFC 6125 6.4.3).
+func (s *store) wildcard(host string) *tls.Certificate {
+	_, domain, ok := strings.Cut(host, ".")
+	if !ok || !strings.Contains(domain, ".") || !hostName(domain) || !s.has(domain) {
+		return nil
+	}
+	cert, err := s.get(domain)
+	if err != nil || cert.Leaf == nil || cert.Leaf.VerifyHostname(host) != nil {
+		return nil
+	}
+	return cert
 }
 
 // get returns host's certificate. Where the files have become unreadable,
@@ -124,6 +150,11 @@ func (s *store) get(host string) (*tls.Certificate, error) {
 	}
 	cert, err := tls.LoadX509KeyPair(chain, key)
 	if err != nil && ok {
+		if s.trouble != nil && (had.brokenChain != now.chain || had.brokenKey != now.key) {
+			s.trouble(broken(host, err))
+		}
+		had.brokenChain, had.brokenKey = now.chain, now.key
+		s.held[host] = had
 		return had.cert, nil
 	}
 	if err != nil {

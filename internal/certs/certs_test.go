@@ -70,7 +70,7 @@ func name(t *testing.T, cfg *tls.Config, sni string) string {
 
 func TestSelfSignedVerifies(t *testing.T) {
 	h := home(t, "mx.example.org")
-	cfg, err := Config(h, "MX.example.org")
+	cfg, err := Config(h, "MX.example.org", nil)
 	if err != nil || cfg == nil {
 		t.Fatal(cfg, err)
 	}
@@ -98,7 +98,7 @@ func TestSelfSignedVerifies(t *testing.T) {
 }
 
 func TestOldProtocolsAreRefused(t *testing.T) {
-	cfg, err := Config(home(t, "a.example"), "a.example")
+	cfg, err := Config(home(t, "a.example"), "a.example", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +112,7 @@ func TestOldProtocolsAreRefused(t *testing.T) {
 
 func TestChosenByName(t *testing.T) {
 	h := home(t, "a.example", "b.example", "c.example")
-	cfg, err := Config(h, "b.example")
+	cfg, err := Config(h, "b.example", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,14 +134,15 @@ func TestChosenByName(t *testing.T) {
 			t.Errorf("%q: %s, want %s", sni, got, want)
 		}
 	}
-	if cfg, err = Config(h, "unknown.example"); err != nil || name(t, cfg, "") != "a.example" {
+	if cfg, err = Config(h, "unknown.example", nil); err != nil || name(t, cfg, "") != "a.example" {
 		t.Error("without the hostname's certificate the first serves", err)
 	}
 }
 
 func TestReload(t *testing.T) {
 	h := home(t, "a.example", "next.example")
-	cfg, err := Config(h, "a.example")
+	var told []string
+	cfg, err := Config(h, "a.example", func(err error) { told = append(told, err.Error()) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,6 +162,10 @@ func TestReload(t *testing.T) {
 	if got := name(t, cfg, "a.example"); got != "a.example" {
 		t.Error(got)
 	}
+	name(t, cfg, "a.example")
+	if len(told) != 1 || !strings.Contains(told[0], "control/tls/a.example") {
+		t.Errorf("told %q", told)
+	}
 	move(chainName)
 	if got := name(t, cfg, "a.example"); got != "next.example" {
 		t.Errorf("still %s", got)
@@ -169,16 +174,16 @@ func TestReload(t *testing.T) {
 
 func TestNoCertificate(t *testing.T) {
 	h := t.TempDir()
-	if cfg, err := Config(h, "a.example"); cfg != nil || err != nil {
+	if cfg, err := Config(h, "a.example", nil); cfg != nil || err != nil {
 		t.Error(cfg, err)
 	}
 	if err := os.MkdirAll(filepath.Join(h, "control", "tls", "a.example"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if cfg, err := Config(h, "a.example"); cfg != nil || err != nil {
+	if cfg, err := Config(h, "a.example", nil); cfg != nil || err != nil {
 		t.Error(cfg, err)
 	}
-	if cfg, err := Config(h, "../x"); cfg != nil || err != nil {
+	if cfg, err := Config(h, "../x", nil); cfg != nil || err != nil {
 		t.Error(cfg, err)
 	}
 }
@@ -189,7 +194,7 @@ func TestBrokenCertificateIsTemporary(t *testing.T) {
 		path := filepath.Join(h, "control", "tls", "a.example", file)
 		for _, spoil := range []func(){func() { os.WriteFile(path, []byte("x"), 0o600) }, func() { os.Remove(path) }} {
 			spoil()
-			cfg, err := Config(h, "a.example")
+			cfg, err := Config(h, "a.example", nil)
 			code, _, text := status.Reply(err)
 			if cfg != nil || status.Exit(err) != status.TempFail || code != 454 {
 				t.Fatalf("%v %v", cfg, err)
@@ -198,5 +203,54 @@ func TestBrokenCertificateIsTemporary(t *testing.T) {
 				t.Errorf("error %v, reply %q", err, text)
 			}
 		}
+	}
+}
+
+// A certificate for *.example.org lies in control/tls/example.org.
+func TestWildcard(t *testing.T) {
+	h := home(t, "a.example")
+	dir := filepath.Join(h, "control", "tls", "example.org")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := SelfSigned(dir, "example.org", []string{"*.example.org"}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := Config(h, "a.example", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for sni, want := range map[string]string{"pop.example.org": "example.org", "example.org": "example.org",
+		"a.b.example.org": "a.example", "org": "a.example", "x.a.example": "a.example"} {
+		if got := name(t, cfg, sni); got != want {
+			t.Errorf("%s: %s, want %s", sni, got, want)
+		}
+	}
+}
+
+// Nobody resumes a session: no ticket is given.
+func TestNoTickets(t *testing.T) {
+	cfg, err := Config(home(t, "a.example"), "a.example", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		cache := &counting{}
+		if _, err := served(t, cfg, &tls.Config{ServerName: "a.example", InsecureSkipVerify: true, MaxVersion: version, ClientSessionCache: cache}); err != nil {
+			t.Fatal(err)
+		}
+		if cache.put > 0 {
+			t.Errorf("%s: a ticket was given", tls.VersionName(version))
+		}
+	}
+}
+
+// counting is a cache that keeps nothing and counts the tickets.
+type counting struct{ put int }
+
+func (*counting) Get(string) (*tls.ClientSessionState, bool) { return nil, false }
+func (c *counting) Put(_ string, s *tls.ClientSessionState) {
+	if s != nil {
+		c.put++
 	}
 }

@@ -71,7 +71,7 @@ func TestInit(t *testing.T) {
 	if ss, err := c.Services(); len(ss) != 8 || err != nil {
 		t.Error(ss, err)
 	}
-	if cfg, err := certs.Config(home, "mx.example.org"); cfg == nil || err != nil {
+	if cfg, err := certs.Config(home, "mx.example.org", nil); cfg == nil || err != nil {
 		t.Error(cfg, err)
 	}
 	if _, err := spool.Open(home, spool.Options{}); err != nil {

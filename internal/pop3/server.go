@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"paperpath/internal/auth"
-	"paperpath/internal/certs"
 	"paperpath/internal/control"
 	"paperpath/internal/listen"
 	"paperpath/internal/maillog"
@@ -48,7 +47,7 @@ func certificates(f *program.Frame) (*tls.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	conf, err := certs.Config(f.Home, host)
+	conf, err := f.Certificates(host)
 	if err != nil {
 		return nil, status.Temp("4.3.5", "cannot read the certificates", err)
 	}

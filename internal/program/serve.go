@@ -10,6 +10,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"paperpath/internal/certs"
 	"paperpath/internal/listen"
 	"paperpath/internal/maillog"
 	"paperpath/internal/status"
@@ -149,4 +150,10 @@ func (f *Frame) inHome(addrs []string) []string {
 		out = append(out, a)
 	}
 	return out
+}
+
+// Certificates returns the TLS settings of a server called host; nil: there is
+// no certificate. Changes that cannot be used are told to the log.
+func (f *Frame) Certificates(host string) (*tls.Config, error) {
+	return certs.Config(f.Home, host, func(err error) { f.Log.Trouble("", "certificate", err) })
 }

@@ -11,7 +11,6 @@ import (
 
 	"paperpath/internal/addr"
 	"paperpath/internal/auth"
-	"paperpath/internal/certs"
 	"paperpath/internal/control"
 	"paperpath/internal/dns"
 	"paperpath/internal/listen"
@@ -76,7 +75,7 @@ func newServer(f *program.Frame, role Role) (*server, error) {
 	}
 	var conf *tls.Config
 	if role != Local { // which never leaves the machine
-		if conf, err = certs.Config(f.Home, host); err != nil {
+		if conf, err = f.Certificates(host); err != nil {
 			return nil, status.Temp("4.3.5", "cannot read the certificates", err)
 		}
 	}
