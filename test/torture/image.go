@@ -132,7 +132,7 @@ func (i *image) reboot() error {
 		if err := i.forget(); err != nil {
 			return err
 		}
-		if _, err := command("cp", "--sparse=never", i.file+".cut", i.file); err != nil {
+		if _, err := command("cp", "--sparse=always", i.file+".cut", i.file); err != nil {
 			return err
 		}
 		if err := i.forget(); err != nil {

@@ -209,7 +209,7 @@ func (c *config) parts(t *table, p *pool, all []scenario) error {
 		t.row(torn())
 	}
 	if c.wants("model") && c.only == "" {
-		t.row(modelRow())
+		t.row(modelRow(c.quick))
 	}
 	if c.wants("race") {
 		raceRows(t, p, all, c.only)
@@ -234,17 +234,21 @@ func (c *config) parts(t *table, p *pool, all []scenario) error {
 // rounds is how often each crowd meets.
 func (c *config) rounds() int {
 	if c.quick {
-		return 50
+		return 30
 	}
 	return 500
 }
 
 // modelRow runs internal/spool against its model, longer than make check does.
-func modelRow() *row {
+func modelRow(quick bool) *row {
 	r := &row{name: "model: random operations on internal/spool"}
+	checks := "-rapid.checks=150"
+	if quick {
+		checks = "-rapid.checks=50"
+	}
 	root, err := moduleRoot()
 	if err == nil {
-		cmd := exec.Command("go", "test", "-count=1", "./internal/spool", "-run", "^TestModel$", "-rapid.checks=150", "-rapid.nofailfile")
+		cmd := exec.Command("go", "test", "-count=1", "./internal/spool", "-run", "^TestModel$", checks, "-rapid.nofailfile")
 		cmd.Dir = root
 		var out []byte
 		if out, err = cmd.CombinedOutput(); err != nil {
