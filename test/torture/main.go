@@ -23,7 +23,7 @@
 // unless spool(5) names the window), lost, torn, or something else was wrong.
 //
 // With -quick an error sweep tries two errors a call, a cut one of the ways in
-// which the disk may be ahead, and a crowd meets 50 times instead of 500. What
+// which the disk may be ahead, and a crowd meets 30 times instead of 500. What
 // -quick leaves out altogether is "cut btrfs x2", which the table then says.
 package main
 
