@@ -73,9 +73,6 @@ func (t *table) skip(name, why string) {
 	t.skipped++
 }
 
-// leftOut tells what was not asked for. It counts as nothing.
-func (t *table) leftOut(name, why string) { fmt.Fprintf(t.out, "%-52s left out by %s\n", name, why) }
-
 func (t *table) end() {
 	fmt.Fprintf(t.out, "%d passed, %d failed, %d skipped\n", t.passed, t.failed, t.skipped)
 }
