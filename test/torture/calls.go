@@ -55,65 +55,93 @@ func (c *call) ok() bool { return c.done && c.ret >= 0 }
 // tracee reads the memory and the descriptors of a stopped thread.
 type tracee struct{ pid, tid int }
 
-// decode returns nil for a call that nobody wants to see.
-func decode(pid, tid int, nr uint64, a [6]uint64) *call {
-	p := tracee{pid, tid}
-	switch nr {
-	case unix.SYS_WRITE, unix.SYS_PWRITE64:
-		return p.write(a)
-	case unix.SYS_READ, unix.SYS_PREAD64:
-		return files(&call{name: "read", path: p.fd(a[0])})
-	case unix.SYS_SENDTO, unix.SYS_SENDMSG, unix.SYS_WRITEV:
-		return &call{name: "write", path: p.fd(a[0]), changes: true}
-	case unix.SYS_COPY_FILE_RANGE:
-		return &call{name: "copy_file_range", path: p.fd(a[2]), changes: true}
-	case unix.SYS_SENDFILE:
-		return &call{name: "sendfile", path: p.fd(a[0]), changes: true}
-	case unix.SYS_FSYNC:
-		return &call{name: "fsync", path: p.fd(a[0]), fd: int(a[0]), changes: true}
-	case unix.SYS_FDATASYNC:
-		return &call{name: "fdatasync", path: p.fd(a[0]), fd: int(a[0]), changes: true}
-	case unix.SYS_FTRUNCATE:
-		return &call{name: "ftruncate", path: p.fd(a[0]), changes: true}
-	case unix.SYS_FCHMOD:
-		return &call{name: "fchmod", path: p.fd(a[0]), changes: true}
-	case unix.SYS_GETDENTS64:
-		return &call{name: "getdents64", path: p.fd(a[0])}
-	case unix.SYS_STATFS:
-		return &call{name: "statfs", path: p.at(unix.AT_FDCWD&(1<<32-1), a[0])}
-	case unix.SYS_FLOCK:
-		return &call{name: "flock", path: p.fd(a[0])}
-	}
-	return p.named(nr, a)
+// decoders are the calls that somebody wants to see; the tracer stops at no
+// other. A decoder returns nil for a call on something that is nobody's business.
+var decoders = map[uint64]func(p tracee, a [6]uint64) *call{
+	unix.SYS_WRITE:    tracee.write,
+	unix.SYS_PWRITE64: tracee.write,
+	unix.SYS_READ:     tracee.read,
+	unix.SYS_PREAD64:  tracee.read,
+	unix.SYS_SENDTO:   onFile("write", 0),
+	unix.SYS_SENDMSG:  onFile("write", 0),
+	unix.SYS_WRITEV:   onFile("write", 0),
+
+	unix.SYS_COPY_FILE_RANGE: onFile("copy_file_range", 2),
+	unix.SYS_SENDFILE:        onFile("sendfile", 0),
+	unix.SYS_FSYNC:           onFile("fsync", 0),
+	unix.SYS_FDATASYNC:       onFile("fdatasync", 0),
+	unix.SYS_FTRUNCATE:       onFile("ftruncate", 0),
+	unix.SYS_FCHMOD:          onFile("fchmod", 0),
+	unix.SYS_GETDENTS64:      looksAt("getdents64"),
+	unix.SYS_FLOCK:           looksAt("flock"),
+	unix.SYS_STATFS:          tracee.statfs,
+	unix.SYS_NEWFSTATAT:      tracee.stat,
+
+	unix.SYS_OPENAT:    tracee.open,
+	unix.SYS_RENAMEAT:  onNames("rename"),
+	unix.SYS_RENAMEAT2: onNames("rename"),
+	unix.SYS_LINKAT:    onNames("link"),
+	unix.SYS_UNLINKAT:  onName("unlink", 0),
+	unix.SYS_SYMLINKAT: onName("symlink", 1),
+	unix.SYS_MKDIRAT:   onName("mkdir", 0),
+	unix.SYS_UTIMENSAT: onName("utimensat", 0),
+	unix.SYS_FCHMODAT:  onName("fchmodat", 0),
 }
 
-// named decodes the calls that take names.
-func (p tracee) named(nr uint64, a [6]uint64) *call {
-	switch nr {
-	case unix.SYS_OPENAT:
-		c := &call{name: "openat", path: p.at(a[0], a[1])}
-		c.makes = a[2]&(unix.O_CREAT|unix.O_TMPFILE&^unix.O_DIRECTORY) != 0
-		c.cuts = a[2]&unix.O_TRUNC != 0
-		c.changes = c.makes || c.cuts
-		return files(c)
-	case unix.SYS_RENAMEAT, unix.SYS_RENAMEAT2:
-		return &call{name: "rename", path: p.at(a[0], a[1]), to: p.at(a[2], a[3]), changes: true}
-	case unix.SYS_LINKAT:
-		return &call{name: "link", path: p.at(a[0], a[1]), to: p.at(a[2], a[3]), changes: true}
-	case unix.SYS_UNLINKAT:
-		return &call{name: "unlink", path: p.at(a[0], a[1]), changes: true}
-	case unix.SYS_SYMLINKAT:
-		return &call{name: "symlink", path: p.at(a[1], a[2]), changes: true}
-	case unix.SYS_MKDIRAT:
-		return &call{name: "mkdir", path: p.at(a[0], a[1]), changes: true}
-	case unix.SYS_UTIMENSAT:
-		return &call{name: "utimensat", path: p.at(a[0], a[1]), changes: true}
-	case unix.SYS_FCHMODAT:
-		return &call{name: "fchmodat", path: p.at(a[0], a[1]), changes: true}
-	case unix.SYS_NEWFSTATAT:
-		return files(&call{name: "stat", path: p.at(a[0], a[1])})
+// decode returns nil for a call that nobody wants to see.
+func decode(pid, tid int, nr uint64, a [6]uint64) *call {
+	d := decoders[nr]
+	if d == nil {
+		return nil
 	}
-	return nil
+	return d(tracee{pid, tid}, a)
+}
+
+// onFile decodes a call that changes the file of the descriptor in argument fd.
+func onFile(name string, fd int) func(tracee, [6]uint64) *call {
+	return func(p tracee, a [6]uint64) *call {
+		return &call{name: name, path: p.fd(a[fd]), fd: int(a[fd]), changes: true}
+	}
+}
+
+// looksAt decodes a call that changes nothing on the disk.
+func looksAt(name string) func(tracee, [6]uint64) *call {
+	return func(p tracee, a [6]uint64) *call { return &call{name: name, path: p.fd(a[0])} }
+}
+
+// onName decodes a call that changes what the name in the arguments at and
+// after dir leads to.
+func onName(name string, dir int) func(tracee, [6]uint64) *call {
+	return func(p tracee, a [6]uint64) *call {
+		return &call{name: name, path: p.at(a[dir], a[dir+1]), changes: true}
+	}
+}
+
+// onNames decodes a call that gives a file another name.
+func onNames(name string) func(tracee, [6]uint64) *call {
+	return func(p tracee, a [6]uint64) *call {
+		return &call{name: name, path: p.at(a[0], a[1]), to: p.at(a[2], a[3]), changes: true}
+	}
+}
+
+func (p tracee) read(a [6]uint64) *call {
+	return files(&call{name: "read", path: p.fd(a[0])})
+}
+
+func (p tracee) stat(a [6]uint64) *call {
+	return files(&call{name: "stat", path: p.at(a[0], a[1])})
+}
+
+func (p tracee) statfs(a [6]uint64) *call {
+	return &call{name: "statfs", path: p.at(unix.AT_FDCWD&(1<<32-1), a[0])}
+}
+
+func (p tracee) open(a [6]uint64) *call {
+	c := &call{name: "openat", path: p.at(a[0], a[1])}
+	c.makes = a[2]&(unix.O_CREAT|unix.O_TMPFILE&^unix.O_DIRECTORY) != 0
+	c.cuts = a[2]&unix.O_TRUNC != 0
+	c.changes = c.makes || c.cuts
+	return files(c)
 }
 
 // files drops a call on what is no file of the machine's disks.

@@ -12,10 +12,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The tracer runs a program under ptrace(2) and sees every system call of all
-// its threads, in the order in which the kernel takes them. Against strace's
-// inject it counts over all threads together, so that each n-th call is met
-// and met once, and it can stop the program at a call for as long as it likes.
+// The tracer runs a program under ptrace(2) and sees the system calls that
+// decoders names, of all its threads, in the order in which the kernel takes
+// them. Against strace's inject it counts over all threads together, so that
+// each n-th call is met and met once, and it can stop the program at a call for
+// as long as it likes. A seccomp filter picks the calls out: most of what a Go
+// program calls is its scheduler's, and a stop costs more than the call.
 
 // act is what is to become of a call that the program is about to make.
 type act struct {
@@ -91,8 +93,8 @@ type thread struct {
 const (
 	syscallStop    = syscall.SIGTRAP | 0x80
 	getSyscallInfo = 0x420e
-	infoEntry      = 1
 	infoExit       = 2
+	infoSeccomp    = 3 // at the entry, picked out by the filter
 )
 
 // syscallInfo is struct ptrace_syscall_info.
@@ -126,11 +128,17 @@ func (s *session) run(p process) (ended, error) {
 		return ended{}, err
 	}
 	options := unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_TRACECLONE | unix.PTRACE_O_TRACEFORK |
-		unix.PTRACE_O_TRACEVFORK | unix.PTRACE_O_EXITKILL
-	if err := unix.PtraceSetOptions(pid, options); err != nil {
-		return ended{}, err
+		unix.PTRACE_O_TRACEVFORK | unix.PTRACE_O_EXITKILL | unix.PTRACE_O_TRACESECCOMP
+	err = unix.PtraceSetOptions(pid, options)
+	if err == nil {
+		err = install(pid, picker())
 	}
-	unix.PtraceSyscall(pid, 0)
+	if err != nil {
+		syscall.Kill(pid, syscall.SIGKILL)
+		syscall.Wait4(pid, &ws, syscall.WALL, nil)
+		return ended{}, fmt.Errorf("trace %s: %w", p.path, err)
+	}
+	unix.PtraceCont(pid, 0)
 	hung := time.AfterFunc(p.limit, func() { syscall.Kill(pid, syscall.SIGKILL) })
 	e := s.wait()
 	e.hung = !hung.Stop()
@@ -172,16 +180,20 @@ func (s *session) stopped(tid int, ws syscall.WaitStatus) {
 	}
 	sig := ws.StopSignal()
 	switch {
-	case sig == syscallStop:
+	case sig == syscallStop || ws.TrapCause() == unix.PTRACE_EVENT_SECCOMP:
 		s.syscall(tid, t)
+		if t.in != nil {
+			unix.PtraceSyscall(tid, 0) // up to its exit; ESRCH where it was killed meanwhile
+			return
+		}
 		sig = 0
-	case sig == syscall.SIGTRAP: // an event: a new thread
+	case sig == syscall.SIGTRAP: // another event: a new thread
 		sig = 0
 	case sig == syscall.SIGSTOP && !t.begun:
 		t.begun = true
 		sig = 0
 	}
-	unix.PtraceSyscall(tid, int(sig)) // ESRCH where it was killed meanwhile
+	unix.PtraceCont(tid, int(sig))
 }
 
 // syscall handles the entry to a call or its exit.
@@ -193,7 +205,7 @@ func (s *session) syscall(tid int, t *thread) {
 		return
 	}
 	switch info.op {
-	case infoEntry:
+	case infoSeccomp:
 		t.in, t.fail = decode(s.pid, tid, info.nr, info.args), 0
 		if t.in == nil || s.killed {
 			return
