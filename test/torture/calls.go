@@ -60,8 +60,8 @@ type tracee struct{ pid, tid int }
 var decoders = map[uint64]func(p tracee, a [6]uint64) *call{
 	unix.SYS_WRITE:    tracee.write,
 	unix.SYS_PWRITE64: tracee.write,
-	unix.SYS_READ:     tracee.read,
-	unix.SYS_PREAD64:  tracee.read,
+	unix.SYS_READ:     looksAt("read"),
+	unix.SYS_PREAD64:  looksAt("read"),
 	unix.SYS_SENDTO:   onFile("write", 0),
 	unix.SYS_SENDMSG:  onFile("write", 0),
 	unix.SYS_WRITEV:   onFile("write", 0),
@@ -72,10 +72,16 @@ var decoders = map[uint64]func(p tracee, a [6]uint64) *call{
 	unix.SYS_FDATASYNC:       onFile("fdatasync", 0),
 	unix.SYS_FTRUNCATE:       onFile("ftruncate", 0),
 	unix.SYS_FCHMOD:          onFile("fchmod", 0),
+	unix.SYS_CLOSE:           looksAt("close"),
 	unix.SYS_GETDENTS64:      looksAt("getdents64"),
 	unix.SYS_FLOCK:           looksAt("flock"),
+	unix.SYS_FSTAT:           looksAt("stat"),
+	unix.SYS_FSTATFS:         looksAt("statfs"),
 	unix.SYS_STATFS:          tracee.statfs,
-	unix.SYS_NEWFSTATAT:      tracee.stat,
+	unix.SYS_NEWFSTATAT:      looksFor("stat"),
+	unix.SYS_READLINKAT:      looksFor("readlink"),
+	unix.SYS_FACCESSAT:       looksFor("access"),
+	unix.SYS_FACCESSAT2:      looksFor("access"),
 
 	unix.SYS_OPENAT:    tracee.open,
 	unix.SYS_RENAMEAT:  onNames("rename"),
@@ -104,9 +110,15 @@ func onFile(name string, fd int) func(tracee, [6]uint64) *call {
 	}
 }
 
-// looksAt decodes a call that changes nothing on the disk.
+// looksAt decodes a call that leaves the file of the descriptor in its first
+// argument as it is.
 func looksAt(name string) func(tracee, [6]uint64) *call {
-	return func(p tracee, a [6]uint64) *call { return &call{name: name, path: p.fd(a[0])} }
+	return func(p tracee, a [6]uint64) *call { return files(&call{name: name, path: p.fd(a[0])}) }
+}
+
+// looksFor decodes a call that leaves what a name leads to as it is.
+func looksFor(name string) func(tracee, [6]uint64) *call {
+	return func(p tracee, a [6]uint64) *call { return files(&call{name: name, path: p.at(a[0], a[1])}) }
 }
 
 // onName decodes a call that changes what the name in the arguments at and
@@ -122,14 +134,6 @@ func onNames(name string) func(tracee, [6]uint64) *call {
 	return func(p tracee, a [6]uint64) *call {
 		return &call{name: name, path: p.at(a[0], a[1]), to: p.at(a[2], a[3]), changes: true}
 	}
-}
-
-func (p tracee) read(a [6]uint64) *call {
-	return files(&call{name: "read", path: p.fd(a[0])})
-}
-
-func (p tracee) stat(a [6]uint64) *call {
-	return files(&call{name: "stat", path: p.at(a[0], a[1])})
 }
 
 func (p tracee) statfs(a [6]uint64) *call {

@@ -10,7 +10,10 @@ import (
 var faults = map[string][]syscall.Errno{
 	"openat, new": {syscall.ENOSPC, syscall.EMFILE, syscall.EIO, syscall.EDQUOT, syscall.EROFS, syscall.EACCES},
 	"openat":      {syscall.EACCES, syscall.EMFILE, syscall.EIO},
+	"close":       {syscall.EIO, syscall.ENOSPC, syscall.EDQUOT},
 	"stat":        {syscall.EIO, syscall.EACCES},
+	"readlink":    {syscall.EIO, syscall.EACCES},
+	"access":      {syscall.EIO, syscall.EACCES},
 	"read":        {syscall.EIO},
 	"getdents64":  {syscall.EIO, syscall.EACCES},
 	"statfs":      {syscall.EIO, syscall.EACCES},

@@ -217,8 +217,7 @@ func (w *world) awaitLinks(inbox string) error {
 
 // work runs a stage once, at a shifted time.
 func (w *world) work(program string, at time.Time) error {
-	cmd := "PAPERPATH_NOW=" + at.UTC().Format(time.RFC3339)
-	r, err := w.programs.Run(w.home, nil, "/usr/bin/env", cmd, w.programs.Path(program), "run")
+	r, err := w.programs.Run(w.home, nil, program, "run", "--now", at.UTC().Format(time.RFC3339))
 	if err == nil && r.Status != 0 {
 		err = fmt.Errorf("exit status %d: %.300s", r.Status, r.Stderr)
 	}
