@@ -1,6 +1,7 @@
 package maillog
 
 import (
+	"crypto/tls"
 	"log/slog"
 	"strings"
 	"time"
@@ -12,8 +13,14 @@ type Client struct {
 	Addr  string // IP address, or "stdin", or "unix"
 	Helo  string // as the client said it
 	Login string // authenticated user
-	TLS   string // version and cipher
+	TLS   string // version and cipher, as TLS makes it
 	UID   string // uid of a local submitter
+}
+
+// TLS returns version and cipher of a connection as the logs and Received tell
+// them, "TLS1.3 TLS_AES_128_GCM_SHA256".
+func TLS(s *tls.ConnectionState) string {
+	return strings.ReplaceAll(tls.VersionName(s.Version), " ", "") + " " + tls.CipherSuiteName(s.CipherSuite)
 }
 
 func (c Client) attrs() []slog.Attr {

@@ -9,6 +9,8 @@ import (
 	"io"
 	"net"
 	"time"
+
+	"paperpath/internal/maillog"
 )
 
 // Why a session ended, beside the errors of the wire.
@@ -208,7 +210,7 @@ func (s *session) startTLS() error {
 		return err
 	}
 	s.secure, s.tls, s.leaf, s.named = true, &state, leaf(), ""
-	s.cfg.Client.TLS = tls.VersionName(state.Version) + " " + tls.CipherSuiteName(state.CipherSuite)
+	s.cfg.Client.TLS = maillog.TLS(&state)
 	return nil
 }
 

@@ -54,7 +54,7 @@ func TestRequireTLS(t *testing.T) {
 
 // What an MX record names is proved by nothing.
 func TestRequireTLSByMX(t *testing.T) {
-	s := &session{tls: "TLS 1.3", host: host{name: "mx.example"}}
+	s := &session{tls: "TLS1.3", host: host{name: "mx.example"}}
 	if why := s.bound(); !strings.Contains(why, "MX record") {
 		t.Error(why)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/emersion/go-smtp"
 
+	"paperpath/internal/maillog"
 	"paperpath/internal/status"
 )
 
@@ -139,7 +140,7 @@ func (s *session) startTLS(ctx context.Context, t Times, roots *x509.CertPool) e
 	}
 	st := c.ConnectionState()
 	s.distrust = verify(st, s.host.name, roots)
-	s.tls = tls.VersionName(st.Version) + " " + tls.CipherSuiteName(st.CipherSuite)
+	s.tls = maillog.TLS(&st)
 	return nil
 }
 

@@ -133,7 +133,7 @@ func TestServer(t *testing.T) {
 	if o := b.rcpts[0]; len(o.Notify) != 2 || o.OriginalRecipient != "a+b@example.org" {
 		t.Errorf("%+v", o)
 	}
-	if !strings.HasPrefix(l.done[0], "TLS 1.3 TLS_") {
+	if !strings.HasPrefix(l.done[0], "TLS1.3 TLS_") {
 		t.Errorf("logged %q", l.done[0])
 	}
 }

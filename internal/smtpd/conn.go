@@ -10,9 +10,9 @@ import (
 	"net"
 	"net/netip"
 	"runtime/debug"
-	"strings"
 	"time"
 
+	"paperpath/internal/maillog"
 	"paperpath/internal/status"
 )
 
@@ -58,7 +58,7 @@ func (c *Conn) TLSInfo() string {
 	if c.tls == nil {
 		return ""
 	}
-	return strings.ReplaceAll(tls.VersionName(c.tls.Version), " ", "") + " " + tls.CipherSuiteName(c.tls.CipherSuite)
+	return maillog.TLS(c.tls)
 }
 
 // With returns the protocol for the Received field (RFC 3848; RFC 6531 4.3 inside
