@@ -140,7 +140,7 @@ func (s *Spool) collide(e *Entry, to *dir.Dir, name string, log *maillog.Log) er
 	if e.Inbox == Hold || to == hold.new { // nowhere else to go
 		return fmt.Errorf("%s: another entry has that name", to.Join(name))
 	}
-	if err := s.suspend(e, "another message is "+to.Join(name), log); err != nil {
+	if err := s.suspend(e, taken(to.Join(name)), log); err != nil {
 		return err
 	}
 	return errRepeat
@@ -160,20 +160,30 @@ func equal(e *Entry, d *dir.Dir, name string) (bool, error) {
 	if own, err := e.file.Stat(); err != nil || os.SameFile(own, st) {
 		return false, oneFile(err, e.file.Name(), f.Name())
 	}
-	a, b := make([]byte, copyBuffer), make([]byte, copyBuffer)
-	for off := int64(0); off < e.Size; off += copyBuffer {
-		n := min(copyBuffer, e.Size-off)
-		if _, err := e.file.ReadAt(a[:n], off); err != nil {
-			return false, err
+	return sameBytes(io.NewSectionReader(e.file, 0, e.Size), f)
+}
+
+// taken is the reason of an entry whose name another message has.
+func taken(path string) string { return "another message is " + path }
+
+// sameBytes reports whether two files hold the same.
+func sameBytes(a, b io.Reader) (bool, error) {
+	p, q := make([]byte, copyBuffer), make([]byte, copyBuffer)
+	for {
+		n, errA := io.ReadFull(a, p)
+		m, errB := io.ReadFull(b, q)
+		for _, err := range []error{errA, errB} {
+			if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+				return false, err
+			}
 		}
-		if _, err := f.ReadAt(b[:n], off); err != nil {
-			return false, err
-		}
-		if !bytes.Equal(a[:n], b[:n]) {
+		if !bytes.Equal(p[:n], q[:m]) {
 			return false, nil
 		}
+		if errA != nil { // both ended
+			return true, nil
+		}
 	}
-	return true, nil
 }
 
 // unlink removes the entry and its reason.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -78,33 +79,64 @@ func (e *Entry) plain() bool {
 // copyInto stores a copy under the key's name, then removes the entry. A repeat
 // looks for the key first.
 func (s *Spool) copyInto(e *Entry, md *maildir.Dir, told func() error, log *maillog.Log) error {
-	has, err := md.Has(string(e.Key))
+	m, err := md.Find(string(e.Key))
+	if err == nil {
+		return s.meet(e, md, m, told, log)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	head := e.mailboxHead()
+	size := int64(len(head)) + e.Size - e.head.results
+	wire := size + e.WireSize - e.Size - e.head.lines + int64(strings.Count(head, "\n"))
+	err = md.Deliver(fileName(e.Key, size, wire), func(w io.Writer) error {
+		_, err := io.Copy(w, e.mailboxBytes())
+		return err
+	})
+	if errors.Is(err, fs.ErrExist) { // it came in between
+		if m, err = md.Find(string(e.Key)); err == nil {
+			return s.meet(e, md, m, told, log)
+		}
+	}
 	if err != nil {
 		return err
 	}
-	if !has {
-		head := e.mailboxHead()
-		size := int64(len(head)) + e.Size - e.head.results
-		wire := size + e.WireSize - e.Size - e.head.lines + int64(strings.Count(head, "\n"))
-		err := md.Deliver(fileName(e.Key, size, wire), func(w io.Writer) error {
-			if _, err := io.WriteString(w, head); err != nil {
-				return err
-			}
-			_, err := io.Copy(w, io.NewSectionReader(e.file, e.head.results, e.Size-e.head.results))
-			return err
-		})
-		if err != nil && !errors.Is(err, fs.ErrExist) {
-			return err
-		}
-		if err := told(); err != nil {
-			return err
-		}
-		return e.unlink()
+	if err := told(); err != nil {
+		return err
 	}
-	if err := s.repeated(e, md.Path(), told, log); err != nil {
+	return e.unlink()
+}
+
+// meet decides about a message that lies in the mailbox under the entry's key:
+// it is a repeat, or another message, and then the entry goes to a person. Of a
+// child or a bounce the key alone decides: made again it need not have the same
+// bytes. It never returns nil.
+func (s *Spool) meet(e *Entry, md *maildir.Dir, m maildir.Message, told func() error, log *maillog.Log) error {
+	same := e.derived()
+	if !same {
+		f, err := md.Open(&m)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if same, err = sameBytes(e.mailboxBytes(), f); err != nil {
+			return fmt.Errorf("compare with %s: %w", f.Name(), err)
+		}
+	}
+	act := func() error { return s.repeated(e, md.Path(), told, log) }
+	if !same {
+		act = func() error { return s.suspend(e, taken(filepath.Join(md.Path(), m.Sub, m.Name)), log) }
+	}
+	if err := act(); err != nil {
 		return err
 	}
 	return errRepeat
+}
+
+// mailboxBytes is the entry as the copying path writes it into a mailbox.
+func (e *Entry) mailboxBytes() io.Reader {
+	return io.MultiReader(strings.NewReader(e.mailboxHead()),
+		io.NewSectionReader(e.file, e.head.results, e.Size-e.head.results))
 }
 
 // mailboxHead is the envelope as a mailbox shows it: without parameters, and
