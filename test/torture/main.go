@@ -23,7 +23,7 @@
 // unless spool(5) names the window), lost, torn, or something else was wrong.
 //
 // With -quick an error sweep tries two errors a call, a cut one of the ways in
-// which the disk may be ahead, and a crowd meets 30 times instead of 500.
+// which the disk may be ahead, and a crowd meets 20 times instead of 500.
 package main
 
 import (
@@ -229,7 +229,7 @@ func (c *config) parts(t *table, p *pool, all []scenario) error {
 // rounds is how often each crowd meets.
 func (c *config) rounds() int {
 	if c.quick {
-		return 30
+		return 20
 	}
 	return 500
 }

@@ -28,6 +28,7 @@ type scenario struct {
 	twice   window                         // in which a message may be there twice
 	stays   bool                           // the next host stays as it is
 	finds   bool                           // it may end with 65 and what it found
+	watches spool.Inbox                    // it stays: it is ended once this inbox is empty
 }
 
 // window reports whether a crash behind these calls is in a window that
@@ -62,7 +63,8 @@ const token = "token-1"
 // scenarios returns all of them.
 func scenarios() []scenario {
 	var all []scenario
-	for _, part := range [][]scenario{submitScenarios(), stageScenarios(), deliverScenarios(), relayScenarios(), popScenarios(), queueScenarios()} {
+	for _, part := range [][]scenario{submitScenarios(), stageScenarios(), deliverScenarios(), relayScenarios(), popScenarios(),
+		queueScenarios(), holdScenarios(), watchScenarios()} {
 		all = append(all, part...)
 	}
 	return all

@@ -72,6 +72,12 @@ func (w *world) attach(p process, s *scenario, errs *os.File, h hook) (r ran, er
 			return r, err
 		}
 		p.files = [3]*os.File{in, errs, errs}
+		if s.watches != "" {
+			e := &ender{}
+			defer e.over.Store(true)
+			p.began = func(pid int) { go e.end(pid, func() bool { return len(w.entries(string(s.watches))) == 0 }) }
+			h = e.watch(h)
+		}
 		r.ended, err = w.tracer.run(p, h)
 		r.yes = r.status == 0
 		return r, err
@@ -81,7 +87,7 @@ func (w *world) attach(p process, s *scenario, errs *os.File, h hook) (r ran, er
 		return r, err
 	}
 	p.files = [3]*os.File{theirs, theirs, errs}
-	p.began = func() { theirs.Close() }
+	p.began = func(int) { theirs.Close() }
 	client := make(chan bool)
 	go func() {
 		defer close(client)

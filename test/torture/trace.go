@@ -32,7 +32,7 @@ type process struct {
 	env   []string
 	files [3]*os.File
 	limit time.Duration // it is killed after that: it hangs
-	began func()        // called once it runs
+	began func(pid int) // called once it runs
 }
 
 // ended is what became of it.
@@ -119,7 +119,7 @@ func (s *session) run(p process) (ended, error) {
 		return ended{}, fmt.Errorf("trace %s: %w", p.path, err)
 	}
 	if p.began != nil {
-		p.began()
+		p.began(pid)
 	}
 	s.pid = pid
 	s.threads[pid] = &thread{begun: true}

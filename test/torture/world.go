@@ -138,14 +138,22 @@ func copyTree(from, to string) error {
 
 // put places an entry in an inbox, from bob, as a local submitter.
 func (w *world) put(in spool.Inbox, token string, to ...spool.Recipient) (spool.Key, error) {
+	env := spool.Envelope{From: spool.Path{Addr: "bob@example.net"}, To: to}
+	return w.accept(in, env, spool.WithLocal, token)
+}
+
+// accept places an entry in an inbox as if it had come in that way.
+func (w *world) accept(in spool.Inbox, env spool.Envelope, with, token string) (spool.Key, error) {
 	s, err := spool.Open(w.home, spool.Options{Hostname: harness.Hostname})
 	if err != nil {
 		return "", err
 	}
 	defer s.Close()
-	env := spool.Envelope{From: spool.Path{Addr: "bob@example.net"}, To: to}
-	return s.Accept(in, env, nil, spool.Trace{By: harness.Hostname, With: spool.WithLocal},
-		spool.BytesBody(letter(token, small)))
+	trace := spool.Trace{By: harness.Hostname, With: with}
+	if with != spool.WithLocal {
+		trace.IP = "192.0.2.7"
+	}
+	return s.Accept(in, env, nil, trace, spool.BytesBody(letter(token, small)))
 }
 
 // to makes recipients of addresses.

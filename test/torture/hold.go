@@ -1,0 +1,111 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"paperpath/internal/spool"
+)
+
+// stranger sends from a reverse path that nothing has verified: no report goes
+// there.
+const stranger = "carol@example.org"
+
+// holdScenarios are the steps that lay an entry before a person, and the end of
+// what nobody has looked at.
+func holdScenarios() []scenario {
+	return []scenario{
+		{name: "mailrelay, refused and held", program: "mailrelay", args: fixed("run"), peer: "rcpt5xx",
+			prepare: fromStranger(spool.Relay, elsewhere), wants: must(elsewhere), after: releaseHeld, twice: betweenReplyAndMark},
+		{name: "mailroute, a child to hold", program: "mailroute", args: fixed("run"),
+			prepare: fromStranger(spool.Route, "alice@example.net", "nobody@example.net"), wants: must("alice"), after: removeChild},
+		{name: "maildeliver, the name is taken", program: "maildeliver", args: fixed("run"),
+			prepare: takeName, wants: append(must("alice"), want{box: "alice", token: taken}), after: freeName},
+		{name: "mailroute, holdtime is over", program: "mailroute", args: func(*world) []string { return runAt(50 * time.Hour) },
+			prepare: holdLong, wants: []want{{box: "alice", token: token, deletes: true}}, after: expireHeld},
+	}
+}
+
+func fromStranger(in spool.Inbox, addresses ...string) func(*world) error {
+	return func(w *world) error {
+		env := spool.Envelope{From: spool.Path{Addr: stranger}, To: to(addresses...)}
+		_, err := w.accept(in, env, "ESMTP", token)
+		return err
+	}
+}
+
+// removeChild is the person who removes the child for nobody. It must be there:
+// nothing else tells that a recipient failed.
+func removeChild(w *world, _ bool) error {
+	if n := len(w.entries("hold")); n != 1 {
+		return fmt.Errorf("%d entries in hold/ for the recipient that failed", n)
+	}
+	_, err := w.programs.Must(w.home, nil, "mailctl", "queue", "remove", w.key())
+	return err
+}
+
+// taken is the token of entryText, another message under the entry's name.
+const taken = "token-9"
+
+// takeName puts another message where the entry would be delivered.
+func takeName(w *world) error {
+	if err := inInbox(spool.Deliver, to("alice@example.net")...)(w); err != nil {
+		return err
+	}
+	name := filepath.Base(w.entries("deliver")[0])
+	box := filepath.Join(w.mailbox("alice"), "Maildir")
+	if err := os.MkdirAll(filepath.Join(box, "new"), 0o700); err != nil {
+		return err
+	}
+	for _, sub := range []string{"tmp", "cur"} {
+		if err := os.MkdirAll(filepath.Join(box, sub), 0o700); err != nil {
+			return err
+		}
+	}
+	return write(filepath.Join(box, "new", name), entryText(poisonKey))
+}
+
+// freeName is the person who gives the other message another name and lets the
+// entry go on.
+func freeName(w *world, yes bool) error {
+	names, _ := filepath.Glob(filepath.Join(w.mailbox("alice"), "Maildir", "new", "*"))
+	for _, name := range names {
+		if text, err := os.ReadFile(name); err != nil || string(text) != entryText(poisonKey) {
+			continue
+		}
+		if err := os.Rename(name, filepath.Join(filepath.Dir(name), poisonKey)); err != nil {
+			return err
+		}
+	}
+	return releaseHeld(w, yes)
+}
+
+// holdLong holds an entry where held entries are removed after a day.
+func holdLong(w *world) error {
+	if err := w.set("holdtime", "1d"); err != nil {
+		return err
+	}
+	if err := inInbox(spool.Deliver, to("alice@example.net")...)(w); err != nil {
+		return err
+	}
+	_, err := w.programs.Must(w.home, nil, "mailctl", "queue", "hold", w.key())
+	return err
+}
+
+// expireHeld is the next run, with which the entry and its reason must go.
+func expireHeld(w *world, _ bool) error {
+	if _, err := w.programs.Must(w.home, nil, "mailroute", runAt(60*time.Hour)...); err != nil {
+		return err
+	}
+	if left, _ := filepath.Glob(filepath.Join(w.home, "spool/hold/reason/*")); len(left) > 0 {
+		return fmt.Errorf("reasons stay: %v", left)
+	}
+	return nil
+}
+
+// runAt is a run as late as that.
+func runAt(later time.Duration) []string {
+	return []string{"run", "--now", time.Now().Add(later).UTC().Format(time.RFC3339)}
+}
