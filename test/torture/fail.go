@@ -23,7 +23,7 @@ var faults = map[string][]syscall.Errno{
 }
 
 // errorsOf returns the errors to try at a call: all, or n of them in turn, so
-// that neighbours meet different ones.
+// that neighbours meet different ones; then a call that only looks meets one.
 func errorsOf(c *call, at, n int) []syscall.Errno {
 	name := c.name
 	if c.makes {
@@ -32,6 +32,9 @@ func errorsOf(c *call, at, n int) []syscall.Errno {
 	all, ok := faults[name]
 	if !ok {
 		all = faults[""]
+	}
+	if n > 1 && !c.changes {
+		n = 1
 	}
 	if n <= 0 || n >= len(all) {
 		return all

@@ -22,8 +22,9 @@
 // A row counts points, one a try: the message was there once, twice (a failure
 // unless spool(5) names the window), lost, torn, or something else was wrong.
 //
-// With -quick an error sweep tries two errors a call, a cut one of the ways in
-// which the disk may be ahead, and a crowd meets 20 times instead of 500.
+// With -quick an error sweep tries two errors a call that changes something and
+// one a call that only looks, a cut one of the ways in which the disk may be
+// ahead, and a crowd meets 20 times instead of 500.
 package main
 
 import (
