@@ -122,15 +122,6 @@ func (d *Dir) sub(name string) *dir.Dir {
 	return d.new
 }
 
-// Has reports whether a message of this key is in new/ or cur/.
-func (d *Dir) Has(key string) (bool, error) {
-	_, err := d.find(key)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil, err
-}
-
 // Find returns the message of this key; the error is fs.ErrNotExist where there
 // is none.
 func (d *Dir) Find(key string) (Message, error) { return d.find(key) }

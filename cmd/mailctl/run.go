@@ -52,14 +52,14 @@ func startVerb() program.Verb {
 // operand returns the only operand.
 func operand(c *cli.Context, name string) (string, error) {
 	if c.NArg() != 1 {
-		return "", status.UsageError("%s takes one operand, %s (see mailctl --help)", c.App.Name, name)
+		return "", status.UsageError("%[1]s takes one operand, %[2]s (see %[1]s --help)", c.App.Name, name)
 	}
 	return c.Args().First(), nil
 }
 
 func none(c *cli.Context) error {
 	if c.Args().Present() {
-		return status.UsageError("unknown operand %q (see mailctl --help)", c.Args().First())
+		return status.UsageError("unknown operand %q (see %s --help)", c.Args().First(), c.App.Name)
 	}
 	return nil
 }

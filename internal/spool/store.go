@@ -30,20 +30,16 @@ func (s *Spool) store(e *Entry, o Outcome, log *maillog.Log) error {
 		return err
 	}
 	defer md.Close()
+	how := "rename"
 	if e.derived() {
 		// A crash may have left the same child in the mailbox before.
-		has, err := md.Has(string(e.Key))
-		if err != nil {
-			return err
-		}
-		if has {
-			return s.repeated(e, path, told, log)
-		}
+		err = s.meet(e, md, told, log)
 	}
-	how := "rename"
-	err = unix.EXDEV
-	if e.plain() {
-		err = s.move(e, md.New(), log)
+	if err == nil {
+		err = unix.EXDEV
+		if e.plain() {
+			err = s.move(e, md.New(), log)
+		}
 	}
 	if errors.Is(err, unix.EXDEV) {
 		how = "copy"
@@ -79,23 +75,19 @@ func (e *Entry) plain() bool {
 // copyInto stores a copy under the key's name, then removes the entry. A repeat
 // looks for the key first.
 func (s *Spool) copyInto(e *Entry, md *maildir.Dir, told func() error, log *maillog.Log) error {
-	m, err := md.Find(string(e.Key))
-	if err == nil {
-		return s.meet(e, md, m, told, log)
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
+	if err := s.meet(e, md, told, log); err != nil {
 		return err
 	}
 	head := e.mailboxHead()
 	size := int64(len(head)) + e.Size - e.head.results
 	wire := size + e.WireSize - e.Size - e.head.lines + int64(strings.Count(head, "\n"))
-	err = md.Deliver(fileName(e.Key, size, wire), func(w io.Writer) error {
+	err := md.Deliver(fileName(e.Key, size, wire), func(w io.Writer) error {
 		_, err := io.Copy(w, e.mailboxBytes())
 		return err
 	})
 	if errors.Is(err, fs.ErrExist) { // it came in between
-		if m, err = md.Find(string(e.Key)); err == nil {
-			return s.meet(e, md, m, told, log)
+		if met := s.meet(e, md, told, log); met != nil {
+			return met
 		}
 	}
 	if err != nil {
@@ -107,11 +99,18 @@ func (s *Spool) copyInto(e *Entry, md *maildir.Dir, told func() error, log *mail
 	return e.unlink()
 }
 
-// meet decides about a message that lies in the mailbox under the entry's key:
-// it is a repeat, or another message, and then the entry goes to a person. Of a
-// child or a bounce the key alone decides: made again it need not have the same
-// bytes. It never returns nil.
-func (s *Spool) meet(e *Entry, md *maildir.Dir, m maildir.Message, told func() error, log *maillog.Log) error {
+// meet looks for a message of the entry's key in the mailbox and, where there is
+// one, ends the entry: as a repeat, or in hold/ where it is another message. Then
+// it returns errRepeat. Of a child or a bounce the key alone decides: made again
+// it need not have the same bytes.
+func (s *Spool) meet(e *Entry, md *maildir.Dir, told func() error, log *maillog.Log) error {
+	m, err := md.Find(string(e.Key))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
 	same := e.derived()
 	if !same {
 		f, err := md.Open(&m)
