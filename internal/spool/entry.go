@@ -26,7 +26,7 @@ type Entry struct {
 	Inbox    Inbox
 	Envelope Envelope
 	With     string    // protocol it came by: ESMTPS, local, bounce, ...
-	Arrival  time.Time // when it was accepted, or became a child
+	Arrival  time.Time // when it was accepted: a child is as old as its parent
 	Size     int64     // octets in the file
 	WireSize int64     // octets with CRLF line ends
 	Attempts int       // deferrals in this inbox so far
@@ -223,13 +223,28 @@ func (s *Spool) lies(k Key) (bool, error) {
 	return false, nil
 }
 
+// arrival is the earlier of the acceptance and the file's mtime: a mark, or a
+// copy, sets the mtime anew and must make nothing young, and a key that was made
+// while a clock was ahead must not keep an entry from growing old. The key says
+// when the entry was accepted, but for a report of ours: its key has the time of
+// what it reports about, so that its own Received tells.
+func (e *Entry) arrival(mtime time.Time) time.Time {
+	accepted := e.Key.stamp()
+	if e.With == WithBounce && !e.head.date.IsZero() {
+		accepted = e.head.date
+	}
+	if accepted.Before(mtime) {
+		return accepted
+	}
+	return mtime
+}
+
 // read checks the file against its name and reads the fields that are ours.
 func (e *Entry) read(base string) error {
 	st, err := e.file.Stat()
 	if err != nil {
 		return err
 	}
-	e.Arrival = st.ModTime()
 	if st.Size() < e.Size {
 		return errTorn
 	}
@@ -243,6 +258,7 @@ func (e *Entry) read(base string) error {
 		return fmt.Errorf("%w: its id is %s", errForeign, e.head.id)
 	}
 	e.Envelope, e.With = e.head.env, e.head.with
+	e.Arrival = e.arrival(st.ModTime())
 	var last string
 	e.Attempts, _, last, err = e.box.readReason(e.Key)
 	e.Tried = reasonTime(last)

@@ -137,9 +137,12 @@ func formatReceived(t Trace, k Key, now time.Time) string {
 		fmt.Fprintf(&b, " (%s %s)", outside(version), outside(cipher))
 	}
 	fmt.Fprintf(&b, "\n with %s id %s; %s\n", outside(t.With), k,
-		now.UTC().Format("Mon, 2 Jan 2006 15:04:05 -0700"))
+		now.UTC().Format(receivedDate))
 	return b.String()
 }
+
+// receivedDate is the form of the date in our Received (RFC 5322 3.3).
+const receivedDate = "Mon, 2 Jan 2006 15:04:05 -0700"
 
 // outside lets text from outside into our fields only if it is made of
 // letters, digits and -._:[].
@@ -164,7 +167,8 @@ type head struct {
 	end      int64   // offset behind it: the message as it came
 	with     string
 	id       Key
-	lines    int64 // line ends before results
+	date     time.Time // of our Received; zero where it does not parse
+	lines    int64     // line ends before results
 }
 
 var errForeign = errors.New("not written by Paperpath")
@@ -296,10 +300,11 @@ func (h *head) parseWith(line []byte) bool {
 	if !ok || with == "" || strings.Contains(with, " ") {
 		return false
 	}
-	id, _, ok := strings.Cut(rest, ";")
+	id, date, ok := strings.Cut(rest, ";")
 	if !ok {
 		return false
 	}
+	h.date, _ = time.Parse(receivedDate, strings.TrimSpace(date))
 	k, err := ParseKey(id)
 	h.with, h.id = with, k
 	return err == nil

@@ -191,7 +191,36 @@ func relayScenarios() []scenario {
 		run("two recipients", "", must(elsewhere, other), elsewhere, other),
 		run("deferred", "rcpt4xx", must(elsewhere), elsewhere),
 		refused,
+		expired(refused),
 	}
+}
+
+// expired is an old entry of which one recipient was served just now: the mark
+// has not made it young, so that the other one is given up. Its mtime is that of
+// the mark.
+func expired(s scenario) scenario {
+	s.name, s.peer = "mailrelay, given up after a mark", "rcpt4xx"
+	s.prepare = func(w *world) error {
+		sp, err := spool.Open(w.home, spool.Options{Hostname: harness.Hostname,
+			Now: func() time.Time { return time.Now().Add(-6 * 24 * time.Hour) }})
+		if err != nil {
+			return err
+		}
+		defer sp.Close()
+		k, err := sp.Accept(spool.Relay, spool.Envelope{From: spool.Path{Addr: "bob@example.net"}, To: to(other, elsewhere)}, nil,
+			spool.Trace{By: harness.Hostname, With: spool.WithLocal}, spool.BytesBody(letter(token, small)))
+		if err != nil {
+			return err
+		}
+		e, err := sp.Find(k)
+		if err != nil {
+			return err
+		}
+		defer e.Close()
+		reason := strings.Repeat("relay 2026-11-20T00:00:00Z deferred: for a reason\n", 10)
+		return errors.Join(e.Mark(0), write(filepath.Join(w.home, "spool/relay/reason", string(k)), reason))
+	}
+	return s
 }
 
 // betweenReplyAndMark: a host has taken the message, the mark is not made yet;
