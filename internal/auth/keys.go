@@ -18,6 +18,8 @@ import (
 type Keys struct {
 	Iterations                 int
 	Salt, StoredKey, ServerKey []byte
+
+	Nobody bool // made up for who has none: no proof is right
 }
 
 const (
@@ -38,9 +40,10 @@ func newKeys(password string, salt []byte, iterations int) (Keys, error) {
 }
 
 // prepared is the password as SCRAM hashes it (SASLprep, RFC 4013). What that
-// does not have is taken as it is.
+// does not have, or makes nothing of, is taken as it is: the empty password is
+// nobody's.
 func prepared(password string) string {
-	if p, err := stringprep.SASLprep.Prepare(password); err == nil {
+	if p, err := stringprep.SASLprep.Prepare(password); err == nil && p != "" {
 		return p
 	}
 	return password

@@ -47,8 +47,12 @@ type Verifier interface {
 	Password(ctx context.Context, login, password string) error
 
 	// Keys returns what SCRAM compares with. Who does not exist, or has no
-	// keys, gets some that no password fits, with a salt that stays the same.
+	// keys, gets made up ones (Nobody), with a salt that stays the same.
 	Keys(ctx context.Context, login string) (Keys, error)
+
+	// Proved is told whether the proof was right that login gave for what Keys
+	// returned last, and has the last word: nil lets the client in.
+	Proved(ctx context.Context, login string, right bool) error
 
 	// Certificate returns whose certificate this is; login is whom the client
 	// wants to be, "" where it leaves that to the certificate.

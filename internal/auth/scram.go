@@ -2,6 +2,7 @@ package auth
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
@@ -44,6 +45,7 @@ func (x *Exchange) scramFirst(ctx context.Context, response []byte) ([]byte, ste
 	if r.keys, err = x.users.Keys(ctx, name); err != nil {
 		return nil, nil, err
 	}
+	r.wrong = r.wrong || r.keys.Nobody
 	r.nonce = m.nonce + rand.Text()
 	first := "r=" + r.nonce + ",s=" + base64.StdEncoding.EncodeToString(r.keys.Salt) + ",i=" + strconv.Itoa(r.keys.Iterations)
 	r.said = m.bare + "," + first
@@ -51,7 +53,7 @@ func (x *Exchange) scramFirst(ctx context.Context, response []byte) ([]byte, ste
 }
 
 // final takes the client's proof. Every way to be wrong gets the same answer.
-func (r *scramRun) final(_ context.Context, response []byte) ([]byte, step, error) {
+func (r *scramRun) final(ctx context.Context, response []byte) ([]byte, step, error) {
 	without, proof, ok := cutLast(string(response), ",p=")
 	given, err := base64.StdEncoding.Strict().DecodeString(proof)
 	fields := strings.Split(without, ",")
@@ -64,8 +66,9 @@ func (r *scramRun) final(_ context.Context, response []byte) ([]byte, step, erro
 	}
 	said := []byte(r.said + "," + without)
 	right := r.keys.proves(given, said)
-	if !right || r.wrong || !bytes.Equal(binding, r.binding) || fields[1][2:] != r.nonce {
-		return nil, nil, refused()
+	right = right && !r.wrong && bytes.Equal(binding, r.binding) && fields[1][2:] == r.nonce
+	if err := r.users.Proved(ctx, r.login, right); err != nil || !right {
+		return nil, nil, cmp.Or(err, refused())
 	}
 	signature := mac(r.keys.ServerKey, said)
 	return []byte("v=" + base64.StdEncoding.EncodeToString(signature)), r.over, nil

@@ -21,7 +21,8 @@ type Users struct {
 	Address func(login string) (string, error)
 	Delays  *Delays // nil: none
 
-	user *control.User
+	user    *control.User // who was proved
+	claimed *control.User // whose keys an exchange of SCRAM has
 }
 
 // User returns the row of who was last proved.
@@ -56,6 +57,7 @@ func (t *Users) address(login string) (string, error) {
 
 // Password checks a login and password.
 func (t *Users) Password(_ context.Context, login, password string) (err error) {
+	t.user = nil
 	address, err := t.address(login)
 	if err != nil {
 		return err
@@ -65,59 +67,63 @@ func (t *Users) Password(_ context.Context, login, password string) (err error) 
 }
 
 // Keys returns the keys of login's row. The work is the same whoever it is: one
-// derivation, of the password of a row in clear, else of what nobody knows.
+// derivation of as many iterations as the exchange shows.
 func (t *Users) Keys(_ context.Context, login string) (Keys, error) {
+	t.user, t.claimed = nil, nil
 	address, err := t.address(login)
 	if err != nil {
 		return Keys{}, err
 	}
-	u, err := t.Control.User(address)
+	u, clear, stored, err := t.scramRow(address)
 	if err != nil {
 		return Keys{}, temporary(err)
 	}
-	iterations, err := t.iterations()
-	if err != nil {
-		return Keys{}, temporary(err)
-	}
-	var stored Keys
-	password := string(t.secret())
-	if u != nil {
-		clear, had, err := keysOf(u.Hash)
-		if err != nil {
-			return Keys{}, temporary(fmt.Errorf("%s: %w", u.Where, err))
-		}
-		if clear != nil {
-			password = string(clear)
-		}
-		stored = had
-	}
-	k, err := newKeys(password, t.salt(address), iterations)
+	like, err := t.madeUp(address)
 	if err != nil {
 		return Keys{}, temporary(err)
 	}
 	if stored.Iterations > 0 {
-		k = stored
+		like = stored
 	}
-	t.user = u
-	return k, nil
+	derived, err := newKeys(string(clear), like.Salt, like.Iterations)
+	switch {
+	case err != nil:
+		return Keys{}, temporary(err)
+	case stored.Iterations > 0:
+		t.claimed = u
+		return stored, nil
+	case len(clear) > 0:
+		t.claimed = u
+		return derived, nil
+	}
+	return like, nil
 }
 
-// iterations are those of who has no keys: as the first row that has some, so
-// that their number tells nobody apart.
-func (t *Users) iterations() (int, error) {
-	users, err := t.Control.Users()
+// scramRow returns the row of address, with the password in clear or the keys
+// that it has for SCRAM; neither where a program checks passwords.
+func (t *Users) scramRow(address string) (u *control.User, clear []byte, stored Keys, err error) {
+	u, err = t.Control.User(address)
+	if err != nil || u == nil {
+		return nil, nil, stored, err
+	}
+	program, err := t.Control.CheckPassword()
+	if err != nil || program != nil {
+		return nil, nil, stored, err
+	}
+	clear, stored, err = keysOf(u.Hash)
 	if err != nil {
-		return 0, err
+		err = fmt.Errorf("%s: %w", u.Where, err)
 	}
-	for i := range users {
-		if scheme, _, _ := control.SplitScheme(users[i].Hash); scheme != Scram {
-			continue
-		}
-		if _, k, err := keysOf(users[i].Hash); err == nil && k.Iterations > 0 {
-			return k.Iterations, nil
-		}
+	return u, clear, stored, err
+}
+
+// Proved takes the word of the exchange for whom Keys returned keys.
+func (t *Users) Proved(_ context.Context, _ string, right bool) error {
+	if !right || t.claimed == nil {
+		return refused()
 	}
-	return scramIterations, nil
+	t.user = t.claimed
+	return nil
 }
 
 // Failed is told of a wrong login, and waits before it returns.
@@ -129,16 +135,11 @@ func (t *Users) Failed(ctx context.Context, client, login string) {
 	t.Delays.Failed(ctx, client, account)
 }
 
-// salt is the salt of who has none of his own: always the same for a login,
-// and nothing that tells it from a real one.
-func (t *Users) salt(address string) []byte {
-	return mac(t.secret(), []byte(control.Fold(address)))[:scramSalt]
-}
-
 // Certificate returns the user whom a verified certificate names: by an
 // rfc822Name or the subject's common name that is his address, or by its
 // SHA-256 in the field cert= of his row.
 func (t *Users) Certificate(_ context.Context, login string, cert *x509.Certificate) (string, error) {
+	t.user = nil
 	named, err := t.named(cert)
 	if err != nil {
 		return "", temporary(err)

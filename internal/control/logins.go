@@ -2,7 +2,9 @@ package control
 
 import (
 	"crypto/x509"
+	"encoding/base64"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -69,6 +71,29 @@ func Barred(field string) bool {
 func (c *Control) Schemes() ([]string, error) {
 	t, _, err := load(c, usersFile(c.home))
 	return t.schemes, err
+}
+
+// ScramCost is what a SCRAM-SHA-256 exchange shows of stored keys (RFC 5802 7):
+// the iterations, and the salt's length in octets.
+type ScramCost struct{ Iterations, Salt int }
+
+// scramCost reads it from a password field that has such keys.
+func scramCost(field string) (cost ScramCost, ok bool) {
+	scheme, _, rest := SplitScheme(field)
+	f := strings.SplitN(rest, ",", 3)
+	if scheme != "SCRAM-SHA-256" || Barred(field) || len(f) < 3 {
+		return cost, false
+	}
+	n, err := strconv.Atoi(f[0])
+	salt, wrong := base64.StdEncoding.DecodeString(f[1])
+	return ScramCost{n, len(salt)}, err == nil && wrong == nil && n > 0 && len(salt) > 0
+}
+
+// ScramCosts returns how many rows of control/users have keys of each cost. The
+// map is not to be changed; it is empty where a program stands for the rows.
+func (c *Control) ScramCosts() (map[ScramCost]int, error) {
+	t, _, err := load(c, usersFile(c.home))
+	return t.scram, err
 }
 
 // SomeUser returns a row, for each n the same while the table does not change;

@@ -23,6 +23,7 @@ type userTable struct {
 	users   []User
 	index   map[string]int // folded address to place in users
 	schemes []string       // of passwords
+	scram   map[ScramCost]int
 
 	exec  Program // is asked instead of rows
 	check Program // checks passwords
@@ -36,7 +37,7 @@ func usersFile(home string) file[userTable] {
 // parseUsers reads rows `address:{SCHEME}hash:uid:gid:gecos:home:shell:extra`,
 // the syntax of Dovecot's passwd-file.
 func parseUsers(home, name string, data []byte) (userTable, error) {
-	t := userTable{index: map[string]int{}}
+	t := userTable{index: map[string]int{}, scram: map[ScramCost]int{}}
 	ls, err := lines(name, data)
 	if err != nil {
 		return t, err
@@ -61,6 +62,9 @@ func parseUsers(home, name string, data []byte) (userTable, error) {
 		t.users = append(t.users, u)
 		if scheme, _, _ := SplitScheme(u.Hash); !Barred(u.Hash) && !slices.Contains(t.schemes, scheme) {
 			t.schemes = append(t.schemes, scheme)
+		}
+		if cost, ok := scramCost(u.Hash); ok {
+			t.scram[cost]++
 		}
 	}
 	if t.exec != nil && len(t.users) > 0 {

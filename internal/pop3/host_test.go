@@ -91,6 +91,10 @@ func (l *logins) Keys(context.Context, string) (auth.Keys, error) {
 	return auth.Keys{Iterations: 4096, Salt: []byte("salt"), StoredKey: []byte("x"), ServerKey: []byte("y")}, nil
 }
 
+func (l *logins) Proved(context.Context, string, bool) error {
+	return &status.Error{Exit: status.NotAllowed, Reply: 535, Text: "wrong"}
+}
+
 func (l *logins) Certificate(context.Context, string, *x509.Certificate) (string, error) {
 	return "", &status.Error{Exit: status.NotAllowed, Reply: 535, Text: "wrong"}
 }

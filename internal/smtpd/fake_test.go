@@ -84,6 +84,10 @@ func (f *fake) Keys(_ context.Context, login string) (auth.Keys, error) {
 	return auth.Keys{Iterations: 4096, Salt: []byte("salt"), StoredKey: []byte("x"), ServerKey: []byte("y")}, nil
 }
 
+func (f *fake) Proved(context.Context, string, bool) error {
+	return &status.Error{Exit: status.NotAllowed, Reply: 535, Enhanced: "5.7.8", Text: "no"}
+}
+
 func (f *fake) Certificate(_ context.Context, login string, cert *x509.Certificate) (string, error) {
 	if login != "" && login != cert.Subject.CommonName {
 		return "", &status.Error{Exit: status.NotAllowed, Reply: 535, Enhanced: "5.7.8", Text: "no"}
