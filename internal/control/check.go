@@ -53,6 +53,8 @@ func (c *Control) readers() map[string]func() error {
 		"postmaster":  func() error { _, err := c.postmasterFile(); return err },
 		"runtime":     func() error { _, err := c.Runtime(); return err },
 		"holdtime":    func() error { _, err := c.Holdtime(); return err },
+		"holdbytes":   func() error { _, err := c.Holdbytes(); return err },
+		"holdcount":   func() error { _, err := c.Holdcount(); return err },
 		"undelete":    func() error { _, err := c.Undelete(); return err },
 		"logindelay":  func() error { _, err := c.LoginDelay(); return err },
 		"expire":      func() error { _, err := c.Expire(); return err },

@@ -144,6 +144,11 @@ func TestBrokenFiles(t *testing.T) {
 		{"services", "-x\n", services, "control/services:1: the line begins with no program"},
 		{"relayfrom", "192.0.2.1/24\n", relay, "(192.0.2.0/24?)"},
 		{"relayfrom", "localhost\n", relay, "control/relayfrom:1:"},
+		{"relayfrom", "192.0.2.1 *\n", relay, `control/relayfrom:1: reverse path "*" names nobody`},
+		{"relayfrom", "192.0.2.1 a@b@\n", relay, `control/relayfrom:1: reverse path "a@b@" has`},
+		{"relayfrom", "192.0.2.1 -x-\n", relay, `control/relayfrom:1: reverse path "-x-" has a label with a hyphen`},
+		{"holdbytes", "1G\n", func(c *Control) error { _, err := c.Holdbytes(); return err }, "control/holdbytes:1:"},
+		{"holdcount", "-1\n", func(c *Control) error { _, err := c.Holdcount(); return err }, "control/holdcount:1:"},
 		{"proxyfrom", "10.0.0.0/33\n", func(c *Control) error { _, err := c.ProxyFrom(); return err }, "control/proxyfrom:1:"},
 		{"xclientfrom", "all\n", func(c *Control) error { _, err := c.XClientFrom(); return err }, "control/xclientfrom:1:"},
 		{"rates", "client: 1/1m\n", rates, `control/rates:1: unknown key "client"`},
@@ -200,7 +205,11 @@ func TestDefaults(t *testing.T) {
 	d, err := f.Runtime()
 	check("runtime", d, 50*time.Minute, err)
 	d, err = f.Holdtime()
-	check("holdtime", d, time.Duration(0), err)
+	check("holdtime", d, 30*24*time.Hour, err)
+	n, err = f.Holdbytes()
+	check("holdbytes", n, int64(1<<30), err)
+	n, err = f.Holdcount()
+	check("holdcount", n, int64(10000), err)
 	d, err = f.Undelete()
 	check("undelete", d, time.Duration(0), err)
 	d, err = f.LoginDelay()

@@ -14,9 +14,6 @@ func (n Networks) Has(ip netip.Addr) bool {
 	return slices.ContainsFunc(n, func(p netip.Prefix) bool { return p.Contains(ip) })
 }
 
-// RelayFrom returns the networks whose hosts may send to any destination.
-func (c *Control) RelayFrom() (Networks, error) { return c.networks("relayfrom") }
-
 // ProxyFrom returns the networks whose hosts begin each connection with a
 // PROXY header.
 func (c *Control) ProxyFrom() (Networks, error) { return c.networks("proxyfrom") }

@@ -103,7 +103,19 @@ func (c *Control) Runtime() (time.Duration, error) {
 
 // Holdtime returns how long an entry stays in hold/; 0 is for ever.
 func (c *Control) Holdtime() (time.Duration, error) {
-	return one(c, "holdtime", 0, duration)
+	return one(c, "holdtime", 30*24*time.Hour, duration)
+}
+
+// Holdbytes returns how many octets hold/ may have before the oldest of what
+// strangers sent goes.
+func (c *Control) Holdbytes() (int64, error) {
+	return one(c, "holdbytes", 1<<30, func(s string) (int64, string) { return number(s, 0) })
+}
+
+// Holdcount returns how many entries hold/ may have before the oldest of what
+// strangers sent go.
+func (c *Control) Holdcount() (int64, error) {
+	return one(c, "holdcount", 10000, func(s string) (int64, string) { return number(s, 0) })
 }
 
 // NormaliseLines reports whether a bare CR or LF in a message that a user submits

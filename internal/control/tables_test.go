@@ -183,11 +183,17 @@ func TestSendersOfWildcards(t *testing.T) {
 }
 
 func TestRelayFrom(t *testing.T) {
-	f := newFixture(t, map[string]string{"relayfrom": "192.0.2.0/24\n::1\n::ffff:10.0.0.1\n"})
+	f := newFixture(t, map[string]string{"relayfrom": "192.0.2.0/24\n::1 *@Shop.example  a@b.example\n::ffff:10.0.0.1\tx.example\n"})
 	got, err := f.RelayFrom()
-	want := []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("::1/128"), netip.MustParsePrefix("10.0.0.1/32")}
+	want := Relays{{netip.MustParsePrefix("192.0.2.0/24"), nil}, {netip.MustParsePrefix("::1/128"), []string{"@shop.example", "a@b.example"}},
+		{netip.MustParsePrefix("10.0.0.1/32"), []string{"@x.example"}}}
 	if err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Error(got, err)
+	}
+	for ip, want := range map[string]bool{"192.0.2.9": true, "::ffff:192.0.2.9": true, "10.0.0.1": true, "10.0.0.2": false, "::1": true} {
+		if got.Has(netip.MustParseAddr(ip)) != want {
+			t.Errorf("%s may relay: not %v", ip, want)
+		}
 	}
 }
 

@@ -72,8 +72,11 @@ func wanted(e *spool.Entry, word string, results []Result) (list []Result) {
 // and the sender may have it. What he does not get for want of budget, or
 // because he may be another, is nothing that a person must see to.
 func (s *Settler) notices(e *spool.Entry, k kind, about []Result, lifetime time.Duration) ([]spool.Notice, error) {
-	if len(about) == 0 || unverified(e) != "" {
+	if len(about) == 0 {
 		return nil, nil
+	}
+	if why, err := s.unverified(e); why != "" || err != nil {
+		return nil, err
 	}
 	body, ok, err := s.paid(e, k, about, lifetime)
 	if !ok || err != nil {

@@ -147,7 +147,11 @@ func (s *Settler) fail(e *spool.Entry, t tally) (spool.Outcome, error) {
 		o.Done = silent
 		return o, nil
 	}
-	if why := unverified(e); why != "" {
+	why, err := s.unverified(e)
+	if err != nil {
+		return spool.Outcome{}, err
+	}
+	if why != "" {
 		return held(e, t, wanted, silent, why), nil
 	}
 	body, ok, err := s.paid(e, kindFailed, wanted, 0)
@@ -183,18 +187,6 @@ func indexes(results []Result) []int {
 		list = append(list, r.Index)
 	}
 	return list
-}
-
-// unverified says why the sender may get no report, or "". A report goes only
-// where the mail surely came from: to a sender who was authenticated or local.
-func unverified(e *spool.Entry) string {
-	switch {
-	case e.Envelope.From.Addr == "":
-		return "the null reverse path takes no bounce"
-	case !e.Trusted():
-		return "the reverse path <" + e.Envelope.From.Addr + "> is not verified, so it gets no bounce"
-	}
-	return ""
 }
 
 // held lays what failed before a person: the entry itself, or a child of it

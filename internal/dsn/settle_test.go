@@ -212,6 +212,59 @@ func TestSettle(t *testing.T) {
 	}
 }
 
+// TestReportsToRelayfrom: mail of a host that may send anywhere is reported to
+// a reverse path in a domain of ours or one that the host's row names, and to no
+// other, whatever the host says of itself.
+func TestReportsToRelayfrom(t *testing.T) {
+	for _, c := range []struct {
+		name, from, ip string
+		relay, told    bool
+	}{
+		{"domain of ours", "app@Example.NET", "192.0.2.7", true, true},
+		{"ours, by RELAYCLIENT", "app@example.net", "203.0.113.9", true, true},
+		{"ours, but a stranger", "app@example.net", "192.0.2.7", false, false},
+		{"a domain in the row", "x@shop.example", "192.0.2.7", true, true},
+		{"an address in the row", "Sales@other.example", "192.0.2.7", true, true},
+		{"not that address", "x@other.example", "192.0.2.7", true, false},
+		{"below a named domain", "x@a.shop.example", "192.0.2.7", true, false},
+		{"in another row", "x@shop.example", "198.51.100.1", true, false},
+		{"in an IPv6 row", "x@six.example", "2001:db8::1", true, true},
+		{"nowhere", "victim@elsewhere.example", "192.0.2.7", true, false},
+		{"null", "", "192.0.2.7", true, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := newFixture(t)
+			f.control("domains", "example.net\n")
+			f.control("relayfrom", "192.0.2.0/24 @shop.example sales@other.example\n198.51.100.1\n2001:db8::/32 six.example\n")
+			env := spool.Envelope{From: spool.Path{Addr: c.from}, To: []spool.Recipient{{Addr: "a@x.example"}}}
+			trace := spool.Trace{By: "mx.example.net", With: "ESMTPS", Helo: "[192.0.2.7]", IP: c.ip, Relay: c.relay}
+			if _, err := f.sp.Accept(spool.Relay, env, nil, trace, spool.BytesBody([]byte(mailText))); err != nil {
+				t.Fatal(err)
+			}
+			f.settle(Result{Index: 0, Err: errUnknown})
+			if told := f.report() != ""; told != c.told || (f.list(spool.Hold) == "") != c.told {
+				t.Errorf("reported is %v; hold/ has %q", told, f.list(spool.Hold))
+			}
+		})
+	}
+}
+
+// A setting that cannot be read neither sends a report nor holds the entry.
+func TestBrokenRelayfromWaits(t *testing.T) {
+	f := newFixture(t)
+	f.control("domains", "example.net\n")
+	f.control("relayfrom", "nonsense\n")
+	env := spool.Envelope{From: spool.Path{Addr: "x@shop.example"}, To: []spool.Recipient{{Addr: "a@x.example"}}}
+	trace := spool.Trace{By: "mx.example.net", With: "ESMTP", IP: "192.0.2.7", Relay: true}
+	if _, err := f.sp.Accept(spool.Relay, env, nil, trace, spool.BytesBody([]byte(mailText))); err != nil {
+		t.Fatal(err)
+	}
+	f.settle(Result{Index: 0, Err: errUnknown})
+	if got := f.list(spool.Relay); got != "deferred a@x.example" || f.report() != "" {
+		t.Errorf("relay/ has %q", got)
+	}
+}
+
 // TestMarked: a stage may mark recipients itself; what it then says about them
 // does not stand for others that wait.
 func TestMarked(t *testing.T) {

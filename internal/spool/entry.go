@@ -26,6 +26,8 @@ type Entry struct {
 	Inbox    Inbox
 	Envelope Envelope
 	With     string    // protocol it came by: ESMTPS, local, bounce, ...
+	Relay    bool      // by a host that control/relayfrom or RELAYCLIENT trusted
+	Client   string    // IP address of the host that it came from; "" where that is not known
 	Arrival  time.Time // when it was accepted: a child is as old as its parent
 	Size     int64     // octets in the file
 	WireSize int64     // octets with CRLF line ends
@@ -257,7 +259,7 @@ func (e *Entry) read(base string) error {
 	if e.head.id != e.Key && e.head.id != e.Key.root() {
 		return fmt.Errorf("%w: its id is %s", errForeign, e.head.id)
 	}
-	e.Envelope, e.With = e.head.env, e.head.with
+	e.Envelope, e.With, e.Relay, e.Client = e.head.env, e.head.with, e.head.relay, e.head.client
 	e.Arrival = e.arrival(st.ModTime())
 	var last string
 	e.Attempts, _, last, err = e.box.readReason(e.Key)

@@ -37,6 +37,8 @@ type Trace struct {
 	By   string // our hostname
 	TLS  string // version and cipher, "TLS1.3 TLS_AES_128_GCM_SHA256", or ""
 	With string // protocol (RFC 3848), or local, or bounce
+
+	Relay bool // control/relayfrom or RELAYCLIENT trusts the client
 }
 
 // The words after with that Paperpath gives a meaning of its own.
@@ -44,6 +46,10 @@ const (
 	WithLocal  = "local"  // submitted on this host
 	WithBounce = "bounce" // a report that this host made
 )
+
+// relayComment stands behind the protocol of what came from a host that may
+// send anywhere without a login.
+const relayComment = " (relayfrom)"
 
 const (
 	returnPath  = "Return-Path: "
@@ -136,7 +142,11 @@ func formatReceived(t Trace, k Key, now time.Time) string {
 	if version, cipher, ok := strings.Cut(t.TLS, " "); ok {
 		fmt.Fprintf(&b, " (%s %s)", outside(version), outside(cipher))
 	}
-	fmt.Fprintf(&b, "\n with %s id %s; %s\n", outside(t.With), k,
+	with := outside(t.With)
+	if t.Relay {
+		with += relayComment
+	}
+	fmt.Fprintf(&b, "\n with %s id %s; %s\n", with, k,
 		now.UTC().Format(receivedDate))
 	return b.String()
 }
@@ -166,6 +176,8 @@ type head struct {
 	received int64   // offset of our Received
 	end      int64   // offset behind it: the message as it came
 	with     string
+	relay    bool   // the comment that relayComment is
+	client   string // IP address of the client, or ""
 	id       Key
 	date     time.Time // of our Received; zero where it does not parse
 	lines    int64     // line ends before results
@@ -201,7 +213,7 @@ func readHead(r io.Reader) (*head, error) {
 			return nil, p.foreign("no Received of ours", err)
 		}
 	}
-	h.received = p.start
+	h.received, h.client = p.start, clientIn(string(line))
 	if line, err = p.line(); err != nil || !h.parseWith(line) {
 		return nil, p.foreign("the Received has no id of ours", err)
 	}
@@ -290,13 +302,29 @@ func cutPath(s string) (address, params string, ok bool) {
 	return "", "", false
 }
 
-// parseWith reads " with PROTOCOL id KEY; date".
+// clientIn is the address in the first line of our Received; "" for a local
+// submission. What a client says of itself has neither blanks nor parentheses
+// there (outside), so it cannot look like one.
+func clientIn(line string) string {
+	rest, ok := strings.CutPrefix(line, received+" from ")
+	_, rest, named := strings.Cut(rest, " (")
+	_, rest, told := strings.Cut(rest, " [")
+	ip, _, ended := strings.Cut(rest, "])")
+	if !ok || !named || !told || !ended {
+		return ""
+	}
+	return strings.TrimPrefix(ip, "IPv6:")
+}
+
+// parseWith reads " with PROTOCOL id KEY; date", where a comment may follow the
+// protocol.
 func (h *head) parseWith(line []byte) bool {
 	rest, ok := strings.CutPrefix(string(line), " with ")
 	if !ok {
 		return false
 	}
 	with, rest, ok := strings.Cut(rest, " id ")
+	with, h.relay = strings.CutSuffix(with, relayComment)
 	if !ok || with == "" || strings.Contains(with, " ") {
 		return false
 	}

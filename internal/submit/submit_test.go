@@ -310,8 +310,37 @@ func TestAuthenticatedUsersAreCompletedAndHidden(t *testing.T) {
 	talk(t, f, MX, "EHLO peer.example", "250 ", "MAIL FROM:<x@far.example>", "250 ", "RCPT TO:<bob@example.net>", "250 ",
 		"DATA", "354 ", letter, "250 ")
 	text, _ = os.ReadFile(filepath.Join(f.Home, "spool/route/new", entries(t, f, spool.Route)[0].Name))
-	if !strings.Contains(string(text), "Received: from peer.example (unknown [127.0.0.1])") {
+	if !strings.Contains(string(text), "Received: from peer.example (unknown [127.0.0.1])") ||
+		strings.Contains(string(text), "(relayfrom)") {
 		t.Errorf("the entry is\n%s", text)
+	}
+}
+
+// The Received of a host that may send anywhere says so, where it cannot be
+// forged, and reads back; that of a user who logs in from there does not.
+func TestReceivedTellsRelayfrom(t *testing.T) {
+	for role, hello := range map[Role][]string{MX: {"EHLO x.(relayfrom).example", "250 "},
+		Submission: {"EHLO printer", "250 "}} {
+		f, _ := newHome(t)
+		set(t, f, "relayfrom", "127.0.0.1\n")
+		talk(t, f, role, append(hello, "MAIL FROM:<app@example.net>", "250 ", "RCPT TO:<x@far.example>", "250 ", "DATA", "354 ", letter, "250 ")...)
+		l := entries(t, f, spool.Route)[0]
+		text, _ := os.ReadFile(filepath.Join(f.Home, "spool/route/new", l.Name))
+		if !strings.Contains(string(text), "\n with ESMTP (relayfrom) id "+string(l.Key)+";") {
+			t.Errorf("%s: the entry is\n%s", role, text)
+		}
+		sp, err := f.Spool()
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := sp.Find(l.Key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !e.Relay || e.With != "ESMTP" || e.Client != "127.0.0.1" || e.Trusted() {
+			t.Errorf("%s: it reads back as %q, %v, %q", role, e.With, e.Relay, e.Client)
+		}
+		e.Close()
 	}
 }
 

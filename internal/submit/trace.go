@@ -7,7 +7,12 @@ import "paperpath/internal/spool"
 // has it all.
 func (s *session) trace() (spool.Trace, error) {
 	t := spool.Trace{By: s.server.hostname, With: s.conn.With(), TLS: s.conn.TLSInfo()}
-	if s.login != "" {
+	if s.login == "" { // else the protocol's name says more
+		var err error
+		if t.Relay, err = s.mayRelay(); err != nil {
+			return t, err
+		}
+	} else {
 		if hide, err := s.server.Control.HideClient(); hide || err != nil {
 			return t, err
 		}
