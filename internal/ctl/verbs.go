@@ -55,7 +55,7 @@ func (v Verbs) one(verb, text string) error {
 	case "retry":
 		return v.Spool.Retry(e, v.Log)
 	case "hold":
-		return v.Spool.HoldByHand(e, v.reason("held by hand"), v.Log)
+		return v.Spool.HoldByHand(e, v.reason("to be looked at"), v.Log)
 	case "release":
 		return v.Spool.Release(e, v.Log)
 	case "reroute":

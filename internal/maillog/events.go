@@ -149,6 +149,11 @@ func (l *Log) Held(key, inbox, reason string) {
 	l.event("held", key, slog.String("inbox", inbox), slog.String("reason", reason))
 }
 
+// Cut: the text of a held entry was removed, so many octets, since hold/ was full.
+func (l *Log) Cut(key, inbox string, octets int64, why string) {
+	l.event("cut", key, slog.String("inbox", inbox), slog.Int64("octets", octets), slog.String("why", why))
+}
+
 // Dropped: the entry left the spool without another event that says where to.
 func (l *Log) Dropped(key, inbox, why string) {
 	l.event("dropped", key, slog.String("inbox", inbox), slog.String("why", why))

@@ -35,6 +35,7 @@ func everyEvent(l *Log) {
 	l.Bounced("K", "B", "a@b")
 	l.Reported("K", "B", "delivered", "a@b")
 	l.Held("K", "route", "odd")
+	l.Cut("K", "hold", 4711, "full")
 	l.Dropped("K", "relay", "done")
 	l.Ran("relay", 1, 2)
 	l.Busy("relay")

@@ -97,7 +97,18 @@ func (s Stage) runner(f *Frame) (*spool.Runner, error) {
 	}
 	r.Log, r.Ready = f.Log, f.Ready
 	r.Retry, r.Holdtime = f.Control.Retry, f.Control.Holdtime
+	r.Share = f.share
 	return r, nil
+}
+
+// share is what hold/ may have.
+func (f *Frame) share() (s spool.Share, err error) {
+	if s.Bytes, err = f.Control.Holdbytes(); err != nil {
+		return s, err
+	}
+	s.Count, err = f.Control.Holdcount()
+	s.Stranger = f.Settler().Unverified
+	return s, err
 }
 
 // Ready tells the service manager, if there is one, that the program serves.

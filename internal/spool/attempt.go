@@ -176,7 +176,7 @@ func (s *Spool) holdFile(from *box, j job, reason string) error {
 		base = fileName(k, size, wire)
 		reason += " (it was " + j.name + ")"
 	}
-	line := reasonLine(s.now(), from.name, "held", reason)
+	line := reasonLine(s.now(), from.name, verbHeld, reason)
 	if err := hold.setReason(k, line, s.now()); err != nil {
 		return err
 	}

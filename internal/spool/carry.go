@@ -226,13 +226,18 @@ func waitingName(name string) string {
 	return base + ":2,"
 }
 
-// suspend: to HELD. The reason goes first, so that no held entry lacks one.
+// suspend: to HELD, by a stage.
 func (s *Spool) suspend(e *Entry, reason string, log *maillog.Log) error {
+	return s.suspendAs(e, verbHeld, reason, log)
+}
+
+// suspendAs: to HELD. The reason goes first, so that no held entry lacks one.
+func (s *Spool) suspendAs(e *Entry, verb, reason string, log *maillog.Log) error {
 	hold, err := s.box(Hold)
 	if err != nil {
 		return err
 	}
-	line := reasonLine(s.now(), e.Inbox, "held", reason)
+	line := reasonLine(s.now(), e.Inbox, verb, reason)
 	if err := hold.setReason(e.Key, line, s.now()); err != nil {
 		return err
 	}
@@ -318,7 +323,7 @@ func (s *Spool) draftChild(e *Entry, c Child) (*draft, Key, error) {
 // waits already.
 func (s *Spool) placeChild(d *draft, k Key, e *Entry, c Child) error {
 	if c.Inbox == Hold {
-		line := reasonLine(s.now(), e.Inbox, "held", c.Reason)
+		line := reasonLine(s.now(), e.Inbox, verbHeld, c.Reason)
 		if err := d.box.setReason(k, line, s.now()); err != nil {
 			return err
 		}

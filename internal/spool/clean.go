@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"paperpath/maildir"
 )
 
@@ -55,54 +53,26 @@ func (s *Spool) cleanReasons(b *box) error {
 	return errors.Join(err, failed)
 }
 
-// cleanHold cleans hold/ and removes held entries after holdtime (0: never). It
-// is mailroute's runner that calls it, since hold/ has none.
-func (s *Spool) cleanHold(holdtime time.Duration) ([]Key, error) {
+// expireHold removes held entries after holdtime (0: never). It is route/'s runner
+// that calls it, since hold/ has none.
+func (s *Spool) expireHold(holdtime time.Duration) (expired []Key, err error) {
 	b, err := s.box(Hold)
+	if err != nil || holdtime <= 0 {
+		return nil, err
+	}
+	list, _, err := b.heldFiles()
 	if err != nil {
 		return nil, err
 	}
-	if err := s.clean(b); err != nil || holdtime <= 0 {
-		return nil, err
-	}
-	var expired []Key
-	for _, st := range []state{stateNew, stateWaiting} {
-		names, err := namesIn(b.sub(st).Names)
-		if err != nil {
+	for _, h := range list {
+		if h.key == "" || s.now().Sub(h.since) <= holdtime {
+			continue
+		}
+		if err := b.sub(h.state).Remove(h.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return expired, err
 		}
-		for _, name := range names {
-			k, old := s.heldSince(b, st, name, holdtime)
-			if !old {
-				continue
-			}
-			if err := b.sub(st).Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return expired, err
-			}
-			b.dropReason(k)
-			expired = append(expired, k)
-		}
+		b.dropReason(h.key)
+		expired = append(expired, h.key)
 	}
 	return expired, nil
-}
-
-// heldSince reports whether the entry was held longer than holdtime ago: the
-// mtime of its reason, or the file's change time where it has none.
-func (s *Spool) heldSince(b *box, st state, name string, holdtime time.Duration) (Key, bool) {
-	k, _, _, _, err := parseName(name)
-	if err != nil {
-		return "", false
-	}
-	since, has, err := b.due(k)
-	if err != nil {
-		return "", false
-	}
-	if !has {
-		file, err := b.sub(st).StatName(name)
-		if err != nil || file.Mode&unix.S_IFMT != unix.S_IFREG {
-			return "", false
-		}
-		since = time.Unix(file.Ctim.Unix())
-	}
-	return k, s.now().Sub(since) > holdtime
 }

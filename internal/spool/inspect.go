@@ -257,7 +257,7 @@ func (i *inspector) heldWithoutReason(b *box, e *Entry) {
 			return err
 		}
 		now := i.spool.now()
-		return own.setReason(e.Key, reasonLine(now, Hold, "held", "nobody knows why"), now)
+		return own.setReason(e.Key, reasonLine(now, Hold, verbHeld, "nobody knows why"), now)
 	})
 }
 

@@ -22,6 +22,12 @@ const (
 	maxReasonFile = 1 << 20 // octets that are read back
 )
 
+// The words of a reason's first line in hold/.
+const (
+	verbHeld   = "held"
+	verbByHand = "held by hand" // by a person: never taken
+)
+
 // reasonLine is one line for people: printable, bounded.
 func reasonLine(now time.Time, in Inbox, verb, text string) string {
 	return fmt.Sprintf("%s %s %s: %s\n", in, now.UTC().Format(time.RFC3339), verb, printable(text))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -28,12 +29,14 @@ type Runner struct {
 	PerLane  int                   // of them in one lane; 0 is no limit
 	Runtime  time.Duration         // Run starts no attempt after it; 0 is no limit
 	Holdtime func() (time.Duration, error)
+	Share    func() (Share, error) // of hold/; nil: it may grow
 	Retry    func() (control.Retry, error)
 	Log      *maillog.Log
 	Ready    func()          // Watch calls it once it watches
 	Attempts context.Context // for the attempts of Watch, which then outlive its own; nil: they do not
 
-	box *box
+	box      *box
+	cleaning sync.Mutex
 }
 
 const (
@@ -41,6 +44,7 @@ const (
 	rescanEvery  = time.Minute            // of new/: inotify is only the speed-up
 	truthEvery   = 10 * time.Minute       // of cur/ too, which may be large
 	cleanEvery   = time.Hour
+	fitEvery     = 5 * time.Minute // hold/, which strangers fill
 )
 
 // Run works on everything that is due, then returns. Where another runner
@@ -153,25 +157,68 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// clean removes leftovers of the inbox, and mailroute's those of hold/.
+// clean removes leftovers of the inbox. route/'s runner sees to hold/ too, which
+// has none. One at a time: what makes room in hold/ must not meet itself.
 func (r *Runner) clean() {
+	r.cleaning.Lock()
+	defer r.cleaning.Unlock()
 	if err := r.Spool.clean(r.box); err != nil {
 		r.Log.Trouble("", "clean "+string(r.Inbox), err)
 	}
-	if r.Inbox != Route || r.Holdtime == nil {
+	if r.Inbox != Route {
 		return
+	}
+	for _, do := range []func() error{r.cleanHold, r.expireHold, r.fitHold} {
+		if err := do(); err != nil {
+			r.Log.Trouble("", "clean "+string(Hold), err)
+		}
+	}
+}
+
+func (r *Runner) cleanHold() error {
+	b, err := r.Spool.box(Hold)
+	if err != nil {
+		return err
+	}
+	return r.Spool.clean(b)
+}
+
+// expireHold removes what was held for longer than holdtime.
+func (r *Runner) expireHold() error {
+	if r.Holdtime == nil {
+		return nil
 	}
 	holdtime, err := r.Holdtime()
 	if err != nil {
-		r.Log.Trouble("", "clean hold", err)
-		return
+		return err
 	}
-	expired, err := r.Spool.cleanHold(holdtime)
+	expired, err := r.Spool.expireHold(holdtime)
 	for _, k := range expired {
 		r.Log.Dropped(string(k), string(Hold), "held for longer than holdtime")
 	}
+	return err
+}
+
+// fitHold keeps hold/ within its share.
+func (r *Runner) fitHold() error {
+	if r.Share == nil {
+		return nil
+	}
+	share, err := r.Share()
 	if err != nil {
-		r.Log.Trouble("", "clean hold", err)
+		return err
+	}
+	return r.Spool.fitHold(share, r.Log)
+}
+
+// keepFit is fitHold between two looks at everything.
+func (r *Runner) keepFit() {
+	if r.Inbox != Route || !r.cleaning.TryLock() {
+		return
+	}
+	defer r.cleaning.Unlock()
+	if err := r.fitHold(); err != nil {
+		r.Log.Trouble("", "clean "+string(Hold), err)
 	}
 }
 

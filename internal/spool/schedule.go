@@ -76,13 +76,15 @@ func (s *schedule) run(ctx context.Context, events chan fsnotify.Event, errs cha
 		return s.finishAll(err)
 	}
 	defer s.cleaning.Wait()
-	s.cleanBeside()
+	s.beside(s.r.clean)
 	rescan := time.NewTicker(rescanEvery)
 	defer rescan.Stop()
 	truth := time.NewTicker(truthEvery)
 	defer truth.Stop()
 	clean := time.NewTicker(cleanEvery)
 	defer clean.Stop()
+	fit := time.NewTicker(fitEvery)
+	defer fit.Stop()
 	for {
 		if ctx.Err() == nil {
 			s.start()
@@ -113,7 +115,9 @@ func (s *schedule) run(ctx context.Context, events chan fsnotify.Event, errs cha
 		case <-truth.C:
 			s.rescan(stateNew, stateWaiting)
 		case <-clean.C:
-			s.cleanBeside()
+			s.beside(s.r.clean)
+		case <-fit.C:
+			s.beside(s.r.keepFit)
 		case <-wake:
 		case <-s.stopping(ctx):
 		}
@@ -143,15 +147,15 @@ func (s *schedule) wake(ctx context.Context) (<-chan time.Time, func()) {
 	return t.C, func() { t.Stop() }
 }
 
-// cleanBeside cleans while the schedule goes on: a large inbox takes its time.
-func (s *schedule) cleanBeside() {
+// beside cleans while the schedule goes on: a large inbox takes its time.
+func (s *schedule) beside(clean func()) {
 	s.cleaning.Go(func() {
 		defer func() {
 			if p := recover(); p != nil {
 				s.r.Log.Trouble("", "clean", fmt.Errorf("panic: %v", p))
 			}
 		}()
-		s.r.clean()
+		clean()
 	})
 }
 

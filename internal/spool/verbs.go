@@ -80,7 +80,7 @@ func (s *Spool) HoldByHand(e *Entry, reason string, log *maillog.Log) error {
 	if e.Inbox == Hold {
 		return nil
 	}
-	return wasThere(e, s.suspend(e, reason, log))
+	return wasThere(e, s.suspendAs(e, verbByHand, reason, log))
 }
 
 // Release: HELD to NEW in route/.
