@@ -14,8 +14,9 @@ import (
 	"paperpath/internal/status"
 )
 
-// maxPassword is the longest password in bytes; a longer one is wrong.
-const maxPassword = 1024
+// maxPassword is the longest password in octets: what fits a line of POP3 and
+// costs SHA-crypt no more than three times a short one. A longer one is wrong.
+const maxPassword = 256
 
 // Check returns the user whose login and password these are. An unknown user
 // and a wrong password get the same refusal (535 5.7.8, RFC 4954 6) after the
@@ -27,6 +28,9 @@ func Check(c *control.Control, login, password string) (u *control.User, err err
 			u, err = nil, temporary(fmt.Errorf("panic: %v", r))
 		}
 	}()
+	if len(password) > maxPassword {
+		return nil, refused() // before anything is known of the user: it takes no time for anybody
+	}
 	u, err = c.User(login)
 	if err != nil {
 		return nil, temporary(err)
@@ -38,7 +42,7 @@ func Check(c *control.Control, login, password string) (u *control.User, err err
 	if program != nil {
 		return askProgram(program, u, login, password)
 	}
-	if u == nil || Barred(u.Hash) || password == "" || len(password) > maxPassword {
+	if u == nil || Barred(u.Hash) || password == "" {
 		if err := waste(c, login, password); err != nil {
 			return nil, temporary(err)
 		}
@@ -61,9 +65,6 @@ func Barred(hash string) bool { return control.Barred(hash) }
 // is the one of some user, the same for each try of a login, so that an
 // unknown login costs what a known one does whatever schemes are in use.
 func waste(c *control.Control, login, password string) error {
-	if len(password) > maxPassword {
-		password = password[:maxPassword]
-	}
 	h := fnv.New32a()
 	h.Write([]byte(control.Fold(login)))
 	u, err := c.SomeUser(h.Sum32())

@@ -190,11 +190,27 @@ func TestHashIsSalted(t *testing.T) {
 }
 
 func TestHashRefuses(t *testing.T) {
-	for _, tt := range [][2]string{{"", ""}, {"MD5", "x"}, {"", "a\nb"}, {"", "a\x00b"}, {"", strings.Repeat("x", 1025)},
+	for _, tt := range [][2]string{{"", ""}, {"MD5", "x"}, {"", "a\nb"}, {"", "a\x00b"}, {"", strings.Repeat("x", 257)},
+		{"", "a\tb"}, {"", "a\x7f"}, {"", "caf\xe9"}, {"", "\x1b[A"}, {"PLAIN", "a\tb"}, {"SCRAM-SHA-256", "a\x7fb"},
 		{"BLF-CRYPT", strings.Repeat("x", 73)}, {"PLAIN", "a:b"}, {"PLAIN", "*"}} {
 		if h, err := Hash(tt[0], tt[1]); status.Exit(err) != status.Usage {
 			t.Errorf("Hash(%q, %.10q) = %q, %v", tt[0], tt[1], h, err)
 		}
+	}
+}
+
+// A password that is too long is wrong before it is hashed, whoever has it: the
+// hash is one that cannot be checked, which every other password finds out.
+func TestTooLongIsNotHashed(t *testing.T) {
+	c := settings(t, "a@b.example:{NOSUCH}x", "plain@b.example:{PLAIN}"+strings.Repeat("x", 256), "long@b.example:{PLAIN}"+strings.Repeat("x", 257))
+	if _, err := Check(c, "a@b.example", strings.Repeat("x", 256)); status.Exit(err) != status.TempFail {
+		t.Error(err)
+	}
+	if _, err := Check(c, "plain@b.example", strings.Repeat("x", 256)); err != nil {
+		t.Error(err)
+	}
+	for _, login := range []string{"a@b.example", "long@b.example", "nobody@b.example"} {
+		wantRefused(t, c, login, strings.Repeat("x", 257))
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"hash"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/go-crypt/crypt/algorithm"
 	"github.com/go-crypt/crypt/algorithm/argon2"
@@ -37,16 +38,22 @@ func Hash(scheme, password string) (string, error) {
 	return "{" + scheme + "}" + text, nil
 }
 
+// checkPassword refuses what no login could bring, or the scheme not keep.
 func checkPassword(scheme, password string) error {
+	control := func(r rune) bool { return r < ' ' || r == 0x7f }
 	switch {
 	case password == "":
 		return status.UsageError("the password is empty")
 	case len(password) > maxPassword:
-		return status.UsageError("the password is longer than %d bytes", maxPassword)
-	case strings.ContainsAny(password, "\x00\r\n"):
-		return status.UsageError("the password has a line end or a NUL in it")
+		return status.UsageError("the password is longer than %d octets, which no login takes", maxPassword)
+	case !utf8.ValidString(password):
+		return status.UsageError("the password is not UTF-8, so no login can bring it")
+	case strings.ContainsFunc(password, control):
+		return status.UsageError("the password has a tab or another control character in it, which no login takes")
+	case !WellFormed(password):
+		return status.UsageError("no login takes this password")
 	case scheme == "BLF-CRYPT" && len(password) > 72:
-		return status.UsageError("the password is longer than the 72 bytes that BLF-CRYPT can use")
+		return status.UsageError("the password is longer than the 72 octets that BLF-CRYPT can use")
 	case scheme == "PLAIN" && (strings.Contains(password, ":") || strings.ContainsAny(password[:1], "!*")):
 		return status.UsageError("this password cannot stand in control/users in clear")
 	}
