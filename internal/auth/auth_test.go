@@ -19,13 +19,14 @@ func settings(t testing.TB, rows ...string) *control.Control {
 	if err := os.Mkdir(filepath.Join(home, "control"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	users := filepath.Join(home, "control", "users")
-	if err := os.WriteFile(users, []byte(strings.Join(rows, "\n")+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	old := time.Now().Add(-time.Minute)
-	if err := os.Chtimes(users, old, old); err != nil {
-		t.Fatal(err)
+	for name, text := range map[string]string{"users": strings.Join(rows, "\n") + "\n", "domains": "b.example\n"} {
+		path, old := filepath.Join(home, "control", name), time.Now().Add(-time.Minute)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(path, old, old); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return control.Open(home, time.Now)
 }

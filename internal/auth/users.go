@@ -17,8 +17,6 @@ import (
 // Users is the Verifier over control/users for one session.
 type Users struct {
 	Control *control.Control
-	// Address is which address a login means; nil: the login is one.
-	Address func(login string) (string, error)
 	Delays  *Delays // nil: none
 
 	user    *control.User // who was proved
@@ -44,11 +42,9 @@ func PolicyOf(c *control.Control) (p Policy, err error) {
 	return p, err
 }
 
+// address is which address a login means, by the one rule of all protocols.
 func (t *Users) address(login string) (string, error) {
-	if t.Address == nil {
-		return login, nil
-	}
-	address, err := t.Address(login)
+	address, _, err := AddressOf(t.Control, login)
 	if err != nil {
 		return "", temporary(err)
 	}

@@ -24,40 +24,26 @@ type accounts struct {
 
 // Accounts returns the Users of one session.
 func Accounts(c *control.Control, delays *auth.Delays) Users {
-	return &accounts{auth.Users{Control: c, Delays: delays, Address: func(login string) (string, error) {
-		address, _, err := parseLogin(c, login)
-		return address, err
-	}}}
+	return &accounts{auth.Users{Control: c, Delays: delays}}
 }
 
 // Account is the mailbox of the user who proved to be him.
 func (a *accounts) Account(login string) (Account, error) {
-	_, v, err := parseLogin(a.Control, login)
+	_, v, err := auth.AddressOf(a.Control, login)
 	if err != nil {
 		return Account{}, err
 	}
 	return accountOf(a.Control, a.User(), v)
 }
 
-// parseLogin returns whose login it is and what it asks for. A folder's name
-// that cannot be one makes the login that of nobody.
-func parseLogin(c *control.Control, login string) (address string, v view, err error) {
-	address, v, ok := splitLogin(login)
-	if !ok {
-		return login, view{}, nil
-	}
-	address, err = fullAddress(c, address)
-	return address, v, err
-}
-
 // accountOf is the mailbox of a user who proved to be him.
-func accountOf(c *control.Control, user *control.User, v view) (Account, error) {
+func accountOf(c *control.Control, user *control.User, v auth.View) (Account, error) {
 	// The mark first: a volume that is not mounted is no empty mailbox.
 	if err := spool.CheckMark(filepath.Join(c.Home(), "mail")); err != nil {
 		return Account{}, err
 	}
 	a := Account{Login: user.Address, Maildir: filepath.Join(user.Home, "Maildir"),
-		Folder: v.folder, ReadOnly: v.readOnly, Foreign: isForeign(c.Home(), user)}
+		Folder: v.Folder, ReadOnly: v.ReadOnly, Foreign: isForeign(c.Home(), user)}
 	return a, checkOwner(a.Maildir)
 }
 
@@ -68,21 +54,6 @@ func isForeign(home string, user *control.User) bool {
 		return user.UID != os.Geteuid()
 	}
 	return !strings.HasPrefix(user.Home, filepath.Join(home, "mail")+"/")
-}
-
-// fullAddress adds the domain that a bare name means.
-func fullAddress(c *control.Control, login string) (string, error) {
-	if strings.Contains(login, "@") {
-		return login, nil
-	}
-	domains, err := c.Domains()
-	if err != nil {
-		return "", err
-	}
-	if len(domains) == 0 {
-		return "", errors.New("control/domains names no domain")
-	}
-	return login + "@" + domains[0], nil
 }
 
 // checkOwner keeps a process that is root away from what another user owns: a

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"paperpath/internal/auth"
 )
 
 // A command line, as simply as it can be said: RFC 1939 3 and 4, RFC 2449 4 and
@@ -62,23 +64,23 @@ func FuzzSplitLogin(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, login string) {
-		address, v, ok := splitLogin(login)
+		address, v, ok := auth.SplitLogin(login)
 		if !ok {
 			return
 		}
 		suffix := ""
-		if v.folder != "" {
-			suffix = "+" + v.folder
+		if v.Folder != "" {
+			suffix = "+" + v.Folder
 		}
-		if v.readOnly {
+		if v.ReadOnly {
 			suffix += "!"
 		}
 		if address+suffix != login {
-			t.Fatalf("splitLogin(%q) = %q, %+v", login, address, v)
+			t.Fatalf("auth.SplitLogin(%q) = %q, %+v", login, address, v)
 		}
-		path := Account{Maildir: "/m/Maildir", Folder: v.folder}.path()
-		if dir, base := filepath.Split(path); v.folder != "" && (dir != "/m/Maildir/" || base != "."+v.folder) {
-			t.Fatalf("splitLogin(%q) leads to %q", login, path)
+		path := Account{Maildir: "/m/Maildir", Folder: v.Folder}.path()
+		if dir, base := filepath.Split(path); v.Folder != "" && (dir != "/m/Maildir/" || base != "."+v.Folder) {
+			t.Fatalf("auth.SplitLogin(%q) leads to %q", login, path)
 		}
 	})
 }

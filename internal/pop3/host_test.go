@@ -55,7 +55,7 @@ func (l testLog) Write(p []byte) (int, error) {
 // login is a user table with alice, bob and carol.
 func (h *host) login(_ context.Context, login, password string) (Account, error) {
 	passwords := map[string]string{"alice": "secret", "bob": " two  blanks ", "carol": "pässwörd"}
-	address, v, _ := splitLogin(login)
+	address, v, _ := auth.SplitLogin(login)
 	name, _, _ := strings.Cut(address, "@")
 	switch want, known := passwords[name]; {
 	case name == "broken":
@@ -63,7 +63,7 @@ func (h *host) login(_ context.Context, login, password string) (Account, error)
 	case !known || want != password:
 		return Account{}, &status.Error{Exit: status.NotAllowed, Reply: 535, Text: "wrong"}
 	}
-	return Account{Login: name + "@example.net", Maildir: h.maildir(), Folder: v.folder, ReadOnly: v.readOnly}, nil
+	return Account{Login: name + "@example.net", Maildir: h.maildir(), Folder: v.Folder, ReadOnly: v.ReadOnly}, nil
 }
 
 // logins is the Users of a function.

@@ -19,6 +19,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"paperpath/internal/auth"
 	"paperpath/internal/clock"
 	"paperpath/internal/control"
 	"paperpath/internal/maillog"
@@ -183,7 +184,7 @@ func (l *launcher) run(j job, conversation, events *os.File) error {
 		return err
 	}
 	j.Account.Maildir = filepath.Join(user.Home, "Maildir")
-	if j.Account.Folder != "" && !isFolder(j.Account.Folder) {
+	if j.Account.Folder != "" && !auth.IsFolder(j.Account.Folder) {
 		return errNoFolder
 	}
 	return l.runAs(uid, gid, j, conversation, events)

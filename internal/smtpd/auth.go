@@ -21,14 +21,15 @@ func (c *Conn) mechanisms() []string {
 	return auth.Mechanisms(c.peer())
 }
 
-// auth is AUTH (RFC 4954).
+// auth is AUTH (RFC 4954). Behind HELO it works where EHLO would have listed it:
+// old clients greet so and know what they may do from their settings.
 func (c *Conn) auth(arg string) error {
 	mechanism, initial, given := strings.Cut(arg, " ")
 	users, can := c.session.(Authenticator)
 	switch {
 	case !c.cfg.Auth || !can:
 		c.fail(502, "5.5.1", "AUTH is not available")
-	case !c.esmtp:
+	case c.helo == "":
 		c.fail(503, "5.5.1", "EHLO comes first")
 	case c.login != "":
 		c.fail(503, "5.5.1", "you are logged in already")

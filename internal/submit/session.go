@@ -77,7 +77,11 @@ func (s *session) Authenticated(ctx context.Context, mechanism, login string, er
 
 // Trust takes a login that a host of control/xclientfrom has checked.
 func (s *session) Trust(_ context.Context, login string) error {
-	user, err := s.server.Control.User(login)
+	address, _, err := auth.AddressOf(s.server.Control, login)
+	if err != nil {
+		return err
+	}
+	user, err := s.server.Control.User(address)
 	if err != nil {
 		return err
 	}

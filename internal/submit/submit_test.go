@@ -3,6 +3,7 @@ package submit
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"io"
 	"net"
 	"os"
@@ -255,6 +256,30 @@ func TestWhoMaySendAsWhom(t *testing.T) {
 	}
 	if !strings.Contains(log.String(), `event=refused key=- from=bob@example.net to="" reply="550 5.7.1 alice@example.net may not send as bob@example.net"`) {
 		t.Errorf("the log is\n%s", log)
+	}
+}
+
+// SMTP takes every login that POP3 takes, behind HELO too.
+func TestLoginsOfPOP3(t *testing.T) {
+	for login, code := range map[string]string{"alice": "235 ", "ALICE": "235 ", "alice@example.net": "235 ",
+		"alice@example.net+Junk": "235 ", "alice@example.net!": "235 ", "alice@example.net+Junk!": "235 ",
+		"alice@example.net+../x": "535 ", "nobody": "535 ", "": "535 "} {
+		for _, hello := range []string{"EHLO", "HELO"} {
+			f, log := newHome(t)
+			plain := base64.StdEncoding.EncodeToString([]byte("\x00" + login + "\x00secret"))
+			talk(t, f, Submission, hello+" laptop", "250 ", "AUTH PLAIN "+plain, code)
+			if in := strings.Contains(log.String(), "event=login key=- mech=PLAIN client=127.0.0.1 helo=laptop login=alice@example.net"); in != (code == "235 ") {
+				t.Errorf("%s as %q: the log is\n%s", hello, login, log)
+			}
+		}
+	}
+	f, _ := newHome(t)
+	talk(t, f, Submission, "HELO laptop", "250 ", "AUTH PLAIN AGFsaWNlAHNlY3JldA==", "235 ",
+		"MAIL FROM:<alice@example.net>", "250 ", "RCPT TO:<anybody@far.example>", "250 ", "DATA", "354 ", letter, "250 2.0.0")
+	if list := entries(t, f, spool.Route); len(list) != 1 {
+		t.Errorf("route/ holds %+v", list)
+	} else if text, _ := os.ReadFile(filepath.Join(f.Home, "spool/route/new", list[0].Name)); !strings.Contains(string(text), "\n with ESMTPA id ") {
+		t.Errorf("the entry is\n%s", text)
 	}
 }
 

@@ -1,4 +1,4 @@
-package pop3
+package auth
 
 import (
 	"strings"
@@ -37,9 +37,9 @@ func TestSplitLogin(t *testing.T) {
 		{login: "alice@example.net+a\x00", bad: true},
 		{login: "alice@example.net+" + strings.Repeat("a", maxFolder+1), bad: true},
 	} {
-		address, v, ok := splitLogin(row.login)
-		if ok == row.bad || ok && (address != row.address || v != view{row.folder, row.readOnly}) {
-			t.Errorf("splitLogin(%.40q) = %q, %+v, %v", row.login, address, v, ok)
+		address, v, ok := SplitLogin(row.login)
+		if ok == row.bad || ok && (address != row.address || v != View{row.folder, row.readOnly}) {
+			t.Errorf("SplitLogin(%.40q) = %q, %+v, %v", row.login, address, v, ok)
 		}
 	}
 }
