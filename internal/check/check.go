@@ -106,6 +106,11 @@ func ReadHeader(c *control.Control, body spool.Body) (*message.Header, error) {
 // HeaderWithin is ReadHeader for who may not read the settings and has limits
 // of his own.
 func HeaderWithin(octets int64, fields int, body spool.Body) (*message.Header, error) {
+	// Where the first lines say that there is no header the spool and the MDA
+	// store the text below them as body: it is judged as that.
+	if _, header, err := message.Leading(body, body.Size()); err != nil || !header {
+		return &message.Header{}, err
+	}
 	h, err := message.Read(io.NewSectionReader(body, 0, body.Size()), octets, fields)
 	switch {
 	case errors.Is(err, message.ErrTooLong):

@@ -41,7 +41,9 @@ func (j *judge) size() error {
 // without the blank line before it), and like Postfix, Exim and mox we take it.
 // Such a line neither hides a field behind it from the tests below nor makes
 // one. A NUL is refused: programs in C end the value there, and others do not
-// (RFC 5322 4 calls it obsolete; it never comes with mail that is wanted).
+// (RFC 5322 4 calls it obsolete; it never comes with mail that is wanted). So is
+// a CR without its LF (RFC 5322 2.2), which some programs take for a line end,
+// with a field behind it that nobody judged.
 func (j *judge) header() (err error) {
 	if j.h, err = ReadHeader(j.c, j.s.Body); err != nil {
 		return err
@@ -49,6 +51,9 @@ func (j *judge) header() (err error) {
 	j.t.Add("header", fmt.Sprintf("%d fields, %d octets, %d other lines", len(j.h.Fields), j.h.End, j.h.Junk), "control/limits")
 	if j.h.NUL {
 		return status.Refuse("5.6.0", "the header holds a NUL")
+	}
+	if j.h.CR {
+		return status.Refuse("5.6.0", "the header holds a CR that ends no line")
 	}
 	return nil
 }

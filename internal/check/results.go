@@ -4,7 +4,7 @@ import (
 	"io"
 	"strings"
 
-	"paperpath/internal/addr"
+	"paperpath/internal/control"
 	"paperpath/internal/message"
 	"paperpath/internal/spool"
 )
@@ -27,22 +27,61 @@ func Forged(h *message.Header, host string) []message.Field {
 	return forged
 }
 
-// claims reports whether the value names host as its authserv-id. What cannot
-// be read does: nobody else's parser shall find us in it.
+// claims reports whether the value names host as its authserv-id, to whatever
+// parser. What cannot be read does: nobody else's shall find us in it.
 func claims(value, host string) bool {
-	rest, ok := skipComments(value)
-	if !ok {
+	id, ok := authservID(value)
+	if !ok || isHost(id, host) {
 		return true
 	}
-	var id string
-	if inside, quoted := strings.CutPrefix(rest, `"`); quoted {
-		if id, ok = unquote(inside); !ok {
-			return true
-		}
-	} else if id = rest; strings.ContainsAny(id, "; \t\r\n\"(") {
-		id = id[:strings.IndexAny(id, "; \t\r\n\"(")]
+	// Programs that drop comments, quotes and blanks first, wherever they stand.
+	bare, ok := squeeze(value)
+	return !ok || isHost(bare, host) || isHost(strings.TrimRight(bare, "0123456789"), host) // a version
+}
+
+func isHost(id, host string) bool {
+	return control.FoldDomain(strings.TrimRight(id, ".")) == control.FoldDomain(host)
+}
+
+// authservID reads the id at the start of value (RFC 8601 2.2), false where
+// it cannot be read.
+func authservID(value string) (id string, ok bool) {
+	rest, ok := skipComments(value)
+	if !ok {
+		return "", false
 	}
-	return addr.Fold(strings.TrimSuffix(strings.TrimSpace(id), ".")) == addr.Fold(host)
+	if inside, quoted := strings.CutPrefix(rest, `"`); quoted {
+		id, ok = unquote(inside)
+		return strings.TrimSpace(id), ok
+	}
+	if end := strings.IndexAny(rest, "; \t\r\n\"("); end >= 0 {
+		rest = rest[:end]
+	}
+	return strings.TrimSpace(rest), true
+}
+
+// squeeze returns value up to its first semicolon without comments, quotes and
+// blanks; false for what readers take apart in different ways: control
+// characters, and encoded words, which some of them decode (RFC 2047 5 wants
+// none there).
+func squeeze(value string) (bare string, ok bool) {
+	var b strings.Builder
+	for value != "" {
+		rest, ok := skipComments(value)
+		if !ok {
+			return "", false
+		}
+		if rest == "" || rest[0] == ';' {
+			break
+		}
+		if c := rest[0]; c < ' ' || c == 0x7f {
+			return "", false
+		} else if c != '"' && c != '\\' {
+			b.WriteByte(c)
+		}
+		value = rest[1:]
+	}
+	return b.String(), !strings.Contains(b.String(), "=?")
 }
 
 // skipComments returns s behind leading blanks and comments (RFC 5322 3.2.2),

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"paperpath/internal/addr"
+	"paperpath/internal/message"
 	"paperpath/internal/status"
 )
 
@@ -16,6 +17,7 @@ const (
 	maxLead     = 100     // fields of another system's envelope before the header
 	maxLeadLine = 4096    // octets of one of them
 	lineBuffer  = 1 << 16 // octets that are looked at together
+	maxKept     = 1 << 20 // octets of mbox lines and such fields together
 )
 
 // letter is a message on standard input, with the envelope that the system
@@ -36,11 +38,20 @@ func openLetter(in io.Reader, to addr.Address) (*letter, error) {
 		return nil, readError(err)
 	}
 	l := &letter{}
-	var kept []byte
-	hasFrom := false
-	for stays := 0; ; stays++ {
+	kept := l.envelope(r, to)
+	l.rest = io.MultiReader(bytes.NewReader(kept), r)
+	return l, nil
+}
+
+// envelope takes up the fields that are the envelope, and returns what was read
+// of the message for that, as it can stand below our fields. Among them mbox
+// lines may stand (RFC 976 2.4), as mail systems have put them above.
+func (l *letter) envelope(r *bufio.Reader, to addr.Address) (kept []byte) {
+	var lead message.Lead
+	hasFrom, headed := false, false
+	for n := 0; ; n++ {
 		line, whole := leadLine(r)
-		whole = whole && stays < maxLead
+		whole = whole && n < maxLead
 		name, value := field(line)
 		switch {
 		case whole && name == "return-path" && !hasFrom && l.takeFrom(value):
@@ -49,20 +60,18 @@ func openLetter(in io.Reader, to addr.Address) (*letter, error) {
 		case whole && name == "delivered-to" && isAddress(value, to):
 			continue
 		case whole && (name == "return-path" || name == "delivered-to" || name == "x-original-to"):
-			kept = append(kept, line...)
-			continue
-		case len(kept) == 0 && name == "" && bytes.HasPrefix(line, []byte("From ")):
-			kept = append(append(kept, "X-Mailbox-Line: "...), line...)
+			kept, headed = append(kept, line...), true
 			continue
 		}
-		if len(kept) == 0 && !startsHeader(line, name) {
-			kept = append(kept, '\n') // it must not fold into our fields
+		before, more := lead.Before(line)
+		if headed && before == "\n" {
+			before = "" // the header has begun
 		}
-		kept = append(kept, line...)
-		break
+		kept = append(append(kept, before...), line...)
+		if !more || !bytes.HasSuffix(line, []byte("\n")) || len(kept) > maxKept {
+			return kept
+		}
 	}
-	l.rest = io.MultiReader(bytes.NewReader(kept), r)
-	return l, nil
 }
 
 func readError(err error) error { return fmt.Errorf("read standard input: %w", err) }
@@ -81,22 +90,11 @@ func leadLine(r *bufio.Reader) (line []byte, whole bool) {
 
 // field cuts a header field; name is folded, "" for what is none.
 func field(line []byte) (name, value string) {
-	s := strings.TrimRight(string(line), "\r\n")
-	n := 0
-	for n < len(s) && s[n] > ' ' && s[n] < 0x7f && s[n] != ':' {
-		n++
-	}
-	rest := strings.TrimLeft(s[n:], " \t") // RFC 5322 4.5: blanks before the colon
-	if n == 0 || !strings.HasPrefix(rest, ":") {
+	n, v, ok := message.CutField(line)
+	if !ok {
 		return "", ""
 	}
-	return addr.Fold(s[:n]), strings.Trim(rest[1:], " \t")
-}
-
-// startsHeader reports whether line can stand below our fields as it is: a
-// field, or the end of an empty header.
-func startsHeader(line []byte, name string) bool {
-	return name != "" || bytes.Equal(line, []byte("\n")) || bytes.Equal(line, []byte("\r\n"))
+	return addr.Fold(n), strings.Trim(strings.TrimRight(string(v), "\r\n"), " \t")
 }
 
 // takeFrom reads a Return-Path's value, with or without angle brackets.
@@ -142,7 +140,7 @@ func (l *letter) copyTo(out io.Writer, max limits) error {
 	for header, start := true, true; ; {
 		line, err := c.piece()
 		if start && header {
-			if header = len(line) > 0 && line[0] != '\n'; header {
+			if header = !message.IsBlank(line); header {
 				if err := c.hop(line); err != nil {
 					return err
 				}
@@ -185,7 +183,7 @@ func (c *copier) piece() ([]byte, error) {
 
 // hop counts Received fields: the one loop check of this face.
 func (c *copier) hop(line []byte) error {
-	if name, _ := field(line[:min(len(line), maxLeadLine)]); name != "received" {
+	if name, _, _ := message.CutField(line); !strings.EqualFold(name, "Received") {
 		return nil
 	}
 	if c.hops++; c.hops > c.max.hops {

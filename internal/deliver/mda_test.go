@@ -69,6 +69,14 @@ func TestMDATakesAnyBytes(t *testing.T) {
 		{"a later Delivered-To is no loop", "Subject: x\n" + own + "\n", "", "Subject: x\n" + own + "\n"},
 		{"mbox", "From c@x.example Mon Nov 23\nReturn-Path: <c@x.example>\nSubject: x\n\n", "c@x.example",
 			"X-Mailbox-Line: From c@x.example Mon Nov 23\nSubject: x\n\n"},
+		{"a run of mbox lines", "From a Mon\n>From b Tue\n>From c Wed\nSubject: x\n\n", "",
+			"X-Mailbox-Line: From a Mon\nX-Mailbox-Line: >From b Tue\nX-Mailbox-Line: >From c Wed\nSubject: x\n\n"},
+		{"RFC 976 alone", ">From c@x.example Mon remote from x\r\nReturn-Path: <c@x.example>\r\nSubject: x\r\n\r\n>From y\r\n", "c@x.example",
+			"X-Mailbox-Line: >From c@x.example Mon remote from x\nSubject: x\n\n>From y\n"},
+		{"RFC 976 between the fields of another system", "Return-Path: <c@x.example>\nDelivered-To: t@example.net\n>From b Tue\nSubject: x\n\n", "c@x.example",
+			"Delivered-To: t@example.net\nX-Mailbox-Line: >From b Tue\nSubject: x\n\n"},
+		{"mbox lines and text", "From a Mon\n>From b\ntext\n", "", "X-Mailbox-Line: From a Mon\nX-Mailbox-Line: >From b\n\ntext\n"},
+		{"a name beyond 998 octets", "X" + long[:998] + ": y\nSubject: x\n\n", "", "\nX" + long[:998] + ": y\nSubject: x\n\n"},
 		{"a From field with a blank", "From : c@x.example\n\n", "", "From : c@x.example\n\n"},
 		{"mbox below the envelope", "Return-Path: <c@x.example>\nFrom c@x.example Mon\nSubject: x\n\n", "c@x.example",
 			"X-Mailbox-Line: From c@x.example Mon\nSubject: x\n\n"},
@@ -213,8 +221,9 @@ func FuzzLetter(f *testing.F) {
 		if len(got) > 0 && (got[len(got)-1] != '\n' || got[0] == ' ' || got[0] == '\t') {
 			t.Errorf("%q became %q", in, got)
 		}
-		plain := bytes.ReplaceAll(in, []byte("\r\n"), []byte("\n"))
-		rest := bytes.TrimPrefix(bytes.TrimPrefix(got, []byte("\n")), []byte("X-Mailbox-Line: "))
+		bare := func(p []byte) []byte { return bytes.ReplaceAll(p, []byte("X-Mailbox-Line: "), nil) }
+		plain := bare(bytes.ReplaceAll(in, []byte("\r\n"), []byte("\n")))
+		rest := bytes.TrimPrefix(bare(got), []byte("\n"))
 		if !bytes.HasSuffix(append(bytes.TrimSuffix(plain, []byte("\n")), '\n'), lastLine(rest)) {
 			t.Errorf("%q became %q", in, got)
 		}

@@ -31,6 +31,7 @@ type Header struct {
 	End    int64 // offset behind its last line; the blank line, where there is one, begins here
 	Junk   int   // lines that are neither field nor fold
 	NUL    bool  // it holds a NUL
+	CR     bool  // it holds a CR that no LF follows
 	Blank  bool  // a blank line ends it
 	CRLF   bool  // its first line ends in CRLF: it is no message of the spool, which has LF
 }
@@ -77,7 +78,7 @@ func (b *builder) take(line []byte) error {
 	start, end := b.End, b.End+int64(len(line))
 	last := len(b.Fields) - 1
 	folds := text[0] == ' ' || text[0] == '\t'
-	name, rest, isField := cutField(text)
+	name, rest, isField := CutField(text)
 	switch {
 	case folds && last >= 0:
 		b.Fields[last].End = end
@@ -99,6 +100,7 @@ func (b *builder) take(line []byte) error {
 	}
 	b.End = end
 	b.NUL = b.NUL || bytes.IndexByte(line, 0) >= 0
+	b.CR = b.CR || bytes.IndexByte(text, '\r') >= 0
 	return nil
 }
 
@@ -113,22 +115,6 @@ func (b *builder) flush() {
 func (b *builder) finish() *Header {
 	b.flush()
 	return &b.Header
-}
-
-// cutField takes "Name: value" apart; blanks before the colon are obsolete
-// syntax (RFC 5322 4.5).
-func cutField(line []byte) (name string, value []byte, ok bool) {
-	i := bytes.IndexByte(line, ':')
-	if i <= 0 {
-		return "", nil, false
-	}
-	n := bytes.TrimRight(line[:i], " \t")
-	for _, c := range n {
-		if c <= ' ' || c >= 0x7f {
-			return "", nil, false
-		}
-	}
-	return string(n), line[i+1:], len(n) > 0
 }
 
 // scanner reads lines of any length, up to left octets in all.

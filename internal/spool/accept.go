@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"slices"
 
+	"paperpath/internal/message"
 	"paperpath/internal/status"
 )
 
@@ -86,6 +86,10 @@ const copyBuffer = 256 << 10
 // message writes the head and the body in as few writes as the size allows. A
 // small message is one write.
 func (d *draft) message(head []byte, body Body) error {
+	body, err := led(body)
+	if err != nil {
+		return err
+	}
 	size := body.Size()
 	buf := make([]byte, len(head), len(head)+int(min(size, copyBuffer))+64)
 	copy(buf, head)
@@ -101,9 +105,6 @@ func (d *draft) message(head []byte, body Body) error {
 			}
 			return fmt.Errorf("read the message: %w", err)
 		}
-		if off == 0 {
-			buf = slices.Insert(buf, at, []byte(Lead(buf[at:]))...)
-		}
 		off += int64(want)
 		last = buf[len(buf)-1]
 		if off < size {
@@ -116,37 +117,18 @@ func (d *draft) message(head []byte, body Body) error {
 	if last != '\n' {
 		buf = append(buf, '\n')
 	}
-	_, err := d.Write(buf)
+	_, err = d.Write(buf)
 	return err
 }
 
-// Lead is what must stand before a message that begins with start, so that its
-// first line neither folds into fields that are put above it nor ends the
-// header in another way than it ended its own: an mbox From line becomes a
-// field, and what is no field gets the blank line that it lacks. A field's name
-// must lie in start whole.
-func Lead(start []byte) string {
-	switch {
-	case len(start) == 0 || start[0] == '\n' || startsWithField(start):
-		return ""
-	case bytes.HasPrefix(start, []byte("From ")):
-		return "X-Mailbox-Line: "
+// led is a message whose first lines neither fold into fields that are put
+// above them nor end the header in another way than they ended their own.
+func led(body Body) (Body, error) {
+	edits, _, err := message.Leading(body, body.Size())
+	if err != nil || len(edits) == 0 {
+		return body, err
 	}
-	return "\n"
-}
-
-// startsWithField reports whether p begins with a header field (RFC 5322 2.2;
-// blanks before the colon as in 4.5).
-func startsWithField(p []byte) bool {
-	i := 0
-	for i < len(p) && p[i] > ' ' && p[i] < 0x7f && p[i] != ':' {
-		i++
-	}
-	if i == 0 {
-		return false
-	}
-	for i < len(p) && (p[i] == ' ' || p[i] == '\t') {
-		i++
-	}
-	return i < len(p) && p[i] == ':'
+	var p message.Pieces
+	p.Edited(body, body.Size(), edits)
+	return &p, nil
 }

@@ -29,23 +29,16 @@ type composer struct {
 	gone   map[int64]bool // where the fields begin that are left out
 	add    strings.Builder
 	added  []message.Field
-	lead   string // what the first line needs before it
 }
 
-// leadSize is how much of a message is looked at to know what its first line
-// is, in octets. No field's name is longer.
-const leadSize = 4 << 10
-
-// header reads the header of what came, by read. A first line that is no field
-// says that there is none: the text below it, however long, is the body.
+// header reads the header of what came, by read, and notes what its first lines
+// need so that they can stand below fields of ours.
 func (c *composer) header(read headerReader, from spool.Body) (*message.Header, error) {
-	start := make([]byte, min(from.Size(), leadSize))
-	if n, err := from.ReadAt(start, 0); n < len(start) {
-		return nil, fmt.Errorf("read the message: %w", err)
+	edits, _, err := message.Leading(from, from.Size())
+	if err != nil {
+		return nil, err
 	}
-	if c.lead = spool.Lead(start); c.lead == "\n" {
-		return &message.Header{}, nil
-	}
+	c.edits = append(c.edits, edits...)
 	return read(from)
 }
 
@@ -188,18 +181,15 @@ func printing(name string) string {
 	}, name)
 }
 
-// body is the message as it goes into the spool. Where fields are added, the
-// first line gets what it needs below them; else the spool sees to it.
+// body is the message as it goes into the spool.
 func (c *composer) body(from spool.Body) spool.Body {
 	added := c.add.String()
 	if added == "" && len(c.edits) == 0 {
 		return from
 	}
-	slices.SortFunc(c.edits, func(a, b message.Edit) int { return cmp.Compare(a.Start, b.Start) })
+	slices.SortStableFunc(c.edits, func(a, b message.Edit) int { return cmp.Compare(a.Start, b.Start) })
 	var p message.Pieces
-	if added != "" {
-		p.Text(added + c.lead)
-	}
+	p.Text(added)
 	p.Edited(from, from.Size(), c.edits)
 	return &p
 }

@@ -76,6 +76,10 @@ func TestCompleteFixesWhatIsMissing(t *testing.T) {
 		{name: "flag t", flags: "t", in: fromMe + fine + "\nb\n", want: "Cc: recipient list not shown: ;\n" + fromMe + fine + "\nb\n"},
 		{name: "flag t, not needed", flags: "t", in: fromMe + fine + "To: a@x\n\nb\n", want: fromMe + fine + "To: a@x\n\nb\n"},
 		{name: "a line that is no field", in: "To: bob\nstray line\n" + fromMe + fine + "\nb\n", want: "To: bob\nstray line\n" + fromMe + fine + "\nb\n"},
+		{name: "RFC 976", in: ">From a Mon remote from b\nTo: bob\n\nb\n", want: fromMe + added + "X-Mailbox-Line: >From a Mon remote from b\nTo: bob@example.net\n\nb\n"},
+		{name: "a run of mbox lines", in: "From a Mon\n>From b\n>From c\n" + fromMe + fine + "\nFrom d\n",
+			want: "X-Mailbox-Line: From a Mon\nX-Mailbox-Line: >From b\nX-Mailbox-Line: >From c\n" + fromMe + fine + "\nFrom d\n"},
+		{name: "mbox lines and text", in: "From a Mon\n>From b\ntext\n", want: fromMe + added + "X-Mailbox-Line: From a Mon\nX-Mailbox-Line: >From b\n\ntext\n"},
 		{name: "mbox", in: "From a Mon\nTo: bob\n\nb\n", want: fromMe + added + "X-Mailbox-Line: From a Mon\nTo: bob@example.net\n\nb\n"},
 	} {
 		l := inHand(c.flags)
@@ -103,6 +107,8 @@ func TestRecipientsFromTheHeader(t *testing.T) {
 		{"sent again", "Resent-To: r@x\nResent-Bcc: s@x\nTo: a@x\nBcc: b@x\n\nb\n", "r@x s@x"},
 		{"sent again twice", "Resent-To: r@x\nResent-Cc: s@x\nResent-To: old@x\nResent-Bcc: older@x\nTo: a@x\n\nb\n", "r@x s@x"},
 		{"sent again, blocks apart", "Resent-To: r@x\nReceived: x\nResent-Cc: old@x\nTo: a@x\n\nb\n", "r@x"},
+		{"below RFC 976", ">From x Mon\nTo: a@x\n\nTo: b@x\n", "a@x"},
+		{"below a run of mbox lines", "From x Mon\n>From y\n>From z\nTo: a@x\nCc: b@x\n\nb\n", "a@x b@x"},
 		{"none", "To: nobody:;\n\nb\n", "64"},
 		{"no list", "To: all of you\n\nb\n", "65"},
 		{"encoded words hide nothing", "To: =?utf-8?q?a=40x=2C?= <b@x>\n\nb\n", "b@x"},

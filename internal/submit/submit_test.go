@@ -410,7 +410,7 @@ func TestCompose(t *testing.T) {
 		{"Hello,\nnote: text\n", "F+DM\nHello,\nnote: text\n"},
 		{" blank\nFrom: a@b\n\nbody\n", "F+DM\n blank\nFrom: a@b\n\nbody\n"},
 		{strings.Repeat("long text\n", 50000), "F+DM\n" + strings.Repeat("long text\n", 50000)},
-		{"From a Mon\n>From b\nTo: c@d\n\nbody\n", "F+DMX-Mailbox-Line: From a Mon\n>From b\nTo: c@d\n\nbody\n"},
+		{"From a Mon\n>From b\nTo: c@d\n\nbody\n", "F+DMX-Mailbox-Line: From a Mon\nX-Mailbox-Line: >From b\nTo: c@d\n\nbody\n"},
 		{"From : a@b\n\nbody\n", "DMFrom : a@b\n\nbody\n"},
 		{"\nbody\n", "F+DM\nbody\n"},
 		{"To: c@d\n\nbody\n", "F+DMTo: c@d\n\nbody\n"},
