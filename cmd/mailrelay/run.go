@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -31,11 +32,15 @@ func mailrelay() program.Program {
 	}
 }
 
+// patience is how long an attempt holds a worker: a host that is silent, or
+// slow, holds its own mail back and no other.
+const patience = 10 * time.Second
+
 // runner sends what is due, a few sessions at a time to each destination.
 func runner(f *program.Frame) (*spool.Runner, error) {
 	lane, err := f.Control.Concurrency("destination", 5)
 	r := relay.New(f.Control, f.Log, f.Clock.Now, f.Settler().Settle)
-	return &spool.Runner{Handle: r.Handle, Lane: r.Lane, PerLane: lane}, err
+	return &spool.Runner{Handle: r.Handle, Lane: r.Lane, PerLane: r.PerLane(lane), Patience: patience}, err
 }
 
 // newRelay returns the relay of the frame, with --via where it is given.

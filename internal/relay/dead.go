@@ -12,11 +12,12 @@ const (
 )
 
 // memory knows the destinations that could not be reached, so that a queue
-// full of mail for a dead host costs one connection attempt, not one an entry.
-// It lives as long as the process.
+// full of mail for a dead host costs one connection attempt, not one an entry,
+// and those that have answered. It lives as long as the process.
 type memory struct {
 	mu     sync.Mutex
 	graves map[string]grave
+	alive  map[string]bool
 }
 
 type grave struct {
@@ -50,10 +51,24 @@ func (m *memory) failed(name, why string, began, now time.Time) {
 		g.rest = min(2*g.rest, lastRest)
 	}
 	g.since, g.why = now, why
+	m.bury(name, g)
+}
+
+// unknown notes that the DNS did not say where name is. That may be the fault
+// of our own resolver, so the rest does not grow.
+func (m *memory) unknown(name, why string, now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.bury(name, grave{since: now, rest: firstRest, why: why})
+}
+
+// bury remembers a grave. The caller holds mu.
+func (m *memory) bury(name string, g grave) {
 	if m.graves == nil || len(m.graves) >= maxGraves {
 		m.graves = map[string]grave{}
 	}
 	m.graves[name] = g
+	delete(m.alive, name)
 }
 
 // reached forgets that name was dead.
@@ -61,4 +76,25 @@ func (m *memory) reached(name string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.graves, name)
+}
+
+// answered notes whether a session with name was answered to its end.
+func (m *memory) answered(name string, well bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !well {
+		delete(m.alive, name)
+		return
+	}
+	if m.alive == nil || len(m.alive) >= maxGraves {
+		m.alive = map[string]bool{}
+	}
+	m.alive[name] = true
+}
+
+// proven reports whether name answered when it was last asked.
+func (m *memory) proven(name string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.alive[name]
 }

@@ -267,7 +267,7 @@ func newLab(t *testing.T) *lab {
 		return []net.Addr{&net.IPNet{IP: net.ParseIP("192.0.2.99"), Mask: net.CIDRMask(24, 32)}}, nil
 	}
 	short := 2 * time.Second
-	l.Times = Times{Connect: short, Greeting: short, Hello: short, Handshake: short, Mail: short, Rcpt: short,
+	l.Times = Times{Lookup: short, Connect: short, Greeting: short, Hello: short, Handshake: short, Mail: short, Rcpt: short,
 		Data: short, Block: short, Answer: short, Quit: short, Session: time.Minute, Grace: short}
 	return l
 }

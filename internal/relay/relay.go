@@ -85,6 +85,18 @@ func (r *Relay) Lane(e *spool.Entry) string {
 	return d.name
 }
 
+// PerLane returns how many attempts there may be at a time in a lane: most
+// where the destination answered when it was last asked, else one, so that
+// destinations which say nothing do not take all the workers.
+func (r *Relay) PerLane(most int) func(lane string) int {
+	return func(lane string) int {
+		if lane == "" || r.dead.proven(lane) {
+			return most
+		}
+		return 1
+	}
+}
+
 // Explain records where an address goes and through which hosts; it connects
 // to none.
 func (r *Relay) Explain(ctx context.Context, address string, t *explain.Trail) error {
@@ -105,14 +117,15 @@ func (r *Relay) explain(ctx context.Context, address string, t *explain.Trail) e
 	if err != nil {
 		return err
 	}
-	list, err := r.exchangers(ctx, d, t)
+	look := r.lookups()
+	list, err := r.exchangers(ctx, look, d, t)
 	if err != nil {
 		return err
 	}
 	var first *host
 	var last *failure
 	for _, x := range list {
-		hosts, f := r.hosts(ctx, d, x, t)
+		hosts, f := r.hosts(ctx, look, d, x, t)
 		if f != nil {
 			t.Add("host", x.name+": "+f.err.Error(), "")
 			if last == nil || status.IsTemporary(f.err) {

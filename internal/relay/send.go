@@ -123,23 +123,30 @@ func (r *Relay) deliver(ctx context.Context, g *group, m *Message) map[int]*fail
 			g.name, clockTime(rest.since), clockTime(rest.until()), rest.why), nil)})
 		return a.failed
 	}
-	list, err := r.exchangers(ctx, g.destination, nil)
+	look := r.lookups()
+	list, err := r.exchangers(ctx, look, g.destination, nil)
 	if err != nil {
-		a.failAll(&failure{err: known(err)})
-		return a.failed
+		a.lost(&failure{err: known(err)})
 	}
 	for _, x := range list {
-		hosts, f := r.hosts(ctx, g.destination, x, nil)
+		if a.over(ctx) { // what nobody will be asked for is not looked up
+			break
+		}
+		hosts, f := r.hosts(ctx, look, g.destination, x, nil)
 		if f != nil {
-			a.failAll(f)
+			a.lost(f)
 			continue
 		}
 		for _, h := range hosts {
 			a.try(ctx, h)
 		}
 	}
-	if a.tried > 0 && a.silent && ctx.Err() == nil {
+	switch {
+	case ctx.Err() != nil:
+	case a.tried > 0 && a.silent:
 		r.dead.failed(g.name, a.why, a.began, r.Now())
+	case a.tried == 0 && a.why != "":
+		r.dead.unknown(g.name, a.why, r.Now())
 	}
 	return a.failed
 }
@@ -160,15 +167,25 @@ type attempt struct {
 	began    time.Time
 }
 
+// lost notes that a look-up failed for all that are left.
+func (a *attempt) lost(f *failure) {
+	a.failAll(f)
+	if f.err.Enhanced == dnsTrouble {
+		a.why = f.err.Error()
+	}
+}
+
+// over reports whether no further host is to be tried.
+func (a *attempt) over(ctx context.Context) bool {
+	if ctx.Err() != nil && a.tried == 0 {
+		a.failAll(&failure{err: status.Temp("4.3.2", "stopped before the first connection", nil)})
+	}
+	return ctx.Err() != nil || len(a.left) == 0 || a.tried >= maxHosts || a.sessions >= maxSessions
+}
+
 // try does what is left with one host.
 func (a *attempt) try(ctx context.Context, h host) {
-	if len(a.left) == 0 || a.tried >= maxHosts || a.sessions >= maxSessions {
-		return
-	}
-	if ctx.Err() != nil {
-		if a.tried == 0 {
-			a.failAll(&failure{err: status.Temp("4.3.2", "stopped before the first connection", nil)})
-		}
+	if a.over(ctx) {
 		return
 	}
 	helo, err := a.Control.Hostname()
@@ -188,6 +205,7 @@ func (a *attempt) try(ctx context.Context, h host) {
 	a.sessions++
 	a.dead.reached(a.name)
 	failed := s.deliver(ctx, a.m, a.left)
+	a.dead.answered(a.name, s.wire.broken == nil)
 	left := a.left
 	a.left = nil
 	for _, i := range left {

@@ -52,7 +52,7 @@ func (s *stage) accept(to ...string) {
 // run works on all that is due.
 func (s *stage) run(ctx context.Context) {
 	s.t.Helper()
-	r := &spool.Runner{Spool: s.spool, Inbox: spool.Relay, Handle: s.Handle, Lane: s.Lane, Workers: 4, PerLane: 2,
+	r := &spool.Runner{Spool: s.spool, Inbox: spool.Relay, Handle: s.Handle, Lane: s.Lane, Workers: 4, PerLane: s.PerLane(2),
 		Log: s.Log, Retry: s.Control.Retry}
 	if err := r.Run(ctx); err != nil {
 		s.t.Fatal(err)

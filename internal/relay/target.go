@@ -38,6 +38,9 @@ type Resolver interface {
 	Addrs(ctx context.Context, host string) ([]netip.Addr, error)
 }
 
+// dnsTrouble is the status where the DNS does not answer (RFC 3463 3.5).
+const dnsTrouble = "4.4.3"
+
 func permanent(reply int, enhanced, format string, args ...any) *status.Error {
 	return &status.Error{Exit: status.Unavailable, Reply: reply, Enhanced: enhanced, Text: fmt.Sprintf(format, args...)}
 }
@@ -71,7 +74,7 @@ func (r *Relay) destination(address string, t *explain.Trail) (destination, erro
 
 // exchangers returns the hosts of a destination in the order in which they are
 // to be tried (RFC 5321 5.1).
-func (r *Relay) exchangers(ctx context.Context, d destination, t *explain.Trail) ([]exchanger, error) {
+func (r *Relay) exchangers(ctx context.Context, look Resolver, d destination, t *explain.Trail) ([]exchanger, error) {
 	if d.route != nil {
 		port, err := strconv.ParseUint(d.route.Port, 10, 16)
 		if err != nil {
@@ -83,7 +86,7 @@ func (r *Relay) exchangers(ctx context.Context, d destination, t *explain.Trail)
 		t.Add("address literal", ip.String(), "RFC 5321 4.1.3")
 		return []exchanger{{name: ip.Unmap().String(), port: r.port}}, nil
 	}
-	list, err := r.byMX(ctx, d.domain, t)
+	list, err := r.byMX(ctx, look, d.domain, t)
 	if err != nil {
 		return nil, err
 	}
@@ -92,8 +95,8 @@ func (r *Relay) exchangers(ctx context.Context, d destination, t *explain.Trail)
 
 // byMX looks the MX up. A domain without one is its own (RFC 5321 5.1); one
 // with a null MX takes no mail (RFC 7505).
-func (r *Relay) byMX(ctx context.Context, domain string, t *explain.Trail) ([]exchanger, error) {
-	mx, err := r.DNS.MX(ctx, domain)
+func (r *Relay) byMX(ctx context.Context, look Resolver, domain string, t *explain.Trail) ([]exchanger, error) {
+	mx, err := look.MX(ctx, domain)
 	switch {
 	case errors.Is(err, dns.ErrNoData):
 		t.Add("mx", "none, so the domain's own address", "DNS MX "+domain)
@@ -101,7 +104,7 @@ func (r *Relay) byMX(ctx context.Context, domain string, t *explain.Trail) ([]ex
 	case errors.Is(err, dns.ErrNoDomain), errors.Is(err, dns.ErrBadName):
 		return nil, permanent(550, "5.1.2", "the domain %s does not exist", domain)
 	case err != nil:
-		return nil, status.Temp("4.4.3", err.Error(), nil)
+		return nil, status.Temp(dnsTrouble, err.Error(), nil)
 	case len(mx) == 1 && mx[0].Host == "":
 		t.Add("mx", ".", "DNS MX "+domain)
 		return nil, permanent(556, "5.1.10", "the domain %s takes no mail (null MX)", domain)
@@ -138,8 +141,8 @@ func (r *Relay) withoutUs(d destination, list []exchanger, t *explain.Trail) ([]
 
 // hosts returns the addresses of an exchanger. One that only a stranger's DNS
 // entry leads to is never this machine.
-func (r *Relay) hosts(ctx context.Context, d destination, x exchanger, t *explain.Trail) ([]host, *failure) {
-	ips, err := r.DNS.Addrs(ctx, x.name)
+func (r *Relay) hosts(ctx context.Context, look Resolver, d destination, x exchanger, t *explain.Trail) ([]host, *failure) {
+	ips, err := look.Addrs(ctx, x.name)
 	f := &failure{host: host{name: x.name}, elsewhere: true}
 	switch {
 	case errors.Is(err, dns.ErrNoDomain), errors.Is(err, dns.ErrNoData), errors.Is(err, dns.ErrBadName):
@@ -149,7 +152,7 @@ func (r *Relay) hosts(ctx context.Context, d destination, x exchanger, t *explai
 		}
 		return nil, f
 	case err != nil:
-		f.err = status.Temp("4.4.3", err.Error(), nil)
+		f.err = status.Temp(dnsTrouble, err.Error(), nil)
 		return nil, f
 	}
 	var list []host

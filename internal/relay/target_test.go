@@ -116,7 +116,7 @@ func TestMXOrder(t *testing.T) {
 	l.w.mx["elsewhere.example"] = []dns.MX{{Host: "a", Pref: 5}, {Host: "b", Pref: 10}, {Host: "c", Pref: 10}, {Host: "d", Pref: 20}}
 	seen := map[string]int{}
 	for range 100 {
-		list, err := l.exchangers(context.Background(), destination{domain: "elsewhere.example"}, nil)
+		list, err := l.exchangers(context.Background(), l.lookups(), destination{domain: "elsewhere.example"}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -22,6 +22,7 @@ const (
 
 // Times are the limits of a session (RFC 5321 4.5.3.2).
 type Times struct {
+	Lookup    time.Duration // for all that an attempt asks the DNS
 	Connect   time.Duration
 	Greeting  time.Duration
 	Hello     time.Duration
@@ -40,7 +41,7 @@ type Times struct {
 // none.
 func DefaultTimes() Times {
 	return Times{
-		Connect: 30 * time.Second, Greeting: 5 * time.Minute, Hello: 5 * time.Minute,
+		Lookup: 30 * time.Second, Connect: 30 * time.Second, Greeting: 5 * time.Minute, Hello: 5 * time.Minute,
 		Handshake: time.Minute, Mail: 5 * time.Minute, Rcpt: 5 * time.Minute, Data: 2 * time.Minute,
 		Block: 3 * time.Minute, Answer: 10 * time.Minute, Quit: 5 * time.Second,
 		Session: 2 * time.Hour, Grace: 5 * time.Second,

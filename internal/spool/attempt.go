@@ -30,6 +30,9 @@ type result struct {
 	deferred bool
 	due      time.Time
 	mailbox  string // stored into; its directories want a sync
+
+	slow  bool // it has used up the runner's patience
+	going bool // and goes on: this is no end yet
 }
 
 // attempt works on one entry, whatever it turns out to be. It never panics.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -194,7 +195,7 @@ func TestALaneDoesNotBlockOthers(t *testing.T) {
 		}
 		return DropBecause("done")
 	})
-	r.Workers, r.PerLane = 4, 2
+	r.Workers, r.PerLane = 4, func(string) int { return 2 }
 	r.Lane = func(e *Entry) string { return e.Envelope.To[0].Addr }
 	if err := r.Run(context.Background()); err != nil {
 		t.Fatal(err)
@@ -225,4 +226,42 @@ func TestRuntimeStopsNoAttempt(t *testing.T) {
 		t.Errorf("%d attempts", attempts)
 	}
 	f.only("relay/new")
+}
+
+// An attempt that waits for somebody else for long holds no worker, and only so
+// many do.
+func TestASlowAttemptHoldsNoWorker(t *testing.T) {
+	f := newFixture(t)
+	for range maxSlow + 2 {
+		f.accept(Relay, "From: a@b\n\n", "x@slow.example")
+	}
+	const patience = 20 * time.Millisecond
+	release := make(chan bool)
+	var mu sync.Mutex
+	running, most := 0, 0
+	r := f.runner(Relay, func(context.Context, *Entry) Outcome {
+		mu.Lock()
+		running++
+		most = max(most, running)
+		if running == maxSlow+1 {
+			time.AfterFunc(10*patience, func() { close(release) }) // one more would have come by then
+		}
+		mu.Unlock()
+		select {
+		case <-release:
+		case <-time.After(10 * time.Second):
+			t.Error("a slow attempt holds a worker")
+		}
+		mu.Lock()
+		running--
+		mu.Unlock()
+		return DropBecause("done")
+	})
+	r.Workers, r.Patience = 1, patience
+	if err := r.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if most != maxSlow+1 || len(f.files()) != 0 {
+		t.Errorf("%d attempts at once, want %d; left %q", most, maxSlow+1, f.files())
+	}
 }

@@ -33,7 +33,8 @@ type schedule struct {
 	lanes   map[string]*lane
 	ready   []*lane // lanes with queued jobs and a free worker, in turn
 	queued  int     // jobs in lanes
-	running int
+	running int     // attempts
+	slow    int     // of them that have used up the runner's patience
 	results chan result
 	dirty   map[string]int // mailboxes that want a sync
 	longest time.Duration  // step of the retry schedule
@@ -50,12 +51,6 @@ const (
 	atWork place = iota + 1 // queued or running, or in a Run tried already
 	asleep                  // in later
 )
-
-type lane struct {
-	jobs    []job
-	running int
-	listed  bool // in ready
-}
 
 func newSchedule(ctx context.Context, r *Runner, stay bool) *schedule {
 	return &schedule{r: r, stay: stay, attempt: ctx, known: map[string]place{}, back: map[string]string{}, lanes: map[string]*lane{},
@@ -287,7 +282,7 @@ func (s *schedule) start() {
 		s.queue = append(s.queue, j)
 	}
 	s.assign()
-	for s.running < max(s.r.Workers, 1) && len(s.ready) > 0 {
+	for s.free() && len(s.ready) > 0 {
 		l := s.ready[0]
 		s.ready = s.ready[1:]
 		l.listed = false
@@ -297,7 +292,7 @@ func (s *schedule) start() {
 		s.queued--
 		s.running++
 		s.list(l)
-		go func() { s.results <- s.r.attempt(s.attempt, j) }()
+		go s.work(j)
 	}
 }
 
@@ -309,7 +304,7 @@ func (s *schedule) assign() {
 		j.lane = s.laneOf(j)
 		l := s.lanes[j.lane]
 		if l == nil {
-			l = &lane{}
+			l = &lane{name: j.lane}
 			s.lanes[j.lane] = l
 		}
 		l.jobs = append(l.jobs, j)
@@ -324,35 +319,15 @@ func (s *schedule) assign() {
 	}
 }
 
-// list puts a lane in turn where it has a job and a worker to spare.
-func (s *schedule) list(l *lane) {
-	if !l.listed && len(l.jobs) > 0 && (s.r.PerLane <= 0 || l.running < s.r.PerLane) {
-		l.listed = true
-		s.ready = append(s.ready, l)
-	}
-}
-
-// laneOf looks the lane up. What cannot be opened shares one; its attempt will
-// say why.
-func (s *schedule) laneOf(j job) (name string) {
-	if s.r.Lane == nil {
-		return ""
-	}
-	defer func() {
-		if recover() != nil {
-			name = ""
-		}
-	}()
-	e, err := s.r.box.open(j.name, j.state)
-	if err != nil {
-		return ""
-	}
-	defer e.close()
-	return s.r.Lane(e)
-}
-
 // finish takes an attempt's result.
 func (s *schedule) finish(res result) {
+	switch {
+	case res.going:
+		s.slow++
+		return
+	case res.slow:
+		s.slow--
+	}
 	s.running--
 	l := s.lanes[res.job.lane]
 	l.running--

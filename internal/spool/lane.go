@@ -1,0 +1,75 @@
+package spool
+
+import "time"
+
+// lane is what is due for one destination.
+type lane struct {
+	name    string
+	jobs    []job
+	running int
+	listed  bool // in ready
+}
+
+// maxSlow is how many attempts for each worker may go on without one.
+const maxSlow = 4
+
+// free reports whether a worker is free. An attempt that has used up the
+// runner's patience holds none: it waits for somebody else.
+func (s *schedule) free() bool {
+	workers := max(s.r.Workers, 1)
+	return s.running-s.slow < workers && s.running < (1+maxSlow)*workers
+}
+
+// work makes an attempt, and reports twice where it takes long.
+func (s *schedule) work(j job) {
+	if s.r.Patience <= 0 {
+		s.results <- s.r.attempt(s.attempt, j)
+		return
+	}
+	done := make(chan result, 1)
+	go func() { done <- s.r.attempt(s.attempt, j) }()
+	patience := time.NewTimer(s.r.Patience)
+	defer patience.Stop()
+	select {
+	case res := <-done:
+		s.results <- res
+	case <-patience.C:
+		s.results <- result{job: j, slow: true, going: true}
+		res := <-done
+		res.slow = true
+		s.results <- res
+	}
+}
+
+// list puts a lane in turn where it has a job and a worker to spare.
+func (s *schedule) list(l *lane) {
+	if l.listed || len(l.jobs) == 0 {
+		return
+	}
+	if s.r.PerLane != nil {
+		if most := s.r.PerLane(l.name); most > 0 && l.running >= most {
+			return
+		}
+	}
+	l.listed = true
+	s.ready = append(s.ready, l)
+}
+
+// laneOf looks the lane up. What cannot be opened shares one; its attempt will
+// say why.
+func (s *schedule) laneOf(j job) (name string) {
+	if s.r.Lane == nil {
+		return ""
+	}
+	defer func() {
+		if recover() != nil {
+			name = ""
+		}
+	}()
+	e, err := s.r.box.open(j.name, j.state)
+	if err != nil {
+		return ""
+	}
+	defer e.close()
+	return s.r.Lane(e)
+}

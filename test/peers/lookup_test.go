@@ -1,0 +1,174 @@
+package peers
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"paperpath/internal/control"
+	"paperpath/internal/maillog"
+	"paperpath/internal/relay"
+	"paperpath/internal/spool"
+	"paperpath/internal/status"
+	"paperpath/test/harness"
+)
+
+// zone is a DNS server that knows what it was told, and says nothing at all
+// about names that begin with "silent".
+type zone struct {
+	addr    string
+	records []dns.RR
+
+	mu    sync.Mutex
+	asked []string // names, in turn
+}
+
+// newZone starts a DNS server with records in the form of a zone file.
+func newZone(t *testing.T, records ...string) *zone {
+	t.Helper()
+	p, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Close() })
+	z := &zone{addr: p.LocalAddr().String()}
+	for _, text := range records {
+		rr, err := dns.NewRR(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		z.records = append(z.records, rr)
+	}
+	go func() {
+		for buf := make([]byte, 4096); ; {
+			n, from, err := p.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			q := new(dns.Msg)
+			if q.Unpack(buf[:n]) != nil {
+				continue
+			}
+			if packed := z.answer(q); packed != nil {
+				p.WriteTo(packed, from)
+			}
+		}
+	}()
+	return z
+}
+
+// answer returns nil for silence.
+func (z *zone) answer(q *dns.Msg) []byte {
+	ask := q.Question[0]
+	z.mu.Lock()
+	z.asked = append(z.asked, ask.Name)
+	z.mu.Unlock()
+	if strings.HasPrefix(ask.Name, "silent") {
+		return nil
+	}
+	m := new(dns.Msg).SetReply(q)
+	m.RecursionAvailable = true
+	for _, rr := range z.records {
+		if h := rr.Header(); h.Name == ask.Name && h.Rrtype == ask.Qtype {
+			m.Answer = append(m.Answer, rr)
+		}
+	}
+	packed, _ := m.Pack()
+	return packed
+}
+
+func (z *zone) names() []string {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	return append([]string(nil), z.asked...)
+}
+
+// manyHosts are the MX records of many.example, in the order of preference.
+func manyHosts(hosts ...string) []string {
+	list := []string{"first.example. IN A 192.0.2.1"}
+	for i, host := range hosts {
+		list = append(list, fmt.Sprintf("many.example. IN MX %d %s.example.", i, host))
+	}
+	return list
+}
+
+func silentHosts(n int) (list []string) {
+	for i := range n {
+		list = append(list, fmt.Sprintf("silent%d", i))
+	}
+	return list
+}
+
+// sendMany sends a letter to many.example, whose host "first" is the sink, and
+// returns the error and how long it took.
+func sendMany(t *testing.T, z *zone, sink *harness.Sink, lookup time.Duration) (error, time.Duration) {
+	t.Helper()
+	home := t.TempDir()
+	if err := os.Mkdir(filepath.Join(home, "control"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"hostname": "mx.example.net\n", "resolver": z.addr + "\n"} {
+		if err := os.WriteFile(filepath.Join(home, "control", name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := relay.New(control.Open(home, time.Now), maillog.To(io.Discard, "mailrelay", time.Now), time.Now, nil)
+	r.Times.Lookup = lookup
+	r.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, sink.Addr)
+	}
+	text := "Subject: hello\n\nhello\n"
+	m := &relay.Message{From: spool.Path{Addr: alice}, To: []spool.Recipient{{Addr: "dora@many.example"}},
+		Content: io.NewSectionReader(strings.NewReader(text), 0, int64(len(text))),
+		Done:    func([]int, string, string, string, string) {}}
+	began := time.Now()
+	err := r.Send(context.Background(), m, []int{0})[0].Err
+	return err, time.Since(began)
+}
+
+// Once a host has taken the message nothing is looked up any more.
+func TestNoLookupBehindTheAnswer(t *testing.T) {
+	z := newZone(t, manyHosts(append([]string{"first"}, silentHosts(12)...)...)...)
+	sink, err := harness.NewSink("ok")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sink.Close()
+	err, took := sendMany(t, z, sink, time.Second)
+	if err != nil || len(sink.Received()) != 1 {
+		t.Fatalf("%v, %d messages", err, len(sink.Received()))
+	}
+	for _, name := range z.names() {
+		if strings.HasPrefix(name, "silent") {
+			t.Fatalf("%s was looked up too; all was over after %v", name, took)
+		}
+	}
+}
+
+// All look-ups of an attempt share one span of time, and a silent name leaves
+// enough of it to those behind.
+func TestOneDeadlineForAllLookups(t *testing.T) {
+	sink, err := harness.NewSink("ok")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sink.Close()
+	z := newZone(t, manyHosts(silentHosts(12)...)...)
+	err, took := sendMany(t, z, sink, time.Second)
+	if !status.IsTemporary(err) || took > 3*time.Second {
+		t.Errorf("12 silent hosts: %v after %v", err, took)
+	}
+	z = newZone(t, manyHosts(append(silentHosts(3), "first")...)...)
+	if err, _ := sendMany(t, z, sink, 4*time.Second); err != nil || len(sink.Received()) != 1 {
+		t.Errorf("behind 3 silent hosts: %v, %d messages", err, len(sink.Received()))
+	}
+}
