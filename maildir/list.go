@@ -9,8 +9,9 @@ import (
 
 // List returns the messages of new/ and cur/, sorted by key: regular files as
 // the directory says, without a look at them. Each directory is read once, cur/
-// last, so that a message which a reader moves meanwhile is listed once, as it
-// was seen last.
+// last. Only names of one key are looked at: a message which a reader moves
+// meanwhile is listed once, and so is one that has two names. Where files of one
+// key are left they stand in the order in which they came.
 //
 // The messages share the memory of their names.
 func (d *Dir) List() ([]Message, error) {
@@ -23,9 +24,8 @@ func (d *Dir) List() ([]Message, error) {
 		return nil, err
 	}
 	list := listing{names: arena.String(), inNew: inNew}
-	all, twins := list.messages()
-	d.twins = twins
-	return all, nil
+	d.links = nil
+	return d.settled(list.messages()), nil
 }
 
 // listing is the names in new/ and cur/, each with a NUL behind it.
@@ -37,30 +37,20 @@ type listing struct {
 // slot is one name of a listing. What is compared is kept beside it, since a
 // look at the names in the order of sorting would be one at memory far away.
 type slot struct {
-	prefix    uint64 // what stands behind the part that all bases share
-	at        int    // offset of the name
-	base, all uint16 // lengths of base and name, which on some file systems is more than 255 bytes
+	prefix         uint64 // what stands behind the part that all keys share
+	at             int    // offset of the name
+	key, base, all uint16 // lengths of key, base and name, which on some file systems is more than 255 bytes
 }
 
-// messages returns what the names say, sorted by base. Of those that have the
-// same base there is one, the one in cur/ before the one in new/; twins are
-// those that were left out for it.
-func (l listing) messages() (all []Message, twins []twin) {
+// messages returns what the names say, sorted by key.
+func (l listing) messages() []Message {
 	slots := l.slots()
 	slices.SortFunc(slots, l.compare)
-	all = make([]Message, 0, len(slots))
-	var kept slot
-	for _, s := range slots {
-		if len(all) > 0 && l.base(s) == l.base(kept) {
-			if l.sub(s) == "new" && l.sub(kept) == "cur" {
-				twins = append(twins, twin{new: l.name(s), cur: l.name(kept)})
-			}
-			continue
-		}
-		kept = s
-		all = append(all, parse(l.sub(s), l.name(s)))
+	all := make([]Message, len(slots))
+	for i, s := range slots {
+		all[i] = parse(l.sub(s), l.name(s))
 	}
-	return all, twins
+	return all
 }
 
 func (l listing) name(s slot) string { return l.names[s.at : s.at+int(s.all)] }
@@ -74,12 +64,14 @@ func (l listing) sub(s slot) string {
 
 func (l listing) base(s slot) string { return l.names[s.at : s.at+int(s.base)] }
 
+func (l listing) key(s slot) string { return l.names[s.at : s.at+int(s.key)] }
+
 func (l listing) compare(a, b slot) int {
 	if a.prefix != b.prefix {
 		return cmp.Compare(a.prefix, b.prefix)
 	}
 	// cur/ before new/: it was read later.
-	return cmp.Or(strings.Compare(l.base(a), l.base(b)), cmp.Compare(b.at, a.at))
+	return cmp.Or(strings.Compare(l.key(a), l.key(b)), strings.Compare(l.base(a), l.base(b)), cmp.Compare(b.at, a.at))
 }
 
 // slots cuts the names apart.
@@ -91,31 +83,35 @@ func (l listing) slots() []slot {
 		if base < 0 {
 			base = all
 		}
-		slots = append(slots, slot{at: at, base: uint16(base), all: uint16(all)})
+		key := strings.IndexByte(l.names[at:at+base], ',')
+		if key < 0 {
+			key = base
+		}
+		slots = append(slots, slot{at: at, key: uint16(key), base: uint16(base), all: uint16(all)})
 		at += all + 1
 	}
 	shared := l.shared(slots)
 	for i := range slots {
-		slots[i].prefix = number64(l.base(slots[i])[shared:])
+		slots[i].prefix = number64(l.key(slots[i])[shared:])
 	}
 	return slots
 }
 
-// shared is the length of what all bases begin with: the time's first digits,
+// shared is the length of what all keys begin with: the time's first digits,
 // as a rule.
 func (l listing) shared(slots []slot) int {
 	if len(slots) == 0 {
 		return 0
 	}
-	first := l.base(slots[0])
+	first := l.key(slots[0])
 	n := len(first)
 	for _, s := range slots {
-		base := l.base(s)
-		n = min(n, len(base))
-		if base[:n] == first[:n] {
+		key := l.key(s)
+		n = min(n, len(key))
+		if key[:n] == first[:n] {
 			continue
 		}
-		for n = 0; base[n] == first[n]; n++ {
+		for n = 0; key[n] == first[n]; n++ {
 		}
 	}
 	return n

@@ -60,23 +60,32 @@ type Dir struct {
 	new  *dir.Dir
 	cur  *dir.Dir
 
-	index, earlier index // of what has moved; see move.go
-	twins          []twin
+	index, earlier index  // of what has moved; see move.go
+	links          []link // further names of files that the last List has left out
 }
 
-// Open opens the Maildir path. Close it.
-func Open(path string) (*Dir, error) {
-	d := &Dir{path: path}
+// Open opens the Maildir path. Where new/, cur/ or tmp/ is missing it is empty,
+// and is made if that may be done here: what carries a mailbox from one place to
+// another may not carry empty directories. Close it.
+func Open(path string) (*Dir, error) { return openDir(path, true) }
+
+// Look is Open for whoever only reads: nothing is made.
+func Look(path string) (*Dir, error) { return openDir(path, false) }
+
+func openDir(path string, mend bool) (*Dir, error) {
+	self, err := dir.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	d := &Dir{path: path, self: self}
 	for _, sub := range []struct {
 		to   **dir.Dir
 		name string
-	}{{&d.self, ""}, {&d.tmp, "tmp"}, {&d.new, "new"}, {&d.cur, "cur"}} {
-		opened, err := dir.Open(filepath.Join(path, sub.name))
-		if err != nil {
+	}{{&d.tmp, "tmp"}, {&d.new, "new"}, {&d.cur, "cur"}} {
+		if *sub.to, err = self.Sub(sub.name, mend); err != nil {
 			d.Close()
 			return nil, err
 		}
-		*sub.to = opened
 	}
 	return d, nil
 }

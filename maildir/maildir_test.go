@@ -91,7 +91,6 @@ func TestListReadsNamesAlone(t *testing.T) {
 	put(t, path, "new/4.d.h:2,S", "")
 	put(t, path, "new/5.e.h,S=x,W=-1", "")
 	put(t, path, "new/.hidden", "")
-	put(t, path, "new/2.b.h", "seen before it was moved")
 	list, err := d.List()
 	if err != nil {
 		t.Fatal(err)

@@ -11,28 +11,31 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// index is a listing, sorted by base, in which messages are found that other
+// index is a listing, sorted by key, in which messages are found that other
 // programs have moved. One listing serves all that moved before it was made:
 // an IMAP server moves 100,000 messages from new/ to cur/ at once.
 type index []Message
 
-// find returns what m has become.
+// find returns what m has become: the file of its name up to the info, else the
+// one that no size speaks against. Where it cannot be told which it is none.
 func (x index) find(m Message) (Message, bool) {
 	base := m.base()
-	i, _ := slices.BinarySearchFunc(x, m.Key, func(a Message, key string) int { return strings.Compare(a.base(), key) })
-	var found []Message
-	for ; i < len(x) && strings.HasPrefix(x[i].base(), m.Key); i++ {
+	i, _ := slices.BinarySearchFunc(x, m.Key, func(a Message, key string) int { return strings.Compare(a.Key, key) })
+	var exact, alike []Message
+	for ; i < len(x) && x[i].Key == m.Key; i++ {
 		if x[i].base() == base {
-			return x[i], true
-		}
-		if m.same(x[i]) {
-			found = append(found, x[i])
+			exact = append(exact, x[i])
+		} else if m.same(x[i]) {
+			alike = append(alike, x[i])
 		}
 	}
-	if len(found) != 1 { // none, or it cannot be told which
-		return Message{}, false
+	switch {
+	case len(exact) == 1:
+		return exact[0], true
+	case len(exact) == 0 && len(alike) == 1:
+		return alike[0], true
 	}
-	return found[0], true
+	return Message{}, false
 }
 
 // locate returns where m is now, another place than m says. The error is
@@ -79,6 +82,7 @@ func (d *Dir) again(m *Message, do func() error) error {
 		if gone != nil {
 			return gone
 		}
+		found.Actual, found.Fresh = m.Actual, m.Fresh
 		*m = found
 		err = do()
 	}

@@ -133,27 +133,3 @@ func TestIndexed(t *testing.T) {
 		t.Error("Dovecot's index is not seen")
 	}
 }
-
-// One file under two names, as a power cut leaves it on btrfs, is one message;
-// deleting it must not bring it back. Two files of one name are two.
-func TestUntwin(t *testing.T) {
-	d, path := open(t)
-	put(t, path, "new/1.a,S=2", "a\n")
-	put(t, path, "new/2.b,S=2", "b\n")
-	put(t, path, "cur/2.b,S=2:2,S", "c\n")
-	if err := os.Link(filepath.Join(path, "new/1.a,S=2"), filepath.Join(path, "cur/1.a,S=2:2,S")); err != nil {
-		t.Fatal(err)
-	}
-	list, err := d.List()
-	if err != nil || len(list) != 2 || list[0].Sub != "cur" {
-		t.Fatalf("%v, %v", list, err)
-	}
-	if err := d.Untwin(); err != nil {
-		t.Fatal(err)
-	}
-	for name, there := range map[string]bool{"new/1.a,S=2": false, "cur/1.a,S=2:2,S": true, "new/2.b,S=2": true, "cur/2.b,S=2:2,S": true} {
-		if _, err := os.Lstat(filepath.Join(path, name)); (err == nil) != there {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-}

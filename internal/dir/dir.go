@@ -15,10 +15,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Dir is an open directory.
+// Dir is an open directory, or what stands for one that is not there (Sub).
 type Dir struct {
-	f    *os.File
+	f    *os.File // nil: not there
 	path string
+	why  error // it could not be made
 }
 
 // Open opens the directory path. The last element must not be a symbolic link.
@@ -42,9 +43,19 @@ func (d *Dir) Path() string { return d.path }
 func (d *Dir) Join(name string) string { return filepath.Join(d.path, name) }
 
 // Close closes the descriptor.
-func (d *Dir) Close() error { return d.f.Close() }
+func (d *Dir) Close() error {
+	if d.f == nil {
+		return nil
+	}
+	return d.f.Close()
+}
 
-func (d *Dir) fd() int { return int(d.f.Fd()) }
+func (d *Dir) fd() int {
+	if d.f == nil {
+		return noDir
+	}
+	return int(d.f.Fd())
+}
 
 // Fd returns the descriptor, for locks and for fstat. It stays d's.
 func (d *Dir) Fd() int { return d.fd() }
@@ -52,6 +63,9 @@ func (d *Dir) Fd() int { return d.fd() }
 // Stat returns the directory's own status.
 func (d *Dir) Stat() (unix.Stat_t, error) {
 	var st unix.Stat_t
+	if d.f == nil {
+		return st, d.absent("stat", "")
+	}
 	if err := retry(func() error { return unix.Fstat(d.fd(), &st) }); err != nil {
 		return st, d.fail("stat", "", err)
 	}
@@ -63,6 +77,9 @@ func (d *Dir) StatName(name string) (unix.Stat_t, error) {
 	var st unix.Stat_t
 	if err := plain(name); err != nil {
 		return st, d.fail("stat", name, err)
+	}
+	if d.f == nil {
+		return st, d.absent("stat", name)
 	}
 	err := retry(func() error { return unix.Fstatat(d.fd(), name, &st, unix.AT_SYMLINK_NOFOLLOW) })
 	if err != nil {
@@ -88,6 +105,9 @@ func (d *Dir) Create(name string, mode uint32) (*os.File, error) {
 
 // Unnamed makes a file that has no name and is gone when it is closed.
 func (d *Dir) Unnamed(name string) (*os.File, error) {
+	if d.f == nil {
+		return nil, d.why
+	}
 	var fd int
 	err := retry(func() (err error) {
 		fd, err = unix.Openat(d.fd(), ".", unix.O_RDWR|unix.O_TMPFILE|unix.O_CLOEXEC, 0o600)
@@ -113,6 +133,12 @@ func (d *Dir) OpenFile(name string, flags int, mode uint32) (*os.File, error) {
 	if err := plain(name); err != nil {
 		return nil, d.fail("open", name, err)
 	}
+	switch {
+	case d.f == nil && flags&unix.O_CREAT != 0:
+		return nil, d.why
+	case d.f == nil:
+		return nil, d.absent("open", name)
+	}
 	var fd int
 	err := retry(func() (err error) {
 		fd, err = unix.Openat(d.fd(), name, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, mode)
@@ -129,6 +155,9 @@ func (d *Dir) OpenFile(name string, flags int, mode uint32) (*os.File, error) {
 func (d *Dir) Rename(name string, to *Dir, newName string) error {
 	if err := errors.Join(plain(name), plain(newName)); err != nil {
 		return d.fail("rename", name, err)
+	}
+	if err := d.between(to, "rename", name); err != nil {
+		return err
 	}
 	err := retry(func() error {
 		return unix.Renameat2(d.fd(), name, to.fd(), newName, unix.RENAME_NOREPLACE)
@@ -152,6 +181,9 @@ func (d *Dir) Link(name string, to *Dir, newName string) error {
 	if err := errors.Join(plain(name), plain(newName)); err != nil {
 		return d.fail("link", name, err)
 	}
+	if err := d.between(to, "link", name); err != nil {
+		return err
+	}
 	err := retry(func() error { return unix.Linkat(d.fd(), name, to.fd(), newName, 0) })
 	if err != nil {
 		return fmt.Errorf("link %s to %s: %w", d.Join(name), to.Join(newName), err)
@@ -164,6 +196,9 @@ func (d *Dir) Remove(name string) error {
 	if err := plain(name); err != nil {
 		return d.fail("unlink", name, err)
 	}
+	if d.f == nil {
+		return d.absent("unlink", name)
+	}
 	if err := retry(func() error { return unix.Unlinkat(d.fd(), name, 0) }); err != nil {
 		return d.fail("unlink", name, err)
 	}
@@ -171,12 +206,20 @@ func (d *Dir) Remove(name string) error {
 }
 
 // Sync makes the names of the directory durable.
-func (d *Dir) Sync() error { return d.f.Sync() }
+func (d *Dir) Sync() error {
+	if d.f == nil {
+		return nil
+	}
+	return d.f.Sync()
+}
 
 // Names calls each with every name in the directory, in the order in which
 // the file system gives them, names that begin with a dot left out. each
 // returns false to stop.
 func (d *Dir) Names(each func(name string) bool) error {
+	if d.f == nil {
+		return nil
+	}
 	fd, err := d.reopen()
 	if err != nil {
 		return err

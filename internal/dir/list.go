@@ -24,6 +24,9 @@ var direntBuffers = sync.Pool{New: func() any { return new([direntSize]byte) }}
 // directory itself says what a name is. It is as fast as reading 100,000 names
 // at each login of a user has to be: no memory is taken for a name by itself.
 func (d *Dir) AppendRegular(names *strings.Builder) error {
+	if d.f == nil {
+		return nil
+	}
 	fd, err := d.reopen()
 	if err != nil {
 		return err

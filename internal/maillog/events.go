@@ -115,6 +115,12 @@ func (l *Log) Repeated(key, where string) {
 	l.event("repeated", key, slog.String("where", where))
 }
 
+// Rekeyed: a message in a mailbox had the key of an earlier one, and has the key
+// fresh from now on.
+func (l *Log) Rekeyed(key, fresh, mailbox string) {
+	l.event("rekeyed", key, slog.String("fresh", fresh), slog.String("mailbox", mailbox))
+}
+
 // Relayed: a remote host took responsibility for a recipient. reply is its
 // whole answer, tls is empty for clear text.
 func (l *Log) Relayed(key, to, host, addr, tls, reply string) {

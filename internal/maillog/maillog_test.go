@@ -29,6 +29,7 @@ func everyEvent(l *Log) {
 	l.Split("K", "K-1", "deliver", []string{"c@d"})
 	l.Delivered("K", "c@d", "/m", "rename")
 	l.Repeated("K", "/m/new/K")
+	l.Rekeyed("K", "F", "/home/x/Maildir")
 	l.Relayed("K", "c@d", "mx", "192.0.2.1:25", "TLS1.3", "250 ok")
 	l.Deferred("K", "relay", at(), "down")
 	l.Failed("K", "c@d", "5.1.1", "no such user")

@@ -1,6 +1,7 @@
 package pop3
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"io/fs"
@@ -19,11 +20,11 @@ var errNoFolder = errors.New("no such folder")
 // message is one message of the snapshot.
 type message struct {
 	*maildir.Message
-	size    int64 // octets as RETR sends them, -1 until measured
-	twin    bool  // another message has the same key
-	deleted bool  // by DELE
-	gone    bool  // it could not be measured: it counts as deleted
-	sent    bool  // by RETR
+	id      string // for UIDL
+	size    int64  // octets as RETR sends them, -1 until measured
+	deleted bool   // by DELE
+	gone    bool   // it could not be measured: it counts as deleted
+	sent    bool   // by RETR
 }
 
 // drop is the maildrop of RFC 1939: a mailbox, locked, with the list of its
@@ -52,7 +53,11 @@ func openDrop(account Account, log *maillog.Log) (*drop, error) {
 		}
 		return d, nil // nothing was delivered yet
 	}
-	box, err := maildir.Open(account.path())
+	look := maildir.Open
+	if account.ReadOnly {
+		look = maildir.Look
+	}
+	box, err := look(account.path())
 	if err != nil {
 		return nil, err
 	}
@@ -67,28 +72,48 @@ func openDrop(account Account, log *maillog.Log) (*drop, error) {
 		d.release()
 		return nil, err
 	}
-	if !account.ReadOnly {
-		d.noteFixed(d.dir.Untwin())
-	}
 	return d, nil
 }
 
 // scan takes the snapshot: one reading of the directories. No message is
-// looked at; a name with its wire size is believed.
+// looked at; a name with its wire size is believed, if it can be true. Files
+// that share a key are told apart first, since an id is given for life.
 func (d *drop) scan() error {
 	list, err := d.dir.List()
 	if err != nil {
 		return err
 	}
+	list, twins, err := d.dir.Untwin(list, !d.account.ReadOnly)
+	d.noteFixed(err)
+	for _, t := range twins {
+		d.noteTwin(t)
+	}
 	d.messages = make([]message, len(list))
 	for i := range list {
 		m := &list[i]
-		d.messages[i] = message{Message: m, size: m.WireSize}
-		if i > 0 && list[i-1].Key == m.Key {
-			d.messages[i-1].twin, d.messages[i].twin = true, true
-		}
+		d.messages[i] = message{Message: m, id: uid(cmp.Or(m.Fresh, m.Key)), size: told(m)}
 	}
 	return nil
+}
+
+// told is the size that a name tells, -1 for none that can be believed: W= alone
+// cannot be held against anything, and no message has 0 octets.
+func told(m *maildir.Message) int64 {
+	if m.Size <= 0 {
+		return -1
+	}
+	return m.WireSize
+}
+
+// noteTwin tells the log what became of a file that had another one's key.
+func (d *drop) noteTwin(t maildir.Twin) {
+	switch {
+	case d.account.ReadOnly:
+	case t.Repeat:
+		d.log.Repeated(t.Key, d.account.path())
+	default:
+		d.log.Rekeyed(t.Key, t.Fresh, d.account.path())
+	}
 }
 
 // release gives the mailbox back. It may be called twice, and on nil.

@@ -49,14 +49,14 @@ func (s *session) uidl(arg string) error {
 	if arg == "" {
 		s.ok("unique ids follow")
 		return s.scanListing(func(line []byte, m *message) []byte {
-			return append(line, m.uid()...)
+			return append(line, m.id...)
 		})
 	}
 	m, n, err := s.message(arg)
 	if err != nil {
 		return s.refuse(err)
 	}
-	s.ok("%d %s", n, m.uid())
+	s.ok("%d %s", n, m.id)
 	return nil
 }
 

@@ -8,17 +8,8 @@ import (
 // maxUID is the longest unique id (RFC 1939 7).
 const maxUID = 70
 
-// uid is the unique id of a message: its key, which it keeps for life, on
-// whatever machine it is restored. Two messages that another deliverer gave one
-// key are told apart by the rest of their names.
-func (m *message) uid() string {
-	if m.twin {
-		return hashed(m.Base())
-	}
-	return uid(m.Key)
-}
-
-// uid is the unique id for a key. One that another deliverer made too long, or
+// uid is the unique id for a message's key, which it keeps for life, on
+// whatever machine it is restored. One that another deliverer made too long, or
 // of characters that an id may not have, is hashed.
 func uid(key string) string {
 	if 0 < len(key) && len(key) <= maxUID && fit(key) {

@@ -72,7 +72,7 @@ func (i *inspector) top() error {
 }
 
 func (i *inspector) inbox(in Inbox) error {
-	b, err := openBox(i.spool.path, in)
+	b, err := openBox(i.spool.path, in, false)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // told by missing
 	}
@@ -112,10 +112,12 @@ func namesIn(list func(func(string) bool) error) (names []string, err error) {
 // entry needs hold/.
 func (i *inspector) missing() {
 	for _, in := range Inboxes() {
-		b, err := openBox(i.spool.path, in)
+		b, err := openBox(i.spool.path, in, false)
 		if err == nil {
+			err = errors.Join(b.tmp.Missing(), b.new.Missing(), b.cur.Missing(), b.reason.Missing())
 			b.close()
-		} else if errors.Is(err, fs.ErrNotExist) {
+		}
+		if errors.Is(err, fs.ErrNotExist) {
 			i.add(string(in), "a directory is missing: "+err.Error(), "make it", func() error {
 				return Init(filepath.Dir(i.spool.path))
 			})

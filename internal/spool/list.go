@@ -73,7 +73,7 @@ func (b *box) listing(name string, st state) (Listing, bool) {
 // Running reports whether a runner works the inbox.
 func (s *Spool) Running(in Inbox) (bool, error) {
 	// A descriptor of its own: closing it gives the lock back at once.
-	probe, err := openBox(s.path, in)
+	probe, err := openBox(s.path, in, false)
 	if err != nil {
 		return false, err
 	}

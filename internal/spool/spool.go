@@ -153,7 +153,7 @@ func (s *Spool) box(in Inbox) (*box, error) {
 	if b := s.boxes[in]; b != nil {
 		return b, nil
 	}
-	b, err := openBox(s.path, in)
+	b, err := openBox(s.path, in, true)
 	if err != nil {
 		return nil, status.Temp("4.3.5", "cannot open the inbox "+string(in), err)
 	}
@@ -161,23 +161,34 @@ func (s *Spool) box(in Inbox) (*box, error) {
 	return b, nil
 }
 
-func openBox(spool string, in Inbox) (*box, error) {
+// openBox opens an inbox. The spool is there, its mark says so: what is missing
+// of the inbox was empty, and left behind by what carried the spool here. Where
+// it cannot be made, or mend is false, the inbox can be read all the same.
+func openBox(spool string, in Inbox, mend bool) (*box, error) {
+	parent, err := dir.Open(spool)
+	if err != nil {
+		return nil, err
+	}
+	defer parent.Close()
 	b := &box{name: in}
+	if b.self, err = parent.Sub(string(in), mend); err != nil {
+		return nil, err
+	}
+	st, err := b.self.Stat() // ErrNotExist where it cannot be made
+	if err != nil {
+		return nil, err
+	}
 	for _, d := range []struct {
 		to   **dir.Dir
 		name string
-	}{{&b.self, ""}, {&b.tmp, "tmp"}, {&b.new, "new"}, {&b.cur, "cur"}, {&b.reason, "reason"}} {
-		opened, err := dir.Open(filepath.Join(spool, string(in), d.name))
-		if err != nil {
+	}{{&b.tmp, "tmp"}, {&b.new, "new"}, {&b.cur, "cur"}, {&b.reason, "reason"}} {
+		if *d.to, err = b.self.Sub(d.name, mend); err != nil {
 			b.close()
 			return nil, err
 		}
-		*d.to = opened
 	}
-	st, err := b.new.Stat()
-	if err != nil {
-		b.close()
-		return nil, err
+	if own, err := b.new.Stat(); err == nil {
+		st = own
 	}
 	// A home of several uids has inboxes with group write; its entries too.
 	b.mode = 0o600

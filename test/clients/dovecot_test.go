@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -65,8 +66,8 @@ func (s *site) twoMailboxes(paths ...string) {
 	}
 }
 
-// dovecot holds a session by Dovecot over the Maildir.
-func (s *site) dovecot(path, commands string) {
+// dovecot holds a session by Dovecot over the Maildir and returns what it said.
+func (s *site) dovecot(path, commands string) string {
 	s.t.Helper()
 	dir := filepath.Dir(path)
 	conf := filepath.Join(dir, "dovecot.conf")
@@ -88,8 +89,67 @@ func (s *site) dovecot(path, commands string) {
 		chown(s.t, dir, ownerUID)
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: ownerUID, Gid: ownerUID}}
 	}
-	if out, err := cmd.CombinedOutput(); err != nil || strings.Contains(string(out), "-ERR") {
+	out, err := cmd.CombinedOutput()
+	if err != nil || strings.Contains(string(out), "-ERR") {
 		s.t.Fatalf("dovecot: %v\n%s", err, out)
+	}
+	return string(out)
+}
+
+// Two files of one key are two messages to Dovecot too, before our session and
+// behind it, and it leaves the keys that our session gave.
+func TestFilesOfOneKeyBesideDovecot(t *testing.T) {
+	need(t, dovecotPOP3)
+	s := newSite(t, "")
+	ours, theirs := s.Mailbox("alice"), filepath.Join(s.dir, "dovecot", "Maildir")
+	s.twoMailboxes(theirs)
+	for name, text := range map[string]string{"new/6.k,S=2,W=3": "a\n", "new/6.k,S=3,W=4": "bb\n", "cur/6.k,S=4,W=5:2,S": "ccc\n"} {
+		if err := os.WriteFile(filepath.Join(theirs, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	copied := func(from, to string) {
+		t.Helper()
+		if err := os.RemoveAll(to); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := exec.Command("cp", "-a", from, to).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	session := func() string {
+		t.Helper()
+		copied(theirs, ours)
+		chown(t, ours, os.Geteuid())
+		in := "USER alice\r\nPASS " + harness.Password + "\r\nUIDL\r\nQUIT\r\n"
+		out, err := programs.Must(s.Home.Dir, strings.NewReader(in), "pop3d")
+		if err != nil {
+			t.Fatal(err)
+		}
+		copied(ours, theirs)
+		var ids []string
+		for _, line := range strings.Split(string(out), "\r\n") {
+			if n, id, _ := strings.Cut(line, " "); strings.Trim(n, "0123456789") == "" {
+				ids = append(ids, id)
+			}
+		}
+		slices.Sort(ids)
+		return strings.Join(ids, " ")
+	}
+	if out := s.dovecot(theirs, "STAT\r\nQUIT\r\n"); !strings.Contains(out, "+OK 8 ") { // it has an index from here on
+		t.Fatalf("dovecot: %s", out)
+	}
+	first := session()
+	before := state(t, theirs)
+	if out := s.dovecot(theirs, "STAT\r\nRETR 1\r\nRETR 2\r\nRETR 3\r\nRETR 4\r\nRETR 5\r\nRETR 6\r\nRETR 7\r\nRETR 8\r\n"); !strings.Contains(out, "+OK 8 ") ||
+		!strings.Contains(out, "\na\r\n") || !strings.Contains(out, "\nbb\r\n") || !strings.Contains(out, "\nccc\r\n") {
+		t.Errorf("dovecot: %s", out)
+	}
+	if after := state(t, theirs); after != before {
+		t.Errorf("our session left\n%s\nand Dovecot's\n%s", before, after)
+	}
+	if again := session(); again != first || strings.Count(" "+again+" ", " 6.k ") != 1 {
+		t.Errorf("the ids were\n%s\nand are\n%s", first, again)
 	}
 }
 

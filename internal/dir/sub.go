@@ -1,0 +1,86 @@
+package dir
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// noDir is no descriptor: what slips through fails with EBADF.
+const noDir = -1
+
+// Sub opens the directory name in d, which must not be a symbolic link. Where
+// it is missing it is made, with d's own mode but nothing for the world: git and
+// object stores carry no empty directories, and what they left out held nothing.
+// Where it cannot be made, or make is false, what Sub returns stands for an empty
+// directory: it has no names, and what would put one into it fails with the reason.
+func (d *Dir) Sub(name string, make bool) (*Dir, error) {
+	sub, err := d.openSub(name)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return sub, err
+	}
+	why := err
+	if make {
+		if why = d.makeSub(name); why == nil || errors.Is(why, fs.ErrExist) {
+			return d.openSub(name)
+		}
+	}
+	return &Dir{path: d.Join(name), why: why}, nil
+}
+
+// Missing returns why there is no such directory; nil where there is one.
+func (d *Dir) Missing() error { return d.why }
+
+func (d *Dir) openSub(name string) (*Dir, error) {
+	if err := plain(name); err != nil {
+		return nil, d.fail("open", name, err)
+	}
+	var fd int
+	err := retry(func() (err error) {
+		fd, err = unix.Openat(d.fd(), name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		return err
+	})
+	if err != nil {
+		return nil, d.fail("open", name, err)
+	}
+	return &Dir{f: os.NewFile(uintptr(fd), d.Join(name)), path: d.Join(name)}, nil
+}
+
+// makeSub makes the directory name durably.
+func (d *Dir) makeSub(name string) error {
+	st, err := d.Stat()
+	if err != nil {
+		return err
+	}
+	mode := st.Mode & 0o7770
+	if err := unix.Mkdirat(d.fd(), name, mode); err != nil {
+		return d.fail("mkdir", name, err)
+	}
+	// The umask is for what has no other measure.
+	made, err := d.openSub(name)
+	if err != nil {
+		return err
+	}
+	defer made.Close()
+	if err := unix.Fchmod(made.fd(), mode); err != nil {
+		return d.fail("chmod", name, err)
+	}
+	return d.Sync()
+}
+
+// absent is the error for a name in a directory that is not there.
+func (d *Dir) absent(op, name string) error { return d.fail(op, name, fs.ErrNotExist) }
+
+// between is the error for a name that goes from or to a directory that is not
+// there.
+func (d *Dir) between(to *Dir, op, name string) error {
+	switch {
+	case d.f == nil:
+		return d.absent(op, name)
+	case to.f == nil:
+		return to.why
+	}
+	return nil
+}
