@@ -129,6 +129,10 @@ func (p *peer) answer(c net.Conn, r *bufio.Reader, n int, command string) bool {
 		fmt.Fprint(c, "552 5.3.4 too much\r\n")
 		return false
 	}
+	if last, ok := strings.CutSuffix(reply, hangUp); ok {
+		fmt.Fprint(c, last)
+		return false
+	}
 	fmt.Fprint(c, reply+"\r\n")
 	if strings.HasPrefix(reply, "354") {
 		text, err := readText(r)

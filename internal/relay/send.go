@@ -194,10 +194,11 @@ func (a *attempt) try(ctx context.Context, h host) {
 		return
 	}
 	a.tried++
-	s, f := a.open(ctx, a.m.Key, h, helo)
+	s, f := a.open(ctx, a.m, h, helo)
 	if f != nil {
 		a.silent, a.why = a.silent && f.silent, f.err.Error()
 		a.failAll(f)
+		a.complain(f)
 		return
 	}
 	defer s.quit()
@@ -208,17 +209,28 @@ func (a *attempt) try(ctx context.Context, h host) {
 	a.dead.answered(a.name, s.wire.broken == nil)
 	left := a.left
 	a.left = nil
+	complained := false
 	for _, i := range left {
 		f := failed[i]
 		if f == nil {
 			delete(a.failed, i)
 			continue
 		}
+		complained = complained || a.complain(f)
 		a.note(i, f)
 		if f.elsewhere {
 			a.left = append(a.left, i)
 		}
 	}
+}
+
+// complain tells the postmaster of a failure that only settings can mend, and
+// reports whether it was one.
+func (a *attempt) complain(f *failure) bool {
+	if f.settings {
+		a.Log.Trouble(a.m.Key, "settings for "+f.host.String()+", mail waits for them", f.err)
+	}
+	return f.settings
 }
 
 // failAll notes a failure for all that are left.

@@ -172,7 +172,7 @@ func TestOwnTrouble(t *testing.T) {
 			// The look at the text fails already; what counts here is what
 			// happens when it changes behind that look.
 			m.shape.octets = 1000
-			s, f := l.open(context.Background(), "KEY", host{name: "a.example", addr: netip.MustParseAddrPort("192.0.2.1:25")}, "me")
+			s, f := l.open(context.Background(), l.message(letter, far), host{name: "a.example", addr: netip.MustParseAddrPort("192.0.2.1:25")}, "me")
 			if f != nil {
 				t.Fatal(f.err)
 			}

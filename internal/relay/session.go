@@ -2,9 +2,6 @@ package relay
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -13,7 +10,6 @@ import (
 
 	"github.com/emersion/go-smtp"
 
-	"paperpath/internal/maillog"
 	"paperpath/internal/status"
 )
 
@@ -40,6 +36,7 @@ type session struct {
 	helo string
 
 	distrust error // why the certificate does not prove the host's name
+	refused  error // why STARTTLS came to nothing, so that this session is in the clear
 	halt     func() bool
 }
 
@@ -51,25 +48,7 @@ type failure struct {
 	elsewhere bool   // another host may do better
 	silent    bool   // the host was not reached at all
 	ours      bool   // it would be the same with any host
-}
-
-// open begins a session, by TLS where the host offers it. Where TLS then does
-// not work it goes on in the clear, for nobody has asked for TLS (RFC 7435).
-func (r *Relay) open(ctx context.Context, key string, h host, helo string) (*session, *failure) {
-	s, f := r.connect(ctx, h, helo)
-	if f != nil || !s.offers("STARTTLS") {
-		return s, f
-	}
-	err := s.startTLS(ctx, r.Times, r.roots)
-	if err == nil {
-		return s, nil
-	}
-	r.Log.Trouble(key, "STARTTLS with "+h.String()+", going on in the clear", err)
-	if s.wire.broken == nil {
-		return s, nil // it has only said no
-	}
-	s.close()
-	return r.connect(ctx, h, helo)
+	settings  bool   // the host wants what control/ does not give it
 }
 
 // connect dials and says EHLO, or HELO to a host that knows no EHLO.
@@ -103,47 +82,6 @@ func (s *session) offers(name string) bool {
 	return ok
 }
 
-// startTLS changes to TLS (RFC 3207). go-smtp's own way says EHLO localhost
-// first and trusts what it has read before, so the client is replaced: the new
-// one knows only what was said inside TLS. Its greeting, which SMTP does not
-// repeat there, is made up.
-func (s *session) startTLS(ctx context.Context, t Times, roots *x509.CertPool) error {
-	if err := s.wire.do("STARTTLS"); err != nil {
-		return err
-	}
-	if s.wire.reply.code != 220 {
-		return errors.New(s.wire.reply.text)
-	}
-	if s.wire.r.Buffered() > 0 { // injected, perhaps (RFC 3207 6)
-		s.wire.cut(errEarly)
-		return errEarly
-	}
-	c := tls.Client(s.wire.Conn, &tls.Config{
-		ServerName:         s.host.name,
-		InsecureSkipVerify: true, // unauthenticated TLS is better than none (RFC 7435 3)
-		MinVersion:         tls.VersionTLS12,
-	})
-	shaking, cancel := context.WithTimeout(ctx, t.Handshake)
-	defer cancel()
-	if err := c.HandshakeContext(shaking); err != nil {
-		s.wire.cut(err)
-		return fmt.Errorf("handshake: %w", plain(err))
-	}
-	s.halt()
-	s.wire = newWire(c, t, s.wire.latest())
-	s.halt = context.AfterFunc(ctx, s.wire.stop)
-	s.wire.out.WriteString("220 TLS\r\n")
-	s.smtp = smtp.NewClient(s.wire)
-	if err := s.smtp.Hello(s.helo); err != nil {
-		s.wire.cut(err)
-		return fmt.Errorf("EHLO inside TLS: %w", err)
-	}
-	st := c.ConnectionState()
-	s.distrust = verify(st, s.host.name, roots)
-	s.tls = maillog.TLS(&st)
-	return nil
-}
-
 // failed makes the failure of the last command. A whole reply decides by its
 // first digit; without one it is temporary.
 func (s *session) failed(err error) *failure {
@@ -155,13 +93,20 @@ func (s *session) failed(err error) *failure {
 	if s.wire.broken != nil && !s.wire.replied {
 		err = s.wire.broken
 	}
+	after := ""
+	if s.refused != nil {
+		after = fmt.Sprintf(" (in the clear, for STARTTLS: %v)", s.refused)
+	}
 	if !s.wire.replied {
 		f.reply = ""
-		f.err = status.Temp("4.4.2", fmt.Sprintf("%s: %s: %v", s.host, what, err), nil)
+		f.err = status.Temp("4.4.2", fmt.Sprintf("%s: %s: %v%s", s.host, what, err, after), nil)
 		return f
 	}
-	text := fmt.Sprintf("%s: %s: %s", s.host, what, f.reply)
+	text := fmt.Sprintf("%s: %s: %s%s", s.host, what, f.reply, after)
 	f.err = byReply(s.wire.reply, text)
+	if (s.host.routed || s.refused != nil) && wantsSettings(s.wire.reply) {
+		f.settings, f.err = true, status.Temp("4.7.0", text, nil)
+	}
 	if s.wire.command == "" && s.wire.reply.code != noMailHere && !status.IsTemporary(f.err) {
 		// Nothing was asked yet: a 5xx refuses the client, and may do so for now.
 		f.err = status.Temp("4.3.2", text, nil)
@@ -182,6 +127,23 @@ func byReply(r reply, text string) *status.Error {
 		e.Reply = r.code
 	}
 	return e
+}
+
+// wantsSettings reports whether a host refuses for good not the message but how
+// it comes: without a login, with a wrong one, or without TLS (RFC 4954 6, RFC
+// 3207 4, RFC 5248). Of a host that control/routes names, or that has just
+// refused TLS itself, that says something about our settings or the host's
+// trouble, and nothing about the message or a recipient.
+func wantsSettings(r reply) bool {
+	switch r.code {
+	case 530, 534, 535, 538:
+		return true
+	}
+	switch enhanced(r) {
+	case "5.7.8", "5.7.9", "5.7.10", "5.7.11":
+		return true
+	}
+	return false
 }
 
 // enhanced is the status in a reply (RFC 2034), or one that says as much as

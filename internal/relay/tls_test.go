@@ -15,6 +15,7 @@ import (
 	"github.com/emersion/go-smtp"
 
 	"paperpath/internal/certs"
+	"paperpath/internal/dns"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
 )
@@ -194,6 +195,10 @@ func TestBrokenTLS(t *testing.T) {
 		sessions int
 	}{
 		"refused":       {"454 4.7.0 not today", 1},
+		"refused, gone": {"454 4.7.0 not today\r\n" + hangUp, 2},
+		"421":           {"421 4.7.0 not with you", 2},
+		"421, gone":     {"421 4.7.0 not with you\r\n" + hangUp, 2},
+		"never":         {"554 5.7.3 no certificate\r\n" + hangUp, 2},
 		"no TLS":        {"220 go on", 2}, // the ClientHello is a command to it
 		"garbage":       {"220 go on\r\nthis is no TLS at all, or is it?", 2},
 		"closes":        {hangUp, 2},
@@ -224,6 +229,56 @@ func TestBrokenTLS(t *testing.T) {
 				t.Error("the log does not say so")
 			}
 		})
+	}
+}
+
+// What becomes of a message in the clear says what was said to STARTTLS.
+func TestRefusedTLSIsTheReason(t *testing.T) {
+	for name, second := range map[string]string{"greeting": "421 4.3.2 too busy", "MAIL FROM": "530 5.7.0 must issue STARTTLS first"} {
+		l := newLab(t)
+		p := newPeer(t, func(n int, command string) string {
+			switch {
+			case strings.HasPrefix(command, "EHLO"):
+				return "250-peer.example\r\n250 STARTTLS"
+			case command == "STARTTLS":
+				return "421 4.7.0 no entropy"
+			case n == 2 && (name == "greeting" && command == "" || name != "greeting" && strings.HasPrefix(command, name)):
+				return second
+			}
+			return ""
+		})
+		l.w.mx["elsewhere.example"] = []dns.MX{{Host: "a.example"}}
+		l.host("a.example", "192.0.2.1", p)
+		err := l.send(far)[0].Err
+		if !status.IsTemporary(err) || !strings.Contains(err.Error(), "421 4.7.0 no entropy") || !strings.Contains(err.Error(), second) {
+			t.Errorf("%s: %v", name, err)
+		}
+		match(t, l.log(), `event=trouble key=KEY op="STARTTLS with .*, going on in the clear" error="421 4.7.0 no entropy"`)
+	}
+}
+
+// A message for TLS alone never goes on in the clear, and waits for the TLS of a
+// host that offers it.
+func TestRefusedTLSAndRequireTLS(t *testing.T) {
+	l := newLab(t)
+	p := newPeer(t, func(_ int, command string) string {
+		switch {
+		case strings.HasPrefix(command, "EHLO"):
+			return "250-peer.example\r\n250 STARTTLS"
+		case command == "STARTTLS":
+			return "421 4.7.0 no entropy"
+		}
+		return ""
+	})
+	l.route("elsewhere.example", p)
+	m := l.message(letter, far)
+	m.From.Params = "REQUIRETLS"
+	err := l.sendMessage(m)[0].Err
+	if !status.IsTemporary(err) || p.count("MAIL") != 0 || !strings.Contains(err.Error(), "421 4.7.0 no entropy") {
+		t.Errorf("%v", err)
+	}
+	if sessions, _, _ := p.seen(); sessions != 1 {
+		t.Errorf("%d sessions", sessions)
 	}
 }
 

@@ -109,8 +109,8 @@ func silentHosts(n int) (list []string) {
 }
 
 // sendMany sends a letter to many.example, whose host "first" is the sink, and
-// returns the error and how long it took.
-func sendMany(t *testing.T, z *zone, sink *harness.Sink, lookup time.Duration) (error, time.Duration) {
+// returns how long it took, and the error.
+func sendMany(t *testing.T, z *zone, sink *harness.Sink, lookup time.Duration) (time.Duration, error) {
 	t.Helper()
 	home := t.TempDir()
 	if err := os.Mkdir(filepath.Join(home, "control"), 0o755); err != nil {
@@ -132,7 +132,7 @@ func sendMany(t *testing.T, z *zone, sink *harness.Sink, lookup time.Duration) (
 		Done:    func([]int, string, string, string, string) {}}
 	began := time.Now()
 	err := r.Send(context.Background(), m, []int{0})[0].Err
-	return err, time.Since(began)
+	return time.Since(began), err
 }
 
 // Once a host has taken the message nothing is looked up any more.
@@ -143,7 +143,7 @@ func TestNoLookupBehindTheAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer sink.Close()
-	err, took := sendMany(t, z, sink, time.Second)
+	took, err := sendMany(t, z, sink, time.Second)
 	if err != nil || len(sink.Received()) != 1 {
 		t.Fatalf("%v, %d messages", err, len(sink.Received()))
 	}
@@ -163,12 +163,12 @@ func TestOneDeadlineForAllLookups(t *testing.T) {
 	}
 	defer sink.Close()
 	z := newZone(t, manyHosts(silentHosts(12)...)...)
-	err, took := sendMany(t, z, sink, time.Second)
+	took, err := sendMany(t, z, sink, time.Second)
 	if !status.IsTemporary(err) || took > 3*time.Second {
 		t.Errorf("12 silent hosts: %v after %v", err, took)
 	}
 	z = newZone(t, manyHosts(append(silentHosts(3), "first")...)...)
-	if err, _ := sendMany(t, z, sink, 4*time.Second); err != nil || len(sink.Received()) != 1 {
+	if _, err := sendMany(t, z, sink, 4*time.Second); err != nil || len(sink.Received()) != 1 {
 		t.Errorf("behind 3 silent hosts: %v, %d messages", err, len(sink.Received()))
 	}
 }

@@ -43,7 +43,8 @@ func TestSilentHostsStopNobody(t *testing.T) {
 	}
 	defer relay.Wait()
 	defer relay.Process.Kill()
-	if err := harness.Wait("sessions with the mute hosts", time.Minute, func() bool { return reached() == len(mute) }); err != nil {
+	err = harness.Wait("sessions with the mute hosts", time.Minute, func() bool { return reached() == len(mute) })
+	if err != nil {
 		t.Fatal(err, h.Describe())
 	}
 	began := time.Now()
@@ -60,7 +61,8 @@ func queue(t *testing.T, h *harness.Home, messages int, domains ...string) {
 	t.Helper()
 	for i := range messages * len(domains) {
 		letter := fmt.Sprintf("From: %s\nSubject: %d\n\nhello\n", alice, i)
-		if _, err := programs.Must(h.Dir, strings.NewReader(letter), "sendmail", "-f", alice, "dora@"+domains[i%len(domains)]); err != nil {
+		to := "dora@" + domains[i%len(domains)]
+		if _, err := programs.Must(h.Dir, strings.NewReader(letter), "sendmail", "-f", alice, to); err != nil {
 			t.Fatal(err)
 		}
 	}
