@@ -9,8 +9,9 @@ import (
 	"paperpath/internal/status"
 )
 
-// intake reads a message from standard input as sendmail does: CRLF is LF, and
-// where refusing would lose cron's mail a stray CR or NUL becomes a blank.
+// intake reads a message from standard input as sendmail does: CR LF is LF, and
+// so is CR CR LF, which line ends become that are translated twice; where
+// refusing would lose cron's mail a stray CR or NUL becomes a blank.
 type intake struct {
 	r       *bufio.Reader
 	w       io.Writer
@@ -18,60 +19,92 @@ type intake struct {
 	dotEnds bool  // a line that is a lone dot ends the message
 	size    int64
 	clean   []byte // for a cleaned chunk, used again
+
+	inLine bool  // something of the line has been passed on
+	dot    bool  // the line is a dot so far, and not passed on
+	crs    int64 // CRs that are not: blanks, if no LF follows
 }
 
 // copy reads to the end, or to one octet over the limit: what is larger is
 // refused before it is read.
 func (in *intake) copy() error {
-	start := true // of a line
 	for {
 		chunk, err := in.r.ReadSlice('\n')
-		if len(chunk) > 0 {
-			if start && in.dotEnds && isDot(chunk) {
-				return nil
-			}
-			// A chunk without a line end is cut at the buffer's size, never
-			// between CR and LF.
-			if errors.Is(err, bufio.ErrBufferFull) && chunk[len(chunk)-1] == '\r' {
-				chunk = chunk[:len(chunk)-1]
-				in.r.UnreadByte()
-			}
-			start = chunk[len(chunk)-1] == '\n'
-			if err := in.write(chunk); err != nil {
-				return err
-			}
-		}
+		ended, failed := in.take(chunk)
 		switch {
-		case err == io.EOF:
+		case failed != nil:
+			return failed
+		case ended:
 			return nil
+		case err == io.EOF:
+			return in.end()
 		case err != nil && !errors.Is(err, bufio.ErrBufferFull):
 			return fmt.Errorf("read standard input: %w", err)
 		}
 	}
 }
 
-func isDot(line []byte) bool {
-	s := string(line)
-	return s == ".\n" || s == ".\r\n" || s == "."
-}
-
-// write cleans a chunk and passes it on.
-func (in *intake) write(chunk []byte) error {
-	clean := in.clean[:0]
-	for i, c := range chunk {
+// take cleans a chunk, a line at most, and passes it on. ended says that it ends
+// the message.
+func (in *intake) take(chunk []byte) (ended bool, err error) {
+	in.clean = in.clean[:0]
+	for _, c := range chunk {
 		switch {
-		case c == '\r' && i+1 < len(chunk) && chunk[i+1] == '\n':
+		case c == '\r':
+			in.crs++
 			continue
-		case c == '\r' || c == 0:
+		case c == '\n' && in.dot:
+			return true, nil
+		case c == '.' && in.dotEnds && !in.inLine && !in.dot && in.crs == 0:
+			in.dot = true
+			continue
+		case c == '\n':
+			in.crs = 0
+		case c == 0:
 			c = ' '
 		}
-		clean = append(clean, c)
+		if err := in.release(); err != nil {
+			return false, err
+		}
+		in.clean = append(in.clean, c)
+		in.inLine = c != '\n'
 	}
-	in.clean = clean
-	if in.size += int64(len(clean)); in.size > in.limit {
+	return false, in.flush()
+}
+
+// release passes on what was kept back, for the line is something else.
+func (in *intake) release() error {
+	if in.dot {
+		in.clean = append(in.clean, '.')
+	}
+	if in.size+in.crs > in.limit {
 		return tooBig(in.limit)
 	}
-	if _, err := in.w.Write(clean); err != nil {
+	for ; in.crs > 0; in.crs-- {
+		in.clean = append(in.clean, ' ')
+	}
+	in.dot = false
+	return nil
+}
+
+// end is the end of the input: a last line may lack its own.
+func (in *intake) end() error {
+	if in.dot && in.crs == 0 {
+		return nil
+	}
+	in.clean = in.clean[:0]
+	if err := in.release(); err != nil {
+		return err
+	}
+	return in.flush()
+}
+
+// flush writes what was cleaned.
+func (in *intake) flush() error {
+	if in.size += int64(len(in.clean)); in.size > in.limit || in.crs > in.limit {
+		return tooBig(in.limit)
+	}
+	if _, err := in.w.Write(in.clean); err != nil {
 		return fmt.Errorf("keep the message: %w", err)
 	}
 	return nil

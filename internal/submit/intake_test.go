@@ -26,7 +26,7 @@ func TestIntake(t *testing.T) {
 		{"A: b\n\nc\n", "A: b\n\nc\n", true},
 		{"A: b\r\n\r\nc\r\n", "A: b\n\nc\n", true},
 		{"a\rb\r\n", "a b\n", true},
-		{"a\r\r\nb", "a \nb", true},
+		{"a\r\r\nb", "a\nb", true},
 		{"a\x00b\n", "a b\n", true},
 		{"end\r", "end ", true},
 		{"a\n.\nb\n", "a\n", true},
@@ -40,7 +40,13 @@ func TestIntake(t *testing.T) {
 		{strings.Repeat("x", 15) + "\r\ny\n", strings.Repeat("x", 15) + "\ny\n", true},
 		{strings.Repeat("x", 15) + ".\nz\n", strings.Repeat("x", 15) + ".\nz\n", true},
 		{strings.Repeat("x", 16) + ".\nz\n", strings.Repeat("x", 16) + ".\nz\n", true},
-		{strings.Repeat("\r", 40) + "\n", strings.Repeat(" ", 39) + "\n", true},
+		{strings.Repeat("\r", 40) + "\n", "\n", true},
+		{strings.Repeat("\r", 40) + "x\n", strings.Repeat(" ", 40) + "x\n", true},
+		{"A: b\r\r\n\r\r\nbody\r\r\n", "A: b\n\nbody\n", true},
+		{"a\n.\r\r\nb\n", "a\n", true},
+		{"a\n.\r\r\nb\n", "a\n.\nb\n", false},
+		{"a\n.\r.\n\r.\n.\x00\n", "a\n. .\n .\n. \n", true},
+		{".\r", ". ", true},
 	} {
 		for _, size := range []int{16, 4096} {
 			for name, r := range map[string]io.Reader{"whole": strings.NewReader(c.in),
@@ -75,6 +81,9 @@ func TestIntakeStopsAtTheLimit(t *testing.T) {
 	}
 	if src.read > 110000 {
 		t.Errorf("%d octets were read to refuse 100000", src.read)
+	}
+	if _, err := take(iotest.OneByteReader(strings.NewReader(strings.Repeat("\r", 30))), 16, false, 20); status.Exit(err) != status.Refused {
+		t.Errorf("CRs without an end: %v", err)
 	}
 	broken := io.MultiReader(strings.NewReader("a\n"), iotest.ErrReader(io.ErrClosedPipe))
 	if _, err := take(broken, 16, false, 100); status.Exit(err) != status.TempFail {
