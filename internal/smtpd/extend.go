@@ -62,6 +62,7 @@ func (p RcptParams) Words(to addr.Address) string {
 const (
 	maxEnvID = 100
 	maxOrcpt = 500
+	maxAuth  = 500
 )
 
 // eachParam gives every parameter to take; each may be there once.
@@ -71,8 +72,11 @@ func (c *Conn) eachParam(words []string, take func(name, value string) error) er
 	}
 	seen := make(map[string]bool)
 	for _, word := range words {
-		name, value, _ := strings.Cut(word, "=")
+		name, value, valued := strings.Cut(word, "=")
 		name = strings.ToUpper(name)
+		if valued && value == "" && name != "" { // RFC 5321 4.1.2: a value is one octet at least
+			return syntax(501, "5.5.4", "a parameter has = and no value")
+		}
 		if seen[name] {
 			return syntax(501, "5.5.4", "a parameter is there twice")
 		}
@@ -120,14 +124,26 @@ func (c *Conn) mailParam(p *MailParams, name, value string) (err error) {
 	case "AUTH":
 		// RFC 4954 5: who wrote the message, in the client's opinion. We trust
 		// no client that far, which the RFC allows; the value must parse.
-		if c.cfg.Auth && printable(value) == value && value != "" && len(value) <= 500 {
-			return nil
-		}
-		if c.cfg.Auth {
+		switch {
+		case !c.cfg.Auth:
+		case !authParam(value):
 			return syntax(501, "5.5.4", "AUTH= does not parse")
+		default:
+			return nil
 		}
 	}
 	return syntax(555, "5.5.4", "unknown parameter")
+}
+
+// authParam reports whether value is xtext that says a mailbox or <> (RFC 4954
+// 5).
+func authParam(value string) bool {
+	if !xtext(value) || len(value) > maxAuth {
+		return false
+	}
+	who, _ := params.Decode(value)
+	_, err := addr.Parse(who)
+	return who == "<>" || err == nil
 }
 
 func oneOf(field *string, value, wrong string, choices ...string) error {
