@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"paperpath/internal/certs"
+	"paperpath/internal/clock"
 	"paperpath/internal/control"
 	"paperpath/internal/dir"
 	"paperpath/internal/spool"
@@ -244,6 +245,11 @@ func (i Init) marks() error {
 	}
 	if err := spool.WriteMark(filepath.Join(i.Dir, "mail")); err != nil {
 		return err
+	}
+	if !exists(filepath.Join(i.Dir, clock.Record)) { // what the first pass is compared with
+		if _, err := clock.Look(i.Dir, i.Now); err != nil {
+			return err
+		}
 	}
 	return spool.WriteMark(i.Dir)
 }

@@ -1,22 +1,20 @@
 package dsn
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"paperpath/internal/dir"
 )
 
 // spend takes one report from the hour's budget, which all processes of a home
 // share in run/bounces; false where it is spent. An error is trouble of our
 // own.
 func spend(home string, limit int64, now time.Time) (bool, error) {
-	f, err := openBudget(filepath.Join(home, "run", "bounces"))
+	f, err := dir.OpenLocked(filepath.Join(home, "run", "bounces"))
 	if err != nil {
 		return false, fmt.Errorf("bounce budget: %w", err)
 	}
@@ -32,33 +30,6 @@ func spend(home string, limit int64, now time.Time) (bool, error) {
 		return false, fmt.Errorf("bounce budget: %w", err)
 	}
 	return true, nil
-}
-
-// openBudget opens the file and locks it.
-func openBudget(path string) (*os.File, error) {
-	const how = os.O_RDWR | os.O_CREATE | unix.O_NOFOLLOW | unix.O_NONBLOCK
-	f, err := os.OpenFile(path, how, 0o660)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err = os.Mkdir(filepath.Dir(path), 0o770); err == nil || errors.Is(err, fs.ErrExist) {
-			f, err = os.OpenFile(path, how, 0o660)
-		}
-	}
-	if err != nil {
-		return nil, err
-	}
-	// Stages of other users share it, whatever this one's umask. Only the owner
-	// can, and he did when he made it.
-	_ = f.Chmod(0o660)
-	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX)
-		if err == nil {
-			return f, nil
-		}
-		if !errors.Is(err, unix.EINTR) {
-			f.Close()
-			return nil, &fs.PathError{Op: "flock", Path: path, Err: err}
-		}
-	}
 }
 
 // readBudget returns how many reports this hour had; whatever else the file

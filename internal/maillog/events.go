@@ -198,6 +198,12 @@ func (l *Log) Exited(service string, pid int, how string) {
 	l.event("exited", NoKey, slog.String("service", service), slog.Int("pid", pid), slog.String("how", how))
 }
 
+// ClockMoved: the wall clock was ahead of the boot clock so far since the last
+// look; nothing is removed for its age for as long as wait.
+func (l *Log) ClockMoved(ahead, wait time.Duration) {
+	l.event("clock-moved", NoKey, slog.Duration("ahead", ahead), slog.Duration("wait", wait))
+}
+
 // Trouble: something of our own failed; what was affected is temporary.
 func (l *Log) Trouble(key, op string, err error) {
 	l.event("trouble", key, slog.String("op", op), slog.String("error", err.Error()))

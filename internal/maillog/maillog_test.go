@@ -45,6 +45,7 @@ func everyEvent(l *Log) {
 	l.Reloaded()
 	l.Started("pop3d", 1)
 	l.Exited("pop3d", 1, "exit status 75")
+	l.ClockMoved(40*24*time.Hour, 24*time.Hour)
 	l.Trouble("K", "open", errors.New("disk"))
 }
 

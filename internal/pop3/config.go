@@ -72,6 +72,7 @@ type Config struct {
 	LoginDelay time.Duration // least time between two logins of a user (RFC 2449 6.5); 0: none
 	MaxPerUser int           // sessions of one user at a time; 0: no limit
 	Undelete   time.Duration // for which deleted messages stay in the folder Trash; 0: not at all
+	Ages       func() bool   // whether the age of what is there may be believed; nil: it may
 	Expire     string        // days that messages are kept (RFC 2449 6.7); "": NEVER
 
 	IdleTimeout  time.Duration // between two commands of a logged-in client; never under 10 minutes in service (RFC 1939 3)

@@ -36,6 +36,10 @@ func Expire(ctx context.Context, f *program.Frame) error {
 	if err != nil {
 		return err
 	}
+	// Where the setting has gone nothing goes for its age.
+	if window > 0 && !f.AgesCount() {
+		return status.Temp("4.3.0", "the clock was moved: for a day nothing is removed for its age (see the log)", nil)
+	}
 	failed := 0
 	for _, u := range users {
 		if ctx.Err() != nil {

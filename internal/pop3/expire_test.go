@@ -65,6 +65,59 @@ func TestExpire(t *testing.T) {
 	left(1)
 }
 
+// A clock that jumps empties no trash: neither pop3d expire nor a session.
+func TestAJumpOfTheClockLeavesTheTrash(t *testing.T) {
+	f, log := testFrame(t, map[string]string{"control/undelete": "2d\n", "control/users": "alice@example.net:*\n"})
+	trash, err := maildir.OpenTrash(filepath.Join(f.Home, "mail/example.net/alice/Maildir"), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer trash.Close()
+	name := filepath.Join(trash.Path(), "cur", maildir.ParkedName(maildir.Message{Name: "1.a"}, time.Now()))
+	if err := os.WriteFile(name, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	there := func() bool { _, err := os.Stat(name); return err == nil }
+	if err := Expire(context.Background(), f); err != nil || !there() { // the pass that the next is compared with
+		t.Fatal(err)
+	}
+	for range 2 {
+		if f.Clock, err = clock.Parse(time.Now().Add(40 * 24 * time.Hour).Format(time.RFC3339)); err != nil {
+			t.Fatal(err)
+		}
+		if err := Expire(context.Background(), f); status.Exit(err) != status.TempFail || !there() {
+			t.Errorf("%v; the message is there: %v", err, there())
+		}
+	}
+	if strings.Count(log.String(), "event=clock-moved key=- ahead=9") != 1 {
+		t.Errorf("log:\n%s", log)
+	}
+	// A home without a record is new: its clock is believed.
+	if err := os.Remove(filepath.Join(f.Home, "run/clock")); err != nil {
+		t.Fatal(err)
+	}
+	if err := Expire(context.Background(), f); err != nil || there() {
+		t.Errorf("with a clock that is believed: %v, there: %v", err, there())
+	}
+}
+
+func TestASessionRemovesNothingByAWrongClock(t *testing.T) {
+	for action, want := range map[string]int{"noop": 0, "ageless": 1} {
+		setup := []string{"undelete", "folder Trash", "mail .Trash/cur/9.z,P=1600000000:2, old", "mail new/1.a x"}
+		if action != "noop" {
+			setup = append(setup, action)
+		}
+		h := newHost(t, setup)
+		c, done := h.start(context.Background())
+		c.Write([]byte("USER alice\r\nPASS secret\r\nDELE 1\r\nQUIT\r\n"))
+		c.rest()
+		ended(t, done)
+		if names, _ := filepath.Glob(h.maildir() + "/.Trash/cur/9.z*"); len(names) != want {
+			t.Errorf("%s: left %q", action, names)
+		}
+	}
+}
+
 // A Maildir++ quota that another program keeps is told what leaves.
 func TestQuotaIsTold(t *testing.T) {
 	for _, undelete := range []string{"noop", "undelete"} {

@@ -26,6 +26,7 @@ type job struct {
 	MaxErrors    int
 	Idle         time.Duration
 	Undelete     time.Duration
+	Ageless      bool // the age of what is in the trash is not to be believed
 	Expire       bool // no session: remove from the trash what is older than Undelete
 }
 
@@ -126,6 +127,8 @@ func (o *Owners) expire(account Account, window time.Duration, log *maillog.Log)
 func (s *session) handOver(account Account) error {
 	j := job{Account: account, Client: s.cfg.Client, MaxErrors: s.cfg.MaxErrors, Idle: s.cfg.IdleTimeout,
 		Undelete: s.cfg.Undelete, Capabilities: s.afterLogin()}
+	// The record of the clock is not the owner's to write.
+	j.Ageless = j.Undelete > 0 && s.cfg.Ages != nil && !s.cfg.Ages()
 	owner, logged, err := s.cfg.Owners.start(j, s.cfg.Log)
 	if err != nil {
 		return s.trouble("start a session", err)

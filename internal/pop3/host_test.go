@@ -156,6 +156,8 @@ func (h *host) carryOut(action string) error {
 	case "undelete":
 		h.cfg.Undelete = 24 * time.Hour
 		h.cfg.Now = func() time.Time { return time.Unix(1_700_000_000, 0) }
+	case "ageless":
+		h.cfg.Ages = func() bool { return false }
 	case "expire":
 		h.cfg.Expire = arg
 	case "scram":

@@ -68,7 +68,7 @@ func Session(ctx context.Context, f *program.Frame) error {
 
 func (j job) config(log *maillog.Log, now func() time.Time) Config {
 	return Config{Log: log, Client: j.Client, Now: now, MaxErrors: j.MaxErrors, IdleTimeout: j.Idle,
-		Undelete: j.Undelete, Capabilities: j.Capabilities}
+		Undelete: j.Undelete, Ages: func() bool { return !j.Ageless }, Capabilities: j.Capabilities}
 }
 
 // Resume holds a session from the login on, which another process has seen.

@@ -26,6 +26,7 @@ type server struct {
 	delays  *auth.Delays
 	owners  *Owners
 	now     func() time.Time
+	ages    func() bool
 }
 
 func newServer(f *program.Frame) (*server, error) {
@@ -38,7 +39,7 @@ func newServer(f *program.Frame) (*server, error) {
 		return nil, err
 	}
 	return &server{owners: asOwner, control: f.Control, log: f.Log, tls: conf, delays: auth.NewDelays(f.Tally(), f.Clock.Now),
-		gate: NewGate(filepath.Join(f.Home, "run", "pop3"), f.Clock.Now), now: f.Clock.Now}, nil
+		gate: NewGate(filepath.Join(f.Home, "run", "pop3"), f.Clock.Now), now: f.Clock.Now, ages: f.AgesCount}, nil
 }
 
 // certificates returns nil where there are none.
@@ -136,7 +137,7 @@ func (s *server) serve(ctx context.Context, conn net.Conn, implicit bool) error 
 
 func (s *server) config(conn net.Conn, implicit bool) (Config, error) {
 	cfg := Config{TLS: s.tls, Implicit: implicit, ClearText: listen.Private(conn), Users: Accounts(s.control, s.delays), Log: s.log,
-		Client: maillog.Client{Addr: listen.ClientName(conn)}, Gate: s.gate, Owners: s.owners, Now: s.now}
+		Client: maillog.Client{Addr: listen.ClientName(conn)}, Gate: s.gate, Owners: s.owners, Now: s.now, Ages: s.ages}
 	return cfg, s.settings(&cfg)
 }
 

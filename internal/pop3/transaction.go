@@ -215,7 +215,7 @@ func (s *session) quit(string) error {
 		return err
 	}
 	s.drop.settle()
-	err := s.drop.update(s.cfg.Undelete, s.cfg.Now())
+	err := s.drop.update(s.cfg.Undelete, s.cfg.Now(), s.cfg.Ages)
 	s.drop.release()
 	if err != nil {
 		s.cfg.Log.Trouble("", "delete messages", err)

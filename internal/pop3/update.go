@@ -21,12 +21,12 @@ func (d *drop) undelete() {
 // another program deleted first is as the client wants it. One that cannot be
 // removed stops no other; nothing else is ever removed. With a window of time
 // deleted messages go to the folder Trash, and those that were longer there
-// than it are removed.
-func (d *drop) update(window time.Duration, now time.Time) error {
+// than it are removed, if ages may be believed.
+func (d *drop) update(window time.Duration, now time.Time, ages func() bool) error {
 	if d.dir == nil || d.account.ReadOnly {
 		return nil
 	}
-	away, done, err := d.remover(window, now)
+	away, done, err := d.remover(window, now, ages)
 	if err != nil {
 		return err
 	}
@@ -54,7 +54,8 @@ func (d *drop) update(window time.Duration, now time.Time) error {
 }
 
 // remover returns what takes a message away, and what to do behind it.
-func (d *drop) remover(window time.Duration, now time.Time) (away func(*maildir.Message) error, done func(), err error) {
+func (d *drop) remover(window time.Duration, now time.Time, ages func() bool) (away func(*maildir.Message) error,
+	done func(), err error) {
 	none := func() {}
 	if window <= 0 || d.account.inTrash() {
 		return d.dir.Remove, none, nil
@@ -71,6 +72,9 @@ func (d *drop) remover(window time.Duration, now time.Time) (away func(*maildir.
 		defer trash.Close()
 		if d.removed > 0 {
 			d.noteTrouble("sync trash", trash.Sync())
+		}
+		if ages != nil && !ages() {
+			return
 		}
 		n, err := trash.Expire(now.Add(-window))
 		if n > 0 {

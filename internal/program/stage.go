@@ -97,7 +97,7 @@ func (s Stage) runner(f *Frame) (*spool.Runner, error) {
 	}
 	r.Log, r.Ready = f.Log, f.Ready
 	r.Retry, r.Holdtime = f.Control.Retry, f.Control.Holdtime
-	r.Share = f.share
+	r.Ages, r.Share = f.AgesCount, f.share
 	return r, nil
 }
 

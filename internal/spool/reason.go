@@ -25,7 +25,7 @@ const (
 // The words of a reason's first line in hold/.
 const (
 	verbHeld   = "held"
-	verbByHand = "held by hand" // by a person: never taken
+	verbByHand = "by hand, held" // by a person: never taken
 )
 
 // reasonLine is one line for people: printable, bounded.

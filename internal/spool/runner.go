@@ -30,6 +30,7 @@ type Runner struct {
 	Patience time.Duration         // an attempt holds a worker for so long, see maxSlow; 0: to its end
 	Runtime  time.Duration         // Run starts no attempt after it; 0 is no limit
 	Holdtime func() (time.Duration, error)
+	Ages     func() bool           // whether they may be believed now; nil: they may
 	Share    func() (Share, error) // of hold/; nil: it may grow
 	Retry    func() (control.Retry, error)
 	Log      *maillog.Log
@@ -177,6 +178,9 @@ func (r *Runner) clean() {
 }
 
 func (r *Runner) cleanHold() error {
+	if r.Holdtime == nil {
+		return nil
+	}
 	b, err := r.Spool.box(Hold)
 	if err != nil {
 		return err
@@ -190,7 +194,7 @@ func (r *Runner) expireHold() error {
 		return nil
 	}
 	holdtime, err := r.Holdtime()
-	if err != nil {
+	if err != nil || r.Ages != nil && !r.Ages() {
 		return err
 	}
 	expired, err := r.Spool.expireHold(holdtime)

@@ -268,8 +268,12 @@ func TestAsRootOnStandardInput(t *testing.T) {
 	if len(trash) != 1 || ownerOf(t, trash[0]) != daveUID || ownerOf(t, s.Mailbox("dave")+"/.Trash") != daveUID {
 		t.Fatalf("trash holds %q", trash)
 	}
-	tomorrow := time.Now().Add(25 * time.Hour).UTC().Format(time.RFC3339)
-	if r, err := programs.Run(s.Home.Dir, nil, "pop3d", "expire", "--now", tomorrow); err != nil || r.Status != 75 { // erin is root
+	// As if it had been deleted yesterday.
+	name, _, _ := strings.Cut(trash[0], ",P=")
+	if err := os.Rename(trash[0], fmt.Sprintf("%s,P=%d:2,", name, time.Now().Add(-25*time.Hour).Unix())); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := programs.Run(s.Home.Dir, nil, "pop3d", "expire"); err != nil || r.Status != 75 { // erin is root
 		t.Errorf("%+v, %v", r, err)
 	}
 	if len(s.Events("event=trouble", "the mailbox is root's")) != 1 || len(s.Events("event=expired", "dave")) != 1 {

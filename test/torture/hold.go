@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"paperpath/internal/spool"
@@ -23,8 +24,10 @@ func holdScenarios() []scenario {
 			prepare: fromStranger(spool.Route, "alice@example.net", "nobody@example.net"), wants: must("alice"), after: removeChild},
 		{name: "maildeliver, the name is taken", program: "maildeliver", args: fixed("run"),
 			prepare: takeName, wants: append(must("alice"), want{box: "alice", token: taken}), after: freeName},
-		{name: "mailroute, holdtime is over", program: "mailroute", args: func(*world) []string { return runAt(50 * time.Hour) },
+		{name: "mailroute, holdtime is over", program: "mailroute", args: fixed("run"),
 			prepare: holdLong, wants: []want{{box: "alice", token: token, deletes: true}}, after: expireHeld},
+		{name: "mailroute, the clock jumps", program: "mailroute", args: func(*world) []string { return runAt(50 * time.Hour) },
+			prepare: holdBeforeJump, wants: must("alice"), after: jumpAgain},
 	}
 }
 
@@ -82,8 +85,8 @@ func freeName(w *world, yes bool) error {
 	return releaseHeld(w, yes)
 }
 
-// holdLong holds an entry where held entries are removed after a day.
-func holdLong(w *world) error {
+// holdOne holds an entry where held entries are removed after a day.
+func holdOne(w *world) error {
 	if err := w.set("holdtime", "1d"); err != nil {
 		return err
 	}
@@ -94,15 +97,60 @@ func holdLong(w *world) error {
 	return err
 }
 
-// expireHeld is the next run, with which the entry and its reason must go.
-func expireHeld(w *world, _ bool) error {
-	if _, err := w.programs.Must(w.home, nil, "mailroute", runAt(60*time.Hour)...); err != nil {
+// holdLong is holdOne of two days ago.
+func holdLong(w *world) error {
+	if err := holdOne(w); err != nil {
 		return err
 	}
-	if left, _ := filepath.Glob(filepath.Join(w.home, "spool/hold/reason/*")); len(left) > 0 {
-		return fmt.Errorf("reasons stay: %v", left)
+	then := time.Now().Add(-50 * time.Hour)
+	return os.Chtimes(filepath.Join(w.home, "spool/hold/reason", w.key()), then, then)
+}
+
+// expireHeld is the runs that follow, with which the entry and its reason must
+// go; where a fault left a record of the clock that cannot be read, a day passes
+// before.
+func expireHeld(w *world, _ bool) error {
+	if _, err := w.programs.Must(w.home, nil, "mailroute", "run"); err != nil {
+		return err
+	}
+	if len(w.entries("hold")) > 0 {
+		if !strings.Contains(w.log(), "run/clock holds") {
+			return fmt.Errorf("%s stays in hold/", w.key())
+		}
+		if err := os.Remove(filepath.Join(w.home, "run/clock")); err != nil {
+			return err
+		}
+	}
+	if _, err := w.programs.Must(w.home, nil, "mailroute", "run"); err != nil {
+		return err
+	}
+	if _, err := w.programs.Must(w.home, nil, "mailroute", runAt(60*time.Hour)...); err != nil { // a reason without an entry is old
+		return err
+	}
+	if left, _ := filepath.Glob(filepath.Join(w.home, "spool/hold/*/*")); len(left) > 0 {
+		return fmt.Errorf("in hold/ stay %v", left)
 	}
 	return nil
+}
+
+// holdBeforeJump holds an entry; then a pass notes how late it is.
+func holdBeforeJump(w *world) error {
+	if err := holdOne(w); err != nil {
+		return err
+	}
+	_, err := w.programs.Must(w.home, nil, "mailroute", "run")
+	return err
+}
+
+// jumpAgain is more passes by a wrong clock, which must take nothing; then a
+// person releases what is there.
+func jumpAgain(w *world, yes bool) error {
+	for _, later := range []time.Duration{55 * time.Hour, 100 * 24 * time.Hour} {
+		if _, err := w.programs.Must(w.home, nil, "mailroute", runAt(later)...); err != nil {
+			return err
+		}
+	}
+	return releaseHeld(w, yes)
 }
 
 // runAt is a run as late as that.
