@@ -19,6 +19,7 @@ func concurrencyNames() []string {
 func limitNames() []string {
 	return []string{
 		"recipients",  // of one message
+		"copybytes",   // that copies for its recipients may take, of one message
 		"headerbytes", // of one message
 		"fields",      // header fields of one message
 		"hops",        // Received fields of one message

@@ -24,10 +24,13 @@ func (s *Stage) Handle(_ context.Context, e *spool.Entry) spool.Outcome {
 		return spool.DropBecause("all recipients are done")
 	}
 	d := Decide(s.Control, e, s.Now(), nil)
-	switch {
-	case d.HandOn != "":
+	if d.HandOn != "" {
 		return spool.HandOnTo(d.HandOn)
-	case len(d.Failed) == 0:
+	}
+	if failed := s.tooLarge(e, d.Children); failed != nil {
+		return s.Settle(e, failed)
+	}
+	if len(d.Failed) == 0 {
 		return spool.SplitInto(d.Children...)
 	}
 	var results []dsn.Result

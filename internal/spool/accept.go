@@ -36,9 +36,11 @@ func (s *Spool) accept(k Key, in Inbox, env Envelope, results []string, tr Trace
 	if err := env.check(); err != nil {
 		return err
 	}
-	if err := s.space(body.Size()); err != nil {
+	room, err := s.room(s.path, body.Size(), 1)
+	if err != nil {
 		return err
 	}
+	defer room.release()
 	b, err := s.box(in)
 	if err != nil {
 		return err
@@ -67,7 +69,7 @@ func (s *Spool) write(b *box, k Key, env Envelope, results []string, tr Trace, b
 	if err := d.sync(); err != nil {
 		return "", err
 	}
-	return d.place(k)
+	return d.place()
 }
 
 func (s *Spool) headBytes(k Key, env Envelope, results []string, tr Trace) []byte {

@@ -66,15 +66,30 @@ func (r *Runner) attempt(ctx context.Context, j job) (res result) {
 		res.deferred, res.due, res.mailbox = o.Action == Defer, o.Due, o.Mailbox
 		return res
 	}
-	// Our own trouble: say so and try again.
+	res.deferred, res.due = r.failed(e, err)
+	return res
+}
+
+// failed decides about an outcome that could not be carried out. It is our own
+// trouble, so it is said and tried again; as any other attempt it counts, and
+// when the entry has expired a person must look. It reports whether and when to
+// look again.
+func (r *Runner) failed(e *Entry, err error) (again bool, due time.Time) {
 	r.Log.Trouble(string(e.Key), "carry out", err)
-	due := r.Spool.now().Add(r.delay(e))
+	now := r.Spool.now()
+	if retry, unread := r.Retry(); unread == nil && retry.Expired(now.Sub(e.Arrival), e.Attempts+1) {
+		held := r.carry(e, HoldFor("given up, it cannot be carried out: "+err.Error()))
+		if held == nil {
+			return false, due
+		}
+		r.Log.Trouble(string(e.Key), "hold", held)
+	}
+	due = now.Add(r.delay(e))
 	if err := r.carry(e, DeferUntil(due, err.Error())); err != nil {
 		r.Log.Trouble(string(e.Key), "defer", err)
 		due = r.Spool.now().Add(troubleDelay)
 	}
-	res.deferred, res.due = true, due
-	return res
+	return true, due
 }
 
 // carry carries the outcome out; a panic there is trouble of our own.

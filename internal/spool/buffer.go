@@ -41,9 +41,11 @@ func (s *Spool) unnamed() (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.space(memoryLimit); err != nil {
+	room, err := s.room(s.path, memoryLimit, 1)
+	if err != nil {
 		return nil, err
 	}
+	defer room.release()
 	return b.tmp.Unnamed(draftName(newKey(s.now(), s.host)))
 }
 

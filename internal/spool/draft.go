@@ -18,6 +18,7 @@ import (
 // one; abort is safe to defer.
 type draft struct {
 	box    *box
+	key    Key
 	name   string // in tmp/, "" once it is gone from there
 	f      *os.File
 	err    error // the first failure: final for this file
@@ -38,7 +39,7 @@ func (b *box) newDraft(k Key) (*draft, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &draft{box: b, name: name, f: f}, nil
+	return &draft{box: b, key: k, name: name, f: f}, nil
 }
 
 // Write appends p and counts its line ends.
@@ -96,6 +97,11 @@ func (d *draft) sync() error {
 	if d.err == nil {
 		d.err = d.f.Sync()
 	}
+	return d.finish()
+}
+
+// finish closes the file, which is not durable by that.
+func (d *draft) finish() error {
 	if err := d.f.Close(); d.err == nil {
 		d.err = err
 	}
@@ -114,11 +120,11 @@ func (d *draft) setArrival(t time.Time) {
 // place renames the synced draft into new/: DRAFT to NEW. The directory is not
 // synced yet. It reports the entry's name; an entry of that key that is
 // already there is fs.ErrExist.
-func (d *draft) place(k Key) (string, error) {
+func (d *draft) place() (string, error) {
 	if d.err != nil {
 		return "", d.err
 	}
-	name := fileName(k, d.size, d.size+d.breaks)
+	name := fileName(d.key, d.size, d.size+d.breaks)
 	if err := d.box.tmp.Rename(d.name, d.box.new, name); err != nil {
 		return "", err
 	}

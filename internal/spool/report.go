@@ -49,6 +49,11 @@ func (s *Spool) placeReport(e *Entry, to string, says []string, body []byte) (k 
 	if lies, err := s.lies(k); lies || err != nil {
 		return k, false, err // a crash came between the report and the marks
 	}
+	room, err := s.room(s.path, int64(len(body)), 1)
+	if err != nil {
+		return "", false, err
+	}
+	defer room.release()
 	d, err := b.newDraft(k)
 	if err != nil {
 		return "", false, err
@@ -64,7 +69,7 @@ func (s *Spool) placeReport(e *Entry, to string, says []string, body []byte) (k 
 	if err := d.sync(); err != nil {
 		return "", false, err
 	}
-	if _, err := d.place(k); err != nil {
+	if _, err := d.place(); err != nil {
 		return "", false, err
 	}
 	return k, true, b.new.Sync()

@@ -241,7 +241,7 @@ func (s *Spool) cutHeld(e *Entry, since time.Time) (name string, size int64, err
 // replaceHeld puts the draft of the same key in the entry's place.
 func (s *Spool) replaceHeld(e *Entry, d *draft, since time.Time) (name string, size int64, err error) {
 	name, size = fileName(e.Key, d.size, d.size+d.breaks), d.size
-	if _, err := d.place(e.Key); err != nil && !errors.Is(err, fs.ErrExist) { // left by a crash
+	if _, err := d.place(); err != nil && !errors.Is(err, fs.ErrExist) { // left by a crash
 		return "", 0, err
 	}
 	if err := e.box.new.Sync(); err != nil {

@@ -13,8 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"paperpath/internal/dir"
 	"paperpath/internal/status"
 )
@@ -43,8 +41,8 @@ type Options struct {
 	Now      func() time.Time // the clock; nil is the machine's
 	Shifted  bool             // the clock is not the machine's: arrivals are written down
 	Hostname string           // for keys and Received
-	Reserve  int64            // octets that accepting leaves free
-	Inodes   int64            // inodes that accepting leaves free
+	Reserve  int64            // octets that accepting and copying leave free
+	Inodes   int64            // inodes that they leave free
 }
 
 // Spool is the spool directory of a home.
@@ -58,6 +56,8 @@ type Spool struct {
 
 	mu    sync.Mutex
 	boxes map[Inbox]*box
+
+	claims claims
 }
 
 // box is an open inbox.
@@ -212,26 +212,4 @@ func (b *box) sub(s state) *dir.Dir {
 		return b.cur
 	}
 	return b.new
-}
-
-// space refuses what would take the file system below the reserve
-// (RFC 5321 4.2.3: 452).
-func (s *Spool) space(size int64) error {
-	if s.reserve <= 0 && s.inodes <= 0 {
-		return nil
-	}
-	var st unix.Statfs_t
-	if err := unix.Statfs(s.path, &st); err != nil {
-		return &fs.PathError{Op: "statfs", Path: s.path, Err: err}
-	}
-	full := int64(st.Bavail)*st.Bsize < s.reserve+size
-	if st.Files > 0 && int64(st.Ffree) < s.inodes {
-		full = true
-	}
-	if full {
-		e := status.Temp("4.3.1", "not enough space in the spool, please try again later", nil)
-		e.Reply = 452
-		return e
-	}
-	return nil
 }

@@ -81,7 +81,12 @@ func (s *Spool) copyInto(e *Entry, md *maildir.Dir, told func() error, log *mail
 	head := e.mailboxHead()
 	size := int64(len(head)) + e.Size - e.head.results
 	wire := size + e.WireSize - e.Size - e.head.lines + int64(strings.Count(head, "\n"))
-	err := md.Deliver(fileName(e.Key, size, wire), func(w io.Writer) error {
+	room, err := s.room(md.Path(), size, 1)
+	if err != nil {
+		return err
+	}
+	defer room.release()
+	err = md.Deliver(fileName(e.Key, size, wire), func(w io.Writer) error {
 		_, err := io.Copy(w, e.mailboxBytes())
 		return err
 	})

@@ -6,10 +6,12 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"paperpath/internal/dir"
 	"paperpath/maildir"
 )
 
@@ -47,6 +49,12 @@ func (r *Runner) untwin(j job) (*Entry, error) {
 	if err := r.box.ours(st); err != nil {
 		return nil, err
 	}
+	if drafted, err := r.undraft(j, st); drafted || err != nil {
+		if err != nil {
+			return nil, err
+		}
+		return r.box.open(j.name, j.state)
+	}
 	twin, err := r.Spool.twin(j, r.box, st)
 	if err != nil {
 		return nil, err
@@ -79,6 +87,36 @@ func (r *Runner) untwin(j job) (*Entry, error) {
 	return nil, errGone
 }
 
+// undraft removes the name of a draft that an entry was placed from, and reports
+// whether there was one. The placing is over, or it crashed.
+func (r *Runner) undraft(j job, st unix.Stat_t) (bool, error) {
+	if j.key == "" {
+		return false, nil
+	}
+	for _, in := range Inboxes() {
+		b, err := r.Spool.box(in)
+		if err != nil {
+			return false, err
+		}
+		name, err := sameFile(b.tmp, st, func(name string) bool { return strings.HasPrefix(name, string(j.key)) })
+		if err != nil {
+			return false, err
+		}
+		if name == "" {
+			continue
+		}
+		if time.Since(time.Unix(st.Ctim.Unix())) < linkAge {
+			return false, errTwin
+		}
+		if err := b.tmp.Remove(name); err != nil {
+			return false, err
+		}
+		r.Log.Repeated(string(j.key), r.box.sub(j.state).Join(j.name))
+		return true, nil
+	}
+	return false, nil
+}
+
 // twin finds the other name of a file in an inbox; nil where it has none there.
 func (s *Spool) twin(j job, own *box, st unix.Stat_t) (*linkedName, error) {
 	for _, in := range Inboxes() {
@@ -101,13 +139,20 @@ func (s *Spool) twin(j job, own *box, st unix.Stat_t) (*linkedName, error) {
 
 // other looks in one directory for another name of the file.
 func (b *box) other(j job, at state, same bool, st unix.Stat_t) (string, error) {
-	found := ""
-	err := b.sub(at).Names(func(name string) bool {
+	return sameFile(b.sub(at), st, func(name string) bool {
 		k, _, _, _, err := parseName(name)
-		if err != nil || k != j.key || same && name == j.name {
+		return err == nil && k == j.key && !(same && name == j.name)
+	})
+}
+
+// sameFile returns the name of the file st in d, of those that may be it.
+func sameFile(d *dir.Dir, st unix.Stat_t, mayBe func(name string) bool) (string, error) {
+	found := ""
+	err := d.Names(func(name string) bool {
+		if !mayBe(name) {
 			return true
 		}
-		o, err := b.sub(at).StatName(name)
+		o, err := d.StatName(name)
 		if err == nil && o.Ino == st.Ino && o.Dev == st.Dev {
 			found = name
 		}

@@ -33,6 +33,9 @@ func TestTwoNames(t *testing.T) {
 		{"hold/new", "route/new", "route/new"},
 		{"deliver/new", "hold/new", "deliver/new"},
 		{"relay/cur", "relay/new", "relay/new"},
+		{"deliver/new", "deliver/tmp", "deliver/new"},
+		{"relay/cur", "route/tmp", "relay/cur"},
+		{"relay/new", "hold/tmp", "relay/new"},
 	} {
 		t.Run(strings.ReplaceAll(x.first+" "+x.second, "/", "-"), func(t *testing.T) {
 			t.Parallel()

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"paperpath/internal/listen"
+	"paperpath/internal/route"
+	"paperpath/internal/spool"
 	"paperpath/internal/status"
 )
 
@@ -45,6 +47,32 @@ func (s *session) tooMany(what string, n int64) error {
 	}
 	s.server.Log.Limited(limit, s.client())
 	return &status.Error{Exit: status.TempFail, Reply: 450, Enhanced: "4.7.1", Text: "too many " + what + " lately, try again later"}
+}
+
+// copied notes what recipient r leads to, and refuses one for whom a message of
+// the size that MAIL told would be copied too often: for now, since by itself it
+// may be sent to him (RFC 5321 4.5.3.1.10), for good where it may not. takeBack
+// forgets the recipient.
+func (s *session) copied(r spool.Recipient, targets []route.Target) (takeBack func(), err error) {
+	copies, takeBack := s.tx.copies.Add(r, targets)
+	limit, err := route.CopyBytes(s.server.Control)
+	if err == nil {
+		err = route.TooLarge(copies, s.tx.size, limit)
+	}
+	if err != nil && !status.IsTemporary(err) && len(s.tx.to) > 0 {
+		err = &status.Error{Exit: status.TempFail, Reply: 452, Enhanced: "4.5.3",
+			Text: "too many recipients for a message of that size, send it to this one by itself"}
+	}
+	return takeBack, err
+}
+
+// mayCopy refuses a message of so many octets that would be copied too often.
+func (s *session) mayCopy(octets int64) error {
+	limit, err := route.CopyBytes(s.server.Control)
+	if err != nil {
+		return err
+	}
+	return route.TooLarge(s.tx.copies.Count(), octets, limit)
 }
 
 // origin is what the client counts as.

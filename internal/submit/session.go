@@ -41,9 +41,11 @@ type session struct {
 
 // transaction is what MAIL and RCPT said since the last reset.
 type transaction struct {
-	from  addr.Address
-	words string // parameters of the reverse path
-	to    []spool.Recipient
+	from   addr.Address
+	words  string // parameters of the reverse path
+	size   int64  // octets of the message as MAIL told them; 0 for not at all
+	to     []spool.Recipient
+	copies route.Copies // that the message will be split into
 }
 
 func (s *session) client() maillog.Client {
@@ -107,7 +109,7 @@ func (s *session) Mail(_ context.Context, from addr.Address, p smtpd.MailParams)
 			return s.refuse(from, "", err)
 		}
 	}
-	s.tx = transaction{from: from, words: p.Words()}
+	s.tx = transaction{from: from, words: p.Words(), size: p.Size}
 	return nil
 }
 
@@ -129,7 +131,8 @@ func (s *session) Rcpt(ctx context.Context, to addr.Address, p smtpd.RcptParams)
 	if err != nil {
 		return err
 	}
-	if _, err := route.Resolve(s.server.Control, to, nil); err != nil {
+	targets, err := route.Resolve(s.server.Control, to, nil)
+	if err != nil {
 		if status.Exit(err) == status.NoMailbox {
 			s.tarpit(ctx)
 		}
@@ -138,10 +141,16 @@ func (s *session) Rcpt(ctx context.Context, to addr.Address, p smtpd.RcptParams)
 	if err := s.relay(to); err != nil {
 		return s.refuse(s.tx.from, to.String(), err)
 	}
-	if err := s.tooMany("recipients", 1); err != nil {
+	r := spool.Recipient{Addr: to.String(), Params: p.Words(to)}
+	takeBack, err := s.copied(r, targets)
+	if err == nil {
+		err = s.tooMany("recipients", 1)
+	}
+	if err != nil {
+		takeBack()
 		return s.refuse(s.tx.from, to.String(), err)
 	}
-	s.tx.to = append(s.tx.to, spool.Recipient{Addr: to.String(), Params: p.Words(to)})
+	s.tx.to = append(s.tx.to, r)
 	return nil
 }
 
@@ -193,6 +202,9 @@ func (s *session) recipients() string {
 func (s *session) store(ctx context.Context, buf *spool.Buffer) (spool.Key, error) {
 	h, body, err := s.compose(buf)
 	if err != nil {
+		return "", err
+	}
+	if err := s.mayCopy(body.Size()); err != nil {
 		return "", err
 	}
 	env := spool.Envelope{From: spool.Path{Addr: s.tx.from.String(), Params: s.tx.words}, To: s.tx.to}

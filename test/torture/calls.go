@@ -70,6 +70,7 @@ var decoders = map[uint64]func(p tracee, a [6]uint64) *call{
 	unix.SYS_SENDFILE:        onFile("sendfile", 0),
 	unix.SYS_FSYNC:           onFile("fsync", 0),
 	unix.SYS_FDATASYNC:       onFile("fdatasync", 0),
+	unix.SYS_SYNCFS:          onFile("syncfs", 0),
 	unix.SYS_FTRUNCATE:       onFile("ftruncate", 0),
 	unix.SYS_FCHMOD:          onFile("fchmod", 0),
 	unix.SYS_CLOSE:           looksAt("close"),

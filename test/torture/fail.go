@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"syscall"
 )
@@ -18,6 +19,7 @@ var faults = map[string][]syscall.Errno{
 	"getdents64":  {syscall.EIO, syscall.EACCES},
 	"statfs":      {syscall.EIO, syscall.EACCES},
 	"flock":       {syscall.EIO},
+	"syncfs":      {syscall.EIO, syscall.ENOSPC, syscall.EDQUOT},
 	"unlink":      {syscall.EIO, syscall.EACCES, syscall.EROFS},
 	"":            {syscall.EIO, syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EACCES, syscall.EMFILE},
 }
@@ -169,7 +171,29 @@ func misbehaved(s *scenario, step ran) string {
 			return fmt.Sprintf("the reply is %q", reply)
 		}
 	}
+	if why := placedUnsynced(step.calls); why != "" {
+		return why
+	}
 	return syncedAgain(step.calls)
+}
+
+// placedUnsynced finds a file that was placed although its sync, or that of its
+// whole file system, had failed: it may be whole in memory alone.
+func placedUnsynced(calls []*call) string {
+	written, failed := map[string]bool{}, map[string]bool{}
+	for _, c := range calls {
+		switch {
+		case (c.name == "write" || c.name == "copy_file_range") && within(c.path, "tmp"):
+			written[c.path] = true
+		case c.injected && c.name == "fsync" && within(c.path, "tmp"):
+			failed[c.path] = true
+		case c.injected && c.name == "syncfs":
+			maps.Copy(failed, written)
+		case (c.name == "rename" || c.name == "link") && c.ok() && failed[c.path]:
+			return "placed although its sync had failed: " + c.path
+		}
+	}
+	return ""
 }
 
 // syncedAgain finds a file that was synced again, without having been written

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"path/filepath"
 	"strings"
 )
@@ -45,6 +46,8 @@ func (l *lint) call(c *call) {
 		delete(l.dirty, c.path)
 		delete(l.names, c.path)
 		delete(l.removed, c.path)
+	case "syncfs":
+		l.all(c.path)
 	case "mkdir":
 		l.name(c.path)
 	case "rename", "link":
@@ -52,6 +55,15 @@ func (l *lint) call(c *call) {
 	case "unlink":
 		l.remove(c.path)
 	}
+}
+
+// all: what lies below the directory is durable. More may be, which no step
+// relies on.
+func (l *lint) all(dir string) {
+	below := func(path string) bool { return strings.HasPrefix(path, dir+"/") }
+	maps.DeleteFunc(l.dirty, func(path string, _ bool) bool { return below(path) })
+	maps.DeleteFunc(l.names, func(path string, _ map[string]bool) bool { return below(path) })
+	maps.DeleteFunc(l.removed, func(path string, _ bool) bool { return below(path) })
 }
 
 func (l *lint) name(path string) {

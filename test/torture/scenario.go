@@ -132,6 +132,7 @@ func stageScenarios() []scenario {
 		with("rename", inInbox(spool.Route, to("alice@example.net")...), must("alice")),
 		with("split", inInbox(spool.Route, to("both@example.net")...), must("alice", "bob")),
 		splits,
+		with("split synced together", inInbox(spool.Route, to("crew@example.net")...), must(crew()...)),
 		rewrite,
 		with("bounce", inInbox(spool.Route, to("alice@example.net", "nobody@example.net")...),
 			append(must("alice"), want{box: "bob", token: report})),

@@ -23,8 +23,18 @@ type world struct {
 	tracer   *tracer
 }
 
-// The users. carl's mailbox is on the other file system; dora has none yet.
-var boxes = []string{"alice", "bob", "carl", "dora"}
+// The users. carl's mailbox is on the other file system; dora has none yet, as
+// the members of crew.
+var boxes = append([]string{"alice", "bob", "carl", "dora"}, crew()...)
+
+// crew are so many that the children of a message for all of them are synced
+// together.
+func crew() (names []string) {
+	for n := range 16 {
+		names = append(names, fmt.Sprintf("crew%d", n))
+	}
+	return names
+}
 
 func (w *world) mailbox(user string) string {
 	if user == "carl" {
@@ -47,8 +57,10 @@ func newTemplate(p harness.Programs, dir string) error {
 	}
 	for name, rows := range map[string][]string{
 		"users": {strings.TrimSpace(string(users)), "carl@example.net:::::far/carl:", "dora@example.net::::::",
-			"eve@example.net:{PLAIN}" + harness.Password + "::::mail/example.net/alice:"},
-		"aliases":  {"both: alice, bob", "all: alice, bob, x@elsewhere.example", "away: x@elsewhere.example"},
+			"eve@example.net:{PLAIN}" + harness.Password + "::::mail/example.net/alice:",
+			strings.Join(crew(), "@example.net::::::\n") + "@example.net::::::"},
+		"aliases": {"both: alice, bob", "all: alice, bob, x@elsewhere.example", "away: x@elsewhere.example",
+			"crew: " + strings.Join(crew(), ", ")},
 		"hostname": {harness.Hostname},
 	} {
 		if err := h.Set(name, rows...); err != nil {

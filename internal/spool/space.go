@@ -1,0 +1,89 @@
+package spool
+
+import (
+	"fmt"
+	"io/fs"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"paperpath/internal/status"
+)
+
+// claims are what is being written just now, by file system: attempts and
+// sessions of one process that look at the free space one after another must
+// not take it together.
+type claims struct {
+	mu sync.Mutex
+	on map[unix.Fsid]need
+}
+
+// need is space on a file system.
+type need struct {
+	octets int64
+	inodes int64
+}
+
+// claim is a need that was granted and is on its way to the disk.
+type claim struct {
+	of *claims
+	fs unix.Fsid
+	need
+}
+
+// room claims space for that many new files of so many octets together on the
+// file system of path. The error is a temporary one with 452 (RFC 5321 4.2.3)
+// where the reserve would be touched. Release the claim once the files are
+// written, when the file system itself counts them.
+func (s *Spool) room(path string, octets, files int64) (*claim, error) {
+	c := &s.claims
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var st unix.Statfs_t
+	err := unix.Statfs(path, &st)
+	for err == unix.EINTR {
+		err = unix.Statfs(path, &st)
+	}
+	if err != nil {
+		return nil, &fs.PathError{Op: "statfs", Path: path, Err: err}
+	}
+	n := need{octets: octets + files*st.Bsize/2, inodes: files} // a file's last block is half full
+	free := need{octets: int64(st.Bavail)*st.Bsize - c.on[st.Fsid].octets, inodes: int64(st.Ffree) - c.on[st.Fsid].inodes}
+	// What a file system does not count it does not limit.
+	if st.Blocks > 0 && free.octets-n.octets < s.reserve {
+		return nil, noRoom(path, n.octets, free.octets, s.reserve, "octets")
+	}
+	if st.Files > 0 && free.inodes-n.inodes < s.inodes {
+		return nil, noRoom(path, n.inodes, free.inodes, s.inodes, "inodes")
+	}
+	c.add(st.Fsid, n.octets, n.inodes)
+	return &claim{of: c, fs: st.Fsid, need: n}, nil
+}
+
+func noRoom(path string, wanted, free, reserve int64, what string) error {
+	e := status.Temp("4.3.1", "not enough space, please try again later",
+		fmt.Errorf("%s has %d free %s, %d are wanted and %d reserved (control/reserve)", path, free, what, wanted, reserve))
+	e.Reply = 452
+	return e
+}
+
+// add changes what is claimed; c is locked.
+func (c *claims) add(on unix.Fsid, octets, inodes int64) {
+	if c.on == nil {
+		c.on = map[unix.Fsid]need{}
+	}
+	n := need{c.on[on].octets + octets, c.on[on].inodes + inodes}
+	if n == (need{}) {
+		delete(c.on, on)
+		return
+	}
+	c.on[on] = n
+}
+
+// release gives the claim back; once more does nothing.
+func (c *claim) release() {
+	c.of.mu.Lock()
+	defer c.of.mu.Unlock()
+	c.of.add(c.fs, -c.octets, -c.inodes)
+	c.need = need{}
+}

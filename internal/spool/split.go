@@ -1,0 +1,225 @@
+package spool
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+
+	"golang.org/x/sys/unix"
+
+	"paperpath/internal/maillog"
+)
+
+// syncTogether is from how many drafts on one sync of their file system is
+// cheaper than one of each.
+const syncTogether = 16
+
+// CopyBytes returns how many octets splitting the entry into these children
+// will write.
+func (e *Entry) CopyBytes(children []Child) int64 {
+	var sum int64
+	for _, c := range children {
+		sum += int64(len(formatEnvelope(Envelope{From: c.From, To: c.To}))) + e.Size - e.head.results
+	}
+	return sum
+}
+
+// placeChildren writes all children and makes them durable, renames them into
+// new/ together, and makes the names durable before the parent may go. Nothing
+// is written where there is no room for all.
+func (s *Spool) placeChildren(e *Entry, children []Child, log *maillog.Log) error {
+	if len(children) == 0 {
+		return nil
+	}
+	drafts, err := s.draftChildren(e, children)
+	for _, d := range drafts {
+		defer d.abort()
+	}
+	if err != nil {
+		return err
+	}
+	touched := map[*box]bool{}
+	for i, d := range drafts {
+		if err := s.placeChild(d, e, children[i]); err != nil {
+			return err
+		}
+		touched[d.box] = true
+	}
+	for b := range touched {
+		if err := b.new.Sync(); err != nil {
+			return err
+		}
+	}
+	for i, c := range children {
+		log.Split(string(e.Key), string(drafts[i].key), string(c.Inbox), addresses(c.To))
+	}
+	return nil
+}
+
+// draftChildren writes the drafts of all children and makes them durable. The
+// caller aborts those that it returns, with an error too.
+func (s *Spool) draftChildren(e *Entry, children []Child) (drafts []*draft, err error) {
+	room, err := s.room(s.path, e.CopyBytes(children), int64(len(children)))
+	if err != nil {
+		return nil, err
+	}
+	defer room.release()
+	together, err := s.syncer(len(children))
+	if err != nil {
+		return nil, err
+	}
+	defer together.close()
+	for _, c := range children {
+		d, err := s.draftChild(e, c)
+		if d != nil {
+			drafts = append(drafts, d)
+		}
+		if err == nil {
+			err = together.written(d)
+		}
+		if err != nil {
+			return drafts, err
+		}
+	}
+	return drafts, together.sync()
+}
+
+// draftChild writes a child: its own envelope, then all of the parent from our
+// result fields on. It is not durable yet.
+func (s *Spool) draftChild(e *Entry, c Child) (*draft, error) {
+	env := Envelope{From: c.From, To: c.To}
+	if err := env.check(); err != nil {
+		return nil, err
+	}
+	b, err := s.box(c.Inbox)
+	if err != nil {
+		return nil, err
+	}
+	d, err := b.newDraft(e.Key.child(c.Inbox, env))
+	if err != nil {
+		return nil, err
+	}
+	breaks := e.WireSize - e.Size - e.head.lines
+	if _, err = io.WriteString(d, formatEnvelope(env)); err == nil {
+		err = d.splice(e.file, e.head.results, e.Size-e.head.results, breaks)
+	}
+	return d, err
+}
+
+// syncer makes drafts durable, each by itself or all together.
+type syncer struct {
+	fd   int // on the file system of them all; -1: each by itself
+	path string
+}
+
+// syncer returns one for n drafts. A descriptor reports of a file system only
+// the failures since it was opened, and to whoever asks it first: each split has
+// its own, opened before anything is written.
+func (s *Spool) syncer(n int) (*syncer, error) {
+	y := &syncer{fd: -1, path: s.path}
+	if n < syncTogether || !syncsTogether(s.path) {
+		return y, nil
+	}
+	fd, err := unix.Open(s.path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: s.path, Err: err}
+	}
+	y.fd = fd
+	return y, nil
+}
+
+// syncsTogether reports whether syncfs(2) tells there of what could not be
+// written: since Linux 5.8, on the file systems that are known to be asked
+// themselves, and on tmpfs, which writes nothing; overlayfs and FUSE stand before
+// others and may hear nothing.
+func syncsTogether(path string) bool {
+	var st unix.Statfs_t
+	if err := unix.Statfs(path, &st); err != nil {
+		return false
+	}
+	switch int64(st.Type) {
+	case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC, unix.TMPFS_MAGIC:
+	default:
+		return false
+	}
+	var name unix.Utsname
+	if err := unix.Uname(&name); err != nil {
+		return false
+	}
+	var major, minor int
+	_, err := fmt.Sscanf(unix.ByteSliceToString(name.Release[:]), "%d.%d", &major, &minor)
+	return err == nil && (major > 5 || major == 5 && minor >= 8)
+}
+
+// written takes a draft that is written.
+func (y *syncer) written(d *draft) error {
+	if y.fd < 0 {
+		return d.sync()
+	}
+	return d.finish()
+}
+
+// sync returns nil once all are durable. A failure is final for all of them.
+func (y *syncer) sync() error {
+	if y.fd < 0 {
+		return nil
+	}
+	err := unix.Syncfs(y.fd)
+	for err == unix.EINTR {
+		err = unix.Syncfs(y.fd)
+	}
+	if err != nil {
+		return &fs.PathError{Op: "syncfs", Path: y.path, Err: err}
+	}
+	return nil
+}
+
+func (y *syncer) close() {
+	if y.fd >= 0 {
+		unix.Close(y.fd)
+	}
+}
+
+// placeChild renames a child into new/, unless a crash left it there or it
+// waits already.
+func (s *Spool) placeChild(d *draft, e *Entry, c Child) error {
+	if c.Inbox == Hold {
+		line := reasonLine(s.now(), e.Inbox, verbHeld, c.Reason)
+		if err := d.box.setReason(d.key, line, s.now()); err != nil {
+			return err
+		}
+	}
+	// A child is as old as its parent: the lifetime counts from acceptance. Its key
+	// says so too, so that no sync is needed; a draft that looked old would be
+	// taken by the inbox's cleaner.
+	d.setArrival(e.Arrival)
+	return d.placeOnce()
+}
+
+// placeOnce places a draft whose key names a decision. The same key in new/ or
+// cur/ is that decision, made before a crash.
+func (d *draft) placeOnce() error {
+	name := fileName(d.key, d.size, d.size+d.breaks)
+	if there, err := d.box.isFile(stateWaiting, waitingName(name)); there || err != nil {
+		return err
+	}
+	_, err := d.place()
+	if errors.Is(err, fs.ErrExist) {
+		_, err = d.box.isFile(stateNew, name)
+	}
+	return err
+}
+
+// isFile reports whether there is a file of that name. What is no regular file
+// is an error: it is not what was placed there before.
+func (b *box) isFile(s state, name string) (bool, error) {
+	st, err := b.sub(s).StatName(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err == nil && st.Mode&unix.S_IFMT != unix.S_IFREG {
+		err = fmt.Errorf("%s is no regular file", b.sub(s).Join(name))
+	}
+	return err == nil, err
+}
