@@ -99,10 +99,12 @@ func Fold(s string) string {
 	}, s)
 }
 
-// Base returns the address without its extension (user+ext), if it has one.
+// Base returns the address without its extension (user+ext), if it has one. A
+// local part that only quotes make one has none: what stands in it may be
+// shown to people as another address.
 func (a Address) Base() (base Address, ext string, ok bool) {
 	user, ext, ok := strings.Cut(a.Local, "+")
-	if !ok || user == "" {
+	if !ok || user == "" || strings.ContainsFunc(a.Local, special) {
 		return a, "", false
 	}
 	return Address{Local: user, Domain: a.Domain}, ext, true
@@ -128,6 +130,10 @@ func atext(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' ||
 		c >= utf8.RuneSelf || strings.IndexByte("!#$%&'*+-/=?^_`{|}~", c) >= 0
 }
+
+// special reports whether r may stand in a local part only within quotes. Dots
+// may stand anywhere here, as in parser.local.
+func special(r rune) bool { return r < utf8.RuneSelf && r != '.' && !atext(byte(r)) }
 
 func quote(s string) string {
 	var b strings.Builder

@@ -70,7 +70,7 @@ func TestKeyAndBase(t *testing.T) {
 	if base, ext, ok := a.Base(); base.String() != "Bob@EXAMPLE.net" || ext != "Sales.EU" || !ok {
 		t.Errorf("base %s, %s, %v", base, ext, ok)
 	}
-	for _, s := range []string{"bob@x", "+ext@x"} {
+	for _, s := range []string{"bob@x", "+ext@x", `"alice+ <boss@victim.example>"@x`, `"alice+a b"@x`, `"alice+a@b"@x`, `"a b+c"@x`} {
 		if a, _ := Parse(s); func() bool { _, _, ok := a.Base(); return ok }() {
 			t.Errorf("%s has an extension", s)
 		}
@@ -78,6 +78,30 @@ func TestKeyAndBase(t *testing.T) {
 	u, _ := Parse("Ünal@EXAMPLE.net")
 	if u.Key() != "Ünal@example.net" || !u.NeedsUTF8() || a.NeedsUTF8() {
 		t.Errorf("key %s: only ASCII is folded", u.Key())
+	}
+}
+
+func TestParseAuthors(t *testing.T) {
+	for in, want := range map[string]string{
+		"Alice Q. Public <alice@x>": "alice@x", "alice@x": "alice@x", `"boss@y" <alice@x>`: "alice@x", "(boss@y) alice@x": "alice@x",
+		"a@x <A@x>": "A@x", `"a"@x <a@x>, b@y`: "a@x b@y", "": "",
+		"boss@y <alice@x>": "!", "boss@ <alice@x>": "!", "@ <alice@x>": "!", "a@x, boss @ y <alice@x>": "!", "a@x <a@x> b@y": "!", "a@x b@y <b@y>": "!",
+	} {
+		list, err := ParseAuthors(in)
+		var got []string
+		for _, a := range list {
+			got = append(got, a.String())
+		}
+		if err != nil {
+			got = []string{"!"}
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%q: %s, %v, want %s", in, got, err, want)
+		}
+	}
+	// Where only recipients are read it is clear who is meant.
+	if list, err := ParseList("boss@y <alice@x>"); err != nil || len(list) != 1 || list[0].String() != "alice@x" {
+		t.Errorf("%v, %v", list, err)
 	}
 }
 

@@ -3,6 +3,7 @@ package addr
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -15,6 +16,19 @@ const maxList = 5000
 // decoded: what they hide is no address.
 func ParseList(field string) ([]Address, error) {
 	l := lister{s: field}
+	if err := l.run(); err != nil {
+		return nil, err
+	}
+	return l.list, nil
+}
+
+// ParseAuthors reads a list as ParseList does, of a field that says who speaks:
+// From, Sender and their like. What readers take for different addresses is an
+// error there: in a phrase an unquoted @ has no place (RFC 5322 3.2.5), so of
+// `boss@x.example <alice@y.example>` some show the one and some the other. An
+// address that is written twice, as many programs do, misleads nobody.
+func ParseAuthors(field string) ([]Address, error) {
+	l := lister{s: field, authors: true}
 	if err := l.run(); err != nil {
 		return nil, err
 	}
@@ -54,7 +68,7 @@ func (l *lister) run() error {
 			if l.angle || l.whole {
 				return errors.New("< where none may stand")
 			}
-			l.words, l.angle = nil, true
+			l.phrase, l.words, l.angle = l.words, nil, true
 		case '>':
 			if !l.angle {
 				return errors.New("> without <")
@@ -74,14 +88,16 @@ func (l *lister) run() error {
 
 // lister collects the tokens of one address after the other.
 type lister struct {
-	s     string
-	i     int
-	words []token
-	end   int  // behind the last of words
-	angle bool // between < and >
-	whole bool // behind >
-	list  []Address
-	bare  []int // where addresses without a domain end
+	s       string
+	authors bool // the field says who speaks
+	i       int
+	words   []token
+	phrase  []token // before <
+	end     int     // behind the last of words
+	angle   bool    // between < and >
+	whole   bool    // behind >
+	list    []Address
+	bare    []int // where addresses without a domain end
 }
 
 // token is a word (kind 'w'), a quoted string ('"'), a domain literal ('[') or
@@ -94,10 +110,8 @@ type token struct {
 // group forgets a group's name. What holds an address is none: programs that
 // know no groups would take it for one.
 func (l *lister) group() error {
-	for _, w := range l.words {
-		if w.kind == '@' {
-			return errors.New("an address before a colon")
-		}
+	if slices.ContainsFunc(l.words, func(w token) bool { return w.kind == '@' }) {
+		return errors.New("an address before a colon")
 	}
 	if l.whole {
 		return errors.New("a colon behind < >")
@@ -111,8 +125,8 @@ func (l *lister) finish() error {
 	if l.angle {
 		return errors.New("< is not closed")
 	}
-	words, whole := l.words, l.whole
-	l.words, l.whole = nil, false
+	words, phrase, whole := l.words, l.phrase, l.whole
+	l.words, l.phrase, l.whole = nil, nil, false
 	if len(words) == 0 {
 		if whole {
 			return errors.New("< > without an address")
@@ -126,11 +140,24 @@ func (l *lister) finish() error {
 	if err != nil {
 		return err
 	}
+	if l.authors && !agrees(phrase, a) {
+		return fmt.Errorf("an unquoted @ before <%s>", a)
+	}
 	l.list = append(l.list, a)
 	if a.Domain == "" {
 		l.bare = append(l.bare, l.end)
 	}
 	return nil
+}
+
+// agrees reports whether a phrase that stands before <a> is none that could be
+// read as another address.
+func agrees(phrase []token, a Address) bool {
+	if !slices.ContainsFunc(phrase, func(w token) bool { return w.kind == '@' }) {
+		return true
+	}
+	shown, err := join(phrase)
+	return err == nil && shown.Key() == a.Key()
 }
 
 // join reads an address from its tokens: blanks and comments between them are

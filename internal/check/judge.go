@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -59,21 +60,61 @@ func (j *judge) header() (err error) {
 }
 
 // from wants exactly one From field (RFC 5322 3.6): with two, one program
-// checks the first and another shows the second. What it says is held against
-// the syntax only where we answer for the submitter; mail of other hosts has
-// many an odd one that people want to read.
+// checks the first and another shows the second.
 func (j *judge) from() error {
 	fields := j.h.All("From")
 	j.t.Add("From fields", strconv.Itoa(len(fields)), "")
 	if len(fields) != 1 {
-		return status.Refuse("5.6.0", fmt.Sprintf("the header has %d From fields, not one (RFC 5322 3.6)", len(fields)))
+		return badFrom(fmt.Sprintf("the header has %d From fields, not one (RFC 5322 3.6)", len(fields)))
 	}
 	for _, c := range []byte(fields[0].Value) {
 		if c < ' ' && c != '\t' || c == 0x7f {
-			return status.Refuse("5.6.0", "From holds a control character")
+			return badFrom("From holds a control character")
 		}
 	}
+	if j.s.submitted() {
+		return nil // identity reads it
+	}
+	return j.author(fields[0].Value)
+}
+
+// author wants From of another host to name one author, or several and by
+// Sender the one who sent it (RFC 5322 3.6.2). Without an address there, or
+// with two that hide each other, DMARC has nothing to hold on to and people are
+// shown what they should not believe, so nobody takes it (RFC 7489 6.6.1). A
+// group without members (RFC 6854) names nobody, so it does not help. Words
+// without a domain are pieces of a name that has a comma.
+func (j *judge) author(from string) error {
+	list, err := addr.ParseAuthors(from)
+	if err != nil {
+		return badFrom(printable("From does not parse (RFC 5322 3.6.2): " + err.Error()))
+	}
+	list = slices.DeleteFunc(list, func(a addr.Address) bool { return a.Domain == "" })
+	j.t.Add("authors", strconv.Itoa(len(list)), "From")
+	switch {
+	case len(list) == 0:
+		return badFrom("no valid address in From (RFC 5322 3.6.2)")
+	case len(list) > 1 && !j.sender():
+		return badFrom("several addresses in From, and no Sender (RFC 5322 3.6.2)")
+	}
 	return nil
+}
+
+// sender reports whether one Sender field names one sender.
+func (j *judge) sender() bool {
+	fields := j.h.All("Sender")
+	if len(fields) != 1 {
+		return false
+	}
+	list, err := addr.ParseAuthors(fields[0].Value)
+	return err == nil && len(list) == 1 && list[0].Domain != ""
+}
+
+// badFrom is a refusal for From, in the words and with the code of others.
+func badFrom(text string) error {
+	e := status.Refuse("5.6.0", text)
+	e.Reply = 550
+	return e
 }
 
 // hops bounds the number of Received fields (RFC 5321 6.3).
@@ -135,42 +176,24 @@ func (j *judge) identity() error {
 	}
 	authors, err := addr.ParseList(j.h.Value("From"))
 	if err != nil {
-		return status.Refuse("5.6.0", printable("From: "+err.Error()))
+		return badFrom(printable("From: " + err.Error()))
 	}
 	if len(authors) == 0 {
-		return status.Refuse("5.6.0", "From holds no address")
+		return badFrom("From holds no address")
 	}
 	if !j.s.submitter().known() {
 		return nil
 	}
-	claimed, err := j.claimed()
-	if err != nil {
+	if err := Claims(j.c, j.s.submitter(), j.h, "", j.s.Resolve, j.t); err != nil {
 		return err
 	}
-	for _, a := range claimed {
-		if err := Sender(j.c, j.s.submitter(), a, j.s.Resolve, j.t); err != nil {
-			return err
-		}
+	path := j.s.Envelope.From.Addr
+	if path == "" {
+		return nil
 	}
-	return nil
-}
-
-// claimed returns every address that the submitter says is his.
-func (j *judge) claimed() ([]addr.Address, error) {
-	var all []addr.Address
-	for _, f := range Authors(j.h) {
-		list, err := addr.ParseList(f.Value)
-		if err != nil {
-			return nil, status.Refuse("5.6.0", printable(f.Name+": "+err.Error()))
-		}
-		all = append(all, list...)
+	a, err := addr.Parse(path)
+	if err != nil {
+		return status.Refuse("5.1.7", printable("reverse path: "+err.Error()))
 	}
-	if from := j.s.Envelope.From.Addr; from != "" {
-		a, err := addr.Parse(from)
-		if err != nil {
-			return nil, status.Refuse("5.1.7", printable("reverse path: "+err.Error()))
-		}
-		all = append(all, a)
-	}
-	return all, nil
+	return Sender(j.c, j.s.submitter(), a, j.s.Resolve, j.t)
 }

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"slices"
 	"strings"
 
 	"paperpath/internal/addr"
@@ -87,6 +88,46 @@ func patternsFor(c *control.Control, who Submitter) (patterns []string, source s
 		}
 	}
 	return patterns, source, err
+}
+
+// Claims holds every address in the fields that name who wrote or sent a
+// message against what who may use, each with the domain that it lacks if
+// domain is not "". A field that does not parse, or that names nobody, is
+// refused where something restricts who: nobody knows what it will be read as.
+func Claims(c *control.Control, who Submitter, h *message.Header, domain string,
+	resolve func(addr.Address) ([]addr.Address, error), t *explain.Trail) error {
+	free, err := unrestricted(c, who)
+	if err != nil {
+		return err
+	}
+	for _, f := range Authors(h) {
+		list, err := addr.ParseAuthors(f.Value)
+		switch {
+		case free && err != nil: // mailcheck's matter: the sendmail face takes what cron writes
+		case err != nil:
+			return status.Refuse("5.6.0", printable(f.Name+": "+err.Error()))
+		case len(list) == 0 && !free:
+			return status.Refuse("5.6.0", printable(f.Name+" holds no address"))
+		}
+		for _, a := range list {
+			if a.Domain == "" {
+				a.Domain = domain
+			}
+			if err := Sender(c, who, a, resolve, t); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// unrestricted reports whether a local submitter may use any address.
+func unrestricted(c *control.Control, who Submitter) (bool, error) {
+	if who.Login != "" {
+		return false, nil
+	}
+	patterns, source, err := patternsFor(c, who)
+	return err == nil && (source == "" || slices.Contains(patterns, "*")), err
 }
 
 // Authors returns the fields that name who wrote or sent a message: the

@@ -1,10 +1,12 @@
 package check
 
 import (
+	"strings"
 	"testing"
 
 	"paperpath/internal/addr"
 	"paperpath/internal/control"
+	"paperpath/internal/message"
 	"paperpath/internal/status"
 )
 
@@ -33,6 +35,10 @@ func TestSender(t *testing.T) {
 		{name: "own in capitals", login: "alice@example.net", address: "ALICE@Example.NET", want: true},
 		{name: "own quoted", login: "alice@example.net", address: `"alice"@example.net`, want: true},
 		{name: "extension", login: "alice@example.net", address: "alice+news@example.net", want: true},
+		{name: "quoted extension", login: "alice@example.net", address: `"alice+news"@example.net`, want: true},
+		{name: "no extension", login: "alice@example.net", address: `"alice+ <boss@victim.example>"@example.net`},
+		{name: "no extension either", login: "alice@example.net", address: `"alice+boss@victim.example"@example.net`},
+		{name: "local row, no extension", local: "www-data", address: `"www-data+ <x@y>"@example.net`},
 		{name: "other domain", login: "alice@example.net", address: "alice@example.com"},
 		{name: "longer name", login: "alice@example.net", address: "alice2@example.net"},
 		{name: "name with more", login: "alice@example.net", address: "alicex+y@example.net"},
@@ -85,6 +91,65 @@ func TestSender(t *testing.T) {
 		}
 		if code, enhanced, _ := status.Reply(err); err != nil && (code != 550 || enhanced != "5.7.1" || status.Exit(err) != status.NotAllowed) {
 			t.Errorf("%s: %d %s, exit %d", x.name, code, enhanced, status.Exit(err))
+		}
+	}
+}
+
+// TestClaims: what another program may read as another author is refused where
+// the submitter is not free to be anybody.
+func TestClaims(t *testing.T) {
+	rows := settings(t, "senders", "local/www-data: shop@example.net\nlocal/root: *\n")
+	for _, x := range []struct {
+		header     string
+		restricted int // exit status
+		login      int // of alice
+	}{
+		{"From: www-data@example.net", 0, status.NotAllowed},
+		{"From: alice@example.net", status.NotAllowed, 0},
+		{"From: boss@victim.example <www-data@example.net>", status.Refused, status.Refused},
+		{"From: boss@victim.example <alice@example.net>", status.Refused, status.Refused},
+		{"From: boss @ victim . example (x) <alice@example.net>", status.Refused, status.Refused},
+		{"From: boss@victim.example\n <alice@example.net>", status.Refused, status.Refused},
+		{"From: \"boss\"@victim.example <alice@example.net>", status.Refused, status.Refused},
+		{"From: <alice@example.net> boss@victim.example", status.Refused, status.Refused},
+		{"From: <alice@example.net> <boss@victim.example>", status.Refused, status.Refused},
+		{"From: <boss@victim.example>, <alice@example.net>", status.NotAllowed, status.NotAllowed},
+		{"From: alice@example.net\nFrom: boss@victim.example", status.NotAllowed, status.NotAllowed},
+		{"From: boss@victim.example: alice@example.net;", status.Refused, status.Refused},
+		{"From: Us: alice@example.net, boss@victim.example;", status.NotAllowed, status.NotAllowed},
+		{"From: <@victim.example:alice@example.net>", status.Refused, status.Refused},
+		{"From: <alice@example.net", status.Refused, status.Refused},
+		{"From: alice@example.net\x00", status.Refused, status.Refused},
+		{"From: <>", status.Refused, status.Refused},
+		{"From: =?utf-8?q?boss=40victim.example?=", status.NotAllowed, status.NotAllowed},
+		{"From: boss=?utf-8?q?=40?=victim.example <alice@example.net>", status.NotAllowed, 0},
+		{"From: \"alice+ <boss@victim.example>\"@example.net", status.NotAllowed, status.NotAllowed},
+		{"Sender: boss@victim.example <alice@example.net>", status.Refused, status.Refused},
+		{"Resent-From: a b c", status.Refused, status.Refused},
+		{"Resent-Sender: (boss@victim.example)", status.Refused, status.Refused},
+		{"Reply-To: a b c", 0, 0},
+
+		// What real programs write, in old ways too (RFC 5322 4.4).
+		{"From: Alice Q. Public <alice@example.net>", status.NotAllowed, 0},
+		{"From: \"boss@victim.example\" <alice@example.net>", status.NotAllowed, 0},
+		{"From: (boss@victim.example) alice @ example . net (Alice)", status.NotAllowed, 0},
+		{"From: =?utf-8?q?boss=40victim=2Eexample?= <alice@example.net>", status.NotAllowed, 0},
+		{"From: alice@example.net <ALICE@example.net>", status.NotAllowed, 0},
+		{"From: , Alice <alice+x@example.net>,", status.NotAllowed, 0},
+		{"From: Us: alice@example.net;", status.NotAllowed, 0},
+	} {
+		h, err := message.Read(strings.NewReader(x.header+"\n\n"), 1000, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, y := range []struct {
+			who  Submitter
+			want int
+		}{{Submitter{User: "www-data"}, x.restricted}, {Submitter{Login: "alice@example.net"}, x.login}, {Submitter{User: "root"}, 0}, {Submitter{User: "joe"}, 0}} {
+			err := Claims(rows, y.who, h, "example.net", nil, nil)
+			if status.Exit(err) != y.want {
+				t.Errorf("%q by %s: exit %d, %v, want %d", x.header, y.who, status.Exit(err), err, y.want)
+			}
 		}
 	}
 }

@@ -126,7 +126,7 @@ func (c *counter) take(l *missive, who caller, helo string, buf spool.Body) (key
 	if err != nil {
 		return nil, err
 	}
-	if err := c.authors(h, who.submitter(), l.domain); err != nil {
+	if err := check.Claims(c.control, who.submitter(), h, l.domain, nil, nil); err != nil {
 		return nil, err
 	}
 	most, err := c.control.Limit("recipients", 1000)
@@ -150,20 +150,3 @@ func (c *counter) take(l *missive, who caller, helo string, buf spool.Body) (key
 }
 
 func tooMany(what string) error { return status.Refuse("5.5.3", "more than "+what) }
-
-// authors holds the fields that name the author against what the caller may
-// use.
-func (c *counter) authors(h *message.Header, who check.Submitter, domain string) error {
-	for _, f := range check.Authors(h) {
-		list, err := addr.ParseList(f.Value)
-		if err != nil {
-			continue // mailcheck's matter: the sendmail face takes what cron writes
-		}
-		for _, a := range list {
-			if err := c.sender(who, qualified(a, domain)); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}

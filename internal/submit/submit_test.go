@@ -157,7 +157,7 @@ func TestTheRoleMX(t *testing.T) {
 		"MAIL FROM:<>", "250 2.1.0",
 		"RCPT TO:<bob@example.net>", "250 2.1.5",
 		"DATA", "354 ",
-		"Subject: no author\n\nx\n.", "554 5.6.0",
+		"Subject: no author\n\nx\n.", "550 5.6.0",
 		"AUTH PLAIN AGJvYgBzZWNyZXQ=", "5")
 	list := entries(t, f, spool.Route)
 	if len(list) != 1 {
@@ -236,11 +236,11 @@ func TestWhoMaySendAsWhom(t *testing.T) {
 		{"two authors, both his", alice, "alice@example.net", "From: alice@example.net, info@example.net", "250 2.0.0"},
 		{"two authors, one another", alice, "alice@example.net", "From: alice@example.net, bob@example.net", "550 5.7.1"},
 		{"a group of authors", alice, "alice@example.net", "From: all: alice@example.net, bob@example.net;", "550 5.7.1"},
-		{"two From fields", alice, "alice@example.net", "From: alice@example.net\nFrom: alice@example.net", "554 5.6.0"},
+		{"two From fields", alice, "alice@example.net", "From: alice@example.net\nFrom: alice@example.net", "550 5.6.0"},
 		{"no From", alice, "alice@example.net", "Subject: x", "250 2.0.0"},
 		{"empty From", alice, "alice@example.net", "From:", "250 2.0.0"},
-		{"From without an address", alice, "alice@example.net", "From: nobody:;", "554 5.6.0"},
-		{"From that is none", alice, "alice@example.net", "From: alice@example.net bob@example.net", "554 5.6.0"},
+		{"From without an address", alice, "alice@example.net", "From: nobody:;", "550 5.6.0"},
+		{"From that is none", alice, "alice@example.net", "From: alice@example.net bob@example.net", "550 5.6.0"},
 		{"Sender of another", alice, "alice@example.net", "From: alice@example.net\nSender: bob@example.net", "550 5.7.1"},
 		{"Sender his own", alice, "alice@example.net", "From: alice@example.net\nSender: info@example.net", "250 2.0.0"},
 		{"Sender that is none", alice, "alice@example.net", "From: alice@example.net\nSender: a b", "554 5.6.0"},
@@ -320,7 +320,7 @@ func TestAuthenticatedUsersAreCompletedAndHidden(t *testing.T) {
 	}
 	talk(t, g, Submission, "EHLO printer", "250 ", "MAIL FROM:<printer@example.net>", "250 ", "RCPT TO:<x@far.example>", "250 ", "DATA", "354 ",
 		"To: bob\n\nno author\n.", "250 ",
-		"MAIL FROM:<>", "250 ", "RCPT TO:<x@far.example>", "250 ", "DATA", "354 ", "To: bob\n\nno author\n.", "554 5.6.0")
+		"MAIL FROM:<>", "250 ", "RCPT TO:<x@far.example>", "250 ", "DATA", "354 ", "To: bob\n\nno author\n.", "550 5.6.0")
 	text, _ := os.ReadFile(filepath.Join(g.Home, "spool/route/new", entries(t, g, spool.Route)[0].Name))
 	if !strings.Contains(string(text), "\nFrom: printer@example.net\nDate: ") || !strings.Contains(string(text), "\nTo: bob@example.net\n") {
 		t.Errorf("the entry is\n%s", text)
