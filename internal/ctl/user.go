@@ -58,7 +58,9 @@ func (u Users) Add(address, scheme string, password func() (string, error)) erro
 	if exists(filepath.Join(path, "Maildir")) {
 		fmt.Fprintf(u.Notes, "%s is there already: its mail is now %s's\n", home, address)
 	}
-	if err := maildir.Create(filepath.Join(path, "Maildir")); err != nil {
+	place := maildir.Place{Base: filepath.Join(u.Home, "mail"), UID: os.Geteuid(),
+		Rel: filepath.Join(strings.TrimPrefix(home, "mail/"), "Maildir")}
+	if err := place.Create(); err != nil {
 		return status.Temp("4.3.0", "cannot make the mailbox of "+address, err)
 	}
 	return u.Control.AddUser(address, hash, home)

@@ -5,7 +5,6 @@ import (
 	"paperpath/internal/control"
 	"paperpath/internal/explain"
 	"paperpath/internal/route"
-	"paperpath/internal/spool"
 	"paperpath/internal/status"
 )
 
@@ -35,17 +34,16 @@ func foresee(c *control.Control, home, address string, t *explain.Trail) (string
 	if u == nil {
 		return "back to route/: it has no mailbox of its own", nil
 	}
-	if within(home, u) {
-		if err := spool.CheckMark(mailRoot(home)); err != nil {
-			return "", err
-		}
+	p, err := placeOf(home, u)
+	if err != nil {
+		return "", err
 	}
-	complete, err := Complete(Path(u))
+	there, err := complete(p, u)
 	if err != nil {
 		return "", err
 	}
 	state := "missing, will be made"
-	if complete {
+	if there {
 		state = "there"
 	}
 	t.Add("Maildir "+Path(u), state, u.Where)

@@ -1,12 +1,12 @@
 package deliver
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"paperpath/internal/control"
 	"paperpath/internal/spool"
@@ -19,28 +19,55 @@ func Path(u *control.User) string { return filepath.Join(u.Home, "Maildir") }
 
 // Prepare returns the Maildir of u, made where it is missing. Below home/mail
 // the directories above it are made too; a mailbox elsewhere has an owner's
-// directory to be in. Where either looks like a volume that is not mounted
-// nothing is made. Every error is temporary.
+// directory to be in. Where either looks like a volume that is not mounted, and
+// where a directory on the way is another user's, nothing is made. Every error is
+// temporary.
 func Prepare(home string, u *control.User) (string, error) {
-	path, inside := Path(u), within(home, u)
-	if inside {
-		if err := spool.CheckMark(mailRoot(home)); err != nil {
-			return "", err
-		}
+	p, err := placeOf(home, u)
+	if err != nil {
+		return "", err
 	}
-	complete, err := Complete(path)
+	complete, err := complete(p, u)
 	if complete || err != nil {
-		return path, err
+		return p.Path(), err
 	}
-	if !inside {
-		if _, err := os.Stat(u.Home); err != nil {
-			return "", status.Temp("4.2.0", "no mailbox can be made", fmt.Errorf("%s: %w", u.Where, err))
+	if err := p.Create(); err != nil {
+		return "", status.Temp("4.2.0", "no mailbox can be made", fmt.Errorf("%s: %w", u.Where, err))
+	}
+	return p.Path(), nil
+}
+
+// placeOf returns where the mailbox of u is. It has to be ours: what we write is,
+// and in another one's directories they say where it goes.
+func placeOf(home string, u *control.User) (p maildir.Place, err error) {
+	p = maildir.Place{Base: u.Home, Rel: "Maildir", UID: os.Geteuid()}
+	owner := u.UID
+	if within(home, u) {
+		if err := spool.CheckMark(mailRoot(home)); err != nil {
+			return p, err
 		}
+		p.Base, p.Rel = mailRoot(home), strings.TrimPrefix(Path(u), mailRoot(home)+"/")
+	} else if owner < 0 {
+		var st unix.Stat_t
+		if err := unix.Stat(u.Home, &st); err != nil {
+			return p, status.Temp("4.2.0", "no mailbox can be made", fmt.Errorf("%s: %s: %w", u.Where, u.Home, err))
+		}
+		owner = int(st.Uid)
 	}
-	if err := maildir.Create(path); err != nil {
-		return "", status.Temp("4.2.0", "no mailbox can be made", err)
+	if owner >= 0 && owner != p.UID {
+		return p, status.Temp("4.2.0", "the mailbox is another user's",
+			fmt.Errorf("%s: %s belongs to uid %d, and maildeliver runs as uid %d", u.Where, p.Path(), owner, p.UID))
 	}
-	return path, nil
+	return p, nil
+}
+
+// complete reports whether all of the mailbox at p is there.
+func complete(p maildir.Place, u *control.User) (bool, error) {
+	there, err := p.Complete()
+	if err != nil {
+		return false, status.Temp("4.2.0", "cannot use the mailbox", fmt.Errorf("%s: %w", u.Where, err))
+	}
+	return there, nil
 }
 
 func mailRoot(home string) string { return filepath.Join(home, "mail") }
@@ -48,21 +75,4 @@ func mailRoot(home string) string { return filepath.Join(home, "mail") }
 // within reports whether u lives below home/mail.
 func within(home string, u *control.User) bool {
 	return strings.HasPrefix(u.Home, mailRoot(home)+"/")
-}
-
-// Complete reports whether path is there with all that a Maildir has.
-func Complete(path string) (bool, error) {
-	for _, sub := range []string{"tmp", "new", "cur"} {
-		st, err := os.Lstat(filepath.Join(path, sub))
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			return false, nil
-		case err != nil:
-			return false, status.Temp("4.2.0", "cannot look at the mailbox", err)
-		case !st.IsDir():
-			return false, status.Temp("4.2.0", "cannot use the mailbox",
-				fmt.Errorf("%s is no directory", filepath.Join(path, sub)))
-		}
-	}
-	return true, nil
 }
