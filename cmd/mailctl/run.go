@@ -15,6 +15,7 @@ func run() int {
 		Name:     "mailctl",
 		Usage:    "make and run a Paperpath home",
 		Operands: "verb ...",
+		Kind:     program.Person,
 		Verbs:    []program.Verb{initVerb(), userVerb(), startVerb(), queueVerb(), spoolVerb()},
 	})
 }
@@ -24,6 +25,8 @@ func initVerb() program.Verb {
 		Name: "init", Usage: "make the home DIR, or what a half-made one lacks", Operands: "DIR", KeepRoot: true,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "hostname", Usage: "this host's mail `NAME` (default: the machine's)"},
+			&cli.StringFlag{Name: "owner", Usage: "whose the home is, a `USER` or a number, where root makes it"},
+			&cli.BoolFlag{Name: "create-user", Usage: "make the system user paperpath, whose the home is"},
 			&cli.StringSliceFlag{Name: "domain", Usage: "a `DOMAIN` whose mail is delivered here (default: the hostname)"},
 		},
 		Action: func(_ context.Context, f *program.Frame, c *cli.Context) error {
@@ -32,14 +35,15 @@ func initVerb() program.Verb {
 				return err
 			}
 			return ctl.Init{Dir: dir, Hostname: c.String("hostname"), Domains: c.StringSlice("domain"),
-				Now: f.Clock.Now(), Notes: f.Stderr}.Run()
+				Owner: c.String("owner"), CreateUser: c.Bool("create-user"), Now: f.Clock.Now(), Notes: f.Stderr}.Run()
 		},
 	}
 }
 
 func startVerb() program.Verb {
 	return program.Verb{
-		Name: "start", Usage: "run the commands of control/services until a signal ends them", KeepRoot: true,
+		Name: "start", Usage: "run the commands of control/services until a signal ends them",
+		KeepRoot: true, StartsPrograms: true,
 		Action: func(ctx context.Context, f *program.Frame, c *cli.Context) error {
 			if err := none(c); err != nil {
 				return err

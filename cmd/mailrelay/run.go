@@ -24,9 +24,9 @@ func mailrelay() program.Program {
 			&cli.StringSliceFlag{Name: "to", Usage: "a recipient's `ADDRESS`, as an operand is"},
 			via,
 		},
-		Action: one,
+		Action: one, Kind: program.Agent,
 		Verbs: append(program.Stage{Inbox: spool.Relay, Does: "send", Workers: 20, Make: runner}.Verbs(),
-			program.Verb{Name: "explain", Usage: "say through which hosts mail for an address goes, and why", Operands: "address ...",
+			program.Verb{Name: "explain", Usage: "say through which hosts mail for an address goes, and why", Operands: "address ...", Kind: program.Person,
 				Flags:  []cli.Flag{via, &cli.BoolFlag{Name: "json", Usage: "print one JSON object a line"}},
 				Action: tell}),
 	}

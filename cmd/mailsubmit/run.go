@@ -23,25 +23,29 @@ func face(name string) program.Program {
 		Optional: optionalValues,
 		Action:   sendmail,
 		KeepRoot: true,
-		Verbs:    []program.Verb{smtpVerb(), explainVerb()},
+
+		StartsPrograms: true, // sendmail -q has maildeliver run
+		Verbs:          []program.Verb{smtpVerb(), explainVerb()},
 	}
 	switch filepath.Base(name) {
 	case "sendmail": // no word is a verb under this name
 		p.Name, p.Verbs = "sendmail", nil
 	case "mailq":
 		p.Name, p.Verbs, p.Usage, p.Operands = "mailq", nil, "list the queue", ""
-		p.Action, p.KeepRoot = listQueue, false
+		p.Action, p.KeepRoot, p.Kind = listQueue, false, program.Person
 	case "newaliases":
 		p.Name, p.Verbs, p.Usage, p.Operands = "newaliases", nil, "read control/aliases and say whether it is right", ""
-		p.Action, p.KeepRoot = newaliases, false
+		p.Action, p.KeepRoot, p.Kind = newaliases, false, program.Person
 	}
 	return p
 }
 
 func smtpVerb() program.Verb {
 	return program.Verb{
-		Name:  "smtp",
-		Usage: "speak SMTP on standard input and output, or listen",
+		Name:     "smtp",
+		Usage:    "speak SMTP on standard input and output, or listen",
+		Kind:     program.Server,
+		KeepRoot: true, // until the ports are bound
 		Flags: append(program.ServeFlags(),
 			&cli.StringFlag{Name: "role", Value: "mx", Usage: "`ROLE`: mx takes mail for control/domains, submission takes it from users for any destination, local from users of this machine, lmtp is mx by LMTP"}),
 		Action: smtp,
@@ -60,6 +64,9 @@ func smtp(ctx context.Context, f *program.Frame, c *cli.Context) error {
 	case listens:
 		return submit.Listen(ctx, f, role, c.StringSlice("listen"), c.StringSlice("listen-tls"))
 	}
+	if err := f.GiveUpRoot(); err != nil {
+		return err
+	}
 	return submit.Stdin(ctx, f, role, c.Bool("tls"), c.String("env"))
 }
 
@@ -68,6 +75,7 @@ func explainVerb() program.Verb {
 		Name:     "explain",
 		Usage:    "say what would become of recipients of a local submitter, and why",
 		Operands: "address ...",
+		Kind:     program.Person,
 		KeepRoot: true, // submit.Explain gives it up, once it knows who asks
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "f", Usage: "the reverse path `ADDRESS`"},

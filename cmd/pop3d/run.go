@@ -17,8 +17,9 @@ func run() int {
 		Flags:    program.ServeFlags(),
 		Action:   serve,
 		KeepRoot: true, // pop3.Launch gives it up
+		Kind:     program.Server,
 		Verbs: []program.Verb{
-			{Name: "expire", Action: expire, KeepRoot: true,
+			{Name: "expire", Action: expire, KeepRoot: true, Kind: program.Server,
 				Usage: "remove what was deleted longer ago than control/undelete, in all mailboxes"},
 			{Name: "session", Action: session, Usage: "for pop3d itself: a session as the owner of a mailbox"},
 		},

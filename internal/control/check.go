@@ -37,6 +37,7 @@ func (c *Control) readers() map[string]func() error {
 		"users":       c.checkUsers,
 		"aliases":     func() error { _, _, err := load(c, aliasesFile()); return err },
 		"routes":      func() error { _, _, err := load(c, routesFile()); return err },
+		"root":        func() error { _, err := c.rootFile(); return err },
 		"services":    func() error { _, err := c.Services(); return err },
 		"resolver":    func() error { _, err := c.Resolver(); return err },
 		"databytes":   func() error { _, err := c.Databytes(); return err },

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"bytes"
 	"errors"
 	"path/filepath"
 	"slices"
@@ -27,6 +28,22 @@ type userTable struct {
 
 	exec  Program // is asked instead of rows
 	check Program // checks passwords
+}
+
+// UsersProgram reports whether a program stands in control/users, without a look
+// at the rows. Where the file cannot be read there is none.
+func (c *Control) UsersProgram() bool {
+	data, _, err := read(c.path("users"), maxTable)
+	if err != nil {
+		return false
+	}
+	for line := range bytes.Lines(data) {
+		var t userTable
+		if is, err := t.program(string(bytes.TrimSpace(line[:min(len(line), maxLine)]))); is && err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 func usersFile(home string) file[userTable] {

@@ -28,6 +28,11 @@ type Init struct {
 	Domains  []string // none is the hostname
 	Now      time.Time
 	Notes    io.Writer // what a person should know
+
+	Owner      string // a user's name or number; "": see chooseOwner
+	CreateUser bool   // the system user is the owner, made where there is none
+
+	public bool // root makes it: other users of the machine pass through
 }
 
 // firstServices is control/services of a new home: every program, on loopback
@@ -57,10 +62,22 @@ func (i Init) Run() error {
 	if err := i.takeOver(); err != nil {
 		return err
 	}
-	for _, step := range []func() error{i.directories, i.settings, i.certificate, i.marks} {
+	i.public = os.Geteuid() == 0
+	o, err := i.chooseOwner()
+	if err != nil {
+		return err
+	}
+	steps := []func() error{func() error { return i.giveTo(o) }, i.directories, i.mend, i.settings, i.certificate, i.marks}
+	if o.uid == 0 {
+		steps = append(steps, i.allowRoot)
+	}
+	for _, step := range steps {
 		if err := step(); err != nil {
 			return fmt.Errorf("make the home %s: %w", i.Dir, err)
 		}
+	}
+	if i.public {
+		fmt.Fprintf(i.Notes, "%s belongs to %s, %s\n", i.Dir, o, o.why)
 	}
 	_, err = fmt.Fprintf(i.Notes, "%s is ready: mailctl --home %s user add ADDRESS, then mailctl --home %s start\n", i.Dir, i.Dir, i.Dir)
 	return err
@@ -152,16 +169,19 @@ func exists(path string) bool {
 	return err == nil
 }
 
+// homeParts are the directories of a home, itself first.
+func homeParts() []string { return []string{"", "control", "spool", "mail", "log", "run"} }
+
 func (i Init) directories() error {
-	if err := os.MkdirAll(filepath.Dir(i.Dir), 0o755); err != nil {
-		return err
-	}
-	for _, sub := range []string{"", "control", "mail", "log", "run"} {
+	for _, sub := range homeParts() {
+		if sub == "spool" {
+			continue // spool.Init's
+		}
 		path := filepath.Join(i.Dir, sub)
 		if info, err := os.Stat(path); err == nil && info.IsDir() {
 			continue // perhaps a symbolic link, as control may be
 		}
-		if err := dir.Make(path, mode(sub)); err != nil {
+		if err := dir.Make(path, mode(sub, i.public)); err != nil {
 			return err
 		}
 	}
@@ -170,9 +190,9 @@ func (i Init) directories() error {
 
 // mode is that of a directory of the home. What root makes serves a machine
 // with several users: they pass through to run/submit, which they cannot see
-// beside. A person's home is his alone until he says otherwise.
-func mode(sub string) fs.FileMode {
-	if os.Geteuid() == 0 && (sub == "" || sub == "run") {
+// beside. A person's home is theirs alone until they say otherwise.
+func mode(sub string, public bool) fs.FileMode {
+	if public && (sub == "" || sub == "run") {
 		return 0o711
 	}
 	return 0o700

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -26,9 +27,12 @@ func newHome(t *testing.T) string {
 }
 
 func makeHome(dir string) error {
-	return Init{Dir: dir, Hostname: "MX.example.org", Domains: []string{"Example.org", "example.org", "b.example"},
+	return Init{Dir: dir, Owner: ours(), Hostname: "MX.example.org", Domains: []string{"Example.org", "example.org", "b.example"},
 		Now: time.Now(), Notes: io.Discard}.Run()
 }
+
+// ours is the option --owner of a home that the tests themselves work in.
+func ours() string { return strconv.Itoa(os.Geteuid()) }
 
 // tree returns path, mode and content of all that is below dir.
 func tree(t *testing.T, dir string) map[string]string {
@@ -98,7 +102,7 @@ func TestInitTwiceChangesNothing(t *testing.T) {
 	os.WriteFile(filepath.Join(home, "control", "users"), []byte("a@example.org:*\n"), 0o640)
 	os.WriteFile(filepath.Join(home, ".bashrc"), nil, 0o600)
 	before := tree(t, home)
-	err := Init{Dir: home, Hostname: "other.example", Now: time.Now(), Notes: io.Discard}.Run()
+	err := Init{Dir: home, Owner: ours(), Hostname: "other.example", Now: time.Now(), Notes: io.Discard}.Run()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +178,7 @@ func TestInitRefuses(t *testing.T) {
 		if tt.init.Hostname == "" {
 			tt.init.Hostname = "mx.example.org"
 		}
-		tt.init.Notes = io.Discard
+		tt.init.Notes, tt.init.Owner = io.Discard, ours()
 		err := tt.init.Run()
 		if status.Exit(err) != tt.exit || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%v, exit %d; want %q, %d", err, status.Exit(err), tt.want, tt.exit)

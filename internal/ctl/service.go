@@ -110,7 +110,8 @@ func (s *service) command(notify string) *exec.Cmd {
 	cmd := exec.Command(s.path, s.args...)
 	cmd.Env = s.group.environment(notify)
 	cmd.Stdout, cmd.Stderr = s.group.stderr, s.group.stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL,
+		Credential: s.group.credential}
 	return cmd
 }
 
@@ -157,11 +158,19 @@ func (s *service) exited(ctx context.Context, cmd *exec.Cmd, err error) {
 	}
 	fmt.Fprintf(s.group.stderr, "mailctl: %s: %s: %s\n", s.where, s.name, how)
 	var exit *exec.ExitError
-	if errors.As(err, &exit) && exit.ExitCode() == status.Usage {
-		select {
-		case s.group.broken <- status.Temp("4.3.5",
-			fmt.Sprintf("%s: %s does not understand its command line: %q", s.where, s.path, s.name), nil):
-		default:
-		}
+	var never error
+	switch {
+	case !errors.As(err, &exit):
+	case exit.ExitCode() == status.Usage:
+		never = status.Temp("4.3.5", fmt.Sprintf("%s: %s does not understand its command line: %q", s.where, s.path, s.name), nil)
+	case exit.ExitCode() == status.NotAllowed:
+		never = &status.Error{Exit: status.NotAllowed, Text: fmt.Sprintf("%s: %s may not do what it needs to", s.where, s.name)}
+	}
+	if never == nil {
+		return
+	}
+	select {
+	case s.group.broken <- never:
+	default:
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -32,8 +33,13 @@ const (
 // Start runs the commands of control/services until ctx ends: it prints
 // `ready` on standard output once each has said that it is, starts again what
 // exits, and in the end stops them all. A command that calls its own
-// arguments wrong (exit status 64) before all are ready ends the start.
+// arguments wrong (exit status 64) or may not do its work (77) before all are
+// ready ends the start.
 func Start(ctx context.Context, f *program.Frame) error {
+	lent, err := f.LendRoot()
+	if err != nil {
+		return err
+	}
 	for _, part := range []string{"spool", "mail"} {
 		if err := spool.CheckMark(filepath.Join(f.Home, part)); err != nil {
 			return err
@@ -49,6 +55,9 @@ func Start(ctx context.Context, f *program.Frame) error {
 		return err
 	}
 	g := newGroup(f)
+	if lent {
+		g.credential = program.ChildAsRoot()
+	}
 	if g.services, err = g.servicesOf(rows); err != nil {
 		return err
 	}
@@ -92,8 +101,13 @@ type group struct {
 	log      *maillog.Log
 	stderr   *os.File
 	services []*service
-	ready    chan *service
-	broken   chan error // a service that will never be ready
+
+	// credential is that of each service: root's, where it is only lent to us, so
+	// that a service can bind its ports each time that it is started.
+	credential *syscall.Credential
+
+	ready  chan *service
+	broken chan error // a service that will never be ready
 
 	running sync.WaitGroup
 	awaited chan struct{} // closed when the first services are ready

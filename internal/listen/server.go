@@ -28,6 +28,8 @@ type Server struct {
 	Addrs    []string // "host:port", or "unix:path"
 	TLSAddrs []string // the same; TLS begins with the first octet (RFC 8314)
 
+	Ports Ports // of addresses that are open already
+
 	UnixMode os.FileMode // of Unix sockets; 0 leaves it to the umask
 
 	// TLS must be there where a socket speaks TLS from the first octet. The

@@ -74,10 +74,37 @@ func (s *Server) bind() (list []listener, err error) {
 	return list, nil
 }
 
+// Ports are open TCP sockets by address, "host:port".
+type Ports map[string]net.Listener
+
+// Bind opens the TCP addresses among addrs. It is for a program that gives up the
+// right to before it runs a Server. On an error nothing stays open.
+func Bind(addrs []string) (Ports, error) {
+	ports := Ports{}
+	for _, a := range addrs {
+		if _, _, err := net.SplitHostPort(a); err != nil || strings.HasPrefix(a, "unix:") {
+			continue // Run says what is wrong with it
+		}
+		l, err := net.Listen("tcp", a)
+		if err != nil {
+			for _, open := range ports {
+				open.Close()
+			}
+			return nil, fmt.Errorf("listen on %s: %w", a, err)
+		}
+		ports[a] = l
+	}
+	return ports, nil
+}
+
 // bindOne opens "host:port" or "unix:path".
 func (s *Server) bindOne(addr string) (net.Listener, error) {
 	var l net.Listener
 	var err error
+	if l = s.Ports[addr]; l != nil {
+		delete(s.Ports, addr)
+		return l, nil
+	}
 	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
 		l, err = listenUnix(path, s.UnixMode)
 	} else if _, _, split := net.SplitHostPort(addr); split != nil {

@@ -31,7 +31,7 @@ func Session(ctx context.Context, f *program.Frame) error {
 	// The user may not look into the memory of a process that speaks for him
 	// with what his mailbox holds of strangers' bytes, nor gain by it.
 	unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
-	unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+	program.NoNewPrivileges()
 	in := os.NewFile(jobFD, "job")
 	if in == nil {
 		return status.UsageError("session is for pop3d itself")

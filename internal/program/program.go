@@ -49,6 +49,10 @@ type Program struct {
 	Verbs       []Verb
 	UsageStatus func(args []string) int // exit status of a usage error; nil: 64
 	KeepRoot    bool                    // the face without a verb stays root: it makes a home, or gives it up itself
+	Kind        Kind                    // of the face without a verb
+
+	// StartsPrograms says that the face without a verb starts programs of users.
+	StartsPrograms bool
 }
 
 // Verb is a word that chooses another face of a program. It is one only as the
@@ -61,6 +65,9 @@ type Verb struct {
 	Action   Action
 	Verbs    []Verb
 	KeepRoot bool // stay root: its children give it up themselves
+	Kind     Kind // Filter: that of the face above it
+
+	StartsPrograms bool // of users, which may be set-id
 }
 
 // Frame is what every program has once its options are read.
@@ -79,15 +86,15 @@ type Frame struct {
 	tallyOnce sync.Once
 	tally     *tally.Table
 	muted     bool // standard error was the client's
+	kind      Kind // of the face at work
+	death     parentDeath
 }
 
 // Main runs the program with the process's arguments and returns its exit
 // status.
 func Main(p Program) int {
-	// A fatal error of the runtime ends in a signal, not in exit status 2.
-	debug.SetTraceback("crash")
-	unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
-	f := &Frame{Name: cmp.Or(p.LogName, p.Name), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}
+	f := &Frame{Name: cmp.Or(p.LogName, p.Name), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, death: askParentDeath()}
+	confine()
 	f.muted = muteClient()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
@@ -131,6 +138,9 @@ func (p Program) Run(ctx context.Context, f *Frame, args []string) (code int) {
 		return status.OK
 	}
 	code = status.Exit(err)
+	if f.kind.notAllowed(err) {
+		code = status.NotAllowed
+	}
 	if code == status.Usage && p.UsageStatus != nil {
 		code = p.UsageStatus(args)
 	}
@@ -159,7 +169,7 @@ func oneLine(s string) string {
 // dispatch finds the face that args call for and runs it.
 func (p Program) dispatch(ctx context.Context, f *Frame, args []string) error {
 	face := Verb{Name: p.Name, Usage: p.Usage, Operands: p.Operands, Flags: p.Flags,
-		Action: p.Action, Verbs: p.Verbs, KeepRoot: p.KeepRoot}
+		Action: p.Action, Verbs: p.Verbs, KeepRoot: p.KeepRoot, Kind: p.Kind, StartsPrograms: p.StartsPrograms}
 	name := p.Name
 	var before []string // options before a verb
 	for {
@@ -172,7 +182,9 @@ func (p Program) dispatch(ctx context.Context, f *Frame, args []string) error {
 			break
 		}
 		before = append(before, args[:at]...)
+		kind := cmp.Or(v.Kind, face.Kind)
 		face, args = *v, args[at+1:]
+		face.Kind = kind
 		name += " " + v.Name
 	}
 	app := face.app(name)
@@ -192,7 +204,8 @@ func (p Program) dispatch(ctx context.Context, f *Frame, args []string) error {
 		case face.Action == nil:
 			return missingVerb(name, c.Args().First())
 		}
-		if err := f.open(c, !face.KeepRoot); err != nil {
+		f.kind = face.Kind
+		if err := f.open(c, face); err != nil {
 			return err
 		}
 		return face.Action(ctx, f, c)
@@ -276,8 +289,9 @@ func (v Verb) help(f *Frame, app *cli.App) error {
 	return err
 }
 
-// open finds the home and opens settings and log. Nothing is made.
-func (f *Frame) open(c *cli.Context, giveUpRoot bool) error {
+// open finds the home, opens settings and log, and gives up what the face does
+// not need. Nothing is made.
+func (f *Frame) open(c *cli.Context, face Verb) error {
 	home := c.String("home")
 	if home == "" {
 		home = os.Getenv("PAPERPATH_HOME")
@@ -297,7 +311,7 @@ func (f *Frame) open(c *cli.Context, giveUpRoot bool) error {
 	if f.Clock, err = clock.Parse(start); err != nil {
 		return status.UsageError("%v", err)
 	}
-	if giveUpRoot {
+	if !face.KeepRoot {
 		if err := f.GiveUpRoot(); err != nil {
 			return err
 		}
@@ -308,7 +322,10 @@ func (f *Frame) open(c *cli.Context, giveUpRoot bool) error {
 		dest = ""
 	}
 	f.Log = maillog.Open(home, f.Name, dest, f.Clock.Now)
-	return nil
+	if !face.StartsPrograms {
+		f.forgoPrivileges()
+	}
+	return f.refuseRoot(face.Kind)
 }
 
 // Spool opens the spool on its first use, and again where the settings that it

@@ -33,6 +33,20 @@ func (f *Frame) Server(addrs, tlsAddrs []string, conf *tls.Config) (*listen.Serv
 	return &listen.Server{Addrs: f.inHome(addrs), TLSAddrs: f.inHome(tlsAddrs), TLS: conf, Limits: f.limits, Log: f.Log, Ready: f.Ready}, nil
 }
 
+// BindPorts opens the TCP addresses of a server where we are root, as ports below
+// 1024 need, and then gives up root. The rest is for Server to open: what has a
+// path is made by the owner of the home.
+func (f *Frame) BindPorts(addrs, tlsAddrs []string) (listen.Ports, error) {
+	if _, _, root := f.Owner(); !root {
+		return nil, nil
+	}
+	ports, err := listen.Bind(slices.Concat(addrs, tlsAddrs))
+	if err != nil {
+		return nil, err
+	}
+	return ports, f.GiveUpRoot()
+}
+
 // limits returns the limits in force now.
 func (f *Frame) limits() (l listen.Limits, err error) {
 	if l.Max, err = f.Control.Concurrency(f.Name, maxSessions); err != nil {

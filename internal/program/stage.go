@@ -19,13 +19,17 @@ type Stage struct {
 	Does    string // what it does, for the help: "route"
 	Workers int    // entries at work at a time, where control/concurrency does not say
 	Make    func(f *Frame) (*spool.Runner, error)
+
+	StartsPrograms bool // of users
 }
 
 // Verbs returns the verbs run and watch.
 func (s Stage) Verbs() []Verb {
 	return []Verb{
-		{Name: "run", Usage: s.Does + " all that is due in " + string(s.Inbox) + "/, then exit", Action: s.work(false)},
-		{Name: "watch", Usage: s.Does + " what is due and what comes, and stay", Action: s.work(true)},
+		{Name: "run", Usage: s.Does + " all that is due in " + string(s.Inbox) + "/, then exit", Action: s.work(false),
+			Kind: Server, StartsPrograms: s.StartsPrograms},
+		{Name: "watch", Usage: s.Does + " what is due and what comes, and stay", Action: s.work(true),
+			Kind: Server, StartsPrograms: s.StartsPrograms},
 	}
 }
 

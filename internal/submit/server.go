@@ -120,6 +120,10 @@ func onStdin(ctx context.Context, f *program.Frame, role Role, conn net.Conn, im
 // Listen serves SMTP on the addresses until ctx ends. At SIGHUP the sessions
 // that begin from then on have what is read at the start anew.
 func Listen(ctx context.Context, f *program.Frame, role Role, addrs, tlsAddrs []string) error {
+	ports, err := f.BindPorts(addrs, tlsAddrs)
+	if err != nil {
+		return err
+	}
 	s, err := newServer(f, role)
 	if err != nil {
 		return err
@@ -129,6 +133,7 @@ func Listen(ctx context.Context, f *program.Frame, role Role, addrs, tlsAddrs []
 	if err != nil {
 		return err
 	}
+	l.Ports = ports
 	if role == Local {
 		l.UnixMode = 0o666 // what may reach it is for the directories above to say
 	}

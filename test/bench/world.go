@@ -125,7 +125,7 @@ func (w *world) make(p harness.Programs) error {
 	if err := os.Chmod(w.dir, 0o755); err != nil {
 		return err
 	}
-	_, err := p.Must(w.dir, nil, "mailctl", "init", w.home, "--hostname", "mx."+domain, "--domain", domain)
+	_, err := p.Must(w.dir, nil, "mailctl", "init", w.home, "--owner", harness.Self(), "--hostname", "mx."+domain, "--domain", domain)
 	return err
 }
 

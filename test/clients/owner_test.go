@@ -29,12 +29,7 @@ const (
 // mailbox belongs to the uid of his row, and erin's is root's.
 func rootSite(t *testing.T) *site {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		if harness.Missing("root (pop3d as root)") {
-			t.Fatal("this test needs root")
-		}
-		t.Skip("this test needs root")
-	}
+	needRoot(t)
 	s := newSite(t, "")
 	accounts := filepath.Join(s.dir, "accounts")
 	for dir := s.dir; dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
@@ -80,6 +75,17 @@ func rootSite(t *testing.T) *site {
 		}
 	}
 	return s
+}
+
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() == 0 {
+		return
+	}
+	if harness.Missing("root (programs started as root)") {
+		t.Fatal("this test needs root")
+	}
+	t.Skip("this test needs root")
 }
 
 func chown(t *testing.T, path string, uid int) {

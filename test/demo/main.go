@@ -87,7 +87,7 @@ func run() error {
 // begin makes a home with two users and starts the whole system in it.
 func begin(programs harness.Programs, dir string) (*harness.Home, *harness.System, error) {
 	say("A fresh home.")
-	shell("mailctl init " + dir + " --hostname " + harness.Hostname + " --domain " + harness.Domain)
+	shell("mailctl init " + dir + " --owner " + harness.Self() + " --hostname " + harness.Hostname + " --domain " + harness.Domain)
 	shell("mailctl user add alice@example.net --password-stdin")
 	shell("mailctl user add bob@example.net --password-stdin")
 	home, err := programs.NewHome(dir, "alice", "bob")

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // The hosts, users and the password of every test home.
@@ -30,7 +31,7 @@ type Home struct {
 // named, all with Password, and services on free ports of 127.0.0.1.
 func (p Programs) NewHome(dir string, users ...string) (*Home, error) {
 	h := &Home{Dir: dir, Programs: p, Addr: map[string]string{}}
-	if _, err := p.Must(dir, nil, "mailctl", "init", dir, "--hostname", Hostname, "--domain", Domain); err != nil {
+	if _, err := p.Must(dir, nil, "mailctl", "init", dir, "--owner", Self(), "--hostname", Hostname, "--domain", Domain); err != nil {
 		return nil, err
 	}
 	for _, u := range users {
@@ -40,6 +41,10 @@ func (p Programs) NewHome(dir string, users ...string) (*Home, error) {
 	}
 	return h, h.freePorts()
 }
+
+// Self is the --owner of a home that the tests themselves work in: whoever runs
+// them, root too, whom control/root allows there.
+func Self() string { return strconv.Itoa(os.Geteuid()) }
 
 // AddUser adds user@Domain with Password.
 func (h *Home) AddUser(user string) error {
@@ -175,4 +180,13 @@ func (h *Home) Describe() string {
 		files, more = files[:30], fmt.Sprintf("\nand %d more", len(files)-30)
 	}
 	return fmt.Sprintf("spool:\n%s%s\nlast events:\n%s", strings.Join(files, "\n"), more, strings.Join(events, "\n"))
+}
+
+// NothingAt reports whether nothing accepts at an address.
+func NothingAt(addr string) bool {
+	c, err := net.DialTimeout("tcp", addr, time.Second)
+	if err == nil {
+		c.Close()
+	}
+	return err != nil
 }

@@ -37,6 +37,7 @@ func setup(env *testscript.Env) error {
 	env.Setenv("PAPERPATH_HOME", filepath.Join(env.WorkDir, "home"))
 	env.Setenv("HOME", env.WorkDir)
 	env.Setenv("PASSWORD", harness.Password)
+	env.Setenv("OWNER", harness.Self())
 	return nil
 }
 

@@ -1,0 +1,280 @@
+package ctl
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"paperpath/internal/control"
+	"paperpath/internal/program"
+	"paperpath/internal/status"
+)
+
+// systemUser is the user whom a home of a whole machine belongs to.
+const systemUser = "paperpath"
+
+// owner is whose a home is.
+type owner struct {
+	uid, gid int
+	why      string // for a person: "as --owner says"
+}
+
+func (o owner) String() string {
+	if u, err := user.LookupId(strconv.Itoa(o.uid)); err == nil {
+		return fmt.Sprintf("%s (uid %d, gid %d)", u.Username, o.uid, o.gid)
+	}
+	return fmt.Sprintf("uid %d, gid %d", o.uid, o.gid)
+}
+
+// chooseOwner decides whose the home will be. Nothing is asked: init runs in
+// installers too.
+func (i Init) chooseOwner() (owner, error) {
+	switch {
+	case i.CreateUser && i.Owner != "":
+		return owner{}, status.UsageError("--create-user makes the user %s, so there is no other --owner", systemUser)
+	case i.CreateUser:
+		return i.createUser()
+	case i.Owner != "":
+		o, err := namedOwner(i.Owner)
+		if err == nil && os.Geteuid() != 0 && o.uid != os.Geteuid() {
+			err = &status.Error{Exit: status.NotAllowed, Text: "only root makes a home for another user: " + i.Owner}
+		}
+		return o, err
+	case os.Geteuid() != 0:
+		return owner{uid: os.Geteuid(), gid: os.Getegid()}, nil
+	}
+	return i.likelyOwner()
+}
+
+// likelyOwner is the owner where root says nothing: that of the home, or of
+// where it will be, else the system user.
+func (i Init) likelyOwner() (owner, error) {
+	if st, err := statOf(filepath.Join(i.Dir, "spool")); err == nil && exists(filepath.Join(i.Dir, "control", "root")) {
+		return owner{int(st.Uid), int(st.Gid), "as before"}, nil
+	}
+	path, st, err := nearest(i.Dir)
+	if err != nil {
+		return owner{}, fmt.Errorf("whose will the home be: %w", err)
+	}
+	if st.Uid != 0 {
+		return owner{int(st.Uid), int(st.Gid), "as " + path + " does"}, nil
+	}
+	o, err := namedOwner(systemUser)
+	if err == nil {
+		return o, nil
+	}
+	return o, &status.Error{Exit: status.NotAllowed, Text: "a mail system does not run as root: " +
+		"say whose the home is with --owner USER, or --create-user makes a user " + systemUser + " (--owner root, if it must be)"}
+}
+
+// nearest returns path, or the nearest directory above it that exists.
+func nearest(path string) (string, unix.Stat_t, error) {
+	for {
+		st, err := statOf(path)
+		if !errors.Is(err, fs.ErrNotExist) || path == filepath.Dir(path) {
+			return path, st, err
+		}
+		path = filepath.Dir(path)
+	}
+}
+
+func statOf(path string) (st unix.Stat_t, err error) {
+	if err := unix.Stat(path, &st); err != nil {
+		return st, &fs.PathError{Op: "stat", Path: path, Err: err}
+	}
+	return st, nil
+}
+
+// namedOwner finds a user by name or number. A number without an account, as in
+// a container, is its own group.
+func namedOwner(name string) (owner, error) {
+	u, err := user.Lookup(name)
+	uid, number := strconv.ParseUint(name, 10, 31)
+	if err != nil && number == nil {
+		if u, err = user.LookupId(name); err != nil {
+			return owner{int(uid), int(uid), "as --owner says"}, nil
+		}
+	}
+	if err != nil {
+		return owner{}, status.UsageError("there is no user %q", name)
+	}
+	id, errID := strconv.Atoi(u.Uid)
+	gid, errGID := strconv.Atoi(u.Gid)
+	if err := errors.Join(errID, errGID); err != nil {
+		return owner{}, fmt.Errorf("user %s: %w", name, err)
+	}
+	return owner{id, gid, "as the user of that name"}, nil
+}
+
+// createUser makes the system user where there is none.
+func (i Init) createUser() (owner, error) {
+	if o, err := namedOwner(systemUser); err == nil {
+		return o, nil
+	}
+	if os.Geteuid() != 0 {
+		return owner{}, &status.Error{Exit: status.NotAllowed, Text: "only root makes users"}
+	}
+	commands, err := userCommands(i.Dir)
+	if err != nil {
+		return owner{}, err
+	}
+	for _, args := range commands {
+		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+			return owner{}, status.Temp("4.3.5", fmt.Sprintf("%s: %q", strings.Join(args, " "), strings.TrimSpace(string(out))), err)
+		}
+		fmt.Fprintf(i.Notes, "did: %s\n", strings.Join(args, " "))
+	}
+	return namedOwner(systemUser)
+}
+
+// userCommands are the commands that make the system user here: useradd of
+// shadow, or adduser, which is another program on Debian than in BusyBox.
+func userCommands(home string) ([][]string, error) {
+	shell := "/usr/sbin/nologin"
+	if !exists(shell) {
+		shell = "/bin/false"
+	}
+	if path := adminTool("useradd"); path != "" {
+		return [][]string{{path, "--system", "--user-group", "--no-create-home", "--home-dir", home, "--shell", shell, systemUser}}, nil
+	}
+	path := adminTool("adduser")
+	real, err := filepath.EvalSymlinks(path)
+	switch {
+	case path == "":
+	case err == nil && filepath.Base(real) == "busybox":
+		return [][]string{{real, "addgroup", "-S", systemUser},
+			{real, "adduser", "-S", "-D", "-H", "-h", home, "-s", shell, "-G", systemUser, systemUser}}, nil
+	default:
+		return [][]string{{path, "--system", "--group", "--no-create-home", "--home", home, "--shell", shell, systemUser}}, nil
+	}
+	return nil, status.Temp("4.3.5", "there is neither useradd nor adduser here to make the user "+systemUser+
+		" (make one in another way, or name a user or a number with --owner)", nil)
+}
+
+// adminTool finds a program that is root's, also where PATH is a user's.
+func adminTool(name string) string {
+	if path, err := exec.LookPath(name); err == nil {
+		return path
+	}
+	for _, dir := range []string{"/usr/sbin", "/sbin"} {
+		if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
+			return path
+		}
+	}
+	return ""
+}
+
+// giveTo makes the home's directory for its owner, and lets him have the parts of
+// the home that root made, such as mount points. From then on we are the owner,
+// so that nothing below is written as root.
+func (i Init) giveTo(o owner) error {
+	if os.Geteuid() != 0 {
+		return os.MkdirAll(filepath.Dir(i.Dir), 0o755)
+	}
+	if st, err := statOf(filepath.Join(i.Dir, "spool")); err == nil && int(st.Uid) != o.uid && exists(filepath.Join(i.Dir, "spool", "route")) {
+		return &status.Error{Exit: status.NotAllowed, Text: fmt.Sprintf("%s is a home of uid %d, not of %s (stop it, then chown -R it)", i.Dir, st.Uid, o)}
+	}
+	path, st, err := nearest(i.Dir)
+	if err != nil {
+		return err
+	}
+	if path == i.Dir || int(st.Uid) != o.uid {
+		if err := i.makeFor(o); err != nil {
+			return err
+		}
+	}
+	if o.uid == 0 {
+		return nil
+	}
+	if err := program.Become(o.uid, o.gid); err != nil {
+		return fmt.Errorf("become %s: %w", o, err)
+	}
+	return os.MkdirAll(filepath.Dir(i.Dir), 0o755)
+}
+
+// makeFor does as root what the owner cannot: a directory in one of root's.
+func (i Init) makeFor(o owner) error {
+	if err := os.MkdirAll(filepath.Dir(i.Dir), 0o755); err != nil {
+		return err
+	}
+	if err := os.Mkdir(i.Dir, mode("", true)); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	for _, sub := range homeParts() {
+		if err := handOver(filepath.Join(i.Dir, sub), o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// handOver gives a directory of root's to the owner. What is another one's, and
+// what is no directory, stays as it is.
+func handOver(path string, o owner) error {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	switch {
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ELOOP), errors.Is(err, unix.ENOTDIR):
+		return nil
+	case err != nil:
+		return &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return &fs.PathError{Op: "stat", Path: path, Err: err}
+	}
+	if st.Uid != 0 || o.uid == 0 {
+		return nil
+	}
+	if err := unix.Fchown(fd, o.uid, o.gid); err != nil {
+		return &fs.PathError{Op: "chown", Path: path, Err: err}
+	}
+	return nil
+}
+
+// mend gives the directories of the home the modes that they need, and says so:
+// their owner may do all, nobody else writes, and where root made the home the
+// users of the machine pass through to run/submit.
+func (i Init) mend() error {
+	for _, sub := range homeParts() {
+		path := filepath.Join(i.Dir, sub)
+		info, err := os.Stat(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // spool/, which is made last
+		}
+		if err != nil {
+			return err
+		}
+		had := info.Mode().Perm()
+		want := (had | 0o700) &^ 0o002
+		if i.public && (sub == "" || sub == "run") {
+			want |= 0o011
+		}
+		if want == had {
+			continue
+		}
+		if err := os.Chmod(path, info.Mode()&^fs.ModePerm|want); err != nil {
+			return err
+		}
+		fmt.Fprintf(i.Notes, "%s had mode %04o and has %04o now\n", path, had, want)
+	}
+	return nil
+}
+
+// allowRoot writes control/root where the home is meant to be root's.
+func (i Init) allowRoot() error {
+	path := filepath.Join(i.Dir, "control", "root")
+	if exists(path) {
+		return nil
+	}
+	fmt.Fprintf(i.Notes, "every program here runs as root: control/root allows it\n")
+	return control.Write(path, []byte("*\n"), 0o600)
+}
