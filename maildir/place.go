@@ -28,7 +28,7 @@ func (p Place) Path() string { return filepath.Join(p.Base, p.Rel) }
 // Complete reports whether the Maildir is there with all its directories. The
 // error says what there may not be.
 func (p Place) Complete() (bool, error) {
-	err := p.walk((*dir.Dir).Sub)
+	err := p.walk((*dir.Dir).OpenSub)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}

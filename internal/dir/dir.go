@@ -242,39 +242,6 @@ func (d *Dir) Names(each func(name string) bool) error {
 	}
 }
 
-// Sub opens the directory name in d. A symbolic link is an error.
-func (d *Dir) Sub(name string) (*Dir, error) {
-	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00") {
-		return nil, d.fail("open", name, errors.New("not a plain directory name"))
-	}
-	var fd int
-	err := retry(func() (err error) {
-		fd, err = unix.Openat(d.fd(), name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-		return err
-	})
-	if err != nil {
-		return nil, d.fail("open directory", name, err)
-	}
-	return &Dir{f: os.NewFile(uintptr(fd), d.Join(name)), path: d.Join(name)}, nil
-}
-
-// MakeSub is Sub for a directory that is made, mode 0700, where it is missing;
-// its name is synced in d.
-func (d *Dir) MakeSub(name string) (*Dir, error) {
-	sub, err := d.Sub(name)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return sub, err
-	}
-	err = retry(func() error { return unix.Mkdirat(d.fd(), name, 0o700) })
-	if err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, d.fail("make directory", name, err)
-	}
-	if err := d.Sync(); err != nil {
-		return nil, err
-	}
-	return d.Sub(name)
-}
-
 // Make creates the directory path durably: its name is synced in its parent.
 // An existing directory is fine.
 func Make(path string, mode fs.FileMode) error {

@@ -17,14 +17,14 @@ const noDir = -1
 // Where it cannot be made, or make is false, what Sub returns stands for an empty
 // directory: it has no names, and what would put one into it fails with the reason.
 func (d *Dir) Sub(name string, make bool) (*Dir, error) {
-	sub, err := d.openSub(name)
+	sub, err := d.OpenSub(name)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return sub, err
 	}
 	why := err
 	if make {
 		if why = d.makeSub(name); why == nil || errors.Is(why, fs.ErrExist) {
-			return d.openSub(name)
+			return d.OpenSub(name)
 		}
 	}
 	return &Dir{path: d.Join(name), why: why}, nil
@@ -33,7 +33,9 @@ func (d *Dir) Sub(name string, make bool) (*Dir, error) {
 // Missing returns why there is no such directory; nil where there is one.
 func (d *Dir) Missing() error { return d.why }
 
-func (d *Dir) openSub(name string) (*Dir, error) {
+// OpenSub opens the directory name in d, which must not be a symbolic link; the
+// error is fs.ErrNotExist where it is missing.
+func (d *Dir) OpenSub(name string) (*Dir, error) {
 	if err := plain(name); err != nil {
 		return nil, d.fail("open", name, err)
 	}
@@ -59,7 +61,7 @@ func (d *Dir) makeSub(name string) error {
 		return d.fail("mkdir", name, err)
 	}
 	// The umask is for what has no other measure.
-	made, err := d.openSub(name)
+	made, err := d.OpenSub(name)
 	if err != nil {
 		return err
 	}
@@ -68,6 +70,22 @@ func (d *Dir) makeSub(name string) error {
 		return d.fail("chmod", name, err)
 	}
 	return d.Sync()
+}
+
+// MakeSub is OpenSub for a directory that is made, mode 0700, where it is missing.
+func (d *Dir) MakeSub(name string) (*Dir, error) {
+	sub, err := d.OpenSub(name)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return sub, err
+	}
+	err = retry(func() error { return unix.Mkdirat(d.fd(), name, 0o700) })
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, d.fail("mkdir", name, err)
+	}
+	if err := d.Sync(); err != nil {
+		return nil, err
+	}
+	return d.OpenSub(name)
 }
 
 // absent is the error for a name in a directory that is not there.
