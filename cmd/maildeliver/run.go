@@ -71,6 +71,6 @@ func tell(_ context.Context, f *program.Frame, c *cli.Context) error {
 }
 
 func runner(f *program.Frame) (*spool.Runner, error) {
-	stage := &deliver.Stage{Control: f.Control, Home: f.Home, Settle: f.Settler().Settle}
+	stage := &deliver.Stage{Control: f.Control, Home: f.Home, Now: f.Clock.Now, Settle: f.Settler().Settle}
 	return &spool.Runner{Handle: stage.Handle}, nil
 }

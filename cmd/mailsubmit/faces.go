@@ -75,7 +75,7 @@ func newaliases(_ context.Context, f *program.Frame, _ *cli.Context) error {
 	if err := spool.CheckMark(filepath.Join(f.Home, "spool")); err != nil {
 		return err
 	}
-	if _, err := f.Control.Alias("postmaster"); err != nil {
+	if err := f.Control.CheckAliases(); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintln(f.Stdout, "control/aliases is read when it is used; it is right")

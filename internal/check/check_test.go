@@ -69,6 +69,10 @@ var (
 	caller = Subject{With: spool.WithLocal, LocalUser: "www-data", Envelope: to("bob@x.example")}
 	inbox  = Subject{With: spool.WithLocal, Envelope: to("bob@x.example")}
 	bare   = Subject{}
+
+	extended = Subject{SMTPPeer: true, With: "ESMTP", Envelope: to("alice+x@example.net")}
+	two      = Subject{SMTPPeer: true, With: "ESMTP", Envelope: to("alice@example.net", "bob@example.net")}
+	again    = Subject{With: spool.WithLocal, Envelope: to("alice@example.net")}
 )
 
 func TestMessage(t *testing.T) {
@@ -142,6 +146,12 @@ func TestMessage(t *testing.T) {
 		{"loop", peer, "Delivered-To: ALICE@example.net\n" + ok, "refuse 5.4.6 5xx"},
 		{"loop, in brackets", peer, "Delivered-To: <alice@example.net> NOTIFY=NEVER\n" + ok, "refuse 5.4.6 5xx"},
 		{"loop, quoted", peer, "Delivered-To: \"alice\"@example.net\n" + ok, "refuse 5.4.6 5xx"},
+		{"loop, with an extension", extended, "Delivered-To: alice@example.net\n" + ok, "refuse 5.4.6 5xx"},
+		{"loop for one of two", two, "Delivered-To: alice@example.net\n" + ok, "pass"},
+		{"loop for both", two, "Delivered-To: alice@example.net\nDelivered-To: bob@example.net\n" + ok, "refuse 5.4.6 5xx"},
+		{"loop by way of run/submit", again, hop + "Delivered-To: alice@example.net\n" + ok, "refuse 5.4.6 5xx"},
+		{"sent again from a mailbox", again, "Delivered-To: alice@example.net\n" + hop + ok, "pass"},
+		{"sent again by a mail reader", again, "Resent-From: alice@example.net\n" + hop + "Delivered-To: alice@example.net\n" + ok, "pass"},
 		{"delivered to another", peer, "Delivered-To: bob@example.net\n" + ok, "pass"},
 		{"delivered, sent on by a user", user, "Delivered-To: bob@x.example\n" + ok, "pass"},
 		{"delivered, sent on here", inbox, "Delivered-To: bob@x.example\n" + ok, "pass"},

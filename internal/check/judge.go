@@ -10,6 +10,7 @@ import (
 	"paperpath/internal/control"
 	"paperpath/internal/explain"
 	"paperpath/internal/message"
+	"paperpath/internal/route"
 	"paperpath/internal/status"
 )
 
@@ -131,38 +132,34 @@ func (j *judge) hops() error {
 	return nil
 }
 
-// loop finds a message of another host that was already delivered to one of
-// its recipients here. What our own users send may well be a message that they
-// got.
+// loop finds a message that a mail system brings back to where it has been. What
+// people send again may well be a message that they got. Where some recipients
+// are new to it the message is taken, and mailroute fails the others.
 func (j *judge) loop() error {
-	if !j.s.SMTPPeer {
+	passed := route.PassedOf(j.h)
+	if !j.s.SMTPPeer && !passed.FromMail() {
 		return nil
 	}
-	seen := map[string]bool{}
-	for _, f := range j.h.All("Delivered-To") {
-		seen[recipientKey(f.Value)] = true
-	}
+	var again []string
+	pending := 0
 	for _, to := range j.s.Envelope.To {
-		if !to.Done && seen[recipientKey(to.Addr)] {
-			j.t.Add("loop", to.Addr, "Delivered-To")
-			return status.Refuse("5.4.6", "a mail loop: the message has been delivered to "+printable(to.Addr)+" before")
+		if to.Done {
+			continue
+		}
+		pending++
+		if a, err := addr.Parse(to.Addr); err == nil && passed.Reached(a) {
+			again = append(again, to.Addr)
 		}
 	}
-	j.t.Add("loop", "none", "Delivered-To")
-	return nil
-}
-
-// recipientKey is the form in which recipients are compared: `a`, `<a>` and
-// `<a> parameters` are one.
-func recipientKey(s string) string {
-	a, err := addr.Parse(s)
-	if err != nil && strings.HasPrefix(s, "<") {
-		a, _, err = addr.ParsePath(s)
+	if len(again) == 0 {
+		j.t.Add("loop", "none", "Delivered-To")
+		return nil
 	}
-	if err != nil {
-		return addr.Fold(s)
+	j.t.Add("loop", strings.Join(again, " "), "Delivered-To")
+	if len(again) < pending {
+		return nil
 	}
-	return a.Key()
+	return status.Refuse("5.4.6", "a mail loop: the message has been at "+printable(again[0])+" before")
 }
 
 // identity reads who a message of our own users says that it is from, and

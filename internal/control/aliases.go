@@ -80,19 +80,23 @@ func parseAlias(text string) (key string, targets []string, err error) {
 	if err != nil {
 		return "", nil, err
 	}
+	if last := len(words) - 1; last > 0 && words[last] == "" {
+		words = words[:last] // a comma at the end of the list, as sendmail and Postfix take it
+	}
 	for _, w := range words {
-		if err := checkTarget(w); err != nil {
+		target, err := parseTarget(w)
+		if err != nil {
 			return "", nil, errors.New("target " + strconv.Quote(w) + " " + err.Error())
 		}
-		targets = append(targets, w)
+		targets = append(targets, target)
 	}
 	return key, targets, nil
 }
 
 // aliasKey folds the left side: `user`, `user@domain`, either in quotes.
 func aliasKey(s string) (string, error) {
-	if len(s) > 2 && s[0] == '"' && s[len(s)-1] == '"' && !strings.ContainsAny(s, "\\ ") {
-		s = s[1 : len(s)-1] // quotes that quote nothing
+	if inside, ok := unquoted(s); ok && !strings.Contains(inside, " ") {
+		s = inside // quotes that quote nothing
 	}
 	err := checkLocal(s)
 	if strings.Contains(s, "@") && s[0] != '"' || strings.Contains(s, "\"@") {
@@ -107,6 +111,30 @@ func aliasKey(s string) (string, error) {
 	return foldAddress(s), nil
 }
 
+// parseTarget reads an address, with or without a domain. Whole addresses may
+// stand in quotes, and a backslash before one, inside them or not, stays: it says
+// that the mailbox is meant and no alias (sendmail's aliases(5)).
+func parseTarget(s string) (string, error) {
+	inside, quoted := unquoted(s)
+	if quoted && (strings.HasPrefix(inside, `\`) || strings.Contains(inside, "@")) {
+		s = inside
+	}
+	if quoted && strings.HasPrefix(s, `\`) {
+		s = `\` + strings.TrimLeft(s, `\`)
+	}
+	return s, checkTarget(strings.TrimPrefix(s, `\`))
+}
+
+// unquoted returns what stands in the quotes around all of s; false where there
+// are none, or where they hold quotes.
+func unquoted(s string) (string, bool) {
+	if len(s) <= 2 || s[0] != '"' || s[len(s)-1] != '"' {
+		return "", false
+	}
+	inside := s[1 : len(s)-1]
+	return inside, !strings.Contains(inside, `"`)
+}
+
 // checkTarget refuses what is no address, with or without a domain.
 func checkTarget(s string) error {
 	bare := strings.TrimPrefix(s, "\"")
@@ -117,8 +145,6 @@ func checkTarget(s string) error {
 		return errors.New("is a single quote")
 	case bare[0] == '|' || bare[0] == '/' || bare[0] == ':':
 		return errors.New("is a program, a file or a list, which aliases cannot have yet")
-	case bare[0] == '\\':
-		return errors.New("begins with a backslash, which means nothing here")
 	case strings.Contains(s, "@"):
 		return CheckAddress(s)
 	}

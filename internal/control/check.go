@@ -35,7 +35,7 @@ func (c *Control) readers() map[string]func() error {
 		"hostname":    func() error { _, err := c.Hostname(); return err },
 		"domains":     func() error { _, _, err := load(c, domainsFile()); return err },
 		"users":       c.checkUsers,
-		"aliases":     func() error { _, _, err := load(c, aliasesFile()); return err },
+		"aliases":     c.CheckAliases,
 		"routes":      func() error { _, _, err := load(c, routesFile()); return err },
 		"root":        func() error { _, err := c.rootFile(); return err },
 		"services":    func() error { _, err := c.Services(); return err },

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"paperpath/internal/status"
 )
 
@@ -124,6 +126,10 @@ func TestBrokenFiles(t *testing.T) {
 		{"aliases", "x: \"a\n", alias, "control/aliases:1: a quote is not closed"},
 		{"aliases", "x: a b\n", alias, "has a character that must be quoted"},
 		{"aliases", "x: a@b@c d\n", alias, "control/aliases:1: target"},
+		{"aliases", "x: ,\n", alias, `control/aliases:1: target "" is empty`},
+		{"aliases", "x: \\\n", alias, `control/aliases:1: target "\\" is empty`},
+		{"aliases", "x: \"\\|prog\"\n", alias, "is a program, a file or a list"},
+		{"aliases", "x: \"a b@c@d e\"\n", alias, "control/aliases:1: target"},
 		{"aliases", "x@: a\n", alias, `name "x@" has no @domain`},
 		{"aliases", ": a\n", alias, `name "" is empty`},
 		{"routes", "example.org\n", route, "control/routes:1: no colon"},
@@ -328,6 +334,32 @@ func TestCheck(t *testing.T) {
 	}
 	for i, err := range errs {
 		wantError(t, err, want[i])
+	}
+}
+
+// An alias that no address can match is said to people; mail goes on.
+func TestAliasesThatNeverMatch(t *testing.T) {
+	f := newFixture(t, map[string]string{"domains": "a.example\n", "aliases": "*: x\nok: x\nx@b.example: y\n*@a.example: x\n" +
+		strings.Repeat("l", 65) + ": x\na+b: x\n\"a..b\"@A.example: x\n"})
+	err := f.CheckAliases()
+	var got []string
+	if err != nil {
+		got = strings.Split(err.Error(), "\n")
+	}
+	want := []string{
+		"control/aliases:1: alias \"*\" can never match (there are no wildcards)",
+		"control/aliases:3: alias \"x@b.example\" can never match (b.example is not in control/domains)",
+		"control/aliases:4: alias \"*@a.example\" can never match (there are no wildcards)",
+		"control/aliases:5: alias \"" + strings.Repeat("l", 65) + "\" can never match (no address is written so)",
+	}
+	if d := cmp.Diff(want, got); d != "" || status.Exit(err) != status.Refused {
+		t.Error(d, status.Exit(err))
+	}
+	if a, err := f.Alias("ok@a.example"); a == nil || err != nil {
+		t.Errorf("mail waits: %v, %v", a, err)
+	}
+	if a, err := f.Alias(`"a..b"@a.example`); a == nil || err != nil {
+		t.Errorf("quotes that are needed: %v, %v", a, err)
 	}
 }
 

@@ -88,7 +88,10 @@ func TestAliases(t *testing.T) {
 		"info: alice\n" +
 		"\"j doe\": alice\n" +
 		"\"j doe\"@example.net: bob\n" +
-		"\"quoted\": bob\n"})
+		"\"quoted\": bob\n" +
+		"root: \"alice@example.net\"\n" +
+		"alice: \\alice, \"\\bob\", \\carol@example.net, \"\\dora@example.net\",\n" +
+		"list: alice,\n  bob,\n"})
 	tests := []struct {
 		address, where string
 		targets        []string
@@ -103,6 +106,9 @@ func TestAliases(t *testing.T) {
 		{`"j doe"@example.org`, "control/aliases:9", []string{"alice@example.org"}},
 		{`"J doe"@example.net`, "control/aliases:10", []string{"bob@example.net"}},
 		{"quoted@example.org", "control/aliases:11", []string{"bob@example.org"}},
+		{"root@example.org", "control/aliases:12", []string{"alice@example.net"}},
+		{"alice@example.org", "control/aliases:13", []string{`\alice@example.org`, `\bob@example.org`, `\carol@example.net`, `\dora@example.net`}},
+		{"list@example.org", "control/aliases:14", []string{"alice@example.org", "bob@example.org"}},
 		{"nobody@example.org", "", nil},
 	}
 	for _, tt := range tests {

@@ -24,15 +24,16 @@ func foresee(c *control.Control, home, address string, t *explain.Trail) (string
 	if err != nil {
 		return "", err
 	}
-	if _, err := addr.Parse(whole); err != nil {
+	a, err := addr.Parse(whole)
+	if err != nil {
 		return "", status.UsageError("%v", err)
 	}
-	u, err := Owner(c, whole, t)
+	u, err := Owner(c, a, t)
 	if err != nil {
 		return "", err
 	}
 	if u == nil {
-		return "back to route/: it has no mailbox of its own", nil
+		return without(c, a)
 	}
 	p, err := placeOf(home, u)
 	if err != nil {
@@ -48,4 +49,16 @@ func foresee(c *control.Control, home, address string, t *explain.Trail) (string
 	}
 	t.Add("Maildir "+Path(u), state, u.Where)
 	return "store in " + Path(u), nil
+}
+
+// without is what becomes of an entry for an address without a mailbox.
+func without(c *control.Control, a addr.Address) (string, error) {
+	_, err := route.Resolve(c, a, nil)
+	switch {
+	case status.IsTemporary(err):
+		return "", err
+	case err != nil:
+		return "fail: " + err.Error(), nil
+	}
+	return "wait to be rerouted: it has no mailbox of its own (see mailroute " + a.String() + ")", nil
 }

@@ -5,7 +5,8 @@ package deliver
 import (
 	"context"
 	"fmt"
-	"sync"
+	"slices"
+	"time"
 
 	"paperpath/internal/addr"
 	"paperpath/internal/control"
@@ -20,79 +21,94 @@ import (
 type Stage struct {
 	Control *control.Control
 	Home    string
+	Now     func() time.Time
 	Settle  func(e *spool.Entry, results []dsn.Result) spool.Outcome
-
-	mu   sync.Mutex
-	back map[spool.Key]bool // entries given back to mailroute
 }
 
-// maxBack bounds the memory for entries given back.
-const maxBack = 10000
-
-// Handle decides about an entry in deliver/. The tables are asked again: what
-// has no mailbox of its own any more goes back to mailroute, which knows
-// aliases and bounces.
+// Handle decides about an entry in deliver/. Aliases are expanded in route/
+// alone and nothing goes back there: the recipient has a mailbox of its own, or
+// the attempt has failed.
 func (s *Stage) Handle(_ context.Context, e *spool.Entry) spool.Outcome {
-	if len(e.Pending()) == 0 {
+	pending := e.Pending()
+	if len(pending) == 0 {
 		return spool.DropBecause("the recipient is done")
 	}
-	if len(e.Envelope.To) != 1 { // a person moved it here
-		return s.giveBack(e)
+	if len(e.Envelope.To) != 1 {
+		return apart(e, pending)
 	}
-	u, err := Owner(s.Control, e.Envelope.To[0].Addr, nil)
-	if err == nil && u == nil {
-		return s.giveBack(e)
-	}
-	var path string
-	if err == nil {
-		path, err = Prepare(s.Home, u)
-	}
-	if err != nil {
+	path, err := s.mailbox(e)
+	switch {
+	case err != nil:
 		return s.Settle(e, []dsn.Result{{Index: 0, Err: err}})
-	}
-	if dsn.Wants(e, 0, "SUCCESS") {
+	case dsn.Wants(e, 0, "SUCCESS"):
 		return s.Settle(e, []dsn.Result{{Index: 0, Mailbox: path}})
 	}
 	return spool.DeliverTo(path)
 }
 
-// Owner returns whose mailbox mail for address goes into without a detour; nil
-// without an error where it goes elsewhere or nowhere now. Every error is
-// temporary.
-func Owner(c *control.Control, address string, t *explain.Trail) (*control.User, error) {
-	a, err := addr.Parse(address)
-	if err != nil {
-		return nil, nil // for mailroute to say so
+// apart gives each recipient of an entry that a person moved here one of its
+// own: an entry is renamed into one mailbox.
+func apart(e *spool.Entry, pending []int) spool.Outcome {
+	var children []spool.Child
+	for _, i := range pending {
+		children = append(children, spool.Child{Inbox: spool.Deliver, From: e.Envelope.From, To: e.Envelope.To[i : i+1]})
 	}
-	targets, err := route.Resolve(c, a, t)
-	if status.IsTemporary(err) {
-		return nil, err
-	}
-	for _, target := range targets {
-		if target.Place == route.Local && target.Addr == a {
-			return target.User, nil
-		}
-	}
-	return nil, nil
+	return spool.SplitInto(children...)
 }
 
-// giveBack hands an entry to mailroute. Once it is back the two disagree,
-// which time may mend and a busy loop does not.
-func (s *Stage) giveBack(e *spool.Entry) spool.Outcome {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.back[e.Key] {
-		delete(s.back, e.Key)
-		var results []dsn.Result
-		for _, i := range e.Pending() {
-			err := fmt.Errorf("mailroute sends here what has no mailbox: %s", e.Envelope.To[i].Addr)
-			results = append(results, dsn.Result{Index: i, Err: err})
-		}
-		return s.Settle(e, results)
+// mailbox returns the Maildir for the one recipient of e, made where it is
+// missing.
+func (s *Stage) mailbox(e *spool.Entry) (string, error) {
+	a, err := addr.Parse(e.Envelope.To[0].Addr)
+	if err != nil {
+		return "", status.Refuse("5.1.3", "the recipient is no address")
 	}
-	if s.back == nil || len(s.back) >= maxBack {
-		s.back = map[spool.Key]bool{}
+	u, err := Owner(s.Control, a, nil)
+	if err != nil {
+		return "", err
 	}
-	s.back[e.Key] = true
-	return spool.HandOnTo(spool.Route)
+	if u == nil {
+		return "", s.missing(e, a)
+	}
+	if err := route.Looped(e, a); err != nil { // by way of an alias, or mailroute had said so
+		return "", err
+	}
+	return Prepare(s.Home, u)
+}
+
+// Owner returns whose mailbox a is, aliases left aside; nil without an error
+// where it is nobody's. Every error is temporary.
+func Owner(c *control.Control, a addr.Address, t *explain.Trail) (*control.User, error) {
+	where, local, err := c.IsLocal(a.Domain)
+	if err != nil {
+		return nil, err
+	}
+	if !local {
+		t.Add("domain "+a.Domain, "remote", "not in control/domains")
+		return nil, nil
+	}
+	t.Add("domain "+a.Domain, "local", where)
+	u, err := route.Mailbox(c, a)
+	if err == nil && u == nil {
+		t.Add("mailbox "+a.String(), "unknown", "control/users")
+	} else if err == nil {
+		t.Add("mailbox "+a.String(), u.Home, u.Where)
+	}
+	return u, err
+}
+
+// missing is the error of a recipient without a mailbox. Where its mail would go
+// elsewhere the tables may have changed since it was routed: for a day that is
+// left to a person to say, for the message may have been there.
+func (s *Stage) missing(e *spool.Entry, a addr.Address) error {
+	targets, err := route.ResolveFor(s.Control, a, e, nil)
+	if status.IsTemporary(err) {
+		return err
+	}
+	dead := slices.ContainsFunc(targets, func(t route.Target) bool { return t.Place == route.Unknown && t.Addr == a })
+	if err == nil && !dead && s.Now().Sub(e.Arrival) < route.Benefit {
+		return status.Temp("4.2.1", "no mailbox any more: "+a.String(),
+			fmt.Errorf("its mail goes elsewhere now; to route this one afresh: mailctl queue reroute %s", e.Key))
+	}
+	return route.Believe(e, s.Now(), route.NoMailbox(a))
 }

@@ -22,6 +22,7 @@ type Destination struct {
 	Maildir string `json:"maildir,omitempty"`
 	Via     string `json:"via,omitempty"` // host:port of an explicit route
 	Where   string `json:"where,omitempty"`
+	Why     string `json:"why,omitempty"` // of "unknown": what made it so
 }
 
 // String is the destination as people read it.
@@ -32,6 +33,9 @@ func (d Destination) String() string {
 	}
 	if d.Via != "" {
 		s += " via " + d.Via
+	}
+	if d.Why != "" {
+		s += ": " + d.Why
 	}
 	if d.Where != "" {
 		s += " (" + d.Where + ")"
@@ -90,7 +94,7 @@ func (a Answer) outcome() string {
 }
 
 func destination(c *control.Control, t Target) (Destination, error) {
-	d := Destination{Action: "unknown", Address: t.Addr.String(), Where: t.Where}
+	d := Destination{Action: "unknown", Address: t.Addr.String(), Where: t.Where, Why: t.Why}
 	switch t.Place {
 	case Local:
 		d.Action, d.Maildir = "deliver", filepath.Join(t.User.Home, "Maildir")

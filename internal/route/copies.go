@@ -19,10 +19,12 @@ func CopyBytes(c *control.Control) (int64, error) { return c.Limit("copybytes", 
 
 // Copies counts what a message for several recipients will be split into, while
 // they are named one after another: one copy for each mailbox, one for all other
-// hosts together. The zero value has none.
+// hosts together, and one more for each recipient that leads to other hosts by
+// aliases. The zero value has none.
 type Copies struct {
-	seen   map[string]bool // of the mailboxes so far
-	remote bool
+	seen    map[string]bool // of the mailboxes so far
+	remote  bool
+	aliased int64
 }
 
 // Add notes the targets of recipient r and returns how many copies there are. What
@@ -31,10 +33,12 @@ func (c *Copies) Add(r spool.Recipient, targets []Target) (copies int64, undo fu
 	if c.seen == nil {
 		c.seen = map[string]bool{}
 	}
-	remote := c.remote
+	before := *c
 	var added []string
 	for _, t := range targets {
-		if t.Place == Remote {
+		if t.Place == Remote && len(t.Through) > 0 {
+			c.aliased = before.aliased + 1
+		} else if t.Place == Remote {
 			c.remote = true
 		} else if k := copyKey(r, t); !c.seen[k] {
 			c.seen[k] = true
@@ -42,7 +46,7 @@ func (c *Copies) Add(r spool.Recipient, targets []Target) (copies int64, undo fu
 		}
 	}
 	return c.Count(), func() {
-		c.remote = remote
+		c.remote, c.aliased = before.remote, before.aliased
 		for _, k := range added {
 			delete(c.seen, k)
 		}
@@ -51,14 +55,15 @@ func (c *Copies) Add(r spool.Recipient, targets []Target) (copies int64, undo fu
 
 // Count returns how many copies there are.
 func (c *Copies) Count() int64 {
+	n := int64(len(c.seen)) + c.aliased
 	if c.remote {
-		return int64(len(c.seen)) + 1
+		n++
 	}
-	return int64(len(c.seen))
+	return n
 }
 
 // copyKey is equal for what shares a copy.
-func copyKey(_ spool.Recipient, t Target) string { return key(t.Addr) }
+func copyKey(r spool.Recipient, t Target) string { return foldKey(t, successor(r, t.Addr)) }
 
 // TooLarge refuses for good what would be copied beyond the limit (RFC 5321
 // 4.2.3: 552). A single copy only takes the message's place.

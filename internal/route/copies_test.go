@@ -64,7 +64,8 @@ func TestCopyBytes(t *testing.T) {
 	}
 }
 
-// TestCopies counts mailboxes once and all other hosts together.
+// TestCopies counts mailboxes once, all other hosts together, and those behind an
+// alias, who get its name, by themselves.
 func TestCopies(t *testing.T) {
 	_, c := home(t, map[string]string{"hostname": "mx.example.net\n", "domains": domains, "users": users,
 		"aliases": "team: alice, bob, x@elsewhere.example\n"})
@@ -75,7 +76,8 @@ func TestCopies(t *testing.T) {
 		back bool
 	}{
 		{"alice@example.net", 1, false}, {"ALICE@example.net", 1, false}, {"bob@example.net", 2, true}, {"team@example.net", 3, true},
-		{"y@elsewhere.example", 2, false}, {"z@other.example", 2, false}, {"team@example.net", 3, false}, {"bob@example.net", 3, false},
+		{"y@elsewhere.example", 2, false}, {"z@other.example", 2, false}, {"team@example.net", 4, false}, {"bob@example.net", 4, false},
+		{"alice+x@example.net", 4, false},
 	} {
 		targets, err := Resolve(c, parseOrBare(t, row.to), nil)
 		if err != nil {

@@ -1,7 +1,7 @@
 package route
 
 import (
-	"fmt"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -14,9 +14,9 @@ import (
 	"paperpath/internal/status"
 )
 
-// benefit is how long an address that was there at RCPT and is not found now
+// Benefit is how long an address that was there at RCPT and is not found now
 // stays temporary: somebody may be at work on the tables.
-const benefit = 24 * time.Hour
+const Benefit = 24 * time.Hour
 
 // maxTogether is how many recipients at other hosts one child has: aliases may
 // make of a few recipients more than the head of an entry can hold.
@@ -38,18 +38,26 @@ type Decision struct {
 
 // Decide looks up every recipient of e that is not done. An entry for one
 // mailbox, or for other hosts only, goes on as it is; else each mailbox gets a
-// child with no recipient but its own, and all other hosts together one, or
-// more where they are very many. Nothing is done.
+// child with no recipient but its own, and all other hosts together one: one
+// for all to whom the same recipients lead, and more where they are very many.
+// No child comes back to route/. Nothing is done.
 func Decide(c *control.Control, e *spool.Entry, now time.Time, t *explain.Trail) Decision {
-	d := decider{control: c, entry: e, now: now, trail: t, seen: map[string]bool{}, asIs: true}
+	d := decider{control: c, entry: e, now: now, trail: t, seen: map[string]int{}, asIs: true}
 	for _, i := range e.Pending() {
 		d.recipient(i)
 	}
 	if in := d.whole(); in != "" {
 		return Decision{HandOn: in, Placed: d.Placed}
 	}
-	for chunk := range slices.Chunk(d.remote, maxTogether) {
-		d.Children = append(d.Children, d.child(spool.Relay, chunk...))
+	for _, group := range groups(d.remote) {
+		for chunk := range slices.Chunk(group, maxTogether) {
+			child := d.child(spool.Relay)
+			child.Passed = passed(group)
+			for _, f := range chunk {
+				child.To = append(child.To, f.to)
+			}
+			d.Children = append(d.Children, child)
+		}
 	}
 	return d.Decision
 }
@@ -60,71 +68,131 @@ type decider struct {
 	entry   *spool.Entry
 	now     time.Time
 	trail   *explain.Trail
-	seen    map[string]bool // keys of the targets so far
-	local   int             // targets that are mailboxes
-	remote  []spool.Recipient
+	passed  *Passed        // once it was read
+	seen    map[string]int // fold keys of the targets so far; of a remote one its place
+	local   int            // targets that are mailboxes, or would be
+	remote  []folded
 	asIs    bool // each recipient so far leads to just itself
 }
 
 // recipient places or fails one recipient.
 func (d *decider) recipient(i int) {
 	r := d.entry.Envelope.To[i]
-	targets, err := d.resolve(r.Addr)
-	if err != nil {
+	a, targets, err := d.resolve(r.Addr)
+	if err != nil && !(status.Exit(err) == status.NoMailbox && d.fails(r, a)) {
 		d.asIs = false
-		d.Failed = append(d.Failed, Failure{i, err})
+		d.Failed = append(d.Failed, Failure{i, Believe(d.entry, d.now, err)})
 		return
+	} else if err != nil {
+		targets = nil
 	}
 	d.Placed = append(d.Placed, i)
 	if len(targets) != 1 {
 		d.asIs = false
 	}
 	for _, t := range targets {
-		d.target(r, t)
+		d.target(i, t)
 	}
 }
 
 // resolve is Resolve for the text in an envelope.
-func (d *decider) resolve(text string) ([]Target, error) {
+func (d *decider) resolve(text string) (a addr.Address, targets []Target, err error) {
 	whole, err := WithDomain(d.control, text)
 	if err != nil {
-		return nil, err
+		return a, nil, err
 	}
-	a, err := addr.Parse(whole)
+	a, err = addr.Parse(whole)
 	if err != nil {
-		return nil, &status.Error{Exit: status.Refused, Reply: 553, Enhanced: "5.1.3",
+		return a, nil, &status.Error{Exit: status.Refused, Reply: 553, Enhanced: "5.1.3",
 			Text: "the recipient is no address", Err: err}
 	}
-	targets, err := Resolve(d.control, a, d.trail)
-	if status.Exit(err) == status.NoMailbox && d.entry.FromSMTP() && d.now.Sub(d.entry.Arrival) < benefit {
-		return nil, status.Temp("4.1.1", fmt.Sprintf("no such mailbox any more: %s", printable(a)), nil)
+	if err := d.loop(a); err != nil {
+		return a, nil, err
 	}
-	return targets, err
+	targets, err = resolve(d.control, a, d.expanded, d.trail)
+	return a, targets, err
 }
 
-// target puts one target of recipient r where it belongs, once.
-func (d *decider) target(r spool.Recipient, t Target) {
-	k := key(t.Addr)
-	if d.seen[k] {
+// fails reports whether a child for r fails already: one report is enough. If
+// not, no other recipient's dead name a will get one.
+func (d *decider) fails(r spool.Recipient, a addr.Address) bool {
+	k := foldKey(Target{Addr: a, Place: Unknown}, r)
+	_, there := d.seen[k]
+	d.seen[k] = 0
+	return there
+}
+
+// Believe is err, but temporary for a day where it says that e has no mailbox
+// and the SMTP session has found one.
+func Believe(e *spool.Entry, now time.Time, err error) error {
+	var unknown *status.Error
+	if !errors.As(err, &unknown) || unknown.Exit != status.NoMailbox || !e.FromSMTP() || now.Sub(e.Arrival) >= Benefit {
+		return err
+	}
+	return status.Temp("4.1.1", "at present "+unknown.Text, nil)
+}
+
+// loop fails a recipient here whom the message has reached before.
+func (d *decider) loop(a addr.Address) error {
+	_, local, err := d.control.IsLocal(a.Domain)
+	if !local || err != nil {
+		return err
+	}
+	p, err := d.hasPassed()
+	if err != nil {
+		return err
+	}
+	return p.looped(d.entry, a)
+}
+
+// expanded reports whether row was expanded for the message before.
+func (d *decider) expanded(row addr.Address) (bool, error) {
+	p, err := d.hasPassed()
+	return p.Expanded(row), err
+}
+
+// hasPassed is what the message has passed.
+func (d *decider) hasPassed() (Passed, error) {
+	if d.passed == nil {
+		p, err := passedBy(d.entry)
+		if err != nil {
+			return p, err
+		}
+		d.passed = &p
+	}
+	return *d.passed, nil
+}
+
+// target puts one target of recipient i where it belongs, once.
+func (d *decider) target(i int, t Target) {
+	r := d.entry.Envelope.To[i]
+	to := successor(r, t.Addr)
+	k := foldKey(t, to)
+	if at, there := d.seen[k]; there {
 		d.asIs = false
+		if t.Place == Remote {
+			d.remote[at].join(i, t.Through)
+		}
 		return
 	}
-	d.seen[k] = true
-	to := successor(r, t.Addr)
-	if to.Addr != r.Addr {
+	if to.Addr != r.Addr || len(t.Through) > 0 {
 		d.asIs = false
 	}
-	switch t.Place {
-	case Local:
-		d.local++
-		d.Children = append(d.Children, d.child(spool.Deliver, to))
-	case Remote:
-		d.remote = append(d.remote, to)
-	default:
-		// A dead name in an alias fails by itself, not with its neighbours.
-		d.asIs = false
-		d.Children = append(d.Children, d.child(spool.Route, to))
+	if t.Place == Remote {
+		d.seen[k] = len(d.remote)
+		f := folded{to: to}
+		f.join(i, t.Through)
+		d.remote = append(d.remote, f)
+		return
 	}
+	// A dead name in an alias is for deliver/ too: there it has no mailbox, and
+	// fails by itself without harm to its neighbours.
+	if t.Place == Unknown {
+		d.asIs = false
+	}
+	d.seen[k] = 0
+	d.local++
+	d.Children = append(d.Children, d.child(spool.Deliver, to))
 }
 
 // successor is recipient r once it is to go to a. Its parameters go along; a

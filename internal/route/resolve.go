@@ -10,25 +10,29 @@ import (
 	"paperpath/internal/status"
 )
 
-// resolver expands one address. Every address is looked at once: a second
-// time it is a loop, or its targets are on the list already.
+// resolver expands one address. Every name is expanded once. Below itself it
+// stands for its own mailbox, so that nothing comes back to where it was.
 type resolver struct {
 	control *control.Control
 	trail   *explain.Trail
-	seen    map[string]bool // keys that were looked at
+	passed  func(row addr.Address) (bool, error) // the message was expanded there before
+	names   map[string]*name
+	graph   []*name // in the order in which they were come by
 	targets []Target
-	added   map[string]bool // keys of targets
+	placed  map[string]int     // place of a target in targets, by its key
+	above   map[string][]*name // what a target stands below
 }
 
 // step is how an address was come by.
 type step struct {
 	depth int
 	where string // the rows so far
+	from  *name  // nil: asked for
 }
 
-// through is the step that the row where leads to.
-func (s step) through(where string) step {
-	return step{depth: s.depth + 1, where: join(s.where, where)}
+// through is the step from n by the row where.
+func (s step) through(n *name, where string) step {
+	return step{depth: s.depth + 1, where: join(s.where, where), from: n}
 }
 
 func join(rows, row string) string {
@@ -44,11 +48,8 @@ func (r *resolver) address(a addr.Address, s step) error {
 	if err != nil {
 		return err
 	}
-	if again, err := r.again(a, s); again || err != nil {
-		return err
-	}
 	if !local {
-		return r.add(Target{Addr: a, Place: Remote, Where: s.where})
+		return r.add(Target{Addr: a, Place: Remote, Where: s.where}, s.from)
 	}
 	for _, form := range forms(a) {
 		found, err := r.row(a, form, s)
@@ -84,27 +85,6 @@ func (r *resolver) domain(a addr.Address, s step) (addr.Address, bool, error) {
 	return a, local, nil
 }
 
-// again reports whether a was looked at before, and stops what grows too big.
-func (r *resolver) again(a addr.Address, s step) (bool, error) {
-	k := key(a)
-	switch {
-	case r.seen[k]:
-		r.trail.Add("address "+a.String(), "seen already", s.where)
-		return true, nil
-	case s.depth > maxDepth:
-		return false, tooMuch(s.where, "aliases lie deeper than %d in each other", maxDepth)
-	case len(r.seen) >= maxNames:
-		return false, tooMuch(s.where, "more than %d addresses behind one", maxNames)
-	}
-	r.seen[k] = true
-	return false, nil
-}
-
-// tooMuch is a fault of the tables, so it is temporary. Rows are for the log.
-func tooMuch(where, format string, n int) error {
-	return status.Temp("4.3.5", "aliases cannot be expanded", fmt.Errorf(format+" (%s)", n, where))
-}
-
 // row asks for an alias and then for a mailbox of one form of a.
 func (r *resolver) row(a, form addr.Address, s step) (bool, error) {
 	alias, err := r.control.Alias(form.String())
@@ -113,27 +93,32 @@ func (r *resolver) row(a, form addr.Address, s step) (bool, error) {
 	}
 	if alias != nil {
 		r.trail.Add("alias "+form.String(), strings.Join(alias.Targets, ", "), alias.Where)
-		return true, r.expand(a, form, alias, s)
+		return true, r.expand(a, form, alias.Targets, alias.Where, s)
 	}
 	u, err := r.control.User(form.String())
 	if u == nil || err != nil {
 		return false, err
 	}
 	r.trail.Add("mailbox "+form.String(), u.Home, u.Where)
-	return true, r.add(Target{Addr: a, Place: Local, User: u, Where: join(s.where, u.Where)})
+	return true, r.add(Target{Addr: a, Place: Local, User: u, Where: join(s.where, u.Where)}, s.from)
 }
 
-// expand adds the targets of an alias that was found for form. An alias that
-// names itself means the mailbox itself, with the extension that a has.
-func (r *resolver) expand(a, form addr.Address, alias *control.Alias, s step) error {
-	s = s.through(alias.Where)
-	for _, text := range alias.Targets {
+// expand adds what the row of the name form says that a stands for.
+func (r *resolver) expand(a, form addr.Address, targets []string, where string, s step) error {
+	n, fresh, err := r.enter(a, form, where, s)
+	if err != nil || !fresh {
+		return err
+	}
+	defer func() { n.open = false }()
+	s = s.through(n, where)
+	for _, text := range targets {
+		text, own := strings.CutPrefix(text, `\`) // sendmail's sign for: no alias any more
 		target, err := addr.Parse(text)
 		if err != nil {
-			return status.Temp("4.3.5", "an alias names no address", fmt.Errorf("%s: %w", alias.Where, err))
+			return status.Temp("4.3.5", "an alias names no address", fmt.Errorf("%s: %w", where, err))
 		}
-		if k := key(target); k == key(form) || k == key(a) {
-			err = r.mailbox(a, s)
+		if own {
+			err = r.itself(target, s)
 		} else {
 			err = r.address(target, s)
 		}
@@ -144,60 +129,156 @@ func (r *resolver) expand(a, form addr.Address, alias *control.Alias, s step) er
 	return nil
 }
 
-// mailbox adds the mailbox of a, whatever aliases say.
-func (r *resolver) mailbox(a addr.Address, s step) error {
+// itself adds target, aliases left aside.
+func (r *resolver) itself(target addr.Address, s step) error {
+	if _, local, err := r.domain(target, s); err != nil {
+		return err
+	} else if !local {
+		return r.add(Target{Addr: target, Place: Remote, Where: s.where}, s.from)
+	}
+	return r.mailbox(target, "", s)
+}
+
+// enter takes up the name form, for which a stands. It is fresh where it is to
+// be expanded: the first time, and only if the message did not pass it before.
+// Below itself it is its own mailbox.
+func (r *resolver) enter(a, form addr.Address, where string, s step) (n *name, fresh bool, err error) {
+	k := key(form)
+	if n = r.names[k]; n != nil {
+		n.reach(s.from)
+		if n.open {
+			err = r.back(n, a, s)
+		} else {
+			r.trail.Add("address "+a.String(), "expanded already", s.where)
+		}
+		return n, false, err
+	}
+	if passed, err := r.passed(form); err != nil {
+		return nil, false, err
+	} else if passed {
+		r.trail.Add("address "+a.String(), "the message has passed it: not expanded again", "Delivered-To")
+		return nil, false, r.mailbox(a, "the message has been there before", s)
+	}
+	switch {
+	case s.depth > maxDepth:
+		return nil, false, tooMuch(s.where, "aliases lie deeper than %d in each other", maxDepth)
+	case len(r.graph)+len(r.targets) >= maxNames:
+		return nil, false, tooMuch(s.where, "more than %d addresses behind one", maxNames)
+	}
+	n = &name{row: form, entry: a, where: join(s.where, where), open: true}
+	n.reach(s.from)
+	r.names[k] = n
+	r.graph = append(r.graph, n)
+	return n, true, nil
+}
+
+// tooMuch is a fault of the tables, so it is temporary. Rows are for the log.
+func tooMuch(where, format string, n int) error {
+	return status.Temp("4.3.5", "aliases cannot be expanded", fmt.Errorf(format+" (%s)", n, where))
+}
+
+// back adds the mailbox of a name that is reached below itself as a. Where a is
+// the bare name it has the extension that the name was come by with.
+func (r *resolver) back(n *name, a addr.Address, s step) error {
+	if key(a) == key(n.row) {
+		a = n.entry
+	}
+	r.trail.Add("address "+a.String(), "passed already: its mailbox, not its alias", s.where)
+	n.returned = true
+	return r.mailbox(a, "its alias leads back to it", s)
+}
+
+// mailbox adds the mailbox of a, whatever aliases say. why is said where there
+// is none.
+func (r *resolver) mailbox(a addr.Address, why string, s step) error {
 	u, err := Mailbox(r.control, a)
 	if err != nil {
 		return err
 	}
+	if u == nil && always(a) {
+		return r.postmastersMailbox(a, why, s)
+	}
 	if u == nil {
-		return r.last(a, s)
+		r.trail.Add("mailbox "+a.String(), "unknown", "control/users")
+		return r.add(Target{Addr: a, Place: Unknown, Where: s.where, Why: why}, s.from)
 	}
 	r.trail.Add("mailbox "+a.String(), u.Home, u.Where)
-	return r.add(Target{Addr: a, Place: Local, User: u, Where: join(s.where, u.Where)})
+	return r.add(Target{Addr: a, Place: Local, User: u, Where: join(s.where, u.Where)}, s.from)
+}
+
+// postmastersMailbox adds the mailbox of the address that the settings name for
+// a, aliases left aside.
+func (r *resolver) postmastersMailbox(a addr.Address, why string, s step) error {
+	to, err := r.postmaster(a)
+	if err != nil {
+		return err
+	}
+	s.where = join(s.where, "control/postmaster")
+	_, local, err := r.domain(to, s)
+	if err != nil {
+		return err
+	}
+	if !local {
+		return r.add(Target{Addr: to, Place: Remote, Where: s.where}, s.from)
+	}
+	if u, err := Mailbox(r.control, to); err != nil {
+		return err
+	} else if u != nil {
+		return r.add(Target{Addr: to, Place: Local, User: u, Where: join(s.where, u.Where)}, s.from)
+	}
+	return r.add(Target{Addr: a, Place: Unknown, Where: s.where, Why: why}, s.from)
 }
 
 // last is for a local address that is in no table.
 func (r *resolver) last(a addr.Address, s step) error {
 	switch {
-	case isDaemon(a):
-		a.Local = "postmaster"
-		r.trail.Add("MAILER-DAEMON", a.String(), "")
-		return r.address(a, s.through(""))
+	case toPostmaster(a):
+		to := addr.Address{Local: "postmaster", Domain: a.Domain}
+		r.trail.Add(a.Local, to.String(), "no alias and no mailbox")
+		return r.expand(a, a, []string{to.String()}, "", s)
 	case isPostmaster(a):
-		return r.postmaster(a, s)
+		to, err := r.postmaster(a)
+		if err != nil {
+			return err
+		}
+		r.trail.Add("postmaster", to.String(), "control/postmaster or the first user")
+		return r.expand(a, a, []string{to.String()}, "control/postmaster", s)
 	}
 	r.trail.Add("mailbox "+a.String(), "unknown", "control/users")
-	return r.add(Target{Addr: a, Place: Unknown, Where: s.where})
+	return r.add(Target{Addr: a, Place: Unknown, Where: s.where}, s.from)
 }
 
-// postmaster goes where the settings send it.
-func (r *resolver) postmaster(a addr.Address, s step) error {
+// postmaster is where the settings send a.
+func (r *resolver) postmaster(a addr.Address) (addr.Address, error) {
 	address, err := r.control.Postmaster()
 	if err != nil {
-		return err
+		return addr.Address{}, err
 	}
 	if address == "" {
-		return status.Temp("4.3.5", "mail for "+printable(a)+" has no mailbox",
+		return addr.Address{}, status.Temp("4.3.5", "mail for "+printable(a)+" has no mailbox",
 			fmt.Errorf("neither control/postmaster nor control/users has one"))
 	}
-	r.trail.Add("postmaster", address, "control/postmaster or the first user")
 	to, err := addr.Parse(address)
 	if err != nil {
-		return status.Temp("4.3.5", "mail for "+printable(a)+" has no mailbox", err)
+		err = status.Temp("4.3.5", "mail for "+printable(a)+" has no mailbox", err)
 	}
-	return r.address(to, s.through("control/postmaster"))
+	return to, err
 }
 
-// add puts a target on the list, once.
-func (r *resolver) add(t Target) error {
-	if r.added == nil {
-		r.added = map[string]bool{}
+// add puts a target on the list, once, and notes what it stands below.
+func (r *resolver) add(t Target, from *name) error {
+	k := key(t.Addr)
+	if from != nil {
+		r.above[k] = append(r.above[k], from)
 	}
-	if k := key(t.Addr); !r.added[k] {
-		r.added[k] = true
-		r.targets = append(r.targets, t)
+	if _, there := r.placed[k]; there {
+		return nil
 	}
+	if len(r.graph)+len(r.targets) >= maxNames {
+		return tooMuch(t.Where, "more than %d addresses behind one", maxNames)
+	}
+	r.placed[k] = len(r.targets)
+	r.targets = append(r.targets, t)
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"paperpath/internal/addr"
 	"paperpath/internal/control"
 	"paperpath/internal/explain"
+	"paperpath/internal/spool"
 	"paperpath/internal/status"
 )
 
@@ -29,6 +30,9 @@ type Target struct {
 	Place Place
 	User  *control.User // of a local target: whose mailbox
 	Where string        // the rows that led here: "control/aliases:3, control/users:1"
+
+	Through []string // of a remote target: the names whose expansion leads to it
+	Why     string   // of an unknown one that is a name itself: why it is not expanded
 }
 
 const (
@@ -39,27 +43,47 @@ const (
 // Resolve returns all that a stands for once its aliases are expanded, each
 // address once. In a local domain the first of these decides: an alias of
 // exactly this address, its own row in control/users, then both again without
-// the +extension. postmaster and MAILER-DAEMON always have a mailbox
-// (RFC 5321 4.5.1), with or without a domain.
+// the +extension. postmaster, MAILER-DAEMON, root and abuse always have a
+// mailbox, the first two (RFC 5321 4.5.1) without a domain too.
+//
+// A name that is reached below itself is not expanded again: there it stands
+// for its own mailbox, or for none.
 //
 // An alias may name unknown addresses beside others; such targets are returned
 // with Place Unknown. Where nothing else is left the error is a *status.Error
 // with exit status 67 and reply 550 5.1.1, and the targets are returned with
 // it. Every other error is temporary.
 func Resolve(c *control.Control, a addr.Address, t *explain.Trail) ([]Target, error) {
-	r := resolver{control: c, trail: t, seen: map[string]bool{}}
+	return resolve(c, a, func(addr.Address) (bool, error) { return false, nil }, t)
+}
+
+// ResolveFor is Resolve for a message that is in the spool already. Names that
+// it has passed, here or on its way here, are not expanded again but stand for
+// their own mailboxes.
+func ResolveFor(c *control.Control, a addr.Address, e *spool.Entry, t *explain.Trail) ([]Target, error) {
+	return resolve(c, a, func(row addr.Address) (bool, error) {
+		p, err := passedBy(e)
+		return p.Expanded(row), err
+	}, t)
+}
+
+func resolve(c *control.Control, a addr.Address, passed func(addr.Address) (bool, error), t *explain.Trail) ([]Target, error) {
+	r := resolver{control: c, trail: t, passed: passed,
+		names: map[string]*name{}, placed: map[string]int{}, above: map[string][]*name{}}
 	if err := r.address(a, step{}); err != nil {
 		return nil, err
 	}
+	if err := r.finish(); err != nil {
+		return nil, err
+	}
+	r.trace()
 	switch {
-	case len(r.targets) == 0:
-		return nil, status.Temp("4.3.5", printable(a)+" leads nowhere: its aliases only name each other", nil)
 	case r.known():
 		return r.targets, nil
-	case isPostmaster(a) || isDaemon(a):
+	case always(a):
 		return r.targets, status.Temp("4.3.5", "mail for "+printable(a)+" has no mailbox", nil)
 	}
-	return r.targets, noMailbox(a)
+	return r.targets, NoMailbox(a)
 }
 
 // Mailbox returns the owner of the mailbox that is a's own, aliases left
@@ -75,8 +99,8 @@ func Mailbox(c *control.Control, a addr.Address) (*control.User, error) {
 	return nil, nil
 }
 
-// noMailbox is the positive answer that an address is not there.
-func noMailbox(a addr.Address) *status.Error {
+// NoMailbox is the positive answer that an address is not there.
+func NoMailbox(a addr.Address) *status.Error {
 	return &status.Error{Exit: status.NoMailbox, Reply: 550, Enhanced: "5.1.1",
 		Text: "no such mailbox: " + printable(a)}
 }
@@ -100,10 +124,20 @@ func forms(a addr.Address) []addr.Address {
 	return []addr.Address{a}
 }
 
-// isPostmaster and isDaemon know the two names that every domain has.
+// isPostmaster and isDaemon know the two names that are good without a domain.
 func isPostmaster(a addr.Address) bool { return strings.EqualFold(a.Local, "postmaster") }
 
 func isDaemon(a addr.Address) bool { return strings.EqualFold(a.Local, "mailer-daemon") }
+
+// toPostmaster reports a name whose mail the postmaster reads where nobody else
+// does: programs answer to MAILER-DAEMON, cron writes to root, strangers
+// complain to abuse (RFC 2142 4).
+func toPostmaster(a addr.Address) bool {
+	return isDaemon(a) || strings.EqualFold(a.Local, "root") || strings.EqualFold(a.Local, "abuse")
+}
+
+// always reports a name that every domain has.
+func always(a addr.Address) bool { return isPostmaster(a) || toPostmaster(a) }
 
 // key is the form in which targets are compared: both spellings of an
 // internationalised domain are one.

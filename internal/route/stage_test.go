@@ -2,7 +2,9 @@ package route
 
 import (
 	"bytes"
+	std "cmp"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -26,6 +28,7 @@ type path struct {
 	stage *Stage
 	log   bytes.Buffer
 	time  time.Time
+	text  string // of the messages
 }
 
 func newPath(t *testing.T, aliases string) *path {
@@ -59,7 +62,7 @@ func (p *path) accept(from, with string, to ...string) spool.Key {
 		env.To = append(env.To, spool.Recipient{Addr: a, Params: params})
 	}
 	k, err := p.sp.Accept(spool.Route, env, nil, spool.Trace{By: "mx.example.net", With: with},
-		spool.BytesBody([]byte("From: "+from+"\nSubject: x\n\nhello\n")))
+		spool.BytesBody([]byte(std.Or(p.text, "From: "+from+"\nSubject: x\n\nhello\n"))))
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -121,6 +124,15 @@ func (p *path) want(want ...string) {
 
 const sender = "alice@example.net"
 
+// deep are aliases that lie too deep in each other.
+var deep = func() string {
+	text := "a: d0\n"
+	for n := range maxDepth + 1 {
+		text += fmt.Sprintf("d%d: d%d\n", n, n+1)
+	}
+	return text
+}()
+
 func TestStage(t *testing.T) {
 	tests := []struct {
 		about, aliases string
@@ -137,9 +149,18 @@ func TestStage(t *testing.T) {
 		{"alias of one", "info: bob", []string{"info@example.net"}, []string{"deliver new <alice@example.net> bob@example.net"}},
 		{"alias to other hosts", "all: a@x.example, b@y.example", []string{"all@example.net", "B@y.example"},
 			[]string{"relay new <alice@example.net> a@x.example b@y.example"}},
-		{"duplicates", "team: bob, carol", []string{"team@example.net", "BOB@example.net", "bob+x@example.net"}, []string{
-			"deliver new <alice@example.net> bob+x@example.net", "deliver new <alice@example.net> bob@example.net",
-			"deliver new <alice@example.net> carol@example.net"}},
+		{"duplicates", "team: bob, carol", []string{"team@example.net", "BOB@example.net"}, []string{
+			"deliver new <alice@example.net> bob@example.net", "deliver new <alice@example.net> carol@example.net"}},
+		{"extensions of one mailbox", "", []string{"bob+a@example.net", "bob+b@example.net", "BOB@example.net", "alice+a@example.net"}, []string{
+			"deliver new <alice@example.net> bob+a@example.net", "deliver new <alice@example.net> alice+a@example.net"}},
+		{"an extension with a row of its own", "", []string{"carol@example.net", "carol+x@example.net", "carol+y@example.net"}, []string{
+			"deliver new <alice@example.net> carol@example.net", "deliver new <alice@example.net> carol+x@example.net"}},
+		{"extensions, no report wanted", "", []string{"bob+a@example.net NOTIFY=NEVER", "bob+b@example.net NOTIFY=NEVER", "bob+c@example.net"}, []string{
+			"deliver new <alice@example.net> bob+a@example.net NOTIFY=NEVER", "deliver new <alice@example.net> bob+c@example.net"}},
+		{"extensions, a report about each", "", []string{"bob+a@example.net NOTIFY=SUCCESS", "bob+b@example.net NOTIFY=SUCCESS"}, []string{
+			"deliver new <alice@example.net> bob+a@example.net NOTIFY=SUCCESS", "deliver new <alice@example.net> bob+b@example.net NOTIFY=SUCCESS"}},
+		{"one address, two wishes", "", []string{"bob@example.net NOTIFY=NEVER", "bob@example.net NOTIFY=FAILURE", "bob@example.net NOTIFY=NEVER"}, []string{
+			"deliver new <alice@example.net> bob@example.net NOTIFY=NEVER", "deliver new <alice@example.net> bob@example.net NOTIFY=FAILURE"}},
 		{"duplicates become one mailbox", "", []string{"bob@example.net", "Bob@example.net"},
 			[]string{"deliver new <alice@example.net> bob@example.net"}},
 		{"parameters go along", "info: bob, a@x.example", []string{"info@example.net NOTIFY=NEVER", "carol@example.net NOTIFY=FAILURE"}, []string{
@@ -157,10 +178,27 @@ func TestStage(t *testing.T) {
 			"relay new <alice@example.net> a@x.example"}},
 		{"unknown, no report wanted", "", []string{"nobody@example.net NOTIFY=NEVER"}, []string{}},
 		{"a dead name in an alias", "team: bob, nobody", []string{"team@example.net"}, []string{
-			"deliver new <> alice@example.net", "deliver new <alice@example.net> bob@example.net"}},
-		{"a loop waits", "a: b\nb: a", []string{"a@example.net", "bob@example.net"}, []string{
+			"deliver new <alice@example.net> nobody@example.net", "deliver new <alice@example.net> bob@example.net"}},
+		{"tables that are too deep wait", deep, []string{"a@example.net", "bob@example.net"}, []string{
 			"deliver new <alice@example.net> bob@example.net",
 			"route deferred <alice@example.net> a@example.net [bob@example.net]"}},
+
+		{"an alias that leads to itself", "a: a, bob", []string{"a@example.net"}, []string{
+			"deliver new <alice@example.net> a@example.net", "deliver new <alice@example.net> bob@example.net"}},
+		{"between others", "a: bob, a, alice", []string{"a@example.net"}, []string{
+			"deliver new <alice@example.net> a@example.net", "deliver new <alice@example.net> bob@example.net",
+			"deliver new <alice@example.net> alice@example.net"}},
+		{"in full", "a@example.net: a@example.net, bob@example.net", []string{"a@example.net"}, []string{
+			"deliver new <alice@example.net> a@example.net", "deliver new <alice@example.net> bob@example.net"}},
+		{"with an extension", "a: a+x, bob", []string{"a@example.net"}, []string{
+			"deliver new <alice@example.net> a+x@example.net", "deliver new <alice@example.net> bob@example.net"}},
+		{"and to another host", "a: a, x@x.example", []string{"a@example.net"}, []string{
+			"deliver new <alice@example.net> a@example.net", "relay new <alice@example.net> x@x.example"}},
+		{"by way of another", "a: b\nb: a, bob", []string{"a@example.net", "b@example.net"}, []string{
+			"deliver new <alice@example.net> a@example.net", "deliver new <alice@example.net> b@example.net",
+			"deliver new <alice@example.net> bob@example.net"}},
+		{"and nowhere else", "a: b\nb: a", []string{"a@example.net"}, []string{"deliver new <> alice@example.net"}},
+		{"mail for root", "", []string{"root@example.net"}, []string{"deliver new <alice@example.net> alice@example.net"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.about, func(t *testing.T) {
@@ -174,7 +212,7 @@ func TestStage(t *testing.T) {
 
 // What could not be looked up waits; the rest has gone and is not sent again.
 func TestTheTablesMend(t *testing.T) {
-	p := newPath(t, "a: b\nb: a\n")
+	p := newPath(t, deep)
 	p.accept(sender, spool.WithLocal, "a@example.net", "bob@example.net", "x@x.example")
 	p.run()
 	waits := "route deferred <alice@example.net> a@example.net [bob@example.net] [x@x.example]"
@@ -247,29 +285,29 @@ func TestPlacedIsDoneWhateverSettleSays(t *testing.T) {
 // peer and no report gets it.
 func TestBlindCopiesStayBlind(t *testing.T) {
 	p := newPath(t, "team: bob, far@y.example, dead\n")
-	hidden := map[string]string{ // address to the one place where it may stand
-		"bob@example.net": "deliver", "carol@example.net": "deliver",
-		"nobody@example.net": "report", "dead@example.net": "report", "team@example.net": "",
-	}
+	hidden := []string{"bob@example.net", "carol@example.net", "nobody@example.net", "dead@example.net", "team@example.net"}
 	p.accept(sender, spool.WithLocal, "bob@example.net", "carol@example.net", "nobody@example.net",
 		"far@x.example", "team@example.net")
 	p.run()
 	files := p.files()
-	if len(files) != 5 { // bob, carol, relay, two reports
+	if len(files) != 6 { // bob, carol, dead, a report, x.example, and y.example by way of team
 		t.Errorf("%d files: %v", len(files), p.heads())
 	}
 	for name, data := range files {
 		var found []string
-		for address := range hidden {
+		for _, address := range hidden {
 			if bytes.Contains(data, []byte(address)) {
 				found = append(found, address)
 			}
 		}
 		_, content, _ := bytes.Cut(data, []byte("\nReceived: "))
 		relay := strings.HasPrefix(name, "relay/")
+		isTeam := bytes.Contains(data, []byte("far@y.example"))
 		switch {
-		case relay && len(found) > 0, !relay && len(found) != 1:
+		case isTeam && !slices.Equal(found, []string{"team@example.net"}), relay && !isTeam && len(found) > 0, !relay && len(found) != 1:
 			t.Errorf("%s holds %q", name, found)
+		case isTeam && !bytes.Contains(content, []byte("\nDelivered-To: team@example.net\nFrom: ")):
+			t.Errorf("%s has no trace below our Received", name)
 		case relay && bytes.Contains(content, []byte("far@")):
 			t.Errorf("%s names its recipients below the envelope", name)
 		}
@@ -333,19 +371,22 @@ func keys(files map[string][]byte) []string {
 }
 
 func TestDoneRecipientsAreLeftOut(t *testing.T) {
-	_, c := home(t, map[string]string{"domains": domains, "users": users})
-	e := &spool.Entry{Envelope: spool.Envelope{To: []spool.Recipient{
-		{Addr: "bob@example.net", Done: true}, {Addr: "carol@example.net"}, {Addr: "a@x.example", Done: true}}}}
-	d := Decide(c, e, time.Now(), nil)
-	want := Decision{Placed: []int{1}, Children: []spool.Child{{Inbox: spool.Deliver, To: []spool.Recipient{{Addr: "carol@example.net"}}}}}
+	p := newPath(t, "")
+	p.accept(sender, spool.WithLocal, "bob@example.net", "carol@example.net", "a@x.example")
+	var d [2]Decision
+	p.handle(func(_ context.Context, e *spool.Entry) spool.Outcome {
+		e.Envelope.To[0].Done, e.Envelope.To[2].Done = true, true
+		d[0] = Decide(p.stage.Control, e, time.Now(), nil)
+		e.Envelope.To[1].Done = true
+		d[1] = Decide(p.stage.Control, e, time.Now(), nil)
+		return p.stage.Handle(context.Background(), e)
+	})
+	want := [2]Decision{{Placed: []int{1}, Children: []spool.Child{{Inbox: spool.Deliver, From: spool.Path{Addr: sender},
+		To: []spool.Recipient{{Addr: "carol@example.net"}}}}}}
 	if diff := cmp.Diff(want, d); diff != "" {
 		t.Error(diff)
 	}
-	e.Envelope.To[1].Done = true
-	o := (&Stage{Control: c, Now: time.Now}).Handle(context.Background(), e)
-	if diff := cmp.Diff(spool.DropBecause("all recipients are done"), o); diff != "" {
-		t.Error(diff)
-	}
+	p.want()
 }
 
 func TestARecipientThatIsNoAddress(t *testing.T) {
@@ -355,4 +396,95 @@ func TestARecipientThatIsNoAddress(t *testing.T) {
 	if len(d.Failed) != 1 || !strings.Contains(d.Failed[0].Err.Error(), "no address") {
 		t.Errorf("%+v", d)
 	}
+}
+
+// handle lets another handler look at what is in route/.
+func (p *path) handle(h spool.Handler) {
+	p.t.Helper()
+	if err := p.runner(spool.Route, h).Run(context.Background()); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// What a message has passed is not expanded again, whoever hands it in; only a
+// mail system may not store it there again.
+func TestPassed(t *testing.T) {
+	const (
+		aliases  = "bob: bob, far@x.example\na: a2\na2: far@x.example, alice\nteam: bob, alice\n"
+		received = "Received: from a by b; now\n"
+	)
+	tests := []struct {
+		about, with, trail string
+		to, want           []string
+	}{
+		{"a peer's", "ESMTP", "Delivered-To: bob@example.net\n", []string{"bob@example.net", "alice@example.net"},
+			[]string{"deliver new <f@y.example> alice@example.net", "hold held <f@y.example> bob@example.net [alice@example.net]"}},
+		{"a peer's, with an extension", "ESMTP", "DELIVERED-to: <BOB@example.net> NOTIFY=NEVER\n", []string{"bob+x@example.net"},
+			[]string{"hold held <f@y.example> bob+x@example.net"}},
+		{"a peer's, reached with another extension", "ESMTP", "Delivered-To: bob+y@example.net\n", []string{"bob@example.net"},
+			[]string{"deliver new <f@y.example> bob@example.net"}},
+		{"a peer's, in an alias", "ESMTP", "Delivered-To: bob@example.net\n", []string{"team@example.net"},
+			[]string{"deliver new <f@y.example> alice@example.net", "deliver new <f@y.example> bob@example.net"}},
+		{"sent again from a mailbox", "ESMTPA", "Delivered-To: bob@example.net\n" + received, []string{"bob@example.net"},
+			[]string{"deliver new <f@y.example> bob@example.net"}},
+		{"brought back by a program", spool.WithLocal, received + "Delivered-To: bob@example.net\n", []string{"bob@example.net NOTIFY=NEVER"}, nil},
+		{"an alias without a mailbox", spool.WithLocal, "Delivered-To: a@example.net\n", []string{"a@example.net NOTIFY=NEVER"}, nil},
+		{"the second of two", spool.WithLocal, "Delivered-To: a2@example.net\n", []string{"a@example.net"},
+			[]string{"deliver new <> f@y.example"}},
+		{"another domain's", "ESMTP", "Delivered-To: bob@example.com\n", []string{"bob@example.net"},
+			[]string{"deliver new <f@y.example> bob@example.net", "relay new <f@y.example> far@x.example"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.about, func(t *testing.T) {
+			p := newPath(t, aliases)
+			p.text = tt.trail + "From: f@y.example\n\nhello\n"
+			p.accept("f@y.example", tt.with, tt.to...)
+			p.run()
+			if tt.about == "the second of two" { // the report goes to another host
+				tt.want = []string{"relay new <> f@y.example"}
+			}
+			p.want(tt.want...)
+		})
+	}
+}
+
+// The name that a child leaves behind is that of the alias, and a message that
+// comes to one host by two aliases is one message that names both.
+func TestTrace(t *testing.T) {
+	p := newPath(t, "one: far@x.example, near@x.example, four, bob\ntwo: three\nthree: far@x.example\nfour: next@x.example\n")
+	p.accept(sender, spool.WithLocal, "one@example.net", "two+x@example.net", "other@x.example")
+	p.run()
+	p.want("relay new <alice@example.net> far@x.example", "relay new <alice@example.net> near@x.example next@x.example",
+		"relay new <alice@example.net> other@x.example", "deliver new <alice@example.net> bob@example.net")
+	for name, data := range p.files() {
+		head, content, _ := strings.Cut(string(data), "\nReceived: ")
+		_, content, _ = strings.Cut(content, "\n with ")
+		_, content, _ = strings.Cut(content, "\n")
+		want := "From: "
+		switch {
+		case strings.Contains(head, "far@"):
+			want = "Delivered-To: one@example.net\nDelivered-To: three@example.net\nDelivered-To: two@example.net\nFrom: "
+		case strings.Contains(head, "near@"):
+			want = "Delivered-To: four@example.net\nDelivered-To: one@example.net\nFrom: "
+		}
+		if !strings.HasPrefix(content, want) {
+			t.Errorf("%s: below our Received stands\n%s", name, content)
+		}
+		if info, err := os.Stat(filepath.Join(p.home, "spool", name)); err != nil ||
+			!strings.HasSuffix(name, fmt.Sprintf(",S=%d,W=%d", info.Size(), len(data)+bytes.Count(data, []byte("\n")))) {
+			t.Errorf("%s has other sizes: %v", name, err)
+		}
+	}
+}
+
+// 250 extensions of one user are one copy.
+func TestManyExtensions(t *testing.T) {
+	p := newPath(t, "")
+	var to []string
+	for n := range 250 {
+		to = append(to, fmt.Sprintf("bob+%d@example.net", n))
+	}
+	p.accept(sender, spool.WithLocal, to...)
+	p.run()
+	p.want("deliver new <alice@example.net> bob+0@example.net")
 }

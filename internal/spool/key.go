@@ -88,12 +88,12 @@ func digits(s string) bool {
 
 func hexDigits(s string) bool { return strings.Trim(s, "0123456789abcdef") == "" }
 
-// child returns the key of the child of k with this envelope: the same
+// child returns the key of the child c of k: the same
 // decision is the same name, another decision is another name. A child of a
 // child takes the suffix's place, so that no key grows.
-func (k Key) child(in Inbox, env Envelope) Key {
+func (k Key) child(c Child) Key {
 	h := sha256.New()
-	fmt.Fprintf(h, "%s\n%s\n%s", k, in, formatEnvelope(env))
+	fmt.Fprintf(h, "%s\n%s\n%s%s", k, c.Inbox, formatEnvelope(c.envelope()), c.trace())
 	return Key(string(k.root()) + "-" + hex.EncodeToString(h.Sum(nil))[:suffixLen-1])
 }
 

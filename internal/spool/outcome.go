@@ -36,7 +36,8 @@ type Child struct {
 	Inbox  Inbox
 	From   Path
 	To     []Recipient
-	Reason string // where Inbox is Hold: why
+	Passed []string // addresses that the message leaves behind: its trace, should it come back
+	Reason string   // where Inbox is Hold: why
 }
 
 // Bounce is a report to the sender, placed in route/ as a new entry.

@@ -3,7 +3,6 @@ package spool
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 
 	"golang.org/x/sys/unix"
@@ -20,7 +19,7 @@ const syncTogether = 16
 func (e *Entry) CopyBytes(children []Child) int64 {
 	var sum int64
 	for _, c := range children {
-		sum += int64(len(formatEnvelope(Envelope{From: c.From, To: c.To}))) + e.Size - e.head.results
+		sum += int64(len(formatEnvelope(c.envelope()))+len(c.trace())) + e.Size - e.head.results
 	}
 	return sum
 }
@@ -85,26 +84,20 @@ func (s *Spool) draftChildren(e *Entry, children []Child) (drafts []*draft, err 
 	return drafts, together.sync()
 }
 
-// draftChild writes a child: its own envelope, then all of the parent from our
-// result fields on. It is not durable yet.
+// draftChild writes a child. It is not durable yet.
 func (s *Spool) draftChild(e *Entry, c Child) (*draft, error) {
-	env := Envelope{From: c.From, To: c.To}
-	if err := env.check(); err != nil {
+	if err := c.check(); err != nil {
 		return nil, err
 	}
 	b, err := s.box(c.Inbox)
 	if err != nil {
 		return nil, err
 	}
-	d, err := b.newDraft(e.Key.child(c.Inbox, env))
+	d, err := b.newDraft(e.Key.child(c))
 	if err != nil {
 		return nil, err
 	}
-	breaks := e.WireSize - e.Size - e.head.lines
-	if _, err = io.WriteString(d, formatEnvelope(env)); err == nil {
-		err = d.splice(e.file, e.head.results, e.Size-e.head.results, breaks)
-	}
-	return d, err
+	return d, d.child(e, c)
 }
 
 // syncer makes drafts durable, each by itself or all together.

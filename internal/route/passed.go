@@ -1,0 +1,103 @@
+package route
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"paperpath/internal/addr"
+	"paperpath/internal/message"
+	"paperpath/internal/spool"
+	"paperpath/internal/status"
+)
+
+// Passed are the addresses that a message has been delivered to or forwarded
+// for: its Delivered-To fields (RFC 9228), ours and those of other systems.
+type Passed struct {
+	names map[string]bool // keys
+	bases map[string]bool // and those without their extensions
+	mail  bool            // a mail system handed the message in: its first field is Received
+}
+
+// PassedOf reads them in the header of a message as it came.
+func PassedOf(h *message.Header) Passed {
+	p := Passed{names: map[string]bool{}, bases: map[string]bool{}}
+	for i, f := range h.Fields {
+		switch {
+		case i == 0 && strings.EqualFold(f.Name, "Received"):
+			p.mail = true
+		case strings.EqualFold(f.Name, "Delivered-To"):
+			p.add(f.Value)
+		}
+	}
+	return p
+}
+
+// add reads a value: `a`, `<a>` or `<a> parameters`.
+func (p Passed) add(s string) {
+	a, err := addr.Parse(s)
+	if err != nil && strings.HasPrefix(s, "<") {
+		a, _, err = addr.ParsePath(s)
+	}
+	if err != nil {
+		return
+	}
+	p.names[key(a)] = true
+	for _, form := range forms(a) {
+		p.bases[key(form)] = true
+	}
+}
+
+// FromMail reports whether a mail system handed the message in, which puts its
+// Received on top (RFC 5321 4.4). A person who sends again what they got puts
+// other fields there (RFC 5322 3.6.6), or the Delivered-To of their mailbox.
+func (p Passed) FromMail() bool { return p.mail }
+
+// Expanded reports whether row was expanded for the message before: it names
+// the row, with any extension.
+func (p Passed) Expanded(row addr.Address) bool { return p.bases[key(row)] }
+
+// Reached reports whether the message has been at a before, or at a's name
+// without its extension.
+func (p Passed) Reached(a addr.Address) bool {
+	for _, form := range forms(a) {
+		if p.names[key(form)] {
+			return true
+		}
+	}
+	return false
+}
+
+// Bounds of the header that is read for them. What stands below has passed
+// other systems before it came to us.
+const (
+	maxPassedBytes  = 1 << 20
+	maxPassedFields = 20000
+)
+
+// passedBy reads them for an entry.
+func passedBy(e *spool.Entry) (Passed, error) {
+	h, err := message.Read(e.Message(), maxPassedBytes, maxPassedFields)
+	if err != nil && !errors.Is(err, message.ErrTooLong) && !errors.Is(err, message.ErrTooMany) {
+		return Passed{}, fmt.Errorf("read the header: %w", err)
+	}
+	return PassedOf(h), nil
+}
+
+// Looped is the error of a recipient of e whom the message has reached before,
+// where a mail system has brought it back. What people send again is theirs to
+// send.
+func Looped(e *spool.Entry, a addr.Address) error {
+	p, err := passedBy(e)
+	if err != nil {
+		return err
+	}
+	return p.looped(e, a)
+}
+
+func (p Passed) looped(e *spool.Entry, a addr.Address) error {
+	if !p.Reached(a) || !p.mail && (!e.FromSMTP() || e.Trusted()) {
+		return nil
+	}
+	return status.Refuse("5.4.6", "a mail loop: the message has been at "+printable(a)+" before")
+}
