@@ -239,6 +239,7 @@ func talkVia(t *testing.T, s *server, wrapper string, dialogue ...string) {
 // TestCopyBytesOfASession: what would be copied too often is refused as soon as
 // it is known: by the size that MAIL tells, else with the last dot.
 func TestCopyBytesOfASession(t *testing.T) {
+	const whole = "Date: x\nMessage-ID: <1@x>\n" + letter // nothing is added
 	f, log := newHome(t)
 	set(t, f, "limits", "copybytes: 250\n")
 	set(t, f, "relayfrom", "127.0.0.0/8\n")
@@ -249,7 +250,7 @@ func TestCopyBytesOfASession(t *testing.T) {
 		"RCPT TO:<nobody@example.net>", "550 5.1.1",
 		"RCPT TO:<x@far.example>", "452 4.5.3", // the third
 		"RCPT TO:<bob@example.net>", "250 ",
-		"DATA", "354 ", letter, "250 2.0.0",
+		"DATA", "354 ", whole, "250 2.0.0",
 		"MAIL FROM:<x@far.example> SIZE=200", "250 ", // by itself it would not do either
 		"RCPT TO:<info@example.net>", "552 5.3.4",
 		"RCPT TO:<alice@example.net>", "250 ", "RSET", "250 ",
@@ -258,10 +259,10 @@ func TestCopyBytesOfASession(t *testing.T) {
 		"RCPT TO:<y@far.example>", "250 ", "RSET", "250 ",
 		"MAIL FROM:<x@far.example>", "250 ",
 		"RCPT TO:<info@example.net>", "250 ",
-		"DATA", "354 ", strings.Repeat("X-Field: 0123456789\n", 10)+letter, "552 5.3.4",
+		"DATA", "354 ", strings.Repeat("X-Field: 0123456789\n", 10)+whole, "552 5.3.4",
 		"MAIL FROM:<x@far.example>", "250 ",
 		"RCPT TO:<info@example.net>", "250 ",
-		"DATA", "354 ", letter, "250 2.0.0")
+		"DATA", "354 ", whole, "250 2.0.0")
 	if n := len(entries(t, f, spool.Route)); n != 2 {
 		t.Errorf("%d entries", n)
 	}

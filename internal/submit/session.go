@@ -228,8 +228,8 @@ func (s *session) store(ctx context.Context, buf *spool.Buffer) (spool.Key, erro
 	return key, nil
 }
 
-// compose takes results that claim to be ours out, and does what submission
-// does: for a user, and for a host that may send without a login where users do.
+// compose takes results that claim to be ours out, and does for a submitter what
+// submission does.
 func (s *session) compose(buf *spool.Buffer) (*message.Header, spool.Body, error) {
 	c := composer{host: s.server.hostname, now: s.server.Clock.Now()}
 	h, err := c.header(func(b spool.Body) (*message.Header, error) { return check.ReadHeader(s.server.Control, b) }, buf)
@@ -237,7 +237,9 @@ func (s *session) compose(buf *spool.Buffer) (*message.Header, spool.Body, error
 		return nil, nil, err
 	}
 	c.forged(h)
-	if s.login == "" && s.server.role != Submission {
+	if submits, err := s.submits(); err != nil {
+		return nil, nil, err
+	} else if !submits {
 		return h, c.body(buf), nil
 	}
 	p := persona{author: s.tx.from}
@@ -253,6 +255,20 @@ func (s *session) compose(buf *spool.Buffer) (*message.Header, spool.Body, error
 		return nil, nil, err
 	}
 	return h, c.body(buf), nil
+}
+
+// submits reports whether the client is a submitter (RFC 6409), whose messages we
+// complete: a user, or a host that may send anywhere without a login, a printer
+// or an application, on whichever port it speaks. By LMTP comes what a system
+// in front has completed.
+func (s *session) submits() (bool, error) {
+	switch {
+	case s.login != "" || s.server.role == Submission:
+		return true, nil
+	case s.server.role != MX:
+		return false, nil
+	}
+	return s.mayRelay()
 }
 
 // Reset forgets the transaction.

@@ -369,6 +369,64 @@ func TestReceivedTellsRelayfrom(t *testing.T) {
 	}
 }
 
+// A host that may send anywhere is a submitter on port 25 too: what it sends is
+// completed; what a stranger sends is not.
+func TestHostsOfRelayFromAreCompleted(t *testing.T) {
+	const sent = "From: Printer <printer>\nTo: bob\nBcc: hidden@far.example\nSubject: x\n\npage\n."
+	for _, c := range []struct {
+		name, networks, reply string
+		wrapper               bool
+		completed             bool
+	}{
+		{name: "relayfrom", networks: "127.0.0.1\n", reply: "250 ", completed: true},
+		{name: "RELAYCLIENT", networks: "", reply: "250 ", wrapper: true, completed: true},
+		{name: "stranger", networks: "192.0.2.1\n", reply: "550 5.6.0"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f, _ := newHome(t)
+			set(t, f, "relayfrom", c.networks)
+			s, err := newServer(f, MX)
+			if err != nil {
+				t.Fatal(err)
+			}
+			play := talkTo
+			if c.wrapper {
+				t.Setenv("TCPREMOTEIP", "192.0.2.7")
+				t.Setenv("RELAYCLIENT", "")
+				play = func(t *testing.T, s *server, words ...string) { talkVia(t, s, "tcpserver", words...) }
+			}
+			play(t, s, "EHLO printer", "250 ", "MAIL FROM:<printer@example.net>", "250 ", "RCPT TO:<bob@example.net>", "250 ",
+				"DATA", "354 ", sent, c.reply)
+			list := entries(t, f, spool.Route)
+			if !c.completed {
+				if len(list) != 0 {
+					t.Errorf("route/ holds %+v", list)
+				}
+				return
+			}
+			text, err := os.ReadFile(filepath.Join(f.Home, "spool/route/new", list[0].Name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, want := range []string{"\nFrom: Printer <printer@example.net>\n", "\nTo: bob@example.net\n", "\nDate: ", "\nMessage-ID: <", "\n\npage\n"} {
+				if !strings.Contains(string(text), want) {
+					t.Errorf("it lacks %q:\n%s", want, text)
+				}
+			}
+			if strings.Contains(string(text), "hidden") {
+				t.Errorf("the blind copy is told:\n%s", text)
+			}
+		})
+	}
+	f, _ := newHome(t)
+	talk(t, f, MX, "EHLO peer.example", "250 ", "MAIL FROM:<x@far.example>", "250 ", "RCPT TO:<bob@example.net>", "250 ",
+		"DATA", "354 ", letter, "250 ")
+	text, _ := os.ReadFile(filepath.Join(f.Home, "spool/route/new", entries(t, f, spool.Route)[0].Name))
+	if strings.Contains(string(text), "Date:") || strings.Contains(string(text), "Message-ID:") {
+		t.Errorf("a stranger's message was completed:\n%s", text)
+	}
+}
+
 func TestHostsOfRelayFromSendAnywhere(t *testing.T) {
 	for _, c := range []struct{ networks, want string }{
 		{"192.0.2.0/24\n127.0.0.0/8\n", "250 "},
