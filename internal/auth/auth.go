@@ -22,7 +22,12 @@ const maxPassword = 256
 // and a wrong password get the same refusal (535 5.7.8, RFC 4954 6) after the
 // same work, so neither answer nor time tells which users exist (CWE-204,
 // CWE-208). Every other error is temporary (454 4.7.0).
-func Check(c *control.Control, login, password string) (u *control.User, err error) {
+func Check(c *control.Control, login, password string) (*control.User, error) {
+	return check(c, login, password, func(_ work, f func() error) error { return f() })
+}
+
+// check is Check where do does what is dear, when there is room for it.
+func check(c *control.Control, login, password string, do func(work, func() error) error) (u *control.User, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			u, err = nil, temporary(fmt.Errorf("panic: %v", r))
@@ -31,53 +36,68 @@ func Check(c *control.Control, login, password string) (u *control.User, err err
 	if len(password) > maxPassword {
 		return nil, refused() // before anything is known of the user: it takes no time for anybody
 	}
-	u, err = c.User(login)
-	if err != nil {
+	// Never from memory, which knows only who exists and would be quicker.
+	if u, err = c.LoginUser(login); err != nil {
 		return nil, temporary(err)
 	}
 	program, err := c.CheckPassword()
 	if err != nil {
 		return nil, temporary(err)
 	}
-	if program != nil {
-		return askProgram(program, u, login, password)
-	}
-	if u == nil || Barred(u.Hash) || password == "" {
-		if err := waste(c, login, password); err != nil {
+	need, judge := work{program: true}, func() error { return askProgram(program, u, login, password) }
+	if program == nil {
+		field, err := fieldFor(c, u, login)
+		if err != nil {
 			return nil, temporary(err)
 		}
-		return nil, refused()
+		need, judge = work{memory: memoryOf(field)}, func() error { return match(u, field, password) }
 	}
-	ok, err := verify(u.Hash, password)
-	switch {
-	case err != nil:
-		return nil, temporary(fmt.Errorf("%s: %w", u.Where, err))
-	case !ok:
-		return nil, refused()
+	if err := do(need, judge); err != nil {
+		return nil, err
 	}
 	return u, nil
+}
+
+// match holds a password against a field. Only where that is the user's own
+// does it matter what comes out.
+func match(u *control.User, field, password string) error {
+	ok, err := verify(field, password)
+	own := u != nil && field == u.Hash
+	if err != nil && !own {
+		_, _ = verify(standIn, password) // the other row is broken, which takes no time
+	}
+	switch {
+	case !own || password == "":
+		return refused()
+	case err != nil:
+		return temporary(fmt.Errorf("%s: %w", u.Where, err))
+	case !ok:
+		return refused()
+	}
+	return nil
 }
 
 // Barred reports a password field that no password matches.
 func Barred(hash string) bool { return control.Barred(hash) }
 
-// waste does the work of checking a password and forgets the result. Its hash
-// is the one of some user, the same for each try of a login, so that an
-// unknown login costs what a known one does whatever schemes are in use.
-func waste(c *control.Control, login, password string) error {
+// fieldFor returns the password field that a login is held against: the user's
+// own, or where there is none that could be right one like those of others, the
+// same for each try of a login, so that an unknown login costs what a known one
+// does whatever schemes are in use.
+func fieldFor(c *control.Control, u *control.User, login string) (string, error) {
+	if u != nil && !Barred(u.Hash) {
+		return u.Hash, nil
+	}
 	h := fnv.New32a()
 	h.Write([]byte(control.Fold(login)))
-	u, err := c.SomeUser(h.Sum32())
+	other, err := c.SomeUser(h.Sum32())
 	if err != nil {
-		return err
+		return "", err
 	}
-	if u != nil && !Barred(u.Hash) {
-		if _, err := verify(u.Hash, password); err == nil {
-			return nil
-		}
+	if other != nil && !Barred(other.Hash) {
+		return other.Hash, nil
 	}
-	_, err = verify(standIn, password)
-	return err
+	return standIn, nil
 }
 
 // standIn is a hash of the default scheme that belongs to nobody.

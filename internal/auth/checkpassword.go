@@ -17,7 +17,7 @@ const maxCheckPassword = 512
 // NUL, on descriptor 3, and runs the program in its arguments where they fit
 // together. That program is true(1). For who has no row it is asked all the
 // same: the work tells nothing.
-func askProgram(p control.Program, u *control.User, login, password string) (*control.User, error) {
+func askProgram(p control.Program, u *control.User, login, password string) error {
 	name := login
 	if u != nil {
 		name = u.Address
@@ -27,18 +27,18 @@ func askProgram(p control.Program, u *control.User, login, password string) (*co
 	}
 	input := name + "\x00" + password + "\x00" + fmt.Sprint(time.Now().Unix()) + "\x00"
 	if password == "" || len(input) > maxCheckPassword || strings.Count(input, "\x00") != 3 {
-		return nil, refused()
+		return refused()
 	}
 	_, exit, err := p.Run(context.Background(), []byte(input), "/bin/true")
 	switch {
 	case err != nil:
-		return nil, temporary(err)
+		return temporary(err)
 	case exit == 1 || exit == 0 && (u == nil || closed(u.Hash)):
-		return nil, refused()
+		return refused()
 	case exit != 0:
-		return nil, temporary(fmt.Errorf("checkpassword: %s: exit status %d", p[0], exit))
+		return temporary(fmt.Errorf("checkpassword: %s: exit status %d", p[0], exit))
 	}
-	return u, nil
+	return nil
 }
 
 // closed reports the password field of a row that nobody logs in by, whatever

@@ -2,9 +2,7 @@ package auth
 
 import (
 	"context"
-	"errors"
 	"net/netip"
-	"sync"
 	"time"
 
 	"paperpath/internal/control"
@@ -20,25 +18,20 @@ const (
 	MaxDelay    = 4 * time.Second
 	forgetAfter = 10 * time.Minute
 	maxFailures = 16 // counted; more would only be remembered for longer
-
-	maxRemembered = 4096 // keys in memory
 )
 
 // Delays counts wrong logins by client and by account, and makes them wait. The
 // counts stand in a table of the home, which the processes of all programs
-// share; where that cannot be written, this process counts for itself.
+// share.
 type Delays struct {
 	table *tally.Table
 	now   func() time.Time
 	wait  func(context.Context, time.Duration)
-
-	mu     sync.Mutex
-	memory map[string]tally.Entry
 }
 
 // NewDelays returns the delays that are counted in table.
 func NewDelays(table *tally.Table, now func() time.Time) *Delays {
-	return &Delays{table: table, now: now, wait: sleep, memory: map[string]tally.Entry{}}
+	return &Delays{table: table, now: now, wait: sleep}
 }
 
 // sleep waits for d, or until ctx ends.
@@ -53,12 +46,12 @@ func sleep(ctx context.Context, d time.Duration) {
 
 // Failed counts a wrong login of a client, whose address may be "", and waits
 // before it returns: in ctx, and never longer than MaxDelay. A login that does
-// not exist counts as one that does.
+// not exist counts as one that does; account "" is none.
 func (d *Delays) Failed(ctx context.Context, client, account string) {
-	if d == nil {
-		return
+	var most uint64
+	if account != "" {
+		most = d.count("login-failed account " + control.Fold(account))
 	}
-	most := d.count("login-failed account " + control.Fold(account))
 	if ip, err := netip.ParseAddr(client); err == nil {
 		most = max(most, d.count("login-failed client "+string(listen.OriginOf(ip))))
 	}
@@ -73,34 +66,16 @@ func delayOf(n uint64) time.Duration {
 	return min(firstDelay<<min(n-1, maxFailures), MaxDelay)
 }
 
-// count counts one more for key and returns how many it makes.
-func (d *Delays) count(key string) uint64 {
+// count counts one more for key and returns how many it makes. A table that
+// cannot even be had in memory counts none.
+func (d *Delays) count(key string) (n uint64) {
 	now := d.now()
-	var n uint64
-	more := func(e tally.Entry) tally.Entry {
+	_ = d.table.Update(key, func(e tally.Entry) tally.Entry {
 		e = oneMore(e, now)
 		n = e.Count
 		return e
-	}
-	if err := d.update(key, more); err != nil {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		if _, known := d.memory[key]; !known && len(d.memory) >= maxRemembered {
-			clear(d.memory)
-		}
-		d.memory[key] = more(d.memory[key])
-	}
+	})
 	return n
-}
-
-// errNoTable says that there is nothing but memory.
-var errNoTable = errors.New("no table")
-
-func (d *Delays) update(key string, change func(tally.Entry) tally.Entry) error {
-	if d.table == nil {
-		return errNoTable
-	}
-	return d.table.Update(key, change)
 }
 
 // oneMore adds one to what is left at the time now. A count from the future

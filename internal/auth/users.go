@@ -17,7 +17,8 @@ import (
 // Users is the Verifier over control/users for one session.
 type Users struct {
 	Control *control.Control
-	Delays  *Delays // nil: none
+	Client  string // the client's IP address, "" where it has none
+	Guard   *Guard // nil: nothing is bounded or counted
 
 	user    *control.User // who was proved
 	claimed *control.User // whose keys an exchange of SCRAM has
@@ -52,24 +53,43 @@ func (t *Users) address(login string) (string, error) {
 }
 
 // Password checks a login and password.
-func (t *Users) Password(_ context.Context, login, password string) (err error) {
+func (t *Users) Password(ctx context.Context, login, password string) error {
 	t.user = nil
+	if len(password) > maxPassword {
+		return refused()
+	}
 	address, err := t.address(login)
 	if err != nil {
 		return err
 	}
-	t.user, err = Check(t.Control, address, password)
+	v, err := t.Guard.begin(ctx, t.secret(), "password", address, t.Client)
+	if err != nil {
+		return err
+	}
+	defer v.end()
+	if err := v.queue(ctx); err != nil {
+		return err
+	}
+	u, err := check(t.Control, address, password, func(w work, f func() error) error { return v.hash(ctx, w, f) })
+	if err = v.settle(ctx, err, password); err == nil {
+		t.user = u
+	}
 	return err
 }
 
 // Keys returns the keys of login's row. The work is the same whoever it is: one
 // derivation of as many iterations as the exchange shows.
-func (t *Users) Keys(_ context.Context, login string) (Keys, error) {
+func (t *Users) Keys(ctx context.Context, login string) (Keys, error) {
 	t.user, t.claimed = nil, nil
 	address, err := t.address(login)
 	if err != nil {
 		return Keys{}, err
 	}
+	v, err := t.Guard.begin(ctx, t.secret(), "proof", address, t.Client)
+	if err != nil {
+		return Keys{}, err
+	}
+	defer v.end()
 	u, clear, stored, err := t.scramRow(address)
 	if err != nil {
 		return Keys{}, temporary(err)
@@ -81,10 +101,16 @@ func (t *Users) Keys(_ context.Context, login string) (Keys, error) {
 	if stored.Iterations > 0 {
 		like = stored
 	}
-	derived, err := newKeys(string(clear), like.Salt, like.Iterations)
+	var derived Keys
+	err = v.hash(ctx, work{memory: 1}, func() (err error) {
+		if derived, err = newKeys(string(clear), like.Salt, like.Iterations); err != nil {
+			err = temporary(err)
+		}
+		return err
+	})
 	switch {
 	case err != nil:
-		return Keys{}, temporary(err)
+		return Keys{}, err
 	case stored.Iterations > 0:
 		t.claimed = u
 		return stored, nil
@@ -98,7 +124,7 @@ func (t *Users) Keys(_ context.Context, login string) (Keys, error) {
 // scramRow returns the row of address, with the password in clear or the keys
 // that it has for SCRAM; neither where a program checks passwords.
 func (t *Users) scramRow(address string) (u *control.User, clear []byte, stored Keys, err error) {
-	u, err = t.Control.User(address)
+	u, err = t.Control.LoginUser(address)
 	if err != nil || u == nil {
 		return nil, nil, stored, err
 	}
@@ -113,13 +139,28 @@ func (t *Users) scramRow(address string) (u *control.User, clear []byte, stored 
 	return u, clear, stored, err
 }
 
-// Proved takes the word of the exchange for whom Keys returned keys.
-func (t *Users) Proved(_ context.Context, _ string, right bool) error {
-	if !right || t.claimed == nil {
-		return refused()
+// Proved takes the word of the exchange for whom Keys returned keys. Each wrong
+// proof counts: it does not show whether the password behind it was the same.
+func (t *Users) Proved(ctx context.Context, login string, right bool) error {
+	address, err := t.address(login)
+	if err != nil {
+		return err
 	}
-	t.user = t.claimed
-	return nil
+	v, err := t.Guard.begin(ctx, t.secret(), "proof", address, t.Client)
+	if err != nil {
+		return err
+	}
+	defer v.end()
+	if err := v.queue(ctx); err != nil {
+		return err
+	}
+	if !right || t.claimed == nil {
+		err = refused()
+	}
+	if err = v.settle(ctx, err, ""); err == nil {
+		t.user = t.claimed
+	}
+	return err
 }
 
 // Failed is told of a wrong login, and waits before it returns.
@@ -128,7 +169,7 @@ func (t *Users) Failed(ctx context.Context, client, login string) {
 	if address, err := t.address(login); err == nil {
 		account = address
 	}
-	t.Delays.Failed(ctx, client, account)
+	t.Guard.failed(ctx, client, account)
 }
 
 // Certificate returns the user whom a verified certificate names: by an

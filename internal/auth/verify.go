@@ -225,13 +225,43 @@ func capArgon(f []string) error {
 	return nil
 }
 
+// yescrypt is the memory in MiB that the settings of crypt_gensalt(3) need, for
+// its costs 1 to 7.
+func yescrypt() map[string]int {
+	return map[string]int{"j75": 1, "j85": 2, "j95": 4, "jA5": 8, "j9T": 16, "jAT": 32, "jBT": 64}
+}
+
+// memoryOf returns the memory in MiB that a check against a field needs, 1 where
+// that is next to nothing.
+func memoryOf(field string) int {
+	_, _, rest := control.SplitScheme(field)
+	f := strings.Split(rest, "$")
+	if len(f) < 4 {
+		return 1
+	}
+	switch f[1] {
+	case "y":
+		return max(1, yescrypt()[f[2]])
+	case "argon2id", "argon2i":
+		for _, p := range strings.Split(f[3], ",") {
+			if value, ok := strings.CutPrefix(p, "m="); ok {
+				n, err := strconv.ParseUint(value, 10, 31)
+				if err == nil && n <= maxMemory { // else it is not hashed
+					return int(n>>10) + 1
+				}
+			}
+		}
+	}
+	return 1
+}
+
 // capYescrypt checks $y$SETTING$salt$hash. The settings are those that
 // crypt_gensalt(3) makes for its costs 1 to 7, 64 MiB at most.
 func capYescrypt(f []string) error {
 	if len(f) != 5 || len(f[3]) > 64 || len(f[4]) != 43 {
 		return errMalformed
 	}
-	if !slices.Contains([]string{"j75", "j85", "j95", "jA5", "j9T", "jAT", "jBT"}, f[2]) {
+	if yescrypt()[f[2]] == 0 {
 		return errors.New("the yescrypt hash has other costs than 1 to 7 of crypt_gensalt(3)")
 	}
 	return nil

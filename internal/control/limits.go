@@ -12,6 +12,7 @@ func concurrencyNames() []string {
 		"destination", // sessions to one destination
 		"client",      // sessions from one address
 		"user",        // POP3 sessions of one user
+		"passwords",   // checked by all programs
 	}
 }
 
@@ -28,6 +29,8 @@ func limitNames() []string {
 		"unknown",     // recipients of one session, before it is slowed down
 		"session",     // seconds from the greeting to the end
 		"bounces",     // an hour
+
+		"passwordbytes", // of memory for checking passwords
 	}
 }
 

@@ -39,16 +39,13 @@ func newLookups() *lookups {
 // remembered.
 func (l *lookups) user(home string, p Program, address string) (*User, error) {
 	key, program := foldAddress(address), strings.Join(p, " ")
-	if CheckAddress(key) != nil || key[0] == '-' || strings.ContainsFunc(key, isControl) {
-		return nil, nil // nobody's, and an option to some program
-	}
 	l.mu.Lock()
 	had, ok := l.known[key]
 	l.mu.Unlock()
 	if ok && had.program == program && time.Since(had.at) < lookupFresh {
 		return had.user, nil
 	}
-	u, err := l.run(home, p, key)
+	u, err := l.fresh(home, p, address)
 	if err != nil || u == nil {
 		return nil, err
 	}
@@ -57,8 +54,30 @@ func (l *lookups) user(home string, p Program, address string) (*User, error) {
 	if len(l.known) >= lookupKept {
 		clear(l.known)
 	}
-	l.known[key], l.last = answer{program, time.Now(), u}, u
+	l.known[key] = answer{program, time.Now(), u}
 	return u, nil
+}
+
+// fresh asks p whatever is remembered, and has nothing remembered.
+func (l *lookups) fresh(home string, p Program, address string) (*User, error) {
+	key := foldAddress(address)
+	if !mayAsk(key) {
+		return nil, nil
+	}
+	u, err := l.run(home, p, key)
+	if err != nil || u == nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.last = u
+	return u, nil
+}
+
+// mayAsk reports whether a program is asked for an address: what is nobody's,
+// or an option to some program, it does not see.
+func mayAsk(key string) bool {
+	return CheckAddress(key) == nil && key[0] != '-' && !strings.ContainsFunc(key, isControl)
 }
 
 // someone is a user that was found, nil where none was yet.

@@ -21,13 +21,17 @@ func rateNames() []string {
 		"client-recipients",  // of them
 		"user-messages",      // offered by one user
 		"user-recipients",    // of them
+		"login-failures",     // different wrong passwords for one account from one network
 	}
 }
 
 // defaultRate is what holds where control/rates does not say.
 func defaultRate(name string) Rate {
-	if name == "client-connections" {
+	switch name {
+	case "client-connections":
 		return Rate{300, time.Minute}
+	case "login-failures":
+		return Rate{20, time.Hour}
 	}
 	return Rate{}
 }

@@ -22,9 +22,10 @@ type accounts struct {
 	auth.Users
 }
 
-// Accounts returns the Users of one session.
-func Accounts(c *control.Control, delays *auth.Delays) Users {
-	return &accounts{auth.Users{Control: c, Delays: delays}}
+// Accounts returns the Users of one session. client is the client's IP address,
+// or what it has in the place of one.
+func Accounts(c *control.Control, guard *auth.Guard, client string) Users {
+	return &accounts{auth.Users{Control: c, Guard: guard, Client: client}}
 }
 
 // Account is the mailbox of the user who proved to be him.

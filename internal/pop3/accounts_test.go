@@ -42,7 +42,7 @@ func testHome(t *testing.T, files map[string]string) *control.Control {
 
 // logIn logs in by password.
 func logIn(c *control.Control, login, password string) (Account, error) {
-	users := Accounts(c, nil)
+	users := Accounts(c, nil, "")
 	if err := users.Password(context.Background(), login, password); err != nil {
 		return Account{}, err
 	}

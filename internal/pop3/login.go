@@ -65,6 +65,10 @@ func (s *session) loggedIn(mechanism, name string, err error) error {
 		s.cfg.Log.LoginFailed(mechanism, err.Error(), client)
 		s.cfg.Users.Failed(s.ctx, client.Addr, name)
 		return s.failedTry()
+	case auth.LimitOf(err) != "":
+		s.cfg.Log.Limited(auth.LimitOf(err), client)
+		s.fail("SYS/TEMP", "too many logins, please try again later")
+		return s.tried()
 	case err != nil: // no login-failed: a filter would ban the client for it
 		return s.trouble("login", err)
 	}
@@ -76,6 +80,11 @@ func (s *session) loggedIn(mechanism, name string, err error) error {
 // failedTry answers a wrong login.
 func (s *session) failedTry() error {
 	s.fail("AUTH", noSuchLogin)
+	return s.tried()
+}
+
+// tried counts a login that did not let the client in.
+func (s *session) tried() error {
 	s.tries++
 	if s.tries >= s.cfg.MaxTries {
 		return errTries

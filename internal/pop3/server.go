@@ -23,7 +23,7 @@ type server struct {
 	log     *maillog.Log
 	tls     *tls.Config // nil: there is no certificate
 	gate    *Gate
-	delays  *auth.Delays
+	guard   *auth.Guard
 	owners  *Owners
 	now     func() time.Time
 	ages    func() bool
@@ -38,7 +38,7 @@ func newServer(f *program.Frame) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &server{owners: asOwner, control: f.Control, log: f.Log, tls: conf, delays: auth.NewDelays(f.Tally(), f.Clock.Now),
+	return &server{owners: asOwner, control: f.Control, log: f.Log, tls: conf, guard: f.Guard(),
 		gate: NewGate(filepath.Join(f.Home, "run", "pop3"), f.Clock.Now), now: f.Clock.Now, ages: f.AgesCount}, nil
 }
 
@@ -136,8 +136,10 @@ func (s *server) serve(ctx context.Context, conn net.Conn, implicit bool) error 
 }
 
 func (s *server) config(conn net.Conn, implicit bool) (Config, error) {
-	cfg := Config{TLS: s.tls, Implicit: implicit, ClearText: listen.Private(conn), Users: Accounts(s.control, s.delays), Log: s.log,
-		Client: maillog.Client{Addr: listen.ClientName(conn)}, Gate: s.gate, Owners: s.owners, Now: s.now, Ages: s.ages}
+	client := listen.ClientName(conn)
+	cfg := Config{TLS: s.tls, Implicit: implicit, ClearText: listen.Private(conn),
+		Users: Accounts(s.control, s.guard, client), Log: s.log, Client: maillog.Client{Addr: client},
+		Gate: s.gate, Owners: s.owners, Now: s.now, Ages: s.ages}
 	return cfg, s.settings(&cfg)
 }
 

@@ -81,13 +81,13 @@ type Frame struct {
 	Stdout  *os.File
 	Stderr  *os.File
 
-	spools    []*spool.Spool // the last one is in force
-	opened    spoolSettings  // with these
-	tallyOnce sync.Once
-	tally     *tally.Table
-	muted     bool // standard error was the client's
-	kind      Kind // of the face at work
-	death     parentDeath
+	spools  []*spool.Spool // the last one is in force
+	opened  spoolSettings  // with these
+	tallyMu sync.Mutex
+	tallies map[string]*tally.Table
+	muted   bool // standard error was the client's
+	kind    Kind // of the face at work
+	death   parentDeath
 }
 
 // Main runs the program with the process's arguments and returns its exit
@@ -365,7 +365,7 @@ func (f *Frame) close() {
 	for _, sp := range f.spools {
 		sp.Close()
 	}
-	if f.tally != nil {
-		f.tally.Close()
+	for _, t := range f.tallies {
+		t.Close()
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"paperpath/internal/auth"
 	"paperpath/internal/certs"
 	"paperpath/internal/listen"
 	"paperpath/internal/maillog"
@@ -76,7 +77,11 @@ func (f *Frame) TooMany(rate, who string, n int64) bool {
 	r, err := f.Control.Rate(rate)
 	if err == nil {
 		var ok bool
-		if ok, err = f.Tally().Take(rate+" "+who, n, tally.Rate(r), f.Clock.Now()); !ok {
+		kind := "clients"
+		if strings.HasPrefix(rate, "user-") {
+			kind = "users"
+		}
+		if ok, err = f.Tally(kind, false).Take(rate+" "+who, n, tally.Rate(r), f.Clock.Now()); !ok {
 			return true
 		}
 	}
@@ -86,10 +91,31 @@ func (f *Frame) TooMany(rate, who string, n int64) bool {
 	return false
 }
 
-// Tally returns the counters that the processes of the home share.
-func (f *Frame) Tally() *tally.Table {
-	f.tallyOnce.Do(func() { f.tally = tally.Open(filepath.Join(f.Home, "run", "tally")) })
-	return f.tally
+// Tally returns one of the tables of counters that the processes of the home
+// share, run/tally-KIND. What strangers can fill has a table of its own: a full
+// one forgets, and they shall not make it forget what users did. Where it cannot
+// be written, anyhow says that this process counts for itself.
+func (f *Frame) Tally(kind string, anyhow bool) *tally.Table {
+	f.tallyMu.Lock()
+	defer f.tallyMu.Unlock()
+	if t := f.tallies[kind]; t != nil {
+		return t
+	}
+	open := tally.Open
+	if anyhow {
+		open = tally.OpenAnyhow
+	}
+	if f.tallies == nil {
+		f.tallies = map[string]*tally.Table{}
+	}
+	f.tallies[kind] = open(filepath.Join(f.Home, "run", "tally-"+kind))
+	return f.tallies[kind]
+}
+
+// Guard returns what stands before every check of a password.
+func (f *Frame) Guard() *auth.Guard {
+	return auth.NewGuard(f.Control, filepath.Join(f.Home, "run", "gate"),
+		f.Tally("logins", true), f.Tally("known", true), f.Clock.Now)
 }
 
 // ServeFlags are the options of a server that may also be started for one

@@ -67,6 +67,8 @@ func (c *Conn) exchange(users Authenticator, x *auth.Exchange, initial string, g
 	if err != nil {
 		if !status.IsTemporary(err) {
 			c.logins++
+		} else {
+			c.errors++ // who is told to come again later does not try on and on
 		}
 		return c.refuse(err)
 	}

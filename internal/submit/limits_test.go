@@ -72,6 +72,23 @@ func TestRatesByUser(t *testing.T) {
 	wantLog(t, log, "event=limited key=- limit=user-messages client=127.0.0.1 helo=x login=alice@example.net\n", "limit=user-recipients")
 }
 
+// A flood of strangers makes nobody forget what a user did.
+func TestFloodForgetsNoUser(t *testing.T) {
+	f, _ := newHome(t)
+	set(t, f, "rates", "user-messages: 2/1d\nclient-messages: 1/1d\n")
+	for i, want := range []bool{false, false, true} {
+		if got := f.TooMany("user-messages", "alice@example.net", 1); got != want {
+			t.Errorf("message %d: %v", i, got)
+		}
+	}
+	for i := range 40000 {
+		f.TooMany("client-messages", fmt.Sprint("stranger ", i), 1)
+	}
+	if !f.TooMany("user-messages", "alice@example.net", 1) {
+		t.Error("after a flood alice may send again")
+	}
+}
+
 // Where nothing can be counted mail goes on.
 func TestRatesUncounted(t *testing.T) {
 	f, log := newHome(t)

@@ -58,7 +58,7 @@ type server struct {
 	hostname string
 	tls      *tls.Config
 	dns      *dns.Resolver
-	delays   *auth.Delays
+	guard    *auth.Guard
 
 	listening bool                                 // on sockets of our own
 	wait      func(context.Context, time.Duration) // wait, but for tests
@@ -80,7 +80,7 @@ func newServer(f *program.Frame, role Role) (*server, error) {
 		}
 	}
 	return &server{Frame: f, role: role, spool: sp, hostname: host, tls: conf, dns: dns.New(f.Control), wait: wait,
-		delays: auth.NewDelays(f.Tally(), f.Clock.Now)}, nil
+		guard: f.Guard()}, nil
 }
 
 // Stdin speaks SMTP on standard input and output: below inetd and its kind,
@@ -192,7 +192,7 @@ func ending(err error) string {
 
 // session is one for the client that c has now.
 func (s *server) session(ctx context.Context, c *smtpd.Conn, conn net.Conn) *session {
-	sess := &session{Users: auth.Users{Control: s.Control, Delays: s.delays}, server: s, conn: c, local: !listen.IP(conn.RemoteAddr()).IsValid()}
+	sess := &session{Users: auth.Users{Control: s.Control, Guard: s.guard, Client: c.ClientIP()}, server: s, conn: c, local: !listen.IP(conn.RemoteAddr()).IsValid()}
 	if c.ClientName() != "" {
 		name := c.ClientName() // a trusted host has looked
 		sess.ptr = &reverse{}

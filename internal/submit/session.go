@@ -67,6 +67,9 @@ func (s *session) Authenticated(ctx context.Context, mechanism, login string, er
 		s.server.Log.LoginFailed(mechanism, err.Error(), c)
 		s.Failed(ctx, s.conn.ClientIP(), login)
 		return err
+	case auth.LimitOf(err) != "":
+		s.server.Log.Limited(auth.LimitOf(err), c)
+		return err
 	case err != nil: // no login-failed: a filter would ban the client for it
 		s.server.Log.Trouble("", "login", err)
 		return err

@@ -18,24 +18,45 @@ func (t *Table) Take(key string, n int64, r Rate, now time.Time) (ok bool, err e
 		return true, nil
 	}
 	err = t.Update(key, func(e Entry) Entry {
-		// The entry's time is when all that was counted will have been
-		// forgotten (the generic cell rate algorithm, ITU-T I.371). One that
-		// is further off than the span stems from another rate or a clock
-		// that was set: it counts as a full span.
-		busy := e.Time
-		if busy.Before(now) {
-			busy = now
-		}
-		if limit := now.Add(r.Per); busy.After(limit) {
-			busy, e.Time = limit, limit
-		}
-		after := busy.Add(time.Duration(float64(r.Per) / float64(r.Most) * float64(n)))
-		// A nanosecond a unit is what the division may have added.
-		if after.Sub(now) > r.Per+time.Duration(r.Most) {
-			ok = false
-			return e
-		}
-		return Entry{Time: after, Count: e.Count + uint64(n)}
+		after, fits := r.take(e, n, now)
+		ok = fits
+		return after
 	})
 	return ok, err
+}
+
+// Full reports whether Take would find one more of key too much. It counts
+// nothing.
+func (t *Table) Full(key string, r Rate, now time.Time) (full bool, err error) {
+	if r.Most <= 0 || r.Per <= 0 {
+		return false, nil
+	}
+	e, err := t.Get(key)
+	if err != nil {
+		return false, err
+	}
+	_, ok := r.take(e, 1, now)
+	return !ok, nil
+}
+
+// take is what becomes of an entry by n more at the time now, and whether they
+// are within the rate.
+func (r Rate) take(e Entry, n int64, now time.Time) (Entry, bool) {
+	// The entry's time is when all that was counted will have been forgotten
+	// (the generic cell rate algorithm, ITU-T I.371). One that is further off
+	// than the span stems from another rate or a clock that was set: it counts
+	// as a full span.
+	busy := e.Time
+	if busy.Before(now) {
+		busy = now
+	}
+	if limit := now.Add(r.Per); busy.After(limit) {
+		busy, e.Time = limit, limit
+	}
+	after := busy.Add(time.Duration(float64(r.Per) / float64(r.Most) * float64(n)))
+	// A nanosecond a unit is what the division may have added.
+	if after.Sub(now) > r.Per+time.Duration(r.Most) {
+		return e, false
+	}
+	return Entry{Time: after, Count: e.Count + uint64(n)}, true
 }

@@ -42,17 +42,23 @@ type Entry struct {
 // Table is a file of counters. Its methods may be called concurrently, also
 // from many processes.
 type Table struct {
-	path string
-	mode os.FileMode
+	path   string
+	mode   os.FileMode
+	anyhow bool
 
-	mu   sync.Mutex // flock knows nothing of goroutines
-	f    *os.File
-	salt [saltSize]byte
+	mu     sync.Mutex // flock knows nothing of goroutines
+	f      *os.File
+	memory *os.File // of this process alone, in the place of f
+	salt   [saltSize]byte
 }
 
 // Open returns the table in the file path. The file is opened, and made, at
 // its first use; nothing but its directory has to be there.
 func Open(path string) *Table { return &Table{path: path, mode: 0o660} }
+
+// OpenAnyhow is Open for what has to be counted even where the file cannot be
+// used: then it is counted in memory, by this process for itself.
+func OpenAnyhow(path string) *Table { return &Table{path: path, mode: 0o660, anyhow: true} }
 
 // Update replaces the entry of key by what change makes of it, with no other
 // process in between. Only an error of the file system keeps it from that;
@@ -81,7 +87,11 @@ func (t *Table) Update(key string, change func(Entry) Entry) error {
 	if found {
 		e = decode(slot)
 	}
-	encode(slot, hash[:hashSize], change(e))
+	now := change(e)
+	if !found && now == (Entry{}) {
+		return nil // to look makes nothing, and pushes nothing out
+	}
+	encode(slot, hash[:hashSize], now)
 	if _, err := t.f.WriteAt(slot, at+int64(i)*slotSize); err != nil {
 		return fmt.Errorf("write %s: %w", t.path, err)
 	}
@@ -128,9 +138,32 @@ func encode(slot, hash []byte, e Entry) {
 	binary.BigEndian.PutUint64(slot[hashSize+16:], uint64(time.Now().UnixNano()))
 }
 
-// open opens the file where it is not open, or has another name by now, and
-// locks it. A file of another form is made anew: counts are no mail.
+// open opens and locks the file, or what counts in its place.
 func (t *Table) open() error {
+	if t.f == t.memory {
+		t.f = nil // the file may be there by now
+	}
+	err := t.openFile()
+	if err == nil || !t.anyhow {
+		return err
+	}
+	if t.memory == nil {
+		fd, err := unix.MemfdCreate("tally", unix.MFD_CLOEXEC)
+		if err != nil {
+			return fmt.Errorf("memory in the place of %s: %w", t.path, err)
+		}
+		t.memory = os.NewFile(uintptr(fd), "tally")
+	}
+	t.f = t.memory
+	if err := t.lock(); err != nil {
+		return fmt.Errorf("lock memory in the place of %s: %w", t.path, err)
+	}
+	return t.readHeader()
+}
+
+// openFile opens the file where it is not open, or has another name by now, and
+// locks it. A file of another form is made anew: counts are no mail.
+func (t *Table) openFile() error {
 	if t.f != nil && !t.current() {
 		t.f.Close()
 		t.f = nil
@@ -215,10 +248,13 @@ func (t *Table) format(head []byte) error {
 func (t *Table) Close() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.f == nil {
-		return nil
+	var err error
+	if t.f != nil && t.f != t.memory {
+		err = t.f.Close()
 	}
-	err := t.f.Close()
-	t.f = nil
+	if t.memory != nil {
+		err = errors.Join(err, t.memory.Close())
+	}
+	t.f, t.memory = nil, nil
 	return err
 }

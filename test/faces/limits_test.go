@@ -1,6 +1,7 @@
 package faces
 
 import (
+	"encoding/base64"
 	"fmt"
 	"os"
 	"os/exec"
@@ -70,9 +71,38 @@ func TestRatesOfProcesses(t *testing.T) {
 		}
 		s.event("prog="+tt.prog, "event=limited", "limit=client-connections", "client=2001:db8:0:1::2")
 	}
-	if st, err := os.Stat(s.Home.Dir + "/run/tally"); err != nil || st.Size() > 1<<20 {
+	if st, err := os.Stat(s.Home.Dir + "/run/tally-clients"); err != nil || st.Size() > 1<<20 {
 		t.Errorf("%v, %v", st, err)
 	}
+}
+
+// TestLoginFailures: processes of one session each, of both programs, count the
+// different wrong passwords of one network together; another one gets in.
+func TestLoginFailures(t *testing.T) {
+	s := newSite(t)
+	s.set("rates: login-failures: 2/1h")
+	pop3 := func(client, password string) string {
+		return s.once([]string{"pop3d"}, client, "USER alice", "PASS "+password, "QUIT")
+	}
+	smtp := func(client, password string) string {
+		plain := base64.StdEncoding.EncodeToString([]byte("\x00alice\x00" + password))
+		return s.once([]string{"mailsubmit", "smtp", "--role", "submission"}, client, "EHLO x", "AUTH PLAIN "+plain, "QUIT")
+	}
+	for i, step := range []struct{ said, want string }{
+		{pop3("127.0.0.1", "old"), "-ERR [AUTH]"},
+		{smtp("127.0.0.2", "old"), "535 5.7.8"}, // the same one
+		{pop3("127.0.0.3", "guess"), "-ERR [AUTH]"},
+		{smtp("127.0.0.1", "guess 2"), "454 4.7.0"},
+		{pop3("127.0.0.1", harness.Password), "-ERR [SYS/TEMP]"},
+		{smtp("127.0.1.1", harness.Password), "235 2.7.0"},
+		{pop3("127.0.1.1", harness.Password), "+OK"},
+	} {
+		if !strings.Contains(step.said, step.want) {
+			t.Errorf("step %d lacks %q:\n%s", i, step.want, step.said)
+		}
+	}
+	s.event("prog=mailsubmit", "event=limited", "limit=login-failures", "client=127.0.0.1")
+	s.event("prog=pop3d", "event=limited", "limit=login-failures", "client=127.0.0.1")
 }
 
 // TestConnections: so many at a time, in all and from one address, which a

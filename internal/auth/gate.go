@@ -1,0 +1,252 @@
+package auth
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Places in the file of the gate: what takes one locks its octet. Nothing is
+// ever written there.
+const (
+	hashPlaces    = 0       // one a hash in work
+	programPlaces = 1 << 16 // one a checkpassword program
+	memoryPlaces  = 1 << 20 // one a MiB
+	lanePlaces    = 1 << 56 // one an account
+	pairPlaces    = 1 << 60 // pairWaiting a pair of account and network
+	hashed        = 1 << 48 // accounts, pairs
+)
+
+const (
+	pairWaiting  = 3  // logins of one pair at a time; further ones are told to come again
+	programsMost = 16 // checkpassword programs at a time
+
+	gateTime  = 10 * time.Second // that a login waits for its turn
+	laneTime  = 30 * time.Second // that a network waits which is new to an account under attack
+	pollTime  = 5 * time.Millisecond
+	freeAbove = 8 // MiB of a hash, which then go back to the system at once
+)
+
+// gate bounds what password checks cost at a time, for all processes of a home:
+// under inetd each session is one. What is taken are locks on octets of one
+// file (fcntl(2), F_OFD_SETLK), which the kernel gives back when a process dies.
+type gate struct {
+	path string
+	turn [2]chan struct{} // of this process one stranger and one who is known polls, the others queue
+
+	once   sync.Once
+	memory *os.File // in the place of the file where that cannot be had
+	err    error
+}
+
+func newGate(path string) *gate {
+	return &gate{path: path, turn: [2]chan struct{}{make(chan struct{}, 1), make(chan struct{}, 1)}}
+}
+
+// bounds are what there may be at a time.
+type bounds struct {
+	slots  int // hashes
+	memory int // MiB for them
+}
+
+// work is what a check of a password needs.
+type work struct {
+	program bool // one is run; else it is a hash
+	memory  int  // MiB
+}
+
+// pass is one login's hold of the gate. Its locks go when it is closed.
+type pass struct {
+	gate *gate
+	file *os.File
+}
+
+// open begins a login. Each has the file open for itself: the locks belong to
+// the open file, not to the process.
+func (g *gate) open() (*pass, error) {
+	f, err := os.OpenFile(g.path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o660)
+	if err == nil {
+		if st, err := f.Stat(); err == nil && st.Mode().IsRegular() {
+			if st.Mode().Perm()&0o060 != 0o060 {
+				f.Chmod(0o660) // the programs may run as several users of one group
+			}
+			return &pass{g, f}, nil
+		}
+		f.Close()
+	}
+	return g.openMemory()
+}
+
+// openMemory is the gate of this process alone.
+func (g *gate) openMemory() (*pass, error) {
+	g.once.Do(func() {
+		fd, err := unix.MemfdCreate("gate", unix.MFD_CLOEXEC)
+		if err != nil {
+			g.err = fmt.Errorf("memory in the place of %s: %w", g.path, err)
+			return
+		}
+		g.memory = os.NewFile(uintptr(fd), "gate")
+	})
+	if g.err != nil {
+		return nil, g.err
+	}
+	f, err := os.OpenFile("/proc/self/fd/"+strconv.Itoa(int(g.memory.Fd())), os.O_RDWR, 0)
+	if err != nil {
+		return nil, fmt.Errorf("memory in the place of %s: %w", g.path, err)
+	}
+	return &pass{g, f}, nil
+}
+
+func (p *pass) close() { p.file.Close() }
+
+// try locks n octets, and reports whether they were free.
+func (p *pass) try(at, n int64) (bool, error) {
+	err := p.lock(unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK, Start: at, Len: n})
+	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// free unlocks n octets.
+func (p *pass) free(at, n int64) {
+	// It cannot fail but where memory for a split lock is lacking; then the
+	// place is free when the login ends.
+	_ = p.lock(unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_UNLCK, Start: at, Len: n})
+}
+
+func (p *pass) lock(cmd int, l *unix.Flock_t) error {
+	for {
+		if err := unix.FcntlFlock(p.file.Fd(), cmd, l); !errors.Is(err, unix.EINTR) {
+			return os.NewSyscallError("lock "+p.gate.path, err)
+		}
+	}
+}
+
+// one locks one of n places.
+func (p *pass) one(at int64, n int) (place int64, ok bool, err error) {
+	for place = at; place < at+int64(n); place++ {
+		if ok, err := p.try(place, 1); ok || err != nil {
+			return place, ok, err
+		}
+	}
+	return 0, false, nil
+}
+
+// run does f when there is room for it. A fifth of the room is for who is known:
+// a flood of strangers leaves it to them. It reports whether f was called.
+func (p *pass) run(ctx context.Context, b bounds, w work, known bool, f func() error) (ran bool, err error) {
+	most, base := b.slots, int64(hashPlaces)
+	if w.program {
+		most, base = programsMost, programPlaces
+	}
+	var slot, block int64
+	mib := int64(min(w.memory, b.memory))
+	ok, err := p.await(ctx, known, func() (ok bool, err error) {
+		if slot, ok, err = p.slot(base, most, known); !ok || w.program {
+			return ok, err
+		}
+		if block, ok, err = p.block(mib, int64(b.memory), known); !ok {
+			p.free(slot, 1)
+		}
+		return ok, err
+	})
+	if !ok {
+		return false, err
+	}
+	defer func() {
+		if !w.program {
+			if w.memory >= freeAbove {
+				debug.FreeOSMemory() // else the next process's comes on top of it
+			}
+			p.free(block, mib)
+		}
+		p.free(slot, 1)
+	}()
+	return true, f()
+}
+
+// slot takes one of most places; the last fifth of them is looked at by who is
+// known alone, and first.
+func (p *pass) slot(base int64, most int, known bool) (place int64, ok bool, err error) {
+	kept := (most + 4) / 5
+	if known {
+		if place, ok, err = p.one(base+int64(most-kept), kept); ok || err != nil {
+			return place, ok, err
+		}
+	}
+	return p.one(base, most-kept)
+}
+
+// block takes n MiB that lie together; the last fifth of all is for who is
+// known, and for what needs more than the rest.
+func (p *pass) block(n, all int64, known bool) (at int64, ok bool, err error) {
+	if !known {
+		all = max(n, all-(all+4)/5)
+	}
+	for at = memoryPlaces; at+n <= memoryPlaces+all; {
+		if ok, err = p.try(at, n); ok || err != nil {
+			return at, ok, err
+		}
+		l := unix.Flock_t{Type: unix.F_WRLCK, Start: at, Len: n}
+		if err := p.lock(unix.F_OFD_GETLK, &l); err != nil {
+			return 0, false, err
+		}
+		if l.Type != unix.F_UNLCK {
+			at = max(at, l.Start) + l.Len // behind who is in the way
+		}
+	}
+	return 0, false, nil
+}
+
+// await tries until it gets what it wants, for gateTime at most. Within a process
+// who came first is first.
+func (p *pass) await(ctx context.Context, known bool, try func() (bool, error)) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, gateTime)
+	defer cancel()
+	turn := p.gate.turn[0]
+	if known {
+		turn = p.gate.turn[1]
+	}
+	select {
+	case turn <- struct{}{}:
+		defer func() { <-turn }()
+	case <-ctx.Done():
+		return false, nil
+	}
+	return poll(ctx, try)
+}
+
+// poll tries until it gets what it wants or ctx ends.
+func poll(ctx context.Context, try func() (bool, error)) (bool, error) {
+	for {
+		if ok, err := try(); ok || err != nil {
+			return ok, err
+		}
+		if ctx.Err() != nil {
+			return false, nil
+		}
+		sleep(ctx, pollTime)
+	}
+}
+
+// placeOf is where a name's place is among those that begin at base. The key
+// keeps others from finding a name with the same one.
+func placeOf(key []byte, base int64, each int, name string) int64 {
+	sum := mac(key, []byte(name))
+	return base + int64(binary.BigEndian.Uint64(sum[:sha256.Size])%hashed)*int64(each)
+}
+
+// processors is how many hashes there are at a time where control/concurrency
+// does not say: two at least, so that one is for who is known.
+func processors() int { return max(2, runtime.NumCPU()) }

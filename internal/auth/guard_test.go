@@ -1,0 +1,240 @@
+package auth
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"paperpath/internal/control"
+	"paperpath/internal/status"
+	"paperpath/internal/tally"
+)
+
+// guarded is a guard on a clock that stands, which notes what it waits.
+type guarded struct {
+	*Guard
+	time   time.Time
+	waited time.Duration
+}
+
+func newGuard(t *testing.T, c *control.Control) *guarded {
+	dir := t.TempDir()
+	wrong, right := tally.Open(filepath.Join(dir, "logins")), tally.Open(filepath.Join(dir, "known"))
+	t.Cleanup(func() { wrong.Close(); right.Close() })
+	g := &guarded{time: time.Now()}
+	g.Guard = NewGuard(c, filepath.Join(dir, "gate"), wrong, right, func() time.Time { return g.time })
+	g.wait = func(_ context.Context, d time.Duration) { g.waited += d }
+	return g
+}
+
+// login returns the reply's code, 0 for a right login.
+func (g *guarded) login(client, login, password string) int {
+	users := &Users{Control: g.control, Guard: g.Guard, Client: client}
+	err := users.Password(context.Background(), login, password)
+	if err == nil && users.User() != nil {
+		return 0
+	}
+	code, _, _ := status.Reply(err)
+	return code
+}
+
+func (g *guarded) expect(t *testing.T, what string, want int, client, login, password string) {
+	t.Helper()
+	if got := g.login(client, login, password); got != want {
+		t.Errorf("%s: %s from %s by %q is answered %d, want %d", what, login, client, password, got, want)
+	}
+}
+
+func TestLoginFailures(t *testing.T) {
+	for _, login := range []string{"alice", "nobody"} {
+		c := settings(t, "alice@b.example:{PLAIN}right", "bob@b.example:{PLAIN}right")
+		g := newGuard(t, c)
+		right, guesses := 0, 18
+		if login == "nobody" {
+			right, guesses = 535, 17 // its "right" is one more wrong one
+		}
+		// A phone with an old password locks nobody out.
+		for range 100 {
+			g.expect(t, "old password", 535, "192.0.2.1", login, "old")
+		}
+		g.expect(t, "the household", right, "192.0.2.77", login, "right")
+		for i := range guesses {
+			g.expect(t, "guess", 535, fmt.Sprintf("192.0.2.%d", i), login, fmt.Sprint("guess", i))
+		}
+		g.expect(t, "the household", right, "192.0.2.77", login+"@b.example", "right")
+		g.expect(t, "the last guess", 535, "192.0.2.1", login, "last")
+		// All spellings of the account and all of the network are the same.
+		g.expect(t, "one more", 454, "192.0.2.200", login, "one more")
+		g.expect(t, "beyond", 454, "192.0.2.200", strings.ToUpper(login)+"@B.example", "right")
+		g.expect(t, "beyond", 454, "::ffff:192.0.2.1", login+"@b.example+Junk!", "right")
+		if g.waited == 0 {
+			t.Error("refusals do not wait")
+		}
+		// Others do not feel it: another account, another network.
+		g.expect(t, "another account", 0, "192.0.2.1", "bob", "right")
+		g.expect(t, "another network", right, "198.51.100.1", login, "right")
+		// One is forgotten each span divided by number.
+		g.time = g.time.Add(3*time.Minute + time.Second)
+		g.expect(t, "later", right, "192.0.2.1", login, "right")
+	}
+}
+
+func TestLoginFailuresNone(t *testing.T) {
+	c := settings(t, "alice@b.example:{PLAIN}right")
+	writeControl(t, c, "rates", "login-failures: none\n")
+	g := newGuard(t, c)
+	for i := range 50 {
+		g.expect(t, "none", 535, "192.0.2.1", "alice", fmt.Sprint(i))
+	}
+	g.expect(t, "none", 0, "192.0.2.1", "alice", "right")
+}
+
+// Each wrong proof counts, and a right one beyond the limit is not told.
+func TestLoginFailuresByProof(t *testing.T) {
+	c := settings(t, "alice@b.example:{PLAIN}right")
+	writeControl(t, c, "rates", "login-failures: 3/1h\n")
+	g := newGuard(t, c)
+	prove := func(client, password string) error {
+		users := &Users{Control: c, Guard: g.Guard, Client: client}
+		x, err := Start(Scram, Peer{Private: true, Policy: Policy{Scram: true}}, users)
+		if err != nil {
+			t.Fatal(err)
+		}
+		step, response, done := rawClient("alice", []byte(password)), []byte(nil), false
+		for !done && err == nil {
+			var challenge []byte
+			if challenge, done, err = x.Next(context.Background(), response); err == nil && !done {
+				said, wrong := step(string(challenge))
+				if wrong != nil {
+					t.Fatal(wrong)
+				}
+				response = []byte(said)
+			}
+		}
+		return err
+	}
+	for range 3 {
+		if err := prove("2001:db8::1", "old"); !IsWrong(err) {
+			t.Error(err)
+		}
+	}
+	for _, password := range []string{"old", "right"} {
+		if err := prove("2001:db8::ffff:2", password); LimitOf(err) != "login-failures" {
+			t.Errorf("%s: %v", password, err)
+		}
+	}
+	if err := prove("2001:db8:0:1::1", "right"); err != nil {
+		t.Error(err)
+	}
+	g.expect(t, "by password", 0, "2001:db8::1", "alice", "right")
+}
+
+// Fifty connections of one network get the answers of as many guesses as one
+// connection does, and the right password is among what is not told.
+func TestManyConnectionsOfOneNetwork(t *testing.T) {
+	c := settings(t, "alice@b.example:{SHA512-CRYPT}$6$rounds=5000$abcdefghijklmnop$q2YZbPhm1LySTIzZVDisu/y2CX1McrFsw529ViOLMxoKT.sfgjBo4aFu.hwtGjEDxRb6mn/TZMj7V4/1AUTLi1")
+	g := newGuard(t, c)
+	var told, busy, beyond atomic.Int64
+	g.wait = func(context.Context, time.Duration) {}
+	var all sync.WaitGroup
+	for i := range 50 {
+		all.Go(func() {
+			for j := range 10 {
+				users := &Users{Control: c, Guard: g.Guard, Client: fmt.Sprintf("192.0.2.%d", i)}
+				switch err := users.Password(context.Background(), "alice", fmt.Sprintf("guess %d %d", i, j)); {
+				case IsWrong(err):
+					told.Add(1)
+				case LimitOf(err) == "passwords":
+					busy.Add(1)
+				case LimitOf(err) == "login-failures":
+					beyond.Add(1)
+				default:
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if told.Load() > 20 || told.Load()+busy.Load()+beyond.Load() != 500 || busy.Load() == 0 {
+		t.Errorf("%d guesses were answered, %d came too thick, %d were too many", told.Load(), busy.Load(), beyond.Load())
+	}
+}
+
+// A botnet at one account: its networks guess one after another, while those
+// from which the account has logged in lately feel nothing.
+func TestManyNetworksAtOneAccount(t *testing.T) {
+	c := settings(t, "alice@b.example:{PLAIN}right")
+	g := newGuard(t, c)
+	g.expect(t, "home", 0, "192.0.2.1", "alice", "right")
+	g.expect(t, "long ago", 0, "198.51.100.1", "alice", "right")
+	g.time = g.time.Add(knownFor - time.Hour)
+	g.expect(t, "home", 0, "192.0.2.1", "alice", "right")
+	g.time = g.time.Add(2 * time.Hour)
+	for i := range 19 {
+		g.expect(t, "botnet", 535, fmt.Sprintf("10.0.%d.1", i), "alice", "guess")
+	}
+	if g.waited != 0 {
+		t.Errorf("the first ones waited %v", g.waited)
+	}
+	g.expect(t, "botnet", 535, "10.0.99.1", "alice", "guess")
+	// From now on all of them share one lane: nobody else has an answer while
+	// one waits.
+	inLane, goOn := make(chan struct{}), make(chan struct{})
+	var waits atomic.Int64
+	g.wait = func(_ context.Context, d time.Duration) {
+		if waits.Add(1) == 1 && d == laneStep {
+			close(inLane)
+			<-goOn
+		}
+	}
+	first := make(chan int)
+	go func() { first <- g.login("10.1.0.1", "alice", "guess") }()
+	<-inLane
+	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	defer cancel()
+	for _, password := range []string{"guess", "right"} {
+		users := &Users{Control: c, Guard: g.Guard, Client: "10.1.1.1"}
+		if err := users.Password(ctx, "alice", password); LimitOf(err) != "login-failures" {
+			t.Errorf("a stranger beside a stranger: %v", err)
+		}
+	}
+	g.expect(t, "home", 0, "192.0.2.1", "alice", "right")
+	g.expect(t, "home", 535, "192.0.2.1", "alice", "typo")
+	if n := waits.Load(); n != 1 {
+		t.Errorf("%d waits: home waited too", n)
+	}
+	close(goOn)
+	if code := <-first; code != 535 {
+		t.Error(code)
+	}
+	// A stranger with the right password comes in, a month after too.
+	g.expect(t, "long ago", 0, "198.51.100.1", "alice", "right")
+	g.expect(t, "long ago, now known", 0, "198.51.100.1", "alice", "right")
+}
+
+// What strangers do fills tables of their own.
+func TestFloodForgetsNoNetwork(t *testing.T) {
+	c := settings(t, "alice@b.example:{PLAIN}right")
+	g := newGuard(t, c)
+	g.expect(t, "home", 0, "192.0.2.1", "alice", "right")
+	for i := range 20000 {
+		g.wrong.Update(fmt.Sprint("flood", i), func(e tally.Entry) tally.Entry { return tally.Entry{Time: g.time, Count: 1} })
+	}
+	if !g.knows(pairOf("alice@b.example", "192.0.2.1")) {
+		t.Error("home was forgotten")
+	}
+}
+
+func TestNetworks(t *testing.T) {
+	for client, want := range map[string]string{"192.0.2.7": "192.0.2.0/24", "::ffff:192.0.2.7": "192.0.2.0/24", "2001:db8::1": "2001:db8::/64",
+		"2001:db8:0:1:ffff::": "2001:db8:0:1::/64", "fe80::1%eth0": "fe80::/64", "": "local", "unix": "local", "stdin": "local"} {
+		if got := networkOf(client); got != want {
+			t.Errorf("%s: %s", client, got)
+		}
+	}
+}
