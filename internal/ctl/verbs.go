@@ -26,8 +26,9 @@ type Verbs struct {
 // the first.
 func (v Verbs) Each(verb string, keys []string) error {
 	var first error
+	find := v.Spool.Finder()
 	for _, text := range keys {
-		err := v.one(verb, text)
+		err := v.one(find, verb, text)
 		if err != nil && first == nil {
 			first = err
 		} else if err != nil {
@@ -38,13 +39,13 @@ func (v Verbs) Each(verb string, keys []string) error {
 }
 
 // one does verb to one key; a file name that begins with it will do.
-func (v Verbs) one(verb, text string) error {
+func (v Verbs) one(find *spool.Finder, verb, text string) error {
 	text, _, _ = strings.Cut(text, ",")
 	k, err := spool.ParseKey(text)
 	if err != nil {
 		return status.UsageError("%v (mailctl queue lists them)", err)
 	}
-	e, err := v.Spool.Find(k)
+	e, err := find.Find(k)
 	if err != nil {
 		return err
 	}

@@ -217,7 +217,7 @@ func Flush(sp *spool.Spool, sel Selection, log *maillog.Log) error {
 		if l.State != "deferred" || !sel.holds(l) {
 			return nil
 		}
-		e, err := sp.Find(l.Key)
+		e, err := sp.Listed(l)
 		if err != nil {
 			if status.IsTemporary(err) {
 				return err

@@ -109,7 +109,7 @@ func (e *Entry) again(do func() error) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	name, at, found := e.box.find(e.Key)
+	name, at, found := e.box.whereabouts(e.Key, e.name)
 	if found != nil {
 		return found
 	}

@@ -138,7 +138,7 @@ func (b *box) open(name string, s state) (*Entry, error) {
 func (b *box) openFile(k Key, name string, s state) (*os.File, string, state, error) {
 	f, err := openRegular(b, name, s)
 	if errors.Is(err, fs.ErrNotExist) {
-		found, at, err := b.find(k)
+		found, at, err := b.whereabouts(k, name)
 		if err != nil {
 			return nil, "", "", err
 		}
@@ -188,12 +188,31 @@ func (b *box) ours(st unix.Stat_t) error {
 	return nil
 }
 
+// whereabouts looks for the entry k that was under name. Most have only gone from
+// new/ to cur/ or back; the directories are read for the others.
+func (b *box) whereabouts(k Key, name string) (string, state, error) {
+	base, _, _ := strings.Cut(name, ":")
+	for _, s := range []state{stateNew, stateWaiting, stateNew} {
+		try := base
+		if s == stateWaiting {
+			try = waitingName(base)
+		}
+		if _, err := b.sub(s).StatName(try); err == nil {
+			return try, s, nil
+		}
+	}
+	return b.find(k)
+}
+
 // find looks for the entry k in both states, in new/ again at the end: a retry
 // by hand moves it that way.
 func (b *box) find(k Key) (name string, s state, err error) {
 	for _, s := range []state{stateNew, stateWaiting, stateNew} {
 		name := ""
 		err := b.sub(s).Names(func(n string) bool {
+			if !strings.HasPrefix(n, string(k)) {
+				return true
+			}
 			if found, _, _, _, err := parseName(n); err == nil && found == k {
 				name = n
 			}

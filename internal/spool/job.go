@@ -47,16 +47,36 @@ func (s sleeper) job() job {
 	return j
 }
 
-// sleepers are a heap by their due time.
-type sleepers []sleeper
+// place is where the schedule has a job: 0 nowhere, atWork, or in the heap of
+// sleepers, one more than the index there.
+type place int32
 
-func (h sleepers) Len() int           { return len(h) }
-func (h sleepers) Less(i, j int) bool { return h[i].due < h[j].due }
-func (h sleepers) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *sleepers) Push(x any)        { *h = append(*h, x.(sleeper)) }
+const atWork place = -1 // queued or running, or in a Run tried already
+
+// sleepers are a heap by their due time. It notes in at where each of them is:
+// whoever makes thousands due at once finds each without a search.
+type sleepers struct {
+	list []sleeper
+	at   map[string]place
+}
+
+func (h *sleepers) Len() int           { return len(h.list) }
+func (h *sleepers) Less(i, j int) bool { return h.list[i].due < h.list[j].due }
+func (h *sleepers) Swap(i, j int) {
+	h.list[i], h.list[j] = h.list[j], h.list[i]
+	h.note(i)
+	h.note(j)
+}
+func (h *sleepers) Push(x any) {
+	h.list = append(h.list, x.(sleeper))
+	h.note(len(h.list) - 1)
+}
 func (h *sleepers) Pop() any {
-	old := *h
-	s := old[len(old)-1]
-	*h = old[:len(old)-1]
+	last := len(h.list) - 1
+	s := h.list[last]
+	h.list = h.list[:last]
+	delete(h.at, s.id())
 	return s
 }
+
+func (h *sleepers) note(i int) { h.at[h.list[i].id()] = place(i + 1) }

@@ -44,17 +44,10 @@ type schedule struct {
 	done, deferred int
 }
 
-// place is where the schedule has a job.
-type place byte
-
-const (
-	atWork place = iota + 1 // queued or running, or in a Run tried already
-	asleep                  // in later
-)
-
 func newSchedule(ctx context.Context, r *Runner, stay bool) *schedule {
-	return &schedule{r: r, stay: stay, attempt: ctx, known: map[string]place{}, back: map[string]string{}, lanes: map[string]*lane{},
-		results: make(chan result), dirty: map[string]int{}}
+	known := map[string]place{}
+	return &schedule{r: r, stay: stay, attempt: ctx, known: known, back: map[string]string{}, lanes: map[string]*lane{},
+		later: sleepers{at: known}, results: make(chan result), dirty: map[string]int{}}
 }
 
 // run works until nothing is left (Run) or ctx ends (Watch). The attempts
@@ -129,16 +122,16 @@ func (s *schedule) stopping(ctx context.Context) <-chan struct{} {
 }
 
 func (s *schedule) anyDue() bool {
-	return len(s.queue) > 0 || s.queued > 0 || len(s.later) > 0 && s.later[0].due <= s.r.Spool.now().UnixNano()
+	return len(s.queue) > 0 || s.queued > 0 || s.later.Len() > 0 && s.later.list[0].due <= s.r.Spool.now().UnixNano()
 }
 
 // wake fires when the next deferred entry is due. At the end, when nothing is
 // started any more, it does not.
 func (s *schedule) wake(ctx context.Context) (<-chan time.Time, func()) {
-	if len(s.later) == 0 || !s.stay || ctx.Err() != nil {
+	if s.later.Len() == 0 || !s.stay || ctx.Err() != nil {
 		return nil, func() {}
 	}
-	t := time.NewTimer(max(time.Unix(0, s.later[0].due).Sub(s.r.Spool.now()), 0))
+	t := time.NewTimer(max(time.Unix(0, s.later.list[0].due).Sub(s.r.Spool.now()), 0))
 	return t.C, func() { t.Stop() }
 }
 
@@ -197,8 +190,8 @@ func (s *schedule) add(name string, st state) {
 		j.key = ""
 	}
 	id := j.id()
-	if at := s.known[id]; at != 0 {
-		if at == asleep && st == stateNew {
+	if s.known[id] != 0 {
+		if st == stateNew {
 			s.hurry(id, name)
 		}
 		return
@@ -217,19 +210,18 @@ func (s *schedule) add(name string, st state) {
 
 // sleep keeps a job until it is due.
 func (s *schedule) sleep(j job) {
-	l := j.asleep()
-	s.known[l.id()] = asleep
-	heap.Push(&s.later, l)
+	heap.Push(&s.later, j.asleep())
 }
 
 // hurry makes a waiting entry due now that a person has moved back to new/.
 func (s *schedule) hurry(id, name string) {
-	for i := range s.later {
-		if l := &s.later[i]; l.id() == id && !l.isNew {
-			l.due, l.name, l.isNew = 0, name, true
-			heap.Fix(&s.later, i)
-			return
-		}
+	i := int(s.known[id]) - 1
+	if i < 0 { // at work
+		return
+	}
+	if l := &s.later.list[i]; !l.isNew {
+		l.due, l.name, l.isNew = 0, name, true
+		heap.Fix(&s.later, i)
 	}
 }
 
@@ -276,7 +268,7 @@ func (s *schedule) arrive(ev fsnotify.Event) {
 // start starts as many attempts as there are free workers.
 func (s *schedule) start() {
 	now := s.r.Spool.now().UnixNano()
-	for len(s.later) > 0 && s.later[0].due <= now {
+	for s.later.Len() > 0 && s.later.list[0].due <= now {
 		j := heap.Pop(&s.later).(sleeper).job()
 		s.known[j.id()] = atWork
 		s.queue = append(s.queue, j)

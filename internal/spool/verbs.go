@@ -12,31 +12,7 @@ import (
 // The verbs with which a person moves entries. Each is one rename, so it needs
 // no lock: an attempt under way finds its entry again by key, or gone.
 
-// Find opens the entry k, in whichever inbox it is. Close it. An unknown key is
-// exit status 65.
-func (s *Spool) Find(k Key) (*Entry, error) {
-	for _, in := range Inboxes() {
-		b, err := s.box(in)
-		if err != nil {
-			return nil, err
-		}
-		name, st, err := b.find(k)
-		if errors.Is(err, errGone) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		e, err := b.open(name, st)
-		if errors.Is(err, errGone) {
-			continue
-		}
-		return e, err
-	}
-	return nil, status.Refuse("5.0.0", fmt.Sprintf("no entry %s in the spool", k))
-}
-
-// Close closes an entry that Find has opened.
+// Close closes an entry that Find or Listed has opened.
 func (e *Entry) Close() error { return e.file.Close() }
 
 // State returns "new", "deferred" or "held".

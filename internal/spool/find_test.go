@@ -1,0 +1,162 @@
+package spool
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"paperpath/internal/maillog"
+	"paperpath/internal/status"
+)
+
+// waiting puts n deferred entries into relay/, due in an hour, without the syncs
+// that accepting them costs.
+func (f *fixture) waiting(n int) (keys []Key) {
+	f.t.Helper()
+	due := f.time.Add(time.Hour)
+	for i := range n {
+		k := Key(fmt.Sprintf("1764000000.M%06dR%016x.mx", i%1000000, i))
+		text := []byte("Return-Path: <a@b.example>\nDelivered-To: c@d.example\nReceived: by mx\n with local id " + string(k) + "; x\n\nx\n")
+		box := filepath.Join(f.home, "spool/relay")
+		name := waitingName(fileName(k, int64(len(text)), int64(len(text)+6)))
+		if err := os.WriteFile(filepath.Join(box, "cur", name), text, 0o600); err != nil {
+			f.t.Fatal(err)
+		}
+		reason := filepath.Join(box, "reason", string(k))
+		if err := os.WriteFile(reason, []byte(reasonLine(f.time, Relay, "deferred", "down")), 0o600); err != nil {
+			f.t.Fatal(err)
+		}
+		if err := os.Chtimes(reason, due, due); err != nil {
+			f.t.Fatal(err)
+		}
+		keys = append(keys, k)
+	}
+	return keys
+}
+
+// cpu is the time of processors that this process has used.
+func cpu(t *testing.T) time.Duration {
+	t.Helper()
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// linear fails where work for four times as many entries costs far more than
+// four times the processor's time.
+func linear(t *testing.T, what string, work func(n int) time.Duration) {
+	t.Helper()
+	few := max(work(1000), 20*time.Millisecond)
+	many := work(4000)
+	if many > 8*few {
+		t.Errorf("%s: %v for 1000 entries, %v for 4000", what, few, many)
+	}
+}
+
+// To make a whole queue due costs each entry the same, however many there are.
+func TestRetryOfManyIsLinear(t *testing.T) {
+	linear(t, "retry by keys", func(n int) time.Duration {
+		f := newFixture(t)
+		keys := f.waiting(n)
+		log := maillog.To(&f.log, "mailctl", time.Now)
+		start := cpu(t)
+		find := f.sp.Finder()
+		for _, k := range keys {
+			e, err := find.Find(k)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := f.sp.Retry(e, log); err != nil {
+				t.Fatal(err)
+			}
+			e.Close()
+		}
+		spent := cpu(t) - start
+		if left, _ := os.ReadDir(filepath.Join(f.home, "spool/relay/new")); len(left) != n {
+			t.Fatalf("%d of %d are due", len(left), n)
+		}
+		return spent
+	})
+}
+
+// A watcher notices that thousands of entries were made due.
+func TestAWatcherTakesUpManyInLinearTime(t *testing.T) {
+	linear(t, "hurry", func(n int) time.Duration {
+		f := newFixture(t)
+		keys := f.waiting(n)
+		r := f.runner(Relay, nil)
+		var err error
+		if r.box, err = f.sp.box(Relay); err != nil {
+			t.Fatal(err)
+		}
+		s := newSchedule(context.Background(), r, true)
+		if err := s.scan(stateNew, stateWaiting); err != nil || s.later.Len() != n {
+			t.Fatalf("%d asleep, %v", s.later.Len(), err)
+		}
+		names := make([]string, 0, n)
+		for i := range keys {
+			names = append(names, s.later.list[(i*7919)%n].name)
+		}
+		start := cpu(t)
+		for _, name := range names {
+			_, base, _, _, err := parseName(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.add(base, stateNew)
+		}
+		spent := cpu(t) - start
+		for i, l := range s.later.list {
+			if !l.isNew || l.due != 0 || s.known[l.id()] != place(i+1) {
+				t.Fatalf("%+v at %d, known at %d", l, i, s.known[l.id()])
+			}
+		}
+		return spent
+	})
+}
+
+// A Finder's view gets old: what came, moved or went meanwhile is seen.
+func TestAFinderFollowsWhatMoves(t *testing.T) {
+	f := newFixture(t)
+	keys := f.waiting(3)
+	log := maillog.To(&f.log, "mailctl", time.Now)
+	find := f.sp.Finder()
+	get := func(k Key) *Entry {
+		t.Helper()
+		e, err := find.Find(k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { e.Close() })
+		return e
+	}
+	if e := get(keys[0]); e.Inbox != Relay || e.State() != "deferred" {
+		t.Errorf("%s in %s", e.State(), e.Inbox)
+	}
+	if err := f.sp.Retry(f.find(keys[1]), log); err != nil {
+		t.Fatal(err)
+	}
+	if e := get(keys[1]); e.State() != "new" {
+		t.Errorf("after a retry: %s", e.State())
+	}
+	if err := f.sp.Reroute(f.find(keys[2]), log); err != nil {
+		t.Fatal(err)
+	}
+	find.read = find.read.Add(-time.Hour) // it has got old
+	if e := get(keys[2]); e.Inbox != Route {
+		t.Errorf("after a reroute: %s", e.Inbox)
+	}
+	if err := f.sp.Remove(f.find(keys[0]), log); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := find.Find(keys[0]); status.Exit(err) != status.Refused {
+		t.Errorf("after removal: %v", err)
+	}
+}
