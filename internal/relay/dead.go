@@ -6,9 +6,10 @@ import (
 )
 
 const (
-	firstRest = time.Minute      // after a destination could not be reached
-	lastRest  = 30 * time.Minute // the longest rest
-	maxGraves = 10000            // destinations that are remembered
+	firstRest = time.Minute           // after a destination could not be reached
+	lastRest  = 30 * time.Minute      // the longest rest
+	maxGraves = 10000                 // destinations that are remembered
+	coarse    = 10 * time.Millisecond // by which a file's change time may lag behind the clock
 )
 
 // memory knows the destinations that could not be reached, so that a queue
@@ -24,15 +25,21 @@ type grave struct {
 	since time.Time
 	rest  time.Duration
 	why   string
+	noted time.Time // when it was made, by the machine's clock
 }
 
 func (g grave) until() time.Time { return g.since.Add(g.rest) }
 
-// resting reports whether name is not to be tried now, and why.
-func (m *memory) resting(name string, now time.Time) (grave, bool) {
+// resting reports whether name is not to be tried now, and why. asked is when a
+// person wanted it tried (zero: nobody did): that ends a rest which began before,
+// and not the one that begins when their attempt fails too.
+func (m *memory) resting(name string, now, asked time.Time) (grave, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	g, ok := m.graves[name]
+	if !asked.IsZero() && asked.Add(coarse).After(g.noted) {
+		return g, false
+	}
 	return g, ok && now.Before(g.until())
 }
 
@@ -47,6 +54,7 @@ func (m *memory) failed(name, why string, began, now time.Time) {
 		g.rest = firstRest
 	case began.Before(g.since):
 		return
+	case began.Before(g.until()): // a person asked for it
 	default:
 		g.rest = min(2*g.rest, lastRest)
 	}
@@ -67,6 +75,7 @@ func (m *memory) bury(name string, g grave) {
 	if m.graves == nil || len(m.graves) >= maxGraves {
 		m.graves = map[string]grave{}
 	}
+	g.noted = time.Now()
 	m.graves[name] = g
 	delete(m.alive, name)
 }

@@ -4,10 +4,12 @@ import (
 	"context"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"paperpath/internal/dns"
+	"paperpath/internal/spool"
 	"paperpath/internal/status"
 )
 
@@ -69,5 +71,64 @@ func TestStop(t *testing.T) {
 	}
 	if err := l.Send(ctx, l.message(letter, far), []int{0})[0].Err; !status.IsTemporary(err) {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestAskedEndsARest: a person's wish ends the rests that began before it, once.
+func TestAskedEndsARest(t *testing.T) {
+	var m memory
+	now := time.Now()
+	m.failed("x", "down", now, now)
+	noted := m.graves["x"].noted
+	for asked, want := range map[time.Time]bool{{}: true, noted.Add(-time.Second): true, noted.Add(time.Second): false} {
+		if _, resting := m.resting("x", now, asked); resting != want {
+			t.Errorf("asked %v after the failure: resting is %v", asked.Sub(noted), resting)
+		}
+	}
+	m.failed("x", "still down", now.Add(time.Second), now.Add(time.Second))
+	if rest := m.graves["x"].rest; rest != firstRest {
+		t.Errorf("an attempt that was asked for makes the rest %v", rest)
+	}
+	m.failed("x", "still down", now.Add(2*time.Minute), now.Add(2*time.Minute))
+	if rest := m.graves["x"].rest; rest != 2*firstRest {
+		t.Errorf("the attempt after the rest makes it %v", rest)
+	}
+}
+
+// TestRetryTriesARestingDestination: what a person makes due is tried, though
+// its destination rests, and then everybody's mail goes there again.
+func TestRetryTriesARestingDestination(t *testing.T) {
+	s := newStage(t)
+	var up atomic.Bool
+	p := newPeer(t, func(n int, command string) string {
+		if !up.Load() {
+			return hangUp
+		}
+		return kind(n, command)
+	})
+	s.set("routes", "elsewhere.example: "+p.addr)
+	for range 3 {
+		s.accept(far)
+	}
+	s.run(context.Background())
+	list, err := s.spool.List(spool.Relay)
+	if err != nil || len(list) != 3 || list[0].State != "deferred" {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	up.Store(true)
+	e, err := s.spool.Find(list[0].Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.spool.Retry(e, s.Log); err != nil {
+		t.Fatal(err)
+	}
+	e.Close()
+	s.run(context.Background()) // by the same relay, which remembers, at the same time
+	if n := p.count("DATA"); n != 1 {
+		t.Errorf("sent %d times\n%+v", n, s.files())
+	}
+	if left, err := s.spool.List(spool.Relay); err != nil || len(left) != 2 {
+		t.Errorf("left are %+v, %v", left, err)
 	}
 }

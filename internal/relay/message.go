@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"time"
 
 	"paperpath/internal/spool"
 )
@@ -18,6 +19,7 @@ type Message struct {
 	From    spool.Path
 	To      []spool.Recipient
 	Content *io.SectionReader
+	Asked   time.Time // when a person wanted it tried now; zero: nobody did
 
 	// Done is called as soon as a host has taken the message for these
 	// recipients.

@@ -59,6 +59,10 @@ func New(c *control.Control, log *maillog.Log, now func() time.Time, settle func
 func (r *Relay) Handle(ctx context.Context, e *spool.Entry) spool.Outcome {
 	var mu sync.Mutex
 	m := &Message{Key: string(e.Key), With: e.With, From: e.Envelope.From, To: e.Envelope.To, Content: e.Content()}
+	var err error
+	if m.Asked, err = e.Asked(); err != nil {
+		r.Log.Trouble(m.Key, "see whether a person asked", err) // then nobody did
+	}
 	m.Done = func(taken []int, host, ip, tls, reply string) {
 		mu.Lock()
 		defer mu.Unlock()

@@ -118,7 +118,7 @@ func (r *Relay) guarded(ctx context.Context, g *group, m *Message) (failed map[i
 // every recipient is done or has failed for good.
 func (r *Relay) deliver(ctx context.Context, g *group, m *Message) map[int]*failure {
 	a := &attempt{Relay: r, group: g, m: m, failed: map[int]*failure{}, left: g.todo, began: r.Now(), silent: true}
-	if rest, dead := r.dead.resting(g.name, a.began); dead {
+	if rest, dead := r.dead.resting(g.name, a.began, m.Asked); dead {
 		a.failAll(&failure{err: status.Temp("4.4.1", fmt.Sprintf("%s could not be reached at %s and is not tried again before %s: %s",
 			g.name, clockTime(rest.since), clockTime(rest.until()), rest.why), nil)})
 		return a.failed

@@ -55,6 +55,20 @@ func (e *Entry) FromSMTP() bool {
 	return strings.Contains(e.With, "SMTP") || strings.Contains(e.With, "LMTP")
 }
 
+// Asked is when a person wanted the entry tried now: it lies in new/ although it
+// was deferred, and the rename that brought it there is the last change of the
+// file. Zero where nobody did. The time is the machine's.
+func (e *Entry) Asked() (time.Time, error) {
+	if e.state != stateNew || e.Attempts == 0 {
+		return time.Time{}, nil
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(int(e.file.Fd()), &st); err != nil {
+		return time.Time{}, &fs.PathError{Op: "stat", Path: e.file.Name(), Err: err}
+	}
+	return time.Unix(st.Ctim.Unix()), nil
+}
+
 // Pending returns the indexes of the recipients that are not done.
 func (e *Entry) Pending() []int {
 	var pending []int
