@@ -205,6 +205,11 @@ func successor(r spool.Recipient, a addr.Address) spool.Recipient {
 	if params.Get(words, "NOTIFY") != "" && params.Get(words, "ORCPT") == "" && isASCII(r.Addr) {
 		words += " ORCPT=rfc822;" + params.Encode(r.Addr)
 	}
+	// Who reads the mailbox is told the recipient that we took, whatever a
+	// stranger says of the one before it.
+	if words != "" && !params.Has(words, params.Rcpt) {
+		words += " " + params.Rcpt + "=" + params.Encode(r.Addr)
+	}
 	return spool.Recipient{Addr: a.String(), Params: words}
 }
 

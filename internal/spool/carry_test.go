@@ -199,7 +199,7 @@ func TestStoreCopiesWhatHasParameters(t *testing.T) {
 	}
 	env := Envelope{From: Path{Addr: "a@b.example", Params: "RET=HDRS"},
 		To: []Recipient{{Addr: "bob@example.net", Params: "NOTIFY=NEVER ORCPT=rfc822;info+2Bx@example.net"}}}
-	if _, err := f.sp.Accept(Deliver, env, nil, Trace{By: "mx", With: "ESMTP"}, BytesBody([]byte("From: a@b\n\nx\n"))); err != nil {
+	if _, err := f.sp.Accept(Deliver, env, nil, Trace{By: "mx", With: "ESMTPA"}, BytesBody([]byte("From: a@b\n\nx\n"))); err != nil {
 		t.Fatal(err)
 	}
 	f.run(Deliver, func(_ context.Context, e *Entry) Outcome {
@@ -265,5 +265,50 @@ func TestBounceIsPlacedOnceAndMarks(t *testing.T) {
 	f.run(Relay, fail)
 	if again, _ := f.sp.List(Route); len(again) != 0 {
 		t.Errorf("route now %+v", again)
+	}
+}
+
+// TestOriginalRecipient: the mailbox is told an address that a submitter named,
+// and what a stranger put into ORCPT never.
+func TestOriginalRecipient(t *testing.T) {
+	stranger, user, app := Trace{By: "mx", With: "ESMTPS"}, Trace{By: "mx", With: "ESMTPSA"}, Trace{By: "mx", With: "ESMTP", Relay: true}
+	for _, tt := range []struct {
+		trace       Trace
+		words, want string
+	}{
+		{user, "ORCPT=rfc822;info+2Bx@example.net", "info+x@example.net"},
+		{app, "ORCPT=rfc822;info@example.net", "info@example.net"},
+		{Trace{By: "mx", With: WithLocal}, "ORCPT=rfc822;info@example.net RCPT=list@example.net", "info@example.net"},
+		{user, "ORCPT=rfc822;bob@example.net", ""},
+		{user, "ORCPT=rfc822;a+FF+9B@example.net", ""},
+		{user, "ORCPT=rfc822;not+20an+20address RCPT=list@example.net", "list@example.net"},
+		{stranger, "ORCPT=rfc822;boss@example.net", ""},
+		{stranger, "ORCPT=rfc822;+FF+FE+1B[2J", ""},
+		{stranger, "ORCPT=utf-8;\xff\x9b@example.net", ""},
+		{stranger, "NOTIFY=NEVER ORCPT=rfc822;boss@example.net RCPT=list@example.net", "list@example.net"},
+	} {
+		t.Run(tt.trace.With+" "+tt.words, func(t *testing.T) {
+			f := newFixture(t)
+			box := filepath.Join(f.home, "Maildir")
+			if err := maildir.Create(box); err != nil {
+				t.Fatal(err)
+			}
+			env := Envelope{From: Path{Addr: "a@b.example"}, To: []Recipient{{Addr: "bob@example.net", Params: tt.words}}}
+			if _, err := f.sp.Accept(Deliver, env, nil, tt.trace, BytesBody([]byte("From: a@b\n\nx\n"))); err != nil {
+				t.Fatal(err)
+			}
+			f.run(Deliver, func(context.Context, *Entry) Outcome { return DeliverTo(box) })
+			names, err := filepath.Glob(filepath.Join(box, "new", "*"))
+			if err != nil || len(names) != 1 {
+				t.Fatalf("the mailbox holds %q, %v", names, err)
+			}
+			want := "Return-Path: <a@b.example>\n"
+			if tt.want != "" {
+				want += "X-Original-To: " + tt.want + "\n"
+			}
+			if text := read(t, names[0]); !strings.HasPrefix(text, want+"Delivered-To: bob@example.net\nReceived:") {
+				t.Errorf("the mailbox got\n%s", text)
+			}
+		})
 	}
 }

@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -144,23 +145,17 @@ func (e *Entry) mailboxBytes() io.Reader {
 }
 
 // mailboxHead is the envelope as a mailbox shows it: without parameters, and
-// with the original recipient where it differs (RFC 3461 4.2).
+// with the original recipient where it differs: the one that a submitter names
+// (RFC 3461 4.2), else the one that we took, for a stranger may name anybody.
 func (e *Entry) mailboxHead() string {
 	to := e.Envelope.To[0]
 	head := returnPath + "<" + e.Envelope.From.Addr + ">\n"
-	if orig := originalRecipient(to.Params); orig != "" && orig != to.Addr {
+	orig := ""
+	if e.Trusted() || e.Relay {
+		orig = params.Original(to.Params)
+	}
+	if orig = cmp.Or(orig, params.Taken(to.Params)); orig != "" && orig != to.Addr {
 		head += "X-Original-To: " + orig + "\n"
 	}
 	return head + deliveredTo + to.Addr + "\n"
-}
-
-// originalRecipient is the address of an ORCPT parameter of type rfc822; ""
-// where there is none or it does not decode cleanly.
-func originalRecipient(words string) string {
-	text, ok := strings.CutPrefix(params.Get(words, "ORCPT"), "rfc822;")
-	if !ok {
-		return ""
-	}
-	orig, _ := params.Decode(text)
-	return orig
 }
