@@ -106,9 +106,6 @@ func (d *Dir) openRegular(m *Message) (*os.File, error) {
 		return nil, err
 	}
 	st, err := f.Stat()
-	if err == nil && !st.Mode().IsRegular() {
-		err = &fs.PathError{Op: "open", Path: f.Name(), Err: errors.New("not a regular file")}
-	}
 	if err != nil {
 		f.Close()
 		return nil, err

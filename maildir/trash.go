@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"paperpath/internal/dir"
 )
 
 // trashFolder is the Maildir++ folder of what was deleted.
@@ -28,7 +28,7 @@ func OpenTrash(root string, create bool) (*Dir, error) {
 		return nil, err
 	}
 	// The mark of a Maildir++ folder, for programs that deliver into it.
-	f, err := os.OpenFile(filepath.Join(path, "maildirfolder"), os.O_WRONLY|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	f, err := dir.OpenPath(filepath.Join(path, "maildirfolder"), os.O_WRONLY|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +121,7 @@ const sizeFile = "maildirsize"
 // Discount tells the Maildir++ quota of the Maildir root that n messages of so
 // many octets are gone: a line more, as the format wants it.
 func Discount(root string, octets int64, n int) error {
-	f, err := os.OpenFile(filepath.Join(root, sizeFile), os.O_WRONLY|os.O_APPEND|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	f, err := dir.OpenPath(filepath.Join(root, sizeFile), os.O_WRONLY|os.O_APPEND, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

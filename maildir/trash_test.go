@@ -8,6 +8,10 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"paperpath/internal/dir"
 )
 
 func TestParkAndExpire(t *testing.T) {
@@ -52,6 +56,22 @@ func TestParkAndExpire(t *testing.T) {
 	}
 	if got := names(); !slices.Equal(got, want[2:]) {
 		t.Errorf("trash holds %q, want %q", got, want[2:])
+	}
+}
+
+// TestOddSizeFile: nothing is written into a fifo in the place of a file.
+func TestOddSizeFile(t *testing.T) {
+	_, path := open(t)
+	if err := unix.Mkfifo(filepath.Join(path, "maildirsize"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	reader, err := os.OpenFile(filepath.Join(path, "maildirsize"), os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close() // somebody listens, so that a write would not fail
+	if err := Discount(path, 1, 1); !errors.Is(err, dir.ErrNotRegular) {
+		t.Errorf("error %v", err)
 	}
 }
 

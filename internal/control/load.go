@@ -98,7 +98,13 @@ func stampOf(info fs.FileInfo) stamp {
 
 // read returns the bytes of a regular file and the state they belong to.
 func read(path string, max int64) ([]byte, stamp, error) {
-	// O_NONBLOCK: a fifo in the place of a file must not hold a program up.
+	// What is no regular file is not opened; O_NONBLOCK for what replaces it in
+	// between: a fifo in the place of a file must not hold a program up.
+	if info, err := os.Stat(path); err != nil {
+		return nil, stamp{}, plain(err)
+	} else if !info.Mode().IsRegular() {
+		return nil, stamp{}, errors.New("not a regular file")
+	}
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, stamp{}, plain(err)

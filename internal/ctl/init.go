@@ -207,7 +207,7 @@ func (i Init) settings() error {
 		{"services", firstServices},
 	} {
 		path := filepath.Join(i.Dir, "control", file.name)
-		old, err := os.ReadFile(path)
+		old, err := readRegular(path)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			err = control.Write(path, []byte(file.text), 0o600)
@@ -219,6 +219,18 @@ func (i Init) settings() error {
 		}
 	}
 	return nil
+}
+
+// readRegular reads a file of any name but what is none: a fifo never ends.
+func readRegular(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is not a regular file", path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
 }
 
 // certificate makes a self-signed one where the host has none, both files in

@@ -152,7 +152,7 @@ func CheckSpool(sp *spool.Spool, out io.Writer, repair bool) error {
 	}
 	left := 0
 	for _, f := range found {
-		done := "left to you"
+		done := "left as it is, a person must look"
 		switch {
 		case f.Remedy != "" && !repair:
 			done = "--repair would " + f.Remedy

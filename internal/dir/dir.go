@@ -91,7 +91,7 @@ func (d *Dir) StatName(name string) (unix.Stat_t, error) {
 // Create makes the new file name for reading and writing; an existing name is
 // an error. The mode is exact, whatever the umask.
 func (d *Dir) Create(name string, mode uint32) (*os.File, error) {
-	f, err := d.OpenFile(name, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL, mode)
+	f, err := d.open(name, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL, mode)
 	if err != nil {
 		return nil, err
 	}
@@ -128,26 +128,93 @@ func (d *Dir) Unnamed(name string) (*os.File, error) {
 	return f, nil
 }
 
-// OpenFile opens name. Neither a symbolic link nor a fifo can hold it up.
+// ErrNotRegular says that a name is no regular file but a directory, a symbolic
+// link, a fifo, a socket or a device.
+var ErrNotRegular = errors.New("not a regular file")
+
+// OpenFile opens name, which must be a regular file, or none yet with O_CREAT. It
+// looks before it opens: to open a device may do something, to read one may never
+// end. What replaces the file in between neither is followed nor holds it up, and
+// is ErrNotRegular too.
 func (d *Dir) OpenFile(name string, flags int, mode uint32) (*os.File, error) {
+	seen, err := d.StatName(name)
+	switch {
+	case err == nil:
+		if err := regular(seen); err != nil {
+			return nil, d.fail("open", name, err)
+		}
+	case flags&unix.O_CREAT == 0 || !errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	}
+	f, err := d.open(name, flags, mode)
+	if err != nil {
+		return nil, err
+	}
+	var st unix.Stat_t
+	if err = retry(func() error { return unix.Fstat(int(f.Fd()), &st) }); err == nil {
+		err = regular(st)
+	}
+	if err != nil {
+		f.Close()
+		return nil, d.fail("open", name, err)
+	}
+	return f, nil
+}
+
+func (d *Dir) open(name string, flags int, mode uint32) (*os.File, error) {
 	if err := plain(name); err != nil {
 		return nil, d.fail("open", name, err)
 	}
-	switch {
-	case d.f == nil && flags&unix.O_CREAT != 0:
-		return nil, d.why
-	case d.f == nil:
-		return nil, d.absent("open", name)
-	}
 	var fd int
 	err := retry(func() (err error) {
-		fd, err = unix.Openat(d.fd(), name, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, mode)
+		fd, err = unix.Openat(d.fd(), name, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, mode)
 		return err
 	})
+	if errors.Is(err, unix.ELOOP) {
+		err = ErrNotRegular
+	}
 	if err != nil {
 		return nil, d.fail("open", name, err)
 	}
 	return os.NewFile(uintptr(fd), d.Join(name)), nil
+}
+
+// OpenPath is OpenFile for a path, whose directory must be no symbolic link.
+func OpenPath(path string, flags int, mode uint32) (*os.File, error) {
+	d, err := Open(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	return d.OpenFile(filepath.Base(path), flags, mode)
+}
+
+// regular returns an error that says what is no regular file.
+func regular(st unix.Stat_t) error {
+	kind := Kind(st)
+	if kind == "" {
+		return nil
+	}
+	return fmt.Errorf("%w but %s", ErrNotRegular, kind)
+}
+
+// Kind says what is no regular file: "a directory"; "" for one.
+func Kind(st unix.Stat_t) string {
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFREG:
+		return ""
+	case unix.S_IFDIR:
+		return "a directory"
+	case unix.S_IFLNK:
+		return "a symbolic link"
+	case unix.S_IFIFO:
+		return "a fifo"
+	case unix.S_IFSOCK:
+		return "a socket"
+	case unix.S_IFCHR, unix.S_IFBLK:
+		return "a device"
+	}
+	return "something else"
 }
 
 // Rename moves name to newName in to. An existing newName is fs.ErrExist and

@@ -65,13 +65,43 @@ func TestNamesThatLeadElsewhere(t *testing.T) {
 		}
 	}
 	os.Symlink(d.Join("one"), d.Join("link"))
-	if _, err := d.OpenFile("link", unix.O_RDONLY, 0); !errors.Is(err, unix.ELOOP) {
+	if _, err := d.OpenFile("link", unix.O_RDONLY, 0); !errors.Is(err, ErrNotRegular) {
 		t.Errorf("a link was followed: %v", err)
 	}
 	linked := filepath.Join(t.TempDir(), "dir")
 	os.Symlink(d.Path(), linked)
 	if _, err := Open(linked); err == nil {
 		t.Error("a link to a directory was followed")
+	}
+}
+
+// TestOpenRegular: only a regular file is opened, and one that is to be made.
+func TestOpenRegular(t *testing.T) {
+	d := open(t)
+	put(t, d, "file", "x")
+	for name, mode := range map[string]uint32{"fifo": unix.S_IFIFO, "socket": unix.S_IFSOCK, "zero": unix.S_IFCHR, "disk": unix.S_IFBLK} {
+		if err := unix.Mknod(d.Join(name), mode|0o600, int(unix.Mkdev(1, 5))); errors.Is(err, unix.EPERM) {
+			t.Logf("%s is not tried: %v", name, err)
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(d.Join("dir"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]error{"file": nil, "none": fs.ErrNotExist, "fifo": ErrNotRegular, "socket": ErrNotRegular,
+		"zero": ErrNotRegular, "disk": ErrNotRegular, "dir": ErrNotRegular} {
+		if _, err := os.Lstat(d.Join(name)); err != nil && name != "none" {
+			continue
+		}
+		for _, flags := range []int{unix.O_RDONLY, unix.O_RDWR, unix.O_WRONLY | unix.O_APPEND} {
+			if _, err := d.OpenFile(name, flags, 0); !errors.Is(err, want) {
+				t.Errorf("%s with %#x: %v, want %v", name, flags, err, want)
+			}
+		}
+		if _, err := OpenPath(d.Join(name), unix.O_WRONLY|unix.O_CREAT, 0o600); name != "none" && !errors.Is(err, want) || name == "none" && err != nil {
+			t.Errorf("%s to be made: %v", name, err)
+		}
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"paperpath/internal/control"
 )
 
@@ -89,9 +91,9 @@ func (g *Gate) write(path string, now time.Time) {
 	if err := os.Chtimes(path, now, now); !errors.Is(err, fs.ErrNotExist) {
 		return
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
 	if errors.Is(err, fs.ErrNotExist) && os.Mkdir(g.dir, 0o700) == nil {
-		f, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600)
+		f, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
 	}
 	if err == nil {
 		f.Close()

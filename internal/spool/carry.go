@@ -149,12 +149,15 @@ func (s *Spool) collide(e *Entry, to *dir.Dir, name string, log *maillog.Log) er
 // equal compares the entry with the file name in d.
 func equal(e *Entry, d *dir.Dir, name string) (bool, error) {
 	f, err := d.OpenFile(name, unix.O_RDONLY, 0)
+	if errors.Is(err, dir.ErrNotRegular) {
+		return false, nil
+	}
 	if err != nil {
 		return false, err
 	}
 	defer f.Close()
 	st, err := f.Stat()
-	if err != nil || st.Size() != e.Size || !st.Mode().IsRegular() {
+	if err != nil || st.Size() != e.Size {
 		return false, err
 	}
 	if own, err := e.file.Stat(); err != nil || os.SameFile(own, st) {

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"hash/maphash"
 	"io/fs"
+	"path/filepath"
 	"strings"
 	"time"
 
+	"paperpath/internal/dir"
 	"paperpath/maildir"
 )
 
@@ -19,6 +21,32 @@ const orphanAge = time.Hour
 func (s *Spool) clean(b *box) error {
 	err := maildir.CleanTmp(b.tmp, s.now())
 	return errors.Join(err, s.cleanReasons(b))
+}
+
+// stray is what lies where only files do and no stage would come upon it.
+type stray struct {
+	path string // below the spool
+	kind string
+}
+
+// strays finds what is no regular file in tmp/ and reason/, and in new/ and cur/ of
+// hold/, which has no stage. It stays: nobody knows whose it is.
+func (b *box) strays() (list []stray, err error) {
+	dirs := []*dir.Dir{b.tmp, b.reason}
+	if b.name == Hold {
+		dirs = append(dirs, b.new, b.cur)
+	}
+	for _, d := range dirs {
+		failed := d.Names(func(name string) bool {
+			st, err := d.StatName(name)
+			if kind := dir.Kind(st); err == nil && kind != "" {
+				list = append(list, stray{filepath.Join(string(b.name), filepath.Base(d.Path()), name), kind})
+			}
+			return true
+		})
+		err = errors.Join(err, failed)
+	}
+	return list, err
 }
 
 // cleanReasons looks at the entries first: a reason that is made meanwhile is
@@ -43,7 +71,7 @@ func (s *Spool) cleanReasons(b *box) error {
 			return true
 		}
 		st, err := b.reason.StatName(name)
-		if err == nil && s.now().Sub(time.Unix(st.Ctim.Unix())) > orphanAge {
+		if err == nil && dir.Kind(st) == "" && s.now().Sub(time.Unix(st.Ctim.Unix())) > orphanAge {
 			if err := b.reason.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				failed = err
 			}

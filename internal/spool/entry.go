@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"paperpath/internal/dir"
 )
 
 // state is where an entry stands in its inbox.
@@ -133,7 +135,7 @@ var (
 func (b *box) open(name string, s state) (*Entry, error) {
 	k, base, size, wire, err := parseName(name)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %v", errForeign, err)
+		return nil, b.foreign(name, s, err)
 	}
 	f, name, s, err := b.openFile(k, name, s)
 	if err != nil {
@@ -145,6 +147,19 @@ func (b *box) open(name string, s state) (*Entry, error) {
 		return nil, err
 	}
 	return e, nil
+}
+
+// foreign says what a name is that no entry has. What is not ours to move is not
+// opened either, under whatever name.
+func (b *box) foreign(name string, s state, why error) error {
+	st, err := b.sub(s).StatName(name)
+	if err != nil {
+		return err
+	}
+	if err := b.ours(st); err != nil {
+		return fmt.Errorf("%w: %v", errNotOurs, strings.TrimPrefix(err.Error(), errNotOurs.Error()+": "))
+	}
+	return fmt.Errorf("%w: %v", errForeign, why)
 }
 
 // openFile opens name; one that has gone is looked for again by key, since a
@@ -175,8 +190,8 @@ func openRegular(b *box, name string, s state) (*os.File, error) {
 		return nil, err
 	}
 	f, err := d.OpenFile(name, unix.O_RDWR, 0)
-	if errors.Is(err, unix.ELOOP) {
-		return nil, fmt.Errorf("%w: a symbolic link", errNotOurs)
+	if errors.Is(err, dir.ErrNotRegular) {
+		err = fmt.Errorf("%w: %w", errNotOurs, err)
 	}
 	return f, err
 }
@@ -190,8 +205,8 @@ func (b *box) ours(st unix.Stat_t) error {
 	}
 	sharedGroup := b.mode&0o060 != 0 && st.Gid == own.Gid
 	switch {
-	case st.Mode&unix.S_IFMT != unix.S_IFREG:
-		return fmt.Errorf("%w: not a regular file", errNotOurs)
+	case dir.Kind(st) != "":
+		return fmt.Errorf("%w: %w but %s", errNotOurs, dir.ErrNotRegular, dir.Kind(st))
 	case st.Nlink == 2:
 		return errLinked
 	case st.Nlink != 1:
@@ -297,5 +312,8 @@ func (e *Entry) read(base string) error {
 	var last string
 	e.Attempts, _, last, err = e.box.readReason(e.Key)
 	e.Tried = reasonTime(last)
+	if errors.Is(err, dir.ErrNotRegular) {
+		return fmt.Errorf("%w: its reason: %w", errNotOurs, err)
+	}
 	return err
 }

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"paperpath/internal/dir"
 	"paperpath/maildir"
 )
 
@@ -146,13 +147,18 @@ func (i *inspector) drafts(b *box) error {
 		case errors.Is(err, fs.ErrNotExist):
 		case err != nil:
 			return err
-		case st.Mode&unix.S_IFMT != unix.S_IFREG:
-			i.add(path, "not a regular file", "", nil)
+		case dir.Kind(st) != "":
+			i.add(path, notFile(st), "", nil)
 		case i.spool.now().Sub(time.Unix(st.Mtim.Unix())) > maildir.CleanAge:
 			i.add(path, "a draft that a crash left", "remove it", i.removal(b, "tmp", name))
 		}
 	}
 	return err
+}
+
+// notFile says why something stays that is no regular file.
+func notFile(st unix.Stat_t) string {
+	return fmt.Sprintf("%v: %v but %s", errNotOurs, dir.ErrNotRegular, dir.Kind(st))
 }
 
 // removal removes a name, from an inbox that is opened again for it.
@@ -267,15 +273,19 @@ func (i *inspector) heldWithoutReason(b *box, e *Entry) {
 func (i *inspector) reasons(b *box, present map[Key]bool) error {
 	names, err := namesIn(b.reason.Names)
 	for _, name := range names {
+		path := filepath.Join(string(b.name), "reason", name)
+		st, err := b.reason.StatName(name)
+		if err == nil && dir.Kind(st) != "" {
+			i.add(path, notFile(st), "", nil)
+			continue
+		}
 		if present[Key(name)] {
 			continue
 		}
-		path := filepath.Join(string(b.name), "reason", name)
 		if _, err := ParseKey(name); err != nil {
 			i.add(path, "not the reason of an entry: "+err.Error(), "", nil)
 			continue
 		}
-		st, err := b.reason.StatName(name)
 		if err == nil && i.spool.now().Sub(time.Unix(st.Ctim.Unix())) > orphanAge {
 			i.add(path, fmt.Sprintf("a reason whose entry has gone, since %s", time.Unix(st.Ctim.Unix()).UTC().Format(time.RFC3339)),
 				"remove it", i.removal(b, "reason", name))

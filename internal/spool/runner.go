@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"paperpath/internal/control"
+	"paperpath/internal/dir"
 	"paperpath/internal/maillog"
 	"paperpath/maildir"
 )
@@ -164,7 +165,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 func (r *Runner) clean() {
 	r.cleaning.Lock()
 	defer r.cleaning.Unlock()
-	if err := r.Spool.clean(r.box); err != nil {
+	if err := errors.Join(r.Spool.clean(r.box), r.tellStrays(r.box)); err != nil {
 		r.Log.Trouble("", "clean "+string(r.Inbox), err)
 	}
 	if r.Inbox != Route {
@@ -185,7 +186,16 @@ func (r *Runner) cleanHold() error {
 	if err != nil {
 		return err
 	}
-	return r.Spool.clean(b)
+	return errors.Join(r.Spool.clean(b), r.tellStrays(b))
+}
+
+// tellStrays says what lies in the inbox that is no file and stays.
+func (r *Runner) tellStrays(b *box) error {
+	list, err := b.strays()
+	for _, s := range list {
+		r.Log.Trouble("", "left: "+printable(s.path), fmt.Errorf("%w: %w but %s", errNotOurs, dir.ErrNotRegular, s.kind))
+	}
+	return err
 }
 
 // expireHold removes what was held for longer than holdtime.

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"paperpath/internal/dir"
 	"paperpath/internal/maillog"
 )
 
@@ -211,8 +212,8 @@ func (b *box) isFile(s state, name string) (bool, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
-	if err == nil && st.Mode&unix.S_IFMT != unix.S_IFREG {
-		err = fmt.Errorf("%s is no regular file", b.sub(s).Join(name))
+	if err == nil && dir.Kind(st) != "" {
+		err = fmt.Errorf("%s: %w but %s", b.sub(s).Join(name), dir.ErrNotRegular, dir.Kind(st))
 	}
 	return err == nil, err
 }

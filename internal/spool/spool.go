@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"paperpath/internal/dir"
@@ -90,7 +91,11 @@ func Init(home string) error {
 
 // WriteMark puts the mark into path.
 func WriteMark(path string) error {
-	f, err := os.OpenFile(filepath.Join(path, Mark), os.O_WRONLY|os.O_CREATE, 0o644)
+	name := filepath.Join(path, Mark)
+	if st, err := os.Lstat(name); err == nil && !st.Mode().IsRegular() {
+		return fmt.Errorf("%s is not a regular file", name)
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o644)
 	if err != nil {
 		return err
 	}
