@@ -31,7 +31,7 @@ const (
 	pairWaiting  = 3  // logins of one pair at a time; further ones are told to come again
 	programsMost = 16 // checkpassword programs at a time
 
-	gateTime  = 10 * time.Second // that a login waits for its turn
+	gateTime  = 20 * time.Second // that a login waits for its turn
 	laneTime  = 30 * time.Second // that a network waits which is new to an account under attack
 	pollTime  = 5 * time.Millisecond
 	freeAbove = 8 // MiB of a hash, which then go back to the system at once
@@ -248,5 +248,6 @@ func placeOf(key []byte, base int64, each int, name string) int64 {
 }
 
 // processors is how many hashes there are at a time where control/concurrency
-// does not say: two at least, so that one is for who is known.
-func processors() int { return max(2, runtime.NumCPU()) }
+// does not say: four at least, so that the one for who is known is not half of
+// them.
+func processors() int { return max(4, runtime.NumCPU()) }

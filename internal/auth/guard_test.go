@@ -165,6 +165,30 @@ func TestManyConnectionsOfOneNetwork(t *testing.T) {
 	}
 }
 
+// A login beside three others of its pair is told at once to come again, and
+// later each time it does so in the same session.
+func TestNoPlace(t *testing.T) {
+	c := settings(t, "alice@b.example:{PLAIN}right")
+	g := newGuard(t, c)
+	users := &Users{Control: c, Guard: g.Guard, Client: "192.0.2.1"}
+	for range pairWaiting {
+		v, err := g.begin(context.Background(), users.secret(), "password", "alice@b.example", "192.0.2.9")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer v.end()
+	}
+	for i, want := range []time.Duration{0, firstDelay, 2 * firstDelay, 4 * firstDelay, MaxDelay, MaxDelay} {
+		g.waited = 0
+		err := users.Password(context.Background(), "alice", "right")
+		if code, _, _ := status.Reply(err); LimitOf(err) != "passwords" || code != 454 || g.waited != want {
+			t.Errorf("try %d waits %v: %v", i, g.waited, err)
+		}
+	}
+	g.expect(t, "another network", 0, "198.51.100.1", "alice", "right")
+	g.expect(t, "another account", 535, "192.0.2.1", "bob", "right")
+}
+
 // A botnet at one account: its networks guess one after another, while those
 // from which the account has logged in lately feel nothing.
 func TestManyNetworksAtOneAccount(t *testing.T) {

@@ -20,6 +20,7 @@ type Users struct {
 	Client  string // the client's IP address, "" where it has none
 	Guard   *Guard // nil: nothing is bounded or counted
 
+	busy    uint64        // logins of this session that found no place
 	user    *control.User // who was proved
 	claimed *control.User // whose keys an exchange of SCRAM has
 }
@@ -62,7 +63,7 @@ func (t *Users) Password(ctx context.Context, login, password string) error {
 	if err != nil {
 		return err
 	}
-	v, err := t.Guard.begin(ctx, t.secret(), "password", address, t.Client)
+	v, err := t.begin(ctx, "password", address)
 	if err != nil {
 		return err
 	}
@@ -77,6 +78,19 @@ func (t *Users) Password(ctx context.Context, login, password string) error {
 	return err
 }
 
+// begin comes to the guard. The first login of a session that finds no place is
+// told so at once; who goes on trying waits, else a flood would fill the log.
+func (t *Users) begin(ctx context.Context, kind, address string) (*visit, error) {
+	v, err := t.Guard.begin(ctx, t.secret(), kind, address, t.Client)
+	if LimitOf(err) == "passwords" {
+		if t.busy > 0 {
+			t.Guard.wait(ctx, delayOf(t.busy))
+		}
+		t.busy++
+	}
+	return v, err
+}
+
 // Keys returns the keys of login's row. The work is the same whoever it is: one
 // derivation of as many iterations as the exchange shows.
 func (t *Users) Keys(ctx context.Context, login string) (Keys, error) {
@@ -85,7 +99,7 @@ func (t *Users) Keys(ctx context.Context, login string) (Keys, error) {
 	if err != nil {
 		return Keys{}, err
 	}
-	v, err := t.Guard.begin(ctx, t.secret(), "proof", address, t.Client)
+	v, err := t.begin(ctx, "proof", address)
 	if err != nil {
 		return Keys{}, err
 	}
@@ -146,7 +160,7 @@ func (t *Users) Proved(ctx context.Context, login string, right bool) error {
 	if err != nil {
 		return err
 	}
-	v, err := t.Guard.begin(ctx, t.secret(), "proof", address, t.Client)
+	v, err := t.begin(ctx, "proof", address)
 	if err != nil {
 		return err
 	}
