@@ -52,6 +52,7 @@ func (c *Conn) bdat(arg string) error {
 		c.outOfPlace()
 		return nil
 	}
+	c.tx.sent = true
 	c.wire.size = dataBufSize
 	var reply string
 	err := c.ask(func() (err error) { reply, err = c.session.Data(c.ctx, d); return err })

@@ -43,7 +43,7 @@ func (c *Conn) idle(verb, arg string) error {
 		c.fail(501, "5.5.4", "RSET has no parameters")
 	case verb == "RSET":
 		if c.tx != nil {
-			c.junk--
+			c.junk-- // the transaction is counted
 		}
 		c.reset()
 		c.wire.reply(250, "2.0.0", "reset")
@@ -226,6 +226,7 @@ func (c *Conn) data(arg string) error {
 		c.fail(503, "5.5.1", "RCPT comes first")
 		return nil
 	}
+	c.tx.sent = true
 	c.wire.reply(354, "", "go ahead, end with a dot on a line by itself")
 	c.wire.size = dataBufSize
 	d := &dataReader{text: text{wire: c.wire}}

@@ -43,6 +43,21 @@ type Conn struct {
 type transaction struct {
 	accepted, refused, over int // recipients; over: beyond the limit
 	utf8                    bool
+	sent                    bool // the client began to send the message
+}
+
+// junk is how much a transaction counts as a command without mail: nothing where
+// a message was sent, or where its refused recipients were counted, and the
+// tenth of those that were accepted, for each was looked up.
+func (t *transaction) junk() int {
+	n := t.accepted / 10
+	switch {
+	case t.sent:
+		return 0
+	case t.refused == 0:
+		n++
+	}
+	return n
 }
 
 // ClientIP returns the client's IP address as text, "" if it has none.
@@ -285,6 +300,7 @@ func (c *Conn) reset() {
 	if c.tx == nil {
 		return
 	}
+	c.junk += c.tx.junk()
 	c.tx = nil
 	c.wire.setBusy(false)
 	// A panic is seen in limits.

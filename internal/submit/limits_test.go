@@ -10,10 +10,12 @@ import (
 	"testing"
 	"time"
 
+	"paperpath/internal/addr"
 	"paperpath/internal/listen"
 	"paperpath/internal/program"
 	"paperpath/internal/smtpd"
 	"paperpath/internal/spool"
+	"paperpath/internal/status"
 )
 
 // set writes a control file that has been still for an hour.
@@ -158,6 +160,27 @@ func TestLimitsOfASession(t *testing.T) {
 	var cfg smtpd.Config
 	if err := s.limits(&cfg); err != nil || cfg.SessionLimit != 24*time.Hour {
 		t.Errorf("%v, %v", cfg.SessionLimit, err)
+	}
+}
+
+// A session looks a recipient up once: what it leads to may be much.
+func TestARecipientIsLookedUpOnce(t *testing.T) {
+	f, _ := newHome(t)
+	srv, err := newServer(f, MX)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info := addr.Address{Local: "info", Domain: "example.net"}
+	sess := &session{server: srv}
+	if _, err := sess.resolve(info); err != nil {
+		t.Fatal(err)
+	}
+	set(t, f, "aliases", "other: bob\n")
+	if _, err := sess.resolve(info); err != nil {
+		t.Errorf("the same session: %v", err)
+	}
+	if _, err := (&session{server: srv}).resolve(info); status.Exit(err) != status.NoMailbox {
+		t.Errorf("the next one: %v", err)
 	}
 }
 

@@ -37,6 +37,8 @@ type session struct {
 	login    string
 	tx       transaction
 	accepted int
+	found    map[addr.Address][]route.Target // what recipients of this session lead to
+	kept     int                             // targets and recipients in it
 }
 
 // transaction is what MAIL and RCPT said since the last reset.
@@ -134,7 +136,7 @@ func (s *session) Rcpt(ctx context.Context, to addr.Address, p smtpd.RcptParams)
 	if err != nil {
 		return err
 	}
-	targets, err := route.Resolve(s.server.Control, to, nil)
+	targets, err := s.resolve(to)
 	if err != nil {
 		if status.Exit(err) == status.NoMailbox {
 			s.tarpit(ctx)
@@ -155,6 +157,25 @@ func (s *session) Rcpt(ctx context.Context, to addr.Address, p smtpd.RcptParams)
 	}
 	s.tx.to = append(s.tx.to, r)
 	return nil
+}
+
+// maxFound is how many targets of recipients a session remembers.
+const maxFound = 20000
+
+// resolve looks a recipient up, once a session: an alias may lead to very many.
+func (s *session) resolve(to addr.Address) ([]route.Target, error) {
+	if targets, ok := s.found[to]; ok {
+		return targets, nil
+	}
+	targets, err := route.Resolve(s.server.Control, to, nil)
+	if err != nil {
+		return nil, err
+	}
+	if s.kept += 1 + len(targets); s.found == nil || s.kept > maxFound {
+		s.found, s.kept = map[addr.Address][]route.Target{}, 1+len(targets)
+	}
+	s.found[to] = targets
+	return targets, nil
 }
 
 // relay refuses a recipient elsewhere to whom this client may not send.
