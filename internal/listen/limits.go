@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"time"
 )
 
 // Limits is how many connections a server takes, and from whom.
 type Limits struct {
 	Max        int                   // connections at a time; 0: no limit
 	MaxPerAddr int                   // from one IPv4 address or IPv6 /64; 0: no limit
+	Owner      int                   // uid of the home's owner, of Unix sockets
 	Exempt     func(netip.Addr) bool // from what is by address; nil: nobody is
 	Proxy      func(netip.Addr) bool // sends a PROXY header, and must; nil: nobody
 	// Often counts a connection from what is not exempt, and says that they
@@ -50,14 +52,55 @@ func (l Limits) origin(client net.Conn) Origin {
 	return OriginOf(ip)
 }
 
-// share returns whom a connection counts for, and how many that one may have at
-// a time. Of a Unix socket each user has half, so that none keeps the others
-// out.
-func (l Limits) share(client net.Conn) (Origin, int) {
+// claim is what a client may have of a server's connections.
+type claim struct {
+	from Origin
+	most int // connections of its own; 0: no limit
+	room int // connections of all, for its first one; 0: no limit
+	more int // the same for each further one
+}
+
+// claim returns what a client may have. A tenth of all stays for those who have
+// none yet. Of a Unix socket a user has an eighth, and another tenth stays for
+// root and the owner of the home, whom nobody limits.
+func (l Limits) claim(client net.Conn) claim {
 	if cred, err := PeerCred(client); err == nil && cred != nil {
-		return Origin(fmt.Sprintf("uid %d", cred.Uid)), (l.Max + 1) / 2
+		return l.ofUser(int(cred.Uid))
 	}
-	return l.origin(client), l.MaxPerAddr
+	c := claim{from: l.origin(client), most: l.MaxPerAddr, more: l.Max - l.Max/10}
+	if ip := IP(client.RemoteAddr()); c.from == "" && ip.IsValid() {
+		c.from, c.most = OriginOf(ip), 0
+	}
+	return c
+}
+
+// ofUser is what a user of this machine may have.
+func (l Limits) ofUser(uid int) claim {
+	c := claim{from: Origin(fmt.Sprintf("uid %d", uid))}
+	if uid == 0 || uid == l.Owner || l.Max <= 0 {
+		return c
+	}
+	c.most = max(4, l.Max/8)
+	c.room = l.Max - max(1, l.Max/10)
+	c.more = c.room - l.Max/10
+	return c
+}
+
+// The time that a client gets for its first words while a server is nearly
+// full: the most where four fifths of its connections are taken, the least
+// where all are.
+const (
+	mostHaste  = 30 * time.Second
+	leastHaste = 10 * time.Second
+)
+
+// haste is that time where used of most connections are taken, 0 where no haste
+// is needed. A server with few of them has none to keep.
+func haste(used, most int) time.Duration {
+	if over := 5*used - 4*most; most >= 10 && over > 0 {
+		return mostHaste - (mostHaste-leastHaste)*time.Duration(min(over, most))/time.Duration(most)
+	}
+	return 0
 }
 
 // OriginOf returns what an address counts for.

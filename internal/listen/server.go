@@ -57,6 +57,7 @@ type Server struct {
 	mu    sync.Mutex
 	conns map[net.Conn]Origin // as it was accepted, and whose it is
 	of    map[Origin]int      // how many
+	most  int                 // connections at a time, as the last one was told
 	wg    sync.WaitGroup
 }
 
@@ -174,8 +175,8 @@ func (s *Server) session(ctx context.Context, conn net.Conn, implicit bool, limi
 		return
 	}
 	limit := limits.Refusal(client)
-	if from, most := limits.share(client); limit == "" && !s.admit(conn, from, most) {
-		limit = "client"
+	if limit == "" {
+		limit = s.admit(conn, limits.claim(client))
 	}
 	if limit != "" {
 		s.limited(limit, client)
@@ -189,6 +190,7 @@ func (s *Server) session(ctx context.Context, conn net.Conn, implicit bool, limi
 func (s *Server) enter(conn net.Conn, most int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.most = most
 	if most > 0 && len(s.conns) >= most {
 		return false
 	}
@@ -196,19 +198,36 @@ func (s *Server) enter(conn net.Conn, most int) bool {
 	return true
 }
 
-// admit counts a connection for its client, where that has room for it.
-func (s *Server) admit(conn net.Conn, from Origin, most int) bool {
-	if from == "" {
-		return true
+// admit counts a connection for its client, or names the limit that is in the
+// way.
+func (s *Server) admit(conn net.Conn, c claim) (limit string) {
+	if c.from == "" {
+		return ""
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if most > 0 && s.of[from] >= most {
-		return false
+	has := s.of[c.from]
+	room := c.room
+	if has > 0 {
+		room = c.more
 	}
-	s.of[from]++
-	s.conns[conn] = from
-	return true
+	switch {
+	case c.most > 0 && has >= c.most:
+		return "client"
+	case room > 0 && len(s.conns) > room:
+		return "connections"
+	}
+	s.of[c.from]++
+	s.conns[conn] = c.from
+	return ""
+}
+
+// Haste is how long a client may take to its first words now, while nearly all
+// connections are taken; 0 while they are not.
+func (s *Server) Haste() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return haste(len(s.conns), s.most)
 }
 
 func (s *Server) leave(conn net.Conn) {

@@ -349,26 +349,3 @@ func TestLimitsOften(t *testing.T) {
 		}
 	}
 }
-
-// One user of this machine does not take all of a Unix socket's sessions.
-func TestUnixShare(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "s")
-	s := &Server{Addrs: []string{"unix:" + path}, Handle: echo, Refuse: func(c net.Conn) { fmt.Fprintln(c, "full") },
-		Limits: func() (Limits, error) { return Limits{Max: 4}, nil }}
-	_, log, stop := run(t, s)
-	first, r := dial(t, path)
-	wantLine(t, r, "hello false")
-	_, r = dial(t, path)
-	wantLine(t, r, "hello false")
-	_, r = dial(t, path)
-	wantLine(t, r, "full")
-	if !strings.Contains(log.String(), "limit=client") {
-		t.Error(log.String())
-	}
-	first.Close()
-	for said := "full\n"; said != "hello false\n"; { // until the server has seen the end of the first
-		_, r = dial(t, path)
-		said, _ = r.ReadString('\n')
-	}
-	stop()
-}

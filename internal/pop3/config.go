@@ -77,6 +77,10 @@ type Config struct {
 
 	IdleTimeout  time.Duration // between two commands of a logged-in client; never under 10 minutes in service (RFC 1939 3)
 	LoginTimeout time.Duration // from the greeting to the login
+	// Haste is how long a client may take to its login now, because nearly all
+	// sessions are taken; 0: there is no haste. nil: there never is.
+	Haste func() time.Duration
+
 	WriteTimeout time.Duration // for each write of at most 64 KiB
 	DrainTimeout time.Duration // what an idle session still gets once ctx is done
 	MaxErrors    int           // wrong commands answered before the session ends

@@ -20,6 +20,7 @@ func (s *session) enter(account Account) error {
 		return nil
 	}
 	s.guest = account.Login
+	s.wire.calm()
 	if s.cfg.Owners != nil && account.Foreign {
 		err := s.handOver(account)
 		s.leave()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"paperpath/internal/maillog"
@@ -60,6 +62,35 @@ func TestLoginTimeout(t *testing.T) {
 	}
 	if err := ended(t, done); err != nil {
 		t.Error(err)
+	}
+}
+
+// In haste a client that does not log in has little time; one that has is left
+// alone.
+func TestHaste(t *testing.T) {
+	for _, login := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			const haste = 20 * time.Second
+			h := newHost(t, nil)
+			h.cfg.Haste = func() time.Duration { return haste }
+			ours, theirs := net.Pipe()
+			begin, done := time.Now(), make(chan error, 1)
+			go func() { done <- Serve(t.Context(), theirs, h.cfg) }()
+			go io.Copy(io.Discard, ours)
+			want := haste
+			if login {
+				if _, err := ours.Write([]byte("USER alice\r\nPASS secret\r\n")); err != nil {
+					t.Error(err)
+				}
+				want = DefaultIdleTimeout
+			}
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+			if took := time.Since(begin); took != want {
+				t.Errorf("logged in %v: after %v, want %v", login, took, want)
+			}
+		})
 	}
 }
 

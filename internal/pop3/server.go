@@ -27,6 +27,7 @@ type server struct {
 	owners  *Owners
 	now     func() time.Time
 	ages    func() bool
+	haste   func() time.Duration // for clients, since they are many; nil: none ever
 }
 
 func newServer(f *program.Frame) (*server, error) {
@@ -96,6 +97,7 @@ func Listen(ctx context.Context, f *program.Frame, addrs, tlsAddrs []string) err
 	if err != nil {
 		return err
 	}
+	s.haste = l.Haste
 	var current atomic.Pointer[server]
 	current.Store(s)
 	defer f.OnHangup(ctx, func() error {
@@ -139,7 +141,7 @@ func (s *server) config(conn net.Conn, implicit bool) (Config, error) {
 	client := listen.ClientName(conn)
 	cfg := Config{TLS: s.tls, Implicit: implicit, ClearText: listen.Private(conn),
 		Users: Accounts(s.control, s.guard, client), Log: s.log, Client: maillog.Client{Addr: client},
-		Gate: s.gate, Owners: s.owners, Now: s.now, Ages: s.ages}
+		Gate: s.gate, Owners: s.owners, Now: s.now, Ages: s.ages, Haste: s.haste}
 	return cfg, s.settings(&cfg)
 }
 

@@ -70,8 +70,12 @@ func hold(ctx context.Context, conn net.Conn, cfg Config, talk func(*session) er
 
 // converse greets the client and carries out its commands.
 func (s *session) converse() error {
-	s.expires = time.Now().Add(s.cfg.LoginTimeout)
+	begin := time.Now()
+	s.expires = begin.Add(s.cfg.LoginTimeout)
 	s.wire.allow(s.expires)
+	if s.cfg.Haste != nil {
+		s.wire.hurry(begin, s.cfg.Haste)
+	}
 	if s.cfg.Implicit {
 		if err := s.startTLS(); err != nil {
 			return err

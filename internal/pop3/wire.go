@@ -40,9 +40,40 @@ type wire struct {
 	write time.Duration // limit for each write
 	drain time.Duration
 
-	mu       sync.Mutex // guards the three below against drainNow
+	mu       sync.Mutex // guards what is below against drainNow
 	limit    time.Time  // for the line that is being read
 	draining bool
+	haste    func() time.Duration // for the time since begin, until it is calm; nil: none
+	begin    time.Time
+}
+
+// hasteStep is how often a waiting session looks whether there is haste now.
+const hasteStep = 2 * time.Second
+
+// hurry makes the client's time since begin as short as haste says; 0 leaves it.
+func (w *wire) hurry(begin time.Time, haste func() time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.begin, w.haste = begin, haste
+}
+
+// calm ends that.
+func (w *wire) calm() { w.hurry(time.Time{}, nil) }
+
+// inTime is the limit with regard to haste, and the next time to look at it. The
+// caller holds mu.
+func (w *wire) inTime() (limit, look time.Time) {
+	limit = w.limit
+	if w.haste == nil {
+		return limit, limit
+	}
+	if haste := w.haste(); haste > 0 && w.begin.Add(haste).Before(limit) {
+		limit = w.begin.Add(haste)
+	}
+	if soon := time.Now().Add(hasteStep); soon.Before(limit) {
+		return limit, soon
+	}
+	return limit, limit
 }
 
 func newWire(conn net.Conn, cfg Config) *wire {
@@ -68,7 +99,7 @@ func (w *wire) allow(limit time.Time) {
 }
 
 func (w *wire) setReadDeadline() error {
-	limit := w.limit
+	_, limit := w.inTime()
 	if soon := time.Now().Add(w.drain); w.draining && soon.Before(limit) {
 		limit = soon
 	}
@@ -82,14 +113,30 @@ func (w *wire) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	w.rest()
-	w.mu.Lock()
-	err := w.setReadDeadline()
-	w.mu.Unlock()
-	if err != nil {
-		return 0, err
+	for {
+		w.mu.Lock()
+		err := w.setReadDeadline()
+		w.mu.Unlock()
+		if err != nil {
+			return 0, err
+		}
+		n, err := w.rw.Read(p)
+		if n > 0 || !w.waits(err) {
+			return n, w.named(err, errIdle)
+		}
 	}
-	n, err := w.rw.Read(p)
-	return n, w.named(err, errIdle)
+}
+
+// waits reports whether a read ended only to look whether there is haste.
+func (w *wire) waits(err error) bool {
+	var t net.Error
+	if !errors.As(err, &t) || !t.Timeout() {
+		return false
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	limit, _ := w.inTime()
+	return !w.draining && w.haste != nil && time.Now().Before(limit)
 }
 
 // named replaces a timeout by what it means.
@@ -183,9 +230,15 @@ func (w *wire) flush() error {
 // and was not read yet is thrown away: somebody on the way may have put it
 // there (RFC 2595 4, CVE-2011-0411).
 func (w *wire) startTLS(ctx context.Context, config *tls.Config) (tls.ConnectionState, error) {
-	ctx, cancel := context.WithTimeout(ctx, w.write)
+	most := w.write
+	w.mu.Lock()
+	if limit, _ := w.inTime(); w.haste != nil {
+		most = min(most, max(time.Until(limit), hasteStep))
+	}
+	w.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
-	if err := w.conn.SetDeadline(time.Now().Add(w.write)); err != nil {
+	if err := w.conn.SetDeadline(time.Now().Add(most)); err != nil {
 		return tls.ConnectionState{}, err
 	}
 	w.in.Reset(w)

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -64,6 +65,7 @@ func (f *Frame) limits() (l listen.Limits, err error) {
 	if err != nil {
 		return l, err
 	}
+	l.Owner = os.Geteuid() // a server runs as the owner
 	l.Proxy = proxies.Has
 	l.Exempt = func(ip netip.Addr) bool { return ip.IsLoopback() || relays.Has(ip) }
 	l.Often = func(from listen.Origin) bool { return f.TooMany("client-connections", f.Name+" "+string(from), 1) }

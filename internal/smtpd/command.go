@@ -269,6 +269,7 @@ func (c *Conn) answer(t *text, times int, reply string, err error) error {
 		return c.refuse(err)
 	}
 	c.errors, c.junk = 0, 0
+	c.wire.took()
 	for range times {
 		c.wire.reply(250, "2.0.0", reply)
 	}

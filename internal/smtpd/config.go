@@ -49,8 +49,13 @@ type Config struct {
 	DataTimeout    time.Duration // for each read inside a message
 	WriteTimeout   time.Duration // for each write
 	DrainTimeout   time.Duration // for a transaction under way when ctx is done
-	SessionLimit   time.Duration // from greeting to close
-	MinRate        int           // octets a second inside a message, on average, beyond the first DataTimeout
+	// Haste is how long a client may take to MAIL now, from the greeting or its
+	// last message on, because nearly all sessions are taken; 0: there is no
+	// haste. nil: there never is.
+	Haste func() time.Duration
+
+	SessionLimit time.Duration // from greeting to close
+	MinRate      int           // octets a second inside a message, on average, beyond the first DataTimeout
 }
 
 // The defaults of Config.

@@ -215,6 +215,9 @@ func (c *Conn) commands() error {
 	}
 }
 
+// hurriedJunk is how many commands without mail there may be in haste.
+const hurriedJunk = 5
+
 // limits ends a session that has used up what it may do.
 func (c *Conn) limits() error {
 	switch {
@@ -222,7 +225,7 @@ func (c *Conn) limits() error {
 		return c.panicked
 	case c.errors >= c.cfg.MaxErrors:
 		return c.end("4.7.0", "too many errors")
-	case c.junk > c.cfg.MaxJunk:
+	case c.junk > c.cfg.MaxJunk, c.junk > hurriedJunk && c.wire.haste() > 0:
 		return c.end("4.7.0", "too many commands without mail")
 	case c.logins >= c.cfg.MaxLogins:
 		return c.end("4.7.0", "too many failed logins")

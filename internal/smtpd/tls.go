@@ -20,7 +20,11 @@ func (c *Conn) handshake() error {
 		return err
 	}
 	c.wire.discard()
-	limit := time.Now().Add(min(handshakeTime, c.cfg.CommandTimeout))
+	most := min(handshakeTime, c.cfg.CommandTimeout)
+	if haste := c.wire.haste(); haste > 0 {
+		most = min(most, haste)
+	}
+	limit := time.Now().Add(most)
 	if err := c.wire.allow(limit, errIdle); err != nil {
 		return err
 	}

@@ -46,11 +46,13 @@ type wire struct {
 	limit    time.Time  // for the read under way
 	why      error      // what passing the limit means
 	busy     bool       // in a transaction, which may end before the session does
+	idle     time.Time  // since when there has been no message
 	draining time.Time  // when a busy session ends; zero while the server runs
 }
 
 func newWire(conn net.Conn, cfg *Config) *wire {
-	return &wire{conn: conn, rw: conn, cfg: cfg, size: bufSize, end: time.Now().Add(cfg.SessionLimit)}
+	now := time.Now()
+	return &wire{conn: conn, rw: conn, cfg: cfg, size: bufSize, end: now.Add(cfg.SessionLimit), idle: now}
 }
 
 // interrupt is called when the server begins to shut down: what waits for a
@@ -67,6 +69,13 @@ func (w *wire) interrupt() {
 func (w *wire) setBusy(busy bool) {
 	w.mu.Lock()
 	w.busy = busy
+	w.mu.Unlock()
+}
+
+// took notes that a message was accepted.
+func (w *wire) took() {
+	w.mu.Lock()
+	w.idle = time.Now()
 	w.mu.Unlock()
 }
 
@@ -183,11 +192,11 @@ var crlf = []byte("\r\n")
 // (RFC 5321 2.3.8). A bare LF is part of the line, so nothing behind it is
 // taken for a command. The bytes are good until the next call.
 func (w *wire) readLine(limit int) ([]byte, error) {
-	deadline := time.Now().Add(w.cfg.CommandTimeout)
+	begin := time.Now()
 	w.line = w.line[:0]
 	for seen, cr, ended := 0, false, false; !ended; {
 		if w.r == w.w {
-			if err := w.fill(deadline, errIdle); err != nil {
+			if err := w.await(begin); err != nil {
 				return nil, err
 			}
 		}
@@ -207,6 +216,55 @@ func (w *wire) readLine(limit int) ([]byte, error) {
 		return nil, errBytes
 	}
 	return line, nil
+}
+
+// hasteStep is how often a waiting session looks whether there is haste now.
+const hasteStep = 2 * time.Second
+
+// await fills the buffer with what belongs to the command for which the client
+// has had time since begin.
+func (w *wire) await(begin time.Time) error {
+	for {
+		limit := w.patience(begin)
+		step := limit
+		if soon := time.Now().Add(hasteStep); w.cfg.Haste != nil && soon.Before(limit) {
+			step = soon
+		}
+		err := w.fill(step, errIdle)
+		if err != errIdle || !time.Now().Before(limit) {
+			return err
+		}
+	}
+}
+
+// patience is when the command must be there. In haste a client has so long
+// from its last message to MAIL, and inside a transaction for each command.
+func (w *wire) patience(begin time.Time) time.Time {
+	limit := begin.Add(w.cfg.CommandTimeout)
+	haste := w.haste()
+	if haste <= 0 {
+		return limit
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	hurried := w.idle.Add(haste)
+	if least := begin.Add(min(haste, hasteStep)); hurried.Before(least) {
+		hurried = least // what is on its way already is heard
+	}
+	if w.busy {
+		hurried = begin.Add(haste)
+	}
+	if hurried.Before(limit) {
+		return hurried
+	}
+	return limit
+}
+
+func (w *wire) haste() time.Duration {
+	if w.cfg.Haste == nil {
+		return 0
+	}
+	return w.cfg.Haste()
 }
 
 // lineEnd returns b up to the first CRLF, or all of b. cr says that a CR came

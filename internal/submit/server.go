@@ -44,10 +44,11 @@ func ParseRole(s string) (Role, error) {
 // Limits of an SMTP session (RFC 5321 4.5.3; a draft in tmp/ is never older
 // than a session, which the 36 hours of maildir.CleanAge rely on).
 const (
-	commandTime = 5 * time.Minute // RFC 5321 4.5.3.2.7
-	dataTime    = 3 * time.Minute // RFC 5321 4.5.3.2.5
-	maxSession  = 24 * 60 * 60    // seconds, whatever control/limits says
-	minRate     = 1000            // octets a second
+	commandTime = 5 * time.Minute  // RFC 5321 4.5.3.2.7
+	localTime   = 30 * time.Second // the same on run/submit: what speaks there is a program of this machine
+	dataTime    = 3 * time.Minute  // RFC 5321 4.5.3.2.5
+	maxSession  = 24 * 60 * 60     // seconds, whatever control/limits says
+	minRate     = 1000             // octets a second
 )
 
 // server is what the sessions of one process share.
@@ -61,6 +62,7 @@ type server struct {
 	guard    *auth.Guard
 
 	listening bool                                 // on sockets of our own
+	haste     func() time.Duration                 // for clients, since they are many; nil: none ever
 	wait      func(context.Context, time.Duration) // wait, but for tests
 }
 
@@ -134,6 +136,7 @@ func Listen(ctx context.Context, f *program.Frame, role Role, addrs, tlsAddrs []
 		return err
 	}
 	l.Ports = ports
+	s.haste = l.Haste
 	if role == Local {
 		l.UnixMode = 0o666 // what may reach it is for the directories above to say
 	}
@@ -142,7 +145,7 @@ func Listen(ctx context.Context, f *program.Frame, role Role, addrs, tlsAddrs []
 	defer f.OnHangup(ctx, func() error {
 		next, err := newServer(f, role)
 		if err == nil {
-			next.listening = true
+			next.listening, next.haste = true, s.haste
 			current.Store(next)
 		}
 		return err
@@ -215,7 +218,10 @@ func clientIP(conn net.Conn) string {
 func (s *server) config(conn net.Conn, implicit bool) (smtpd.Config, error) {
 	cfg := smtpd.Config{Hostname: s.hostname, TLS: s.tls, Implicit: implicit,
 		LMTP: s.role == LMTP, Auth: s.role == Submission, AuthInClear: listen.Private(conn),
-		CommandTimeout: commandTime, DataTimeout: dataTime, MinRate: minRate}
+		CommandTimeout: commandTime, DataTimeout: dataTime, MinRate: minRate, Haste: s.haste}
+	if s.role == Local && s.listening {
+		cfg.CommandTimeout = localTime
+	}
 	if err := s.limits(&cfg); err != nil {
 		return cfg, err
 	}
