@@ -49,7 +49,7 @@ func runner(f *program.Frame) (*spool.Runner, error) {
 // filter passes the message on, with our result on top and without results
 // that claim to be ours. A refused message is not passed on.
 func filter(ctx context.Context, f *program.Frame, c *cli.Context) error {
-	s, buf, err := subject(f, c)
+	s, buf, err := subject(ctx, f, c)
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func filter(ctx context.Context, f *program.Frame, c *cli.Context) error {
 
 // tell prints how the message is judged.
 func tell(ctx context.Context, f *program.Frame, c *cli.Context) error {
-	s, buf, err := subject(f, c)
+	s, buf, err := subject(ctx, f, c)
 	if err != nil {
 		return err
 	}
@@ -88,7 +88,7 @@ func tell(ctx context.Context, f *program.Frame, c *cli.Context) error {
 }
 
 // subject reads the message and what the options say of it. Close the buffer.
-func subject(f *program.Frame, c *cli.Context) (check.Subject, *spool.Buffer, error) {
+func subject(ctx context.Context, f *program.Frame, c *cli.Context) (check.Subject, *spool.Buffer, error) {
 	s, err := told(c)
 	if err != nil {
 		return s, nil, err
@@ -104,7 +104,7 @@ func subject(f *program.Frame, c *cli.Context) (check.Subject, *spool.Buffer, er
 	}
 	buf := sp.Buffer()
 	// One octet more than is allowed is enough to know.
-	_, err = io.Copy(buf, io.LimitReader(f.Stdin, limit+1))
+	_, err = io.Copy(buf, io.LimitReader(f.Input(ctx), limit+1))
 	switch {
 	case err != nil:
 		err = fmt.Errorf("read standard input: %w", err)

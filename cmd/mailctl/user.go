@@ -38,7 +38,7 @@ func users(f *program.Frame) ctl.Users {
 // password returns what asks for the password, by the options.
 func password(ctx context.Context, f *program.Frame, c *cli.Context) func() (string, error) {
 	if c.Bool("password-stdin") {
-		return func() (string, error) { return ctl.PasswordLine(f.Stdin) }
+		return func() (string, error) { return ctl.PasswordLine(f.Input(ctx)) }
 	}
 	return func() (string, error) { return ctl.PasswordPrompt(ctx, f.Stdin, f.Stderr) }
 }

@@ -60,7 +60,7 @@ func store(ctx context.Context, f *program.Frame, c *cli.Context) error {
 		from = &a
 	}
 	mda := deliver.MDA{Control: f.Control, Log: f.Log, Now: f.Clock.Now, Home: f.Home}
-	return mda.Deliver(ctx, to[0], from, f.Stdin)
+	return mda.Deliver(to[0], from, f.Input(ctx))
 }
 
 // tell prints the decisions for each address.

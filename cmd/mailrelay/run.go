@@ -69,7 +69,7 @@ func one(ctx context.Context, f *program.Frame, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return r.One(ctx, f.Stdin, c.String("from"), to, func(address string, err error) {
+	return r.One(ctx, f.Input(ctx), c.String("from"), to, func(address string, err error) {
 		fmt.Fprintf(f.Stderr, "mailrelay: <%s>: %v\n", address, err)
 	})
 }

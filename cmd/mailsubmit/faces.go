@@ -32,7 +32,7 @@ func sendmail(ctx context.Context, f *program.Frame, c *cli.Context) error {
 		if err != nil {
 			return err
 		}
-		return submit.Message(f, o)
+		return submit.Message(ctx, f, o)
 	}
 	if err := f.GiveUpRoot(); err != nil {
 		return err

@@ -1,10 +1,8 @@
 package deliver
 
 import (
-	"context"
 	"fmt"
 	"io"
-	"runtime/debug"
 	"time"
 
 	"paperpath/internal/addr"
@@ -28,7 +26,7 @@ type MDA struct {
 // is the reverse path; nil takes that of a leading Return-Path. The error has
 // exit status 67 where there is no such mailbox, 65 for a message that is
 // refused; all else is temporary.
-func (m *MDA) Deliver(ctx context.Context, address string, from *addr.Address, in io.Reader) error {
+func (m *MDA) Deliver(address string, from *addr.Address, in io.Reader) error {
 	to, u, err := m.mailbox(address)
 	if err != nil {
 		return err
@@ -37,7 +35,7 @@ func (m *MDA) Deliver(ctx context.Context, address string, from *addr.Address, i
 	if err != nil {
 		return err
 	}
-	l, err := openLetter(interruptible{ctx, in}, to)
+	l, err := openLetter(in, to)
 	if err != nil {
 		return err
 	}
@@ -112,36 +110,4 @@ func (m *MDA) limits() (max limits, err error) {
 	hops, err := m.Control.Limit("hops", 100)
 	max.hops = int(hops)
 	return max, err
-}
-
-// interruptible is a Reader whose reads end with ctx. A read that the kernel
-// still has then is left alone.
-type interruptible struct {
-	ctx context.Context
-	in  io.Reader
-}
-
-func (r interruptible) Read(p []byte) (int, error) {
-	type result struct {
-		n   int
-		err error
-	}
-	buf := make([]byte, len(p))
-	done := make(chan result, 1)
-	go func() {
-		var res result
-		defer func() {
-			if v := recover(); v != nil {
-				res.err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
-			}
-			done <- res
-		}()
-		res.n, res.err = r.in.Read(buf)
-	}()
-	select {
-	case res := <-done:
-		return copy(p, buf[:res.n]), res.err
-	case <-r.ctx.Done():
-		return 0, r.ctx.Err()
-	}
 }

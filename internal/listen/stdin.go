@@ -14,9 +14,9 @@ import (
 
 // Stdin returns standard input and output as one connection. Where both are
 // the same socket (inetd, xinetd, systemd) it is that socket; else (pipes, a
-// terminal, two sockets) a pair. Deadlines work on sockets and pipes; on files
-// and terminals, which are never waited for long or have a person in front,
-// they are accepted and have no effect.
+// terminal, two sockets) a pair. Deadlines work on sockets and pipes, and for
+// reading on terminals; on files, and for writing on terminals, they are
+// accepted and have no effect.
 //
 // Where systemd hands over one connection (Accept=yes) it is that one. The
 // remote address is the socket's; pipes and files have none, whatever the
@@ -41,7 +41,7 @@ func Stdin(in, out *os.File) (net.Conn, error) {
 		}
 		return conn, nil
 	}
-	r, err := openEnd(in)
+	r, err := openInput(in)
 	if err != nil {
 		return nil, fmt.Errorf("standard input: %w", err)
 	}
@@ -117,6 +117,36 @@ func openEnd(f *os.File) (*side, error) {
 	}
 	s.end = os.NewFile(uintptr(fd), f.Name())
 	return s, nil
+}
+
+// openInput is openEnd for what is read. A read from a terminal or another
+// character device, which may never end, is waited for by a goroutine of its
+// own: to make it non-blocking would be seen by the shell that has it too.
+func openInput(f *os.File) (*side, error) {
+	s, err := openEnd(f)
+	if err != nil {
+		return nil, err
+	}
+	if st, err := f.Stat(); err != nil || st.Mode()&os.ModeCharDevice == 0 {
+		return s, err
+	}
+	ours, theirs := net.Pipe()
+	go func() {
+		_, err := copyAll(theirs, s.end)
+		_ = err // the reader sees the end, whatever the reason
+		theirs.Close()
+	}()
+	return &side{end: ours, restore: s.restore}, nil
+}
+
+// copyAll is io.Copy for a goroutine: a panic ends it alone.
+func copyAll(w io.Writer, r io.Reader) (n int64, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v", v)
+		}
+	}()
+	return io.Copy(w, r)
 }
 
 func nonblocking(fd int) bool {

@@ -28,6 +28,7 @@ type server struct {
 	now     func() time.Time
 	ages    func() bool
 	haste   func() time.Duration // for clients, since they are many; nil: none ever
+	drain   time.Duration        // for a session at the end; 0: the default
 }
 
 func newServer(f *program.Frame) (*server, error) {
@@ -76,9 +77,10 @@ func Stdin(ctx context.Context, f *program.Frame, implicit bool, wrapper string)
 		unavailable(conn)
 		f.Log.Trouble("", "session", err)
 	} else {
+		s.drain = time.Millisecond // who is there has sent the signal too
 		err = s.serve(ctx, conn, implicit)
 	}
-	if err != nil {
+	if err != nil || ctx.Err() != nil {
 		// No text: below inetd standard error is the client's socket. The log has it.
 		return &status.Error{Exit: status.TempFail}
 	}
@@ -142,6 +144,7 @@ func (s *server) config(conn net.Conn, implicit bool) (Config, error) {
 	cfg := Config{TLS: s.tls, Implicit: implicit, ClearText: listen.Private(conn),
 		Users: Accounts(s.control, s.guard, client), Log: s.log, Client: maillog.Client{Addr: client},
 		Gate: s.gate, Owners: s.owners, Now: s.now, Ages: s.ages, Haste: s.haste}
+	cfg.DrainTimeout = s.drain
 	return cfg, s.settings(&cfg)
 }
 

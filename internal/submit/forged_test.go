@@ -109,7 +109,7 @@ func TestNoForgedResultsInTheSpool(t *testing.T) {
 		text := hostile(rand.New(rand.NewSource(seed)), lines)
 		offer(text)
 		f.Stdin = input(t, text)
-		if err := Message(f, Options{Recipients: []string{"bob"}}); err != nil && !strings.Contains(err.Error(), "header") {
+		if err := Message(t.Context(), f, Options{Recipients: []string{"bob"}}); err != nil && !strings.Contains(err.Error(), "header") {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
 		for _, in := range []spool.Inbox{spool.Route, spool.Check} {

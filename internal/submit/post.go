@@ -2,6 +2,7 @@ package submit
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -69,7 +70,7 @@ func dial(home string) (net.Conn, error) {
 
 // call connects to run/submit and says hello. Whoever calls sendmail seldom
 // tries again, so while there are too many callers this does.
-func call(home string) (*line, error) {
+func call(ctx context.Context, home string) (*line, error) {
 	begin := time.Now()
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
 		l, err := callOnce(home)
@@ -79,7 +80,11 @@ func call(home string) (*line, error) {
 		if !full && !busy || time.Since(begin) > postBusy {
 			return l, err
 		}
-		time.Sleep(pause)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil, err
+		}
 	}
 }
 
@@ -188,10 +193,10 @@ func refused(e *textproto.Error) error {
 
 // post hands the message on standard input to the server of run/submit. The
 // kernel tells that who the caller is.
-func post(f *program.Frame, o Options) error {
+func post(ctx context.Context, f *program.Frame, o Options) error {
 	// Once before the message is read, so that nobody types in vain; then the
 	// connection is not kept waiting, for the input of cron may last for hours.
-	first, err := call(f.Home)
+	first, err := call(ctx, f.Home)
 	if err != nil {
 		return err
 	}
@@ -205,10 +210,10 @@ func post(f *program.Frame, o Options) error {
 	}
 	buf := spool.NewBuffer(scratch)
 	defer buf.Close()
-	if err := read(f.Stdin, buf, first.bytes(), o.IgnoreDots); err != nil {
+	if err := read(f.Input(ctx), buf, first.bytes(), o.IgnoreDots); err != nil {
 		return err
 	}
-	to, err := call(f.Home)
+	to, err := call(ctx, f.Home)
 	if err != nil {
 		return err
 	}

@@ -77,7 +77,7 @@ func handIn(t *testing.T, f *program.Frame) error {
 	io.WriteString(in, strings.Replace(letter, "\n.", "\n..\n.dot\nlast", 1))
 	in.Seek(0, io.SeekStart)
 	f.Stdin = in
-	return post(f, Options{Recipients: []string{"bob"}, IgnoreDots: true})
+	return post(t.Context(), f, Options{Recipients: []string{"bob"}, IgnoreDots: true})
 }
 
 func TestCallersWaitForABusyServer(t *testing.T) {

@@ -2,6 +2,7 @@ package submit
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -38,16 +39,16 @@ type Options struct {
 // Message accepts the message on standard input into check/. A nil error says
 // that it is durable there. Only the owner of the spool writes it; the letters
 // of everybody else go through run/submit.
-func Message(f *program.Frame, o Options) error {
+func Message(ctx context.Context, f *program.Frame, o Options) error {
 	if len(o.Recipients) == 0 && !o.FromHeader {
 		return status.UsageError("no recipients (name them, or use -t)")
 	}
 	if !ownsSpool(f.Home) {
-		return post(f, o)
+		return post(ctx, f, o)
 	}
 	who := caller{uid: os.Getuid(), from: "stdin"}
 	l := missive{now: f.Clock.Now()}
-	err := direct(f, o, &l, who)
+	err := direct(ctx, f, o, &l, who)
 	switch status.Exit(err) {
 	case status.Refused, status.NotAllowed:
 		f.Log.Refused(l.from.Addr, strings.Join(o.Recipients, " "), err.Error(), who.client(""))
@@ -73,7 +74,7 @@ func ownsSpool(home string) bool {
 }
 
 // direct writes the spool.
-func direct(f *program.Frame, o Options, l *missive, who caller) error {
+func direct(ctx context.Context, f *program.Frame, o Options, l *missive, who caller) error {
 	c, err := newCounter(f)
 	if err != nil {
 		return err
@@ -94,7 +95,7 @@ func direct(f *program.Frame, o Options, l *missive, who caller) error {
 	}
 	buf := c.spool.Buffer()
 	defer buf.Close()
-	if err := read(f.Stdin, buf, limit, o.IgnoreDots); err != nil {
+	if err := read(f.Input(ctx), buf, limit, o.IgnoreDots); err != nil {
 		return err
 	}
 	keys, err := c.take(l, who, "", buf)

@@ -63,6 +63,7 @@ type server struct {
 
 	listening bool                                 // on sockets of our own
 	haste     func() time.Duration                 // for clients, since they are many; nil: none ever
+	drain     time.Duration                        // for a transaction under way at the end; 0: smtpd's
 	wait      func(context.Context, time.Duration) // wait, but for tests
 }
 
@@ -116,8 +117,20 @@ func onStdin(ctx context.Context, f *program.Frame, role Role, conn net.Conn, im
 		}
 		return err
 	}
-	return s.serve(ctx, conn, implicit)
+	s.drain = stdinDrain
+	if err := s.serve(ctx, conn, implicit); err != nil || ctx.Err() == nil {
+		return err
+	}
+	return interrupted
 }
+
+// stdinDrain is how long a transaction on standard input goes on when a signal
+// has come: who is there has sent the signal too.
+const stdinDrain = time.Millisecond
+
+// interrupted is the end of a session on standard input by a signal. It has no
+// text: below inetd nobody reads it, and on a terminal 421 was said.
+var interrupted = &status.Error{Exit: status.TempFail}
 
 // Listen serves SMTP on the addresses until ctx ends. At SIGHUP the sessions
 // that begin from then on have what is read at the start anew.
@@ -222,6 +235,7 @@ func (s *server) config(conn net.Conn, implicit bool) (smtpd.Config, error) {
 	if s.role == Local && s.listening {
 		cfg.CommandTimeout = localTime
 	}
+	cfg.DrainTimeout = s.drain
 	if err := s.limits(&cfg); err != nil {
 		return cfg, err
 	}

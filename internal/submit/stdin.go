@@ -26,13 +26,13 @@ func Batch(ctx context.Context, f *program.Frame) error {
 		}
 		return Stdin(ctx, f, Submission, false, "")
 	case !ownsSpool(f.Home):
-		return pass(f, conn)
+		return pass(ctx, f, conn)
 	}
 	return onStdin(ctx, f, Local, conn, false, nil)
 }
 
 // pass lets the client speak with run/submit.
-func pass(f *program.Frame, client net.Conn) error {
+func pass(ctx context.Context, f *program.Frame, client net.Conn) error {
 	server, err := dial(f.Home)
 	if err != nil {
 		return err
@@ -41,6 +41,7 @@ func pass(f *program.Frame, client net.Conn) error {
 	if err := f.GiveUpRoot(); err != nil {
 		return err
 	}
+	defer context.AfterFunc(ctx, func() { server.Close() })()
 	go func() {
 		defer func() { _ = recover() }() // copies bytes; the session ends either way
 		_, _ = io.Copy(server, client)
@@ -48,7 +49,11 @@ func pass(f *program.Frame, client net.Conn) error {
 			_ = c.CloseWrite()
 		}
 	}()
-	if _, err := io.Copy(client, server); err != nil {
+	_, err = io.Copy(client, server)
+	switch {
+	case ctx.Err() != nil:
+		return interrupted
+	case err != nil:
 		return lost(err)
 	}
 	return nil

@@ -1,0 +1,66 @@
+package program
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"runtime/debug"
+
+	"paperpath/internal/status"
+)
+
+// Input returns standard input for a program that takes a message or a password
+// from it: once ctx has ended it gives nothing more, not even the end, so that
+// what was half typed is never taken for a whole. The error is temporary.
+func (f *Frame) Input(ctx context.Context) io.Reader {
+	return &interruptible{ctx: ctx, in: f.Stdin}
+}
+
+// interruptible is a Reader whose reads end with ctx. A read that the kernel
+// still has then is left alone, with its buffer: a terminal and a pipe of our
+// caller's cannot be told to give up.
+type interruptible struct {
+	ctx context.Context
+	in  io.Reader
+	buf []byte
+}
+
+type readResult struct {
+	n   int
+	err error
+}
+
+func (r *interruptible) Read(p []byte) (int, error) {
+	if r.ctx.Err() != nil {
+		return 0, r.interrupted()
+	}
+	if len(r.buf) < len(p) {
+		r.buf = make([]byte, len(p))
+	}
+	buf := r.buf[:len(p)]
+	done := make(chan readResult, 1)
+	go func() { done <- r.wait(buf) }()
+	select {
+	case res := <-done:
+		if r.ctx.Err() == nil {
+			return copy(p, buf[:res.n]), res.err
+		}
+	case <-r.ctx.Done():
+	}
+	r.buf = nil
+	return 0, r.interrupted()
+}
+
+func (r *interruptible) wait(buf []byte) (res readResult) {
+	defer func() {
+		if v := recover(); v != nil {
+			res.err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+		}
+	}()
+	res.n, res.err = r.in.Read(buf)
+	return res
+}
+
+func (r *interruptible) interrupted() error {
+	return status.Temp("4.3.0", "interrupted while reading standard input, nothing is stored", r.ctx.Err())
+}

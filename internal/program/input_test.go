@@ -1,0 +1,45 @@
+package program
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"testing"
+
+	"paperpath/internal/status"
+)
+
+type panicking struct{}
+
+func (panicking) Read([]byte) (int, error) { panic("odd") }
+
+// What stands in standard input comes through, and once ctx has ended nothing
+// does, not even the end.
+func TestInput(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	text := strings.Repeat("0123456789", 1000)
+	go func() { io.WriteString(w, text); w.Close() }()
+	ctx, cancel := context.WithCancel(t.Context())
+	in := (&Frame{Stdin: r}).Input(ctx)
+	if got, err := io.ReadAll(in); err != nil || string(got) != text {
+		t.Errorf("%d octets, %v", len(got), err)
+	}
+	cancel()
+	if n, err := in.Read(make([]byte, 10)); n != 0 || errors.Is(err, io.EOF) || status.Exit(err) != status.TempFail {
+		t.Errorf("%d octets, %v", n, err)
+	}
+}
+
+// A panic in the goroutine that reads is an error like any other.
+func TestInputPanics(t *testing.T) {
+	in := &interruptible{ctx: t.Context(), in: panicking{}}
+	if _, err := in.Read(make([]byte, 1)); status.Exit(err) != status.TempFail || !strings.Contains(err.Error(), "panic: odd") {
+		t.Errorf("%v", err)
+	}
+}
