@@ -96,6 +96,10 @@ func Main(p Program) int {
 	f := &Frame{Name: cmp.Or(p.LogName, p.Name), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, death: askParentDeath()}
 	confine()
 	f.muted = muteClient()
+	if err := enoughFiles(); err != nil {
+		fmt.Fprintf(f.Stderr, "%s: %v\n", p.Name, err)
+		return status.Exit(err)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	return p.Run(ctx, f, os.Args[1:])
