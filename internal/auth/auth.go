@@ -85,7 +85,14 @@ func Barred(hash string) bool { return control.Barred(hash) }
 // same for each try of a login, so that an unknown login costs what a known one
 // does whatever schemes are in use.
 func fieldFor(c *control.Control, u *control.User, login string) (string, error) {
+	program, err := c.AsksForUsers()
+	if err != nil {
+		return "", err
+	}
 	if u != nil && !Barred(u.Hash) {
+		if program {
+			keepLikeness(c, u.Hash)
+		}
 		return u.Hash, nil
 	}
 	h := fnv.New32a()
@@ -96,6 +103,11 @@ func fieldFor(c *control.Control, u *control.User, login string) (string, error)
 	}
 	if other != nil && !Barred(other.Hash) {
 		return other.Hash, nil
+	}
+	if program {
+		if like := readLikeness(c); like != "" {
+			return like, nil
+		}
 	}
 	return standIn, nil
 }

@@ -113,6 +113,13 @@ func (l *lookups) run(home string, p Program, key string) (*User, error) {
 	return &u, nil
 }
 
+// AsksForUsers reports whether a program stands in the place of the rows of
+// control/users.
+func (c *Control) AsksForUsers() (bool, error) {
+	t, _, err := load(c, usersFile(c.home))
+	return t.exec != nil, err
+}
+
 // CheckPassword returns the program that control/users has for passwords, nil
 // for none.
 func (c *Control) CheckPassword() (Program, error) {

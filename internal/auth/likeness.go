@@ -1,0 +1,120 @@
+package auth
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"paperpath/internal/control"
+)
+
+// likenessFile is where a process that has seen no user of a program yet, as one
+// for each session below inetd, learns what checking a password costs here. It
+// holds a password field that is nobody's.
+func likenessFile(c *control.Control) string { return filepath.Join(c.Home(), "run", "likeness") }
+
+// maxLikeness is the longest that is read, in octets.
+const maxLikeness = 4096
+
+// readLikeness returns the field in the file, "" for none.
+func readLikeness(c *control.Control) string {
+	f, err := os.Open(likenessFile(c))
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	text := make([]byte, maxLikeness)
+	n, _ := f.Read(text)
+	return strings.TrimSuffix(string(text[:n]), "\n")
+}
+
+// keepLikeness has the file cost what field does. It may fail: then an unknown
+// login costs what the default scheme does.
+func keepLikeness(c *control.Control, field string) {
+	if costOf(readLikeness(c)) == costOf(field) {
+		return
+	}
+	like := likeness(field)
+	if like == "" || len(like) >= maxLikeness {
+		return
+	}
+	f, err := os.CreateTemp(filepath.Dir(likenessFile(c)), ".likeness*")
+	if err != nil {
+		return
+	}
+	defer os.Remove(f.Name())
+	_, err = f.WriteString(like + "\n")
+	f.Chmod(0o660) // the programs may run as several users of one group
+	if f.Close() == nil && err == nil {
+		os.Rename(f.Name(), likenessFile(c))
+	}
+}
+
+// costOf is a field without what differs between users of one scheme.
+func costOf(field string) string {
+	scheme, _, rest := control.SplitScheme(field)
+	f := strings.Split(rest, "$")
+	switch {
+	case scheme == Scram:
+		iterations, _, _ := strings.Cut(rest, ",")
+		return scheme + iterations
+	case scheme == "PBKDF2" && len(f) == 5:
+		return scheme + f[3]
+	case len(f) < 4:
+		return scheme
+	case f[1] == "1" || f[1] == "5" || f[1] == "6":
+		return strings.Join(f[:len(f)-2], "$")
+	}
+	return strings.Join(f[:min(len(f)-1, 4)], "$")
+}
+
+// likeness makes a field of the cost of another, of which it has nothing that
+// tells about a password. It is "" where there is none.
+func likeness(field string) string {
+	scheme, _, rest := control.SplitScheme(field)
+	f := strings.Split(rest, "$")
+	d, isDigest := digests()[scheme]
+	switch {
+	case isClear(scheme):
+		return "{PLAIN}" + rand.Text()
+	case scheme == Scram:
+		k, err := parseKeys(rest)
+		if err != nil {
+			return ""
+		}
+		k.Salt, k.StoredKey, k.ServerKey = random(len(k.Salt)), random(32), random(32)
+		return "{" + Scram + "}" + k.String()
+	case isDigest:
+		n := d.new().Size()
+		if d.salted {
+			n += 8
+		}
+		return "{" + scheme + ".b64}" + base64.StdEncoding.EncodeToString(random(n))
+	case scheme == "PBKDF2" && len(f) == 5:
+		f[4] = hex.EncodeToString(random(len(f[4]) / 2))
+		return "{PBKDF2}" + strings.Join(f, "$")
+	case len(f) < 4:
+		return ""
+	}
+	last := f[len(f)-1]
+	kept := 0
+	if strings.HasPrefix(f[1], "2") { // bcrypt has 22 letters of salt before the digest
+		kept = min(22, len(last))
+	}
+	if len(last) <= kept {
+		return ""
+	}
+	// Hex digits belong to the alphabets of all of these. The last letter stands
+	// for fewer bits than it could, which yescrypt insists on.
+	f[len(f)-1] = last[:kept] + hex.EncodeToString(random(len(last)))[:len(last)-kept-1] + "0"
+	return strings.Join(f, "$")
+}
+
+func random(n int) []byte {
+	b := make([]byte, n)
+	rand.Read(b) // never fails: crypto/rand ends the program instead
+	return b
+}
