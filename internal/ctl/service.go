@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"paperpath/internal/maillog"
 	"paperpath/internal/status"
 )
 
@@ -89,7 +90,7 @@ func (s *service) runOnce(ctx context.Context) {
 	cmd := s.command(n.address)
 	if err := cmd.Start(); err != nil {
 		s.group.log.Trouble("", "start "+s.name, err)
-		fmt.Fprintf(s.group.stderr, "mailctl: %s: %v\n", s.where, err)
+		maillog.Say(s.group.stderr, fmt.Sprintf("mailctl: %s: %v\n", s.where, err))
 		return
 	}
 	s.group.log.Started(s.name, cmd.Process.Pid)
@@ -156,7 +157,7 @@ func (s *service) exited(ctx context.Context, cmd *exec.Cmd, err error) {
 	if ctx.Err() != nil {
 		return
 	}
-	fmt.Fprintf(s.group.stderr, "mailctl: %s: %s: %s\n", s.where, s.name, how)
+	maillog.Say(s.group.stderr, fmt.Sprintf("mailctl: %s: %s: %s\n", s.where, s.name, how))
 	var exit *exec.ExitError
 	var never error
 	switch {

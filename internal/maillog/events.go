@@ -208,3 +208,9 @@ func (l *Log) ClockMoved(ahead, wait time.Duration) {
 func (l *Log) Trouble(key, op string, err error) {
 	l.event("trouble", key, slog.String("op", op), slog.String("error", err.Error()))
 }
+
+// lostLine is the event lost: so many events could not be written before the one
+// that follows.
+func (l *Log) lostLine(events int64) []byte {
+	return l.line("lost", NoKey, slog.Int64("events", events))
+}

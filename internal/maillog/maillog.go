@@ -7,12 +7,9 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"io/fs"
 	"log/slog"
-	"log/syslog"
 	"os"
 	"path/filepath"
-	"sync"
 	"time"
 	"unicode/utf8"
 )
@@ -20,39 +17,32 @@ import (
 // NoKey stands in key= of an event that concerns no entry.
 const NoKey = "-"
 
-// Log writes events. It never fails: an event that cannot be written is lost,
-// the mail is not.
+// Log writes events. It never fails, and never waits for long: an event that
+// cannot be written within a second is lost, the mail is not.
 type Log struct {
 	prog string
 	now  func() time.Time
-	mu   sync.Mutex
-	out  io.Writer
+	to   writer
 }
 
 // Open returns the log of the program prog in home. dest is what control/log
 // holds: "" or "file" (home/log/mail.log), "stderr" or "syslog".
 func Open(home, prog, dest string, now func() time.Time) *Log {
-	l := &Log{prog: prog, now: now}
 	switch dest {
 	case "stderr":
-		l.out = os.Stderr
+		return To(os.Stderr, prog, now)
 	case "syslog":
-		w, err := syslog.New(syslog.LOG_MAIL|syslog.LOG_INFO, prog)
-		if err != nil {
-			l.out = io.Discard
-			break
-		}
-		l.out = w
-	default:
-		l.out = &file{path: filepath.Join(home, "log", "mail.log")}
+		return To(&system{prog: prog}, prog, now)
 	}
-	return l
+	return To(&file{path: filepath.Join(home, "log", "mail.log")}, prog, now)
 }
 
 // To returns a log that writes to w, for the tests of other packages and for
 // one-message runs that report on stderr.
 func To(w io.Writer, prog string, now func() time.Time) *Log {
-	return &Log{prog: prog, now: now, out: w}
+	l := &Log{prog: prog, now: now}
+	l.to.out, l.to.prog, l.to.toldBy, l.to.slot = w, prog, l.lostLine, make(chan struct{}, 1)
+	return l
 }
 
 // event writes one line with one write. A nil *Log discards.
@@ -60,6 +50,13 @@ func (l *Log) event(name, key string, attrs ...slog.Attr) {
 	if l == nil {
 		return
 	}
+	if line := l.line(name, key, attrs...); line != nil {
+		l.to.write(line)
+	}
+}
+
+// line makes the line of an event.
+func (l *Log) line(name, key string, attrs ...slog.Attr) []byte {
 	if key == "" {
 		key = NoKey
 	}
@@ -70,15 +67,9 @@ func (l *Log) event(name, key string, attrs ...slog.Attr) {
 		slog.String("prog", l.prog), slog.String("event", name), slog.String("key", key))
 	r.AddAttrs(attrs...)
 	if h.Handle(context.Background(), r) != nil {
-		return
+		return nil
 	}
-	l.write(line.Bytes())
-}
-
-func (l *Log) write(line []byte) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.out.Write(line)
+	return line.Bytes()
 }
 
 // maxForwarded bounds a line of another process, in bytes.
@@ -92,7 +83,7 @@ func (l *Log) Forward(r io.Reader) {
 	for {
 		line, err := lines.ReadSlice('\n')
 		if err == nil && l.isEvent(line) {
-			l.write(line)
+			l.to.write(bytes.Clone(line)) // it may be written later
 		}
 		if err != nil && err != bufio.ErrBufferFull {
 			return
@@ -113,36 +104,4 @@ func dropBuiltin(groups []string, a slog.Attr) slog.Attr {
 		return slog.Attr{}
 	}
 	return a
-}
-
-// file is an append-only log file that follows rotation: where the name no
-// longer leads to the open file, it is opened again.
-type file struct {
-	path string
-	f    *os.File
-	is   fs.FileInfo // which file f is
-}
-
-func (w *file) Write(p []byte) (int, error) {
-	if w.f != nil && !w.current() {
-		w.f.Close()
-		w.f = nil
-	}
-	if w.f == nil {
-		f, err := os.OpenFile(w.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o640)
-		if err != nil {
-			return 0, err
-		}
-		if w.is, err = f.Stat(); err != nil {
-			f.Close()
-			return 0, err
-		}
-		w.f = f
-	}
-	return w.f.Write(p)
-}
-
-func (w *file) current() bool {
-	named, err := os.Stat(w.path)
-	return err == nil && os.SameFile(named, w.is)
 }

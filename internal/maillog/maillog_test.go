@@ -46,6 +46,7 @@ func everyEvent(l *Log) {
 	l.Started("pop3d", 1)
 	l.Exited("pop3d", 1, "exit status 75")
 	l.ClockMoved(40*24*time.Hour, 24*time.Hour)
+	l.to.lost.Store(3) // which the next event tells
 	l.Trouble("K", "open", errors.New("disk"))
 }
 

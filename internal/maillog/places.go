@@ -1,0 +1,73 @@
+package maillog
+
+import (
+	"errors"
+	"io/fs"
+	"log/syslog"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// file is an append-only log file that follows rotation: where the name no
+// longer leads to the open file, it is opened again.
+type file struct {
+	path string
+	f    *os.File
+	is   fs.FileInfo // which file f is
+}
+
+func (w *file) Write(p []byte) (int, error) {
+	if w.f != nil && !w.current() {
+		w.f.Close()
+		w.f = nil
+	}
+	if w.f == nil {
+		if err := w.open(); err != nil {
+			return 0, err
+		}
+	}
+	return w.f.Write(p)
+}
+
+// open opens the file, which is a regular one: what else has the name, or a link
+// that leads elsewhere, could hold us up, or have us write into another's file.
+func (w *file) open() error {
+	f, err := os.OpenFile(w.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0o640)
+	if err != nil {
+		return err
+	}
+	is, err := f.Stat()
+	if err == nil && !is.Mode().IsRegular() {
+		err = &fs.PathError{Op: "open", Path: w.path, Err: errors.New("no regular file")}
+	}
+	if err != nil {
+		f.Close()
+		return err
+	}
+	w.f, w.is = f, is
+	return nil
+}
+
+func (w *file) current() bool {
+	named, err := os.Lstat(w.path)
+	return err == nil && os.SameFile(named, w.is)
+}
+
+// system is the machine's log. It is looked for with the first event, and again
+// where it was not there.
+type system struct {
+	prog string
+	w    *syslog.Writer
+}
+
+func (s *system) Write(p []byte) (int, error) {
+	if s.w == nil {
+		w, err := syslog.New(syslog.LOG_MAIL|syslog.LOG_INFO, s.prog)
+		if err != nil {
+			return 0, err
+		}
+		s.w = w
+	}
+	return s.w.Write(p)
+}

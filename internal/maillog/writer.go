@@ -1,0 +1,147 @@
+package maillog
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	patience  = time.Second            // for an event to be written
+	sayingFor = 100 * time.Millisecond // for what Say says
+)
+
+// The errors of an event that nothing else kept from its place.
+var (
+	errSlow = fmt.Errorf("it took longer than %v", patience)
+	errBusy = errors.New("an event before it is not written yet")
+)
+
+// writer writes lines to out, one at a time, and holds nobody up for longer than
+// patience: a full pipe, or a file system that does not answer, costs events and
+// never a session. What is lost is counted, and told by the next line that gets
+// through.
+type writer struct {
+	out      io.Writer
+	toldBy   func(lost int64) []byte // the line that tells it
+	prog     string
+	slot     chan struct{} // full while a line is being written
+	stuck    atomic.Bool   // that line takes too long: nobody waits for it
+	lost     atomic.Int64
+	complain sync.Once
+}
+
+// The states of a line on its way.
+const (
+	underway = iota
+	over
+	givenUp
+)
+
+func (w *writer) write(line []byte) {
+	if !w.take() {
+		w.lose(errBusy)
+		return
+	}
+	var state atomic.Int32
+	done := make(chan error, 1)
+	go func() {
+		err := w.put(line)
+		if !state.CompareAndSwap(underway, over) && err == nil {
+			w.lost.Add(-1) // it was only late
+		}
+		done <- err
+		<-w.slot
+	}()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	var err error
+	select {
+	case err = <-done:
+	case <-timer.C:
+		w.stuck.Store(true)
+		if !state.CompareAndSwap(underway, givenUp) {
+			err = <-done
+			break
+		}
+		err = errSlow
+	}
+	if err != nil {
+		w.lose(err)
+	}
+}
+
+// take gets the slot. Behind a line that is late nobody waits.
+func (w *writer) take() bool {
+	select {
+	case w.slot <- struct{}{}:
+		w.stuck.Store(false)
+		return true
+	default:
+	}
+	if w.stuck.Load() {
+		return false
+	}
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case w.slot <- struct{}{}:
+		w.stuck.Store(false)
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+// put writes the line, behind one that tells what was lost.
+func (w *writer) put(line []byte) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v at %s", v, debug.Stack())
+		}
+	}()
+	if n := w.lost.Swap(0); n > 0 {
+		if _, err := w.out.Write(w.toldBy(n)); err != nil {
+			w.lost.Add(n)
+			return err
+		}
+	}
+	_, err = w.out.Write(line)
+	return err
+}
+
+// lose counts an event that is not written, and says so once on standard error,
+// unless that is where it should have gone. Who has no home, or no right to write
+// its log, is told nothing: its events are nobody's.
+func (w *writer) lose(err error) {
+	w.lost.Add(1)
+	if w.out == os.Stderr || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return
+	}
+	w.complain.Do(func() {
+		Say(os.Stderr, fmt.Sprintf("%s: events are lost, the mail is not: %v\n", w.prog, err))
+	})
+}
+
+// Say writes a text for people to standard error, and does not wait where nobody
+// reads it. Where that is a client's socket the program has put /dev/null in its
+// place at its start.
+func Say(to io.Writer, text string) {
+	said := make(chan struct{})
+	go func() {
+		defer close(said)
+		io.WriteString(to, text)
+	}()
+	timer := time.NewTimer(sayingFor)
+	defer timer.Stop()
+	select {
+	case <-said:
+	case <-timer.C:
+	}
+}
