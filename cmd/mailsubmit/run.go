@@ -62,7 +62,11 @@ func smtp(ctx context.Context, f *program.Frame, c *cli.Context) error {
 	case err != nil:
 		return err
 	case listens:
-		return submit.Listen(ctx, f, role, c.StringSlice("listen"), c.StringSlice("listen-tls"))
+		addrs, tlsAddrs, err := program.Sockets(c)
+		if err != nil {
+			return err
+		}
+		return submit.Listen(ctx, f, role, addrs, tlsAddrs)
 	}
 	if err := f.GiveUpRoot(); err != nil {
 		return err

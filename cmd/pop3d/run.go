@@ -49,7 +49,11 @@ func serve(ctx context.Context, f *program.Frame, c *cli.Context) error {
 	case err != nil:
 		return err
 	case listens:
-		return pop3.Listen(ctx, f, c.StringSlice("listen"), c.StringSlice("listen-tls"))
+		addrs, tlsAddrs, err := program.Sockets(c)
+		if err != nil {
+			return err
+		}
+		return pop3.Listen(ctx, f, addrs, tlsAddrs)
 	}
 	return pop3.Stdin(ctx, f, c.Bool("tls"), c.String("env"))
 }

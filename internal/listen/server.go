@@ -25,7 +25,7 @@ const PerAddr = 50
 
 // Server accepts connections and gives each to Handle.
 type Server struct {
-	Addrs    []string // "host:port", or "unix:path"
+	Addrs    []string // "host:port", "unix:path" or StdinAddr
 	TLSAddrs []string // the same; TLS begins with the first octet (RFC 8314)
 
 	Ports Ports // of addresses that are open already
@@ -40,6 +40,7 @@ type Server struct {
 	// there are none.
 	Limits func() (Limits, error)
 
+	Idle  time.Duration // without a client, until Run ends; for StdinAddr alone. 0: a minute
 	Drain time.Duration // for sessions when ctx is done; 0: DefaultDrain
 	Log   *maillog.Log  // may be nil
 
@@ -70,6 +71,8 @@ func (s *Server) Run(ctx context.Context) error {
 		return err
 	}
 	s.conns, s.of = make(map[net.Conn]Origin), make(map[Origin]int)
+	ctx, cancel := s.untilIdle(ctx)
+	defer cancel()
 	for _, l := range list {
 		s.Log.Listening(l.Addr().String())
 		s.wg.Go(func() { s.acceptAll(ctx, l) })

@@ -97,7 +97,7 @@ func Bind(addrs []string) (Ports, error) {
 	return ports, nil
 }
 
-// bindOne opens "host:port" or "unix:path".
+// bindOne opens "host:port", "unix:path" or StdinAddr.
 func (s *Server) bindOne(addr string) (net.Listener, error) {
 	var l net.Listener
 	var err error
@@ -105,7 +105,9 @@ func (s *Server) bindOne(addr string) (net.Listener, error) {
 		delete(s.Ports, addr)
 		return l, nil
 	}
-	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
+	if path, ok := strings.CutPrefix(addr, "unix:"); addr == StdinAddr {
+		l, err = listenStdin()
+	} else if ok {
 		l, err = listenUnix(path, s.UnixMode)
 	} else if _, _, split := net.SplitHostPort(addr); split != nil {
 		return nil, status.UsageError("listen on %q: not ADDRESS:PORT", addr)

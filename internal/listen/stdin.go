@@ -30,6 +30,9 @@ func Stdin(in, out *os.File) (net.Conn, error) {
 		defer f.Close() // FileConn has its own
 		in, out = f, f
 	}
+	if Waiting(in) {
+		return nil, errors.New("standard input is a listening socket (inetd's wait), not a session")
+	}
 	inSocket, err := isSocket(in)
 	if err != nil {
 		return nil, fmt.Errorf("standard input: %w", err)

@@ -131,8 +131,8 @@ func ServeFlags() []cli.Flag {
 	}
 }
 
-// Listens reports whether the options of ServeFlags, or sockets from systemd,
-// ask for a server of many connections.
+// Listens reports whether the options of ServeFlags, or sockets from systemd or
+// inetd, ask for a server of many connections.
 func Listens(c *cli.Context) (bool, error) {
 	listens := c.IsSet("listen") || c.IsSet("listen-tls")
 	switch wrapper := c.String("env"); {
@@ -145,7 +145,22 @@ func Listens(c *cli.Context) (bool, error) {
 	case c.IsSet("env") && !slices.Contains(listen.Wrappers(), wrapper):
 		return false, status.UsageError("--env is one of %s, not %q", strings.Join(listen.Wrappers(), ", "), wrapper)
 	}
-	return listens || listen.Activated(), nil
+	return listens || listen.Activated() || listen.Waiting(os.Stdin), nil
+}
+
+// Sockets returns the addresses of ServeFlags to listen on; that of standard
+// input where it is a listening socket and there are none.
+func Sockets(c *cli.Context) (addrs, tlsAddrs []string, err error) {
+	addrs, tlsAddrs = c.StringSlice("listen"), c.StringSlice("listen-tls")
+	switch {
+	case len(addrs)+len(tlsAddrs) > 0 || listen.Activated() || !listen.Waiting(os.Stdin):
+		return addrs, tlsAddrs, nil
+	case c.IsSet("env"):
+		return nil, nil, status.UsageError("--env is for a connection, and standard input is a listening socket")
+	case c.Bool("tls"):
+		return nil, []string{listen.StdinAddr}, nil
+	}
+	return []string{listen.StdinAddr}, nil, nil
 }
 
 // errRefused says that the client is not served; the log has why.
