@@ -54,7 +54,11 @@ func (s *Settler) Settle(e *spool.Entry, results []Result) spool.Outcome {
 		return s.trouble(e, err, results)
 	}
 	age := s.Now().Sub(e.Arrival)
-	t := sortOut(e, results, retry, retry.Expired(age, e.Attempts+1))
+	expired := retry.Expired(age, e.Attempts+1)
+	if e.IsDigest() && age > 2*digestEvery { // the next one says it better
+		expired, retry.Lifetime = true, 2*digestEvery
+	}
+	t := sortOut(e, results, retry, expired)
 	notices, err := s.progress(e, t, results, retry)
 	if err != nil {
 		return s.trouble(e, err, results)

@@ -155,6 +155,11 @@ func (l *Log) Held(key, inbox, reason string) {
 	l.event("held", key, slog.String("inbox", inbox), slog.String("reason", reason))
 }
 
+// Digest: the postmaster gets a list of what is held, as a new entry.
+func (l *Log) Digest(key, to string, held int) {
+	l.event("digest", key, slog.String("to", to), slog.Int("held", held))
+}
+
 // Cut: the text of a held entry was removed, so many octets, since hold/ was full.
 func (l *Log) Cut(key, inbox string, octets int64, why string) {
 	l.event("cut", key, slog.String("inbox", inbox), slog.Int64("octets", octets), slog.String("why", why))

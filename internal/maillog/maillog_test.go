@@ -36,6 +36,7 @@ func everyEvent(l *Log) {
 	l.Bounced("K", "B", "a@b")
 	l.Reported("K", "B", "delivered", "a@b")
 	l.Held("K", "route", "odd")
+	l.Digest("K", "postmaster@d", 3)
 	l.Cut("K", "hold", 4711, "full")
 	l.Dropped("K", "relay", "done")
 	l.Ran("relay", 1, 2)

@@ -102,6 +102,7 @@ func (s Stage) runner(f *Frame) (*spool.Runner, error) {
 	r.Log, r.Ready = f.Log, f.Ready
 	r.Retry, r.Holdtime = f.Control.Retry, f.Control.Holdtime
 	r.Ages, r.Share = f.AgesCount, f.share
+	r.Digest = f.Settler().Digest
 	return r, nil
 }
 

@@ -37,40 +37,46 @@ func (e *Entry) named(list []int) (names []string) {
 // placeReport makes a report durable in route/new, under a key that names what
 // it says and about whom. It is not placed where a crash has left it.
 func (s *Spool) placeReport(e *Entry, to string, says []string, body []byte) (k Key, placed bool, err error) {
+	k = e.Key.bounce(says, s.host)
+	placed, err = s.placeOwn(k, Envelope{To: []Recipient{{Addr: to}}}, body)
+	return k, placed, err
+}
+
+// placeOwn makes a message of our own durable in route/new, unless an entry of
+// this key lies in some inbox: a crash has left it.
+func (s *Spool) placeOwn(k Key, env Envelope, body []byte) (placed bool, err error) {
 	b, err := s.box(Route)
 	if err != nil {
-		return "", false, err
+		return false, err
 	}
-	k = e.Key.bounce(says, s.host)
-	env := Envelope{To: []Recipient{{Addr: to}}}
 	if err := env.check(); err != nil {
-		return "", false, err
+		return false, err
 	}
 	if lies, err := s.lies(k); lies || err != nil {
-		return k, false, err // a crash came between the report and the marks
+		return false, err
 	}
 	room, err := s.room(s.path, int64(len(body)), 1)
 	if err != nil {
-		return "", false, err
+		return false, err
 	}
 	defer room.release()
 	d, err := b.newDraft(k)
 	if err != nil {
-		return "", false, err
+		return false, err
 	}
 	defer d.abort()
 	head := s.headBytes(k, env, nil, Trace{By: s.host, With: WithBounce})
 	if err := d.message(head, BytesBody(body)); err != nil {
-		return "", false, err
+		return false, err
 	}
 	if s.shifted {
 		d.setArrival(s.now())
 	}
 	if err := d.sync(); err != nil {
-		return "", false, err
+		return false, err
 	}
 	if _, err := d.place(); err != nil {
-		return "", false, err
+		return false, err
 	}
-	return k, true, b.new.Sync()
+	return true, b.new.Sync()
 }

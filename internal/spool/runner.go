@@ -33,6 +33,7 @@ type Runner struct {
 	Holdtime func() (time.Duration, error)
 	Ages     func() bool           // whether they may be believed now; nil: they may
 	Share    func() (Share, error) // of hold/; nil: it may grow
+	Digest   func(*Spool) error    // of what is held, once a day; nil: none
 	Retry    func() (control.Retry, error)
 	Log      *maillog.Log
 	Ready    func()          // Watch calls it once it watches
@@ -167,6 +168,11 @@ func (r *Runner) clean() {
 	defer r.cleaning.Unlock()
 	if err := errors.Join(r.Spool.clean(r.box), r.tellStrays(r.box)); err != nil {
 		r.Log.Trouble("", "clean "+string(r.Inbox), err)
+	}
+	if r.Digest != nil {
+		if err := r.Digest(r.Spool); err != nil {
+			r.Log.Trouble("", "digest of "+string(Hold), err)
+		}
 	}
 	if r.Inbox != Route {
 		return
