@@ -21,27 +21,29 @@ type command = func(ts *testscript.TestScript, neg bool, args []string)
 // commands are the words that the scripts have beside testscript's own.
 func commands() map[string]command {
 	return map[string]command{
-		"home":    cmdHome,    // home [USER...]: init $WORK/home with services on free ports
-		"start":   cmdStart,   // start: mailctl start, until ready
-		"stop":    cmdStop,    // stop: SIGTERM to it, exit status 0
-		"status":  cmdStatus,  // status N PROG ARG...: run it, exactly this exit status
-		"control": cmdControl, // control NAME ROW...: write a control file
-		"bytes":   cmdBytes,   // bytes FILE "GO STRING"...: write unquoted bytes
-		"fill":    cmdFill,    // fill FILE SIZE: append a line of SIZE letters
-		"glob":    cmdGlob,    // glob N PATTERN: so many files match
-		"keyof":   cmdKeyof,   // keyof VAR PATTERN: the key of the only match
-		"one":     cmdOne,     // one PATTERN FILE: copy the only match to FILE
-		"body":    cmdBody,    // body PATTERN FILE: the only match below our own fields
-		"waitfor": cmdWaitfor, // waitfor glob N PATTERN | waitfor grep REGEXP PATTERN
-		"dialog":  cmdDialog,  // dialog ADDR|exec FILE [PROG ARG...]: play a conversation
-		"sink":    cmdSink,    // sink NAME MODE: an SMTP peer at $NAME
-		"mount":   cmdMount,   // mount DIR OPTIONS: a tmpfs until the script ends
-		"flood":   cmdFlood,   // flood N MAXMIB HEADER PROG ARG...: exit status N to 1 GiB on stdin
-		"peak":    cmdPeak,    // peak MAXMIB PID: its resident size never was larger
-		"missing": cmdMissing, // missing TEXT: what could not be tested; fails with CI=true
-		"down":    cmdDown,    // down ADDR: nothing accepts there
-		"killed":  cmdKilled,  // killed WORDS: SIGKILL to the service whose command line begins so
-		"serve":   cmdServe,   // serve ADDRVAR PROG ARG...: a server on a free port ("ADDR" in ARG)
+		"home":  cmdHome,  // home [USER...]: init $WORK/home with services on free ports
+		"start": cmdStart, // start: mailctl start, until ready
+		"stop":  cmdStop,  // stop: SIGTERM to it, exit status 0
+		// The same under a name of its own: testscript's stop ends the script.
+		"terminate": cmdStop,
+		"status":    cmdStatus,  // status N PROG ARG...: run it, exactly this exit status
+		"control":   cmdControl, // control NAME ROW...: write a control file
+		"bytes":     cmdBytes,   // bytes FILE "GO STRING"...: write unquoted bytes
+		"fill":      cmdFill,    // fill FILE SIZE: append a line of SIZE letters
+		"glob":      cmdGlob,    // glob N PATTERN: so many files match
+		"keyof":     cmdKeyof,   // keyof VAR PATTERN: the key of the only match
+		"one":       cmdOne,     // one PATTERN FILE: copy the only match to FILE
+		"body":      cmdBody,    // body PATTERN FILE: the only match below our own fields
+		"waitfor":   cmdWaitfor, // waitfor glob N PATTERN | waitfor grep REGEXP PATTERN
+		"dialog":    cmdDialog,  // dialog ADDR|exec FILE [PROG ARG...]: play a conversation
+		"sink":      cmdSink,    // sink NAME MODE: an SMTP peer at $NAME
+		"mount":     cmdMount,   // mount DIR OPTIONS: a tmpfs until the script ends
+		"flood":     cmdFlood,   // flood N MAXMIB HEADER PROG ARG...: exit status N to 1 GiB on stdin
+		"peak":      cmdPeak,    // peak MAXMIB PID: its resident size never was larger
+		"missing":   cmdMissing, // missing TEXT: what could not be tested; fails with CI=true
+		"down":      cmdDown,    // down ADDR: nothing accepts there
+		"killed":    cmdKilled,  // killed WORDS: SIGKILL to the service whose command line begins so
+		"serve":     cmdServe,   // serve ADDRVAR PROG ARG...: a server on a free port ("ADDR" in ARG)
 	}
 }
 
@@ -60,7 +62,9 @@ func cmdStart(ts *testscript.TestScript, neg bool, args []string) {
 	s, err := h.Start()
 	ts.Check(err)
 	ts.Setenv("STARTPID", strconv.Itoa(s.PID()))
-	ts.SetCmd("stop", func(ts *testscript.TestScript, neg bool, args []string) { ts.Check(s.Stop()) })
+	stop := func(ts *testscript.TestScript, neg bool, args []string) { ts.Check(s.Stop()) }
+	ts.SetCmd("stop", stop)
+	ts.SetCmd("terminate", stop)
 	ts.Defer(func() { s.Stop() })
 }
 

@@ -45,6 +45,78 @@ func fullRow(t *table, p *pool, f full) {
 	t.row(r)
 }
 
+// fullSplitRow splits a message for which there is room once and not for all of
+// its mailboxes, then frees the file system.
+func fullSplitRow(t *table, p *pool) {
+	f := full{name: "full: a split", octets: 16 << 20, inodes: 100}
+	w := <-p.workers
+	defer func() { p.workers <- w }()
+	i, err := newImage(w.near, "full", fileSystems["ext4"])
+	if err != nil {
+		t.skip(f.name, err.Error())
+		return
+	}
+	defer i.close()
+	r := &row{name: f.name}
+	if err := f.split(w, i, r); err != nil {
+		r.fail("on "+i.fs, err)
+	}
+	t.row(r)
+}
+
+func (f full) split(wk *worker, i *image, r *row) error {
+	template, err := wk.pool.template(&scenario{})
+	if err != nil {
+		return err
+	}
+	w, err := openWorld(wk.pool.programs, template, i.mount, i.mount)
+	if err != nil {
+		return err
+	}
+	w.tracer = wk.tracer
+	s := scenario{program: "mailroute", args: fixed("run"), wants: must(crew()...)}
+	in := bytes.NewReader(letter(token, 1<<20))
+	if _, err := w.programs.Must(w.home, in, "mailsubmit", "-f", "bob@example.net", "crew@example.net"); err != nil {
+		return err
+	}
+	ballast := filepath.Join(i.mount, "ballast")
+	if err := fillUpTo(i.mount, ballast, f.octets+8<<20); err != nil {
+		return err
+	}
+	for _, stage := range []string{"mailcheck", "mailroute"} {
+		if _, err := w.programs.Must(w.home, nil, stage, "run"); err != nil {
+			return err
+		}
+	}
+	if err := f.stillFree(i.mount); err != nil {
+		return err
+	}
+	if n := len(w.entries("deliver")); n > 0 || len(w.entries("route")) != 1 {
+		return fmt.Errorf("%d children without room for them", n)
+	}
+	if err := os.Remove(ballast); err != nil {
+		return err
+	}
+	if err := w.settle(&s, true); err != nil {
+		return err
+	}
+	found, err := w.judge(&s, true, false)
+	if err != nil {
+		return err
+	}
+	r.add(found, false, "after the split")
+	return nil
+}
+
+// fillUpTo writes a file that leaves so many octets free.
+func fillUpTo(path, name string, octets int64) error {
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(path, &st); err != nil {
+		return err
+	}
+	return os.WriteFile(name, make([]byte, int64(st.Bavail)*st.Bsize-octets), 0o600)
+}
+
 func (f full) run(wk *worker, i *image, r *row) error {
 	template, err := wk.pool.template(&scenario{})
 	if err != nil {

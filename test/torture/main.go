@@ -217,6 +217,7 @@ func (c *config) parts(t *table, p *pool, all []scenario) error {
 		for _, f := range fulls() {
 			fullRow(t, p, f)
 		}
+		fullSplitRow(t, p)
 	}
 	if c.wants("large") && c.only == "" {
 		largeRow(t, p)

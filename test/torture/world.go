@@ -47,6 +47,9 @@ func (w *world) mailbox(user string) string {
 // that split, and letters to elsewhere.example for the next host.
 func newTemplate(p harness.Programs, dir string) error {
 	home := filepath.Join(dir, "home")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
 	h, err := p.NewHome(home, "alice", "bob")
 	if err != nil {
 		return err
