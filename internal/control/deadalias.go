@@ -21,7 +21,8 @@ func (c *Control) CheckAliases() error {
 	var errs []error
 	for key, a := range t {
 		if why := neverMatches(key, domains, noDomains == nil); why != "" {
-			errs = append(errs, &status.Error{Exit: status.Refused, Text: fmt.Sprintf("%s: alias %q %s", a.Where, key, why)})
+			text := fmt.Sprintf("%s: alias %q %s", a.Where, key, why)
+			errs = append(errs, &status.Error{Exit: status.Refused, Text: text})
 		}
 	}
 	slices.SortFunc(errs, func(a, b error) int { return lineOf(a) - lineOf(b) })

@@ -51,7 +51,8 @@ func (s *Stage) Handle(_ context.Context, e *spool.Entry) spool.Outcome {
 func apart(e *spool.Entry, pending []int) spool.Outcome {
 	var children []spool.Child
 	for _, i := range pending {
-		children = append(children, spool.Child{Inbox: spool.Deliver, From: e.Envelope.From, To: e.Envelope.To[i : i+1]})
+		to := e.Envelope.To[i : i+1]
+		children = append(children, spool.Child{Inbox: spool.Deliver, From: e.Envelope.From, To: to})
 	}
 	return spool.SplitInto(children...)
 }
@@ -105,7 +106,9 @@ func (s *Stage) missing(e *spool.Entry, a addr.Address) error {
 	if status.IsTemporary(err) {
 		return err
 	}
-	dead := slices.ContainsFunc(targets, func(t route.Target) bool { return t.Place == route.Unknown && t.Addr == a })
+	dead := slices.ContainsFunc(targets, func(t route.Target) bool {
+		return t.Place == route.Unknown && t.Addr == a
+	})
 	if err == nil && !dead && s.Now().Sub(e.Arrival) < route.Benefit {
 		return status.Temp("4.2.1", "no mailbox any more: "+a.String(),
 			fmt.Errorf("its mail goes elsewhere now; to route this one afresh: mailctl queue reroute %s", e.Key))

@@ -126,7 +126,8 @@ func (d *decider) fails(r spool.Recipient, a addr.Address) bool {
 // and the SMTP session has found one.
 func Believe(e *spool.Entry, now time.Time, err error) error {
 	var unknown *status.Error
-	if !errors.As(err, &unknown) || unknown.Exit != status.NoMailbox || !e.FromSMTP() || now.Sub(e.Arrival) >= Benefit {
+	isUnknown := errors.As(err, &unknown) && unknown.Exit == status.NoMailbox
+	if !isUnknown || !e.FromSMTP() || now.Sub(e.Arrival) >= Benefit {
 		return err
 	}
 	return status.Temp("4.1.1", "at present "+unknown.Text, nil)

@@ -67,7 +67,8 @@ func ResolveFor(c *control.Control, a addr.Address, e *spool.Entry, t *explain.T
 	}, t)
 }
 
-func resolve(c *control.Control, a addr.Address, passed func(addr.Address) (bool, error), t *explain.Trail) ([]Target, error) {
+func resolve(c *control.Control, a addr.Address, passed func(addr.Address) (bool, error),
+	t *explain.Trail) ([]Target, error) {
 	r := resolver{control: c, trail: t, passed: passed,
 		names: map[string]*name{}, placed: map[string]int{}, above: map[string][]*name{}}
 	if err := r.address(a, step{}); err != nil {
