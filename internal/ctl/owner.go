@@ -192,7 +192,7 @@ func (i Init) giveTo(o owner) error {
 		}
 	}
 	if o.uid == 0 {
-		return nil
+		return os.MkdirAll(filepath.Dir(i.Dir), 0o755)
 	}
 	if err := program.Become(o.uid, o.gid); err != nil {
 		return fmt.Errorf("become %s: %w", o, err)

@@ -238,8 +238,18 @@ func (w *world) awaitLinks(inbox string) error {
 	})
 }
 
+// digested keeps the daily digest of hold/ away from a run at that time: no
+// scenario is about it, and the time goes in strides here.
+func (w *world) digested(at time.Time) {
+	path := filepath.Join(w.home, "run", "digest")
+	if os.WriteFile(path, []byte("x\n"), 0o600) == nil {
+		os.Chtimes(path, at, at)
+	}
+}
+
 // work runs a stage once, at a shifted time.
 func (w *world) work(program string, at time.Time) error {
+	w.digested(at)
 	r, err := w.programs.Run(w.home, nil, program, "run", "--now", at.UTC().Format(time.RFC3339))
 	if err == nil && r.Status != 0 {
 		err = fmt.Errorf("exit status %d: %.300s", r.Status, r.Stderr)
