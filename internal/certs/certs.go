@@ -4,6 +4,7 @@ package certs
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -30,7 +31,7 @@ type store struct {
 	dir  string // home/control/tls
 	main string // the certificate for clients that name no host, or an unknown one
 
-	trouble func(error) // told once of each change that cannot be used; may be nil
+	trouble func(error) // told once of each state of the files that is not right; may be nil
 
 	mu   sync.Mutex
 	held map[string]held
@@ -39,9 +40,11 @@ type store struct {
 // held is a certificate and the state of its two files.
 type held struct {
 	chain, key mark
-	cert       *tls.Certificate
+	cert       *tls.Certificate // nil: there was none that can be used
 
-	brokenChain, brokenKey mark // a later state that could not be used
+	spoilt                 bool // the files are in a state, these two, that could not be used
+	brokenChain, brokenKey mark
+	told                   string // what was said of the certificate
 }
 
 // mark tells one state of a file from another.
@@ -52,18 +55,17 @@ type mark struct {
 
 // Config returns the server side's TLS settings: the certificate in
 // control/tls/HOST/{fullchain,privkey}.pem for the host that the client names
-// (RFC 6066 3), hostname's for every other. It is nil where control/tls holds
-// no certificate. Changed files count from the next handshake; trouble, which
-// may be nil, is told of changes that cannot be used. TLS 1.2 is the oldest
-// version (RFC 8996), and tickets are off: programs that live for one session
-// share no ticket key.
+// (RFC 6066 3), hostname's for every other. What can be served is served: a pair
+// that cannot is passed over, one that has expired or is another host's is not,
+// and trouble, which may be nil, is told of each, here and at the first
+// handshake behind a change. The result is nil where nothing can be served.
+// Changed files count from the next handshake. TLS 1.2 is the oldest version
+// (RFC 8996), and tickets are off: programs that live for one session share no
+// ticket key.
 func Config(home, hostname string, trouble func(error)) (*tls.Config, error) {
 	s := &store{dir: filepath.Join(home, "control", "tls"), trouble: trouble, held: map[string]held{}}
 	var err error
 	if s.main, err = s.choose(control.FoldDomain(hostname)); err != nil || s.main == "" {
-		return nil, err
-	}
-	if _, err := s.get(s.main); err != nil {
 		return nil, err
 	}
 	return &tls.Config{
@@ -73,12 +75,9 @@ func Config(home, hostname string, trouble func(error)) (*tls.Config, error) {
 	}, nil
 }
 
-// choose returns the directory of the certificate to use by default: the
-// hostname's, else the first that has one, else "".
+// choose looks at the certificates and returns the directory of the one to use
+// by default: the hostname's, else the first that can be used, else "".
 func (s *store) choose(hostname string) (string, error) {
-	if hostName(hostname) && s.has(hostname) {
-		return hostname, nil
-	}
 	entries, err := os.ReadDir(s.dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
@@ -86,23 +85,32 @@ func (s *store) choose(hostname string) (string, error) {
 	if err != nil {
 		return "", broken("", err)
 	}
+	first := ""
 	for _, e := range entries[:min(len(entries), maxHosts)] {
-		if hostName(e.Name()) && s.has(e.Name()) {
-			return e.Name(), nil
+		host := e.Name()
+		if !hostName(host) || !s.has(host) {
+			continue
+		}
+		if _, err := s.get(host); err == nil && first == "" {
+			first = host
 		}
 	}
-	return "", nil
+	if hostName(hostname) && s.has(hostname) { // beyond maxHosts too
+		if _, err := s.get(hostname); err == nil {
+			first = hostname
+		}
+	}
+	return first, nil
 }
 
-// has reports whether there is a file of host's certificate: with one of the
-// two missing it is an error, not an absent certificate.
+// has reports whether there is a directory for host. What it lacks is an error,
+// not an absent certificate.
 func (s *store) has(host string) bool {
-	for _, name := range []string{chainName, keyName} {
-		if _, err := os.Stat(filepath.Join(s.dir, host, name)); err == nil {
-			return true
-		}
+	st, err := os.Lstat(filepath.Join(s.dir, host))
+	if err != nil || st.Mode().IsRegular() {
+		return false
 	}
-	return false
+	return true
 }
 
 // forClient returns the certificate for the host that the client names. The
@@ -143,26 +151,59 @@ func (s *store) get(host string) (*tls.Certificate, error) {
 	chain, key := filepath.Join(s.dir, host, chainName), filepath.Join(s.dir, host, keyName)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	had, ok := s.held[host]
+	had := s.held[host]
 	now := held{chain: markOf(chain), key: markOf(key)}
-	if ok && had.chain == now.chain && had.key == now.key {
+	if had.cert != nil && had.chain == now.chain && had.key == now.key {
+		s.judge(host, &had)
 		return had.cert, nil
 	}
 	cert, err := tls.LoadX509KeyPair(chain, key)
-	if err != nil && ok {
-		if s.trouble != nil && (had.brokenChain != now.chain || had.brokenKey != now.key) {
-			s.trouble(broken(host, err))
-		}
-		had.brokenChain, had.brokenKey = now.chain, now.key
-		s.held[host] = had
-		return had.cert, nil
+	if err == nil {
+		now.cert = &cert
+		s.judge(host, &now)
+		return now.cert, nil
 	}
-	if err != nil {
+	if !had.spoilt || had.brokenChain != now.chain || had.brokenKey != now.key {
+		s.tell(broken(host, err))
+	}
+	had.spoilt, had.brokenChain, had.brokenKey = true, now.chain, now.key
+	s.held[host] = had
+	if had.cert == nil {
 		return nil, broken(host, err)
 	}
-	now.cert = &cert
-	s.held[host] = now
-	return now.cert, nil
+	return had.cert, nil
+}
+
+// judge keeps a certificate that can be served, and tells once why clients that
+// look closely will not take it.
+func (s *store) judge(host string, h *held) {
+	said := fault(h.cert.Leaf, host, time.Now())
+	if said != "" && said != h.told {
+		s.tell(broken(host, errors.New(chainName+": "+said+"; it is served all the same")))
+	}
+	h.told = said
+	s.held[host] = *h
+}
+
+// fault is what is wrong with a certificate for host; "" for nothing.
+func fault(leaf *x509.Certificate, host string, now time.Time) string {
+	switch {
+	case leaf == nil:
+		return ""
+	case now.After(leaf.NotAfter):
+		return "the certificate has expired on " + leaf.NotAfter.UTC().Format(time.RFC3339)
+	case now.Before(leaf.NotBefore):
+		return "the certificate holds from " + leaf.NotBefore.UTC().Format(time.RFC3339) + " on"
+	case leaf.VerifyHostname(host) != nil && leaf.VerifyHostname("any."+host) != nil: // *.host lies there too
+		return fmt.Sprintf("the certificate is for other names: %.200q", leaf.DNSNames)
+	}
+	return ""
+}
+
+func (s *store) tell(err error) {
+	if s.trouble != nil {
+		s.trouble(err)
+	}
 }
 
 func markOf(path string) mark {

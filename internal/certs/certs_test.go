@@ -11,8 +11,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"paperpath/internal/status"
 )
 
 // home makes a home with certificates for the hosts.
@@ -188,21 +186,101 @@ func TestNoCertificate(t *testing.T) {
 	}
 }
 
-func TestBrokenCertificateIsTemporary(t *testing.T) {
-	for _, file := range []string{chainName, keyName} {
-		h := home(t, "a.example")
-		path := filepath.Join(h, "control", "tls", "a.example", file)
-		for _, spoil := range []func(){func() { os.WriteFile(path, []byte("x"), 0o600) }, func() { os.Remove(path) }} {
-			spoil()
-			cfg, err := Config(h, "a.example", nil)
-			code, _, text := status.Reply(err)
-			if cfg != nil || status.Exit(err) != status.TempFail || code != 454 {
-				t.Fatalf("%v %v", cfg, err)
-			}
-			if !strings.Contains(err.Error(), "control/tls/a.example: ") || strings.Contains(text, "tls/") {
-				t.Errorf("error %v, reply %q", err, text)
-			}
+// spoil makes the pair of a.example one that is not right.
+func spoil(t *testing.T, dir, how string) {
+	t.Helper()
+	chain, key := filepath.Join(dir, chainName), filepath.Join(dir, keyName)
+	var err error
+	remove := func(paths ...string) {
+		for _, p := range paths {
+			err = errors.Join(err, os.Remove(p))
 		}
+	}
+	switch how {
+	case "empty directory":
+		remove(chain, key)
+	case "no key":
+		remove(key)
+	case "no chain":
+		remove(chain)
+	case "dangling link":
+		remove(key)
+		err = errors.Join(err, os.Symlink("/nonexistent/privkey.pem", key))
+	case "dangling directory":
+		remove(chain, key, dir)
+		err = errors.Join(err, os.Symlink("/nonexistent", dir))
+	case "unreadable key":
+		remove(key)
+		err = errors.Join(err, os.Mkdir(key, 0o700))
+	case "no PEM":
+		err = os.WriteFile(chain, []byte("x"), 0o600)
+	case "does not fit", "expired", "other name":
+		name, when := "a.example", time.Now()
+		if how == "expired" {
+			when = when.Add(-selfSignedLife - 100*time.Hour)
+		}
+		if how == "other name" {
+			name = "b.example"
+		}
+		c, k, made := selfSigned(name, nil, when)
+		err = errors.Join(made, os.WriteFile(chain, c, 0o600))
+		if how != "does not fit" {
+			err = errors.Join(err, os.WriteFile(key, k, 0o600))
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Whatever is wrong with a pair, what can be served is, and the log has path and
+// reason: at the start, and once when it becomes so.
+func TestWhatIsWrongWithAPair(t *testing.T) {
+	for _, how := range []string{"empty directory", "no key", "no chain", "dangling link", "dangling directory", "unreadable key",
+		"no PEM", "does not fit", "expired", "other name"} {
+		t.Run(how, func(t *testing.T) {
+			usable := how == "expired" || how == "other name"
+			var told []string
+			note := func(err error) { told = append(told, err.Error()) }
+			said := func(when string) {
+				t.Helper()
+				if len(told) != 1 || !strings.Contains(told[0], "control/tls/a.example: ") {
+					t.Errorf("%s: told %q", when, told)
+				}
+				told = nil
+			}
+			h := home(t, "a.example")
+			spoil(t, filepath.Join(h, "control", "tls", "a.example"), how)
+			cfg, err := Config(h, "a.example", note)
+			if err != nil || (cfg != nil) != usable {
+				t.Fatalf("alone: %v, %v", cfg, err)
+			}
+			said("at the start")
+			h = home(t, "a.example", "z.example")
+			spoil(t, filepath.Join(h, "control", "tls", "a.example"), how)
+			if cfg, err = Config(h, "a.example", note); err != nil || cfg == nil {
+				t.Fatalf("beside another: %v, %v", cfg, err)
+			}
+			said("beside another")
+			for range 3 {
+				name(t, cfg, "a.example")
+			}
+			if len(told) > 0 {
+				t.Errorf("an event a handshake: %q", told)
+			}
+			// In a running server the last good pair serves on.
+			h = home(t, "a.example")
+			if cfg, err = Config(h, "a.example", note); err != nil || len(told) > 0 {
+				t.Fatal(err, told)
+			}
+			spoil(t, filepath.Join(h, "control", "tls", "a.example"), how)
+			for range 3 {
+				if got := name(t, cfg, "a.example"); got != "a.example" && how != "other name" {
+					t.Errorf("served %s", got)
+				}
+			}
+			said("at the first handshake")
+		})
 	}
 }
 
