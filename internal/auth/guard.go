@@ -119,7 +119,7 @@ func (g *Guard) begin(ctx context.Context, secret []byte, kind, account, client 
 	if v.pass, err = g.gate.open(); err != nil {
 		return nil, temporary(err)
 	}
-	_, ok, err := v.pass.one(placeOf(secret, pairPlaces, pairWaiting, pair), pairWaiting)
+	ok, err := v.place(ctx)
 	switch {
 	case err != nil:
 		err = temporary(err)
@@ -134,6 +134,23 @@ func (g *Guard) begin(ctx context.Context, secret []byte, kind, account, client 
 		return nil, err
 	}
 	return v, nil
+}
+
+// place takes one of the pair's places. A network that the account knows and
+// that had no wrong password lately may wait for it: a mailer logs in by many
+// connections at once.
+func (v *visit) place(ctx context.Context) (bool, error) {
+	at := placeOf(v.secret, pairPlaces, pairWaiting, v.pair)
+	take := func() (bool, error) {
+		_, ok, err := v.pass.one(at, pairWaiting)
+		return ok, err
+	}
+	if wrong, err := v.g.wrong.Get(v.wrongKey()); !v.known || err != nil || wrong.Time.After(v.g.now()) {
+		return take()
+	}
+	ctx, cancel := context.WithTimeout(ctx, gateTime)
+	defer cancel()
+	return poll(ctx, take)
 }
 
 // knows reports whether the last right login of a pair is not too long ago. A

@@ -189,6 +189,40 @@ func TestNoPlace(t *testing.T) {
 	g.expect(t, "another account", 535, "192.0.2.1", "bob", "right")
 }
 
+// A mailer that logs in by many connections at once gets in by all of them, as
+// long as it is known and right.
+func TestManyRightConnections(t *testing.T) {
+	c := settings(t, "alice@b.example:{PLAIN}right")
+	g := newGuard(t, c)
+	g.expect(t, "the first one", 0, "192.0.2.1", "alice", "right")
+	secret := (&Users{Control: c}).secret()
+	var held []*visit
+	for range pairWaiting {
+		v, err := g.begin(context.Background(), secret, "password", "alice@b.example", "192.0.2.1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, v)
+	}
+	answers := make(chan int, 20)
+	for range cap(answers) {
+		go func() { answers <- g.login("192.0.2.1", "alice", "right") }()
+	}
+	select {
+	case code := <-answers:
+		t.Fatalf("a fourth login is answered %d", code)
+	case <-time.After(100 * time.Millisecond):
+	}
+	for _, v := range held {
+		v.end()
+	}
+	for range cap(answers) {
+		if code := <-answers; code != 0 {
+			t.Errorf("answered %d", code)
+		}
+	}
+}
+
 // A botnet at one account: its networks guess one after another, while those
 // from which the account has logged in lately feel nothing.
 func TestManyNetworksAtOneAccount(t *testing.T) {
