@@ -43,6 +43,8 @@ type Header struct {
 //
 // A line that is no field does not end the header: programs differ about it,
 // and a field that one of them may see behind such a line must not be missed.
+// For the same reason a name whose colon stands on a line that folds it begins a
+// field, as it does for programs that unfold first.
 func Read(r io.Reader, maxBytes int64, maxFields int) (*Header, error) {
 	b := builder{maxFields: maxFields}
 	s := scanner{r: bufio.NewReaderSize(r, 4096), left: maxBytes}
@@ -65,6 +67,8 @@ type builder struct {
 	Header
 	maxFields int
 	value     bytes.Buffer // of the last field, so far
+	bare      []byte       // a name whose colon may stand on the next line, nil for none
+	bareStart int64        // offset of its first octet
 }
 
 // take adds a line with its end.
@@ -76,32 +80,64 @@ func (b *builder) take(line []byte) error {
 	}
 	b.CRLF = b.CRLF || crlf && b.End == 0
 	start, end := b.End, b.End+int64(len(line))
-	last := len(b.Fields) - 1
 	folds := text[0] == ' ' || text[0] == '\t'
 	name, rest, isField := CutField(text)
+	if isField = isField && !folds; !isField && folds {
+		name, rest, isField = b.unfold(text)
+		if isField {
+			start = b.bareStart
+		}
+	}
+	last := len(b.Fields) - 1
 	switch {
+	case isField && last+1 == b.maxFields:
+		return ErrTooMany
+	case isField:
+		b.flush()
+		if last >= 0 {
+			b.Fields[last].End = start
+		}
+		b.Fields = append(b.Fields, Field{Name: name, Start: start, End: end})
+		b.value.Write(rest)
+		b.bare = nil
 	case folds && last >= 0:
 		b.Fields[last].End = end
 		b.value.Write(text)
-	case isField && !folds:
-		if last+1 == b.maxFields {
-			return ErrTooMany
-		}
-		b.flush()
-		b.Fields = append(b.Fields, Field{Name: name, Start: start, End: end})
-		b.value.Write(rest)
 	default:
-		// Junk belongs to the field before it, so that who drops a field
-		// leaves nothing of it behind.
-		b.Junk++
-		if last >= 0 {
-			b.Fields[last].End = end
-		}
+		b.junk(text, start, end)
 	}
 	b.End = end
 	b.NUL = b.NUL || bytes.IndexByte(line, 0) >= 0
 	b.CR = b.CR || bytes.IndexByte(text, '\r') >= 0
 	return nil
+}
+
+// junk takes a line that is no field. It belongs to the field before it, so that
+// who drops a field leaves nothing of it behind.
+func (b *builder) junk(text []byte, start, end int64) {
+	b.Junk++
+	if n := len(b.Fields); n > 0 {
+		b.Fields[n-1].End = end
+	}
+	b.bare = nil
+	if _, _, name := CutField(append(text[:len(text):len(text)], ':')); name {
+		b.bare, b.bareStart = bytes.Clone(text), start
+	}
+}
+
+// unfold adds a line that begins with a blank to a bare name, and reports whether
+// that is a field now. Lines of blanks alone may stand between the two.
+func (b *builder) unfold(text []byte) (name string, rest []byte, isField bool) {
+	if b.bare == nil || len(b.bare) > MaxName {
+		return "", nil, false
+	}
+	b.bare = append(b.bare, text...)
+	if name, rest, isField = CutField(b.bare); isField {
+		b.Junk--
+	} else if len(bytes.Trim(text, " \t")) > 0 {
+		b.bare = nil
+	}
+	return name, bytes.Clone(rest), isField
 }
 
 // flush gives the last field its value.
