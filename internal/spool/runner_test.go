@@ -237,6 +237,7 @@ func TestASlowAttemptHoldsNoWorker(t *testing.T) {
 	}
 	const patience = 20 * time.Millisecond
 	release := make(chan bool)
+	var once sync.Once
 	var mu sync.Mutex
 	running, most := 0, 0
 	r := f.runner(Relay, func(context.Context, *Entry) Outcome {
@@ -244,7 +245,7 @@ func TestASlowAttemptHoldsNoWorker(t *testing.T) {
 		running++
 		most = max(most, running)
 		if running == maxSlow+1 {
-			time.AfterFunc(10*patience, func() { close(release) }) // one more would have come by then
+			once.Do(func() { time.AfterFunc(10*patience, func() { close(release) }) }) // one more would have come by then
 		}
 		mu.Unlock()
 		select {
