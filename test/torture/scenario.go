@@ -126,6 +126,9 @@ func stageScenarios() []scenario {
 	splits.twice = betweenChildAndParent
 	rewrite := with("rewrite", inInbox(spool.Route, to("away@example.net")...), must(elsewhere))
 	rewrite.twice = betweenChildAndParent
+	dead := with("a dead name below its alias", inInbox(spool.Route, to("ghost@example.net")...),
+		append(must("alice", elsewhere), want{box: "bob", token: report}))
+	dead.twice = betweenChildAndParent
 	return []scenario{
 		{name: "mailcheck", program: "mailcheck", args: fixed("run"),
 			prepare: inInbox(spool.Check, to("alice@example.net")...), wants: must("alice")},
@@ -158,11 +161,14 @@ func deliverScenarios() []scenario {
 	notice := run("copy with a report to the sender", "alice", "NOTIFY=SUCCESS")
 	notice.wants = append(notice.wants, want{box: "bob", token: report})
 	notice.twice = betweenReportAndEnd
+	missing := run("no mailbox", "ghost", "")
+	missing.wants = []want{{box: "bob", token: report}}
 	return []scenario{
 		notice,
 		run("rename", "alice", ""),
 		run("copy for its parameters", "alice", "NOTIFY=NEVER ORCPT=rfc822;other@example.net"),
 		run("first message of a mailbox", "dora", ""),
+		missing,
 		run("two file systems", "carl", ""),
 		{name: "maildeliver, MDA", program: "maildeliver", args: fixed("-d", "alice@example.net", "-f", "bob@example.net"),
 			input: letter(token, small), wants: accepted("alice")},

@@ -62,7 +62,7 @@ func newTemplate(p harness.Programs, dir string) error {
 		"users": {strings.TrimSpace(string(users)), "carl@example.net:::::far/carl:", "dora@example.net::::::",
 			"eve@example.net:{PLAIN}" + harness.Password + "::::mail/example.net/alice:",
 			strings.Join(crew(), "@example.net::::::\n") + "@example.net::::::"},
-		"aliases": {"both: alice, bob", "all: alice, bob, x@elsewhere.example", "away: x@elsewhere.example",
+		"aliases": {"both: alice, bob", "all: alice, bob, x@elsewhere.example", "away: x@elsewhere.example", "ghost: ghost, alice, x@elsewhere.example",
 			"crew: " + strings.Join(crew(), ", ")},
 		"hostname": {harness.Hostname},
 	} {
