@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,12 +30,36 @@ import (
 	"paperpath/internal/status"
 )
 
+// eventLog is written by sessions that may outlive what the test looks at.
+type eventLog struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *eventLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *eventLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func (l *eventLog) Reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text.Reset()
+}
+
 // site is one of two homes that forward to each other, with all its stages.
 type site struct {
 	domain string
 	frame  *program.Frame
 	sp     *spool.Spool
-	log    bytes.Buffer
+	log    eventLog
 	client func() (*smtp.Client, error) // speaks to its server
 	next   *site
 	far    []string // recipients elsewhere that got a message

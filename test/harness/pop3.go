@@ -124,9 +124,10 @@ func (c *Conversation) list(command string) ([]string, error) {
 	return all, nil
 }
 
-// Body returns what stands below the trace fields of a stored or fetched
+// Body returns what stands below the trace fields of a stored, fetched or relayed
 // message: the message as it came. The end of the first Received is the end
-// of what the system wrote.
+// of what the system wrote, but for the names of the aliases that led to another
+// host.
 func Body(data []byte) []byte {
 	lines := bytes.SplitAfter(data, []byte("\n"))
 	n := 0
@@ -134,6 +135,9 @@ func Body(data []byte) []byte {
 		n++
 	}
 	for n++; n < len(lines) && len(lines[n]) > 0 && (lines[n][0] == ' ' || lines[n][0] == '\t'); n++ {
+	}
+	for n < len(lines) && bytes.HasPrefix(lines[n], []byte("Delivered-To: ")) {
+		n++
 	}
 	if n > len(lines) {
 		return nil
