@@ -93,8 +93,13 @@ func (m *MDA) store(path string, to addr.Address, l *letter) (key string, err er
 		return "", err
 	}
 	defer d.Close()
+	octets, inodes, err := m.Control.Reserve()
+	if err != nil {
+		return "", err
+	}
 	key = string(spool.NewKey(m.Now(), host))
 	_, err = d.Store(key, func(w io.Writer) error {
+		w = spool.KeepReserve(octets, inodes, d.Path(), w)
 		if _, err := fmt.Fprintf(w, "Return-Path: <%s>\nDelivered-To: %s\n", l.from, to); err != nil {
 			return err
 		}

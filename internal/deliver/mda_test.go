@@ -230,3 +230,20 @@ func TestParseFrom(t *testing.T) {
 		}
 	}
 }
+
+// TestMDAKeepsReserve: what would touch control/reserve is not stored, and is
+// for later.
+func TestMDAKeepsReserve(t *testing.T) {
+	p := newPlace(t)
+	p.check(os.WriteFile(filepath.Join(p.home, "control", "reserve"), []byte("1000000000000000 0\n"), 0o600))
+	err := p.mda().Deliver("alice@example.net", nil, strings.NewReader("Subject: x\n\nx\n"))
+	if code, _, _ := status.Reply(err); code != 452 || status.Exit(err) != status.TempFail {
+		t.Errorf("the error is %v", err)
+	}
+	for _, sub := range []string{"tmp", "new"} {
+		names, err := os.ReadDir(filepath.Join(p.home, "mail/example.net/alice/Maildir", sub))
+		if err != nil || len(names) > 0 {
+			t.Errorf("%s holds %v, %v", sub, names, err)
+		}
+	}
+}

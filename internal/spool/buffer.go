@@ -22,14 +22,20 @@ const (
 // Buffer holds a message until its verdict: up to 1 MiB in memory, all of a
 // larger one in a file without a name and without a sync. It is a Body.
 type Buffer struct {
-	open func() (*os.File, error) // makes the file
-	mem  []byte                   // all of it, or what is not in file yet
-	file *os.File                 // nil while memory suffices
+	open func() (*os.File, error)  // makes the file
+	into func(io.Writer) io.Writer // what writes to it; nil: the file itself
+	mem  []byte                    // all of it, or what is not in file yet
+	file *os.File                  // nil while memory suffices
 	size int64
 }
 
-// Buffer returns an empty buffer, whose file is made in check/tmp. Close it.
-func (s *Spool) Buffer() *Buffer { return NewBuffer(s.unnamed) }
+// Buffer returns an empty buffer, whose file is made in check/tmp and does not
+// touch the reserve, however long the message becomes. Close it.
+func (s *Spool) Buffer() *Buffer {
+	b := NewBuffer(s.unnamed)
+	b.into = func(w io.Writer) io.Writer { return s.writer(s.path, w) }
+	return b
+}
 
 // NewBuffer returns an empty buffer whose file open makes, for who may not
 // write the spool. Close it.
@@ -70,7 +76,11 @@ func (b *Buffer) flush() error {
 	if len(b.mem) == 0 {
 		return nil
 	}
-	n, err := b.file.Write(b.mem)
+	var to io.Writer = b.file
+	if b.into != nil {
+		to = b.into(to)
+	}
+	n, err := to.Write(b.mem)
 	b.mem = b.mem[:copy(b.mem, b.mem[n:])]
 	return err
 }

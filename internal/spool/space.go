@@ -2,6 +2,7 @@ package spool
 
 import (
 	"fmt"
+	"io"
 	"io/fs"
 	"sync"
 
@@ -9,6 +10,14 @@ import (
 
 	"paperpath/internal/status"
 )
+
+// space is what stays free on each file system (control/reserve), and what is
+// being written.
+type space struct {
+	reserve int64 // octets
+	inodes  int64
+	claims  claims
+}
 
 // claims are what is being written just now, by file system: attempts and
 // sessions of one process that look at the free space one after another must
@@ -35,7 +44,7 @@ type claim struct {
 // file system of path. The error is a temporary one with 452 (RFC 5321 4.2.3)
 // where the reserve would be touched. Release the claim once the files are
 // written, when the file system itself counts them.
-func (s *Spool) room(path string, octets, files int64) (*claim, error) {
+func (s *space) room(path string, octets, files int64) (*claim, error) {
 	c := &s.claims
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -86,4 +95,30 @@ func (c *claim) release() {
 	defer c.of.mu.Unlock()
 	c.of.add(c.fs, -c.octets, -c.inodes)
 	c.need = need{}
+}
+
+// writer is w, of a file on the file system of path, that does not touch the
+// reserve: for what is written before its size is known.
+func (s *space) writer(path string, w io.Writer) io.Writer { return &keeper{s, path, w} }
+
+// KeepReserve is w, a new file on the file system of path, where what would
+// leave fewer octets or inodes free there than these is a temporary error.
+func KeepReserve(octets, inodes int64, path string, w io.Writer) io.Writer {
+	s := space{reserve: octets, inodes: inodes}
+	return s.writer(path, w)
+}
+
+type keeper struct {
+	space *space
+	path  string
+	w     io.Writer
+}
+
+func (k *keeper) Write(p []byte) (int, error) {
+	room, err := k.space.room(k.path, int64(len(p)), 0)
+	if err != nil {
+		return 0, err
+	}
+	defer room.release()
+	return k.w.Write(p)
 }

@@ -3,6 +3,7 @@ package spool
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"paperpath/internal/status"
 	"paperpath/maildir"
 )
 
@@ -189,6 +191,34 @@ func TestCopyKeepsReserve(t *testing.T) {
 	f.run(Deliver, deliver)
 	if names, err := os.ReadDir(filepath.Join(box, "new")); err != nil || len(names) != 2 {
 		t.Errorf("the mailbox holds %v, %v", names, err)
+	}
+}
+
+// TestSpillKeepsReserve: so does a message that is written while it comes in, and
+// what a single program delivers.
+func TestSpillKeepsReserve(t *testing.T) {
+	f := onSmallDisk(t, 64)
+	if err := os.WriteFile(filepath.Join(f.home, "ballast"), make([]byte, (32-4)<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	agent, err := os.Create(filepath.Join(f.home, "agent"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer agent.Close()
+	buf := f.sp.Buffer()
+	defer buf.Close()
+	for name, w := range map[string]io.Writer{"spill": buf, "agent": KeepReserve(32<<20, 0, f.home, agent)} {
+		var err error
+		for n := 0; n < 16<<20 && err == nil; n += spillUnit {
+			_, err = w.Write(make([]byte, spillUnit))
+		}
+		if code, _, _ := status.Reply(err); code != 452 {
+			t.Errorf("%s: the error is %v", name, err)
+		}
+	}
+	if left := free(t, f.home); left < 32<<20 {
+		t.Errorf("%d octets are free", left)
 	}
 }
 

@@ -52,13 +52,10 @@ type Spool struct {
 	now     func() time.Time
 	shifted bool
 	host    string
-	reserve int64
-	inodes  int64
+	space
 
 	mu    sync.Mutex
 	boxes map[Inbox]*box
-
-	claims claims
 }
 
 // box is an open inbox.
@@ -137,7 +134,7 @@ func Open(home string, o Options) (*Spool, error) {
 		o.Now = time.Now
 	}
 	return &Spool{path: path, now: o.Now, shifted: o.Shifted, host: o.Hostname,
-		reserve: o.Reserve, inodes: o.Inodes, boxes: map[Inbox]*box{}}, nil
+		space: space{reserve: o.Reserve, inodes: o.Inodes}, boxes: map[Inbox]*box{}}, nil
 }
 
 // Close closes the directories.
