@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"paperpath/internal/dir"
 )
 
 // Places in the file of the gate: what takes one locks its octet. Nothing is
@@ -42,6 +44,7 @@ const (
 // file (fcntl(2), F_OFD_SETLK), which the kernel gives back when a process dies.
 type gate struct {
 	path string
+	tell func(op string, err error)
 	turn [2]chan struct{} // of this process one stranger and one who is known polls, the others queue
 
 	once   sync.Once
@@ -49,8 +52,8 @@ type gate struct {
 	err    error
 }
 
-func newGate(path string) *gate {
-	return &gate{path: path, turn: [2]chan struct{}{make(chan struct{}, 1), make(chan struct{}, 1)}}
+func newGate(path string, tell func(string, error)) *gate {
+	return &gate{path: path, tell: tell, turn: [2]chan struct{}{make(chan struct{}, 1), make(chan struct{}, 1)}}
 }
 
 // bounds are what there may be at a time.
@@ -74,17 +77,15 @@ type pass struct {
 // open begins a login. Each has the file open for itself: the locks belong to
 // the open file, not to the process.
 func (g *gate) open() (*pass, error) {
-	f, err := os.OpenFile(g.path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o660)
-	if err == nil {
-		if st, err := f.Stat(); err == nil && st.Mode().IsRegular() {
-			if st.Mode().Perm()&0o060 != 0o060 {
-				f.Chmod(0o660) // the programs may run as several users of one group
-			}
-			return &pass{g, f}, nil
-		}
-		f.Close()
+	f, err := dir.OpenPath(g.path, os.O_RDWR|os.O_CREATE, 0o660)
+	if err != nil {
+		g.tell("use a gate of this process alone", err)
+		return g.openMemory()
 	}
-	return g.openMemory()
+	if st, err := f.Stat(); err == nil && st.Mode().Perm()&0o060 != 0o060 {
+		f.Chmod(0o660) // the programs may run as several users of one group
+	}
+	return &pass{g, f}, nil
 }
 
 // openMemory is the gate of this process alone.

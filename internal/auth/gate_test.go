@@ -65,7 +65,7 @@ func TestGateAcrossProcesses(t *testing.T) {
 	if path := os.Getenv("PAPERPATH_TEST_GATE"); path != "" {
 		var w work
 		fmt.Sscan(os.Getenv("PAPERPATH_TEST_WORK"), &w.program, &w.memory)
-		p, err := newGate(path).open()
+		p, err := newGate(path, func(string, error) {}).open()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,7 +86,7 @@ func TestGateAcrossProcesses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "gate")
-			g := newGate(path)
+			g := newGate(path, func(string, error) {})
 			var last *exec.Cmd
 			for range tt.fit {
 				last = inGate(t, path, tt.work)
@@ -110,7 +110,7 @@ func TestGateAcrossProcesses(t *testing.T) {
 // than there is gets all of it.
 func TestGateWithinAProcess(t *testing.T) {
 	for _, path := range []string{filepath.Join(t.TempDir(), "gate"), "/proc/nowhere/gate", "/dev/null"} {
-		g := newGate(path)
+		g := newGate(path, func(string, error) {})
 		b := bounds{slots: 10, memory: 256}
 		for name, tt := range map[string]struct {
 			work work
@@ -153,7 +153,7 @@ func TestGateWithinAProcess(t *testing.T) {
 
 // An error of the work is the work's; the gate is free again.
 func TestGateGivesBack(t *testing.T) {
-	g, b, oops := newGate(filepath.Join(t.TempDir(), "gate")), bounds{slots: 2, memory: 10}, errors.New("oops")
+	g, b, oops := newGate(filepath.Join(t.TempDir(), "gate"), func(string, error) {}), bounds{slots: 2, memory: 10}, errors.New("oops")
 	for range 5 {
 		p, err := g.open()
 		if err != nil {

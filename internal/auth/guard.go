@@ -28,13 +28,21 @@ type Guard struct {
 	right   *tally.Table // pairs of account and network that were right
 	now     func() time.Time
 	wait    func(context.Context, time.Duration)
+	trouble func(op string, err error)
 }
 
 // NewGuard returns the guard that counts wrong logins and right ones in these
-// tables and keeps its file at path.
-func NewGuard(c *control.Control, path string, wrong, right *tally.Table, now func() time.Time) *Guard {
-	return &Guard{control: c, gate: newGate(path), delays: NewDelays(wrong, now),
-		wrong: wrong, right: right, now: now, wait: sleep}
+// tables and keeps its file at path. It calls trouble at each login that has to
+// do without a file of the home.
+func NewGuard(c *control.Control, path string, wrong, right *tally.Table, now func() time.Time, trouble func(op string, err error)) *Guard {
+	return &Guard{control: c, gate: newGate(path, trouble), delays: NewDelays(wrong, now),
+		wrong: wrong, right: right, now: now, wait: sleep, trouble: trouble}
+}
+
+func (g *Guard) tell(op string, err error) {
+	if g != nil {
+		g.trouble(op, err)
+	}
 }
 
 // Limited says that a login was not looked at, or not answered, because there

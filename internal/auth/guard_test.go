@@ -2,13 +2,17 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"paperpath/internal/control"
 	"paperpath/internal/status"
@@ -20,6 +24,7 @@ type guarded struct {
 	*Guard
 	time   time.Time
 	waited time.Duration
+	told   []string
 }
 
 func newGuard(t *testing.T, c *control.Control) *guarded {
@@ -27,7 +32,8 @@ func newGuard(t *testing.T, c *control.Control) *guarded {
 	wrong, right := tally.Open(filepath.Join(dir, "logins")), tally.Open(filepath.Join(dir, "known"))
 	t.Cleanup(func() { wrong.Close(); right.Close() })
 	g := &guarded{time: time.Now()}
-	g.Guard = NewGuard(c, filepath.Join(dir, "gate"), wrong, right, func() time.Time { return g.time })
+	g.Guard = NewGuard(c, filepath.Join(dir, "gate"), wrong, right, func() time.Time { return g.time },
+		func(op string, err error) { g.told = append(g.told, op+": "+err.Error()) })
 	g.wait = func(_ context.Context, d time.Duration) { g.waited += d }
 	return g
 }
@@ -295,4 +301,54 @@ func TestNetworks(t *testing.T) {
 			t.Errorf("%s: %s", client, got)
 		}
 	}
+}
+
+// Whatever stands in the place of a file of run/ hangs no login, and is told.
+func TestOddFilesOfRun(t *testing.T) {
+	odd := map[string]func(string) error{
+		"fifo":      func(p string) error { return unix.Mkfifo(p, 0o600) },
+		"device":    func(p string) error { return os.Symlink("/dev/zero", p) },
+		"directory": func(p string) error { return os.Mkdir(p, 0o700) },
+		"short":     func(p string) error { return os.WriteFile(p, []byte("x"), 0o600) },
+	}
+	for kind, make := range odd {
+		t.Run(kind, func(t *testing.T) {
+			c := settings(t, "alice@b.example:{PLAIN}right")
+			g := newGuard(t, c)
+			run := filepath.Join(c.Home(), "run")
+			files := []string{filepath.Join(run, "scram.key"), likenessFile(c), g.gate.path}
+			if kind == "short" {
+				files = files[:1] // the others may hold anything
+			}
+			err := os.Mkdir(run, 0o700)
+			for _, f := range files {
+				err = errors.Join(err, make(f))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			done := goes(func() {
+				g.expect(t, "right", 0, "192.0.2.1", "alice", "right")
+				g.expect(t, "wrong", 535, "192.0.2.1", "alice", "wrong")
+				if like := readLikeness(c); like != "" {
+					t.Errorf("the likeness is %q", like)
+				}
+			})
+			select {
+			case <-done:
+			case <-time.After(10 * time.Second):
+				t.Fatal("it hangs")
+			}
+			told := strings.Join(g.told, "\n")
+			if !strings.Contains(told, "scram.key") || kind != "short" && !strings.Contains(told, g.gate.path) {
+				t.Errorf("told is %q", told)
+			}
+		})
+	}
+}
+
+func goes(f func()) <-chan struct{} {
+	done := make(chan struct{})
+	go func() { defer close(done); f() }()
+	return done
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"paperpath/internal/control"
+	"paperpath/internal/dir"
 )
 
 // likenessFile is where a process that has seen no user of a program yet, as one
@@ -21,7 +22,7 @@ const maxLikeness = 4096
 
 // readLikeness returns the field in the file, "" for none.
 func readLikeness(c *control.Control) string {
-	f, err := os.Open(likenessFile(c))
+	f, err := dir.OpenPath(likenessFile(c), os.O_RDONLY, 0)
 	if err != nil {
 		return ""
 	}

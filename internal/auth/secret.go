@@ -3,13 +3,17 @@ package auth
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
 	"sync"
 
 	"paperpath/internal/control"
+	"paperpath/internal/dir"
 )
 
 // secretSize is the length of the file of secret, in octets.
@@ -21,13 +25,29 @@ const secretSize = 32
 // read nor made, each process has one of its own.
 func (t *Users) secret() []byte {
 	path := filepath.Join(t.Control.Home(), "run", "scram.key")
-	if key, err := os.ReadFile(path); err == nil && len(key) == secretSize {
-		return key
+	key, err := readSecret(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		key, err = makeSecret(path)
 	}
-	if key := makeSecret(path); key != nil {
-		return key
+	if err != nil {
+		t.Guard.tell("use a key of this process alone", err)
+		return ownSecret()
 	}
-	return ownSecret()
+	return key
+}
+
+// readSecret returns what is in the file.
+func readSecret(path string) ([]byte, error) {
+	f, err := dir.OpenPath(path, os.O_RDONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	key := make([]byte, secretSize+1)
+	if n, _ := io.ReadFull(f, key); n != secretSize {
+		return nil, fmt.Errorf("%s does not hold %d octets (remove it, it is made again)", path, secretSize)
+	}
+	return key[:secretSize], nil
 }
 
 // ownSecret is the random key of this process.
@@ -37,28 +57,25 @@ var ownSecret = sync.OnceValue(func() []byte {
 	return key
 })
 
-// makeSecret makes the file and returns what is in it then; nil where it
-// cannot. link(2) lets one of several processes win.
-func makeSecret(path string) []byte {
+// makeSecret makes the file and returns what is in it then. link(2) lets one of
+// several processes win.
+func makeSecret(path string) ([]byte, error) {
 	f, err := os.CreateTemp(filepath.Dir(path), ".scram*")
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	defer os.Remove(f.Name())
 	defer f.Close()
 	key := make([]byte, secretSize)
 	rand.Read(key) // never fails: crypto/rand ends the program instead
 	if _, err := f.Write(key); err != nil {
-		return nil
+		return nil, err
 	}
 	f.Chmod(0o660) // the programs may run as several users of one group
-	if os.Link(f.Name(), path) == nil {
-		return key
+	if err = os.Link(f.Name(), path); errors.Is(err, fs.ErrExist) {
+		return readSecret(path)
 	}
-	if key, err := os.ReadFile(path); err == nil && len(key) == secretSize {
-		return key
-	}
-	return nil
+	return key, err
 }
 
 // madeUp returns keys for who has none: always the same cost and salt for an

@@ -85,8 +85,10 @@ type Frame struct {
 	opened  spoolSettings  // with these
 	tallyMu sync.Mutex
 	tallies map[string]*tally.Table
-	muted   bool // standard error was the client's
-	kind    Kind // of the face at work
+	toldMu  sync.Mutex
+	told    map[string]time.Time // troubles
+	muted   bool                 // standard error was the client's
+	kind    Kind                 // of the face at work
 	death   parentDeath
 }
 

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -103,21 +104,37 @@ func (f *Frame) Tally(kind string, anyhow bool) *tally.Table {
 	if t := f.tallies[kind]; t != nil {
 		return t
 	}
-	open := tally.Open
-	if anyhow {
-		open = tally.OpenAnyhow
-	}
 	if f.tallies == nil {
 		f.tallies = map[string]*tally.Table{}
 	}
-	f.tallies[kind] = open(filepath.Join(f.Home, "run", "tally-"+kind))
-	return f.tallies[kind]
+	path := filepath.Join(f.Home, "run", "tally-"+kind)
+	t := tally.Open(path)
+	if anyhow {
+		t = tally.OpenAnyhow(path, func(err error) { f.seldom("count in this process alone: "+path, err) })
+	}
+	f.tallies[kind] = t
+	return t
 }
 
 // Guard returns what stands before every check of a password.
 func (f *Frame) Guard() *auth.Guard {
 	return auth.NewGuard(f.Control, filepath.Join(f.Home, "run", "gate"),
-		f.Tally("logins", true), f.Tally("known", true), f.Clock.Now)
+		f.Tally("logins", true), f.Tally("known", true), f.Clock.Now, f.seldom)
+}
+
+// seldom is the event trouble, once an hour of each op: for what would have it
+// with every login.
+func (f *Frame) seldom(op string, err error) {
+	f.toldMu.Lock()
+	defer f.toldMu.Unlock()
+	if last, ok := f.told[op]; ok && time.Since(last) < time.Hour {
+		return
+	}
+	if f.told == nil {
+		f.told = map[string]time.Time{}
+	}
+	f.told[op] = time.Now()
+	f.Log.Trouble("", op, err)
 }
 
 // ServeFlags are the options of a server that may also be started for one

@@ -44,7 +44,7 @@ type Entry struct {
 type Table struct {
 	path   string
 	mode   os.FileMode
-	anyhow bool
+	anyhow func(error) // is told why it counts in memory; nil: it does not
 
 	mu     sync.Mutex // flock knows nothing of goroutines
 	f      *os.File
@@ -57,8 +57,11 @@ type Table struct {
 func Open(path string) *Table { return &Table{path: path, mode: 0o660} }
 
 // OpenAnyhow is Open for what has to be counted even where the file cannot be
-// used: then it is counted in memory, by this process for itself.
-func OpenAnyhow(path string) *Table { return &Table{path: path, mode: 0o660, anyhow: true} }
+// used: then it is counted in memory, by this process for itself, and tell is
+// called each time.
+func OpenAnyhow(path string, tell func(error)) *Table {
+	return &Table{path: path, mode: 0o660, anyhow: tell}
+}
 
 // Update replaces the entry of key by what change makes of it, with no other
 // process in between. Only an error of the file system keeps it from that;
@@ -144,9 +147,10 @@ func (t *Table) open() error {
 		t.f = nil // the file may be there by now
 	}
 	err := t.openFile()
-	if err == nil || !t.anyhow {
+	if err == nil || t.anyhow == nil {
 		return err
 	}
+	t.anyhow(err)
 	if t.memory == nil {
 		fd, err := unix.MemfdCreate("tally", unix.MFD_CLOEXEC)
 		if err != nil {
