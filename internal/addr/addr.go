@@ -10,9 +10,15 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of RFC 5321 4.5.3.1, in octets.
+// SafeLocal is how many octets of a local part every host takes (RFC 5321
+// 4.5.3.1.1). Addresses that we make keep to it.
+const SafeLocal = 64
+
+// Limits in octets of what we take. RFC 5321 4.5.3.1 wants none where that is
+// possible: reverse paths with another address in them (VERP, SRS, BATV) are often
+// longer than SafeLocal, and to refuse them loses mail.
 const (
-	maxLocal  = 64
+	maxLocal  = 250
 	maxDomain = 255
 	maxLabel  = 63
 )

@@ -32,7 +32,7 @@ func TestParseRefuses(t *testing.T) {
 	for _, in := range []string{"", "bob", "@x", "bob@", "a@b@c", "a b@c", "a@b c", "a@b..c", "a@.b", "a@b.",
 		"a@-b", "a@b-", "a\x00@b", "\"a\x00\"@b", "\"a\n\"@b", "a@b\r\n", "a@[1.2.3]", "a@[127.0.0.1", "a@[::1]",
 		"a@[IPv6:1.2.3.4]", "a@[IPv6:fe80::1%eth0]", "\"a@b", "<a@b>", "a,b@c", "a@b;c", "a@b/c", "\xff@b", "a@\xff",
-		"a\u0085@b", strings.Repeat("a", 65) + "@b", "a@" + strings.Repeat("b", 64), "a@" + strings.Repeat("bb.", 90) + "c",
+		"a\u0085@b", strings.Repeat("a", 251) + "@b", "a@" + strings.Repeat("b", 64), "a@" + strings.Repeat("bb.", 90) + "c",
 		"(c)a@b", `"a"b@c`, `a"b"@c`} {
 		if a, err := Parse(in); err == nil {
 			t.Errorf("%q is %+v", in, a)
@@ -85,6 +85,11 @@ func TestParseAuthors(t *testing.T) {
 	for in, want := range map[string]string{
 		"Alice Q. Public <alice@x>": "alice@x", "alice@x": "alice@x", `"boss@y" <alice@x>`: "alice@x", "(boss@y) alice@x": "alice@x",
 		"a@x <A@x>": "A@x", `"a"@x <a@x>, b@y`: "a@x b@y", "": "",
+		// As Outlook, PHP and people write it: none of it could be read as another address.
+		"'a@x.example' <a@x.example>": "a@x.example", "=?utf-8?Q?a@b.example?= <a@x>": "a@x",
+		"John Q. Public, Esq. <j@x>": "j@x", `DOMAIN\user <j@x>`: "j@x", "Foo :) <j@x>": "j@x", "A [b] <j@x>": "j@x",
+		"'b@y.example' <a@x.example>": "!", "'a@x.example <a@x.example>": "!", "=?utf-8?Q?,b@y.example,?= <a@x>": "=?utf-8?Q? b@y.example a@x",
+		`b@y.example\ <a@x>`: "!", "b@y.example) <a@x>": "!", "b c@y.example, <a@x>": "!", "Tickets @ Work <a@x>": "!",
 		"boss@y <alice@x>": "!", "boss@ <alice@x>": "!", "@ <alice@x>": "!", "a@x, boss @ y <alice@x>": "!", "a@x <a@x> b@y": "!", "a@x b@y <b@y>": "!",
 	} {
 		list, err := ParseAuthors(in)
@@ -102,6 +107,21 @@ func TestParseAuthors(t *testing.T) {
 	// Where only recipients are read it is clear who is meant.
 	if list, err := ParseList("boss@y <alice@x>"); err != nil || len(list) != 1 || list[0].String() != "alice@x" {
 		t.Errorf("%v, %v", list, err)
+	}
+}
+
+// Nobody teaches other hosts to quote an @, so only what could be an address is
+// refused there.
+func TestParseForeign(t *testing.T) {
+	for in, ok := range map[string]bool{
+		"Tickets @ Work <a@x>": true, "Info@Work Inc. <a@x>": true, "@work <a@x>": true,
+		"b@y.example <a@x>": false, "b @ y . example <a@x>": false, "b@[192.0.2.1] <a@x>": false,
+		"@ @y.example <a@x>": false, "b@y.example via list <a@x>": false,
+	} {
+		list, err := ParseForeign(in)
+		if (err == nil) != ok || ok && (len(list) != 1 || list[0].String() != "a@x") {
+			t.Errorf("%q: %v, %v", in, list, err)
+		}
 	}
 }
 

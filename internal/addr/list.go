@@ -3,6 +3,7 @@ package addr
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -26,9 +27,21 @@ func ParseList(field string) ([]Address, error) {
 // From, Sender and their like. What readers take for different addresses is an
 // error there: in a phrase an unquoted @ has no place (RFC 5322 3.2.5), so of
 // `boss@x.example <alice@y.example>` some show the one and some the other. An
-// address that is written twice, as many programs do, misleads nobody.
+// address that is written twice, as many programs do, misleads nobody. Words
+// without an @ are pieces of a name that has a comma, and no error.
 func ParseAuthors(field string) ([]Address, error) {
-	l := lister{s: field, authors: true}
+	return parseAuthors(field, phraseStrict)
+}
+
+// ParseForeign reads a list as ParseAuthors does, from a host whose programs are
+// not ours to mend: an @ in a phrase is an error only before a domain with a dot,
+// or a literal. `Tickets @ Work <info@x.example>` shows nobody's address.
+func ParseForeign(field string) ([]Address, error) {
+	return parseAuthors(field, phraseForeign)
+}
+
+func parseAuthors(field string, mode phraseMode) ([]Address, error) {
+	l := lister{s: field, mode: mode}
 	if err := l.run(); err != nil {
 		return nil, err
 	}
@@ -86,18 +99,27 @@ func (l *lister) run() error {
 	}
 }
 
+// phraseMode says what may stand before < >.
+type phraseMode int
+
+const (
+	phraseFree    phraseMode = iota // anything
+	phraseStrict                    // no @
+	phraseForeign                   // no @ before a domain that may be anybody's
+)
+
 // lister collects the tokens of one address after the other.
 type lister struct {
-	s       string
-	authors bool // the field says who speaks
-	i       int
-	words   []token
-	phrase  []token // before <
-	end     int     // behind the last of words
-	angle   bool    // between < and >
-	whole   bool    // behind >
-	list    []Address
-	bare    []int // where addresses without a domain end
+	s      string
+	mode   phraseMode // phraseFree, but in a field that says who speaks
+	i      int
+	words  []token
+	phrase []token // before <
+	end    int     // behind the last of words
+	angle  bool    // between < and >
+	whole  bool    // behind >
+	list   []Address
+	bare   []int // where addresses without a domain end
 }
 
 // token is a word (kind 'w'), a quoted string ('"'), a domain literal ('[') or
@@ -110,7 +132,7 @@ type token struct {
 // group forgets a group's name. What holds an address is none: programs that
 // know no groups would take it for one.
 func (l *lister) group() error {
-	if slices.ContainsFunc(l.words, func(w token) bool { return w.kind == '@' }) {
+	if slices.ContainsFunc(l.words, isAt) {
 		return errors.New("an address before a colon")
 	}
 	if l.whole {
@@ -136,11 +158,14 @@ func (l *lister) finish() error {
 	if len(l.list) == maxList {
 		return fmt.Errorf("more than %d addresses", maxList)
 	}
+	if l.mode != phraseFree && !whole && len(words) > 1 && !slices.ContainsFunc(words, isAt) {
+		return nil
+	}
 	a, err := join(words)
 	if err != nil {
 		return err
 	}
-	if l.authors && !agrees(phrase, a) {
+	if l.mode != phraseFree && !l.agrees(phrase, a) {
 		return fmt.Errorf("an unquoted @ before <%s>", a)
 	}
 	l.list = append(l.list, a)
@@ -152,12 +177,32 @@ func (l *lister) finish() error {
 
 // agrees reports whether a phrase that stands before <a> is none that could be
 // read as another address.
-func agrees(phrase []token, a Address) bool {
-	if !slices.ContainsFunc(phrase, func(w token) bool { return w.kind == '@' }) {
+func (l *lister) agrees(phrase []token, a Address) bool {
+	at := slices.IndexFunc(phrase, isAt)
+	if at < 0 || l.mode == phraseForeign && !namesDomain(phrase[at:]) {
 		return true
 	}
-	shown, err := join(phrase)
-	return err == nil && shown.Key() == a.Key()
+	shown := slices.Clone(phrase)
+	first, last := &shown[0].text, &shown[len(shown)-1].text
+	if strings.HasPrefix(*first, "'") && strings.HasSuffix(*last, "'") { // as Outlook quotes it
+		*first, *last = strings.TrimPrefix(*first, "'"), strings.TrimSuffix(*last, "'")
+	}
+	read, err := join(shown)
+	return err == nil && read.Key() == a.Key()
+}
+
+func isAt(t token) bool { return t.kind == '@' }
+
+// namesDomain reports whether behind an @ stands a literal, or two words with a
+// dot between them.
+func namesDomain(words []token) bool {
+	for i := range words {
+		if rest := words[i:]; isAt(rest[0]) && len(rest) > 1 &&
+			(rest[1].kind == '[' || len(rest) > 3 && rest[2].kind == '.' && rest[3].kind == 'w') {
+			return true
+		}
+	}
+	return false
 }
 
 // join reads an address from its tokens: blanks and comments between them are
@@ -199,8 +244,16 @@ func (l *lister) token() (token, error) {
 		case strings.IndexByte("<>,;:@.", c) >= 0:
 			l.i++
 			return token{kind: c, text: string(c)}, nil
-		case c < ' ' || c == 0x7f || strings.IndexByte(")]\\", c) >= 0:
+		case c == ')' || c == ']' || c == '\\' && !l.before(`<>()[]@,;:\".`):
+			// Of no use in any address, and no harm in a name: `DOMAIN\user <a@x.example>`.
+			l.i++
+			return token{kind: 'w', text: string(c)}, nil
+		case c < ' ' || c == 0x7f || c == '\\':
 			return token{}, fmt.Errorf("%+q in an address list", c)
+		case c == '=' && l.encoded() > 0:
+			start := l.i
+			l.i += l.encoded()
+			return token{kind: 'w', text: l.s[start:l.i]}, nil
 		default:
 			start := l.i
 			for l.i < len(l.s) && atext(l.s[l.i]) {
@@ -211,6 +264,19 @@ func (l *lister) token() (token, error) {
 	}
 	return token{}, nil
 }
+
+// before reports whether one of chars, or nothing, stands behind the next character.
+func (l *lister) before(chars string) bool {
+	return l.i+1 >= len(l.s) || strings.IndexByte(chars, l.s[l.i+1]) >= 0
+}
+
+// encodedWord is an encoded word (RFC 2047 2), as programs write it that leave
+// @ and dots in it as they are (RFC 2047 5 (3) wants them encoded). It makes no
+// address of anything, whoever decodes it and when: a domain has no = or ?.
+var encodedWord = regexp.MustCompile(`^=\?[0-9A-Za-z_*.-]+\?[BbQq]\?[0-9A-Za-z!#$%&'*+/=^_{|}~@.-]*\?=`)
+
+// encoded is the length of the encoded word that stands next, 0 for none.
+func (l *lister) encoded() int { return len(encodedWord.FindString(l.s[l.i:])) }
 
 // comment passes over a comment, nested ones too.
 func (l *lister) comment() error {

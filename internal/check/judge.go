@@ -86,7 +86,11 @@ func (j *judge) from() error {
 // group without members (RFC 6854) names nobody, so it does not help. Words
 // without a domain are pieces of a name that has a comma.
 func (j *judge) author(from string) error {
-	list, err := addr.ParseAuthors(from)
+	if j.system(from) {
+		j.t.Add("authors", "a mail system", "From")
+		return nil
+	}
+	list, err := addr.ParseForeign(from)
 	if err != nil {
 		return badFrom(printable("From does not parse (RFC 5322 3.6.2): " + err.Error()))
 	}
@@ -101,13 +105,25 @@ func (j *judge) author(from string) error {
 	return nil
 }
 
+// system reports whether From says no more than that a mail system writes: `<>`,
+// or MAILER-DAEMON or postmaster without a domain, as some put above their reports,
+// which have the null reverse path (RFC 5321 6.1).
+func (j *judge) system(from string) bool {
+	if j.s.Envelope.From.Addr != "" || len(j.s.Envelope.To) == 0 { // a filter may know no envelope
+		return false
+	}
+	list, err := addr.ParseList(from)
+	return from == "<>" || err == nil && len(list) == 1 && list[0].Domain == "" &&
+		(strings.EqualFold(list[0].Local, "mailer-daemon") || strings.EqualFold(list[0].Local, "postmaster"))
+}
+
 // sender reports whether one Sender field names one sender.
 func (j *judge) sender() bool {
 	fields := j.h.All("Sender")
 	if len(fields) != 1 {
 		return false
 	}
-	list, err := addr.ParseAuthors(fields[0].Value)
+	list, err := addr.ParseForeign(fields[0].Value)
 	return err == nil && len(list) == 1 && list[0].Domain != ""
 }
 
@@ -171,7 +187,11 @@ func (j *judge) identity() error {
 	if !j.s.submitted() {
 		return nil
 	}
-	authors, err := addr.ParseList(j.h.Value("From"))
+	from := j.h.Value("From")
+	authors, err := addr.ParseList(from)
+	if err != nil {
+		authors, err = addr.ParseAuthors(from) // a name with a comma
+	}
 	if err != nil {
 		return badFrom(printable("From: " + err.Error()))
 	}

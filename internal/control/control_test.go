@@ -340,7 +340,7 @@ func TestCheck(t *testing.T) {
 // An alias that no address can match is said to people; mail goes on.
 func TestAliasesThatNeverMatch(t *testing.T) {
 	f := newFixture(t, map[string]string{"domains": "a.example\n", "aliases": "*: x\nok: x\nx@b.example: y\n*@a.example: x\n" +
-		strings.Repeat("l", 65) + ": x\na+b: x\n\"a..b\"@A.example: x\n"})
+		"a+b: x\n\"a..b\"@A.example: x\n"})
 	err := f.CheckAliases()
 	var got []string
 	if err != nil {
@@ -350,7 +350,6 @@ func TestAliasesThatNeverMatch(t *testing.T) {
 		"control/aliases:1: alias \"*\" can never match (there are no wildcards)",
 		"control/aliases:3: alias \"x@b.example\" can never match (b.example is not in control/domains)",
 		"control/aliases:4: alias \"*@a.example\" can never match (there are no wildcards)",
-		"control/aliases:5: alias \"" + strings.Repeat("l", 65) + "\" can never match (no address is written so)",
 	}
 	if d := cmp.Diff(want, got); d != "" || status.Exit(err) != status.Refused {
 		t.Error(d, status.Exit(err))

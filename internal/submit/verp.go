@@ -41,7 +41,8 @@ func (l *missive) envelopes() []spool.Envelope {
 		at := strings.LastIndexByte(r.Addr, '@')
 		sender := l.persona.sender
 		sender.Local += l.verp[:1] + r.Addr[:max(at, 0)] + l.verp[1:] + r.Addr[at+1:]
-		if _, err := addr.Parse(sender.String()); err == nil { // else too long: the plain one has to do
+		// Where it is too long for some host the plain one has to do.
+		if _, err := addr.Parse(sender.String()); err == nil && len(sender.Local) <= addr.SafeLocal {
 			from.Addr = sender.String()
 		}
 		all = append(all, spool.Envelope{From: from, To: []spool.Recipient{r}})
