@@ -39,6 +39,9 @@ type Sink struct {
 //	middata    closes in the middle of DATA
 //	nodot      takes the message, then closes without an answer
 func NewSink(mode string) (*Sink, error) {
+	if err := knownMode(mode); err != nil {
+		return nil, err
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -48,11 +51,25 @@ func NewSink(mode string) (*Sink, error) {
 	return s, nil
 }
 
+// knownMode is an error where a sink would take everything for want of sense.
+func knownMode(mode string) error {
+	switch mode {
+	case "ok", "greet4xx", "greet5xx", "rcpt4xx", "rcpt5xx", "data4xx", "data5xx",
+		"garbage", "silent", "middata", "nodot":
+		return nil
+	}
+	return fmt.Errorf("a sink has no mode %q", mode)
+}
+
 // SetMode changes the mode for what comes.
-func (s *Sink) SetMode(mode string) {
+func (s *Sink) SetMode(mode string) error {
+	if err := knownMode(mode); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.mode = mode
+	return nil
 }
 
 func (s *Sink) is(mode string) bool {

@@ -16,38 +16,7 @@ import (
 	"paperpath/test/harness"
 )
 
-type command = func(ts *testscript.TestScript, neg bool, args []string)
-
-// commands are the words that the scripts have beside testscript's own.
-func commands() map[string]command {
-	return map[string]command{
-		"home":  cmdHome,  // home [USER...]: init $WORK/home with services on free ports
-		"start": cmdStart, // start: mailctl start, until ready
-		"stop":  cmdStop,  // stop: SIGTERM to it, exit status 0
-		// The same under a name of its own: testscript's stop ends the script.
-		"terminate": cmdStop,
-		"status":    cmdStatus,  // status N PROG ARG...: run it, exactly this exit status
-		"control":   cmdControl, // control NAME ROW...: write a control file
-		"bytes":     cmdBytes,   // bytes FILE "GO STRING"...: write unquoted bytes
-		"fill":      cmdFill,    // fill FILE SIZE: append a line of SIZE letters
-		"glob":      cmdGlob,    // glob N PATTERN: so many files match
-		"keyof":     cmdKeyof,   // keyof VAR PATTERN: the key of the only match
-		"one":       cmdOne,     // one PATTERN FILE: copy the only match to FILE
-		"body":      cmdBody,    // body PATTERN FILE: the only match below our own fields
-		"waitfor":   cmdWaitfor, // waitfor glob N PATTERN | waitfor grep REGEXP PATTERN
-		"dialog":    cmdDialog,  // dialog ADDR|exec FILE [PROG ARG...]: play a conversation
-		"sink":      cmdSink,    // sink NAME MODE: an SMTP peer at $NAME
-		"mount":     cmdMount,   // mount DIR OPTIONS: a tmpfs until the script ends
-		"flood":     cmdFlood,   // flood N MAXMIB HEADER PROG ARG...: exit status N to 1 GiB on stdin
-		"peak":      cmdPeak,    // peak MAXMIB PID: its resident size never was larger
-		"missing":   cmdMissing, // missing TEXT: what could not be tested; fails with CI=true
-		"down":      cmdDown,    // down ADDR: nothing accepts there
-		"killed":    cmdKilled,  // killed WORDS: SIGKILL to the service whose command line begins so
-		"serve":     cmdServe,   // serve ADDRVAR PROG ARG...: a server on a free port ("ADDR" in ARG)
-	}
-}
-
-func cmdHome(ts *testscript.TestScript, neg bool, args []string) {
+func cmdHome(ts *testscript.TestScript, args []string) {
 	dir := ts.Getenv("PAPERPATH_HOME")
 	h, err := programs.NewHome(dir, args...)
 	ts.Check(err)
@@ -57,25 +26,22 @@ func cmdHome(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("LOG", filepath.Join(dir, "log", "mail.log"))
 }
 
-func cmdStart(ts *testscript.TestScript, neg bool, args []string) {
+func cmdStart(ts *testscript.TestScript, args []string) {
 	h := &harness.Home{Dir: ts.Getenv("PAPERPATH_HOME"), Programs: programs}
 	s, err := h.Start()
 	ts.Check(err)
 	ts.Setenv("STARTPID", strconv.Itoa(s.PID()))
-	stop := func(ts *testscript.TestScript, neg bool, args []string) { ts.Check(s.Stop()) }
-	ts.SetCmd("stop", stop)
-	ts.SetCmd("terminate", stop)
+	ts.SetCmd("terminate", word("terminate", func(ts *testscript.TestScript, _ []string) {
+		ts.Check(s.Stop())
+	}))
 	ts.Defer(func() { s.Stop() })
 }
 
-func cmdStop(ts *testscript.TestScript, neg bool, args []string) {
-	ts.Fatalf("stop: nothing was started")
+func cmdTerminate(ts *testscript.TestScript, args []string) {
+	ts.Fatalf("nothing was started")
 }
 
-func cmdStatus(ts *testscript.TestScript, neg bool, args []string) {
-	if len(args) < 2 || neg {
-		ts.Fatalf("usage: status N program [args...]")
-	}
+func cmdStatus(ts *testscript.TestScript, args []string) {
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)
 	got := 0
@@ -91,12 +57,12 @@ func cmdStatus(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-func cmdControl(ts *testscript.TestScript, neg bool, args []string) {
+func cmdControl(ts *testscript.TestScript, args []string) {
 	h := &harness.Home{Dir: ts.Getenv("PAPERPATH_HOME")}
 	ts.Check(h.Set(args[0], args[1:]...))
 }
 
-func cmdBytes(ts *testscript.TestScript, neg bool, args []string) {
+func cmdBytes(ts *testscript.TestScript, args []string) {
 	var all string
 	for _, quoted := range args[1:] {
 		s, err := strconv.Unquote(`"` + quoted + `"`)
@@ -106,7 +72,7 @@ func cmdBytes(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(all), 0o644))
 }
 
-func cmdFill(ts *testscript.TestScript, neg bool, args []string) {
+func cmdFill(ts *testscript.TestScript, args []string) {
 	n, err := strconv.Atoi(args[1])
 	ts.Check(err)
 	f, err := os.OpenFile(ts.MkAbs(args[0]), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
@@ -122,7 +88,11 @@ func glob(ts *testscript.TestScript, pattern string) []string {
 	return names
 }
 
-func cmdGlob(ts *testscript.TestScript, neg bool, args []string) {
+func cmdGlob(ts *testscript.TestScript, args []string) {
+	// Where there is no directory there are no files, whatever the pattern means.
+	if args[0] == "0" && len(glob(ts, filepath.Dir(args[1]))) == 0 {
+		ts.Fatalf("no directory matches %s", filepath.Dir(args[1]))
+	}
 	if names := glob(ts, args[1]); strconv.Itoa(len(names)) != args[0] {
 		ts.Fatalf("%d files match %s, want %s: %s", len(names), args[1], args[0], strings.Join(names, " "))
 	}
@@ -138,12 +108,8 @@ func only(ts *testscript.TestScript, pattern string) []byte {
 	return data
 }
 
-func cmdKeyof(ts *testscript.TestScript, neg bool, args []string) {
-	if len(args) != 2 || neg {
-		ts.Fatalf("usage: keyof VAR PATTERN")
-	}
-	names, err := filepath.Glob(args[1])
-	ts.Check(err)
+func cmdKeyof(ts *testscript.TestScript, args []string) {
+	names := glob(ts, args[1])
 	if len(names) != 1 {
 		ts.Fatalf("%d files match %s, not one", len(names), args[1])
 	}
@@ -151,18 +117,18 @@ func cmdKeyof(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(args[0], key)
 }
 
-func cmdOne(ts *testscript.TestScript, neg bool, args []string) {
+func cmdOne(ts *testscript.TestScript, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), only(ts, args[0]), 0o644))
 }
 
-func cmdBody(ts *testscript.TestScript, neg bool, args []string) {
+func cmdBody(ts *testscript.TestScript, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), harness.Body(only(ts, args[0])), 0o644))
 }
 
 // waitLimit is generous: it only bounds a test that fails.
 const waitLimit = 20 * time.Second
 
-func cmdWaitfor(ts *testscript.TestScript, neg bool, args []string) {
+func cmdWaitfor(ts *testscript.TestScript, args []string) {
 	what := strings.Join(args, " ")
 	var cond func() bool
 	switch args[0] {
@@ -190,7 +156,7 @@ func anyMatch(re *regexp.Regexp, names []string) bool {
 	return false
 }
 
-func cmdMount(ts *testscript.TestScript, neg bool, args []string) {
+func cmdMount(ts *testscript.TestScript, args []string) {
 	dir := ts.MkAbs(args[0])
 	ts.Check(mountTmpfs(dir, args[1]))
 	ts.Defer(func() { unmount(dir) })
@@ -204,7 +170,7 @@ func unmount(dir string) error { return syscall.Unmount(dir, syscall.MNT_DETACH)
 
 // cmdServe starts a server whose arguments say ADDR where it shall listen,
 // waits until it accepts, and ends it with the script.
-func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
+func cmdServe(ts *testscript.TestScript, args []string) {
 	addr := harness.FreeAddr()
 	words := make([]string, 0, len(args))
 	for _, w := range args[2:] {
@@ -233,13 +199,13 @@ func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
 	}))
 }
 
-func cmdMissing(ts *testscript.TestScript, neg bool, args []string) {
+func cmdMissing(ts *testscript.TestScript, args []string) {
 	if harness.Missing(args[0]) {
 		ts.Fatalf("%s", args[0])
 	}
 }
 
-func cmdDown(ts *testscript.TestScript, neg bool, args []string) {
+func cmdDown(ts *testscript.TestScript, args []string) {
 	if c, err := harness.Dial(args[0]); err == nil {
 		c.Close()
 		ts.Fatalf("%s still accepts", args[0])
@@ -247,7 +213,7 @@ func cmdDown(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // cmdKilled kills one service of the system that start began.
-func cmdKilled(ts *testscript.TestScript, neg bool, args []string) {
+func cmdKilled(ts *testscript.TestScript, args []string) {
 	parent, err := strconv.Atoi(ts.Getenv("STARTPID"))
 	ts.Check(err)
 	for _, pid := range harness.Descendants(parent) {

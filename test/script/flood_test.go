@@ -20,7 +20,7 @@ const (
 
 // cmdFlood gives a program a message of 1 GiB on stdin. It must end with exit
 // status N, early, and without having been larger than MAXMIB.
-func cmdFlood(ts *testscript.TestScript, neg bool, args []string) {
+func cmdFlood(ts *testscript.TestScript, args []string) {
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)
 	maxMiB, err := strconv.ParseInt(args[1], 10, 64)

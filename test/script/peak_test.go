@@ -9,7 +9,7 @@ import (
 )
 
 // cmdPeak asserts that a process that still runs was never larger than MAXMIB.
-func cmdPeak(ts *testscript.TestScript, neg bool, args []string) {
+func cmdPeak(ts *testscript.TestScript, args []string) {
 	maxMiB, err := strconv.ParseInt(args[0], 10, 64)
 	ts.Check(err)
 	pid, err := strconv.Atoi(args[1])

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -26,29 +27,48 @@ import (
 //	<1 REGEXP    the next single line matches
 //	<. REGEXP    the lines up to "." match, POP3's multi-line answer
 //	<EOF         the other side closes
+//	<STATUS N    the program ended so, not with 0; the last line
 //	> TEXT       send TEXT and CRLF; $VAR is expanded
 //	>> "BYTES"   send these bytes, a Go string
 //	>*N "BYTES"  send them N times; the other side may have closed
 //
 // The transcript of what was received is stdout afterwards.
-func cmdDialog(ts *testscript.TestScript, neg bool, args []string) {
-	c := openDialog(ts, args)
+func cmdDialog(ts *testscript.TestScript, args []string) {
+	c, ended := openDialog(ts, args)
 	defer c.Close()
+	played, status := false, "0"
 	for i, line := range strings.Split(ts.ReadFile(args[1]), "\n") {
 		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		if n, ok := strings.CutPrefix(line, "<STATUS "); ok {
+			status = n
 			continue
 		}
 		if err := playLine(ts, c, line); err != nil {
 			ts.Fatalf("%s:%d: %s: %v", args[1], i+1, line, err)
 		}
+		played = played || strings.HasPrefix(line, "<")
+	}
+	if !played {
+		ts.Fatalf("%s expects nothing", args[1])
+	}
+	c.Close()
+	if got := ended(); got != status {
+		ts.Fatalf("%s: exit status %s, want %s", args[1], got, status)
 	}
 }
 
-func openDialog(ts *testscript.TestScript, args []string) *harness.Conversation {
+// openDialog returns a conversation, and what waits for its program's exit
+// status: files are looked at afterwards, and a crash is a failure.
+func openDialog(ts *testscript.TestScript, args []string) (*harness.Conversation, func() string) {
 	if args[0] != "exec" {
 		c, err := harness.Dial(args[0])
 		ts.Check(err)
-		return c
+		return c, func() string { return "0" }
+	}
+	if len(args) < 3 {
+		ts.Fatalf("usage: dialog exec FILE PROG [ARG...]")
 	}
 	fds, err := socketpair()
 	ts.Check(err)
@@ -57,11 +77,23 @@ func openDialog(ts *testscript.TestScript, args []string) *harness.Conversation 
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = fds[1], fds[1], fds[1]
 	ts.Check(cmd.Start())
 	fds[1].Close()
-	ts.Defer(func() { cmd.Wait() })
+	done := make(chan struct{})
+	go func() {
+		cmd.Wait()
+		close(done)
+	}()
+	ts.Defer(func() { cmd.Process.Kill() })
 	c, err := net.FileConn(fds[0])
 	ts.Check(err)
 	fds[0].Close()
-	return harness.Converse(c)
+	return harness.Converse(c), func() string {
+		select {
+		case <-done:
+		case <-time.After(waitLimit):
+			ts.Fatalf("%s did not end with its connection", args[2])
+		}
+		return strconv.Itoa(cmd.ProcessState.ExitCode())
+	}
 }
 
 func playLine(ts *testscript.TestScript, c *harness.Conversation, line string) error {
@@ -131,13 +163,17 @@ func sendBytes(c *harness.Conversation, n int, quoted string) error {
 	return nil
 }
 
-func cmdSink(ts *testscript.TestScript, neg bool, args []string) {
+func cmdSink(ts *testscript.TestScript, args []string) {
 	s, err := harness.NewSink(args[1])
 	ts.Check(err)
 	ts.Defer(func() { s.Close() })
 	ts.Setenv(args[0], s.Addr)
-	ts.SetCmd("sinkmode-"+args[0], func(ts *testscript.TestScript, neg bool, a []string) { s.SetMode(a[0]) })
-	ts.SetCmd("sinkgot-"+args[0], func(ts *testscript.TestScript, neg bool, a []string) { sinkGot(ts, s, a) })
+	ts.SetCmd("sinkmode-"+args[0], word("sinkmode MODE", func(ts *testscript.TestScript, args []string) {
+		ts.Check(s.SetMode(args[0]))
+	}))
+	ts.SetCmd("sinkgot-"+args[0], word("sinkgot N [FILE]", func(ts *testscript.TestScript, args []string) {
+		sinkGot(ts, s, args)
+	}))
 }
 
 // sinkGot waits until the sink has N messages and writes the last one, with

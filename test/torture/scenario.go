@@ -320,7 +320,9 @@ func queueScenarios() []scenario {
 		if _, err := w.put(spool.Relay, token, to(elsewhere)...); err != nil {
 			return err
 		}
-		w.sink.SetMode("rcpt4xx")
+		if err := w.sink.SetMode("rcpt4xx"); err != nil {
+			return err
+		}
 		_, err := w.programs.Must(w.home, nil, "mailrelay", "run")
 		return err
 	}

@@ -30,7 +30,9 @@ func (w *world) step(s *scenario, h hook) (ran, error) {
 	if mode == "" {
 		mode = "ok"
 	}
-	w.sink.SetMode(mode)
+	if err := w.sink.SetMode(mode); err != nil {
+		return ran{}, err
+	}
 	if !s.stays {
 		defer w.sink.SetMode("ok")
 	}
