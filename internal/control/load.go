@@ -127,11 +127,18 @@ func read(path string, max int64) ([]byte, stamp, error) {
 	return data, stampOf(info), nil
 }
 
-// plain takes the path out of a system error: the caller names the file.
+// plain takes the path out of the text of a system error: the caller names the
+// file. errors.As still finds it.
 func plain(err error) error {
 	var p *fs.PathError
 	if errors.As(err, &p) {
-		return p.Err
+		return unnamed{p}
 	}
 	return err
 }
+
+// unnamed is an error of a file whose name its text does not say.
+type unnamed struct{ file *fs.PathError }
+
+func (u unnamed) Error() string { return u.file.Err.Error() }
+func (u unnamed) Unwrap() error { return u.file }

@@ -1,6 +1,7 @@
 package ctl
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -41,17 +42,23 @@ func (i Init) chooseOwner() (owner, error) {
 	case i.CreateUser && i.Owner != "":
 		return owner{}, status.UsageError("--create-user makes the user %s, so there is no other --owner", systemUser)
 	case i.CreateUser:
-		return i.createUser()
+		o, err := i.createUser()
+		return o, cmp.Or(err, mayGive(o, systemUser))
 	case i.Owner != "":
-		o, err := namedOwner(i.Owner)
-		if err == nil && os.Geteuid() != 0 && o.uid != os.Geteuid() {
-			err = &status.Error{Exit: status.NotAllowed, Text: "only root makes a home for another user: " + i.Owner}
-		}
-		return o, err
+		o, err := namedOwner(i.Owner, "as --owner says")
+		return o, cmp.Or(err, mayGive(o, i.Owner))
 	case os.Geteuid() != 0:
 		return owner{uid: os.Geteuid(), gid: os.Getegid()}, nil
 	}
 	return i.likelyOwner()
+}
+
+// mayGive refuses a home that its owner would not get.
+func mayGive(o owner, name string) error {
+	if os.Geteuid() != 0 && o.uid != os.Geteuid() {
+		return &status.Error{Exit: status.NotAllowed, Text: "only root makes a home for another user: " + name}
+	}
+	return nil
 }
 
 // likelyOwner is the owner where root says nothing: that of the home, or of
@@ -67,7 +74,7 @@ func (i Init) likelyOwner() (owner, error) {
 	if st.Uid != 0 {
 		return owner{int(st.Uid), int(st.Gid), "as " + path + " does"}, nil
 	}
-	o, err := namedOwner(systemUser)
+	o, err := namedOwner(systemUser, "since there is that user")
 	if err == nil {
 		return o, nil
 	}
@@ -95,12 +102,12 @@ func statOf(path string) (st unix.Stat_t, err error) {
 
 // namedOwner finds a user by name or number. A number without an account, as in
 // a container, is its own group.
-func namedOwner(name string) (owner, error) {
+func namedOwner(name, why string) (owner, error) {
 	u, err := user.Lookup(name)
 	uid, number := strconv.ParseUint(name, 10, 31)
 	if err != nil && number == nil {
 		if u, err = user.LookupId(name); err != nil {
-			return owner{int(uid), int(uid), "as --owner says"}, nil
+			return owner{int(uid), int(uid), why}, nil
 		}
 	}
 	if err != nil {
@@ -111,16 +118,17 @@ func namedOwner(name string) (owner, error) {
 	if err := errors.Join(errID, errGID); err != nil {
 		return owner{}, fmt.Errorf("user %s: %w", name, err)
 	}
-	return owner{id, gid, "as the user of that name"}, nil
+	return owner{id, gid, why}, nil
 }
 
 // createUser makes the system user where there is none.
 func (i Init) createUser() (owner, error) {
-	if o, err := namedOwner(systemUser); err == nil {
+	const why = "as --create-user says"
+	if o, err := namedOwner(systemUser, why); err == nil {
 		return o, nil
 	}
 	if os.Geteuid() != 0 {
-		return owner{}, &status.Error{Exit: status.NotAllowed, Text: "only root makes users"}
+		return owner{}, &status.Error{Exit: status.NotAllowed, Text: "only root makes users (run this as root, or without --create-user for a home of your own)"}
 	}
 	commands, err := userCommands(i.Dir)
 	if err != nil {
@@ -132,7 +140,7 @@ func (i Init) createUser() (owner, error) {
 		}
 		fmt.Fprintf(i.Notes, "did: %s\n", strings.Join(args, " "))
 	}
-	return namedOwner(systemUser)
+	return namedOwner(systemUser, why)
 }
 
 // userCommands are the commands that make the system user here: useradd of

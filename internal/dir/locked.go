@@ -16,7 +16,7 @@ func OpenLocked(path string) (*os.File, error) {
 	const how = os.O_RDWR | os.O_CREATE | unix.O_NOFOLLOW | unix.O_NONBLOCK
 	f, err := os.OpenFile(path, how, 0o660)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err = os.Mkdir(filepath.Dir(path), 0o770); err == nil || errors.Is(err, fs.ErrExist) {
+		if err = makeLost(filepath.Dir(path)); err == nil {
 			f, err = os.OpenFile(path, how, 0o660)
 		}
 	}
@@ -31,4 +31,23 @@ func OpenLocked(path string) (*os.File, error) {
 		return nil, &fs.PathError{Op: "flock", Path: path, Err: err}
 	}
 	return f, nil
+}
+
+// makeLost makes run/ again. Whoever may pass through the home may pass through
+// it too: run/submit is for all users of the machine.
+func makeLost(path string) error {
+	if err := os.Mkdir(path, 0o770); errors.Is(err, fs.ErrExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	home, err := os.Stat(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	return os.Chmod(path, info.Mode().Perm()|home.Mode().Perm()&0o011)
 }

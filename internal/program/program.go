@@ -151,7 +151,7 @@ func (p Program) Run(ctx context.Context, f *Frame, args []string) (code int) {
 		code = p.UsageStatus(args)
 	}
 	if text := err.Error(); text != "" {
-		fmt.Fprintf(f.Stderr, "%s: %s\n", p.Name, oneLine(text))
+		fmt.Fprintf(f.Stderr, "%s: %s\n", p.Name, oneLine(text+f.wayOut(err)))
 		if f.muted {
 			f.Log.Trouble("", "run", err)
 		}

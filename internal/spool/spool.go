@@ -115,8 +115,13 @@ func syncDir(path string) error {
 func CheckMark(path string) error {
 	_, err := os.Lstat(filepath.Join(path, Mark))
 	if errors.Is(err, fs.ErrNotExist) {
-		return status.Temp("4.3.5", fmt.Sprintf(
-			"%s has no file %s: not a mounted part of a Paperpath home (mailctl init makes one)", path, Mark), nil)
+		home := filepath.Dir(path)
+		if _, err := os.Lstat(filepath.Join(home, Mark)); err == nil {
+			return status.Temp("4.3.5", fmt.Sprintf("%s has no file %s: its volume is not mounted (mount it; "+
+				"if there is none, and all that was in it is there, make that file)", path, Mark), nil)
+		}
+		return status.Temp("4.3.5", fmt.Sprintf("%s is no Paperpath home: %s has no file %s (mailctl init makes a home, "+
+			"--home or PAPERPATH_HOME names another)", home, path, Mark), nil)
 	}
 	if err != nil {
 		return status.Temp("4.3.5", "cannot look at "+path, err)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"net"
 	"net/textproto"
@@ -63,7 +64,10 @@ func dial(home string) (net.Conn, error) {
 		if errors.As(err, &op) {
 			err = op.Err // what it adds is the path again
 		}
-		return nil, status.Temp("4.3.0", "nobody takes mail at "+path, err)
+		if errors.Is(err, fs.ErrPermission) {
+			return nil, status.Temp("4.3.0", "the way to "+path+" is closed (mailctl init, as root, opens it)", err)
+		}
+		return nil, status.Temp("4.3.0", "nobody takes mail at "+path+" (mailctl start runs its server)", err)
 	}
 	return conn, nil
 }

@@ -1,0 +1,71 @@
+package program
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// wayOut says, behind an error of the system, how its person gets on: whose the
+// file is, or which port to take. It is "" where that is not known.
+func (f *Frame) wayOut(err error) string {
+	var call *os.SyscallError
+	if errors.As(err, &call) {
+		switch {
+		case call.Syscall == "bind" && errors.Is(err, unix.EADDRINUSE):
+			return " (another program has it: stop that, or take another port here and in control/services)"
+		case call.Syscall == "bind" && errors.Is(err, unix.EACCES):
+			return " (ports below 1024 are opened by root: start this as root, or by systemd or inetd)"
+		}
+		return ""
+	}
+	if !errors.Is(err, fs.ErrPermission) || os.Geteuid() == 0 {
+		return ""
+	}
+	path := filepath.Join(f.Home, "spool")
+	var file *fs.PathError
+	if errors.As(err, &file) && filepath.IsAbs(file.Path) {
+		path = file.Path
+	}
+	return f.whoMay(path)
+}
+
+// whoMay names who can reach path: the owner of the first directory above it
+// that the caller can look at, or of path itself.
+func (f *Frame) whoMay(path string) string {
+	var st unix.Stat_t
+	for err := unix.Lstat(path, &st); err != nil; err = unix.Lstat(path, &st) {
+		if path == filepath.Dir(path) {
+			return ""
+		}
+		path = filepath.Dir(path)
+	}
+	owner, us := userName(int(st.Uid)), os.Geteuid()
+	ours := strings.HasPrefix(path, f.Home+"/")
+	uid, _, ok := f.ownerOfSpool()
+	switch {
+	case int(st.Uid) == us:
+		return ""
+	case ok && uid == us && ours: // what root edited
+		return fmt.Sprintf(" (%s belongs to %s: chown it to %s)", path, owner, userName(us))
+	case st.Uid == 0:
+		return fmt.Sprintf(" (%s belongs to root: run this as root)", path)
+	}
+	return fmt.Sprintf(" (%s belongs to %s: run this as that user, or as root)", path, owner)
+}
+
+// userName is a user's name, or the number of one without an account.
+func userName(uid int) string {
+	id := strconv.Itoa(uid)
+	if u, err := user.LookupId(id); err == nil {
+		return u.Username
+	}
+	return "uid " + id
+}
