@@ -136,14 +136,20 @@ func (c *Conn) mailParam(p *MailParams, name, value string) (err error) {
 }
 
 // authParam reports whether value is xtext that says a mailbox or <> (RFC 4954
-// 5).
+// 5), or a path that is not encoded at all: curl sends AUTH=<a+b@example.org>.
 func authParam(value string) bool {
-	if !xtext(value) || len(value) > maxAuth {
+	if len(value) > maxAuth || strings.Contains(value, "=") { // RFC 5321 4.1.2: in no value
 		return false
 	}
-	who, _ := params.Decode(value)
+	var who string
+	switch {
+	case strings.HasPrefix(value, "<") && strings.HasSuffix(value, ">"):
+		who = value[1 : len(value)-1]
+	case xtext(value):
+		who, _ = params.Decode(value)
+	}
 	_, err := addr.Parse(who)
-	return who == "<>" || err == nil
+	return err == nil || value == "<>" || strings.EqualFold(value, "+3C+3E")
 }
 
 func oneOf(field *string, value, wrong string, choices ...string) error {
