@@ -13,7 +13,7 @@ import (
 // counted.
 func check(t *testing.T, h *harness.Home, sink *harness.Sink, f *flow, killed map[string]int) {
 	t.Helper()
-	found := map[string]map[string]int{elsewhere: atSink(t, sink)}
+	found := map[string]map[string]int{elsewhere: atSink(t, sink, f)}
 	for _, user := range []string{"alice", "bob"} {
 		found[user] = inMailbox(t, h.Mailbox(user))
 	}
@@ -59,11 +59,11 @@ func inMailbox(t *testing.T, dir string) map[string]int {
 	return counts
 }
 
-func atSink(t *testing.T, sink *harness.Sink) map[string]int {
+func atSink(t *testing.T, sink *harness.Sink, f *flow) map[string]int {
 	t.Helper()
 	counts := map[string]int{}
 	for _, m := range sink.Received() {
-		token, whole := tokenOf(m.Data)
+		token, whole := f.tokenAway(m.Data)
 		if !whole {
 			t.Errorf("torn at the next host: %.300q", m.Data)
 		}

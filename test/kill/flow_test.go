@@ -22,12 +22,13 @@ type flow struct {
 
 	mu           sync.Mutex
 	acknowledged map[string][]string // token of the message: mailboxes that must have it
+	alias        map[string]string   // token of the message: the name that it was sent to
 	running      map[int]bool        // pids of mailsubmit processes
 	sent         int
 }
 
 func newFlow(h *harness.Home, seed uint64) *flow {
-	return &flow{h: h, seed: seed, stop: make(chan struct{}), acknowledged: map[string][]string{}, running: map[int]bool{}}
+	return &flow{h: h, seed: seed, stop: make(chan struct{}), acknowledged: map[string][]string{}, alias: map[string]string{}, running: map[int]bool{}}
 }
 
 func (f *flow) begin() {
@@ -65,6 +66,7 @@ func (f *flow) loop(rnd *rand.Rand, send func(to, token string) bool) {
 		f.mu.Lock()
 		f.sent++
 		token := fmt.Sprintf("token-%06d-%d", f.sent, rnd.IntN(20000))
+		f.alias[token] = d.to
 		f.mu.Unlock()
 		if send(d.to, token) {
 			f.mu.Lock()
@@ -91,12 +93,23 @@ func letter(token string) []byte {
 		token, token, sha256.Sum256([]byte(body)), body)
 }
 
-// tokenOf returns the token of a message that arrived, and whether it is whole.
+// tokenOf returns the token of a message that arrived, and whether it is whole:
+// what was sent below our Received, and nothing else.
 func tokenOf(message []byte) (token string, whole bool) {
 	_, rest, _ := bytes.Cut(message, []byte("\nSubject: "))
 	subject, _, _ := bytes.Cut(rest, []byte("\n"))
 	token = string(subject)
 	return token, strings.HasPrefix(token, "token-") && bytes.Equal(harness.Body(message), letter(token))
+}
+
+// tokenAway is tokenOf for the next host. Only aliases lead there, and such a copy
+// has the alias in Delivered-To below our Received.
+func (f *flow) tokenAway(message []byte) (token string, whole bool) {
+	token, _ = tokenOf(message)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	want := append([]byte("Delivered-To: "+f.alias[token]+"\n"), letter(token)...)
+	return token, f.alias[token] != "" && bytes.Equal(harness.Body(message), want)
 }
 
 func (f *flow) bySMTP(to, token string) bool {
