@@ -31,6 +31,10 @@ type Ages struct {
 	Wait  time.Duration // by the boot clock, until it is; 0: it is
 	Moved time.Duration // how far the wall clock is ahead, where this pass found that it has moved
 	Odd   string        // what the record held where this pass could not read it
+	// Nameless says why the boot has no name, the first time that it has none: in a
+	// root directory without /proc, or with little of it. Each pass then counts as
+	// one of another boot.
+	Nameless error
 }
 
 // Believed reports whether things may be removed for their age.
@@ -43,29 +47,49 @@ func (a Ages) Found() bool { return a.Moved > 0 || a.Odd != "" }
 // tells, and notes this one there. A home without that record is new: its clock
 // is believed. On an error nothing is to be removed for its age.
 func Look(home string, now time.Time) (Ages, error) {
-	b, err := readBoot()
+	b, err := readBoot(bootID)
 	if err != nil {
 		return Ages{}, fmt.Errorf("read the boot clock: %w", err)
 	}
 	return look(filepath.Join(home, Record), now, b)
 }
 
-// boot is the clock that no one can set.
-type boot struct {
-	id string // of this boot
-	up time.Duration
+// Begin notes the first pass in a new home, but none where the boot has no name:
+// then it is the first Look that tells.
+func Begin(home string, now time.Time) error {
+	b, err := readBoot(bootID)
+	if err == nil && b.nameless == nil {
+		_, err = look(filepath.Join(home, Record), now, b)
+	}
+	return err
 }
 
-func readBoot() (boot, error) {
-	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return boot{}, err
-	}
+// boot is the clock that no one can set.
+type boot struct {
+	id       string // of this boot, or noID
+	up       time.Duration
+	nameless error // why it is noID
+}
+
+const (
+	bootID = "/proc/sys/kernel/random/boot_id"
+	noID   = "-"
+)
+
+func readBoot(path string) (boot, error) {
 	var ts unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
 		return boot{}, fmt.Errorf("clock_gettime: %w", err)
 	}
-	return boot{strings.TrimSpace(string(id)), time.Duration(ts.Nano())}, nil
+	id, err := os.ReadFile(path)
+	b := boot{strings.TrimSpace(string(id)), time.Duration(ts.Nano()), err}
+	if err == nil && b.id == "" {
+		b.nameless = fmt.Errorf("%s is empty", path)
+	}
+	if b.nameless != nil {
+		b.id = noID
+	}
+	return b, nil
 }
 
 func look(path string, now time.Time, b boot) (Ages, error) {
@@ -101,22 +125,29 @@ func record(now time.Time, b boot, wait time.Duration) string {
 // judge compares this pass with the record of the one before.
 func judge(text string, now time.Time, b boot) Ages {
 	if text == "" {
-		return Ages{}
+		return Ages{Nameless: b.nameless}
 	}
 	var id string
 	var wall, up, wait int64
 	_, err := fmt.Sscanf(text, "%s %d %d %d\n", &id, &wall, &up, &wait)
 	if err != nil || len(text) != recordSize || wait < 0 || wait > int64(distrust/time.Second) {
-		return Ages{Wait: distrust, Odd: fmt.Sprintf("%.40q", text)}
+		return Ages{Wait: distrust, Odd: fmt.Sprintf("%.40q", text), Nameless: b.nameless}
 	}
 	gone := b.up // of another boot there was at least this much
 	ahead := now.Sub(time.Unix(wall, 0))
 	most := maxAbsent
-	if id == b.id {
-		gone = b.up - time.Duration(up)*time.Second
+	since := b.up - time.Duration(up)*time.Second
+	switch {
+	case id == b.id && id != noID:
+		gone = since
 		ahead, most = ahead-gone, maxLead
+	case (id == noID || b.id == noID) && since >= 0: // perhaps the same boot: this much at least
+		gone = since
 	}
 	a := Ages{Wait: max(time.Duration(wait)*time.Second-max(gone, 0), 0)}
+	if id != noID {
+		a.Nameless = b.nameless
+	}
 	if ahead > most {
 		a.Wait, a.Moved = distrust, ahead.Truncate(time.Second)
 	}

@@ -1,6 +1,8 @@
 package clock
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +14,8 @@ const (
 	hour = time.Hour
 	day  = 24 * hour
 )
+
+func named(up time.Duration) boot { return boot{id: "2f8cdb10-67f5-4a5c-8a37-62e8a1b1a111", up: up} }
 
 // Each step is a pass: how far each clock has gone since the one before.
 func TestJumps(t *testing.T) {
@@ -38,7 +42,7 @@ func TestJumps(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "run", "clock")
-			now, b := time.Unix(1_800_000_000, 0), boot{"2f8cdb10-67f5-4a5c-8a37-62e8a1b1a111", 100 * hour}
+			now, b := time.Unix(1_800_000_000, 0), named(100*hour)
 			for i, s := range steps {
 				now = now.Add(s.wall)
 				b.up += s.boot
@@ -57,7 +61,7 @@ func TestJumps(t *testing.T) {
 // What a crash or a person left in the record makes everything wait for a day,
 // and then it goes on.
 func TestAnOddRecordWaits(t *testing.T) {
-	b := boot{"2f8cdb10-67f5-4a5c-8a37-62e8a1b1a111", 100 * hour}
+	b := named(100 * hour)
 	now := time.Unix(1_800_000_000, 0)
 	whole := record(now, b, 0)
 	for _, text := range []string{"x", "\x00", whole[:60], whole + "x", record(now, b, 40*day), strings.Repeat("9", 4096)} {
@@ -68,9 +72,58 @@ func TestAnOddRecordWaits(t *testing.T) {
 		if a, err := look(path, now, b); err != nil || a.Wait != day || a.Odd == "" {
 			t.Errorf("%.40q: %+v, %v", text, a, err)
 		}
-		if a, err := look(path, now.Add(hour), boot{b.id, b.up + hour}); err != nil || a.Wait != 23*hour || a.Odd != "" {
+		if a, err := look(path, now.Add(hour), named(101*hour)); err != nil || a.Wait != 23*hour || a.Odd != "" {
 			t.Errorf("%.40q, an hour later: %+v, %v", text, a, err)
 		}
+	}
+}
+
+// Where the boot has no name each pass counts as one of another boot. It is told
+// once, and what waits goes on waiting as long as before.
+func TestABootWithoutAName(t *testing.T) {
+	nameless, err := readBoot(filepath.Join(t.TempDir(), "boot_id"))
+	if err != nil || !errors.Is(nameless.nameless, fs.ErrNotExist) || nameless.up <= 0 {
+		t.Fatalf("%+v, %v", nameless, err)
+	}
+	path := filepath.Join(t.TempDir(), "clock")
+	now := time.Unix(1_800_000_000, 0)
+	for i, s := range []struct {
+		wall, up time.Duration
+		named    bool
+		wait     time.Duration
+		moved    bool
+		told     bool
+	}{
+		{up: 100 * hour, told: true},
+		{wall: 29 * day, up: 101 * hour},
+		{wall: 40 * day, up: 102 * hour, wait: day, moved: true},
+		{wall: hour, up: 103 * hour, wait: 23 * hour},
+		{wall: hour, up: 2 * hour, wait: 21 * hour}, // booted
+		{wall: hour, up: 500 * hour, wait: 0},       // it cannot be known whether it was
+		{wall: 40 * day, up: 501 * hour, wait: day, moved: true},
+		{wall: hour, up: 502 * hour, named: true, wait: 23 * hour},
+		{wall: hour, up: 503 * hour, wait: 22 * hour, told: true},
+	} {
+		now = now.Add(s.wall)
+		b := nameless
+		if b.up = s.up; s.named {
+			b = named(s.up)
+		}
+		a, err := look(path, now, b)
+		if err != nil || a.Wait != s.wait || a.Found() != s.moved || (a.Nameless != nil) != s.told {
+			t.Errorf("pass %d: %+v, %v, want %+v", i, a, err, s)
+		}
+	}
+}
+
+// A new home's record is that of its first pass where the boot has a name.
+func TestBegin(t *testing.T) {
+	home := t.TempDir()
+	if err := Begin(home, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(filepath.Join(home, Record)); err != nil || len(text) != recordSize {
+		t.Errorf("%q, %v", text, err)
 	}
 }
 

@@ -279,7 +279,7 @@ func (i Init) marks() error {
 		return err
 	}
 	if !exists(filepath.Join(i.Dir, clock.Record)) { // what the first pass is compared with
-		if _, err := clock.Look(i.Dir, i.Now); err != nil {
+		if err := clock.Begin(i.Dir, i.Now); err != nil {
 			return err
 		}
 	}

@@ -10,6 +10,9 @@ import (
 // clock has not just been moved. What speaks against it is told.
 func (f *Frame) AgesCount() bool {
 	a, err := clock.Look(f.Home, f.Clock.Now())
+	if a.Nameless != nil {
+		f.Log.Trouble("", "tell this boot from others, the clocks are compared as after a boot; mount /proc", a.Nameless)
+	}
 	switch {
 	case err != nil:
 		f.Log.Trouble("", "compare the clocks, nothing is removed for its age", err)
