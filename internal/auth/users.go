@@ -75,7 +75,7 @@ func (t *Users) Password(ctx context.Context, login, password string) error {
 	if err = v.settle(ctx, err, password); err == nil {
 		t.user = u
 	}
-	return err
+	return t.sure(err)
 }
 
 // begin comes to the guard. The first login of a session that finds no place is
@@ -168,11 +168,37 @@ func (t *Users) Proved(ctx context.Context, login string, right bool) error {
 	if err := v.queue(ctx); err != nil {
 		return err
 	}
-	if !right || t.claimed == nil {
+	if right, err = t.stands(right); err != nil {
+		return err
+	}
+	if !right {
 		err = refused()
 	}
 	if err = v.settle(ctx, err, ""); err == nil {
 		t.user = t.claimed
+	}
+	return t.sure(err)
+}
+
+// stands reports whether a right proof still is one: the row may have been locked
+// or given another password since Keys.
+func (t *Users) stands(right bool) (bool, error) {
+	if !right || t.claimed == nil {
+		return false, nil
+	}
+	u, err := t.Control.LoginUser(t.claimed.Address)
+	if err != nil {
+		return false, temporary(err)
+	}
+	return u != nil && u.Hash == t.claimed.Hash, nil
+}
+
+// sure makes a refusal a temporary one while somebody may be at work on
+// control/users, for those who have a row and those who have none: what is not
+// there may come in a moment. It counts all the same.
+func (t *Users) sure(err error) error {
+	if IsWrong(err) && !t.Control.LoginsSettled() {
+		return temporary(errors.New("control/users has just been changed"))
 	}
 	return err
 }

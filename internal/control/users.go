@@ -214,11 +214,11 @@ func (c *Control) User(address string) (*User, error) {
 
 // LoginUser is User for who says to be that user: a program in the place of the
 // rows is asked each time. What is remembered are only users that exist, and it
-// would be quicker for them.
+// would be quicker for them. For the same reason nobody waits for a table that
+// an editor may be at work on: LoginsSettled says what a negative answer is
+// worth.
 func (c *Control) LoginUser(address string) (*User, error) {
-	t, err := query(c, usersFile(c.home), func(t userTable) (userTable, bool) {
-		return t, t.exec != nil || t.find(address) != nil
-	})
+	t, err := query(c, usersFile(c.home), func(t userTable) (userTable, bool) { return t, true })
 	if err != nil {
 		return nil, err
 	}
@@ -226,6 +226,13 @@ func (c *Control) LoginUser(address string) (*User, error) {
 		return c.lookups.fresh(c.home, t.exec, address)
 	}
 	return t.find(address), nil
+}
+
+// LoginsSettled reports whether control/users has been still for a second, so
+// that a login which it does not let in is wrong.
+func (c *Control) LoginsSettled() bool {
+	s, err := stat(c.path("users"))
+	return err == nil && !c.fresh(s)
 }
 
 func (c *Control) userIn(t userTable, address string) (*User, error) {
