@@ -16,10 +16,11 @@ import (
 )
 
 const (
-	tornAge      = time.Minute // how long a short file may still be growing
-	troubleDelay = time.Minute // until the next look where a reason could not be written
-	leftDelay    = time.Hour   // until the next look at what is not ours to move
-	panicLimit   = 3           // attempts that may panic before a person must look
+	tornAge      = time.Minute    // how long a short file may still be growing
+	troubleDelay = time.Minute    // until the next look where a reason could not be written
+	leftDelay    = time.Hour      // until the next look at what is not ours to move
+	panicLimit   = 3              // attempts that may panic before a person must look
+	graceTime    = 24 * time.Hour // beyond its lifetime, in which an outcome may fail to be carried out
 )
 
 // result is what an attempt leaves for the schedule.
@@ -72,12 +73,13 @@ func (r *Runner) attempt(ctx context.Context, j job) (res result) {
 
 // failed decides about an outcome that could not be carried out. It is our own
 // trouble, so it is said and tried again; as any other attempt it counts, and
-// when the entry has expired a person must look. It reports whether and when to
-// look again.
+// when the entry has expired a person must look, but for graceTime: a disk that
+// failed once must not cost the bounce of what has just expired. It reports whether
+// and when to look again.
 func (r *Runner) failed(e *Entry, err error) (again bool, due time.Time) {
 	r.Log.Trouble(string(e.Key), "carry out", err)
 	now := r.Spool.now()
-	if retry, unread := r.Retry(); unread == nil && retry.Expired(now.Sub(e.Arrival), e.Attempts+1) {
+	if retry, unread := r.Retry(); unread == nil && retry.Expired(now.Sub(e.Arrival)-graceTime, e.Attempts+1) {
 		held := r.carry(e, HoldFor("given up, it cannot be carried out: "+err.Error()))
 		if held == nil {
 			return false, due
