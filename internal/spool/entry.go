@@ -257,22 +257,6 @@ func (b *box) find(k Key) (name string, s state, err error) {
 	return "", "", errGone
 }
 
-// lies reports whether an entry of this key lies in any inbox. They are looked
-// through in the order of the paper path, so that one on its way is not missed.
-func (s *Spool) lies(k Key) (bool, error) {
-	for _, in := range Inboxes() {
-		b, err := s.box(in)
-		if err != nil {
-			return false, err
-		}
-		_, _, err = b.find(k)
-		if !errors.Is(err, errGone) {
-			return err == nil, err
-		}
-	}
-	return false, nil
-}
-
 // arrival is the earlier of the acceptance and the file's mtime: a mark, or a
 // copy, sets the mtime anew and must make nothing young, and a key that was made
 // while a clock was ahead must not keep an entry from growing old. The key says

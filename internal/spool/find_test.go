@@ -86,6 +86,51 @@ func TestRetryOfManyIsLinear(t *testing.T) {
 	})
 }
 
+// Whether a report of ours lies in the spool costs each report the same, however
+// long the queue is: a dead smarthost ends thousands of messages at once.
+func TestReportsAboutManyAreLinear(t *testing.T) {
+	linear(t, "reports", func(n int) time.Duration {
+		f := newFixture(t)
+		keys := f.waiting(n)
+		start := cpu(t)
+		for _, k := range keys {
+			lies, err := f.sp.lies(k)
+			if err != nil || !lies {
+				t.Fatal(k, lies, err)
+			}
+			if lies, err = f.sp.lies(k.bounce([]string{"c@d.example"}, "mx")); err != nil || lies {
+				t.Fatal("a report about", k, lies, err)
+			}
+		}
+		return cpu(t) - start
+	})
+}
+
+// A report is placed once: by whoever looks again, and by who comes after a crash.
+func TestReportIsPlacedOnce(t *testing.T) {
+	f := newFixture(t)
+	first, second := f.waiting(1)[0], Key("1764000000.M000000R00000000000000ff.mx")
+	again, err := Open(f.home, Options{Hostname: "mx.example.net"}) // another process
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	for i, step := range []struct {
+		sp   *Spool
+		of   Key
+		want bool
+	}{{f.sp, first, true}, {f.sp, first, false}, {f.sp, second, true}, {again, first, false}, {again, second, false}} {
+		k := step.of.bounce([]string{"c@d.example"}, "mx.example.net")
+		placed, err := step.sp.placeOwn(k, Envelope{To: []Recipient{{Addr: "a@b.example"}}}, []byte("From: x@y\n\nz\n"))
+		if err != nil || placed != step.want {
+			t.Errorf("step %d: %v, %v", i, placed, err)
+		}
+	}
+	if n := f.count("route/new"); n != 2 {
+		t.Errorf("%d reports", n)
+	}
+}
+
 // A watcher notices that thousands of entries were made due.
 func TestAWatcherTakesUpManyInLinearTime(t *testing.T) {
 	linear(t, "hurry", func(n int) time.Duration {

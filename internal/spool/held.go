@@ -69,6 +69,7 @@ func (e *Entry) IsDigest() bool {
 func (s *Spool) PlaceDigest(slot time.Time, to string, body []byte) (k Key, placed bool, err error) {
 	sum := sha256.Sum256(fmt.Appendf(nil, "digest\n%d", slot.UnixNano()))
 	k = makeKey(slot, [8]byte(sum[:8]), s.host)
+	s.known.forget() // the runner of another inbox may have placed it just now
 	placed, err = s.placeOwn(k, Envelope{To: []Recipient{{Addr: to, Params: "NOTIFY=NEVER"}}}, body)
 	return k, placed, err
 }

@@ -78,5 +78,6 @@ func (s *Spool) placeOwn(k Key, env Envelope, body []byte) (placed bool, err err
 	if _, err := d.place(); err != nil {
 		return false, err
 	}
+	s.known.placed(k)
 	return true, b.new.Sync()
 }

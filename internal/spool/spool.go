@@ -53,6 +53,7 @@ type Spool struct {
 	shifted bool
 	host    string
 	space
+	known known
 
 	mu    sync.Mutex
 	boxes map[Inbox]*box

@@ -1,0 +1,78 @@
+package spool
+
+import (
+	"hash/maphash"
+	"sync"
+	"time"
+)
+
+// rereadKnown is how long what was read of the inboxes says whether a report of
+// ours lies there already. Only the runner of an inbox makes reports about what
+// is in it, and it has placed what came later itself; what a runner before it
+// has left, it finds at its first look.
+const rereadKnown = 10 * time.Second
+
+// known are the keys that lay in the inboxes lately. A look through them for
+// each report would cost thousands of reports the square of their number.
+type known struct {
+	mu   sync.Mutex
+	seed maphash.Seed
+	keys map[uint64]struct{} // hashes of keys: it may be a large queue
+	read time.Time
+}
+
+// lies reports whether an entry of this key lies in any inbox, or was placed
+// there by us a moment ago.
+func (s *Spool) lies(k Key) (bool, error) {
+	n := &s.known
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.keys == nil || time.Since(n.read) > rereadKnown {
+		if err := s.readKnown(); err != nil {
+			return false, err
+		}
+	}
+	_, lies := n.keys[maphash.String(n.seed, string(k))]
+	return lies, nil
+}
+
+// readKnown looks through the inboxes in the order of the paper path, so that an
+// entry on its way is not missed; known is locked.
+func (s *Spool) readKnown() error {
+	read, seed, keys := time.Now(), maphash.MakeSeed(), map[uint64]struct{}{}
+	for _, in := range Inboxes() {
+		b, err := s.box(in)
+		if err != nil {
+			return err
+		}
+		for _, st := range []state{stateNew, stateWaiting, stateNew} {
+			err := b.sub(st).Names(func(name string) bool {
+				if k, _, _, _, err := parseName(name); err == nil {
+					keys[maphash.String(seed, string(k))] = struct{}{}
+				}
+				return true
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	s.known.read, s.known.seed, s.known.keys = read, seed, keys
+	return nil
+}
+
+// forget has the next look read the inboxes.
+func (n *known) forget() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.keys = nil
+}
+
+// placed notes what we placed ourselves.
+func (n *known) placed(k Key) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.keys != nil {
+		n.keys[maphash.String(n.seed, string(k))] = struct{}{}
+	}
+}
