@@ -5,14 +5,29 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
+// ErrLocked says that another process kept a file's lock for as long as was waited.
+var ErrLocked = errors.New("another process has it locked")
+
+const (
+	lockWait = time.Second // a process that was stopped must not stop the others
+	lockPoll = 5 * time.Millisecond
+)
+
 // OpenLocked opens the file path, which processes of a home share, and locks it
-// until it is closed. It is made where it is missing, and so is its directory. A
-// symbolic link is refused.
-func OpenLocked(path string) (*os.File, error) {
+// until it is closed: ErrLocked where another has it for over a second. It is made
+// where it is missing, and so is its directory. A symbolic link is refused.
+func OpenLocked(path string) (*os.File, error) { return openLocked(path, lockWait) }
+
+// TryLocked is OpenLocked for what is done once by whoever comes first: it waits
+// for no other.
+func TryLocked(path string) (*os.File, error) { return openLocked(path, 0) }
+
+func openLocked(path string, wait time.Duration) (*os.File, error) {
 	const how = os.O_RDWR | os.O_CREATE | unix.O_NOFOLLOW | unix.O_NONBLOCK
 	f, err := os.OpenFile(path, how, 0o660)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -26,11 +41,24 @@ func OpenLocked(path string) (*os.File, error) {
 	// Stages of other users share it, whatever this one's umask. Only the owner
 	// can, and he did when he made it.
 	_ = f.Chmod(0o660)
-	if err := retry(func() error { return unix.Flock(int(f.Fd()), unix.LOCK_EX) }); err != nil {
+	if err := lock(f, wait); err != nil {
 		f.Close()
 		return nil, &fs.PathError{Op: "flock", Path: path, Err: err}
 	}
 	return f, nil
+}
+
+// lock takes the lock, for which flock(2) itself would wait without end.
+func lock(f *os.File, wait time.Duration) error {
+	for end := time.Now().Add(wait); ; time.Sleep(lockPoll) {
+		err := retry(func() error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) })
+		switch {
+		case err != unix.EWOULDBLOCK:
+			return err
+		case !time.Now().Before(end):
+			return ErrLocked
+		}
+	}
 }
 
 // makeLost makes run/ again. Whoever may pass through the home may pass through

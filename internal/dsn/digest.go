@@ -36,7 +36,10 @@ func (s *Settler) Digest(sp *spool.Spool) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("digest: %w", err)
 	}
-	f, err := dir.OpenLocked(path)
+	f, err := dir.TryLocked(path)
+	if errors.Is(err, dir.ErrLocked) {
+		return nil // another runner is at it
+	}
 	if err != nil {
 		return fmt.Errorf("digest: %w", err)
 	}

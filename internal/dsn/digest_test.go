@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"paperpath/internal/dir"
 	"paperpath/internal/spool"
 )
 
@@ -65,6 +66,24 @@ func TestDigestOnceADay(t *testing.T) {
 	}
 	if n := strings.Count(f.log.String(), "event=digest key="); n != 4 {
 		t.Errorf("%d events", n)
+	}
+}
+
+// A runner that was stopped in the middle of a digest stops no other.
+func TestDigestBesideAnother(t *testing.T) {
+	f := newFixture(t)
+	f.control("domains", "example.net\n")
+	f.hold("192.0.2.7", "failed")
+	other, err := dir.OpenLocked(filepath.Join(f.s.Home, "run", "digest"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := f.pass(25 * time.Hour); len(got) != 0 {
+		t.Errorf("beside another: %q", got)
+	}
+	other.Close()
+	if got := f.pass(0); len(got) != 1 {
+		t.Errorf("behind it: %d digests", len(got))
 	}
 }
 
