@@ -68,10 +68,26 @@ func (l *letter) envelope(r *bufio.Reader, to addr.Address) (kept []byte) {
 			before = "" // the header has begun
 		}
 		kept = append(append(kept, before...), line...)
-		if !more || !bytes.HasSuffix(line, []byte("\n")) || len(kept) > maxKept {
+		if !more {
+			return kept
+		}
+		if kept = readLine(r, kept); !bytes.HasSuffix(kept, []byte("\n")) || len(kept) > maxKept {
 			return kept
 		}
 	}
+}
+
+// readLine adds to kept what is left of a line longer than the buffer, as far as
+// maxKept allows: the run of mbox lines goes on below it.
+func readLine(r *bufio.Reader, kept []byte) []byte {
+	for !bytes.HasSuffix(kept, []byte("\n")) && len(kept) <= maxKept {
+		part, err := r.ReadSlice('\n')
+		kept = append(kept, part...)
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+			break // it comes again with the next read
+		}
+	}
+	return kept
 }
 
 func readError(err error) error { return fmt.Errorf("read standard input: %w", err) }

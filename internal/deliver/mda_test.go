@@ -84,6 +84,7 @@ func TestMDATakesAnyBytes(t *testing.T) {
 		{"text below the envelope", "Return-Path: <c@x.example>\nfolds\n", "c@x.example", "\nfolds\n"},
 		{"empty header", "\nbody\n", "", "\nbody\n"},
 		{"only an envelope", "Return-Path: <c@x.example>", "", "Return-Path: <c@x.example>\n"},
+		{"mbox line beyond the buffer", "From " + long + "\r\n>From b\nSubject: x\n\n", "", "X-Mailbox-Line: From " + long + "\nX-Mailbox-Line: >From b\nSubject: x\n\n"},
 		{"long first line", long + "\nx\n", "", "\n" + long + "\nx\n"},
 		{"long line, CR at the cut", "A: " + long[:lineBuffer-4] + "\r\n\r\nx\r\n", "", "A: " + long[:lineBuffer-4] + "\n\nx\n"},
 		{"CR in the middle at the cut", "A: " + long[:lineBuffer-4] + "\rx\n\n", "", "A: " + long[:lineBuffer-4] + "\rx\n\n"},
