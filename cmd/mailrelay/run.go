@@ -12,6 +12,7 @@ import (
 	"paperpath/internal/relay"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
+	"paperpath/internal/visible"
 )
 
 func mailrelay() program.Program {
@@ -70,7 +71,7 @@ func one(ctx context.Context, f *program.Frame, c *cli.Context) error {
 		return err
 	}
 	return r.One(ctx, f.Input(ctx), c.String("from"), to, func(address string, err error) {
-		fmt.Fprintf(f.Stderr, "mailrelay: <%s>: %v\n", address, err)
+		fmt.Fprintf(f.Stderr, "mailrelay: <%s>: %s\n", visible.Line(address), visible.Line(err.Error()))
 	})
 }
 

@@ -17,6 +17,7 @@ import (
 	"paperpath/internal/control"
 	"paperpath/internal/program"
 	"paperpath/internal/status"
+	"paperpath/internal/visible"
 )
 
 // systemUser is the user whom a home of a whole machine belongs to.
@@ -272,7 +273,7 @@ func (i Init) mend() error {
 		if err := os.Chmod(path, info.Mode()&^fs.ModePerm|want); err != nil {
 			return err
 		}
-		fmt.Fprintf(i.Notes, "%s had mode %04o and has %04o now\n", path, had, want)
+		fmt.Fprintf(i.Notes, "%s had mode %04o and has %04o now\n", visible.Escape(path), had, want)
 	}
 	return nil
 }

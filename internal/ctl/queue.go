@@ -1,14 +1,13 @@
 package ctl
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
 	"time"
-	"unicode"
 
 	"paperpath/internal/spool"
+	"paperpath/internal/visible"
 )
 
 // Queue shows the entries of all inboxes.
@@ -70,10 +69,8 @@ func (q Queue) List() error {
 
 func (q Queue) inbox(in spool.Inbox, running bool, list []spool.Listing) error {
 	if q.JSON {
-		out := json.NewEncoder(q.Out)
-		out.SetEscapeHTML(false)
 		for _, l := range list {
-			if err := out.Encode(q.object(l, running)); err != nil {
+			if err := visible.JSON(q.Out, q.object(l, running)); err != nil {
 				return err
 			}
 		}
@@ -93,7 +90,7 @@ func (q Queue) inbox(in spool.Inbox, running bool, list []spool.Listing) error {
 }
 
 func (q Queue) object(l spool.Listing, running bool) queued {
-	o := queued{Inbox: l.Inbox, Runner: running, Key: string(l.Key), Name: printable(l.Name), State: l.State,
+	o := queued{Inbox: l.Inbox, Runner: running, Key: string(l.Key), Name: visible.Escape(l.Name), State: l.State,
 		Size: l.Size, From: l.Envelope.From.Addr, To: []queuedTo{}, Attempts: l.Attempts, Reason: l.LastReason}
 	if !l.Arrival.IsZero() {
 		at := l.Arrival.UTC()
@@ -116,26 +113,26 @@ func (q Queue) entry(b *strings.Builder, l spool.Listing) {
 	if name == "" {
 		name = l.Name
 	}
-	fmt.Fprintf(b, "%s  %s", printable(name), l.State)
+	fmt.Fprintf(b, "%s  %s", visible.Escape(name), l.State)
 	if l.Key != "" {
 		fmt.Fprintf(b, "  %s  %s old", octets(l.Size), span(q.Now.Sub(l.Arrival)))
 	}
 	b.WriteString("\n")
 	if l.Key != "" {
-		fmt.Fprintf(b, "    from    <%s>\n", printable(l.Envelope.From.Addr))
+		fmt.Fprintf(b, "    from    <%s>\n", visible.Escape(l.Envelope.From.Addr))
 	}
 	for _, to := range l.Envelope.To {
 		word := "to  "
 		if to.Done {
 			word = "done"
 		}
-		fmt.Fprintf(b, "    %s    <%s>\n", word, printable(to.Addr))
+		fmt.Fprintf(b, "    %s    <%s>\n", word, visible.Escape(to.Addr))
 	}
 	if l.Attempts > 0 {
 		fmt.Fprintf(b, "    tried   %s, next %s\n", count(l.Attempts, "time", "times"), q.next(l))
 	}
 	if l.LastReason != "" {
-		fmt.Fprintf(b, "    reason  %s\n", printable(l.LastReason))
+		fmt.Fprintf(b, "    reason  %s\n", visible.Escape(l.LastReason))
 	}
 }
 
@@ -183,25 +180,4 @@ func span(d time.Duration) string {
 		return fmt.Sprintf("%dm%ds", d/time.Minute, d%time.Minute/time.Second)
 	}
 	return fmt.Sprintf("%ds", d/time.Second)
-}
-
-// printable escapes what a terminal might obey: everything that is not a
-// visible character or a blank, bytes that are no UTF-8 too.
-func printable(s string) string {
-	var b strings.Builder
-	for i, r := range s {
-		switch {
-		case r == unicode.ReplacementChar && s[i] != "\uFFFD"[0]:
-			fmt.Fprintf(&b, `\x%02x`, s[i])
-		case r == ' ' || r != '\\' && unicode.IsPrint(r):
-			b.WriteRune(r)
-		case r == '\\':
-			b.WriteString(`\\`)
-		case r < 0x80:
-			fmt.Fprintf(&b, `\x%02x`, r)
-		default:
-			fmt.Fprintf(&b, `\u{%x}`, r)
-		}
-	}
-	return b.String()
 }

@@ -177,17 +177,6 @@ func TestQueueJSON(t *testing.T) {
 	}
 }
 
-func TestPrintable(t *testing.T) {
-	for in, want := range map[string]string{
-		"plain ü": "plain ü", "a\x1b[31m": `a\x1b[31m`, "a\nb\r": `a\x0ab\x0d`, "\xff": `\xff`, "\u202e": `\u{202e}`,
-		`\x1b`: `\\x1b`, "\ufffd": "\ufffd", "\u0085": `\u{85}`, "\x7f": `\x7f`,
-	} {
-		if got := printable(in); got != want {
-			t.Errorf("%q: %q, want %q", in, got, want)
-		}
-	}
-}
-
 func TestSpanAndOctets(t *testing.T) {
 	for in, want := range map[time.Duration]string{-time.Hour: "0s", 59 * time.Second: "59s", 61 * time.Second: "1m1s",
 		2*time.Hour + 5*time.Minute: "2h5m", 49 * time.Hour: "2d1h"} {

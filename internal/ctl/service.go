@@ -14,6 +14,7 @@ import (
 
 	"paperpath/internal/maillog"
 	"paperpath/internal/status"
+	"paperpath/internal/visible"
 )
 
 // service is one command of control/services.
@@ -90,7 +91,7 @@ func (s *service) runOnce(ctx context.Context) {
 	cmd := s.command(n.address)
 	if err := cmd.Start(); err != nil {
 		s.group.log.Trouble("", "start "+s.name, err)
-		maillog.Say(s.group.stderr, fmt.Sprintf("mailctl: %s: %v\n", s.where, err))
+		maillog.Say(s.group.stderr, fmt.Sprintf("mailctl: %s: %s\n", s.where, visible.Line(err.Error())))
 		return
 	}
 	s.group.log.Started(s.name, cmd.Process.Pid)
@@ -157,7 +158,7 @@ func (s *service) exited(ctx context.Context, cmd *exec.Cmd, err error) {
 	if ctx.Err() != nil {
 		return
 	}
-	maillog.Say(s.group.stderr, fmt.Sprintf("mailctl: %s: %s: %s\n", s.where, s.name, how))
+	maillog.Say(s.group.stderr, fmt.Sprintf("mailctl: %s: %s: %s\n", s.where, visible.Line(s.name), how))
 	var exit *exec.ExitError
 	var never error
 	switch {

@@ -12,6 +12,7 @@ import (
 	"paperpath/internal/control"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
+	"paperpath/internal/visible"
 	"paperpath/maildir"
 )
 
@@ -56,7 +57,7 @@ func (u Users) Add(address, scheme string, password func() (string, error)) erro
 	}
 	path := filepath.Join(u.Home, home)
 	if exists(filepath.Join(path, "Maildir")) {
-		fmt.Fprintf(u.Notes, "%s is there already: its mail is now %s's\n", home, address)
+		fmt.Fprintf(u.Notes, "%s is there already: its mail is now %s's\n", visible.Escape(home), visible.Escape(address))
 	}
 	place := maildir.Place{Base: filepath.Join(u.Home, "mail"), UID: os.Geteuid(),
 		Rel: filepath.Join(strings.TrimPrefix(home, "mail/"), "Maildir")}
@@ -140,7 +141,7 @@ func (u Users) Del(address string, purge bool) error {
 		return err
 	}
 	if !purge {
-		fmt.Fprintf(u.Notes, "the mail stays in %s (--purge removes it)\n", u.shown(gone.Home))
+		fmt.Fprintf(u.Notes, "the mail stays in %s (--purge removes it)\n", visible.Escape(u.shown(gone.Home)))
 		return nil
 	}
 	if err := os.RemoveAll(gone.Home); err != nil {
@@ -203,7 +204,7 @@ func (u Users) List() error {
 		if auth.Barred(user.Hash) {
 			note = "\tno password"
 		}
-		fmt.Fprintf(w, "%s\t%s%s\n", user.Address, u.shown(user.Home), note)
+		fmt.Fprintf(w, "%s\t%s%s\n", visible.Escape(user.Address), visible.Escape(u.shown(user.Home)), note)
 	}
 	return w.Flush()
 }

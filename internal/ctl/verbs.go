@@ -9,6 +9,7 @@ import (
 	"paperpath/internal/maillog"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
+	"paperpath/internal/visible"
 )
 
 // Verbs are what a person does to single entries.
@@ -32,7 +33,7 @@ func (v Verbs) Each(verb string, keys []string) error {
 		if err != nil && first == nil {
 			first = err
 		} else if err != nil {
-			fmt.Fprintf(v.Errors, "mailctl: %s\n", printable(err.Error()))
+			fmt.Fprintf(v.Errors, "mailctl: %s\n", visible.Line(err.Error()))
 		}
 	}
 	return first
@@ -107,18 +108,19 @@ func (v Verbs) bounce(e *spool.Entry) error {
 	return nil
 }
 
-// show prints all that is known of an entry, then its message.
+// show prints all that is known of an entry, then its message, which may hold
+// anything: a terminal gets nothing of it to obey.
 func (v Verbs) show(e *spool.Entry) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "key       %s\ninbox     %s\nstate     %s\nwith      %s\narrival   %s\nsize      %d\n", e.Key, e.Inbox, e.State(),
-		printable(e.With), e.Arrival.UTC().Format("2006-01-02T15:04:05Z"), e.Size)
-	fmt.Fprintf(&b, "from      <%s>%s\n", printable(e.Envelope.From.Addr), params(e.Envelope.From.Params))
+		visible.Escape(e.With), e.Arrival.UTC().Format("2006-01-02T15:04:05Z"), e.Size)
+	fmt.Fprintf(&b, "from      <%s>%s\n", visible.Escape(e.Envelope.From.Addr), params(e.Envelope.From.Params))
 	for _, r := range e.Envelope.To {
 		done := ""
 		if r.Done {
 			done = " (done)"
 		}
-		fmt.Fprintf(&b, "to        <%s>%s%s\n", printable(r.Addr), params(r.Params), done)
+		fmt.Fprintf(&b, "to        <%s>%s%s\n", visible.Escape(r.Addr), params(r.Params), done)
 	}
 	reasons, err := e.Reasons()
 	if err != nil {
@@ -126,21 +128,20 @@ func (v Verbs) show(e *spool.Entry) error {
 	}
 	for _, line := range strings.Split(strings.TrimRight(reasons, "\n"), "\n") {
 		if line != "" {
-			fmt.Fprintf(&b, "reason    %s\n", printable(line))
+			fmt.Fprintf(&b, "reason    %s\n", visible.Escape(line))
 		}
 	}
 	if _, err := io.WriteString(v.Out, b.String()+"\n"); err != nil {
 		return err
 	}
-	_, err = io.Copy(v.Out, e.Content())
-	return err
+	return visible.Copy(v.Out, e.Content())
 }
 
 func params(p string) string {
 	if p == "" {
 		return ""
 	}
-	return " " + printable(p)
+	return " " + visible.Escape(p)
 }
 
 // CheckSpool prints what Inspect finds, and with repair does what it can. The
@@ -166,7 +167,7 @@ func CheckSpool(sp *spool.Spool, out io.Writer, repair bool) error {
 		if f.Remedy == "" || !repair {
 			left++
 		}
-		if _, err := fmt.Fprintf(out, "%s: %s; %s\n", printable(f.Path), printable(f.What), printable(done)); err != nil {
+		if _, err := fmt.Fprintf(out, "%s: %s; %s\n", visible.Escape(f.Path), visible.Escape(f.What), visible.Escape(done)); err != nil {
 			return err
 		}
 	}

@@ -3,9 +3,10 @@
 package explain
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
+
+	"paperpath/internal/visible"
 )
 
 // Step is one decision: what was asked, what came out, and the file:line or
@@ -41,17 +42,17 @@ func (t *Trail) End(outcome string) {
 // `=> outcome` last, or the same as one line of JSON.
 func (t *Trail) Write(w io.Writer, asJSON bool) error {
 	if asJSON {
-		return json.NewEncoder(w).Encode(t)
+		return visible.JSON(w, t)
 	}
 	for _, s := range t.Steps {
 		line := s.Decision + ": " + s.Value
 		if s.Source != "" {
 			line += " (" + s.Source + ")"
 		}
-		if _, err := fmt.Fprintln(w, line); err != nil {
+		if _, err := fmt.Fprintln(w, visible.Line(line)); err != nil {
 			return err
 		}
 	}
-	_, err := fmt.Fprintln(w, "=> "+t.Outcome)
+	_, err := fmt.Fprintln(w, "=> "+visible.Line(t.Outcome))
 	return err
 }

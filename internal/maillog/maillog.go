@@ -10,7 +10,10 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -69,7 +72,24 @@ func (l *Log) line(name, key string, attrs ...slog.Attr) []byte {
 	if h.Handle(context.Background(), r) != nil {
 		return nil
 	}
-	return line.Bytes()
+	return quoteDelete(line.Bytes())
+}
+
+// quoteDelete quotes the values of a line in which DEL stands raw: of all that
+// a terminal may obey it is the one thing that slog takes for plain text.
+func quoteDelete(line []byte) []byte {
+	for {
+		at := bytes.IndexByte(line, 0x7f)
+		if at < 0 {
+			return line
+		}
+		// What has no quotes has no blanks either.
+		begin := bytes.LastIndexByte(line[:at], ' ') + 1
+		begin += bytes.IndexByte(line[begin:], '=') + 1
+		end := at + bytes.IndexAny(line[at:], " \n")
+		quoted := strconv.Quote(string(line[begin:end]))
+		line = slices.Concat(line[:begin], []byte(quoted), line[end:])
+	}
 }
 
 // maxForwarded bounds a line of another process, in bytes.
@@ -95,7 +115,7 @@ func (l *Log) isEvent(line []byte) bool {
 	text, ended := bytes.CutSuffix(line, []byte("\n"))
 	_, rest, _ := bytes.Cut(text, []byte(" "))
 	return ended && bytes.HasPrefix(text, []byte("time=")) && bytes.HasPrefix(rest, []byte("prog="+l.prog+" event=")) &&
-		!bytes.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f || r == utf8.RuneError })
+		!bytes.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError })
 }
 
 // dropBuiltin leaves out slog's own level and message; the event has its own.

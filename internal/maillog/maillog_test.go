@@ -96,6 +96,32 @@ func TestValuesCannotForgeALine(t *testing.T) {
 	}
 }
 
+// Nothing that a terminal may obey stands raw in a line, wherever it goes, nor in
+// one that another process hands over.
+func TestNothingInALineIsObeyed(t *testing.T) {
+	for raw, shown := range map[string]string{"\x7f": `\x7f`, "\x1b[2J": `\x1b[2J`, "\u009b2J": `\u009b2J`, "\x9b2J": `\x9b2J`,
+		"\u2028": `\u2028`, "\u202e": `\u202e`, "\u2066": `\u2066`, "\t": `\t`} {
+		var out bytes.Buffer
+		l := To(&out, "test", at)
+		l.Refused("a"+raw+"b"+raw, raw, "550 a=b c"+raw, Client{Helo: "h\\" + raw, Login: "plain"})
+		line := out.String()
+		if strings.Contains(line, raw) || strings.Count(line, "\n") != 1 || !shape.MatchString(strings.TrimSpace(line)) ||
+			!strings.Contains(line, `from="a`+shown+"b"+shown+`" to="`+shown+`"`) || !strings.Contains(line, "login=plain") {
+			t.Errorf("%q: %q", raw, line)
+		}
+		out.Reset()
+		l.Forward(strings.NewReader(line))
+		if out.String() != line {
+			t.Errorf("%q is handed over as %q", line, out.String())
+		}
+		out.Reset()
+		l.Forward(strings.NewReader("time=x prog=test event=busy key=- inbox=" + raw + "\n"))
+		if out.Len() > 0 && raw != "\t" {
+			t.Errorf("taken over: %q", out.String())
+		}
+	}
+}
+
 func TestTheFileIsFollowedThroughRotation(t *testing.T) {
 	home := t.TempDir()
 	os.Mkdir(filepath.Join(home, "log"), 0o700)

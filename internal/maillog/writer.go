@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"paperpath/internal/visible"
 )
 
 const (
@@ -125,7 +127,7 @@ func (w *writer) lose(err error) {
 		return
 	}
 	w.complain.Do(func() {
-		Say(os.Stderr, fmt.Sprintf("%s: events are lost, the mail is not: %v\n", w.prog, err))
+		Say(os.Stderr, fmt.Sprintf("%s: events are lost, the mail is not: %s\n", w.prog, visible.Line(err.Error())))
 	})
 }
 

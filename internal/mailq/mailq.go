@@ -4,7 +4,6 @@ package mailq
 
 import (
 	"bufio"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"paperpath/internal/maillog"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
+	"paperpath/internal/visible"
 )
 
 // List prints the entries of all inboxes as mailq does. The mark behind a key
@@ -79,11 +79,11 @@ func entry(w io.Writer, l spool.Listing, running bool) {
 	}
 	fmt.Fprintf(w, "%-40s %8d %-20s %s\n", id(l)+mark, l.Size, arrival, sender(l))
 	if l.LastReason != "" {
-		fmt.Fprintf(w, "%70s\n", "("+clean(l.LastReason)+")")
+		fmt.Fprintf(w, "%70s\n", "("+visible.Line(l.LastReason)+")")
 	}
 	for _, r := range l.Envelope.To {
 		if !r.Done {
-			fmt.Fprintf(w, "%70s %s\n", "", clean(r.Addr))
+			fmt.Fprintf(w, "%70s %s\n", "", visible.Line(r.Addr))
 		}
 	}
 	fmt.Fprintln(w)
@@ -94,24 +94,14 @@ func id(l spool.Listing) string {
 	if l.Key != "" {
 		return string(l.Key)
 	}
-	return clean(l.Name)
+	return visible.Line(l.Name)
 }
 
 func sender(l spool.Listing) string {
 	if l.Envelope.From.Addr == "" {
 		return "MAILER-DAEMON"
 	}
-	return clean(l.Envelope.From.Addr)
-}
-
-// clean keeps what would end the line, or move a terminal, from doing so.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			return '?'
-		}
-		return r
-	}, s)
+	return visible.Line(l.Envelope.From.Addr)
 }
 
 // object is an entry as postqueue -j prints it.
@@ -134,8 +124,6 @@ type recipient struct {
 // JSON prints one object an entry and line.
 func JSON(sp *spool.Spool, out io.Writer) error {
 	w := bufio.NewWriter(out)
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
 	err := each(sp, func(l spool.Listing, running bool) error {
 		o := object{Queue: queue(l, running), ID: id(l), Size: l.Size, Sender: sender(l), Recipients: []recipient{}, Inbox: l.Inbox}
 		if !l.Arrival.IsZero() {
@@ -146,7 +134,7 @@ func JSON(sp *spool.Spool, out io.Writer) error {
 				o.Recipients = append(o.Recipients, recipient{r.Addr, l.LastReason})
 			}
 		}
-		return enc.Encode(o)
+		return visible.JSON(w, o)
 	})
 	if err != nil {
 		return err

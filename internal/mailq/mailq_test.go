@@ -52,9 +52,6 @@ func TestQueueNames(t *testing.T) {
 			t.Errorf("%s: %s, want %s", c.state, got, c.want)
 		}
 	}
-	if got := clean("a\nb\x1b[2J\u0085é"); got != "a?b?[2J?é" {
-		t.Errorf("%q", got)
-	}
 }
 
 // TestFlushIsLinear: to make four times as many entries due costs some four times

@@ -26,6 +26,7 @@ import (
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
 	"paperpath/internal/tally"
+	"paperpath/internal/visible"
 )
 
 // Version is the version of all programs.
@@ -133,7 +134,7 @@ func muteClient() bool {
 func (p Program) Run(ctx context.Context, f *Frame, args []string) (code int) {
 	defer func() {
 		if r := recover(); r != nil {
-			fmt.Fprintf(f.Stderr, "%s: panic: %v\n%s", p.Name, r, debug.Stack())
+			fmt.Fprintf(f.Stderr, "%s: panic: %s\n%s", p.Name, visible.Line(fmt.Sprint(r)), debug.Stack())
 			f.Log.Trouble("", "run", fmt.Errorf("panic: %v at %s", r, debug.Stack()))
 			code = status.TempFail
 		}
@@ -151,25 +152,12 @@ func (p Program) Run(ctx context.Context, f *Frame, args []string) (code int) {
 		code = p.UsageStatus(args)
 	}
 	if text := err.Error(); text != "" {
-		fmt.Fprintf(f.Stderr, "%s: %s\n", p.Name, oneLine(text+f.wayOut(err)))
+		fmt.Fprintf(f.Stderr, "%s: %s\n", p.Name, visible.Line(text+f.wayOut(err)))
 		if f.muted {
 			f.Log.Trouble("", "run", err)
 		}
 	}
 	return code
-}
-
-// oneLine keeps an error on its line and a terminal from being moved.
-func oneLine(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\t' {
-			return ' '
-		}
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			return '?'
-		}
-		return r
-	}, s)
 }
 
 // dispatch finds the face that args call for and runs it.

@@ -1,7 +1,6 @@
 package route
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -12,6 +11,7 @@ import (
 	"paperpath/internal/control"
 	"paperpath/internal/explain"
 	"paperpath/internal/status"
+	"paperpath/internal/visible"
 )
 
 // Destination is one line of an answer to the question where mail for an
@@ -115,10 +115,10 @@ func destination(c *control.Control, t Target) (Destination, error) {
 // of JSON.
 func (a Answer) Write(w io.Writer, asJSON bool) error {
 	if asJSON {
-		return json.NewEncoder(w).Encode(a)
+		return visible.JSON(w, a)
 	}
 	for _, d := range a.Destinations {
-		if _, err := fmt.Fprintf(w, "%s -> %s\n", a.Address, d); err != nil {
+		if _, err := fmt.Fprintf(w, "%s -> %s\n", visible.Line(a.Address), visible.Line(d.String())); err != nil {
 			return err
 		}
 	}

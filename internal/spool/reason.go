@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode"
 
 	"golang.org/x/sys/unix"
 )
@@ -50,7 +51,7 @@ func printable(s string) string {
 		s = s[:maxReasonLine] + "..."
 	}
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 || r == 0xfffd {
+		if !unicode.IsPrint(r) || r == 0xfffd {
 			return '?'
 		}
 		return r

@@ -26,6 +26,7 @@ import (
 	"paperpath/internal/program"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
+	"paperpath/internal/visible"
 )
 
 // socketName is where the server of local submitters listens, in the home.
@@ -236,7 +237,7 @@ func post(ctx context.Context, f *program.Frame, o Options) error {
 			return err
 		}
 		if o.Verbose {
-			fmt.Fprintf(f.Stderr, "%s: %s\n", f.Name, reply)
+			fmt.Fprintf(f.Stderr, "%s: %s\n", f.Name, visible.Line(reply))
 		}
 	}
 	to.command(221, "QUIT") // the message is taken, whatever the answer

@@ -1,0 +1,151 @@
+// Package visible shows people what others wrote, so that no terminal obeys it:
+// addresses, replies, file names and messages may hold escape sequences, C1
+// controls (ECMA-48) and characters that turn the order of a line around.
+package visible
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/term"
+)
+
+// Escape writes s so that it can be read back: what is neither a visible
+// character nor a blank becomes \x1b or \u{9b}, and a backslash two.
+func Escape(s string) string {
+	return replace(s, func(r rune) string {
+		if r == '\\' {
+			return `\\`
+		}
+		return ""
+	})
+}
+
+// Line writes a text for people on one line: LF, CR and TAB become blanks,
+// what else is not visible is written as Escape does, a backslash stays one.
+func Line(s string) string {
+	return replace(s, func(r rune) string {
+		if r == '\n' || r == '\r' || r == '\t' {
+			return " "
+		}
+		return ""
+	})
+}
+
+// replace escapes what is not visible in s; own goes first, "" is no answer.
+func replace(s string, own func(r rune) string) string {
+	var b strings.Builder
+	for len(s) > 0 {
+		r, n := utf8.DecodeRuneInString(s)
+		switch text := own(r); {
+		case text != "":
+			b.WriteString(text)
+		case r == utf8.RuneError && n == 1:
+			fmt.Fprintf(&b, `\x%02x`, s[0])
+		case unicode.IsPrint(r):
+			b.WriteRune(r)
+		case r < utf8.RuneSelf:
+			fmt.Fprintf(&b, `\x%02x`, r)
+		default:
+			fmt.Fprintf(&b, `\u{%x}`, r)
+		}
+		s = s[n:]
+	}
+	return b.String()
+}
+
+// JSON writes v as one line of JSON, in which what is not visible is escaped
+// (RFC 8259 7): encoding/json leaves DEL, C1 controls and the like as they are.
+func JSON(w io.Writer, v any) error {
+	var line bytes.Buffer
+	enc := json.NewEncoder(&line)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	var out strings.Builder
+	for _, r := range strings.TrimSuffix(line.String(), "\n") {
+		switch hi, lo := pair(r); {
+		case unicode.IsPrint(r):
+			out.WriteRune(r)
+		case lo != 0:
+			fmt.Fprintf(&out, `\u%04x\u%04x`, hi, lo)
+		default:
+			fmt.Fprintf(&out, `\u%04x`, r)
+		}
+	}
+	_, err := io.WriteString(w, out.String()+"\n")
+	return err
+}
+
+// pair returns the surrogates of a character beyond the first 65,536; else 0.
+func pair(r rune) (hi, lo rune) {
+	if r < 0x10000 {
+		return 0, 0
+	}
+	return 0xd800 + (r-0x10000)>>10, 0xdc00 + (r-0x10000)&0x3ff
+}
+
+// Copy copies a text with many lines. To a terminal it writes what is not
+// visible as Line does, but for TAB and LF; a pipe or a file gets each octet.
+func Copy(w io.Writer, r io.Reader) error {
+	if !isTerminal(w) {
+		_, err := io.Copy(w, r)
+		return err
+	}
+	return filter(w, r)
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// filter is Copy to a terminal.
+func filter(w io.Writer, r io.Reader) error {
+	buf := make([]byte, 32<<10)
+	had := 0 // octets at the front that may be the beginning of a character
+	for {
+		n, err := r.Read(buf[had:])
+		n += had
+		whole := n
+		if err == nil {
+			whole = wholeRunes(buf[:n])
+		}
+		text := replace(string(buf[:whole]), func(r rune) string {
+			if r == '\n' || r == '\t' {
+				return string(r)
+			}
+			return ""
+		})
+		if _, failed := io.WriteString(w, text); failed != nil {
+			return failed
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		had = copy(buf, buf[whole:n])
+	}
+}
+
+// wholeRunes is how many octets of b are before a character that is cut off.
+func wholeRunes(b []byte) int {
+	for i := 1; i < utf8.UTFMax && i <= len(b); i++ {
+		if at := len(b) - i; utf8.RuneStart(b[at]) {
+			if utf8.FullRune(b[at:]) {
+				break
+			}
+			return at
+		}
+	}
+	return len(b)
+}
