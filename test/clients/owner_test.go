@@ -50,6 +50,9 @@ func rootSite(t *testing.T) *site {
 	if err := os.WriteFile(filepath.Join(s.Home.Dir, "control/users"), []byte(rows), 0o640); err != nil {
 		t.Fatal(err)
 	}
+	if err := s.Home.Still("users"); err != nil {
+		t.Fatal(err)
+	}
 	chown(t, s.Home.Dir, ownerUID)
 	for _, box := range []struct {
 		path string

@@ -39,7 +39,8 @@ const (
 var swaksCases = []swaksCase{
 	{"plain", "mx", "", swaksTaken, "ESMTP"},
 	{"helo", "mx", "--protocol SMTP", swaksTaken, "SMTP"},
-	{"null reverse path", "mx", "--from <>", swaksTaken, "ESMTP"},
+	{"null reverse path", "mx", "--from <> --h-From bob@example.org", swaksTaken, "ESMTP"},
+	{"null reverse path, From: nothing", "mx", "--from <>", swaksMessage, ""},
 	{"pipelined", "mx", "--pipeline", swaksTaken, "ESMTP"},
 	{"tls", "mx", "--tls", swaksTaken, "ESMTPS"},
 	{"tls if there", "mx", "--tls-optional-strict", swaksTaken, "ESMTPS"},
