@@ -39,7 +39,7 @@ const patience = 10 * time.Second
 
 // runner sends what is due, a few sessions at a time to each destination.
 func runner(f *program.Frame) (*spool.Runner, error) {
-	lane, err := f.Control.Concurrency("destination", 5)
+	lane, err := f.Concurrency("destination", 5)
 	r := relay.New(f.Control, f.Log, f.Clock.Now, f.Settler().Settle)
 	return &spool.Runner{Handle: r.Handle, Lane: r.Lane, PerLane: r.PerLane(lane), Patience: patience}, err
 }

@@ -48,7 +48,7 @@ func TestStage(t *testing.T) {
 			var events bytes.Buffer
 			log := maillog.To(&events, "mailcheck", time.Now)
 			stage := &Stage{Control: c, Log: log, Settle: (&dsn.Settler{Control: c, Log: log, Now: time.Now, Home: home}).Settle}
-			r := &spool.Runner{Spool: sp, Inbox: spool.Check, Handle: stage.Handle, Workers: 1, Log: log, Retry: c.Retry}
+			r := &spool.Runner{Spool: sp, Inbox: spool.Check, Handle: stage.Handle, Log: log, Retry: c.Retry}
 			if err := r.Run(context.Background()); err != nil {
 				t.Fatal(err)
 			}

@@ -97,7 +97,7 @@ func (p *place) run() {
 
 func (p *place) stageRun(in spool.Inbox, h spool.Handler) {
 	p.t.Helper()
-	r := &spool.Runner{Spool: p.sp, Inbox: in, Handle: h, Workers: 2, Retry: p.control.Retry, Log: p.settler.Log}
+	r := &spool.Runner{Spool: p.sp, Inbox: in, Handle: h, Workers: func() int { return 2 }, Retry: p.control.Retry, Log: p.settler.Log}
 	p.check(r.Run(context.Background()))
 }
 

@@ -75,7 +75,7 @@ func (f *fixture) entry(with, from, body string, to ...string) {
 // work runs one attempt over all that is due in an inbox.
 func (f *fixture) work(in spool.Inbox, h spool.Handler) {
 	f.t.Helper()
-	r := &spool.Runner{Spool: f.sp, Inbox: in, Handle: h, Workers: 1, Log: f.s.Log, Retry: f.s.Control.Retry}
+	r := &spool.Runner{Spool: f.sp, Inbox: in, Handle: h, Log: f.s.Log, Retry: f.s.Control.Retry}
 	if err := r.Run(context.Background()); err != nil {
 		f.t.Fatal(err)
 	}
@@ -315,7 +315,7 @@ func TestOwnTrouble(t *testing.T) {
 			f := newFixture(t)
 			f.entry(spool.WithLocal, "alice@example.org", mailText, "a@x.example", "b@x.example")
 			f.control(c.file, c.text)
-			r := &spool.Runner{Spool: f.sp, Inbox: spool.Relay, Workers: 1, Log: f.s.Log,
+			r := &spool.Runner{Spool: f.sp, Inbox: spool.Relay, Log: f.s.Log,
 				Retry: func() (control.Retry, error) { return control.Retry{Steps: []time.Duration{time.Hour}}, nil },
 				Handle: func(_ context.Context, e *spool.Entry) spool.Outcome {
 					return f.s.Settle(e, []Result{{Index: 0}, {Index: 1, Err: errUnknown}})

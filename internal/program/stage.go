@@ -93,7 +93,7 @@ func (s Stage) runner(f *Frame) (*spool.Runner, error) {
 		return nil, err
 	}
 	r.Inbox = s.Inbox
-	if r.Workers, err = f.Control.Concurrency(f.Name, s.Workers); err != nil {
+	if r.Workers, err = f.Concurrency(f.Name, s.Workers); err != nil {
 		return nil, err
 	}
 	if r.Spool, err = f.Spool(); err != nil {

@@ -89,13 +89,13 @@ func (r *Relay) Lane(e *spool.Entry) string {
 	return d.name
 }
 
-// PerLane returns how many attempts there may be at a time in a lane: most
+// PerLane returns how many attempts there may be at a time in a lane: most()
 // where the destination answered when it was last asked, else one, so that
 // destinations which say nothing do not take all the workers.
-func (r *Relay) PerLane(most int) func(lane string) int {
+func (r *Relay) PerLane(most func() int) func(lane string) int {
 	return func(lane string) int {
 		if lane == "" || r.dead.proven(lane) {
-			return most
+			return most()
 		}
 		return 1
 	}

@@ -52,7 +52,7 @@ func (s *stage) accept(to ...string) {
 // run works on all that is due.
 func (s *stage) run(ctx context.Context) {
 	s.t.Helper()
-	r := &spool.Runner{Spool: s.spool, Inbox: spool.Relay, Handle: s.Handle, Lane: s.Lane, Workers: 4, PerLane: s.PerLane(2),
+	r := &spool.Runner{Spool: s.spool, Inbox: spool.Relay, Handle: s.Handle, Lane: s.Lane, Workers: func() int { return 4 }, PerLane: s.PerLane(func() int { return 2 }),
 		Log: s.Log, Retry: s.Control.Retry}
 	if err := r.Run(ctx); err != nil {
 		s.t.Fatal(err)
@@ -174,7 +174,7 @@ func TestRestart(t *testing.T) {
 	second := newPeer(t, always("", "421 not now"))
 	s.set("routes", "one.example: "+first.addr+"\ntwo.example: "+second.addr)
 	s.accept("a@one.example", "b@two.example")
-	r := &spool.Runner{Spool: s.spool, Inbox: spool.Relay, Log: s.Log, Retry: s.Control.Retry, Workers: 1,
+	r := &spool.Runner{Spool: s.spool, Inbox: spool.Relay, Log: s.Log, Retry: s.Control.Retry,
 		Handle: func(ctx context.Context, e *spool.Entry) spool.Outcome {
 			s.Handle(ctx, e)
 			panic("killed before the outcome was carried out")

@@ -51,12 +51,14 @@ func (f *fixture) accept(in Inbox, body string, to ...string) Key {
 }
 
 func (f *fixture) runner(in Inbox, h Handler) *Runner {
-	return &Runner{Spool: f.sp, Inbox: in, Handle: h, Workers: 2,
+	return &Runner{Spool: f.sp, Inbox: in, Handle: h, Workers: workers(2),
 		Log: maillog.To(&f.log, "test", func() time.Time { return f.time }),
 		Retry: func() (control.Retry, error) {
 			return control.Retry{Steps: []time.Duration{5 * time.Minute, time.Hour}, Lifetime: 120 * time.Hour, Attempts: 10}, nil
 		}}
 }
+
+func workers(n int) func() int { return func() int { return n } }
 
 func (f *fixture) run(in Inbox, h Handler) {
 	f.t.Helper()

@@ -13,10 +13,18 @@ type lane struct {
 // maxSlow is how many attempts for each worker may go on without one.
 const maxSlow = 4
 
+// workers is how many attempts there may be at once, now.
+func (r *Runner) workers() int {
+	if r.Workers == nil {
+		return 1
+	}
+	return max(r.Workers(), 1)
+}
+
 // free reports whether a worker is free. An attempt that has used up the
 // runner's patience holds none: it waits for somebody else.
 func (s *schedule) free() bool {
-	workers := max(s.r.Workers, 1)
+	workers := s.r.workers()
 	return s.running-s.slow < workers && s.running < (1+maxSlow)*workers
 }
 

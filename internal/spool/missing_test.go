@@ -47,7 +47,7 @@ func TestMissingDirectoriesAreMade(t *testing.T) {
 	if _, err := s.Accept(Check, env, nil, Trace{By: "mx.example.net", With: "ESMTP"}, body); err != nil {
 		t.Errorf("accept into check/: %v", err)
 	}
-	r := &Runner{Spool: s, Inbox: Route, Workers: 1, Retry: func() (control.Retry, error) { return control.Retry{Steps: []time.Duration{time.Minute}}, nil },
+	r := &Runner{Spool: s, Inbox: Route, Retry: func() (control.Retry, error) { return control.Retry{Steps: []time.Duration{time.Minute}}, nil },
 		Handle: func(context.Context, *Entry) Outcome { return HandOnTo(Deliver) }}
 	if err := r.Run(context.Background()); err != nil {
 		t.Fatal(err)

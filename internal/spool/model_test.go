@@ -146,7 +146,7 @@ func (m *model) stage(rt *rapid.T, in Inbox) {
 func (m *model) run(in Inbox, h Handler) {
 	m.t.Helper()
 	r := m.runner(in, h)
-	r.Workers = 1
+	r.Workers = nil
 	if err := r.Run(context.Background()); err != nil {
 		m.t.Fatal(err)
 	}

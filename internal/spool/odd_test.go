@@ -120,7 +120,7 @@ func TestOddFiles(t *testing.T) {
 				continue
 			}
 			r := f.runner(in, func(context.Context, *Entry) Outcome { handled++; return DropBecause("tried") })
-			r.Workers, r.Holdtime = 1, func() (time.Duration, error) { return time.Hour, nil }
+			r.Workers, r.Holdtime = nil, func() (time.Duration, error) { return time.Hour, nil }
 			if err := r.Run(context.Background()); err != nil {
 				t.Error(err)
 			}

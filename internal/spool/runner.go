@@ -26,7 +26,7 @@ type Runner struct {
 	Inbox    Inbox
 	Handle   Handler
 	Lane     func(e *Entry) string // what shares PerLane workers; nil: one lane
-	Workers  int                   // attempts at once; 0 is 1
+	Workers  func() int            // attempts at once, asked before each; nil or 0: one
 	PerLane  func(lane string) int // of them in one lane, 0 is no limit; nil: there is none
 	Patience time.Duration         // an attempt holds a worker for so long, see maxSlow; 0: to its end
 	Runtime  time.Duration         // Run starts no attempt after it; 0 is no limit

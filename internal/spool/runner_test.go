@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -195,10 +196,49 @@ func TestALaneDoesNotBlockOthers(t *testing.T) {
 		}
 		return DropBecause("done")
 	})
-	r.Workers, r.PerLane = 4, func(string) int { return 2 }
+	r.Workers, r.PerLane = workers(4), func(string) int { return 2 }
 	r.Lane = func(e *Entry) string { return e.Envelope.To[0].Addr }
 	if err := r.Run(context.Background()); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// What a watcher's Workers says counts from the next attempt.
+func TestWorkersMayChangeWhileWatching(t *testing.T) {
+	f := newFixture(t)
+	for range 4 {
+		f.accept(Relay, "From: a@b\n\n", "x@far.example")
+	}
+	var now, attempts, running atomic.Int32
+	now.Store(1)
+	three := make(chan bool)
+	over := make(chan bool, 4)
+	r := f.runner(Relay, func(context.Context, *Entry) Outcome {
+		defer func() { over <- true }()
+		if attempts.Add(1) == 1 {
+			now.Store(3)
+			return DropBecause("done")
+		}
+		if running.Add(1) == 3 {
+			close(three)
+		}
+		select {
+		case <-three:
+		case <-time.After(10 * time.Second):
+			t.Error("no three attempts at once")
+		}
+		return DropBecause("done")
+	})
+	r.Workers = func() int { return int(now.Load()) }
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- r.Watch(ctx) }()
+	for range 4 {
+		<-over
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }
 
@@ -218,7 +258,7 @@ func TestRuntimeStopsNoAttempt(t *testing.T) {
 		}
 		return DropBecause("done")
 	})
-	r.Workers, r.Runtime = 1, 20*time.Millisecond
+	r.Workers, r.Runtime = nil, 20*time.Millisecond
 	if err := r.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
@@ -258,7 +298,7 @@ func TestASlowAttemptHoldsNoWorker(t *testing.T) {
 		mu.Unlock()
 		return DropBecause("done")
 	})
-	r.Workers, r.Patience = 1, patience
+	r.Workers, r.Patience = nil, patience
 	if err := r.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}

@@ -302,7 +302,7 @@ func (s *schedule) assign() {
 		l.jobs = append(l.jobs, j)
 		s.queued++
 		s.list(l)
-		if s.r.Lane == nil && s.queued >= max(s.r.Workers, 1) {
+		if s.r.Lane == nil && s.queued >= s.r.workers() {
 			return // one lane: no need to look ahead
 		}
 	}

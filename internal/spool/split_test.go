@@ -126,7 +126,7 @@ func TestSplitsTogetherKeepReserve(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := f.runner(Route, splitFor(8))
-	r.Workers = 4
+	r.Workers = workers(4)
 	if err := r.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}

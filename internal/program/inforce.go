@@ -1,0 +1,35 @@
+package program
+
+import "sync"
+
+// Concurrency returns what reads the number of control/concurrency that is in
+// force at each call; def where it does not say. An error is one of now. Later the
+// last number stays in force where the file cannot be read, and the log has why, once
+// until it can be read again.
+func (f *Frame) Concurrency(name string, def int) (func() int, error) {
+	read := func() (int, error) { return f.Control.Concurrency(name, def) }
+	first, err := read()
+	if err != nil {
+		return nil, err
+	}
+	return inForce(first, read, func(err error) { f.Log.Trouble("", "read "+name+" of control/concurrency", err) }), nil
+}
+
+// inForce returns what reads a setting at each call. While that fails the last
+// value stays, and tell hears of the first failure. It may be called concurrently.
+func inForce[T any](last T, read func() (T, error), tell func(error)) func() T {
+	var mu sync.Mutex
+	told := false
+	return func() T {
+		mu.Lock()
+		defer mu.Unlock()
+		v, err := read()
+		if err == nil {
+			last, told = v, false
+		} else if !told {
+			told = true
+			tell(err)
+		}
+		return last
+	}
+}
