@@ -89,7 +89,7 @@ func newStage(t *testing.T, services ...string) *stage {
 	}
 	s.stdout, s.stderr = s.file("stdout"), s.file("stderr")
 	s.frame = &program.Frame{Name: "mailctl", Home: s.home, Control: control.Open(s.home, time.Now),
-		Log: maillog.Open(s.home, "mailctl", "", time.Now), Stdout: s.stdout, Stderr: s.stderr}
+		Log: maillog.Open(s.home, "mailctl", func() string { return "" }, time.Now), Stdout: s.stdout, Stderr: s.stderr}
 	return s
 }
 

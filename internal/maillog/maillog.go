@@ -8,7 +8,6 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -28,16 +27,12 @@ type Log struct {
 	to   writer
 }
 
-// Open returns the log of the program prog in home. dest is what control/log
-// holds: "" or "file" (home/log/mail.log), "stderr" or "syslog".
-func Open(home, prog, dest string, now func() time.Time) *Log {
-	switch dest {
-	case "stderr":
-		return To(os.Stderr, prog, now)
-	case "syslog":
-		return To(&system{prog: prog}, prog, now)
-	}
-	return To(&file{path: filepath.Join(home, "log", "mail.log")}, prog, now)
+// Open returns the log of the program prog in home. dest is asked before each
+// event for what control/log holds: "" or "file" (home/log/mail.log), "stderr" or
+// "syslog". It must not write an event before it has returned.
+func Open(home, prog string, dest func() string, now func() time.Time) *Log {
+	path := filepath.Join(home, "log", "mail.log")
+	return To(&places{dest: dest, file: file{path: path}, system: system{prog: prog}}, prog, now)
 }
 
 // To returns a log that writes to w, for the tests of other packages and for

@@ -126,7 +126,7 @@ func TestTheFileIsFollowedThroughRotation(t *testing.T) {
 	home := t.TempDir()
 	os.Mkdir(filepath.Join(home, "log"), 0o700)
 	path := filepath.Join(home, "log", "mail.log")
-	l := Open(home, "test", "", at)
+	l := Open(home, "test", func() string { return "" }, at)
 	l.Busy("route")
 	if err := os.Rename(path, path+".1"); err != nil {
 		t.Fatal(err)

@@ -2,12 +2,47 @@ package maillog
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"log/syslog"
 	"os"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
+
+// places is the log where dest says it is now. What is left is closed: the file
+// may be on a file system that is to go.
+type places struct {
+	dest   func() string
+	file   file
+	system system
+	stderr atomic.Bool // it was there for the last event
+}
+
+func (p *places) Write(line []byte) (int, error) {
+	dest := p.dest()
+	p.stderr.Store(dest == "stderr")
+	if dest == "stderr" || dest == "syslog" {
+		p.file.close()
+	}
+	if dest != "syslog" {
+		p.system.close()
+	}
+	switch dest {
+	case "stderr":
+		return os.Stderr.Write(line)
+	case "syslog":
+		return p.system.Write(line)
+	}
+	return p.file.Write(line)
+}
+
+// isStderr reports whether what is written to w appears on standard error.
+func isStderr(w io.Writer) bool {
+	p, ok := w.(*places)
+	return w == os.Stderr || ok && p.stderr.Load()
+}
 
 // file is an append-only log file that follows rotation: where the name no
 // longer leads to the open file, it is opened again.
@@ -19,8 +54,7 @@ type file struct {
 
 func (w *file) Write(p []byte) (int, error) {
 	if w.f != nil && !w.current() {
-		w.f.Close()
-		w.f = nil
+		w.close()
 	}
 	if w.f == nil {
 		if err := w.open(); err != nil {
@@ -49,6 +83,13 @@ func (w *file) open() error {
 	return nil
 }
 
+func (w *file) close() {
+	if w.f != nil {
+		w.f.Close()
+		w.f = nil
+	}
+}
+
 func (w *file) current() bool {
 	named, err := os.Lstat(w.path)
 	return err == nil && os.SameFile(named, w.is)
@@ -70,4 +111,11 @@ func (s *system) Write(p []byte) (int, error) {
 		s.w = w
 	}
 	return s.w.Write(p)
+}
+
+func (s *system) close() {
+	if s.w != nil {
+		s.w.Close()
+		s.w = nil
+	}
 }

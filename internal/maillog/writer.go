@@ -123,7 +123,7 @@ func (w *writer) put(line []byte) (err error) {
 // its log, is told nothing: its events are nobody's.
 func (w *writer) lose(err error) {
 	w.lost.Add(1)
-	if w.out == os.Stderr || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+	if isStderr(w.out) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 		return
 	}
 	w.complain.Do(func() {

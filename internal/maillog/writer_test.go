@@ -102,7 +102,7 @@ func TestALogIsARegularFile(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l := Open(home, "test", "file", at)
+		l := Open(home, "test", func() string { return "file" }, at)
 		begun := time.Now()
 		for range 5 {
 			l.Busy("route")

@@ -12,7 +12,14 @@ func (f *Frame) Concurrency(name string, def int) (func() int, error) {
 	if err != nil {
 		return nil, err
 	}
-	return inForce(first, read, func(err error) { f.Log.Trouble("", "read "+name+" of control/concurrency", err) }), nil
+	op := "read " + name + " of control/concurrency"
+	return inForce(first, read, func(err error) { f.Log.Trouble("", op, err) }), nil
+}
+
+// logsTo returns what reads control/log at each call. While it cannot be read the
+// last place stays; that is told apart, for the log asks in the midst of an event.
+func (f *Frame) logsTo() func() string {
+	return inForce("", f.Control.Log, func(err error) { go f.Log.Trouble("", "read where the log is", err) })
 }
 
 // inForce returns what reads a setting at each call. While that fails the last

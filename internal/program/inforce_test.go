@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -52,6 +53,55 @@ func TestConcurrencyIsTheOneInForce(t *testing.T) {
 		}
 		if n := strings.Count(log.String(), "event=trouble"); n != c.events {
 			t.Errorf("%q: %d events, want %d:\n%s", c.text, n, c.events, log.String())
+		}
+	}
+}
+
+// An event goes where control/log says by then; to the last place, with the reason
+// behind it, while the file is broken.
+func TestTheLogIsWhereTheFileSays(t *testing.T) {
+	home := t.TempDir()
+	for _, dir := range []string{"control", "log"} {
+		if err := os.Mkdir(filepath.Join(home, dir), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stderr, err := os.Create(filepath.Join(home, "stderr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func(was *os.File) { os.Stderr = was; stderr.Close() }(os.Stderr)
+	os.Stderr = stderr
+	f := &Frame{Home: home, Control: control.Open(home, time.Now)}
+	f.Log = maillog.Open(home, "mailroute", f.logsTo(), time.Now)
+	file := filepath.Join(home, "log", "mail.log")
+	count := func(path, what string) int {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Count(string(text), what)
+	}
+	for i, c := range []struct {
+		text         string
+		file, stderr int
+	}{{"", 1, 0}, {"stderr\n", 1, 1}, {"nowhere\n", 1, 2}, {"file\n", 2, 2}} {
+		if c.text != "" {
+			if err := os.WriteFile(filepath.Join(home, "control", "log"), []byte(c.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		f.Log.Busy("route")
+		if n, m := count(file, "event=busy"), count(stderr.Name(), "event=busy"); n != c.file || m != c.stderr {
+			t.Errorf("%d: %q: %d events in the file and %d on stderr, want %d and %d", i, c.text, n, m, c.file, c.stderr)
+		}
+		if c.text != "nowhere\n" {
+			continue
+		}
+		for end := time.Now().Add(10 * time.Second); count(stderr.Name(), "event=trouble") == 0; runtime.Gosched() {
+			if time.Now().After(end) {
+				t.Fatal("no word of the broken file")
+			}
 		}
 	}
 }

@@ -311,11 +311,7 @@ func (f *Frame) open(c *cli.Context, face Verb) error {
 		}
 	}
 	f.Control = control.Open(home, time.Now) // compared with mtimes, which never are shifted
-	dest, err := f.Control.Log()
-	if err != nil {
-		dest = ""
-	}
-	f.Log = maillog.Open(home, f.Name, dest, f.Clock.Now)
+	f.Log = maillog.Open(home, f.Name, f.logsTo(), f.Clock.Now)
 	if !face.StartsPrograms {
 		f.forgoPrivileges()
 	}

@@ -263,7 +263,7 @@ func newLab(t *testing.T) *lab {
 		t.Fatal(err)
 	}
 	c := control.Open(home, time.Now)
-	log := maillog.Open(home, "mailrelay", "file", time.Now)
+	log := maillog.Open(home, "mailrelay", func() string { return "file" }, time.Now)
 	settler := &dsn.Settler{Control: c, Log: log, Now: l.clock, Home: home}
 	l.Relay = New(c, log, l.clock, settler.Settle)
 	l.DNS, l.Dial = l.w, l.w.dial
