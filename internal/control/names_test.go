@@ -55,6 +55,40 @@ func TestPageNamesEverything(t *testing.T) {
 	}
 }
 
+// control(5) says which files count later than from the next attempt or session:
+// those that programs ask for at their start or at SIGHUP, and no other.
+func TestPageSaysWhatIsReadAtTheStart(t *testing.T) {
+	page, err := os.ReadFile("../../man/control.5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, _ := strings.Cut(string(page), "\nThese are read at a program's start instead:\n")
+	list, _, _ = strings.Cut(list, "\n.El\n")
+	said := map[string]string{}
+	for _, item := range strings.Split(list, "\n.It Pa ")[1:] {
+		name, text, _ := strings.Cut(item, "\n")
+		said[name] = text
+	}
+	readers := newFixture(t, nil).readers()
+	atHangup := map[string]bool{ // too
+		"hostname": true, "reserve": true, "tls": true, "services": true, "root": false, "runtime": false,
+	}
+	for name, too := range atHangup {
+		if readers[name] == nil && name != "tls" {
+			t.Errorf("there is no %s", name)
+		}
+		text, ok := said[name]
+		if !ok || !strings.Contains(text, "start") || strings.Contains(text, "SIGHUP") != too {
+			t.Errorf("of %s control(5) says %q", name, text)
+		}
+	}
+	for name := range said {
+		if _, ok := atHangup[name]; !ok {
+			t.Errorf("control(5) says that %s is read at the start", name)
+		}
+	}
+}
+
 func TestFold(t *testing.T) {
 	for in, want := range map[string]string{"ABC": "abc", "ÄB": "Äb", "\xffA": "\xffa", "": ""} {
 		if got := Fold(in); got != want {
