@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -72,15 +73,29 @@ func TestABlockedLogHoldsNobodyUp(t *testing.T) {
 			}
 		}
 	}()
-	if first := <-lines; !strings.Contains(first, "event=busy") {
+	next := func() string {
+		t.Helper()
+		select {
+		case line := <-lines:
+			return line
+		case <-time.After(10 * time.Second):
+			t.Fatal("no line in 10 s")
+			return ""
+		}
+	}
+	if first := next(); !strings.Contains(first, "event=busy") {
 		t.Errorf("the late line is %q", first)
 	}
+	// It was read before its writer knows that it is written.
+	for end := time.Now().Add(10 * time.Second); len(l.to.slot) > 0 && time.Now().Before(end); {
+		runtime.Gosched()
+	}
 	l.Watching("route")
-	if told := <-lines; !strings.Contains(told, "prog=test event=lost key=- events=119") {
+	if told := next(); !strings.Contains(told, "prog=test event=lost key=- events=119") {
 		t.Errorf("what was lost is told by %q", told)
 	}
-	if next := <-lines; !strings.Contains(next, "event=watching") {
-		t.Errorf("behind it comes %q", next)
+	if behind := next(); !strings.Contains(behind, "event=watching") {
+		t.Errorf("behind it comes %q", behind)
 	}
 	w.Close()
 	if more, open := <-lines; open {
