@@ -105,11 +105,11 @@ func tokenOf(message []byte) (token string, whole bool) {
 // tokenAway is tokenOf for the next host. Only aliases lead there, and such a copy
 // has the alias in Delivered-To below our Received.
 func (f *flow) tokenAway(message []byte) (token string, whole bool) {
-	token, _ = tokenOf(message)
+	token, whole = tokenOf(message)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	want := append([]byte("Delivered-To: "+f.alias[token]+"\n"), letter(token)...)
-	return token, f.alias[token] != "" && bytes.Equal(harness.Body(message), want)
+	want := append([]byte("\nDelivered-To: "+f.alias[token]+"\n"), letter(token)...)
+	return token, whole && bytes.HasSuffix(message, want)
 }
 
 func (f *flow) bySMTP(to, token string) bool {
