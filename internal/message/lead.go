@@ -39,8 +39,11 @@ func IsBlank(line []byte) bool {
 
 // isMailboxLine reports whether line is what mbox files and UUCP put above a
 // header: "From a@b date", or with > before it at each further host (RFC 976 2.4).
+// With nothing behind it, it may be the name of a field whose colon is on the next
+// line.
 func isMailboxLine(line []byte) bool {
-	return bytes.HasPrefix(bytes.TrimPrefix(line, []byte(">")), []byte("From "))
+	who, ok := bytes.CutPrefix(bytes.TrimPrefix(line, []byte(">")), []byte("From "))
+	return ok && len(bytes.TrimSpace(who)) > 0
 }
 
 const (
