@@ -290,8 +290,12 @@ func TestPortAsRoot(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer cmd.Wait()
-	defer cmd.Process.Signal(syscall.SIGTERM)
+	defer func() {
+		cmd.Process.Signal(syscall.SIGTERM)
+		if err := cmd.Wait(); err != nil {
+			t.Error(cmd, err)
+		}
+	}()
 	err := harness.Wait("port "+smtp, 10*time.Second, func() bool { return !harness.NothingAt(smtp) && uids(cmd.Process.Pid)[0] != "0" })
 	if err != nil {
 		t.Fatal(err)
@@ -347,8 +351,12 @@ func TestConfined(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer cmd.Wait()
-	defer cmd.Process.Signal(syscall.SIGTERM)
+	defer func() {
+		cmd.Process.Signal(syscall.SIGTERM)
+		if err := cmd.Wait(); err != nil {
+			t.Error(cmd, err)
+		}
+	}()
 	err := harness.Wait("mailroute", 10*time.Second, func() bool { return len(s.Events("prog=mailroute", "event=watching")) > 1 })
 	if status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", cmd.Process.Pid)); err != nil || !bytes.Contains(status, []byte("NoNewPrivs:\t0")) {
 		t.Errorf("with checkpassword: %v\n%s", err, status)

@@ -78,8 +78,11 @@ func (s *site) run(name string, args ...string) *exec.Cmd {
 		}
 		syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM)
 		timer := time.AfterFunc(20*time.Second, func() { syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
-		cmd.Wait()
+		err := cmd.Wait()
 		timer.Stop()
+		if err != nil && filepath.Dir(name) == string(programs) {
+			s.t.Errorf("%s: %v", name, err)
+		}
 		if text, err := os.ReadFile(out.Name()); s.t.Failed() {
 			s.t.Logf("%s: %s %v", name, text, err)
 		}

@@ -88,6 +88,9 @@ func TestPythonFindsNoForgedResults(t *testing.T) {
 		}
 		n++
 	}
+	if n < 40 {
+		t.Errorf("only %d messages went through the pipeline", n)
+	}
 	names, _ := filepath.Glob(piped + "/*")
 	python(t, names, n)
 }

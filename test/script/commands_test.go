@@ -34,7 +34,18 @@ func cmdStart(ts *testscript.TestScript, args []string) {
 	ts.SetCmd("terminate", word("terminate", func(ts *testscript.TestScript, _ []string) {
 		ts.Check(s.Stop())
 	}))
-	ts.Defer(func() { s.Stop() })
+	deferEnd(ts, "mailctl start", s.Stop)
+}
+
+// deferEnd ends a server with the script, which fails where that is no clean
+// end: outside a line ts.Fatalf would be a panic that nobody catches.
+func deferEnd(ts *testscript.TestScript, what string, end func() error) {
+	t := ts.Value(keyT{}).(testscript.T)
+	ts.Defer(func() {
+		if err := end(); err != nil {
+			t.Fatal(what, err)
+		}
+	})
 }
 
 func cmdTerminate(ts *testscript.TestScript, args []string) {
@@ -184,9 +195,9 @@ func cmdServe(ts *testscript.TestScript, args []string) {
 	defer errs.Close()
 	cmd.Stderr = errs
 	ts.Check(cmd.Start())
-	ts.Defer(func() {
+	deferEnd(ts, args[1], func() error {
 		cmd.Process.Signal(syscall.SIGTERM)
-		cmd.Wait()
+		return cmd.Wait()
 	})
 	ts.Setenv(args[0], addr)
 	ts.Setenv(args[0]+"PID", strconv.Itoa(cmd.Process.Pid))

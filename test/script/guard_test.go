@@ -63,6 +63,7 @@ func TestWordsRefuseWhatTheyWouldIgnore(t *testing.T) {
 		"no_expectation":    "sink NEXT ok\ndialog $NEXT says\n-- says --\n> QUIT",
 		"exit_status":       "dialog exec eof false\n-- eof --\n<EOF",
 		"not_started":       "terminate",
+		"unclean_end":       "home alice\nstart\nexec kill -9 $STARTPID",
 	} {
 		file := filepath.Join(t.TempDir(), name+".txtar")
 		if err := os.WriteFile(file, []byte(script+"\n"), 0o644); err != nil {

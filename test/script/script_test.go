@@ -30,6 +30,9 @@ func TestScripts(t *testing.T) {
 	})
 }
 
+// keyT is the key of a script's testscript.T among its values.
+type keyT struct{}
+
 // setup puts the programs first in PATH, and points at a home that is not
 // there so that no script meets one of this machine.
 func setup(env *testscript.Env) error {
@@ -38,6 +41,7 @@ func setup(env *testscript.Env) error {
 	env.Setenv("HOME", env.WorkDir)
 	env.Setenv("PASSWORD", harness.Password)
 	env.Setenv("OWNER", harness.Self())
+	env.Values[keyT{}] = env.T()
 	return nil
 }
 
