@@ -26,6 +26,12 @@ var ErrBusy = errors.New("mailbox is in use")
 // long before (the SMTP engine's session limit is an hour).
 const CleanAge = 36 * time.Hour
 
+// LeftOver reports whether nobody has been at a file in tmp/ for CleanAge. It is
+// the change time that counts: an mtime may be one that the message is to have.
+func LeftOver(st unix.Stat_t, now time.Time) bool {
+	return now.Sub(time.Unix(st.Ctim.Unix())) > CleanAge
+}
+
 // Create makes the Maildir path, and its parents where they are missing, each
 // with its name synced in its parent. What is there stays.
 func Create(path string) error {
@@ -156,19 +162,26 @@ func (d *Dir) find(key string) (Message, error) {
 	return Message{}, fmt.Errorf("message %s in %s: %w", key, d.path, fs.ErrNotExist)
 }
 
-// Clean removes what is left over in tmp/: files older than CleanAge.
-func (d *Dir) Clean(now time.Time) error { return CleanTmp(d.tmp, now) }
+// Clean removes what is left over in tmp/: files that have not changed for
+// CleanAge. now is the machine's clock, whose time the file system notes, read
+// before ages is asked. Where there are any, ages says whether their age is to be
+// believed (nil: it is): a clock that steps forward makes the draft of this instant
+// look old.
+func (d *Dir) Clean(now time.Time, ages func() bool) error { return CleanTmp(d.tmp, now, ages) }
 
-// CleanTmp removes the files of a tmp/ directory that are older than CleanAge.
-func CleanTmp(tmp *dir.Dir, now time.Time) error {
+// CleanTmp is Clean of a tmp/ directory.
+func CleanTmp(tmp *dir.Dir, now time.Time, ages func() bool) error {
 	var old []string
 	err := tmp.Names(func(name string) bool {
 		st, err := tmp.StatName(name)
-		if err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG && now.Sub(time.Unix(st.Mtim.Unix())) > CleanAge {
+		if err == nil && dir.Kind(st) == "" && LeftOver(st, now) {
 			old = append(old, name)
 		}
 		return true
 	})
+	if len(old) > 0 && ages != nil && !ages() {
+		return err
+	}
 	for _, name := range old {
 		if gone := tmp.Remove(name); gone != nil && !errors.Is(gone, fs.ErrNotExist) {
 			err = errors.Join(err, gone)

@@ -182,17 +182,28 @@ func TestLock(t *testing.T) {
 
 func TestCleanTakesOldFilesOnly(t *testing.T) {
 	d, path := open(t)
-	put(t, path, "tmp/old", "x")
-	put(t, path, "tmp/young", "x")
-	now := time.Now()
-	os.Chtimes(filepath.Join(path, "tmp/old"), now, now.Add(-CleanAge-time.Minute))
-	os.Chtimes(filepath.Join(path, "tmp/young"), now, now.Add(-CleanAge+time.Minute))
-	if err := d.Clean(now); err != nil {
+	put(t, path, "tmp/draft", "x")
+	made := time.Now()
+	// A message may have an old mtime before it is placed.
+	if err := os.Chtimes(filepath.Join(path, "tmp/draft"), made, made.Add(-2*CleanAge)); err != nil {
 		t.Fatal(err)
 	}
-	names, _ := os.ReadDir(filepath.Join(path, "tmp"))
-	if len(names) != 1 || names[0].Name() != "young" {
-		t.Errorf("tmp holds %v", names)
+	for _, c := range []struct {
+		age          time.Duration
+		believed     bool
+		asked, stays bool
+	}{
+		{0, true, false, true},
+		{CleanAge - time.Minute, true, false, true},
+		{CleanAge + time.Minute, false, true, true},
+		{CleanAge + time.Minute, true, true, false},
+		{CleanAge + time.Minute, true, false, false}, // none is left to ask for
+	} {
+		asked := false
+		err := d.Clean(made.Add(c.age), func() bool { asked = true; return c.believed })
+		if _, gone := os.Stat(filepath.Join(path, "tmp/draft")); err != nil || asked != c.asked || (gone == nil) != c.stays {
+			t.Errorf("%+v: asked %v, %v, %v", c, asked, gone, err)
+		}
 	}
 }
 

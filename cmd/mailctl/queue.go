@@ -72,7 +72,7 @@ func spoolVerb() program.Verb {
 				if err != nil {
 					return err
 				}
-				return ctl.CheckSpool(sp, f.Stdout, c.Bool("repair"))
+				return ctl.CheckSpool(sp, f.Stdout, c.Bool("repair"), f.AgesCount)
 			},
 		}},
 	}

@@ -144,27 +144,23 @@ func params(p string) string {
 	return " " + visible.Escape(p)
 }
 
-// CheckSpool prints what Inspect finds, and with repair does what it can. The
-// error, exit status 65, says that something was found, or is left.
-func CheckSpool(sp *spool.Spool, out io.Writer, repair bool) error {
+// CheckSpool prints what Inspect finds, and with repair does what it can; ages,
+// which is asked before anything goes for its age, says whether that is to be
+// believed. The error, exit status 65, says that something was found, or is left.
+func CheckSpool(sp *spool.Spool, out io.Writer, repair bool, ages func() bool) error {
 	found, err := sp.Inspect()
 	if err != nil {
 		return err
 	}
 	left := 0
 	for _, f := range found {
-		done := "left as it is, a person must look"
-		switch {
-		case f.Remedy != "" && !repair:
-			done = "--repair would " + f.Remedy
-		case f.Remedy != "":
-			done = "repaired: " + f.Remedy
-			if err := f.Repair(); err != nil {
-				done = fmt.Sprintf("repair failed: %v", err)
-				left++
-			}
+		done, mended := "--repair would "+f.Remedy, false
+		if f.Remedy == "" {
+			done = "left as it is, a person must look"
+		} else if repair {
+			done, mended = mend(f, ages)
 		}
-		if f.Remedy == "" || !repair {
+		if !mended {
 			left++
 		}
 		if _, err := fmt.Fprintf(out, "%s: %s; %s\n", visible.Escape(f.Path), visible.Escape(f.What), visible.Escape(done)); err != nil {
@@ -178,4 +174,15 @@ func CheckSpool(sp *spool.Spool, out io.Writer, repair bool) error {
 		_, err = fmt.Fprintln(out, "the spool is clean")
 	}
 	return err
+}
+
+// mend does what a finding's remedy says, and says how that went.
+func mend(f spool.Finding, ages func() bool) (done string, mended bool) {
+	if f.Aged && !ages() {
+		return "left for now: its age is not to be believed, an event says why", false
+	}
+	if err := f.Repair(); err != nil {
+		return fmt.Sprintf("repair failed: %v", err), false
+	}
+	return "repaired: " + f.Remedy, true
 }

@@ -166,8 +166,7 @@ func (r *Runner) stillFor(j job) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	// The machine's clock: a test's shifted one says nothing about writers.
-	return time.Since(time.Unix(st.Ctim.Unix())), nil
+	return r.Spool.machine().Sub(time.Unix(st.Ctim.Unix())), nil
 }
 
 // holdFile moves a file that is no entry of ours to hold/, under its own key

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"paperpath/internal/dir"
 	"paperpath/maildir"
 )
@@ -17,10 +19,18 @@ import (
 const orphanAge = time.Hour
 
 // clean removes what crashes left in the inbox: old files in tmp/ and reasons
-// without entries. Only the inbox's runner calls it.
-func (s *Spool) clean(b *box) error {
-	err := maildir.CleanTmp(b.tmp, s.now())
-	return errors.Join(err, s.cleanReasons(b))
+// without entries. Only the inbox's runner calls it. now is the machine's clock,
+// not the spool's, which may be another one: the file system has noted when each
+// file changed. It was read before ages is asked, so that what is made after a step
+// of the clock is young.
+func (s *Spool) clean(b *box, now time.Time, ages func() bool) error {
+	err := maildir.CleanTmp(b.tmp, now, ages)
+	return errors.Join(err, s.cleanReasons(b, now, ages))
+}
+
+// orphaned reports whether a reason without an entry is that of none to come.
+func orphaned(st unix.Stat_t, now time.Time) bool {
+	return now.Sub(time.Unix(st.Ctim.Unix())) > orphanAge
 }
 
 // stray is what lies where only files do and no stage would come upon it.
@@ -52,7 +62,7 @@ func (b *box) strays() (list []stray, err error) {
 // cleanReasons looks at the entries first: a reason that is made meanwhile is
 // too young to be taken. Of a key only a hash is kept, since there may be many
 // entries; two keys of one hash keep a reason too long, no more.
-func (s *Spool) cleanReasons(b *box) error {
+func (s *Spool) cleanReasons(b *box, now time.Time, ages func() bool) error {
 	seed := maphash.MakeSeed()
 	present := map[uint64]struct{}{}
 	for _, st := range []state{stateNew, stateWaiting, stateNew} { // fresh again: a retry moves that way
@@ -65,20 +75,25 @@ func (s *Spool) cleanReasons(b *box) error {
 			return err
 		}
 	}
-	var failed error
+	var old []string
 	err := b.reason.Names(func(name string) bool {
 		if _, ok := present[maphash.String(seed, name)]; ok {
 			return true
 		}
-		st, err := b.reason.StatName(name)
-		if err == nil && dir.Kind(st) == "" && s.now().Sub(time.Unix(st.Ctim.Unix())) > orphanAge {
-			if err := b.reason.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				failed = err
-			}
+		if st, err := b.reason.StatName(name); err == nil && dir.Kind(st) == "" && orphaned(st, now) {
+			old = append(old, name)
 		}
 		return true
 	})
-	return errors.Join(err, failed)
+	if len(old) > 0 && ages != nil && !ages() {
+		return err
+	}
+	for _, name := range old {
+		if gone := b.reason.Remove(name); gone != nil && !errors.Is(gone, fs.ErrNotExist) {
+			err = errors.Join(err, gone)
+		}
+	}
+	return err
 }
 
 // expireHold removes held entries after holdtime (0: never). It is route/'s runner

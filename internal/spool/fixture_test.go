@@ -58,6 +58,11 @@ func (f *fixture) runner(in Inbox, h Handler) *Runner {
 		}}
 }
 
+// machine moves the machine's clock forward, by which files grow old.
+func (f *fixture) machine(by time.Duration) {
+	f.sp.machine = func() time.Time { return time.Now().Add(by) }
+}
+
 func workers(n int) func() int { return func() int { return n } }
 
 func (f *fixture) run(in Inbox, h Handler) {

@@ -70,7 +70,7 @@ func TestHoldIsCleanedWithoutHoldtime(t *testing.T) {
 	orphan := "1764000000.M000001R0123456789abcdef.mx"
 	os.WriteFile(filepath.Join(dir, "reason", orphan), nil, 0o600)
 	os.WriteFile(filepath.Join(dir, "tmp", orphan+".01234567"), nil, 0o600)
-	f.time = f.time.Add(1000 * time.Hour)
+	f.machine(1000 * time.Hour)
 	r := f.runner(Route, func(context.Context, *Entry) Outcome { return DropBecause("") })
 	r.Holdtime = func() (time.Duration, error) { return 0, nil }
 	if err := r.Run(context.Background()); err != nil {

@@ -21,6 +21,7 @@ type Finding struct {
 	Path   string // below the spool
 	What   string
 	Remedy string // what a repair does; "" where a person must decide
+	Aged   bool   // it is one for its age alone, by the machine's clock
 	fix    func() error
 }
 
@@ -35,7 +36,7 @@ func (f Finding) Repair() error {
 // Inspect holds every file of the spool against the state table. It changes
 // nothing and is safe beside running stages.
 func (s *Spool) Inspect() ([]Finding, error) {
-	i := inspector{spool: s, keys: map[Key]string{}}
+	i := inspector{spool: s, now: s.machine(), keys: map[Key]string{}}
 	if err := i.top(); err != nil {
 		return i.found, err
 	}
@@ -50,12 +51,19 @@ func (s *Spool) Inspect() ([]Finding, error) {
 
 type inspector struct {
 	spool *Spool
+	now   time.Time // of the machine's clock, which file systems have
 	found []Finding
 	keys  map[Key]string // where an entry of that key is
 }
 
 func (i *inspector) add(path, what, remedy string, fix func() error) {
 	i.found = append(i.found, Finding{Path: path, What: what, Remedy: remedy, fix: fix})
+}
+
+// addOld adds a file of an inbox that is left over, and may go.
+func (i *inspector) addOld(b *box, sub, name, what string) {
+	i.found = append(i.found, Finding{Path: filepath.Join(string(b.name), sub, name), What: what, Remedy: "remove it",
+		Aged: true, fix: i.removal(b, sub, name)})
 }
 
 // top looks for what has no place beside the inboxes.
@@ -149,8 +157,8 @@ func (i *inspector) drafts(b *box) error {
 			return err
 		case dir.Kind(st) != "":
 			i.add(path, notFile(st), "", nil)
-		case i.spool.now().Sub(time.Unix(st.Mtim.Unix())) > maildir.CleanAge:
-			i.add(path, "a draft that a crash left", "remove it", i.removal(b, "tmp", name))
+		case maildir.LeftOver(st, i.now):
+			i.addOld(b, "tmp", name, "a draft that a crash left")
 		}
 	}
 	return err
@@ -239,7 +247,7 @@ func (i *inspector) linked(b *box, name string, st state) string {
 
 func (i *inspector) still(b *box, name string, st state) bool {
 	file, err := b.sub(st).StatName(name)
-	return err == nil && time.Since(time.Unix(file.Ctim.Unix())) > tornAge
+	return err == nil && i.now.Sub(time.Unix(file.Ctim.Unix())) > tornAge
 }
 
 // twice finds a key in two places: no crash leaves that, a copy does.
@@ -286,9 +294,9 @@ func (i *inspector) reasons(b *box, present map[Key]bool) error {
 			i.add(path, "not the reason of an entry: "+err.Error(), "", nil)
 			continue
 		}
-		if err == nil && i.spool.now().Sub(time.Unix(st.Ctim.Unix())) > orphanAge {
-			i.add(path, fmt.Sprintf("a reason whose entry has gone, since %s", time.Unix(st.Ctim.Unix()).UTC().Format(time.RFC3339)),
-				"remove it", i.removal(b, "reason", name))
+		if err == nil && orphaned(st, i.now) {
+			since := time.Unix(st.Ctim.Unix()).UTC().Format(time.RFC3339)
+			i.addOld(b, "reason", name, "a reason whose entry has gone, since "+since)
 		}
 	}
 	return err

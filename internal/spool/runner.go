@@ -166,7 +166,8 @@ func pause(ctx context.Context, d time.Duration) bool {
 func (r *Runner) clean() {
 	r.cleaning.Lock()
 	defer r.cleaning.Unlock()
-	if err := errors.Join(r.Spool.clean(r.box), r.tellStrays(r.box)); err != nil {
+	now := r.Spool.machine()
+	if err := errors.Join(r.Spool.clean(r.box, now, r.Ages), r.tellStrays(r.box)); err != nil {
 		r.Log.Trouble("", "clean "+string(r.Inbox), err)
 	}
 	if r.Digest != nil {
@@ -177,14 +178,15 @@ func (r *Runner) clean() {
 	if r.Inbox != Route {
 		return
 	}
-	for _, do := range []func() error{r.cleanHold, r.expireHold, r.fitHold} {
+	cleanHold := func() error { return r.cleanHold(now) }
+	for _, do := range []func() error{cleanHold, r.expireHold, r.fitHold} {
 		if err := do(); err != nil {
 			r.Log.Trouble("", "clean "+string(Hold), err)
 		}
 	}
 }
 
-func (r *Runner) cleanHold() error {
+func (r *Runner) cleanHold(now time.Time) error {
 	if r.Holdtime == nil {
 		return nil
 	}
@@ -192,7 +194,7 @@ func (r *Runner) cleanHold() error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(r.Spool.clean(b), r.tellStrays(b))
+	return errors.Join(r.Spool.clean(b, now, r.Ages), r.tellStrays(b))
 }
 
 // tellStrays says what lies in the inbox that is no file and stays.
@@ -249,7 +251,7 @@ func (r *Runner) keepFit() {
 func (r *Runner) syncMailbox(path string) {
 	md, err := maildir.Open(path)
 	if err == nil {
-		err = errors.Join(md.New().Sync(), md.Clean(r.Spool.now()))
+		err = errors.Join(md.New().Sync(), md.Clean(r.Spool.machine(), r.Ages))
 		md.Close()
 	}
 	if err != nil {

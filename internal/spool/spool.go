@@ -50,6 +50,7 @@ type Options struct {
 type Spool struct {
 	path    string
 	now     func() time.Time
+	machine func() time.Time // the clock by which file systems note changes
 	shifted bool
 	host    string
 	space
@@ -139,7 +140,7 @@ func Open(home string, o Options) (*Spool, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Spool{path: path, now: o.Now, shifted: o.Shifted, host: o.Hostname,
+	return &Spool{path: path, now: o.Now, machine: time.Now, shifted: o.Shifted, host: o.Hostname,
 		space: space{reserve: o.Reserve, inodes: o.Inodes}, boxes: map[Inbox]*box{}}, nil
 }
 

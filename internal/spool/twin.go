@@ -65,7 +65,7 @@ func (r *Runner) untwin(j job) (*Entry, error) {
 		return r.box.openLinked(j)
 	case twin == nil:
 		return nil, errLinked
-	case time.Since(time.Unix(st.Ctim.Unix())) < linkAge:
+	case r.Spool.machine().Sub(time.Unix(st.Ctim.Unix())) < linkAge:
 		return nil, errTwin
 	case twin.earlier(own):
 		if twin.box.name != r.Inbox && twin.box.name != Hold { // its runner does it
@@ -105,7 +105,7 @@ func (r *Runner) undraft(j job, st unix.Stat_t) (bool, error) {
 		if name == "" {
 			continue
 		}
-		if time.Since(time.Unix(st.Ctim.Unix())) < linkAge {
+		if r.Spool.machine().Sub(time.Unix(st.Ctim.Unix())) < linkAge {
 			return false, errTwin
 		}
 		if err := b.tmp.Remove(name); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -91,14 +92,15 @@ func TestInspect(t *testing.T) {
 	put := func(name, text string) { os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600) }
 	old := "1764000000.M000001R0123456789abcdef.mx"
 	put("check/tmp/"+old+".01234567", "half")
-	os.Chtimes(filepath.Join(dir, "check/tmp/"+old+".01234567"), time.Now(), time.Now().Add(-40*time.Hour))
-	put("check/tmp/young", "half")
 	put("deliver/new/hello", "hi\n")
 	put("stray", "x")
 	put("route/reason/"+old, "x\n")
 	os.Remove(filepath.Join(dir, "hold/reason"))
 	os.Symlink(filepath.Join(dir, "stray"), filepath.Join(dir, "relay/new/"+old+",S=1,W=1"))
-	f.time = f.time.Add(2 * time.Hour)
+	if aged, err := f.sp.Inspect(); err != nil || slices.ContainsFunc(aged, func(x Finding) bool { return x.Aged }) {
+		t.Errorf("leftovers of this instant: %+v, %v", aged, err)
+	}
+	f.machine(40 * time.Hour)
 	found, err := f.sp.Inspect()
 	if err != nil {
 		t.Fatal(err)

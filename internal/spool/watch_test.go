@@ -99,7 +99,15 @@ func TestCleanTakesWhatCrashesLeft(t *testing.T) {
 	if !exists("reason/"+orphan) || !exists("tmp/"+orphan+".01234567") {
 		t.Fatal("young leftovers were taken")
 	}
-	f.time = f.time.Add(37 * time.Hour)
+	f.machine(37 * time.Hour)
+	r := f.runner(Relay, never)
+	r.Ages = func() bool { return false }
+	if err := r.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if !exists("reason/"+orphan) || !exists("tmp/"+orphan+".01234567") {
+		t.Fatal("leftovers were taken for an age that is not to be believed")
+	}
 	f.run(Relay, never)
 	if exists("reason/"+orphan) || exists("tmp/"+orphan+".01234567") {
 		t.Error("old leftovers stay")

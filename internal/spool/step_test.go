@@ -1,0 +1,52 @@
+package spool
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// A clock that steps forward in the middle of an attempt takes away neither the
+// drafts nor the reasons of this instant: the cleaner, which runs beside, goes by
+// the file system's own times.
+func TestAClockThatStepsTakesNothingThatIsBeingWritten(t *testing.T) {
+	f := newFixture(t)
+	k := f.accept(Relay, "From: a@b\n\nx\n", "bob@far.example")
+	b, err := f.sp.box(Relay)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hold, err := f.sp.box(Hold)
+	if err != nil {
+		t.Fatal(err)
+	}
+	route, err := f.sp.box(Route)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.run(Relay, func(_ context.Context, e *Entry) Outcome {
+		d, err := b.newDraft(k.root())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.abort()
+		d.setArrival(f.time.Add(-6 * 24 * time.Hour)) // a child is as old as its parent
+		if err := hold.setReason(k, "relay says why\n", f.time); err != nil {
+			t.Fatal(err)
+		}
+		f.time = f.time.Add(366 * 24 * time.Hour)
+		r := f.runner(Route, nil)
+		r.box, r.Holdtime = route, func() (time.Duration, error) { return 0, nil }
+		r.clean()
+		r.box = b
+		r.clean()
+		for _, path := range []string{b.tmp.Join(d.name), hold.reason.Join(string(k))} {
+			if _, err := os.Stat(path); err != nil {
+				t.Errorf("%s: %v; it was written this instant", filepath.Base(filepath.Dir(path)), err)
+			}
+		}
+		return DropBecause("")
+	})
+}
