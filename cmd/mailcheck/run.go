@@ -11,6 +11,7 @@ import (
 	"paperpath/internal/addr"
 	"paperpath/internal/check"
 	"paperpath/internal/explain"
+	"paperpath/internal/home"
 	"paperpath/internal/program"
 	"paperpath/internal/route"
 	"paperpath/internal/spool"
@@ -41,44 +42,44 @@ func subjectFlags() []cli.Flag {
 	}
 }
 
-func runner(f *program.Frame) (*spool.Runner, error) {
-	s := &check.Stage{Control: f.Control, Log: f.Log, Settle: f.Settler().Settle}
+func runner(h *home.Home) (*spool.Runner, error) {
+	s := &check.Stage{Control: h.Control, Log: h.Log, Settle: h.Settler().Settle}
 	return &spool.Runner{Handle: s.Handle}, nil
 }
 
 // filter passes the message on, with our result on top and without results
 // that claim to be ours. A refused message is not passed on.
-func filter(ctx context.Context, f *program.Frame, c *cli.Context) error {
-	s, buf, err := subject(ctx, f, c)
+func filter(ctx context.Context, h *home.Home, c *cli.Context) error {
+	s, buf, err := subject(ctx, h, c)
 	if err != nil {
 		return err
 	}
 	defer buf.Close()
-	host, err := f.Control.Hostname()
+	host, err := h.Control.Hostname()
 	if err != nil {
 		return err
 	}
-	v := check.Message(ctx, f.Control, s, nil)
+	v := check.Message(ctx, h.Control, s, nil)
 	if v.Err != nil {
 		return v.Err
 	}
 	out := check.Marked(v, buf, host)
-	if _, err = io.Copy(f.Stdout, io.NewSectionReader(out, 0, out.Size())); err != nil {
+	if _, err = io.Copy(h.Stdout, io.NewSectionReader(out, 0, out.Size())); err != nil {
 		return fmt.Errorf("write standard output: %w", err)
 	}
 	return nil
 }
 
 // tell prints how the message is judged.
-func tell(ctx context.Context, f *program.Frame, c *cli.Context) error {
-	s, buf, err := subject(ctx, f, c)
+func tell(ctx context.Context, h *home.Home, c *cli.Context) error {
+	s, buf, err := subject(ctx, h, c)
 	if err != nil {
 		return err
 	}
 	defer buf.Close()
 	var t explain.Trail
-	v := check.Message(ctx, f.Control, s, &t)
-	if err := t.Write(f.Stdout, c.Bool("json")); err != nil {
+	v := check.Message(ctx, h.Control, s, &t)
+	if err := t.Write(h.Stdout, c.Bool("json")); err != nil {
 		return err
 	}
 	if v.Err != nil {
@@ -88,23 +89,23 @@ func tell(ctx context.Context, f *program.Frame, c *cli.Context) error {
 }
 
 // subject reads the message and what the options say of it. Close the buffer.
-func subject(ctx context.Context, f *program.Frame, c *cli.Context) (check.Subject, *spool.Buffer, error) {
+func subject(ctx context.Context, h *home.Home, c *cli.Context) (check.Subject, *spool.Buffer, error) {
 	s, err := told(c)
 	if err != nil {
 		return s, nil, err
 	}
-	s.Resolve = func(a addr.Address) ([]addr.Address, error) { return route.Addresses(f.Control, a) }
-	sp, err := f.Spool()
+	s.Resolve = func(a addr.Address) ([]addr.Address, error) { return route.Addresses(h.Control, a) }
+	sp, err := h.Spool()
 	if err != nil {
 		return s, nil, err
 	}
-	limit, err := f.Control.Databytes()
+	limit, err := h.Control.Databytes()
 	if err != nil {
 		return s, nil, err
 	}
 	buf := sp.Buffer()
 	// One octet more than is allowed is enough to know.
-	_, err = io.Copy(buf, io.LimitReader(f.Input(ctx), limit+1))
+	_, err = io.Copy(buf, io.LimitReader(h.Input(ctx), limit+1))
 	switch {
 	case err != nil:
 		err = fmt.Errorf("read standard input: %w", err)

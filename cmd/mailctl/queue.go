@@ -6,20 +6,21 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"paperpath/internal/ctl"
+	"paperpath/internal/home"
 	"paperpath/internal/program"
 	"paperpath/internal/status"
 )
 
 func queueVerb() program.Verb {
-	list := func(_ context.Context, f *program.Frame, c *cli.Context) error {
+	list := func(_ context.Context, h *home.Home, c *cli.Context) error {
 		if err := none(c); err != nil {
 			return err
 		}
-		sp, err := f.Spool()
+		sp, err := h.Spool()
 		if err != nil {
 			return err
 		}
-		return ctl.Queue{Spool: sp, Now: f.Clock.Now(), Out: f.Stdout, JSON: c.Bool("json")}.List()
+		return ctl.Queue{Spool: sp, Now: h.Clock.Now(), Out: h.Stdout, JSON: c.Bool("json")}.List()
 	}
 	flags := []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print JSON, one object a line"}}
 	reason := []cli.Flag{&cli.StringFlag{Name: "reason", Usage: "why, in `WORDS` for people"}}
@@ -40,20 +41,20 @@ func queueVerb() program.Verb {
 
 func keysVerb(name, usage string, flags []cli.Flag) program.Verb {
 	return program.Verb{Name: name, Usage: usage, Operands: "KEY ...", Flags: flags,
-		Action: func(_ context.Context, f *program.Frame, c *cli.Context) error {
+		Action: func(_ context.Context, h *home.Home, c *cli.Context) error {
 			if !c.Args().Present() {
 				return status.UsageError("which KEY? (mailctl queue lists them)")
 			}
-			sp, err := f.Spool()
+			sp, err := h.Spool()
 			if err != nil {
 				return err
 			}
-			host, err := f.Control.Hostname()
+			host, err := h.Control.Hostname()
 			if err != nil {
 				return err
 			}
-			v := ctl.Verbs{Spool: sp, Log: f.Log, Host: host, Out: f.Stdout, Errors: f.Stderr, Reason: c.String("reason"),
-				Settler: f.Settler()}
+			v := ctl.Verbs{Spool: sp, Log: h.Log, Host: host, Out: h.Stdout, Errors: h.Stderr, Reason: c.String("reason"),
+				Settler: h.Settler()}
 			return v.Each(name, c.Args().Slice())
 		}}
 }
@@ -64,15 +65,15 @@ func spoolVerb() program.Verb {
 		Verbs: []program.Verb{{
 			Name: "check", Usage: "hold every file against the state table of spool(5); changes nothing",
 			Flags: []cli.Flag{&cli.BoolFlag{Name: "repair", Usage: "mend what was found"}},
-			Action: func(_ context.Context, f *program.Frame, c *cli.Context) error {
+			Action: func(_ context.Context, h *home.Home, c *cli.Context) error {
 				if err := none(c); err != nil {
 					return err
 				}
-				sp, err := f.Spool()
+				sp, err := h.Spool()
 				if err != nil {
 					return err
 				}
-				return ctl.CheckSpool(sp, f.Stdout, c.Bool("repair"), f.AgesCount)
+				return ctl.CheckSpool(sp, h.Stdout, c.Bool("repair"), h.AgesCount)
 			},
 		}},
 	}

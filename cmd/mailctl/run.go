@@ -6,6 +6,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"paperpath/internal/ctl"
+	"paperpath/internal/home"
 	"paperpath/internal/program"
 	"paperpath/internal/status"
 )
@@ -29,13 +30,13 @@ func initVerb() program.Verb {
 			&cli.BoolFlag{Name: "create-user", Usage: "make the system user paperpath, whose the home is"},
 			&cli.StringSliceFlag{Name: "domain", Usage: "a `DOMAIN` whose mail is delivered here (default: the hostname)"},
 		},
-		Action: func(_ context.Context, f *program.Frame, c *cli.Context) error {
+		Action: func(_ context.Context, h *home.Home, c *cli.Context) error {
 			dir, err := operand(c, "DIR")
 			if err != nil {
 				return err
 			}
 			return ctl.Init{Dir: dir, Hostname: c.String("hostname"), Domains: c.StringSlice("domain"),
-				Owner: c.String("owner"), CreateUser: c.Bool("create-user"), Now: f.Clock.Now(), Notes: f.Stderr}.Run()
+				Owner: c.String("owner"), CreateUser: c.Bool("create-user"), Now: h.Clock.Now(), Notes: h.Stderr}.Run()
 		},
 	}
 }
@@ -44,11 +45,11 @@ func startVerb() program.Verb {
 	return program.Verb{
 		Name: "start", Usage: "run the commands of control/services until a signal ends them",
 		KeepRoot: true, StartsPrograms: true,
-		Action: func(ctx context.Context, f *program.Frame, c *cli.Context) error {
+		Action: func(ctx context.Context, h *home.Home, c *cli.Context) error {
 			if err := none(c); err != nil {
 				return err
 			}
-			return ctl.Start(ctx, f)
+			return ctl.Start(ctx, h)
 		},
 	}
 }

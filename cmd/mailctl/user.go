@@ -8,6 +8,7 @@ import (
 
 	"paperpath/internal/auth"
 	"paperpath/internal/ctl"
+	"paperpath/internal/home"
 	"paperpath/internal/program"
 )
 
@@ -31,45 +32,45 @@ func passwordFlags() []cli.Flag {
 	}
 }
 
-func users(f *program.Frame) ctl.Users {
-	return ctl.Users{Home: f.Home, Control: f.Control, Out: f.Stdout, Notes: f.Stderr}
+func users(h *home.Home) ctl.Users {
+	return ctl.Users{Home: h.Dir, Control: h.Control, Out: h.Stdout, Notes: h.Stderr}
 }
 
 // password returns what asks for the password, by the options.
-func password(ctx context.Context, f *program.Frame, c *cli.Context) func() (string, error) {
+func password(ctx context.Context, h *home.Home, c *cli.Context) func() (string, error) {
 	if c.Bool("password-stdin") {
-		return func() (string, error) { return ctl.PasswordLine(f.Input(ctx)) }
+		return func() (string, error) { return ctl.PasswordLine(h.Input(ctx)) }
 	}
-	return func() (string, error) { return ctl.PasswordPrompt(ctx, f.Stdin, f.Stderr) }
+	return func() (string, error) { return ctl.PasswordPrompt(ctx, h.Stdin, h.Stderr) }
 }
 
-func userAdd(ctx context.Context, f *program.Frame, c *cli.Context) error {
+func userAdd(ctx context.Context, h *home.Home, c *cli.Context) error {
 	address, err := operand(c, "ADDRESS")
 	if err != nil {
 		return err
 	}
-	return users(f).Add(address, c.String("scheme"), password(ctx, f, c))
+	return users(h).Add(address, c.String("scheme"), password(ctx, h, c))
 }
 
-func userPasswd(ctx context.Context, f *program.Frame, c *cli.Context) error {
+func userPasswd(ctx context.Context, h *home.Home, c *cli.Context) error {
 	address, err := operand(c, "ADDRESS")
 	if err != nil {
 		return err
 	}
-	return users(f).Passwd(address, c.String("scheme"), password(ctx, f, c))
+	return users(h).Passwd(address, c.String("scheme"), password(ctx, h, c))
 }
 
-func userDel(_ context.Context, f *program.Frame, c *cli.Context) error {
+func userDel(_ context.Context, h *home.Home, c *cli.Context) error {
 	address, err := operand(c, "ADDRESS")
 	if err != nil {
 		return err
 	}
-	return users(f).Del(address, c.Bool("purge"))
+	return users(h).Del(address, c.Bool("purge"))
 }
 
-func userList(_ context.Context, f *program.Frame, c *cli.Context) error {
+func userList(_ context.Context, h *home.Home, c *cli.Context) error {
 	if err := none(c); err != nil {
 		return err
 	}
-	return users(f).List()
+	return users(h).List()
 }

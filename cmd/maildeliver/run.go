@@ -9,6 +9,7 @@ import (
 	"paperpath/internal/addr"
 	"paperpath/internal/deliver"
 	"paperpath/internal/explain"
+	"paperpath/internal/home"
 	"paperpath/internal/program"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
@@ -43,7 +44,7 @@ func usageStatus(args []string) int {
 }
 
 // store is the face of an MDA.
-func store(ctx context.Context, f *program.Frame, c *cli.Context) error {
+func store(ctx context.Context, h *home.Home, c *cli.Context) error {
 	to := c.StringSlice("d")
 	switch {
 	case len(to) != 1:
@@ -59,18 +60,18 @@ func store(ctx context.Context, f *program.Frame, c *cli.Context) error {
 		}
 		from = &a
 	}
-	mda := deliver.MDA{Control: f.Control, Log: f.Log, Now: f.Clock.Now, Home: f.Home}
-	return mda.Deliver(to[0], from, f.Input(ctx))
+	mda := deliver.MDA{Control: h.Control, Log: h.Log, Now: h.Clock.Now, Home: h.Dir}
+	return mda.Deliver(to[0], from, h.Input(ctx))
 }
 
 // tell prints the decisions for each address.
-func tell(_ context.Context, f *program.Frame, c *cli.Context) error {
-	return f.Explain(c, func(address string, t *explain.Trail) error {
-		return deliver.Explain(f.Control, f.Home, address, t)
+func tell(_ context.Context, h *home.Home, c *cli.Context) error {
+	return program.Explain(h, c, func(address string, t *explain.Trail) error {
+		return deliver.Explain(h.Control, h.Dir, address, t)
 	})
 }
 
-func runner(f *program.Frame) (*spool.Runner, error) {
-	stage := &deliver.Stage{Control: f.Control, Home: f.Home, Now: f.Clock.Now, Settle: f.Settler().Settle}
+func runner(h *home.Home) (*spool.Runner, error) {
+	stage := &deliver.Stage{Control: h.Control, Home: h.Dir, Now: h.Clock.Now, Settle: h.Settler().Settle}
 	return &spool.Runner{Handle: stage.Handle}, nil
 }

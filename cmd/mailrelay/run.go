@@ -8,6 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"paperpath/internal/explain"
+	"paperpath/internal/home"
 	"paperpath/internal/program"
 	"paperpath/internal/relay"
 	"paperpath/internal/spool"
@@ -38,15 +39,15 @@ func mailrelay() program.Program {
 const patience = 10 * time.Second
 
 // runner sends what is due, a few sessions at a time to each destination.
-func runner(f *program.Frame) (*spool.Runner, error) {
-	lane, err := f.Concurrency("destination", 5)
-	r := relay.New(f.Control, f.Log, f.Clock.Now, f.Settler().Settle)
+func runner(h *home.Home) (*spool.Runner, error) {
+	lane, err := h.Concurrency("destination", 5)
+	r := relay.New(h.Control, h.Log, h.Clock.Now, h.Settler().Settle)
 	return &spool.Runner{Handle: r.Handle, Lane: r.Lane, PerLane: r.PerLane(lane), Patience: patience}, err
 }
 
-// newRelay returns the relay of the frame, with --via where it is given.
-func newRelay(f *program.Frame, c *cli.Context) (*relay.Relay, error) {
-	r := relay.New(f.Control, f.Log, f.Clock.Now, nil)
+// newRelay returns the relay of this home, with --via where it is given.
+func newRelay(h *home.Home, c *cli.Context) (*relay.Relay, error) {
+	r := relay.New(h.Control, h.Log, h.Clock.Now, nil)
 	if c.String("via") == "" {
 		return r, nil
 	}
@@ -58,7 +59,7 @@ func newRelay(f *program.Frame, c *cli.Context) (*relay.Relay, error) {
 }
 
 // one sends the message on standard input.
-func one(ctx context.Context, f *program.Frame, c *cli.Context) error {
+func one(ctx context.Context, h *home.Home, c *cli.Context) error {
 	to := append(c.StringSlice("to"), c.Args().Slice()...)
 	switch {
 	case !c.IsSet("from"):
@@ -66,20 +67,20 @@ func one(ctx context.Context, f *program.Frame, c *cli.Context) error {
 	case len(to) == 0:
 		return status.UsageError("no recipient (see mailrelay --help)")
 	}
-	r, err := newRelay(f, c)
+	r, err := newRelay(h, c)
 	if err != nil {
 		return err
 	}
-	return r.One(ctx, f.Input(ctx), c.String("from"), to, func(address string, err error) {
-		fmt.Fprintf(f.Stderr, "mailrelay: <%s>: %s\n", visible.Line(address), visible.Line(err.Error()))
+	return r.One(ctx, h.Input(ctx), c.String("from"), to, func(address string, err error) {
+		fmt.Fprintf(h.Stderr, "mailrelay: <%s>: %s\n", visible.Line(address), visible.Line(err.Error()))
 	})
 }
 
 // tell prints the decisions for each address.
-func tell(ctx context.Context, f *program.Frame, c *cli.Context) error {
-	r, err := newRelay(f, c)
+func tell(ctx context.Context, h *home.Home, c *cli.Context) error {
+	r, err := newRelay(h, c)
 	if err != nil {
 		return err
 	}
-	return f.Explain(c, func(address string, t *explain.Trail) error { return r.Explain(ctx, address, t) })
+	return program.Explain(h, c, func(address string, t *explain.Trail) error { return r.Explain(ctx, address, t) })
 }

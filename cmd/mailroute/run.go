@@ -6,6 +6,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"paperpath/internal/explain"
+	"paperpath/internal/home"
 	"paperpath/internal/program"
 	"paperpath/internal/route"
 	"paperpath/internal/spool"
@@ -24,10 +25,10 @@ func mailroute() program.Program {
 }
 
 // ask prints where each address goes.
-func ask(_ context.Context, f *program.Frame, c *cli.Context) error {
+func ask(_ context.Context, h *home.Home, c *cli.Context) error {
 	return each(c.Args().Slice(), func(address string) error {
-		answer, err := route.Ask(f.Control, address, nil)
-		if failed := answer.Write(f.Stdout, c.Bool("json")); failed != nil {
+		answer, err := route.Ask(h.Control, address, nil)
+		if failed := answer.Write(h.Stdout, c.Bool("json")); failed != nil {
 			return failed
 		}
 		return err
@@ -35,9 +36,9 @@ func ask(_ context.Context, f *program.Frame, c *cli.Context) error {
 }
 
 // tell prints the decisions for each address.
-func tell(_ context.Context, f *program.Frame, c *cli.Context) error {
-	return f.Explain(c, func(address string, t *explain.Trail) error {
-		_, err := route.Ask(f.Control, address, t)
+func tell(_ context.Context, h *home.Home, c *cli.Context) error {
+	return program.Explain(h, c, func(address string, t *explain.Trail) error {
+		_, err := route.Ask(h.Control, address, t)
 		return err
 	})
 }
@@ -57,7 +58,7 @@ func each(addresses []string, do func(string) error) error {
 	return worst
 }
 
-func runner(f *program.Frame) (*spool.Runner, error) {
-	stage := &route.Stage{Control: f.Control, Settle: f.Settler().Settle, Now: f.Clock.Now}
+func runner(h *home.Home) (*spool.Runner, error) {
+	stage := &route.Stage{Control: h.Control, Settle: h.Settler().Settle, Now: h.Clock.Now}
 	return &spool.Runner{Handle: stage.Handle}, nil
 }

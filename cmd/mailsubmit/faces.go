@@ -11,58 +11,58 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"paperpath/internal/home"
 	"paperpath/internal/mailq"
-	"paperpath/internal/program"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
 	"paperpath/internal/submit"
 )
 
 // sendmail is the face without a verb. It is root still, where root calls.
-func sendmail(ctx context.Context, f *program.Frame, c *cli.Context) error {
+func sendmail(ctx context.Context, h *home.Home, c *cli.Context) error {
 	what, err := mode(c)
 	if err != nil {
 		return err
 	}
 	switch what {
 	case 's':
-		return submit.Batch(ctx, f)
+		return submit.Batch(ctx, h)
 	case 'm':
 		o, err := options(c)
 		if err != nil {
 			return err
 		}
-		return submit.Message(ctx, f, o)
+		return submit.Message(ctx, h, o)
 	}
-	if err := f.GiveUpRoot(); err != nil {
+	if err := h.GiveUpRoot(); err != nil {
 		return err
 	}
 	switch what {
 	case 'p':
-		return listQueue(ctx, f, c)
+		return listQueue(ctx, h, c)
 	case 'i':
-		return newaliases(ctx, f, c)
+		return newaliases(ctx, h, c)
 	case 'v':
-		return verify(f, c.Args().Slice())
+		return verify(h, c.Args().Slice())
 	}
-	return runQueue(ctx, f, c.String("q"))
+	return runQueue(ctx, h, c.String("q"))
 }
 
 // listQueue is mailq, and sendmail -bp.
-func listQueue(_ context.Context, f *program.Frame, c *cli.Context) error {
-	sp, err := ownSpool(f)
+func listQueue(_ context.Context, h *home.Home, c *cli.Context) error {
+	sp, err := ownSpool(h)
 	if err != nil {
 		return err
 	}
 	if c.Bool("json") {
-		return mailq.JSON(sp, f.Stdout)
+		return mailq.JSON(sp, h.Stdout)
 	}
-	return mailq.List(sp, f.Stdout, f.Clock.Now())
+	return mailq.List(sp, h.Stdout, h.Clock.Now())
 }
 
 // ownSpool opens the spool for its owner; nobody else has any business there.
-func ownSpool(f *program.Frame) (*spool.Spool, error) {
-	sp, err := f.Spool()
+func ownSpool(h *home.Home) (*spool.Spool, error) {
+	sp, err := h.Spool()
 	if errors.Is(err, os.ErrPermission) {
 		return nil, &status.Error{Exit: status.NotAllowed, Text: "only the owner of the spool may look into it", Err: err}
 	}
@@ -71,19 +71,19 @@ func ownSpool(f *program.Frame) (*spool.Spool, error) {
 
 // newaliases has nothing to build: aliases are read when they are used. It
 // says whether they are right.
-func newaliases(_ context.Context, f *program.Frame, _ *cli.Context) error {
-	if err := spool.CheckMark(filepath.Join(f.Home, "spool")); err != nil {
+func newaliases(_ context.Context, h *home.Home, _ *cli.Context) error {
+	if err := spool.CheckMark(filepath.Join(h.Dir, "spool")); err != nil {
 		return err
 	}
-	if err := f.Control.CheckAliases(); err != nil {
+	if err := h.Control.CheckAliases(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(f.Stdout, "control/aliases is read when it is used; it is right")
+	_, err := fmt.Fprintln(h.Stdout, "control/aliases is read when it is used; it is right")
 	return err
 }
 
 // verify says where addresses lead: it becomes mailroute, which knows.
-func verify(f *program.Frame, addresses []string) error {
+func verify(h *home.Home, addresses []string) error {
 	if len(addresses) == 0 {
 		return status.UsageError("-bv wants the addresses to verify")
 	}
@@ -91,43 +91,43 @@ func verify(f *program.Frame, addresses []string) error {
 	if err != nil {
 		return status.Temp("4.3.5", "cannot verify addresses", err)
 	}
-	args := append([]string{"mailroute", "explain", "--home", f.Home, "--"}, addresses...)
+	args := append([]string{"mailroute", "explain", "--home", h.Dir, "--"}, addresses...)
 	return status.Temp("4.3.5", "cannot run "+path, syscall.Exec(path, args, os.Environ()))
 }
 
 // runQueue is sendmail -q: what is deferred is made due, as far as it is
 // selected, and each stage runs once. Where a watcher works an inbox it takes
 // up at once what has become due.
-func runQueue(ctx context.Context, f *program.Frame, value string) error {
+func runQueue(ctx context.Context, h *home.Home, value string) error {
 	selection, due, err := mailq.ParseSelection(value)
 	if err != nil {
 		return err
 	}
-	sp, err := ownSpool(f)
+	sp, err := ownSpool(h)
 	if err != nil {
 		return err
 	}
 	if !due {
-		if err := mailq.Flush(sp, selection, f.Log); err != nil {
+		if err := mailq.Flush(sp, selection, h.Log); err != nil {
 			return err
 		}
 	}
 	for _, stage := range []string{"mailcheck", "mailroute", "maildeliver", "mailrelay"} {
-		if err := runStage(ctx, f, stage); err != nil {
+		if err := runStage(ctx, h, stage); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func runStage(ctx context.Context, f *program.Frame, stage string) error {
+func runStage(ctx context.Context, h *home.Home, stage string) error {
 	path, err := sibling(stage)
 	if err != nil {
 		return status.Temp("4.3.5", "cannot run the queue", err)
 	}
-	cmd := exec.CommandContext(ctx, path, "run", "--home", f.Home)
+	cmd := exec.CommandContext(ctx, path, "run", "--home", h.Dir)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.Stderr = f.Stderr
+	cmd.Stderr = h.Stderr
 	err = cmd.Run()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {

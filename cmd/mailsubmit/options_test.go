@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/urfave/cli/v2"
 
-	"paperpath/internal/program"
+	"paperpath/internal/home"
 	"paperpath/internal/status"
 	"paperpath/internal/submit"
 )
@@ -20,7 +20,7 @@ import (
 func parse(t *testing.T, name string, args ...string) (what byte, o submit.Options, queue string, code int) {
 	t.Helper()
 	p := face(name)
-	p.Action = func(_ context.Context, _ *program.Frame, c *cli.Context) (err error) {
+	p.Action = func(_ context.Context, _ *home.Home, c *cli.Context) (err error) {
 		if what, err = mode(c); err != nil {
 			return err
 		}
@@ -33,8 +33,8 @@ func parse(t *testing.T, name string, args ...string) (what byte, o submit.Optio
 		t.Fatal(err)
 	}
 	defer null.Close()
-	f := &program.Frame{Name: name, Stdin: null, Stdout: null, Stderr: null}
-	code = p.Run(context.Background(), f, append([]string{"--home", t.TempDir()}, args...))
+	h := &home.Home{Name: name, Stdin: null, Stdout: null, Stderr: null}
+	code = p.Run(context.Background(), h, append([]string{"--home", t.TempDir()}, args...))
 	return what, o, queue, code
 }
 
@@ -204,8 +204,8 @@ func TestNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &program.Frame{Name: "sendmail", Stdin: r, Stdout: w, Stderr: w}
-	code := face("sendmail").Run(context.Background(), f, []string{"-Z", "a@b"})
+	h := &home.Home{Name: "sendmail", Stdin: r, Stdout: w, Stderr: w}
+	code := face("sendmail").Run(context.Background(), h, []string{"-Z", "a@b"})
 	w.Close()
 	text, _ := io.ReadAll(r)
 	if code != status.Usage || strings.Count(string(text), "\n") != 1 {

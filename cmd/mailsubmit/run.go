@@ -6,6 +6,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"paperpath/internal/home"
 	"paperpath/internal/program"
 	"paperpath/internal/submit"
 )
@@ -52,7 +53,7 @@ func smtpVerb() program.Verb {
 	}
 }
 
-func smtp(ctx context.Context, f *program.Frame, c *cli.Context) error {
+func smtp(ctx context.Context, h *home.Home, c *cli.Context) error {
 	role, err := submit.ParseRole(c.String("role"))
 	if err != nil {
 		return err
@@ -66,12 +67,12 @@ func smtp(ctx context.Context, f *program.Frame, c *cli.Context) error {
 		if err != nil {
 			return err
 		}
-		return submit.Listen(ctx, f, role, addrs, tlsAddrs)
+		return submit.Listen(ctx, h, role, addrs, tlsAddrs)
 	}
-	if err := f.GiveUpRoot(); err != nil {
+	if err := h.GiveUpRoot(); err != nil {
 		return err
 	}
-	return submit.Stdin(ctx, f, role, c.Bool("tls"), c.String("env"))
+	return submit.Stdin(ctx, h, role, c.Bool("tls"), c.String("env"))
 }
 
 func explainVerb() program.Verb {
@@ -86,8 +87,8 @@ func explainVerb() program.Verb {
 			&cli.StringFlag{Name: "login", Usage: "as the authenticated `USER`, not as the local one"},
 			&cli.BoolFlag{Name: "json", Usage: "print JSON, one object a line"},
 		},
-		Action: func(_ context.Context, f *program.Frame, c *cli.Context) error {
-			return submit.Explain(f, c.String("f"), c.String("login"), c.Args().Slice(), c.Bool("json"))
+		Action: func(_ context.Context, h *home.Home, c *cli.Context) error {
+			return submit.Explain(h, c.String("f"), c.String("login"), c.Args().Slice(), c.Bool("json"))
 		},
 	}
 }

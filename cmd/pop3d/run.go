@@ -5,6 +5,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"paperpath/internal/home"
 	"paperpath/internal/pop3"
 	"paperpath/internal/program"
 	"paperpath/internal/status"
@@ -26,22 +27,22 @@ func run() int {
 	})
 }
 
-func session(ctx context.Context, f *program.Frame, _ *cli.Context) error {
-	return pop3.Session(ctx, f)
+func session(ctx context.Context, h *home.Home, _ *cli.Context) error {
+	return pop3.Session(ctx, h)
 }
 
-func expire(ctx context.Context, f *program.Frame, c *cli.Context) error {
+func expire(ctx context.Context, h *home.Home, c *cli.Context) error {
 	if c.Args().Present() {
 		return status.UsageError("there are no operands, so not %q", c.Args().First())
 	}
-	if launched, err := pop3.Launch(ctx, f); launched {
+	if launched, err := pop3.Launch(ctx, h); launched {
 		return err
 	}
-	return pop3.Expire(ctx, f)
+	return pop3.Expire(ctx, h)
 }
 
-func serve(ctx context.Context, f *program.Frame, c *cli.Context) error {
-	if launched, err := pop3.Launch(ctx, f); launched {
+func serve(ctx context.Context, h *home.Home, c *cli.Context) error {
+	if launched, err := pop3.Launch(ctx, h); launched {
 		return err
 	}
 	listens, err := program.Listens(c)
@@ -53,7 +54,7 @@ func serve(ctx context.Context, f *program.Frame, c *cli.Context) error {
 		if err != nil {
 			return err
 		}
-		return pop3.Listen(ctx, f, addrs, tlsAddrs)
+		return pop3.Listen(ctx, h, addrs, tlsAddrs)
 	}
-	return pop3.Stdin(ctx, f, c.Bool("tls"), c.String("env"))
+	return pop3.Stdin(ctx, h, c.Bool("tls"), c.String("env"))
 }

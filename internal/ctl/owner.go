@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"paperpath/internal/control"
-	"paperpath/internal/program"
+	"paperpath/internal/home"
 	"paperpath/internal/status"
 	"paperpath/internal/visible"
 )
@@ -203,7 +203,7 @@ func (i Init) giveTo(o owner) error {
 	if o.uid == 0 {
 		return os.MkdirAll(filepath.Dir(i.Dir), 0o755)
 	}
-	if err := program.Become(o.uid, o.gid); err != nil {
+	if err := home.Become(o.uid, o.gid); err != nil {
 		return fmt.Errorf("become %s: %w", o, err)
 	}
 	return os.MkdirAll(filepath.Dir(i.Dir), 0o755)

@@ -18,8 +18,8 @@ import (
 	"paperpath/internal/clock"
 	"paperpath/internal/control"
 	"paperpath/internal/dir"
+	"paperpath/internal/home"
 	"paperpath/internal/maillog"
-	"paperpath/internal/program"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
 )
@@ -35,35 +35,35 @@ const (
 // exits, and in the end stops them all. A command that calls its own
 // arguments wrong (exit status 64) or may not do its work (77) before all are
 // ready ends the start.
-func Start(ctx context.Context, f *program.Frame) error {
-	lent, err := f.LendRoot()
+func Start(ctx context.Context, h *home.Home) error {
+	lent, err := h.LendRoot()
 	if err != nil {
 		return err
 	}
 	for _, part := range []string{"spool", "mail"} {
-		if err := spool.CheckMark(filepath.Join(f.Home, part)); err != nil {
+		if err := spool.CheckMark(filepath.Join(h.Dir, part)); err != nil {
 			return err
 		}
 	}
-	unlock, err := lockRun(filepath.Join(f.Home, "run"))
+	unlock, err := lockRun(filepath.Join(h.Dir, "run"))
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	rows, err := f.Control.Services()
+	rows, err := h.Control.Services()
 	if err != nil {
 		return err
 	}
-	g := newGroup(f)
+	g := newGroup(h)
 	if lent {
-		g.credential = program.ChildAsRoot()
+		g.credential = home.ChildAsRoot()
 	}
 	if g.services, err = g.servicesOf(rows); err != nil {
 		return err
 	}
 	hangups := func(ctx context.Context) (stop func()) {
-		return f.OnHangup(ctx, func() error {
-			rows, err := f.Control.Services()
+		return h.OnHangup(ctx, func() error {
+			rows, err := h.Control.Services()
 			if err != nil {
 				return err
 			}
@@ -71,7 +71,7 @@ func Start(ctx context.Context, f *program.Frame) error {
 		})
 	}
 	return g.run(ctx, hangups, func() error {
-		_, err := fmt.Fprintln(f.Stdout, "ready")
+		_, err := fmt.Fprintln(h.Stdout, "ready")
 		return err
 	})
 }
@@ -115,8 +115,8 @@ type group struct {
 	firstWait, lastWait, grace time.Duration
 }
 
-func newGroup(f *program.Frame) *group {
-	return &group{home: f.Home, clock: f.Clock, log: f.Log, stderr: f.Stderr,
+func newGroup(h *home.Home) *group {
+	return &group{home: h.Dir, clock: h.Clock, log: h.Log, stderr: h.Stderr,
 		ready: make(chan *service), broken: make(chan error, 1), awaited: make(chan struct{}),
 		firstWait: firstWait, lastWait: lastWait, grace: grace}
 }

@@ -17,8 +17,8 @@ import (
 
 	"paperpath/internal/clock"
 	"paperpath/internal/control"
+	"paperpath/internal/home"
 	"paperpath/internal/maillog"
-	"paperpath/internal/program"
 	"paperpath/internal/status"
 )
 
@@ -56,24 +56,25 @@ func sayReady() {
 
 // runStart is mailctl start in a process of its own.
 func runStart() {
-	home := os.Getenv("PAPERPATH_HOME")
-	f := &program.Frame{Home: home, Control: control.Open(home, time.Now), Stdout: os.Stdout, Stderr: os.Stderr}
+	dir := os.Getenv("PAPERPATH_HOME")
+	h := &home.Home{Dir: dir, Control: control.Open(dir, time.Now), Stdout: os.Stdout, Stderr: os.Stderr}
 	os.Setenv("CTL_TEST_SERVICE", "")
-	fmt.Fprintln(os.Stderr, Start(context.Background(), f))
+	fmt.Fprintln(os.Stderr, Start(context.Background(), h))
 }
 
 // stage is a home with services that are shell scripts in a directory of PATH.
 type stage struct {
 	t              *testing.T
-	home, bin      string
+	bin            string
 	out            string // a prefix of files that services write
 	stdout, stderr *os.File
-	frame          *program.Frame
+	home           *home.Home
 }
 
 func newStage(t *testing.T, services ...string) *stage {
 	t.Helper()
-	s := &stage{t: t, home: newHome(t), bin: t.TempDir()}
+	dir := newHome(t)
+	s := &stage{t: t, bin: t.TempDir()}
 	s.out = filepath.Join(s.bin, "out")
 	t.Setenv("PATH", s.bin+":"+os.Getenv("PATH"))
 	t.Setenv("CTL_TEST_OUT", s.out)
@@ -84,12 +85,12 @@ func newStage(t *testing.T, services ...string) *stage {
 	for _, mode := range []string{"ready", "stubborn"} {
 		s.script("x-"+mode, "CTL_TEST_SERVICE="+mode+" exec "+self)
 	}
-	if err := os.WriteFile(filepath.Join(s.home, "control", "services"), []byte(strings.Join(services, "\n")+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "control", "services"), []byte(strings.Join(services, "\n")+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s.stdout, s.stderr = s.file("stdout"), s.file("stderr")
-	s.frame = &program.Frame{Name: "mailctl", Home: s.home, Control: control.Open(s.home, time.Now),
-		Log: maillog.Open(s.home, "mailctl", func() string { return "" }, time.Now), Stdout: s.stdout, Stderr: s.stderr}
+	s.home = &home.Home{Name: "mailctl", Dir: dir, Control: control.Open(dir, time.Now),
+		Log: maillog.Open(dir, "mailctl", func() string { return "" }, time.Now), Stdout: s.stdout, Stderr: s.stderr}
 	return s
 }
 
@@ -114,7 +115,7 @@ func (s *stage) read(name string) string {
 	return string(text)
 }
 
-func (s *stage) log() string { return s.read(filepath.Join(s.home, "log", "mail.log")) }
+func (s *stage) log() string { return s.read(filepath.Join(s.home.Dir, "log", "mail.log")) }
 
 // wait waits until ok, ten seconds at most.
 func (s *stage) wait(what string, ok func() bool) {
@@ -132,7 +133,7 @@ func (s *stage) wait(what string, ok func() bool) {
 func (s *stage) start() (stop func() error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- Start(ctx, s.frame) }()
+	go func() { done <- Start(ctx, s.home) }()
 	stop = func() error { cancel(); return <-done }
 	s.t.Cleanup(cancel)
 	return stop
@@ -150,7 +151,7 @@ CTL_TEST_SERVICE=ready exec `+self)
 	t.Setenv("NOTIFY_SOCKET", "/run/other")
 	stop := s.start()
 	s.wait("ready", s.isReady)
-	if got, want := s.read(s.out), "2\na b\n"+s.home+"\nunset\n@paperpath\n"; got != want {
+	if got, want := s.read(s.out), "2\na b\n"+s.home.Dir+"\nunset\n@paperpath\n"; got != want {
 		t.Errorf("the service got %q, want %q", got, want)
 	}
 	if got := s.read(s.stderr.Name()); got != "to stdout\n" {
@@ -186,7 +187,7 @@ func TestStartRestarts(t *testing.T) {
 func TestStartReportsUsageErrors(t *testing.T) {
 	s := newStage(t, "x-ready", "x-usage --rle mx")
 	s.script("x-usage", "exit 64")
-	err := Start(t.Context(), s.frame)
+	err := Start(t.Context(), s.home)
 	if status.Exit(err) != status.TempFail || !strings.Contains(err.Error(), "control/services:2: ") || !strings.Contains(err.Error(), `"x-usage --rle mx"`) {
 		t.Error(err)
 	}
@@ -202,7 +203,7 @@ func TestStartRefuses(t *testing.T) {
 		"x-ready 'a":        "control/services:1: a quote is not closed",
 	} {
 		s := newStage(t, services)
-		if err := Start(t.Context(), s.frame); status.Exit(err) != status.TempFail || !strings.Contains(err.Error(), want) {
+		if err := Start(t.Context(), s.home); status.Exit(err) != status.TempFail || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
 		if s.log() != "" {
@@ -210,8 +211,8 @@ func TestStartRefuses(t *testing.T) {
 		}
 	}
 	s := newStage(t, "x-ready")
-	os.Remove(filepath.Join(s.home, "spool", ".paperpath"))
-	if err := Start(t.Context(), s.frame); status.Exit(err) != status.TempFail || !strings.Contains(err.Error(), s.home+"/spool") {
+	os.Remove(filepath.Join(s.home.Dir, "spool", ".paperpath"))
+	if err := Start(t.Context(), s.home); status.Exit(err) != status.TempFail || !strings.Contains(err.Error(), s.home.Dir+"/spool") {
 		t.Error(err)
 	}
 }
@@ -221,14 +222,14 @@ func TestStartOnce(t *testing.T) {
 	stop := s.start()
 	s.wait("ready", s.isReady)
 	other := newStage(t)
-	other.frame.Home = s.home
-	if err := Start(t.Context(), other.frame); status.Exit(err) != status.TempFail || !strings.Contains(err.Error(), "another mailctl start") {
+	other.home.Dir = s.home.Dir
+	if err := Start(t.Context(), other.home); status.Exit(err) != status.TempFail || !strings.Contains(err.Error(), "another mailctl start") {
 		t.Error(err)
 	}
 	if err := stop(); err != nil {
 		t.Error(err)
 	}
-	unlock, err := lockRun(filepath.Join(s.home, "run"))
+	unlock, err := lockRun(filepath.Join(s.home.Dir, "run"))
 	if err != nil {
 		t.Fatal("the lock stays:", err)
 	}
@@ -237,7 +238,7 @@ func TestStartOnce(t *testing.T) {
 
 func TestStopKillsWhatStays(t *testing.T) {
 	s := newStage(t)
-	g := newGroup(s.frame)
+	g := newGroup(s.home)
 	g.grace = 50 * time.Millisecond
 	sv, err := g.service(control.Service{Args: []string{"x-stubborn"}, Where: "control/services:1"})
 	if err != nil {
@@ -257,7 +258,7 @@ func TestStopKillsWhatStays(t *testing.T) {
 func TestBackoffGrows(t *testing.T) {
 	s := newStage(t)
 	s.script("x-dies", `echo . >>"$CTL_TEST_OUT"; exit 75`)
-	g := newGroup(s.frame)
+	g := newGroup(s.home)
 	g.firstWait, g.lastWait = time.Millisecond, time.Hour
 	sv, err := g.service(control.Service{Args: []string{"x-dies"}, Where: "control/services:1"})
 	if err != nil {
@@ -288,7 +289,7 @@ func TestClockIsHandedOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.frame.Clock = shifted
+	s.home.Clock = shifted
 	stop := s.start()
 	s.wait("ready", s.isReady)
 	if got := s.read(s.out); !strings.HasPrefix(got, "2030-01-02T03:0") {
@@ -303,7 +304,7 @@ func TestServicesEndWithTheirParent(t *testing.T) {
 	s.script("x-pid", `echo $$ >"$CTL_TEST_OUT"; exec x-ready`)
 	self, _ := os.Executable()
 	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), "CTL_TEST_SERVICE=start", "PAPERPATH_HOME="+s.home)
+	cmd.Env = append(os.Environ(), "CTL_TEST_SERVICE=start", "PAPERPATH_HOME="+s.home.Dir)
 	cmd.Stderr = s.stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"paperpath/internal/control"
+	"paperpath/internal/home"
 	"paperpath/internal/maillog"
-	"paperpath/internal/program"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
 	"paperpath/maildir"
@@ -20,16 +20,16 @@ import (
 // its own mailbox; this is for users who do not come, and for when the setting
 // has gone: then all that was parked goes. A mailbox that cannot be cleaned
 // stops no other.
-func Expire(ctx context.Context, f *program.Frame) error {
-	window, err := f.Control.Undelete()
+func Expire(ctx context.Context, h *home.Home) error {
+	window, err := h.Control.Undelete()
 	if err != nil {
 		return err
 	}
-	users, err := f.Control.UsersNow()
+	users, err := h.Control.UsersNow()
 	if err != nil {
 		return err
 	}
-	if err := spool.CheckMark(filepath.Join(f.Home, "mail")); err != nil {
+	if err := spool.CheckMark(filepath.Join(h.Dir, "mail")); err != nil {
 		return err
 	}
 	asOwner, err := owners()
@@ -37,7 +37,7 @@ func Expire(ctx context.Context, f *program.Frame) error {
 		return err
 	}
 	// Where the setting has gone nothing goes for its age.
-	if window > 0 && !f.AgesCount() {
+	if window > 0 && !h.AgesCount() {
 		return status.Temp("4.3.0", "the clock was moved: for a day nothing is removed for its age (see the log)", nil)
 	}
 	failed := 0
@@ -45,8 +45,8 @@ func Expire(ctx context.Context, f *program.Frame) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if err := expireOf(f, asOwner, &u, window); err != nil {
-			f.Log.Trouble("", "expire trash", err)
+		if err := expireOf(h, asOwner, &u, window); err != nil {
+			h.Log.Trouble("", "expire trash", err)
 			failed++
 		}
 	}
@@ -58,15 +58,15 @@ func Expire(ctx context.Context, f *program.Frame) error {
 
 // expireOf cleans the trash of one user; where another user of the machine owns
 // it, a process of his does it.
-func expireOf(f *program.Frame, asOwner *Owners, u *control.User, window time.Duration) error {
+func expireOf(h *home.Home, asOwner *Owners, u *control.User, window time.Duration) error {
 	root := filepath.Join(u.Home, "Maildir")
-	if asOwner != nil && isForeign(f.Home, u) {
-		return asOwner.expire(Account{Login: u.Address, Maildir: root}, window, f.Log)
+	if asOwner != nil && isForeign(h.Dir, u) {
+		return asOwner.expire(Account{Login: u.Address, Maildir: root}, window, h.Log)
 	}
 	if err := checkOwner(root); err != nil {
 		return err
 	}
-	return expireTrash(root, f.Clock.Now().Add(-window), f.Log)
+	return expireTrash(root, h.Clock.Now().Add(-window), h.Log)
 }
 
 // expireTrash cleans the trash of one mailbox, where there is one.

@@ -14,17 +14,17 @@ import (
 )
 
 func TestExpire(t *testing.T) {
-	f, log := testFrame(t, map[string]string{"control/undelete": "2d\n",
+	h, log := newHome(t, map[string]string{"control/undelete": "2d\n",
 		"control/users": "alice@example.net:*\nbob@example.net:*\ncarol@example.net:*\n"})
 	var err error
-	if f.Clock, err = clock.Parse("2026-11-23T12:00:00Z"); err != nil {
+	if h.Clock, err = clock.Parse("2026-11-23T12:00:00Z"); err != nil {
 		t.Fatal(err)
 	}
 	at := func(d time.Duration) string { // a name parked so long ago
 		m := maildir.Message{Name: "1.a", Sub: "new", Key: "1.a"}
-		return maildir.ParkedName(m, f.Clock.Now().Add(-d))
+		return maildir.ParkedName(m, h.Clock.Now().Add(-d))
 	}
-	box := func(user string) string { return filepath.Join(f.Home, "mail/example.net", user, "Maildir") }
+	box := func(user string) string { return filepath.Join(h.Dir, "mail/example.net", user, "Maildir") }
 	for _, user := range []string{"alice", "carol"} {
 		trash, err := maildir.OpenTrash(box(user), true)
 		if err != nil {
@@ -43,7 +43,7 @@ func TestExpire(t *testing.T) {
 			t.Errorf("left are %q", names)
 		}
 	}
-	if err := Expire(context.Background(), f); err != nil {
+	if err := Expire(context.Background(), h); err != nil {
 		t.Fatal(err)
 	}
 	left(2)
@@ -52,14 +52,14 @@ func TestExpire(t *testing.T) {
 	}
 	// Without the setting all that was parked goes, and one mailbox that cannot
 	// be cleaned stops no other.
-	os.Remove(filepath.Join(f.Home, "control/undelete"))
+	os.Remove(filepath.Join(h.Dir, "control/undelete"))
 	if err := os.MkdirAll(box("bob"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(box("bob")+"/.Trash", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := Expire(context.Background(), f); status.Exit(err) != status.TempFail {
+	if err := Expire(context.Background(), h); status.Exit(err) != status.TempFail {
 		t.Errorf("a broken trash: %v", err)
 	}
 	left(1)
@@ -67,8 +67,8 @@ func TestExpire(t *testing.T) {
 
 // A clock that jumps empties no trash: neither pop3d expire nor a session.
 func TestAJumpOfTheClockLeavesTheTrash(t *testing.T) {
-	f, log := testFrame(t, map[string]string{"control/undelete": "2d\n", "control/users": "alice@example.net:*\n"})
-	trash, err := maildir.OpenTrash(filepath.Join(f.Home, "mail/example.net/alice/Maildir"), true)
+	h, log := newHome(t, map[string]string{"control/undelete": "2d\n", "control/users": "alice@example.net:*\n"})
+	trash, err := maildir.OpenTrash(filepath.Join(h.Dir, "mail/example.net/alice/Maildir"), true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,14 +78,14 @@ func TestAJumpOfTheClockLeavesTheTrash(t *testing.T) {
 		t.Fatal(err)
 	}
 	there := func() bool { _, err := os.Stat(name); return err == nil }
-	if err := Expire(context.Background(), f); err != nil || !there() { // the pass that the next is compared with
+	if err := Expire(context.Background(), h); err != nil || !there() { // the pass that the next is compared with
 		t.Fatal(err)
 	}
 	for range 2 {
-		if f.Clock, err = clock.Parse(time.Now().Add(40 * 24 * time.Hour).Format(time.RFC3339)); err != nil {
+		if h.Clock, err = clock.Parse(time.Now().Add(40 * 24 * time.Hour).Format(time.RFC3339)); err != nil {
 			t.Fatal(err)
 		}
-		if err := Expire(context.Background(), f); status.Exit(err) != status.TempFail || !there() {
+		if err := Expire(context.Background(), h); status.Exit(err) != status.TempFail || !there() {
 			t.Errorf("%v; the message is there: %v", err, there())
 		}
 	}
@@ -93,10 +93,10 @@ func TestAJumpOfTheClockLeavesTheTrash(t *testing.T) {
 		t.Errorf("log:\n%s", log)
 	}
 	// A home without a record is new: its clock is believed.
-	if err := os.Remove(filepath.Join(f.Home, "run/clock")); err != nil {
+	if err := os.Remove(filepath.Join(h.Dir, "run/clock")); err != nil {
 		t.Fatal(err)
 	}
-	if err := Expire(context.Background(), f); err != nil || there() {
+	if err := Expire(context.Background(), h); err != nil || there() {
 		t.Errorf("with a clock that is believed: %v, there: %v", err, there())
 	}
 }

@@ -22,8 +22,8 @@ import (
 	"paperpath/internal/auth"
 	"paperpath/internal/clock"
 	"paperpath/internal/control"
+	"paperpath/internal/home"
 	"paperpath/internal/maillog"
-	"paperpath/internal/program"
 	"paperpath/internal/status"
 )
 
@@ -50,27 +50,27 @@ const maxRequest = 16 << 10
 // Launch runs the command line again as the owner of the spool and starts the
 // sessions that it asks for, until it ends. done is false where there is
 // nothing to launch: the process is not root, or the home is root's.
-func Launch(ctx context.Context, f *program.Frame) (done bool, err error) {
+func Launch(ctx context.Context, h *home.Home) (done bool, err error) {
 	if os.Getenv(launcherEnv) != "" && os.Getenv("LISTEN_FDS") != "" {
 		os.Setenv("LISTEN_PID", strconv.Itoa(os.Getpid())) // systemd meant the launcher
 	}
-	uid, gid, root := f.Owner()
+	uid, gid, root := h.Owner()
 	if !root {
 		return false, nil
 	}
-	f.Log = maillog.To(f.Stderr, f.Name, f.Clock.Now) // root makes no log file
+	h.Log = maillog.To(h.Stderr, h.Name, h.Clock.Now) // root makes no log file
 	ours, theirs, err := socketPair(unix.SOCK_SEQPACKET)
 	if err != nil {
 		return true, err
 	}
 	defer ours.Close()
-	front, err := startFront(f, uid, gid, theirs)
+	front, err := startFront(h, uid, gid, theirs)
 	theirs.Close()
 	if err != nil {
 		return true, status.Temp("4.3.5", fmt.Sprintf("cannot run as uid %d, the owner of the spool", uid), err)
 	}
 	defer passSignals(ctx, front.Process)()
-	l := &launcher{control: f.Control, clock: f.Clock, requests: ours}
+	l := &launcher{control: h.Control, clock: h.Clock, requests: ours}
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
@@ -87,10 +87,10 @@ func Launch(ctx context.Context, f *program.Frame) (done bool, err error) {
 }
 
 // startFront runs this program once more, as uid.
-func startFront(f *program.Frame, uid, gid int, requests *os.File) (*exec.Cmd, error) {
+func startFront(h *home.Home, uid, gid int, requests *os.File) (*exec.Cmd, error) {
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 	cmd.Args[0] = os.Args[0]
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = f.Stdin, f.Stdout, f.Stderr
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = h.Stdin, h.Stdout, h.Stderr
 	n, _ := strconv.Atoi(os.Getenv("LISTEN_FDS"))
 	if os.Getenv("LISTEN_PID") != strconv.Itoa(os.Getpid()) {
 		n = 0

@@ -10,8 +10,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"paperpath/internal/home"
 	"paperpath/internal/maillog"
-	"paperpath/internal/program"
 	"paperpath/internal/status"
 )
 
@@ -24,14 +24,14 @@ const (
 
 // Session does the job that the launcher wants done as this user. It is no
 // face for people.
-func Session(ctx context.Context, f *program.Frame) error {
+func Session(ctx context.Context, h *home.Home) error {
 	if os.Geteuid() == 0 {
 		return status.UsageError("session is for pop3d itself, and never for root")
 	}
 	// The user may not look into the memory of a process that speaks for him
 	// with what his mailbox holds of strangers' bytes, nor gain by it.
 	unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
-	program.NoNewPrivileges()
+	home.NoNewPrivileges()
 	in := os.NewFile(jobFD, "job")
 	if in == nil {
 		return status.UsageError("session is for pop3d itself")
@@ -50,20 +50,20 @@ func Session(ctx context.Context, f *program.Frame) error {
 	}
 	events := os.NewFile(eventsFD, "events")
 	defer events.Close()
-	log := maillog.To(events, f.Name, f.Clock.Now)
+	log := maillog.To(events, h.Name, h.Clock.Now)
 	conn, err := net.FileConn(os.NewFile(conversationFD, "conversation"))
 	if err != nil {
 		return err
 	}
 	if j.Expire {
 		defer conn.Close()
-		if err := expireTrash(j.Account.Maildir, f.Clock.Now().Add(-j.Undelete), log); err != nil {
+		if err := expireTrash(j.Account.Maildir, h.Clock.Now().Add(-j.Undelete), log); err != nil {
 			return err
 		}
 		_, err = io.WriteString(conn, expiredReply)
 		return err
 	}
-	return Resume(ctx, conn, j.config(log, f.Clock.Now), j.Account)
+	return Resume(ctx, conn, j.config(log, h.Clock.Now), j.Account)
 }
 
 func (j job) config(log *maillog.Log, now func() time.Time) Config {

@@ -11,9 +11,9 @@ import (
 
 	"paperpath/internal/auth"
 	"paperpath/internal/control"
+	"paperpath/internal/home"
 	"paperpath/internal/listen"
 	"paperpath/internal/maillog"
-	"paperpath/internal/program"
 	"paperpath/internal/status"
 )
 
@@ -31,8 +31,8 @@ type server struct {
 	drain   time.Duration        // for a session at the end; 0: the default
 }
 
-func newServer(f *program.Frame) (*server, error) {
-	conf, err := certificates(f)
+func newServer(h *home.Home) (*server, error) {
+	conf, err := certificates(h)
 	if err != nil {
 		return nil, err
 	}
@@ -40,17 +40,17 @@ func newServer(f *program.Frame) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &server{owners: asOwner, control: f.Control, log: f.Log, tls: conf, guard: f.Guard(),
-		gate: NewGate(filepath.Join(f.Home, "run", "pop3"), f.Clock.Now), now: f.Clock.Now, ages: f.AgesCount}, nil
+	return &server{owners: asOwner, control: h.Control, log: h.Log, tls: conf, guard: h.Guard(),
+		gate: NewGate(filepath.Join(h.Dir, "run", "pop3"), h.Clock.Now), now: h.Clock.Now, ages: h.AgesCount}, nil
 }
 
 // certificates returns nil where there are none.
-func certificates(f *program.Frame) (*tls.Config, error) {
-	host, err := f.Control.Hostname()
+func certificates(h *home.Home) (*tls.Config, error) {
+	host, err := h.Control.Hostname()
 	if err != nil {
 		return nil, err
 	}
-	conf, err := f.Certificates(host)
+	conf, err := h.Certificates(host)
 	if err != nil {
 		return nil, status.Temp("4.3.5", "cannot read the certificates", err)
 	}
@@ -60,22 +60,22 @@ func certificates(f *program.Frame) (*tls.Config, error) {
 // Stdin holds one session on standard input and output, which may be a socket
 // from inetd or a pair of pipes. With implicit it begins with TLS. wrapper is
 // whose environment tells the client, "" for nobody's.
-func Stdin(ctx context.Context, f *program.Frame, implicit bool, wrapper string) error {
-	conn, err := f.Session(wrapper)
+func Stdin(ctx context.Context, h *home.Home, implicit bool, wrapper string) error {
+	conn, err := h.Session(wrapper)
 	if conn == nil {
 		return err
 	}
 	defer conn.Close()
 	var s *server
 	if err == nil {
-		s, err = newServer(f)
+		s, err = newServer(h)
 	}
 	if err == nil {
 		err = s.needTLS(implicit)
 	}
 	if err != nil {
 		unavailable(conn)
-		f.Log.Trouble("", "session", err)
+		h.Log.Trouble("", "session", err)
 	} else {
 		s.drain = time.Millisecond // who is there has sent the signal too
 		err = s.serve(ctx, conn, implicit)
@@ -90,20 +90,20 @@ func Stdin(ctx context.Context, f *program.Frame, implicit bool, wrapper string)
 // Listen serves POP3 on the addresses, or on the sockets that systemd hands
 // over, until ctx ends. At SIGHUP the sessions that begin from then on have the
 // certificates that are there now.
-func Listen(ctx context.Context, f *program.Frame, addrs, tlsAddrs []string) error {
-	s, err := newServer(f)
+func Listen(ctx context.Context, h *home.Home, addrs, tlsAddrs []string) error {
+	s, err := newServer(h)
 	if err != nil {
 		return err
 	}
-	l, err := f.Server(addrs, tlsAddrs, s.tls)
+	l, err := h.Server(addrs, tlsAddrs, s.tls)
 	if err != nil {
 		return err
 	}
 	s.haste = l.Haste
 	var current atomic.Pointer[server]
 	current.Store(s)
-	defer f.OnHangup(ctx, func() error {
-		conf, err := certificates(f)
+	defer h.OnHangup(ctx, func() error {
+		conf, err := certificates(h)
 		if err == nil {
 			next := *s
 			next.tls = conf

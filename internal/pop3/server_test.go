@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"paperpath/internal/certs"
+	"paperpath/internal/home"
 	"paperpath/internal/maillog"
-	"paperpath/internal/program"
 	"paperpath/internal/status"
 )
 
@@ -42,24 +42,24 @@ func (e *events) String() string {
 	return e.text.String()
 }
 
-func testFrame(t *testing.T, files map[string]string) (*program.Frame, *events) {
+func newHome(t *testing.T, files map[string]string) (*home.Home, *events) {
 	t.Helper()
 	c := testHome(t, files)
 	log := &events{line: make(chan string, 100)}
-	return &program.Frame{Name: "pop3d", Home: c.Home(), Control: c, Log: maillog.To(log, "pop3d", time.Now)}, log
+	return &home.Home{Name: "pop3d", Dir: c.Home(), Control: c, Log: maillog.To(log, "pop3d", time.Now)}, log
 }
 
 // throughPipes holds a session as a wrapper with pipes starts it.
-func throughPipes(t *testing.T, f *program.Frame, implicit bool, input string) (output string, err error) {
+func throughPipes(t *testing.T, h *home.Home, implicit bool, input string) (output string, err error) {
 	t.Helper()
 	in, toServer := pipe(t)
 	fromServer, out := pipe(t)
-	f.Stdin, f.Stdout = in, out
+	h.Stdin, h.Stdout = in, out
 	if _, err := toServer.WriteString(input); err != nil {
 		t.Fatal(err)
 	}
 	toServer.Close()
-	err = Stdin(context.Background(), f, implicit, "")
+	err = Stdin(context.Background(), h, implicit, "")
 	out.Close()
 	all, _ := io.ReadAll(fromServer)
 	return string(all), err
@@ -76,8 +76,8 @@ func pipe(t *testing.T) (r, w *os.File) {
 }
 
 func TestStdin(t *testing.T) {
-	f, log := testFrame(t, nil)
-	got, err := throughPipes(t, f, false, "USER alice\r\nPASS first\r\nQUIT\r\n")
+	h, log := newHome(t, nil)
+	got, err := throughPipes(t, h, false, "USER alice\r\nPASS first\r\nQUIT\r\n")
 	if err != nil {
 		t.Error(err)
 	}
@@ -101,8 +101,8 @@ func TestStdinTrouble(t *testing.T) {
 		"broken limits":  {files: map[string]string{"control/limits": "errors: many\n"}},
 		"no certificate": {implicit: true},
 	} {
-		f, log := testFrame(t, row.files)
-		got, err := throughPipes(t, f, row.implicit, "QUIT\r\n")
+		h, log := newHome(t, row.files)
+		got, err := throughPipes(t, h, row.implicit, "QUIT\r\n")
 		if got != "-ERR [SYS/TEMP] temporary failure, please try again later\r\n" {
 			t.Errorf("%s: got %q", name, got)
 		}
@@ -115,11 +115,11 @@ func TestStdinTrouble(t *testing.T) {
 var listening = regexp.MustCompile(`event=listening .*addr="?([0-9.]+:[0-9]+)`)
 
 // listenOn runs a server and returns its first address.
-func listenOn(t *testing.T, f *program.Frame, log *events, addrs, tlsAddrs []string) string {
+func listenOn(t *testing.T, h *home.Home, log *events, addrs, tlsAddrs []string) string {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- Listen(ctx, f, addrs, tlsAddrs) }()
+	go func() { done <- Listen(ctx, h, addrs, tlsAddrs) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -143,8 +143,8 @@ func listenOn(t *testing.T, f *program.Frame, log *events, addrs, tlsAddrs []str
 }
 
 func TestListen(t *testing.T) {
-	f, log := testFrame(t, nil)
-	conn, err := net.Dial("tcp", listenOn(t, f, log, []string{"127.0.0.1:0"}, nil))
+	h, log := newHome(t, nil)
+	conn, err := net.Dial("tcp", listenOn(t, h, log, []string{"127.0.0.1:0"}, nil))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,8 +160,8 @@ func TestListen(t *testing.T) {
 }
 
 func TestListenTLS(t *testing.T) {
-	f, log := testFrame(t, nil)
-	dir := f.Home + "/control/tls/mx.example.net"
+	h, log := newHome(t, nil)
+	dir := h.Dir + "/control/tls/mx.example.net"
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +169,7 @@ func TestListenTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn, err := net.Dial("tcp", listenOn(t, f, log, nil, []string{"127.0.0.1:0"}))
+	conn, err := net.Dial("tcp", listenOn(t, h, log, nil, []string{"127.0.0.1:0"}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,8 +187,8 @@ func TestListenTLS(t *testing.T) {
 }
 
 func TestListenTLSWithoutCertificate(t *testing.T) {
-	f, _ := testFrame(t, nil)
-	err := Listen(context.Background(), f, nil, []string{"127.0.0.1:0"})
+	h, _ := newHome(t, nil)
+	err := Listen(context.Background(), h, nil, []string{"127.0.0.1:0"})
 	if status.Exit(err) != status.TempFail {
 		t.Errorf("Listen: %v", err)
 	}

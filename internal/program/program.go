@@ -1,42 +1,33 @@
 // Package program is the frame of every Paperpath program: it reads the
-// options, finds the home, opens settings and log, and turns what the program
-// returns into an exit status.
+// options, opens the home, and turns what the program returns into an exit
+// status. It is for cmd/ alone: nothing below knows of a command line.
 package program
 
 import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
-	"time"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
 
-	"paperpath/internal/clock"
-	"paperpath/internal/control"
-	"paperpath/internal/maillog"
-	"paperpath/internal/spool"
+	"paperpath/internal/home"
 	"paperpath/internal/status"
-	"paperpath/internal/tally"
 	"paperpath/internal/visible"
 )
 
 // Version is the version of all programs.
 const Version = "0.1.0"
 
-// defaultHome is where the home is unless --home or $PAPERPATH_HOME says.
-const defaultHome = "/var/lib/paperpath"
-
 // Action does a program's or a verb's work. ctx ends on SIGTERM and SIGINT.
-type Action func(ctx context.Context, f *Frame, c *cli.Context) error
+type Action func(ctx context.Context, h *home.Home, c *cli.Context) error
 
 // Program describes a program to the frame.
 type Program struct {
@@ -71,32 +62,17 @@ type Verb struct {
 	StartsPrograms bool // of users, which may be set-id
 }
 
-// Frame is what every program has once its options are read.
-type Frame struct {
-	Name    string
-	Home    string // absolute
-	Clock   clock.Clock
-	Control *control.Control
-	Log     *maillog.Log
-	Stdin   *os.File
-	Stdout  *os.File
-	Stderr  *os.File
-
-	spools  []*spool.Spool // the last one is in force
-	opened  spoolSettings  // with these
-	tallyMu sync.Mutex
-	tallies map[string]*tally.Table
-	toldMu  sync.Mutex
-	told    map[string]time.Time // troubles
-	muted   bool                 // standard error was the client's
-	kind    Kind                 // of the face at work
-	death   parentDeath
+// frame is a program at work.
+type frame struct {
+	*home.Home
+	kind  Kind // of the face at work
+	muted bool // standard error was the client's
 }
 
 // Main runs the program with the process's arguments and returns its exit
 // status.
 func Main(p Program) int {
-	f := &Frame{Name: cmp.Or(p.LogName, p.Name), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, death: askParentDeath()}
+	f := &frame{Home: home.New(cmp.Or(p.LogName, p.Name))}
 	confine()
 	f.muted = muteClient()
 	if err := enoughFiles(); err != nil {
@@ -105,7 +81,7 @@ func Main(p Program) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
-	return p.Run(ctx, f, os.Args[1:])
+	return p.run(ctx, f, os.Args[1:])
 }
 
 // muteClient keeps errors from the client: below inetd standard error is its
@@ -129,16 +105,20 @@ func muteClient() bool {
 	return true
 }
 
-// Run runs the program with args in the frame f, whose name and streams are
-// set, and returns the exit status.
-func (p Program) Run(ctx context.Context, f *Frame, args []string) (code int) {
+// Run runs the program with args at h, whose name and streams are set, and
+// returns the exit status.
+func (p Program) Run(ctx context.Context, h *home.Home, args []string) (code int) {
+	return p.run(ctx, &frame{Home: h}, args)
+}
+
+func (p Program) run(ctx context.Context, f *frame, args []string) (code int) {
 	defer func() {
 		if r := recover(); r != nil {
 			fmt.Fprintf(f.Stderr, "%s: panic: %s\n%s", p.Name, visible.Line(fmt.Sprint(r)), debug.Stack())
 			f.Log.Trouble("", "run", fmt.Errorf("panic: %v at %s", r, debug.Stack()))
 			code = status.TempFail
 		}
-		f.close()
+		f.Close()
 	}()
 	err := p.dispatch(ctx, f, args)
 	if err == nil {
@@ -161,7 +141,7 @@ func (p Program) Run(ctx context.Context, f *Frame, args []string) (code int) {
 }
 
 // dispatch finds the face that args call for and runs it.
-func (p Program) dispatch(ctx context.Context, f *Frame, args []string) error {
+func (p Program) dispatch(ctx context.Context, f *frame, args []string) error {
 	face := Verb{Name: p.Name, Usage: p.Usage, Operands: p.Operands, Flags: p.Flags,
 		Action: p.Action, Verbs: p.Verbs, KeepRoot: p.KeepRoot, Kind: p.Kind, StartsPrograms: p.StartsPrograms}
 	name := p.Name
@@ -188,7 +168,7 @@ func (p Program) dispatch(ctx context.Context, f *Frame, args []string) error {
 	}
 	// cli answers --help itself, in another form: it must not see it.
 	if i := slices.Index(words, "--help"); i >= 0 && i < slices.Index(words, "--") {
-		return face.help(f, app)
+		return face.help(f.Stdout, app)
 	}
 	app.Action = func(c *cli.Context) error {
 		switch {
@@ -199,10 +179,14 @@ func (p Program) dispatch(ctx context.Context, f *Frame, args []string) error {
 			return missingVerb(name, c.Args().First())
 		}
 		f.kind = face.Kind
-		if err := f.open(c, face); err != nil {
+		keep := home.Rights{Root: face.KeepRoot, SetUser: face.StartsPrograms}
+		if err := f.Open(c.String("home"), c.String("now"), keep); err != nil {
 			return err
 		}
-		return face.Action(ctx, f, c)
+		if err := f.refuseRoot(face.Kind); err != nil {
+			return err
+		}
+		return face.Action(ctx, f.Home, c)
 	}
 	return app.RunContext(ctx, append([]string{p.Name}, words...))
 }
@@ -247,7 +231,7 @@ func find(verbs []Verb, name string) *Verb {
 func (v Verb) app(name string) *cli.App {
 	flags := append([]cli.Flag{}, v.Flags...)
 	flags = append(flags,
-		&cli.StringFlag{Name: "home", Usage: "the home `DIR` (default: $PAPERPATH_HOME, then " + defaultHome + ")"},
+		&cli.StringFlag{Name: "home", Usage: "the home `DIR` (default: $PAPERPATH_HOME, then " + home.Default + ")"},
 		&cli.StringFlag{Name: "now", Usage: "begin at this `TIME` (RFC 3339), for tests"},
 		&cli.BoolFlag{Name: "help", Usage: "print this help and exit"},
 		&cli.BoolFlag{Name: "version", Usage: "print the version and exit"})
@@ -262,7 +246,7 @@ func (v Verb) app(name string) *cli.App {
 }
 
 // help prints the face's help on stdout.
-func (v Verb) help(f *Frame, app *cli.App) error {
+func (v Verb) help(out io.Writer, app *cli.App) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "usage: %s [options]", app.Name)
 	if v.Operands != "" {
@@ -279,83 +263,6 @@ func (v Verb) help(f *Frame, app *cli.App) error {
 	for _, fl := range app.VisibleFlags() {
 		fmt.Fprintf(&b, "  %s\n", strings.NewReplacer("\t", "  ", " (default: false)", "").Replace(fl.String()))
 	}
-	_, err := f.Stdout.WriteString(b.String())
+	_, err := io.WriteString(out, b.String())
 	return err
-}
-
-// open finds the home, opens settings and log, and gives up what the face does
-// not need. Nothing is made.
-func (f *Frame) open(c *cli.Context, face Verb) error {
-	home := c.String("home")
-	if home == "" {
-		home = os.Getenv("PAPERPATH_HOME")
-	}
-	if home == "" {
-		home = defaultHome
-	}
-	home, err := filepath.Abs(home)
-	if err != nil {
-		return status.Temp("4.3.5", "cannot find the home", err)
-	}
-	f.Home = home
-	start := c.String("now")
-	if start == "" {
-		start = os.Getenv("PAPERPATH_NOW")
-	}
-	if f.Clock, err = clock.Parse(start); err != nil {
-		return status.UsageError("%v", err)
-	}
-	if !face.KeepRoot {
-		if err := f.GiveUpRoot(); err != nil {
-			return err
-		}
-	}
-	f.Control = control.Open(home, time.Now) // compared with mtimes, which never are shifted
-	f.Log = maillog.Open(home, f.Name, f.logsTo(), f.Clock.Now)
-	if !face.StartsPrograms {
-		f.forgoPrivileges()
-	}
-	return f.refuseRoot(face.Kind)
-}
-
-// Spool opens the spool on its first use, and again where the settings that it
-// holds have changed. What was open stays so: sessions and attempts work on it.
-func (f *Frame) Spool() (*spool.Spool, error) {
-	if err := spool.CheckMark(filepath.Join(f.Home, "spool")); err != nil {
-		return nil, err
-	}
-	host, err := f.Control.Hostname()
-	if err != nil {
-		return nil, err
-	}
-	octets, inodes, err := f.Control.Reserve()
-	if err != nil {
-		return nil, err
-	}
-	with := spoolSettings{host, octets, inodes}
-	if n := len(f.spools); n > 0 && f.opened == with {
-		return f.spools[n-1], nil
-	}
-	sp, err := spool.Open(f.Home, spool.Options{Now: f.Clock.Now, Shifted: f.Clock.Shifted(),
-		Hostname: host, Reserve: octets, Inodes: inodes})
-	if err != nil {
-		return nil, err
-	}
-	f.spools, f.opened = append(f.spools, sp), with
-	return sp, nil
-}
-
-// spoolSettings is what an open spool knows of control/.
-type spoolSettings struct {
-	host           string
-	octets, inodes int64
-}
-
-func (f *Frame) close() {
-	for _, sp := range f.spools {
-		sp.Close()
-	}
-	for _, t := range f.tallies {
-		t.Close()
-	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"paperpath/internal/home"
 	"paperpath/internal/status"
 )
 
@@ -65,20 +66,20 @@ func run(t *testing.T, p Program, args ...string) (int, string, string) {
 		t.Cleanup(func() { f.Close() })
 		return f
 	}
-	f := &Frame{Name: p.Name, Stdin: open("in"), Stdout: open("out"), Stderr: open("err")}
-	code := p.Run(context.Background(), f, args)
+	h := &home.Home{Name: p.Name, Stdin: open("in"), Stdout: open("out"), Stderr: open("err")}
+	code := p.Run(context.Background(), h, args)
 	text := func(f *os.File) string {
 		f.Seek(0, io.SeekStart)
 		b, _ := io.ReadAll(f)
 		return string(b)
 	}
-	return code, text(f.Stdout), text(f.Stderr)
+	return code, text(h.Stdout), text(h.Stderr)
 }
 
 func TestRun(t *testing.T) {
 	var got string
 	say := func(what string, err error) Action {
-		return func(_ context.Context, f *Frame, c *cli.Context) error {
+		return func(_ context.Context, h *home.Home, c *cli.Context) error {
 			got = what + " " + strings.Join(c.Args().Slice(), ",")
 			return err
 		}
@@ -86,7 +87,7 @@ func TestRun(t *testing.T) {
 	p := Program{Name: "mailtest", Usage: "test", Flags: flags(), Action: say("one", nil), Verbs: []Verb{
 		{Name: "run", Usage: "run it", Action: say("run", nil)},
 		{Name: "user", Usage: "users", Verbs: []Verb{{Name: "add", Action: say("add", errors.New("odd\nthing"))}}},
-		{Name: "boom", Action: func(context.Context, *Frame, *cli.Context) error { panic("boom") }},
+		{Name: "boom", Action: func(context.Context, *home.Home, *cli.Context) error { panic("boom") }},
 		{Name: "no", Action: say("no", &status.Error{Exit: status.NoMailbox, Text: "no such mailbox"})},
 	}}
 	for _, c := range []struct {
@@ -134,8 +135,8 @@ func TestRun(t *testing.T) {
 func TestOptionsBeforeAVerb(t *testing.T) {
 	var got string
 	say := func(what string) Action {
-		return func(_ context.Context, f *Frame, c *cli.Context) error {
-			got = what + " " + filepath.Base(f.Home) + " " + strings.Join(c.Args().Slice(), ",")
+		return func(_ context.Context, h *home.Home, c *cli.Context) error {
+			got = what + " " + filepath.Base(h.Dir) + " " + strings.Join(c.Args().Slice(), ",")
 			return nil
 		}
 	}

@@ -6,9 +6,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"paperpath/internal/dsn"
 	"paperpath/internal/explain"
-	"paperpath/internal/listen"
+	"paperpath/internal/home"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
 )
@@ -18,7 +17,7 @@ type Stage struct {
 	Inbox   spool.Inbox
 	Does    string // what it does, for the help: "route"
 	Workers int    // entries at work at a time, where control/concurrency does not say
-	Make    func(f *Frame) (*spool.Runner, error)
+	Make    func(h *home.Home) (*spool.Runner, error)
 
 	StartsPrograms bool // of users
 }
@@ -34,18 +33,18 @@ func (s Stage) Verbs() []Verb {
 }
 
 func (s Stage) work(stay bool) Action {
-	return func(ctx context.Context, f *Frame, c *cli.Context) error {
+	return func(ctx context.Context, h *home.Home, c *cli.Context) error {
 		if c.Args().Present() {
 			return status.UsageError("unexpected operand %q (see %s --help)", c.Args().First(), c.App.Name)
 		}
 		if stay {
-			return s.watch(ctx, f)
+			return s.watch(ctx, h)
 		}
-		r, err := s.runner(f)
+		r, err := s.runner(h)
 		if err != nil {
 			return err
 		}
-		if r.Runtime, err = f.Control.Runtime(); err != nil {
+		if r.Runtime, err = h.Control.Runtime(); err != nil {
 			return err
 		}
 		return unlessCanceled(r.Run(ctx))
@@ -54,13 +53,13 @@ func (s Stage) work(stay bool) Action {
 
 // watch works for as long as ctx lives. At SIGHUP it begins anew with what is
 // read at the start, when the attempts under way have ended.
-func (s Stage) watch(ctx context.Context, f *Frame) error {
-	r, err := s.runner(f)
+func (s Stage) watch(ctx context.Context, h *home.Home) error {
+	r, err := s.runner(h)
 	for err == nil {
 		var next *spool.Runner
 		turn, cancel := context.WithCancel(ctx)
-		stop := f.OnHangup(turn, func() (err error) {
-			made, err := s.runner(f)
+		stop := h.OnHangup(turn, func() (err error) {
+			made, err := s.runner(h)
 			if err == nil {
 				next = made
 				cancel()
@@ -86,51 +85,29 @@ func unlessCanceled(err error) error {
 	return err
 }
 
-// runner makes the stage's runner, with all that the frame knows.
-func (s Stage) runner(f *Frame) (*spool.Runner, error) {
-	r, err := s.Make(f)
+// runner makes the stage's runner, with all that the home knows.
+func (s Stage) runner(h *home.Home) (*spool.Runner, error) {
+	r, err := s.Make(h)
 	if err != nil {
 		return nil, err
 	}
 	r.Inbox = s.Inbox
-	if r.Workers, err = f.Concurrency(f.Name, s.Workers); err != nil {
+	if r.Workers, err = h.Concurrency(h.Name, s.Workers); err != nil {
 		return nil, err
 	}
-	if r.Spool, err = f.Spool(); err != nil {
+	if r.Spool, err = h.Spool(); err != nil {
 		return nil, err
 	}
-	r.Log, r.Ready = f.Log, f.Ready
-	r.Retry, r.Holdtime = f.Control.Retry, f.Control.Holdtime
-	r.Ages, r.Share = f.AgesCount, f.share
-	r.Digest = f.Settler().Digest
+	r.Log, r.Ready = h.Log, h.Ready
+	r.Retry, r.Holdtime = h.Control.Retry, h.Control.Holdtime
+	r.Ages, r.Share = h.AgesCount, h.Share
+	r.Digest = h.Settler().Digest
 	return r, nil
-}
-
-// share is what hold/ may have.
-func (f *Frame) share() (s spool.Share, err error) {
-	if s.Bytes, err = f.Control.Holdbytes(); err != nil {
-		return s, err
-	}
-	s.Count, err = f.Control.Holdcount()
-	s.Stranger = f.Settler().Unverified
-	return s, err
-}
-
-// Ready tells the service manager, if there is one, that the program serves.
-func (f *Frame) Ready() {
-	if err := listen.NotifyReady(); err != nil {
-		f.Log.Trouble("", "notify", err)
-	}
-}
-
-// Settler returns what decides about failed recipients.
-func (f *Frame) Settler() *dsn.Settler {
-	return &dsn.Settler{Control: f.Control, Log: f.Log, Now: f.Clock.Now, Home: f.Home}
 }
 
 // Explain prints the decisions for each operand, as text or with --json. The
 // error is the one with the highest exit status.
-func (f *Frame) Explain(c *cli.Context, decide func(address string, t *explain.Trail) error) error {
+func Explain(h *home.Home, c *cli.Context, decide func(address string, t *explain.Trail) error) error {
 	if !c.Args().Present() {
 		return status.UsageError("no address (see %s --help)", c.App.Name)
 	}
@@ -138,7 +115,7 @@ func (f *Frame) Explain(c *cli.Context, decide func(address string, t *explain.T
 	for _, address := range c.Args().Slice() {
 		var trail explain.Trail
 		err := decide(address, &trail)
-		if failed := trail.Write(f.Stdout, c.Bool("json")); failed != nil {
+		if failed := trail.Write(h.Stdout, c.Bool("json")); failed != nil {
 			return failed
 		}
 		if worst == nil || status.Exit(err) > status.Exit(worst) {

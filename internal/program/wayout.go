@@ -15,7 +15,7 @@ import (
 
 // wayOut says, behind an error of the system, how its person gets on: whose the
 // file is, or which port to take. It is "" where that is not known.
-func (f *Frame) wayOut(err error) string {
+func (f *frame) wayOut(err error) string {
 	var call *os.SyscallError
 	if errors.As(err, &call) {
 		switch {
@@ -29,7 +29,7 @@ func (f *Frame) wayOut(err error) string {
 	if !errors.Is(err, fs.ErrPermission) || os.Geteuid() == 0 {
 		return ""
 	}
-	path := filepath.Join(f.Home, "spool")
+	path := filepath.Join(f.Dir, "spool")
 	var file *fs.PathError
 	if errors.As(err, &file) && filepath.IsAbs(file.Path) {
 		path = file.Path
@@ -39,7 +39,7 @@ func (f *Frame) wayOut(err error) string {
 
 // whoMay names who can reach path: the owner of the first directory above it
 // that the caller can look at, or of path itself.
-func (f *Frame) whoMay(path string) string {
+func (f *frame) whoMay(path string) string {
 	var st unix.Stat_t
 	for err := unix.Lstat(path, &st); err != nil; err = unix.Lstat(path, &st) {
 		if path == filepath.Dir(path) {
@@ -48,8 +48,8 @@ func (f *Frame) whoMay(path string) string {
 		path = filepath.Dir(path)
 	}
 	owner, us := userName(int(st.Uid)), os.Geteuid()
-	ours := strings.HasPrefix(path, f.Home+"/")
-	uid, _, ok := f.ownerOfSpool()
+	ours := strings.HasPrefix(path, f.Dir+"/")
+	uid, _, ok := f.SpoolOwner()
 	switch {
 	case int(st.Uid) == us:
 		return ""

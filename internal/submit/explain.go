@@ -7,22 +7,22 @@ import (
 	"paperpath/internal/addr"
 	"paperpath/internal/check"
 	"paperpath/internal/explain"
-	"paperpath/internal/program"
+	"paperpath/internal/home"
 	"paperpath/internal/route"
 	"paperpath/internal/status"
 )
 
 // Explain says what would become of recipients, and whether the submitter may
 // use the reverse path from.
-func Explain(f *program.Frame, from, login string, words []string, asJSON bool) error {
+func Explain(h *home.Home, from, login string, words []string, asJSON bool) error {
 	if len(words) == 0 {
 		return status.UsageError("no address to explain")
 	}
 	who := caller{uid: os.Getuid()} // root, where root asks
-	if err := f.GiveUpRoot(); err != nil {
+	if err := h.GiveUpRoot(); err != nil {
 		return err
 	}
-	domain, err := ourDomain(f.Control)
+	domain, err := ourDomain(h.Control)
 	if err != nil {
 		return err
 	}
@@ -43,16 +43,16 @@ func Explain(f *program.Frame, from, login string, words []string, asJSON bool) 
 	for _, a := range to {
 		a = qualified(a, domain)
 		var t explain.Trail
-		err := check.Sender(f.Control, submitter, sender, resolver(f.Control), &t)
+		err := check.Sender(h.Control, submitter, sender, resolver(h.Control), &t)
 		if err == nil {
-			_, err = route.Resolve(f.Control, a, &t)
+			_, err = route.Resolve(h.Control, a, &t)
 		}
 		t.End("accept " + a.String())
 		if err != nil {
 			t.End(err.Error())
 			worst = &status.Error{Exit: status.Exit(err)}
 		}
-		if err := t.Write(f.Stdout, asJSON); err != nil {
+		if err := t.Write(h.Stdout, asJSON); err != nil {
 			return err
 		}
 	}

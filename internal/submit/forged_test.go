@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"paperpath/internal/program"
+	"paperpath/internal/home"
 	"paperpath/internal/spool"
 )
 
@@ -98,22 +98,22 @@ func taken(t *testing.T, home string, in spool.Inbox) (texts [][]byte) {
 // user's message is made of, no reader finds results in what is stored that
 // claim to be ours.
 func TestNoForgedResultsInTheSpool(t *testing.T) {
-	f, _ := newHome(t)
-	if err := os.WriteFile(filepath.Join(f.Home, "control/limits"), []byte("errors: 100000\njunk: 100000\n"), 0o600); err != nil {
+	h, _ := newHome(t)
+	if err := os.WriteFile(filepath.Join(h.Dir, "control/limits"), []byte("errors: 100000\njunk: 100000\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	lines := hostileLines()
-	offer := offering(t, f)
+	offer := offering(t, h)
 	stored := 0
 	for seed := range int64(400) {
 		text := hostile(rand.New(rand.NewSource(seed)), lines)
 		offer(text)
-		f.Stdin = input(t, text)
-		if err := Message(t.Context(), f, Options{Recipients: []string{"bob"}}); err != nil && !strings.Contains(err.Error(), "header") {
+		h.Stdin = input(t, text)
+		if err := Message(t.Context(), h, Options{Recipients: []string{"bob"}}); err != nil && !strings.Contains(err.Error(), "header") {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
 		for _, in := range []spool.Inbox{spool.Route, spool.Check} {
-			for _, entry := range taken(t, f.Home, in) {
+			for _, entry := range taken(t, h.Dir, in) {
 				stored++
 				if found := forgedIn(entry); found != nil {
 					t.Errorf("seed %d, %s: %q\nfrom %.2000q\nbecame %.3000q", seed, in, found, text, entry)
@@ -146,9 +146,9 @@ func input(t *testing.T, text string) *os.File {
 
 // offering opens a session of the role mx and returns what offers a message in
 // it; whether it is taken is all the same.
-func offering(t *testing.T, f *program.Frame) func(text string) {
+func offering(t *testing.T, h *home.Home) func(text string) {
 	t.Helper()
-	s, err := newServer(f, MX)
+	s, err := newServer(h, MX)
 	if err != nil {
 		t.Fatal(err)
 	}

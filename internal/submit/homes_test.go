@@ -23,8 +23,8 @@ import (
 	"paperpath/internal/control"
 	"paperpath/internal/deliver"
 	"paperpath/internal/dsn"
+	"paperpath/internal/home"
 	"paperpath/internal/maillog"
-	"paperpath/internal/program"
 	"paperpath/internal/route"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
@@ -57,7 +57,7 @@ func (l *eventLog) Reset() {
 // site is one of two homes that forward to each other, with all its stages.
 type site struct {
 	domain string
-	frame  *program.Frame
+	home   *home.Home
 	sp     *spool.Spool
 	log    eventLog
 	client func() (*smtp.Client, error) // speaks to its server
@@ -69,30 +69,30 @@ type site struct {
 func newSite(t *testing.T, domain string, role Role) *site {
 	t.Helper()
 	s := &site{domain: domain}
-	home, err := os.MkdirTemp("", "pp") // the path of a Unix socket is short
+	dir, err := os.MkdirTemp("", "pp") // the path of a Unix socket is short
 	if err == nil {
-		t.Cleanup(func() { os.RemoveAll(home) })
-		err = spool.Init(home)
+		t.Cleanup(func() { os.RemoveAll(dir) })
+		err = spool.Init(dir)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, dir := range []string{"control", "log", "run", "mail"} {
-		if err := os.Mkdir(filepath.Join(home, dir), 0o700); err != nil {
+	for _, part := range []string{"control", "log", "run", "mail"} {
+		if err := os.Mkdir(filepath.Join(dir, part), 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := spool.WriteMark(filepath.Join(home, "mail")); err != nil {
+	if err := spool.WriteMark(filepath.Join(dir, "mail")); err != nil {
 		t.Fatal(err)
 	}
 	// An hour ahead: no file looks as if an editor were at work.
-	c := control.Open(home, func() time.Time { return time.Now().Add(time.Hour) })
-	s.frame = &program.Frame{Name: "mailsubmit", Home: home, Control: c, Log: maillog.To(&s.log, "test", time.Now)}
+	c := control.Open(dir, func() time.Time { return time.Now().Add(time.Hour) })
+	s.home = &home.Home{Name: "mailsubmit", Dir: dir, Control: c, Log: maillog.To(&s.log, "test", time.Now)}
 	s.write(t, "hostname", "mx."+domain+"\n")
 	s.write(t, "domains", domain+"\n")
 	s.write(t, "limits", "bounces: 1000000\n")
 	s.write(t, "users", "")
-	if s.sp, err = spool.Open(home, spool.Options{Now: s.now, Hostname: "mx." + domain}); err != nil {
+	if s.sp, err = spool.Open(dir, spool.Options{Now: s.now, Hostname: "mx." + domain}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.sp.Close() })
@@ -103,7 +103,7 @@ func newSite(t *testing.T, domain string, role Role) *site {
 func (s *site) now() time.Time { return time.Now().Add(s.shift) }
 
 func (s *site) write(t rapid.TB, name, text string) {
-	if err := os.WriteFile(filepath.Join(s.frame.Home, "control", name), []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(s.home.Dir, "control", name), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -111,13 +111,13 @@ func (s *site) write(t rapid.TB, name, text string) {
 // listen starts the site's server for other homes.
 func (s *site) listen(t *testing.T, role Role) {
 	t.Helper()
-	srv, err := newServer(s.frame, role)
+	srv, err := newServer(s.home, role)
 	if err != nil {
 		t.Fatal(err)
 	}
 	network, address := "tcp", "127.0.0.1:0"
 	if role == Local {
-		network, address = "unix", filepath.Join(s.frame.Home, socketName)
+		network, address = "unix", filepath.Join(s.home.Dir, socketName)
 	}
 	l, err := net.Listen(network, address)
 	if err != nil {
@@ -212,20 +212,20 @@ func (s *site) transaction(e *spool.Entry, to []int, failed map[int]error) error
 }
 
 func (s *site) settler() *dsn.Settler {
-	return &dsn.Settler{Control: s.frame.Control, Log: s.frame.Log, Now: s.now, Home: s.frame.Home}
+	return &dsn.Settler{Control: s.home.Control, Log: s.home.Log, Now: s.now, Home: s.home.Dir}
 }
 
 // work lets every stage run once.
 func (s *site) work(ctx context.Context) error {
 	settle := s.settler().Settle
-	checker := &check.Stage{Control: s.frame.Control, Log: s.frame.Log, Settle: settle}
-	router := &route.Stage{Control: s.frame.Control, Settle: settle, Now: s.now}
-	deliverer := &deliver.Stage{Control: s.frame.Control, Home: s.frame.Home, Settle: settle, Now: s.now}
+	checker := &check.Stage{Control: s.home.Control, Log: s.home.Log, Settle: settle}
+	router := &route.Stage{Control: s.home.Control, Settle: settle, Now: s.now}
+	deliverer := &deliver.Stage{Control: s.home.Control, Home: s.home.Dir, Settle: settle, Now: s.now}
 	for _, at := range []struct {
 		in spool.Inbox
 		h  spool.Handler
 	}{{spool.Check, checker.Handle}, {spool.Route, router.Handle}, {spool.Deliver, deliverer.Handle}, {spool.Relay, s.relay}} {
-		r := &spool.Runner{Spool: s.sp, Inbox: at.in, Handle: at.h, Retry: s.frame.Control.Retry, Log: s.frame.Log}
+		r := &spool.Runner{Spool: s.sp, Inbox: at.in, Handle: at.h, Retry: s.home.Control.Retry, Log: s.home.Log}
 		if err := r.Run(ctx); err != nil {
 			return err
 		}
@@ -249,7 +249,7 @@ func (s *site) left(t rapid.TB) (n int) {
 // and hold/.
 func (s *site) harvest(t rapid.TB, into map[string]int) {
 	for _, pattern := range []string{"mail/*/*/Maildir/new/*", "spool/hold/new/*", "spool/hold/reason/*"} {
-		files, err := filepath.Glob(filepath.Join(s.frame.Home, pattern))
+		files, err := filepath.Glob(filepath.Join(s.home.Dir, pattern))
 		if err != nil {
 			t.Fatal(err)
 		}

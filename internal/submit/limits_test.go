@@ -11,17 +11,17 @@ import (
 	"time"
 
 	"paperpath/internal/addr"
+	"paperpath/internal/home"
 	"paperpath/internal/listen"
-	"paperpath/internal/program"
 	"paperpath/internal/smtpd"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
 )
 
 // set writes a control file that has been still for an hour.
-func set(t *testing.T, f *program.Frame, name, text string) {
+func set(t *testing.T, h *home.Home, name, text string) {
 	t.Helper()
-	path := filepath.Join(f.Home, "control", name)
+	path := filepath.Join(h.Dir, "control", name)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -46,66 +46,66 @@ func far(dialogue ...string) []string {
 const loginAlice = "AUTH PLAIN AGFsaWNlQGV4YW1wbGUubmV0AHNlY3JldA=="
 
 func TestRatesByAddress(t *testing.T) {
-	f, log := newHome(t)
-	set(t, f, "xclientfrom", "127.0.0.0/8\n")
-	set(t, f, "rates", "client-messages: 3/1h\nclient-recipients: 4/1h\n")
-	talk(t, f, MX, far("MAIL FROM:<x@far.example>", "250 ", "RCPT TO:<alice@example.net>", "250 ",
+	h, log := newHome(t)
+	set(t, h, "xclientfrom", "127.0.0.0/8\n")
+	set(t, h, "rates", "client-messages: 3/1h\nclient-recipients: 4/1h\n")
+	talk(t, h, MX, far("MAIL FROM:<x@far.example>", "250 ", "RCPT TO:<alice@example.net>", "250 ",
 		"RCPT TO:<nobody@example.net>", "550 ", // counts for nothing
 		"RCPT TO:<bob@example.net>", "250 ", "RCPT TO:<alice+1@example.net>", "250 ", "RSET", "250 ",
 		"MAIL FROM:<x@far.example>", "250 ")...)
-	talk(t, f, MX, far("MAIL FROM:<x@far.example>", "250 ", "RCPT TO:<bob@example.net>", "250 ",
+	talk(t, h, MX, far("MAIL FROM:<x@far.example>", "250 ", "RCPT TO:<bob@example.net>", "250 ",
 		"RCPT TO:<alice@example.net>", "450 4.7.1", "RSET", "250 ", "MAIL FROM:<x@far.example>", "450 4.7.1")...)
 	// Another address, and this machine.
-	talk(t, f, MX, "XCLIENT ADDR=192.0.2.8", "220 ", "EHLO x", "250 ", "MAIL FROM:<x@far.example>", "250 ")
-	talk(t, f, MX, "EHLO x", "250 ", "MAIL FROM:<x@far.example>", "250 ", "RSET", "250 ", "MAIL FROM:<x@far.example>", "250 ",
+	talk(t, h, MX, "XCLIENT ADDR=192.0.2.8", "220 ", "EHLO x", "250 ", "MAIL FROM:<x@far.example>", "250 ")
+	talk(t, h, MX, "EHLO x", "250 ", "MAIL FROM:<x@far.example>", "250 ", "RSET", "250 ", "MAIL FROM:<x@far.example>", "250 ",
 		"RSET", "250 ", "MAIL FROM:<x@far.example>", "250 ", "RSET", "250 ", "MAIL FROM:<x@far.example>", "250 ")
-	set(t, f, "relayfrom", "192.0.2.7\n")
-	talk(t, f, MX, far("MAIL FROM:<x@far.example>", "250 ")...)
+	set(t, h, "relayfrom", "192.0.2.7\n")
+	talk(t, h, MX, far("MAIL FROM:<x@far.example>", "250 ")...)
 	wantLog(t, log, "event=limited key=- limit=client-messages client=192.0.2.7 helo=mail.far.example\n", "limit=client-recipients client=192.0.2.7",
 		"event=refused", "450 4.7.1 too many messages lately")
 }
 
 func TestRatesByUser(t *testing.T) {
-	f, log := newHome(t)
-	set(t, f, "rates", "user-messages: 2/1h\nuser-recipients: 1/1h\n")
-	talk(t, f, Submission, "EHLO x", "250 ", loginAlice, "235 ", "MAIL FROM:<alice@example.net>", "250 ",
+	h, log := newHome(t)
+	set(t, h, "rates", "user-messages: 2/1h\nuser-recipients: 1/1h\n")
+	talk(t, h, Submission, "EHLO x", "250 ", loginAlice, "235 ", "MAIL FROM:<alice@example.net>", "250 ",
 		"RCPT TO:<bob@example.net>", "250 ", "RCPT TO:<alice@example.net>", "450 4.7.1", "RSET", "250 ", "MAIL FROM:<alice@example.net>", "250 ")
-	talk(t, f, Submission, "EHLO x", "250 ", loginAlice, "235 ", "MAIL FROM:<alice@example.net>", "450 4.7.1")
+	talk(t, h, Submission, "EHLO x", "250 ", loginAlice, "235 ", "MAIL FROM:<alice@example.net>", "450 4.7.1")
 	wantLog(t, log, "event=limited key=- limit=user-messages client=127.0.0.1 helo=x login=alice@example.net\n", "limit=user-recipients")
 }
 
 // A flood of strangers makes nobody forget what a user did.
 func TestFloodForgetsNoUser(t *testing.T) {
-	f, _ := newHome(t)
-	set(t, f, "rates", "user-messages: 2/1d\nclient-messages: 1/1d\n")
+	h, _ := newHome(t)
+	set(t, h, "rates", "user-messages: 2/1d\nclient-messages: 1/1d\n")
 	for i, want := range []bool{false, false, true} {
-		if got := f.TooMany("user-messages", "alice@example.net", 1); got != want {
+		if got := h.TooMany("user-messages", "alice@example.net", 1); got != want {
 			t.Errorf("message %d: %v", i, got)
 		}
 	}
 	for i := range 40000 {
-		f.TooMany("client-messages", fmt.Sprint("stranger ", i), 1)
+		h.TooMany("client-messages", fmt.Sprint("stranger ", i), 1)
 	}
-	if !f.TooMany("user-messages", "alice@example.net", 1) {
+	if !h.TooMany("user-messages", "alice@example.net", 1) {
 		t.Error("after a flood alice may send again")
 	}
 }
 
 // Where nothing can be counted mail goes on.
 func TestRatesUncounted(t *testing.T) {
-	f, log := newHome(t)
-	set(t, f, "xclientfrom", "127.0.0.0/8\n")
-	set(t, f, "rates", "client-messages: 1/1h\n")
-	os.Remove(filepath.Join(f.Home, "run"))
-	talk(t, f, MX, far("MAIL FROM:<x@far.example>", "250 ", "RSET", "250 ", "MAIL FROM:<x@far.example>", "250 ")...)
+	h, log := newHome(t)
+	set(t, h, "xclientfrom", "127.0.0.0/8\n")
+	set(t, h, "rates", "client-messages: 1/1h\n")
+	os.Remove(filepath.Join(h.Dir, "run"))
+	talk(t, h, MX, far("MAIL FROM:<x@far.example>", "250 ", "RSET", "250 ", "MAIL FROM:<x@far.example>", "250 ")...)
 	wantLog(t, log, `event=trouble key=- op="count client-messages"`)
 }
 
 func TestTarpit(t *testing.T) {
-	f, log := newHome(t)
-	set(t, f, "xclientfrom", "127.0.0.0/8\n")
-	set(t, f, "limits", "unknown: 3\n")
-	s, err := newServer(f, MX)
+	h, log := newHome(t)
+	set(t, h, "xclientfrom", "127.0.0.0/8\n")
+	set(t, h, "limits", "unknown: 3\n")
+	s, err := newServer(h, MX)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,13 +147,13 @@ func TestWait(t *testing.T) {
 
 // Junk and errors end a session, the settings say when.
 func TestLimitsOfASession(t *testing.T) {
-	f, log := newHome(t)
-	set(t, f, "limits", "junk: 3\nerrors: 2\nsession: 100000\nrecipients: 1\n")
-	talk(t, f, MX, "NOOP", "250 ", "NOOP", "250 ", "NOOP", "250 ", "NOOP", "250 ")
-	talk(t, f, MX, "WHAT", "500 ", "WHAT", "500 ")
-	talk(t, f, MX, "EHLO x", "250 ", "MAIL FROM:<x@far.example>", "250 ", "RCPT TO:<bob@example.net>", "250 ", "RCPT TO:<alice@example.net>", "452 4.5.3")
+	h, log := newHome(t)
+	set(t, h, "limits", "junk: 3\nerrors: 2\nsession: 100000\nrecipients: 1\n")
+	talk(t, h, MX, "NOOP", "250 ", "NOOP", "250 ", "NOOP", "250 ", "NOOP", "250 ")
+	talk(t, h, MX, "WHAT", "500 ", "WHAT", "500 ")
+	talk(t, h, MX, "EHLO x", "250 ", "MAIL FROM:<x@far.example>", "250 ", "RCPT TO:<bob@example.net>", "250 ", "RCPT TO:<alice@example.net>", "452 4.5.3")
 	wantLog(t, log, "too many commands without mail", "too many errors")
-	s, err := newServer(f, MX)
+	s, err := newServer(h, MX)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,8 +165,8 @@ func TestLimitsOfASession(t *testing.T) {
 
 // A session looks a recipient up once: what it leads to may be much.
 func TestARecipientIsLookedUpOnce(t *testing.T) {
-	f, _ := newHome(t)
-	srv, err := newServer(f, MX)
+	h, _ := newHome(t)
+	srv, err := newServer(h, MX)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +175,7 @@ func TestARecipientIsLookedUpOnce(t *testing.T) {
 	if _, err := sess.resolve(info); err != nil {
 		t.Fatal(err)
 	}
-	set(t, f, "aliases", "other: bob\n")
+	set(t, h, "aliases", "other: bob\n")
 	if _, err := sess.resolve(info); err != nil {
 		t.Errorf("the same session: %v", err)
 	}
@@ -193,10 +193,10 @@ type from struct {
 func (c from) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.ParseIP(c.ip), Port: 9} }
 
 func TestWhoWaitsForTheGreeting(t *testing.T) {
-	f, _ := newHome(t)
-	set(t, f, "greetpause", "7s\n")
-	set(t, f, "relayfrom", "192.0.2.0/24\n")
-	set(t, f, "xclientfrom", "192.0.2.1\n")
+	h, _ := newHome(t)
+	set(t, h, "greetpause", "7s\n")
+	set(t, h, "relayfrom", "192.0.2.0/24\n")
+	set(t, h, "xclientfrom", "192.0.2.1\n")
 	for _, tt := range []struct {
 		role      Role
 		listening bool
@@ -207,7 +207,7 @@ func TestWhoWaitsForTheGreeting(t *testing.T) {
 		{MX, true, "198.51.100.7", 7 * time.Second, false}, {MX, true, "127.0.0.1", 0, false}, {MX, true, "192.0.2.1", 0, true},
 		{MX, false, "198.51.100.7", 0, false}, {Submission, true, "198.51.100.7", 0, false},
 	} {
-		s, err := newServer(f, tt.role)
+		s, err := newServer(h, tt.role)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -222,16 +222,16 @@ func TestWhoWaitsForTheGreeting(t *testing.T) {
 // A login that a front tells is one, and a relay client of a wrapper is not
 // whoever XCLIENT names.
 func TestXClientOfAUser(t *testing.T) {
-	f, log := newHome(t)
-	set(t, f, "xclientfrom", "127.0.0.1\n")
-	talk(t, f, Submission, "XCLIENT ADDR=192.0.2.7 LOGIN=nobody@example.net", "550 5.7.1",
+	h, log := newHome(t)
+	set(t, h, "xclientfrom", "127.0.0.1\n")
+	talk(t, h, Submission, "XCLIENT ADDR=192.0.2.7 LOGIN=nobody@example.net", "550 5.7.1",
 		"XCLIENT ADDR=192.0.2.7 HELO=laptop LOGIN=ALICE@example.net", "220 ",
 		"MAIL FROM:<bob@example.net>", "550 5.7.1", "MAIL FROM:<alice@example.net>", "250 ", "RCPT TO:<x@far.example>", "250 ", "DATA", "354 ", letter, "250 ")
-	list := entries(t, f, spool.Route)
+	list := entries(t, h, spool.Route)
 	if len(list) != 1 {
 		t.Fatalf("%+v", list)
 	}
-	text, _ := os.ReadFile(filepath.Join(f.Home, "spool/route/new", list[0].Name))
+	text, _ := os.ReadFile(filepath.Join(h.Dir, "spool/route/new", list[0].Name))
 	if !strings.Contains(string(text), "Received: from laptop (unknown [192.0.2.7])") || !strings.Contains(string(text), " with ESMTPA id ") {
 		t.Errorf("%s", text)
 	}
@@ -240,8 +240,8 @@ func TestXClientOfAUser(t *testing.T) {
 
 // A wrapper's RELAYCLIENT lets its client send anywhere, in both roles.
 func TestRelayClient(t *testing.T) {
-	f, _ := newHome(t)
-	set(t, f, "xclientfrom", "192.0.2.7\n")
+	h, _ := newHome(t)
+	set(t, h, "xclientfrom", "192.0.2.7\n")
 	t.Setenv("TCPREMOTEIP", "192.0.2.7")
 	for _, role := range []Role{MX, Submission} {
 		for _, relay := range []bool{false, true} {
@@ -255,7 +255,7 @@ func TestRelayClient(t *testing.T) {
 					mail, rcpt = "530 5.7.0", "503 "
 				}
 			}
-			s, err := newServer(f, role)
+			s, err := newServer(h, role)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -280,10 +280,10 @@ func talkVia(t *testing.T, s *server, wrapper string, dialogue ...string) {
 // it is known: by the size that MAIL tells, else with the last dot.
 func TestCopyBytesOfASession(t *testing.T) {
 	const whole = "Date: x\nMessage-ID: <1@x>\n" + letter // nothing is added
-	f, log := newHome(t)
-	set(t, f, "limits", "copybytes: 250\n")
-	set(t, f, "relayfrom", "127.0.0.0/8\n")
-	talk(t, f, MX, "EHLO peer.example", "250 ",
+	h, log := newHome(t)
+	set(t, h, "limits", "copybytes: 250\n")
+	set(t, h, "relayfrom", "127.0.0.0/8\n")
+	talk(t, h, MX, "EHLO peer.example", "250 ",
 		"MAIL FROM:<x@far.example> SIZE=100", "250 ",
 		"RCPT TO:<alice@example.net>", "250 ",
 		"RCPT TO:<info@example.net>", "250 ", // alice and bob: two copies
@@ -303,7 +303,7 @@ func TestCopyBytesOfASession(t *testing.T) {
 		"MAIL FROM:<x@far.example>", "250 ",
 		"RCPT TO:<info@example.net>", "250 ",
 		"DATA", "354 ", whole, "250 2.0.0")
-	if n := len(entries(t, f, spool.Route)); n != 2 {
+	if n := len(entries(t, h, spool.Route)); n != 2 {
 		t.Errorf("%d entries", n)
 	}
 	wantLog(t, log, "too large for so many mailboxes: 2 copies of ")

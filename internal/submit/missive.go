@@ -9,9 +9,9 @@ import (
 	"paperpath/internal/addr"
 	"paperpath/internal/check"
 	"paperpath/internal/control"
+	"paperpath/internal/home"
 	"paperpath/internal/maillog"
 	"paperpath/internal/message"
-	"paperpath/internal/program"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
 )
@@ -100,13 +100,13 @@ type counter struct {
 	host    string
 }
 
-func newCounter(f *program.Frame) (*counter, error) {
-	sp, err := f.Spool()
+func newCounter(h *home.Home) (*counter, error) {
+	sp, err := h.Spool()
 	if err != nil {
 		return nil, err
 	}
-	host, err := f.Control.Hostname()
-	return &counter{control: f.Control, log: f.Log, spool: sp, host: host}, err
+	host, err := h.Control.Hostname()
+	return &counter{control: h.Control, log: h.Log, spool: sp, host: host}, err
 }
 
 // header reads a header within the limits in force.

@@ -21,9 +21,9 @@ import (
 
 	"paperpath/internal/check"
 	"paperpath/internal/control"
+	"paperpath/internal/home"
 	"paperpath/internal/listen"
 	"paperpath/internal/message"
-	"paperpath/internal/program"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
 	"paperpath/internal/visible"
@@ -198,14 +198,14 @@ func refused(e *textproto.Error) error {
 
 // post hands the message on standard input to the server of run/submit. The
 // kernel tells that who the caller is.
-func post(ctx context.Context, f *program.Frame, o Options) error {
+func post(ctx context.Context, h *home.Home, o Options) error {
 	// Once before the message is read, so that nobody types in vain; then the
 	// connection is not kept waiting, for the input of cron may last for hours.
-	first, err := call(ctx, f.Home)
+	first, err := call(ctx, h.Dir)
 	if err != nil {
 		return err
 	}
-	l := missive{host: first.host, domain: first.words[keyDomain], now: f.Clock.Now(),
+	l := missive{host: first.host, domain: first.words[keyDomain], now: h.Clock.Now(),
 		read: func(b spool.Body) (*message.Header, error) {
 			return check.HeaderWithin(postHeader, postFields, b)
 		}}
@@ -215,16 +215,16 @@ func post(ctx context.Context, f *program.Frame, o Options) error {
 	}
 	buf := spool.NewBuffer(scratch)
 	defer buf.Close()
-	if err := read(f.Input(ctx), buf, first.bytes(), o.IgnoreDots); err != nil {
+	if err := read(h.Input(ctx), buf, first.bytes(), o.IgnoreDots); err != nil {
 		return err
 	}
-	to, err := call(ctx, f.Home)
+	to, err := call(ctx, h.Dir)
 	if err != nil {
 		return err
 	}
 	defer to.Close()
 	// The server knows who called: nothing is read as root from here on.
-	if err := f.GiveUpRoot(); err != nil {
+	if err := h.GiveUpRoot(); err != nil {
 		return err
 	}
 	_, body, err := l.complete(buf)
@@ -237,7 +237,7 @@ func post(ctx context.Context, f *program.Frame, o Options) error {
 			return err
 		}
 		if o.Verbose {
-			fmt.Fprintf(f.Stderr, "%s: %s\n", f.Name, visible.Line(reply))
+			fmt.Fprintf(h.Stderr, "%s: %s\n", h.Name, visible.Line(reply))
 		}
 	}
 	to.command(221, "QUIT") // the message is taken, whatever the answer

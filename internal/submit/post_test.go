@@ -12,16 +12,16 @@ import (
 	"testing"
 	"time"
 
-	"paperpath/internal/program"
+	"paperpath/internal/home"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
 )
 
 // answer listens at run/submit and gives each connection to the next of do,
 // the last of them as often as there are callers.
-func answer(t *testing.T, f *program.Frame, do ...func(net.Conn)) {
+func answer(t *testing.T, h *home.Home, do ...func(net.Conn)) {
 	t.Helper()
-	l, err := net.Listen("unix", filepath.Join(f.Home, socketName))
+	l, err := net.Listen("unix", filepath.Join(h.Dir, socketName))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,9 +42,9 @@ func answer(t *testing.T, f *program.Frame, do ...func(net.Conn)) {
 }
 
 // served is a connection to the true server.
-func served(t *testing.T, f *program.Frame) func(net.Conn) {
+func served(t *testing.T, h *home.Home) func(net.Conn) {
 	t.Helper()
-	s, err := newServer(f, Local)
+	s, err := newServer(h, Local)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func says(lines ...string) func(net.Conn) {
 }
 
 // handIn posts a letter to bob.
-func handIn(t *testing.T, f *program.Frame) error {
+func handIn(t *testing.T, h *home.Home) error {
 	t.Helper()
 	in, err := os.CreateTemp(t.TempDir(), "letter")
 	if err != nil {
@@ -76,22 +76,22 @@ func handIn(t *testing.T, f *program.Frame) error {
 	defer in.Close()
 	io.WriteString(in, strings.Replace(letter, "\n.", "\n..\n.dot\nlast", 1))
 	in.Seek(0, io.SeekStart)
-	f.Stdin = in
-	return post(t.Context(), f, Options{Recipients: []string{"bob"}, IgnoreDots: true})
+	h.Stdin = in
+	return post(t.Context(), h, Options{Recipients: []string{"bob"}, IgnoreDots: true})
 }
 
 func TestCallersWaitForABusyServer(t *testing.T) {
-	f, _ := newHome(t)
+	h, _ := newHome(t)
 	busy := says("421 4.7.0 service not available")
-	answer(t, f, busy, busy, served(t, f), busy, served(t, f))
-	if err := handIn(t, f); err != nil {
+	answer(t, h, busy, busy, served(t, h), busy, served(t, h))
+	if err := handIn(t, h); err != nil {
 		t.Fatal(err)
 	}
-	list := entries(t, f, spool.Check)
+	list := entries(t, h, spool.Check)
 	if len(list) != 1 {
 		t.Fatalf("check/ holds %+v", list)
 	}
-	text, _ := os.ReadFile(filepath.Join(f.Home, "spool/check/new", list[0].Name))
+	text, _ := os.ReadFile(filepath.Join(h.Dir, "spool/check/new", list[0].Name))
 	if !strings.HasSuffix(string(text), "\nFrom: alice@example.net\nSubject: x\n\nhello\n..\n.dot\nlast\n") {
 		t.Errorf("the entry is\n%s", text)
 	}
@@ -114,13 +114,13 @@ func TestWhatIsNoServer(t *testing.T) {
 		"no true answer":  says("220 mx.example.net ESMTP", hello, "250 2.1.0 ok", "250 2.1.5 ok", "354 go", "354 go"),
 	} {
 		t.Run(name, func(t *testing.T) {
-			f, _ := newHome(t)
-			answer(t, f, good, do)
+			h, _ := newHome(t)
+			answer(t, h, good, do)
 			if strings.Contains(name, "no") || name == "a hostile name" || name == "broken settings" {
-				f, _ = newHome(t)
-				answer(t, f, do)
+				h, _ = newHome(t)
+				answer(t, h, do)
 			}
-			if err := handIn(t, f); status.Exit(err) != status.TempFail {
+			if err := handIn(t, h); status.Exit(err) != status.TempFail {
 				t.Errorf("status %d: %v", status.Exit(err), err)
 			}
 		})

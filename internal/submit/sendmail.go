@@ -15,7 +15,7 @@ import (
 
 	"paperpath/internal/addr"
 	"paperpath/internal/control"
-	"paperpath/internal/program"
+	"paperpath/internal/home"
 	"paperpath/internal/route"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
@@ -39,19 +39,19 @@ type Options struct {
 // Message accepts the message on standard input into check/. A nil error says
 // that it is durable there. Only the owner of the spool writes it; the letters
 // of everybody else go through run/submit.
-func Message(ctx context.Context, f *program.Frame, o Options) error {
+func Message(ctx context.Context, h *home.Home, o Options) error {
 	if len(o.Recipients) == 0 && !o.FromHeader {
 		return status.UsageError("no recipients (name them, or use -t)")
 	}
-	if !ownsSpool(f.Home) {
-		return post(ctx, f, o)
+	if !ownsSpool(h.Dir) {
+		return post(ctx, h, o)
 	}
 	who := caller{uid: os.Getuid(), from: "stdin"}
-	l := missive{now: f.Clock.Now()}
-	err := direct(ctx, f, o, &l, who)
+	l := missive{now: h.Clock.Now()}
+	err := direct(ctx, h, o, &l, who)
 	switch status.Exit(err) {
 	case status.Refused, status.NotAllowed:
-		f.Log.Refused(l.from.Addr, strings.Join(o.Recipients, " "), err.Error(), who.client(""))
+		h.Log.Refused(l.from.Addr, strings.Join(o.Recipients, " "), err.Error(), who.client(""))
 	}
 	return err
 }
@@ -74,13 +74,13 @@ func ownsSpool(home string) bool {
 }
 
 // direct writes the spool.
-func direct(ctx context.Context, f *program.Frame, o Options, l *missive, who caller) error {
-	c, err := newCounter(f)
+func direct(ctx context.Context, h *home.Home, o Options, l *missive, who caller) error {
+	c, err := newCounter(h)
 	if err != nil {
 		return err
 	}
 	l.host, l.read = c.host, c.header
-	if l.domain, err = ourDomain(f.Control); err != nil {
+	if l.domain, err = ourDomain(h.Control); err != nil {
 		return err
 	}
 	if err := l.address(o, who.name()); err != nil {
@@ -89,18 +89,18 @@ func direct(ctx context.Context, f *program.Frame, o Options, l *missive, who ca
 	if err := c.sender(who.submitter(), l.persona.sender); err != nil {
 		return err
 	}
-	limit, err := f.Control.Databytes()
+	limit, err := h.Control.Databytes()
 	if err != nil {
 		return err
 	}
 	buf := c.spool.Buffer()
 	defer buf.Close()
-	if err := read(f.Input(ctx), buf, limit, o.IgnoreDots); err != nil {
+	if err := read(h.Input(ctx), buf, limit, o.IgnoreDots); err != nil {
 		return err
 	}
 	keys, err := c.take(l, who, "", buf)
 	if err == nil && o.Verbose {
-		fmt.Fprintf(f.Stderr, "%s: accepted as %s\n", f.Name, strings.Join(keys, " "))
+		fmt.Fprintf(h.Stderr, "%s: accepted as %s\n", h.Name, strings.Join(keys, " "))
 	}
 	return err
 }

@@ -13,8 +13,8 @@ import (
 	"paperpath/internal/auth"
 	"paperpath/internal/control"
 	"paperpath/internal/dns"
+	"paperpath/internal/home"
 	"paperpath/internal/listen"
-	"paperpath/internal/program"
 	"paperpath/internal/route"
 	"paperpath/internal/smtpd"
 	"paperpath/internal/spool"
@@ -53,7 +53,7 @@ const (
 
 // server is what the sessions of one process share.
 type server struct {
-	*program.Frame
+	*home.Home
 	role     Role
 	spool    *spool.Spool
 	hostname string
@@ -67,43 +67,43 @@ type server struct {
 	wait      func(context.Context, time.Duration) // wait, but for tests
 }
 
-func newServer(f *program.Frame, role Role) (*server, error) {
-	sp, err := f.Spool()
+func newServer(h *home.Home, role Role) (*server, error) {
+	sp, err := h.Spool()
 	if err != nil {
 		return nil, err
 	}
-	host, err := f.Control.Hostname()
+	host, err := h.Control.Hostname()
 	if err != nil {
 		return nil, err
 	}
 	var conf *tls.Config
 	if role != Local { // which never leaves the machine
-		if conf, err = f.Certificates(host); err != nil {
+		if conf, err = h.Certificates(host); err != nil {
 			return nil, status.Temp("4.3.5", "cannot read the certificates", err)
 		}
 	}
-	return &server{Frame: f, role: role, spool: sp, hostname: host, tls: conf, dns: dns.New(f.Control), wait: wait,
-		guard: f.Guard()}, nil
+	return &server{Home: h, role: role, spool: sp, hostname: host, tls: conf, dns: dns.New(h.Control), wait: wait,
+		guard: h.Guard()}, nil
 }
 
 // Stdin speaks SMTP on standard input and output: below inetd and its kind,
 // and for sendmail -bs. wrapper is whose environment tells the client, "" for
 // nobody's.
-func Stdin(ctx context.Context, f *program.Frame, role Role, implicit bool, wrapper string) error {
-	conn, err := f.Session(wrapper)
+func Stdin(ctx context.Context, h *home.Home, role Role, implicit bool, wrapper string) error {
+	conn, err := h.Session(wrapper)
 	if conn == nil {
 		return err
 	}
 	defer conn.Close()
-	return onStdin(ctx, f, role, conn, implicit, err)
+	return onStdin(ctx, h, role, conn, implicit, err)
 }
 
 // onStdin serves the one connection that standard input is; err is why it
 // cannot be.
-func onStdin(ctx context.Context, f *program.Frame, role Role, conn net.Conn, implicit bool, err error) error {
+func onStdin(ctx context.Context, h *home.Home, role Role, conn net.Conn, implicit bool, err error) error {
 	var s *server
 	if err == nil {
-		s, err = newServer(f, role)
+		s, err = newServer(h, role)
 	}
 	if err == nil && implicit && s.tls == nil {
 		err = status.Temp("4.3.5", "--tls needs a certificate in control/tls", nil)
@@ -134,17 +134,17 @@ var interrupted = &status.Error{Exit: status.TempFail}
 
 // Listen serves SMTP on the addresses until ctx ends. At SIGHUP the sessions
 // that begin from then on have what is read at the start anew.
-func Listen(ctx context.Context, f *program.Frame, role Role, addrs, tlsAddrs []string) error {
-	ports, err := f.BindPorts(addrs, tlsAddrs)
+func Listen(ctx context.Context, h *home.Home, role Role, addrs, tlsAddrs []string) error {
+	ports, err := h.BindPorts(addrs, tlsAddrs)
 	if err != nil {
 		return err
 	}
-	s, err := newServer(f, role)
+	s, err := newServer(h, role)
 	if err != nil {
 		return err
 	}
 	s.listening = true
-	l, err := f.Server(addrs, tlsAddrs, s.tls)
+	l, err := h.Server(addrs, tlsAddrs, s.tls)
 	if err != nil {
 		return err
 	}
@@ -155,8 +155,8 @@ func Listen(ctx context.Context, f *program.Frame, role Role, addrs, tlsAddrs []
 	}
 	var current atomic.Pointer[server]
 	current.Store(s)
-	defer f.OnHangup(ctx, func() error {
-		next, err := newServer(f, role)
+	defer h.OnHangup(ctx, func() error {
+		next, err := newServer(h, role)
 		if err == nil {
 			next.listening, next.haste = true, s.haste
 			current.Store(next)
@@ -165,7 +165,7 @@ func Listen(ctx context.Context, f *program.Frame, role Role, addrs, tlsAddrs []
 	})()
 	l.Handle = func(ctx context.Context, conn net.Conn, implicit bool) {
 		if err := current.Load().serve(ctx, conn, implicit); err != nil {
-			f.Log.Trouble("", "session", err)
+			h.Log.Trouble("", "session", err)
 		}
 	}
 	l.Refuse = func(conn net.Conn) { smtpd.Unavailable(conn, 421, "4.7.0") }

@@ -5,40 +5,40 @@ import (
 	"io"
 	"net"
 
+	"paperpath/internal/home"
 	"paperpath/internal/listen"
-	"paperpath/internal/program"
 )
 
 // Batch is sendmail -bs: SMTP on standard input and output. A network behind
 // it (inetd, tcpserver) is what the role submission is for; a program of this
 // machine is a local submitter, who without owning the spool is led to
 // run/submit.
-func Batch(ctx context.Context, f *program.Frame) error {
-	conn, err := listen.Stdin(f.Stdin, f.Stdout)
+func Batch(ctx context.Context, h *home.Home) error {
+	conn, err := listen.Stdin(h.Stdin, h.Stdout)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
 	switch {
 	case listen.IP(conn.RemoteAddr()).IsValid():
-		if err := f.GiveUpRoot(); err != nil {
+		if err := h.GiveUpRoot(); err != nil {
 			return err
 		}
-		return Stdin(ctx, f, Submission, false, "")
-	case !ownsSpool(f.Home):
-		return pass(ctx, f, conn)
+		return Stdin(ctx, h, Submission, false, "")
+	case !ownsSpool(h.Dir):
+		return pass(ctx, h, conn)
 	}
-	return onStdin(ctx, f, Local, conn, false, nil)
+	return onStdin(ctx, h, Local, conn, false, nil)
 }
 
 // pass lets the client speak with run/submit.
-func pass(ctx context.Context, f *program.Frame, client net.Conn) error {
-	server, err := dial(f.Home)
+func pass(ctx context.Context, h *home.Home, client net.Conn) error {
+	server, err := dial(h.Dir)
 	if err != nil {
 		return err
 	}
 	defer server.Close()
-	if err := f.GiveUpRoot(); err != nil {
+	if err := h.GiveUpRoot(); err != nil {
 		return err
 	}
 	defer context.AfterFunc(ctx, func() { server.Close() })()

@@ -15,23 +15,23 @@ import (
 	"paperpath/internal/addr"
 	"paperpath/internal/check"
 	"paperpath/internal/control"
+	"paperpath/internal/home"
 	"paperpath/internal/maillog"
 	"paperpath/internal/message"
-	"paperpath/internal/program"
 	"paperpath/internal/spool"
 )
 
 // newHome makes a home with the users alice and bob, whose password is secret.
-func newHome(t *testing.T) (*program.Frame, *bytes.Buffer) {
+func newHome(t *testing.T) (*home.Home, *bytes.Buffer) {
 	t.Helper()
-	home := t.TempDir()
-	if err := spool.Init(home); err != nil {
+	dir := t.TempDir()
+	if err := spool.Init(dir); err != nil {
 		t.Fatal(err)
 	}
 	const hash = "{PLAIN}secret" // checked in no time
 	old := time.Now().Add(-time.Hour)
-	for _, dir := range []string{"control", "log", "run", "mail"} {
-		os.Mkdir(filepath.Join(home, dir), 0o700)
+	for _, part := range []string{"control", "log", "run", "mail"} {
+		os.Mkdir(filepath.Join(dir, part), 0o700)
 	}
 	for name, text := range map[string]string{
 		"hostname": "mx.example.net\n",
@@ -40,22 +40,22 @@ func newHome(t *testing.T) (*program.Frame, *bytes.Buffer) {
 		"aliases":  "info: alice, bob\nsales@example.net: bob\n",
 		"senders":  "bob@example.net: @lists.example\n",
 	} {
-		path := filepath.Join(home, "control", name)
+		path := filepath.Join(dir, "control", name)
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		os.Chtimes(path, old, old)
 	}
 	var log bytes.Buffer
-	return &program.Frame{Name: "mailsubmit", Home: home, Control: control.Open(home, time.Now),
+	return &home.Home{Name: "mailsubmit", Dir: dir, Control: control.Open(dir, time.Now),
 		Log: maillog.To(&log, "mailsubmit", time.Now)}, &log
 }
 
 // talk plays a dialogue: lines of commands, and behind each the start of the
 // last reply that is expected.
-func talk(t *testing.T, f *program.Frame, role Role, dialogue ...string) {
+func talk(t *testing.T, h *home.Home, role Role, dialogue ...string) {
 	t.Helper()
-	s, err := newServer(f, role)
+	s, err := newServer(h, role)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,9 +130,9 @@ func (p *replies) next(t *testing.T) string {
 
 const letter = "From: alice@example.net\nSubject: x\n\nhello\n."
 
-func entries(t *testing.T, f *program.Frame, in spool.Inbox) []spool.Listing {
+func entries(t *testing.T, h *home.Home, in spool.Inbox) []spool.Listing {
 	t.Helper()
-	sp, err := f.Spool()
+	sp, err := h.Spool()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,8 +144,8 @@ func entries(t *testing.T, f *program.Frame, in spool.Inbox) []spool.Listing {
 }
 
 func TestTheRoleMX(t *testing.T) {
-	f, log := newHome(t)
-	talk(t, f, MX, "EHLO peer.example", "250 ",
+	h, log := newHome(t)
+	talk(t, h, MX, "EHLO peer.example", "250 ",
 		"MAIL FROM:<x@far.example>", "250 2.1.0",
 		"RCPT TO:<nobody@example.net>", "550 5.1.1",
 		"RCPT TO:<someone@far.example>", "550 5.7.1",
@@ -159,7 +159,7 @@ func TestTheRoleMX(t *testing.T) {
 		"DATA", "354 ",
 		"Subject: no author\n\nx\n.", "550 5.6.0",
 		"AUTH PLAIN AGJvYgBzZWNyZXQ=", "5")
-	list := entries(t, f, spool.Route)
+	list := entries(t, h, spool.Route)
 	if len(list) != 1 {
 		t.Fatalf("route/ holds %+v", list)
 	}
@@ -178,8 +178,8 @@ func TestTheRoleMX(t *testing.T) {
 }
 
 func TestTheRoleSubmission(t *testing.T) {
-	f, log := newHome(t)
-	talk(t, f, Submission, "EHLO laptop", "250 ",
+	h, log := newHome(t)
+	talk(t, h, Submission, "EHLO laptop", "250 ",
 		"MAIL FROM:<alice@example.net>", "530 5.7.0",
 		"AUTH PLAIN AGFsaWNlQGV4YW1wbGUubmV0AHdyb25n", "535 5.7.8",
 		"AUTH PLAIN AGFsaWNlQGV4YW1wbGUubmV0AHNlY3JldA==", "235 2.7.0",
@@ -195,11 +195,11 @@ func TestTheRoleSubmission(t *testing.T) {
 		"RCPT TO:<anybody@far.example>", "250 ",
 		"DATA", "354 ",
 		"From: bob@example.net\n\nforged\n.", "550 5.7.1")
-	list := entries(t, f, spool.Route)
+	list := entries(t, h, spool.Route)
 	if len(list) != 1 {
 		t.Fatalf("route/ holds %+v", list)
 	}
-	text, err := os.ReadFile(filepath.Join(f.Home, "spool/route/new", list[0].Name))
+	text, err := os.ReadFile(filepath.Join(h.Dir, "spool/route/new", list[0].Name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,7 +217,7 @@ func TestTheRoleSubmission(t *testing.T) {
 }
 
 func TestWhoMaySendAsWhom(t *testing.T) {
-	f, log := newHome(t)
+	h, log := newHome(t)
 	const alice, bob = "AUTH PLAIN AGFsaWNlQGV4YW1wbGUubmV0AHNlY3JldA==", "AUTH PLAIN AGJvYkBleGFtcGxlLm5ldABzZWNyZXQ="
 	for _, c := range []struct{ name, login, from, header, want string }{
 		{"own", alice, "alice@example.net", "From: alice@example.net", "250 2.0.0"},
@@ -252,7 +252,7 @@ func TestWhoMaySendAsWhom(t *testing.T) {
 		if c.header != "" {
 			words = append(words[:5], "250 ", "RCPT TO:<x@far.example>", "250 ", "DATA", "354 ", c.header+"\nTo: x@far.example\n\nx\n.", c.want)
 		}
-		t.Run(c.name, func(t *testing.T) { talk(t, f, Submission, words...) })
+		t.Run(c.name, func(t *testing.T) { talk(t, h, Submission, words...) })
 	}
 	if !strings.Contains(log.String(), `event=refused key=- from=bob@example.net to="" reply="550 5.7.1 alice@example.net may not send as bob@example.net"`) {
 		t.Errorf("the log is\n%s", log)
@@ -265,42 +265,42 @@ func TestLoginsOfPOP3(t *testing.T) {
 		"alice@example.net+Junk": "235 ", "alice@example.net!": "235 ", "alice@example.net+Junk!": "235 ",
 		"alice@example.net+../x": "535 ", "nobody": "535 ", "": "535 "} {
 		for _, hello := range []string{"EHLO", "HELO"} {
-			f, log := newHome(t)
+			h, log := newHome(t)
 			plain := base64.StdEncoding.EncodeToString([]byte("\x00" + login + "\x00secret"))
-			talk(t, f, Submission, hello+" laptop", "250 ", "AUTH PLAIN "+plain, code)
+			talk(t, h, Submission, hello+" laptop", "250 ", "AUTH PLAIN "+plain, code)
 			if in := strings.Contains(log.String(), "event=login key=- mech=PLAIN client=127.0.0.1 helo=laptop login=alice@example.net"); in != (code == "235 ") {
 				t.Errorf("%s as %q: the log is\n%s", hello, login, log)
 			}
 		}
 	}
-	f, _ := newHome(t)
-	talk(t, f, Submission, "HELO laptop", "250 ", "AUTH PLAIN AGFsaWNlAHNlY3JldA==", "235 ",
+	h, _ := newHome(t)
+	talk(t, h, Submission, "HELO laptop", "250 ", "AUTH PLAIN AGFsaWNlAHNlY3JldA==", "235 ",
 		"MAIL FROM:<alice@example.net>", "250 ", "RCPT TO:<anybody@far.example>", "250 ", "DATA", "354 ", letter, "250 2.0.0")
-	if list := entries(t, f, spool.Route); len(list) != 1 {
+	if list := entries(t, h, spool.Route); len(list) != 1 {
 		t.Errorf("route/ holds %+v", list)
-	} else if text, _ := os.ReadFile(filepath.Join(f.Home, "spool/route/new", list[0].Name)); !strings.Contains(string(text), "\n with ESMTPA id ") {
+	} else if text, _ := os.ReadFile(filepath.Join(h.Dir, "spool/route/new", list[0].Name)); !strings.Contains(string(text), "\n with ESMTPA id ") {
 		t.Errorf("the entry is\n%s", text)
 	}
 }
 
 func TestAuthenticatedUsersAreCompletedAndHidden(t *testing.T) {
 	for _, hide := range []string{"", "no", "yes"} {
-		f, log := newHome(t)
+		h, log := newHome(t)
 		if hide != "" {
-			path := filepath.Join(f.Home, "control/hideclient")
+			path := filepath.Join(h.Dir, "control/hideclient")
 			if err := os.WriteFile(path, []byte(hide+"\n"), 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}
-		talk(t, f, Submission, "EHLO secret.example", "250 ",
+		talk(t, h, Submission, "EHLO secret.example", "250 ",
 			"AUTH PLAIN AGFsaWNlQGV4YW1wbGUubmV0AHNlY3JldA==", "235 ",
 			"MAIL FROM:<>", "250 ", "RCPT TO:<anybody@far.example>", "250 ", "DATA", "354 ",
 			"To: bob, x@far.example\nBcc: y@far.example\n\nno author\n.", "250 ")
-		list := entries(t, f, spool.Route)
+		list := entries(t, h, spool.Route)
 		if len(list) != 1 {
 			t.Fatalf("route/ holds %+v", list)
 		}
-		text, _ := os.ReadFile(filepath.Join(f.Home, "spool/route/new", list[0].Name))
+		text, _ := os.ReadFile(filepath.Join(h.Dir, "spool/route/new", list[0].Name))
 		for _, want := range []string{"\nFrom: alice@example.net\nDate: ", "\nTo: bob@example.net, x@far.example\n\nno author\n"} {
 			if !strings.Contains(string(text), want) {
 				t.Errorf("the entry lacks %q:\n%s", want, text)
@@ -315,26 +315,26 @@ func TestAuthenticatedUsersAreCompletedAndHidden(t *testing.T) {
 	}
 	// A host that may send without a login where users do is completed too.
 	g, _ := newHome(t)
-	if err := os.WriteFile(filepath.Join(g.Home, "control/relayfrom"), []byte("127.0.0.1\n"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(g.Dir, "control/relayfrom"), []byte("127.0.0.1\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	talk(t, g, Submission, "EHLO printer", "250 ", "MAIL FROM:<printer@example.net>", "250 ", "RCPT TO:<x@far.example>", "250 ", "DATA", "354 ",
 		"To: bob\n\nno author\n.", "250 ",
 		"MAIL FROM:<>", "250 ", "RCPT TO:<x@far.example>", "250 ", "DATA", "354 ", "To: bob\n\nno author\n.", "550 5.6.0")
-	text, _ := os.ReadFile(filepath.Join(g.Home, "spool/route/new", entries(t, g, spool.Route)[0].Name))
+	text, _ := os.ReadFile(filepath.Join(g.Dir, "spool/route/new", entries(t, g, spool.Route)[0].Name))
 	if !strings.Contains(string(text), "\nFrom: printer@example.net\nDate: ") || !strings.Contains(string(text), "\nTo: bob@example.net\n") {
 		t.Errorf("the entry is\n%s", text)
 	}
 
 	// Who did not log in is never hidden.
-	f, _ := newHome(t)
-	path := filepath.Join(f.Home, "control/hideclient")
+	h, _ := newHome(t)
+	path := filepath.Join(h.Dir, "control/hideclient")
 	if err := os.WriteFile(path, []byte("yes\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	talk(t, f, MX, "EHLO peer.example", "250 ", "MAIL FROM:<x@far.example>", "250 ", "RCPT TO:<bob@example.net>", "250 ",
+	talk(t, h, MX, "EHLO peer.example", "250 ", "MAIL FROM:<x@far.example>", "250 ", "RCPT TO:<bob@example.net>", "250 ",
 		"DATA", "354 ", letter, "250 ")
-	text, _ = os.ReadFile(filepath.Join(f.Home, "spool/route/new", entries(t, f, spool.Route)[0].Name))
+	text, _ = os.ReadFile(filepath.Join(h.Dir, "spool/route/new", entries(t, h, spool.Route)[0].Name))
 	if !strings.Contains(string(text), "Received: from peer.example (unknown [127.0.0.1])") ||
 		strings.Contains(string(text), "(relayfrom)") {
 		t.Errorf("the entry is\n%s", text)
@@ -346,15 +346,15 @@ func TestAuthenticatedUsersAreCompletedAndHidden(t *testing.T) {
 func TestReceivedTellsRelayfrom(t *testing.T) {
 	for role, hello := range map[Role][]string{MX: {"EHLO x.(relayfrom).example", "250 "},
 		Submission: {"EHLO printer", "250 "}} {
-		f, _ := newHome(t)
-		set(t, f, "relayfrom", "127.0.0.1\n")
-		talk(t, f, role, append(hello, "MAIL FROM:<app@example.net>", "250 ", "RCPT TO:<x@far.example>", "250 ", "DATA", "354 ", letter, "250 ")...)
-		l := entries(t, f, spool.Route)[0]
-		text, _ := os.ReadFile(filepath.Join(f.Home, "spool/route/new", l.Name))
+		h, _ := newHome(t)
+		set(t, h, "relayfrom", "127.0.0.1\n")
+		talk(t, h, role, append(hello, "MAIL FROM:<app@example.net>", "250 ", "RCPT TO:<x@far.example>", "250 ", "DATA", "354 ", letter, "250 ")...)
+		l := entries(t, h, spool.Route)[0]
+		text, _ := os.ReadFile(filepath.Join(h.Dir, "spool/route/new", l.Name))
 		if !strings.Contains(string(text), "\n with ESMTP (relayfrom) id "+string(l.Key)+";") {
 			t.Errorf("%s: the entry is\n%s", role, text)
 		}
-		sp, err := f.Spool()
+		sp, err := h.Spool()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -383,9 +383,9 @@ func TestHostsOfRelayFromAreCompleted(t *testing.T) {
 		{name: "stranger", networks: "192.0.2.1\n", reply: "550 5.6.0"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			f, _ := newHome(t)
-			set(t, f, "relayfrom", c.networks)
-			s, err := newServer(f, MX)
+			h, _ := newHome(t)
+			set(t, h, "relayfrom", c.networks)
+			s, err := newServer(h, MX)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -397,14 +397,14 @@ func TestHostsOfRelayFromAreCompleted(t *testing.T) {
 			}
 			play(t, s, "EHLO printer", "250 ", "MAIL FROM:<printer@example.net>", "250 ", "RCPT TO:<bob@example.net>", "250 ",
 				"DATA", "354 ", sent, c.reply)
-			list := entries(t, f, spool.Route)
+			list := entries(t, h, spool.Route)
 			if !c.completed {
 				if len(list) != 0 {
 					t.Errorf("route/ holds %+v", list)
 				}
 				return
 			}
-			text, err := os.ReadFile(filepath.Join(f.Home, "spool/route/new", list[0].Name))
+			text, err := os.ReadFile(filepath.Join(h.Dir, "spool/route/new", list[0].Name))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -418,10 +418,10 @@ func TestHostsOfRelayFromAreCompleted(t *testing.T) {
 			}
 		})
 	}
-	f, _ := newHome(t)
-	talk(t, f, MX, "EHLO peer.example", "250 ", "MAIL FROM:<x@far.example>", "250 ", "RCPT TO:<bob@example.net>", "250 ",
+	h, _ := newHome(t)
+	talk(t, h, MX, "EHLO peer.example", "250 ", "MAIL FROM:<x@far.example>", "250 ", "RCPT TO:<bob@example.net>", "250 ",
 		"DATA", "354 ", letter, "250 ")
-	text, _ := os.ReadFile(filepath.Join(f.Home, "spool/route/new", entries(t, f, spool.Route)[0].Name))
+	text, _ := os.ReadFile(filepath.Join(h.Dir, "spool/route/new", entries(t, h, spool.Route)[0].Name))
 	if strings.Contains(string(text), "Date:") || strings.Contains(string(text), "Message-ID:") {
 		t.Errorf("a stranger's message was completed:\n%s", text)
 	}
@@ -434,25 +434,25 @@ func TestHostsOfRelayFromSendAnywhere(t *testing.T) {
 		{"192.0.2.0/24\n::1\n", "550 5.7.1"},
 		{"here\n", "451 "},
 	} {
-		f, _ := newHome(t)
-		path := filepath.Join(f.Home, "control/relayfrom")
+		h, _ := newHome(t)
+		path := filepath.Join(h.Dir, "control/relayfrom")
 		old := time.Now().Add(-time.Hour)
 		if err := os.WriteFile(path, []byte(c.networks), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		os.Chtimes(path, old, old)
-		talk(t, f, MX, "EHLO peer.example", "250 ", "MAIL FROM:<x@far.example>", "250 ",
+		talk(t, h, MX, "EHLO peer.example", "250 ", "MAIL FROM:<x@far.example>", "250 ",
 			"RCPT TO:<nobody@example.net>", "550 5.1.1", "RCPT TO:<y@far.example>", c.want)
 	}
 }
 
 func TestForgedResultsAndReturnPathGo(t *testing.T) {
-	f, _ := newHome(t)
-	talk(t, f, MX, "EHLO peer.example", "250 ", "MAIL FROM:<x@far.example>", "250 ", "RCPT TO:<bob@example.net>", "250 ",
+	h, _ := newHome(t)
+	talk(t, h, MX, "EHLO peer.example", "250 ", "MAIL FROM:<x@far.example>", "250 ", "RCPT TO:<bob@example.net>", "250 ",
 		"DATA", "354 ",
 		"Authentication-Results: MX.example.net; dkim=pass\n (forged)\nAuthentication-Results: other.example; spf=pass\n"+letter, "250 ")
-	list := entries(t, f, spool.Route)
-	text, _ := os.ReadFile(filepath.Join(f.Home, "spool/route/new", list[0].Name))
+	list := entries(t, h, spool.Route)
+	text, _ := os.ReadFile(filepath.Join(h.Dir, "spool/route/new", list[0].Name))
 	if strings.Contains(string(text), "forged") || strings.Contains(string(text), "dkim=pass") ||
 		!strings.Contains(string(text), "other.example; spf=pass") {
 		t.Errorf("the entry is\n%s", text)

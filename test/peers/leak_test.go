@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"paperpath/internal/control"
+	"paperpath/internal/home"
 	"paperpath/internal/maillog"
-	"paperpath/internal/program"
 	"paperpath/internal/submit"
 	"paperpath/test/harness"
 )
@@ -28,12 +28,12 @@ func TestNothingLeaks(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer events.Close()
-	f := &program.Frame{Name: "mailsubmit", Home: h.Dir, Control: control.Open(h.Dir, time.Now),
+	at := &home.Home{Name: "mailsubmit", Dir: h.Dir, Control: control.Open(h.Dir, time.Now),
 		Log: maillog.To(events, "mailsubmit", time.Now)}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	addr := h.Addr["mx"]
-	go func() { done <- submit.Listen(ctx, f, submit.MX, []string{addr}, nil) }()
+	go func() { done <- submit.Listen(ctx, at, submit.MX, []string{addr}, nil) }()
 	awaitPort(t, "the server", addr)
 	warm(t, addr)
 	settle(t)

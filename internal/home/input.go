@@ -1,4 +1,4 @@
-package program
+package home
 
 import (
 	"context"
@@ -12,8 +12,8 @@ import (
 // Input returns standard input for a program that takes a message or a password
 // from it: once ctx has ended it gives nothing more, not even the end, so that
 // what was half typed is never taken for a whole. The error is temporary.
-func (f *Frame) Input(ctx context.Context) io.Reader {
-	return &interruptible{ctx: ctx, in: f.Stdin}
+func (h *Home) Input(ctx context.Context) io.Reader {
+	return &interruptible{ctx: ctx, in: h.Stdin}
 }
 
 // interruptible is a Reader whose reads end with ctx. A read that the kernel

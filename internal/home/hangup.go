@@ -1,4 +1,4 @@
-package program
+package home
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 // OnHangup calls reload at each SIGHUP, one call after the other, until ctx
 // ends or stop is called, which waits for a call under way. The log has what
 // came of it; after an error what was in force goes on.
-func (f *Frame) OnHangup(ctx context.Context, reload func() error) (stop func()) {
+func (h *Home) OnHangup(ctx context.Context, reload func() error) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
@@ -24,9 +24,9 @@ func (f *Frame) OnHangup(ctx context.Context, reload func() error) (stop func())
 			case <-hangups:
 			}
 			if err := reload(); err != nil {
-				f.Log.Trouble("", "reload", err)
+				h.Log.Trouble("", "reload", err)
 			} else {
-				f.Log.Reloaded()
+				h.Log.Reloaded()
 			}
 		}
 	})

@@ -1,4 +1,4 @@
-package program
+package home
 
 import (
 	"bytes"
@@ -28,13 +28,13 @@ func TestConcurrencyIsTheOneInForce(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer
-	f := &Frame{Home: home, Control: control.Open(home, time.Now), Log: maillog.To(&log, "mailroute", time.Now)}
+	h := &Home{Dir: home, Control: control.Open(home, time.Now), Log: maillog.To(&log, "mailroute", time.Now)}
 	write("mailroute: many\n")
-	if _, err := f.Concurrency("mailroute", 4); err == nil {
+	if _, err := h.Concurrency("mailroute", 4); err == nil {
 		t.Fatal("no error at the start")
 	}
 	write("mailroute: 1\n")
-	get, err := f.Concurrency("mailroute", 4)
+	get, err := h.Concurrency("mailroute", 4)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,8 +72,8 @@ func TestTheLogIsWhereTheFileSays(t *testing.T) {
 	}
 	defer func(was *os.File) { os.Stderr = was; stderr.Close() }(os.Stderr)
 	os.Stderr = stderr
-	f := &Frame{Home: home, Control: control.Open(home, time.Now)}
-	f.Log = maillog.Open(home, "mailroute", f.logsTo(), time.Now)
+	h := &Home{Dir: home, Control: control.Open(home, time.Now)}
+	h.Log = maillog.Open(home, "mailroute", h.logsTo(), time.Now)
 	file := filepath.Join(home, "log", "mail.log")
 	count := func(path, what string) int {
 		text, err := os.ReadFile(path)
@@ -91,7 +91,7 @@ func TestTheLogIsWhereTheFileSays(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		f.Log.Busy("route")
+		h.Log.Busy("route")
 		if n, m := count(file, "event=busy"), count(stderr.Name(), "event=busy"); n != c.file || m != c.stderr {
 			t.Errorf("%d: %q: %d events in the file and %d on stderr, want %d and %d", i, c.text, n, m, c.file, c.stderr)
 		}

@@ -1,4 +1,4 @@
-package program
+package home
 
 import (
 	"context"
@@ -26,7 +26,7 @@ func TestInput(t *testing.T) {
 	text := strings.Repeat("0123456789", 1000)
 	go func() { io.WriteString(w, text); w.Close() }()
 	ctx, cancel := context.WithCancel(t.Context())
-	in := (&Frame{Stdin: r}).Input(ctx)
+	in := (&Home{Stdin: r}).Input(ctx)
 	if got, err := io.ReadAll(in); err != nil || string(got) != text {
 		t.Errorf("%d octets, %v", len(got), err)
 	}

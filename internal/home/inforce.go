@@ -1,4 +1,4 @@
-package program
+package home
 
 import "sync"
 
@@ -6,20 +6,20 @@ import "sync"
 // force at each call; def where it does not say. An error is one of now. Later the
 // last number stays in force where the file cannot be read, and the log has why, once
 // until it can be read again.
-func (f *Frame) Concurrency(name string, def int) (func() int, error) {
-	read := func() (int, error) { return f.Control.Concurrency(name, def) }
+func (h *Home) Concurrency(name string, def int) (func() int, error) {
+	read := func() (int, error) { return h.Control.Concurrency(name, def) }
 	first, err := read()
 	if err != nil {
 		return nil, err
 	}
 	op := "read " + name + " of control/concurrency"
-	return inForce(first, read, func(err error) { f.Log.Trouble("", op, err) }), nil
+	return inForce(first, read, func(err error) { h.Log.Trouble("", op, err) }), nil
 }
 
 // logsTo returns what reads control/log at each call. While it cannot be read the
 // last place stays; that is told apart, for the log asks in the midst of an event.
-func (f *Frame) logsTo() func() string {
-	return inForce("", f.Control.Log, func(err error) { go f.Log.Trouble("", "read where the log is", err) })
+func (h *Home) logsTo() func() string {
+	return inForce("", h.Control.Log, func(err error) { go h.Log.Trouble("", "read where the log is", err) })
 }
 
 // inForce returns what reads a setting at each call. While that fails the last

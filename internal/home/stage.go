@@ -1,0 +1,29 @@
+package home
+
+import (
+	"paperpath/internal/dsn"
+	"paperpath/internal/listen"
+	"paperpath/internal/spool"
+)
+
+// Share is what hold/ may have.
+func (h *Home) Share() (s spool.Share, err error) {
+	if s.Bytes, err = h.Control.Holdbytes(); err != nil {
+		return s, err
+	}
+	s.Count, err = h.Control.Holdcount()
+	s.Stranger = h.Settler().Unverified
+	return s, err
+}
+
+// Ready tells the service manager, if there is one, that the program serves.
+func (h *Home) Ready() {
+	if err := listen.NotifyReady(); err != nil {
+		h.Log.Trouble("", "notify", err)
+	}
+}
+
+// Settler returns what decides about failed recipients.
+func (h *Home) Settler() *dsn.Settler {
+	return &dsn.Settler{Control: h.Control, Log: h.Log, Now: h.Clock.Now, Home: h.Dir}
+}

@@ -1,0 +1,91 @@
+package program
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// floors has every package of the programs. A package imports only those of lower
+// floors; a new one is given its floor here.
+var floors = [][]string{
+	{"internal/addr", "internal/dir", "internal/dns", "internal/message", "internal/status", "internal/tally", "internal/visible"},
+	{"internal/clock", "internal/control", "internal/explain", "internal/maillog", "internal/params", "maildir"},
+	{"internal/certs", "internal/listen", "internal/spool"},
+	{"internal/auth", "internal/dsn", "internal/mailq"},
+	{"internal/home", "internal/route", "internal/smtpd"},
+	{"internal/check", "internal/deliver", "internal/relay"}, // the decisions of one program each, as route
+	{"internal/ctl", "internal/pop3", "internal/program", "internal/submit"},
+	{"cmd/mailcheck", "cmd/mailctl", "cmd/maildeliver", "cmd/mailrelay", "cmd/mailroute", "cmd/mailsubmit", "cmd/pop3d"},
+}
+
+// commandLine is the library that parses it: for cmd/ and the frame.
+const commandLine = "github.com/urfave/cli"
+
+// Imports point one way, and no package below cmd/ and the frame knows of a
+// command line.
+func TestImportsPointOneWay(t *testing.T) {
+	floor := map[string]int{}
+	for i, list := range floors {
+		for _, name := range list {
+			floor[name] = i
+		}
+	}
+	imports := packages(t)
+	for name, list := range imports {
+		at, listed := floor[name]
+		if !listed {
+			t.Errorf("%s has no floor in this test", name)
+		}
+		for _, imported := range list {
+			if strings.HasPrefix(imported, commandLine) && name != "internal/program" && !strings.HasPrefix(name, "cmd/") {
+				t.Errorf("%s imports %s", name, imported)
+			}
+			ours, ok := strings.CutPrefix(imported, "paperpath/")
+			if to, known := floor[ours]; ok && (!known || to >= at) {
+				t.Errorf("%s (floor %d) imports %s (floor %d)", name, at, ours, to)
+			}
+		}
+	}
+	for name := range floor {
+		if imports[name] == nil {
+			t.Errorf("%s has a floor and no code", name)
+		}
+	}
+}
+
+// packages returns what each package of the programs imports, tests aside.
+func packages(t *testing.T) map[string][]string {
+	const root = "../.."
+	imports := map[string][]string{}
+	for _, top := range []string{"cmd", "internal", "maildir"} {
+		err := filepath.WalkDir(filepath.Join(root, top), func(name string, _ fs.DirEntry, err error) error {
+			if err != nil || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+				return err
+			}
+			file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
+			if err != nil {
+				return err
+			}
+			in := strings.TrimPrefix(path.Dir(name), root+"/")
+			imports[in] = append(imports[in], "") // one without imports is a package too
+			for _, spec := range file.Imports {
+				imported, err := strconv.Unquote(spec.Path.Value)
+				if err != nil {
+					return err
+				}
+				imports[in] = append(imports[in], imported)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return imports
+}
