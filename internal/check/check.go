@@ -68,15 +68,38 @@ func (v Verdict) Reason() string {
 
 // Message judges s and writes how it came to its verdict into t, which may be
 // nil.
-func Message(_ context.Context, c *control.Control, s Subject, t *explain.Trail) Verdict {
-	j := judge{c: c, s: s, t: t}
+func Message(ctx context.Context, c *control.Control, s Subject, t *explain.Trail) Verdict {
+	j := &judge{c: c, s: s, t: t}
+	return j.verdict(ctx, checks())
+}
+
+// check is one question about a message. What it finds it may also add to
+// judge.results.
+type check struct {
+	name string
+	ask  func(*judge, context.Context) error
+}
+
+// checks are all of them, cheapest first. The first that fails ends the judgement.
+func checks() []check {
+	return []check{
+		{"size", (*judge).size},
+		{"header", (*judge).header},
+		{"from", (*judge).from},
+		{"hops", (*judge).hops},
+		{"loop", (*judge).loop},
+		{"identity", (*judge).identity},
+	}
+}
+
+func (j *judge) verdict(ctx context.Context, list []check) Verdict {
 	var err error
-	for _, test := range []func() error{j.size, j.header, j.from, j.hops, j.loop, j.identity} {
-		if err = test(); err != nil {
+	for _, c := range list {
+		if err = c.ask(j, ctx); err != nil {
 			break
 		}
 	}
-	v := Verdict{Kind: "pass", Err: err, Header: j.h}
+	v := Verdict{Kind: "pass", Err: err, Results: j.results, Header: j.h}
 	switch {
 	case err == nil:
 	case status.IsTemporary(err):
@@ -84,7 +107,7 @@ func Message(_ context.Context, c *control.Control, s Subject, t *explain.Trail)
 	default:
 		v.Kind = "refuse"
 	}
-	t.End(strings.TrimSuffix(v.Kind+": "+v.Reason(), ": "))
+	j.t.End(strings.TrimSuffix(v.Kind+": "+v.Reason(), ": "))
 	return v
 }
 

@@ -3,8 +3,10 @@ package check
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -59,11 +61,15 @@ func from(path string, s Subject) Subject {
 func judgeText(c *control.Control, s Subject, text string) (string, Verdict) {
 	s.Body = spool.BytesBody([]byte(text))
 	v := Message(context.Background(), c, s, nil)
+	return told(v), v
+}
+
+func told(v Verdict) string {
 	if v.Err == nil {
-		return v.Kind, v
+		return v.Kind
 	}
 	code, enhanced, _ := status.Reply(v.Err)
-	return strings.Join([]string{v.Kind, enhanced, replyClass(code)}, " "), v
+	return strings.Join([]string{v.Kind, enhanced, replyClass(code)}, " ")
 }
 
 func replyClass(code int) string { return string(rune('0'+code/100)) + "xx" }
@@ -81,16 +87,76 @@ var (
 	again    = Subject{With: spool.WithLocal, Envelope: to("alice@example.net")}
 )
 
+type messageRow struct {
+	name string
+	s    Subject
+	text string
+	want string
+}
+
+func limited(t *testing.T) *control.Control {
+	return settings(t, "databytes", "20000\n", "limits", "headerbytes: 10000\nhops: 3\nfields: 200\n")
+}
+
 func TestMessage(t *testing.T) {
-	c := settings(t, "databytes", "20000\n", "limits", "headerbytes: 10000\nhops: 3\nfields: 200\n")
+	c := limited(t)
+	for _, x := range messageRows() {
+		got, v := judgeText(c, x.s, x.text)
+		if got != x.want {
+			t.Errorf("%s: %s (%s), want %s", x.name, got, v.Reason(), x.want)
+		}
+	}
+}
+
+// TestEveryCheckIsHeld: without any one of the checks some row of TestMessage would
+// come out otherwise.
+func TestEveryCheckIsHeld(t *testing.T) {
+	c := limited(t)
+	for i, without := range checks() {
+		list := slices.Delete(checks(), i, i+1)
+		if !slices.ContainsFunc(messageRows(), func(x messageRow) bool {
+			x.s.Body = spool.BytesBody([]byte(x.text))
+			return !verdictIs(x.want, &judge{c: c, s: x.s}, list)
+		}) {
+			t.Errorf("no row of TestMessage needs the check %s", without.name)
+		}
+	}
+}
+
+// verdictIs reports whether the verdict is want; a panic is none.
+func verdictIs(want string, j *judge, list []check) (is bool) {
+	defer func() { recover() }()
+	return told(j.verdict(context.Background(), list)) == want
+}
+
+// TestResultsReachTheVerdict: whatever a check finds is in the verdict and on top of
+// the message, and still there when a later check refuses.
+func TestResultsReachTheVerdict(t *testing.T) {
+	c := limited(t)
+	finds := check{"finds", func(j *judge, _ context.Context) error {
+		j.results = append(j.results, "X-Found: it\n")
+		return nil
+	}}
+	refuses := check{"refuses", func(*judge, context.Context) error { return status.Refuse("5.7.1", "no") }}
+	for _, last := range [][]check{nil, {refuses}} {
+		s := peer
+		s.Body = spool.BytesBody([]byte("From: bob@x.example\n\nhello\n"))
+		v := (&judge{c: c, s: s}).verdict(context.Background(), slices.Concat(checks(), []check{finds}, last))
+		if (v.Err != nil) != (last != nil) || !slices.Equal(v.Results, []string{"X-Found: it\n"}) {
+			t.Errorf("%v, results %q", v.Err, v.Results)
+		}
+		out := Marked(v, s.Body, "mx.example.net")
+		text, err := io.ReadAll(io.NewSectionReader(out, 0, out.Size()))
+		if err != nil || !strings.HasPrefix(string(text), "Authentication-Results: mx.example.net; none\nX-Found: it\nFrom: ") {
+			t.Errorf("%q, %v", text, err)
+		}
+	}
+}
+
+func messageRows() []messageRow {
 	const ok = "From: alice@example.net\nSubject: x\n\nhello\n"
 	hop := "Received: by a; now\n"
-	for _, x := range []struct {
-		name string
-		s    Subject
-		text string
-		want string
-	}{
+	return []messageRow{
 		{"plain", peer, ok, "pass"},
 		{"plain from a user", user, ok, "pass"},
 		{"plain from a caller", caller, ok, "pass"},
@@ -179,11 +245,6 @@ func TestMessage(t *testing.T) {
 		{"user with another's address in a quoted local part", user, "From: \"alice+ <bob@example.net>\"@example.net\n\n", "refuse 5.7.1 5xx"},
 		{"user with a Sender that does not parse", user, "From: alice@example.net\nSender: bob@example.net <alice@example.net>\n\n", "refuse 5.6.0 5xx"},
 		{"user with a Sender that says nobody", user, "From: alice@example.net\nResent-Sender: (bob@example.net)\n\n", "refuse 5.6.0 5xx"},
-	} {
-		got, v := judgeText(c, x.s, x.text)
-		if got != x.want {
-			t.Errorf("%s: %s (%s), want %s", x.name, got, v.Reason(), x.want)
-		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
@@ -14,17 +15,17 @@ import (
 	"paperpath/internal/status"
 )
 
-// judge is one judgement under way. Its tests come cheapest first; the first
-// that fails ends it.
+// judge is one judgement under way.
 type judge struct {
-	c *control.Control
-	s Subject
-	t *explain.Trail
-	h *message.Header
+	c       *control.Control
+	s       Subject
+	t       *explain.Trail
+	h       *message.Header
+	results []string // for the verdict
 }
 
 // size holds the message against control/databytes.
-func (j *judge) size() error {
+func (j *judge) size(context.Context) error {
 	limit, err := j.c.Databytes()
 	if err != nil {
 		return err
@@ -46,7 +47,7 @@ func (j *judge) size() error {
 // (RFC 5322 4 calls it obsolete; it never comes with mail that is wanted). So is
 // a CR without its LF (RFC 5322 2.2), which some programs take for a line end,
 // with a field behind it that nobody judged.
-func (j *judge) header() (err error) {
+func (j *judge) header(context.Context) (err error) {
 	if j.h, err = ReadHeader(j.c, j.s.Body); err != nil {
 		return err
 	}
@@ -62,7 +63,7 @@ func (j *judge) header() (err error) {
 
 // from wants exactly one From field (RFC 5322 3.6): with two, one program
 // checks the first and another shows the second.
-func (j *judge) from() error {
+func (j *judge) from(context.Context) error {
 	fields := j.h.All("From")
 	j.t.Add("From fields", strconv.Itoa(len(fields)), "")
 	if len(fields) != 1 {
@@ -135,7 +136,7 @@ func badFrom(text string) error {
 }
 
 // hops bounds the number of Received fields (RFC 5321 6.3).
-func (j *judge) hops() error {
+func (j *judge) hops(context.Context) error {
 	limit, err := j.c.Limit("hops", maxHops)
 	if err != nil {
 		return err
@@ -151,7 +152,7 @@ func (j *judge) hops() error {
 // loop finds a message that a mail system brings back to where it has been. What
 // people send again may well be a message that they got. Where some recipients
 // are new to it the message is taken, and mailroute fails the others.
-func (j *judge) loop() error {
+func (j *judge) loop(context.Context) error {
 	passed := route.PassedOf(j.h)
 	if !j.s.SMTPPeer && !passed.FromMail() {
 		return nil
@@ -183,7 +184,7 @@ func (j *judge) loop() error {
 // address in From, Sender and their like for a message sent again. The inbox
 // does not know the submitter any more: there he was checked when it was
 // accepted.
-func (j *judge) identity() error {
+func (j *judge) identity(context.Context) error {
 	if !j.s.submitted() {
 		return nil
 	}

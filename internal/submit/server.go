@@ -11,8 +11,10 @@ import (
 
 	"paperpath/internal/addr"
 	"paperpath/internal/auth"
+	"paperpath/internal/check"
 	"paperpath/internal/control"
 	"paperpath/internal/dns"
+	"paperpath/internal/explain"
 	"paperpath/internal/home"
 	"paperpath/internal/listen"
 	"paperpath/internal/route"
@@ -65,7 +67,11 @@ type server struct {
 	haste     func() time.Duration                 // for clients, since they are many; nil: none ever
 	drain     time.Duration                        // for a transaction under way at the end; 0: smtpd's
 	wait      func(context.Context, time.Duration) // wait, but for tests
+	judge     judgement                            // check.Message, but for tests
 }
+
+// judgement is what check.Message does.
+type judgement func(context.Context, *control.Control, check.Subject, *explain.Trail) check.Verdict
 
 func newServer(h *home.Home, role Role) (*server, error) {
 	sp, err := h.Spool()
@@ -83,7 +89,7 @@ func newServer(h *home.Home, role Role) (*server, error) {
 		}
 	}
 	return &server{Home: h, role: role, spool: sp, hostname: host, tls: conf, dns: dns.New(h.Control), wait: wait,
-		guard: h.Guard()}, nil
+		judge: check.Message, guard: h.Guard()}, nil
 }
 
 // Stdin speaks SMTP on standard input and output: below inetd and its kind,

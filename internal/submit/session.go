@@ -233,7 +233,7 @@ func (s *session) store(ctx context.Context, buf *spool.Buffer) (spool.Key, erro
 	}
 	env := spool.Envelope{From: spool.Path{Addr: s.tx.from.String(), Params: s.tx.words}, To: s.tx.to}
 	ip, _ := netip.ParseAddr(s.conn.ClientIP())
-	verdict := check.Message(ctx, s.server.Control, check.Subject{Envelope: env, With: s.conn.With(),
+	verdict := s.server.judge(ctx, s.server.Control, check.Subject{Envelope: env, With: s.conn.With(),
 		SMTPPeer: s.login == "", Client: ip, Helo: s.helo, Login: s.login,
 		Resolve: resolver(s.server.Control), Body: body}, nil)
 	if verdict.Err != nil {
