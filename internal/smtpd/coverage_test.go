@@ -1,6 +1,7 @@
 package smtpd
 
 import (
+	"crypto/tls"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -132,5 +133,22 @@ func TestDefectsAreHeld(t *testing.T) {
 	}
 	if rows < 40 {
 		t.Errorf("%d rows", rows)
+	}
+}
+
+// mailsubmit(8) names every extension that the answer to EHLO can offer.
+func TestPageNamesEveryExtension(t *testing.T) {
+	page, err := os.ReadFile("../../man/mailsubmit.8")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := Conn{cfg: Config{TLS: new(tls.Config), Auth: true, AuthInClear: true, XClient: true}, session: &fake{}, wire: &wire{conn: &script{}}}
+	clear := c.extensions()
+	c.tls = new(tls.ConnectionState)
+	for _, line := range append(clear, c.extensions()...) {
+		name, _, _ := strings.Cut(line, " ")
+		if !regexp.MustCompile(`\b` + name + `\b`).Match(page) {
+			t.Errorf("mailsubmit(8) does not name %s", name)
+		}
 	}
 }

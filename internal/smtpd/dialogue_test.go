@@ -27,10 +27,12 @@ import (
 //	S: reply          what the server sends; a * at the end stands for anything
 //	M: from to... | text    a message that is accepted, in order
 //	X:                the server ends the session before the client does
+//	E:                the whole answer to EHLO or LHLO
 //
 // \n \r \0 \\ \xHH are octets, %20x% is x twenty times. Greeting and EHLO are
 // implied unless the first line is ": raw". The client ends the session behind
-// its last line.
+// its last line. What EHLO is answered stands in ehlo-answer.dialogue alone: E:, the
+// implied answer and the other tests take it from there.
 //
 // Each is held with everything sent at once, one octet at a time, and cut in
 // two at every octet; the outcome must be the same.
@@ -52,23 +54,74 @@ func readDialogue(t *testing.T, path string) dialogue {
 	}
 	d := dialogue{cfg: Config{Hostname: "mx.test", MaxSize: 1000}}
 	lines := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
-	raw := lines[0] == ": raw"
-	if raw {
+	if lines[0] == ": raw" {
 		lines = lines[1:]
 	} else {
 		d.sent = []byte("EHLO c.test\r\n")
-		d.replies = append([]string{"220 mx.test ESMTP", "250-mx.test"}, slices.Repeat([]string{"*"}, 7)...)
-		d.replies = append(d.replies, "250 ENHANCEDSTATUSCODES")
+		d.replies = []string{"220 mx.test ESMTP", helloAnswer}
 	}
 	for _, line := range lines {
 		if err := d.add(line); err != nil {
 			t.Fatalf("%s: %q: %v", path, line, err)
 		}
 	}
-	if d.cfg.AuthInClear && !raw {
-		d.offer("AUTH PLAIN LOGIN")
+	answer := ehloAnswer(t, d.cfg, d.offered()...)
+	for i := 0; i < len(d.replies); i++ {
+		if d.replies[i] == helloAnswer {
+			d.replies = slices.Replace(d.replies, i, i+1, answer...)
+		}
 	}
 	return d
+}
+
+// helloAnswer stands in a dialogue for all lines of the answer to EHLO.
+const helloAnswer = "E:"
+
+// offered are the extensions that only some sessions have, as this one has them.
+func (d *dialogue) offered() (list []string) {
+	if d.tls {
+		list = append(list, "REQUIRETLS")
+	}
+	if d.cfg.TLS != nil {
+		list = append(list, "STARTTLS")
+	}
+	switch {
+	case d.cfg.AuthInClear && d.cfg.SASL.Scram:
+		list = append(list, "AUTH PLAIN LOGIN SCRAM-SHA-256")
+	case d.cfg.AuthInClear:
+		list = append(list, "AUTH PLAIN LOGIN")
+	}
+	return list
+}
+
+// ehloAnswer is the answer to EHLO of a server with this cfg: the extensions of
+// testdata/ehlo-answer.dialogue that every session has, then more.
+func ehloAnswer(t *testing.T, cfg Config, more ...string) []string {
+	t.Helper()
+	text, err := os.ReadFile("testdata/ehlo-answer.dialogue")
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := []string{cfg.Hostname}
+	for _, m := range regexp.MustCompile(`(?m)^S: 250[- ](.*)$`).FindAllStringSubmatch(string(text), -1)[1:] {
+		switch name, _, _ := strings.Cut(m[1], " "); name {
+		case "AUTH":
+		case "SIZE":
+			list = append(list, fmt.Sprintf("SIZE %d", cfg.MaxSize))
+		case "LIMITS":
+			list = append(list, fmt.Sprintf("LIMITS RCPTMAX=%d", cfg.withDefaults().MaxRecipients))
+		default:
+			list = append(list, m[1])
+		}
+	}
+	list = append(list, more...)
+	for i, line := range list {
+		list[i] = "250-" + line
+		if i == len(list)-1 {
+			list[i] = "250 " + line
+		}
+	}
+	return list
 }
 
 func (d *dialogue) add(line string) error {
@@ -85,6 +138,8 @@ func (d *dialogue) add(line string) error {
 		d.mail = append(d.mail, expand(rest))
 	case "X:":
 		d.ends = true
+	case helloAnswer:
+		d.replies = append(d.replies, helloAnswer)
 	case ":":
 		return d.setting(rest)
 	default:
@@ -116,10 +171,10 @@ func (d *dialogue) setting(s string) error {
 		return nil
 	case "tls":
 		d.tls = true
-		return d.offer("REQUIRETLS")
+		return nil
 	case "starttls":
 		d.cfg.TLS = new(tls.Config) // for no handshake that works
-		return d.offer("STARTTLS")
+		return nil
 	case "size":
 		d.cfg.MaxSize = int64(n)
 	case "recipients":
@@ -134,15 +189,6 @@ func (d *dialogue) setting(s string) error {
 		return fmt.Errorf("unknown setting")
 	}
 	return err
-}
-
-// offer adds a line to the implied answer to EHLO.
-func (d *dialogue) offer(keyword string) error {
-	if i := slices.Index(d.replies, "250 ENHANCEDSTATUSCODES"); i >= 0 {
-		d.replies[i] = "250-ENHANCEDSTATUSCODES"
-		d.replies = slices.Insert(d.replies, i+1, "250 "+keyword)
-	}
-	return nil
 }
 
 var repeat = regexp.MustCompile(`%(\d+)([^%]+)%`)
