@@ -1,135 +1,147 @@
 package control
 
 import (
+	"cmp"
+	"errors"
 	"io/fs"
 	"os"
-	"sort"
+	"slices"
+	"strings"
 )
 
-// Check reads every setting and returns what is wrong: files that do not
-// parse, files without a default that are missing, and names that are no
+// Finding is something in control/ that a person should mend.
+type Finding struct {
+	Fault
+	Warning bool // it works as it is, though hardly as it was meant
+}
+
+// Report is what Check found: what is wrong, and what is in force.
+type Report struct {
+	Findings []Finding
+	InForce  []Value
+}
+
+// Errors returns the findings that are no warnings.
+func (r Report) Errors() []Finding {
+	return slices.DeleteFunc(slices.Clone(r.Findings), func(f Finding) bool { return f.Warning })
+}
+
+// Check reads every file in control/. Errors are files and rows that cannot be
+// used, files without a default that are missing, and names that are no
 // setting, since a misspelt one would otherwise be a silent default.
-func (c *Control) Check() []error {
-	var errs []error
-	readers := c.readers()
+func (c *Control) Check() Report {
+	var r Report
 	entries, err := os.ReadDir(c.path(""))
 	if err != nil {
-		return []error{failFile("", "%w", plain(err))}
+		r.error(failFile("", "%w", plain(err)))
+		return r
 	}
 	for _, e := range entries {
-		if err := c.checkName(e, readers); err != nil {
-			errs = append(errs, err)
+		if f, ok := c.unknownName(e); ok {
+			r.Findings = append(r.Findings, Finding{Fault: f})
 		}
 	}
-	for _, name := range sortedNames(readers) {
-		if err := readers[name](); err != nil {
-			errs = append(errs, err)
+	for _, s := range Settings() {
+		from := len(r.Findings)
+		c.checkSetting(&r, s)
+		if s.Secret {
+			c.checkSecret(&r, s.Name)
 		}
+		r.InForce = append(r.InForce, c.inForce(s, r.Findings[from:])...)
 	}
-	return errs
+	c.checkHostname(&r)
+	c.checkRoutes(&r)
+	c.checkReached(&r)
+	return r
 }
 
-// readers returns, for each file, a function that reads it.
-func (c *Control) readers() map[string]func() error {
-	return map[string]func() error{
-		"hostname":    func() error { _, err := c.Hostname(); return err },
-		"domains":     func() error { _, _, err := load(c, domainsFile()); return err },
-		"users":       c.checkUsers,
-		"aliases":     c.CheckAliases,
-		"routes":      func() error { _, _, err := load(c, routesFile()); return err },
-		"root":        func() error { _, err := c.rootFile(); return err },
-		"services":    func() error { _, err := c.Services(); return err },
-		"resolver":    func() error { _, err := c.Resolver(); return err },
-		"databytes":   func() error { _, err := c.Databytes(); return err },
-		"reserve":     func() error { _, _, err := c.Reserve(); return err },
-		"retry":       func() error { _, err := c.Retry(); return err },
-		"senders":     func() error { _, _, err := load(c, sendersFile()); return err },
-		"relayfrom":   func() error { _, err := c.RelayFrom(); return err },
-		"proxyfrom":   func() error { _, err := c.ProxyFrom(); return err },
-		"xclientfrom": func() error { _, err := c.XClientFrom(); return err },
-		"rates":       func() error { _, _, err := load(c, ratesFile()); return err },
-		"hideclient":  func() error { _, err := c.HideClient(); return err },
-		"barelines":   func() error { _, err := c.NormaliseLines(); return err },
-		"greetpause":  func() error { _, err := c.GreetPause(); return err },
-		"postmaster":  func() error { _, err := c.postmasterFile(); return err },
-		"runtime":     func() error { _, err := c.Runtime(); return err },
-		"holdtime":    func() error { _, err := c.Holdtime(); return err },
-		"holdbytes":   func() error { _, err := c.Holdbytes(); return err },
-		"holdcount":   func() error { _, err := c.Holdcount(); return err },
-		"undelete":    func() error { _, err := c.Undelete(); return err },
-		"logindelay":  func() error { _, err := c.LoginDelay(); return err },
-		"expire":      func() error { _, err := c.Expire(); return err },
-		"mechanisms":  func() error { _, err := c.Mechanisms(); return err },
-		"log":         func() error { _, err := c.Log(); return err },
-		"concurrency": func() error { _, err := c.Concurrency("destination", 0); return err },
-		"limits":      func() error { _, err := c.Limit("hops", 0); return err },
+// checkSetting reads one file.
+func (c *Control) checkSetting(r *Report, s Setting) {
+	if s.read != nil {
+		if err := s.read(c); err != nil {
+			r.error(err, s)
+		}
+		return
+	}
+	faults, errs := c.Faults(s.Name)
+	for _, err := range errs {
+		r.error(err, s)
+	}
+	for _, f := range faults {
+		r.Findings = append(r.Findings, Finding{Fault: f, Warning: f.Dead})
+	}
+	if s.Name == "users" {
+		if err := c.checkPrograms(); err != nil && len(errs) == 0 {
+			r.error(err, s)
+		}
 	}
 }
 
-// checkUsers reads control/users and looks for the programs in it.
-func (c *Control) checkUsers() error {
-	t, _, err := load(c, usersFile(c.home))
-	for _, p := range []Program{t.exec, t.check} {
-		if missing := p.check(); err == nil && missing != nil {
-			err = failFile("users", "%w", missing)
-		}
+// readTLS reads what is in control/tls beside the certificates, which package
+// certs knows.
+func (c *Control) readTLS() error {
+	if info, err := os.Stat(c.path("tls")); err != nil || !info.IsDir() {
+		return nil // there is none, or unknownName has it
 	}
+	_, err := c.ClientCA()
 	return err
 }
 
-// checkName refuses a name in control/ that no program reads.
-func (c *Control) checkName(e fs.DirEntry, readers map[string]func() error) error {
+// checkPrograms looks for the programs in control/users.
+func (c *Control) checkPrograms() error {
+	t, _, err := load(c, usersFile(c.home))
+	if err != nil {
+		return err
+	}
+	if err := cmp.Or(t.exec.check(), t.check.check()); err != nil {
+		return failFile("users", "%w", err)
+	}
+	return nil
+}
+
+// error adds what reading a file came to. How to mend it is what stands in
+// brackets in the text, else what the file of the setting may say.
+func (r *Report) error(err error, of ...Setting) {
+	f := Fault{What: err.Error()}
+	var p *placed
+	if errors.As(err, &p) {
+		f.File, f.Line, f.What = p.file, p.line, p.err.Error()
+	}
+	if before, after, ok := strings.Cut(f.What, " ("); ok && strings.HasSuffix(after, ")") {
+		f.What, f.Mend = before, strings.TrimSuffix(after, ")")
+	}
+	if f.Mend == "" && len(of) > 0 && of[0].Like() != "" {
+		f.Mend = "such as `" + of[0].Like() + "`, see control(5)"
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		f.Mend = "the owner of the home has to read it: chown or chmod it"
+	}
+	r.Findings = append(r.Findings, Finding{Fault: f})
+}
+
+// warn adds a warning.
+func (r *Report) warn(file string, line int, what, mend string) {
+	r.Findings = append(r.Findings, Finding{Warning: true, Fault: Fault{File: file, Line: line, What: what, Mend: mend}})
+}
+
+// unknownName is what is wrong with a name in control/ that no program reads.
+func (c *Control) unknownName(e fs.DirEntry) (f Fault, unknown bool) {
 	name := e.Name()
-	if PassedOver(name) || readers[name] != nil {
-		return nil
-	}
+	s, known := c.settings[name]
 	info, err := os.Stat(c.path(name))
-	if (name == "tls" || name == "dkim") && err == nil && info.IsDir() {
-		return nil
+	switch {
+	case PassedOver(name), known && (s.Form != Directory || err != nil || info.IsDir()):
+		return f, false
+	case known:
+		return Fault{File: name, What: "is a file, and has to be a directory", Mend: "see control(5)"}, true
 	}
-	if like := nearest(name, sortedNames(readers)); like != "" {
-		return failFile(name, "no setting has this name (%s?)", like)
+	f = Fault{File: name, What: "no setting has this name", Mend: "remove it; control(5) has them all"}
+	var all []string
+	for _, s := range Settings() {
+		all = append(all, s.Name)
 	}
-	return failFile(name, "no setting has this name")
-}
-
-func sortedNames(readers map[string]func() error) []string {
-	names := make([]string, 0, len(readers))
-	for name := range readers {
-		names = append(names, name)
+	if like := nearest(name, all); like != "" {
+		f.Mend = "is " + like + " meant?"
 	}
-	sort.Strings(names)
-	return names
-}
-
-// nearest returns the name at most two edits away from the misspelt one.
-func nearest(name string, names []string) string {
-	best, least := "", 3
-	for _, n := range names {
-		if d := distance(name, n); d < least {
-			best, least = n, d
-		}
-	}
-	return best
-}
-
-// distance is the number of letters to add, drop or change (Levenshtein's).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+	return f, true
 }

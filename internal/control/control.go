@@ -5,7 +5,6 @@
 package control
 
 import (
-	"errors"
 	"fmt"
 	"path/filepath"
 	"sync"
@@ -29,7 +28,8 @@ type Control struct {
 	now   func() time.Time
 	sleep func(time.Duration)
 
-	lookups *lookups
+	settings map[string]Setting
+	lookups  *lookups
 
 	mu    sync.Mutex
 	cache map[string]cached
@@ -39,7 +39,7 @@ type Control struct {
 // the times that the kernel gives to changed files, so it is the machine's
 // clock (time.Now) even where a program runs on a shifted one.
 func Open(home string, now func() time.Time) *Control {
-	return &Control{home: home, now: now, sleep: time.Sleep, lookups: newLookups(), cache: map[string]cached{}}
+	return &Control{home: home, now: now, sleep: time.Sleep, settings: byName(), lookups: newLookups(), cache: map[string]cached{}}
 }
 
 // Home returns the directory that Open was called with.
@@ -59,9 +59,25 @@ func broken(err error) error {
 }
 
 func fail(name string, line int, format string, args ...any) error {
-	return broken(errors.New(where(name, line) + ": " + fmt.Sprintf(format, args...)))
+	return broken(&placed{name, line, fmt.Errorf(format, args...)})
 }
 
 func failFile(name, format string, args ...any) error {
-	return broken(fmt.Errorf("control/"+name+": "+format, args...))
+	return broken(&placed{name, 0, fmt.Errorf(format, args...)})
 }
+
+// placed is what is wrong with a control file, or with a line of it.
+type placed struct {
+	file string
+	line int // 0: the whole file
+	err  error
+}
+
+func (p *placed) Error() string {
+	if p.line == 0 {
+		return "control/" + p.file + ": " + p.err.Error()
+	}
+	return where(p.file, p.line) + ": " + p.err.Error()
+}
+
+func (p *placed) Unwrap() error { return p.err }

@@ -223,7 +223,7 @@ func TestDefaults(t *testing.T) {
 	expire, err := f.Expire()
 	check("expire", expire, "NEVER", err)
 	s, err := f.Log()
-	check("log", s, "", err)
+	check("log", s, "file", err)
 	s, err = f.Resolver()
 	check("resolver", s, "", err)
 	s, err = f.Postmaster()
@@ -314,29 +314,6 @@ func TestLinkedControl(t *testing.T) {
 	}
 }
 
-func TestCheck(t *testing.T) {
-	f := newFixture(t, map[string]string{
-		"hostname": "a.example\n", "domains": "a.example\n", "users": "",
-		"aliasses": "x: y\n", "zzzzzzzz": "", "routes": "bad\n",
-		".aliases.swp": "", "users~": "", "users.dpkg-old": "", "..data": "",
-	})
-	if err := os.MkdirAll(f.path("tls/a.example"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	errs := f.Check()
-	want := []string{
-		"control/aliasses: no setting has this name (aliases?)",
-		"control/zzzzzzzz: no setting has this name",
-		"control/routes:1: no colon",
-	}
-	if len(errs) != len(want) {
-		t.Fatalf("errors %v", errs)
-	}
-	for i, err := range errs {
-		wantError(t, err, want[i])
-	}
-}
-
 // An alias that no address can match is said to people; mail goes on.
 func TestAliasesThatNeverMatch(t *testing.T) {
 	f := newFixture(t, map[string]string{"domains": "a.example\n", "aliases": "*: x\nok: x\nx@b.example: y\n*@a.example: x\n" +
@@ -360,26 +337,4 @@ func TestAliasesThatNeverMatch(t *testing.T) {
 	if a, err := f.Alias(`"a..b"@a.example`); a == nil || err != nil {
 		t.Errorf("quotes that are needed: %v, %v", a, err)
 	}
-}
-
-func TestCheckKnowsEveryReader(t *testing.T) {
-	f := newFixture(t, nil)
-	if got := len(f.Check()); got != 3 {
-		t.Errorf("an empty directory: %v, want the three files without a default", f.Check())
-	}
-	for name := range f.readers() {
-		f.write(name, "\x01\n")
-	}
-	if got, want := len(f.Check()), len(f.readers()); got != want {
-		t.Errorf("%d errors for %d broken files", got, want)
-	}
-}
-
-func TestNoControlDirectory(t *testing.T) {
-	c := Open(t.TempDir(), time.Now)
-	errs := c.Check()
-	if len(errs) != 1 {
-		t.Fatal(errs)
-	}
-	wantError(t, errs[0], "control/: no such file")
 }

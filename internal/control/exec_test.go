@@ -114,7 +114,7 @@ func TestExecLines(t *testing.T) {
 		"checkpassword:/etc":                   false,
 	} {
 		c, _ := execControl(t, lines+"\n")
-		if err := c.checkUsers(); (err == nil) != ok {
+		if err := c.checkPrograms(); (err == nil) != ok {
 			t.Errorf("%q: %v", lines, err)
 		}
 	}

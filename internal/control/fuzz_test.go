@@ -72,7 +72,7 @@ func FuzzTables(f *testing.F) {
 		wantPlace(t, "x", err)
 		_, err = parseServices("x", data)
 		wantPlace(t, "x", err)
-		_, err = parseNumbers("x", data, limitNames())
+		_, err = parseNumbers("x", data, names(limitKeys()))
 		wantPlace(t, "x", err)
 	})
 }

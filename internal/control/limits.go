@@ -5,52 +5,57 @@ import (
 	"strings"
 )
 
-// concurrencyNames are the keys of control/concurrency.
-func concurrencyNames() []string {
-	return []string{
-		"mailsubmit", "mailcheck", "mailroute", "maildeliver", "mailrelay", "pop3d",
-		"destination", // sessions to one destination
-		"client",      // sessions from one address
-		"user",        // POP3 sessions of one user
-		"passwords",   // checked by all programs
+// concurrencyKeys are the rows of control/concurrency.
+func concurrencyKeys() []Key {
+	return []Key{
+		{Name: "mailsubmit", Default: "200"},
+		{Name: "mailcheck", Default: "4"},
+		{Name: "mailroute", Default: "4"},
+		{Name: "maildeliver", Default: "4"},
+		{Name: "mailrelay", Default: "20"},
+		{Name: "pop3d", Default: "200"},
+		{Name: "destination", Default: "5"},                               // sessions to one destination
+		{Name: "client", Default: "50"},                                   // sessions from one address
+		{Name: "user", Default: "10"},                                     // POP3 sessions of one user
+		{Name: "passwords", Without: "as many as processors, 4 at least"}, // checked by all programs
 	}
 }
 
-// limitNames are the keys of control/limits.
-func limitNames() []string {
-	return []string{
-		"recipients",  // of one message
-		"copybytes",   // that copies for its recipients may take, of one message
-		"headerbytes", // of one message
-		"fields",      // header fields of one message
-		"hops",        // Received fields of one message
-		"errors",      // of one session
-		"junk",        // commands of one session that bring no mail forward
-		"unknown",     // recipients of one session, before it is slowed down
-		"session",     // seconds from the greeting to the end
-		"bounces",     // an hour
+// limitKeys are the rows of control/limits.
+func limitKeys() []Key {
+	return []Key{
+		{Name: "recipients", Default: "1000"},      // of one message
+		{Name: "copybytes", Default: "1073741824"}, // that copies for its recipients may take, of one message
+		{Name: "headerbytes", Default: "262144"},   // of one message
+		{Name: "fields", Default: "5000"},          // header fields of one message
+		{Name: "hops", Default: "100"},             // Received fields of one message
+		{Name: "errors", Default: "10"},            // of one session
+		{Name: "junk", Default: "100"},             // commands of one session that bring no mail forward
+		{Name: "unknown", Default: "10"},           // recipients of one session, before it is slowed down
+		{Name: "session", Default: "3600"},         // seconds from the greeting to the end
+		{Name: "bounces", Default: "1000"},         // an hour
 
-		"passwordbytes", // of memory for checking passwords
+		{Name: "passwordbytes", Default: "268435456"}, // of memory for checking passwords
 	}
 }
 
 // Concurrency returns how many of name there may be at a time: of a
 // program its workers or sessions. def is the caller's default.
 func (c *Control) Concurrency(name string, def int) (int, error) {
-	n, err := c.numberOf("concurrency", name, int64(def), concurrencyNames())
+	n, err := c.numberOf("concurrency", name, int64(def))
 	return int(min(n, 1<<20)), err
 }
 
 // Limit returns the limit name. def is the caller's default.
 func (c *Control) Limit(name string, def int64) (int64, error) {
-	return c.numberOf("limits", name, def, limitNames())
+	return c.numberOf("limits", name, def)
 }
 
-func (c *Control) numberOf(table, name string, def int64, known []string) (int64, error) {
-	if !slices.Contains(known, name) {
+func (c *Control) numberOf(table, name string, def int64) (int64, error) {
+	if !slices.Contains(names(c.settings[table].Keys), name) {
 		return def, failFile(table, "the program asks for %q, which the file cannot have", name)
 	}
-	t, _, err := load(c, numbersFile(table, known))
+	t, err := value[map[string]int64](c, table)
 	if err != nil {
 		return def, err
 	}
@@ -60,11 +65,9 @@ func (c *Control) numberOf(table, name string, def int64, known []string) (int64
 	return def, nil
 }
 
-func numbersFile(table string, known []string) file[map[string]int64] {
-	return file[map[string]int64]{name: table, max: maxScalar,
-		parse: func(name string, data []byte) (map[string]int64, error) {
-			return parseNumbers(name, data, known)
-		}}
+func numbersOf(keys []Key) func(name string, data []byte) (map[string]int64, error) {
+	known := names(keys)
+	return func(name string, data []byte) (map[string]int64, error) { return parseNumbers(name, data, known) }
 }
 
 func parseNumbers(name string, data []byte, known []string) (map[string]int64, error) {

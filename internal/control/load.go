@@ -5,6 +5,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -35,6 +36,9 @@ type cached struct {
 
 // load returns the value of f, from memory where the file has not changed.
 func load[T any](c *Control, f file[T]) (T, cached, error) {
+	if top, _, _ := strings.Cut(f.name, "/"); c.settings[top].Name == "" {
+		return *new(T), cached{}, failFile(f.name, "the program asks for what no row of its table of settings has")
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now, err := stat(c.path(f.name))

@@ -28,24 +28,21 @@ func clientCAFile() file[*x509.CertPool] {
 // Mechanisms returns the SASL mechanisms of control/mechanisms in upper case,
 // nil where there is no such file.
 func (c *Control) Mechanisms() ([]string, error) {
-	list, _, err := load(c, mechanismsFile())
-	return list, err
+	return value[[]string](c, "mechanisms")
 }
 
-func mechanismsFile() file[[]string] {
-	return file[[]string]{name: "mechanisms", max: maxScalar, parse: func(name string, data []byte) ([]string, error) {
-		known := []string{"PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "EXTERNAL"}
-		ls, err := items(name, data)
-		list := []string{}
-		for _, l := range ls {
-			mechanism := strings.ToUpper(l.text)
-			if !slices.Contains(known, mechanism) {
-				return nil, fail(name, l.n, "%q is none of %s", l.text, strings.Join(known, " "))
-			}
-			list = append(list, mechanism)
+func parseMechanisms(name string, data []byte) ([]string, error) {
+	known := []string{"PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "EXTERNAL"}
+	ls, err := items(name, data)
+	list := []string{}
+	for _, l := range ls {
+		mechanism := strings.ToUpper(l.text)
+		if !slices.Contains(known, mechanism) {
+			return nil, fail(name, l.n, "%q is none of %s", l.text, strings.Join(known, " "))
 		}
-		return list, err
-	}}
+		list = append(list, mechanism)
+	}
+	return list, err
 }
 
 // SplitScheme cuts a password field `{SCHEME.encoding}rest`; scheme and

@@ -22,7 +22,10 @@ func (c *Control) ProxyFrom() (Networks, error) { return c.networks("proxyfrom")
 func (c *Control) XClientFrom() (Networks, error) { return c.networks("xclientfrom") }
 
 func (c *Control) networks(name string) (Networks, error) {
-	f := file[Networks]{name: name, max: maxTable, parse: parseNetworks}
+	f, err := fileOf[Networks](c, name)
+	if err != nil {
+		return nil, err
+	}
 	return query(c, f, func(t Networks) (Networks, bool) {
 		// The caller looks for one address and may not find it: what a
 		// changing file lacks is always waited for.

@@ -13,46 +13,33 @@ type Rate struct {
 	Per  time.Duration
 }
 
-// rateNames are the keys of control/rates.
-func rateNames() []string {
-	return []string{
-		"client-connections", // from one address
-		"client-messages",    // offered by one address
-		"client-recipients",  // of them
-		"user-messages",      // offered by one user
-		"user-recipients",    // of them
-		"login-failures",     // different wrong passwords for one account from one network
+// rateKeys are the rows of control/rates.
+func rateKeys() []Key {
+	return []Key{
+		{Name: "client-connections", Default: "300/1m"}, // from one address
+		{Name: "client-messages", Default: "none"},      // offered by one address
+		{Name: "client-recipients", Default: "none"},    // of them
+		{Name: "user-messages", Default: "none"},        // offered by one user
+		{Name: "user-recipients", Default: "none"},      // of them
+		{Name: "login-failures", Default: "20/1h"},      // different wrong passwords for one account from one network
 	}
-}
-
-// defaultRate is what holds where control/rates does not say.
-func defaultRate(name string) Rate {
-	switch name {
-	case "client-connections":
-		return Rate{300, time.Minute}
-	case "login-failures":
-		return Rate{20, time.Hour}
-	}
-	return Rate{}
 }
 
 // Rate returns the rate of that name.
 func (c *Control) Rate(name string) (Rate, error) {
-	if !slices.Contains(rateNames(), name) {
+	i := slices.IndexFunc(rateKeys(), func(k Key) bool { return k.Name == name })
+	if i < 0 {
 		return Rate{}, failFile("rates", "the program asks for %q, which the file cannot have", name)
 	}
-	t, _, err := load(c, ratesFile())
+	t, err := value[map[string]Rate](c, "rates")
 	if err != nil {
 		return Rate{}, err
 	}
 	if r, ok := t[name]; ok {
 		return r, nil
 	}
-	return defaultRate(name), nil
-}
-
-func ratesFile() file[map[string]Rate] {
-	return file[map[string]Rate]{name: "rates", max: maxScalar, parse: parseRates}
+	r, _ := parseRate(rateKeys()[i].Default)
+	return r, nil
 }
 
 func parseRates(name string, data []byte) (map[string]Rate, error) {
@@ -62,8 +49,8 @@ func parseRates(name string, data []byte) (map[string]Rate, error) {
 	}
 	t := make(map[string]Rate, len(rs))
 	for _, r := range rs {
-		if !slices.Contains(rateNames(), r.key) {
-			return nil, fail(name, r.n, "unknown key %q (%s)", r.key, strings.Join(rateNames(), ", "))
+		if !slices.Contains(names(rateKeys()), r.key) {
+			return nil, fail(name, r.n, "unknown key %q (%s)", r.key, strings.Join(names(rateKeys()), ", "))
 		}
 		rate, wrong := parseRate(r.value)
 		if wrong != "" {

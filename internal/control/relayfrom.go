@@ -18,7 +18,10 @@ type relayRow struct {
 
 // RelayFrom returns the networks whose hosts may send to any destination.
 func (c *Control) RelayFrom() (Relays, error) {
-	f := file[Relays]{name: "relayfrom", max: maxTable, parse: parseRelays}
+	f, err := fileOf[Relays](c, "relayfrom")
+	if err != nil {
+		return nil, err
+	}
 	return query(c, f, func(t Relays) (Relays, bool) {
 		return t, false // as with networks: what a changing file lacks is waited for
 	})

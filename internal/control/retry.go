@@ -12,13 +12,20 @@ type Retry struct {
 	Attempts int             // ... and was tried this often
 }
 
-func defaultRetry() Retry {
-	return Retry{
-		Steps: []time.Duration{5 * time.Minute, 10 * time.Minute, 30 * time.Minute,
-			time.Hour, 2 * time.Hour, 4 * time.Hour},
-		Lifetime: 5 * 24 * time.Hour,
-		Attempts: 10,
+// retryKeys are the rows of control/retry.
+func retryKeys() []Key {
+	return []Key{
+		{Name: "steps", Default: "5m 10m 30m 1h 2h 4h"},
+		{Name: "lifetime", Default: "5d"},
+		{Name: "attempts", Default: "10"},
 	}
+}
+
+func defaultRetry() (r Retry) {
+	for _, k := range retryKeys() {
+		r.set(k.Name, k.Default)
+	}
+	return r
 }
 
 // Next returns how long an entry of this age waits for its next attempt. It
@@ -53,8 +60,7 @@ func (r Retry) Expired(age time.Duration, attempts int) bool {
 
 // Retry returns the schedule of attempts.
 func (c *Control) Retry() (Retry, error) {
-	f := file[*Retry]{name: "retry", max: maxScalar, parse: parseRetry}
-	r, _, err := load(c, f)
+	r, err := value[*Retry](c, "retry")
 	if err != nil || r == nil {
 		return defaultRetry(), err
 	}

@@ -11,13 +11,8 @@ var rootPrograms = []string{"mailsubmit", "mailcheck", "mailroute", "maildeliver
 // MayRunAsRoot reports whether control/root lets the program prog work as root
 // where the home is root's.
 func (c *Control) MayRunAsRoot(prog string) (bool, error) {
-	names, err := c.rootFile()
+	names, err := value[[]string](c, "root")
 	return slices.Contains(names, prog) || slices.Contains(names, "*"), err
-}
-
-func (c *Control) rootFile() ([]string, error) {
-	names, _, err := load(c, file[[]string]{name: "root", max: maxScalar, parse: parseRoot})
-	return names, err
 }
 
 func parseRoot(name string, data []byte) (names []string, err error) {

@@ -14,8 +14,7 @@ type Service struct {
 // Services returns the commands in the order of the file; none where it is
 // absent.
 func (c *Control) Services() ([]Service, error) {
-	f := file[[]Service]{name: "services", max: maxTable, parse: parseServices}
-	s, _, err := load(c, f)
+	s, err := value[[]Service](c, "services")
 	return append([]Service(nil), s...), err
 }
 

@@ -63,7 +63,7 @@ func tree(t *testing.T, dir string) map[string]string {
 func TestInit(t *testing.T) {
 	home := newHome(t)
 	c := control.Open(home, time.Now)
-	if errs := c.Check(); len(errs) > 0 {
+	if errs := c.Check().Errors(); len(errs) > 0 {
 		t.Error(errs)
 	}
 	if host, err := c.Hostname(); host != "mx.example.org" || err != nil {

@@ -1,0 +1,92 @@
+package control
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Value is a setting, or a row of one, that is in force.
+type Value struct {
+	Setting string // "databytes"
+	Key     string // of a row: "hops" of limits
+	Text    string // as a file has it, or in words
+	From    string // "control/limits:2", "default"
+}
+
+// fromDefault is where a value comes from that stands in no file.
+const fromDefault = "default"
+
+// maxShown is how many rows of a table Check prints.
+const maxShown = 50
+
+// inForce returns what holds of a setting: its rows in the file, but for those
+// that are at fault, and what they do not say.
+func (c *Control) inForce(s Setting, found []Finding) []Value {
+	bad := map[int]bool{}
+	for _, f := range found {
+		if f.File != s.Name || f.Warning && !f.Dead {
+			continue
+		}
+		if bad[f.Line] = true; f.Line == 0 || s.file != nil {
+			return nil // nothing of the file holds, and no default either
+		}
+	}
+	if s.Form == Directory {
+		return nil // its files are not ours to read
+	}
+	data, _, err := read(c.path(s.Name), maxTable)
+	if err != nil {
+		return s.defaults(nil)
+	}
+	var values []Value
+	for _, l := range rowLines(data) {
+		if bad[l.n] {
+			continue
+		}
+		v := Value{Setting: s.Name, Text: l.text, From: where(s.Name, l.n)}
+		if key, value, ok := strings.Cut(l.text, ":"); ok && s.Keys != nil {
+			v.Key, v.Text = strings.TrimRight(key, " \t"), strings.TrimLeft(value, " \t")
+		}
+		values = append(values, v)
+	}
+	if len(values) > maxShown || s.Counted && len(values) > 0 {
+		return []Value{{Setting: s.Name, Text: fmt.Sprintf("%d rows", len(values)), From: "control/" + s.Name}}
+	}
+	return append(values, s.defaults(values)...)
+}
+
+// defaults are what holds beside the values of a file, nil for no file.
+func (s Setting) defaults(said []Value) (values []Value) {
+	for _, k := range s.Keys {
+		if !slices.ContainsFunc(said, func(v Value) bool { return v.Key == k.Name }) {
+			text := k.Default
+			if text == "" {
+				text = k.Without
+			}
+			values = append(values, Value{Setting: s.Name, Key: k.Name, Text: text, From: fromDefault})
+		}
+	}
+	switch {
+	case s.Keys != nil || len(said) > 0:
+		return values
+	case s.Required:
+		return []Value{{Setting: s.Name, Text: "none", From: "control/" + s.Name}}
+	}
+	return []Value{{Setting: s.Name, Text: s.Holds(), From: fromDefault}}
+}
+
+// rowLines returns the lines of a file that begin something: no comment, no line
+// that goes on with the one before it. What is wrong with them is not looked at.
+func rowLines(data []byte) (out []line) {
+	n := 0
+	for text := range strings.Lines(string(data)) {
+		n++
+		bare := strings.Trim(text, " \t\r\n")
+		if bare == "" || bare[0] == '#' || len(out) > 0 && strings.ContainsAny(text[:1], " \t") {
+			continue
+		}
+		out = append(out, line{n, bare})
+	}
+	return out
+}

@@ -1,0 +1,100 @@
+package control
+
+// pathSettings are where mail goes, and what runs.
+func pathSettings() []Setting {
+	return []Setting{
+		scalarOf(Setting{Name: "hostname", Without: "none", Example: "mx.example.org", Readers: "all programs",
+			Counts: AtHangup, Required: true, Doc: "the name of this host"}, parseHostname),
+		{Name: "domains", Form: List, Without: "none", Example: "example.org", Readers: "mailsubmit, pop3d, all stages",
+			Required: true, Doc: "the domains whose mail is delivered here"},
+		{Name: "users", Form: Table, Without: "none", Example: "alice@example.org:*",
+			Readers:  "mailsubmit, mailroute, maildeliver, pop3d",
+			Required: true, Secret: true, Counted: true, Doc: "who has a mailbox and a password"},
+		{Name: "aliases", Form: Table, Without: "no alias", Example: "postmaster: alice",
+			Readers: "mailsubmit, mailroute, maildeliver", Counted: true, Doc: "addresses that stand for others"},
+		{Name: "routes", Form: Table, Without: "MX lookup", Example: "elsewhere.example: 127.0.0.1:2525",
+			Readers: "mailrelay", Doc: "where mail for remote domains goes"},
+		with(Setting{Name: "services", Form: List, Without: "none", Example: "mailroute watch", Readers: "mailctl start",
+			Counts: AtHangup, Doc: "the commands that mailctl start runs"}, maxTable, parseServices),
+		with(Setting{Name: "root", Form: List, Without: "nobody", Example: "*", Readers: "mailsubmit, all stages, pop3d",
+			Counts: AtStart, Doc: "the programs that work as root"}, maxScalar, parseRoot),
+		scalarOf(Setting{Name: "resolver", Without: "the system's", Example: "127.0.0.1:5353",
+			Readers: "all that use DNS", Doc: "the DNS server to ask"}, parseResolver),
+	}
+}
+
+// submitSettings are what is taken, and from whom.
+func submitSettings() []Setting {
+	return []Setting{
+		scalarOf(Setting{Name: "databytes", Default: "26214400", Readers: "mailsubmit, mailcheck, maildeliver",
+			Doc: "the largest message that is accepted, in bytes"}, atLeast(1)),
+		scalarOf(Setting{Name: "reserve", Default: "16777216 100", Readers: "all that write the spool, maildeliver -d",
+			Counts: AtHangup, Doc: "the bytes and inodes that accepting leaves free"}, parseReserve),
+		with(Setting{Name: "retry", Form: Table, Keys: retryKeys(), Without: "see below", Example: "lifetime: 5d",
+			Readers: "all stages", Doc: "when what could not be done is tried again"}, maxScalar, parseRetry),
+		{Name: "senders", Form: Table, Without: "own address", Example: "alice@example.org: office@example.org",
+			Readers: "mailsubmit, mailcheck", Doc: "which addresses a submitter may use beside their own"},
+		with(Setting{Name: "relayfrom", Form: List, Without: "nobody", Example: "192.0.2.0/24",
+			Readers: "mailsubmit, pop3d, all stages", Doc: "the hosts that may send anywhere without a login"},
+			maxTable, parseRelays),
+		with(Setting{Name: "proxyfrom", Form: List, Without: "nobody", Example: "192.0.2.10",
+			Readers: "mailsubmit, pop3d", Doc: "the hosts that begin a connection with a PROXY header"},
+			maxTable, parseNetworks),
+		with(Setting{Name: "xclientfrom", Form: List, Without: "nobody", Example: "192.0.2.10",
+			Readers: "mailsubmit", Doc: "the hosts that may use XCLIENT"}, maxTable, parseNetworks),
+		scalarOf(Setting{Name: "greetpause", Default: "100ms", Readers: "mailsubmit",
+			Doc: "how long a client waits for the greeting of the role mx"}, parseGreetPause),
+		scalarOf(Setting{Name: "hideclient", Default: "no", Readers: "mailsubmit",
+			Doc: "whether Received leaves out the client of a user who logged in"}, oneOf("yes", "no")),
+		scalarOf(Setting{Name: "barelines", Default: "refuse", Readers: "mailsubmit",
+			Doc: "what becomes of a bare CR or LF that a user submits"}, parseBareLines),
+		scalarOf(Setting{Name: "postmaster", Without: "the first user", Example: "alice@example.org",
+			Readers: "mailsubmit, mailroute, maildeliver", Doc: "where mail for a postmaster without an alias goes"},
+			parsePostmaster),
+	}
+}
+
+// boxSettings are what is kept, and for how long.
+func boxSettings() []Setting {
+	return []Setting{
+		scalarOf(Setting{Name: "expire", Default: "never", Readers: "pop3d",
+			Doc: "for how many days messages are kept, as POP3 clients hear it"}, parseExpire),
+		scalarOf(Setting{Name: "logindelay", Default: "0", Readers: "pop3d",
+			Doc: "the least time between two POP3 logins of one user"}, duration),
+		scalarOf(Setting{Name: "undelete", Default: "0", Readers: "pop3d",
+			Doc: "how long what POP3 deletes stays in the folder Trash"}, duration),
+	}
+}
+
+// limitSettings are how long runs and held entries last.
+func limitSettings() []Setting {
+	return []Setting{
+		scalarOf(Setting{Name: "runtime", Default: "50m", Readers: "all stages", Counts: AtStart,
+			Doc: "the time after which run takes up nothing new"}, duration),
+		scalarOf(Setting{Name: "holdtime", Default: "30d", Readers: "all stages",
+			Doc: "the time after which an entry in hold/ is removed"}, duration),
+		scalarOf(Setting{Name: "holdbytes", Default: "1073741824", Readers: "all stages",
+			Doc: "how many bytes hold/ may have"}, atLeast(0)),
+		scalarOf(Setting{Name: "holdcount", Default: "10000", Readers: "all stages",
+			Doc: "how many entries hold/ may have"}, atLeast(0)),
+	}
+}
+
+// sharedSettings are those of all programs that serve.
+func sharedSettings() []Setting {
+	return []Setting{
+		scalarOf(Setting{Name: "log", Default: "file", Readers: "all programs", Doc: "where events go"},
+			oneOf("file", "stderr", "syslog")),
+		with(Setting{Name: "concurrency", Form: Table, Keys: concurrencyKeys(), Without: "see below",
+			Example: "mailsubmit: 200", Readers: "mailsubmit, pop3d, all stages", Doc: "how many there may be at a time"},
+			maxScalar, numbersOf(concurrencyKeys())),
+		with(Setting{Name: "limits", Form: Table, Keys: limitKeys(), Without: "see below", Example: "recipients: 1000",
+			Readers: "mailsubmit, mailcheck, all stages", Doc: "what is too much"}, maxScalar, numbersOf(limitKeys())),
+		with(Setting{Name: "rates", Form: Table, Keys: rateKeys(), Without: "see below", Example: "user-messages: 500/1h",
+			Readers: "mailsubmit, pop3d", Doc: "how often is too often"}, maxScalar, parseRates),
+		with(Setting{Name: "mechanisms", Form: List, Without: "see below", Example: "PLAIN",
+			Readers: "mailsubmit, pop3d", Doc: "the SASL mechanisms that clients may use"}, maxScalar, parseMechanisms),
+		{Name: "tls", Form: Directory, Without: "no TLS", Readers: "mailsubmit, pop3d", Counts: AtHangup,
+			Doc: "certificates and their keys", read: (*Control).readTLS},
+	}
+}
