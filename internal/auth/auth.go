@@ -96,7 +96,7 @@ func fieldFor(c *control.Control, u *control.User, login string) (string, error)
 		return u.Hash, nil
 	}
 	h := fnv.New32a()
-	h.Write([]byte(control.Fold(login)))
+	h.Write([]byte(control.FoldAddress(login)))
 	other, err := c.SomeUser(h.Sum32())
 	if err != nil {
 		return "", err

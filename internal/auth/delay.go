@@ -50,7 +50,7 @@ func sleep(ctx context.Context, d time.Duration) {
 func (d *Delays) Failed(ctx context.Context, client, account string) {
 	var most uint64
 	if account != "" {
-		most = d.count("login-failed account " + control.Fold(account))
+		most = d.count("login-failed account " + control.FoldAddress(account))
 	}
 	if ip, err := netip.ParseAddr(client); err == nil {
 		most = max(most, d.count("login-failed client "+string(listen.OriginOf(ip))))

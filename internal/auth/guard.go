@@ -106,7 +106,9 @@ func networkOf(client string) string {
 	return p.String()
 }
 
-func pairOf(account, client string) string { return control.Fold(account) + " " + networkOf(client) }
+func pairOf(account, client string) string {
+	return control.FoldAddress(account) + " " + networkOf(client)
+}
 
 // begin takes one of the few places that logins of one account from one network
 // have, and refuses it where there were too many wrong ones. kind tells
@@ -117,7 +119,7 @@ func (g *Guard) begin(ctx context.Context, secret []byte, kind, account, client 
 		return nil, nil
 	}
 	pair := pairOf(account, client)
-	v := &visit{g: g, secret: secret, kind: kind, account: control.Fold(account), pair: pair,
+	v := &visit{g: g, secret: secret, kind: kind, account: control.FoldAddress(account), pair: pair,
 		known: g.knows(pair)}
 	rate, err := g.control.Rate("login-failures")
 	if err != nil {

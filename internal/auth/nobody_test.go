@@ -1,6 +1,8 @@
 package auth
 
 import (
+	"bytes"
+	"context"
 	"crypto/pbkdf2"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -161,5 +163,29 @@ func TestMadeUpKeysLookReal(t *testing.T) {
 	// 200 and 18 are expected; chance goes beyond these once in 10^9 runs.
 	if dear < 120 || dear > 290 || moved > 60 {
 		t.Errorf("%d of 1000 are like 2 of 10 rows; %d changed with an eleventh", dear, moved)
+	}
+}
+
+// Each spelling of an address, as IDNA reads its domain too, is shown the same
+// salt, whether or not it has a row.
+func TestSpellingsShowTheSameKeys(t *testing.T) {
+	rows := []string{"plain@b.example:{PLAIN}right", "barred@b.example:*"}
+	hash, err := Hash(Scram, "right")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := settings(t, append(rows, "scram@b.example:"+hash)...)
+	for _, login := range []string{"plain", "barred", "scram", "nobody"} {
+		users := &Users{Control: c}
+		want, err := users.Keys(context.Background(), login)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, spelling := range []string{"@b.example", "@B.Example", "@\uff42.example", "@b\u3002example", "@\uff22.EXAMPLE"} {
+			got, err := users.Keys(context.Background(), strings.ToUpper(login)+spelling)
+			if err != nil || !bytes.Equal(got.Salt, want.Salt) || got.Iterations != want.Iterations {
+				t.Errorf("%s%s: salt %x, want %x (%v)", login, spelling, got.Salt, want.Salt, err)
+			}
+		}
 	}
 }

@@ -86,7 +86,7 @@ func (t *Users) madeUp(address string) (Keys, error) {
 	if err != nil {
 		return Keys{}, err
 	}
-	secret, name := t.secret(), control.Fold(address)
+	secret, name := t.secret(), control.FoldAddress(address)
 	cost := drawn(secret, name, costs)
 	k := Keys{Iterations: cost.Iterations, Nobody: true, StoredKey: make([]byte, 32), ServerKey: make([]byte, 32)}
 	for i := byte(0); len(k.Salt) < cost.Salt; i++ {

@@ -233,7 +233,7 @@ func (t *Users) Certificate(_ context.Context, login string, cert *x509.Certific
 		return "", err
 	}
 	for _, u := range named {
-		if control.Fold(u.Address) == control.Fold(address) {
+		if control.FoldAddress(u.Address) == control.FoldAddress(address) {
 			t.user = u
 			return login, nil
 		}

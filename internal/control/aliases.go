@@ -108,7 +108,7 @@ func aliasKey(s string) (string, error) {
 	if err != nil {
 		return "", errors.New("name " + strconv.Quote(s) + " " + err.Error())
 	}
-	return foldAddress(s), nil
+	return FoldAddress(s), nil
 }
 
 // parseTarget reads an address, with or without a domain. Whole addresses may
@@ -177,7 +177,7 @@ func cutOutside(s string, sep byte, n int) ([]string, error) {
 // `user`, which holds in every local domain. nil without an error says that
 // there is no alias.
 func (c *Control) Alias(address string) (*Alias, error) {
-	key := foldAddress(address)
+	key := FoldAddress(address)
 	local, domain := Split(key)
 	isLocal := domain == ""
 	if !isLocal {

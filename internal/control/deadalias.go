@@ -31,7 +31,7 @@ func neverMatches(key string, domains domainTable, known bool) (why, mend string
 	} else if known && domains.line[domain] == 0 {
 		return "can never match", domain + " is not in control/domains"
 	}
-	if a, err := addr.Parse(whole); err != nil || foldAddress(a.String()) != whole {
+	if a, err := addr.Parse(whole); err != nil || FoldAddress(a.String()) != whole {
 		return "can never match", "no address is written so"
 	}
 	return "", ""

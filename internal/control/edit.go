@@ -116,7 +116,7 @@ func (c *Control) lock() (unlock func(), err error) {
 
 // find returns the row of address, or nil.
 func (t userTable) find(address string) *User {
-	if i, ok := t.index[foldAddress(address)]; ok {
+	if i, ok := t.index[FoldAddress(address)]; ok {
 		u := t.users[i]
 		return &u
 	}

@@ -38,7 +38,7 @@ func newLookups() *lookups {
 // user asks p for the row of an address. That there is none is never
 // remembered.
 func (l *lookups) user(home string, p Program, address string) (*User, error) {
-	key, program := foldAddress(address), strings.Join(p, " ")
+	key, program := FoldAddress(address), strings.Join(p, " ")
 	l.mu.Lock()
 	had, ok := l.known[key]
 	l.mu.Unlock()
@@ -60,7 +60,7 @@ func (l *lookups) user(home string, p Program, address string) (*User, error) {
 
 // fresh asks p whatever is remembered, and has nothing remembered.
 func (l *lookups) fresh(home string, p Program, address string) (*User, error) {
-	key := foldAddress(address)
+	key := FoldAddress(address)
 	if !mayAsk(key) {
 		return nil, nil
 	}
@@ -106,7 +106,7 @@ func (l *lookups) run(home string, p Program, key string) (*User, error) {
 		return nil, failFile("users", "exec: %s: the answer is no row: %v", p[0], err)
 	case rest != "" || clean("users", 1, row) != nil:
 		return nil, failFile("users", "exec: %s: the answer is not one line", p[0])
-	case foldAddress(u.Address) != key:
+	case FoldAddress(u.Address) != key:
 		return nil, failFile("users", "exec: %s: the answer is about another address", p[0])
 	}
 	u.Where = fmt.Sprintf("control/users:exec:%s", p[0])

@@ -52,8 +52,10 @@ func isASCII(s string) bool {
 	return true
 }
 
-// foldAddress is Fold for the local part and FoldDomain for the domain.
-func foldAddress(address string) string {
+// FoldAddress is Fold for the local part and FoldDomain for the domain: the one
+// spelling under which rows are found, and by which everything that is kept of an
+// address has to be named.
+func FoldAddress(address string) string {
 	local, domain := Split(address)
 	if domain == "" {
 		return Fold(address)

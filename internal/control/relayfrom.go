@@ -37,7 +37,7 @@ func (r Relays) Has(ip netip.Addr) bool {
 // address, or its domain: reports about its mail may go there.
 func (r Relays) Names(ip netip.Addr, address string) bool {
 	ip = ip.Unmap()
-	address = foldAddress(address)
+	address = FoldAddress(address)
 	_, domain := Split(address)
 	return slices.ContainsFunc(r, func(row relayRow) bool {
 		return row.network.Contains(ip) && (slices.Contains(row.paths, address) || slices.Contains(row.paths, "@"+domain))
@@ -84,5 +84,5 @@ func reversePath(word string) (path, wrong string) {
 	if domain, whole := strings.CutPrefix(word, "@"); whole {
 		return "@" + FoldDomain(domain), reason(CheckDomain(domain))
 	}
-	return foldAddress(word), reason(CheckAddress(word))
+	return FoldAddress(word), reason(CheckAddress(word))
 }

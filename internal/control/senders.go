@@ -52,7 +52,7 @@ func (t senderTable) row(name string, r row) error {
 }
 
 func (t senderTable) add(login, pattern, where string) {
-	login = foldAddress(login)
+	login = FoldAddress(login)
 	r := t[login]
 	r.patterns = append(r.patterns, pattern)
 	if !strings.HasSuffix(r.where, where) {
@@ -111,7 +111,7 @@ func checkPattern(p string) error {
 // machine.
 // nil patterns without an error say that there is no row.
 func (c *Control) Senders(login string) (patterns []string, source string, err error) {
-	key := foldAddress(login)
+	key := FoldAddress(login)
 	r, err := query(c, sendersFile(), func(t senderTable) (senderRow, bool) {
 		r, ok := t[key]
 		return r, ok

@@ -70,7 +70,7 @@ func parseUsers(home, name string, data []byte) (userTable, error) {
 		if err != nil {
 			return t, fail(name, l.n, "%v", err)
 		}
-		key := foldAddress(u.Address)
+		key := FoldAddress(u.Address)
 		if err := once(name, seen, key, l.n); err != nil {
 			return t, err
 		}
@@ -155,7 +155,7 @@ func parseID(what, s string) (int, error) {
 // is, else below the Paperpath home, mail/DOMAIN/USER where it is empty.
 func userHome(home, address, field string) (string, error) {
 	if field == "" {
-		local, domain := Split(foldAddress(address))
+		local, domain := Split(FoldAddress(address))
 		if !PathElement(local) || !PathElement(domain) {
 			return "", errors.New("this address makes no directory name, so the row needs a home field")
 		}

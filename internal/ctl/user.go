@@ -90,8 +90,7 @@ func (u Users) checkNew(address string) error {
 
 // homeField returns the directory of a new user, below the home.
 func homeField(address string) (string, error) {
-	local, domain := control.Split(control.Fold(address))
-	domain = control.FoldDomain(domain)
+	local, domain := control.Split(control.FoldAddress(address))
 	// A row that began with # would be a comment.
 	if !control.PathElement(local) || !control.PathElement(domain) || strings.ContainsAny(local+domain, ": ") || local[0] == '#' {
 		return "", refused("address %q makes no directory name", address)
