@@ -17,7 +17,7 @@ func run() int {
 		Usage:    "make and run a Paperpath home",
 		Operands: "verb ...",
 		Kind:     program.Person,
-		Verbs:    []program.Verb{initVerb(), userVerb(), startVerb(), queueVerb(), spoolVerb()},
+		Verbs:    []program.Verb{initVerb(), userVerb(), checkVerb(), startVerb(), queueVerb(), spoolVerb()},
 	})
 }
 
@@ -37,6 +37,19 @@ func initVerb() program.Verb {
 			}
 			return ctl.Init{Dir: dir, Hostname: c.String("hostname"), Domains: c.StringSlice("domain"),
 				Owner: c.String("owner"), CreateUser: c.Bool("create-user"), Now: h.Clock.Now(), Notes: h.Stderr}.Run()
+		},
+	}
+}
+
+func checkVerb() program.Verb {
+	return program.Verb{
+		Name: "check", Usage: "read all settings: what is wrong, what is in force and where it comes from",
+		Flags: []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print JSON, one object a line"}},
+		Action: func(_ context.Context, h *home.Home, c *cli.Context) error {
+			if err := none(c); err != nil {
+				return err
+			}
+			return ctl.Check{Home: h.Dir, Control: h.Control, Now: h.Clock.Now(), Out: h.Stdout, JSON: c.Bool("json")}.Run()
 		},
 	}
 }

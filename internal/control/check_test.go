@@ -129,7 +129,7 @@ func TestCheckSaysWhatIsInForce(t *testing.T) {
 	}
 	want := map[string][]string{
 		"hostname": {"mx.a.example (control/hostname:2)"}, "domains": {"a.example (control/domains:1)", "b.example (control/domains:2)"},
-		"users": {"1 rows (control/users)"}, "aliases": {"2 rows (control/aliases)"}, "holdtime": {"90d (control/holdtime:1)"},
+		"users": {"1 row (control/users)"}, "aliases": {"2 rows (control/aliases)"}, "holdtime": {"90d (control/holdtime:1)"},
 		"databytes": nil, "greetpause": {"100ms (default)"}, "senders": {"own address (default)"},
 		"retry": {"steps: 5m 10m 30m 1h 2h 4h (default)", "lifetime: 5d (default)", "attempts: 10 (default)"},
 	}

@@ -50,8 +50,12 @@ func (c *Control) inForce(s Setting, found []Finding) []Value {
 		}
 		values = append(values, v)
 	}
-	if len(values) > maxShown || s.Counted && len(values) > 0 {
-		return []Value{{Setting: s.Name, Text: fmt.Sprintf("%d rows", len(values)), From: "control/" + s.Name}}
+	if n := len(values); n > maxShown || s.Counted && n > 0 {
+		text := fmt.Sprintf("%d rows", n)
+		if n == 1 {
+			text = "1 row"
+		}
+		return []Value{{Setting: s.Name, Text: text, From: "control/" + s.Name}}
 	}
 	return append(values, s.defaults(values)...)
 }

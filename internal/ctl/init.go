@@ -79,6 +79,9 @@ func (i Init) Run() error {
 	if i.public {
 		fmt.Fprintf(i.Notes, "%s belongs to %s, %s\n", i.Dir, o, o.why)
 	}
+	if err := tellFindings(i.Notes, examine(i.Dir, control.Open(i.Dir, time.Now), i.Now)); err != nil {
+		return err
+	}
 	_, err = fmt.Fprintf(i.Notes, "%s is ready: mailctl --home %s user add ADDRESS, then mailctl --home %s start\n", i.Dir, i.Dir, i.Dir)
 	return err
 }

@@ -30,9 +30,9 @@ const (
 	grace     = 20 * time.Second // from SIGTERM to SIGKILL; longer than listen.DefaultDrain
 )
 
-// Start runs the commands of control/services until ctx ends: it prints
-// `ready` on standard output once each has said that it is, starts again what
-// exits, and in the end stops them all. A command that calls its own
+// Start checks the settings, then runs the commands of control/services until
+// ctx ends: it prints `ready` on standard output once each has said that it is,
+// starts again what exits, and in the end stops them all. A command that calls its own
 // arguments wrong (exit status 64) or may not do its work (77) before all are
 // ready ends the start.
 func Start(ctx context.Context, h *home.Home) error {
@@ -50,6 +50,9 @@ func Start(ctx context.Context, h *home.Home) error {
 		return err
 	}
 	defer unlock()
+	if err := checkToStart(h.Dir, h.Control, h.Clock.Now(), h.Stderr); err != nil {
+		return err
+	}
 	rows, err := h.Control.Services()
 	if err != nil {
 		return err

@@ -1,0 +1,97 @@
+package certs
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"paperpath/internal/control"
+)
+
+// soon is how long before its end a certificate is worth a warning: those that
+// are renewed by themselves have been by then.
+const soon = 14 * 24 * time.Hour
+
+// Check looks at all of control/tls for a person: what cannot be served is an
+// error, what clients will not take, and a key that everybody can read, a
+// warning. inForce has each certificate that is served.
+func Check(home string, now time.Time) (findings []control.Finding, inForce []control.Value) {
+	dir := filepath.Join(home, "control", "tls")
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+			return nil, []control.Value{{Setting: "tls", Text: "no TLS", From: "default"}}
+		}
+		return []control.Finding{wrong("", err.Error(), "the owner of the home has to read it")}, nil
+	}
+	for _, e := range entries {
+		host := e.Name()
+		info, err := os.Stat(filepath.Join(dir, host))
+		switch {
+		case control.PassedOver(host), host == "clientca.pem", host == "lost+found":
+			continue
+		case err == nil && !info.IsDir():
+			findings = append(findings, wrong(host, "no setting has this name", "a directory for each host has "+chainName+" and "+keyName))
+			continue
+		case !hostName(host):
+			findings = append(findings, wrong(host, "no client asks for this name", "a host name in lower case"))
+			continue
+		}
+		found, value := checkPair(dir, host, now)
+		findings = append(findings, found...)
+		if value.Text != "" {
+			inForce = append(inForce, value)
+		}
+	}
+	if len(inForce) == 0 {
+		inForce = append(inForce, control.Value{Setting: "tls", Text: "no TLS", From: "control/tls"})
+	}
+	return findings, inForce
+}
+
+// checkPair looks at the certificate and the key of one host.
+func checkPair(dir, host string, now time.Time) (findings []control.Finding, value control.Value) {
+	chain, key := filepath.Join(dir, host, chainName), filepath.Join(dir, host, keyName)
+	cert, err := tls.LoadX509KeyPair(chain, key)
+	if err != nil {
+		what := broken(host, err).Error()
+		_, what, _ = strings.Cut(what, ": ")
+		return []control.Finding{wrong(host, what, "without a pair that can be read and fits together it is not served")}, value
+	}
+	if what := fault(cert.Leaf, host, now); what != "" {
+		findings = append(findings, warning(host+"/"+chainName, what, "it is served all the same: replace both files"))
+	} else if left := cert.Leaf.NotAfter.Sub(now); left < soon {
+		findings = append(findings, warning(host+"/"+chainName, fmt.Sprintf("the certificate expires in %d days, on %s",
+			left/(24*time.Hour), cert.Leaf.NotAfter.UTC().Format(time.RFC3339)), "renew it"))
+	}
+	if control.OthersRead(key) {
+		findings = append(findings, warning(host+"/"+keyName, "every user of this machine can read it", "chmod o-r "+key))
+	}
+	return findings, control.Value{Setting: "tls", Key: host, From: "control/tls/" + host + "/" + chainName, Text: told(cert.Leaf)}
+}
+
+// told is a certificate as people read it.
+func told(leaf *x509.Certificate) string {
+	names := leaf.DNSNames
+	if len(names) == 0 {
+		names = []string{leaf.Subject.CommonName}
+	}
+	return strings.Join(names, " ") + ", until " + leaf.NotAfter.UTC().Format(time.RFC3339)
+}
+
+func wrong(name, what, mend string) control.Finding {
+	return control.Finding{Fault: control.Fault{File: strings.TrimSuffix("tls/"+name, "/"), What: what, Mend: mend}}
+}
+
+func warning(name, what, mend string) control.Finding {
+	f := wrong(name, what, mend)
+	f.Warning = true
+	return f
+}

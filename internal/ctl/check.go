@@ -1,0 +1,167 @@
+package ctl
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"paperpath/internal/certs"
+	"paperpath/internal/control"
+	"paperpath/internal/status"
+	"paperpath/internal/visible"
+)
+
+// Check reads all settings of a home, for a person.
+type Check struct {
+	Home    string
+	Control *control.Control
+	Now     time.Time
+	Out     io.Writer
+	JSON    bool
+}
+
+// Run prints what is wrong and what is in force. The error, exit status 65,
+// says that there is something that cannot be used.
+func (k Check) Run() error {
+	if _, err := os.Stat(filepath.Join(k.Home, "control")); err != nil {
+		return status.Temp("4.3.5", "there is no home here (mailctl init makes one)", err)
+	}
+	r := examine(k.Home, k.Control, k.Now)
+	r.Findings = append(r.Findings, lostPrograms(k.Control)...)
+	write := writeText
+	if k.JSON {
+		write = writeJSON
+	}
+	if err := write(k.Out, r); err != nil {
+		return err
+	}
+	switch n := len(r.Errors()); n {
+	case 0:
+		return nil
+	case 1:
+		return refused("1 error in %s", filepath.Join(k.Home, "control"))
+	default:
+		return refused("%d errors in %s", n, filepath.Join(k.Home, "control"))
+	}
+}
+
+// examine checks the settings and the certificates.
+func examine(home string, c *control.Control, now time.Time) control.Report {
+	r := c.Check()
+	if info, err := os.Stat(filepath.Join(home, "control")); err == nil && info.IsDir() {
+		found, inForce := certs.Check(home, now)
+		r.Findings, r.InForce = append(r.Findings, found...), append(r.InForce, inForce...)
+	}
+	return r
+}
+
+// lostPrograms warns of services that mailctl start would not find.
+func lostPrograms(c *control.Control) (found []control.Finding) {
+	rows, err := c.Services()
+	if err != nil {
+		return nil // has been found already
+	}
+	for _, row := range rows {
+		if _, err := findProgram(row.Args[0]); err != nil {
+			f := control.Finding{Warning: true, Fault: control.Fault{File: "services", What: err.Error(),
+				Mend: "mailctl start does not begin without it"}}
+			fmt.Sscanf(row.Where, "control/services:%d", &f.Line)
+			found = append(found, f)
+		}
+	}
+	return found
+}
+
+// tellFindings prints what is wrong, a line each, the errors first.
+func tellFindings(w io.Writer, r control.Report) error {
+	for _, warnings := range []bool{false, true} {
+		for _, f := range r.Findings {
+			if f.Warning != warnings {
+				continue
+			}
+			if _, err := fmt.Fprintf(w, "%s: %s\n", kindOf(f), visible.Line(f.String())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func kindOf(f control.Finding) string {
+	if f.Warning {
+		return "warning"
+	}
+	return "error"
+}
+
+func writeText(w io.Writer, r control.Report) error {
+	if err := tellFindings(w, r); err != nil {
+		return err
+	}
+	for _, v := range r.InForce {
+		name := strings.TrimSpace(v.Setting + " " + v.Key)
+		if _, err := fmt.Fprintf(w, "%s: %s (%s)\n", visible.Escape(name), visible.Line(v.Text), visible.Escape(v.From)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkedRow is a line of mailctl check --json.
+type checkedRow struct {
+	Kind string `json:"kind"` // "error", "warning" or "setting"
+
+	Name  string `json:"name,omitempty"` // of a setting
+	Key   string `json:"key,omitempty"`
+	Value string `json:"value,omitempty"`
+	From  string `json:"from,omitempty"`
+	About string `json:"about,omitempty"`
+
+	File string `json:"file,omitempty"` // of what is wrong
+	Line int    `json:"line,omitempty"`
+	What string `json:"what,omitempty"`
+	Mend string `json:"mend,omitempty"`
+}
+
+func writeJSON(w io.Writer, r control.Report) error {
+	about := map[string]string{}
+	for _, s := range control.Settings() {
+		about[s.Name] = s.Doc
+	}
+	var rows []checkedRow
+	for _, f := range r.Findings {
+		rows = append(rows, checkedRow{Kind: kindOf(f), File: "control/" + f.File, Line: f.Line, What: f.What, Mend: f.Mend})
+	}
+	for _, v := range r.InForce {
+		rows = append(rows, checkedRow{Kind: "setting", Name: v.Setting, Key: v.Key, Value: v.Text, From: v.From, About: about[v.Setting]})
+	}
+	for _, row := range rows {
+		if err := visible.JSON(w, row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkToStart prints what is wrong with the settings. The error, exit status
+// 65, is of those without which nothing is begun.
+func checkToStart(home string, c *control.Control, now time.Time, notes io.Writer) error {
+	r := examine(home, c, now)
+	if err := tellFindings(notes, r); err != nil {
+		return err
+	}
+	var wrong []string
+	for _, f := range r.Errors() {
+		if name := "control/" + f.File; slices.Contains([]string{"services", "hostname", "domains"}, f.File) && !slices.Contains(wrong, name) {
+			wrong = append(wrong, name)
+		}
+	}
+	if len(wrong) == 0 {
+		return nil
+	}
+	return refused("nothing is started before %s can be used (mailctl check says what is in force)", strings.Join(wrong, " and "))
+}

@@ -1,0 +1,142 @@
+package ctl
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"paperpath/internal/control"
+	"paperpath/internal/status"
+)
+
+// writeControl writes control files of a home, one a pair of name and text.
+func writeControl(t *testing.T, home string, files map[string]string) {
+	t.Helper()
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(home, "control", name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func check(t *testing.T, home string, asJSON bool) (string, error) {
+	t.Helper()
+	var out bytes.Buffer
+	err := Check{Home: home, Control: control.Open(home, time.Now), Now: time.Now(), Out: &out, JSON: asJSON}.Run()
+	return out.String(), err
+}
+
+func TestCheck(t *testing.T) {
+	home := newHome(t)
+	writeControl(t, home, map[string]string{"services": "paperpath-absent watch\n"})
+	out, err := check(t, home, false)
+	if err != nil {
+		t.Error(err)
+	}
+	for _, line := range []string{"warning: control/services:1: paperpath-absent is neither beside mailctl nor in PATH (mailctl start does not begin without it)",
+		"hostname: mx.example.org (control/hostname:1)", "databytes: 26214400 (default)", "limits hops: 100 (default)",
+		"domains: b.example (control/domains:2)"} {
+		if !strings.Contains("\n"+out, "\n"+line+"\n") {
+			t.Errorf("%q is missing in %s", line, out)
+		}
+	}
+	if !strings.Contains(out, "\ntls mx.example.org: mx.example.org ") || strings.Contains(out, "error: ") {
+		t.Errorf("a new home: %s", out)
+	}
+
+	writeControl(t, home, map[string]string{"databyte": "1\n", "limits": "hops: x\n"})
+	out, err = check(t, home, false)
+	if status.Exit(err) != status.Refused || !strings.HasPrefix(err.Error(), "2 errors in ") {
+		t.Error(err)
+	}
+	if want := "error: control/databyte: no setting has this name (is databytes meant?)\nerror: control/limits:1: hops: \"x\" is no whole number"; !strings.HasPrefix(out, want) {
+		t.Error(out)
+	}
+}
+
+func TestCheckJSON(t *testing.T) {
+	home := newHome(t)
+	writeControl(t, home, map[string]string{"databyte": "1\n"})
+	out, err := check(t, home, true)
+	if status.Exit(err) != status.Refused {
+		t.Error(err)
+	}
+	found := map[string]checkedRow{}
+	for line := range strings.Lines(out) {
+		var row checkedRow
+		if err := json.Unmarshal([]byte(line), &row); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		found[row.Kind+" "+row.Name+row.File+" "+row.Key] = row
+	}
+	for key, want := range map[string]checkedRow{
+		"error control/databyte ": {Kind: "error", File: "control/databyte", What: "no setting has this name", Mend: "is databytes meant?"},
+		"setting limits hops":     {Kind: "setting", Name: "limits", Key: "hops", Value: "100", From: "default", About: "what is too much"},
+	} {
+		if found[key] != want {
+			t.Errorf("%q is %+v", key, found[key])
+		}
+	}
+}
+
+func TestCheckWithoutHome(t *testing.T) {
+	if out, err := check(t, t.TempDir(), false); status.Exit(err) != status.TempFail || out != "" {
+		t.Errorf("%q, %v", out, err)
+	}
+}
+
+// What start needs itself ends it with 65, before anything is started; every
+// other finding is printed, and it goes on.
+func TestStartChecks(t *testing.T) {
+	for name, text := range map[string]string{"services": "x-ready 'a\n", "hostname": "a b\n", "domains": "a b\n"} {
+		s := newStage(t, "x-ready")
+		writeControl(t, s.home.Dir, map[string]string{name: text})
+		err := Start(t.Context(), s.home)
+		if status.Exit(err) != status.Refused || !strings.Contains(err.Error(), "control/"+name) || s.log() != "" {
+			t.Errorf("%s: %v, log %q", name, err, s.log())
+		}
+		if got := s.read(s.stderr.Name()); !strings.HasPrefix(got, "error: control/"+name+":1: ") {
+			t.Errorf("%s: printed %q", name, got)
+		}
+	}
+	s := newStage(t, "x-ready")
+	writeControl(t, s.home.Dir, map[string]string{"databytes": "x\n", "hostname": "mx\n", "retrry": ""})
+	stop := s.start()
+	s.wait("ready", s.isReady)
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	var got []string
+	for line := range strings.Lines(s.read(s.stderr.Name())) {
+		got = append(got, strings.Join(strings.Split(line, ":")[:2], ":"))
+	}
+	if want := "error: control/retrry|error: control/databytes|warning: control/hostname"; strings.Join(got, "|") != want {
+		t.Errorf("printed %q", got)
+	}
+}
+
+func TestInitChecks(t *testing.T) {
+	home := filepath.Join(t.TempDir(), "home")
+	var notes bytes.Buffer
+	initAgain := func() {
+		t.Helper()
+		notes.Reset()
+		if err := (Init{Dir: home, Owner: ours(), Hostname: "0123456789ab", Now: time.Now(), Notes: &notes}).Run(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	initAgain()
+	if !strings.Contains(notes.String(), "warning: control/hostname:1: \"0123456789ab\" looks like the id of a container") {
+		t.Error(notes.String())
+	}
+	writeControl(t, home, map[string]string{"hostname": "mx.example.org\n", "retrry": ""})
+	initAgain()
+	if !strings.Contains(notes.String(), "error: control/retrry: no setting has this name (is retry meant?)\n") ||
+		strings.Contains(notes.String(), "warning") {
+		t.Error(notes.String())
+	}
+}
