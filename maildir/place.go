@@ -42,6 +42,11 @@ func (p Place) Create() error {
 
 // walk goes from the base to each directory of the Maildir.
 func (p Place) walk(step func(d *dir.Dir, name string) (*dir.Dir, error)) error {
+	if p.UID == 0 { // in the place of what another user can exchange there may be anything of root's
+		if err := dir.Trusted(p.Base, 0); err != nil {
+			return err
+		}
+	}
 	base, err := filepath.EvalSymlinks(p.Base)
 	if err != nil {
 		return err

@@ -23,7 +23,8 @@ func run() int {
 
 func initVerb() program.Verb {
 	return program.Verb{
-		Name: "init", Usage: "make the home DIR, or what a half-made one lacks", Operands: "DIR", KeepRoot: true,
+		Name: "init", Usage: "make the home DIR, or what a half-made one lacks", Operands: "DIR",
+		KeepRoot: true, Homeless: true,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "hostname", Usage: "this host's mail `NAME` (default: the machine's)"},
 			&cli.StringFlag{Name: "owner", Usage: "whose the home is, a `USER` or a number, where root makes it"},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"paperpath/internal/status"
@@ -19,6 +20,7 @@ const (
 // lookups are the answers of the program in control/users.
 type lookups struct {
 	slots chan struct{}
+	as    *syscall.Credential // whom the program runs as; nil: us
 
 	mu    sync.Mutex
 	known map[string]answer
@@ -33,6 +35,12 @@ type answer struct {
 
 func newLookups() *lookups {
 	return &lookups{slots: make(chan struct{}, lookupMost), known: map[string]answer{}}
+}
+
+// RunProgramsAs lets the programs that stand in control/users run as another
+// user, where we are root: who writes there need not be. It is for the start.
+func (c *Control) RunProgramsAs(uid, gid int) {
+	c.lookups.as = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid), Groups: []uint32{uint32(gid)}}
 }
 
 // user asks p for the row of an address. That there is none is never
@@ -90,7 +98,7 @@ func (l *lookups) someone() *User {
 func (l *lookups) run(home string, p Program, key string) (*User, error) {
 	l.slots <- struct{}{}
 	defer func() { <-l.slots }()
-	out, exit, err := p.Run(context.Background(), nil, key)
+	out, exit, err := p.runAs(context.Background(), l.as, nil, key)
 	switch {
 	case err != nil:
 		return nil, failFile("users", "exec: %w", err)

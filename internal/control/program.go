@@ -48,6 +48,12 @@ func (p Program) check() error {
 // ours is open in it but, where fd3 is not nil, descriptor 3, which gives that.
 // An error says that there is no exit status.
 func (p Program) Run(ctx context.Context, fd3 []byte, args ...string) (out []byte, exit int, err error) {
+	return p.runAs(ctx, nil, fd3, args...)
+}
+
+// runAs is Run as another user; as nil it is Run.
+func (p Program) runAs(ctx context.Context, as *syscall.Credential, fd3 []byte, args ...string) (
+	out []byte, exit int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, programTime)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, p[0], append(append([]string(nil), p[1:]...), args...)...)
@@ -57,7 +63,7 @@ func (p Program) Run(ctx context.Context, fd3 []byte, args ...string) (out []byt
 	cmd.Dir = "/"
 	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 	// What it started ends with it.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: as}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second
 	if fd3 != nil {

@@ -8,6 +8,9 @@ import (
 // rootPrograms are those that control/root can name.
 var rootPrograms = []string{"mailsubmit", "mailcheck", "mailroute", "maildeliver", "mailrelay", "pop3d"}
 
+// IsProgram reports whether a program of this name works at a home.
+func IsProgram(name string) bool { return slices.Contains(rootPrograms, name) }
+
 // MayRunAsRoot reports whether control/root lets the program prog work as root
 // where the home is root's.
 func (c *Control) MayRunAsRoot(prog string) (bool, error) {

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"paperpath/internal/control"
+	"paperpath/internal/dir"
 	"paperpath/internal/home"
 	"paperpath/internal/status"
 	"paperpath/internal/visible"
@@ -191,17 +192,11 @@ func (i Init) giveTo(o owner) error {
 	if st, err := statOf(filepath.Join(i.Dir, "spool")); err == nil && int(st.Uid) != o.uid && exists(filepath.Join(i.Dir, "spool", "route")) {
 		return &status.Error{Exit: status.NotAllowed, Text: fmt.Sprintf("%s is a home of uid %d, not of %s (stop it, then chown -R it)", i.Dir, st.Uid, o)}
 	}
-	path, st, err := nearest(i.Dir)
-	if err != nil {
+	if err := i.make(o); err != nil {
 		return err
 	}
-	if path == i.Dir || int(st.Uid) != o.uid {
-		if err := i.makeFor(o); err != nil {
-			return err
-		}
-	}
 	if o.uid == 0 {
-		return os.MkdirAll(filepath.Dir(i.Dir), 0o755)
+		return nil
 	}
 	if err := home.Become(o.uid, o.gid); err != nil {
 		return fmt.Errorf("become %s: %w", o, err)
@@ -209,42 +204,85 @@ func (i Init) giveTo(o owner) error {
 	return os.MkdirAll(filepath.Dir(i.Dir), 0o755)
 }
 
-// makeFor does as root what the owner cannot: a directory in one of root's.
-func (i Init) makeFor(o owner) error {
-	if err := os.MkdirAll(filepath.Dir(i.Dir), 0o755); err != nil {
+// make does as root what the owner cannot: a directory in one of root's, and to
+// give him what is root's in the home. What the owner can exchange while
+// we look at it is left to him: there root would make and give away other things.
+func (i Init) make(o owner) error {
+	path, st, err := nearest(i.Dir)
+	if err != nil {
 		return err
 	}
-	if err := os.Mkdir(i.Dir, mode("", true)); err != nil && !errors.Is(err, fs.ErrExist) {
+	maker := o.uid
+	if st.Uid == 0 {
+		maker = 0
+	}
+	if err := dir.Trusted(path, maker); err != nil {
+		return &status.Error{Exit: status.NotAllowed, Text: fmt.Sprintf("a home of %s cannot be in %s: %v", o,
+			i.Dir, err)}
+	}
+	if maker != 0 && path != i.Dir {
+		return nil
+	}
+	if maker == 0 {
+		err := os.MkdirAll(filepath.Dir(i.Dir), 0o755)
+		if err == nil {
+			err = os.Mkdir(i.Dir, mode("", true))
+		}
+		if err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	return i.handOver(o, maker)
+}
+
+// handOver gives the home to its owner, who is o or, before that, root: the
+// directories in it that are root's. What is another one's, and what is no
+// directory, stays as it is.
+func (i Init) handOver(o owner, before int) error {
+	real, err := filepath.EvalSymlinks(i.Dir)
+	if err != nil {
 		return err
 	}
-	for _, sub := range homeParts() {
-		if err := handOver(filepath.Join(i.Dir, sub), o); err != nil {
+	top, err := dir.Open(real)
+	if err != nil {
+		return err
+	}
+	defer top.Close()
+	st, err := top.Stat()
+	if err == nil && int(st.Uid) != before {
+		err = fmt.Errorf("%s belongs to uid %d now", real, st.Uid)
+	}
+	if err != nil {
+		return err
+	}
+	if err := giveDir(top, o); err != nil {
+		return err
+	}
+	for _, name := range homeParts()[1:] {
+		part, err := top.OpenSub(name)
+		switch {
+		case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ELOOP), errors.Is(err, unix.ENOTDIR):
+			continue
+		case err != nil:
+			return err
+		}
+		err = giveDir(part, o)
+		part.Close()
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// handOver gives a directory of root's to the owner. What is another one's, and
-// what is no directory, stays as it is.
-func handOver(path string, o owner) error {
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	switch {
-	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ELOOP), errors.Is(err, unix.ENOTDIR):
-		return nil
-	case err != nil:
-		return &fs.PathError{Op: "open", Path: path, Err: err}
+// giveDir gives a directory of root's to the owner.
+func giveDir(d *dir.Dir, o owner) error {
+	st, err := d.Stat()
+	if err != nil || st.Uid != 0 || o.uid == 0 {
+		return err
 	}
-	defer unix.Close(fd)
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return &fs.PathError{Op: "stat", Path: path, Err: err}
-	}
-	if st.Uid != 0 || o.uid == 0 {
-		return nil
-	}
-	if err := unix.Fchown(fd, o.uid, o.gid); err != nil {
-		return &fs.PathError{Op: "chown", Path: path, Err: err}
+	if err := unix.Fchown(d.Fd(), o.uid, o.gid); err != nil {
+		return &fs.PathError{Op: "chown", Path: d.Path(), Err: err}
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"paperpath/internal/home"
 	"paperpath/internal/maillog"
 	"paperpath/internal/status"
 	"paperpath/internal/visible"
@@ -89,7 +90,7 @@ func (s *service) runOnce(ctx context.Context) {
 	defer n.close()
 	s.setReady(nil)
 	cmd := s.command(n.address)
-	if err := cmd.Start(); err != nil {
+	if err := s.start(cmd); err != nil {
 		s.group.log.Trouble("", "start "+s.name, err)
 		maillog.Say(s.group.stderr, fmt.Sprintf("mailctl: %s: %s\n", s.where, visible.Line(err.Error())))
 		return
@@ -112,9 +113,19 @@ func (s *service) command(notify string) *exec.Cmd {
 	cmd := exec.Command(s.path, s.args...)
 	cmd.Env = s.group.environment(notify)
 	cmd.Stdout, cmd.Stderr = s.group.stderr, s.group.stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL,
-		Credential: s.group.credential}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	return cmd
+}
+
+// start starts cmd as whom it has to be.
+func (s *service) start(cmd *exec.Cmd) error {
+	switch {
+	case !s.group.lent:
+		return cmd.Start()
+	case isOurs(s.path):
+		return home.StartAsRoot(cmd)
+	}
+	return home.StartAsOwner(cmd)
 }
 
 // awaitReady tells the group when the service is ready.

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -58,9 +57,7 @@ func Start(ctx context.Context, h *home.Home) error {
 		return err
 	}
 	g := newGroup(h)
-	if lent {
-		g.credential = home.ChildAsRoot()
-	}
+	g.lent = lent
 	if g.services, err = g.servicesOf(rows); err != nil {
 		return err
 	}
@@ -105,9 +102,10 @@ type group struct {
 	stderr   *os.File
 	services []*service
 
-	// credential is that of each service: root's, where it is only lent to us, so
-	// that a service can bind its ports each time that it is started.
-	credential *syscall.Credential
+	// lent says that root is only lent to us: our own programs are started as root
+	// each time, so that they can bind their ports, and other commands are not.
+	// They are the owner's, who may write what he will into control/services.
+	lent bool
 
 	ready  chan *service
 	broken chan error // a service that will never be ready
@@ -176,6 +174,17 @@ func (g *group) service(row control.Service) (*service, error) {
 		return nil, status.Temp("4.3.5", fmt.Sprintf("%s: %v", row.Where, err), nil)
 	}
 	return &service{group: g, name: strings.Join(row.Args, " "), where: row.Where, path: path, args: row.Args[1:]}, nil
+}
+
+// isOurs reports whether the program at path is one of Paperpath's own: those
+// that lie where mailctl does.
+func isOurs(path string) bool {
+	self, err := os.Executable()
+	if err != nil {
+		return false
+	}
+	real, err := filepath.EvalSymlinks(path)
+	return err == nil && filepath.Dir(real) == filepath.Dir(self) && control.IsProgram(filepath.Base(real))
 }
 
 // findProgram looks for a program beside mailctl itself, then in PATH.

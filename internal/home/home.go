@@ -51,6 +51,8 @@ func New(name string) *Home {
 type Rights struct {
 	Root    bool // its children give it up themselves, or it makes a home
 	SetUser bool // programs that it starts may be set-id
+
+	Homeless bool // it has nothing to do with this home, so whose that is is not asked
 }
 
 // Open finds the directory: dir, else $PAPERPATH_HOME, else Default. It opens
@@ -65,6 +67,11 @@ func (h *Home) Open(dir, now string, keep Rights) error {
 	h.Dir = dir
 	if h.Clock, err = clock.Parse(cmp.Or(now, os.Getenv("PAPERPATH_NOW"))); err != nil {
 		return status.UsageError("%v", err)
+	}
+	if !keep.Homeless {
+		if err := h.trust(); err != nil {
+			return err
+		}
 	}
 	if !keep.Root {
 		if err := h.GiveUpRoot(); err != nil {

@@ -3,31 +3,63 @@ package home
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"strings"
+	"runtime"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
+	"paperpath/internal/dir"
 	"paperpath/internal/status"
+	"paperpath/internal/userns"
 )
 
 // Owner returns whom a program that was started as root has to become: the
-// owner of the spool. ok is false where it is not root, and where the spool is
-// root's, for which see package program.
+// owner of the spool, or of the home where that has none. ok is false where it
+// is not root, and where they are root's, for which see package program.
 func (h *Home) Owner() (uid, gid int, ok bool) {
 	uid, gid, ok = h.SpoolOwner()
+	if !ok {
+		uid, gid, ok = ownerOf(h.Dir)
+	}
 	return uid, gid, ok && uid != 0 && os.Geteuid() == 0
 }
 
 // SpoolOwner returns the owner of the spool. It is not ok where there is no spool:
 // what is missing is told by whoever needs it.
 func (h *Home) SpoolOwner() (uid, gid int, ok bool) {
+	return ownerOf(filepath.Join(h.Dir, "spool"))
+}
+
+func ownerOf(path string) (uid, gid int, ok bool) {
 	var st unix.Stat_t
-	if err := unix.Stat(filepath.Join(h.Dir, "spool"), &st); err != nil {
+	if err := unix.Stat(path, &st); err != nil {
 		return 0, 0, false
 	}
 	return int(st.Uid), int(st.Gid), true
+}
+
+// trust refuses (77) what root is to work upon where a third user could put
+// something else in its place: whoever the home's owner seems to be then, the
+// settings could be that user's, with programs of his in them.
+func (h *Home) trust() error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	uid, _, _ := h.Owner() // 0 where root stays root
+	parts := []string{"spool"}
+	if uid == 0 {
+		parts = []string{"control", "spool", "mail", "log", "run"}
+	}
+	for _, part := range parts {
+		if err := dir.Trusted(filepath.Join(h.Dir, part), uid); err != nil {
+			return &status.Error{Exit: status.NotAllowed, Text: fmt.Sprintf("root does not work with the home %s, "+
+				"which another user could exchange: %v "+
+				"(run this as the user whose home it is, or chown what is wrong)", h.Dir, err)}
+		}
+	}
+	return nil
 }
 
 // GiveUpRoot makes a program that runs as root the owner of the spool. Open has
@@ -42,7 +74,7 @@ func (h *Home) GiveUpRoot() error {
 	if err == nil {
 		err = h.death.again(parent)
 	}
-	if err != nil && !partlyMapped(userMap()) {
+	if err != nil && !userns.Partly(userns.Map()) {
 		return status.Temp("4.3.5", fmt.Sprintf("cannot become uid %d, the owner of the spool", uid), err)
 	}
 	return nil
@@ -65,7 +97,7 @@ func Become(uid, gid int) error {
 
 // LendRoot lets this process, which is root, work as the owner of the spool: what
 // it opens, makes and signals is the owner's. Its real and saved ids stay
-// root's, so that ChildAsRoot can start a program that binds a port before it
+// root's, so that StartAsRoot can start a program that binds a port before it
 // becomes the owner. lent is false where there is nothing to lend.
 func (h *Home) LendRoot() (lent bool, err error) {
 	uid, gid, ok := h.Owner()
@@ -79,28 +111,44 @@ func (h *Home) LendRoot() (lent bool, err error) {
 	if err == nil {
 		err = syscall.Setresuid(-1, uid, -1)
 	}
-	if err != nil && !partlyMapped(userMap()) {
+	if err != nil && !userns.Partly(userns.Map()) {
 		return false, status.Temp("4.3.5", fmt.Sprintf("cannot work as uid %d, the owner of the spool", uid), err)
 	}
 	return err == nil, nil
 }
 
-// ChildAsRoot is the credential of a child of a process whose root is lent. Its
-// groups stay those of the owner until it becomes him itself.
-func ChildAsRoot() *syscall.Credential { return &syscall.Credential{NoSetGroups: true} }
-
-// userMap is the map of user ids of our user namespace (user_namespaces(7)), ""
-// where the kernel has none.
-func userMap() string {
-	data, err := os.ReadFile("/proc/self/uid_map")
-	if err != nil {
-		return ""
-	}
-	return string(data)
+// StartAsRoot starts a child of a process whose root is lent. Its groups stay
+// those of the owner until it becomes him itself.
+func StartAsRoot(cmd *exec.Cmd) error {
+	cmd.SysProcAttr.Credential = &syscall.Credential{NoSetGroups: true}
+	return cmd.Start()
 }
 
-// partlyMapped reports whether a user namespace has less than all users. Its
-// root cannot become an owner whom it does not hold.
-func partlyMapped(uidMap string) bool {
-	return uidMap != "" && strings.Join(strings.Fields(uidMap), " ") != "0 0 4294967295"
+// StartAsOwner starts a child of a process whose root is lent that can never
+// be root again. Only the thread that makes it is root for that instant.
+func StartAsOwner(cmd *exec.Cmd) error {
+	uid, gid := os.Geteuid(), os.Getegid()
+	cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid),
+		Groups: []uint32{uint32(gid)}}
+	runtime.LockOSThread()
+	if err := threadWorksAs(0); err != nil {
+		runtime.UnlockOSThread()
+		return err
+	}
+	started := cmd.Start()
+	if err := threadWorksAs(uid); err != nil {
+		panic(err) // the thread stays locked, so it goes with its goroutine
+	}
+	runtime.UnlockOSThread()
+	return started
+}
+
+// threadWorksAs changes the effective user id of this thread alone, for which the
+// wrappers of the call have no way: they change all threads.
+func threadWorksAs(uid int) error {
+	const same = ^uintptr(0)
+	if _, _, err := unix.RawSyscall(unix.SYS_SETRESUID, same, uintptr(uid), same); err != 0 {
+		return fmt.Errorf("setresuid %d: %w", uid, err)
+	}
+	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"syscall"
 	"unsafe"
 
@@ -52,19 +51,4 @@ func (p parentDeath) again(parent int) error {
 		return errors.New("whoever started this program has ended")
 	}
 	return nil
-}
-
-// StrangersRoot reports whether this process's root is an ordinary user outside
-// of its user namespace.
-func StrangersRoot() bool { return strangersRoot(userMap()) }
-
-// strangersRoot reports whether the root of a user namespace is another user
-// outside of it: an ordinary one to everybody there.
-func strangersRoot(uidMap string) bool {
-	for line := range strings.Lines(uidMap) {
-		if f := strings.Fields(line); len(f) == 3 && f[0] == "0" {
-			return f[1] != "0"
-		}
-	}
-	return false
 }

@@ -1,17 +1,14 @@
 package pop3
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"paperpath/internal/auth"
 	"paperpath/internal/control"
+	"paperpath/internal/dir"
 	"paperpath/internal/spool"
 )
 
@@ -57,22 +54,16 @@ func isForeign(home string, user *control.User) bool {
 	return !strings.HasPrefix(user.Home, filepath.Join(home, "mail")+"/")
 }
 
-// checkOwner keeps a process that is root away from what another user owns: a
-// link that he puts there would be read as root. A home that is root's
-// throughout (a container) is served.
+// checkOwner keeps a process that is root away from what another user owns, or
+// could put in its place: a link of his would be read as root. A home that is
+// root's throughout (a container) is served.
 func checkOwner(path string) error {
 	if os.Geteuid() != 0 {
 		return nil
 	}
-	var st unix.Stat_t
-	err := unix.Lstat(path, &st)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return fmt.Errorf("stat %s: %w", path, err)
-	case st.Uid != 0:
-		return fmt.Errorf("%s belongs to uid %d, and pop3d runs as root: start it as that user, or give him spool/ too: %w", path, st.Uid, errPermanent)
+	if err := dir.Trusted(path, 0); err != nil {
+		return fmt.Errorf("%w, and pop3d runs as root: start it as that user, or give him spool/ too: %w",
+			err, errPermanent)
 	}
 	return nil
 }

@@ -22,6 +22,7 @@ import (
 	"paperpath/internal/auth"
 	"paperpath/internal/clock"
 	"paperpath/internal/control"
+	"paperpath/internal/dir"
 	"paperpath/internal/home"
 	"paperpath/internal/maillog"
 	"paperpath/internal/status"
@@ -70,6 +71,7 @@ func Launch(ctx context.Context, h *home.Home) (done bool, err error) {
 		return true, status.Temp("4.3.5", fmt.Sprintf("cannot run as uid %d, the owner of the spool", uid), err)
 	}
 	defer passSignals(ctx, front.Process)()
+	h.Control.RunProgramsAs(uid, gid) // control/users is the owner's, and may name one
 	l := &launcher{control: h.Control, clock: h.Clock, requests: ours}
 	served := make(chan struct{})
 	go func() {
@@ -191,7 +193,8 @@ func (l *launcher) run(j job, conversation, events *os.File) error {
 }
 
 // ownerOf returns whose mailbox a row's is: the uid in it, else the owner of the
-// home. root's are refused: whoever wants them puts an alias before root.
+// home, if nobody else can put another one's directory in its place. root's are
+// refused: whoever wants them puts an alias before root.
 func ownerOf(user *control.User) (uid, gid int, err error) {
 	uid, gid = user.UID, user.GID
 	if uid < 0 || gid < 0 {
@@ -201,6 +204,10 @@ func ownerOf(user *control.User) (uid, gid int, err error) {
 		}
 		if uid < 0 {
 			uid = int(st.Uid)
+			if err := dir.Trusted(user.Home, uid); err != nil {
+				return 0, 0, fmt.Errorf("%s: whose mailbox it is cannot be told (write the uid into the row): %w",
+					user.Where, err)
+			}
 		}
 		if gid < 0 {
 			gid = int(st.Gid)

@@ -14,6 +14,7 @@ import (
 // floors has every package of the programs. A package imports only those of lower
 // floors; a new one is given its floor here.
 var floors = [][]string{
+	{"internal/userns"},
 	{"internal/addr", "internal/dir", "internal/dns", "internal/message", "internal/status", "internal/tally", "internal/visible"},
 	{"internal/clock", "internal/control", "internal/explain", "internal/maillog", "internal/params", "maildir"},
 	{"internal/certs", "internal/listen", "internal/spool"},

@@ -7,8 +7,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"paperpath/internal/home"
 	"paperpath/internal/status"
+	"paperpath/internal/userns"
 )
 
 // Kind is what a face is, for what its caller may not do.
@@ -27,7 +27,7 @@ const (
 // root: the spool is root's too. Nothing that strangers send is worked upon as
 // the root of a machine, unless control/root says so.
 func (f *frame) refuseRoot(kind Kind) error {
-	if os.Geteuid() != 0 || kind != Server && kind != Agent || home.StrangersRoot() {
+	if os.Geteuid() != 0 || kind != Server && kind != Agent || userns.Strangers(userns.Map()) {
 		return nil
 	}
 	if uid, _, ok := f.SpoolOwner(); !ok || uid != 0 {
@@ -37,12 +37,17 @@ func (f *frame) refuseRoot(kind Kind) error {
 	if may || err != nil {
 		return err
 	}
-	e := &status.Error{Exit: status.NotAllowed, Text: fmt.Sprintf("%s does not run as root, whose this home is: give %s to a user "+
-		"(mailctl init --owner), or write %q into %s", f.Name, f.Dir, f.Name, filepath.Join(f.Dir, "control", "root"))}
-	if kind == Agent {
-		e.Exit = status.TempFail
+	return kind.refusal(&status.Error{Exit: status.NotAllowed, Text: fmt.Sprintf("%s does not run as root, whose "+
+		"this home is: give %s to a user (mailctl init --owner), or write %q into %s",
+		f.Name, f.Dir, f.Name, filepath.Join(f.Dir, "control", "root"))})
+}
+
+// refusal gives an error that says 77 the exit status that the kind has for it.
+func (k Kind) refusal(err error) error {
+	if status.Exit(err) == status.NotAllowed && (k == Agent || k == Filter) {
+		return &status.Error{Exit: status.TempFail, Text: err.Error()}
 	}
-	return e
+	return err
 }
 
 // notAllowed gives an error that a lack of permission brought about the exit

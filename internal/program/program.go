@@ -57,6 +57,7 @@ type Verb struct {
 	Action   Action
 	Verbs    []Verb
 	KeepRoot bool // stay root: its children give it up themselves
+	Homeless bool // it has nothing to do with the home that the options name
 	Kind     Kind // Filter: that of the face above it
 
 	StartsPrograms bool // of users, which may be set-id
@@ -179,9 +180,9 @@ func (p Program) dispatch(ctx context.Context, f *frame, args []string) error {
 			return missingVerb(name, c.Args().First())
 		}
 		f.kind = face.Kind
-		keep := home.Rights{Root: face.KeepRoot, SetUser: face.StartsPrograms}
+		keep := home.Rights{Root: face.KeepRoot, SetUser: face.StartsPrograms, Homeless: face.Homeless}
 		if err := f.Open(c.String("home"), c.String("now"), keep); err != nil {
-			return err
+			return face.Kind.refusal(err)
 		}
 		if err := f.refuseRoot(face.Kind); err != nil {
 			return err

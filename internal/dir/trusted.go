@@ -1,0 +1,105 @@
+package dir
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"paperpath/internal/userns"
+)
+
+// maxLinks is how many symbolic links a path may lead through (path_resolution(7)).
+const maxLinks = 40
+
+// Trusted returns an error, which names where, if anybody but root and the user
+// uid can put something else in the place of the absolute path: where a
+// directory or a symbolic link on the way, or what is there itself, belongs to a
+// third user, or everybody may write a directory that is not sticky. What
+// is missing at the end can be made by nobody else either.
+func Trusted(path string, uid int) error {
+	w := trust{uid: uid, at: "/", partly: userns.Partly(userns.Map())}
+	if err := w.check("/"); err != nil {
+		return err
+	}
+	names := split(path)
+	for links := 0; len(names) > 0; {
+		name := names[0]
+		names = names[1:]
+		target, err := w.step(name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil
+		case err != nil:
+			return err
+		case target != "":
+			if links++; links > maxLinks {
+				return &fs.PathError{Op: "follow", Path: path, Err: unix.ELOOP}
+			}
+			if filepath.IsAbs(target) {
+				w.at = "/"
+			}
+			names = append(split(target), names...)
+		}
+	}
+	return nil
+}
+
+func split(path string) []string {
+	return strings.FieldsFunc(path, func(r rune) bool { return r == '/' })
+}
+
+// trust is a walk along a path.
+type trust struct {
+	uid    int
+	at     string // a directory, without a link on the way to it
+	partly bool   // some users have no number here
+}
+
+// step goes on to name, or returns where that leads as a link.
+func (w *trust) step(name string) (target string, err error) {
+	switch name {
+	case ".":
+		return "", nil
+	case "..":
+		w.at = filepath.Dir(w.at)
+		return "", nil
+	}
+	path := filepath.Join(w.at, name)
+	if err := w.check(path); err != nil {
+		return "", err
+	}
+	buf := make([]byte, unix.PathMax)
+	n, err := unix.Readlink(path, buf)
+	switch {
+	case errors.Is(err, unix.EINVAL): // no link
+		w.at = path
+		return "", nil
+	case err != nil:
+		return "", &fs.PathError{Op: "readlink", Path: path, Err: err}
+	}
+	return string(buf[:n]), nil
+}
+
+func (w *trust) check(path string) error {
+	var st unix.Stat_t
+	if err := unix.Lstat(path, &st); err != nil {
+		return &fs.PathError{Op: "lstat", Path: path, Err: err}
+	}
+	owner := int(st.Uid)
+	// Whose number is not in a container stands outside, where he can do all.
+	ours := owner == 0 || owner == w.uid || w.partly && owner == userns.Overflow
+	switch {
+	case !ours && w.uid == 0:
+		return fmt.Errorf("%s belongs to uid %d, not to root", path, owner)
+	case !ours:
+		return fmt.Errorf("%s belongs to uid %d, neither to root nor to uid %d", path, owner, w.uid)
+	case st.Mode&unix.S_IFMT == unix.S_IFLNK:
+	case st.Mode&unix.S_IWOTH != 0 && st.Mode&unix.S_ISVTX == 0:
+		return fmt.Errorf("%s can be written by everybody", path)
+	}
+	return nil
+}
