@@ -77,12 +77,29 @@ func (s *Server) bind() (list []listener, err error) {
 // Ports are open TCP sockets by address, "host:port".
 type Ports map[string]net.Listener
 
+// CheckAddr returns a usage error for an address that no Server can listen on:
+// neither "unix:path" nor StdinAddr nor "host:port" with a port that is a
+// number or has a name on this machine.
+func CheckAddr(addr string) error {
+	if addr == StdinAddr || strings.HasPrefix(addr, "unix:") {
+		return nil
+	}
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return status.UsageError("listen on %q: not ADDRESS:PORT", addr)
+	}
+	if _, err := net.LookupPort("tcp", port); err != nil {
+		return status.UsageError("listen on %q: the port is neither a number up to 65535 nor a name in /etc/services", addr)
+	}
+	return nil
+}
+
 // Bind opens the TCP addresses among addrs. It is for a program that gives up the
 // right to before it runs a Server. On an error nothing stays open.
 func Bind(addrs []string) (Ports, error) {
 	ports := Ports{}
 	for _, a := range addrs {
-		if _, _, err := net.SplitHostPort(a); err != nil || strings.HasPrefix(a, "unix:") {
+		if CheckAddr(a) != nil || a == StdinAddr || strings.HasPrefix(a, "unix:") {
 			continue // Run says what is wrong with it
 		}
 		l, err := net.Listen("tcp", a)
@@ -105,12 +122,13 @@ func (s *Server) bindOne(addr string) (net.Listener, error) {
 		delete(s.Ports, addr)
 		return l, nil
 	}
+	if err := CheckAddr(addr); err != nil {
+		return nil, err
+	}
 	if path, ok := strings.CutPrefix(addr, "unix:"); addr == StdinAddr {
 		l, err = listenStdin()
 	} else if ok {
 		l, err = listenUnix(path, s.UnixMode)
-	} else if _, _, split := net.SplitHostPort(addr); split != nil {
-		return nil, status.UsageError("listen on %q: not ADDRESS:PORT", addr)
 	} else {
 		l, err = net.Listen("tcp", addr)
 	}

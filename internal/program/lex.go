@@ -30,28 +30,49 @@ func newLexer(flags []cli.Flag, optional string) *lexer {
 
 // lex sorts args into options and operands. Options stand anywhere before
 // "--"; a lone "-" is an operand.
-func lex(args []string, flags []cli.Flag, optional string) ([]string, error) {
+func lex(args []string, flags []cli.Flag, optional string) (words []string, err error) {
 	l := newLexer(flags, optional)
-	for len(args) > 0 {
-		arg := args[0]
-		args = args[1:]
-		var err error
-		switch {
-		case arg == "--":
-			l.operands = append(l.operands, args...)
-			args = nil
-		case strings.HasPrefix(arg, "--"):
-			args, err = l.long(arg[2:], args)
-		case len(arg) > 1 && arg[0] == '-':
-			args, err = l.short(arg[1:], args)
-		default:
-			l.operands = append(l.operands, arg)
-		}
-		if err != nil {
-			return nil, err
-		}
+	for len(args) > 0 && err == nil {
+		args, err = l.word(args)
+	}
+	if err != nil {
+		return nil, err
 	}
 	return append(append(l.options, "--"), l.operands...), nil
+}
+
+// firstOperand is where the first operand before "--" stands in args: len(args)
+// for none, and where an option before it is not right.
+func firstOperand(args []string, flags []cli.Flag, optional string) int {
+	l := newLexer(flags, optional)
+	for rest := args; len(rest) > 0 && rest[0] != "--"; {
+		at := len(args) - len(rest)
+		var err error
+		if rest, err = l.word(rest); err != nil {
+			break
+		}
+		if len(l.operands) > 0 {
+			return at
+		}
+	}
+	return len(args)
+}
+
+// word takes what args begin with, an option and its value or an operand, and
+// returns the rest.
+func (l *lexer) word(args []string) (rest []string, err error) {
+	arg, rest := args[0], args[1:]
+	switch {
+	case arg == "--":
+		l.operands = append(l.operands, rest...)
+		return nil, nil
+	case strings.HasPrefix(arg, "--"):
+		return l.long(arg[2:], rest)
+	case len(arg) > 1 && arg[0] == '-':
+		return l.short(arg[1:], rest)
+	}
+	l.operands = append(l.operands, arg)
+	return rest, nil
 }
 
 // long takes --name, --name=value or --name value.

@@ -48,7 +48,7 @@ type Program struct {
 }
 
 // Verb is a word that chooses another face of a program. It is one only as the
-// first word.
+// first operand before "--".
 type Verb struct {
 	Name     string
 	Usage    string
@@ -148,7 +148,7 @@ func (p Program) dispatch(ctx context.Context, f *frame, args []string) error {
 	name := p.Name
 	var before []string // options before a verb
 	for {
-		at := face.verbAt(args)
+		at := face.verbAt(args, p.Optional)
 		if at == len(args) {
 			break
 		}
@@ -192,24 +192,23 @@ func (p Program) dispatch(ctx context.Context, f *frame, args []string) error {
 	return app.RunContext(ctx, append([]string{p.Name}, words...))
 }
 
-// verbAt is where in args a verb may stand. A face that can take operands wants
-// it as the first word, for an operand may look like one; a face that does
-// nothing without a verb takes it behind options too.
-func (v Verb) verbAt(args []string) int {
-	if v.Action != nil || len(args) == 0 {
-		return 0
+// verbAt is where in args the verb of a face with verbs stands: it is the first
+// operand, wherever options stand. len(args) is nowhere.
+func (v Verb) verbAt(args []string, optional string) int {
+	if len(v.Verbs) == 0 {
+		return len(args)
 	}
-	l := newLexer(v.app("").Flags, "")
-	for i := 0; i < len(args); i++ {
-		name, long := strings.CutPrefix(args[i], "--")
-		switch {
-		case !strings.HasPrefix(args[i], "-"), args[i] == "--":
-			return i
-		case long && l.takes[name]:
-			i++ // its value
-		}
+	return firstOperand(args, append(v.flagsBelow(), v.app("").Flags...), optional)
+}
+
+// flagsBelow are the options of all verbs of the face: they may stand before
+// the verb too.
+func (v Verb) flagsBelow() (flags []cli.Flag) {
+	for _, below := range v.Verbs {
+		flags = append(flags, below.flagsBelow()...)
+		flags = append(flags, below.Flags...)
 	}
-	return len(args)
+	return flags
 }
 
 func missingVerb(name, word string) error {

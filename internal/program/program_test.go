@@ -54,6 +54,19 @@ func TestLex(t *testing.T) {
 	}
 }
 
+// The verb may be the first operand, which a value of an option is not.
+func TestFirstOperand(t *testing.T) {
+	for in, want := range map[string]int{
+		"": 0, "a": 0, "-t a b": 1, "-ti a": 1, "-f x a": 2, "-fx a": 1, "-tf x a": 2, "--role mx a": 2, "--role=mx a": 1,
+		"-q a": 1, "-q1 a": 1, "-o i a -t": 2, "- a": 0, "-t": 1, "--json --role a": 3,
+		"-t -- a": 3, "-- a": 2, "-z a": 2, "--nope a": 2, "--t a": 2, "--json=1 a": 2, "-t --role": 2,
+	} {
+		if at := firstOperand(strings.Fields(in), flags(), "q"); at != want {
+			t.Errorf("%q: %d, want %d", in, at, want)
+		}
+	}
+}
+
 // run runs p with its output in files and returns status, stdout and stderr.
 func run(t *testing.T, p Program, args ...string) (int, string, string) {
 	t.Helper()
@@ -86,7 +99,8 @@ func TestRun(t *testing.T) {
 	}
 	p := Program{Name: "mailtest", Usage: "test", Flags: flags(), Action: say("one", nil), Verbs: []Verb{
 		{Name: "run", Usage: "run it", Action: say("run", nil)},
-		{Name: "user", Usage: "users", Verbs: []Verb{{Name: "add", Action: say("add", errors.New("odd\nthing"))}}},
+		{Name: "user", Usage: "users", Verbs: []Verb{{Name: "add", Action: say("add", errors.New("odd\nthing")),
+			Flags: []cli.Flag{&cli.StringFlag{Name: "scheme"}}}}},
 		{Name: "boom", Action: func(context.Context, *home.Home, *cli.Context) error { panic("boom") }},
 		{Name: "no", Action: say("no", &status.Error{Exit: status.NoMailbox, Text: "no such mailbox"})},
 	}}
@@ -99,7 +113,15 @@ func TestRun(t *testing.T) {
 		{"run", 0, "run ", ""},
 		{"a run", 0, "one a,run", ""},
 		{"-- run", 0, "one run", ""},
-		{"-t run", 0, "one run", ""},
+		{"-t -- run", 0, "one run", ""},
+		{"--home run", 0, "one ", ""},
+		{"-tf run run", 64, "", "mailtest: unknown option -t (see mailtest run --help)\n"},
+		{"-t run", 64, "", "mailtest: unknown option -t (see mailtest run --help)\n"},
+		{"--home h run", 0, "run ", ""},
+		{"-z run", 64, "", "mailtest: unknown option -z (see mailtest --help)\n"},
+		{"--scheme no run", 64, "", "mailtest: unknown option --scheme (see mailtest run --help)\n"},
+		{"--scheme no user --home h add x", 75, "add x", "mailtest: odd thing\n"},
+		{"--scheme=no user add", 75, "add ", "mailtest: odd thing\n"},
 		{"user add x", 75, "add x", "mailtest: odd thing\n"},
 		{"user", 64, "", "mailtest: a verb is missing (see mailtest user --help)\n"},
 		{"user nope", 64, "", "mailtest: unknown verb \"nope\" (see mailtest user --help)\n"},
@@ -144,13 +166,14 @@ func TestOptionsBeforeAVerb(t *testing.T) {
 		{Name: "queue", Action: say("list"), Verbs: []Verb{{Name: "hold", Action: say("hold")}}},
 	}}
 	for args, want := range map[string]string{
-		"queue --home h":        "list h ",
-		"--home h queue":        "list h ",
-		"--home=h queue":        "list h ",
-		"--home queue queue":    "list queue ",
-		"--home h queue hold x": "hold h x",
-		"--home h queue x hold": "list h x,hold",
-		"queue --home h hold":   "list h hold", // the list could have operands
+		"queue --home h":         "list h ",
+		"--home h queue":         "list h ",
+		"--home=h queue":         "list h ",
+		"--home queue queue":     "list queue ",
+		"--home h queue hold x":  "hold h x",
+		"--home h queue x hold":  "list h x,hold",
+		"queue --home h hold":    "hold h ",
+		"queue --home h -- hold": "list h hold",
 		"--now 2026-11-23T12:00:00Z --home h queue hold x": "hold h x",
 	} {
 		got = ""

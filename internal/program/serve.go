@@ -43,6 +43,11 @@ func Listens(c *cli.Context) (bool, error) {
 // input where it is a listening socket and there are none.
 func Sockets(c *cli.Context) (addrs, tlsAddrs []string, err error) {
 	addrs, tlsAddrs = c.StringSlice("listen"), c.StringSlice("listen-tls")
+	for _, a := range slices.Concat(addrs, tlsAddrs) {
+		if err := listen.CheckAddr(a); err != nil {
+			return nil, nil, err
+		}
+	}
 	switch {
 	case len(addrs)+len(tlsAddrs) > 0 || listen.Activated() || !listen.Waiting(os.Stdin):
 		return addrs, tlsAddrs, nil
