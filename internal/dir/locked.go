@@ -41,15 +41,16 @@ func openLocked(path string, wait time.Duration) (*os.File, error) {
 	// Stages of other users share it, whatever this one's umask. Only the owner
 	// can, and he did when he made it.
 	_ = f.Chmod(0o660)
-	if err := lock(f, wait); err != nil {
+	if err := Lock(f, wait); err != nil {
 		f.Close()
 		return nil, &fs.PathError{Op: "flock", Path: path, Err: err}
 	}
 	return f, nil
 }
 
-// lock takes the lock, for which flock(2) itself would wait without end.
-func lock(f *os.File, wait time.Duration) error {
+// Lock takes the lock of an open file, for which flock(2) itself would wait without
+// end: ErrLocked where another has it for longer than wait.
+func Lock(f *os.File, wait time.Duration) error {
 	for end := time.Now().Add(wait); ; time.Sleep(lockPoll) {
 		err := retry(func() error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) })
 		switch {

@@ -15,8 +15,8 @@ import (
 // floors; a new one is given its floor here.
 var floors = [][]string{
 	{"internal/userns"},
-	{"internal/addr", "internal/dir", "internal/dns", "internal/message", "internal/status", "internal/tally", "internal/visible"},
-	{"internal/clock", "internal/control", "internal/explain", "internal/maillog", "internal/params", "maildir"},
+	{"internal/addr", "internal/dir", "internal/dns", "internal/message", "internal/status", "internal/visible"},
+	{"internal/clock", "internal/control", "internal/explain", "internal/maillog", "internal/params", "internal/tally", "maildir"},
 	{"internal/certs", "internal/listen", "internal/spool"},
 	{"internal/auth", "internal/dsn", "internal/mailq"},
 	{"internal/home", "internal/route", "internal/smtpd"},

@@ -5,10 +5,8 @@ package tally
 
 import (
 	"bytes"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -48,8 +46,12 @@ type Table struct {
 
 	mu     sync.Mutex // flock knows nothing of goroutines
 	f      *os.File
-	memory *os.File // of this process alone, in the place of f
+	roomy  *os.File // f where room was asked for
 	salt   [saltSize]byte
+	memory *memory // of this process alone, in the place of the file
+
+	shunned error // why the file is left alone
+	until   time.Time
 }
 
 // Open returns the table in the file path. The file is opened, and made, at
@@ -64,24 +66,39 @@ func OpenAnyhow(path string, tell func(error)) *Table {
 }
 
 // Update replaces the entry of key by what change makes of it, with no other
-// process in between. Only an error of the file system keeps it from that;
-// then change may not have been called, and the table is as it was or without
-// that entry. The file is not synced: a power cut forgets counts, no more.
+// process in between. Only an error of the file system keeps it from that, or a
+// process that has the file locked for long; then change may have been called or
+// not, and the table is as it was or without that entry. The file is not synced:
+// a power cut forgets counts, no more.
 func (t *Table) Update(key string, change func(Entry) Entry) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if err := t.open(); err != nil {
+	err := t.open()
+	if err == nil {
+		err = t.replace(t.f, t.salt, key, change)
+		unix.Flock(int(t.f.Fd()), unix.LOCK_UN)
+		if err != nil {
+			t.shun(err)
+		}
+	}
+	if err == nil || t.anyhow == nil {
 		return err
 	}
-	defer unix.Flock(int(t.f.Fd()), unix.LOCK_UN)
+	t.anyhow(err)
+	m := t.inMemory()
+	return t.replace(m, m.salt, key, change)
+}
+
+// replace does the work of Update in a file, or in what stands for it.
+func (t *Table) replace(f store, salt [saltSize]byte, key string, change func(Entry) Entry) error {
 	sum := sha256.New()
-	sum.Write(t.salt[:])
+	sum.Write(salt[:])
 	io.WriteString(sum, key)
 	hash := sum.Sum(nil)
 	set := int64(binary.BigEndian.Uint32(hash[hashSize:]) % sets)
 	row := make([]byte, ways*slotSize)
 	at := header + set*ways*slotSize
-	if _, err := t.f.ReadAt(row, at); err != nil {
+	if _, err := f.ReadAt(row, at); err != nil {
 		return fmt.Errorf("read %s: %w", t.path, err)
 	}
 	i, found := find(row, hash[:hashSize])
@@ -95,7 +112,7 @@ func (t *Table) Update(key string, change func(Entry) Entry) error {
 		return nil // to look makes nothing, and pushes nothing out
 	}
 	encode(slot, hash[:hashSize], now)
-	if _, err := t.f.WriteAt(slot, at+int64(i)*slotSize); err != nil {
+	if _, err := f.WriteAt(slot, at+int64(i)*slotSize); err != nil {
 		return fmt.Errorf("write %s: %w", t.path, err)
 	}
 	return nil
@@ -139,126 +156,4 @@ func encode(slot, hash []byte, e Entry) {
 	binary.BigEndian.PutUint64(slot[hashSize:], uint64(ns))
 	binary.BigEndian.PutUint64(slot[hashSize+8:], e.Count)
 	binary.BigEndian.PutUint64(slot[hashSize+16:], uint64(time.Now().UnixNano()))
-}
-
-// open opens and locks the file, or what counts in its place.
-func (t *Table) open() error {
-	if t.f == t.memory {
-		t.f = nil // the file may be there by now
-	}
-	err := t.openFile()
-	if err == nil || t.anyhow == nil {
-		return err
-	}
-	t.anyhow(err)
-	if t.memory == nil {
-		fd, err := unix.MemfdCreate("tally", unix.MFD_CLOEXEC)
-		if err != nil {
-			return fmt.Errorf("memory in the place of %s: %w", t.path, err)
-		}
-		t.memory = os.NewFile(uintptr(fd), "tally")
-	}
-	t.f = t.memory
-	if err := t.lock(); err != nil {
-		return fmt.Errorf("lock memory in the place of %s: %w", t.path, err)
-	}
-	return t.readHeader()
-}
-
-// openFile opens the file where it is not open, or has another name by now, and
-// locks it. A file of another form is made anew: counts are no mail.
-func (t *Table) openFile() error {
-	if t.f != nil && !t.current() {
-		t.f.Close()
-		t.f = nil
-	}
-	if t.f == nil {
-		f, err := os.OpenFile(t.path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, t.mode)
-		if err != nil {
-			return err
-		}
-		t.f = f
-	}
-	err := t.lock()
-	if err == nil {
-		err = t.readHeader()
-	}
-	if err != nil {
-		t.f.Close() // which lets go of the lock
-		t.f = nil
-		return fmt.Errorf("open %s: %w", t.path, err)
-	}
-	return nil
-}
-
-// current reports whether the path still leads to the open file.
-func (t *Table) current() bool {
-	named, err := os.Lstat(t.path)
-	if err != nil {
-		return false
-	}
-	open, err := t.f.Stat()
-	return err == nil && os.SameFile(named, open)
-}
-
-func (t *Table) lock() error {
-	for {
-		if err := unix.Flock(int(t.f.Fd()), unix.LOCK_EX); !errors.Is(err, unix.EINTR) {
-			return err
-		}
-	}
-}
-
-// readHeader reads the salt, and makes the file where it is new or broken.
-func (t *Table) readHeader() error {
-	st, err := t.f.Stat()
-	if err != nil {
-		return err
-	}
-	if !st.Mode().IsRegular() {
-		return errors.New("not a regular file")
-	}
-	head := make([]byte, header)
-	if st.Size() == fileSize {
-		if _, err := t.f.ReadAt(head, 0); err != nil {
-			return err
-		}
-		if string(head[:len(magic)]) == magic {
-			copy(t.salt[:], head[len(magic):])
-			return nil
-		}
-	}
-	return t.format(head)
-}
-
-// format writes an empty table. The group may write too, whatever the umask:
-// programs of several users share the counts.
-func (t *Table) format(head []byte) error {
-	copy(head, magic)
-	rand.Read(head[len(magic) : len(magic)+saltSize]) // never fails (crypto/rand)
-	copy(t.salt[:], head[len(magic):])
-	if err := t.f.Truncate(0); err != nil {
-		return err
-	}
-	if err := t.f.Truncate(fileSize); err != nil {
-		return err
-	}
-	_ = t.f.Chmod(t.mode) // not ours: then its owner has
-	_, err := t.f.WriteAt(head, 0)
-	return err
-}
-
-// Close closes the file.
-func (t *Table) Close() error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	var err error
-	if t.f != nil && t.f != t.memory {
-		err = t.f.Close()
-	}
-	if t.memory != nil {
-		err = errors.Join(err, t.memory.Close())
-	}
-	t.f, t.memory = nil, nil
-	return err
 }
