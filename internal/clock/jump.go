@@ -44,8 +44,9 @@ func (a Ages) Believed() bool { return a.Wait == 0 }
 func (a Ages) Found() bool { return a.Moved > 0 || a.Odd != "" }
 
 // Look compares the time now with the pass before, of which run/clock in home
-// tells, and notes this one there. A home without that record is new: its clock
-// is believed. On an error nothing is to be removed for its age.
+// tells, and notes this one there. A home that has lost the record, with run/ in
+// memory for one, has nothing to compare the clock with: it is not believed. On an
+// error nothing is to be removed for its age.
 func Look(home string, now time.Time) (Ages, error) {
 	b, err := readBoot(bootID)
 	if err != nil {
@@ -54,14 +55,29 @@ func Look(home string, now time.Time) (Ages, error) {
 	return look(filepath.Join(home, Record), now, b)
 }
 
-// Begin notes the first pass in a new home, but none where the boot has no name:
-// then it is the first Look that tells.
+// Begin notes in a new home that the clock is right. Where the boot has no name it
+// is the first Look that tells so.
 func Begin(home string, now time.Time) error {
 	b, err := readBoot(bootID)
-	if err == nil && b.nameless == nil {
-		_, err = look(filepath.Join(home, Record), now, b)
+	if err != nil {
+		return fmt.Errorf("read the boot clock: %w", err)
 	}
-	return err
+	return begin(filepath.Join(home, Record), now, b)
+}
+
+func begin(path string, now time.Time, b boot) error {
+	if b.nameless != nil {
+		b.id = newID
+	}
+	f, err := dir.OpenLocked(path)
+	if err == nil {
+		defer f.Close()
+		_, err = f.WriteAt([]byte(record(now, b, 0)), 0)
+	}
+	if err != nil {
+		return fmt.Errorf("record of the clock: %w", err)
+	}
+	return nil
 }
 
 // boot is the clock that no one can set.
@@ -74,6 +90,7 @@ type boot struct {
 const (
 	bootID = "/proc/sys/kernel/random/boot_id"
 	noID   = "-"
+	newID  = "new" // in a new home's record, where there is none
 )
 
 func readBoot(path string) (boot, error) {
@@ -124,14 +141,15 @@ func record(now time.Time, b boot, wait time.Duration) string {
 
 // judge compares this pass with the record of the one before.
 func judge(text string, now time.Time, b boot) Ages {
-	if text == "" {
-		return Ages{Nameless: b.nameless}
-	}
 	var id string
 	var wall, up, wait int64
 	_, err := fmt.Sscanf(text, "%s %d %d %d\n", &id, &wall, &up, &wait)
 	if err != nil || len(text) != recordSize || wait < 0 || wait > int64(distrust/time.Second) {
-		return Ages{Wait: distrust, Odd: fmt.Sprintf("%.40q", text), Nameless: b.nameless}
+		odd := "nothing, or was lost"
+		if text != "" {
+			odd = fmt.Sprintf("%.40q", text)
+		}
+		return Ages{Wait: distrust, Odd: odd, Nameless: b.nameless}
 	}
 	gone := b.up // of another boot there was at least this much
 	ahead := now.Sub(time.Unix(wall, 0))

@@ -26,23 +26,26 @@ func TestJumps(t *testing.T) {
 		found      bool
 	}
 	for name, steps := range map[string][]step{
-		"steady":                  {{0, 0, false, 0, false}, {40 * day, 40 * day, false, 0, false}},
-		"a lease second or NTP":   {{0, 0, false, 0, false}, {2*hour + 59*time.Minute, 2 * hour, false, 0, false}},
-		"forward":                 {{0, 0, false, 0, false}, {40 * day, hour, false, day, true}, {hour, hour, false, 23 * hour, false}, {23 * hour, 23 * hour, false, 0, false}, {hour, hour, false, 0, false}},
-		"a little over an hour":   {{0, 0, false, 0, false}, {hour + 2*time.Second, 0, false, day, true}},
-		"back":                    {{0, 0, false, 0, false}, {-40 * day, hour, false, 0, false}},
-		"back and forth":          {{0, 0, false, 0, false}, {-40 * day, hour, false, 0, false}, {40 * day, hour, false, day, true}},
-		"twice":                   {{0, 0, false, 0, false}, {2 * day, hour, false, day, true}, {2 * day, 20 * hour, false, day, true}},
-		"suspended":               {{0, 0, false, 0, false}, {5 * day, 5 * day, false, 0, false}},
-		"a boot later":            {{0, 0, false, 0, false}, {29 * day, 0, true, 0, false}},
-		"off for long":            {{0, 0, false, 0, false}, {31 * day, hour, true, day, true}, {day, day, false, 0, false}},
-		"a boot does not end it":  {{0, 0, false, 0, false}, {9 * day, 0, false, day, true}, {hour, 10 * hour, true, 14 * hour, false}, {14 * hour, 14 * hour, false, 0, false}},
-		"many boots do not, too":  {{0, 0, false, 0, false}, {9 * day, 0, false, day, true}, {hour, time.Minute, true, day - time.Minute, false}, {hour, time.Minute, true, day - 2*time.Minute, false}},
-		"the first pass of a day": {{70 * 365 * day, 0, false, 0, false}},
+		"steady":                 {{0, 0, false, 0, false}, {40 * day, 40 * day, false, 0, false}},
+		"a lease second or NTP":  {{0, 0, false, 0, false}, {2*hour + 59*time.Minute, 2 * hour, false, 0, false}},
+		"forward":                {{0, 0, false, 0, false}, {40 * day, hour, false, day, true}, {hour, hour, false, 23 * hour, false}, {23 * hour, 23 * hour, false, 0, false}, {hour, hour, false, 0, false}},
+		"a little over an hour":  {{0, 0, false, 0, false}, {hour + 2*time.Second, 0, false, day, true}},
+		"back":                   {{0, 0, false, 0, false}, {-40 * day, hour, false, 0, false}},
+		"back and forth":         {{0, 0, false, 0, false}, {-40 * day, hour, false, 0, false}, {40 * day, hour, false, day, true}},
+		"twice":                  {{0, 0, false, 0, false}, {2 * day, hour, false, day, true}, {2 * day, 20 * hour, false, day, true}},
+		"suspended":              {{0, 0, false, 0, false}, {5 * day, 5 * day, false, 0, false}},
+		"a boot later":           {{0, 0, false, 0, false}, {29 * day, 0, true, 0, false}},
+		"off for long":           {{0, 0, false, 0, false}, {31 * day, hour, true, day, true}, {day, day, false, 0, false}},
+		"a boot does not end it": {{0, 0, false, 0, false}, {9 * day, 0, false, day, true}, {hour, 10 * hour, true, 14 * hour, false}, {14 * hour, 14 * hour, false, 0, false}},
+		"many boots do not, too": {{0, 0, false, 0, false}, {9 * day, 0, false, day, true}, {hour, time.Minute, true, day - time.Minute, false}, {hour, time.Minute, true, day - 2*time.Minute, false}},
+		"the first pass":         {{70 * 365 * day, 0, false, day, true}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "run", "clock")
 			now, b := time.Unix(1_800_000_000, 0), named(100*hour)
+			if err := begin(path, now, b); err != nil {
+				t.Fatal(err)
+			}
 			for i, s := range steps {
 				now = now.Add(s.wall)
 				b.up += s.boot
@@ -64,7 +67,7 @@ func TestAnOddRecordWaits(t *testing.T) {
 	b := named(100 * hour)
 	now := time.Unix(1_800_000_000, 0)
 	whole := record(now, b, 0)
-	for _, text := range []string{"x", "\x00", whole[:60], whole + "x", record(now, b, 40*day), strings.Repeat("9", 4096)} {
+	for _, text := range []string{"", "x", "\x00", whole[:60], whole + "x", record(now, b, 40*day), strings.Repeat("9", 4096)} {
 		path := filepath.Join(t.TempDir(), "clock")
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -87,6 +90,10 @@ func TestABootWithoutAName(t *testing.T) {
 	}
 	path := filepath.Join(t.TempDir(), "clock")
 	now := time.Unix(1_800_000_000, 0)
+	nameless.up = 100 * hour
+	if err := begin(path, now, nameless); err != nil {
+		t.Fatal(err)
+	}
 	for i, s := range []struct {
 		wall, up time.Duration
 		named    bool
@@ -116,7 +123,7 @@ func TestABootWithoutAName(t *testing.T) {
 	}
 }
 
-// A new home's record is that of its first pass where the boot has a name.
+// A new home's clock is believed, one that has lost its record is not.
 func TestBegin(t *testing.T) {
 	home := t.TempDir()
 	if err := Begin(home, time.Now()); err != nil {
@@ -124,6 +131,17 @@ func TestBegin(t *testing.T) {
 	}
 	if text, err := os.ReadFile(filepath.Join(home, Record)); err != nil || len(text) != recordSize {
 		t.Errorf("%q, %v", text, err)
+	}
+	if a, err := Look(home, time.Now()); err != nil || !a.Believed() {
+		t.Errorf("a new home: %+v, %v", a, err)
+	}
+	if err := os.RemoveAll(filepath.Join(home, "run")); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if a, err := Look(home, time.Now().Add(365*day)); err != nil || a.Believed() {
+			t.Errorf("run/ is gone: %+v, %v", a, err)
+		}
 	}
 }
 
@@ -141,6 +159,9 @@ func TestNoRecordNoTrust(t *testing.T) {
 func TestLook(t *testing.T) {
 	home := t.TempDir()
 	now := time.Now()
+	if err := Begin(home, now); err != nil {
+		t.Fatal(err)
+	}
 	for _, s := range []struct {
 		now     time.Time
 		believe bool

@@ -281,7 +281,7 @@ func (i Init) marks() error {
 	if err := spool.WriteMark(filepath.Join(i.Dir, "mail")); err != nil {
 		return err
 	}
-	if !exists(filepath.Join(i.Dir, clock.Record)) { // what the first pass is compared with
+	if !exists(filepath.Join(i.Dir, spool.Mark)) { // a new home: what its first pass is compared with
 		if err := clock.Begin(i.Dir, i.Now); err != nil {
 			return err
 		}

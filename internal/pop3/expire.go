@@ -38,7 +38,7 @@ func Expire(ctx context.Context, h *home.Home) error {
 	}
 	// Where the setting has gone nothing goes for its age.
 	if window > 0 && !h.AgesCount() {
-		return status.Temp("4.3.0", "the clock was moved: for a day nothing is removed for its age (see the log)", nil)
+		return status.Temp("4.3.0", "the clock was moved, or run/clock was lost: for a day nothing is removed for its age (see the log)", nil)
 	}
 	failed := 0
 	for _, u := range users {

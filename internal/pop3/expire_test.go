@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"paperpath/internal/clock"
+	"paperpath/internal/home"
 	"paperpath/internal/status"
 	"paperpath/maildir"
 )
@@ -20,6 +21,7 @@ func TestExpire(t *testing.T) {
 	if h.Clock, err = clock.Parse("2026-11-23T12:00:00Z"); err != nil {
 		t.Fatal(err)
 	}
+	believe(t, h)
 	at := func(d time.Duration) string { // a name parked so long ago
 		m := maildir.Message{Name: "1.a", Sub: "new", Key: "1.a"}
 		return maildir.ParkedName(m, h.Clock.Now().Add(-d))
@@ -78,7 +80,8 @@ func TestAJumpOfTheClockLeavesTheTrash(t *testing.T) {
 		t.Fatal(err)
 	}
 	there := func() bool { _, err := os.Stat(name); return err == nil }
-	if err := Expire(context.Background(), h); err != nil || !there() { // the pass that the next is compared with
+	believe(t, h) // the pass that the next is compared with
+	if err := Expire(context.Background(), h); err != nil || !there() {
 		t.Fatal(err)
 	}
 	for range 2 {
@@ -92,12 +95,24 @@ func TestAJumpOfTheClockLeavesTheTrash(t *testing.T) {
 	if strings.Count(log.String(), "event=clock-moved key=- ahead=9") != 1 {
 		t.Errorf("log:\n%s", log)
 	}
-	// A home without a record is new: its clock is believed.
-	if err := os.Remove(filepath.Join(h.Dir, "run/clock")); err != nil {
+	// With its record the home has lost what tells that the clock is right.
+	if err := os.Remove(filepath.Join(h.Dir, clock.Record)); err != nil {
 		t.Fatal(err)
 	}
+	if err := Expire(context.Background(), h); status.Exit(err) != status.TempFail || !there() {
+		t.Errorf("without a record: %v; the message is there: %v", err, there())
+	}
+	believe(t, h)
 	if err := Expire(context.Background(), h); err != nil || there() {
 		t.Errorf("with a clock that is believed: %v, there: %v", err, there())
+	}
+}
+
+// believe makes the clock of h one that is right, as in a new home.
+func believe(t *testing.T, h *home.Home) {
+	t.Helper()
+	if err := clock.Begin(h.Dir, h.Clock.Now()); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"paperpath/internal/clock"
 	"paperpath/internal/spool"
 )
 
@@ -107,8 +109,7 @@ func holdLong(w *world) error {
 	return os.Chtimes(filepath.Join(w.home, "spool/hold/reason", w.key()), then, then)
 }
 
-// expireHeld is the runs that follow, with which the entry and its reason must
-// go; where a fault left a record of the clock that cannot be read, or the runs
+// expireHeld is the runs that follow, with which the entry must go; where a fault left a record of the clock that cannot be read, or the runs
 // that drained the queue moved the clock, a day passes before.
 func expireHeld(w *world, _ bool) error {
 	if _, err := w.programs.Must(w.home, nil, "mailroute", "run"); err != nil {
@@ -118,20 +119,19 @@ func expireHeld(w *world, _ bool) error {
 		if log := w.log(); !strings.Contains(log, "run/clock holds") && !strings.Contains(log, "event=clock-moved") {
 			return fmt.Errorf("%s stays in hold/", w.key())
 		}
-		if err := os.Remove(filepath.Join(w.home, "run/clock")); err != nil {
+		if err := errors.Join(os.Remove(filepath.Join(w.home, clock.Record)), clock.Begin(w.home, time.Now())); err != nil {
 			return err
 		}
 	}
 	if _, err := w.programs.Must(w.home, nil, "mailroute", "run"); err != nil {
 		return err
 	}
-	if _, err := w.programs.Must(w.home, nil, "mailroute", runAt(w, 60*time.Hour)...); err != nil { // a reason without an entry is old
-		return err
-	}
-	if left, _ := filepath.Glob(filepath.Join(w.home, "spool/hold/*/*")); len(left) > 0 {
+	if left := w.entries("hold"); len(left) > 0 {
 		return fmt.Errorf("in hold/ stay %v", left)
 	}
-	return nil
+	// A crash may leave the reason alone. It stays for an hour, and is no fault until then.
+	_, err := w.programs.Must(w.home, nil, "mailctl", "spool", "check")
+	return err
 }
 
 // holdBeforeJump holds an entry; then a pass notes how late it is.
