@@ -20,7 +20,7 @@ const (
 
 // OpenLocked opens the file path, which processes of a home share, and locks it
 // until it is closed: ErrLocked where another has it for over a second. It is made
-// where it is missing, and so is its directory. A symbolic link is refused.
+// where it is missing, and so is its directory. What is no regular file is refused.
 func OpenLocked(path string) (*os.File, error) { return openLocked(path, lockWait) }
 
 // TryLocked is OpenLocked for what is done once by whoever comes first: it waits
@@ -38,6 +38,10 @@ func openLocked(path string, wait time.Duration) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := isRegular(f); err != nil {
+		f.Close()
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
 	// Stages of other users share it, whatever this one's umask. Only the owner
 	// can, and he did when he made it.
 	_ = f.Chmod(0o660)
@@ -46,6 +50,15 @@ func openLocked(path string, wait time.Duration) (*os.File, error) {
 		return nil, &fs.PathError{Op: "flock", Path: path, Err: err}
 	}
 	return f, nil
+}
+
+// isRegular refuses what is no regular file: a fifo keeps nothing of what it is told.
+func isRegular(f *os.File) error {
+	var st unix.Stat_t
+	if err := retry(func() error { return unix.Fstat(int(f.Fd()), &st) }); err != nil {
+		return err
+	}
+	return regular(st)
 }
 
 // Lock takes the lock of an open file, for which flock(2) itself would wait without

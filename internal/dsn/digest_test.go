@@ -2,6 +2,7 @@ package dsn
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"paperpath/internal/dir"
 	"paperpath/internal/spool"
@@ -103,6 +106,24 @@ func TestDigestOfANewHome(t *testing.T) {
 	}
 	if got := f.pass(time.Minute); len(got) != 1 {
 		t.Errorf("without a record: %q", got)
+	}
+}
+
+// Without a record that keeps the day there is no digest: each pass would send one.
+func TestNoDigestWithoutARecord(t *testing.T) {
+	f := newFixture(t)
+	f.control("domains", "example.net\n")
+	f.hold("192.0.2.7", "failed")
+	path := filepath.Join(f.home, "run/digest")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), unix.Mkfifo(path, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	f.time = f.time.Add(25 * time.Hour)
+	if err := f.s.Digest(f.sp); !errors.Is(err, dir.ErrNotRegular) {
+		t.Error(err)
+	}
+	if list, err := f.sp.List(spool.Route); err != nil || len(list) != 0 {
+		t.Errorf("sent %v, %v", list, err)
 	}
 }
 
