@@ -157,6 +157,9 @@ func behave(name string) error {
 		return &status.Error{Exit: status.NoMailbox, Enhanced: "5.1.1", Text: "no such mailbox"}
 	case "busy":
 		return errors.New("a table broke: s3cr3t")
+	case "late":
+		time.Sleep(10 * time.Second)
+		return &status.Error{Exit: status.NoMailbox, Enhanced: "5.1.1", Text: "no such mailbox"}
 	case "bye":
 		return &status.Error{Exit: status.TempFail, Reply: 421, Enhanced: "4.7.0", Text: "go away"}
 	case "lines":

@@ -295,6 +295,30 @@ func TestOneWriteAFlight(t *testing.T) {
 	}
 }
 
+// A flight that is answered slowly is not answered by silence: who has sent
+// many recipients at once would give up before the first reply, each time anew.
+func TestSlowFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := start(t, t.Context(), Config{})
+		c.send("EHLO c.test", "MAIL FROM:<a@x.test>", "RCPT TO:<b@y.test>")
+		c.want("250", "250", "250")
+		const many = 60
+		flight := strings.Repeat("RCPT TO:<late@y.test>\r\n", many) + "DATA\r\n"
+		go io.WriteString(c.conn, flight)
+		for range many {
+			begin := time.Now()
+			c.want("550 5.1.1 ")
+			if took := time.Since(begin); took > 21*time.Second {
+				t.Fatalf("silence of %v", took)
+			}
+		}
+		c.want("354")
+		c.send("x", ".", "QUIT")
+		c.want("250", "221")
+		c.closed(nil)
+	})
+}
+
 func TestUnavailable(t *testing.T) {
 	for _, tt := range []struct {
 		code     int

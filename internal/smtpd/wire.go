@@ -18,6 +18,11 @@ const (
 	maxAuthLine = 12288    // AUTH, and the answers of its exchange (RFC 4954 4)
 )
 
+// waitMost is how long a reply waits for more to go out with it. Where recipients
+// are answered late, the client that has sent hundreds of them at once would hear
+// nothing of any for longer than it waits (RFC 5321 4.5.3.2.3: 5 minutes).
+const waitMost = time.Second
+
 // Why a read ended without input.
 var (
 	errIdle  = errors.New("timeout: the client was idle for too long")
@@ -28,7 +33,7 @@ var (
 
 // wire is the connection with an input buffer, collected output and deadlines.
 // Output leaves when there is no input to go on with, so a flight of pipelined
-// commands is answered by one write (RFC 2920 3.2).
+// commands is answered by one write (RFC 2920 3.2) unless that takes long.
 type wire struct {
 	conn net.Conn // the client, for deadlines
 	rw   net.Conn // conn, or TLS over it
@@ -38,6 +43,7 @@ type wire struct {
 	r, w  int // buf[r:w] is to be read
 	size  int // of buf from the next fill on
 	out   []byte
+	since time.Time // that the oldest reply in out is there
 	line  []byte
 	wrErr error // the first error of writing; no more is written
 
@@ -176,7 +182,13 @@ func (w *wire) reply(code int, enhanced string, lines ...string) {
 		// The next read finds the error.
 		_ = w.flush()
 	}
+	if len(w.out) == 0 {
+		w.since = time.Now()
+	}
 	w.out = appendReply(w.out, code, enhanced, lines...)
+	if time.Since(w.since) >= waitMost {
+		_ = w.flush()
+	}
 }
 
 // Flaws of a command line. The line was read to its end: the session is in
