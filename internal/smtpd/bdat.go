@@ -221,6 +221,11 @@ func (d *chunkReader) command(line string) (again bool) {
 			d.giveUp(line)
 			return true
 		}
+		if ch.size == 0 && !ch.last { // which brings no mail forward
+			d.c.junk++
+			d.c.wire.reply(250, "2.0.0", "chunk taken")
+			return false
+		}
 		d.left, d.last = ch.size, ch.last
 		return true
 	case "NOOP", "HELP", "VRFY":

@@ -30,7 +30,7 @@ type Config struct {
 	MaxSize       int64 // octets of a message, with CRLF line ends (RFC 1870)
 	MaxRecipients int   // of one message
 	MaxErrors     int   // refused commands since the last accepted message
-	MaxJunk       int   // commands and transactions that bring no mail forward, and refused recipients, since the same
+	MaxJunk       int   // commands, empty chunks and transactions without mail, and refused recipients, since the same
 	MaxLogins     int   // failed logins
 
 	Keywords []string // lines of the answer to EHLO beside the engine's own
