@@ -4,16 +4,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
-	"fmt"
 	"os"
 	"runtime"
 	"runtime/debug"
-	"strconv"
-	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"paperpath/internal/dir"
 )
@@ -47,9 +41,7 @@ type gate struct {
 	tell func(op string, err error)
 	turn [2]chan struct{} // of this process one stranger and one who is known polls, the others queue
 
-	once   sync.Once
-	memory *os.File // in the place of the file where that cannot be had
-	err    error
+	memory spans // in the place of the file where that cannot be had
 }
 
 func newGate(path string, tell func(string, error)) *gate {
@@ -68,70 +60,37 @@ type work struct {
 	memory  int  // MiB
 }
 
-// pass is one login's hold of the gate. Its locks go when it is closed.
+// pass is one login's hold of the gate. What it holds goes when it is closed.
 type pass struct {
+	locks
 	gate *gate
-	file *os.File
+}
+
+// locks are one login's hold of octets.
+type locks interface {
+	// try locks n octets, and reports whether they were free.
+	try(at, n int64) (bool, error)
+	// free unlocks what try has locked.
+	free(at, n int64)
+	// blocker returns octets that others have locked among n, length 0 for none.
+	blocker(at, n int64) (start, length int64, err error)
+	// close unlocks everything.
+	close()
 }
 
 // open begins a login. Each has the file open for itself: the locks belong to
-// the open file, not to the process.
-func (g *gate) open() (*pass, error) {
+// the open file, not to the process. Where there is no file the gate is one of
+// this process alone, for which it needs nothing that could be missing.
+func (g *gate) open() *pass {
 	f, err := dir.OpenPath(g.path, os.O_RDWR|os.O_CREATE, 0o660)
 	if err != nil {
 		g.tell("use a gate of this process alone", err)
-		return g.openMemory()
+		return &pass{&spanLocks{all: &g.memory}, g}
 	}
 	if st, err := f.Stat(); err == nil && st.Mode().Perm()&0o060 != 0o060 {
 		f.Chmod(0o660) // the programs may run as several users of one group
 	}
-	return &pass{g, f}, nil
-}
-
-// openMemory is the gate of this process alone.
-func (g *gate) openMemory() (*pass, error) {
-	g.once.Do(func() {
-		fd, err := unix.MemfdCreate("gate", unix.MFD_CLOEXEC)
-		if err != nil {
-			g.err = fmt.Errorf("memory in the place of %s: %w", g.path, err)
-			return
-		}
-		g.memory = os.NewFile(uintptr(fd), "gate")
-	})
-	if g.err != nil {
-		return nil, g.err
-	}
-	f, err := os.OpenFile("/proc/self/fd/"+strconv.Itoa(int(g.memory.Fd())), os.O_RDWR, 0)
-	if err != nil {
-		return nil, fmt.Errorf("memory in the place of %s: %w", g.path, err)
-	}
-	return &pass{g, f}, nil
-}
-
-func (p *pass) close() { p.file.Close() }
-
-// try locks n octets, and reports whether they were free.
-func (p *pass) try(at, n int64) (bool, error) {
-	err := p.lock(unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK, Start: at, Len: n})
-	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
-		return false, nil
-	}
-	return err == nil, err
-}
-
-// free unlocks n octets.
-func (p *pass) free(at, n int64) {
-	// It cannot fail but where memory for a split lock is lacking; then the
-	// place is free when the login ends.
-	_ = p.lock(unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_UNLCK, Start: at, Len: n})
-}
-
-func (p *pass) lock(cmd int, l *unix.Flock_t) error {
-	for {
-		if err := unix.FcntlFlock(p.file.Fd(), cmd, l); !errors.Is(err, unix.EINTR) {
-			return os.NewSyscallError("lock "+p.gate.path, err)
-		}
-	}
+	return &pass{&fileLocks{f}, g}
 }
 
 // one locks one of n places.
@@ -199,13 +158,11 @@ func (p *pass) block(n, all int64, known bool) (at int64, ok bool, err error) {
 		if ok, err = p.try(at, n); ok || err != nil {
 			return at, ok, err
 		}
-		l := unix.Flock_t{Type: unix.F_WRLCK, Start: at, Len: n}
-		if err := p.lock(unix.F_OFD_GETLK, &l); err != nil {
+		start, length, err := p.blocker(at, n)
+		if err != nil {
 			return 0, false, err
 		}
-		if l.Type != unix.F_UNLCK {
-			at = max(at, l.Start) + l.Len // behind who is in the way
-		}
+		at = max(at, start) + length // behind who is in the way
 	}
 	return 0, false, nil
 }

@@ -14,19 +14,18 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // run does f at the gate, or gives up after a moment.
 func (g *gate) run(t *testing.T, b bounds, w work, known bool, f func() error) (ran bool) {
 	t.Helper()
-	p, err := g.open()
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := g.open()
 	defer p.close()
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
-	ran, err = p.run(ctx, b, w, known, f)
+	ran, err := p.run(ctx, b, w, known, f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,11 +64,7 @@ func TestGateAcrossProcesses(t *testing.T) {
 	if path := os.Getenv("PAPERPATH_TEST_GATE"); path != "" {
 		var w work
 		fmt.Sscan(os.Getenv("PAPERPATH_TEST_WORK"), &w.program, &w.memory)
-		p, err := newGate(path, func(string, error) {}).open()
-		if err != nil {
-			t.Fatal(err)
-		}
-		p.run(context.Background(), b, w, false, func() error {
+		newGate(path, func(string, error) {}).open().run(context.Background(), b, w, false, func() error {
 			fmt.Println("in")
 			io.Copy(io.Discard, os.Stdin)
 			return nil
@@ -120,11 +115,7 @@ func TestGateWithinAProcess(t *testing.T) {
 			var all sync.WaitGroup
 			for range 24 {
 				all.Go(func() {
-					p, err := g.open()
-					if err != nil {
-						t.Error(err)
-						return
-					}
+					p := g.open()
 					defer p.close()
 					ok, err := p.run(context.Background(), b, tt.work, false, func() error {
 						for n := now.Add(1); ; {
@@ -151,14 +142,34 @@ func TestGateWithinAProcess(t *testing.T) {
 	}
 }
 
+// The gate of this process alone needs nothing from the system, which may have no
+// /proc, and here has no descriptor left.
+func TestGateOutOfNothing(t *testing.T) {
+	c := settings(t, "alice@b.example:{PLAIN}right")
+	g := newGuard(t, c)
+	g.expect(t, "before", 0, "192.0.2.1", "alice", "right") // reads the settings
+	var had unix.Rlimit
+	err := unix.Getrlimit(unix.RLIMIT_NOFILE, &had)
+	if err = errors.Join(err, unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Max: had.Max})); err != nil {
+		t.Fatal(err)
+	}
+	right, wrong := g.login("192.0.2.1", "alice", "right"), g.login("192.0.2.1", "alice", "wrong")
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &had); err != nil {
+		t.Fatal(err)
+	}
+	if right != 0 || wrong != 535 {
+		t.Errorf("a right login is answered %d, a wrong one %d", right, wrong)
+	}
+	if told := strings.Join(g.told, "\n"); !strings.Contains(told, "use a gate of this process alone") {
+		t.Errorf("told is %q", told)
+	}
+}
+
 // An error of the work is the work's; the gate is free again.
 func TestGateGivesBack(t *testing.T) {
 	g, b, oops := newGate(filepath.Join(t.TempDir(), "gate"), func(string, error) {}), bounds{slots: 2, memory: 10}, errors.New("oops")
 	for range 5 {
-		p, err := g.open()
-		if err != nil {
-			t.Fatal(err)
-		}
+		p := g.open()
 		defer p.close() // not now: a login may do more than one thing
 		if ran, err := p.run(context.Background(), b, work{memory: 10}, false, func() error { return oops }); !ran || err != oops {
 			t.Fatal(ran, err)

@@ -126,9 +126,7 @@ func (g *Guard) begin(ctx context.Context, secret []byte, kind, account, client 
 		return nil, temporary(err)
 	}
 	v.rate = tally.Rate(rate)
-	if v.pass, err = g.gate.open(); err != nil {
-		return nil, temporary(err)
-	}
+	v.pass = g.gate.open()
 	ok, err := v.place(ctx)
 	switch {
 	case err != nil:
