@@ -117,7 +117,8 @@ func (c claim) compare(o claim) int {
 // A Twin is what Untwin did about a file that had another one's key.
 type Twin struct {
 	Key    string // that it had
-	Repeat bool   // it had the bytes of an earlier one, and was removed
+	Repeat bool   // it had the bytes of an earlier one, and goes
+	Stays  bool   // it could not be removed
 	Fresh  string // the key that it was given
 }
 
@@ -203,11 +204,12 @@ func (d *Dir) part(earlier []Message, m *Message, taken map[string]bool, mend bo
 		if same && mend {
 			err = d.withdraw(*m, func(st unix.Stat_t) bool { return st.Ino == is.Ino && st.Dev == is.Dev })
 		}
-		if !errors.Is(err, fs.ErrNotExist) {
+		stays := err != nil && !errors.Is(err, fs.ErrNotExist)
+		if stays {
 			failed = errors.Join(failed, err)
 		}
 		if same {
-			return Twin{Key: m.Key, Repeat: true}, failed
+			return Twin{Key: m.Key, Repeat: true, Stays: stays}, failed
 		}
 	}
 	t := Twin{Key: m.Key, Fresh: d.freshKey(*m, taken)}

@@ -108,7 +108,7 @@ func told(m *maildir.Message) int64 {
 // noteTwin tells the log what became of a file that had another one's key.
 func (d *drop) noteTwin(t maildir.Twin) {
 	switch {
-	case d.account.ReadOnly:
+	case d.account.ReadOnly, t.Stays:
 	case t.Repeat:
 		d.log.Repeated(t.Key, d.account.path())
 	default:

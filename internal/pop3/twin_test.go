@@ -94,12 +94,17 @@ func TestIdsOfOneKeyWhereNothingIsWritten(t *testing.T) {
 	if err := os.Chmod(filepath.Join(h.box(), "cur"), 0o500); err != nil {
 		t.Fatal(err)
 	}
+	var events bytes.Buffer
+	h.cfg.Log = maillog.To(&events, "pop3d", time.Now)
 	first := h.texts("alice")
 	if len(first) != 2 || first["1.k.mx"] != "a" || len(h.names()) != 3 {
 		t.Fatalf("%v of %q", first, h.names())
 	}
 	if got := h.texts("alice"); !maps.Equal(got, first) {
 		t.Errorf("%v, then %v", first, got)
+	}
+	if strings.Contains(events.String(), "event=repeated") || strings.Contains(events.String(), "event=rekeyed") {
+		t.Errorf("events of what was not done:\n%s", &events)
 	}
 	os.Chmod(filepath.Join(h.box(), "cur"), 0o700)
 	if got := h.texts("alice"); !maps.Equal(got, first) {
