@@ -51,9 +51,7 @@ func each(addresses []string, do func(string) error) error {
 	}
 	var worst error
 	for _, a := range addresses {
-		if err := do(a); worst == nil || status.Exit(err) > status.Exit(worst) {
-			worst = err
-		}
+		worst = status.Worse(worst, do(a))
 	}
 	return worst
 }

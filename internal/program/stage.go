@@ -118,9 +118,7 @@ func Explain(h *home.Home, c *cli.Context, decide func(address string, t *explai
 		if failed := trail.Write(h.Stdout, c.Bool("json")); failed != nil {
 			return failed
 		}
-		if worst == nil || status.Exit(err) > status.Exit(worst) {
-			worst = err
-		}
+		worst = status.Worse(worst, err)
 	}
 	return worst
 }

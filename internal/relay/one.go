@@ -59,9 +59,7 @@ func (r *Relay) One(ctx context.Context, in io.Reader, from string, to []string,
 			r.Log.Failed("", to[res.Index], status.Enhanced(res.Err), res.Err.Error())
 		}
 		report(to[res.Index], res.Err)
-		if worst == nil || status.Exit(res.Err) > status.Exit(worst) {
-			worst = &status.Error{Exit: status.Exit(res.Err)}
-		}
+		worst = status.Worse(worst, &status.Error{Exit: status.Exit(res.Err)})
 	}
 	return worst
 }

@@ -72,6 +72,15 @@ func Exit(err error) int {
 	return TempFail
 }
 
+// Worse returns the error with the higher exit status, worst where they are
+// equal: what many recipients come to together.
+func Worse(worst, err error) error {
+	if Exit(err) > Exit(worst) {
+		return err
+	}
+	return worst
+}
+
 // IsTemporary reports whether err is worth another attempt. It is true for
 // every error that does not say otherwise, false for nil.
 func IsTemporary(err error) bool { return err != nil && Exit(err) == TempFail }

@@ -36,3 +36,23 @@ func TestClasses(t *testing.T) {
 		t.Errorf("%v, %s", e, Enhanced(e))
 	}
 }
+
+// The higher exit status is the worse one, and the first of two that are equal.
+func TestWorse(t *testing.T) {
+	none, refused, again := &Error{Exit: NoMailbox}, Refuse("5.6.0", "no"), errors.New("disk")
+	for _, c := range []struct {
+		list []error
+		want error
+	}{
+		{nil, nil}, {[]error{nil, nil}, nil}, {[]error{nil, none, nil}, none}, {[]error{refused, none, refused}, none},
+		{[]error{again, none}, again}, {[]error{refused, Refuse("5.6.0", "also")}, refused},
+	} {
+		var worst error
+		for _, err := range c.list {
+			worst = Worse(worst, err)
+		}
+		if worst != c.want {
+			t.Errorf("%v: %v, want %v", c.list, worst, c.want)
+		}
+	}
+}

@@ -50,7 +50,7 @@ func Explain(h *home.Home, from, login string, words []string, asJSON bool) erro
 		t.End("accept " + a.String())
 		if err != nil {
 			t.End(err.Error())
-			worst = &status.Error{Exit: status.Exit(err)}
+			worst = status.Worse(worst, &status.Error{Exit: status.Exit(err)})
 		}
 		if err := t.Write(h.Stdout, asJSON); err != nil {
 			return err
