@@ -32,9 +32,7 @@ func (j *judge) size(context.Context) error {
 	}
 	j.t.Add("size", fmt.Sprintf("%d of %d octets", j.s.Body.Size(), limit), "control/databytes")
 	if j.s.Body.Size() > limit {
-		e := status.Refuse("5.3.4", fmt.Sprintf("message is larger than %d octets", limit))
-		e.Reply = 552
-		return e
+		return status.TooLarge(limit)
 	}
 	return nil
 }

@@ -213,7 +213,7 @@ func (c *copier) write(p []byte) error {
 		return nil
 	}
 	if c.size += int64(len(p)); c.size > c.max.octets {
-		return status.Refuse("5.3.4", fmt.Sprintf("message is larger than %d octets (control/databytes)", c.max.octets))
+		return status.TooLarge(c.max.octets)
 	}
 	c.last = p[len(p)-1]
 	_, err := c.w.Write(p)

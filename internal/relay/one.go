@@ -86,7 +86,7 @@ func (r *Relay) store(in io.Reader) (*os.File, error) {
 		return nil, status.Refuse("5.6.0", "no message on standard input")
 	case n > most:
 		f.Close()
-		return nil, status.Refuse("5.3.4", fmt.Sprintf("the message is larger than %d octets (control/databytes)", most))
+		return nil, status.TooLarge(most)
 	}
 	return f, nil
 }

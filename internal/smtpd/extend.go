@@ -8,6 +8,7 @@ import (
 
 	"paperpath/internal/addr"
 	"paperpath/internal/params"
+	"paperpath/internal/status"
 )
 
 // MailParams are the parameters of MAIL.
@@ -99,7 +100,7 @@ func (c *Conn) mailParam(p *MailParams, name, value string) (err error) {
 	case "SIZE":
 		p.Size, err = parseSize(value)
 		if most := c.cfg.MaxSize; err == nil && most > 0 && p.Size > most {
-			err = tooBig(most)
+			err = status.TooLarge(most)
 		}
 		return err
 	case "BODY":

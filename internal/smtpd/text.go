@@ -2,7 +2,6 @@ package smtpd
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"time"
 
@@ -113,7 +112,7 @@ func (t *text) put(dst, b []byte, octets int) int {
 	}
 	t.size += int64(octets)
 	if most := t.wire.cfg.MaxSize; most > 0 && t.size > most {
-		t.flaw = tooBig(most)
+		t.flaw = status.TooLarge(most)
 		return 0
 	}
 	return copy(dst, b)
@@ -124,8 +123,4 @@ func (t *text) spoil(why string) {
 	if t.flaw == nil {
 		t.flaw = status.Refuse("5.6.0", why)
 	}
-}
-
-func tooBig(most int64) error {
-	return &status.Error{Exit: status.Refused, Reply: 552, Enhanced: "5.3.4", Text: fmt.Sprintf("message is larger than %d octets", most)}
 }

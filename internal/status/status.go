@@ -54,6 +54,13 @@ func Refuse(enhanced, text string) *Error {
 	return &Error{Exit: Refused, Reply: 554, Enhanced: enhanced, Text: text}
 }
 
+// TooLarge returns the refusal of a message for its size: exit status 65, reply
+// 552 (RFC 5321 4.2.3). limit is control/databytes.
+func TooLarge(limit int64) *Error {
+	return &Error{Exit: Refused, Reply: 552, Enhanced: "5.3.4",
+		Text: fmt.Sprintf("message is larger than %d octets (control/databytes)", limit)}
+}
+
 // UsageError returns an error of the command line: exit status 64.
 func UsageError(format string, args ...any) *Error {
 	return &Error{Exit: Usage, Reply: 501, Enhanced: "5.5.4", Text: fmt.Sprintf(format, args...)}

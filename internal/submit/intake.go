@@ -78,7 +78,7 @@ func (in *intake) release() error {
 		in.clean = append(in.clean, '.')
 	}
 	if in.size+in.crs > in.limit {
-		return tooBig(in.limit)
+		return status.TooLarge(in.limit)
 	}
 	for ; in.crs > 0; in.crs-- {
 		in.clean = append(in.clean, ' ')
@@ -102,16 +102,10 @@ func (in *intake) end() error {
 // flush writes what was cleaned.
 func (in *intake) flush() error {
 	if in.size += int64(len(in.clean)); in.size > in.limit || in.crs > in.limit {
-		return tooBig(in.limit)
+		return status.TooLarge(in.limit)
 	}
 	if _, err := in.w.Write(in.clean); err != nil {
 		return fmt.Errorf("keep the message: %w", err)
 	}
 	return nil
-}
-
-func tooBig(limit int64) error {
-	e := status.Refuse("5.3.4", fmt.Sprintf("message is larger than %d octets (control/databytes)", limit))
-	e.Reply = 552
-	return e
 }

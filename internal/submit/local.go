@@ -127,7 +127,7 @@ func (s *local) take(r io.Reader, buf *spool.Buffer) ([]string, error) {
 		return nil, err
 	}
 	if buf.Size() > s.size {
-		return nil, tooBig(s.size)
+		return nil, status.TooLarge(s.size)
 	}
 	return s.counter.take(s.missive, s.who, s.helo, buf)
 }
