@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"paperpath/internal/clock"
 	"paperpath/internal/control"
 	"paperpath/internal/listen"
 	"paperpath/internal/tally"
@@ -31,17 +32,7 @@ type Delays struct {
 
 // NewDelays returns the delays that are counted in table.
 func NewDelays(table *tally.Table, now func() time.Time) *Delays {
-	return &Delays{table: table, now: now, wait: sleep}
-}
-
-// sleep waits for d, or until ctx ends.
-func sleep(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
+	return &Delays{table: table, now: now, wait: clock.Wait}
 }
 
 // Failed counts a wrong login of a client, whose address may be "", and waits

@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"paperpath/internal/clock"
 	"paperpath/internal/dir"
 )
 
@@ -194,7 +195,7 @@ func poll(ctx context.Context, try func() (bool, error)) (bool, error) {
 		if ctx.Err() != nil {
 			return false, nil
 		}
-		sleep(ctx, pollTime)
+		clock.Wait(ctx, pollTime)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"paperpath/internal/clock"
 	"paperpath/internal/control"
 	"paperpath/internal/status"
 	"paperpath/internal/tally"
@@ -36,7 +37,7 @@ type Guard struct {
 // do without a file of the home.
 func NewGuard(c *control.Control, path string, wrong, right *tally.Table, now func() time.Time, trouble func(op string, err error)) *Guard {
 	return &Guard{control: c, gate: newGate(path, trouble), delays: NewDelays(wrong, now),
-		wrong: wrong, right: right, now: now, wait: sleep, trouble: trouble}
+		wrong: wrong, right: right, now: now, wait: clock.Wait, trouble: trouble}
 }
 
 func (g *Guard) tell(op string, err error) {

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"paperpath/internal/clock"
 	"paperpath/internal/home"
 	"paperpath/internal/maillog"
 	"paperpath/internal/status"
@@ -70,12 +71,7 @@ func (s *service) supervise(ctx context.Context) {
 		if time.Since(begun) >= s.group.lastWait {
 			wait = s.group.firstWait
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-		case <-timer.C:
-		}
-		timer.Stop()
+		clock.Wait(ctx, wait)
 		wait = min(2*wait, s.group.lastWait)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/fsnotify/fsnotify"
 	"golang.org/x/sys/unix"
 
+	"paperpath/internal/clock"
 	"paperpath/internal/control"
 	"paperpath/internal/dir"
 	"paperpath/internal/maillog"
@@ -115,7 +116,7 @@ func (r *Runner) lock(ctx context.Context) (unlock func(), err error) {
 			r.Log.Busy(string(r.Inbox))
 			return nil, nil
 		}
-		if !pause(ctx, lockPatience/20) {
+		if clock.Wait(ctx, lockPatience/20); ctx.Err() != nil {
 			return nil, nil
 		}
 	}
@@ -126,7 +127,7 @@ func (r *Runner) lockWait(ctx context.Context) (unlock func(), err error) {
 	if unlock, err = r.lock(ctx); unlock != nil || err != nil {
 		return unlock, err
 	}
-	for pause(ctx, time.Second) {
+	for clock.Wait(ctx, time.Second); ctx.Err() == nil; clock.Wait(ctx, time.Second) {
 		ok, err := r.tryLock()
 		if err != nil {
 			return nil, err
@@ -147,18 +148,6 @@ func (r *Runner) tryLock() (bool, error) {
 		return false, fmt.Errorf("lock %s: %w", r.box.self.Path(), err)
 	}
 	return true, nil
-}
-
-// pause waits; false where ctx has ended.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 // clean removes leftovers of the inbox. route/'s runner sees to hold/ too, which

@@ -106,13 +106,3 @@ func (s *server) mostUnknown() int {
 	}
 	return int(min(n, 1<<20))
 }
-
-// wait waits for d, or until ctx ends.
-func wait(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
-}

@@ -134,17 +134,6 @@ func TestTarpit(t *testing.T) {
 	}
 }
 
-func TestWait(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	begin := time.Now()
-	wait(ctx, time.Hour)
-	wait(t.Context(), time.Millisecond)
-	if time.Since(begin) > time.Minute {
-		t.Error("it does not end")
-	}
-}
-
 // Junk and errors end a session, the settings say when.
 func TestLimitsOfASession(t *testing.T) {
 	h, log := newHome(t)

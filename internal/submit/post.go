@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"paperpath/internal/check"
+	"paperpath/internal/clock"
 	"paperpath/internal/control"
 	"paperpath/internal/home"
 	"paperpath/internal/listen"
@@ -85,9 +86,7 @@ func call(ctx context.Context, home string) (*line, error) {
 		if !full && !busy || time.Since(begin) > postBusy {
 			return l, err
 		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
+		if clock.Wait(ctx, pause); ctx.Err() != nil {
 			return nil, err
 		}
 	}

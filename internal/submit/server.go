@@ -12,6 +12,7 @@ import (
 	"paperpath/internal/addr"
 	"paperpath/internal/auth"
 	"paperpath/internal/check"
+	"paperpath/internal/clock"
 	"paperpath/internal/control"
 	"paperpath/internal/dns"
 	"paperpath/internal/explain"
@@ -66,7 +67,7 @@ type server struct {
 	listening bool                                 // on sockets of our own
 	haste     func() time.Duration                 // for clients, since they are many; nil: none ever
 	drain     time.Duration                        // for a transaction under way at the end; 0: smtpd's
-	wait      func(context.Context, time.Duration) // wait, but for tests
+	wait      func(context.Context, time.Duration) // clock.Wait, but for tests
 	judge     judgement                            // check.Message, but for tests
 }
 
@@ -88,7 +89,7 @@ func newServer(h *home.Home, role Role) (*server, error) {
 			return nil, status.Temp("4.3.5", "cannot read the certificates", err)
 		}
 	}
-	return &server{Home: h, role: role, spool: sp, hostname: host, tls: conf, dns: dns.New(h.Control), wait: wait,
+	return &server{Home: h, role: role, spool: sp, hostname: host, tls: conf, dns: dns.New(h.Control), wait: clock.Wait,
 		judge: check.Message, guard: h.Guard()}, nil
 }
 
