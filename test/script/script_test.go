@@ -45,14 +45,17 @@ func setup(env *testscript.Env) error {
 	return nil
 }
 
-// condition knows [root], [tmpfs] (a tmpfs can be mounted here) and [tool:NAME];
-// what is missing is said in the report.
+// condition knows [root], [tmpfs] (a tmpfs can be mounted here), [userns] (a user
+// namespace can be made, which a chroot does not allow) and [tool:NAME]; what is
+// missing is said in the report.
 func condition(cond string) (bool, error) {
 	switch {
 	case cond == "root":
 		return os.Geteuid() == 0, nil
 	case cond == "tmpfs":
 		return canMount(), nil
+	case cond == "userns":
+		return exec.Command("unshare", "-U", "true").Run() == nil, nil
 	case strings.HasPrefix(cond, "tool:"):
 		_, err := exec.LookPath(strings.TrimPrefix(cond, "tool:"))
 		return err == nil, nil
