@@ -1,0 +1,55 @@
+package control
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// Each file in control/ has code beside its row that reads it, and each accessor has
+// a program that asks: else a setting would be explained that changes nothing.
+func TestEverySettingIsAskedFor(t *testing.T) {
+	code := ""
+	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") ||
+			filepath.Base(path) == "rows.go" {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		code += string(text)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range Settings() {
+		if !strings.Contains(code, `"`+s.Name+`"`) {
+			t.Errorf("nothing reads control/%s", s.Name)
+		}
+	}
+	for m := range reflect.TypeFor[*Control]().Methods() {
+		if !strings.Contains(code, "."+m.Name+"(") {
+			t.Errorf("no program calls Control.%s", m.Name)
+		}
+	}
+}
+
+// The page of each program that reads a file says so.
+func TestReadersSaySo(t *testing.T) {
+	for _, s := range Settings() {
+		for reader := range strings.SplitSeq(s.Readers, ", ") {
+			program, _, _ := strings.Cut(reader, " ")
+			page, err := os.ReadFile(filepath.Join("../../man", program+".8"))
+			if err != nil {
+				continue // several programs together
+			}
+			if !regexp.MustCompile(`control/` + s.Name + `\b`).Match(page) {
+				t.Errorf("%s(8) does not speak of control/%s", program, s.Name)
+			}
+		}
+	}
+}
