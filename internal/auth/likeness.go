@@ -21,8 +21,11 @@ func likenessFile(c *control.Control) string { return filepath.Join(c.Home(), "r
 const maxLikeness = 4096
 
 // readLikeness returns the field in the file, "" for none.
-func readLikeness(c *control.Control) string {
-	f, err := dir.OpenPath(likenessFile(c), os.O_RDONLY, 0)
+func readLikeness(c *control.Control) string { return readShort(likenessFile(c)) }
+
+// readShort returns what is in a file of run/ without its last line end.
+func readShort(path string) string {
+	f, err := dir.OpenPath(path, os.O_RDONLY, 0)
 	if err != nil {
 		return ""
 	}
@@ -30,6 +33,20 @@ func readLikeness(c *control.Control) string {
 	text := make([]byte, maxLikeness)
 	n, _ := f.Read(text)
 	return strings.TrimSuffix(string(text[:n]), "\n")
+}
+
+// writeShort replaces what readShort reads. It may fail.
+func writeShort(path, text string) {
+	f, err := os.CreateTemp(filepath.Dir(path), ".likeness*")
+	if err != nil {
+		return
+	}
+	defer os.Remove(f.Name())
+	_, err = f.WriteString(text + "\n")
+	f.Chmod(0o660) // the programs may run as several users of one group
+	if f.Close() == nil && err == nil {
+		os.Rename(f.Name(), path)
+	}
 }
 
 // keepLikeness has the file cost what field does. It may fail: then an unknown
@@ -42,16 +59,7 @@ func keepLikeness(c *control.Control, field string) {
 	if like == "" || len(like) >= maxLikeness {
 		return
 	}
-	f, err := os.CreateTemp(filepath.Dir(likenessFile(c)), ".likeness*")
-	if err != nil {
-		return
-	}
-	defer os.Remove(f.Name())
-	_, err = f.WriteString(like + "\n")
-	f.Chmod(0o660) // the programs may run as several users of one group
-	if f.Close() == nil && err == nil {
-		os.Rename(f.Name(), likenessFile(c))
-	}
+	writeShort(likenessFile(c), like)
 }
 
 // costOf is a field without what differs between users of one scheme.

@@ -82,7 +82,7 @@ func makeSecret(path string) ([]byte, error) {
 // address, and nothing that tells them from real ones. What no peer sees of
 // them is random each time, so that there is nothing to find out.
 func (t *Users) madeUp(address string) (Keys, error) {
-	costs, err := t.Control.ScramCosts()
+	costs, err := scramCosts(t.Control)
 	if err != nil {
 		return Keys{}, err
 	}

@@ -108,6 +108,9 @@ func (t *Users) Keys(ctx context.Context, login string) (Keys, error) {
 	if err != nil {
 		return Keys{}, temporary(err)
 	}
+	if stored.Iterations > 0 {
+		keepCost(t.Control, stored)
+	}
 	like, err := t.madeUp(address)
 	if err != nil {
 		return Keys{}, temporary(err)

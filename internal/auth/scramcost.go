@@ -1,0 +1,56 @@
+package auth
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"paperpath/internal/control"
+)
+
+// costsFile is where processes learn what exchanges of SCRAM show where a program
+// stands for the users: the iterations and the length of the salt, one kind of them
+// a line. Nobody has a row there to count.
+func costsFile(c *control.Control) string { return filepath.Join(c.Home(), "run", "likeness-scram") }
+
+// maxCosts is how many kinds are kept: a site has one, or an older one beside it.
+const maxCosts = 16
+
+// scramCosts returns what keys are made up of: the costs of the rows, or those that a
+// program's users were seen to have.
+func scramCosts(c *control.Control) (map[control.ScramCost]int, error) {
+	costs, err := c.ScramCosts()
+	if err != nil || len(costs) > 0 {
+		return costs, err
+	}
+	if program, err := c.AsksForUsers(); err != nil || !program {
+		return nil, err
+	}
+	costs = map[control.ScramCost]int{}
+	for line := range strings.Lines(readShort(costsFile(c))) {
+		var cost control.ScramCost
+		if n, _ := fmt.Sscan(line, &cost.Iterations, &cost.Salt); n == 2 && cost.Salt > 0 && len(costs) < maxCosts {
+			costs[cost] = 1
+		}
+	}
+	return costs, nil
+}
+
+// keepCost has the file know what an exchange with k shows. It may fail: then who
+// has no keys is shown what new ones have.
+func keepCost(c *control.Control, k Keys) {
+	program, err := c.AsksForUsers()
+	if err != nil || !program {
+		return
+	}
+	costs, err := scramCosts(c)
+	cost := control.ScramCost{Iterations: k.Iterations, Salt: len(k.Salt)}
+	if err != nil || costs[cost] > 0 || len(costs) >= maxCosts {
+		return
+	}
+	text := fmt.Sprintln(cost.Iterations, cost.Salt)
+	for had := range costs {
+		text += fmt.Sprintln(had.Iterations, had.Salt)
+	}
+	writeShort(costsFile(c), strings.TrimSuffix(text, "\n"))
+}
