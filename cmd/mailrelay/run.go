@@ -27,7 +27,7 @@ func mailrelay() program.Program {
 			via,
 		},
 		Action: one, Kind: program.Agent,
-		Verbs: append(program.Stage{Inbox: spool.Relay, Does: "send", Workers: 20, Make: runner}.Verbs(),
+		Verbs: append(program.Stage{Inbox: spool.Relay, Does: "send", Make: runner}.Verbs(),
 			program.Verb{Name: "explain", Usage: "say through which hosts mail for an address goes, and why", Operands: "address ...", Kind: program.Person,
 				Flags:  []cli.Flag{via, &cli.BoolFlag{Name: "json", Usage: "print one JSON object a line"}},
 				Action: tell}),
@@ -40,7 +40,7 @@ const patience = 10 * time.Second
 
 // runner sends what is due, a few sessions at a time to each destination.
 func runner(h *home.Home) (*spool.Runner, error) {
-	lane, err := h.Concurrency("destination", 5)
+	lane, err := h.Concurrency("destination")
 	r := relay.New(h.Control, h.Log, h.Clock.Now, h.Settler().Settle)
 	return &spool.Runner{Handle: r.Handle, Lane: r.Lane, PerLane: r.PerLane(lane), Patience: patience}, err
 }

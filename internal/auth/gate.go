@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"os"
-	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -205,8 +204,3 @@ func placeOf(key []byte, base int64, each int, name string) int64 {
 	sum := mac(key, []byte(name))
 	return base + int64(binary.BigEndian.Uint64(sum[:sha256.Size])%hashed)*int64(each)
 }
-
-// processors is how many hashes there are at a time where control/concurrency
-// does not say: four at least, so that the one for who is known is not half of
-// them.
-func processors() int { return max(4, runtime.NumCPU()) }

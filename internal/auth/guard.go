@@ -16,7 +16,6 @@ import (
 const (
 	knownFor = 30 * 24 * time.Hour // a network is known to an account after a right login
 	laneStep = 2 * time.Second     // between two guesses of unknown networks at one account
-	defBytes = 256 << 20           // of memory for hashes at a time
 )
 
 // Guard stands before every check of a password: it bounds what they cost at a
@@ -204,11 +203,11 @@ func (v *visit) hash(ctx context.Context, w work, f func() error) error {
 	if v == nil {
 		return f()
 	}
-	slots, err := v.g.control.Concurrency("passwords", processors())
+	slots, err := v.g.control.Concurrency("passwords")
 	if err != nil {
 		return temporary(err)
 	}
-	octets, err := v.g.control.Limit("passwordbytes", defBytes)
+	octets, err := v.g.control.Limit("passwordbytes")
 	if err != nil {
 		return temporary(err)
 	}

@@ -19,11 +19,11 @@ import (
 	"paperpath/internal/status"
 )
 
-// Limits of a header where control/limits has none of its own.
+// Limits of a header for who may not read the settings: the defaults of
+// control/limits.
 const (
 	MaxHeaderBytes = 256 << 10 // octets
 	MaxFields      = 5000
-	maxHops        = 100 // Received fields (RFC 5321 6.3 asks for at least 100)
 )
 
 // Subject is what is judged.
@@ -115,11 +115,11 @@ func (j *judge) verdict(ctx context.Context, list []check) Verdict {
 // header that goes beyond them is refused with 5.6.0, and returned as far as it
 // was read.
 func ReadHeader(c *control.Control, body spool.Body) (*message.Header, error) {
-	octets, err := c.Limit("headerbytes", MaxHeaderBytes)
+	octets, err := c.Limit("headerbytes")
 	if err != nil {
 		return nil, err
 	}
-	fields, err := c.Limit("fields", MaxFields)
+	fields, err := c.Limit("fields")
 	if err != nil {
 		return nil, err
 	}

@@ -135,7 +135,7 @@ func badFrom(text string) error {
 
 // hops bounds the number of Received fields (RFC 5321 6.3).
 func (j *judge) hops(context.Context) error {
-	limit, err := j.c.Limit("hops", maxHops)
+	limit, err := j.c.Limit("hops")
 	if err != nil {
 		return err
 	}

@@ -82,7 +82,7 @@ func TestBrokenFiles(t *testing.T) {
 	retry := func(c *Control) error { _, err := c.Retry(); return err }
 	services := func(c *Control) error { _, err := c.Services(); return err }
 	relay := func(c *Control) error { _, err := c.RelayFrom(); return err }
-	limits := func(c *Control) error { _, err := c.Limit("hops", 1); return err }
+	limits := func(c *Control) error { _, err := c.Limit("hops"); return err }
 	rates := func(c *Control) error { _, err := c.Rate("user-messages"); return err }
 	tests := []struct {
 		name, text string
@@ -228,9 +228,9 @@ func TestDefaults(t *testing.T) {
 	check("resolver", s, "", err)
 	s, err = f.Postmaster()
 	check("postmaster", s, "", err)
-	c, err := f.Concurrency("mailrelay", 20)
+	c, err := f.Concurrency("mailrelay")
 	check("concurrency", c, 20, err)
-	n, err = f.Limit("recipients", 1000)
+	n, err = f.Limit("recipients")
 	check("limit", n, int64(1000), err)
 	r, err := f.Retry()
 	check("attempts", r.Attempts, 10, err)
@@ -286,11 +286,11 @@ func TestScalars(t *testing.T) {
 	check("resolver", s, "127.0.0.1:5353", err)
 	s, err = f.Postmaster()
 	check("postmaster", s, "p@example.org", err)
-	c, err := f.Concurrency("mailrelay", 20)
+	c, err := f.Concurrency("mailrelay")
 	check("concurrency", c, 3, err)
-	n, err = f.Limit("hops", 100)
+	n, err = f.Limit("hops")
 	check("limit", n, int64(7), err)
-	_, err = f.Limit("hopps", 100)
+	_, err = f.Limit("hopps")
 	wantError(t, err, "the program asks")
 }
 

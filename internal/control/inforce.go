@@ -64,11 +64,7 @@ func (c *Control) inForce(s Setting, found []Finding) []Value {
 func (s Setting) defaults(said []Value) (values []Value) {
 	for _, k := range s.Keys {
 		if !slices.ContainsFunc(said, func(v Value) bool { return v.Key == k.Name }) {
-			text := k.Default
-			if text == "" {
-				text = k.Without
-			}
-			values = append(values, Value{Setting: s.Name, Key: k.Name, Text: text, From: fromDefault})
+			values = append(values, Value{Setting: s.Name, Key: k.Name, Text: k.Default, From: fromDefault})
 		}
 	}
 	switch {

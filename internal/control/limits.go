@@ -1,7 +1,9 @@
 package control
 
 import (
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -14,10 +16,12 @@ func concurrencyKeys() []Key {
 		{Name: "maildeliver", Default: "4"},
 		{Name: "mailrelay", Default: "20"},
 		{Name: "pop3d", Default: "200"},
-		{Name: "destination", Default: "5"},                               // sessions to one destination
-		{Name: "client", Default: "50"},                                   // sessions from one address
-		{Name: "user", Default: "10"},                                     // POP3 sessions of one user
-		{Name: "passwords", Without: "as many as processors, 4 at least"}, // checked by all programs
+		{Name: "destination", Default: "5"}, // sessions to one destination
+		{Name: "client", Default: "50"},     // sessions from one address
+		{Name: "user", Default: "10"},       // POP3 sessions of one user
+		// Checked by all programs: four at least, so that the one for whoever is
+		// known is not half of them.
+		{Name: "passwords", Default: strconv.Itoa(max(4, runtime.NumCPU())), Varies: true},
 	}
 }
 
@@ -28,7 +32,7 @@ func limitKeys() []Key {
 		{Name: "copybytes", Default: "1073741824"}, // that copies for its recipients may take, of one message
 		{Name: "headerbytes", Default: "262144"},   // of one message
 		{Name: "fields", Default: "5000"},          // header fields of one message
-		{Name: "hops", Default: "100"},             // Received fields of one message
+		{Name: "hops", Default: "100"},             // Received fields of one message (RFC 5321 6.3 asks for at least 100)
 		{Name: "errors", Default: "10"},            // of one session
 		{Name: "junk", Default: "100"},             // commands of one session that bring no mail forward
 		{Name: "unknown", Default: "10"},           // recipients of one session, before it is slowed down
@@ -40,21 +44,24 @@ func limitKeys() []Key {
 }
 
 // Concurrency returns how many of name there may be at a time: of a
-// program its workers or sessions. def is the caller's default.
-func (c *Control) Concurrency(name string, def int) (int, error) {
-	n, err := c.numberOf("concurrency", name, int64(def))
+// program its workers or sessions.
+func (c *Control) Concurrency(name string) (int, error) {
+	n, err := c.numberOf("concurrency", name)
 	return int(min(n, 1<<20)), err
 }
 
-// Limit returns the limit name. def is the caller's default.
-func (c *Control) Limit(name string, def int64) (int64, error) {
-	return c.numberOf("limits", name, def)
+// Limit returns the limit name.
+func (c *Control) Limit(name string) (int64, error) {
+	return c.numberOf("limits", name)
 }
 
-func (c *Control) numberOf(table, name string, def int64) (int64, error) {
-	if !slices.Contains(names(c.settings[table].Keys), name) {
-		return def, failFile(table, "the program asks for %q, which the file cannot have", name)
+func (c *Control) numberOf(table, name string) (int64, error) {
+	keys := c.settings[table].Keys
+	i := slices.IndexFunc(keys, func(k Key) bool { return k.Name == name })
+	if i < 0 {
+		return 0, failFile(table, "the program asks for %q, which the file cannot have", name)
 	}
+	def, _ := number(keys[i].Default, 1)
 	t, err := value[map[string]int64](c, table)
 	if err != nil {
 		return def, err

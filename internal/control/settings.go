@@ -46,8 +46,8 @@ type Setting struct {
 // Key is a row that a table of numbers or rates can have.
 type Key struct {
 	Name    string
-	Default string // as the row would have it; "" where it depends on the machine
-	Without string // what holds without the row, in words, where Default is ""
+	Default string // as the row would have it
+	Varies  bool   // the default depends on the machine, and control(5) has it in words
 }
 
 // Holds returns what is in force without the file, as people read it.

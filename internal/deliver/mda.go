@@ -112,7 +112,7 @@ func (m *MDA) limits() (max limits, err error) {
 	if max.octets, err = m.Control.Databytes(); err != nil {
 		return max, err
 	}
-	hops, err := m.Control.Limit("hops", 100)
+	hops, err := m.Control.Limit("hops")
 	max.hops = int(hops)
 	return max, err
 }

@@ -92,7 +92,7 @@ func (s *Settler) paid(e *spool.Entry, k kind, about []Result, lifetime time.Dur
 	if err != nil {
 		return nil, false, err
 	}
-	limit, err := s.Control.Limit("bounces", maxBounces)
+	limit, err := s.Control.Limit("bounces")
 	if err != nil {
 		return nil, false, err
 	}

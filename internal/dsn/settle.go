@@ -18,10 +18,6 @@ import (
 // troubleDelay is the time to the next attempt after trouble of our own.
 const troubleDelay = 5 * time.Minute
 
-// maxBounces is how many reports an hour may have, if control/limits does not
-// say.
-const maxBounces = 1000
-
 // Result is how an attempt ended for one recipient.
 type Result struct {
 	Index      int    // in the entry's envelope

@@ -3,11 +3,11 @@ package home
 import "sync"
 
 // Concurrency returns what reads the number of control/concurrency that is in
-// force at each call; def where it does not say. An error is one of now. Later the
+// force at each call. An error is one of now. Later the
 // last number stays in force where the file cannot be read, and the log has why, once
 // until it can be read again.
-func (h *Home) Concurrency(name string, def int) (func() int, error) {
-	read := func() (int, error) { return h.Control.Concurrency(name, def) }
+func (h *Home) Concurrency(name string) (func() int, error) {
+	read := func() (int, error) { return h.Control.Concurrency(name) }
 	first, err := read()
 	if err != nil {
 		return nil, err

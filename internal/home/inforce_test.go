@@ -30,11 +30,11 @@ func TestConcurrencyIsTheOneInForce(t *testing.T) {
 	var log bytes.Buffer
 	h := &Home{Dir: home, Control: control.Open(home, time.Now), Log: maillog.To(&log, "mailroute", time.Now)}
 	write("mailroute: many\n")
-	if _, err := h.Concurrency("mailroute", 4); err == nil {
+	if _, err := h.Concurrency("mailroute"); err == nil {
 		t.Fatal("no error at the start")
 	}
 	write("mailroute: 1\n")
-	get, err := h.Concurrency("mailroute", 4)
+	get, err := h.Concurrency("mailroute")
 	if err != nil {
 		t.Fatal(err)
 	}

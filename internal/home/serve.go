@@ -18,10 +18,6 @@ import (
 	"paperpath/internal/tally"
 )
 
-// maxSessions is how many sessions a server has at a time where
-// control/concurrency does not say.
-const maxSessions = 200
-
 // Server returns a server on the addresses, with the limits in force; Handle
 // and Refuse are the caller's to set. conf nil: there is no certificate.
 func (h *Home) Server(addrs, tlsAddrs []string, conf *tls.Config) (*listen.Server, error) {
@@ -50,10 +46,10 @@ func (h *Home) BindPorts(addrs, tlsAddrs []string) (listen.Ports, error) {
 
 // limits returns the limits in force now.
 func (h *Home) limits() (l listen.Limits, err error) {
-	if l.Max, err = h.Control.Concurrency(h.Name, maxSessions); err != nil {
+	if l.Max, err = h.Control.Concurrency(h.Name); err != nil {
 		return l, err
 	}
-	if l.MaxPerAddr, err = h.Control.Concurrency("client", listen.PerAddr); err != nil {
+	if l.MaxPerAddr, err = h.Control.Concurrency("client"); err != nil {
 		return l, err
 	}
 	proxies, err := h.Control.ProxyFrom()

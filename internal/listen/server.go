@@ -19,10 +19,6 @@ import (
 // DefaultDrain is how long sessions may go on when the server ends.
 const DefaultDrain = 15 * time.Second
 
-// PerAddr is how many connections one address may have at a time where
-// control/concurrency does not say.
-const PerAddr = 50
-
 // Server accepts connections and gives each to Handle.
 type Server struct {
 	Addrs    []string // "host:port", "unix:path" or StdinAddr

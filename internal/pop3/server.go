@@ -153,12 +153,12 @@ func (s *server) settings(cfg *Config) (err error) {
 	if cfg.Hostname, err = s.control.Hostname(); err != nil {
 		return err
 	}
-	wrong, err := s.control.Limit("errors", DefaultMaxErrors)
+	wrong, err := s.control.Limit("errors")
 	if err != nil {
 		return err
 	}
 	cfg.MaxErrors = int(max(wrong, DefaultMaxErrors))
-	if cfg.MaxPerUser, err = s.control.Concurrency("user", DefaultMaxPerUser); err != nil {
+	if cfg.MaxPerUser, err = s.control.Concurrency("user"); err != nil {
 		return err
 	}
 	if cfg.Undelete, err = s.control.Undelete(); err != nil {

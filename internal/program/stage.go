@@ -14,10 +14,9 @@ import (
 
 // Stage describes a program's work at its inbox.
 type Stage struct {
-	Inbox   spool.Inbox
-	Does    string // what it does, for the help: "route"
-	Workers int    // entries at work at a time, where control/concurrency does not say
-	Make    func(h *home.Home) (*spool.Runner, error)
+	Inbox spool.Inbox
+	Does  string // what it does, for the help: "route"
+	Make  func(h *home.Home) (*spool.Runner, error)
 
 	StartsPrograms bool // of users
 }
@@ -92,7 +91,7 @@ func (s Stage) runner(h *home.Home) (*spool.Runner, error) {
 		return nil, err
 	}
 	r.Inbox = s.Inbox
-	if r.Workers, err = h.Concurrency(h.Name, s.Workers); err != nil {
+	if r.Workers, err = h.Concurrency(h.Name); err != nil {
 		return nil, err
 	}
 	if r.Spool, err = h.Spool(); err != nil {

@@ -9,13 +9,9 @@ import (
 	"paperpath/internal/status"
 )
 
-// maxCopyBytes is how many octets the copies of one message may take, if
-// control/limits does not say.
-const maxCopyBytes = 1 << 30
-
 // CopyBytes returns how many octets the copies of one message may take
 // (control/limits).
-func CopyBytes(c *control.Control) (int64, error) { return c.Limit("copybytes", maxCopyBytes) }
+func CopyBytes(c *control.Control) (int64, error) { return c.Limit("copybytes") }
 
 // Copies counts what a message for several recipients will be split into, while
 // they are named one after another: one copy for each mailbox, one for all other

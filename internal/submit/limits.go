@@ -100,7 +100,7 @@ func (s *session) tarpit(ctx context.Context) {
 
 // mostUnknown is how many unknown recipients are answered at once.
 func (s *server) mostUnknown() int {
-	n, err := s.Control.Limit("unknown", 10)
+	n, err := s.Control.Limit("unknown")
 	if err != nil {
 		n = 10 // the next session is refused for it
 	}

@@ -129,7 +129,7 @@ func (c *counter) take(l *missive, who caller, helo string, buf spool.Body) (key
 	if err := check.Claims(c.control, who.submitter(), h, l.domain, nil, nil); err != nil {
 		return nil, err
 	}
-	most, err := c.control.Limit("recipients", 1000)
+	most, err := c.control.Limit("recipients")
 	if err != nil {
 		return nil, err
 	}

@@ -275,15 +275,14 @@ func (s *server) limits(cfg *smtpd.Config) (err error) {
 	}
 	for _, l := range []struct {
 		name string
-		def  int64
 		take func(n int64)
 	}{
-		{"recipients", smtpd.DefaultMaxRecipients, func(n int64) { cfg.MaxRecipients = int(n) }},
-		{"errors", smtpd.DefaultMaxErrors, func(n int64) { cfg.MaxErrors = int(n) }},
-		{"junk", smtpd.DefaultMaxJunk, func(n int64) { cfg.MaxJunk = int(n) }},
-		{"session", int64(smtpd.DefaultSessionLimit / time.Second), func(n int64) { cfg.SessionLimit = time.Duration(min(n, maxSession)) * time.Second }},
+		{"recipients", func(n int64) { cfg.MaxRecipients = int(n) }},
+		{"errors", func(n int64) { cfg.MaxErrors = int(n) }},
+		{"junk", func(n int64) { cfg.MaxJunk = int(n) }},
+		{"session", func(n int64) { cfg.SessionLimit = time.Duration(min(n, maxSession)) * time.Second }},
 	} {
-		n, err := s.Control.Limit(l.name, l.def)
+		n, err := s.Control.Limit(l.name)
 		if err != nil {
 			return err
 		}
