@@ -3,10 +3,15 @@ package faces
 import (
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"paperpath/test/harness"
 )
@@ -80,6 +85,98 @@ func TestServerOutOfDescriptors(t *testing.T) {
 		}
 		s.wait(name+" with room again", func() bool { return greets(addr) })
 	}
+}
+
+// A runner whose table of descriptors is full in the middle of an attempt defers
+// the message: nothing is lost, doubled or held, and it goes on once there is room.
+func TestStageOutOfDescriptors(t *testing.T) {
+	for name, inbox := range map[string]string{"mailroute": "route", "maildeliver": "deliver", "mailrelay": "relay"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t)
+			sink, err := harness.NewSink("ok")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer sink.Close()
+			if err := s.Set("routes", ". : "+sink.Addr); err != nil {
+				t.Fatal(err)
+			}
+			cmd := s.run(programs.Path(name), "watch")
+			s.wait("the watcher", func() bool { return len(s.Events("prog="+name, "event=watching")) > 0 })
+			const most = 24
+			for free := range most {
+				s.leave(cmd.Process.Pid, free)
+				key := s.feed(inbox)
+				s.wait("an attempt", func() bool { return len(s.Events("prog="+name, "key="+key)) > 0 })
+			}
+			if len(s.Events("prog="+name, "too many open files")) == 0 {
+				t.Error("it never ran out of descriptors")
+			}
+			s.leave(cmd.Process.Pid, 500)
+			key := s.feed(inbox)
+			s.wait("a message with room again", func() bool { return len(s.Glob("spool/"+inbox+"/*/"+key+"*")) == 0 })
+			if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+			s.ended(cmd)
+			s.drain()
+			if n, taken := len(s.Glob("mail/example.net/alice/Maildir/new/*")), len(sink.Received()); n != most+1 || taken != most+1 {
+				t.Errorf("alice has %d and the other host %d of %d messages\n%s", n, taken, most+1, s.Describe())
+			}
+		})
+	}
+}
+
+// leave lowers the limit of a process so that so many more descriptors fit.
+func (s *site) leave(pid, free int) {
+	s.t.Helper()
+	limit := 0
+	for ; free > 0 || exists(fmt.Sprintf("/proc/%d/fd/%d", pid, limit)); limit++ {
+		if !exists(fmt.Sprintf("/proc/%d/fd/%d", pid, limit)) {
+			free--
+		}
+	}
+	rlimit := unix.Rlimit{Cur: uint64(limit), Max: 4096}
+	if err := unix.Prlimit(pid, unix.RLIMIT_NOFILE, &rlimit, nil); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+// feed puts a message for alice and for somebody elsewhere into the inbox, and
+// returns the key that the keys there begin with.
+func (s *site) feed(inbox string) (key string) {
+	s.t.Helper()
+	for _, step := range [][]string{{"sendmail", alice, "x@far.example"}, {"mailcheck", "run"}, {"mailroute", "run"}} {
+		if inbox == "route" && step[0] == "mailroute" {
+			break
+		}
+		if _, err := programs.Must(s.Home.Dir, strings.NewReader(letter), step[0], step[1:]...); err != nil {
+			s.t.Fatal(err)
+		}
+		if names := s.Glob("spool/check/new/*"); len(names) == 1 {
+			key, _, _ = strings.Cut(filepath.Base(names[0]), ",")
+		}
+	}
+	return key
+}
+
+// drain has all that waits tried until nothing does.
+func (s *site) drain() {
+	s.t.Helper()
+	s.wait("an empty queue", func() bool {
+		for _, words := range [][]string{{"sendmail", "-q"}, {"mailroute", "run"}, {"maildeliver", "run"}, {"mailrelay", "run"}} {
+			if _, err := programs.Must(s.Home.Dir, nil, words[0], words[1:]...); err != nil {
+				s.t.Fatal(err)
+			}
+		}
+		return len(s.Queued()) == 0
+	})
 }
 
 // greets reports whether a server says hello.
