@@ -153,9 +153,37 @@ func TestBrokenHashesAreTemporary(t *testing.T) {
 }
 
 func TestBrokenTableIsTemporary(t *testing.T) {
-	_, err := Check(settings(t, "a b"), "a@b.example", "x")
+	_, err := Check(settings(t, "a@b.example:{x"), "a@b.example", "x")
 	if code, _, _ := status.Reply(err); code != 454 || !strings.Contains(err.Error(), "control/users:1:") {
 		t.Error(err)
+	}
+}
+
+// A broken row lets everybody else in. One that may be anybody's makes every
+// refusal temporary, of those who have a row too: the answer does not tell who
+// exists.
+func TestBrokenRowHarmsItselfAlone(t *testing.T) {
+	const good = "a@b.example:{PLAIN}right\n"
+	for text, want := range map[string]string{
+		good + "b@b.example:{x": "ok 535 454 535",
+		good + "b b":            "ok 454 454 454",
+		"b b\n" + good:          "ok 454 454 454",
+	} {
+		users := &Users{Control: settings(t, text)}
+		var got []string
+		for _, login := range []string{"a@b.example right", "a@b.example wrong", "b@b.example x", "c@b.example x"} {
+			address, password, _ := strings.Cut(login, " ")
+			err := users.Password(t.Context(), address, password)
+			code, _, _ := status.Reply(err)
+			if err == nil {
+				got = append(got, "ok")
+			} else {
+				got = append(got, fmt.Sprint(code))
+			}
+		}
+		if s := strings.Join(got, " "); s != want {
+			t.Errorf("%q: %s, want %s", text, s, want)
+		}
 	}
 }
 

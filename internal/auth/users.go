@@ -226,7 +226,7 @@ func (t *Users) Certificate(_ context.Context, login string, cert *x509.Certific
 	}
 	if login == "" {
 		if len(named) == 0 {
-			return "", refused()
+			return "", t.certificateRefused()
 		}
 		t.user = named[0]
 		return t.user.Address, nil
@@ -241,7 +241,20 @@ func (t *Users) Certificate(_ context.Context, login string, cert *x509.Certific
 			return login, nil
 		}
 	}
-	return "", refused()
+	return "", t.certificateRefused()
+}
+
+// certificateRefused is the refusal of a certificate that names nobody, or
+// somebody else than the login; temporary while a row that is broken may have it.
+func (t *Users) certificateRefused() error {
+	whole, err := t.Control.UsersWhole()
+	if err == nil && !whole {
+		err = errors.New("a row of control/users is broken, and may be the certificate's")
+	}
+	if err != nil {
+		return temporary(err)
+	}
+	return t.sure(refused())
 }
 
 // named returns the users whom a certificate names. A locked one (his password

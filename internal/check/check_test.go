@@ -262,10 +262,30 @@ func TestReversePath(t *testing.T) {
 
 // TestTrouble: what is wrong with the settings or the disk is temporary.
 func TestTrouble(t *testing.T) {
-	for _, file := range []string{"databytes", "limits", "senders"} {
+	for _, file := range []string{"databytes", "limits"} {
 		c := settings(t, file, "what: is this\nnow\n")
 		if got, v := judgeText(c, user, "From: alice@example.net\n\n"); v.Kind != "defer" {
 			t.Errorf("%s: %s (%s)", file, got, v.Reason())
+		}
+	}
+	// A broken row is no refusal of what it may allow, and harms nothing else.
+	for text, want := range map[string]string{
+		"now\n":                       "pass defer defer",
+		"alice@example.net: x y\n":    "defer defer defer",
+		"@example.net: a@b@c\n":       "pass defer refuse",
+		"*: x y\n":                    "pass defer defer",
+		"other@example.net: x y\n":    "pass refuse refuse",
+		"@example.org: alice@-\n":     "pass refuse defer",
+		"alice@example.net: *\nnow\n": "pass pass pass",
+	} {
+		c := settings(t, "senders", text)
+		var kinds []string
+		for _, from := range []string{"alice@example.net", "bob@example.net", "x@example.org"} {
+			_, v := judgeText(c, user, "From: "+from+"\n\n")
+			kinds = append(kinds, v.Kind)
+		}
+		if got := strings.Join(kinds, " "); got != want {
+			t.Errorf("%q: %s, want %s", text, got, want)
 		}
 	}
 	s := peer

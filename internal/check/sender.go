@@ -70,6 +70,9 @@ func Sender(c *control.Control, who Submitter, a addr.Address,
 		t.Add("sender", a.String(), "an address of "+who.String())
 		return nil
 	}
+	if err := c.SendersFall(a.Domain); err != nil {
+		return err
+	}
 	t.Add("sender", a.String()+" refused", "control/senders")
 	return &status.Error{Exit: status.NotAllowed, Reply: 550, Enhanced: "5.7.1",
 		Text: who.String() + " may not send as " + printable(a.String())}
@@ -81,13 +84,18 @@ func patternsFor(c *control.Control, who Submitter) (patterns []string, source s
 	if who.Login != "" {
 		return c.Senders(who.Login)
 	}
-	for _, key := range []string{"local/" + who.User, "local/" + who.UID, "local"} {
+	for i, key := range []string{"local/" + who.User, "local/" + who.UID, "local"} {
+		if i > 0 { // a row that nobody can read may be the one before
+			if err := c.SendersFall(""); err != nil {
+				return nil, "", err
+			}
+		}
 		patterns, source, err = c.Senders(key)
 		if err != nil || source != "" {
-			break
+			return patterns, source, err
 		}
 	}
-	return patterns, source, err
+	return nil, "", c.SendersFall("")
 }
 
 // Claims holds every address in the fields that name who wrote or sent a

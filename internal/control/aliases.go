@@ -12,58 +12,27 @@ type Alias struct {
 	Where   string   // "control/aliases:3"
 }
 
-type aliasTable map[string]Alias
-
-func aliasesFile() file[aliasTable] {
-	return file[aliasTable]{name: "aliases", max: maxTable, parse: parseAliases}
+// aliasesTable has the syntax of aliases(5): `name: target, target`.
+func aliasesTable() table[Alias] {
+	return table[Alias]{
+		name: "aliases", joined: true,
+		form: "a row is `name: target, target`",
+		key: func(text string) string {
+			name, _, ok := cutFirst(text, ':')
+			key, err := aliasKey(strings.Trim(name, " \t"))
+			if !ok || err != nil {
+				return ""
+			}
+			return key
+		},
+		parse: func(where, text string) ([]entry[Alias], error) {
+			key, targets, err := parseAlias(text)
+			return []entry[Alias]{{key, Alias{Targets: targets, Where: where}}}, err
+		},
+	}
 }
 
-// parseAliases reads the syntax of aliases(5): `name: target, target`, a line
-// that begins with a blank goes on with the one before it.
-func parseAliases(name string, data []byte) (aliasTable, error) {
-	ls, err := lines(name, data)
-	if err != nil {
-		return nil, err
-	}
-	t, seen := aliasTable{}, map[string]int{}
-	for i := 0; i < len(ls); {
-		l, used, err := joinLines(name, ls[i:])
-		if err != nil {
-			return nil, err
-		}
-		i += used
-		key, targets, err := parseAlias(l.text)
-		if err != nil {
-			return nil, fail(name, l.n, "%v", err)
-		}
-		if err := once(name, seen, key, l.n); err != nil {
-			return nil, err
-		}
-		t[key] = Alias{Targets: targets, Where: where(name, l.n)}
-	}
-	return t, nil
-}
-
-// joinLines returns the first line with its continuation lines, and how many
-// lines that were.
-func joinLines(name string, ls []line) (line, int, error) {
-	if strings.ContainsAny(ls[0].text[:1], " \t") {
-		return line{}, 0, fail(name, ls[0].n, "the first line begins with a blank and continues nothing")
-	}
-	used, size := 1, len(ls[0].text)
-	for used < len(ls) && strings.ContainsAny(ls[used].text[:1], " \t") {
-		size += len(ls[used].text)
-		used++
-	}
-	if size > maxLine {
-		return line{}, 0, fail(name, ls[0].n, "the row is too long")
-	}
-	texts := make([]string, used)
-	for i := range texts {
-		texts[i] = ls[i].text
-	}
-	return line{ls[0].n, strings.Join(texts, "")}, used, nil
-}
+func aliasesFile(c *Control) file[contents[Alias]] { return aliasesTable().file(c) }
 
 func parseAlias(text string) (key string, targets []string, err error) {
 	parts, err := cutOutside(text, ':', 2)
@@ -173,9 +142,26 @@ func cutOutside(s string, sep byte, n int) ([]string, error) {
 	return append(parts, strings.Trim(s[from:], " \t")), nil
 }
 
+// cutFirst cuts s at the first sep that stands outside quotes.
+func cutFirst(s string, sep byte) (before, after string, ok bool) {
+	quoted := false
+	for i := 0; i < len(s); i++ {
+		switch {
+		case quoted && s[i] == '\\':
+			i++
+		case s[i] == '"':
+			quoted = !quoted
+		case s[i] == sep && !quoted:
+			return s[:i], s[i+1:], true
+		}
+	}
+	return s, "", false
+}
+
 // Alias returns what address stands for: the row `user@domain`, else the row
 // `user`, which holds in every local domain. nil without an error says that
-// there is no alias.
+// there is no alias that can be read; whoever goes on to a less specific name
+// than address asks AliasFalls.
 func (c *Control) Alias(address string) (*Alias, error) {
 	key := FoldAddress(address)
 	local, domain := Split(key)
@@ -186,17 +172,20 @@ func (c *Control) Alias(address string) (*Alias, error) {
 			return nil, err
 		}
 	}
-	return query(c, aliasesFile(), func(t aliasTable) (*Alias, bool) {
-		a, ok := t[key]
-		if !ok && isLocal {
-			a, ok = t[local]
-		}
-		if !ok {
-			return nil, false
-		}
-		return a.in(domain), true
-	})
+	keys := []string{key}
+	if isLocal && domain != "" {
+		keys = append(keys, local)
+	}
+	a, _, err := find[Alias](c, aliasesFile(c), keys...)
+	if a == nil || err != nil {
+		return nil, err
+	}
+	return a.in(domain), nil
 }
+
+// AliasFalls returns a temporary error where control/aliases has a row that
+// cannot be read, for a day: it may be that of a name that Alias does not find.
+func (c *Control) AliasFalls() error { return falls[Alias](c, aliasesFile(c)) }
 
 // in returns a copy whose bare targets have the domain.
 func (a Alias) in(domain string) *Alias {

@@ -1,7 +1,6 @@
 package control
 
 import (
-	"cmp"
 	"errors"
 	"io/fs"
 	"os"
@@ -89,11 +88,11 @@ func (c *Control) readTLS() error {
 
 // checkPrograms looks for the programs in control/users.
 func (c *Control) checkPrograms() error {
-	t, _, err := load(c, usersFile(c.home))
+	t, _, err := load(c, usersFile(c))
 	if err != nil {
 		return err
 	}
-	if err := cmp.Or(t.exec.check(), t.check.check()); err != nil {
+	if err := t.checkPrograms(); err != nil {
 		return failFile("users", "%w", err)
 	}
 	return nil

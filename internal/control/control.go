@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"paperpath/internal/status"
@@ -29,17 +30,27 @@ type Control struct {
 	sleep func(time.Duration)
 
 	settings map[string]Setting
-	lookups  *lookups
+	tell     func(error) // of a broken row; nil: nobody
 
-	mu    sync.Mutex
-	cache map[string]cached
+	backends []backend
+	slots    chan struct{}       // of programs that are asked for rows
+	runAs    *syscall.Credential // whom they run as; nil: us
+
+	mu       sync.Mutex
+	cache    map[string]cached
+	memories map[string]*memory
+
+	metMu sync.Mutex
+	seen  map[string]seenRow // broken rows, by table and id
 }
 
 // Open returns the settings of home. Nothing is read yet. now is compared with
 // the times that the kernel gives to changed files, so it is the machine's
 // clock (time.Now) even where a program runs on a shifted one.
 func Open(home string, now func() time.Time) *Control {
-	return &Control{home: home, now: now, sleep: time.Sleep, settings: byName(), lookups: newLookups(), cache: map[string]cached{}}
+	return &Control{home: home, now: now, sleep: time.Sleep, settings: byName(),
+		backends: backends(), slots: make(chan struct{}, lookupMost),
+		cache: map[string]cached{}, memories: map[string]*memory{}, seen: map[string]seenRow{}}
 }
 
 // Home returns the directory that Open was called with.

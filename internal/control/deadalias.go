@@ -13,6 +13,10 @@ import (
 func (c *Control) CheckAliases() error {
 	faults, errs := c.Faults("aliases")
 	for _, f := range faults {
+		if !f.Dead {
+			errs = append(errs, failRow(f))
+			continue
+		}
 		errs = append(errs, &status.Error{Exit: status.Refused, Text: f.String()})
 	}
 	return errors.Join(errs...)
@@ -20,7 +24,7 @@ func (c *Control) CheckAliases() error {
 
 // neverMatches says why no address can match the key, and how to mend it; ""
 // where one can.
-func neverMatches(key string, domains domainTable, known bool) (why, mend string) {
+func (c *Control) neverMatches(key string) (why, mend string) {
 	local, domain := Split(key)
 	if local == "*" {
 		return "can never match", "there are no wildcards"
@@ -28,7 +32,7 @@ func neverMatches(key string, domains domainTable, known bool) (why, mend string
 	whole := key
 	if domain == "" {
 		whole += "@example.org"
-	} else if known && domains.line[domain] == 0 {
+	} else if _, local, err := c.IsLocal(domain); err == nil && !local { // else it is no fault of the alias
 		return "can never match", domain + " is not in control/domains"
 	}
 	if a, err := addr.Parse(whole); err != nil || FoldAddress(a.String()) != whole {

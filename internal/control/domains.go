@@ -1,52 +1,68 @@
 package control
 
-// domainTable is control/domains.
-type domainTable struct {
-	names []string
-	line  map[string]int
-}
+import (
+	"fmt"
+	"strings"
+)
 
-func domainsFile() file[domainTable] {
-	return file[domainTable]{name: "domains", max: maxTable, required: true, parse: parseDomains}
-}
+// domainRow is a row of control/domains.
+type domainRow struct{ name, where string }
 
-func parseDomains(name string, data []byte) (domainTable, error) {
-	t := domainTable{line: map[string]int{}}
-	ls, err := items(name, data)
-	if err != nil {
-		return t, err
+// domainsTable has a domain a line.
+func domainsTable() table[domainRow] {
+	return table[domainRow]{
+		name: "domains", required: true, bare: true,
+		form: "a row is a domain, and nothing else",
+		key: func(text string) string {
+			text = strings.Trim(text, " \t")
+			if CheckDomain(text) != nil {
+				return ""
+			}
+			return FoldDomain(text)
+		},
+		parse: func(where, text string) ([]entry[domainRow], error) {
+			text = strings.Trim(text, " \t")
+			if err := CheckDomain(text); err != nil {
+				return nil, fmt.Errorf("domain %q %w", text, err)
+			}
+			name := FoldDomain(text)
+			return []entry[domainRow]{{name, domainRow{name, where}}}, nil
+		},
 	}
-	for _, l := range ls {
-		if err := CheckDomain(l.text); err != nil {
-			return t, fail(name, l.n, "domain %q %v", l.text, err)
-		}
-		domain := FoldDomain(l.text)
-		if err := once(name, t.line, domain, l.n); err != nil {
-			return t, err
-		}
-		t.names = append(t.names, domain)
-	}
-	return t, nil
 }
 
-// Domains returns the local domains in lower case, in the order of the file.
-// It has no default: no file is a temporary error.
+func domainsFile(c *Control) file[contents[domainRow]] { return domainsTable().file(c) }
+
+// Domains returns the local domains in lower case, in the order of the file and
+// without those of broken rows; it is temporary where such a row stands before
+// them, for names without a domain take the first. It has no default: no file is
+// a temporary error.
 func (c *Control) Domains() ([]string, error) {
-	return query(c, domainsFile(), func(t domainTable) ([]string, bool) {
-		return append([]string(nil), t.names...), len(t.names) > 0
-	})
+	f := domainsFile(c)
+	if _, err := leads[domainRow](c, f); err != nil {
+		return nil, err
+	}
+	t, _, err := load(c, f)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, d := range t.list() {
+		names = append(names, d.name)
+	}
+	return names, nil
 }
 
 // IsLocal reports whether mail for domain is delivered here, and which line
 // of control/domains says so.
 func (c *Control) IsLocal(domain string) (source string, local bool, err error) {
-	domain = FoldDomain(domain)
-	n, err := query(c, domainsFile(), func(t domainTable) (int, bool) {
-		n, ok := t.line[domain]
-		return n, ok
-	})
-	if err != nil || n == 0 {
+	f := domainsFile(c)
+	d, _, err := find[domainRow](c, f, FoldDomain(domain))
+	switch {
+	case err != nil:
 		return "", false, err
+	case d == nil:
+		return "", false, falls[domainRow](c, f)
 	}
-	return where("domains", n), true, nil
+	return d.where, true, nil
 }

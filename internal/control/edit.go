@@ -74,19 +74,16 @@ func (c *Control) editUsers(address, hash string, edit func([]byte, *User) ([]by
 	if err != nil {
 		return failFile("users", "%w", err)
 	}
-	before, err := parseUsers(c.home, "users", data)
+	had, err := c.rowNow(data, address)
 	if err != nil {
 		return err
 	}
-	if before.exec != nil {
-		return refuse("control/users says exec:, so its users are that program's to edit")
-	}
-	edited, err := edit(bytes.Clone(data), before.find(address))
+	edited, err := edit(bytes.Clone(data), had)
 	if err != nil {
 		return err
 	}
-	after, err := parseUsers(c.home, "users", edited)
-	if err != nil || !after.has(address, hash) {
+	has, err := c.rowNow(edited, address)
+	if err != nil || (has == nil) != (hash == "") || has != nil && has.Hash != hash {
 		return refuse("no row of control/users can hold the address %q", address)
 	}
 	if err := Write(c.path("users"), edited, 0o600); err != nil {
@@ -114,21 +111,24 @@ func (c *Control) lock() (unlock func(), err error) {
 	}
 }
 
-// find returns the row of address, or nil.
-func (t userTable) find(address string) *User {
-	if i, ok := t.index[FoldAddress(address)]; ok {
-		u := t.users[i]
-		return &u
+// rowNow returns the row of address in the text of control/users, nil where
+// there is none. Broken rows of others stay as they are; one of address itself,
+// and rows that something else has, are not ours to edit.
+func (c *Control) rowNow(data []byte, address string) (*User, error) {
+	c.mu.Lock()
+	t, err := parseUsers(c, data)
+	c.mu.Unlock()
+	if err != nil {
+		return nil, err
 	}
-	return nil
-}
-
-func (t userTable) has(address, hash string) bool {
-	u := t.find(address)
-	if u == nil {
-		return hash == ""
+	if t.asked() {
+		return nil, refuse("control/users says %s, so its users are not to be edited here", t.from)
 	}
-	return hash != "" && u.Hash == hash
+	u, err := t.row(FoldAddress(address))
+	if err != nil {
+		return nil, refuse("%v: mend the row first", err)
+	}
+	return u, nil
 }
 
 // editLine applies edit to the text of u's line; "" removes the line.

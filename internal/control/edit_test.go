@@ -3,6 +3,7 @@ package control
 import (
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -69,9 +70,15 @@ func TestEditUsersRefuses(t *testing.T) {
 		}
 	}
 	f.wantUsers(someUsers)
-	f.write("users", "broken\n")
-	wantError(t, f.AddUser("c@example.org", "x", "mail/c"), "control/users:1:")
-	f.wantUsers("broken\n")
+	f.write("users", "broken\nc@example.org:{x\n")
+	if err := f.AddUser("c@example.org", "x", "mail/c"); status.Exit(err) != status.Refused || !strings.Contains(err.Error(), "control/users:2:") {
+		t.Errorf("beside a broken row of the address: %v", err)
+	}
+	f.wantUsers("broken\nc@example.org:{x\n")
+	if err := f.AddUser("d@example.org", "x", "mail/d"); err != nil {
+		t.Errorf("beside broken rows of others: %v", err)
+	}
+	f.wantUsers("broken\nc@example.org:{x\nd@example.org:x::::mail/d::\n")
 	os.Remove(f.path("users"))
 	wantError(t, f.AddUser("c@example.org", "x", "mail/c"), "control/users: ")
 }

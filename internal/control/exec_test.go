@@ -67,7 +67,7 @@ func TestExec(t *testing.T) {
 	}
 	for _, bad := range []string{"other", "two", "junk", "empty", "control", "long", "temp", "odd"} {
 		u, err := c.User(bad + "@example.org")
-		if u != nil || status.Exit(err) != status.TempFail || !strings.Contains(err.Error(), "control/users: exec: ") {
+		if u != nil || status.Exit(err) != status.TempFail || !strings.Contains(err.Error(), "control/users: exec:") {
 			t.Errorf("%s: %v, %v", bad, u, err)
 		}
 	}

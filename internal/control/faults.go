@@ -59,33 +59,39 @@ type checkedTable struct {
 
 // tables are the files of rows, in the order in which they are reported.
 func (c *Control) tables() []checkedTable {
-	read := func(load func() error) func() ([]Fault, error) {
-		return func() ([]Fault, error) { return nil, load() }
-	}
 	return []checkedTable{
-		{"domains", read(func() error { _, _, err := load(c, domainsFile()); return err })},
-		{"users", read(func() error { _, _, err := load(c, usersFile(c.home)); return err })},
+		{"domains", func() ([]Fault, error) { return faultsOf[domainRow](c, domainsFile(c)) }},
+		{"users", func() ([]Fault, error) { return faultsOf[User](c, usersFile(c)) }},
 		{"aliases", c.aliasFaults},
-		{"routes", read(func() error { _, _, err := load(c, routesFile()); return err })},
-		{"senders", read(func() error { _, _, err := load(c, sendersFile()); return err })},
-		{"relayfrom", read(func() error { _, err := c.RelayFrom(); return err })},
+		{"routes", func() ([]Fault, error) { return faultsOf[Route](c, routesFile(c)) }},
+		{"senders", func() ([]Fault, error) { return faultsOf[senderRow](c, sendersFile(c)) }},
+		{"relayfrom", func() ([]Fault, error) { _, err := c.RelayFrom(); return nil, err }},
 	}
 }
 
-// aliasFaults returns the aliases that no address can ever match.
-func (c *Control) aliasFaults() ([]Fault, error) {
-	t, _, err := load(c, aliasesFile())
+func faultsOf[R any, T tabled[R]](c *Control, f file[T]) ([]Fault, error) {
+	t, _, err := load(c, f)
 	if err != nil {
 		return nil, err
 	}
-	domains, _, noDomains := load(c, domainsFile()) // whose fault is no fault of an alias
-	var faults []Fault
-	for key, a := range t {
-		if why, mend := neverMatches(key, domains, noDomains == nil); why != "" {
-			f := Fault{File: "aliases", Key: key, What: fmt.Sprintf("alias %q %s", key, why), Mend: mend, Dead: true}
-			fmt.Sscanf(a.Where, "control/aliases:%d", &f.Line)
-			faults = append(faults, f)
+	return slices.Clone(t.in().faults), nil
+}
+
+// aliasFaults adds the aliases that no address can ever match.
+func (c *Control) aliasFaults() ([]Fault, error) {
+	t, _, err := load(c, aliasesFile(c))
+	if err != nil {
+		return nil, err
+	}
+	faults, rows := slices.Clone(t.faults), t.in().list()
+	for i, key := range t.keys {
+		why, mend := c.neverMatches(key)
+		if why == "" {
+			continue
 		}
+		f := Fault{File: "aliases", Key: key, What: fmt.Sprintf("alias %q %s", key, why), Mend: mend, Dead: true}
+		fmt.Sscanf(rows[i].Where, "control/aliases:%d", &f.Line)
+		faults = append(faults, f)
 	}
 	return faults, nil
 }

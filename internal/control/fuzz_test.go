@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func FuzzUsers(f *testing.F) {
@@ -12,12 +13,13 @@ func FuzzUsers(f *testing.F) {
 	f.Add("a/../b@b.example:\n")
 	f.Add("\"a:b\"@c.example:x\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		users, err := parseUsers("/home/paperpath", "users", []byte(text))
+		users, err := parseUsers(Open("/home/paperpath", time.Now), []byte(text))
 		if err != nil {
 			wantPlace(t, "users", err)
 			return
 		}
-		for _, u := range users.users {
+		wantSound(t, text, users.contents)
+		for _, u := range users.list() {
 			if !filepath.IsAbs(u.Home) || filepath.Clean(u.Home) != u.Home || strings.Contains(u.Home, "/../") {
 				t.Errorf("home %q", u.Home)
 			}
@@ -36,12 +38,9 @@ func FuzzAliases(f *testing.F) {
 	f.Add("\"a b\"@c.example: |x\n")
 	f.Add("a: \"\\\"\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		aliases, err := parseAliases("aliases", []byte(text))
-		if err != nil {
-			wantPlace(t, "aliases", err)
-			return
-		}
-		for key, a := range aliases {
+		aliases := readTable(t, aliasesTable(), text)
+		for i, a := range aliases.list() {
+			key := aliases.keys[i]
 			for _, target := range append([]string{key}, a.Targets...) {
 				if target == "" || strings.ContainsAny(target, "\r\n\x00\x1b") || strings.ContainsAny(strings.TrimPrefix(target, `\`)[:1], "|/:\\") && target != key {
 					t.Errorf("target %q of %q", target, key)
@@ -60,21 +59,54 @@ func FuzzTables(f *testing.F) {
 	f.Add("192.0.2.0/24\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		data := []byte(text)
-		_, err := parseRoutes("x", data)
-		wantPlace(t, "x", err)
-		_, err = parseSenders("x", data)
-		wantPlace(t, "x", err)
-		_, err = parseRetry("x", data)
+		readTable(t, routesTable(), text)
+		readTable(t, sendersTable(), text)
+		readTable(t, domainsTable(), text)
+		_, err := parseRetry("x", data)
 		wantPlace(t, "x", err)
 		_, err = parseNetworks("x", data)
-		wantPlace(t, "x", err)
-		_, err = parseDomains("x", data)
 		wantPlace(t, "x", err)
 		_, err = parseServices("x", data)
 		wantPlace(t, "x", err)
 		_, err = parseNumbers("x", data, names(limitKeys()))
 		wantPlace(t, "x", err)
 	})
+}
+
+// readTable reads a table, which no text can make impossible.
+func readTable[R any](t *testing.T, tab table[R], text string) contents[R] {
+	t.Helper()
+	got, err := tab.read(Open("/home/paperpath", time.Now), []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantSound(t, text, got)
+	return got
+}
+
+// wantSound checks that what is wrong is named by its line, and that a row
+// answers where it stands, or the fault that hides it.
+func wantSound[R any](t *testing.T, text string, got contents[R]) {
+	t.Helper()
+	for _, f := range got.faults {
+		if f.Line < 1 || f.Line > 1+strings.Count(text, "\n") || f.What == "" || f.Mend == "" {
+			t.Errorf("fault %+v", f)
+		}
+		if s := f.String(); strings.ContainsAny(s, "\r\n\x00\x1b") {
+			t.Errorf("fault %q", s)
+		}
+	}
+	for _, key := range got.keys {
+		if r, err := got.row(key); r == nil && err == nil {
+			t.Errorf("%q has a row, and no answer", key)
+		}
+	}
+	if len(got.broken) > 0 && len(got.faults) == 0 || got.before > len(got.broken) {
+		t.Errorf("%d broken rows, %d before the first, %d faults", len(got.broken), got.before, len(got.faults))
+	}
+	if text != "" && !strings.HasSuffix(text, "\n") && len(got.hiding) == 0 && !got.asked() {
+		t.Errorf("%q has no end, and hides nothing", text)
+	}
 }
 
 // wantPlace checks that an error names file and line on one line of text.

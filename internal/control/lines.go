@@ -1,6 +1,8 @@
 package control
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 	"unicode/utf8"
 )
@@ -24,33 +26,87 @@ func lines(name string, data []byte) ([]line, error) {
 	for n, rest := 1, string(data); rest != ""; n++ {
 		var text string
 		text, rest, _ = strings.Cut(rest, "\n")
-		if err := clean(name, n, text); err != nil {
-			return nil, err
+		if err := unclean(n, text); err != nil {
+			return nil, fail(name, n, "%v", err)
 		}
-		bare := strings.Trim(text, " \t")
-		if bare != "" && bare[0] != '#' {
+		if !saysNothing(text) {
 			out = append(out, line{n, strings.TrimRight(text, " \t")})
 		}
 	}
 	return out, nil
 }
 
-// clean refuses bytes that are no text.
-func clean(name string, n int, text string) error {
+// saysNothing reports an empty line or a comment.
+func saysNothing(text string) bool {
+	bare := strings.Trim(text, " \t\r")
+	return bare == "" || bare[0] == '#'
+}
+
+// unclean says why the bytes of line n are no text; nil: they are.
+func unclean(n int, text string) error {
 	switch {
 	case len(text) > maxLine:
-		return fail(name, n, "the line is too long")
+		return errors.New("the line is too long")
 	case strings.HasSuffix(text, "\r"):
-		return fail(name, n, "the line ends with CR LF (lines end with LF alone)")
+		return errors.New("the line ends with CR LF (lines end with LF alone)")
 	case !utf8.ValidString(text):
-		return fail(name, n, "the line is not UTF-8")
+		return errors.New("the line is not UTF-8")
+	case n == 1 && strings.HasPrefix(text, "\ufeff"):
+		return errors.New("the file begins with a byte order mark")
 	case strings.HasPrefix(text, "\ufeff"):
-		return fail(name, n, "the file begins with a byte order mark")
+		return errors.New("the line begins with a byte order mark")
 	}
 	if i := strings.IndexFunc(text, isControl); i >= 0 {
-		return fail(name, n, "control character %q", text[i:i+1])
+		return fmt.Errorf("control character %q", text[i:i+1])
 	}
 	return nil
+}
+
+// rawRow is a row of a table, or what stands in the place of one.
+type rawRow struct {
+	line
+	wrong error // why its bytes are no row
+	torn  bool  // it is the last line, and has no end
+	blank bool  // an empty line or a comment: here only if something is wrong with it
+}
+
+// rawRows returns the rows of a table in the order of its lines. joined says
+// that a line which begins with a blank goes on with the one before it.
+func rawRows(data []byte, joined bool) []rawRow {
+	var out []rawRow
+	row := -1 // the last of out that is no blank line
+	for n, rest := 1, string(data); rest != ""; n++ {
+		text, after, ended := strings.Cut(rest, "\n")
+		rest = after
+		l := rawRow{line: line{n, strings.TrimRight(text, " \t")}, wrong: unclean(n, text), torn: !ended, blank: saysNothing(text)}
+		goesOn := joined && !l.blank && strings.ContainsAny(text[:1], " \t")
+		switch {
+		case l.blank && l.wrong == nil && !l.torn:
+		case l.blank:
+			out = append(out, l)
+		case goesOn && row >= 0:
+			out[row].join(l)
+		default:
+			if goesOn && l.wrong == nil {
+				l.wrong = errors.New("the first line begins with a blank and continues nothing")
+			}
+			row = len(out)
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// join adds a line that goes on with r.
+func (r *rawRow) join(l rawRow) {
+	r.text += l.text
+	r.torn = l.torn
+	if r.wrong == nil {
+		r.wrong = l.wrong
+	}
+	if r.wrong == nil && len(r.text) > maxLine {
+		r.wrong = errors.New("the row is too long")
+	}
 }
 
 // isControl reports control characters, tab aside.
@@ -87,22 +143,40 @@ func rows(name string, data []byte) ([]row, error) {
 }
 
 func splitRow(name string, l line) (row, error) {
-	from := 0
-	if strings.HasPrefix(l.text, "[") { // a domain literal may hold colons
-		from = max(strings.IndexByte(l.text, ']'), 0)
+	key, value, err := keyAndValue(l.text)
+	if err != nil {
+		return row{}, fail(name, l.n, "%v", err)
 	}
-	i := strings.IndexByte(l.text[from:], ':')
+	return row{l.n, key, value}, nil
+}
+
+// keyAndValue cuts a row at the colon behind its key.
+func keyAndValue(text string) (key, value string, err error) {
+	i := keyEnd(text)
 	if i < 0 {
-		return row{}, fail(name, l.n, "no colon (a row is `key: value`)")
+		return "", "", errors.New("no colon (a row is `key: value`)")
 	}
-	r := row{l.n, strings.TrimRight(l.text[:from+i], " \t"), strings.TrimLeft(l.text[from+i+1:], " \t")}
+	key, value = strings.TrimRight(text[:i], " \t"), strings.TrimLeft(text[i+1:], " \t")
 	switch {
-	case r.key == "":
-		return row{}, fail(name, l.n, "no key before the colon")
-	case r.value == "":
-		return row{}, fail(name, l.n, "no value after %q", r.key+":")
+	case key == "":
+		return "", "", errors.New("no key before the colon")
+	case value == "":
+		return "", "", fmt.Errorf("no value after %q", key+":")
 	}
-	return r, nil
+	return key, value, nil
+}
+
+// keyEnd returns where the colon behind a row's key stands, below 0: nowhere.
+func keyEnd(text string) int {
+	from := 0
+	if strings.HasPrefix(text, "[") { // a domain literal may hold colons
+		from = max(strings.IndexByte(text, ']'), 0)
+	}
+	i := strings.IndexByte(text[from:], ':')
+	if i < 0 {
+		return i
+	}
+	return from + i
 }
 
 // once records key and refuses a second one.

@@ -60,6 +60,9 @@ func load[T any](c *Control, f file[T]) (T, cached, error) {
 	delete(c.cache, f.name)
 	if !c.fresh(now) {
 		c.cache[f.name] = got
+		if t, ok := any(v).(interface{ brokenRows() []brokenRow }); ok && err == nil {
+			c.forget(f.name, t.brokenRows())
+		}
 	}
 	return v, got, err
 }

@@ -29,9 +29,9 @@ func TestCacheFollowsChanges(t *testing.T) {
 func TestCacheIsUsed(t *testing.T) {
 	f := newFixture(t, map[string]string{"domains": "a.example\n"})
 	parsed := 0
-	counted := domainsFile()
+	counted := domainsFile(f.Control)
 	parse := counted.parse
-	counted.parse = func(name string, data []byte) (domainTable, error) {
+	counted.parse = func(name string, data []byte) (contents[domainRow], error) {
 		parsed++
 		return parse(name, data)
 	}

@@ -66,7 +66,7 @@ func Barred(field string) bool {
 // Schemes returns the password schemes that the rows of control/users have, in
 // upper case and without those of barred rows.
 func (c *Control) Schemes() ([]string, error) {
-	t, _, err := load(c, usersFile(c.home))
+	t, _, err := load(c, usersFile(c))
 	return t.schemes, err
 }
 
@@ -89,21 +89,6 @@ func scramCost(field string) (cost ScramCost, ok bool) {
 // ScramCosts returns how many rows of control/users have keys of each cost. The
 // map is not to be changed; it is empty where a program stands for the rows.
 func (c *Control) ScramCosts() (map[ScramCost]int, error) {
-	t, _, err := load(c, usersFile(c.home))
+	t, _, err := load(c, usersFile(c))
 	return t.scram, err
-}
-
-// SomeUser returns a row, for each n the same while the table does not change;
-// nil where there is none.
-func (c *Control) SomeUser(n uint32) (*User, error) {
-	return query(c, usersFile(c.home), func(t userTable) (*User, bool) {
-		if t.exec != nil {
-			return c.lookups.someone(), true
-		}
-		if len(t.users) == 0 {
-			return nil, false
-		}
-		u := t.users[int(n%uint32(len(t.users)))]
-		return &u, true
-	})
 }

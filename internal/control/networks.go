@@ -26,10 +26,10 @@ func (c *Control) networks(name string) (Networks, error) {
 	if err != nil {
 		return nil, err
 	}
-	return query(c, f, func(t Networks) (Networks, bool) {
+	return query(c, f, func(t Networks) (Networks, bool, error) {
 		// The caller looks for one address and may not find it: what a
 		// changing file lacks is always waited for.
-		return t, false
+		return t, false, nil
 	})
 }
 

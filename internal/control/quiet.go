@@ -12,14 +12,14 @@ import (
 // yet would be refused for good. The same holds for any answer from a file
 // whose last line has no end. After the longest wait the answer is a
 // temporary error.
-func query[T, A any](c *Control, f file[T], ask func(T) (A, bool)) (A, error) {
+func query[T, A any](c *Control, f file[T], ask func(T) (A, bool, error)) (A, error) {
 	var waited time.Duration
 	for {
 		var answer A
 		t, got, err := load(c, f)
 		if err == nil {
 			var found bool
-			if answer, found = ask(t); found && !got.torn {
+			if answer, found, err = ask(t); found && err == nil && !got.torn {
 				return answer, nil
 			}
 		}

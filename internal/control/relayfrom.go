@@ -22,8 +22,8 @@ func (c *Control) RelayFrom() (Relays, error) {
 	if err != nil {
 		return nil, err
 	}
-	return query(c, f, func(t Relays) (Relays, bool) {
-		return t, false // as with networks: what a changing file lacks is waited for
+	return query(c, f, func(t Relays) (Relays, bool, error) {
+		return t, false, nil // as with networks: what a changing file lacks is waited for
 	})
 }
 

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"strconv"
@@ -15,31 +16,49 @@ type Route struct {
 	Where string // "control/routes:2"
 }
 
-type routeTable map[string]Route
-
-func routesFile() file[routeTable] {
-	return file[routeTable]{name: "routes", max: maxTable, parse: parseRoutes}
+func routesTable() table[Route] {
+	return table[Route]{
+		name: "routes",
+		form: "a row is `domain: host` or `domain: host:port`",
+		key: func(text string) string {
+			text = strings.TrimLeft(text, " \t")
+			end := keyEnd(text)
+			if end < 0 {
+				return ""
+			}
+			key := strings.TrimRight(text[:end], " \t")
+			if key == "" || checkRouteKey(key) != nil {
+				return ""
+			}
+			return FoldDomain(key)
+		},
+		parse: parseRoute,
+	}
 }
 
-func parseRoutes(name string, data []byte) (routeTable, error) {
-	rs, err := rows(name, data)
+func routesFile(c *Control) file[contents[Route]] { return routesTable().file(c) }
+
+func parseRoute(where, text string) ([]entry[Route], error) {
+	key, value, err := keyAndValue(strings.Trim(text, " \t"))
 	if err != nil {
 		return nil, err
 	}
-	t := make(routeTable, len(rs))
-	for _, r := range rs {
-		if key := strings.TrimPrefix(r.key, "."); key != "" || r.key == "" {
-			if err := CheckDomain(key); err != nil {
-				return nil, fail(name, r.n, "domain %q %v", r.key, err)
-			}
-		}
-		host, port, wrong := hostPort(r.value, "25")
-		if wrong != "" {
-			return nil, fail(name, r.n, "%q %s", r.value, wrong)
-		}
-		t[FoldDomain(r.key)] = Route{Host: host, Port: port, Where: where(name, r.n)}
+	if err := checkRouteKey(key); err != nil {
+		return nil, fmt.Errorf("domain %q %w", key, err)
 	}
-	return t, nil
+	host, port, wrong := hostPort(value, "25")
+	if wrong != "" {
+		return nil, fmt.Errorf("%q %s", value, wrong)
+	}
+	return []entry[Route]{{FoldDomain(key), Route{Host: host, Port: port, Where: where}}}, nil
+}
+
+// checkRouteKey refuses what is none of `domain`, `.domain` and `.`.
+func checkRouteKey(key string) error {
+	if key == "." {
+		return nil
+	}
+	return CheckDomain(strings.TrimPrefix(key, "."))
 }
 
 // hostPort reads `host`, `host:port`, `IP:port`, `[IP]` and `[IP]:port`.
@@ -70,20 +89,21 @@ func hostPort(s, defPort string) (host, port, wrong string) {
 // the nearest `.parent`, else `.`. nil without an error says: look up its MX.
 func (c *Control) Route(domain string) (*Route, error) {
 	domain = FoldDomain(domain)
-	return query(c, routesFile(), func(t routeTable) (*Route, bool) {
-		r, ok := t[domain]
-		for rest := domain; !ok; {
-			i := strings.IndexByte(rest, '.')
-			if i < 0 || strings.HasPrefix(domain, "[") {
-				r, ok = t["."]
-				break
+	keys := []string{domain}
+	if !strings.HasPrefix(domain, "[") {
+		for i := range len(domain) {
+			if domain[i] == '.' {
+				keys = append(keys, domain[i:])
 			}
-			rest = rest[i+1:]
-			r, ok = t["."+rest]
 		}
-		if !ok {
-			return nil, false
-		}
-		return &r, true
-	})
+	}
+	f := routesFile(c)
+	r, at, err := find[Route](c, f, append(keys, ".")...)
+	if err == nil && at > 0 {
+		err = falls[Route](c, f)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
 }

@@ -45,12 +45,7 @@ func (c *Control) Postmaster() (string, error) {
 	if err != nil || address != "" {
 		return address, err
 	}
-	return query(c, usersFile(c.home), func(t userTable) (string, bool) {
-		if len(t.users) == 0 {
-			return "", false
-		}
-		return t.users[0].Address, true
-	})
+	return c.FirstUser()
 }
 
 func (c *Control) postmasterFile() (string, error) {

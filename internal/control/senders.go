@@ -1,6 +1,10 @@
 package control
 
-import "strings"
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // senderRow is a row of control/senders.
 type senderRow struct {
@@ -8,57 +12,79 @@ type senderRow struct {
 	where    string
 }
 
-func sendersFile() file[senderTable] {
-	return file[senderTable]{name: "senders", max: maxTable, parse: parseSenders}
+func sendersTable() table[senderRow] {
+	return table[senderRow]{
+		name: "senders",
+		form: "a row is `login: address ...` or `@domain: login ...`",
+		key: func(text string) string {
+			text = strings.TrimLeft(text, " \t")
+			end := max(keyEnd(text), 0)
+			return sendersKey(strings.TrimRight(text[:end], " \t"))
+		},
+		parse: parseSender,
+		merge: func(r, more senderRow) senderRow {
+			r.patterns = append(slices.Clip(r.patterns), more.patterns...)
+			if !strings.HasSuffix(r.where, more.where) {
+				r.where += ", " + more.where
+			}
+			return r
+		},
+	}
 }
 
-func parseSenders(name string, data []byte) (senderTable, error) {
-	rs, err := rows(name, data)
+func sendersFile(c *Control) file[contents[senderRow]] { return sendersTable().file(c) }
+
+// sendersKey folds what a row is about: a login, or the wildcard whose addresses
+// it gives away.
+func sendersKey(key string) string {
+	if wild, domain := wildcard(key); wild != "" {
+		if domain != "" && CheckDomain(domain) != nil {
+			return ""
+		}
+		return FoldAddress(wild)
+	}
+	if checkLogin(key) != nil {
+		return ""
+	}
+	return FoldAddress(key)
+}
+
+// checkLogin refuses what no submitter is called.
+func checkLogin(key string) error {
+	if strings.ContainsAny(key, " \t") && CheckAddress(key) != nil {
+		return fmt.Errorf("login %q has a blank in it", key)
+	}
+	return nil
+}
+
+// parseSender takes `login: pattern ...` or `wildcard: login ...`.
+func parseSender(where, text string) ([]entry[senderRow], error) {
+	key, value, err := keyAndValue(strings.Trim(text, " \t"))
 	if err != nil {
 		return nil, err
 	}
-	t := make(senderTable, len(rs))
-	for _, r := range rs {
-		if err := t.row(name, r); err != nil {
-			return nil, err
-		}
+	if err := checkLogin(key); err != nil {
+		return nil, err
 	}
-	return t, nil
-}
-
-// senderTable has what each login may use.
-type senderTable map[string]senderRow
-
-// row takes `login: pattern ...` or `wildcard: login ...`.
-func (t senderTable) row(name string, r row) error {
-	wild, domain := wildcard(r.key)
+	wild, domain := wildcard(key)
 	if domain != "" {
 		if err := CheckDomain(domain); err != nil {
-			return fail(name, r.n, "%q %v", r.key, err)
+			return nil, fmt.Errorf("%q %w", key, err)
 		}
 	}
-	for _, word := range strings.Fields(r.value) {
-		login, pattern, err := r.key, atDomain(word), checkPattern(word)
+	var entries []entry[senderRow]
+	for _, word := range strings.Fields(value) {
+		login, pattern, err := key, atDomain(word), checkPattern(word)
 		if wild != "" {
 			pattern = wild
 			login, err = senderLogin(word, domain)
 		}
 		if err != nil {
-			return fail(name, r.n, "sender %q %v", word, err)
+			return nil, fmt.Errorf("sender %q %w", word, err)
 		}
-		t.add(login, pattern, where(name, r.n))
+		entries = append(entries, entry[senderRow]{FoldAddress(login), senderRow{[]string{pattern}, where}})
 	}
-	return nil
-}
-
-func (t senderTable) add(login, pattern, where string) {
-	login = FoldAddress(login)
-	r := t[login]
-	r.patterns = append(r.patterns, pattern)
-	if !strings.HasSuffix(r.where, where) {
-		r.where = strings.TrimPrefix(r.where+", "+where, ", ")
-	}
-	t[login] = r
+	return entries, nil
 }
 
 // wildcard returns the pattern that a row's key is, `*` or `@domain`, and its
@@ -108,13 +134,25 @@ func checkPattern(p string) error {
 // Senders returns which reverse paths and From addresses the submitter login
 // may use beside its own: addresses, `@domain` for a whole one, `*` for any.
 // The logins `local`, `local/USER` and `local/UID` stand for callers on this
-// machine.
-// nil patterns without an error say that there is no row.
+// machine. nil patterns without an error say that there is no row that can be
+// read; whoever refuses an address, or takes another row, asks SendersFall.
 func (c *Control) Senders(login string) (patterns []string, source string, err error) {
-	key := FoldAddress(login)
-	r, err := query(c, sendersFile(), func(t senderTable) (senderRow, bool) {
-		r, ok := t[key]
-		return r, ok
-	})
-	return append([]string(nil), r.patterns...), r.where, err
+	r, _, err := find[senderRow](c, sendersFile(c), FoldAddress(login))
+	if r == nil || err != nil {
+		return nil, "", err
+	}
+	return append([]string(nil), r.patterns...), r.where, nil
+}
+
+// SendersFall returns a temporary error where a row of control/senders that is
+// broken may say who may use an address of the domain: one about it or about all
+// addresses, or, for a day, one that cannot be read at all.
+func (c *Control) SendersFall(domain string) error {
+	f := sendersFile(c)
+	for _, key := range []string{"@" + FoldDomain(domain), "*"} {
+		if _, _, err := find[senderRow](c, f, key); err != nil {
+			return err
+		}
+	}
+	return falls[senderRow](c, f)
 }

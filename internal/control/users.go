@@ -19,16 +19,15 @@ type User struct {
 	Where    string            // "control/users:12"
 }
 
-// userTable is control/users.
+// userTable is control/users, with what is made of all its rows.
 type userTable struct {
-	users   []User
-	index   map[string]int // folded address to place in users
-	schemes []string       // of passwords
+	contents[User]
+	check   Program // checks passwords; nil: the rows have them
+	schemes []string
 	scram   map[ScramCost]int
-
-	exec  Program // is asked instead of rows
-	check Program // checks passwords
 }
+
+const checkPrefix = "checkpassword:"
 
 // UsersProgram reports whether a program stands in control/users, without a look
 // at the rows. Where the file cannot be read there is none.
@@ -38,45 +37,33 @@ func (c *Control) UsersProgram() bool {
 		return false
 	}
 	for line := range bytes.Lines(data) {
-		var t userTable
-		if is, err := t.program(string(bytes.TrimSpace(line[:min(len(line), maxLine)]))); is && err == nil {
+		text := string(bytes.TrimSpace(line[:min(len(line), maxLine)]))
+		argument, ok := strings.CutPrefix(text, checkPrefix)
+		if b, rest, is := c.backend(text); is && b.programs {
+			argument, ok = rest, true
+		}
+		if _, err := parseProgram(argument); ok && err == nil {
 			return true
 		}
 	}
 	return false
 }
 
-func usersFile(home string) file[userTable] {
+func usersFile(c *Control) file[userTable] {
 	return file[userTable]{name: "users", max: maxTable, required: true,
-		parse: func(name string, data []byte) (userTable, error) { return parseUsers(home, name, data) }}
+		parse: func(_ string, data []byte) (userTable, error) { return parseUsers(c, data) }}
 }
 
 // parseUsers reads rows `address:{SCHEME}hash:uid:gid:gecos:home:shell:extra`,
 // the syntax of Dovecot's passwd-file.
-func parseUsers(home, name string, data []byte) (userTable, error) {
-	t := userTable{index: map[string]int{}, scram: map[ScramCost]int{}}
-	ls, err := lines(name, data)
-	if err != nil {
+func parseUsers(c *Control, data []byte) (t userTable, err error) {
+	rows := usersTable(c.home)
+	rows.setting = t.checkLine
+	if t.contents, err = rows.read(c, data); err != nil {
 		return t, err
 	}
-	seen := map[string]int{}
-	for _, l := range ls {
-		if is, err := t.program(l.text); err != nil {
-			return t, fail(name, l.n, "%v", err)
-		} else if is {
-			continue
-		}
-		u, err := parseUser(home, l.text)
-		if err != nil {
-			return t, fail(name, l.n, "%v", err)
-		}
-		key := FoldAddress(u.Address)
-		if err := once(name, seen, key, l.n); err != nil {
-			return t, err
-		}
-		u.Where = where(name, l.n)
-		t.index[key] = len(t.users)
-		t.users = append(t.users, u)
+	t.scram = map[ScramCost]int{}
+	for _, u := range t.list() {
 		if scheme, _, _ := SplitScheme(u.Hash); !Barred(u.Hash) && !slices.Contains(t.schemes, scheme) {
 			t.schemes = append(t.schemes, scheme)
 		}
@@ -84,33 +71,43 @@ func parseUsers(home, name string, data []byte) (userTable, error) {
 			t.scram[cost]++
 		}
 	}
-	if t.exec != nil && len(t.users) > 0 {
-		return t, failFile(name, "exec: stands instead of rows, and there are both")
-	}
 	if t.check != nil {
 		t.schemes = []string{"CHECKPASSWORD"}
 	}
 	return t, nil
 }
 
-// program reads a line exec:PROGRAM or checkpassword:PROGRAM. No row begins
-// like these: an address has an @.
-func (t *userTable) program(text string) (is bool, err error) {
-	for _, kind := range []struct {
-		prefix string
-		into   *Program
-	}{{"exec:", &t.exec}, {"checkpassword:", &t.check}} {
-		rest, ok := strings.CutPrefix(text, kind.prefix)
-		if !ok {
-			continue
-		}
-		if *kind.into != nil {
-			return true, errors.New(kind.prefix + " stands there already")
-		}
-		*kind.into, err = parseProgram(rest)
-		return true, err
+func usersTable(home string) table[User] {
+	return table[User]{
+		name: "users", required: true,
+		form: "a row is `address:{SCHEME}hash:uid:gid::home::`",
+		key: func(text string) string {
+			address, _, ok := strings.Cut(text, ":")
+			if !ok || CheckAddress(address) != nil {
+				return ""
+			}
+			return FoldAddress(address)
+		},
+		parse: func(where, text string) ([]entry[User], error) {
+			u, err := parseUser(home, text)
+			u.Where = where
+			return []entry[User]{{FoldAddress(u.Address), u}}, err
+		},
+		askable: func(key string) bool { return CheckAddress(key) == nil },
 	}
-	return false, nil
+}
+
+// checkLine takes a line checkpassword:PROGRAM.
+func (t *userTable) checkLine(text string) (is bool, err error) {
+	rest, is := strings.CutPrefix(text, checkPrefix)
+	switch {
+	case !is:
+		return false, nil
+	case t.check != nil:
+		return true, errors.New(checkPrefix + " stands there already")
+	}
+	t.check, err = parseProgram(rest)
+	return true, err
 }
 
 func parseUser(home, text string) (u User, err error) {
@@ -203,65 +200,109 @@ func parseExtra(s string) (map[string]string, error) {
 // User returns the row of exactly this address, ASCII letters folded. nil
 // without an error says that there is none.
 func (c *Control) User(address string) (*User, error) {
-	t, err := query(c, usersFile(c.home), func(t userTable) (userTable, bool) {
-		return t, t.exec != nil || t.find(address) != nil
-	})
-	if err != nil {
-		return nil, err
+	f := usersFile(c)
+	u, _, err := find[User](c, f, FoldAddress(address))
+	if u == nil && err == nil {
+		err = falls[User](c, f)
 	}
-	return c.userIn(t, address)
+	return u, err
 }
 
-// LoginUser is User for who says to be that user: a program in the place of the
-// rows is asked each time. What is remembered are only users that exist, and it
-// would be quicker for them. For the same reason nobody waits for a table that
-// an editor may be at work on: LoginsSettled says what a negative answer is
-// worth.
+// LoginUser is User for who says to be that user: what holds the rows is asked
+// each time. What is remembered are only users that exist, and it would be
+// quicker for them. For the same reason nobody waits for a table that an editor
+// may be at work on, and a row that cannot be read hides nobody: LoginsSettled
+// says what a negative answer is worth.
 func (c *Control) LoginUser(address string) (*User, error) {
-	t, err := query(c, usersFile(c.home), func(t userTable) (userTable, bool) { return t, true })
+	t, _, err := load(c, usersFile(c))
 	if err != nil {
 		return nil, err
 	}
-	if t.exec != nil {
-		return c.lookups.fresh(c.home, t.exec, address)
-	}
-	return t.find(address), nil
+	u, err := t.fresh(FoldAddress(address))
+	return u, c.meet(err)
 }
 
-// LoginsSettled reports whether control/users has been still for a second, so
-// that a login which it does not let in is wrong.
+// LoginsSettled reports whether control/users has been still for a second and
+// has no row that may be anybody's, so that a login which it does not let in is
+// wrong.
 func (c *Control) LoginsSettled() bool {
 	s, err := stat(c.path("users"))
-	return err == nil && !c.fresh(s)
+	return err == nil && !c.fresh(s) && falls[User](c, usersFile(c)) == nil
 }
 
-func (c *Control) userIn(t userTable, address string) (*User, error) {
-	if t.exec != nil {
-		return c.lookups.user(c.home, t.exec, address)
-	}
-	return t.find(address), nil
-}
-
-// Users returns all rows in the order of the file, none where a program stands
-// in their place. It has no default: no file is a temporary error.
+// Users returns all rows in the order of the file, without those that are
+// broken, and none where something else has them. It has no default: no file is
+// a temporary error.
 func (c *Control) Users() ([]User, error) {
-	return query(c, usersFile(c.home), func(t userTable) ([]User, bool) {
-		return append([]User(nil), t.users...), len(t.users) > 0 || t.exec != nil
+	return query(c, usersFile(c), func(t userTable) ([]User, bool, error) {
+		all := t.list()
+		return all, len(all) > 0 || t.asked(), nil
 	})
 }
 
 // UserNow is User without the wait for a file at rest, for people who have
 // just edited it: their mistake costs no mail.
 func (c *Control) UserNow(address string) (*User, error) {
-	t, _, err := load(c, usersFile(c.home))
+	t, _, err := load(c, usersFile(c))
 	if err != nil {
 		return nil, err
 	}
-	return c.userIn(t, address)
+	u, err := t.row(FoldAddress(address))
+	return u, c.meet(err)
 }
 
 // UsersNow is Users without the wait for a file at rest.
 func (c *Control) UsersNow() ([]User, error) {
-	t, _, err := load(c, usersFile(c.home))
-	return append([]User(nil), t.users...), err
+	t, _, err := load(c, usersFile(c))
+	if err != nil {
+		return nil, err
+	}
+	return t.list(), nil
+}
+
+// FirstUser returns the address of the first row, "" where there is none. It is
+// temporary where a broken row stands before it.
+func (c *Control) FirstUser() (string, error) {
+	u, err := leads[User](c, usersFile(c))
+	if u == nil || err != nil {
+		return "", err
+	}
+	return u.Address, nil
+}
+
+// UsersWhole reports whether no row of control/users is broken, so that what no
+// row has is nobody's.
+func (c *Control) UsersWhole() (bool, error) {
+	t, _, err := load(c, usersFile(c))
+	return err == nil && len(t.broken) == 0, err
+}
+
+// SomeUser returns a row, for each n the same while the table does not change;
+// nil where none is known.
+func (c *Control) SomeUser(n uint32) (*User, error) {
+	return query(c, usersFile(c), func(t userTable) (*User, bool, error) {
+		u := t.some(n)
+		return u, u != nil || t.asked(), nil
+	})
+}
+
+// AsksForUsers reports whether something else has the rows of control/users.
+func (c *Control) AsksForUsers() (bool, error) {
+	t, _, err := load(c, usersFile(c))
+	return err == nil && t.asked(), err
+}
+
+// CheckPassword returns the program that control/users has for passwords, nil
+// for none.
+func (c *Control) CheckPassword() (Program, error) {
+	t, _, err := load(c, usersFile(c))
+	return t.check, err
+}
+
+// checkPrograms says why a program in control/users cannot be run.
+func (t userTable) checkPrograms() error {
+	if err := t.check.check(); err != nil || t.from == nil {
+		return err
+	}
+	return t.from.check()
 }

@@ -162,6 +162,11 @@ func (u Users) mayPurge(address string) error {
 	if err != nil || !filepath.IsLocal(rel) || !strings.Contains(rel, "/") {
 		return refused("%s is no directory mail/DOMAIN/USER: remove it yourself, and the user without --purge", u.shown(user.Home))
 	}
+	if whole, err := u.Control.UsersWhole(); err != nil {
+		return err
+	} else if !whole {
+		return refused("a row of control/users is broken, and may have its mailbox there too: mend it first")
+	}
 	all, err := u.Control.UsersNow()
 	if err != nil {
 		return err

@@ -37,6 +37,7 @@ type Home struct {
 	tallies map[string]*tally.Table
 	toldMu  sync.Mutex
 	told    map[string]time.Time // troubles
+	named   bool                 // broken rows were named at the start
 	death   parentDeath
 }
 

@@ -187,6 +187,9 @@ func (p Program) dispatch(ctx context.Context, f *frame, args []string) error {
 		if err := f.refuseRoot(face.Kind); err != nil {
 			return err
 		}
+		if face.Kind != Person {
+			f.TellBrokenRows()
+		}
 		return face.Action(ctx, f.Home, c)
 	}
 	return app.RunContext(ctx, append([]string{p.Name}, words...))

@@ -96,8 +96,11 @@ func (r *resolver) row(a, form addr.Address, s step) (bool, error) {
 		return true, r.expand(a, form, alias.Targets, alias.Where, s)
 	}
 	u, err := r.control.User(form.String())
-	if u == nil || err != nil {
+	if err != nil {
 		return false, err
+	}
+	if u == nil { // what comes next is less specific than a row that nobody can read may be
+		return false, r.control.AliasFalls()
 	}
 	r.trail.Add("mailbox "+form.String(), u.Home, u.Where)
 	return true, r.add(Target{Addr: a, Place: Local, User: u, Where: join(s.where, u.Where)}, s.from)

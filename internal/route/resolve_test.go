@@ -171,19 +171,38 @@ func TestUnknownIsAPositiveAnswer(t *testing.T) {
 	}
 }
 
-// What the tables could not answer is temporary, whatever is asked.
+// What the tables could not answer is temporary, whatever is asked. A broken row
+// harms the names that it may be about, and no other.
 func TestBrokenTablesAreTemporary(t *testing.T) {
-	for about, files := range map[string]map[string]string{
-		"no users":       {"domains": domains},
-		"no domains":     {"users": users},
-		"broken users":   {"domains": domains, "users": "alice@example.net:\nbob\n"},
-		"broken aliases": {"domains": domains, "users": users, "aliases": "a b\n"},
+	everybody := []string{"alice@example.net", "nobody@example.net", "postmaster@example.net", "postmaster"}
+	for about, tt := range map[string]struct {
+		files map[string]string
+		whom  []string // it harms
+		not   []string
+	}{
+		"no users":   {map[string]string{"domains": domains}, everybody, nil},
+		"no domains": {map[string]string{"users": users}, everybody, nil},
+		"unreadable user": {map[string]string{"domains": domains, "users": "alice@example.net:\nbob\n"},
+			[]string{"nobody@example.net", "alice+x@example.net", "postmaster@example.net", "root@example.net"}, []string{"alice@example.net"}},
+		"unreadable alias": {map[string]string{"domains": domains, "users": users, "aliases": "a b\ninfo: alice\n"},
+			[]string{"nobody@example.net", "alice+x@example.net", "postmaster", "abuse@example.net"}, []string{"alice@example.net", "info@example.net"}},
+		"broken alias": {map[string]string{"domains": domains, "users": users, "aliases": "alice: |x\nroot: ,\npostmaster: alice@example.net\n"},
+			[]string{"alice@example.net", "root@example.net", "postmaster"}, []string{"bob@example.net", "bob+x@example.net"}},
+		"broken user": {map[string]string{"domains": domains, "users": "bob@example.net:\nalice@example.net:{\n", "aliases": "info: alice\n"},
+			[]string{"alice@example.net", "alice+x@example.net", "info@example.net"}, []string{"bob@example.net", "root@example.net"}},
+		"broken first user": {map[string]string{"domains": domains, "users": "bob@example.net:{\nalice@example.net:\n"},
+			[]string{"postmaster@example.net", "root@example.net"}, []string{"alice@example.net"}},
 	} {
 		t.Run(about, func(t *testing.T) {
-			_, c := home(t, files)
-			for _, ask := range []string{"alice@example.net", "nobody@example.net", "postmaster@example.net", "postmaster"} {
+			_, c := home(t, tt.files)
+			for _, ask := range tt.whom {
 				if targets, err := Resolve(c, parseOrBare(t, ask), nil); !status.IsTemporary(err) {
 					t.Errorf("%s: %q, %v", ask, lines(targets), err)
+				}
+			}
+			for _, ask := range tt.not {
+				if _, err := Resolve(c, parseOrBare(t, ask), nil); err != nil {
+					t.Errorf("%s: %v", ask, err)
 				}
 			}
 		})

@@ -308,7 +308,7 @@ func (s *session) refuse(from addr.Address, to string, err error) error {
 func refusal(log *maillog.Log, from, to string, err error, c maillog.Client) {
 	code, enhanced, text := status.Reply(err)
 	log.Refused(from, to, fmt.Sprintf("%d %s %s", code, enhanced, text), c)
-	if status.IsTemporary(err) {
+	if status.IsTemporary(err) && !control.IsBrokenRow(err) {
 		log.Trouble("", "session", err)
 	}
 }

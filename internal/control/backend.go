@@ -1,0 +1,168 @@
+package control
+
+import (
+	"strings"
+	"sync"
+	"time"
+)
+
+// backend is what can hold the rows of a table in the place of its file: a line
+// `NAME:ARGUMENT` in the file says that it does. A new one is a file of its own
+// and a row of backends; every lookup in every table finds it there.
+type backend struct {
+	name     string
+	programs bool // it starts programs, which may have to gain rights
+	open     func(c *Control, argument string) (asker, error)
+}
+
+func backends() []backend {
+	return []backend{
+		{name: "exec", programs: true, open: openExec},
+	}
+}
+
+// asker is a backend that has been opened. It may be asked concurrently.
+type asker interface {
+	// ask returns the row of key as it would stand in the file, without a line
+	// end. That it has none is found false; an error is temporary.
+	ask(key string) (text string, found bool, err error)
+	// check says, for people, why it cannot be asked.
+	check() error
+	// String is what stands in the file.
+	String() string
+}
+
+// backend returns what the line of a table says that holds its rows. No row
+// begins like that: an address has an @ before its first colon.
+func (c *Control) backend(text string) (b backend, argument string, ok bool) {
+	for _, b := range c.backends {
+		if argument, ok := strings.CutPrefix(text, b.name+":"); ok {
+			return b, argument, true
+		}
+	}
+	return b, "", false
+}
+
+const (
+	lookupFresh = 5 * time.Second // for which an answer holds
+	lookupKept  = 1000            // answers
+)
+
+// memory is what a backend answered lately.
+type memory struct {
+	mu    sync.Mutex
+	known map[string]answer
+	last  *answer // whoever it was about
+}
+
+// answer is a row that was found. That there is none is never remembered.
+type answer struct {
+	key, text string
+	at        time.Time
+}
+
+// memory returns that of a table and the line in it. The caller holds c.mu.
+func (c *Control) memory(line string) *memory {
+	m := c.memories[line]
+	if m == nil {
+		m = &memory{known: map[string]answer{}}
+		c.memories[line] = m
+	}
+	return m
+}
+
+// recall returns an answer that still holds.
+func (m *memory) recall(key string) (a answer, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	a, ok = m.known[key]
+	return a, ok && time.Since(a.at) < lookupFresh
+}
+
+func (m *memory) keep(a answer) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.known) >= lookupKept {
+		clear(m.known)
+	}
+	m.known[a.key] = a
+}
+
+// asked is the source of rows that a backend has.
+type asked[R any] struct {
+	table  table[R]
+	from   asker
+	memory *memory
+}
+
+func (s asked[R]) asked() bool { return true }
+func (s asked[R]) list() []R   { return nil }
+
+func (s asked[R]) row(key string) (*R, error) {
+	if a, ok := s.memory.recall(key); ok {
+		return s.parsed(a)
+	}
+	return s.ask(key, true)
+}
+
+func (s asked[R]) fresh(key string) (*R, error) { return s.ask(key, false) }
+
+func (s asked[R]) ask(key string, keep bool) (*R, error) {
+	if !askableText(key) || !s.table.askable(key) {
+		return nil, nil
+	}
+	text, found, err := s.from.ask(key)
+	if err != nil {
+		return nil, failFile(s.table.name, "%w", err)
+	}
+	if !found {
+		return nil, nil
+	}
+	a := answer{key, text, time.Now()}
+	r, err := s.parsed(a)
+	if err != nil {
+		return nil, err
+	}
+	if keep {
+		s.memory.keep(a)
+	}
+	s.memory.mu.Lock()
+	defer s.memory.mu.Unlock()
+	s.memory.last = &a
+	return r, nil
+}
+
+// askableText reports whether a backend may see the key: not what could be an
+// option of a program, or leave the line of a protocol.
+func askableText(key string) bool {
+	return key != "" && key[0] != '-' && !strings.ContainsFunc(key, isControl)
+}
+
+// parsed reads the row of an answer.
+func (s asked[R]) parsed(a answer) (*R, error) {
+	entries, err := s.table.parse("control/"+s.table.name+":"+s.from.String(), a.text)
+	switch {
+	case err != nil:
+		return nil, failFile(s.table.name, "%s: the answer is no row: %v", s.from, err)
+	case strings.Contains(a.text, "\n") || unclean(1, a.text) != nil:
+		return nil, failFile(s.table.name, "%s: the answer is not one line", s.from)
+	case len(entries) != 1 || entries[0].key != a.key:
+		return nil, failFile(s.table.name, "%s: the answer is about another name", s.from)
+	}
+	return &entries[0].row, nil
+}
+
+// some returns the row that was found last, whoever it is about.
+func (s asked[R]) some(uint32) *R {
+	s.memory.mu.Lock()
+	last := s.memory.last
+	s.memory.mu.Unlock()
+	if last == nil {
+		return nil
+	}
+	r, err := s.parsed(*last)
+	if err != nil {
+		return nil
+	}
+	return r
+}

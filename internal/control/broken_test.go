@@ -1,0 +1,353 @@
+package control
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"paperpath/internal/status"
+)
+
+// asking is how a table is asked in TestABrokenRowHarmsItselfAlone.
+type asking struct {
+	table  string
+	files  map[string]string // beside it
+	keys   []string          // that rows may have
+	value  string            // %d: something that tells one row from another
+	broken string            // the row of a key, with something wrong behind it
+	names  []string          // that are asked for
+
+	// asks returns the keys that a lookup of name asks for, the most specific
+	// first, and how many of them are no less specific than the first.
+	asks func(name string) (keys []string, same int)
+	ask  func(c *Control, name string) (string, error)
+}
+
+func askings() []asking {
+	only := func(name string) ([]string, int) { return []string{name}, 1 }
+	text := func(v any, err error) (string, error) { return fmt.Sprintf("%+v", v), err }
+	addresses := []string{"a@x.example", "b@x.example", "a@y.example", "b@y.example"}
+	return []asking{
+		{table: "domains", keys: []string{"x.example", "y.example", "z.example"}, value: "%s", broken: "%s\r",
+			names: []string{"x.example", "y.example", "z.example", "w.example"}, asks: only,
+			ask: func(c *Control, name string) (string, error) {
+				where, _, err := c.IsLocal(name)
+				return where, err
+			}},
+		{table: "users", keys: addresses, value: "%s:{PLAIN}%d", broken: "%s:{PLAIN",
+			names: append([]string{"c@x.example"}, addresses...), asks: only,
+			ask: func(c *Control, name string) (string, error) {
+				u, err := c.User(name)
+				if u == nil {
+					return "", err
+				}
+				return text(*u, err)
+			}},
+		{table: "aliases", files: map[string]string{"domains": "x.example\ny.example\n"},
+			keys: append([]string{"a", "b"}, addresses...), value: "%s: t%d", broken: "%s: |/bin/x",
+			names: append([]string{"c@x.example"}, addresses...),
+			asks: func(name string) ([]string, int) {
+				local, _ := Split(name)
+				return []string{name, local}, 2
+			},
+			ask: func(c *Control, name string) (string, error) {
+				a, err := c.Alias(name)
+				if a == nil && err == nil {
+					return "", c.AliasFalls()
+				}
+				if a == nil {
+					return "", err
+				}
+				return text(*a, err)
+			}},
+		{table: "routes", keys: []string{"a.x.example", ".x.example", ".example", ".", "x.example"}, value: "%s: h%d.example",
+			broken: "%s: h:99999", names: []string{"a.x.example", "b.x.example", "x.example", "other.test"},
+			asks: func(name string) ([]string, int) {
+				keys := []string{name}
+				for i, b := range name {
+					if b == '.' {
+						keys = append(keys, name[i:])
+					}
+				}
+				return append(keys, "."), 1
+			},
+			ask: func(c *Control, name string) (string, error) {
+				r, err := c.Route(name)
+				if r == nil {
+					return "", err
+				}
+				return text(*r, err)
+			}},
+		{table: "senders", keys: addresses, value: "%s: s%d@x.example", broken: "%s: one two",
+			names: append([]string{"c@x.example"}, addresses...), asks: only,
+			ask: func(c *Control, name string) (string, error) {
+				p, where, err := c.Senders(name)
+				if where == "" && err == nil {
+					err = c.SendersFall("x.example")
+				}
+				return strings.Join(p, " ") + where, err
+			}},
+	}
+}
+
+// unreadable are rows whose left side nobody can read, in any table.
+var unreadable = []string{"what is this", "\xff\xfe: x", "@@@: x", "a b c d: x", "\x01:"}
+
+// TestABrokenRowHarmsItselfAlone: a table with one broken row answers as the
+// table without that row, but for the names that the row is about, or may be.
+func TestABrokenRowHarmsItselfAlone(t *testing.T) {
+	for _, a := range askings() {
+		t.Run(a.table, func(t *testing.T) {
+			rapid.Check(t, func(rt *rapid.T) { a.check(t, rt) })
+		})
+	}
+}
+
+func (a asking) check(t *testing.T, rt *rapid.T) {
+	keys := rapid.SliceOfNDistinct(rapid.SampledFrom(a.keys), 0, len(a.keys)-1, rapid.ID[string]).Draw(rt, "keys")
+	rest := slices.DeleteFunc(slices.Clone(a.keys), func(k string) bool { return slices.Contains(keys, k) })
+	var rows []string
+	for i, key := range keys {
+		row := strings.Replace(a.value, "%s", key, 1)
+		rows = append(rows, strings.Replace(row, "%d", fmt.Sprint(i), 1))
+	}
+	key, row, end := "", "", "\n"
+	switch rapid.IntRange(0, 2).Draw(rt, "kind") {
+	case 0:
+		row = rapid.SampledFrom(unreadable).Draw(rt, "unreadable")
+	case 1:
+		key = rapid.SampledFrom(rest).Draw(rt, "key")
+		row = fmt.Sprintf(a.broken, key)
+	case 2: // the last line has no end
+		key, end = rapid.SampledFrom(rest).Draw(rt, "key"), ""
+		row = strings.Replace(strings.Replace(a.value, "%s", key, 1), "%d", "9", 1)
+	}
+	at := len(rows)
+	if end != "" {
+		at = rapid.IntRange(0, len(rows)).Draw(rt, "at")
+	}
+	with := strings.Join(slices.Insert(slices.Clone(rows), at, row), "\n") + end
+	without := strings.Join(slices.Insert(slices.Clone(rows), at, "#"), "\n") + "\n"
+
+	files := map[string]string{"domains": "", "users": ""}
+	for name, text := range a.files {
+		files[name] = text
+	}
+	files[a.table] = with
+	broken := newFixture(t, files)
+	files[a.table] = without
+	whole := newFixture(t, files)
+	day := false
+	for range 2 {
+		for _, name := range a.names {
+			asks, same := a.asks(name)
+			hidden := false
+			for i, k := range asks {
+				hides := k == key && key != ""
+				falls := (key == "" || end == "") && !day && i >= same
+				if hidden = hides || falls; hidden || slices.Contains(keys, k) {
+					break
+				}
+				hidden = (key == "" || end == "") && !day // to nothing
+			}
+			want, _ := a.ask(whole.Control, name)
+			got, err := a.ask(broken.Control, name)
+			got = strings.ReplaceAll(got, broken.home, whole.home)
+			switch {
+			case hidden && status.Exit(err) != status.TempFail:
+				rt.Errorf("%q, day over %v: %s = %q, %v; want a temporary error", with, day, name, got, err)
+			case hidden && !strings.Contains(err.Error(), fmt.Sprintf("control/%s:%d: ", a.table, at+1)):
+				rt.Errorf("%q: the error of %s is %v", with, name, err)
+			case !hidden && (got != want || err != nil):
+				rt.Errorf("%q, day over %v: %s = %q, %v; want %q", with, day, name, got, err, want)
+			}
+		}
+		broken.clock, day = broken.clock.Add(hiding), true
+	}
+}
+
+// A second row that says the same is dead, one that says something else makes
+// the name temporary.
+func TestARowTwice(t *testing.T) {
+	f := newFixture(t, map[string]string{"users": "", "domains": "x.example\nX.example\n", "aliases": "a: b\nc: d\na: b\nA: c\n"})
+	if a, err := f.Alias("a@x.example"); a != nil || err == nil {
+		t.Error(a, err)
+	}
+	if a, err := f.Alias("c@x.example"); a == nil || err != nil {
+		t.Error(a, err)
+	}
+	faults, errs := f.Faults()
+	var got []string
+	for _, fault := range faults {
+		got = append(got, fmt.Sprint(fault, " ", fault.Dead))
+	}
+	want := []string{
+		`control/domains:2: "x.example" stands in line 1 already (remove one of the two) true`,
+		`control/aliases:3: "a" stands in line 1 already (remove one of the two) true`,
+		`control/aliases:4: "a" stands in line 1 already (remove one of the two) false`,
+	}
+	if !slices.Equal(got, want) || len(errs) > 0 {
+		t.Errorf("%q, %v", got, errs)
+	}
+}
+
+// The postmaster's mail, and names without a domain, go to no second choice.
+func TestABrokenFirstRow(t *testing.T) {
+	f := newFixture(t, map[string]string{"domains": "x.example\r\ny.example\n", "users": "a@x.example:{\nb@x.example:\n"})
+	if p, err := f.Postmaster(); p != "" || err == nil {
+		t.Error(p, err)
+	}
+	if d, err := f.Domains(); d != nil || err == nil {
+		t.Error(d, err)
+	}
+	f.write("users", "a b\nb@x.example:\n")
+	f.write("domains", "x.example y\ny.example\n")
+	if p, err := f.Postmaster(); p != "" && err == nil {
+		t.Error(p, err)
+	}
+	if d, err := f.Domains(); err == nil {
+		t.Error(d, err)
+	}
+	f.clock = f.clock.Add(hiding)
+	if p, err := f.Postmaster(); p != "b@x.example" || err != nil {
+		t.Error(p, err)
+	}
+	if d, err := f.Domains(); len(d) != 1 || err != nil {
+		t.Error(d, err)
+	}
+}
+
+// process opens the settings as another process does, with what it tells.
+func (f *fixture) process() (*Control, *[]string) {
+	c, told := Open(f.home, func() time.Time { return f.clock }), &[]string{}
+	c.sleep = f.sleep
+	c.Tell(func(err error) { *told = append(*told, err.Error()) })
+	return c, told
+}
+
+// A row is told when a lookup meets it, once an hour by all processes; its day
+// ends for all of them, and begins anew where it is mended and comes again.
+func TestBrokenRowsAreToldOnceAnHour(t *testing.T) {
+	f := newFixture(t, map[string]string{"users": "a b\nb@x.example:{\nc@x.example:\n"})
+	f.clock = time.Now().Add(time.Minute) // marks have the kernel's time
+	if err := os.Mkdir(filepath.Join(f.home, "run"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	ask := func(name, want string, tells int) {
+		t.Helper()
+		c, told := f.process()
+		for range 3 {
+			u, err := c.User(name)
+			if got := answered(u, err); got != want {
+				t.Errorf("%s: %s, want %s (%v)", name, got, want, err)
+			}
+		}
+		if len(*told) != tells {
+			t.Errorf("%s was told %q, not %d times", name, *told, tells)
+		}
+	}
+	ask("c@x.example", "found", 0)
+	ask("nobody@x.example", "temporary", 1)
+	ask("b@x.example", "temporary", 1)
+	ask("nobody@x.example", "temporary", 0)
+	ask("b@x.example", "temporary", 0)
+	f.clock = f.clock.Add(2 * time.Hour)
+	ask("nobody@x.example", "temporary", 1)
+	f.write("users", "# another line\na b\nb@x.example:{\n")
+	f.clock = f.clock.Add(22 * time.Hour)
+	ask("nobody@x.example", "none", 1)
+	ask("b@x.example", "temporary", 1)
+	f.write("users", "c@x.example:\n")
+	ask("nobody@x.example", "none", 0)
+	f.write("users", "a b\n")
+	ask("nobody@x.example", "temporary", 1)
+}
+
+func answered(u *User, err error) string {
+	switch {
+	case status.Exit(err) == status.TempFail && err != nil:
+		return "temporary"
+	case err != nil:
+		return err.Error()
+	case u == nil:
+		return "none"
+	}
+	return "found"
+}
+
+// Where nothing can be written the day begins with the change of the file.
+func TestADayWithoutMarks(t *testing.T) {
+	f := newFixture(t, map[string]string{"users": "a b\n"}) // there is no run/
+	f.clock = time.Now().Add(time.Hour)
+	for _, want := range []string{"temporary", "none"} {
+		c, told := f.process()
+		if u, err := c.User("nobody@x.example"); answered(u, err) != want || len(*told) != 1 {
+			t.Errorf("%v, %v, told %q; want %s", u, err, *told, want)
+		}
+		f.clock = f.clock.Add(hiding)
+	}
+}
+
+// Lines without number are one fault, and leave no file each.
+func TestManyBrokenRows(t *testing.T) {
+	var rows strings.Builder
+	for i := range 1000 {
+		fmt.Fprintf(&rows, "row %d\nu%d@x.example:{\n", i, i)
+	}
+	f := newFixture(t, map[string]string{"users": rows.String() + "c@x.example:\n"})
+	run := filepath.Join(f.home, "run")
+	if err := os.Mkdir(run, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	c, told := f.process()
+	for i := range 1000 {
+		if u, err := c.User(fmt.Sprintf("u%d@x.example", i)); answered(u, err) != "temporary" {
+			t.Fatal(u, err)
+		}
+	}
+	if u, err := c.User("nobody@x.example"); answered(u, err) != "temporary" {
+		t.Error(u, err)
+	}
+	if names, err := os.ReadDir(run); err != nil || len(names) > maxMarks+1 || len(*told) > maxMarks+1 {
+		t.Errorf("%d files, %d events, %v", len(names), len(*told), err)
+	}
+	if faults, _ := c.Faults("users"); len(faults) != 2000 {
+		t.Errorf("%d faults", len(faults))
+	}
+}
+
+// A file that cannot be read at all is nobody's row.
+func TestWholeFileStaysTemporary(t *testing.T) {
+	f := newFixture(t, map[string]string{"domains": "x.example\n", "users": strings.Repeat("#\n", 2)})
+	if err := os.Remove(f.path("users")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(f.path("users"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	f.clock = f.clock.Add(2 * hiding)
+	if u, err := f.User("a@x.example"); answered(u, err) != "temporary" {
+		t.Error(u, err)
+	}
+	if _, errs := f.Faults("users"); len(errs) != 1 || errors.Join(errs...) == nil {
+		t.Error(errs)
+	}
+}
+
+// checkTable returns what is broken in a table as one error.
+func (c *Control) checkTable(name string) error {
+	faults, errs := c.Faults(name)
+	for _, f := range faults {
+		if !f.Dead {
+			errs = append(errs, failRow(f))
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,49 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"syscall"
+
+	"paperpath/internal/status"
+)
+
+// RunProgramsAs lets the programs that stand in control/users run as another
+// user, where we are root: who writes there need not be. It is for the start.
+func (c *Control) RunProgramsAs(uid, gid int) {
+	c.runAs = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid), Groups: []uint32{uint32(gid)}}
+}
+
+// lookupMost is how many programs are asked at a time.
+const lookupMost = 16
+
+// execAsker is the backend exec: a program that is run for each lookup.
+type execAsker struct {
+	program Program
+	control *Control
+}
+
+func openExec(c *Control, argument string) (asker, error) {
+	p, err := parseProgram(argument)
+	return execAsker{p, c}, err
+}
+
+func (e execAsker) String() string { return "exec:" + e.program[0] }
+func (e execAsker) check() error   { return e.program.check() }
+
+func (e execAsker) ask(key string) (text string, found bool, err error) {
+	e.control.slots <- struct{}{}
+	defer func() { <-e.control.slots }()
+	out, exit, err := e.program.runAs(context.Background(), e.control.runAs, nil, key)
+	switch {
+	case err != nil:
+		return "", false, fmt.Errorf("exec: %w", err)
+	case exit == status.NoMailbox:
+		return "", false, nil
+	case exit != 0:
+		return "", false, fmt.Errorf("%s: exit status %d", e, exit)
+	}
+	// What stands behind the line is not one, and asked says so.
+	return strings.TrimSuffix(string(out), "\n"), true, nil
+}

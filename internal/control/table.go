@@ -1,0 +1,330 @@
+package control
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// table describes one table: how the text of a row is read, whatever holds it.
+type table[R any] struct {
+	name     string
+	required bool   // no file is an error
+	form     string // what a row looks like, for who has to mend one
+	bare     bool   // a row is its key and nothing else
+	joined   bool   // a line that begins with a blank goes on with the one before it
+
+	// key returns the name that a row is about, folded, and "" where it cannot
+	// be read. The rest of the row may be anything.
+	key func(text string) string
+	// parse reads a row. Most have one key.
+	parse func(where, text string) ([]entry[R], error)
+	// merge makes one of two rows of a key; nil: a key has one row.
+	merge func(old, more R) R
+	// askable reports whether a backend is asked for key; nil: the table takes none.
+	askable func(key string) bool
+	// setting takes a line that is no row; nil: there are none.
+	setting func(text string) (is bool, err error)
+}
+
+// entry is what a row says about one key.
+type entry[R any] struct {
+	key string
+	row R
+}
+
+// source answers the lookups in one table, whatever holds its rows. Keys are
+// folded. A nil row without an error says that there is none.
+type source[R any] interface {
+	row(key string) (*R, error)
+	fresh(key string) (*R, error) // row, never from an answer that is remembered
+	list() []R                    // all, in order; none where only single rows can be asked for
+	some(n uint32) *R             // any row, for one n the same as long as possible; nil: none is known
+	asked() bool                  // a program or a database has the rows: the file's state says nothing of them
+}
+
+// contents is a table as its file says.
+type contents[R any] struct {
+	source[R]
+	broken []brokenRow // the first of them alone where there are many
+	hiding []brokenRow // those of them that hide what is not found
+	before int         // how many of broken stand before the first good row
+	faults []Fault     // all that is wrong with rows
+	keys   []string    // of the rows in the file, in their order
+	from   asker       // nil: the rows stand in the file
+}
+
+// in returns the contents; those of an absent file have no row.
+func (t contents[R]) in() contents[R] {
+	if t.source == nil {
+		t.source = &rowset[R]{}
+	}
+	return t
+}
+
+func (t contents[R]) brokenRows() []brokenRow { return t.broken }
+
+// tabled is what holds the contents of a table of R.
+type tabled[R any] interface{ in() contents[R] }
+
+// rowset is the source of rows that stand in the file. A broken row answers for
+// its name, so that nothing falls through to a less specific one.
+type rowset[R any] struct {
+	rows   []R
+	index  map[string]int       // key to place in rows
+	broken map[string]brokenRow // by key
+}
+
+func (s *rowset[R]) row(key string) (*R, error) {
+	if b, ok := s.broken[key]; ok {
+		return nil, rowError{b}
+	}
+	if i, ok := s.index[key]; ok {
+		r := s.rows[i]
+		return &r, nil
+	}
+	return nil, nil
+}
+
+func (s *rowset[R]) fresh(key string) (*R, error) { return s.row(key) }
+func (s *rowset[R]) list() []R                    { return append([]R(nil), s.rows...) }
+func (s *rowset[R]) asked() bool                  { return false }
+
+func (s *rowset[R]) some(n uint32) *R {
+	if len(s.rows) == 0 {
+		return nil
+	}
+	r := s.rows[int(n%uint32(len(s.rows)))]
+	return &r
+}
+
+// reading is a table while its file is read.
+type reading[R any] struct {
+	table[R]
+	rowset[R]
+	contents[R]
+	seen map[string]first // by the key of the row
+}
+
+// first is where a key stands for the first time.
+type first struct {
+	line int
+	text string
+}
+
+// file returns the file of the table.
+func (t table[R]) file(c *Control) file[contents[R]] {
+	return file[contents[R]]{name: t.name, max: maxTable, required: t.required,
+		parse: func(_ string, data []byte) (contents[R], error) { return t.read(c, data) }}
+}
+
+// read makes the contents of the file's bytes. What is wrong with one row is no
+// error: it is the row's alone. Errors are what leaves nothing to ask.
+func (t table[R]) read(c *Control, data []byte) (contents[R], error) {
+	r := reading[R]{table: t, seen: map[string]first{},
+		rowset: rowset[R]{index: map[string]int{}, broken: map[string]brokenRow{}}}
+	for _, l := range rawRows(data, t.joined) {
+		if l.blank {
+			r.comment(l)
+			continue
+		}
+		is, err := r.special(c, l)
+		if err != nil {
+			return r.contents, fail(t.name, l.n, "%v", err)
+		}
+		if !is {
+			r.add(l)
+		}
+	}
+	if r.from != nil && len(r.rows)+len(r.contents.broken) > 0 {
+		return r.contents, failFile(t.name, "%s stands instead of rows, and there are both", r.from)
+	}
+	if r.source == nil {
+		r.source = &r.rowset
+	}
+	return r.contents, nil
+}
+
+// comment takes a line that says nothing, and is here for what is wrong with it.
+func (r *reading[R]) comment(l rawRow) {
+	if l.torn {
+		r.note(l, r.faultOf(l, errNoEnd))
+		return
+	}
+	f := r.faultOf(l, l.wrong)
+	f.Dead = true
+	r.faults = append(r.faults, f)
+}
+
+// special takes a line that is no row: a backend, or a setting of the table.
+func (r *reading[R]) special(c *Control, l rawRow) (is bool, err error) {
+	if r.setting != nil {
+		is, err = r.setting(l.text)
+	}
+	b, argument, ok := c.backend(l.text)
+	if !is && ok && r.askable != nil {
+		is, err = true, r.ask(c, b, argument, l.text)
+	}
+	switch {
+	case !is || err != nil:
+		return is, err
+	case l.wrong != nil:
+		return true, l.wrong
+	case l.torn:
+		return true, errNoEnd
+	}
+	return true, nil
+}
+
+// ask takes the backend of a line.
+func (r *reading[R]) ask(c *Control, b backend, argument, line string) (err error) {
+	if r.from != nil {
+		return fmt.Errorf("%s: stands there already", b.name)
+	}
+	if r.from, err = b.open(c, argument); err != nil {
+		return err
+	}
+	r.source = asked[R]{table: r.table, from: r.from, memory: c.memory(r.name + "\x00" + line)}
+	return nil
+}
+
+// add takes a row, or notes what is wrong with it.
+func (r *reading[R]) add(l rawRow) {
+	if l.wrong != nil {
+		r.fault(l, l.wrong)
+		return
+	}
+	entries, err := r.parse(where(r.name, l.n), l.text)
+	if err == nil && l.torn {
+		err = errNoEnd
+	}
+	if err != nil {
+		r.fault(l, err)
+		return
+	}
+	key := r.key(l.text)
+	if had, twice := r.seen[key]; twice {
+		f := r.faultOf(l, fmt.Errorf("%q stands in line %d already (remove one of the two)", key, had.line))
+		if f.Dead = r.bare || had.text == l.text; f.Dead {
+			r.faults = append(r.faults, f)
+			return
+		}
+		r.note(l, f)
+		return
+	}
+	r.seen[key] = first{l.n, l.text}
+	for _, e := range entries {
+		r.put(e)
+	}
+}
+
+func (r *reading[R]) put(e entry[R]) {
+	if i, ok := r.index[e.key]; ok && r.merge != nil {
+		r.rows[i] = r.merge(r.rows[i], e.row)
+		return
+	}
+	r.index[e.key] = len(r.rows)
+	r.keys = append(r.keys, e.key)
+	r.rows = append(r.rows, e.row)
+}
+
+var errNoEnd = errors.New("the last line has no end, so rows may be missing (end it with a newline)")
+
+func (r *reading[R]) fault(l rawRow, err error) { r.note(l, r.faultOf(l, err)) }
+
+// note takes a broken row.
+func (r *reading[R]) note(l rawRow, f Fault) {
+	b := newBrokenRow(f, l, len(r.contents.broken))
+	r.faults = append(r.faults, f)
+	if f.Key != "" {
+		r.rowset.broken[f.Key] = b
+	}
+	// Beyond these all have one id: one of them stands for the others, and the
+	// first that hides something for those that do.
+	if len(r.contents.broken) <= maxMarks {
+		r.contents.broken = append(r.contents.broken, b)
+		if len(r.rows) == 0 {
+			r.before++
+		}
+	}
+	if n := len(r.hiding); b.hides && (n == 0 || r.hiding[n-1].id != b.id) {
+		r.hiding = append(r.hiding, b)
+	}
+}
+
+// faultOf says what is wrong with a row, and how to mend it: what stands in
+// brackets in the error, else how a row looks.
+func (r *reading[R]) faultOf(l rawRow, err error) Fault {
+	f := Fault{File: r.name, Line: l.n, What: err.Error(), Mend: r.form}
+	if before, after, ok := strings.Cut(f.What, " ("); ok && strings.HasSuffix(after, ")") {
+		f.What, f.Mend = before, strings.TrimSuffix(after, ")")
+	}
+	if !l.blank {
+		f.Key = readableKey(r.key(strings.Trim(strings.TrimSuffix(l.text, "\r"), " \t")))
+	}
+	return f
+}
+
+// readableKey returns key, "" where nobody can say that it is the name meant.
+func readableKey(key string) string {
+	if !utf8.ValidString(key) || strings.Contains(key, "\ufeff") || strings.ContainsFunc(key, isControl) {
+		return ""
+	}
+	return key
+}
+
+// find asks for the keys in turn, the most specific first, and returns the row
+// of the first that has one, and its place among them. A negative answer is only
+// waited for as query does.
+func find[R any, T tabled[R]](c *Control, f file[T], keys ...string) (row *R, at int, err error) {
+	row, err = query(c, f, func(t T) (*R, bool, error) {
+		s := t.in()
+		for i, key := range keys {
+			r, err := s.row(key)
+			if r != nil || err != nil {
+				at = i
+				return r, true, err
+			}
+		}
+		at = len(keys)
+		return nil, s.asked(), nil
+	})
+	return row, at, c.meet(err)
+}
+
+// falls returns a temporary error where a lookup that goes on to a less specific
+// row of the table, or to none, may have passed over a row that cannot be read.
+func falls[R any, T tabled[R]](c *Control, f file[T]) error {
+	t, _, err := load(c, f)
+	if err != nil {
+		return err
+	}
+	return c.hidden(t.in().hiding)
+}
+
+// leads returns the first row, nil where there is none, and a temporary error
+// where a broken row stands before it.
+func leads[R any, T tabled[R]](c *Control, f file[T]) (*R, error) {
+	row, err := query(c, f, func(t T) (*R, bool, error) {
+		s := t.in()
+		rows := s.list()
+		for _, b := range s.broken[:s.before] {
+			if b.Key != "" {
+				return nil, true, rowError{b}
+			}
+		}
+		if len(rows) == 0 {
+			return nil, s.asked(), nil
+		}
+		return &rows[0], true, nil
+	})
+	if err != nil {
+		return nil, c.meet(err)
+	}
+	t, _, err := load(c, f)
+	if err != nil {
+		return nil, err
+	}
+	return row, c.hidden(t.in().broken[:t.in().before])
+}
