@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"log/syslog"
 	"os"
+	"path/filepath"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -81,6 +82,14 @@ func (w *file) open() error {
 	}
 	w.f, w.is = f, is
 	return nil
+}
+
+// ownHome reports whether the home that the file is for belongs to who runs the
+// program.
+func (w *file) ownHome() bool {
+	var st unix.Stat_t
+	err := unix.Stat(filepath.Dir(filepath.Dir(w.path)), &st)
+	return err == nil && int(st.Uid) == os.Geteuid()
 }
 
 func (w *file) close() {

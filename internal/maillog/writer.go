@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"runtime/debug"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -30,13 +29,14 @@ var (
 // never a session. What is lost is counted, and told by the next line that gets
 // through.
 type writer struct {
-	out      io.Writer
-	toldBy   func(lost int64) []byte // the line that tells it
-	prog     string
-	slot     chan struct{} // full while a line is being written
-	stuck    atomic.Bool   // that line takes too long: nobody waits for it
-	lost     atomic.Int64
-	complain sync.Once
+	out    io.Writer
+	toldBy func(lost int64) []byte // the line that tells it
+	prog   string
+	slot   chan struct{} // full while a line is being written
+	stuck  atomic.Bool   // that line takes too long: nobody waits for it
+	lost   atomic.Int64
+	wrote  atomic.Bool // an event has got through
+	said   atomic.Bool // that events are lost, since the last one that got through
 }
 
 // The states of a line on its way.
@@ -113,22 +113,34 @@ func (w *writer) put(line []byte) (err error) {
 			w.lost.Add(n)
 			return err
 		}
+		w.said.Store(false)
 	}
-	_, err = w.out.Write(line)
+	if _, err = w.out.Write(line); err == nil {
+		w.wrote.Store(true)
+	}
 	return err
 }
 
 // lose counts an event that is not written, and says so once on standard error,
-// unless that is where it should have gone. Who has no home, or no right to write
-// its log, is told nothing: its events are nobody's.
+// unless that is where it should have gone.
 func (w *writer) lose(err error) {
 	w.lost.Add(1)
-	if isStderr(w.out) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+	if isStderr(w.out) || w.isStrange(err) || w.said.Swap(true) {
 		return
 	}
-	w.complain.Do(func() {
-		Say(os.Stderr, fmt.Sprintf("%s: events are lost, the mail is not: %s\n", w.prog, visible.Line(err.Error())))
-	})
+	Say(os.Stderr, fmt.Sprintf("%s: events are lost, the mail is not: %s\n", w.prog, visible.Line(err.Error())))
+}
+
+// isStrange reports whether err says that there is no home here, or that this
+// caller has no right to write its log: his events are nobody's. It is not where
+// the log belongs to him, or has taken events before: then somebody has changed it
+// below a program that runs.
+func (w *writer) isStrange(err error) bool {
+	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
+		return false
+	}
+	p, ok := w.out.(*places)
+	return !w.wrote.Load() && !(ok && p.file.ownHome())
 }
 
 // Say writes a text for people to standard error, and does not wait where nobody
