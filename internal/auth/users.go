@@ -216,8 +216,8 @@ func (t *Users) Failed(ctx context.Context, client, login string) {
 }
 
 // Certificate returns the user whom a verified certificate names: by an
-// rfc822Name or the subject's common name that is his address, or by its
-// SHA-256 in the field cert= of his row.
+// rfc822Name or the subject's common name that is their address, or by its
+// SHA-256 in the field cert= of their row.
 func (t *Users) Certificate(_ context.Context, login string, cert *x509.Certificate) (string, error) {
 	t.user = nil
 	named, err := t.named(cert)
@@ -257,7 +257,7 @@ func (t *Users) certificateRefused() error {
 	return t.sure(refused())
 }
 
-// named returns the users whom a certificate names. A locked one (his password
+// named returns the users whom a certificate names. A locked one (whose password
 // begins with !) is none.
 func (t *Users) named(cert *x509.Certificate) (list []*control.User, err error) {
 	if cert == nil {

@@ -34,7 +34,7 @@ type Subject struct {
 	Client    netip.Addr // of the session; the zero value is none
 	Helo      string
 	Login     string                                     // of an authenticated submitter
-	LocalUser string                                     // of a local submitter, known by his uid
+	LocalUser string                                     // of a local submitter, known by their uid
 	LocalUID  string                                     // the uid
 	Resolve   func(addr.Address) ([]addr.Address, error) // what an address of ours leads to; nil: nothing is known
 	Body      spool.Body                                 // the message as it came
@@ -127,7 +127,7 @@ func ReadHeader(c *control.Control, body spool.Body) (*message.Header, error) {
 }
 
 // HeaderWithin is ReadHeader for who may not read the settings and has limits
-// of his own.
+// of their own.
 func HeaderWithin(octets int64, fields int, body spool.Body) (*message.Header, error) {
 	// Where the first lines say that there is no header the spool and the MDA
 	// store the text below them as body: it is judged as that.

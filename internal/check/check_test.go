@@ -323,8 +323,8 @@ func TestTrail(t *testing.T) {
 	}
 }
 
-// FuzzMessage: any octets get a verdict, and what a user may say of himself
-// does not depend on how he writes it.
+// FuzzMessage: any octets get a verdict, and what a user may say of themselves
+// does not depend on how they write it.
 func FuzzMessage(f *testing.F) {
 	f.Add([]byte("From: alice@example.net\nDelivered-To: x\n\n"))
 	f.Add([]byte("From: =?x?q?a?= <alice@example.net> (\nReceived:\n\n"))

@@ -178,9 +178,9 @@ func (j *judge) loop(context.Context) error {
 }
 
 // identity reads who a message of our own users says that it is from, and
-// holds it against what the submitter may use: his reverse path, and every
+// holds it against what the submitter may use: their reverse path, and every
 // address in From, Sender and their like for a message sent again. The inbox
-// does not know the submitter any more: there he was checked when it was
+// does not know the submitter any more: there they were checked when it was
 // accepted.
 func (j *judge) identity(context.Context) error {
 	if !j.s.submitted() {

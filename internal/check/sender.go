@@ -19,7 +19,7 @@ type Submitter struct {
 	UID   string // the number of a local one
 }
 
-// known reports whether s says who he is.
+// known reports whether s says who they are.
 func (s Submitter) known() bool { return s != Submitter{} }
 
 func (s Submitter) String() string {
@@ -33,10 +33,10 @@ func (s Submitter) String() string {
 }
 
 // Sender says whether a submitter may use a as reverse path or From. An
-// authenticated user may use his own address, its extensions, what resolves to
-// him, and what control/senders gives him; a local one anything, unless
-// control/senders has a row local/USER, local/UID, or local for all: then he
-// may use his own address at our domains, and what the row gives him. The null
+// authenticated user may use their own address, its extensions, what resolves to
+// them, and what control/senders gives them; a local one anything, unless
+// control/senders has a row local/USER, local/UID, or local for all: then they
+// may use their own address at our domains, and what the row gives them. The null
 // reverse path is everybody's: receipts (RFC 8098) need it. resolve returns
 // what an address of ours leads to; it may be nil. A refusal is 77, 550 5.7.1.
 func Sender(c *control.Control, who Submitter, a addr.Address,
@@ -186,7 +186,7 @@ func owns(login string, a addr.Address, resolve func(addr.Address) ([]addr.Addre
 		if status.IsTemporary(err) {
 			return false, err
 		}
-		return false, nil // an address of nobody is not his
+		return false, nil // an address of nobody is not theirs
 	}
 	for _, target := range targets {
 		if isLogin(login, target) {

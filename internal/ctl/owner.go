@@ -182,7 +182,7 @@ func adminTool(name string) string {
 	return ""
 }
 
-// giveTo makes the home's directory for its owner, and lets him have the parts of
+// giveTo makes the home's directory for its owner, and lets them have the parts of
 // the home that root made, such as mount points. From then on we are the owner,
 // so that nothing below is written as root.
 func (i Init) giveTo(o owner) error {
@@ -205,8 +205,8 @@ func (i Init) giveTo(o owner) error {
 }
 
 // make does as root what the owner cannot: a directory in one of root's, and to
-// give him what is root's in the home. What the owner can exchange while
-// we look at it is left to him: there root would make and give away other things.
+// give them what is root's in the home. What the owner can exchange while
+// we look at it is left to them: there root would make and give away other things.
 func (i Init) make(o owner) error {
 	path, st, err := nearest(i.Dir)
 	if err != nil {

@@ -104,7 +104,7 @@ type group struct {
 
 	// lent says that root is only lent to us: our own programs are started as root
 	// each time, so that they can bind their ports, and other commands are not.
-	// They are the owner's, who may write what he will into control/services.
+	// They are the owner's, who may write what they will into control/services.
 	lent bool
 
 	ready  chan *service

@@ -302,7 +302,7 @@ func TestExplain(t *testing.T) {
 }
 
 // A sender who asked for it hears that the message is in the mailbox (RFC 3461
-// 4.1); of what waits he does not hear that.
+// 4.1); of what waits they do not hear that.
 func TestDeliveredReport(t *testing.T) {
 	p := newPlace(t)
 	env := spool.Envelope{From: spool.Path{Addr: "bob@example.net"}, To: []spool.Recipient{{Addr: "alice@example.net", Params: "NOTIFY=SUCCESS"}}}

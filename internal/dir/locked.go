@@ -43,7 +43,7 @@ func openLocked(path string, wait time.Duration) (*os.File, error) {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
 	// Stages of other users share it, whatever this one's umask. Only the owner
-	// can, and he did when he made it.
+	// can, and they did when they made it.
 	_ = f.Chmod(0o660)
 	if err := Lock(f, wait); err != nil {
 		f.Close()

@@ -90,7 +90,7 @@ func (w *trust) check(path string) error {
 		return &fs.PathError{Op: "lstat", Path: path, Err: err}
 	}
 	owner := int(st.Uid)
-	// Whose number is not in a container stands outside, where he can do all.
+	// Whose number is not in a container stands outside, where they can do all.
 	ours := owner == 0 || owner == w.uid || w.partly && owner == userns.Overflow
 	switch {
 	case !ours && w.uid == 0:

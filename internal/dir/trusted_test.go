@@ -34,7 +34,7 @@ func TestTrusted(t *testing.T) {
 	}
 }
 
-// What a third user has on the way he can exchange, be it a directory or a link.
+// What a third user has on the way they can exchange, be it a directory or a link.
 func TestTrustedOfAnother(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("gives files away: tested as root")

@@ -69,8 +69,8 @@ func wanted(e *spool.Entry, word string, results []Result) (list []Result) {
 }
 
 // notices makes the report of that kind, if there is somebody to report about
-// and the sender may have it. What he does not get for want of budget, or
-// because he may be another, is nothing that a person must see to.
+// and the sender may have it. What they do not get for want of budget, or
+// because they may be another, is nothing that a person must see to.
 func (s *Settler) notices(e *spool.Entry, k kind, about []Result, lifetime time.Duration) ([]spool.Notice, error) {
 	if len(about) == 0 {
 		return nil, nil

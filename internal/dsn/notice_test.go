@@ -45,7 +45,7 @@ func TestRelayedReport(t *testing.T) {
 	}
 }
 
-// The sender hears of a delay once, if he asked for it (RFC 3461 4.1).
+// The sender hears of a delay once, if they asked for it (RFC 3461 4.1).
 func TestDelayedReport(t *testing.T) {
 	f := newFixture(t)
 	f.control("retry", "steps: 1h\n")
@@ -68,7 +68,7 @@ func TestDelayedReport(t *testing.T) {
 	}
 }
 
-// Nobody hears of what he did not ask for; a sender who may be another hears
+// Nobody hears of what they did not ask for; a sender who may be another hears
 // nothing, and no person is bothered with that.
 func TestNoNotice(t *testing.T) {
 	for _, c := range []struct{ name, with, from, to string }{

@@ -37,7 +37,7 @@ type Settler struct {
 }
 
 // Settle decides about the whole entry. All done: it is dropped. Failed for
-// good, or for longer than its lifetime: the sender gets a report, or where he
+// good, or for longer than its lifetime: the sender gets a report, or where they
 // may not get one a person gets the entry. Failed for now, or without a result:
 // it is deferred. Results of recipients that are not pending count for nothing,
 // so a stage may mark recipients itself before it calls.

@@ -42,7 +42,7 @@ func ownerOf(path string) (uid, gid int, ok bool) {
 
 // trust refuses (77) what root is to work upon where a third user could put
 // something else in its place: whoever the home's owner seems to be then, the
-// settings could be that user's, with programs of his in them.
+// settings could be that user's, with programs of theirs in them.
 func (h *Home) trust() error {
 	if os.Geteuid() != 0 {
 		return nil
@@ -118,7 +118,7 @@ func (h *Home) LendRoot() (lent bool, err error) {
 }
 
 // StartAsRoot starts a child of a process whose root is lent. Its groups stay
-// those of the owner until it becomes him itself.
+// those of the owner until it becomes the owner itself.
 func StartAsRoot(cmd *exec.Cmd) error {
 	cmd.SysProcAttr.Credential = &syscall.Credential{NoSetGroups: true}
 	return cmd.Start()

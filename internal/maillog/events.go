@@ -59,7 +59,7 @@ func (l *Log) Limited(limit string, c Client) {
 	l.event("limited", NoKey, append([]slog.Attr{slog.String("limit", limit)}, c.attrs()...)...)
 }
 
-// Login: a user proved who he is.
+// Login: a user proved who they are.
 func (l *Log) Login(mechanism string, c Client) {
 	l.event("login", NoKey, append([]slog.Attr{slog.String("mech", mechanism)}, c.attrs()...)...)
 }

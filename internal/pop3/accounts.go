@@ -25,7 +25,7 @@ func Accounts(c *control.Control, guard *auth.Guard, client string) Users {
 	return &accounts{auth.Users{Control: c, Guard: guard, Client: client}}
 }
 
-// Account is the mailbox of the user who proved to be him.
+// Account is the mailbox of the user who proved who they are.
 func (a *accounts) Account(login string) (Account, error) {
 	_, v, err := auth.AddressOf(a.Control, login)
 	if err != nil {
@@ -34,7 +34,7 @@ func (a *accounts) Account(login string) (Account, error) {
 	return accountOf(a.Control, a.User(), v)
 }
 
-// accountOf is the mailbox of a user who proved to be him.
+// accountOf is the mailbox of a user who proved who they are.
 func accountOf(c *control.Control, user *control.User, v auth.View) (Account, error) {
 	// The mark first: a volume that is not mounted is no empty mailbox.
 	if err := spool.CheckMark(filepath.Join(c.Home(), "mail")); err != nil {
@@ -55,14 +55,14 @@ func isForeign(home string, user *control.User) bool {
 }
 
 // checkOwner keeps a process that is root away from what another user owns, or
-// could put in its place: a link of his would be read as root. A home that is
+// could put in its place: a link of theirs would be read as root. A home that is
 // root's throughout (a container) is served.
 func checkOwner(path string) error {
 	if os.Geteuid() != 0 {
 		return nil
 	}
 	if err := dir.Trusted(path, 0); err != nil {
-		return fmt.Errorf("%w, and pop3d runs as root: start it as that user, or give him spool/ too: %w",
+		return fmt.Errorf("%w, and pop3d runs as root: start it as that user, or give them spool/ too: %w",
 			err, errPermanent)
 	}
 	return nil

@@ -7,7 +7,7 @@ import (
 )
 
 // enter opens the mailbox that a login has proved to be the client's, and
-// takes the snapshot. A mailbox of another owner is opened by a process of his.
+// takes the snapshot. A mailbox of another owner is opened by a process of theirs.
 func (s *session) enter(account Account) error {
 	switch err := s.cfg.Gate.enter(account.Login, s.cfg.LoginDelay, s.cfg.MaxPerUser); {
 	case errors.Is(err, errTooSoon):

@@ -57,7 +57,7 @@ func Expire(ctx context.Context, h *home.Home) error {
 }
 
 // expireOf cleans the trash of one user; where another user of the machine owns
-// it, a process of his does it.
+// it, a process of theirs does it.
 func expireOf(h *home.Home, asOwner *Owners, u *control.User, window time.Duration) error {
 	root := filepath.Join(u.Home, "Maildir")
 	if asOwner != nil && isForeign(h.Dir, u) {

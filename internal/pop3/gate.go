@@ -15,13 +15,13 @@ import (
 	"paperpath/internal/control"
 )
 
-// Why a user who proved to be him is not let in now.
+// Why a user who proved who they are is not let in now.
 var (
 	errTooSoon = errors.New("the last login was less than the login delay ago")
 	errTooMany = errors.New("too many sessions of this user")
 )
 
-// Gate counts the sessions of each user and knows when he last logged in. The
+// Gate counts the sessions of each user and knows when they last logged in. The
 // latter is kept on disk too, so that processes of one session (inetd) know of
 // each other; where nothing can be written, memory has to do.
 type Gate struct {
@@ -101,7 +101,7 @@ func (g *Gate) write(path string, now time.Time) {
 	}
 }
 
-// file is the file of a user. No byte of his name is in its own.
+// file is the file of a user. No byte of their name is in its own.
 func (g *Gate) file(user string) string {
 	sum := sha256.Sum256([]byte(user))
 	return filepath.Join(g.dir, hex.EncodeToString(sum[:16]))

@@ -28,8 +28,8 @@ func Session(ctx context.Context, h *home.Home) error {
 	if os.Geteuid() == 0 {
 		return status.UsageError("session is for pop3d itself, and never for root")
 	}
-	// The user may not look into the memory of a process that speaks for him
-	// with what his mailbox holds of strangers' bytes, nor gain by it.
+	// The user may not look into the memory of a process that speaks for them
+	// with what their mailbox holds of strangers' bytes, nor gain by it.
 	unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 	home.NoNewPrivileges()
 	in := os.NewFile(jobFD, "job")

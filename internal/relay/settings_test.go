@@ -58,7 +58,7 @@ func TestSmarthostWantsSettings(t *testing.T) {
 }
 
 // Of a host that the DNS names, the same words are a refusal like any other:
-// whoever wants a login for his own mail gets none.
+// whoever wants a login for their own mail gets none.
 func TestMXWantsSettings(t *testing.T) {
 	l := newLab(t)
 	l.w.mx["elsewhere.example"] = []dns.MX{{Host: "a.example"}}

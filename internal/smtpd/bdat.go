@@ -72,7 +72,7 @@ func (c *Conn) bdat(arg string) error {
 func (c *Conn) fits(ch chunk) bool { return c.cfg.MaxSize <= 0 || ch.size <= c.cfg.MaxSize }
 
 // outOfPlace answers a chunk for which there is no transaction. Those that the
-// client had sent already when an earlier one was refused are no error of his.
+// client had sent already when an earlier one was refused are no error of theirs.
 func (c *Conn) outOfPlace() {
 	switch {
 	case c.dropChunks && c.tx == nil:

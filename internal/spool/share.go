@@ -200,7 +200,7 @@ func (f *fitter) take(h *held, do func(*Entry) error) error {
 }
 
 // heldByStage reports whether the first line of a reason is a stage's. What a
-// person held, or moved here by hand, stays for him.
+// person held, or moved here by hand, stays for them.
 func heldByStage(first string) bool {
 	in, rest, _ := strings.Cut(first, " ")
 	_, verb, _ := strings.Cut(rest, " ")

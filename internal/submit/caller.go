@@ -12,10 +12,10 @@ import (
 	"paperpath/internal/status"
 )
 
-// caller is a user of this machine, as the kernel knows him.
+// caller is a user of this machine, as the kernel knows them.
 type caller struct {
 	uid  int
-	from string // where he stands: "stdin", or "unix"
+	from string // where they stand: "stdin", or "unix"
 }
 
 // nameless reports whether a name only says the uid.
@@ -25,7 +25,7 @@ func nameless(name string) bool {
 	return ok && err == nil
 }
 
-// name is his login name; uidN where the machine has none for him.
+// name is their login name; uidN where the machine has none for them.
 func (c caller) name() string {
 	uid := strconv.Itoa(c.uid)
 	if u, err := user.LookupId(uid); err == nil && u.Username != "" {
@@ -64,7 +64,7 @@ func (env environment) first(names ...string) string {
 }
 
 // personaOf reads who the caller wants to be: -f and -F, then the variables of
-// qmail-inject(8) and nullmailer-inject(1), then EMAIL, then his login name at
+// qmail-inject(8) and nullmailer-inject(1), then EMAIL, then their login name at
 // our domain.
 func personaOf(o Options, login, domain string, env environment) (persona, error) {
 	p := persona{

@@ -33,7 +33,7 @@ func unixConn(t *testing.T) net.Conn {
 }
 
 // Who says nothing for 30 seconds on run/submit, anywhere in a session, makes room
-// for others; whoever began this process by himself (sendmail -bs) has the time of
+// for others; whoever began this process themselves (sendmail -bs) has the time of
 // RFC 5321 4.5.3.2.7. The settings and the session are those of a Unix socket; what
 // is said goes through a pipe, whose time a test can pass.
 func TestSilenceOnRunSubmit(t *testing.T) {

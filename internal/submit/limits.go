@@ -51,7 +51,7 @@ func (s *session) tooMany(what string, n int64) error {
 
 // copied notes what recipient r leads to, and refuses one for whom a message of
 // the size that MAIL told would be copied too often: for now, since by itself it
-// may be sent to him (RFC 5321 4.5.3.1.10), for good where it may not. takeBack
+// may be sent to them (RFC 5321 4.5.3.1.10), for good where it may not. takeBack
 // forgets the recipient.
 func (s *session) copied(r spool.Recipient, targets []route.Target) (takeBack func(), err error) {
 	copies, takeBack := s.tx.copies.Add(r, targets)

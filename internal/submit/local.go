@@ -18,7 +18,7 @@ import (
 )
 
 // local is an SMTP session of the role local: a user of this machine, whom the
-// kernel names, sends what the sendmail face would take from him.
+// kernel names, sends what the sendmail face would take from them.
 type local struct {
 	server  *server
 	who     caller
@@ -47,7 +47,7 @@ func callerOn(conn net.Conn, listening bool) (caller, error) {
 	return caller{uid: os.Getuid(), from: "stdin"}, nil
 }
 
-// openLocal makes the session of a local submitter, and changes cfg to what he
+// openLocal makes the session of a local submitter, and changes cfg to what they
 // may do.
 func (s *server) openLocal(conn net.Conn, cfg *smtpd.Config) (*local, error) {
 	who, err := callerOn(conn, s.listening)

@@ -36,7 +36,7 @@ const socketName = "run/submit"
 // Keywords in its answer to EHLO, beside those of SMTP.
 const (
 	keyDomain = "X-DOMAIN" // the domain of addresses without one
-	keyUser   = "X-USER"   // the login name of the caller, as the server knows him
+	keyUser   = "X-USER"   // the login name of the caller, as the server knows them
 	keyBytes  = "X-BYTES"  // control/databytes, which SIZE cannot say: that counts line ends twice
 )
 
@@ -116,8 +116,8 @@ func (l *line) bytes() int64 {
 	return n
 }
 
-// login is the caller's name: as the server knows it, and where he has none
-// there, as in a container, the one that he has here.
+// login is the caller's name: as the server knows it, and where they have none
+// there, as in a container, the one that they have here.
 func (l *line) login() string {
 	me := caller{uid: os.Getuid()}
 	if name := l.words[keyUser]; name != "" && !nameless(name) {

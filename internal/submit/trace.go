@@ -3,7 +3,7 @@ package submit
 import "paperpath/internal/spool"
 
 // trace is what our Received field says of the session. Where a user sits when
-// he writes is nobody else's business if control/hideclient says so; the event
+// they write is nobody else's business if control/hideclient says so; the event
 // has it all.
 func (s *session) trace() (spool.Trace, error) {
 	t := spool.Trace{By: s.server.hostname, With: s.conn.With(), TLS: s.conn.TLSInfo()}

@@ -27,7 +27,7 @@ const (
 )
 
 // rootSite is a home of ownerUID in which carol has a home of her own, dave's
-// mailbox belongs to the uid of his row, and erin's is root's.
+// mailbox belongs to the uid of its row, and erin's is root's.
 func rootSite(t *testing.T) *site {
 	t.Helper()
 	needRoot(t)

@@ -9,7 +9,7 @@ import (
 	"paperpath/test/harness"
 )
 
-// Postfix delivers by LMTP to the role lmtp: each recipient has a reply of his
+// Postfix delivers by LMTP to the role lmtp: each recipient has a reply of its
 // own, and the one that is refused does not keep the others from theirs.
 func TestPostfixByLMTP(t *testing.T) {
 	unpacked(t, "postfix")

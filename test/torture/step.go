@@ -142,7 +142,7 @@ func converse(c *harness.Conversation, dialog []exchange) (yes bool, others []st
 }
 
 // settle brings everything to its end after a step: the stages run without
-// faults, a person does what he does, and the stages run again.
+// faults, a person does what people do, and the stages run again.
 func (w *world) settle(s *scenario, yes bool) error {
 	if err := w.drain(); err != nil {
 		return err
