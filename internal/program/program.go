@@ -6,8 +6,10 @@ package program
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -80,10 +82,17 @@ func Main(p Program) int {
 		fmt.Fprintf(f.Stderr, "%s: %v\n", p.Name, err)
 		return status.Exit(err)
 	}
+	catchBrokenPipes()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	return p.run(ctx, f, os.Args[1:])
 }
+
+// catchBrokenPipes makes writing to standard output or error, of which nobody
+// reads any more, an error as it is everywhere else: the signal would end
+// mailctl start, and with it the whole system, because a logger died, and whoever
+// gave us a message would get no exit status. What we start has the signal again.
+func catchBrokenPipes() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
 
 // muteClient keeps errors from the client: below inetd standard error is its
 // socket, where nothing but protocol may be written. It reports whether it had
@@ -132,13 +141,20 @@ func (p Program) run(ctx context.Context, f *frame, args []string) (code int) {
 	if code == status.Usage && p.UsageStatus != nil {
 		code = p.UsageStatus(args)
 	}
-	if text := err.Error(); text != "" {
+	if text := err.Error(); text != "" && !f.readerIsGone(err) {
 		fmt.Fprintf(f.Stderr, "%s: %s\n", p.Name, visible.Line(text+f.wayOut(err)))
 		if f.muted {
 			f.Log.Trouble("", "run", err)
 		}
 	}
 	return code
+}
+
+// readerIsGone reports whether err says no more than that whoever read our standard
+// output has enough of it, as head(1) has.
+func (f *frame) readerIsGone(err error) bool {
+	var writing *fs.PathError
+	return errors.As(err, &writing) && errors.Is(err, syscall.EPIPE) && writing.Path == f.Stdout.Name()
 }
 
 // dispatch finds the face that args call for and runs it.
