@@ -3,6 +3,7 @@ package control
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -350,4 +351,25 @@ func (c *Control) checkTable(name string) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// A broken row of relayfrom is no refusal of the hosts that it may be about.
+func TestABrokenRelay(t *testing.T) {
+	f := newFixture(t, map[string]string{"relayfrom": "192.0.2.0/24\n192.0.2.0/24 @a.example\n198.51.100.0/24 *\n"})
+	falls := func(ip string) bool { return f.RelayFalls(netip.MustParseAddr(ip)) != nil }
+	rows, err := f.RelayFrom()
+	if err != nil || len(rows) != 2 || !rows.Has(netip.MustParseAddr("192.0.2.7")) || rows.Has(netip.MustParseAddr("198.51.100.1")) {
+		t.Error(rows, err)
+	}
+	if !falls("198.51.100.1") || !falls("::ffff:198.51.100.1") || falls("203.0.113.1") {
+		t.Error("the row is about its network alone")
+	}
+	f.write("relayfrom", "192.0.2.1/24\n")
+	if err := f.RelayFalls(netip.MustParseAddr("203.0.113.1")); status.Exit(err) != status.TempFail {
+		t.Error(err)
+	}
+	f.clock = f.clock.Add(hiding)
+	if falls("203.0.113.1") {
+		t.Error("still after a day")
+	}
 }

@@ -81,7 +81,7 @@ func TestBrokenFiles(t *testing.T) {
 	senders := func(c *Control) error { return c.checkTable("senders") }
 	retry := func(c *Control) error { _, err := c.Retry(); return err }
 	services := func(c *Control) error { _, err := c.Services(); return err }
-	relay := func(c *Control) error { _, err := c.RelayFrom(); return err }
+	relay := func(c *Control) error { return c.checkTable("relayfrom") }
 	limits := func(c *Control) error { _, err := c.Limit("hops"); return err }
 	rates := func(c *Control) error { _, err := c.Rate("user-messages"); return err }
 	tests := []struct {

@@ -65,7 +65,7 @@ func (c *Control) tables() []checkedTable {
 		{"aliases", c.aliasFaults},
 		{"routes", func() ([]Fault, error) { return faultsOf[Route](c, routesFile(c)) }},
 		{"senders", func() ([]Fault, error) { return faultsOf[senderRow](c, sendersFile(c)) }},
-		{"relayfrom", func() ([]Fault, error) { _, err := c.RelayFrom(); return nil, err }},
+		{"relayfrom", func() ([]Fault, error) { return faultsOf[relayRow](c, relaysFile(c)) }},
 	}
 }
 

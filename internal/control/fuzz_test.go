@@ -57,11 +57,13 @@ func FuzzTables(f *testing.F) {
 	f.Add("x: @a.example *\n")
 	f.Add("mailroute watch 'a b'\n")
 	f.Add("192.0.2.0/24\n")
+	f.Add("\u3000\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		data := []byte(text)
 		readTable(t, routesTable(), text)
 		readTable(t, sendersTable(), text)
 		readTable(t, domainsTable(), text)
+		readTable(t, relaysTable(), text)
 		_, err := parseRetry("x", data)
 		wantPlace(t, "x", err)
 		_, err = parseNetworks("x", data)

@@ -1,6 +1,8 @@
 package control
 
 import (
+	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -16,15 +18,53 @@ type relayRow struct {
 	paths   []string // folded: an address, or "@domain"
 }
 
-// RelayFrom returns the networks whose hosts may send to any destination.
+// RelayFrom returns the networks whose hosts may send to any destination, but
+// for those of broken rows: whoever refuses a host for not being in one asks
+// RelayFalls.
 func (c *Control) RelayFrom() (Relays, error) {
-	f, err := fileOf[Relays](c, "relayfrom")
-	if err != nil {
-		return nil, err
-	}
-	return query(c, f, func(t Relays) (Relays, bool, error) {
-		return t, false, nil // as with networks: what a changing file lacks is waited for
+	return query(c, relaysFile(c), func(t contents[relayRow]) (Relays, bool, error) {
+		return t.in().list(), false, nil // as with networks: what a changing file lacks is waited for
 	})
+}
+
+// RelayFalls returns a temporary error where a broken row may be about ip: it
+// names a network that has it or, for a day, nobody can read which.
+func (c *Control) RelayFalls(ip netip.Addr) error {
+	t, _, err := load(c, relaysFile(c))
+	if err != nil || len(t.broken) == 0 || !ip.IsValid() {
+		return err
+	}
+	for _, b := range t.broken {
+		if p, err := netip.ParsePrefix(b.Key); err == nil && p.Contains(ip.Unmap()) {
+			return c.meet(rowError{b})
+		}
+	}
+	return c.hidden(t.hiding)
+}
+
+func relaysFile(c *Control) file[contents[relayRow]] { return relaysTable().file(c) }
+
+// relaysTable has a network a row, and behind it the reverse paths that it names.
+func relaysTable() table[relayRow] {
+	return table[relayRow]{
+		name: "relayfrom", repeats: true,
+		form: "a row is a network and, behind blanks, reverse paths: `192.0.2.0/24 @shop.example`",
+		key: func(text string) string {
+			words := strings.Fields(text)
+			if len(words) == 0 {
+				return ""
+			}
+			p, wrong := parseNetwork(words[0])
+			if wrong != "" {
+				return ""
+			}
+			return p.String()
+		},
+		parse: func(_, text string) ([]entry[relayRow], error) {
+			row, err := parseRelay(strings.Fields(text))
+			return []entry[relayRow]{{row.network.String(), row}}, err
+		},
+	}
 }
 
 // Has reports whether ip is in one of the networks.
@@ -44,31 +84,23 @@ func (r Relays) Names(ip netip.Addr, address string) bool {
 	})
 }
 
-// parseRelays reads a network a line, and behind it the reverse paths that it
-// names.
-func parseRelays(name string, data []byte) (Relays, error) {
-	ls, err := items(name, data)
-	if err != nil {
-		return nil, err
+func parseRelay(words []string) (row relayRow, err error) {
+	if len(words) == 0 { // blanks that are no ASCII
+		return row, errors.New("there is no network")
 	}
-	var out Relays
-	for _, l := range ls {
-		words := strings.Fields(l.text)
-		p, wrong := parseNetwork(words[0])
+	p, wrong := parseNetwork(words[0])
+	if wrong != "" {
+		return row, fmt.Errorf("%q %s", words[0], wrong)
+	}
+	row.network = p
+	for _, word := range words[1:] {
+		path, wrong := reversePath(word)
 		if wrong != "" {
-			return nil, fail(name, l.n, "%q %s", words[0], wrong)
+			return row, fmt.Errorf("reverse path %q %s", word, wrong)
 		}
-		row := relayRow{network: p}
-		for _, word := range words[1:] {
-			path, wrong := reversePath(word)
-			if wrong != "" {
-				return nil, fail(name, l.n, "reverse path %q %s", word, wrong)
-			}
-			row.paths = append(row.paths, path)
-		}
-		out = append(out, row)
+		row.paths = append(row.paths, path)
 	}
-	return out, nil
+	return row, nil
 }
 
 // reversePath reads an address, "@domain" or "domain". There is no word for

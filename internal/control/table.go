@@ -12,6 +12,7 @@ type table[R any] struct {
 	name     string
 	required bool   // no file is an error
 	form     string // what a row looks like, for who has to mend one
+	repeats  bool   // a key may have several rows, none of which is looked up by it
 	bare     bool   // a row is its key and nothing else
 	joined   bool   // a line that begins with a blank goes on with the one before it
 
@@ -204,7 +205,7 @@ func (r *reading[R]) add(l rawRow) {
 		return
 	}
 	key := r.key(l.text)
-	if had, twice := r.seen[key]; twice {
+	if had, twice := r.seen[key]; twice && !r.repeats {
 		f := r.faultOf(l, fmt.Errorf("%q stands in line %d already (remove one of the two)", key, had.line))
 		if f.Dead = r.bare || had.text == l.text; f.Dead {
 			r.faults = append(r.faults, f)

@@ -41,7 +41,13 @@ func (s *Settler) relayed(e *spool.Entry) (bool, error) {
 		return false, err
 	}
 	ip, err := netip.ParseAddr(e.Client)
-	return err == nil && rows.Names(ip, e.Envelope.From.Addr), nil
+	if err != nil {
+		return false, nil
+	}
+	if rows.Names(ip, e.Envelope.From.Addr) {
+		return true, nil
+	}
+	return false, s.Control.RelayFalls(ip)
 }
 
 // Unverified reports whether nothing proves who sent an entry. Where the

@@ -189,6 +189,10 @@ func (s *session) relay(to addr.Address) error {
 	if ok, err := s.mayRelay(); ok || err != nil {
 		return err
 	}
+	ip, _ := netip.ParseAddr(s.conn.ClientIP())
+	if err := s.server.Control.RelayFalls(ip); err != nil {
+		return err
+	}
 	return &status.Error{Exit: status.NotAllowed, Reply: 550, Enhanced: "5.7.1", Text: "we do not relay for you"}
 }
 
