@@ -176,7 +176,7 @@ func originalID(e *spool.Entry) string {
 	return id
 }
 
-func date(t time.Time) string { return t.UTC().Format("Mon, 2 Jan 2006 15:04:05 -0700") }
+func date(t time.Time) string { return message.Date(t.UTC()) }
 
 // human tells a person what happened and what happens next.
 func (r *reporter) human(whole bool) string {

@@ -8,6 +8,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"paperpath/internal/message"
 )
 
 // Path is the reverse path with its parameters.
@@ -147,12 +149,9 @@ func formatReceived(t Trace, k Key, now time.Time) string {
 		with += relayComment
 	}
 	fmt.Fprintf(&b, "\n with %s id %s; %s\n", with, k,
-		now.UTC().Format(receivedDate))
+		message.Date(now.UTC()))
 	return b.String()
 }
-
-// receivedDate is the form of the date in our Received (RFC 5322 3.3).
-const receivedDate = "Mon, 2 Jan 2006 15:04:05 -0700"
 
 // outside lets text from outside into our fields only if it is made of
 // letters, digits and -._:[].
@@ -332,7 +331,7 @@ func (h *head) parseWith(line []byte) bool {
 	if !ok {
 		return false
 	}
-	h.date, _ = time.Parse(receivedDate, strings.TrimSpace(date))
+	h.date, _ = message.ParseDate(strings.TrimSpace(date))
 	k, err := ParseKey(id)
 	h.with, h.id = with, k
 	return err == nil

@@ -121,7 +121,7 @@ func (c *composer) complete(fields []message.Field, prefix string, p persona) {
 		}
 	}
 	if has("Date") == nil {
-		c.field(prefix+"Date", c.now.Format("Mon, 2 Jan 2006 15:04:05 -0700"))
+		c.field(prefix+"Date", message.Date(c.now))
 	}
 	if has("Message-ID") == nil {
 		var random [8]byte
