@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"paperpath/internal/dir"
 )
 
 // Write replaces the settings file path, or makes it with perm: whoever reads
@@ -29,7 +31,7 @@ func Write(path string, data []byte, perm fs.FileMode) error {
 		os.Remove(tmp)
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return dir.Sync(filepath.Dir(path))
 }
 
 // writeTemp makes the durable file tmp, or leaves none.
@@ -76,13 +78,4 @@ func sameOwner(f *os.File, old fs.FileInfo) error {
 		return fmt.Errorf("keep the owner of %s: %w", old.Name(), err)
 	}
 	return nil
-}
-
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

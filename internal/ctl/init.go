@@ -265,7 +265,7 @@ func (i Init) certificate() error {
 	if err := os.Rename(draft, filepath.Join(tls, host)); err != nil {
 		return err
 	}
-	return syncDir(tls)
+	return dir.Sync(tls)
 }
 
 // hostDomains returns the domains other than host that a certificate can name.
@@ -287,13 +287,4 @@ func (i Init) marks() error {
 		}
 	}
 	return spool.WriteMark(i.Dir)
-}
-
-func syncDir(path string) error {
-	d, err := dir.Open(path)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

@@ -316,12 +316,18 @@ func Make(path string, mode fs.FileMode) error {
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	parent, err := os.Open(filepath.Dir(path))
+	return Sync(filepath.Dir(path))
+}
+
+// Sync makes the names of the directory path durable; path may be a symbolic link
+// to it.
+func Sync(path string) error {
+	d, err := os.Open(path)
 	if err != nil {
 		return err
 	}
-	defer parent.Close()
-	return parent.Sync()
+	defer d.Close()
+	return d.Sync()
 }
 
 func (d *Dir) fail(op, name string, err error) error {

@@ -101,16 +101,7 @@ func WriteMark(path string) error {
 	if err := f.Close(); err != nil {
 		return err
 	}
-	return syncDir(path)
-}
-
-func syncDir(path string) error {
-	d, err := dir.Open(path)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return dir.Sync(path)
 }
 
 // CheckMark returns a temporary error where path has no mark.
