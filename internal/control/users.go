@@ -13,11 +13,21 @@ import (
 type User struct {
 	Address  string            // as written in the row
 	Hash     string            // `{SCHEME}hash`; "" never matches a password
-	Home     string            // absolute directory of the owner; the Maildir is Home/Maildir
+	Home     string            // absolute directory of the owner
 	UID, GID int               // -1 where the row names none
 	Extra    map[string]string // the extra fields; not to be changed
 	Where    string            // "control/users:12"
 }
+
+// Maildir is the path of the user's mailbox.
+func (u *User) Maildir() string { return filepath.Join(u.Home, "Maildir") }
+
+// Within reports whether the mailbox is one of those below MailRoot(home), which
+// are the home's own.
+func (u *User) Within(home string) bool { return strings.HasPrefix(u.Home, MailRoot(home)+"/") }
+
+// MailRoot is the directory of a home that holds the mailboxes of virtual users.
+func MailRoot(home string) string { return filepath.Join(home, "mail") }
 
 // userTable is control/users, with what is made of all its rows.
 type userTable struct {

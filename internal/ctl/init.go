@@ -278,7 +278,7 @@ func (i Init) marks() error {
 	if err := spool.Init(i.Dir); err != nil {
 		return err
 	}
-	if err := spool.WriteMark(filepath.Join(i.Dir, "mail")); err != nil {
+	if err := spool.WriteMark(control.MailRoot(i.Dir)); err != nil {
 		return err
 	}
 	if !exists(filepath.Join(i.Dir, spool.Mark)) { // a new home: what its first pass is compared with

@@ -55,12 +55,12 @@ func (u Users) Add(address, scheme string, password func() (string, error)) erro
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(u.Home, home)
-	if exists(filepath.Join(path, "Maildir")) {
+	box := (&control.User{Home: filepath.Join(u.Home, home)}).Maildir()
+	if exists(box) {
 		fmt.Fprintf(u.Notes, "%s is there already: its mail is now %s's\n", visible.Escape(home), visible.Escape(address))
 	}
-	place := maildir.Place{Base: filepath.Join(u.Home, "mail"), UID: os.Geteuid(),
-		Rel: filepath.Join(strings.TrimPrefix(home, "mail/"), "Maildir")}
+	root := control.MailRoot(u.Home)
+	place := maildir.Place{Base: root, UID: os.Geteuid(), Rel: strings.TrimPrefix(box, root+"/")}
 	if err := place.Create(); err != nil {
 		return status.Temp("4.3.0", "cannot make the mailbox of "+address, err)
 	}
@@ -158,7 +158,7 @@ func (u Users) mayPurge(address string) error {
 	if user == nil {
 		return noUser(address)
 	}
-	rel, err := filepath.Rel(filepath.Join(u.Home, "mail"), user.Home)
+	rel, err := filepath.Rel(control.MailRoot(u.Home), user.Home)
 	if err != nil || !filepath.IsLocal(rel) || !strings.Contains(rel, "/") {
 		return refused("%s is no directory mail/DOMAIN/USER: remove it yourself, and the user without --purge", u.shown(user.Home))
 	}

@@ -47,8 +47,8 @@ func foresee(c *control.Control, home, address string, t *explain.Trail) (string
 	if there {
 		state = "there"
 	}
-	t.Add("Maildir "+Path(u), state, u.Where)
-	return "store in " + Path(u), nil
+	t.Add("Maildir "+u.Maildir(), state, u.Where)
+	return "store in " + u.Maildir(), nil
 }
 
 // without is what becomes of an entry for an address without a mailbox.

@@ -3,7 +3,6 @@ package deliver
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -13,9 +12,6 @@ import (
 	"paperpath/internal/status"
 	"paperpath/maildir"
 )
-
-// Path is the Maildir of a mailbox.
-func Path(u *control.User) string { return filepath.Join(u.Home, "Maildir") }
 
 // Prepare returns the Maildir of u, made where it is missing. Below home/mail
 // the directories above it are made too; a mailbox elsewhere has an owner's
@@ -42,11 +38,11 @@ func Prepare(home string, u *control.User) (string, error) {
 func placeOf(home string, u *control.User) (p maildir.Place, err error) {
 	p = maildir.Place{Base: u.Home, Rel: "Maildir", UID: os.Geteuid()}
 	owner := u.UID
-	if within(home, u) {
-		if err := spool.CheckMark(mailRoot(home)); err != nil {
+	if u.Within(home) {
+		if err := spool.CheckMark(control.MailRoot(home)); err != nil {
 			return p, err
 		}
-		p.Base, p.Rel = mailRoot(home), strings.TrimPrefix(Path(u), mailRoot(home)+"/")
+		p.Base, p.Rel = control.MailRoot(home), strings.TrimPrefix(u.Maildir(), control.MailRoot(home)+"/")
 	} else if owner < 0 {
 		var st unix.Stat_t
 		if err := unix.Stat(u.Home, &st); err != nil {
@@ -68,11 +64,4 @@ func complete(p maildir.Place, u *control.User) (bool, error) {
 		return false, status.Temp("4.2.0", "cannot use the mailbox", fmt.Errorf("%s: %w", u.Where, err))
 	}
 	return there, nil
-}
-
-func mailRoot(home string) string { return filepath.Join(home, "mail") }
-
-// within reports whether u lives below home/mail.
-func within(home string, u *control.User) bool {
-	return strings.HasPrefix(u.Home, mailRoot(home)+"/")
 }

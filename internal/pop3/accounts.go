@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"paperpath/internal/auth"
 	"paperpath/internal/control"
@@ -40,7 +39,7 @@ func accountOf(c *control.Control, user *control.User, v auth.View) (Account, er
 	if err := spool.CheckMark(filepath.Join(c.Home(), "mail")); err != nil {
 		return Account{}, err
 	}
-	a := Account{Login: user.Address, Maildir: filepath.Join(user.Home, "Maildir"),
+	a := Account{Login: user.Address, Maildir: user.Maildir(),
 		Folder: v.Folder, ReadOnly: v.ReadOnly, Foreign: isForeign(c.Home(), user)}
 	return a, checkOwner(a.Maildir)
 }
@@ -51,7 +50,7 @@ func isForeign(home string, user *control.User) bool {
 	if user.UID >= 0 {
 		return user.UID != os.Geteuid()
 	}
-	return !strings.HasPrefix(user.Home, filepath.Join(home, "mail")+"/")
+	return !user.Within(home)
 }
 
 // checkOwner keeps a process that is root away from what another user owns, or

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"path/filepath"
 	"time"
 
 	"paperpath/internal/control"
@@ -29,7 +28,7 @@ func Expire(ctx context.Context, h *home.Home) error {
 	if err != nil {
 		return err
 	}
-	if err := spool.CheckMark(filepath.Join(h.Dir, "mail")); err != nil {
+	if err := spool.CheckMark(control.MailRoot(h.Dir)); err != nil {
 		return err
 	}
 	asOwner, err := owners()
@@ -59,7 +58,7 @@ func Expire(ctx context.Context, h *home.Home) error {
 // expireOf cleans the trash of one user; where another user of the machine owns
 // it, a process of theirs does it.
 func expireOf(h *home.Home, asOwner *Owners, u *control.User, window time.Duration) error {
-	root := filepath.Join(u.Home, "Maildir")
+	root := u.Maildir()
 	if asOwner != nil && isForeign(h.Dir, u) {
 		return asOwner.expire(Account{Login: u.Address, Maildir: root}, window, h.Log)
 	}

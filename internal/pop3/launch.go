@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"runtime/debug"
 	"strconv"
 	"sync"
@@ -185,7 +184,7 @@ func (l *launcher) run(j job, conversation, events *os.File) error {
 	if err != nil {
 		return err
 	}
-	j.Account.Maildir = filepath.Join(user.Home, "Maildir")
+	j.Account.Maildir = user.Maildir()
 	if j.Account.Folder != "" && !auth.IsFolder(j.Account.Folder) {
 		return errNoFolder
 	}

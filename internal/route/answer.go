@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"path/filepath"
 	"strings"
 
 	"paperpath/internal/addr"
@@ -97,7 +96,7 @@ func destination(c *control.Control, t Target) (Destination, error) {
 	d := Destination{Action: "unknown", Address: t.Addr.String(), Where: t.Where, Why: t.Why}
 	switch t.Place {
 	case Local:
-		d.Action, d.Maildir = "deliver", filepath.Join(t.User.Home, "Maildir")
+		d.Action, d.Maildir = "deliver", t.User.Maildir()
 	case Remote:
 		d.Action = "relay"
 		row, err := c.Route(t.Addr.Domain)
