@@ -131,13 +131,4 @@ func Schemes() []string {
 	return []string{"SHA512-CRYPT", "SHA256-CRYPT", "BLF-CRYPT", "ARGON2ID", "SSHA512", "SSHA256", Scram, "PLAIN"}
 }
 
-// CheckHash refuses a password field that Check could not work with.
-func CheckHash(hash string) error {
-	if Barred(hash) {
-		return nil
-	}
-	_, err := verify(hash, "x")
-	return err
-}
-
 var errMalformed = errors.New("the password hash is malformed")

@@ -146,9 +146,6 @@ func TestBrokenHashesAreTemporary(t *testing.T) {
 		if !strings.Contains(err.Error(), "control/users:1: ") || strings.Contains(text, "users") || strings.Contains(err.Error(), key[:20]) {
 			t.Errorf("%s: error %v, reply %q", hash, err, text)
 		}
-		if CheckHash(hash) == nil {
-			t.Errorf("CheckHash lets %s through", hash)
-		}
 	}
 }
 
@@ -205,9 +202,6 @@ func TestHash(t *testing.T) {
 			t.Errorf("%s: %v", hash, err)
 		}
 		wantRefused(t, c, "a@b.example", "pa ss'word")
-		if err := CheckHash(hash); err != nil {
-			t.Error(err)
-		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
 	"strconv"
@@ -89,4 +90,38 @@ func packages(t *testing.T) map[string][]string {
 		}
 	}
 	return imports
+}
+
+// go.mod tells the modules of the programs from those that only tests import.
+func TestModulesOfTests(t *testing.T) {
+	text, err := os.ReadFile("../../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	imported := map[string]bool{}
+	for _, list := range packages(t) {
+		for _, name := range list {
+			imported[name] = true
+		}
+	}
+	used := func(module string) bool {
+		for name := range imported {
+			if name == module || strings.HasPrefix(name, module+"/") {
+				return true
+			}
+		}
+		return false
+	}
+	programs, rest, _ := strings.Cut(string(text), "// Tests alone import these.\n")
+	tests, _, found := strings.Cut(rest, "\n)")
+	if !found {
+		t.Fatal("go.mod has no block of what tests alone import")
+	}
+	for block, want := range map[string]bool{programs: true, tests: false} {
+		for line := range strings.Lines(block) {
+			if module, _, ok := strings.Cut(strings.TrimSpace(line), " v"); ok && used(module) != want {
+				t.Errorf("%s: imported by the programs is %v", module, !want)
+			}
+		}
+	}
 }

@@ -242,9 +242,7 @@ func (s *schedule) due(k Key) time.Time {
 func (s *schedule) readLongest() {
 	s.longest = 0
 	if retry, err := s.r.Retry(); err == nil {
-		for _, step := range retry.Steps {
-			s.longest = max(s.longest, step)
-		}
+		s.longest = retry.Longest()
 	}
 }
 
