@@ -58,8 +58,13 @@ func sizes(attrs string) (size, wire int64) {
 // CRLF line ends: each octet that ends a line becomes two, and all others stay.
 func Plausible(size, wire int64) bool { return size <= wire && wire/2 <= size && wire <= 2*size }
 
+// sizeBits are more than the size of a message takes, and so few that those of
+// a mailbox can be added up.
+const sizeBits = 40
+
+// number reads a size; it is -1 for what no message has.
 func number(s string) int64 {
-	n, err := strconv.ParseUint(s, 10, 62)
+	n, err := strconv.ParseUint(s, 10, sizeBits)
 	if err != nil {
 		return -1
 	}

@@ -165,7 +165,8 @@ func TestMissingDirectories(t *testing.T) {
 
 // A size in the name that no such file has is not told to clients.
 func TestImpossibleSizeIsMeasured(t *testing.T) {
-	for _, name := range []string{"S=24,W=7", "S=24,W=49", "W=7", "W=26", "S=0,W=0", "S=24,W=26,W=27", "S=24,S=23,W=26"} {
+	for _, name := range []string{"S=24,W=7", "S=24,W=49", "W=7", "W=26", "S=0,W=0", "S=24,W=26,W=27", "S=24,S=23,W=26",
+		"S=4611686018427387903,W=4611686018427387903"} {
 		h := newHost(t, []string{"mail cur/1.k.mx," + name + ":2,S 12345678901\\n12345678901\\n"})
 		said := h.converse("USER alice", "PASS secret", "LIST", "RETR 1")
 		at := slices.Index(said, "1 26")
