@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
 	"os"
 	"runtime/debug"
 	"time"
@@ -12,15 +13,19 @@ import (
 	"paperpath/internal/dir"
 )
 
-// Places in the file of the gate: what takes one locks its octet. Nothing is
-// ever written there.
+// Places in the file of the gate: what takes one locks its octet. What is written
+// in the file is since when each of the first two kinds is taken (markSize).
 const (
 	hashPlaces    = 0       // one a hash in work
 	programPlaces = 1 << 16 // one a checkpassword program
 	memoryPlaces  = 1 << 20 // one a MiB
-	lanePlaces    = 1 << 56 // one an account
-	pairPlaces    = 1 << 60 // pairWaiting a pair of account and network
-	hashed        = 1 << 48 // accounts, pairs
+
+	standIns       = 1 << 15 // from a place of the first two kinds to the one that stands in for it
+	memoryStandIns = 1 << 32
+
+	lanePlaces = 1 << 56 // one an account
+	pairPlaces = 1 << 60 // pairWaiting a pair of account and network
+	hashed     = 1 << 48 // accounts, pairs
 )
 
 const (
@@ -30,7 +35,8 @@ const (
 	gateTime  = 20 * time.Second // that a login waits for its turn
 	laneTime  = 30 * time.Second // that a network waits which is new to an account under attack
 	pollTime  = 5 * time.Millisecond
-	freeAbove = 8 // MiB of a hash, which then go back to the system at once
+	stuckTime = 30 * time.Second // that no check takes: who has a place for longer was stopped
+	freeAbove = 8                // MiB of a hash, which then go back to the system at once
 )
 
 // gate bounds what password checks cost at a time, for all processes of a home:
@@ -39,13 +45,15 @@ const (
 type gate struct {
 	path string
 	tell func(op string, err error)
-	turn [2]chan struct{} // of this process one stranger and one who is known polls, the others queue
+	now  func() time.Duration // of a clock that all processes share
+	turn [2]chan struct{}     // of this process one stranger and one who is known polls, the others queue
 
 	memory spans // in the place of the file where that cannot be had
 }
 
 func newGate(path string, tell func(string, error)) *gate {
-	return &gate{path: path, tell: tell, turn: [2]chan struct{}{make(chan struct{}, 1), make(chan struct{}, 1)}}
+	return &gate{path: path, tell: tell, now: monotonic,
+		turn: [2]chan struct{}{make(chan struct{}, 1), make(chan struct{}, 1)}}
 }
 
 // bounds are what there may be at a time.
@@ -74,6 +82,10 @@ type locks interface {
 	free(at, n int64)
 	// blocker returns octets that others have locked among n, length 0 for none.
 	blocker(at, n int64) (start, length int64, err error)
+	// mark notes since when a place is taken, 0 for not at all; marks returns that of
+	// n places, or less where it is not known.
+	mark(place int64, since time.Duration)
+	marks(at, n int64) []time.Duration
 	// close unlocks everything.
 	close()
 }
@@ -106,34 +118,77 @@ func (p *pass) one(at int64, n int) (place int64, ok bool, err error) {
 // run does f when there is room for it. A fifth of the room is for who is known:
 // a flood of strangers leaves it to them. It reports whether f was called.
 func (p *pass) run(ctx context.Context, b bounds, w work, known bool, f func() error) (ran bool, err error) {
-	most, base := b.slots, int64(hashPlaces)
-	if w.program {
-		most, base = programsMost, programPlaces
-	}
-	var slot, block int64
-	mib := int64(min(w.memory, b.memory))
+	var r room
 	ok, err := p.await(ctx, known, func() (ok bool, err error) {
-		if slot, ok, err = p.slot(base, most, known); !ok || w.program {
-			return ok, err
-		}
-		if block, ok, err = p.block(mib, int64(b.memory), known); !ok {
-			p.free(slot, 1)
-		}
+		r, ok, err = p.room(b, w, known)
 		return ok, err
 	})
 	if !ok {
 		return false, err
 	}
+	p.mark(r.slot, p.gate.now())
 	defer func() {
-		if !w.program {
-			if w.memory >= freeAbove {
-				debug.FreeOSMemory() // else the next process's comes on top of it
-			}
-			p.free(block, mib)
+		if w.memory >= freeAbove && !w.program {
+			debug.FreeOSMemory() // else the next process's comes on top of it
 		}
-		p.free(slot, 1)
+		p.mark(r.slot, 0)
+		p.leave(r)
 	}()
 	return true, f()
+}
+
+// room is what a check of a password holds.
+type room struct{ slot, block, mib int64 }
+
+func (p *pass) leave(r room) {
+	if r.mib > 0 {
+		p.free(r.block, r.mib)
+	}
+	p.free(r.slot, 1)
+}
+
+// room takes what w needs. Where others are stuck in their places there is as much
+// again: a process that was stopped must not keep everybody out.
+func (p *pass) room(b bounds, w work, known bool) (r room, ok bool, err error) {
+	most, base := b.slots, int64(hashPlaces)
+	if w.program {
+		most, base = programsMost, programPlaces
+	} else {
+		r.mib = int64(min(w.memory, b.memory))
+	}
+	ok, err = p.take(&r, base, memoryPlaces, most, b.memory, known)
+	if ok || err != nil || !p.stuck(base, int64(most)) {
+		return r, ok, err
+	}
+	ok, err = p.take(&r, base+standIns, memoryPlaces+memoryStandIns, most, b.memory, known)
+	return r, ok, err
+}
+
+// take takes one of most places and the memory that r needs, or neither.
+func (p *pass) take(r *room, slots, blocks int64, most, memory int, known bool) (ok bool, err error) {
+	if r.slot, ok, err = p.slot(slots, most, known); !ok || r.mib == 0 {
+		return ok, err
+	}
+	if r.block, ok, err = p.block(blocks, r.mib, int64(memory), known); !ok {
+		p.free(r.slot, 1)
+	}
+	return ok, err
+}
+
+// stuck reports whether somebody has one of n places for longer than any work takes.
+func (p *pass) stuck(at, n int64) bool {
+	now := p.gate.now()
+	for i, since := range p.marks(at, n) {
+		if since == 0 || now-since <= stuckTime {
+			continue
+		}
+		if _, length, err := p.blocker(at+int64(i), 1); err == nil && length > 0 {
+			p.gate.tell("use more places of the gate", fmt.Errorf(
+				"%s: a process has been in it for over %v (was it stopped?)", p.gate.path, stuckTime))
+			return true
+		}
+	}
+	return false
 }
 
 // slot takes one of most places; the last fifth of them is looked at by who is
@@ -150,11 +205,11 @@ func (p *pass) slot(base int64, most int, known bool) (place int64, ok bool, err
 
 // block takes n MiB that lie together; the last fifth of all is for who is
 // known, and for what needs more than the rest.
-func (p *pass) block(n, all int64, known bool) (at int64, ok bool, err error) {
+func (p *pass) block(base, n, all int64, known bool) (at int64, ok bool, err error) {
 	if !known {
 		all = max(n, all-(all+4)/5)
 	}
-	for at = memoryPlaces; at+n <= memoryPlaces+all; {
+	for at = base; at+n <= base+all; {
 		if ok, err = p.try(at, n); ok || err != nil {
 			return at, ok, err
 		}

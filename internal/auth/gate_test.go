@@ -82,6 +82,7 @@ func TestGateAcrossProcesses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "gate")
 			g := newGate(path, func(string, error) {})
+			var told []string
 			var last *exec.Cmd
 			for range tt.fit {
 				last = inGate(t, path, tt.work)
@@ -91,6 +92,17 @@ func TestGateAcrossProcesses(t *testing.T) {
 			}
 			if !g.run(t, b, tt.work, true, nothing) {
 				t.Error("who is known does not fit")
+			}
+			if err := last.Process.Signal(unix.SIGSTOP); err != nil {
+				t.Fatal(err)
+			}
+			later := newGate(path, func(op string, err error) { told = append(told, op+": "+err.Error()) })
+			later.now = func() time.Duration { return monotonic() + stuckTime }
+			if !later.run(t, b, tt.work, false, nothing) {
+				t.Error("one that was stopped keeps others out for longer than any check takes")
+			}
+			if len(told) == 0 || !strings.Contains(told[0], path) {
+				t.Errorf("told is %q", told)
 			}
 			last.Process.Kill()
 			last.Wait()

@@ -1,10 +1,12 @@
 package auth
 
 import (
+	"encoding/binary"
 	"errors"
 	"os"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -42,6 +44,35 @@ func (l *fileLocks) lock(cmd int, k *unix.Flock_t) error {
 			return os.NewSyscallError("lock "+l.f.Name(), err)
 		}
 	}
+}
+
+// markSize is the length of what is noted of a place, in octets, at as many times its
+// number.
+const markSize = 8
+
+// mark may fail: then nobody takes the place for one that is stuck.
+func (l *fileLocks) mark(place int64, since time.Duration) {
+	_, _ = l.f.WriteAt(binary.BigEndian.AppendUint64(nil, uint64(since)), place*markSize)
+}
+
+func (l *fileLocks) marks(at, n int64) (list []time.Duration) {
+	text := make([]byte, n*markSize)
+	got, _ := l.f.ReadAt(text, at*markSize)
+	for ; got >= markSize; got -= markSize {
+		list = append(list, time.Duration(binary.BigEndian.Uint64(text)))
+		text = text[markSize:]
+	}
+	return list
+}
+
+// monotonic is the time since some moment before this machine's start, the same in all
+// of its processes. While the machine sleeps it stands still.
+func monotonic() time.Duration {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
+		return 0 // nobody is stuck
+	}
+	return time.Duration(ts.Nano())
 }
 
 // spans are what the logins of one process hold where there is no file.
@@ -88,6 +119,10 @@ func (l *spanLocks) drop(which func(span) bool) {
 	defer l.all.mu.Unlock()
 	l.all.held = slices.DeleteFunc(l.all.held, func(s span) bool { return s.by == l && which(s) })
 }
+
+// Who is stopped here is stopped with everybody.
+func (l *spanLocks) mark(int64, time.Duration)          {}
+func (l *spanLocks) marks(int64, int64) []time.Duration { return nil }
 
 func (l *spanLocks) blocker(at, n int64) (start, length int64, err error) {
 	l.all.mu.Lock()
