@@ -53,3 +53,16 @@ func TestReadersSaySo(t *testing.T) {
 		}
 	}
 }
+
+// control(5) says how a line of users names each backend.
+func TestPageNamesEveryBackend(t *testing.T) {
+	page, err := os.ReadFile("../../man/control.5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range backends() {
+		if !strings.Contains(string(page), "\n.Dl Cm "+b.name+" : ") {
+			t.Errorf("control(5) has no line of the backend %s", b.name)
+		}
+	}
+}
