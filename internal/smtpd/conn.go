@@ -218,6 +218,16 @@ func (c *Conn) commands() error {
 // hurriedJunk is how many commands without mail there may be in haste.
 const hurriedJunk = 5
 
+// spared is the junk that haste forgives: in the transaction under way as many
+// refused recipients as there are others. An old list has them, and would else
+// reach nobody while we are attacked.
+func (c *Conn) spared() int {
+	if c.tx == nil {
+		return 0
+	}
+	return min(c.tx.refused, c.tx.accepted)
+}
+
 // limits ends a session that has used up what it may do.
 func (c *Conn) limits() error {
 	switch {
@@ -225,7 +235,7 @@ func (c *Conn) limits() error {
 		return c.panicked
 	case c.errors >= c.cfg.MaxErrors:
 		return c.end("4.7.0", "too many errors")
-	case c.junk > c.cfg.MaxJunk, c.junk > hurriedJunk && c.wire.haste() > 0:
+	case c.junk > c.cfg.MaxJunk, c.junk-c.spared() > hurriedJunk && c.wire.haste() > 0:
 		return c.end("4.7.0", "too many commands without mail")
 	case c.logins >= c.cfg.MaxLogins:
 		return c.end("4.7.0", "too many failed logins")

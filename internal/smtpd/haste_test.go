@@ -79,6 +79,26 @@ func TestHaste(t *testing.T) {
 		c.want("250", "421 4.7.0 too many commands without mail")
 		c.closed(errEnded)
 	})
+	bubble("an old list", func(t *testing.T) {
+		c := start(t, t.Context(), hasty)
+		c.send("EHLO c.test", "MAIL FROM:<a@x.test>")
+		c.want("250", "250")
+		for range 3 * hurriedJunk {
+			c.send("RCPT TO:<b@y.test>", "RCPT TO:<unknown@y.test>")
+			c.want("250", "550")
+		}
+		c.send("DATA")
+		c.want("354")
+		c.send("x", ".", "MAIL FROM:<a@x.test>")
+		c.want("250", "250")
+		for range hurriedJunk {
+			c.send("RCPT TO:<unknown@y.test>")
+			c.want("550")
+		}
+		c.send("RCPT TO:<unknown@y.test>")
+		c.want("550", "421 4.7.0 too many commands without mail")
+		c.closed(errEnded)
+	})
 	bubble("none", func(t *testing.T) {
 		begin := time.Now()
 		c := start(t, t.Context(), Config{Haste: func() time.Duration { return 0 }})
