@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"paperpath/internal/control"
 	"paperpath/internal/dir"
 	"paperpath/internal/spool"
 )
@@ -120,6 +121,8 @@ func (s *Settler) sendDigest(sp *spool.Spool, held []spool.HeldEntry, slot, sinc
 	}
 	to := "postmaster@" + append(domains, host)[0]
 	d := digest{held: held, host: printable(host), to: to, now: s.Now(), slot: slot, since: since, holdtime: holdtime}
+	d.broken, _ = s.Control.Faults() // a table that cannot be read is told by who needs it
+	d.broken = slices.DeleteFunc(d.broken, func(f control.Fault) bool { return f.Dead })
 	k, placed, err := sp.PlaceDigest(slot, to, d.compose())
 	if placed {
 		s.Log.Digest(string(k), to, len(held))
@@ -135,6 +138,7 @@ type digest struct {
 	slot     time.Time // names the digest
 	since    time.Time // of the one before; zero where there is none
 	holdtime time.Duration
+	broken   []control.Fault // rows of tables
 }
 
 // compose makes the message. Auto-Submitted keeps responders away (RFC 3834 5).
@@ -149,6 +153,7 @@ func (d *digest) compose() []byte {
 	d.table(&b, "By reason:", func(e spool.HeldEntry) string { return kindOfReason(e.Reason) })
 	d.table(&b, "By the host that sent it:", func(e spool.HeldEntry) string { return cmp.Or(e.Client, "this one, or none is known") })
 	d.keys(&b)
+	d.rows(&b)
 	b.WriteString(wrap("\n", "", "mailctl queue show KEY prints one, release sends it on, bounce returns it, remove ends it."))
 	return []byte(b.String())
 }
@@ -213,6 +218,22 @@ func (d *digest) keys(b *strings.Builder) {
 	}
 	if n := len(d.held) - len(latest); n > 0 {
 		fmt.Fprintf(b, "and %d more (mailctl queue lists all)\n", n)
+	}
+}
+
+// rows lists the rows of tables that are broken: what they delay is not held, and
+// would be told nowhere else.
+func (d *digest) rows(b *strings.Builder) {
+	if len(d.broken) == 0 {
+		return
+	}
+	b.WriteString("\nRows of tables that are broken (see control(5)):\n")
+	for i, f := range d.broken {
+		if i == digestRows {
+			fmt.Fprintf(b, "and %d more (mailctl check names all)\n", len(d.broken)-i)
+			break
+		}
+		b.WriteString(wrap("", "  ", printable(f.String())))
 	}
 }
 

@@ -228,3 +228,17 @@ func TestAFailedDigestIsDropped(t *testing.T) {
 		t.Errorf("log:\n%s", log)
 	}
 }
+
+// The digest names the rows of tables that are broken, and not those that are
+// only dead.
+func TestDigestNamesBrokenRows(t *testing.T) {
+	f := newFixture(t)
+	f.control("domains", "example.net\nexample.net\n")
+	f.control("aliases", "info: |/bin/true\n")
+	f.hold("192.0.2.7", "failed")
+	got := f.pass(25 * time.Hour)
+	if len(got) != 1 || !strings.Contains(strings.Join(strings.Fields(got[0]), " "), `control/aliases:1: target "|/bin/true" is a program`) ||
+		strings.Contains(got[0], "control/domains:2") {
+		t.Errorf("%q", got)
+	}
+}
