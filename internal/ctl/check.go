@@ -1,8 +1,10 @@
 package ctl
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,8 +29,10 @@ type Check struct {
 // Run prints what is wrong and what is in force. The error, exit status 65,
 // says that there is something that cannot be used.
 func (k Check) Run() error {
-	if _, err := os.Stat(filepath.Join(k.Home, "control")); err != nil {
+	if _, err := os.ReadDir(filepath.Join(k.Home, "control")); errors.Is(err, fs.ErrNotExist) {
 		return status.Temp("4.3.5", "there is no home here (mailctl init makes one)", err)
+	} else if err != nil {
+		return status.Temp("4.3.5", "cannot read the settings", err)
 	}
 	r := examine(k.Home, k.Control, k.Now)
 	r.Findings = append(r.Findings, lostPrograms(k.Control)...)

@@ -2,6 +2,7 @@ package ctl
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -95,7 +96,9 @@ func TestStartChecks(t *testing.T) {
 	for name, text := range map[string]string{"services": "x-ready 'a\n", "hostname": "a b\n", "domains": "a b\n"} {
 		s := newStage(t, "x-ready")
 		writeControl(t, s.home.Dir, map[string]string{name: text})
-		err := Start(t.Context(), s.home)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		err := Start(ctx, s.home)
+		cancel()
 		if status.Exit(err) != status.Refused || !strings.Contains(err.Error(), "control/"+name) || s.log() != "" {
 			t.Errorf("%s: %v, log %q", name, err, s.log())
 		}

@@ -36,7 +36,7 @@ func TestMistakesSayTheWayOut(t *testing.T) {
 	}
 	const owned = "belongs to uid 61234: run this as that user, or as root)"
 	for _, words := range []string{"mailctl queue", "mailctl start", "mailctl user add a@mx.example.net", "mailctl init " + home +
-		" --hostname mx.example.net", "mailcheck run", "mailroute explain a@mx.example.net", "pop3d expire", "sendmail -bp"} {
+		" --hostname mx.example.net", "mailctl check", "mailcheck run", "mailroute explain a@mx.example.net", "pop3d expire", "sendmail -bp"} {
 		as(other, 77, owned, "", strings.Fields(words)...)
 	}
 	as(other, 77, "belongs to root: run this as root)", "", "mailctl", "init", scratch+"/none", "--hostname", "mx.example.net")
@@ -61,6 +61,12 @@ func TestMistakesSayTheWayOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	as(0, 77, "control/users belongs to root: chown it to uid 61234)", "", "mailctl", "user", "list")
+	as(0, 65, "1 error in "+home, "", "mailctl", "check")
+	r, err := programs.Run(home, nil, "mailctl", "check")
+	if want := "error: control/users: permission denied (the owner of the home has to read it: chown or chmod it)\n"; err != nil ||
+		!strings.HasPrefix(r.Stdout, want) {
+		t.Errorf("%+v, %v; want %q", r, err, want)
+	}
 }
 
 // A run/ that was lost is made again, as open as the home.
