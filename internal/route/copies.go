@@ -67,6 +67,10 @@ func TooLarge(copies, octets, limit int64) error {
 	if copies < 2 || octets <= limit/copies {
 		return nil
 	}
+	return tooLarge(copies, octets, limit)
+}
+
+func tooLarge(copies, octets, limit int64) error {
 	e := status.Refuse("5.3.4", fmt.Sprintf("the message is too large for so many mailboxes: %d copies of %d octets, %d together at most",
 		copies, octets, limit))
 	e.Reply = 552
@@ -80,9 +84,9 @@ func (s *Stage) tooLarge(e *spool.Entry, children []spool.Child) []dsn.Result {
 		return nil
 	}
 	limit, err := CopyBytes(s.Control)
-	if err == nil {
-		copies := int64(len(children))
-		err = TooLarge(copies, e.CopyBytes(children)/copies, limit)
+	copies, sum := int64(len(children)), e.CopyBytes(children)
+	if err == nil && sum > limit {
+		err = tooLarge(copies, sum/copies, limit)
 	}
 	if err == nil {
 		return nil

@@ -1,6 +1,7 @@
 package route
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -89,6 +90,39 @@ func TestCopies(t *testing.T) {
 		}
 		if row.back {
 			undo()
+		}
+	}
+}
+
+// TestCopyBytesToTheOctet: what the copies take together may be the limit, and
+// not one octet more, however it divides among them.
+func TestCopyBytesToTheOctet(t *testing.T) {
+	for pad := range 3 {
+		p := newPath(t, "team: alice, bob, x@far.example\n")
+		p.text = "Subject: x\n\nhello" + strings.Repeat("!", pad) + "\n"
+		split := func(limits string) (sum int64) {
+			p.setLimits(limits)
+			k := p.accept("alice@example.net", spool.WithLocal, "team@example.net")
+			p.run()
+			for _, in := range []spool.Inbox{spool.Deliver, spool.Relay} {
+				list, err := p.sp.List(in)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, l := range list {
+					if strings.HasPrefix(string(l.Key), string(k)) {
+						sum += l.Size
+					}
+				}
+			}
+			return sum
+		}
+		sum := split("copybytes: 100000\n")
+		if got := split(fmt.Sprintf("copybytes: %d\n", sum)); got != sum || sum == 0 {
+			t.Errorf("%d octets of %d are allowed, %d were written", sum, sum, got)
+		}
+		if got := split(fmt.Sprintf("copybytes: %d\n", sum-1)); got != 0 {
+			t.Errorf("%d octets of %d were written", got, sum-1)
 		}
 	}
 }
