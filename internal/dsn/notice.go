@@ -2,7 +2,6 @@ package dsn
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"paperpath/internal/control"
@@ -17,8 +16,7 @@ const delayAfter = 4 * time.Hour
 // Wants reports whether the sender wants a report of that kind about recipient
 // i: SUCCESS or DELAY (RFC 3461 4.1). Nobody does who did not ask.
 func Wants(e *spool.Entry, i int, word string) bool {
-	list := strings.Split(strings.ToUpper(params.Get(e.Envelope.To[i].Params, "NOTIFY")), ",")
-	return slices.Contains(list, word)
+	return slices.Contains(params.Notify(e.Envelope.To[i].Params), word)
 }
 
 // deliver is the outcome for an entry that goes into the mailbox of its one

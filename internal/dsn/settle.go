@@ -171,8 +171,8 @@ func (s *Settler) fail(e *spool.Entry, t tally) (spool.Outcome, error) {
 // to hear: a NOTIFY that does not name FAILURE (RFC 3461 4.1).
 func reported(e *spool.Entry, failed []Result) (wanted []Result, silent []int) {
 	for _, r := range failed {
-		notify := params.Get(e.Envelope.To[r.Index].Params, "NOTIFY")
-		if notify == "" || slices.Contains(strings.Split(strings.ToUpper(notify), ","), "FAILURE") {
+		list := params.Notify(e.Envelope.To[r.Index].Params)
+		if len(list) == 0 || slices.Contains(list, "FAILURE") {
 			wanted = append(wanted, r)
 		} else {
 			silent = append(silent, r.Index)

@@ -270,27 +270,14 @@ func copyText(w io.Writer, text io.Reader) (ours, theirs error) {
 // offers DSN.
 func rcptOptions(words string) *smtp.RcptOptions {
 	o := &smtp.RcptOptions{}
-	o.Notify = notify(params.Get(words, "NOTIFY"))
+	for _, word := range params.Notify(words) {
+		o.Notify = append(o.Notify, smtp.DSNNotify(word))
+	}
 	kind, text, _ := strings.Cut(params.Get(words, "ORCPT"), ";")
 	if orig, ok := decoded(text); ok && strings.EqualFold(kind, "rfc822") && orig != "" {
 		o.OriginalRecipientType, o.OriginalRecipient = smtp.DSNAddressTypeRFC822, orig
 	}
 	return o
-}
-
-// notify returns the words of NOTIFY, none where they make no sense together.
-func notify(value string) (list []smtp.DSNNotify) {
-	if strings.EqualFold(value, "NEVER") {
-		return []smtp.DSNNotify{smtp.DSNNotifyNever}
-	}
-	for _, word := range strings.Split(value, ",") {
-		n := smtp.DSNNotify(strings.ToUpper(word))
-		if n != smtp.DSNNotifySuccess && n != smtp.DSNNotifyFailure && n != smtp.DSNNotifyDelayed || slices.Contains(list, n) {
-			return nil
-		}
-		list = append(list, n)
-	}
-	return list
 }
 
 // decoded is an xtext value that go-smtp may be given: printable ASCII.

@@ -3,7 +3,6 @@ package route
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"paperpath/internal/addr"
 	"paperpath/internal/control"
@@ -76,6 +75,6 @@ func sortsByExtension(*control.User) bool { return false }
 // wantsReport reports whether parameters ask for a report by name: then each
 // recipient is owed its own.
 func wantsReport(words string) bool {
-	notify := params.Get(words, "NOTIFY")
-	return notify != "" && !strings.EqualFold(notify, "NEVER")
+	list := params.Notify(words)
+	return len(list) > 0 && list[0] != "NEVER"
 }

@@ -199,7 +199,11 @@ func (c *Conn) rcptParams(words []string) (p RcptParams, err error) {
 	err = c.eachParam(words, func(name, value string) (err error) {
 		switch name {
 		case "NOTIFY":
-			p.Notify, err = parseNotify(value)
+			var list []string
+			if list, err = params.ParseNotify(value); err != nil {
+				err = syntax(501, "5.5.4", err.Error())
+			}
+			p.Notify = strings.Join(list, ",")
 		case "ORCPT":
 			if p.Orcpt = value; !c.orcpt(value) {
 				err = syntax(501, "5.5.4", "ORCPT does not parse")
@@ -210,30 +214,6 @@ func (c *Conn) rcptParams(words []string) (p RcptParams, err error) {
 		return err
 	})
 	return p, err
-}
-
-// parseNotify reads NEVER, or a list of the others without repeats.
-func parseNotify(value string) (string, error) {
-	value = strings.ToUpper(value)
-	list := strings.Split(value, ",")
-	for i, word := range list {
-		switch word {
-		case "SUCCESS", "FAILURE", "DELAY":
-			for _, before := range list[:i] {
-				if before == word {
-					return "", syntax(501, "5.5.4", "NOTIFY says a word twice")
-				}
-			}
-		case "NEVER":
-			if len(list) == 1 {
-				continue
-			}
-			fallthrough
-		default:
-			return "", syntax(501, "5.5.4", "NOTIFY is NEVER or a list of SUCCESS, FAILURE and DELAY")
-		}
-	}
-	return value, nil
 }
 
 // orcpt reports whether value is "type;address" (RFC 3461 4.2). Where SMTPUTF8

@@ -1,6 +1,7 @@
 package submit
 
 import (
+	"slices"
 	"strings"
 
 	"paperpath/internal/params"
@@ -41,17 +42,12 @@ func notifyParam(s string) (string, error) {
 	if s == "" {
 		return "", nil
 	}
-	words := strings.Split(strings.ToUpper(strings.ReplaceAll(s, " ", "")), ",")
-	seen := map[string]bool{}
-	for _, w := range words {
-		switch {
-		case w != "SUCCESS" && w != "FAILURE" && w != "DELAY" && (w != "NEVER" || len(words) > 1), seen[w]:
-			return "", status.UsageError("-N %q is neither never nor a list of success, failure and delay", s)
-		}
-		seen[w] = true
+	list, err := params.ParseNotify(strings.ReplaceAll(s, " ", ""))
+	if err != nil {
+		return "", status.UsageError("-N %q is neither never nor a list of success, failure and delay", s)
 	}
-	if len(words) == 1 && seen["FAILURE"] {
+	if slices.Equal(list, []string{"FAILURE"}) {
 		return "", nil // what everybody gets says nothing new
 	}
-	return "NOTIFY=" + strings.Join(words, ","), nil
+	return "NOTIFY=" + strings.Join(list, ","), nil
 }
