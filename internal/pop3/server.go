@@ -1,6 +1,7 @@
 package pop3
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"io"
@@ -106,7 +107,7 @@ func Listen(ctx context.Context, h *home.Home, addrs, tlsAddrs []string) error {
 		conf, err := certificates(h)
 		if err == nil {
 			next := *s
-			next.tls = conf
+			next.tls = cmp.Or(conf, s.tls) // a half written pair ends no TLS
 			current.Store(&next)
 		}
 		return err

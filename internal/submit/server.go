@@ -3,6 +3,7 @@
 package submit
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"net"
@@ -163,9 +164,8 @@ func Listen(ctx context.Context, h *home.Home, role Role, addrs, tlsAddrs []stri
 	var current atomic.Pointer[server]
 	current.Store(s)
 	defer h.OnHangup(ctx, func() error {
-		next, err := newServer(h, role)
+		next, err := current.Load().again()
 		if err == nil {
-			next.listening, next.haste = true, s.haste
 			current.Store(next)
 		}
 		return err
@@ -177,6 +177,16 @@ func Listen(ctx context.Context, h *home.Home, role Role, addrs, tlsAddrs []stri
 	}
 	l.Refuse = func(conn net.Conn) { smtpd.Unavailable(conn, 421, "4.7.0") }
 	return l.Run(ctx)
+}
+
+// again is s with what is read at the start read anew. Where no certificate can be
+// served any more, the one before is: a half written pair ends no TLS.
+func (s *server) again() (*server, error) {
+	next, err := newServer(s.Home, s.role)
+	if err == nil {
+		next.listening, next.haste, next.tls = true, s.haste, cmp.Or(next.tls, s.tls)
+	}
+	return next, err
 }
 
 // serve speaks one session with the settings in force now.
