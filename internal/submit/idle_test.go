@@ -89,7 +89,7 @@ func silence(t *testing.T, cfg smtpd.Config, sess smtpd.Session, commands []stri
 			}
 		}
 	}
-	last = reply()
+	reply() // the greeting
 	for _, c := range commands {
 		time.Sleep(20 * time.Second) // the time begins anew with each
 		if _, err := io.WriteString(client, c+"\r\n"); err != nil {
