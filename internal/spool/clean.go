@@ -18,11 +18,19 @@ import (
 // reason a moment before it moves the entry.
 const orphanAge = time.Hour
 
+// ageing returns the time by which files that a crash left are old: the machine's,
+// since file systems note by it when a file changed, or that of --now.
+func (s *Spool) ageing() time.Time {
+	if s.shifted {
+		return s.now()
+	}
+	return s.machine()
+}
+
 // clean removes what crashes left in the inbox: old files in tmp/ and reasons
-// without entries. Only the inbox's runner calls it. now is the machine's clock,
-// not the spool's, which may be another one: the file system has noted when each
-// file changed. It was read before ages is asked, so that what is made after a step
-// of the clock is young.
+// without entries. Only the inbox's runner calls it. now was
+// read before ages is asked, so that what is made after a step of the clock is
+// young.
 func (s *Spool) clean(b *box, now time.Time, ages func() bool) error {
 	err := maildir.CleanTmp(b.tmp, now, ages)
 	return errors.Join(err, s.cleanReasons(b, now, ages))

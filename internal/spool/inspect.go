@@ -36,7 +36,7 @@ func (f Finding) Repair() error {
 // Inspect holds every file of the spool against the state table. It changes
 // nothing and is safe beside running stages.
 func (s *Spool) Inspect() ([]Finding, error) {
-	i := inspector{spool: s, now: s.machine(), keys: map[Key]string{}}
+	i := inspector{spool: s, now: s.ageing(), keys: map[Key]string{}}
 	if err := i.top(); err != nil {
 		return i.found, err
 	}
@@ -51,7 +51,7 @@ func (s *Spool) Inspect() ([]Finding, error) {
 
 type inspector struct {
 	spool *Spool
-	now   time.Time // of the machine's clock, which file systems have
+	now   time.Time // as ageing says
 	found []Finding
 	keys  map[Key]string // where an entry of that key is
 }

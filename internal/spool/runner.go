@@ -155,7 +155,7 @@ func (r *Runner) tryLock() (bool, error) {
 func (r *Runner) clean() {
 	r.cleaning.Lock()
 	defer r.cleaning.Unlock()
-	now := r.Spool.machine()
+	now := r.Spool.ageing()
 	if err := errors.Join(r.Spool.clean(r.box, now, r.Ages), r.tellStrays(r.box)); err != nil {
 		r.Log.Trouble("", "clean "+string(r.Inbox), err)
 	}
@@ -240,7 +240,7 @@ func (r *Runner) keepFit() {
 func (r *Runner) syncMailbox(path string) {
 	md, err := maildir.Open(path)
 	if err == nil {
-		err = errors.Join(md.New().Sync(), md.Clean(r.Spool.machine(), r.Ages))
+		err = errors.Join(md.New().Sync(), md.Clean(r.Spool.ageing(), r.Ages))
 		md.Close()
 	}
 	if err != nil {

@@ -1,14 +1,12 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
-	"paperpath/internal/clock"
 	"paperpath/internal/spool"
 )
 
@@ -109,8 +107,9 @@ func holdLong(w *world) error {
 	return os.Chtimes(filepath.Join(w.home, "spool/hold/reason", w.key()), then, then)
 }
 
-// expireHeld is the runs that follow, with which the entry must go; where a fault left a record of the clock that cannot be read, or the runs
-// that drained the queue moved the clock, a day passes before.
+// expireHeld is the runs that follow, with which the entry must go; where a fault
+// left a record of the clock that cannot be read, or the runs that drained the queue
+// moved the clock, a day passes before.
 func expireHeld(w *world, _ bool) error {
 	if _, err := w.programs.Must(w.home, nil, "mailroute", "run"); err != nil {
 		return err
@@ -119,7 +118,7 @@ func expireHeld(w *world, _ bool) error {
 		if log := w.log(); !strings.Contains(log, "run/clock holds") && !strings.Contains(log, "event=clock-moved") {
 			return fmt.Errorf("%s stays in hold/", w.key())
 		}
-		if err := errors.Join(os.Remove(filepath.Join(w.home, clock.Record)), clock.Begin(w.home, time.Now())); err != nil {
+		if err := w.recordClock(time.Now()); err != nil {
 			return err
 		}
 	}
