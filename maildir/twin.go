@@ -106,11 +106,16 @@ func (c claim) isFile(o claim) bool {
 }
 
 // compare orders by who came first. The file's birth tells it: a copy is made
-// behind the original. Its ctime is changed by every flag, so where there is
-// no birth what nobody has seen, in new/, came later, then the ctime tells.
+// behind the original. Its ctime is changed by every flag: of two born in one
+// tick of the kernel's clock the name without flags tells. Where there is no
+// birth what nobody has seen, in new/, came later, then the ctime tells.
 func (c claim) compare(o claim) int {
+	tie := 0
+	if c.born != 0 {
+		tie = strings.Compare(c.base(), o.base())
+	}
 	changed := func(c claim) int64 { return c.st.Ctime.Sec*1e9 + int64(c.st.Ctime.Nsec) }
-	return cmp.Or(cmp.Compare(c.born, o.born), strings.Compare(c.Sub, o.Sub),
+	return cmp.Or(cmp.Compare(c.born, o.born), strings.Compare(c.Sub, o.Sub), tie,
 		cmp.Compare(changed(c), changed(o)), strings.Compare(c.Name, o.Name))
 }
 
