@@ -5,8 +5,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"paperpath/internal/ctl"
 	"paperpath/internal/home"
+	"paperpath/internal/mailctl"
 	"paperpath/internal/program"
 	"paperpath/internal/status"
 )
@@ -20,7 +20,7 @@ func queueVerb() program.Verb {
 		if err != nil {
 			return err
 		}
-		return ctl.Queue{Spool: sp, Now: h.Clock.Now(), Out: h.Stdout, JSON: c.Bool("json")}.List()
+		return mailctl.Queue{Spool: sp, Now: h.Clock.Now(), Out: h.Stdout, JSON: c.Bool("json")}.List()
 	}
 	flags := []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print JSON, one object a line"}}
 	reason := []cli.Flag{&cli.StringFlag{Name: "reason", Usage: "why, in `WORDS` for people"}}
@@ -53,7 +53,7 @@ func keysVerb(name, usage string, flags []cli.Flag) program.Verb {
 			if err != nil {
 				return err
 			}
-			v := ctl.Verbs{Spool: sp, Log: h.Log, Host: host, Out: h.Stdout, Errors: h.Stderr, Reason: c.String("reason"),
+			v := mailctl.Verbs{Spool: sp, Log: h.Log, Host: host, Out: h.Stdout, Errors: h.Stderr, Reason: c.String("reason"),
 				Settler: h.Settler()}
 			return v.Each(name, c.Args().Slice())
 		}}
@@ -73,7 +73,7 @@ func spoolVerb() program.Verb {
 				if err != nil {
 					return err
 				}
-				return ctl.CheckSpool(sp, h.Stdout, c.Bool("repair"), h.AgesCount)
+				return mailctl.CheckSpool(sp, h.Stdout, c.Bool("repair"), h.AgesCount)
 			},
 		}},
 	}

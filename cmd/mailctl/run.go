@@ -5,8 +5,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"paperpath/internal/ctl"
 	"paperpath/internal/home"
+	"paperpath/internal/mailctl"
 	"paperpath/internal/program"
 	"paperpath/internal/status"
 )
@@ -36,7 +36,7 @@ func initVerb() program.Verb {
 			if err != nil {
 				return err
 			}
-			return ctl.Init{Dir: dir, Hostname: c.String("hostname"), Domains: c.StringSlice("domain"),
+			return mailctl.Init{Dir: dir, Hostname: c.String("hostname"), Domains: c.StringSlice("domain"),
 				Owner: c.String("owner"), CreateUser: c.Bool("create-user"), Now: h.Clock.Now(), Notes: h.Stderr}.Run()
 		},
 	}
@@ -50,7 +50,7 @@ func checkVerb() program.Verb {
 			if err := none(c); err != nil {
 				return err
 			}
-			return ctl.Check{Home: h.Dir, Control: h.Control, Now: h.Clock.Now(), Out: h.Stdout, JSON: c.Bool("json")}.Run()
+			return mailctl.Check{Home: h.Dir, Control: h.Control, Now: h.Clock.Now(), Out: h.Stdout, JSON: c.Bool("json")}.Run()
 		},
 	}
 }
@@ -63,7 +63,7 @@ func startVerb() program.Verb {
 			if err := none(c); err != nil {
 				return err
 			}
-			return ctl.Start(ctx, h)
+			return mailctl.Start(ctx, h)
 		},
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"paperpath/internal/auth"
-	"paperpath/internal/ctl"
 	"paperpath/internal/home"
+	"paperpath/internal/mailctl"
 	"paperpath/internal/program"
 )
 
@@ -32,16 +32,16 @@ func passwordFlags() []cli.Flag {
 	}
 }
 
-func users(h *home.Home) ctl.Users {
-	return ctl.Users{Home: h.Dir, Control: h.Control, Out: h.Stdout, Notes: h.Stderr}
+func users(h *home.Home) mailctl.Users {
+	return mailctl.Users{Home: h.Dir, Control: h.Control, Out: h.Stdout, Notes: h.Stderr}
 }
 
 // password returns what asks for the password, by the options.
 func password(ctx context.Context, h *home.Home, c *cli.Context) func() (string, error) {
 	if c.Bool("password-stdin") {
-		return func() (string, error) { return ctl.PasswordLine(h.Input(ctx)) }
+		return func() (string, error) { return mailctl.PasswordLine(h.Input(ctx)) }
 	}
-	return func() (string, error) { return ctl.PasswordPrompt(ctx, h.Stdin, h.Stderr) }
+	return func() (string, error) { return mailctl.PasswordPrompt(ctx, h.Stdin, h.Stderr) }
 }
 
 func userAdd(ctx context.Context, h *home.Home, c *cli.Context) error {

@@ -8,7 +8,7 @@ import (
 	"paperpath/internal/clock"
 	"paperpath/internal/control"
 	"paperpath/internal/listen"
-	"paperpath/internal/tally"
+	"paperpath/internal/ratelimit"
 )
 
 // The wait before a wrong login is answered: the first time firstDelay, twice
@@ -25,13 +25,13 @@ const (
 // counts stand in a table of the home, which the processes of all programs
 // share.
 type Delays struct {
-	table *tally.Table
+	table *ratelimit.Table
 	now   func() time.Time
 	wait  func(context.Context, time.Duration)
 }
 
 // NewDelays returns the delays that are counted in table.
-func NewDelays(table *tally.Table, now func() time.Time) *Delays {
+func NewDelays(table *ratelimit.Table, now func() time.Time) *Delays {
 	return &Delays{table: table, now: now, wait: clock.Wait}
 }
 
@@ -61,7 +61,7 @@ func delayOf(n uint64) time.Duration {
 // cannot even be had in memory counts none.
 func (d *Delays) count(key string) (n uint64) {
 	now := d.now()
-	_ = d.table.Update(key, func(e tally.Entry) tally.Entry {
+	_ = d.table.Update(key, func(e ratelimit.Entry) ratelimit.Entry {
 		e = oneMore(e, now)
 		n = e.Count
 		return e
@@ -71,10 +71,10 @@ func (d *Delays) count(key string) (n uint64) {
 
 // oneMore adds one to what is left at the time now. A count from the future
 // says that a clock was set: it counts as one of now.
-func oneMore(e tally.Entry, now time.Time) tally.Entry {
+func oneMore(e ratelimit.Entry, now time.Time) ratelimit.Entry {
 	left := min(e.Count, maxFailures)
 	if age := now.Sub(e.Time); age > 0 {
 		left >>= min(uint64(age/forgetAfter), 63)
 	}
-	return tally.Entry{Time: now, Count: left + 1}
+	return ratelimit.Entry{Time: now, Count: left + 1}
 }

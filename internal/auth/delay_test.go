@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"paperpath/internal/tally"
+	"paperpath/internal/ratelimit"
 )
 
 // clocked are delays on a clock that stands, which note their waits.
@@ -22,7 +22,7 @@ type clocked struct {
 
 func newClocked(path string) *clocked {
 	c := &clocked{now: time.Unix(1_700_000_000, 0)}
-	c.Delays = NewDelays(tally.OpenAnyhow(path, func(error) {}), func() time.Time { return c.now })
+	c.Delays = NewDelays(ratelimit.OpenAnyhow(path, func(error) {}), func() time.Time { return c.now })
 	c.wait = func(_ context.Context, d time.Duration) { c.waits = append(c.waits, d) }
 	return c
 }
@@ -132,7 +132,7 @@ func TestDelayAcrossProcesses(t *testing.T) {
 func TestDelayEndsWithContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	d := NewDelays(tally.OpenAnyhow("/proc/nowhere/tally", func(error) {}), time.Now)
+	d := NewDelays(ratelimit.OpenAnyhow("/proc/nowhere/tally", func(error) {}), time.Now)
 	start := time.Now()
 	for range 8 {
 		d.Failed(ctx, "192.0.2.1", "alice")

@@ -9,8 +9,8 @@ import (
 
 	"paperpath/internal/clock"
 	"paperpath/internal/control"
+	"paperpath/internal/ratelimit"
 	"paperpath/internal/status"
-	"paperpath/internal/tally"
 )
 
 const (
@@ -24,8 +24,8 @@ type Guard struct {
 	control *control.Control
 	gate    *gate
 	delays  *Delays
-	wrong   *tally.Table // what strangers can fill
-	right   *tally.Table // pairs of account and network that were right
+	wrong   *ratelimit.Table // what strangers can fill
+	right   *ratelimit.Table // pairs of account and network that were right
 	now     func() time.Time
 	wait    func(context.Context, time.Duration)
 	trouble func(op string, err error)
@@ -34,7 +34,7 @@ type Guard struct {
 // NewGuard returns the guard that counts wrong logins and right ones in these
 // tables and keeps its file at path. It calls trouble at each login that has to
 // do without a file of the home.
-func NewGuard(c *control.Control, path string, wrong, right *tally.Table, now func() time.Time, trouble func(op string, err error)) *Guard {
+func NewGuard(c *control.Control, path string, wrong, right *ratelimit.Table, now func() time.Time, trouble func(op string, err error)) *Guard {
 	return &Guard{control: c, gate: newGate(path, trouble), delays: NewDelays(wrong, now),
 		wrong: wrong, right: right, now: now, wait: clock.Wait, trouble: trouble}
 }
@@ -83,7 +83,7 @@ type visit struct {
 	pair    string // account and network
 	account string
 	secret  []byte
-	rate    tally.Rate
+	rate    ratelimit.Rate
 	known   bool // the network is known to the account
 	lane    bool // it has the account's only lane for those that are not
 }
@@ -125,7 +125,7 @@ func (g *Guard) begin(ctx context.Context, secret []byte, kind, account, client 
 	if err != nil {
 		return nil, temporary(err)
 	}
-	v.rate = tally.Rate(rate)
+	v.rate = ratelimit.Rate(rate)
 	v.pass = g.gate.open()
 	ok, err := v.place(ctx)
 	switch {
@@ -241,8 +241,8 @@ func (v *visit) settle(ctx context.Context, err error, password string) error {
 		return tooWrong()
 	case err == nil:
 		// It may fail: then the network is a stranger the next time.
-		_ = v.g.right.Update(v.pair, func(e tally.Entry) tally.Entry {
-			return tally.Entry{Time: v.g.now(), Count: e.Count + 1}
+		_ = v.g.right.Update(v.pair, func(e ratelimit.Entry) ratelimit.Entry {
+			return ratelimit.Entry{Time: v.g.now(), Count: e.Count + 1}
 		})
 	}
 	return err
@@ -267,10 +267,10 @@ func (v *visit) again(password string) (seen bool) {
 		return false
 	}
 	print := hex.EncodeToString(mac(v.secret, []byte(v.pair+"\x00"+password))[:2])
-	err := v.g.wrong.Update("print "+v.kind+" "+v.pair+" "+print, func(e tally.Entry) tally.Entry {
+	err := v.g.wrong.Update("print "+v.kind+" "+v.pair+" "+print, func(e ratelimit.Entry) ratelimit.Entry {
 		age := v.g.now().Sub(e.Time)
 		seen = !e.Time.IsZero() && age < v.rate.Per && age > -v.rate.Per
-		return tally.Entry{Time: v.g.now(), Count: e.Count + 1}
+		return ratelimit.Entry{Time: v.g.now(), Count: e.Count + 1}
 	})
 	return seen && err == nil
 }

@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"paperpath/internal/control"
+	"paperpath/internal/ratelimit"
 	"paperpath/internal/status"
-	"paperpath/internal/tally"
 )
 
 // guarded is a guard on a clock that stands, which notes what it waits.
@@ -29,7 +29,7 @@ type guarded struct {
 
 func newGuard(t *testing.T, c *control.Control) *guarded {
 	dir := t.TempDir()
-	wrong, right := tally.Open(filepath.Join(dir, "logins")), tally.Open(filepath.Join(dir, "known"))
+	wrong, right := ratelimit.Open(filepath.Join(dir, "logins")), ratelimit.Open(filepath.Join(dir, "known"))
 	t.Cleanup(func() { wrong.Close(); right.Close() })
 	g := &guarded{time: time.Now()}
 	g.Guard = NewGuard(c, filepath.Join(dir, "gate"), wrong, right, func() time.Time { return g.time },
@@ -300,7 +300,7 @@ func TestFloodForgetsNoNetwork(t *testing.T) {
 	g := newGuard(t, c)
 	g.expect(t, "home", 0, "192.0.2.1", "alice", "right")
 	for i := range 20000 {
-		g.wrong.Update(fmt.Sprint("flood", i), func(e tally.Entry) tally.Entry { return tally.Entry{Time: g.time, Count: 1} })
+		g.wrong.Update(fmt.Sprint("flood", i), func(e ratelimit.Entry) ratelimit.Entry { return ratelimit.Entry{Time: g.time, Count: 1} })
 	}
 	if !g.knows(pairOf("alice@b.example", "192.0.2.1")) {
 		t.Error("home was forgotten")

@@ -12,9 +12,9 @@ import (
 	"paperpath/internal/clock"
 	"paperpath/internal/control"
 	"paperpath/internal/maillog"
+	"paperpath/internal/ratelimit"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
-	"paperpath/internal/tally"
 )
 
 // Default is the directory of the home unless --home or $PAPERPATH_HOME says.
@@ -34,7 +34,7 @@ type Home struct {
 	spools  []*spool.Spool // the last one is in force
 	opened  spoolSettings  // with these
 	tallyMu sync.Mutex
-	tallies map[string]*tally.Table
+	tallies map[string]*ratelimit.Table
 	toldMu  sync.Mutex
 	told    map[string]time.Time // troubles
 	named   bool                 // broken rows were named at the start

@@ -14,8 +14,8 @@ import (
 	"paperpath/internal/certs"
 	"paperpath/internal/listen"
 	"paperpath/internal/maillog"
+	"paperpath/internal/ratelimit"
 	"paperpath/internal/status"
-	"paperpath/internal/tally"
 )
 
 // Server returns a server on the addresses, with the limits in force; Handle
@@ -78,7 +78,7 @@ func (h *Home) TooMany(rate, who string, n int64) bool {
 		if strings.HasPrefix(rate, "user-") {
 			kind = "users"
 		}
-		if ok, err = h.Tally(kind, false).Take(rate+" "+who, n, tally.Rate(r), h.Clock.Now()); !ok {
+		if ok, err = h.Tally(kind, false).Take(rate+" "+who, n, ratelimit.Rate(r), h.Clock.Now()); !ok {
 			return true
 		}
 	}
@@ -92,19 +92,19 @@ func (h *Home) TooMany(rate, who string, n int64) bool {
 // share, run/tally-KIND. What strangers can fill has a table of its own: a full
 // one forgets, and they shall not make it forget what users did. Where it cannot
 // be written, anyhow says that this process counts for itself.
-func (h *Home) Tally(kind string, anyhow bool) *tally.Table {
+func (h *Home) Tally(kind string, anyhow bool) *ratelimit.Table {
 	h.tallyMu.Lock()
 	defer h.tallyMu.Unlock()
 	if t := h.tallies[kind]; t != nil {
 		return t
 	}
 	if h.tallies == nil {
-		h.tallies = map[string]*tally.Table{}
+		h.tallies = map[string]*ratelimit.Table{}
 	}
 	path := filepath.Join(h.Dir, "run", "tally-"+kind)
-	t := tally.Open(path)
+	t := ratelimit.Open(path)
 	if anyhow {
-		t = tally.OpenAnyhow(path, func(err error) { h.seldom("count in this process alone: "+path, err) })
+		t = ratelimit.OpenAnyhow(path, func(err error) { h.seldom("count in this process alone: "+path, err) })
 	}
 	h.tallies[kind] = t
 	return t

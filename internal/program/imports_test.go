@@ -17,12 +17,12 @@ import (
 var floors = [][]string{
 	{"internal/userns"},
 	{"internal/addr", "internal/dir", "internal/dns", "internal/message", "internal/status", "internal/visible"},
-	{"internal/clock", "internal/control", "internal/explain", "internal/maillog", "internal/params", "internal/tally", "maildir"},
+	{"internal/clock", "internal/control", "internal/explain", "internal/maillog", "internal/params", "internal/ratelimit", "maildir"},
 	{"internal/certs", "internal/listen", "internal/spool"},
 	{"internal/auth", "internal/dsn", "internal/mailq"},
 	{"internal/home", "internal/route", "internal/smtpd"},
 	{"internal/check", "internal/deliver", "internal/relay"}, // the decisions of one program each, as route
-	{"internal/ctl", "internal/pop3", "internal/program", "internal/submit"},
+	{"internal/mailctl", "internal/pop3", "internal/program", "internal/submit"},
 	{"cmd/mailcheck", "cmd/mailctl", "cmd/maildeliver", "cmd/mailrelay", "cmd/mailroute", "cmd/mailsubmit", "cmd/pop3d"},
 }
 

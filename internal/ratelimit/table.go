@@ -1,7 +1,7 @@
-// Package tally is a small table of counters that processes share: a file of
+// Package ratelimit is a small table of counters that processes share: a file of
 // fixed size that forgets what has not been used for longest. What is counted,
 // and when a count is too much, is for its users to say.
-package tally
+package ratelimit
 
 import (
 	"bytes"

@@ -1,6 +1,6 @@
-// Package ctl is mailctl's work: making a home, its users, running its
+// Package mailctl is mailctl's work: making a home, its users, running its
 // services, showing its queue.
-package ctl
+package mailctl
 
 import (
 	"errors"
