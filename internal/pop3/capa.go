@@ -21,8 +21,8 @@ func (s *session) capa(string) error {
 }
 
 func (s *session) capabilities() []string {
-	if s.cfg.Capabilities != nil {
-		return s.cfg.Capabilities
+	if s.announced != nil {
+		return s.announced
 	}
 	var lines []string
 	if s.mayPassword() {

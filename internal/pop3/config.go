@@ -1,4 +1,4 @@
-// Package pop3 is the POP3 server (RFC 1939, 2449, 2595, 3206, 5034, 6856) over
+// Package pop3 is the server's side of POP3 (RFC 1939, 2449, 2595, 3206, 5034, 6856) over
 // Maildir. Serve is one session on any connection; it knows nothing of
 // listeners, user tables or programs.
 //
@@ -11,6 +11,7 @@ package pop3
 import (
 	"context"
 	"crypto/tls"
+	"net"
 	"path/filepath"
 	"time"
 
@@ -65,8 +66,10 @@ type Config struct {
 	Client    maillog.Client // Addr, and UID where known
 	Now       func() time.Time
 
-	Owners       *Owners  // starts processes for foreign mailboxes; nil: they are opened like others
-	Capabilities []string // the answer to CAPA, where another process knows it; nil: it is found out
+	// HandOver starts a process that goes on with the session of a foreign mailbox.
+	// logged waits until all that it had to log is logged. nil: such mailboxes are
+	// opened like others.
+	HandOver func(h Handover, log *maillog.Log) (conn *net.UnixConn, logged func(), err error)
 
 	Gate       *Gate         // what is known of other sessions; nil: nothing
 	LoginDelay time.Duration // least time between two logins of a user (RFC 2449 6.5); 0: none

@@ -21,7 +21,7 @@ func (s *session) enter(account Account) error {
 	}
 	s.guest = account.Login
 	s.wire.calm()
-	if s.cfg.Owners != nil && account.Foreign {
+	if s.cfg.HandOver != nil && account.Foreign {
 		err := s.handOver(account)
 		s.leave()
 		return err

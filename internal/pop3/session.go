@@ -38,6 +38,8 @@ type session struct {
 	tries   int               // failed logins
 	errors  int               // wrong commands
 
+	announced []string // by CAPA, where another process has seen the login; nil: it is found out
+
 	drop  *drop  // nil before the login
 	guest string // whom the gate let in
 }
@@ -190,20 +192,28 @@ func (s *session) wrong(text string) error {
 // trouble answers for a failure of our own, and logs what it was.
 func (s *session) trouble(op string, err error) error {
 	s.cfg.Log.Trouble("", op, err)
-	s.wire.print("%s", troubleReply(err))
+	s.wire.print("%s", TroubleReply(err))
 	return nil
 }
 
-// errPermanent is trouble that ends only when somebody mends a setting.
-var errPermanent = errors.New("pop3d does not serve this")
+// ErrPermanent is trouble that ends only when somebody mends a setting.
+var ErrPermanent = errors.New("pop3d does not serve this")
 
-// troubleReply is what a client is told of trouble of our own: no more than to
+// TroubleReply is what a client is told of trouble of our own: no more than to
 // come again, or to ask a person (RFC 3206 4).
-func troubleReply(err error) string {
-	if errors.Is(err, errPermanent) {
+func TroubleReply(err error) string {
+	if errors.Is(err, ErrPermanent) {
 		return "-ERR [SYS/PERM] the mailbox cannot be served, please ask the postmaster\r\n"
 	}
 	return "-ERR [SYS/TEMP] temporary failure, please try again later\r\n"
+}
+
+// Unavailable greets a client that cannot be served now, and ends the session
+// (RFC 1939 3, RFC 3206 4).
+func Unavailable(conn net.Conn) {
+	defer conn.Close()
+	conn.SetWriteDeadline(time.Now().Add(time.Second))
+	io.WriteString(conn, TroubleReply(nil))
 }
 
 // startTLS begins TLS and forgets what was said in clear text.

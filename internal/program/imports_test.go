@@ -20,9 +20,9 @@ var floors = [][]string{
 	{"internal/clock", "internal/control", "internal/explain", "internal/maillog", "internal/params", "internal/ratelimit", "maildir"},
 	{"internal/certs", "internal/listen", "internal/spool"},
 	{"internal/auth", "internal/dsn", "internal/mailq"},
-	{"internal/home", "internal/route", "internal/smtpd"},
+	{"internal/home", "internal/pop3", "internal/route", "internal/smtpd"},
 	{"internal/check", "internal/deliver", "internal/relay"}, // the decisions of one program each, as route
-	{"internal/mailctl", "internal/pop3", "internal/program", "internal/submit"},
+	{"internal/mailctl", "internal/pop3d", "internal/program", "internal/submit"},
 	{"cmd/mailcheck", "cmd/mailctl", "cmd/maildeliver", "cmd/mailrelay", "cmd/mailroute", "cmd/mailsubmit", "cmd/pop3d"},
 }
 

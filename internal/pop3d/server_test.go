@@ -1,9 +1,10 @@
-package pop3
+package pop3d
 
 import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"os"
@@ -169,20 +170,18 @@ func TestListenTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn, err := net.Dial("tcp", listenOn(t, h, log, nil, []string{"127.0.0.1:0"}))
+	dialer := &net.Dialer{Timeout: 20 * time.Second}
+	conn, err := tls.DialWithDialer(dialer, "tcp", listenOn(t, h, log, nil, []string{"127.0.0.1:0"}),
+		&tls.Config{InsecureSkipVerify: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(20 * time.Second))
-	c := &talk{Conn: conn, t: t}
-	if err := c.handshake(insecure()); err != nil {
-		t.Fatal(err)
-	}
-	c.want("+OK mx.example.net")
-	c.send("CAPA\r\n")
-	for _, line := range []string{"+OK", "USER", "SASL PLAIN LOGIN", "TOP"} {
-		c.want(line)
+	io.WriteString(conn, "CAPA\r\nQUIT\r\n")
+	all, err := io.ReadAll(conn)
+	if err != nil || !strings.HasPrefix(string(all), "+OK mx.example.net") || !strings.Contains(string(all), "\r\nUSER\r\nSASL PLAIN LOGIN") {
+		t.Errorf("got %q, %v", all, err)
 	}
 }
 

@@ -1,4 +1,4 @@
-package pop3
+package pop3d
 
 import (
 	"context"
@@ -24,6 +24,7 @@ import (
 	"paperpath/internal/dir"
 	"paperpath/internal/home"
 	"paperpath/internal/maillog"
+	"paperpath/internal/pop3"
 	"paperpath/internal/status"
 )
 
@@ -165,7 +166,7 @@ func (l *launcher) serve() {
 				writeTrouble(files[1], err)
 			}
 			if err != nil && !errors.As(err, new(*exec.ExitError)) { // nothing was said yet
-				files[0].WriteString(troubleReply(err))
+				files[0].WriteString(pop3.TroubleReply(err))
 			}
 		})
 	}
@@ -186,7 +187,7 @@ func (l *launcher) run(j job, conversation, events *os.File) error {
 	}
 	j.Account.Maildir = user.Maildir()
 	if j.Account.Folder != "" && !auth.IsFolder(j.Account.Folder) {
-		return errNoFolder
+		return fmt.Errorf("no such folder: %q", j.Account.Folder)
 	}
 	return l.runAs(uid, gid, j, conversation, events)
 }
@@ -213,7 +214,7 @@ func ownerOf(user *control.User) (uid, gid int, err error) {
 		}
 	}
 	if uid == 0 {
-		return 0, 0, fmt.Errorf("%s: the mailbox is root's: %w", user.Where, errPermanent)
+		return 0, 0, fmt.Errorf("%s: the mailbox is root's: %w", user.Where, pop3.ErrPermanent)
 	}
 	return uid, gid, nil
 }

@@ -1,4 +1,4 @@
-package pop3
+package pop3d
 
 import (
 	"context"
@@ -6,12 +6,12 @@ import (
 	"io"
 	"net"
 	"os"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"paperpath/internal/home"
 	"paperpath/internal/maillog"
+	"paperpath/internal/pop3"
 	"paperpath/internal/status"
 )
 
@@ -63,21 +63,5 @@ func Session(ctx context.Context, h *home.Home) error {
 		_, err = io.WriteString(conn, expiredReply)
 		return err
 	}
-	return Resume(ctx, conn, j.config(log, h.Clock.Now), j.Account)
-}
-
-func (j job) config(log *maillog.Log, now func() time.Time) Config {
-	return Config{Log: log, Client: j.Client, Now: now, MaxErrors: j.MaxErrors, IdleTimeout: j.Idle,
-		Undelete: j.Undelete, Ages: func() bool { return !j.Ageless }, Capabilities: j.Capabilities}
-}
-
-// Resume holds a session from the login on, which another process has seen.
-func Resume(ctx context.Context, conn net.Conn, cfg Config, account Account) error {
-	return hold(ctx, conn, cfg, func(s *session) error {
-		if s.drop = s.take(account); s.drop == nil {
-			return errRefused
-		}
-		s.ok("%d messages", len(s.drop.messages))
-		return s.carryOut()
-	})
+	return pop3.Resume(ctx, conn, j.Handover, log, h.Clock.Now)
 }

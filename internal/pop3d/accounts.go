@@ -1,4 +1,4 @@
-package pop3
+package pop3d
 
 import (
 	"fmt"
@@ -8,38 +8,39 @@ import (
 	"paperpath/internal/auth"
 	"paperpath/internal/control"
 	"paperpath/internal/dir"
+	"paperpath/internal/pop3"
 	"paperpath/internal/spool"
 )
 
-// accounts is the Users over control/users: a login is an address, or stands
+// accounts is the pop3.Users over control/users: a login is an address, or stands
 // for one in the first of control/domains; the mailbox is Maildir/ in the
 // user's home, or the folder that the login asks for behind the domain.
 type accounts struct {
 	auth.Users
 }
 
-// Accounts returns the Users of one session. client is the client's IP address,
+// newAccounts returns the Users of one session. client is the client's IP address,
 // or what it has in the place of one.
-func Accounts(c *control.Control, guard *auth.Guard, client string) Users {
+func newAccounts(c *control.Control, guard *auth.Guard, client string) pop3.Users {
 	return &accounts{auth.Users{Control: c, Guard: guard, Client: client}}
 }
 
 // Account is the mailbox of the user who proved who they are.
-func (a *accounts) Account(login string) (Account, error) {
+func (a *accounts) Account(login string) (pop3.Account, error) {
 	_, v, err := auth.AddressOf(a.Control, login)
 	if err != nil {
-		return Account{}, err
+		return pop3.Account{}, err
 	}
 	return accountOf(a.Control, a.User(), v)
 }
 
 // accountOf is the mailbox of a user who proved who they are.
-func accountOf(c *control.Control, user *control.User, v auth.View) (Account, error) {
+func accountOf(c *control.Control, user *control.User, v auth.View) (pop3.Account, error) {
 	// The mark first: a volume that is not mounted is no empty mailbox.
 	if err := spool.CheckMark(filepath.Join(c.Home(), "mail")); err != nil {
-		return Account{}, err
+		return pop3.Account{}, err
 	}
-	a := Account{Login: user.Address, Maildir: user.Maildir(),
+	a := pop3.Account{Login: user.Address, Maildir: user.Maildir(),
 		Folder: v.Folder, ReadOnly: v.ReadOnly, Foreign: isForeign(c.Home(), user)}
 	return a, checkOwner(a.Maildir)
 }
@@ -62,7 +63,7 @@ func checkOwner(path string) error {
 	}
 	if err := dir.Trusted(path, 0); err != nil {
 		return fmt.Errorf("%w, and pop3d runs as root: start it as that user, or give them spool/ too: %w",
-			err, errPermanent)
+			err, pop3.ErrPermanent)
 	}
 	return nil
 }

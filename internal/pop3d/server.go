@@ -1,10 +1,12 @@
-package pop3
+// Package pop3d is the POP3 server as a program: listeners, the users of
+// control/users, and processes for mailboxes of other owners. The protocol is
+// package pop3.
+package pop3d
 
 import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"io"
 	"net"
 	"path/filepath"
 	"sync/atomic"
@@ -15,6 +17,7 @@ import (
 	"paperpath/internal/home"
 	"paperpath/internal/listen"
 	"paperpath/internal/maillog"
+	"paperpath/internal/pop3"
 	"paperpath/internal/status"
 )
 
@@ -23,9 +26,9 @@ type server struct {
 	control *control.Control
 	log     *maillog.Log
 	tls     *tls.Config // nil: there is no certificate
-	gate    *Gate
+	gate    *pop3.Gate
 	guard   *auth.Guard
-	owners  *Owners
+	owners  *owners
 	now     func() time.Time
 	ages    func() bool
 	haste   func() time.Duration // for clients, since they are many; nil: none ever
@@ -37,12 +40,12 @@ func newServer(h *home.Home) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	asOwner, err := owners()
+	asOwner, err := launchedBy()
 	if err != nil {
 		return nil, err
 	}
 	return &server{owners: asOwner, control: h.Control, log: h.Log, tls: conf, guard: h.Guard(),
-		gate: NewGate(filepath.Join(h.Dir, "run", "pop3"), h.Clock.Now), now: h.Clock.Now, ages: h.AgesCount}, nil
+		gate: pop3.NewGate(filepath.Join(h.Dir, "run", "pop3"), h.Clock.Now), now: h.Clock.Now, ages: h.AgesCount}, nil
 }
 
 // certificates returns nil where there are none.
@@ -75,7 +78,7 @@ func Stdin(ctx context.Context, h *home.Home, implicit bool, wrapper string) err
 		err = s.needTLS(implicit)
 	}
 	if err != nil {
-		unavailable(conn)
+		pop3.Unavailable(conn)
 		h.Log.Trouble("", "session", err)
 	} else {
 		s.drain = time.Millisecond // who is there has sent the signal too
@@ -115,7 +118,7 @@ func Listen(ctx context.Context, h *home.Home, addrs, tlsAddrs []string) error {
 	l.Handle = func(ctx context.Context, conn net.Conn, implicit bool) {
 		current.Load().serve(ctx, conn, implicit) // the log has its error
 	}
-	l.Refuse = unavailable
+	l.Refuse = pop3.Unavailable
 	ctx, cancel := s.owners.lifetime(ctx)
 	defer cancel()
 	return l.Run(ctx)
@@ -133,24 +136,27 @@ func (s *server) needTLS(implicit bool) error {
 func (s *server) serve(ctx context.Context, conn net.Conn, implicit bool) error {
 	cfg, err := s.config(conn, implicit)
 	if err != nil {
-		unavailable(conn)
+		pop3.Unavailable(conn)
 		s.log.Trouble("", "session", err)
 		return err
 	}
-	return Serve(ctx, conn, cfg)
+	return pop3.Serve(ctx, conn, cfg)
 }
 
-func (s *server) config(conn net.Conn, implicit bool) (Config, error) {
+func (s *server) config(conn net.Conn, implicit bool) (pop3.Config, error) {
 	client := listen.ClientName(conn)
-	cfg := Config{TLS: s.tls, Implicit: implicit, ClearText: listen.Private(conn),
-		Users: Accounts(s.control, s.guard, client), Log: s.log, Client: maillog.Client{Addr: client},
-		Gate: s.gate, Owners: s.owners, Now: s.now, Ages: s.ages, Haste: s.haste}
+	cfg := pop3.Config{TLS: s.tls, Implicit: implicit, ClearText: listen.Private(conn),
+		Users: newAccounts(s.control, s.guard, client), Log: s.log, Client: maillog.Client{Addr: client},
+		Gate: s.gate, Now: s.now, Ages: s.ages, Haste: s.haste}
 	cfg.DrainTimeout = s.drain
+	if s.owners != nil {
+		cfg.HandOver = s.owners.handOver
+	}
 	return cfg, s.settings(&cfg)
 }
 
 // settings fills in what stands in control/.
-func (s *server) settings(cfg *Config) (err error) {
+func (s *server) settings(cfg *pop3.Config) (err error) {
 	if cfg.Hostname, err = s.control.Hostname(); err != nil {
 		return err
 	}
@@ -158,7 +164,7 @@ func (s *server) settings(cfg *Config) (err error) {
 	if err != nil {
 		return err
 	}
-	cfg.MaxErrors = int(max(wrong, DefaultMaxErrors))
+	cfg.MaxErrors = int(max(wrong, pop3.DefaultMaxErrors))
 	if cfg.MaxPerUser, err = s.control.Concurrency("user"); err != nil {
 		return err
 	}
@@ -175,12 +181,4 @@ func (s *server) settings(cfg *Config) (err error) {
 		s.log.Trouble("", "session", err) // what is left of the policy is in force
 	}
 	return nil
-}
-
-// unavailable greets a client that cannot be served now, and ends the session
-// (RFC 1939 3, RFC 3206 4).
-func unavailable(conn net.Conn) {
-	defer conn.Close()
-	conn.SetWriteDeadline(time.Now().Add(time.Second))
-	io.WriteString(conn, troubleReply(nil))
 }

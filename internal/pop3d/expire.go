@@ -1,4 +1,4 @@
-package pop3
+package pop3d
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"paperpath/internal/control"
 	"paperpath/internal/home"
 	"paperpath/internal/maillog"
+	"paperpath/internal/pop3"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
 	"paperpath/maildir"
@@ -31,7 +32,7 @@ func Expire(ctx context.Context, h *home.Home) error {
 	if err := spool.CheckMark(control.MailRoot(h.Dir)); err != nil {
 		return err
 	}
-	asOwner, err := owners()
+	asOwner, err := launchedBy()
 	if err != nil {
 		return err
 	}
@@ -57,10 +58,10 @@ func Expire(ctx context.Context, h *home.Home) error {
 
 // expireOf cleans the trash of one user; where another user of the machine owns
 // it, a process of theirs does it.
-func expireOf(h *home.Home, asOwner *Owners, u *control.User, window time.Duration) error {
+func expireOf(h *home.Home, asOwner *owners, u *control.User, window time.Duration) error {
 	root := u.Maildir()
 	if asOwner != nil && isForeign(h.Dir, u) {
-		return asOwner.expire(Account{Login: u.Address, Maildir: root}, window, h.Log)
+		return asOwner.expire(pop3.Account{Login: u.Address, Maildir: root}, window, h.Log)
 	}
 	if err := checkOwner(root); err != nil {
 		return err

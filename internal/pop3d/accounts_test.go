@@ -1,4 +1,4 @@
-package pop3
+package pop3d
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"paperpath/internal/control"
+	"paperpath/internal/pop3"
 	"paperpath/internal/status"
 )
 
@@ -41,10 +42,10 @@ func testHome(t *testing.T, files map[string]string) *control.Control {
 }
 
 // logIn logs in by password.
-func logIn(c *control.Control, login, password string) (Account, error) {
-	users := Accounts(c, nil, "")
+func logIn(c *control.Control, login, password string) (pop3.Account, error) {
+	users := newAccounts(c, nil, "")
 	if err := users.Password(context.Background(), login, password); err != nil {
-		return Account{}, err
+		return pop3.Account{}, err
 	}
 	return users.Account(login)
 }
