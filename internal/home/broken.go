@@ -10,9 +10,9 @@ import (
 // maxNamed is how many broken rows are named at a time.
 const maxNamed = 10
 
-// TellBrokenRows has each broken row of a table an event when a lookup meets it,
+// LogBrokenRows has each broken row of a table an event when a lookup meets it,
 // once an hour. It is for what works on mail: people see the error itself.
-func (h *Home) TellBrokenRows() { h.Control.Tell(h.brokenRow) }
+func (h *Home) LogBrokenRows() { h.Control.Tell(h.brokenRow) }
 
 func (h *Home) brokenRow(err error) { h.Log.Trouble("", "read settings", err) }
 

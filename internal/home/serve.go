@@ -119,15 +119,15 @@ func (h *Home) Guard() *auth.Guard {
 // seldom is the event trouble, once an hour of each op: for what would have it
 // with every login.
 func (h *Home) seldom(op string, err error) {
-	h.toldMu.Lock()
-	defer h.toldMu.Unlock()
-	if last, ok := h.told[op]; ok && time.Since(last) < time.Hour {
+	h.seldomMu.Lock()
+	defer h.seldomMu.Unlock()
+	if last, ok := h.lastTold[op]; ok && time.Since(last) < time.Hour {
 		return
 	}
-	if h.told == nil {
-		h.told = map[string]time.Time{}
+	if h.lastTold == nil {
+		h.lastTold = map[string]time.Time{}
 	}
-	h.told[op] = time.Now()
+	h.lastTold[op] = time.Now()
 	h.Log.Trouble("", op, err)
 }
 

@@ -204,7 +204,7 @@ func (p Program) dispatch(ctx context.Context, f *frame, args []string) error {
 			return err
 		}
 		if face.Kind != Person {
-			f.TellBrokenRows()
+			f.LogBrokenRows()
 		}
 		return face.Action(ctx, f.Home, c)
 	}

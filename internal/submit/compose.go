@@ -73,7 +73,7 @@ func (c *composer) field(name, value string) {
 // they are missing, and the same for the topmost of the blocks of a message
 // that was sent again (RFC 5322 3.6.6). h knows of the new fields then, but not
 // where they stand.
-func (c *composer) finish(h *message.Header, from spool.Body, p persona) error {
+func (c *composer) finish(h *message.Header, from spool.Body, p identity) error {
 	c.drop(private(h))
 	c.drop(empty(h))
 	if strings.Contains(p.flags, "f") {
@@ -100,7 +100,7 @@ func (c *composer) finish(h *message.Header, from spool.Body, p persona) error {
 
 // complete adds what is missing of From, Sender, Date and Message-ID, whose
 // names begin with prefix.
-func (c *composer) complete(fields []message.Field, prefix string, p persona) {
+func (c *composer) complete(fields []message.Field, prefix string, p identity) {
 	has := func(name string) *message.Field {
 		for i, f := range fields {
 			if strings.EqualFold(f.Name, prefix+name) && !c.dropped(f) {
@@ -131,7 +131,7 @@ func (c *composer) complete(fields []message.Field, prefix string, p persona) {
 }
 
 // mailbox is what stands in a From field that is added.
-func mailbox(p persona) string {
+func mailbox(p identity) string {
 	switch {
 	case p.name == "":
 		return p.author.String()

@@ -16,21 +16,21 @@ import (
 	"paperpath/internal/status"
 )
 
-// inHand is a missive as the sendmail face makes it before it reads the message.
-func inHand(flags string) *missive {
-	return &missive{host: "mx.example.net", domain: "example.net", now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC),
+// inHand is a submission as the sendmail face makes it before it reads the message.
+func inHand(flags string) *submission {
+	return &submission{host: "mx.example.net", domain: "example.net", now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC),
 		read: func(b spool.Body) (*message.Header, error) {
 			return check.HeaderWithin(check.MaxHeaderBytes, check.MaxFields, b)
 		},
-		persona: persona{author: addr.Address{Local: "me", Domain: "example.net"}, name: "", flags: flags}}
+		identity: identity{author: addr.Address{Local: "me", Domain: "example.net"}, name: "", flags: flags}}
 }
 
 var madeID = regexp.MustCompile(`<[0-9]+\.[0-9a-f]{16}@mx\.example\.net>`)
 
 // completed returns the message as it would lie in the spool, its new
 // Message-IDs written as <id>.
-func completed(l *missive, in string) (string, error) {
-	_, body, err := l.complete(bytes.NewReader([]byte(in)))
+func completed(m *submission, in string) (string, error) {
+	_, body, err := m.complete(bytes.NewReader([]byte(in)))
 	if err != nil {
 		return "", err
 	}
@@ -82,15 +82,15 @@ func TestCompleteFixesWhatIsMissing(t *testing.T) {
 		{name: "mbox lines and text", in: "From a Mon\n>From b\ntext\n", want: fromMe + added + "X-Mailbox-Line: From a Mon\nX-Mailbox-Line: >From b\n\ntext\n"},
 		{name: "mbox", in: "From a Mon\nTo: bob\n\nb\n", want: fromMe + added + "X-Mailbox-Line: From a Mon\nTo: bob@example.net\n\nb\n"},
 	} {
-		l := inHand(c.flags)
-		l.to = []spool.Recipient{{Addr: "x@x"}}
-		if got, err := completed(l, c.in); got != c.want || err != nil {
+		m := inHand(c.flags)
+		m.to = []spool.Recipient{{Addr: "x@x"}}
+		if got, err := completed(m, c.in); got != c.want || err != nil {
 			t.Errorf("%s: %v\n%q, want\n%q", c.name, err, got, c.want)
 		}
 		// What is complete stays octet for octet.
-		l = inHand("")
-		l.to = []spool.Recipient{{Addr: "x@x"}}
-		if got, err := completed(l, madeID.ReplaceAllString(c.want, "<id@x>")); strings.ReplaceAll(got, "<id@x>", "<id>") != c.want || err != nil {
+		m = inHand("")
+		m.to = []spool.Recipient{{Addr: "x@x"}}
+		if got, err := completed(m, madeID.ReplaceAllString(c.want, "<id@x>")); strings.ReplaceAll(got, "<id@x>", "<id>") != c.want || err != nil {
 			t.Errorf("%s, again: %v\n%q, want\n%q", c.name, err, got, c.want)
 		}
 	}
@@ -113,23 +113,23 @@ func TestRecipientsFromTheHeader(t *testing.T) {
 		{"no list", "To: all of you\n\nb\n", "65"},
 		{"encoded words hide nothing", "To: =?utf-8?q?a=40x=2C?= <b@x>\n\nb\n", "b@x"},
 	} {
-		l := inHand("")
-		l.listed = true
+		m := inHand("")
+		m.listed = true
 		got := ""
-		if _, err := completed(l, c.in); err != nil {
+		if _, err := completed(m, c.in); err != nil {
 			got = fmt.Sprint(status.Exit(err))
 		} else {
-			got = strings.Join(addresses(spool.Envelope{To: l.to}), " ")
+			got = strings.Join(addresses(spool.Envelope{To: m.to}), " ")
 		}
 		if got != c.want {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
 	}
-	l := inHand("")
-	l.listed = true
-	l.add([]addr.Address{{Local: "op"}})
-	if _, err := completed(l, "To: a@x\n\nb\n"); err != nil || strings.Join(addresses(spool.Envelope{To: l.to}), " ") != "op@example.net a@x" {
-		t.Errorf("operands and -t: %v %v", l.to, err)
+	m := inHand("")
+	m.listed = true
+	m.add([]addr.Address{{Local: "op"}})
+	if _, err := completed(m, "To: a@x\n\nb\n"); err != nil || strings.Join(addresses(spool.Envelope{To: m.to}), " ") != "op@example.net a@x" {
+		t.Errorf("operands and -t: %v %v", m.to, err)
 	}
 }
 
@@ -138,10 +138,10 @@ func TestManyRecipientsInTheHeader(t *testing.T) {
 	for i := range 4000 {
 		fmt.Fprintf(&to, "user%d@example.org,\n ", i)
 	}
-	l := inHand("")
-	l.listed = true
-	if _, err := completed(l, "To: "+to.String()+"last@x\n\nb\n"); err != nil || len(l.to) != 4001 {
-		t.Errorf("%d recipients: %v", len(l.to), err)
+	m := inHand("")
+	m.listed = true
+	if _, err := completed(m, "To: "+to.String()+"last@x\n\nb\n"); err != nil || len(m.to) != 4001 {
+		t.Errorf("%d recipients: %v", len(m.to), err)
 	}
 }
 
@@ -152,10 +152,10 @@ func TestManyFields(t *testing.T) {
 		fmt.Fprintf(&in, "%s: u%d\n", []string{"To", "Bcc", "Resent-Bcc", "Resent-To", "From"}[i%5], i)
 	}
 	begin := time.Now()
-	l := inHand("")
-	l.listed = true
-	l.add([]addr.Address{{Local: "x", Domain: "x"}})
-	if _, err := completed(l, in.String()+"\nb\n"); err != nil {
+	m := inHand("")
+	m.listed = true
+	m.add([]addr.Address{{Local: "x", Domain: "x"}})
+	if _, err := completed(m, in.String()+"\nb\n"); err != nil {
 		t.Fatal(err)
 	}
 	if took := time.Since(begin); took > 5*time.Second {
@@ -191,12 +191,12 @@ func TestEnvelopes(t *testing.T) {
 		{Options{Recipients: []string{""}}, "64"},
 		{Options{Recipients: []string{"a@x"}, Sender: "two@x, three@x", SenderSet: true}, "64"},
 	} {
-		l := inHand("")
+		m := inHand("")
 		got := ""
-		if err := l.address(c.o, "me"); err != nil {
+		if err := m.address(c.o, "me"); err != nil {
 			got = fmt.Sprint(status.Exit(err))
 		} else {
-			for _, env := range l.envelopes() {
+			for _, env := range m.envelopes() {
 				got += "; <" + env.From.Addr + ">" + strings.TrimRight(" "+env.From.Params, " ") + ":"
 				for _, r := range env.To {
 					got += strings.TrimRight(" "+r.Addr+" "+r.Params, " ")

@@ -18,7 +18,7 @@ func Explain(h *home.Home, from, login string, words []string, asJSON bool) erro
 	if len(words) == 0 {
 		return status.UsageError("no address to explain")
 	}
-	who := caller{uid: os.Getuid()} // root, where root asks
+	who := localUser{uid: os.Getuid()} // root, where root asks
 	if err := h.GiveUpRoot(); err != nil {
 		return err
 	}

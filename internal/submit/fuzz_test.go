@@ -18,18 +18,18 @@ func FuzzComplete(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, in string) {
-		l := inHand("")
-		l.to = []spool.Recipient{{Addr: "x@x"}}
+		m := inHand("")
+		m.to = []spool.Recipient{{Addr: "x@x"}}
 		if in == "" {
 			return // refused before
 		}
-		once, err := completed(l, in)
+		once, err := completed(m, in)
 		if err != nil {
 			return // a header beyond the limits
 		}
-		l = inHand("")
-		l.to = []spool.Recipient{{Addr: "x@x"}}
-		if twice, err := completed(l, once); err != nil || twice != once {
+		m = inHand("")
+		m.to = []spool.Recipient{{Addr: "x@x"}}
+		if twice, err := completed(m, once); err != nil || twice != once {
 			t.Fatalf("%q became %q, then %q (%v)", in, once, twice, err)
 		}
 		h, err := message.Read(strings.NewReader(once), 1<<20, 10000)

@@ -215,7 +215,7 @@ func TestXClientOfAUser(t *testing.T) {
 	set(t, h, "xclientfrom", "127.0.0.1\n")
 	talk(t, h, Submission, "XCLIENT ADDR=192.0.2.7 LOGIN=nobody@example.net", "550 5.7.1",
 		"XCLIENT ADDR=192.0.2.7 HELO=laptop LOGIN=ALICE@example.net", "220 ",
-		"MAIL FROM:<bob@example.net>", "550 5.7.1", "MAIL FROM:<alice@example.net>", "250 ", "RCPT TO:<x@far.example>", "250 ", "DATA", "354 ", letter, "250 ")
+		"MAIL FROM:<bob@example.net>", "550 5.7.1", "MAIL FROM:<alice@example.net>", "250 ", "RCPT TO:<x@far.example>", "250 ", "DATA", "354 ", testMessage, "250 ")
 	list := entries(t, h, spool.Route)
 	if len(list) != 1 {
 		t.Fatalf("%+v", list)
@@ -268,7 +268,7 @@ func talkVia(t *testing.T, s *server, wrapper string, dialogue ...string) {
 // TestCopyBytesOfASession: what would be copied too often is refused as soon as
 // it is known: by the size that MAIL tells, else with the last dot.
 func TestCopyBytesOfASession(t *testing.T) {
-	const whole = "Date: x\nMessage-ID: <1@x>\n" + letter // nothing is added
+	const whole = "Date: x\nMessage-ID: <1@x>\n" + testMessage // nothing is added
 	h, log := newHome(t)
 	set(t, h, "limits", "copybytes: 250\n")
 	set(t, h, "relayfrom", "127.0.0.0/8\n")

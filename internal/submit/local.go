@@ -20,37 +20,37 @@ import (
 // local is an SMTP session of the role local: a user of this machine, whom the
 // kernel names, sends what the sendmail face would take from them.
 type local struct {
-	server  *server
-	who     caller
-	counter counter
-	domain  string
-	size    int64 // octets of a message
+	server   *server
+	who      localUser
+	acceptor acceptor
+	domain   string
+	size     int64 // octets of a message
 
-	helo     string
-	missive  *missive
-	accepted int
-	used     bool // for more than to ask who answers
+	helo       string
+	submission *submission
+	accepted   int
+	used       bool // for more than to ask who answers
 }
 
-// callerOn finds who is at the other end: of a Unix socket by its credentials
+// localUserOn finds who is at the other end: of a Unix socket by its credentials
 // (unix(7)); of a pipe or a terminal it is who runs this process.
-func callerOn(conn net.Conn, listening bool) (caller, error) {
+func localUserOn(conn net.Conn, listening bool) (localUser, error) {
 	cred, err := listen.PeerCred(conn)
 	switch {
 	case err != nil:
-		return caller{}, fmt.Errorf("ask the kernel for the caller: %w", err)
+		return localUser{}, fmt.Errorf("ask the kernel for the caller: %w", err)
 	case cred != nil:
-		return caller{uid: int(cred.Uid), from: "unix"}, nil
+		return localUser{uid: int(cred.Uid), via: "unix"}, nil
 	case listening || listen.IP(conn.RemoteAddr()).IsValid():
-		return caller{}, errors.New("the role local is for Unix sockets and standard input")
+		return localUser{}, errors.New("the role local is for Unix sockets and standard input")
 	}
-	return caller{uid: os.Getuid(), from: "stdin"}, nil
+	return localUser{uid: os.Getuid(), via: "stdin"}, nil
 }
 
 // openLocal makes the session of a local submitter, and changes cfg to what they
 // may do.
 func (s *server) openLocal(conn net.Conn, cfg *smtpd.Config) (*local, error) {
-	who, err := callerOn(conn, s.listening)
+	who, err := localUserOn(conn, s.listening)
 	if err != nil {
 		return nil, status.Temp("4.3.0", "nobody knows who calls", err)
 	}
@@ -59,7 +59,7 @@ func (s *server) openLocal(conn net.Conn, cfg *smtpd.Config) (*local, error) {
 		return nil, err
 	}
 	sess := &local{server: s, who: who, domain: domain, size: cfg.MaxSize,
-		counter: counter{control: s.Control, log: s.Log, spool: s.spool, host: s.hostname}}
+		acceptor: acceptor{control: s.Control, log: s.Log, spool: s.spool, host: s.hostname}}
 	cfg.Auth, cfg.TLS = false, nil
 	cfg.MaxSize *= 2 // it counts CR, and the sendmail face does not
 	cfg.Keywords = []string{keyDomain + " " + domain, keyUser + " " + who.name(), keyBytes + " " + strconv.FormatInt(sess.size, 10)}
@@ -89,14 +89,14 @@ func (s *local) Hello(_ context.Context, helo string, _ bool) error {
 // Mail opens a transaction.
 func (s *local) Mail(_ context.Context, from addr.Address, p smtpd.MailParams) error {
 	s.used = true
-	l := &missive{host: s.counter.host, domain: s.domain, now: s.server.Clock.Now(), read: s.counter.header}
-	l.persona.sender, l.persona.author = from, from
+	m := &submission{host: s.acceptor.host, domain: s.domain, now: s.server.Clock.Now(), read: s.acceptor.readHeader}
+	m.identity.sender, m.identity.author = from, from
 	if from.IsNull() {
-		l.persona.author = addr.Address{Local: s.who.name(), Domain: s.domain}
+		m.identity.author = addr.Address{Local: s.who.name(), Domain: s.domain}
 	}
-	l.from = spool.Path{Addr: from.String(), Params: p.Words()}
-	s.missive = l
-	if err := s.counter.sender(s.who.submitter(), from); err != nil {
+	m.from = spool.Path{Addr: from.String(), Params: p.Words()}
+	s.submission = m
+	if err := s.acceptor.checkSender(s.who.submitter(), from); err != nil {
 		return s.refuse("", err)
 	}
 	return nil
@@ -105,8 +105,8 @@ func (s *local) Mail(_ context.Context, from addr.Address, p smtpd.MailParams) e
 // Rcpt adds a recipient. Nobody is refused: one that does not exist is bounced
 // later, as from the sendmail face.
 func (s *local) Rcpt(_ context.Context, to addr.Address, p smtpd.RcptParams) error {
-	s.missive.notify = p.Words(qualified(to, s.domain))
-	s.missive.add([]addr.Address{to})
+	s.submission.notify = p.Words(qualified(to, s.domain))
+	s.submission.add([]addr.Address{to})
 	return nil
 }
 
@@ -116,7 +116,7 @@ func (s *local) Data(_ context.Context, r io.Reader) (string, error) {
 	defer buf.Close()
 	keys, err := s.take(r, buf)
 	if err != nil {
-		return "", s.refuse(strings.Join(addresses(spool.Envelope{To: s.missive.to}), " "), err)
+		return "", s.refuse(strings.Join(addresses(spool.Envelope{To: s.submission.to}), " "), err)
 	}
 	s.accepted++
 	return "accepted as " + strings.Join(keys, " "), nil
@@ -129,14 +129,14 @@ func (s *local) take(r io.Reader, buf *spool.Buffer) ([]string, error) {
 	if buf.Size() > s.size {
 		return nil, status.TooLarge(s.size)
 	}
-	return s.counter.take(s.missive, s.who, s.helo, buf)
+	return s.acceptor.accept(s.submission, s.who, s.helo, buf)
 }
 
 // Reset forgets the transaction.
-func (s *local) Reset(context.Context) { s.missive = nil }
+func (s *local) Reset(context.Context) { s.submission = nil }
 
 // refuse writes the event and returns err.
 func (s *local) refuse(to string, err error) error {
-	refusal(s.server.Log, s.missive.from.Addr, to, err, s.who.client(s.helo))
+	refusal(s.server.Log, s.submission.from.Addr, to, err, s.who.client(s.helo))
 	return err
 }

@@ -66,15 +66,15 @@ func says(lines ...string) func(net.Conn) {
 	}
 }
 
-// handIn posts a letter to bob.
+// handIn posts a message to bob.
 func handIn(t *testing.T, h *home.Home) error {
 	t.Helper()
-	in, err := os.CreateTemp(t.TempDir(), "letter")
+	in, err := os.CreateTemp(t.TempDir(), "message")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer in.Close()
-	io.WriteString(in, strings.Replace(letter, "\n.", "\n..\n.dot\nlast", 1))
+	io.WriteString(in, strings.Replace(testMessage, "\n.", "\n..\n.dot\nlast", 1))
 	in.Seek(0, io.SeekStart)
 	h.Stdin = in
 	return post(t.Context(), h, Options{Recipients: []string{"bob"}, IgnoreDots: true})
@@ -138,12 +138,12 @@ func TestRefusalsKeepTheirStatus(t *testing.T) {
 		status.UsageError("no recipients"),
 	} {
 		code, enhanced, text := status.Reply(want)
-		got := refused(&textproto.Error{Code: code, Msg: enhanced + " " + text})
+		got := replyError(&textproto.Error{Code: code, Msg: enhanced + " " + text})
 		if status.Exit(got) != want.Exit || got.Error() != want.Text {
 			t.Errorf("%+v became %+v", want, got)
 		}
 	}
-	if err := refused(&textproto.Error{Code: 452, Msg: "4.5.3 too many recipients"}); status.Exit(err) != status.Refused {
+	if err := replyError(&textproto.Error{Code: 452, Msg: "4.5.3 too many recipients"}); status.Exit(err) != status.Refused {
 		t.Errorf("too many recipients: %v", err)
 	}
 }

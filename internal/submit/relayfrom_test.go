@@ -17,7 +17,7 @@ func TestReceivedTellsRelayfrom(t *testing.T) {
 		Submission: {"EHLO printer", "250 "}} {
 		h, _ := newHome(t)
 		set(t, h, "relayfrom", "127.0.0.1\n")
-		talk(t, h, role, append(hello, "MAIL FROM:<app@example.net>", "250 ", "RCPT TO:<x@far.example>", "250 ", "DATA", "354 ", letter, "250 ")...)
+		talk(t, h, role, append(hello, "MAIL FROM:<app@example.net>", "250 ", "RCPT TO:<x@far.example>", "250 ", "DATA", "354 ", testMessage, "250 ")...)
 		l := entries(t, h, spool.Route)[0]
 		text, _ := os.ReadFile(filepath.Join(h.Dir, "spool/route/new", l.Name))
 		if !strings.Contains(string(text), "\n with ESMTP (relayfrom) id "+string(l.Key)+";") {
@@ -89,7 +89,7 @@ func TestHostsOfRelayFromAreCompleted(t *testing.T) {
 	}
 	h, _ := newHome(t)
 	talk(t, h, MX, "EHLO peer.example", "250 ", "MAIL FROM:<x@far.example>", "250 ", "RCPT TO:<bob@example.net>", "250 ",
-		"DATA", "354 ", letter, "250 ")
+		"DATA", "354 ", testMessage, "250 ")
 	text, _ := os.ReadFile(filepath.Join(h.Dir, "spool/route/new", entries(t, h, spool.Route)[0].Name))
 	if strings.Contains(string(text), "Date:") || strings.Contains(string(text), "Message-ID:") {
 		t.Errorf("a stranger's message was completed:\n%s", text)

@@ -9,7 +9,7 @@ import (
 )
 
 // reports turns -N, -R and -V into the parameters of the envelope.
-func (l *missive) reports(o Options) error {
+func (m *submission) reports(o Options) error {
 	var words []string
 	switch ret := strings.ToUpper(o.Return); ret {
 	case "":
@@ -28,9 +28,9 @@ func (l *missive) reports(o Options) error {
 		}
 		words = append(words, "ENVID="+id)
 	}
-	l.from.Params = strings.Join(words, " ")
+	m.from.Params = strings.Join(words, " ")
 	notify, err := notifyParam(o.Notify)
-	l.notify = notify
+	m.notify = notify
 	return err
 }
 

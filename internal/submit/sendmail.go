@@ -37,7 +37,7 @@ type Options struct {
 }
 
 // Message accepts the message on standard input into check/. A nil error says
-// that it is durable there. Only the owner of the spool writes it; the letters
+// that it is durable there. Only the owner of the spool writes it; the messages
 // of everybody else go through run/submit.
 func Message(ctx context.Context, h *home.Home, o Options) error {
 	if len(o.Recipients) == 0 && !o.FromHeader {
@@ -46,12 +46,12 @@ func Message(ctx context.Context, h *home.Home, o Options) error {
 	if !ownsSpool(h.Dir) {
 		return post(ctx, h, o)
 	}
-	who := caller{uid: os.Getuid(), from: "stdin"}
-	l := missive{now: h.Clock.Now()}
-	err := direct(ctx, h, o, &l, who)
+	who := localUser{uid: os.Getuid(), via: "stdin"}
+	m := submission{now: h.Clock.Now()}
+	err := direct(ctx, h, o, &m, who)
 	switch status.Exit(err) {
 	case status.Refused, status.NotAllowed:
-		h.Log.Refused(l.from.Addr, strings.Join(o.Recipients, " "), err.Error(), who.client(""))
+		h.Log.Refused(m.from.Addr, strings.Join(o.Recipients, " "), err.Error(), who.client(""))
 	}
 	return err
 }
@@ -74,31 +74,31 @@ func ownsSpool(home string) bool {
 }
 
 // direct writes the spool.
-func direct(ctx context.Context, h *home.Home, o Options, l *missive, who caller) error {
-	c, err := newCounter(h)
+func direct(ctx context.Context, h *home.Home, o Options, m *submission, who localUser) error {
+	a, err := newAcceptor(h)
 	if err != nil {
 		return err
 	}
-	l.host, l.read = c.host, c.header
-	if l.domain, err = ourDomain(h.Control); err != nil {
+	m.host, m.read = a.host, a.readHeader
+	if m.domain, err = ourDomain(h.Control); err != nil {
 		return err
 	}
-	if err := l.address(o, who.name()); err != nil {
+	if err := m.address(o, who.name()); err != nil {
 		return err
 	}
-	if err := c.sender(who.submitter(), l.persona.sender); err != nil {
+	if err := a.checkSender(who.submitter(), m.identity.sender); err != nil {
 		return err
 	}
 	limit, err := h.Control.Databytes()
 	if err != nil {
 		return err
 	}
-	buf := c.spool.Buffer()
+	buf := a.spool.Buffer()
 	defer buf.Close()
 	if err := read(h.Input(ctx), buf, limit, o.IgnoreDots); err != nil {
 		return err
 	}
-	keys, err := c.take(l, who, "", buf)
+	keys, err := a.accept(m, who, "", buf)
 	if err == nil && o.Verbose {
 		fmt.Fprintf(h.Stderr, "%s: accepted as %s\n", h.Name, strings.Join(keys, " "))
 	}
@@ -112,18 +112,18 @@ func ourDomain(c *control.Control) (string, error) {
 }
 
 // address fills in the envelope that the options tell.
-func (l *missive) address(o Options, login string) error {
+func (m *submission) address(o Options, login string) error {
 	var err error
-	if l.persona, err = personaOf(o, login, l.domain, os.Getenv); err != nil {
+	if m.identity, err = identityOf(o, login, m.domain, os.Getenv); err != nil {
 		return err
 	}
-	l.from.Addr = l.persona.sender.String()
-	if err := l.reports(o); err != nil {
+	m.from.Addr = m.identity.sender.String()
+	if err := m.reports(o); err != nil {
 		return err
 	}
-	l.listed, l.verp = o.FromHeader, o.VERP
+	m.listed, m.verp = o.FromHeader, o.VERP
 	list, err := recipients(o.Recipients)
-	l.add(list)
+	m.add(list)
 	return err
 }
 

@@ -164,7 +164,7 @@ func Listen(ctx context.Context, h *home.Home, role Role, addrs, tlsAddrs []stri
 	var current atomic.Pointer[server]
 	current.Store(s)
 	defer h.OnHangup(ctx, func() error {
-		next, err := current.Load().again()
+		next, err := current.Load().renewed()
 		if err == nil {
 			current.Store(next)
 		}
@@ -179,9 +179,9 @@ func Listen(ctx context.Context, h *home.Home, role Role, addrs, tlsAddrs []stri
 	return l.Run(ctx)
 }
 
-// again is s with what is read at the start read anew. Where no certificate can be
+// renewed is s with what is read at the start read anew. Where no certificate can be
 // served any more, the one before is: a half written pair ends no TLS.
-func (s *server) again() (*server, error) {
+func (s *server) renewed() (*server, error) {
 	next, err := newServer(s.Home, s.role)
 	if err == nil {
 		next.listening, next.haste, next.tls = true, s.haste, cmp.Or(next.tls, s.tls)

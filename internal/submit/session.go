@@ -270,7 +270,7 @@ func (s *session) compose(buf *spool.Buffer) (*message.Header, spool.Body, error
 	} else if !submits {
 		return h, c.body(buf), nil
 	}
-	p := persona{author: s.tx.from}
+	p := identity{author: s.tx.from}
 	if login, err := addr.Parse(s.login); err == nil {
 		c.domain = control.FoldDomain(login.Domain)
 		if p.author.IsNull() {

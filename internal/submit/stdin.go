@@ -54,7 +54,7 @@ func pass(ctx context.Context, h *home.Home, client net.Conn) error {
 	case ctx.Err() != nil:
 		return interrupted
 	case err != nil:
-		return lost(err)
+		return connectionLost(err)
 	}
 	return nil
 }

@@ -128,7 +128,7 @@ func (p *replies) next(t *testing.T) string {
 	}
 }
 
-const letter = "From: alice@example.net\nSubject: x\n\nhello\n."
+const testMessage = "From: alice@example.net\nSubject: x\n\nhello\n."
 
 func entries(t *testing.T, h *home.Home, in spool.Inbox) []spool.Listing {
 	t.Helper()
@@ -153,7 +153,7 @@ func TestTheRoleMX(t *testing.T) {
 		"RCPT TO:<info@example.net>", "250 2.1.5",
 		"RCPT TO:<postmaster>", "250 2.1.5",
 		"DATA", "354 ",
-		letter, "250 2.0.0 accepted as ",
+		testMessage, "250 2.0.0 accepted as ",
 		"MAIL FROM:<>", "250 2.1.0",
 		"RCPT TO:<bob@example.net>", "250 2.1.5",
 		"DATA", "354 ",
@@ -190,7 +190,7 @@ func TestTheRoleSubmission(t *testing.T) {
 		"RCPT TO:<anybody@far.example>", "250 ",
 		"RCPT TO:<nobody@example.net>", "550 5.1.1",
 		"DATA", "354 ",
-		"Bcc: secret@far.example\n"+letter, "250 2.0.0",
+		"Bcc: secret@far.example\n"+testMessage, "250 2.0.0",
 		"MAIL FROM:<alice@example.net>", "250 ",
 		"RCPT TO:<anybody@far.example>", "250 ",
 		"DATA", "354 ",
@@ -275,7 +275,7 @@ func TestLoginsOfPOP3(t *testing.T) {
 	}
 	h, _ := newHome(t)
 	talk(t, h, Submission, "HELO laptop", "250 ", "AUTH PLAIN AGFsaWNlAHNlY3JldA==", "235 ",
-		"MAIL FROM:<alice@example.net>", "250 ", "RCPT TO:<anybody@far.example>", "250 ", "DATA", "354 ", letter, "250 2.0.0")
+		"MAIL FROM:<alice@example.net>", "250 ", "RCPT TO:<anybody@far.example>", "250 ", "DATA", "354 ", testMessage, "250 2.0.0")
 	if list := entries(t, h, spool.Route); len(list) != 1 {
 		t.Errorf("route/ holds %+v", list)
 	} else if text, _ := os.ReadFile(filepath.Join(h.Dir, "spool/route/new", list[0].Name)); !strings.Contains(string(text), "\n with ESMTPA id ") {
@@ -333,7 +333,7 @@ func TestAuthenticatedUsersAreCompletedAndHidden(t *testing.T) {
 		t.Fatal(err)
 	}
 	talk(t, h, MX, "EHLO peer.example", "250 ", "MAIL FROM:<x@far.example>", "250 ", "RCPT TO:<bob@example.net>", "250 ",
-		"DATA", "354 ", letter, "250 ")
+		"DATA", "354 ", testMessage, "250 ")
 	text, _ = os.ReadFile(filepath.Join(h.Dir, "spool/route/new", entries(t, h, spool.Route)[0].Name))
 	if !strings.Contains(string(text), "Received: from peer.example (unknown [127.0.0.1])") ||
 		strings.Contains(string(text), "(relayfrom)") {
@@ -345,7 +345,7 @@ func TestForgedResultsAndReturnPathGo(t *testing.T) {
 	h, _ := newHome(t)
 	talk(t, h, MX, "EHLO peer.example", "250 ", "MAIL FROM:<x@far.example>", "250 ", "RCPT TO:<bob@example.net>", "250 ",
 		"DATA", "354 ",
-		"Authentication-Results: MX.example.net; dkim=pass\n (forged)\nAuthentication-Results: other.example; spf=pass\n"+letter, "250 ")
+		"Authentication-Results: MX.example.net; dkim=pass\n (forged)\nAuthentication-Results: other.example; spf=pass\n"+testMessage, "250 ")
 	list := entries(t, h, spool.Route)
 	text, _ := os.ReadFile(filepath.Join(h.Dir, "spool/route/new", list[0].Name))
 	if strings.Contains(string(text), "forged") || strings.Contains(string(text), "dkim=pass") ||
@@ -377,7 +377,7 @@ func TestCompose(t *testing.T) {
 			t.Fatal(err)
 		}
 		author := addr.Address{Local: "f", Domain: "example.net"}
-		if err := comp.finish(h, body, persona{author: author}); err != nil {
+		if err := comp.finish(h, body, identity{author: author}); err != nil {
 			t.Fatal(err)
 		}
 		added := comp.add.String()

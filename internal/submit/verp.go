@@ -28,19 +28,19 @@ func ParseVERP(s string) (string, error) {
 	return s, nil
 }
 
-// envelopes returns the envelopes of the letter: one, or with a variable
+// envelopes returns the envelopes of the message: one, or with a variable
 // envelope return path one a recipient, so that a bounce tells whose it is
 // (list@a.example to bob@b.example comes from list+bob=b.example@a.example).
-func (l *missive) envelopes() []spool.Envelope {
-	if l.verp == "" || l.persona.sender.IsNull() {
-		return []spool.Envelope{{From: l.from, To: l.to}}
+func (m *submission) envelopes() []spool.Envelope {
+	if m.verp == "" || m.identity.sender.IsNull() {
+		return []spool.Envelope{{From: m.from, To: m.to}}
 	}
 	var all []spool.Envelope
-	for _, r := range l.to {
-		from := l.from
+	for _, r := range m.to {
+		from := m.from
 		at := strings.LastIndexByte(r.Addr, '@')
-		sender := l.persona.sender
-		sender.Local += l.verp[:1] + r.Addr[:max(at, 0)] + l.verp[1:] + r.Addr[at+1:]
+		sender := m.identity.sender
+		sender.Local += m.verp[:1] + r.Addr[:max(at, 0)] + m.verp[1:] + r.Addr[at+1:]
 		// Where it is too long for some host the plain one has to do.
 		if _, err := addr.Parse(sender.String()); err == nil && len(sender.Local) <= addr.SafeLocal {
 			from.Addr = sender.String()

@@ -11,7 +11,7 @@ import (
 
 // A SIGHUP while a pair is half written ends no TLS: the one before serves on, and
 // the next one that is whole takes its place.
-func TestAgainKeepsTheCertificate(t *testing.T) {
+func TestRenewedKeepsTheCertificate(t *testing.T) {
 	h, log := newHome(t)
 	pair := filepath.Join(h.Dir, "control", "tls", "mx.example.net")
 	if err := os.MkdirAll(pair, 0o700); err != nil {
@@ -35,13 +35,13 @@ func TestAgainKeepsTheCertificate(t *testing.T) {
 		t.Fatal(s, err)
 	}
 	put("privkey.pem", []byte("junk"))
-	broken, err := s.again()
+	broken, err := s.renewed()
 	if err != nil || broken.tls != s.tls {
 		t.Fatalf("%v; the certificate before serves on: %v", err, broken.tls == s.tls)
 	}
 	wantLog(t, log, "op=certificate", "control/tls/mx.example.net")
 	put("privkey.pem", key)
-	whole, err := broken.again()
+	whole, err := broken.renewed()
 	if err != nil || whole.tls == nil || whole.tls == s.tls {
 		t.Errorf("%v; the new pair serves: %v", err, whole.tls != s.tls)
 	}

@@ -2,48 +2,14 @@ package submit
 
 import (
 	"cmp"
-	"os/user"
-	"strconv"
 	"strings"
 
 	"paperpath/internal/addr"
-	"paperpath/internal/check"
-	"paperpath/internal/maillog"
 	"paperpath/internal/status"
 )
 
-// caller is a user of this machine, as the kernel knows them.
-type caller struct {
-	uid  int
-	from string // where they stand: "stdin", or "unix"
-}
-
-// nameless reports whether a name only says the uid.
-func nameless(name string) bool {
-	digits, ok := strings.CutPrefix(name, "uid")
-	_, err := strconv.Atoi(digits)
-	return ok && err == nil
-}
-
-// name is their login name; uidN where the machine has none for them.
-func (c caller) name() string {
-	uid := strconv.Itoa(c.uid)
-	if u, err := user.LookupId(uid); err == nil && u.Username != "" {
-		return u.Username
-	}
-	return "uid" + uid
-}
-
-func (c caller) submitter() check.Submitter {
-	return check.Submitter{User: c.name(), UID: strconv.Itoa(c.uid)}
-}
-
-func (c caller) client(helo string) maillog.Client {
-	return maillog.Client{Addr: c.from, Helo: helo, UID: strconv.Itoa(c.uid)}
-}
-
-// persona is who a submitter wants to be where the message does not say.
-type persona struct {
+// identity is who a submitter wants to be where the message does not say.
+type identity struct {
 	author addr.Address // in From
 	sender addr.Address // reverse path
 	name   string       // full name in From
@@ -63,11 +29,11 @@ func (env environment) first(names ...string) string {
 	return ""
 }
 
-// personaOf reads who the caller wants to be: -f and -F, then the variables of
+// identityOf reads who the caller wants to be: -f and -F, then the variables of
 // qmail-inject(8) and nullmailer-inject(1), then EMAIL, then their login name at
 // our domain.
-func personaOf(o Options, login, domain string, env environment) (persona, error) {
-	p := persona{
+func identityOf(o Options, login, domain string, env environment) (identity, error) {
+	p := identity{
 		name:  cmp.Or(o.FullName, env.first("QMAILNAME", "NULLMAILER_NAME", "MAILNAME", "NAME")),
 		flags: env("QMAILINJECT") + env("NULLMAILER_FLAGS"),
 	}
@@ -92,7 +58,7 @@ func personaOf(o Options, login, domain string, env environment) (persona, error
 }
 
 // choose finds the author, and reports whether the environment names one.
-func (p *persona) choose(login, domain string, env environment) (chosen bool, err error) {
+func (p *identity) choose(login, domain string, env environment) (chosen bool, err error) {
 	user, host := env.first("QMAILUSER", "NULLMAILER_USER", "MAILUSER"), env.first("QMAILHOST", "NULLMAILER_HOST", "MAILHOST")
 	if user+host == "" {
 		if list, err := addr.ParseList(env("EMAIL")); err == nil && len(list) == 1 {

@@ -8,7 +8,7 @@ import (
 	"paperpath/internal/status"
 )
 
-func TestPersona(t *testing.T) {
+func TestIdentity(t *testing.T) {
 	for _, c := range []struct {
 		name, env string
 		o         Options
@@ -48,7 +48,7 @@ func TestPersona(t *testing.T) {
 			k, v, _ := strings.Cut(kv, "=")
 			vars[k] = v
 		}
-		p, err := personaOf(c.o, "login", "example.net", func(k string) string { return vars[k] })
+		p, err := identityOf(c.o, "login", "example.net", func(k string) string { return vars[k] })
 		got := fmt.Sprintf("%s, %s, %s", p.author, p.sender, p.name)
 		if err != nil {
 			got = fmt.Sprint(status.Exit(err))
@@ -69,7 +69,7 @@ func TestMailbox(t *testing.T) {
 		"Jü> <e@x, (": "=?utf-8?b?SsO8PiA8ZUB4LCAo?= <me@example.net>|me@example.net (=?utf-8?b?SsO8PiA8ZUB4LCAo?=)",
 		"=?utf-8?q?x": `"=?utf-8?q?x" <me@example.net>|me@example.net (=?utf-8?q?x)`,
 	} {
-		p := inHand("").persona
+		p := inHand("").identity
 		p.name = name
 		got := mailbox(p)
 		p.flags = "c"

@@ -13,28 +13,28 @@ func (h *Home) Concurrency(name string) (func() int, error) {
 		return nil, err
 	}
 	op := "read " + name + " of control/concurrency"
-	return inForce(first, read, func(err error) { h.Log.Trouble("", op, err) }), nil
+	return lastGood(first, read, func(err error) { h.Log.Trouble("", op, err) }), nil
 }
 
 // logsTo returns what reads control/log at each call. While it cannot be read the
 // last place stays; that is told apart, for the log asks in the midst of an event.
 func (h *Home) logsTo() func() string {
-	return inForce("", h.Control.Log, func(err error) { go h.Log.Trouble("", "read where the log is", err) })
+	return lastGood("", h.Control.Log, func(err error) { go h.Log.Trouble("", "read where the log is", err) })
 }
 
-// inForce returns what reads a setting at each call. While that fails the last
+// lastGood returns what reads a setting at each call. While that fails the last
 // value stays, and tell hears of the first failure. It may be called concurrently.
-func inForce[T any](last T, read func() (T, error), tell func(error)) func() T {
+func lastGood[T any](last T, read func() (T, error), tell func(error)) func() T {
 	var mu sync.Mutex
-	told := false
+	reported := false
 	return func() T {
 		mu.Lock()
 		defer mu.Unlock()
 		v, err := read()
 		if err == nil {
-			last, told = v, false
-		} else if !told {
-			told = true
+			last, reported = v, false
+		} else if !reported {
+			reported = true
 			tell(err)
 		}
 		return last

@@ -1,0 +1,73 @@
+package submit
+
+import (
+	"strconv"
+
+	"paperpath/internal/addr"
+	"paperpath/internal/check"
+	"paperpath/internal/control"
+	"paperpath/internal/home"
+	"paperpath/internal/maillog"
+	"paperpath/internal/message"
+	"paperpath/internal/spool"
+	"paperpath/internal/status"
+)
+
+// acceptor stores the messages of local users in the spool.
+type acceptor struct {
+	control *control.Control
+	log     *maillog.Log
+	spool   *spool.Spool
+	host    string
+}
+
+func newAcceptor(h *home.Home) (*acceptor, error) {
+	sp, err := h.Spool()
+	if err != nil {
+		return nil, err
+	}
+	host, err := h.Control.Hostname()
+	return &acceptor{control: h.Control, log: h.Log, spool: sp, host: host}, err
+}
+
+// readHeader reads a header within the limits in force.
+func (a *acceptor) readHeader(body spool.Body) (*message.Header, error) {
+	return check.ReadHeader(a.control, body)
+}
+
+// checkSender refuses a reverse path that the user may not use.
+func (a *acceptor) checkSender(who check.Submitter, from addr.Address) error {
+	return check.Sender(a.control, who, from, nil, nil)
+}
+
+// accept completes a message and stores it in check/: as one entry, or with
+// VERP as one entry per recipient. Without an error all of them are durable.
+func (a *acceptor) accept(m *submission, who localUser, helo string, buf spool.Body) (keys []string, err error) {
+	h, body, err := m.complete(buf)
+	if err != nil {
+		return nil, err
+	}
+	if err := check.Claims(a.control, who.submitter(), h, m.domain, nil, nil); err != nil {
+		return nil, err
+	}
+	most, err := a.control.Limit("recipients")
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(m.to)) > most {
+		return nil, tooMany(strconv.FormatInt(most, 10) + " recipients")
+	}
+	for _, env := range m.envelopes() {
+		trace := spool.Trace{By: a.host, With: spool.WithLocal}
+		key, err := a.spool.Accept(spool.Check, env, nil, trace, body)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, string(key))
+		a.log.Accepted(string(key), string(spool.Check), env.From.Addr, addresses(env), body.Size(), trace.With,
+			h.Value("Message-ID"), who.client(helo))
+	}
+	return keys, nil
+}
+
+func tooMany(what string) error { return status.Refuse("5.5.3", "more than "+what) }
