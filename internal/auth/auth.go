@@ -26,7 +26,7 @@ func Check(c *control.Control, login, password string) (*control.User, error) {
 	return check(c, login, password, func(_ work, f func() error) error { return f() })
 }
 
-// check is Check where do does what is dear, when there is room for it.
+// check is Check where do does what is expensive, when there is room for it.
 func check(c *control.Control, login, password string, do func(work, func() error) error) (u *control.User, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -64,7 +64,7 @@ func match(u *control.User, field, password string) error {
 	ok, err := verify(field, password)
 	own := u != nil && field == u.Hash
 	if err != nil && !own {
-		_, _ = verify(standIn, password) // the other row is broken, which takes no time
+		_, _ = verify(dummyHash, password) // the other row is broken, which takes no time
 	}
 	switch {
 	case !own || password == "":
@@ -109,11 +109,11 @@ func fieldFor(c *control.Control, u *control.User, login string) (string, error)
 			return like, nil
 		}
 	}
-	return standIn, nil
+	return dummyHash, nil
 }
 
-// standIn is a hash of the default scheme that belongs to nobody.
-const standIn = "{SHA512-CRYPT}$6$rounds=50000$f23c9d0e98fdf6b7$" +
+// dummyHash is a hash of the default scheme that belongs to nobody.
+const dummyHash = "{SHA512-CRYPT}$6$rounds=50000$f23c9d0e98fdf6b7$" +
 	"CMuXsgT/RveXmBtOF8/9RW8VbworQIM3pLh.jsKM.MHNWNxpWBu0Qgbalm2BpX0WaVaLEB3/FyEQoX6iRs71C1"
 
 func refused() error {

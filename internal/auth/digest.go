@@ -71,7 +71,7 @@ func verifyPBKDF2(text, password string) (bool, error) {
 	case err != nil || notHex != nil || n == 0 || len(want) != sha1.Size:
 		return false, errMalformed
 	case n > maxIterations:
-		return false, tooDear("rounds", maxIterations)
+		return false, tooCostly("rounds", maxIterations)
 	}
 	got, err := pbkdf2.Key(sha1.New, password, []byte(f[2]), int(n), len(want))
 	return err == nil && hmac.Equal(got, want), err

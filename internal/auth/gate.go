@@ -20,8 +20,8 @@ const (
 	programPlaces = 1 << 16 // one a checkpassword program
 	memoryPlaces  = 1 << 20 // one a MiB
 
-	standIns       = 1 << 15 // from a place of the first two kinds to the one that stands in for it
-	memoryStandIns = 1 << 32
+	sparePlaces = 1 << 15 // from a place of the first two kinds to its spare
+	spareMemory = 1 << 32
 
 	lanePlaces = 1 << 56 // one an account
 	pairPlaces = 1 << 60 // pairWaiting a pair of account and network
@@ -160,7 +160,7 @@ func (p *pass) room(b bounds, w work, known bool) (r room, ok bool, err error) {
 	if ok || err != nil || !p.stuck(base, int64(most)) {
 		return r, ok, err
 	}
-	ok, err = p.take(&r, base+standIns, memoryPlaces+memoryStandIns, most, b.memory, known)
+	ok, err = p.take(&r, base+sparePlaces, memoryPlaces+spareMemory, most, b.memory, known)
 	return r, ok, err
 }
 

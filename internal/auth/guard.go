@@ -72,8 +72,8 @@ func limited(limit, text string) error {
 		Text: text + ", try again later"}}
 }
 
-func tooBusy() error  { return limited("passwords", "too many logins at once") }
-func tooWrong() error { return limited("login-failures", "too many wrong passwords lately") }
+func tooBusy() error      { return limited("passwords", "too many logins at once") }
+func tooManyWrong() error { return limited("login-failures", "too many wrong passwords lately") }
 
 // visit is one login at the guard; nil is one where there is none.
 type visit struct {
@@ -135,7 +135,7 @@ func (g *Guard) begin(ctx context.Context, secret []byte, kind, account, client 
 		err = tooBusy()
 	case v.full(v.wrongKey()):
 		g.wait(ctx, MaxDelay)
-		err = tooWrong()
+		err = tooManyWrong()
 	}
 	if err != nil {
 		v.end()
@@ -192,7 +192,7 @@ func (v *visit) queue(ctx context.Context) error {
 	case err != nil:
 		return temporary(err)
 	case !ok:
-		return tooWrong()
+		return tooManyWrong()
 	}
 	v.lane = true
 	return nil
@@ -238,7 +238,7 @@ func (v *visit) settle(ctx context.Context, err error, password string) error {
 	}
 	switch {
 	case full:
-		return tooWrong()
+		return tooManyWrong()
 	case err == nil:
 		// It may fail: then the network is a stranger the next time.
 		_ = v.g.right.Update(v.pair, func(e ratelimit.Entry) ratelimit.Entry {
@@ -250,7 +250,7 @@ func (v *visit) settle(ctx context.Context, err error, password string) error {
 
 // count counts a wrong login, and reports whether it was within the limit.
 func (v *visit) count(password string) bool {
-	if v.again(password) {
+	if v.repeated(password) {
 		return true
 	}
 	// An error is no limit: the table counts in memory where it must.
@@ -259,10 +259,10 @@ func (v *visit) count(password string) bool {
 	return ok
 }
 
-// again reports whether this pair brought the same wrong password lately, as a
+// repeated reports whether this pair brought the same wrong password lately, as a
 // phone does that nobody told the new one, and remembers it. Of the password
 // two octets of a keyed hash are kept, which tell it to nobody.
-func (v *visit) again(password string) (seen bool) {
+func (v *visit) repeated(password string) (seen bool) {
 	if password == "" || v.rate.Most <= 0 {
 		return false
 	}

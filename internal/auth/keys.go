@@ -74,7 +74,7 @@ func parseKeys(s string) (k Keys, err error) {
 	case err != nil || n < minIterations:
 		return k, errMalformed
 	case n > maxIterations:
-		return k, tooDear("iterations", maxIterations)
+		return k, tooCostly("iterations", maxIterations)
 	}
 	k.Iterations = int(n)
 	for i, field := range []*[]byte{&k.Salt, &k.StoredKey, &k.ServerKey} {

@@ -78,16 +78,16 @@ func makeSecret(path string) ([]byte, error) {
 	return key, err
 }
 
-// madeUp returns keys for who has none: always the same cost and salt for an
+// fakeKeys returns keys for who has none: always the same cost and salt for an
 // address, and nothing that tells them from real ones. What no peer sees of
 // them is random each time, so that there is nothing to find out.
-func (t *Users) madeUp(address string) (Keys, error) {
+func (t *Users) fakeKeys(address string) (Keys, error) {
 	costs, err := scramCosts(t.Control)
 	if err != nil {
 		return Keys{}, err
 	}
 	secret, name := t.secret(), control.FoldAddress(address)
-	cost := drawn(secret, name, costs)
+	cost := pickCost(secret, name, costs)
 	k := Keys{Iterations: cost.Iterations, Nobody: true, StoredKey: make([]byte, 32), ServerKey: make([]byte, 32)}
 	for i := byte(0); len(k.Salt) < cost.Salt; i++ {
 		k.Salt = append(k.Salt, mac(secret, append([]byte{i}, name...))...)
@@ -98,10 +98,10 @@ func (t *Users) madeUp(address string) (Keys, error) {
 	return k, nil
 }
 
-// drawn picks the cost for a name among those that rows have, each as often as
+// pickCost picks the cost for a name among those that rows have, each as often as
 // rows have it. Weighted rendezvous hashing: when a row comes or goes hardly any
 // name gets another cost, which would show that it has no keys.
-func drawn(secret []byte, name string, costs map[control.ScramCost]int) control.ScramCost {
+func pickCost(secret []byte, name string, costs map[control.ScramCost]int) control.ScramCost {
 	best, least := control.ScramCost{Iterations: scramIterations, Salt: scramSalt}, math.Inf(1)
 	for cost, rows := range costs {
 		if cost.Iterations < minIterations || cost.Iterations > maxIterations || cost.Salt > maxBlob {

@@ -75,7 +75,7 @@ func (t *Users) Password(ctx context.Context, login, password string) error {
 	if err = v.settle(ctx, err, password); err == nil {
 		t.user = u
 	}
-	return t.sure(err)
+	return t.orRetry(err)
 }
 
 // begin comes to the guard. The first login of a session that finds no place is
@@ -111,7 +111,7 @@ func (t *Users) Keys(ctx context.Context, login string) (Keys, error) {
 	if stored.Iterations > 0 {
 		keepCost(t.Control, stored)
 	}
-	like, err := t.madeUp(address)
+	like, err := t.fakeKeys(address)
 	if err != nil {
 		return Keys{}, temporary(err)
 	}
@@ -171,7 +171,7 @@ func (t *Users) Proved(ctx context.Context, login string, right bool) error {
 	if err := v.queue(ctx); err != nil {
 		return err
 	}
-	if right, err = t.stands(right); err != nil {
+	if right, err = t.stillValid(right); err != nil {
 		return err
 	}
 	if !right {
@@ -180,12 +180,12 @@ func (t *Users) Proved(ctx context.Context, login string, right bool) error {
 	if err = v.settle(ctx, err, ""); err == nil {
 		t.user = t.claimed
 	}
-	return t.sure(err)
+	return t.orRetry(err)
 }
 
-// stands reports whether a right proof still is one: the row may have been locked
+// stillValid reports whether a right proof still is one: the row may have been locked
 // or given another password since Keys.
-func (t *Users) stands(right bool) (bool, error) {
+func (t *Users) stillValid(right bool) (bool, error) {
 	if !right || t.claimed == nil {
 		return false, nil
 	}
@@ -196,10 +196,10 @@ func (t *Users) stands(right bool) (bool, error) {
 	return u != nil && u.Hash == t.claimed.Hash, nil
 }
 
-// sure makes a refusal a temporary one while somebody may be at work on
+// orRetry makes a refusal a temporary one while somebody may be at work on
 // control/users, for those who have a row and those who have none: what is not
 // there may come in a moment. It counts all the same.
-func (t *Users) sure(err error) error {
+func (t *Users) orRetry(err error) error {
 	if IsWrong(err) && !t.Control.LoginsSettled() {
 		return temporary(errors.New("control/users has just been changed"))
 	}
@@ -220,7 +220,7 @@ func (t *Users) Failed(ctx context.Context, client, login string) {
 // SHA-256 in the field cert= of their row.
 func (t *Users) Certificate(_ context.Context, login string, cert *x509.Certificate) (string, error) {
 	t.user = nil
-	named, err := t.named(cert)
+	named, err := t.byCertificate(cert)
 	if err != nil {
 		return "", temporary(err)
 	}
@@ -254,12 +254,12 @@ func (t *Users) certificateRefused() error {
 	if err != nil {
 		return temporary(err)
 	}
-	return t.sure(refused())
+	return t.orRetry(refused())
 }
 
-// named returns the users whom a certificate names. A locked one (whose password
+// byCertificate returns the users whom a certificate names. A locked one (whose password
 // begins with !) is none.
-func (t *Users) named(cert *x509.Certificate) (list []*control.User, err error) {
+func (t *Users) byCertificate(cert *x509.Certificate) (list []*control.User, err error) {
 	if cert == nil {
 		return nil, nil
 	}
@@ -284,16 +284,16 @@ func (t *Users) named(cert *x509.Certificate) (list []*control.User, err error) 
 	}
 	sum := sha256.Sum256(cert.Raw)
 	for i := range users {
-		if isPrint(users[i].Extra["cert"], sum[:]) {
+		if isFingerprint(users[i].Extra["cert"], sum[:]) {
 			add(&users[i])
 		}
 	}
 	return list, nil
 }
 
-// isPrint reports whether text is the fingerprint sum in hex, with or without
+// isFingerprint reports whether text is the fingerprint sum in hex, with or without
 // colons.
-func isPrint(text string, sum []byte) bool {
+func isFingerprint(text string, sum []byte) bool {
 	return strings.EqualFold(strings.ReplaceAll(text, ":", ""), hex.EncodeToString(sum))
 }
 

@@ -169,7 +169,7 @@ func capSHA(f []string, size int) error {
 			return errMalformed
 		}
 		if n > maxRounds {
-			return tooDear("rounds", maxRounds)
+			return tooCostly("rounds", maxRounds)
 		}
 		f = f[1:]
 	}
@@ -189,7 +189,7 @@ func capBlowfish(f []string) error {
 		return errMalformed
 	}
 	if n > maxBlowfish {
-		return tooDear("cost", maxBlowfish)
+		return tooCostly("cost", maxBlowfish)
 	}
 	return nil
 }
@@ -212,13 +212,13 @@ func capArgon(f []string) error {
 	case len(got) != 3 || got["m"] == 0 || got["t"] == 0 || got["p"] == 0:
 		return errMalformed
 	case got["m"] > maxMemory:
-		return tooDear("m", maxMemory)
+		return tooCostly("m", maxMemory)
 	case got["t"] > maxPasses:
-		return tooDear("t", maxPasses)
+		return tooCostly("t", maxPasses)
 	case got["p"] > maxLanes:
-		return tooDear("p", maxLanes)
+		return tooCostly("p", maxLanes)
 	case got["m"]*got["t"] > maxArgonWork:
-		return tooDear("m times t", maxArgonWork)
+		return tooCostly("m times t", maxArgonWork)
 	case got["m"] < 8*got["p"]:
 		return errMalformed
 	}
@@ -267,7 +267,7 @@ func capYescrypt(f []string) error {
 	return nil
 }
 
-func tooDear(what string, limit int) error {
+func tooCostly(what string, limit int) error {
 	return fmt.Errorf("the password hash has more %s than %d", what, limit)
 }
 

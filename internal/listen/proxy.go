@@ -48,14 +48,14 @@ func readProxy(conn net.Conn, limit time.Duration) (net.Conn, error) {
 		h, size, bad := parseProxy(buf)
 		switch {
 		case bad == nil:
-			told := &Told{Conn: conn, client: conn.RemoteAddr(), secure: h.secure}
+			fwd := &forwarded{Conn: conn, client: conn.RemoteAddr(), secure: h.secure}
 			if size < len(buf) {
-				told.rest = bytes.Clone(buf[size:])
+				fwd.unread = bytes.Clone(buf[size:])
 			}
 			if h.client.IsValid() {
-				told.client = net.TCPAddrFromAddrPort(h.client)
+				fwd.client = net.TCPAddrFromAddrPort(h.client)
 			}
-			return told, conn.SetReadDeadline(time.Time{})
+			return fwd, conn.SetReadDeadline(time.Time{})
 		case bad != errShort:
 			return nil, bad
 		case err != nil:

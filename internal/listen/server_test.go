@@ -310,12 +310,12 @@ func TestOrigin(t *testing.T) {
 	for _, tt := range []struct{ ip, want string }{
 		{"192.0.2.7", "192.0.2.7/32"}, {"::ffff:192.0.2.7", "192.0.2.7/32"}, {"2001:db8::1", "2001:db8::/64"},
 	} {
-		conn := &Told{client: &net.TCPAddr{IP: net.ParseIP(tt.ip)}}
+		conn := &forwarded{client: &net.TCPAddr{IP: net.ParseIP(tt.ip)}}
 		if got := (Limits{}).origin(conn); string(got) != tt.want {
 			t.Errorf("%s: %s", tt.ip, got)
 		}
 	}
-	if (Limits{}).origin(&Told{client: &net.UnixAddr{}}) != "" {
+	if (Limits{}).origin(&forwarded{client: &net.UnixAddr{}}) != "" {
 		t.Error("a Unix socket has an address")
 	}
 }

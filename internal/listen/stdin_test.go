@@ -202,7 +202,7 @@ func TestWrappedErrors(t *testing.T) {
 				t.Setenv(name, "")
 			}
 			t.Setenv(tt.name, tt.value)
-			if conn, err := Wrapped(&Told{}, tt.wrapper); err == nil || conn != nil {
+			if conn, err := Wrapped(&forwarded{}, tt.wrapper); err == nil || conn != nil {
 				t.Errorf("%v, %v", conn, err)
 			}
 		})

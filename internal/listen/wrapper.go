@@ -46,7 +46,7 @@ func Wrapped(conn net.Conn, wrapper string) (net.Conn, error) {
 	}
 	n, _ := strconv.ParseUint(port, 10, 16) // only the log wants it
 	_, relay := os.LookupEnv("RELAYCLIENT")
-	return &Told{Conn: conn, client: net.TCPAddrFromAddrPort(netip.AddrPortFrom(addr.Unmap(), uint16(n))),
+	return &forwarded{Conn: conn, client: net.TCPAddrFromAddrPort(netip.AddrPortFrom(addr.Unmap(), uint16(n))),
 		host: host, relay: relay, secure: os.Getenv("SSL_PROTOCOL") != ""}, nil
 }
 

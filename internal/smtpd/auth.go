@@ -61,8 +61,8 @@ func (c *Conn) exchange(users Authenticator, x *auth.Exchange, initial string, g
 	}
 	var own *syntaxError
 	if !errors.As(err, &own) && c.panicked == nil {
-		told := err
-		err = c.ask(func() error { return users.Authenticated(c.ctx, x.Mechanism(), x.Login(), told) })
+		authErr := err
+		err = c.ask(func() error { return users.Authenticated(c.ctx, x.Mechanism(), x.Login(), authErr) })
 	}
 	if err != nil {
 		if !status.IsTemporary(err) {

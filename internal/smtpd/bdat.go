@@ -146,7 +146,7 @@ func (d *chunkReader) step(dst []byte) int {
 	case d.cr && b[0] == '\n':
 		d.cr, d.open = false, false
 		d.take(1)
-		return d.lineEnd(dst)
+		return d.newline(dst)
 	case d.cr:
 		d.cr, d.open = false, false
 		return d.bareCR(dst)
@@ -178,7 +178,7 @@ func (d *chunkReader) end(dst []byte) int {
 		return d.bareCR(dst)
 	case d.open:
 		d.open = false
-		return d.lineEnd(dst)
+		return d.newline(dst)
 	}
 	d.over = true
 	return 0

@@ -113,7 +113,7 @@ func Serve(ctx context.Context, conn net.Conn, cfg Config, open func(c *Conn) Se
 		}
 	}()
 	defer context.AfterFunc(ctx, c.wire.interrupt)()
-	inner, cancel := lasting(ctx, c.cfg.DrainTimeout)
+	inner, cancel := withGrace(ctx, c.cfg.DrainTimeout)
 	defer cancel()
 	c.ctx = inner
 
@@ -126,7 +126,7 @@ func Serve(ctx context.Context, conn net.Conn, cfg Config, open func(c *Conn) Se
 		c.wire.reply(421, "4.3.0", "temporary failure, please try again")
 		return c.close(c.panicked)
 	}
-	if err := c.quiet(); err != nil {
+	if err := c.greetDelay(); err != nil {
 		return c.close(err)
 	}
 	c.greet()
@@ -141,14 +141,14 @@ func (c *Conn) greet() {
 	c.wire.reply(220, "", c.cfg.Hostname+protocol)
 }
 
-// quiet waits for the time before the greeting, in which a client has to be
+// greetDelay waits for the time before the greeting, in which a client has to be
 // silent (RFC 5321 4.3.1).
-func (c *Conn) quiet() error {
+func (c *Conn) greetDelay() error {
 	if c.cfg.GreetPause <= 0 || c.cfg.Implicit {
 		return nil
 	}
-	switch err := c.wire.fill(time.Now().Add(c.cfg.GreetPause), errQuiet); err {
-	case errQuiet:
+	switch err := c.wire.fill(time.Now().Add(c.cfg.GreetPause), errSilent); err {
+	case errSilent:
 		return nil
 	case nil:
 		c.wire.reply(554, "5.5.1", "you talked before the greeting")
@@ -158,8 +158,8 @@ func (c *Conn) quiet() error {
 	}
 }
 
-// lasting returns a context that ends the given time after ctx.
-func lasting(ctx context.Context, after time.Duration) (context.Context, context.CancelFunc) {
+// withGrace returns a context that ends the given time after ctx.
+func withGrace(ctx context.Context, after time.Duration) (context.Context, context.CancelFunc) {
 	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
 		t := time.AfterFunc(after, cancel)
@@ -182,10 +182,10 @@ func clientIP(a net.Addr) string {
 
 // What ends a session besides the errors of the wire.
 var (
-	errQuit  = errors.New("quit")
-	errEnded = errors.New("ended by 421")
-	errEarly = errors.New("the client talked before the greeting")
-	errQuiet = errors.New("silence") // which is what is waited for
+	errQuit   = errors.New("quit")
+	errEnded  = errors.New("ended by 421")
+	errEarly  = errors.New("the client talked before the greeting")
+	errSilent = errors.New("silence") // which is what is waited for
 )
 
 // commands runs one command after the other, and returns why it stopped. That

@@ -5,15 +5,15 @@ import (
 	"io"
 )
 
-// Where in the text the next octet stands.
-type place int
+// scanState is what came before the next octet of the text, as far as it matters.
+type scanState int
 
 const (
-	lineStart place = iota
+	atLineStart scanState = iota
 	inLine
-	afterCR
-	afterDot   // a dot at the start of a line
-	afterDotCR // and a CR behind it
+	seenCR
+	seenDot   // a dot at the start of a line
+	seenDotCR // and a CR behind it
 )
 
 // dataReader reads the text of one message (RFC 5321 4.1.1.4): dots unstuffed,
@@ -21,7 +21,7 @@ const (
 // to that end too, without giving anything on, and then the flaw is the error.
 type dataReader struct {
 	text
-	place place
+	state scanState
 	ended bool
 }
 
@@ -49,31 +49,31 @@ func (d *dataReader) drain() {
 	_, _ = io.Copy(io.Discard, d)
 }
 
-// step takes octets from the buffer, at least one or a change of place, and
+// step takes octets from the buffer, at least one or a change of state, and
 // returns how many it put into dst, which is not empty.
 func (d *dataReader) step(dst []byte) int {
 	c := d.wire.buf[d.wire.r]
-	switch d.place {
+	switch d.state {
 	case inLine:
 		return d.upToCR(dst)
-	case lineStart:
+	case atLineStart:
 		d.line = 0
 		if c != '.' {
-			d.place = inLine
+			d.state = inLine
 			return 0
 		}
-		d.place = afterDot
-	case afterCR:
-		return d.afterCR(c, dst)
-	case afterDot:
+		d.state = seenDot
+	case seenCR:
+		return d.stepAfterCR(c, dst)
+	case seenDot:
 		if c != '\r' {
-			d.place = inLine // the dot was stuffed (RFC 5321 4.5.2)
+			d.state = inLine // the dot was stuffed (RFC 5321 4.5.2)
 			return 0
 		}
-		d.place = afterDotCR
-	case afterDotCR:
+		d.state = seenDotCR
+	case seenDotCR:
 		if c != '\n' {
-			d.place = afterCR // which finds the bare CR
+			d.state = seenCR // which finds the bare CR
 			return 0
 		}
 		d.ended = true
@@ -82,16 +82,16 @@ func (d *dataReader) step(dst []byte) int {
 	return 0
 }
 
-func (d *dataReader) afterCR(c byte, dst []byte) int {
+func (d *dataReader) stepAfterCR(c byte, dst []byte) int {
 	switch c {
 	case '\n':
 		d.wire.r++
-		d.place = lineStart
-		return d.lineEnd(dst)
+		d.state = atLineStart
+		return d.newline(dst)
 	case '\r':
 		d.wire.r++ // and the next one may belong to an LF
 	default:
-		d.place = inLine
+		d.state = inLine
 	}
 	return d.bareCR(dst)
 }
@@ -105,7 +105,7 @@ func (d *dataReader) upToCR(dst []byte) int {
 	i := bytes.IndexByte(b, '\r')
 	if i >= 0 {
 		b = b[:i]
-		d.place = afterCR
+		d.state = seenCR
 		d.wire.r++
 	}
 	d.wire.r += len(b)

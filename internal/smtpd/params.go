@@ -1,55 +1,233 @@
 package smtpd
 
 import (
-	"fmt"
+	"math"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"paperpath/internal/addr"
+	"paperpath/internal/params"
 	"paperpath/internal/status"
 )
 
-// extensions is the answer to EHLO behind the name.
-func (c *Conn) extensions() []string {
-	list := []string{"PIPELINING", fmt.Sprintf("SIZE %d", c.cfg.MaxSize), "8BITMIME", "SMTPUTF8", "CHUNKING", "DSN",
-		fmt.Sprintf("LIMITS RCPTMAX=%d", c.cfg.MaxRecipients), "ENHANCEDSTATUSCODES"}
-	if c.tls != nil {
-		list = append(list, "REQUIRETLS") // RFC 8689 3: not in clear
-	}
-	if c.cfg.TLS != nil && c.tls == nil && c.login == "" {
-		list = append(list, "STARTTLS")
-	}
-	if m := c.mechanisms(); len(m) > 0 {
-		list = append(list, "AUTH "+strings.Join(m, " "))
-	}
-	if c.cfg.XClient {
-		list = append(list, "XCLIENT "+xclientAttributes)
-	}
-	return append(list, c.cfg.Keywords...)
+// MailParams are the parameters of MAIL.
+type MailParams struct {
+	Size       int64  // SIZE= (RFC 1870), 0 where it was not said
+	Body       string // BODY= (RFC 6152): "7BIT", "8BITMIME" or ""
+	UTF8       bool   // SMTPUTF8 (RFC 6531)
+	Ret        string // RET= (RFC 3461 4.3): "FULL", "HDRS" or ""
+	EnvID      string // ENVID= (RFC 3461 4.4), as xtext
+	RequireTLS bool   // REQUIRETLS (RFC 8689)
 }
 
-// syntax is a refusal of the engine's own.
-func syntax(code int, enhanced, text string) error {
-	return &status.Error{Exit: status.Refused, Reply: code, Enhanced: enhanced, Text: text}
+// Words returns what an envelope keeps of the parameters: words of RFC 3461 and
+// 8689. What says nothing new is left out.
+func (p MailParams) Words() string {
+	var words []string
+	if p.Ret != "" {
+		words = append(words, "RET="+p.Ret)
+	}
+	if p.EnvID != "" {
+		words = append(words, "ENVID="+p.EnvID)
+	}
+	if p.RequireTLS {
+		words = append(words, "REQUIRETLS")
+	}
+	return strings.Join(words, " ")
 }
 
-// parsePath reads "FROM:<path> words" or "TO:<path> words". Blanks behind the
-// colon, which RFC 5321 3.3 does not have, are what many clients send.
-func parsePath(arg, prefix, enhanced string) (a addr.Address, words []string, err error) {
-	if len(arg) < len(prefix) || !strings.EqualFold(arg[:len(prefix)], prefix) {
-		return a, nil, syntax(501, "5.5.4", prefix+"<address> is missing")
-	}
-	arg = strings.TrimLeft(arg[len(prefix):], " \t")
-	a, rest, err := addr.ParsePath(arg)
-	if err != nil || rest != "" && rest[0] != ' ' && rest[0] != '\t' {
-		return a, nil, syntax(501, enhanced, "the address does not parse")
-	}
-	if a.Domain == "" && a.Local != "" && prefix != "TO:" {
-		return a, nil, syntax(501, enhanced, "the address has no domain")
-	}
-	return a, strings.FieldsFunc(rest, func(r rune) bool { return r == ' ' || r == '\t' }), nil
+// RcptParams are the parameters of RCPT.
+type RcptParams struct {
+	Notify string // NOTIFY= (RFC 3461 4.1) in capitals: "NEVER" or a list; ""
+	Orcpt  string // ORCPT= (RFC 3461 4.2): "type;xtext", or ""
 }
 
-// needsUTF8 refuses an address beyond ASCII for which nobody asked (RFC 6531 3.5).
-func needsUTF8() error {
-	return syntax(553, "5.6.7", "the address is not ASCII: SMTPUTF8 was not asked for")
+// Words returns what an envelope keeps of the parameters for this recipient.
+// What says nothing new is left out: a NOTIFY that asks for what everybody
+// gets, an ORCPT that is the recipient.
+func (p RcptParams) Words(to addr.Address) string {
+	var words []string
+	if p.Notify != "" && p.Notify != "FAILURE" {
+		words = append(words, "NOTIFY="+p.Notify)
+	}
+	if kind, text, _ := strings.Cut(p.Orcpt, ";"); p.Orcpt != "" {
+		if orig, ok := params.Decode(text); !ok || !strings.EqualFold(kind, "rfc822") || orig != to.String() {
+			words = append(words, "ORCPT="+p.Orcpt)
+		}
+	}
+	return strings.Join(words, " ")
 }
+
+// Longest values (RFC 3461 4.2, 4.4; RFC 4954 5).
+const (
+	maxEnvID = 100
+	maxOrcpt = 500
+	maxAuth  = 500
+)
+
+// eachParam gives every parameter to take; each may be there once.
+func (c *Conn) eachParam(words []string, take func(name, value string) error) error {
+	if len(words) > 0 && !c.esmtp {
+		return syntax(555, "5.5.4", "parameters need EHLO")
+	}
+	seen := make(map[string]bool)
+	for _, word := range words {
+		name, value, valued := strings.Cut(word, "=")
+		name = strings.ToUpper(name)
+		if valued && value == "" && name != "" { // RFC 5321 4.1.2: a value is one octet at least
+			return syntax(501, "5.5.4", "a parameter has = and no value")
+		}
+		if seen[name] {
+			return syntax(501, "5.5.4", "a parameter is there twice")
+		}
+		seen[name] = true
+		if err := take(name, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mailParams reads the parameters of MAIL.
+func (c *Conn) mailParams(words []string) (p MailParams, err error) {
+	err = c.eachParam(words, func(name, value string) error { return c.mailParam(&p, name, value) })
+	return p, err
+}
+
+func (c *Conn) mailParam(p *MailParams, name, value string) (err error) {
+	switch name {
+	case "SIZE":
+		p.Size, err = parseSize(value)
+		if most := c.cfg.MaxSize; err == nil && most > 0 && p.Size > most {
+			err = status.TooLarge(most)
+		}
+		return err
+	case "BODY":
+		return oneOf(&p.Body, value, "BODY is 7BIT or 8BITMIME", "7BIT", "8BITMIME")
+	case "RET":
+		return oneOf(&p.Ret, value, "RET is FULL or HDRS", "FULL", "HDRS")
+	case "ENVID":
+		p.EnvID = value
+		if !xtext(value) || value == "" || len(value) > maxEnvID {
+			return syntax(501, "5.5.4", "ENVID does not parse")
+		}
+		return nil
+	case "SMTPUTF8":
+		p.UTF8 = true
+		return noValue(name, value)
+	case "REQUIRETLS":
+		if c.tls == nil {
+			break
+		}
+		p.RequireTLS = true
+		return noValue(name, value)
+	case "AUTH":
+		// RFC 4954 5: who wrote the message, in the client's opinion. We trust
+		// no client that far, which the RFC allows; the value must parse.
+		switch {
+		case !c.cfg.Auth:
+		case !authParam(value):
+			return syntax(501, "5.5.4", "AUTH= does not parse")
+		default:
+			return nil
+		}
+	}
+	return syntax(555, "5.5.4", "unknown parameter")
+}
+
+// authParam reports whether value is xtext that says a mailbox or <> (RFC 4954
+// 5), or a path that is not encoded at all: curl sends AUTH=<a+b@example.org>.
+func authParam(value string) bool {
+	if len(value) > maxAuth || strings.Contains(value, "=") { // RFC 5321 4.1.2: in no value
+		return false
+	}
+	var who string
+	switch {
+	case strings.HasPrefix(value, "<") && strings.HasSuffix(value, ">"):
+		who = value[1 : len(value)-1]
+	case xtext(value):
+		who, _ = params.Decode(value)
+	}
+	_, err := addr.Parse(who)
+	return err == nil || value == "<>" || strings.EqualFold(value, "+3C+3E")
+}
+
+func oneOf(field *string, value, wrong string, choices ...string) error {
+	for _, choice := range choices {
+		if strings.EqualFold(value, choice) {
+			*field = choice
+			return nil
+		}
+	}
+	return syntax(501, "5.5.4", wrong)
+}
+
+func noValue(name, value string) error {
+	if value != "" {
+		return syntax(501, "5.5.4", name+" has no value")
+	}
+	return nil
+}
+
+// xtext reports whether s is xtext that hides no control character.
+func xtext(s string) bool {
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] >= 0x7f || s[i] == '=' {
+			return false
+		}
+	}
+	_, ok := params.Decode(s)
+	return ok
+}
+
+// parseSize reads a size of 1 to 20 digits (RFC 1870 3). What no int64 holds
+// is the largest one.
+func parseSize(s string) (int64, error) {
+	if len(s) == 0 || len(s) > 20 || strings.Trim(s, "0123456789") != "" {
+		return 0, syntax(501, "5.5.4", "SIZE is not a number")
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		return math.MaxInt64, nil
+	}
+	return n, nil
+}
+
+// rcptParams reads the parameters of RCPT (RFC 3461 4).
+func (c *Conn) rcptParams(words []string) (p RcptParams, err error) {
+	err = c.eachParam(words, func(name, value string) (err error) {
+		switch name {
+		case "NOTIFY":
+			var list []string
+			if list, err = params.ParseNotify(value); err != nil {
+				err = syntax(501, "5.5.4", err.Error())
+			}
+			p.Notify = strings.Join(list, ",")
+		case "ORCPT":
+			if p.Orcpt = value; !c.orcpt(value) {
+				err = syntax(501, "5.5.4", "ORCPT does not parse")
+			}
+		default:
+			err = syntax(555, "5.5.4", "unknown parameter")
+		}
+		return err
+	})
+	return p, err
+}
+
+// orcpt reports whether value is "type;address" (RFC 3461 4.2). Where SMTPUTF8
+// was asked for the address may be UTF-8 (RFC 6533 3).
+func (c *Conn) orcpt(value string) bool {
+	kind, text, ok := strings.Cut(value, ";")
+	if !ok || kind == "" || text == "" || len(value) > maxOrcpt || strings.Trim(kind, atoms) != "" {
+		return false
+	}
+	if c.tx.utf8 && strings.EqualFold(kind, "utf-8") {
+		return utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r >= 0x7f && r < 0xa0 })
+	}
+	return xtext(text)
+}
+
+// atoms are what a type of address is made of.
+const atoms = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"

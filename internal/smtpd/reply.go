@@ -71,6 +71,11 @@ func refusal(err error) (code int, enhanced string, lines []string) {
 	return code, enhanced, strings.Split(strings.TrimRight(text, "\r\n"), "\n")
 }
 
+// syntax is a refusal of the engine's own.
+func syntax(code int, enhanced, text string) error {
+	return &status.Error{Exit: status.Refused, Reply: code, Enhanced: enhanced, Text: text}
+}
+
 // validEnhanced reports whether s is class.subject.detail (RFC 3463 2).
 func validEnhanced(s string) bool {
 	parts := strings.Split(s, ".")

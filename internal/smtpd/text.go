@@ -85,8 +85,8 @@ func (t *text) inside(dst, b []byte) int {
 	return t.put(dst, b, octets)
 }
 
-// lineEnd gives on a CRLF.
-func (t *text) lineEnd(dst []byte) int {
+// newline gives on a CRLF.
+func (t *text) newline(dst []byte) int {
 	t.line = 0
 	return t.put(dst, crlf[1:], 2)
 }
@@ -94,7 +94,7 @@ func (t *text) lineEnd(dst []byte) int {
 // bareCR gives on a line end, where such are made good.
 func (t *text) bareCR(dst []byte) int {
 	t.bare("bare CR in the message")
-	return t.lineEnd(dst)
+	return t.newline(dst)
 }
 
 // bare notes a CR or LF without the other (RFC 5321 2.3.8).

@@ -213,7 +213,7 @@ func (w *wire) readLine(limit int) ([]byte, error) {
 			}
 		}
 		var part []byte
-		part, ended = lineEnd(w.buffered(), cr)
+		part, ended = upToCRLF(w.buffered(), cr)
 		w.r += len(part)
 		cr = part[len(part)-1] == '\r'
 		if seen += len(part); seen <= maxAuthLine {
@@ -279,9 +279,9 @@ func (w *wire) haste() time.Duration {
 	return w.cfg.Haste()
 }
 
-// lineEnd returns b up to the first CRLF, or all of b. cr says that a CR came
+// upToCRLF returns b up to the first CRLF, or all of b. cr says that a CR came
 // just before b.
-func lineEnd(b []byte, cr bool) (part []byte, ended bool) {
+func upToCRLF(b []byte, cr bool) (part []byte, ended bool) {
 	if cr && b[0] == '\n' {
 		return b[:1], true
 	}

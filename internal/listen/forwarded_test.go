@@ -30,10 +30,10 @@ func TestClient(t *testing.T) {
 		if ClientName(conn) != row.name || Private(conn) != row.private {
 			t.Errorf("%v: %s, private %v", row.addr, ClientName(conn), Private(conn))
 		}
-		// Whoever tells of a client is not that client.
-		told := &Told{Conn: addressed{addr: &net.TCPAddr{IP: net.ParseIP("192.0.2.1")}}, client: row.addr, secure: true}
-		if ClientName(told) != row.name || Private(told) {
-			t.Errorf("told %v from afar: %s, private %v", row.addr, ClientName(told), Private(told))
+		// The proxy is not the client that it names.
+		fwd := &forwarded{Conn: addressed{addr: &net.TCPAddr{IP: net.ParseIP("192.0.2.1")}}, client: row.addr, secure: true}
+		if ClientName(fwd) != row.name || Private(fwd) {
+			t.Errorf("forwarded %v from afar: %s, private %v", row.addr, ClientName(fwd), Private(fwd))
 		}
 	}
 }

@@ -1,0 +1,25 @@
+package smtpd
+
+import (
+	"fmt"
+	"strings"
+)
+
+// extensions is the answer to EHLO behind the name.
+func (c *Conn) extensions() []string {
+	list := []string{"PIPELINING", fmt.Sprintf("SIZE %d", c.cfg.MaxSize), "8BITMIME", "SMTPUTF8", "CHUNKING", "DSN",
+		fmt.Sprintf("LIMITS RCPTMAX=%d", c.cfg.MaxRecipients), "ENHANCEDSTATUSCODES"}
+	if c.tls != nil {
+		list = append(list, "REQUIRETLS") // RFC 8689 3: not in clear
+	}
+	if c.cfg.TLS != nil && c.tls == nil && c.login == "" {
+		list = append(list, "STARTTLS")
+	}
+	if m := c.mechanisms(); len(m) > 0 {
+		list = append(list, "AUTH "+strings.Join(m, " "))
+	}
+	if c.cfg.XClient {
+		list = append(list, "XCLIENT "+xclientAttributes)
+	}
+	return append(list, c.cfg.Keywords...)
+}

@@ -1,0 +1,29 @@
+package smtpd
+
+import (
+	"strings"
+
+	"paperpath/internal/addr"
+)
+
+// parsePath reads "FROM:<path> words" or "TO:<path> words". Blanks behind the
+// colon, which RFC 5321 3.3 does not have, are what many clients send.
+func parsePath(arg, prefix, enhanced string) (a addr.Address, words []string, err error) {
+	if len(arg) < len(prefix) || !strings.EqualFold(arg[:len(prefix)], prefix) {
+		return a, nil, syntax(501, "5.5.4", prefix+"<address> is missing")
+	}
+	arg = strings.TrimLeft(arg[len(prefix):], " \t")
+	a, rest, err := addr.ParsePath(arg)
+	if err != nil || rest != "" && rest[0] != ' ' && rest[0] != '\t' {
+		return a, nil, syntax(501, enhanced, "the address does not parse")
+	}
+	if a.Domain == "" && a.Local != "" && prefix != "TO:" {
+		return a, nil, syntax(501, enhanced, "the address has no domain")
+	}
+	return a, strings.FieldsFunc(rest, func(r rune) bool { return r == ' ' || r == '\t' }), nil
+}
+
+// needsUTF8 refuses an address beyond ASCII for which nobody asked (RFC 6531 3.5).
+func needsUTF8() error {
+	return syntax(553, "5.6.7", "the address is not ASCII: SMTPUTF8 was not asked for")
+}
