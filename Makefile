@@ -60,11 +60,15 @@ unit:
 	CGO_ENABLED=$$cgo $(GO) test $$race -tags $(TAGS) $$pkgs && \
 	$(GO) test -tags $(TAGS) ./internal/auth
 
-# The built programs as a user meets them: scripts, real clients, kills.
+# The built programs as a user meets them: scripts, real clients, kills. Most
+# of the time they wait, so several packages run at once; what measures runs
+# alone.
 system: all
 	@mkdir -p .build
 	PAPERPATH_BIN=$(CURDIR)/bin PAPERPATH_REPORT=$(REPORT) \
-		$(GO) test -count=1 -p 1 -timeout 10m $$($(GO) list ./test/... | grep -v /test/peers)
+		$(GO) test -count=1 -p 3 -timeout 10m $$($(GO) list ./test/... | grep -v -e /test/peers -e /test/measure)
+	PAPERPATH_BIN=$(CURDIR)/bin PAPERPATH_REPORT=$(REPORT) \
+		$(GO) test -count=1 -timeout 10m ./test/measure
 
 missing = echo "MISSING: $(1)" >>$(REPORT); \
 	if [ "$$CI" = true ]; then echo "MISSING: $(1)" >&2; exit 1; fi
