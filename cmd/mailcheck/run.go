@@ -25,7 +25,7 @@ func run() int {
 		Operands: "< message",
 		Flags:    subjectFlags(),
 		Action:   filter,
-		Verbs: append(program.Stage{Inbox: spool.Check, Does: "judge", Make: runner}.Verbs(),
+		Verbs: append(program.Stage{Inbox: spool.InboxCheck, Does: "judge", Make: runner}.Verbs(),
 			program.Verb{Name: "explain", Usage: "say how the message on standard input is judged", Operands: "< message",
 				Flags:  append(subjectFlags(), &cli.BoolFlag{Name: "json", Usage: "print JSON"}),
 				Action: tell}),

@@ -23,7 +23,7 @@ func maildeliver() program.Program {
 			&cli.StringFlag{Name: "f", Aliases: []string{"from"}, Usage: "the reverse path `ADDRESS` (default: a leading Return-Path)"},
 		},
 		Action: store, UsageStatus: usageStatus, Kind: program.Agent, StartsPrograms: true,
-		Verbs: append(program.Stage{Inbox: spool.Deliver, Does: "deliver", Make: runner, StartsPrograms: true}.Verbs(),
+		Verbs: append(program.Stage{Inbox: spool.InboxDeliver, Does: "deliver", Make: runner, StartsPrograms: true}.Verbs(),
 			program.Verb{Name: "explain", Usage: "print where an address's mail is stored, and why", Operands: "address ...", Kind: program.Person,
 				Flags: []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print one JSON object a line"}}, Action: tell}),
 	}

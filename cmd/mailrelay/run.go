@@ -27,7 +27,7 @@ func mailrelay() program.Program {
 			via,
 		},
 		Action: one, Kind: program.Agent,
-		Verbs: append(program.Stage{Inbox: spool.Relay, Does: "send", Make: runner}.Verbs(),
+		Verbs: append(program.Stage{Inbox: spool.InboxRelay, Does: "send", Make: runner}.Verbs(),
 			program.Verb{Name: "explain", Usage: "say through which hosts mail for an address goes, and why", Operands: "address ...", Kind: program.Person,
 				Flags:  []cli.Flag{via, &cli.BoolFlag{Name: "json", Usage: "print one JSON object a line"}},
 				Action: tell}),

@@ -18,7 +18,7 @@ func mailroute() program.Program {
 	return program.Program{
 		Name: "mailroute", Usage: "Say where mail for an address goes, and why.",
 		Operands: "address ...", Flags: asJSON, Action: ask, Kind: program.Person,
-		Verbs: append(program.Stage{Inbox: spool.Route, Does: "route", Make: runner}.Verbs(),
+		Verbs: append(program.Stage{Inbox: spool.InboxRoute, Does: "route", Make: runner}.Verbs(),
 			program.Verb{Name: "explain", Usage: "print every decision on the way", Operands: "address ...",
 				Flags: asJSON, Action: tell}),
 	}

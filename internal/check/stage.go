@@ -23,7 +23,7 @@ func (s *Stage) Handle(ctx context.Context, e *spool.Entry) spool.Outcome {
 		SMTPPeer: e.FromSMTP() && !e.Trusted(), Body: e.Message()}, nil)
 	s.Log.Checked(string(e.Key), v.Kind, v.Reason())
 	if v.Err == nil {
-		return spool.HandOnTo(spool.Route)
+		return spool.HandOnTo(spool.InboxRoute)
 	}
 	var results []dsn.Result
 	for _, i := range e.Pending() {

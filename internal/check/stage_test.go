@@ -41,18 +41,18 @@ func TestStage(t *testing.T) {
 			defer sp.Close()
 			env := to("bob@x.example")
 			env.From.Addr = x.from
-			if _, err := sp.Accept(spool.Check, env, nil, spool.Trace{By: "mx", With: x.with}, spool.BytesBody([]byte(x.body))); err != nil {
+			if _, err := sp.Accept(spool.InboxCheck, env, nil, spool.Trace{By: "mx", With: x.with}, spool.BytesBody([]byte(x.body))); err != nil {
 				t.Fatal(err)
 			}
 			c := control.Open(home, time.Now)
 			var events bytes.Buffer
 			log := maillog.To(&events, "mailcheck", time.Now)
 			stage := &Stage{Control: c, Log: log, Settle: (&dsn.Settler{Control: c, Log: log, Now: time.Now, Home: home}).Settle}
-			r := &spool.Runner{Spool: sp, Inbox: spool.Check, Handle: stage.Handle, Log: log, Retry: c.Retry}
+			r := &spool.Runner{Spool: sp, Inbox: spool.InboxCheck, Handle: stage.Handle, Log: log, Retry: c.Retry}
 			if err := r.Run(context.Background()); err != nil {
 				t.Fatal(err)
 			}
-			for in, want := range map[spool.Inbox]string{spool.Route: x.route, spool.Hold: x.hold, spool.Check: x.check} {
+			for in, want := range map[spool.Inbox]string{spool.InboxRoute: x.route, spool.InboxHold: x.hold, spool.InboxCheck: x.check} {
 				if got := recipients(t, sp, in); got != want {
 					t.Errorf("%s holds %q, want %q\n%s", in, got, want, events.String())
 				}

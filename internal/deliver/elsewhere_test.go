@@ -18,7 +18,7 @@ func TestAnotherFileSystem(t *testing.T) {
 	t.Cleanup(func() { os.RemoveAll(other) })
 	p := newPlace(t)
 	p.write("users", "alice@example.net:::::"+other+"\n")
-	k := p.accept(spool.Deliver, "alice@example.net")
+	k := p.accept(spool.InboxDeliver, "alice@example.net")
 	p.run()
 	p.want()
 	names, err := filepath.Glob(filepath.Join(other, "Maildir/new", string(k)+",S=*"))

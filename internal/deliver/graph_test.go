@@ -132,7 +132,7 @@ func (p *place) send(t *rapid.T, g graph, asked []string) []string {
 		to = append(to, a+"@example.net")
 	}
 	p.time = time.Now()
-	p.accept(spool.Route, to...)
+	p.accept(spool.InboxRoute, to...)
 	// Far more than it needs, far less than a loop takes.
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
@@ -151,7 +151,7 @@ func (p *place) send(t *rapid.T, g graph, asked []string) []string {
 		for _, at := range []struct {
 			in spool.Inbox
 			h  spool.Handler
-		}{{spool.Route, router.Handle}, {spool.Deliver, p.stage.Handle}, {spool.Relay, relay}} {
+		}{{spool.InboxRoute, router.Handle}, {spool.InboxDeliver, p.stage.Handle}, {spool.InboxRelay, relay}} {
 			r := &spool.Runner{Spool: p.sp, Inbox: at.in, Handle: at.h, Retry: p.control.Retry, Log: p.settler.Log}
 			if err := r.Run(ctx); err != nil {
 				t.Fatal(err)

@@ -52,7 +52,7 @@ func apart(e *spool.Entry, pending []int) spool.Outcome {
 	var children []spool.Child
 	for _, i := range pending {
 		to := e.Envelope.To[i : i+1]
-		children = append(children, spool.Child{Inbox: spool.Deliver, From: e.Envelope.From, To: to})
+		children = append(children, spool.Child{Inbox: spool.InboxDeliver, From: e.Envelope.From, To: to})
 	}
 	return spool.SplitInto(children...)
 }

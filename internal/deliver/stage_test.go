@@ -89,10 +89,10 @@ func (p *place) run() {
 	p.t.Helper()
 	router := &route.Stage{Control: p.control, Settle: p.settler.Settle, Now: p.settler.Now}
 	for range 3 {
-		p.stageRun(spool.Deliver, p.stage.Handle)
-		p.stageRun(spool.Route, router.Handle)
+		p.stageRun(spool.InboxDeliver, p.stage.Handle)
+		p.stageRun(spool.InboxRoute, router.Handle)
 	}
-	p.stageRun(spool.Deliver, p.stage.Handle)
+	p.stageRun(spool.InboxDeliver, p.stage.Handle)
 }
 
 func (p *place) stageRun(in spool.Inbox, h spool.Handler) {
@@ -131,9 +131,9 @@ const alices = "mail/example.net/alice/Maildir/new"
 
 func TestDelivery(t *testing.T) {
 	p := newPlace(t)
-	k := p.accept(spool.Deliver, "alice@example.net")
-	p.accept(spool.Deliver, "alice+x@example.net NOTIFY=NEVER")
-	p.accept(spool.Deliver, "ALICE@example.net")
+	k := p.accept(spool.InboxDeliver, "alice@example.net")
+	p.accept(spool.InboxDeliver, "alice+x@example.net NOTIFY=NEVER")
+	p.accept(spool.InboxDeliver, "ALICE@example.net")
 	p.run()
 	p.want(alices, alices, alices)
 	names, err := filepath.Glob(filepath.Join(p.home, alices, string(k)+",S=*"))
@@ -153,7 +153,7 @@ func TestBroughtBack(t *testing.T) {
 	p := newPlace(t)
 	p.write("aliases", "team: alice, bob\n")
 	p.with, p.text = "ESMTP", "Delivered-To: alice@example.net\nSubject: x\n\nhello\n"
-	p.accept(spool.Route, "team@example.net")
+	p.accept(spool.InboxRoute, "team@example.net")
 	p.run()
 	p.want("mail/example.net/bob/Maildir/new", "spool/hold/new", "spool/hold/reason")
 }
@@ -161,7 +161,7 @@ func TestBroughtBack(t *testing.T) {
 func TestMovedByAPerson(t *testing.T) {
 	p := newPlace(t)
 	p.write("aliases", "team: alice, bob\n")
-	p.accept(spool.Deliver, "alice@example.net", "bob@example.net", "far@x.example", "team@example.net", "nobody@example.net")
+	p.accept(spool.InboxDeliver, "alice@example.net", "bob@example.net", "far@x.example", "team@example.net", "nobody@example.net")
 	p.run()
 	p.want(alices, "mail/example.net/bob/Maildir/new", "spool/deliver/cur", "spool/deliver/cur", "spool/deliver/reason",
 		"spool/deliver/reason", "spool/relay/new") // the report about nobody
@@ -189,7 +189,7 @@ func TestLateBinding(t *testing.T) {
 			for file, text := range tt.files {
 				p.write(file, text)
 			}
-			p.accept(spool.Deliver, "alice@example.net")
+			p.accept(spool.InboxDeliver, "alice@example.net")
 			p.run()
 			p.want(tt.want...)
 		})
@@ -202,7 +202,7 @@ func TestRerouted(t *testing.T) {
 	p := newPlace(t)
 	p.write("users", "bob@example.net:\n")
 	p.write("aliases", "alice: bob\n")
-	k := p.accept(spool.Deliver, "alice@example.net")
+	k := p.accept(spool.InboxDeliver, "alice@example.net")
 	p.run()
 	reason, err := os.ReadFile(filepath.Join(p.home, "spool/deliver/reason", string(k)))
 	p.check(err)
@@ -221,12 +221,12 @@ func TestRerouted(t *testing.T) {
 func TestTheUserHasGone(t *testing.T) {
 	p := newPlace(t)
 	p.sender = "bob@example.net"
-	p.accept(spool.Deliver, "nobody@example.net")
-	p.accept(spool.Deliver, "nobody@example.net NOTIFY=NEVER")
+	p.accept(spool.InboxDeliver, "nobody@example.net")
+	p.accept(spool.InboxDeliver, "nobody@example.net NOTIFY=NEVER")
 	p.run()
 	p.want("mail/example.net/bob/Maildir/new")
 	p.with = "ESMTPA"
-	p.accept(spool.Deliver, "nobody@example.net")
+	p.accept(spool.InboxDeliver, "nobody@example.net")
 	p.run()
 	p.want("mail/example.net/bob/Maildir/new", "spool/deliver/cur", "spool/deliver/reason")
 	p.time = p.time.Add(25 * time.Hour)
@@ -258,7 +258,7 @@ func TestNotMounted(t *testing.T) {
 			p := newPlace(t)
 			p.check(tt.spoil(p))
 			before := p.tree()
-			p.accept(spool.Deliver, tt.to)
+			p.accept(spool.InboxDeliver, tt.to)
 			p.run()
 			p.want(append(before, "spool/deliver/cur", "spool/deliver/reason")...)
 			p.check(tt.mend(p))
@@ -273,7 +273,7 @@ func TestNotMounted(t *testing.T) {
 func TestHalfMadeMaildir(t *testing.T) {
 	p := newPlace(t)
 	p.check(os.MkdirAll(filepath.Join(p.home, "mail/example.net/alice/Maildir/tmp"), 0o700))
-	p.accept(spool.Deliver, "alice@example.net")
+	p.accept(spool.InboxDeliver, "alice@example.net")
 	p.run()
 	p.want(alices)
 }
@@ -306,15 +306,15 @@ func TestExplain(t *testing.T) {
 func TestDeliveredReport(t *testing.T) {
 	p := newPlace(t)
 	env := spool.Envelope{From: spool.Path{Addr: "bob@example.net"}, To: []spool.Recipient{{Addr: "alice@example.net", Params: "NOTIFY=SUCCESS"}}}
-	_, err := p.sp.Accept(spool.Deliver, env, nil, spool.Trace{By: "mx.example.net", With: spool.WithLocal},
+	_, err := p.sp.Accept(spool.InboxDeliver, env, nil, spool.Trace{By: "mx.example.net", With: spool.WithLocal},
 		spool.BytesBody([]byte("Subject: x\n\nhello\n")))
 	p.check(err)
 	p.write("users", "alice\n")
-	p.stageRun(spool.Deliver, p.stage.Handle)
+	p.stageRun(spool.InboxDeliver, p.stage.Handle)
 	p.want("spool/deliver/cur", "spool/deliver/reason")
 	p.write("users", "alice@example.net:\nbob@example.net:\n")
 	p.time = p.time.Add(2 * time.Hour)
-	p.stageRun(spool.Deliver, p.stage.Handle)
+	p.stageRun(spool.InboxDeliver, p.stage.Handle)
 	p.want(alices, "spool/route/new")
 	p.run()
 	p.want(alices, "mail/example.net/bob/Maildir/new")

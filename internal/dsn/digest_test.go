@@ -22,10 +22,10 @@ func (f *fixture) hold(ip, reason string) {
 	f.t.Helper()
 	env := spool.Envelope{From: spool.Path{Addr: "x@far.example"}, To: []spool.Recipient{{Addr: "a@x.example"}}}
 	trace := spool.Trace{By: "mx.example.net", With: "ESMTP", IP: ip}
-	if _, err := f.sp.Accept(spool.Deliver, env, nil, trace, spool.BytesBody([]byte(mailText))); err != nil {
+	if _, err := f.sp.Accept(spool.InboxDeliver, env, nil, trace, spool.BytesBody([]byte(mailText))); err != nil {
 		f.t.Fatal(err)
 	}
-	f.work(spool.Deliver, func(context.Context, *spool.Entry) spool.Outcome { return spool.HoldFor(reason) })
+	f.work(spool.InboxDeliver, func(context.Context, *spool.Entry) spool.Outcome { return spool.HoldBecause(reason) })
 }
 
 // pass is a runner's look at hold/ after that time; it returns the digests that
@@ -36,7 +36,7 @@ func (f *fixture) pass(later time.Duration) (digests []string) {
 	if err := f.s.Digest(f.sp); err != nil {
 		f.t.Fatal(err)
 	}
-	f.work(spool.Route, func(_ context.Context, e *spool.Entry) spool.Outcome {
+	f.work(spool.InboxRoute, func(_ context.Context, e *spool.Entry) spool.Outcome {
 		text := make([]byte, e.Message().Size())
 		if _, err := e.Message().ReadAt(text, 0); err != nil {
 			f.t.Error(err)
@@ -122,7 +122,7 @@ func TestNoDigestWithoutARecord(t *testing.T) {
 	if err := f.s.Digest(f.sp); !errors.Is(err, dir.ErrNotRegular) {
 		t.Error(err)
 	}
-	if list, err := f.sp.List(spool.Route); err != nil || len(list) != 0 {
+	if list, err := f.sp.List(spool.InboxRoute); err != nil || len(list) != 0 {
 		t.Errorf("sent %v, %v", list, err)
 	}
 }
@@ -168,10 +168,10 @@ func TestDigestText(t *testing.T) {
 	}
 	f.hold("2001:db8::1", "odd\nFrom: forged \x1b[31m \u00e4"+strings.Repeat("y", 2000))
 	digest := spool.Envelope{To: []spool.Recipient{{Addr: "postmaster@example.net", Params: "NOTIFY=NEVER"}}}
-	if _, err := f.sp.Accept(spool.Deliver, digest, nil, spool.Trace{By: "mx.example.net", With: spool.WithBounce}, spool.BytesBody([]byte("x\n"))); err != nil {
+	if _, err := f.sp.Accept(spool.InboxDeliver, digest, nil, spool.Trace{By: "mx.example.net", With: spool.WithBounce}, spool.BytesBody([]byte("x\n"))); err != nil {
 		t.Fatal(err)
 	}
-	f.work(spool.Deliver, func(context.Context, *spool.Entry) spool.Outcome { return spool.HoldFor("a digest") })
+	f.work(spool.InboxDeliver, func(context.Context, *spool.Entry) spool.Outcome { return spool.HoldBecause("a digest") })
 	got := f.pass(25 * time.Hour)
 	if len(got) != 1 {
 		t.Fatalf("%d digests", len(got))
@@ -204,10 +204,10 @@ func TestAFailedDigestIsDropped(t *testing.T) {
 	if err := f.s.Digest(f.sp); err != nil {
 		t.Fatal(err)
 	}
-	f.work(spool.Route, func(_ context.Context, e *spool.Entry) spool.Outcome {
+	f.work(spool.InboxRoute, func(_ context.Context, e *spool.Entry) spool.Outcome {
 		return f.s.Settle(e, []Result{{Index: 0, Err: errUnknown}})
 	})
-	if got := f.list(spool.Route) + "; " + f.list(spool.Hold); got != "; held a@x.example" {
+	if got := f.list(spool.InboxRoute) + "; " + f.list(spool.InboxHold); got != "; held a@x.example" {
 		t.Errorf("left are %q", got)
 	}
 	// One that waits does so for two days at most.
@@ -216,10 +216,10 @@ func TestAFailedDigestIsDropped(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, want := range []string{"deferred postmaster@example.net", ""} {
-		f.work(spool.Route, func(_ context.Context, e *spool.Entry) spool.Outcome {
+		f.work(spool.InboxRoute, func(_ context.Context, e *spool.Entry) spool.Outcome {
 			return f.s.Settle(e, []Result{{Index: 0, Err: errLater}})
 		})
-		if got := f.list(spool.Route); got != want {
+		if got := f.list(spool.InboxRoute); got != want {
 			t.Errorf("attempt %d: route/ has %q", i, got)
 		}
 		f.time = f.time.Add(49 * time.Hour)

@@ -40,7 +40,7 @@ func TestRelayedReport(t *testing.T) {
 		t.Errorf("what is returned is %s", got)
 	}
 	has(t, f.log.String(), "event=reported", "what=relayed", "-event=bounced")
-	if got := f.list(spool.Relay) + f.list(spool.Hold); got != "" {
+	if got := f.list(spool.InboxRelay) + f.list(spool.InboxHold); got != "" {
 		t.Errorf("left %q", got)
 	}
 }
@@ -85,7 +85,7 @@ func TestNoNotice(t *testing.T) {
 			f.settle(Result{Err: errLater})
 			f.time = f.time.Add(10 * time.Hour)
 			f.settle(Result{Relayed: true})
-			if got := f.report() + f.list(spool.Relay) + f.list(spool.Hold); got != "" {
+			if got := f.report() + f.list(spool.InboxRelay) + f.list(spool.InboxHold); got != "" {
 				t.Errorf("left %q", got)
 			}
 		})
@@ -102,7 +102,7 @@ func TestNoticeBudget(t *testing.T) {
 		if got := f.report(); (got != "") != (i == 0) {
 			t.Errorf("report %d is %q", i, got)
 		}
-		if got := f.list(spool.Relay) + f.list(spool.Hold); got != "" {
+		if got := f.list(spool.InboxRelay) + f.list(spool.InboxHold); got != "" {
 			t.Errorf("left %q", got)
 		}
 	}
@@ -113,7 +113,7 @@ func TestTwoReports(t *testing.T) {
 	f := newFixture(t)
 	f.entry(spool.WithLocal, "alice@example.org", mailText, "a@x.example NOTIFY=SUCCESS,FAILURE", "b@x.example")
 	f.settle(Result{Relayed: true}, Result{Index: 1, Err: errUnknown})
-	if got := f.list(spool.Route); got != "new alice@example.org; new alice@example.org" {
+	if got := f.list(spool.InboxRoute); got != "new alice@example.org; new alice@example.org" {
 		t.Errorf("route holds %q", got)
 	}
 }

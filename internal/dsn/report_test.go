@@ -203,7 +203,7 @@ func TestInternational(t *testing.T) {
 func TestSameAgain(t *testing.T) {
 	f := newFixture(t)
 	f.entry(spool.WithLocal, "alice@example.org", mailText, "a@x.example", "b@x.example")
-	f.work(spool.Relay, func(_ context.Context, e *spool.Entry) spool.Outcome {
+	f.work(spool.InboxRelay, func(_ context.Context, e *spool.Entry) spool.Outcome {
 		one := f.s.Settle(e, []Result{{Index: 0, Err: errLater}, {Index: 1, Err: errUnknown}})
 		two := f.s.Settle(e, []Result{{Index: 0, Err: errLater}, {Index: 1, Err: errUnknown}})
 		if string(one.Bounce.Body) != string(two.Bounce.Body) {

@@ -197,11 +197,11 @@ func held(e *spool.Entry, t tally, failed []Result, silent []int, why string) sp
 		text = fmt.Sprintf("%d recipients failed, the first: %s", len(failed), text)
 	}
 	if t.left == 0 {
-		o := spool.HoldFor(text)
+		o := spool.HoldBecause(text)
 		o.Done = silent
 		return o
 	}
-	c := spool.Child{Inbox: spool.Hold, From: e.Envelope.From, Reason: text}
+	c := spool.Child{Inbox: spool.InboxHold, From: e.Envelope.From, Reason: text}
 	for _, r := range failed {
 		c.To = append(c.To, e.Envelope.To[r.Index])
 	}

@@ -66,7 +66,7 @@ func (f *fixture) entry(with, from, body string, to ...string) {
 		address, params, _ := strings.Cut(s, " ")
 		env.To = append(env.To, spool.Recipient{Addr: address, Params: params})
 	}
-	_, err := f.sp.Accept(spool.Relay, env, nil, spool.Trace{By: "mx.example.net", With: with}, spool.BytesBody([]byte(body)))
+	_, err := f.sp.Accept(spool.InboxRelay, env, nil, spool.Trace{By: "mx.example.net", With: with}, spool.BytesBody([]byte(body)))
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func (f *fixture) work(in spool.Inbox, h spool.Handler) {
 func (f *fixture) settle(results ...Result) (o spool.Outcome) {
 	f.t.Helper()
 	n := 0
-	f.work(spool.Relay, func(_ context.Context, e *spool.Entry) spool.Outcome {
+	f.work(spool.InboxRelay, func(_ context.Context, e *spool.Entry) spool.Outcome {
 		n++
 		o = f.s.Settle(e, results)
 		return o
@@ -120,7 +120,7 @@ func (f *fixture) list(in spool.Inbox) string {
 func (f *fixture) report() string {
 	f.t.Helper()
 	text := ""
-	f.work(spool.Route, func(_ context.Context, e *spool.Entry) spool.Outcome {
+	f.work(spool.InboxRoute, func(_ context.Context, e *spool.Entry) spool.Outcome {
 		if text != "" {
 			f.t.Error("more than one report")
 		}
@@ -192,10 +192,10 @@ func TestSettle(t *testing.T) {
 			}
 			f.entry(c.with, c.from, mailText, c.to...)
 			f.settle(c.results...)
-			if got := f.list(spool.Relay); got != c.relay {
+			if got := f.list(spool.InboxRelay); got != c.relay {
 				t.Errorf("relay holds %q, want %q", got, c.relay)
 			}
-			if got := f.list(spool.Hold); got != c.hold {
+			if got := f.list(spool.InboxHold); got != c.hold {
 				t.Errorf("hold holds %q, want %q", got, c.hold)
 			}
 			report := f.report()
@@ -238,12 +238,12 @@ func TestReportsToRelayfrom(t *testing.T) {
 			f.control("relayfrom", "192.0.2.0/24 @shop.example sales@other.example\n198.51.100.1\n2001:db8::/32 six.example\n")
 			env := spool.Envelope{From: spool.Path{Addr: c.from}, To: []spool.Recipient{{Addr: "a@x.example"}}}
 			trace := spool.Trace{By: "mx.example.net", With: "ESMTPS", Helo: "[192.0.2.7]", IP: c.ip, Relay: c.relay}
-			if _, err := f.sp.Accept(spool.Relay, env, nil, trace, spool.BytesBody([]byte(mailText))); err != nil {
+			if _, err := f.sp.Accept(spool.InboxRelay, env, nil, trace, spool.BytesBody([]byte(mailText))); err != nil {
 				t.Fatal(err)
 			}
 			f.settle(Result{Index: 0, Err: errUnknown})
-			if told := f.report() != ""; told != c.told || (f.list(spool.Hold) == "") != c.told {
-				t.Errorf("reported is %v; hold/ has %q", told, f.list(spool.Hold))
+			if told := f.report() != ""; told != c.told || (f.list(spool.InboxHold) == "") != c.told {
+				t.Errorf("reported is %v; hold/ has %q", told, f.list(spool.InboxHold))
 			}
 		})
 	}
@@ -256,11 +256,11 @@ func TestBrokenRelayfromWaits(t *testing.T) {
 	f.control("relayfrom", "nonsense\n")
 	env := spool.Envelope{From: spool.Path{Addr: "x@shop.example"}, To: []spool.Recipient{{Addr: "a@x.example"}}}
 	trace := spool.Trace{By: "mx.example.net", With: "ESMTP", IP: "192.0.2.7", Relay: true}
-	if _, err := f.sp.Accept(spool.Relay, env, nil, trace, spool.BytesBody([]byte(mailText))); err != nil {
+	if _, err := f.sp.Accept(spool.InboxRelay, env, nil, trace, spool.BytesBody([]byte(mailText))); err != nil {
 		t.Fatal(err)
 	}
 	f.settle(Result{Index: 0, Err: errUnknown})
-	if got := f.list(spool.Relay); got != "deferred a@x.example" || f.report() != "" {
+	if got := f.list(spool.InboxRelay); got != "deferred a@x.example" || f.report() != "" {
 		t.Errorf("relay/ has %q", got)
 	}
 }
@@ -270,19 +270,19 @@ func TestBrokenRelayfromWaits(t *testing.T) {
 func TestMarked(t *testing.T) {
 	f := newFixture(t)
 	f.entry(spool.WithLocal, "alice@example.org", mailText, "a@x.example", "b@x.example")
-	f.work(spool.Relay, func(_ context.Context, e *spool.Entry) spool.Outcome {
+	f.work(spool.InboxRelay, func(_ context.Context, e *spool.Entry) spool.Outcome {
 		if err := e.Mark(0); err != nil {
 			t.Error(err)
 		}
 		return f.s.Settle(e, []Result{{Index: 0}, {Index: 1, Err: errLater}})
 	})
-	if got := f.list(spool.Relay); got != "deferred b@x.example" {
+	if got := f.list(spool.InboxRelay); got != "deferred b@x.example" {
 		t.Errorf("relay holds %q", got)
 	}
 	// The marked one is not waited for, nor reported on by a late result.
 	f.time = f.time.Add(time.Hour)
 	f.settle(Result{Index: 0, Err: errUnknown}, Result{Index: 1})
-	if got := f.list(spool.Relay) + f.report(); got != "" {
+	if got := f.list(spool.InboxRelay) + f.report(); got != "" {
 		t.Errorf("left %q", got)
 	}
 }
@@ -301,7 +301,7 @@ func TestExpired(t *testing.T) {
 			t.Errorf("no %q in the report:\n%s", want, report)
 		}
 	}
-	if got := f.list(spool.Relay); got != "" {
+	if got := f.list(spool.InboxRelay); got != "" {
 		t.Errorf("relay holds %q", got)
 	}
 }
@@ -315,7 +315,7 @@ func TestOwnTrouble(t *testing.T) {
 			f := newFixture(t)
 			f.entry(spool.WithLocal, "alice@example.org", mailText, "a@x.example", "b@x.example")
 			f.control(c.file, c.text)
-			r := &spool.Runner{Spool: f.sp, Inbox: spool.Relay, Log: f.s.Log,
+			r := &spool.Runner{Spool: f.sp, Inbox: spool.InboxRelay, Log: f.s.Log,
 				Retry: func() (control.Retry, error) { return control.Retry{Steps: []time.Duration{time.Hour}}, nil },
 				Handle: func(_ context.Context, e *spool.Entry) spool.Outcome {
 					return f.s.Settle(e, []Result{{Index: 0}, {Index: 1, Err: errUnknown}})
@@ -323,7 +323,7 @@ func TestOwnTrouble(t *testing.T) {
 			if err := r.Run(context.Background()); err != nil {
 				t.Fatal(err)
 			}
-			if got := f.list(spool.Relay); got != "deferred b@x.example" {
+			if got := f.list(spool.InboxRelay); got != "deferred b@x.example" {
 				t.Errorf("relay holds %q", got)
 			}
 			if _, err := os.Stat(filepath.Join(f.home, "run", "bounces")); err == nil {
@@ -339,7 +339,7 @@ func TestBudget(t *testing.T) {
 	for i, want := range []string{"", "", "held a@x.example"} {
 		f.entry(spool.WithLocal, "alice@example.org", mailText, "a@x.example")
 		f.settle(Result{Index: 0, Err: errUnknown})
-		if got := f.list(spool.Hold); got != want {
+		if got := f.list(spool.InboxHold); got != want {
 			t.Errorf("after report %d hold holds %q, want %q", i+1, got, want)
 		}
 	}

@@ -78,7 +78,7 @@ func (q Queue) inbox(in spool.Inbox, running bool, list []spool.Listing) error {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s/ %s", in, count(len(list), "entry", "entries"))
-	if !running && in != spool.Hold { // people work hold/
+	if !running && in != spool.InboxHold { // people work hold/
 		b.WriteString(", no runner")
 	}
 	b.WriteString("\n")
@@ -139,7 +139,7 @@ func (q Queue) entry(b *strings.Builder, l spool.Listing) {
 // next says when the next attempt is due.
 func (q Queue) next(l spool.Listing) string {
 	switch wait := l.Due.Sub(q.Now); {
-	case l.Inbox == spool.Hold:
+	case l.Inbox == spool.InboxHold:
 		return "when it is released"
 	case l.Due.IsZero() || wait <= 0:
 		return "now"

@@ -78,14 +78,14 @@ func TestEmptyQueue(t *testing.T) {
 
 func TestQueue(t *testing.T) {
 	q, out := queueOf(t)
-	key := accept(t, q, spool.Relay, "alice@example.org", "b@c.example", "d@e.example")
-	work(t, q, spool.Relay, func(_ context.Context, e *spool.Entry) spool.Outcome {
+	key := accept(t, q, spool.InboxRelay, "alice@example.org", "b@c.example", "d@e.example")
+	work(t, q, spool.InboxRelay, func(_ context.Context, e *spool.Entry) spool.Outcome {
 		if err := e.Mark(0); err != nil {
 			t.Error(err)
 		}
 		return spool.DeferUntil(epoch.Add(3*time.Hour), "connection refused")
 	})
-	fresh := accept(t, q, spool.Route, "", "x@example.org")
+	fresh := accept(t, q, spool.InboxRoute, "", "x@example.org")
 	if err := q.List(); err != nil {
 		t.Fatal(err)
 	}
@@ -108,12 +108,14 @@ func TestQueue(t *testing.T) {
 
 func TestQueueHeldAndRunner(t *testing.T) {
 	q, out := queueOf(t)
-	accept(t, q, spool.Check, "a@example.org", "b@example.org")
-	work(t, q, spool.Check, func(context.Context, *spool.Entry) spool.Outcome { return spool.HoldFor("a look\x1b[31m is needed") })
-	accept(t, q, spool.Route, "a@example.org", "b@example.org")
+	accept(t, q, spool.InboxCheck, "a@example.org", "b@example.org")
+	work(t, q, spool.InboxCheck, func(context.Context, *spool.Entry) spool.Outcome {
+		return spool.HoldBecause("a look\x1b[31m is needed")
+	})
+	accept(t, q, spool.InboxRoute, "a@example.org", "b@example.org")
 	ctx, stop := context.WithCancel(t.Context())
 	entered, done := make(chan bool, 1), make(chan error, 1)
-	r := &spool.Runner{Spool: q.Spool, Inbox: spool.Route, Runtime: time.Minute,
+	r := &spool.Runner{Spool: q.Spool, Inbox: spool.InboxRoute, Runtime: time.Minute,
 		Retry: control.Open(t.TempDir(), time.Now).Retry,
 		Handle: func(ctx context.Context, _ *spool.Entry) spool.Outcome {
 			entered <- true
@@ -159,7 +161,7 @@ func TestQueueShowsStrangers(t *testing.T) {
 
 func TestQueueJSON(t *testing.T) {
 	q, out := queueOf(t)
-	key := accept(t, q, spool.Route, "alice@example.org", "b@c.example", "d@e.example")
+	key := accept(t, q, spool.InboxRoute, "alice@example.org", "b@c.example", "d@e.example")
 	q.JSON = true
 	if err := q.List(); err != nil {
 		t.Fatal(err)

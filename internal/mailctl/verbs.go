@@ -102,7 +102,7 @@ func (v Verbs) bounce(e *spool.Entry) error {
 	switch stays := fmt.Sprintf("%s stays in hold/: %s", e.Key, o.Reason); o.Action {
 	case spool.Defer: // our own trouble
 		return status.Temp("4.3.0", stays, nil)
-	case spool.Suspend:
+	case spool.Hold:
 		return status.Refuse("5.0.0", stays)
 	}
 	return nil

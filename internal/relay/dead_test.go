@@ -111,7 +111,7 @@ func TestRetryTriesARestingDestination(t *testing.T) {
 		s.accept(far)
 	}
 	s.run(context.Background())
-	list, err := s.spool.List(spool.Relay)
+	list, err := s.spool.List(spool.InboxRelay)
 	if err != nil || len(list) != 3 || list[0].State != "deferred" {
 		t.Fatalf("%+v, %v", list, err)
 	}
@@ -128,7 +128,7 @@ func TestRetryTriesARestingDestination(t *testing.T) {
 	if n := p.count("DATA"); n != 1 {
 		t.Errorf("sent %d times\n%+v", n, s.files())
 	}
-	if left, err := s.spool.List(spool.Relay); err != nil || len(left) != 2 {
+	if left, err := s.spool.List(spool.InboxRelay); err != nil || len(left) != 2 {
 		t.Errorf("left are %+v, %v", left, err)
 	}
 }

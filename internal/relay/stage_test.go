@@ -44,7 +44,7 @@ func (s *stage) accept(to ...string) {
 	for _, a := range to {
 		env.To = append(env.To, spool.Recipient{Addr: a})
 	}
-	if _, err := s.spool.Accept(spool.Relay, env, []string{"X-Result: pass\n"}, spool.Trace{By: "mx.example.net", With: spool.WithLocal}, body); err != nil {
+	if _, err := s.spool.Accept(spool.InboxRelay, env, []string{"X-Result: pass\n"}, spool.Trace{By: "mx.example.net", With: spool.WithLocal}, body); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -52,7 +52,7 @@ func (s *stage) accept(to ...string) {
 // run works on all that is due.
 func (s *stage) run(ctx context.Context) {
 	s.t.Helper()
-	r := &spool.Runner{Spool: s.spool, Inbox: spool.Relay, Handle: s.Handle, Lane: s.Lane, Workers: func() int { return 4 }, PerLane: s.PerLane(func() int { return 2 }),
+	r := &spool.Runner{Spool: s.spool, Inbox: spool.InboxRelay, Handle: s.Handle, Lane: s.Lane, Workers: func() int { return 4 }, PerLane: s.PerLane(func() int { return 2 }),
 		Log: s.Log, Retry: s.Control.Retry}
 	if err := r.Run(ctx); err != nil {
 		s.t.Fatal(err)
@@ -174,7 +174,7 @@ func TestRestart(t *testing.T) {
 	second := newPeer(t, always("", "421 not now"))
 	s.set("routes", "one.example: "+first.addr+"\ntwo.example: "+second.addr)
 	s.accept("a@one.example", "b@two.example")
-	r := &spool.Runner{Spool: s.spool, Inbox: spool.Relay, Log: s.Log, Retry: s.Control.Retry,
+	r := &spool.Runner{Spool: s.spool, Inbox: spool.InboxRelay, Log: s.Log, Retry: s.Control.Retry,
 		Handle: func(ctx context.Context, e *spool.Entry) spool.Outcome {
 			s.Handle(ctx, e)
 			panic("killed before the outcome was carried out")
@@ -221,7 +221,7 @@ func TestRelayedReport(t *testing.T) {
 		})
 		s.route("x.example", p)
 		env := spool.Envelope{From: spool.Path{Addr: "alice@example.net"}, To: []spool.Recipient{{Addr: "b@x.example", Params: "NOTIFY=SUCCESS"}}}
-		if _, err := s.spool.Accept(spool.Relay, env, nil, spool.Trace{By: "mx.example.net", With: spool.WithLocal}, spool.BytesBody([]byte("a: b\n\nc\n"))); err != nil {
+		if _, err := s.spool.Accept(spool.InboxRelay, env, nil, spool.Trace{By: "mx.example.net", With: spool.WithLocal}, spool.BytesBody([]byte("a: b\n\nc\n"))); err != nil {
 			t.Fatal(err)
 		}
 		s.run(t.Context())

@@ -46,13 +46,13 @@ func TestCopyBytes(t *testing.T) {
 			p.setLimits(row.limits)
 			k := p.accept("alice@example.net", spool.WithLocal, row.to...)
 			p.run()
-			list, err := p.sp.List(spool.Deliver)
+			list, err := p.sp.List(spool.InboxDeliver)
 			list = slices.DeleteFunc(list, func(l spool.Listing) bool { return l.Envelope.From.Addr == "" }) // the report
 			if err != nil || len(list) != row.deliver {
 				t.Errorf("%d in deliver/, want %d: %v", len(list), row.deliver, err)
 			}
 			said := p.log.String()
-			if waits, err := p.sp.List(spool.Route); err != nil || row.says == "control/limits" && (len(waits) != 1 || waits[0].Key != k) {
+			if waits, err := p.sp.List(spool.InboxRoute); err != nil || row.says == "control/limits" && (len(waits) != 1 || waits[0].Key != k) {
 				t.Errorf("in route/ are %v, %v", waits, err)
 			}
 			if !strings.Contains(said, row.says) || row.says == "" && strings.Contains(said, "event=failed") {
@@ -104,7 +104,7 @@ func TestCopyBytesToTheOctet(t *testing.T) {
 			p.setLimits(limits)
 			k := p.accept("alice@example.net", spool.WithLocal, "team@example.net")
 			p.run()
-			for _, in := range []spool.Inbox{spool.Deliver, spool.Relay} {
+			for _, in := range []spool.Inbox{spool.InboxDeliver, spool.InboxRelay} {
 				list, err := p.sp.List(in)
 				if err != nil {
 					t.Fatal(err)

@@ -51,7 +51,7 @@ func Decide(c *control.Control, e *spool.Entry, now time.Time, t *explain.Trail)
 	}
 	for _, group := range groups(d.remote) {
 		for chunk := range slices.Chunk(group, maxTogether) {
-			child := d.child(spool.Relay)
+			child := d.child(spool.InboxRelay)
 			child.Passed = passed(group)
 			for _, f := range chunk {
 				child.To = append(child.To, f.to)
@@ -193,7 +193,7 @@ func (d *decider) target(i int, t Target) {
 	}
 	d.seen[k] = 0
 	d.local++
-	d.Children = append(d.Children, d.child(spool.Deliver, to))
+	d.Children = append(d.Children, d.child(spool.InboxDeliver, to))
 }
 
 // successor is recipient r once it is to go to a. Its parameters go along; a
@@ -230,9 +230,9 @@ func (d *decider) whole() spool.Inbox {
 	case !d.asIs || len(d.Placed) == 0:
 		return ""
 	case d.local == 0:
-		return spool.Relay
+		return spool.InboxRelay
 	case len(d.entry.Envelope.To) == 1:
-		return spool.Deliver
+		return spool.InboxDeliver
 	}
 	return ""
 }

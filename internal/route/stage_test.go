@@ -60,7 +60,7 @@ func (p *path) accept(from, with string, to ...string) spool.Key {
 		a, params, _ := strings.Cut(word, " ")
 		env.To = append(env.To, spool.Recipient{Addr: a, Params: params})
 	}
-	k, err := p.sp.Accept(spool.Route, env, nil, spool.Trace{By: "mx.example.net", With: with},
+	k, err := p.sp.Accept(spool.InboxRoute, env, nil, spool.Trace{By: "mx.example.net", With: with},
 		spool.BytesBody([]byte(std.Or(p.text, "From: "+from+"\nSubject: x\n\nhello\n"))))
 	if err != nil {
 		p.t.Fatal(err)
@@ -74,7 +74,7 @@ func (p *path) runner(in spool.Inbox, h spool.Handler) *spool.Runner {
 
 func (p *path) run() {
 	p.t.Helper()
-	if err := p.runner(spool.Route, p.stage.Handle).Run(context.Background()); err != nil {
+	if err := p.runner(spool.InboxRoute, p.stage.Handle).Run(context.Background()); err != nil {
 		p.t.Fatal(err)
 	}
 }
@@ -219,8 +219,8 @@ func TestTheTablesMend(t *testing.T) {
 	waits := "route deferred <alice@example.net> a@example.net [bob@example.net] [x@x.example]"
 	p.want(waits, "deliver new <alice@example.net> bob@example.net", "relay new <alice@example.net> x@x.example")
 	// Both have left their inboxes before the next attempt.
-	p.empty(spool.Deliver)
-	p.empty(spool.Relay)
+	p.empty(spool.InboxDeliver)
+	p.empty(spool.InboxRelay)
 	p.time = p.time.Add(time.Hour)
 	p.run()
 	p.want(waits)
@@ -294,7 +294,7 @@ func TestARecipientThatIsNoAddress(t *testing.T) {
 // handle lets another handler look at what is in route/.
 func (p *path) handle(h spool.Handler) {
 	p.t.Helper()
-	if err := p.runner(spool.Route, h).Run(context.Background()); err != nil {
+	if err := p.runner(spool.InboxRoute, h).Run(context.Background()); err != nil {
 		p.t.Fatal(err)
 	}
 }

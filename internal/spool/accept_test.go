@@ -11,7 +11,7 @@ import (
 
 func TestAcceptWritesTheFinalForm(t *testing.T) {
 	f := newFixture(t)
-	k := f.accept(Route, "From: a@example.org\n\nhello\n", "bob@example.net")
+	k := f.accept(InboxRoute, "From: a@example.org\n\nhello\n", "bob@example.net")
 	path := f.only("route/new")
 	want := "Return-Path: <alice@example.org>\nDelivered-To: bob@example.net\n" +
 		"Received: by mx.example.net\n with local id " + string(k) + "; "
@@ -42,7 +42,7 @@ func TestAcceptGuardsTheFirstLine(t *testing.T) {
 		{"", ""},
 	} {
 		f := newFixture(t)
-		f.accept(Check, c.body, "b@example.net")
+		f.accept(InboxCheck, c.body, "b@example.net")
 		_, got, _ := strings.Cut(read(t, f.only("check/new")), " +0000\n")
 		if got != c.want {
 			t.Errorf("%q became %q, want %q", c.body, got, c.want)
@@ -61,7 +61,7 @@ func TestAcceptRefusesWhatCouldNotBeReadBack(t *testing.T) {
 		{To: []Recipient{{Addr: strings.Repeat("x", 2000)}}},
 		{To: slices.Repeat([]Recipient{{Addr: strings.Repeat("x", 1000)}}, 5000)},
 	} {
-		if _, err := f.sp.Accept(Route, env, nil, Trace{}, BytesBody(nil)); err == nil {
+		if _, err := f.sp.Accept(InboxRoute, env, nil, Trace{}, BytesBody(nil)); err == nil {
 			t.Errorf("accepted %+v", env)
 		}
 	}
@@ -84,7 +84,7 @@ func TestBufferSpills(t *testing.T) {
 		t.Fatalf("not spilled without a name: %q", f.files())
 	}
 	env := Envelope{To: []Recipient{{Addr: "b@example.net"}}}
-	if _, err := f.sp.Accept(Route, env, nil, Trace{With: "ESMTP"}, b); err != nil {
+	if _, err := f.sp.Accept(InboxRoute, env, nil, Trace{With: "ESMTP"}, b); err != nil {
 		t.Fatal(err)
 	}
 	got := read(t, f.only("route/new"))
@@ -107,7 +107,7 @@ func TestMissingMarkMakesNothing(t *testing.T) {
 func TestReserve(t *testing.T) {
 	f := newFixture(t)
 	f.sp.reserve = 1 << 62
-	_, err := f.sp.Accept(Route, Envelope{To: []Recipient{{Addr: "a@b"}}}, nil, Trace{}, BytesBody([]byte("x\n")))
+	_, err := f.sp.Accept(InboxRoute, Envelope{To: []Recipient{{Addr: "a@b"}}}, nil, Trace{}, BytesBody([]byte("x\n")))
 	if err == nil || !strings.Contains(err.Error(), "not enough space") || len(f.files()) != 0 {
 		t.Errorf("error %v, files %q", err, f.files())
 	}

@@ -37,14 +37,14 @@ func TestArrival(t *testing.T) {
 			f := newFixture(t)
 			now := f.time
 			f.time = now.Add(-days)
-			k := f.accept(Relay, "x\n", "b@example.net", "c@example.net")
+			k := f.accept(InboxRelay, "x\n", "b@example.net", "c@example.net")
 			f.time = now
 			row.do(t, f, k)
 			e := f.find(k)
 			if age := now.Sub(e.Arrival); age.Round(time.Second) != days {
 				t.Errorf("it is %v old, not %v", age, days)
 			}
-			if list, err := f.sp.List(Relay); err != nil || len(list) != 1 || !list[0].Arrival.Equal(e.Arrival) {
+			if list, err := f.sp.List(InboxRelay); err != nil || len(list) != 1 || !list[0].Arrival.Equal(e.Arrival) {
 				t.Errorf("listed as %+v, %v", list, err)
 			}
 		})
@@ -57,7 +57,7 @@ func TestArrivalClockAhead(t *testing.T) {
 	f := newFixture(t)
 	now := f.time
 	f.time = now.Add(1000 * time.Hour)
-	k := f.accept(Relay, "x\n", "b@example.net")
+	k := f.accept(InboxRelay, "x\n", "b@example.net")
 	f.time = now
 	before := now.Add(-130 * time.Hour)
 	if err := os.Chtimes(f.only("relay/new"), before, before); err != nil {
@@ -77,17 +77,17 @@ func TestArrivalOfOthers(t *testing.T) {
 	const days = 6 * 24 * time.Hour
 	now := f.time
 	f.time = now.Add(-days)
-	f.accept(Route, "x\n", "b@example.net", "nobody@example.net")
+	f.accept(InboxRoute, "x\n", "b@example.net", "nobody@example.net")
 	f.time = now
-	f.run(Route, func(_ context.Context, e *Entry) Outcome {
+	f.run(InboxRoute, func(_ context.Context, e *Entry) Outcome {
 		if e.Trusted() {
-			o := SplitInto(Child{Inbox: Deliver, From: e.Envelope.From, To: e.Envelope.To[:1]})
+			o := SplitInto(Child{Inbox: InboxDeliver, From: e.Envelope.From, To: e.Envelope.To[:1]})
 			o.Bounce = &Bounce{To: "alice@example.org", Failed: []int{1}, Body: []byte("Subject: failed\n\nit did\n")}
 			return o
 		}
-		return SplitInto(Child{Inbox: Relay, From: e.Envelope.From, To: []Recipient{{Addr: "alice@elsewhere.example"}}})
+		return SplitInto(Child{Inbox: InboxRelay, From: e.Envelope.From, To: []Recipient{{Addr: "alice@elsewhere.example"}}})
 	})
-	for in, want := range map[Inbox]time.Duration{Deliver: days, Relay: 0} {
+	for in, want := range map[Inbox]time.Duration{InboxDeliver: days, InboxRelay: 0} {
 		list, err := f.sp.List(in)
 		if err != nil || len(list) != 1 {
 			t.Fatalf("%s holds %d, %v: %s", in, len(list), err, bytes.TrimSpace(f.log.Bytes()))
@@ -104,9 +104,9 @@ func TestMarkKeepsSchedule(t *testing.T) {
 	f := newFixture(t)
 	now := f.time
 	f.time = now.Add(-6 * 24 * time.Hour)
-	k := f.accept(Relay, "x\n", "b@example.net", "c@example.net")
+	k := f.accept(InboxRelay, "x\n", "b@example.net", "c@example.net")
 	f.time = now
-	r := f.runner(Relay, nil)
+	r := f.runner(InboxRelay, nil)
 	for range 2 {
 		e := f.find(k)
 		if d := r.delay(e); d != time.Hour {

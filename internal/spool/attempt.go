@@ -80,7 +80,7 @@ func (r *Runner) failed(e *Entry, err error) (again bool, due time.Time) {
 	r.Log.Trouble(string(e.Key), "carry out", err)
 	now := r.Spool.now()
 	if retry, unread := r.Retry(); unread == nil && retry.Expired(now.Sub(e.Arrival)-graceTime, e.Attempts+1) {
-		held := r.carry(e, HoldFor("given up, it cannot be carried out: "+err.Error()))
+		held := r.carry(e, HoldBecause("given up, it cannot be carried out: "+err.Error()))
 		if held == nil {
 			return false, due
 		}
@@ -116,7 +116,7 @@ func (r *Runner) handle(ctx context.Context, e *Entry) (o Outcome) {
 		r.Log.Trouble(string(e.Key), "attempt", fmt.Errorf("%s at %s", reason, debug.Stack()))
 		o = DeferUntil(r.Spool.now().Add(r.delay(e)), reason)
 		if e.Attempts+1 >= panicLimit {
-			o = HoldFor(reason)
+			o = HoldBecause(reason)
 		}
 	}()
 	return r.Handle(ctx, e)
@@ -172,7 +172,7 @@ func (r *Runner) stillFor(j job) (time.Duration, error) {
 // holdFile moves a file that is no entry of ours to hold/, under its own key
 // where its name has one that is free, else under a new key.
 func (s *Spool) holdFile(from *box, j job, reason string) error {
-	hold, err := s.box(Hold)
+	hold, err := s.box(InboxHold)
 	if err != nil {
 		return err
 	}

@@ -43,7 +43,7 @@ func NewBuffer(open func() (*os.File, error)) *Buffer { return &Buffer{open: ope
 
 // unnamed makes a file without a name in check/tmp.
 func (s *Spool) unnamed() (*os.File, error) {
-	b, err := s.box(Check)
+	b, err := s.box(InboxCheck)
 	if err != nil {
 		return nil, err
 	}

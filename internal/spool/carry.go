@@ -35,7 +35,7 @@ func (s *Spool) carryAll(e *Entry, o Outcome, log *maillog.Log) error {
 		}
 		o.Done = append(o.Done, o.Bounce.Failed...)
 	}
-	if o.Action != Store {
+	if o.Action != Deliver {
 		if err := s.placeNotices(e, o.Notices, log); err != nil {
 			return err
 		}
@@ -48,12 +48,12 @@ func (s *Spool) carryAll(e *Entry, o Outcome, log *maillog.Log) error {
 	switch o.Action {
 	case HandOn:
 		return s.handOn(e, o.Inbox, log)
-	case Store:
-		return s.store(e, o, log)
+	case Deliver:
+		return s.deliver(e, o, log)
 	case Defer:
-		return s.postpone(e, o, log)
-	case Suspend:
-		return s.suspend(e, o.Reason, log)
+		return s.deferUntil(e, o, log)
+	case Hold:
+		return s.hold(e, o.Reason, log)
 	case Drop:
 		return s.drop(e, o, log)
 	}
@@ -133,14 +133,14 @@ func (s *Spool) collide(e *Entry, to *dir.Dir, name string, log *maillog.Log) er
 		log.Repeated(string(e.Key), to.Join(name))
 		return errRepeat
 	}
-	hold, err := s.box(Hold)
+	hold, err := s.box(InboxHold)
 	if err != nil {
 		return err
 	}
-	if e.Inbox == Hold || to == hold.new { // nowhere else to go
+	if e.Inbox == InboxHold || to == hold.new { // nowhere else to go
 		return fmt.Errorf("%s: another entry has that name", to.Join(name))
 	}
-	if err := s.suspend(e, taken(to.Join(name)), log); err != nil {
+	if err := s.hold(e, taken(to.Join(name)), log); err != nil {
 		return err
 	}
 	return errRepeat
@@ -200,9 +200,9 @@ func (e *Entry) unlink() error {
 	return nil
 }
 
-// postpone: NEW or WAITING to WAITING. The reason goes first; a crash between
+// deferUntil: NEW or DEFERRED to DEFERRED. The reason goes first; a crash between
 // the two leaves a NEW entry, which is tried once more.
-func (s *Spool) postpone(e *Entry, o Outcome, log *maillog.Log) error {
+func (s *Spool) deferUntil(e *Entry, o Outcome, log *maillog.Log) error {
 	line := reasonLine(s.now(), e.Inbox, "deferred", o.Reason)
 	if err := e.box.addReason(e.Key, line, o.Due); err != nil {
 		return err
@@ -210,33 +210,33 @@ func (s *Spool) postpone(e *Entry, o Outcome, log *maillog.Log) error {
 	e.Attempts++
 	log.Deferred(string(e.Key), string(e.Inbox), o.Due, o.Reason)
 	return e.again(func() error {
-		if e.state == stateWaiting {
+		if e.state == stateDeferred {
 			_, err := e.box.cur.StatName(e.name)
 			return err
 		}
-		name := waitingName(e.name)
+		name := deferredName(e.name)
 		if err := e.box.new.Rename(e.name, e.box.cur, name); err != nil {
 			return err
 		}
-		e.name, e.state = name, stateWaiting
+		e.name, e.state = name, stateDeferred
 		return nil
 	})
 }
 
-// waitingName is the name in cur/: with ":2," as Maildir has it.
-func waitingName(name string) string {
+// deferredName is the name in cur/: with ":2," as Maildir has it.
+func deferredName(name string) string {
 	base, _, _ := strings.Cut(name, ":")
 	return base + ":2,"
 }
 
-// suspend: to HELD, by a stage.
-func (s *Spool) suspend(e *Entry, reason string, log *maillog.Log) error {
-	return s.suspendAs(e, verbHeld, reason, log)
+// hold: to HELD, by a stage.
+func (s *Spool) hold(e *Entry, reason string, log *maillog.Log) error {
+	return s.holdAs(e, verbHeld, reason, log)
 }
 
-// suspendAs: to HELD. The reason goes first, so that no held entry lacks one.
-func (s *Spool) suspendAs(e *Entry, verb, reason string, log *maillog.Log) error {
-	hold, err := s.box(Hold)
+// holdAs: to HELD. The reason goes first, so that no held entry lacks one.
+func (s *Spool) holdAs(e *Entry, verb, reason string, log *maillog.Log) error {
+	hold, err := s.box(InboxHold)
 	if err != nil {
 		return err
 	}

@@ -14,18 +14,18 @@ import (
 
 func TestHandOnKeepsTheFileAndDropsTheFlags(t *testing.T) {
 	f := newFixture(t)
-	k := f.accept(Route, "From: a@b\n\nx\n", "bob@example.net")
+	k := f.accept(InboxRoute, "From: a@b\n\nx\n", "bob@example.net")
 	before := f.only("route/new")
 	content := read(t, before)
 	flagged := filepath.Join(f.home, "spool/route/cur", filepath.Base(before)+":2,S")
 	if err := os.Rename(before, flagged); err != nil {
 		t.Fatal(err)
 	}
-	f.run(Route, func(_ context.Context, e *Entry) Outcome {
+	f.run(InboxRoute, func(_ context.Context, e *Entry) Outcome {
 		if e.Key != k || e.Envelope.To[0].Addr != "bob@example.net" || !e.Trusted() {
 			t.Errorf("entry %+v", e)
 		}
-		return HandOnTo(Deliver)
+		return HandOnTo(InboxDeliver)
 	})
 	after := f.only("deliver/new")
 	if filepath.Base(after) != filepath.Base(before) || read(t, after) != content {
@@ -35,7 +35,7 @@ func TestHandOnKeepsTheFileAndDropsTheFlags(t *testing.T) {
 
 func TestDeferWaitsUntilDue(t *testing.T) {
 	f := newFixture(t)
-	k := f.accept(Relay, "From: a@b\n\nx\n", "bob@example.net")
+	k := f.accept(InboxRelay, "From: a@b\n\nx\n", "bob@example.net")
 	tries := 0
 	stage := func(_ context.Context, e *Entry) Outcome {
 		if e.Attempts != tries {
@@ -44,8 +44,8 @@ func TestDeferWaitsUntilDue(t *testing.T) {
 		tries++
 		return DeferUntil(f.time.Add(10*time.Minute), "host \x1b[31mdown")
 	}
-	f.run(Relay, stage)
-	f.run(Relay, stage)
+	f.run(InboxRelay, stage)
+	f.run(InboxRelay, stage)
 	if tries != 1 {
 		t.Fatalf("%d attempts before it was due", tries)
 	}
@@ -53,18 +53,18 @@ func TestDeferWaitsUntilDue(t *testing.T) {
 	if !strings.HasPrefix(reason, "relay ") || !strings.HasSuffix(reason, "deferred: host ?[31mdown\n") {
 		t.Errorf("reason is %q", reason)
 	}
-	list, err := f.sp.List(Relay)
+	list, err := f.sp.List(InboxRelay)
 	if err != nil || len(list) != 1 || list[0].State != "deferred" || list[0].Attempts != 1 {
 		t.Fatalf("listing %+v, %v", list, err)
 	}
 	f.time = f.time.Add(11 * time.Minute)
-	f.run(Relay, stage)
+	f.run(InboxRelay, stage)
 	if tries != 2 {
 		t.Fatalf("%d attempts after it was due", tries)
 	}
-	f.run(Relay, func(context.Context, *Entry) Outcome { return DropBecause("never") })
+	f.run(InboxRelay, func(context.Context, *Entry) Outcome { return DropBecause("never") })
 	f.time = f.time.Add(11 * time.Minute)
-	f.run(Relay, func(context.Context, *Entry) Outcome { return DropBecause("done") })
+	f.run(InboxRelay, func(context.Context, *Entry) Outcome { return DropBecause("done") })
 	if files := f.files(); len(files) != 0 {
 		t.Errorf("left %q", files)
 	}
@@ -72,9 +72,9 @@ func TestDeferWaitsUntilDue(t *testing.T) {
 
 func TestADueTimeBeyondTheLongestStepIsNow(t *testing.T) {
 	f := newFixture(t)
-	f.accept(Relay, "From: a@b\n\nx\n", "bob@example.net")
-	f.run(Relay, func(context.Context, *Entry) Outcome { return DeferUntil(f.time.Add(1000*time.Hour), "clock stepped") })
-	f.run(Relay, func(context.Context, *Entry) Outcome { return DropBecause("done") })
+	f.accept(InboxRelay, "From: a@b\n\nx\n", "bob@example.net")
+	f.run(InboxRelay, func(context.Context, *Entry) Outcome { return DeferUntil(f.time.Add(1000*time.Hour), "clock stepped") })
+	f.run(InboxRelay, func(context.Context, *Entry) Outcome { return DropBecause("done") })
 	if files := f.files(); len(files) != 0 {
 		t.Errorf("left %q", files)
 	}
@@ -82,18 +82,18 @@ func TestADueTimeBeyondTheLongestStepIsNow(t *testing.T) {
 
 func TestSplitMakesChildrenOnce(t *testing.T) {
 	f := newFixture(t)
-	f.accept(Route, "From: a@b\n\nx\n", "bob@example.net", "carol@example.net", "dan@far.example")
+	f.accept(InboxRoute, "From: a@b\n\nx\n", "bob@example.net", "carol@example.net", "dan@far.example")
 	var parent []byte
 	split := func(_ context.Context, e *Entry) Outcome {
 		parent, _ = io.ReadAll(io.NewSectionReader(e.file, 0, e.Size))
 		to := e.Envelope.To
 		return SplitInto(
-			Child{Inbox: Deliver, From: e.Envelope.From, To: to[:1]},
-			Child{Inbox: Deliver, From: e.Envelope.From, To: to[1:2]},
-			Child{Inbox: Relay, From: e.Envelope.From, To: to[2:]})
+			Child{Inbox: InboxDeliver, From: e.Envelope.From, To: to[:1]},
+			Child{Inbox: InboxDeliver, From: e.Envelope.From, To: to[1:2]},
+			Child{Inbox: InboxRelay, From: e.Envelope.From, To: to[2:]})
 	}
 	path := f.only("route/new")
-	f.run(Route, split)
+	f.run(InboxRoute, split)
 	first := f.files()
 	if len(first) != 3 {
 		t.Fatalf("files %q", first)
@@ -111,11 +111,11 @@ func TestSplitMakesChildrenOnce(t *testing.T) {
 	if err := os.WriteFile(path, parent, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	f.run(Route, split)
+	f.run(InboxRoute, split)
 	if again := f.files(); strings.Join(again, " ") != strings.Join(first, " ") {
 		t.Errorf("repeated split left %q, want %q", again, first)
 	}
-	for _, in := range []Inbox{Deliver, Relay} {
+	for _, in := range []Inbox{InboxDeliver, InboxRelay} {
 		f.run(in, func(_ context.Context, e *Entry) Outcome { return DropBecause("read back") })
 	}
 	if files := f.files(); len(files) != 0 {
@@ -129,12 +129,12 @@ func TestStoreIsARename(t *testing.T) {
 	if err := maildir.Create(box); err != nil {
 		t.Fatal(err)
 	}
-	f.accept(Deliver, "From: a@b\n\nx\n", "bob@example.net")
+	f.accept(InboxDeliver, "From: a@b\n\nx\n", "bob@example.net")
 	path := f.only("deliver/new")
 	want := read(t, path)
 	ino := func(p string) os.FileInfo { st, _ := os.Stat(p); return st }
 	before := ino(path)
-	f.run(Deliver, func(context.Context, *Entry) Outcome { return DeliverTo(box) })
+	f.run(InboxDeliver, func(context.Context, *Entry) Outcome { return DeliverTo(box) })
 	got := filepath.Join(box, "new", filepath.Base(path))
 	if read(t, got) != want || !os.SameFile(before, ino(got)) {
 		t.Errorf("not the same file in the mailbox")
@@ -143,7 +143,7 @@ func TestStoreIsARename(t *testing.T) {
 	if err := os.WriteFile(path, []byte(want), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	f.run(Deliver, func(context.Context, *Entry) Outcome { return DeliverTo(box) })
+	f.run(InboxDeliver, func(context.Context, *Entry) Outcome { return DeliverTo(box) })
 	if files := f.files(); len(files) != 0 {
 		t.Errorf("a repeat left %q", files)
 	}
@@ -152,7 +152,7 @@ func TestStoreIsARename(t *testing.T) {
 	if err := os.WriteFile(path, []byte(other), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	f.run(Deliver, func(context.Context, *Entry) Outcome { return DeliverTo(box) })
+	f.run(InboxDeliver, func(context.Context, *Entry) Outcome { return DeliverTo(box) })
 	if read(t, got) != want {
 		t.Error("a message in the mailbox was replaced")
 	}
@@ -178,9 +178,9 @@ func TestStoreCleansTheMailbox(t *testing.T) {
 		age             time.Duration
 		believed, stays bool
 	}{{maildir.CleanAge - time.Minute, true, true}, {maildir.CleanAge + time.Minute, false, true}, {maildir.CleanAge + time.Minute, true, false}} {
-		f.accept(Deliver, "From: a@b\n\nx\n", "bob@example.net")
+		f.accept(InboxDeliver, "From: a@b\n\nx\n", "bob@example.net")
 		f.machine(c.age)
-		r := f.runner(Deliver, func(context.Context, *Entry) Outcome { return DeliverTo(box) })
+		r := f.runner(InboxDeliver, func(context.Context, *Entry) Outcome { return DeliverTo(box) })
 		r.Ages = func() bool { return c.believed }
 		if err := r.Run(context.Background()); err != nil {
 			t.Fatal(err)
@@ -199,10 +199,10 @@ func TestStoreCopiesWhatHasParameters(t *testing.T) {
 	}
 	env := Envelope{From: Path{Addr: "a@b.example", Params: "RET=HDRS"},
 		To: []Recipient{{Addr: "bob@example.net", Params: "NOTIFY=NEVER ORCPT=rfc822;info+2Bx@example.net"}}}
-	if _, err := f.sp.Accept(Deliver, env, nil, Trace{By: "mx", With: "ESMTPA"}, BytesBody([]byte("From: a@b\n\nx\n"))); err != nil {
+	if _, err := f.sp.Accept(InboxDeliver, env, nil, Trace{By: "mx", With: "ESMTPA"}, BytesBody([]byte("From: a@b\n\nx\n"))); err != nil {
 		t.Fatal(err)
 	}
-	f.run(Deliver, func(_ context.Context, e *Entry) Outcome {
+	f.run(InboxDeliver, func(_ context.Context, e *Entry) Outcome {
 		if e.Envelope.From.Params != "RET=HDRS" || e.Envelope.To[0].Addr != "bob@example.net" {
 			t.Errorf("envelope %+v", e.Envelope)
 		}
@@ -229,7 +229,7 @@ func TestStoreCopiesWhatHasParameters(t *testing.T) {
 
 func TestBounceIsPlacedOnceAndMarks(t *testing.T) {
 	f := newFixture(t)
-	f.accept(Relay, "From: a@b\n\nx\n", "bob@far.example", "carol@far.example")
+	f.accept(InboxRelay, "From: a@b\n\nx\n", "bob@far.example", "carol@far.example")
 	path := f.only("relay/new")
 	original := read(t, path)
 	fail := func(_ context.Context, e *Entry) Outcome {
@@ -237,12 +237,12 @@ func TestBounceIsPlacedOnceAndMarks(t *testing.T) {
 		o.Bounce = &Bounce{To: "alice@example.org", Failed: []int{0}, Body: []byte("From: MAILER-DAEMON@mx\n\nfailed\n")}
 		return o
 	}
-	f.run(Relay, fail)
-	list, err := f.sp.List(Relay)
+	f.run(InboxRelay, fail)
+	list, err := f.sp.List(InboxRelay)
 	if err != nil || len(list) != 1 || !list[0].Envelope.To[0].Done || list[0].Envelope.To[1].Done {
 		t.Fatalf("relay %+v, %v", list, err)
 	}
-	bounces, err := f.sp.List(Route)
+	bounces, err := f.sp.List(InboxRoute)
 	if err != nil || len(bounces) != 1 || bounces[0].Envelope.From.Addr != "" ||
 		bounces[0].Envelope.To[0].Addr != "alice@example.org" {
 		t.Fatalf("route %+v, %v", bounces, err)
@@ -252,18 +252,18 @@ func TestBounceIsPlacedOnceAndMarks(t *testing.T) {
 	if err := os.WriteFile(path, []byte(original), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	f.run(Relay, fail)
-	if again, _ := f.sp.List(Route); len(again) != 1 || again[0].Key != bounces[0].Key {
+	f.run(InboxRelay, fail)
+	if again, _ := f.sp.List(InboxRoute); len(again) != 1 || again[0].Key != bounces[0].Key {
 		t.Errorf("route now %+v", again)
 	}
 	// Nor where the report has gone on meanwhile.
-	f.run(Route, func(context.Context, *Entry) Outcome { return HandOnTo(Deliver) })
+	f.run(InboxRoute, func(context.Context, *Entry) Outcome { return HandOnTo(InboxDeliver) })
 	os.Remove(filepath.Join(f.home, "spool/relay/cur", list[0].Name))
 	if err := os.WriteFile(path, []byte(original), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	f.run(Relay, fail)
-	if again, _ := f.sp.List(Route); len(again) != 0 {
+	f.run(InboxRelay, fail)
+	if again, _ := f.sp.List(InboxRoute); len(again) != 0 {
 		t.Errorf("route now %+v", again)
 	}
 }
@@ -294,10 +294,10 @@ func TestOriginalRecipient(t *testing.T) {
 				t.Fatal(err)
 			}
 			env := Envelope{From: Path{Addr: "a@b.example"}, To: []Recipient{{Addr: "bob@example.net", Params: tt.words}}}
-			if _, err := f.sp.Accept(Deliver, env, nil, tt.trace, BytesBody([]byte("From: a@b\n\nx\n"))); err != nil {
+			if _, err := f.sp.Accept(InboxDeliver, env, nil, tt.trace, BytesBody([]byte("From: a@b\n\nx\n"))); err != nil {
 				t.Fatal(err)
 			}
-			f.run(Deliver, func(context.Context, *Entry) Outcome { return DeliverTo(box) })
+			f.run(InboxDeliver, func(context.Context, *Entry) Outcome { return DeliverTo(box) })
 			names, err := filepath.Glob(filepath.Join(box, "new", "*"))
 			if err != nil || len(names) != 1 {
 				t.Fatalf("the mailbox holds %q, %v", names, err)

@@ -51,7 +51,7 @@ type stray struct {
 // hold/, which has no stage. It stays: nobody knows whose it is.
 func (b *box) strays() (list []stray, err error) {
 	dirs := []*dir.Dir{b.tmp, b.reason}
-	if b.name == Hold {
+	if b.name == InboxHold {
 		dirs = append(dirs, b.new, b.cur)
 	}
 	for _, d := range dirs {
@@ -73,7 +73,7 @@ func (b *box) strays() (list []stray, err error) {
 func (s *Spool) cleanReasons(b *box, now time.Time, ages func() bool) error {
 	seed := maphash.MakeSeed()
 	present := map[uint64]struct{}{}
-	for _, st := range []state{stateNew, stateWaiting, stateNew} { // fresh again: a retry moves that way
+	for _, st := range []state{stateNew, stateDeferred, stateNew} { // fresh again: a retry moves that way
 		err := b.sub(st).Names(func(name string) bool {
 			key, _, _ := strings.Cut(name, ",")
 			present[maphash.String(seed, key)] = struct{}{}
@@ -107,7 +107,7 @@ func (s *Spool) cleanReasons(b *box, now time.Time, ages func() bool) error {
 // expireHold removes held entries after holdtime (0: never). It is route/'s runner
 // that calls it, since hold/ has none.
 func (s *Spool) expireHold(holdtime time.Duration) (expired []Key, err error) {
-	b, err := s.box(Hold)
+	b, err := s.box(InboxHold)
 	if err != nil || holdtime <= 0 {
 		return nil, err
 	}

@@ -18,8 +18,8 @@ import (
 type state string
 
 const (
-	stateNew     state = "new" // NEW: never tried, or due now
-	stateWaiting state = "cur" // WAITING: deferred, or moved there by a mail reader
+	stateNew      state = "new" // NEW: never tried, or due now
+	stateDeferred state = "cur" // DEFERRED: deferred, or moved there by a mail reader
 )
 
 // Entry is an entry that a stage works on. It is open for one attempt.
@@ -221,10 +221,10 @@ func (b *box) ours(st unix.Stat_t) error {
 // new/ to cur/ or back; the directories are read for the others.
 func (b *box) whereabouts(k Key, name string) (string, state, error) {
 	base, _, _ := strings.Cut(name, ":")
-	for _, s := range []state{stateNew, stateWaiting, stateNew} {
+	for _, s := range []state{stateNew, stateDeferred, stateNew} {
 		try := base
-		if s == stateWaiting {
-			try = waitingName(base)
+		if s == stateDeferred {
+			try = deferredName(base)
 		}
 		if _, err := b.sub(s).StatName(try); err == nil {
 			return try, s, nil
@@ -236,7 +236,7 @@ func (b *box) whereabouts(k Key, name string) (string, state, error) {
 // find looks for the entry k in both states, in new/ again at the end: a retry
 // by hand moves it that way.
 func (b *box) find(k Key) (name string, s state, err error) {
-	for _, s := range []state{stateNew, stateWaiting, stateNew} {
+	for _, s := range []state{stateNew, stateDeferred, stateNew} {
 		name := ""
 		err := b.sub(s).Names(func(n string) bool {
 			if !strings.HasPrefix(n, string(k)) {

@@ -78,7 +78,7 @@ func (f *Finder) readAll() error {
 		if err != nil {
 			return err
 		}
-		for _, st := range []state{stateNew, stateWaiting, stateNew} {
+		for _, st := range []state{stateNew, stateDeferred, stateNew} {
 			err := b.sub(st).Names(func(name string) bool {
 				if k, _, _, _, err := parseName(name); err == nil {
 					f.at[k] = location{in, st, name}
@@ -107,7 +107,7 @@ func (s *Spool) Listed(l Listing) (*Entry, error) {
 	}
 	st := stateNew
 	if l.State == "deferred" {
-		st = stateWaiting
+		st = stateDeferred
 	}
 	e, err := b.open(l.Name, st)
 	if errors.Is(err, errGone) {

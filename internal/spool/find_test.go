@@ -14,21 +14,21 @@ import (
 	"paperpath/internal/status"
 )
 
-// waiting puts n deferred entries into relay/, due in an hour, without the syncs
+// deferred puts n deferred entries into relay/, due in an hour, without the syncs
 // that accepting them costs.
-func (f *fixture) waiting(n int) (keys []Key) {
+func (f *fixture) deferred(n int) (keys []Key) {
 	f.t.Helper()
 	due := f.time.Add(time.Hour)
 	for i := range n {
 		k := Key(fmt.Sprintf("1764000000.M%06dR%016x.mx", i%1000000, i))
 		text := []byte("Return-Path: <a@b.example>\nDelivered-To: c@d.example\nReceived: by mx\n with local id " + string(k) + "; x\n\nx\n")
 		box := filepath.Join(f.home, "spool/relay")
-		name := waitingName(fileName(k, int64(len(text)), int64(len(text)+6)))
+		name := deferredName(fileName(k, int64(len(text)), int64(len(text)+6)))
 		if err := os.WriteFile(filepath.Join(box, "cur", name), text, 0o600); err != nil {
 			f.t.Fatal(err)
 		}
 		reason := filepath.Join(box, "reason", string(k))
-		if err := os.WriteFile(reason, []byte(reasonLine(f.time, Relay, "deferred", "down")), 0o600); err != nil {
+		if err := os.WriteFile(reason, []byte(reasonLine(f.time, InboxRelay, "deferred", "down")), 0o600); err != nil {
 			f.t.Fatal(err)
 		}
 		if err := os.Chtimes(reason, due, due); err != nil {
@@ -64,7 +64,7 @@ func linear(t *testing.T, what string, work func(n int) time.Duration) {
 func TestRetryOfManyIsLinear(t *testing.T) {
 	linear(t, "retry by keys", func(n int) time.Duration {
 		f := newFixture(t)
-		keys := f.waiting(n)
+		keys := f.deferred(n)
 		log := maillog.To(&f.log, "mailctl", time.Now)
 		start := cpu(t)
 		find := f.sp.Finder()
@@ -91,7 +91,7 @@ func TestRetryOfManyIsLinear(t *testing.T) {
 func TestReportsAboutManyAreLinear(t *testing.T) {
 	linear(t, "reports", func(n int) time.Duration {
 		f := newFixture(t)
-		keys := f.waiting(n)
+		keys := f.deferred(n)
 		start := cpu(t)
 		for _, k := range keys {
 			lies, err := f.sp.lies(k)
@@ -109,7 +109,7 @@ func TestReportsAboutManyAreLinear(t *testing.T) {
 // A report is placed once: by whoever looks again, and by who comes after a crash.
 func TestReportIsPlacedOnce(t *testing.T) {
 	f := newFixture(t)
-	first, second := f.waiting(1)[0], Key("1764000000.M000000R00000000000000ff.mx")
+	first, second := f.deferred(1)[0], Key("1764000000.M000000R00000000000000ff.mx")
 	again, err := Open(f.home, Options{Hostname: "mx.example.net"}) // another process
 	if err != nil {
 		t.Fatal(err)
@@ -135,19 +135,19 @@ func TestReportIsPlacedOnce(t *testing.T) {
 func TestAWatcherTakesUpManyInLinearTime(t *testing.T) {
 	linear(t, "hurry", func(n int) time.Duration {
 		f := newFixture(t)
-		keys := f.waiting(n)
-		r := f.runner(Relay, nil)
+		keys := f.deferred(n)
+		r := f.runner(InboxRelay, nil)
 		var err error
-		if r.box, err = f.sp.box(Relay); err != nil {
+		if r.box, err = f.sp.box(InboxRelay); err != nil {
 			t.Fatal(err)
 		}
 		s := newSchedule(context.Background(), r, true)
-		if err := s.scan(stateNew, stateWaiting); err != nil || s.later.Len() != n {
-			t.Fatalf("%d asleep, %v", s.later.Len(), err)
+		if err := s.scan(stateNew, stateDeferred); err != nil || s.deferred.Len() != n {
+			t.Fatalf("%d deferred, %v", s.deferred.Len(), err)
 		}
 		names := make([]string, 0, n)
 		for i := range keys {
-			names = append(names, s.later.list[(i*7919)%n].name)
+			names = append(names, s.deferred.list[(i*7919)%n].name)
 		}
 		start := cpu(t)
 		for _, name := range names {
@@ -158,7 +158,7 @@ func TestAWatcherTakesUpManyInLinearTime(t *testing.T) {
 			s.add(base, stateNew)
 		}
 		spent := cpu(t) - start
-		for i, l := range s.later.list {
+		for i, l := range s.deferred.list {
 			if !l.isNew || l.due != 0 || s.known[l.id()] != place(i+1) {
 				t.Fatalf("%+v at %d, known at %d", l, i, s.known[l.id()])
 			}
@@ -170,7 +170,7 @@ func TestAWatcherTakesUpManyInLinearTime(t *testing.T) {
 // A Finder's view gets old: what came, moved or went meanwhile is seen.
 func TestAFinderFollowsWhatMoves(t *testing.T) {
 	f := newFixture(t)
-	keys := f.waiting(3)
+	keys := f.deferred(3)
 	log := maillog.To(&f.log, "mailctl", time.Now)
 	find := f.sp.Finder()
 	get := func(k Key) *Entry {
@@ -182,7 +182,7 @@ func TestAFinderFollowsWhatMoves(t *testing.T) {
 		t.Cleanup(func() { e.Close() })
 		return e
 	}
-	if e := get(keys[0]); e.Inbox != Relay || e.State() != "deferred" {
+	if e := get(keys[0]); e.Inbox != InboxRelay || e.State() != "deferred" {
 		t.Errorf("%s in %s", e.State(), e.Inbox)
 	}
 	if err := f.sp.Retry(f.find(keys[1]), log); err != nil {
@@ -195,7 +195,7 @@ func TestAFinderFollowsWhatMoves(t *testing.T) {
 		t.Fatal(err)
 	}
 	find.read = find.read.Add(-time.Hour) // it has got old
-	if e := get(keys[2]); e.Inbox != Route {
+	if e := get(keys[2]); e.Inbox != InboxRoute {
 		t.Errorf("after a reroute: %s", e.Inbox)
 	}
 	if err := f.sp.Remove(f.find(keys[0]), log); err != nil {

@@ -71,14 +71,14 @@ func TestKeys(t *testing.T) {
 			t.Errorf("host %q: %v", host, err)
 		}
 		env := Envelope{To: []Recipient{{Addr: "a@b"}}}
-		c := k.child(Child{Inbox: Deliver, From: env.From, To: env.To})
+		c := k.child(Child{Inbox: InboxDeliver, From: env.From, To: env.To})
 		if _, err := ParseKey(string(c)); err != nil || !c.isChild() || !strings.HasPrefix(string(c), string(k.root())) {
 			t.Errorf("child %s of %s: %v", c, k, err)
 		}
-		if g := c.child(Child{Inbox: Relay, From: env.From, To: env.To}); len(g) != len(c) || g == c || g.root() != c.root() {
+		if g := c.child(Child{Inbox: InboxRelay, From: env.From, To: env.To}); len(g) != len(c) || g == c || g.root() != c.root() {
 			t.Errorf("child %s of the child %s", g, c)
 		}
-		if c != k.child(Child{Inbox: Deliver, From: env.From, To: env.To}) || c == k.child(Child{Inbox: Relay, From: env.From, To: env.To}) {
+		if c != k.child(Child{Inbox: InboxDeliver, From: env.From, To: env.To}) || c == k.child(Child{Inbox: InboxRelay, From: env.From, To: env.To}) {
 			t.Errorf("children of %s do not name the decision", k)
 		}
 		b := k.bounce([]string{"a@b"}, host)

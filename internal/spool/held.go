@@ -22,7 +22,7 @@ type HeldEntry struct {
 // EachHeld calls each with every entry in hold/, digests left out. A file that is
 // no entry has a name for a key and no more.
 func (s *Spool) EachHeld(each func(HeldEntry)) error {
-	b, err := s.box(Hold)
+	b, err := s.box(InboxHold)
 	if err != nil {
 		return err
 	}

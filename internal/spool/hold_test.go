@@ -17,20 +17,20 @@ import (
 // back there: it waits where it is, and the held one stays.
 func TestWhatIsHeldUnderThatNameStays(t *testing.T) {
 	f := newFixture(t)
-	k := f.accept(Route, "From: a@b\n\none\n", "bob@example.net")
-	hold := func(context.Context, *Entry) Outcome { return HoldFor("odd") }
-	f.run(Route, hold)
+	k := f.accept(InboxRoute, "From: a@b\n\none\n", "bob@example.net")
+	hold := func(context.Context, *Entry) Outcome { return HoldBecause("odd") }
+	f.run(InboxRoute, hold)
 	held := filepath.Join(f.home, "spool", f.files()[0])
 	text := read(t, held)
 	copied := filepath.Join(f.home, "spool/route/new", filepath.Base(held))
 	if err := os.WriteFile(copied, []byte(strings.Replace(text, "one", "two", 1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	f.run(Route, hold)
+	f.run(InboxRoute, hold)
 	if read(t, held) != text {
 		t.Error("the held entry has changed")
 	}
-	list, err := f.sp.List(Route)
+	list, err := f.sp.List(InboxRoute)
 	if err != nil || len(list) != 1 || list[0].Key != k || list[0].State != "deferred" ||
 		!strings.Contains(list[0].LastReason, "another entry has that name") {
 		t.Errorf("route/ holds %+v, %v", list, err)
@@ -45,7 +45,7 @@ func TestASecondFileOfThatNameIsHeldToo(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(f.home, "spool/route/new", name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		f.run(Route, func(context.Context, *Entry) Outcome { return DropBecause("") })
+		f.run(InboxRoute, func(context.Context, *Entry) Outcome { return DropBecause("") })
 	}
 	files := f.files()
 	if len(files) != 6 {
@@ -64,14 +64,14 @@ func TestASecondFileOfThatNameIsHeldToo(t *testing.T) {
 // hold/ is cleaned too where nothing is ever removed for its age.
 func TestHoldIsCleanedWithoutHoldtime(t *testing.T) {
 	f := newFixture(t)
-	k := f.accept(Route, "From: a@b\n\nx\n", "bob@example.net")
-	f.run(Route, func(context.Context, *Entry) Outcome { return HoldFor("odd") })
+	k := f.accept(InboxRoute, "From: a@b\n\nx\n", "bob@example.net")
+	f.run(InboxRoute, func(context.Context, *Entry) Outcome { return HoldBecause("odd") })
 	dir := filepath.Join(f.home, "spool/hold")
 	orphan := "1764000000.M000001R0123456789abcdef.mx"
 	os.WriteFile(filepath.Join(dir, "reason", orphan), nil, 0o600)
 	os.WriteFile(filepath.Join(dir, "tmp", orphan+".01234567"), nil, 0o600)
 	f.machine(1000 * time.Hour)
-	r := f.runner(Route, func(context.Context, *Entry) Outcome { return DropBecause("") })
+	r := f.runner(InboxRoute, func(context.Context, *Entry) Outcome { return DropBecause("") })
 	r.Holdtime = func() (time.Duration, error) { return 0, nil }
 	if err := r.Run(context.Background()); err != nil {
 		t.Fatal(err)
@@ -85,14 +85,14 @@ func TestHoldIsCleanedWithoutHoldtime(t *testing.T) {
 // A panic of our own outside the stage is temporary too.
 func TestAPanicBesideTheStageIsTemporary(t *testing.T) {
 	f := newFixture(t)
-	k := f.accept(Route, "From: a@b\n\nx\n", "bob@example.net")
+	k := f.accept(InboxRoute, "From: a@b\n\nx\n", "bob@example.net")
 	path := f.only("route/new")
-	r := f.runner(Route, func(context.Context, *Entry) Outcome {
+	r := f.runner(InboxRoute, func(context.Context, *Entry) Outcome {
 		return Outcome{} // cannot be carried out, so the delay is asked for
 	})
 	r.Retry = func() (control.Retry, error) { panic("odd settings") }
 	var err error
-	if r.box, err = f.sp.box(Route); err != nil {
+	if r.box, err = f.sp.box(InboxRoute); err != nil {
 		t.Fatal(err)
 	}
 	res := r.attempt(context.Background(), job{key: k, name: filepath.Base(path), state: stateNew})
@@ -106,8 +106,8 @@ func TestAPanicBesideTheStageIsTemporary(t *testing.T) {
 // wake it.
 func TestAStoppingWatcherIsNotWoken(t *testing.T) {
 	f := newFixture(t)
-	s := newSchedule(context.Background(), f.runner(Route, nil), true)
-	s.sleep(job{key: "k", name: "k", state: stateWaiting, due: f.time.Add(-time.Hour)})
+	s := newSchedule(context.Background(), f.runner(InboxRoute, nil), true)
+	s.deferJob(job{key: "k", name: "k", state: stateDeferred, due: f.time.Add(-time.Hour)})
 	ctx, cancel := context.WithCancelCause(context.Background())
 	if c, stop := s.wake(ctx); c == nil {
 		t.Error("a due entry wakes nobody")

@@ -96,7 +96,7 @@ func (i *inspector) inbox(in Inbox) error {
 		return err
 	}
 	present := map[Key]bool{}
-	for _, st := range []state{stateNew, stateWaiting} {
+	for _, st := range []state{stateNew, stateDeferred} {
 		names, err := namesIn(b.sub(st).Names)
 		if err != nil {
 			return err
@@ -207,13 +207,13 @@ func (i *inspector) entry(b *box, name string, st state, present map[Key]bool) {
 	case errors.Is(err, errTorn):
 		if !i.still(b, name, st) {
 			i.add(path, "torn: "+err.Error()+", perhaps on its way in", "", nil)
-		} else if b.name == Hold {
+		} else if b.name == InboxHold {
 			i.add(path, "torn: "+err.Error(), "", nil)
 		} else {
 			i.add(path, "torn: "+err.Error(), "hold it", hold)
 		}
 	case errors.Is(err, errForeign):
-		if b.name != Hold { // there it waits for a person already
+		if b.name != InboxHold { // there it waits for a person already
 			i.add(path, err.Error(), "hold it", hold)
 		}
 	case err != nil:
@@ -233,7 +233,7 @@ func (i *inspector) linked(b *box, name string, st state) string {
 	k, _, _, _, _ := parseName(name)
 	other, err := i.spool.twin(job{key: k, name: name, state: st}, b, file)
 	switch {
-	case err != nil || other == nil && b.name != Deliver:
+	case err != nil || other == nil && b.name != InboxDeliver:
 		return errLinked.Error()
 	case other == nil:
 		return "an entry with a second name outside the spool, perhaps in its mailbox: the next run decides"
@@ -260,20 +260,20 @@ func (i *inspector) twice(k Key, path string) {
 }
 
 func (i *inspector) heldWithoutReason(b *box, e *Entry) {
-	if b.name != Hold {
+	if b.name != InboxHold {
 		return
 	}
 	lines, _, _, err := b.readReason(e.Key)
 	if err != nil || lines > 0 {
 		return
 	}
-	i.add(filepath.Join(string(Hold), string(e.state), e.name), "held without a reason", "write one", func() error {
-		own, err := i.spool.box(Hold)
+	i.add(filepath.Join(string(InboxHold), string(e.state), e.name), "held without a reason", "write one", func() error {
+		own, err := i.spool.box(InboxHold)
 		if err != nil {
 			return err
 		}
 		now := i.spool.now()
-		return own.setReason(e.Key, reasonLine(now, Hold, verbHeld, "nobody knows why"), now)
+		return own.setReason(e.Key, reasonLine(now, InboxHold, verbHeld, "nobody knows why"), now)
 	})
 }
 

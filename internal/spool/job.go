@@ -19,28 +19,28 @@ func (j *job) id() string {
 	return j.name
 }
 
-// sleeper is a job that is due later. There may be very many of them: it holds
+// deferredJob is a job that is due later. There may be very many of them: it holds
 // no more than it must.
-type sleeper struct {
+type deferredJob struct {
 	name  string
 	keyed int32 // how much of name is the key, 0 for none
 	isNew bool
 	due   int64 // in nanoseconds since 1970
 }
 
-func (j *job) asleep() sleeper {
-	return sleeper{name: j.name, keyed: int32(len(j.key)), isNew: j.state == stateNew, due: j.due.UnixNano()}
+func (j *job) deferred() deferredJob {
+	return deferredJob{name: j.name, keyed: int32(len(j.key)), isNew: j.state == stateNew, due: j.due.UnixNano()}
 }
 
-func (s sleeper) id() string {
+func (s deferredJob) id() string {
 	if s.keyed > 0 {
 		return s.name[:s.keyed]
 	}
 	return s.name
 }
 
-func (s sleeper) job() job {
-	j := job{key: Key(s.name[:s.keyed]), name: s.name, state: stateWaiting, due: time.Unix(0, s.due)}
+func (s deferredJob) job() job {
+	j := job{key: Key(s.name[:s.keyed]), name: s.name, state: stateDeferred, due: time.Unix(0, s.due)}
 	if s.isNew {
 		j.state = stateNew
 	}
@@ -48,30 +48,30 @@ func (s sleeper) job() job {
 }
 
 // place is where the schedule has a job: 0 nowhere, atWork, or in the heap of
-// sleepers, one more than the index there.
+// deferred jobs, one more than the index there.
 type place int32
 
 const atWork place = -1 // queued or running, or in a Run tried already
 
-// sleepers are a heap by their due time. It notes in at where each of them is:
+// deferredJobs are a heap by their due time. It notes in at where each of them is:
 // whoever makes thousands due at once finds each without a search.
-type sleepers struct {
-	list []sleeper
+type deferredJobs struct {
+	list []deferredJob
 	at   map[string]place
 }
 
-func (h *sleepers) Len() int           { return len(h.list) }
-func (h *sleepers) Less(i, j int) bool { return h.list[i].due < h.list[j].due }
-func (h *sleepers) Swap(i, j int) {
+func (h *deferredJobs) Len() int           { return len(h.list) }
+func (h *deferredJobs) Less(i, j int) bool { return h.list[i].due < h.list[j].due }
+func (h *deferredJobs) Swap(i, j int) {
 	h.list[i], h.list[j] = h.list[j], h.list[i]
 	h.note(i)
 	h.note(j)
 }
-func (h *sleepers) Push(x any) {
-	h.list = append(h.list, x.(sleeper))
+func (h *deferredJobs) Push(x any) {
+	h.list = append(h.list, x.(deferredJob))
 	h.note(len(h.list) - 1)
 }
-func (h *sleepers) Pop() any {
+func (h *deferredJobs) Pop() any {
 	last := len(h.list) - 1
 	s := h.list[last]
 	h.list = h.list[:last]
@@ -79,4 +79,4 @@ func (h *sleepers) Pop() any {
 	return s
 }
 
-func (h *sleepers) note(i int) { h.at[h.list[i].id()] = place(i + 1) }
+func (h *deferredJobs) note(i int) { h.at[h.list[i].id()] = place(i + 1) }

@@ -45,7 +45,7 @@ func (s *Spool) readKnown() error {
 		if err != nil {
 			return err
 		}
-		for _, st := range []state{stateNew, stateWaiting, stateNew} {
+		for _, st := range []state{stateNew, stateDeferred, stateNew} {
 			err := b.sub(st).Names(func(name string) bool {
 				if k, _, _, _, err := parseName(name); err == nil {
 					keys[maphash.String(seed, string(k))] = struct{}{}

@@ -29,7 +29,7 @@ func (s *Spool) List(in Inbox) ([]Listing, error) {
 		return nil, err
 	}
 	var list []Listing
-	for _, st := range []state{stateNew, stateWaiting} {
+	for _, st := range []state{stateNew, stateDeferred} {
 		names, err := namesIn(b.sub(st).Names)
 		if err != nil {
 			return nil, err
@@ -60,9 +60,9 @@ func (b *box) listing(name string, st state) (Listing, bool) {
 	}
 	defer e.close()
 	l.Key, l.Size, l.Arrival, l.Envelope, l.Attempts = e.Key, e.Size, e.Arrival, e.Envelope, e.Attempts
-	if b.name == Hold {
+	if b.name == InboxHold {
 		l.State = "held"
-	} else if e.state == stateWaiting {
+	} else if e.state == stateDeferred {
 		l.State = "deferred"
 		l.Due, _, _ = b.due(e.Key)
 	}

@@ -29,7 +29,7 @@ func TestMissingDirectoriesAreMade(t *testing.T) {
 	if _, err := body.Write([]byte("Subject: x\n\ny\n")); err != nil {
 		t.Fatal(err)
 	}
-	key, err := first.Accept(Route, env, nil, Trace{By: "mx.example.net", With: "ESMTP"}, body)
+	key, err := first.Accept(InboxRoute, env, nil, Trace{By: "mx.example.net", With: "ESMTP"}, body)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,15 +44,15 @@ func TestMissingDirectoriesAreMade(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if _, err := s.Accept(Check, env, nil, Trace{By: "mx.example.net", With: "ESMTP"}, body); err != nil {
+	if _, err := s.Accept(InboxCheck, env, nil, Trace{By: "mx.example.net", With: "ESMTP"}, body); err != nil {
 		t.Errorf("accept into check/: %v", err)
 	}
-	r := &Runner{Spool: s, Inbox: Route, Retry: func() (control.Retry, error) { return control.Retry{Steps: []time.Duration{time.Minute}}, nil },
-		Handle: func(context.Context, *Entry) Outcome { return HandOnTo(Deliver) }}
+	r := &Runner{Spool: s, Inbox: InboxRoute, Retry: func() (control.Retry, error) { return control.Retry{Steps: []time.Duration{time.Minute}}, nil },
+		Handle: func(context.Context, *Entry) Outcome { return HandOnTo(InboxDeliver) }}
 	if err := r.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	if list, err := s.List(Deliver); err != nil || len(list) != 1 || list[0].Key != key {
+	if list, err := s.List(InboxDeliver); err != nil || len(list) != 1 || list[0].Key != key {
 		t.Errorf("deliver/ holds %v, %v", list, err)
 	}
 	// Without the mark the volume is not mounted: nothing is made.

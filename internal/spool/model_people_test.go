@@ -17,7 +17,7 @@ func (m *model) pass(rt *rapid.T) {
 
 // reader moves all names of an inbox from new/ to cur/, as mail readers do.
 func (m *model) reader(rt *rapid.T) {
-	in := rapid.SampledFrom([]Inbox{Check, Route, Deliver, Relay}).Draw(rt, "inbox")
+	in := rapid.SampledFrom([]Inbox{InboxCheck, InboxRoute, InboxDeliver, InboxRelay}).Draw(rt, "inbox")
 	names, _ := filepath.Glob(filepath.Join(m.home, "spool", string(in), "new", "*"))
 	for _, name := range names {
 		to := filepath.Join(m.home, "spool", string(in), "cur", filepath.Base(name)+":2,S")
@@ -43,17 +43,17 @@ func (m *model) person(rt *rapid.T) {
 		return
 	}
 	defer e.Close()
-	log := m.runner(Route, nil).Log
+	log := m.runner(InboxRoute, nil).Log
 	verb := rapid.SampledFrom([]string{"retry", "hold", "release", "remove"}).Draw(rt, "verb")
 	var err error
 	switch {
-	case verb == "hold" && at.inbox != Hold:
+	case verb == "hold" && at.inbox != InboxHold:
 		err = m.sp.HoldByHand(e, "by hand", log)
-		at.inbox, at.state, at.due = Hold, "held", time.Time{}
-	case verb == "release" && at.inbox == Hold:
+		at.inbox, at.state, at.due = InboxHold, "held", time.Time{}
+	case verb == "release" && at.inbox == InboxHold:
 		err = m.sp.Release(e, log)
-		at.inbox, at.state = Route, "new"
-	case verb == "retry" && at.inbox != Hold:
+		at.inbox, at.state = InboxRoute, "new"
+	case verb == "retry" && at.inbox != InboxHold:
 		err = m.sp.Retry(e, log)
 		at.state = "new"
 	case verb == "remove":

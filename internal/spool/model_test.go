@@ -63,10 +63,10 @@ func TestModel(t *testing.T) {
 		}
 		rt.Repeat(map[string]func(*rapid.T){
 			"accept":  m.acceptOne,
-			"check":   func(rt *rapid.T) { m.stage(rt, Check) },
-			"route":   func(rt *rapid.T) { m.stage(rt, Route) },
-			"deliver": func(rt *rapid.T) { m.stage(rt, Deliver) },
-			"relay":   func(rt *rapid.T) { m.stage(rt, Relay) },
+			"check":   func(rt *rapid.T) { m.stage(rt, InboxCheck) },
+			"route":   func(rt *rapid.T) { m.stage(rt, InboxRoute) },
+			"deliver": func(rt *rapid.T) { m.stage(rt, InboxDeliver) },
+			"relay":   func(rt *rapid.T) { m.stage(rt, InboxRelay) },
 			"time":    m.pass,
 			"reader":  m.reader,
 			"person":  m.person,
@@ -79,7 +79,7 @@ func TestModel(t *testing.T) {
 func (m *model) mailbox(person string) string { return filepath.Join(m.home, "mail", person) }
 
 func (m *model) acceptOne(rt *rapid.T) {
-	in := rapid.SampledFrom([]Inbox{Check, Route}).Draw(rt, "inbox")
+	in := rapid.SampledFrom([]Inbox{InboxCheck, InboxRoute}).Draw(rt, "inbox")
 	people := rapid.SliceOfNDistinct(rapid.SampledFrom(modelPeople), 1, len(modelPeople), rapid.ID).Draw(rt, "people")
 	slices.Sort(people)
 	m.tokens++
@@ -170,16 +170,16 @@ func (m *model) decide(e *Entry, what int, due time.Time) Outcome {
 	case what == postpone:
 		return DeferUntil(due, "not now")
 	case what == hold:
-		return HoldFor("a person must look")
-	case what == partly && e.Inbox == Relay && len(e.Pending()) > 0:
+		return HoldBecause("a person must look")
+	case what == partly && e.Inbox == InboxRelay && len(e.Pending()) > 0:
 		o := DeferUntil(due, "not all")
 		o.Done = e.Pending()[:1]
 		return o
-	case e.Inbox == Check:
-		return HandOnTo(Route)
-	case e.Inbox == Route:
+	case e.Inbox == InboxCheck:
+		return HandOnTo(InboxRoute)
+	case e.Inbox == InboxRoute:
 		return m.route(e)
-	case e.Inbox == Deliver:
+	case e.Inbox == InboxDeliver:
 		return DeliverTo(m.mailbox(e.Envelope.To[0].Addr))
 	}
 	return DropBecause("all recipients are done")
@@ -192,13 +192,13 @@ func (m *model) route(e *Entry) Outcome {
 	for _, i := range e.Pending() {
 		r := e.Envelope.To[i]
 		if modelLocal(r.Addr) {
-			children = append(children, Child{Inbox: Deliver, From: e.Envelope.From, To: []Recipient{r}})
+			children = append(children, Child{Inbox: InboxDeliver, From: e.Envelope.From, To: []Recipient{r}})
 		} else {
 			remote = append(remote, r)
 		}
 	}
 	if len(remote) > 0 {
-		children = append(children, Child{Inbox: Relay, From: e.Envelope.From, To: remote})
+		children = append(children, Child{Inbox: InboxRelay, From: e.Envelope.From, To: remote})
 	}
 	if len(children) == 1 && len(e.Pending()) == len(e.Envelope.To) {
 		return HandOnTo(children[0].Inbox)
@@ -213,17 +213,17 @@ func (m *model) expect(e *modelEntry, what int, due time.Time) (crashed bool) {
 	case what == postpone:
 		e.state, e.due = "deferred", due
 	case what == hold:
-		e.inbox, e.state, e.due = Hold, "held", time.Time{}
-	case what == partly && e.inbox == Relay && len(e.pending) > 0:
+		e.inbox, e.state, e.due = InboxHold, "held", time.Time{}
+	case what == partly && e.inbox == InboxRelay && len(e.pending) > 0:
 		m.sent = append(m.sent, e.token+" "+e.pending[0])
 		e.pending, e.state, e.due = e.pending[1:], "deferred", due
-	case e.inbox == Check:
-		e.inbox, e.state, e.due = Route, "new", time.Time{}
-	case e.inbox == Route:
+	case e.inbox == InboxCheck:
+		e.inbox, e.state, e.due = InboxRoute, "new", time.Time{}
+	case e.inbox == InboxRoute:
 		m.remove(e)
 		m.split(e)
 		return what == crash
-	case e.inbox == Deliver:
+	case e.inbox == InboxDeliver:
 		m.remove(e)
 		m.arrived = append(m.arrived, e.token+" "+e.pending[0])
 		return what == crash
@@ -240,13 +240,13 @@ func (m *model) split(e *modelEntry) {
 	var remote []string
 	for _, p := range e.pending {
 		if modelLocal(p) {
-			m.entries = append(m.entries, &modelEntry{token: e.token, inbox: Deliver, state: "new", pending: []string{p}})
+			m.entries = append(m.entries, &modelEntry{token: e.token, inbox: InboxDeliver, state: "new", pending: []string{p}})
 		} else {
 			remote = append(remote, p)
 		}
 	}
 	if len(remote) > 0 {
-		m.entries = append(m.entries, &modelEntry{token: e.token, inbox: Relay, state: "new", pending: remote})
+		m.entries = append(m.entries, &modelEntry{token: e.token, inbox: InboxRelay, state: "new", pending: remote})
 	}
 }
 

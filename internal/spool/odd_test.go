@@ -109,14 +109,14 @@ func TestOddFiles(t *testing.T) {
 	f := newFixture(t)
 	paths := f.oddSpool()
 	for _, in := range Inboxes() {
-		if in != Hold {
+		if in != InboxHold {
 			f.accept(in, "x\n", "a@example.net")
 		}
 	}
 	handled := 0
 	within(t, "a run", func() {
 		for _, in := range Inboxes() {
-			if in == Hold {
+			if in == InboxHold {
 				continue
 			}
 			r := f.runner(in, func(context.Context, *Entry) Outcome { handled++; return DropBecause("tried") })
@@ -189,15 +189,15 @@ func TestOddReason(t *testing.T) {
 	for _, o := range oddities(t) {
 		t.Run(o.name, func(t *testing.T) {
 			f := newFixture(t)
-			k, held := f.accept(Route, "x\n", "a@example.net"), f.accept(Relay, "x\n", "a@example.net")
+			k, held := f.accept(InboxRoute, "x\n", "a@example.net"), f.accept(InboxRelay, "x\n", "a@example.net")
 			for _, path := range []string{"route/reason/" + string(k), "hold/reason/" + string(held)} {
 				if err := o.make(filepath.Join(f.home, "spool", path)); err != nil {
 					t.Skip(err)
 				}
 			}
 			within(t, "a run", func() {
-				f.run(Route, func(context.Context, *Entry) Outcome { t.Error("it was worked on"); return DropBecause("x") })
-				f.run(Relay, func(context.Context, *Entry) Outcome { return HoldFor("x") })
+				f.run(InboxRoute, func(context.Context, *Entry) Outcome { t.Error("it was worked on"); return DropBecause("x") })
+				f.run(InboxRelay, func(context.Context, *Entry) Outcome { return HoldBecause("x") })
 			})
 			for _, want := range []string{"route/reason/" + string(k), "hold/reason/" + string(held)} {
 				if !strings.Contains(f.log.String(), want) {
@@ -216,12 +216,12 @@ func TestOddTwin(t *testing.T) {
 	for _, o := range oddities(t) {
 		t.Run(o.name, func(t *testing.T) {
 			f := newFixture(t)
-			f.accept(Route, "x\n", "a@example.net")
+			f.accept(InboxRoute, "x\n", "a@example.net")
 			name := filepath.Base(f.only("route/new"))
 			if err := o.make(filepath.Join(f.home, "spool/relay/new", name)); err != nil {
 				t.Skip(err)
 			}
-			within(t, "a run", func() { f.run(Route, func(context.Context, *Entry) Outcome { return HandOnTo(Relay) }) })
+			within(t, "a run", func() { f.run(InboxRoute, func(context.Context, *Entry) Outcome { return HandOnTo(InboxRelay) }) })
 			if _, err := os.Lstat(filepath.Join(f.home, "spool/hold/new", name)); err != nil {
 				t.Errorf("it is not held: %v: %s", err, f.log.String())
 			}

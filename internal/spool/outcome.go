@@ -9,14 +9,14 @@ type Action int
 const (
 	_       Action = iota
 	HandOn         // it goes to another inbox
-	Store          // it goes into a mailbox
+	Deliver        // it goes into a mailbox
 	Defer          // it waits in its inbox
-	Suspend        // it goes to hold/
+	Hold           // it goes to hold/
 	Drop           // it is done
 )
 
 // Outcome is what a stage decided about an entry; spool carries it out in this
-// order: children, bounce, notices, marks, and last the action; where that is Store
+// order: children, bounce, notices, marks, and last the action; where that is Deliver
 // the notices come behind the mailbox has its copy. What a crash cuts off is
 // decided again.
 type Outcome struct {
@@ -26,9 +26,9 @@ type Outcome struct {
 	Done     []int // recipients to be marked
 	Action   Action
 	Inbox    Inbox     // HandOn: where to
-	Mailbox  string    // Store: path of the Maildir
+	Mailbox  string    // Deliver: path of the Maildir
 	Due      time.Time // Defer: the next attempt
-	Reason   string    // Defer, Suspend, Drop: for people
+	Reason   string    // Defer, Hold, Drop: for people
 }
 
 // Child is a new entry with the same message and another envelope.
@@ -65,15 +65,15 @@ func SplitInto(children ...Child) Outcome {
 }
 
 // DeliverTo puts the message of an entry with one recipient into a Maildir.
-func DeliverTo(maildir string) Outcome { return Outcome{Action: Store, Mailbox: maildir} }
+func DeliverTo(maildir string) Outcome { return Outcome{Action: Deliver, Mailbox: maildir} }
 
 // DeferUntil keeps the entry for another attempt.
 func DeferUntil(due time.Time, reason string) Outcome {
 	return Outcome{Action: Defer, Due: due, Reason: reason}
 }
 
-// HoldFor lays the entry before a person.
-func HoldFor(reason string) Outcome { return Outcome{Action: Suspend, Reason: reason} }
+// HoldBecause lays the entry before a person.
+func HoldBecause(reason string) Outcome { return Outcome{Action: Hold, Reason: reason} }
 
 // DropBecause ends the entry: all its work is done.
 func DropBecause(why string) Outcome { return Outcome{Action: Drop, Reason: why} }

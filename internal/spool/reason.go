@@ -85,7 +85,7 @@ func (b *box) writeReason(k Key, how int, line string, mtime time.Time) error {
 	return nil
 }
 
-// due returns the due time of a waiting entry; without a reason it is due now.
+// due returns the due time of a deferred entry; without a reason it is due now.
 func (b *box) due(k Key) (t time.Time, waits bool, err error) {
 	st, err := b.reason.StatName(string(k))
 	if errors.Is(err, fs.ErrNotExist) {

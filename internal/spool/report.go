@@ -45,7 +45,7 @@ func (s *Spool) placeReport(e *Entry, to string, says []string, body []byte) (k 
 // placeOwn makes a message of our own durable in route/new, unless an entry of
 // this key lies in some inbox: a crash has left it.
 func (s *Spool) placeOwn(k Key, env Envelope, body []byte) (placed bool, err error) {
-	b, err := s.box(Route)
+	b, err := s.box(InboxRoute)
 	if err != nil {
 		return false, err
 	}

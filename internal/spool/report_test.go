@@ -15,23 +15,23 @@ func TestNoticeComesBehindTheCopy(t *testing.T) {
 	f := newFixture(t)
 	box := filepath.Join(f.home, "Maildir")
 	env := Envelope{From: Path{Addr: "a@b.example"}, To: []Recipient{{Addr: "bob@example.net", Params: "NOTIFY=SUCCESS"}}}
-	if _, err := f.sp.Accept(Deliver, env, nil, Trace{By: "mx", With: WithLocal}, BytesBody([]byte("From: a@b\n\nx\n"))); err != nil {
+	if _, err := f.sp.Accept(InboxDeliver, env, nil, Trace{By: "mx", With: WithLocal}, BytesBody([]byte("From: a@b\n\nx\n"))); err != nil {
 		t.Fatal(err)
 	}
 	attempt := func(to string, copies, reports, left int) {
 		t.Helper()
 		f.time = f.time.Add(2 * time.Hour) // it was put off
-		f.run(Deliver, func(context.Context, *Entry) Outcome {
+		f.run(InboxDeliver, func(context.Context, *Entry) Outcome {
 			o := DeliverTo(box)
 			o.Notices = []Notice{{To: to, What: "delivered", About: []int{0}, Body: []byte("From: MAILER-DAEMON@mx\n\ndone\n")}}
 			return o
 		})
 		names, _ := filepath.Glob(filepath.Join(box, "new", "*"))
-		route, err := f.sp.List(Route)
+		route, err := f.sp.List(InboxRoute)
 		if err != nil {
 			t.Fatal(err)
 		}
-		here, err := f.sp.List(Deliver)
+		here, err := f.sp.List(InboxDeliver)
 		if err != nil {
 			t.Fatal(err)
 		}

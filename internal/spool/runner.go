@@ -67,7 +67,7 @@ func (r *Runner) Run(ctx context.Context) error {
 		defer cancel()
 	}
 	err = s.run(ctx, nil, nil)
-	r.Log.Ran(string(r.Inbox), s.done, s.deferred)
+	r.Log.Ran(string(r.Inbox), s.done, s.deferrals)
 	return err
 }
 
@@ -161,16 +161,16 @@ func (r *Runner) clean() {
 	}
 	if r.Digest != nil {
 		if err := r.Digest(r.Spool); err != nil {
-			r.Log.Trouble("", "digest of "+string(Hold), err)
+			r.Log.Trouble("", "digest of "+string(InboxHold), err)
 		}
 	}
-	if r.Inbox != Route {
+	if r.Inbox != InboxRoute {
 		return
 	}
 	cleanHold := func() error { return r.cleanHold(now) }
 	for _, do := range []func() error{cleanHold, r.expireHold, r.fitHold} {
 		if err := do(); err != nil {
-			r.Log.Trouble("", "clean "+string(Hold), err)
+			r.Log.Trouble("", "clean "+string(InboxHold), err)
 		}
 	}
 }
@@ -179,7 +179,7 @@ func (r *Runner) cleanHold(now time.Time) error {
 	if r.Holdtime == nil {
 		return nil
 	}
-	b, err := r.Spool.box(Hold)
+	b, err := r.Spool.box(InboxHold)
 	if err != nil {
 		return err
 	}
@@ -206,7 +206,7 @@ func (r *Runner) expireHold() error {
 	}
 	expired, err := r.Spool.expireHold(holdtime)
 	for _, k := range expired {
-		r.Log.Dropped(string(k), string(Hold), "held for longer than holdtime")
+		r.Log.Dropped(string(k), string(InboxHold), "held for longer than holdtime")
 	}
 	return err
 }
@@ -225,12 +225,12 @@ func (r *Runner) fitHold() error {
 
 // keepFit is fitHold between two looks at everything.
 func (r *Runner) keepFit() {
-	if r.Inbox != Route || !r.cleaning.TryLock() {
+	if r.Inbox != InboxRoute || !r.cleaning.TryLock() {
 		return
 	}
 	defer r.cleaning.Unlock()
 	if err := r.fitHold(); err != nil {
-		r.Log.Trouble("", "clean "+string(Hold), err)
+		r.Log.Trouble("", "clean "+string(InboxHold), err)
 	}
 }
 

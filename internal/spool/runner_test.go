@@ -32,12 +32,12 @@ func TestPoisonIsIsolated(t *testing.T) {
 			"Return-Path: <>\nReceived: by mx\n with local id " + name + "; x\n", "no Delivered-To"},
 	} {
 		f := newFixture(t)
-		good := f.accept(Route, "From: a@b\n\n", "bob@example.net")
+		good := f.accept(InboxRoute, "From: a@b\n\n", "bob@example.net")
 		if err := os.WriteFile(filepath.Join(f.home, "spool/route/new", c.file), []byte(c.content), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		var seen []Key
-		f.run(Route, func(_ context.Context, e *Entry) Outcome {
+		f.run(InboxRoute, func(_ context.Context, e *Entry) Outcome {
 			seen = append(seen, e.Key)
 			return DropBecause("done")
 		})
@@ -69,7 +69,7 @@ func TestWhatIsNotOursIsLeft(t *testing.T) {
 		if err := make(); err != nil {
 			t.Fatal(err)
 		}
-		f.run(Route, func(context.Context, *Entry) Outcome {
+		f.run(InboxRoute, func(context.Context, *Entry) Outcome {
 			t.Error("a stage got it")
 			return DropBecause("")
 		})
@@ -85,17 +85,17 @@ func TestWhatIsNotOursIsLeft(t *testing.T) {
 
 func TestTornIsLeftForAMinute(t *testing.T) {
 	f := newFixture(t)
-	f.accept(Route, "From: a@b\n\nlonger than this\n", "bob@example.net")
+	f.accept(InboxRoute, "From: a@b\n\nlonger than this\n", "bob@example.net")
 	path := f.only("route/new")
 	whole := read(t, path)
 	os.Truncate(path, 40)
 	stage := func(context.Context, *Entry) Outcome { return DropBecause("whole") }
-	f.run(Route, stage)
+	f.run(InboxRoute, stage)
 	if f.only("route/new") != path {
 		t.Fatal("a growing file was moved")
 	}
 	os.WriteFile(path, []byte(whole), 0o600)
-	f.run(Route, stage)
+	f.run(InboxRoute, stage)
 	if files := f.files(); len(files) != 0 {
 		t.Errorf("left %q", files)
 	}
@@ -103,9 +103,9 @@ func TestTornIsLeftForAMinute(t *testing.T) {
 
 func TestAPanicIsTemporaryThenHeld(t *testing.T) {
 	f := newFixture(t)
-	f.accept(Route, "From: a@b\n\n", "bob@example.net")
+	f.accept(InboxRoute, "From: a@b\n\n", "bob@example.net")
 	for range panicLimit {
-		f.run(Route, func(context.Context, *Entry) Outcome { panic("odd message") })
+		f.run(InboxRoute, func(context.Context, *Entry) Outcome { panic("odd message") })
 		f.time = f.time.Add(2 * time.Hour)
 	}
 	files := f.files()
@@ -119,9 +119,9 @@ func TestAPanicIsTemporaryThenHeld(t *testing.T) {
 
 func TestOneRunnerAnInbox(t *testing.T) {
 	f := newFixture(t)
-	f.accept(Route, "From: a@b\n\n", "bob@example.net")
-	f.run(Route, func(context.Context, *Entry) Outcome {
-		if running, err := f.sp.Running(Route); !running || err != nil {
+	f.accept(InboxRoute, "From: a@b\n\n", "bob@example.net")
+	f.run(InboxRoute, func(context.Context, *Entry) Outcome {
+		if running, err := f.sp.Running(InboxRoute); !running || err != nil {
 			t.Errorf("running is %v, %v", running, err)
 		}
 		other, err := Open(f.home, Options{Hostname: "mx"})
@@ -129,7 +129,7 @@ func TestOneRunnerAnInbox(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer other.Close()
-		r := f.runner(Route, func(context.Context, *Entry) Outcome {
+		r := f.runner(InboxRoute, func(context.Context, *Entry) Outcome {
 			t.Error("a second runner works")
 			return DropBecause("")
 		})
@@ -139,7 +139,7 @@ func TestOneRunnerAnInbox(t *testing.T) {
 		}
 		return DropBecause("done")
 	})
-	if running, err := f.sp.Running(Route); running || err != nil {
+	if running, err := f.sp.Running(InboxRoute); running || err != nil {
 		t.Errorf("running is %v, %v afterwards", running, err)
 	}
 }
@@ -147,9 +147,9 @@ func TestOneRunnerAnInbox(t *testing.T) {
 func TestWatchTakesWhatComes(t *testing.T) {
 	f := newFixture(t)
 	seen := make(chan Key)
-	r := f.runner(Route, func(_ context.Context, e *Entry) Outcome {
+	r := f.runner(InboxRoute, func(_ context.Context, e *Entry) Outcome {
 		seen <- e.Key
-		return HandOnTo(Deliver)
+		return HandOnTo(InboxDeliver)
 	})
 	ready := make(chan bool, 1)
 	r.Ready = func() { ready <- true }
@@ -158,7 +158,7 @@ func TestWatchTakesWhatComes(t *testing.T) {
 	go func() { done <- r.Watch(ctx) }()
 	<-ready
 	for range 5 {
-		k := f.accept(Route, "From: a@b\n\n", "bob@example.net")
+		k := f.accept(InboxRoute, "From: a@b\n\n", "bob@example.net")
 		select {
 		case got := <-seen:
 			if got != k {
@@ -172,7 +172,7 @@ func TestWatchTakesWhatComes(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	if list, _ := f.sp.List(Deliver); len(list) != 5 {
+	if list, _ := f.sp.List(InboxDeliver); len(list) != 5 {
 		t.Errorf("%d entries handed on", len(list))
 	}
 }
@@ -180,11 +180,11 @@ func TestWatchTakesWhatComes(t *testing.T) {
 func TestALaneDoesNotBlockOthers(t *testing.T) {
 	f := newFixture(t)
 	for range 30 {
-		f.accept(Relay, "From: a@b\n\n", "x@slow.example")
+		f.accept(InboxRelay, "From: a@b\n\n", "x@slow.example")
 	}
-	f.accept(Relay, "From: a@b\n\n", "x@fast.example")
+	f.accept(InboxRelay, "From: a@b\n\n", "x@fast.example")
 	release := make(chan bool)
-	r := f.runner(Relay, func(_ context.Context, e *Entry) Outcome {
+	r := f.runner(InboxRelay, func(_ context.Context, e *Entry) Outcome {
 		if strings.Contains(e.Envelope.To[0].Addr, "fast") {
 			close(release)
 		} else {
@@ -207,13 +207,13 @@ func TestALaneDoesNotBlockOthers(t *testing.T) {
 func TestWorkersMayChangeWhileWatching(t *testing.T) {
 	f := newFixture(t)
 	for range 4 {
-		f.accept(Relay, "From: a@b\n\n", "x@far.example")
+		f.accept(InboxRelay, "From: a@b\n\n", "x@far.example")
 	}
 	var now, attempts, running atomic.Int32
 	now.Store(1)
 	three := make(chan bool)
 	over := make(chan bool, 4)
-	r := f.runner(Relay, func(context.Context, *Entry) Outcome {
+	r := f.runner(InboxRelay, func(context.Context, *Entry) Outcome {
 		defer func() { over <- true }()
 		if attempts.Add(1) == 1 {
 			now.Store(3)
@@ -246,10 +246,10 @@ func TestWorkersMayChangeWhileWatching(t *testing.T) {
 // not told to stop.
 func TestRuntimeStopsNoAttempt(t *testing.T) {
 	f := newFixture(t)
-	f.accept(Relay, "From: a@b\n\nx\n", "bob@far.example")
-	f.accept(Relay, "From: a@b\n\ny\n", "bob@far.example")
+	f.accept(InboxRelay, "From: a@b\n\nx\n", "bob@far.example")
+	f.accept(InboxRelay, "From: a@b\n\ny\n", "bob@far.example")
 	attempts := 0
-	r := f.runner(Relay, func(ctx context.Context, _ *Entry) Outcome {
+	r := f.runner(InboxRelay, func(ctx context.Context, _ *Entry) Outcome {
 		attempts++
 		select {
 		case <-ctx.Done():
@@ -273,14 +273,14 @@ func TestRuntimeStopsNoAttempt(t *testing.T) {
 func TestASlowAttemptHoldsNoWorker(t *testing.T) {
 	f := newFixture(t)
 	for range maxSlow + 2 {
-		f.accept(Relay, "From: a@b\n\n", "x@slow.example")
+		f.accept(InboxRelay, "From: a@b\n\n", "x@slow.example")
 	}
 	const patience = 20 * time.Millisecond
 	release := make(chan bool)
 	var once sync.Once
 	var mu sync.Mutex
 	running, most := 0, 0
-	r := f.runner(Relay, func(context.Context, *Entry) Outcome {
+	r := f.runner(InboxRelay, func(context.Context, *Entry) Outcome {
 		mu.Lock()
 		running++
 		most = max(most, running)

@@ -23,31 +23,31 @@ const syncEvery = 128
 // schedule decides what is worked on when. One goroutine owns it; the attempts
 // run beside it and report to it.
 type schedule struct {
-	r       *Runner
-	stay    bool            // Watch: wait for what comes
-	attempt context.Context // of attempts: the end of a Run's time is not theirs
-	known   map[string]place
-	back    map[string]string // id to the name that came into new/ while its entry was at work
-	later   sleepers          // due later
-	queue   []job             // due, lane not looked up
-	lanes   map[string]*lane
-	ready   []*lane // lanes with queued jobs and a free worker, in turn
-	queued  int     // jobs in lanes
-	running int     // attempts
-	slow    int     // of them that have used up the runner's patience
-	results chan result
-	dirty   map[string]int // mailboxes that want a sync
-	longest time.Duration  // step of the retry schedule
+	r        *Runner
+	stay     bool            // Watch: wait for what comes
+	attempt  context.Context // of attempts: the end of a Run's time is not theirs
+	known    map[string]place
+	back     map[string]string // id to the name that came into new/ while its entry was at work
+	deferred deferredJobs      // due later
+	queue    []job             // due, lane not looked up
+	lanes    map[string]*lane
+	ready    []*lane // lanes with queued jobs and a free worker, in turn
+	queued   int     // jobs in lanes
+	running  int     // attempts
+	slow     int     // of them that have used up the runner's patience
+	results  chan result
+	dirty    map[string]int // mailboxes that want a sync
+	longest  time.Duration  // step of the retry schedule
 
 	cleaning sync.WaitGroup
 
-	done, deferred int
+	done, deferrals int
 }
 
 func newSchedule(ctx context.Context, r *Runner, stay bool) *schedule {
 	known := map[string]place{}
 	return &schedule{r: r, stay: stay, attempt: ctx, known: known, back: map[string]string{}, lanes: map[string]*lane{},
-		later: sleepers{at: known}, results: make(chan result), dirty: map[string]int{}}
+		deferred: deferredJobs{at: known}, results: make(chan result), dirty: map[string]int{}}
 }
 
 // run works until nothing is left (Run) or ctx ends (Watch). The attempts
@@ -58,7 +58,7 @@ func (s *schedule) run(ctx context.Context, events chan fsnotify.Event, errs cha
 	err := s.scan(stateNew)
 	if err == nil && ctx.Err() == nil {
 		s.start()
-		err = s.scan(stateWaiting)
+		err = s.scan(stateDeferred)
 	}
 	if err != nil {
 		return s.finishAll(err)
@@ -97,11 +97,11 @@ func (s *schedule) run(ctx context.Context, events chan fsnotify.Event, errs cha
 		case ev := <-events:
 			s.arrive(ev)
 		case <-errs: // an overflow, most likely: look ourselves
-			s.rescan(stateNew, stateWaiting)
+			s.rescan(stateNew, stateDeferred)
 		case <-rescan.C:
 			s.rescan(stateNew)
 		case <-truth.C:
-			s.rescan(stateNew, stateWaiting)
+			s.rescan(stateNew, stateDeferred)
 		case <-clean.C:
 			s.beside(s.r.clean)
 		case <-fit.C:
@@ -122,16 +122,16 @@ func (s *schedule) stopping(ctx context.Context) <-chan struct{} {
 }
 
 func (s *schedule) anyDue() bool {
-	return len(s.queue) > 0 || s.queued > 0 || s.later.Len() > 0 && s.later.list[0].due <= s.r.Spool.now().UnixNano()
+	return len(s.queue) > 0 || s.queued > 0 || s.deferred.Len() > 0 && s.deferred.list[0].due <= s.r.Spool.now().UnixNano()
 }
 
 // wake fires when the next deferred entry is due. At the end, when nothing is
 // started any more, it does not.
 func (s *schedule) wake(ctx context.Context) (<-chan time.Time, func()) {
-	if s.later.Len() == 0 || !s.stay || ctx.Err() != nil {
+	if s.deferred.Len() == 0 || !s.stay || ctx.Err() != nil {
 		return nil, func() {}
 	}
-	t := time.NewTimer(max(time.Unix(0, s.later.list[0].due).Sub(s.r.Spool.now()), 0))
+	t := time.NewTimer(max(time.Unix(0, s.deferred.list[0].due).Sub(s.r.Spool.now()), 0))
 	return t.C, func() { t.Stop() }
 }
 
@@ -196,7 +196,7 @@ func (s *schedule) add(name string, st state) {
 		}
 		return
 	}
-	if st == stateWaiting && j.key != "" {
+	if st == stateDeferred && j.key != "" {
 		j.due = s.due(j.key)
 	}
 	switch {
@@ -204,28 +204,28 @@ func (s *schedule) add(name string, st state) {
 		s.known[id] = atWork
 		s.queue = append(s.queue, j)
 	case s.stay:
-		s.sleep(j)
+		s.deferJob(j)
 	}
 }
 
-// sleep keeps a job until it is due.
-func (s *schedule) sleep(j job) {
-	heap.Push(&s.later, j.asleep())
+// deferJob keeps a job until it is due.
+func (s *schedule) deferJob(j job) {
+	heap.Push(&s.deferred, j.deferred())
 }
 
-// hurry makes a waiting entry due now that a person has moved back to new/.
+// hurry makes a deferred entry due now that a person has moved back to new/.
 func (s *schedule) hurry(id, name string) {
 	i := int(s.known[id]) - 1
 	if i < 0 { // at work
 		return
 	}
-	if l := &s.later.list[i]; !l.isNew {
+	if l := &s.deferred.list[i]; !l.isNew {
 		l.due, l.name, l.isNew = 0, name, true
-		heap.Fix(&s.later, i)
+		heap.Fix(&s.deferred, i)
 	}
 }
 
-// due returns when a waiting entry is due. One further off than the longest
+// due returns when a deferred entry is due. One further off than the longest
 // step is due now: a clock has stepped.
 func (s *schedule) due(k Key) time.Time {
 	due, _, err := s.r.box.due(k)
@@ -266,8 +266,8 @@ func (s *schedule) arrive(ev fsnotify.Event) {
 // start starts as many attempts as there are free workers.
 func (s *schedule) start() {
 	now := s.r.Spool.now().UnixNano()
-	for s.later.Len() > 0 && s.later.list[0].due <= now {
-		j := heap.Pop(&s.later).(sleeper).job()
+	for s.deferred.Len() > 0 && s.deferred.list[0].due <= now {
+		j := heap.Pop(&s.deferred).(deferredJob).job()
 		s.known[j.id()] = atWork
 		s.queue = append(s.queue, j)
 	}
@@ -333,15 +333,15 @@ func (s *schedule) finish(res result) {
 		s.done++
 		delete(s.known, id)
 	case s.stay:
-		s.deferred++
+		s.deferrals++
 		j := res.job
 		j.due, j.name, j.state = res.due, res.name, res.state
-		s.sleep(j)
+		s.deferJob(j)
 		if back && s.isNew(name) { // a person wants it tried now
 			s.hurry(id, name)
 		}
 	default:
-		s.deferred++ // known: not again in this run
+		s.deferrals++ // known: not again in this run
 	}
 	if res.mailbox != "" {
 		if s.dirty[res.mailbox]++; s.dirty[res.mailbox] >= syncEvery {

@@ -46,7 +46,7 @@ type held struct {
 // fitHold brings hold/ below its share as far as what may be taken allows. The
 // runner of route/ calls it, and nobody beside it.
 func (s *Spool) fitHold(share Share, log *maillog.Log) error {
-	b, err := s.box(Hold)
+	b, err := s.box(InboxHold)
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func tenth(bytes, blocks, size int64) int64 {
 
 // heldFiles lists what lies in hold/, and how many octets that is.
 func (b *box) heldFiles() (list []held, total int64, err error) {
-	for _, st := range []state{stateNew, stateWaiting} {
+	for _, st := range []state{stateNew, stateDeferred} {
 		names, err := namesIn(b.sub(st).Names)
 		if err != nil {
 			return nil, 0, err
@@ -148,7 +148,7 @@ func (f *fitter) cut(h *held) error {
 		if err != nil || name == "" {
 			return err
 		}
-		f.log.Cut(string(e.Key), string(Hold), h.size-size, overBytes)
+		f.log.Cut(string(e.Key), string(InboxHold), h.size-size, overBytes)
 		f.bytes -= h.size - size
 		h.name, h.state, h.size = name, stateNew, size
 		return nil
@@ -173,7 +173,7 @@ func (f *fitter) remove(h *held) error {
 			return err
 		}
 		f.box.dropReason(e.Key)
-		f.log.Dropped(string(e.Key), string(Hold), why)
+		f.log.Dropped(string(e.Key), string(InboxHold), why)
 		f.bytes, f.count, h.key = f.bytes-h.size, f.count-1, ""
 		return nil
 	})
@@ -204,7 +204,7 @@ func (f *fitter) take(h *held, do func(*Entry) error) error {
 func heldByStage(first string) bool {
 	in, rest, _ := strings.Cut(first, " ")
 	_, verb, _ := strings.Cut(rest, " ")
-	return in != string(Hold) && slices.Contains(Inboxes(), Inbox(in)) && strings.HasPrefix(verb, verbHeld+": ")
+	return in != string(InboxHold) && slices.Contains(Inboxes(), Inbox(in)) && strings.HasPrefix(verb, verbHeld+": ")
 }
 
 // cutHeld: HELD to HELD, with the header alone and a line that says so. The short
@@ -254,7 +254,7 @@ func (s *Spool) replaceHeld(e *Entry, d *draft, since time.Time) (name string, s
 	if err != nil {
 		return "", 0, err
 	}
-	line := reasonLine(s.now(), Hold, "cut", "to its header, hold/ was full")
+	line := reasonLine(s.now(), InboxHold, "cut", "to its header, hold/ was full")
 	return name, size, e.box.addReason(e.Key, line, since)
 }
 

@@ -20,9 +20,9 @@ func (f *fixture) holdMail(with string, octets int, byHand bool) Key {
 	f.time = f.time.Add(time.Minute)
 	env := Envelope{From: Path{Addr: "x@far.example"}, To: []Recipient{{Addr: "bob@example.net"}}}
 	body := "From: x@far.example\nSubject: s\n\n" + strings.Repeat("0123456789abcde\n", octets/16)
-	in := Route
+	in := InboxRoute
 	if byHand {
-		in = Relay // the stage must not be quicker
+		in = InboxRelay // the stage must not be quicker
 	}
 	k, err := f.sp.Accept(in, env, nil, Trace{By: "mx.example.net", With: with}, BytesBody([]byte(body)))
 	if err != nil {
@@ -34,14 +34,14 @@ func (f *fixture) holdMail(with string, octets int, byHand bool) Key {
 		}
 		return k
 	}
-	f.run(Route, func(context.Context, *Entry) Outcome { return HoldFor("failed") })
+	f.run(InboxRoute, func(context.Context, *Entry) Outcome { return HoldBecause("failed") })
 	return k
 }
 
 // fit runs route/'s runner with a share of hold/.
 func (f *fixture) fit(bytes, count int64) {
 	f.t.Helper()
-	r := f.runner(Route, func(context.Context, *Entry) Outcome { return DropBecause("") })
+	r := f.runner(InboxRoute, func(context.Context, *Entry) Outcome { return DropBecause("") })
 	r.Share = func() (Share, error) {
 		return Share{Bytes: bytes, Count: count, Stranger: func(e *Entry) bool { return !e.Trusted() }}, nil
 	}
@@ -53,7 +53,7 @@ func (f *fixture) fit(bytes, count int64) {
 // held says what of each key is in hold/: whole, cut or "" for gone.
 func (f *fixture) held(keys ...Key) string {
 	f.t.Helper()
-	list, err := f.sp.List(Hold)
+	list, err := f.sp.List(InboxHold)
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ func TestACutEntryIsAnEntry(t *testing.T) {
 	if found, err := f.sp.Inspect(); err != nil || len(found) > 0 {
 		t.Errorf("spool check finds %+v, %v", found, err)
 	}
-	if err := f.sp.Release(after, maillog.To(&f.log, "mailctl", time.Now)); err != nil || f.find(k).Inbox != Route {
+	if err := f.sp.Release(after, maillog.To(&f.log, "mailctl", time.Now)); err != nil || f.find(k).Inbox != InboxRoute {
 		t.Errorf("release: %v", err)
 	}
 }

@@ -178,7 +178,7 @@ func (y *syncer) close() {
 // placeChild renames a child into new/, unless a crash left it there or it
 // waits already.
 func (s *Spool) placeChild(d *draft, e *Entry, c Child) error {
-	if c.Inbox == Hold {
+	if c.Inbox == InboxHold {
 		line := reasonLine(s.now(), e.Inbox, verbHeld, c.Reason)
 		if err := d.box.setReason(d.key, line, s.now()); err != nil {
 			return err
@@ -195,7 +195,7 @@ func (s *Spool) placeChild(d *draft, e *Entry, c Child) error {
 // cur/ is that decision, made before a crash.
 func (d *draft) placeOnce() error {
 	name := fileName(d.key, d.size, d.size+d.breaks)
-	if there, err := d.box.isFile(stateWaiting, waitingName(name)); there || err != nil {
+	if there, err := d.box.isFile(stateDeferred, deferredName(name)); there || err != nil {
 		return err
 	}
 	_, err := d.place()

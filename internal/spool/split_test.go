@@ -58,7 +58,7 @@ func splitFor(n int) Handler {
 	return func(_ context.Context, e *Entry) Outcome {
 		var children []Child
 		for i := range n {
-			children = append(children, Child{Inbox: Deliver, From: e.Envelope.From, To: []Recipient{{Addr: fmt.Sprintf("u%d@example.net", i)}}})
+			children = append(children, Child{Inbox: InboxDeliver, From: e.Envelope.From, To: []Recipient{{Addr: fmt.Sprintf("u%d@example.net", i)}}})
 		}
 		return SplitInto(children...)
 	}
@@ -80,20 +80,20 @@ func TestSplitKeepsReserve(t *testing.T) {
 		t.Run(fmt.Sprint(children), func(t *testing.T) {
 			f := onSmallDisk(t, 64)
 			letter := "Subject: x\n\n" + strings.Repeat("0123456789012345678901234567890123456789012345678901234567890\n", 1<<14)
-			f.accept(Route, letter, "all@example.net")
+			f.accept(InboxRoute, letter, "all@example.net")
 			ballast := filepath.Join(f.home, "ballast")
 			if err := os.WriteFile(ballast, make([]byte, (32-9)<<20), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			before := free(t, f.home)
-			f.run(Route, splitFor(children))
+			f.run(InboxRoute, splitFor(children))
 			if f.count("deliver/new")+f.count("deliver/tmp") > 0 || f.count("route/cur") != 1 {
 				t.Errorf("files are %q", f.files())
 			}
 			if after := free(t, f.home); after < before-64<<10 {
 				t.Errorf("%d octets were free, now %d", before, after)
 			}
-			list, err := f.sp.List(Route)
+			list, err := f.sp.List(InboxRoute)
 			if err != nil || len(list) != 1 || list[0].Attempts != 1 || !strings.Contains(list[0].LastReason, "not enough space") {
 				t.Errorf("the queue says %+v, %v", list, err)
 			}
@@ -101,7 +101,7 @@ func TestSplitKeepsReserve(t *testing.T) {
 				t.Fatal(err)
 			}
 			f.time = f.time.Add(time.Hour)
-			f.run(Route, splitFor(children))
+			f.run(InboxRoute, splitFor(children))
 			if n := f.count("deliver/new"); n != children || f.count("deliver/tmp") > 0 {
 				t.Errorf("%d children, files are %q", n, f.files())
 			}
@@ -120,12 +120,12 @@ func TestSplitsTogetherKeepReserve(t *testing.T) {
 	f := onSmallDisk(t, 64)
 	letter := "Subject: x\n\n" + strings.Repeat("0123456789012345678901234567890123456789012345678901234567890\n", 1<<14)
 	for range 4 {
-		f.accept(Route, letter, "all@example.net")
+		f.accept(InboxRoute, letter, "all@example.net")
 	}
 	if err := os.WriteFile(filepath.Join(f.home, "ballast"), make([]byte, 16<<20), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r := f.runner(Route, splitFor(8))
+	r := f.runner(InboxRoute, splitFor(8))
 	r.Workers = workers(4)
 	if err := r.Run(context.Background()); err != nil {
 		t.Fatal(err)
@@ -174,21 +174,21 @@ func TestCopyKeepsReserve(t *testing.T) {
 	if err := maildir.Create(box); err != nil {
 		t.Fatal(err)
 	}
-	f.accept(Deliver, "x\n", "plain@example.net")
+	f.accept(InboxDeliver, "x\n", "plain@example.net")
 	env := Envelope{To: []Recipient{{Addr: "copy@example.net", Params: "NOTIFY=NEVER"}}}
-	if _, err := f.sp.Accept(Deliver, env, nil, Trace{By: "mx", With: WithLocal}, BytesBody([]byte("x\n"))); err != nil {
+	if _, err := f.sp.Accept(InboxDeliver, env, nil, Trace{By: "mx", With: WithLocal}, BytesBody([]byte("x\n"))); err != nil {
 		t.Fatal(err)
 	}
 	f.sp.reserve = 1 << 62
 	deliver := func(context.Context, *Entry) Outcome { return DeliverTo(box) }
-	f.run(Deliver, deliver)
-	list, err := f.sp.List(Deliver)
+	f.run(InboxDeliver, deliver)
+	list, err := f.sp.List(InboxDeliver)
 	if err != nil || len(list) != 1 || list[0].Envelope.To[0].Addr != "copy@example.net" || !strings.Contains(list[0].LastReason, "not enough space") {
 		t.Fatalf("the queue says %+v, %v", list, err)
 	}
 	f.sp.reserve = 0
 	f.time = f.time.Add(time.Hour)
-	f.run(Deliver, deliver)
+	f.run(InboxDeliver, deliver)
 	if names, err := os.ReadDir(filepath.Join(box, "new")); err != nil || len(names) != 2 {
 		t.Errorf("the mailbox holds %v, %v", names, err)
 	}
@@ -230,7 +230,7 @@ func TestUncarriedExpires(t *testing.T) {
 		outcome func(f *fixture) Outcome
 	}{
 		{"a child", func(*fixture) Outcome {
-			return SplitInto(Child{Inbox: Deliver, To: []Recipient{{Addr: "a\nb@example.net"}}})
+			return SplitInto(Child{Inbox: InboxDeliver, To: []Recipient{{Addr: "a\nb@example.net"}}})
 		}},
 		{"no mailbox", func(f *fixture) Outcome { return DeliverTo(filepath.Join(f.home, "none")) }},
 		{"no room", func(f *fixture) Outcome {
@@ -246,13 +246,13 @@ func TestUncarriedExpires(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			f := newFixture(t)
-			k := f.accept(Route, "x\n", "all@example.net")
+			k := f.accept(InboxRoute, "x\n", "all@example.net")
 			h := func(context.Context, *Entry) Outcome { return row.outcome(f) }
 			attempt := func(n int) {
 				t.Helper()
-				f.run(Route, h)
+				f.run(InboxRoute, h)
 				f.time = f.time.Add(2 * time.Hour)
-				if e := f.find(k); e.Inbox != Route || e.Attempts != n {
+				if e := f.find(k); e.Inbox != InboxRoute || e.Attempts != n {
 					t.Fatalf("after %d attempts it is in %s with %d", n, e.Inbox, e.Attempts)
 				}
 			}
@@ -267,17 +267,17 @@ func TestUncarriedExpires(t *testing.T) {
 			if err := os.Mkdir(reason, 0o700); err != nil {
 				t.Fatal(err)
 			}
-			f.run(Route, h)
-			if e, err := f.sp.List(Route); err != nil || len(e) != 1 || e[0].Attempts != 12 {
+			f.run(InboxRoute, h)
+			if e, err := f.sp.List(InboxRoute); err != nil || len(e) != 1 || e[0].Attempts != 12 {
 				t.Fatalf("where nothing can be held: %+v, %v", e, err)
 			}
 			if err := os.Remove(reason); err != nil {
 				t.Fatal(err)
 			}
 			f.time = f.time.Add(2 * time.Hour)
-			f.run(Route, h)
+			f.run(InboxRoute, h)
 			// Not the reason: its orphans are known by the machine's clock.
-			if e := f.find(k); e.Inbox != Hold {
+			if e := f.find(k); e.Inbox != InboxHold {
 				t.Errorf("it is in %s", e.Inbox)
 			}
 			held := f.log.String()[strings.Index(f.log.String()+"event=held", "event=held"):]
@@ -291,7 +291,7 @@ func TestUncarriedExpires(t *testing.T) {
 // entry opens the one entry in route/.
 func (f *fixture) entry() *Entry {
 	f.t.Helper()
-	list, err := f.sp.List(Route)
+	list, err := f.sp.List(InboxRoute)
 	if err != nil || len(list) != 1 {
 		f.t.Fatal(list, err)
 	}
@@ -302,8 +302,8 @@ func (f *fixture) entry() *Entry {
 // that child, so its parent stays.
 func TestChildNameIsNoFile(t *testing.T) {
 	f := newFixture(t)
-	k := f.accept(Route, "x\n", "all@example.net")
-	f.run(Route, func(ctx context.Context, e *Entry) Outcome {
+	k := f.accept(InboxRoute, "x\n", "all@example.net")
+	f.run(InboxRoute, func(ctx context.Context, e *Entry) Outcome {
 		o := splitFor(1)(ctx, e)
 		name := fileName(e.Key.child(o.Children[0]),
 			e.CopyBytes(o.Children), e.CopyBytes(o.Children)+e.WireSize-e.Size-e.head.lines+2)
@@ -312,7 +312,7 @@ func TestChildNameIsNoFile(t *testing.T) {
 		}
 		return o
 	})
-	if e := f.find(k); e.Inbox != Route || e.Attempts != 1 {
+	if e := f.find(k); e.Inbox != InboxRoute || e.Attempts != 1 {
 		t.Errorf("the parent is in %s after %d attempts", e.Inbox, e.Attempts)
 	}
 }

@@ -23,15 +23,15 @@ type Inbox string
 
 // The inboxes.
 const (
-	Check   Inbox = "check"
-	Route   Inbox = "route"
-	Deliver Inbox = "deliver"
-	Relay   Inbox = "relay"
-	Hold    Inbox = "hold" // what a person must look at
+	InboxCheck   Inbox = "check"
+	InboxRoute   Inbox = "route"
+	InboxDeliver Inbox = "deliver"
+	InboxRelay   Inbox = "relay"
+	InboxHold    Inbox = "hold" // what a person must look at
 )
 
 // Inboxes returns all inboxes in the order of the paper path.
-func Inboxes() []Inbox { return []Inbox{Check, Route, Deliver, Relay, Hold} }
+func Inboxes() []Inbox { return []Inbox{InboxCheck, InboxRoute, InboxDeliver, InboxRelay, InboxHold} }
 
 // Mark is the file that says that spool/ and mail/ are there: where it is
 // missing a volume is not mounted, and nothing is made.
@@ -208,7 +208,7 @@ func (b *box) close() {
 
 // sub returns the directory of a name's state.
 func (b *box) sub(s state) *dir.Dir {
-	if s == stateWaiting {
+	if s == stateDeferred {
 		return b.cur
 	}
 	return b.new

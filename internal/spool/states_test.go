@@ -22,8 +22,8 @@ func TestStatesOfTheManualPage(t *testing.T) {
 			where[w[1]] = path.Dir(w[4])
 		}
 	}
-	want := map[string]string{"DRAFT": "tmp", "NEW": string(stateNew), "WAITING": string(stateWaiting),
-		"HELD": path.Join(string(Hold), string(stateNew)), "STORED": "Maildir/new"}
+	want := map[string]string{"DRAFT": "tmp", "NEW": string(stateNew), "DEFERRED": string(stateDeferred),
+		"HELD": path.Join(string(InboxHold), string(stateNew)), "DELIVERED": "Maildir/new"}
 	if len(where) != len(want) {
 		t.Errorf("the page has the states %v", where)
 	}

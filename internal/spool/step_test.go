@@ -16,20 +16,20 @@ func TestAClockThatStepsTakesNothingThatIsBeingWritten(t *testing.T) {
 	f := newFixture(t)
 	var step atomic.Int64 // the runner's other goroutines read the clock too
 	f.sp.now = func() time.Time { return f.time.Add(time.Duration(step.Load())) }
-	k := f.accept(Relay, "From: a@b\n\nx\n", "bob@far.example")
-	b, err := f.sp.box(Relay)
+	k := f.accept(InboxRelay, "From: a@b\n\nx\n", "bob@far.example")
+	b, err := f.sp.box(InboxRelay)
 	if err != nil {
 		t.Fatal(err)
 	}
-	hold, err := f.sp.box(Hold)
+	hold, err := f.sp.box(InboxHold)
 	if err != nil {
 		t.Fatal(err)
 	}
-	route, err := f.sp.box(Route)
+	route, err := f.sp.box(InboxRoute)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.run(Relay, func(_ context.Context, e *Entry) Outcome {
+	f.run(InboxRelay, func(_ context.Context, e *Entry) Outcome {
 		d, err := b.newDraft(k.root())
 		if err != nil {
 			t.Fatal(err)
@@ -40,7 +40,7 @@ func TestAClockThatStepsTakesNothingThatIsBeingWritten(t *testing.T) {
 			t.Fatal(err)
 		}
 		step.Store(int64(366 * 24 * time.Hour))
-		r := f.runner(Route, nil)
+		r := f.runner(InboxRoute, nil)
 		r.box, r.Holdtime = route, func() (time.Duration, error) { return 0, nil }
 		r.clean()
 		r.box = b

@@ -61,14 +61,14 @@ func (r *Runner) untwin(j job) (*Entry, error) {
 	}
 	own := linkedName{r.box, j.name, j.state}
 	switch {
-	case twin == nil && r.Inbox == Deliver:
+	case twin == nil && r.Inbox == InboxDeliver:
 		return r.box.openLinked(j)
 	case twin == nil:
 		return nil, errLinked
 	case r.Spool.machine().Sub(time.Unix(st.Ctim.Unix())) < linkAge:
 		return nil, errTwin
 	case twin.earlier(own):
-		if twin.box.name != r.Inbox && twin.box.name != Hold { // its runner does it
+		if twin.box.name != r.Inbox && twin.box.name != InboxHold { // its runner does it
 			return nil, errTwin
 		}
 		if err := twin.remove(); err != nil {
@@ -124,7 +124,7 @@ func (s *Spool) twin(j job, own *box, st unix.Stat_t) (*linkedName, error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, at := range []state{stateNew, stateWaiting} {
+		for _, at := range []state{stateNew, stateDeferred} {
 			name, err := b.other(j, at, b.name == own.name && at == j.state, st)
 			if err != nil {
 				return nil, err
@@ -166,13 +166,13 @@ func sameFile(d *dir.Dir, st unix.Stat_t, mayBe func(name string) bool) (string,
 // in one inbox the name in cur/, since what is in new/ is tried once more.
 func (n linkedName) earlier(than linkedName) bool {
 	if n.box.name == than.box.name {
-		return n.state == stateWaiting && than.state == stateNew || n.state == than.state && n.name < than.name
+		return n.state == stateDeferred && than.state == stateNew || n.state == than.state && n.name < than.name
 	}
 	return n.rank() < than.rank()
 }
 
 func (n linkedName) rank() int {
-	if n.box.name == Hold {
+	if n.box.name == InboxHold {
 		return -1
 	}
 	return slices.Index(Inboxes(), n.box.name)
@@ -203,7 +203,7 @@ func (b *box) openLinked(j job) (*Entry, error) {
 // carryLinked carries out what was decided about an entry with a second link:
 // it is done where that link is the message in the mailbox. All else is refused.
 func (r *Runner) carryLinked(e *Entry, o Outcome) error {
-	if o.Action != Store {
+	if o.Action != Deliver {
 		return errLinked
 	}
 	md, err := maildir.Open(o.Mailbox)

@@ -58,7 +58,7 @@ func TestTwoNames(t *testing.T) {
 			}
 			runAll := func() {
 				for _, in := range Inboxes() {
-					if in != Hold {
+					if in != InboxHold {
 						f.run(in, func(context.Context, *Entry) Outcome { return DeferUntil(f.time, "seen") })
 					}
 				}
@@ -85,14 +85,14 @@ func TestTwoNamesInMailbox(t *testing.T) {
 	if err := maildir.Create(box); err != nil {
 		t.Fatal(err)
 	}
-	f.accept(Deliver, "From: a@b\n\nx\n", "bob@example.net")
+	f.accept(InboxDeliver, "From: a@b\n\nx\n", "bob@example.net")
 	path := f.only("deliver/new")
 	foreign := filepath.Join(f.home, "foreign")
 	deliver := func(context.Context, *Entry) Outcome { return DeliverTo(box) }
 	if err := os.Link(path, foreign); err != nil {
 		t.Fatal(err)
 	}
-	f.run(Deliver, deliver)
+	f.run(InboxDeliver, deliver)
 	f.only("deliver/new")
 	if !strings.Contains(f.log.String(), "left in deliver") {
 		t.Errorf("log: %s", &f.log)
@@ -100,7 +100,7 @@ func TestTwoNamesInMailbox(t *testing.T) {
 	if err := os.Rename(foreign, filepath.Join(box, "cur", filepath.Base(path)+":2,S")); err != nil {
 		t.Fatal(err)
 	}
-	f.run(Deliver, deliver)
+	f.run(InboxDeliver, deliver)
 	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the entry is still there: %v", err)
 	}

@@ -18,9 +18,9 @@ func (e *Entry) Close() error { return e.file.Close() }
 // State returns "new", "deferred" or "held".
 func (e *Entry) State() string {
 	switch {
-	case e.Inbox == Hold:
+	case e.Inbox == InboxHold:
 		return "held"
-	case e.state == stateWaiting:
+	case e.state == stateDeferred:
 		return "deferred"
 	}
 	return "new"
@@ -29,9 +29,9 @@ func (e *Entry) State() string {
 // Reasons returns the text of the entry's reason file, "" where it has none.
 func (e *Entry) Reasons() (string, error) { return e.box.reasonText(e.Key) }
 
-// Retry: WAITING to NEW. The entry is due now.
+// Retry: DEFERRED to NEW. The entry is due now.
 func (s *Spool) Retry(e *Entry, log *maillog.Log) error {
-	if e.Inbox == Hold {
+	if e.Inbox == InboxHold {
 		return status.Refuse("5.0.0", fmt.Sprintf("%s is held: release it", e.Key))
 	}
 	_, base, _, _, err := parseName(e.name)
@@ -53,15 +53,15 @@ func (s *Spool) Retry(e *Entry, log *maillog.Log) error {
 
 // HoldByHand: any to HELD.
 func (s *Spool) HoldByHand(e *Entry, reason string, log *maillog.Log) error {
-	if e.Inbox == Hold {
+	if e.Inbox == InboxHold {
 		return nil
 	}
-	return wasThere(e, s.suspendAs(e, verbByHand, reason, log))
+	return wasThere(e, s.holdAs(e, verbByHand, reason, log))
 }
 
 // Release: HELD to NEW in route/.
 func (s *Spool) Release(e *Entry, log *maillog.Log) error {
-	if e.Inbox != Hold {
+	if e.Inbox != InboxHold {
 		return status.Refuse("5.0.0", fmt.Sprintf("%s is not held but in %s/", e.Key, e.Inbox))
 	}
 	return s.Reroute(e, log)
@@ -69,10 +69,10 @@ func (s *Spool) Release(e *Entry, log *maillog.Log) error {
 
 // Reroute: any to NEW in route/, where it is routed afresh.
 func (s *Spool) Reroute(e *Entry, log *maillog.Log) error {
-	if e.Inbox == Route {
+	if e.Inbox == InboxRoute {
 		return s.Retry(e, log)
 	}
-	return wasThere(e, s.handOn(e, Route, log))
+	return wasThere(e, s.handOn(e, InboxRoute, log))
 }
 
 // Remove: any to GONE. Nobody is told.

@@ -26,8 +26,8 @@ func (f *fixture) find(k Key) *Entry {
 func TestVerbs(t *testing.T) {
 	f := newFixture(t)
 	log := maillog.To(&f.log, "mailctl", time.Now)
-	k := f.accept(Relay, "From: a@b\n\nx\n", "bob@far.example")
-	f.run(Relay, func(context.Context, *Entry) Outcome { return DeferUntil(f.time.Add(time.Hour), "down") })
+	k := f.accept(InboxRelay, "From: a@b\n\nx\n", "bob@far.example")
+	f.run(InboxRelay, func(context.Context, *Entry) Outcome { return DeferUntil(f.time.Add(time.Hour), "down") })
 	step := func(what string, err error, in Inbox, state string) {
 		t.Helper()
 		e := f.find(k)
@@ -35,18 +35,18 @@ func TestVerbs(t *testing.T) {
 			t.Fatalf("after %s: %v, %s in %s", what, err, e.State(), e.Inbox)
 		}
 	}
-	step("deferral", nil, Relay, "deferred")
+	step("deferral", nil, InboxRelay, "deferred")
 	if text, err := f.find(k).Reasons(); err != nil || !strings.Contains(text, "deferred: down") {
 		t.Errorf("reasons %q, %v", text, err)
 	}
-	step("retry", f.sp.Retry(f.find(k), log), Relay, "new")
-	step("retry again", f.sp.Retry(f.find(k), log), Relay, "new")
-	step("hold", f.sp.HoldByHand(f.find(k), "by hand: odd", log), Hold, "held")
+	step("retry", f.sp.Retry(f.find(k), log), InboxRelay, "new")
+	step("retry again", f.sp.Retry(f.find(k), log), InboxRelay, "new")
+	step("hold", f.sp.HoldByHand(f.find(k), "by hand: odd", log), InboxHold, "held")
 	if err := f.sp.Retry(f.find(k), log); status.Exit(err) != status.Refused {
 		t.Errorf("retry of a held entry: %v", err)
 	}
-	step("hold what is held", f.sp.Carry(f.find(k), HoldFor("again"), log), Hold, "held")
-	step("release", f.sp.Release(f.find(k), log), Route, "new")
+	step("hold what is held", f.sp.Carry(f.find(k), HoldBecause("again"), log), InboxHold, "held")
+	step("release", f.sp.Release(f.find(k), log), InboxRoute, "new")
 	if err := f.sp.Release(f.find(k), log); status.Exit(err) != status.Refused {
 		t.Errorf("release of what is not held: %v", err)
 	}
@@ -65,26 +65,26 @@ func TestVerbs(t *testing.T) {
 func TestAnAttemptUnderWayLosesAgainstAVerb(t *testing.T) {
 	f := newFixture(t)
 	log := maillog.To(&f.log, "mailctl", time.Now)
-	k := f.accept(Relay, "From: a@b\n\nx\n", "bob@far.example")
-	f.run(Relay, func(_ context.Context, e *Entry) Outcome {
+	k := f.accept(InboxRelay, "From: a@b\n\nx\n", "bob@far.example")
+	f.run(InboxRelay, func(_ context.Context, e *Entry) Outcome {
 		if err := f.sp.HoldByHand(f.find(k), "stop", log); err != nil {
 			t.Error(err)
 		}
 		return DeferUntil(f.time.Add(time.Hour), "down")
 	})
-	if e := f.find(k); e.Inbox != Hold {
+	if e := f.find(k); e.Inbox != InboxHold {
 		t.Errorf("it is in %s", e.Inbox)
 	}
-	if list, _ := f.sp.List(Relay); len(list) != 0 {
+	if list, _ := f.sp.List(InboxRelay); len(list) != 0 {
 		t.Errorf("relay holds %+v", list)
 	}
 }
 
 func TestInspect(t *testing.T) {
 	f := newFixture(t)
-	f.accept(Route, "From: a@b\n\nx\n", "bob@example.net")
-	f.accept(Relay, "From: a@b\n\nx\n", "bob@example.net")
-	f.run(Relay, func(context.Context, *Entry) Outcome { return DeferUntil(f.time.Add(time.Hour), "down") })
+	f.accept(InboxRoute, "From: a@b\n\nx\n", "bob@example.net")
+	f.accept(InboxRelay, "From: a@b\n\nx\n", "bob@example.net")
+	f.run(InboxRelay, func(context.Context, *Entry) Outcome { return DeferUntil(f.time.Add(time.Hour), "down") })
 	if found, err := f.sp.Inspect(); err != nil || len(found) != 0 {
 		t.Fatalf("a sound spool has %+v, %v", found, err)
 	}

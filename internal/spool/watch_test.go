@@ -40,14 +40,14 @@ func TestWatchTriesAgainWhenItIsDue(t *testing.T) {
 	f := newFixture(t)
 	f.sp.now = time.Now
 	tries := make(chan int, 10)
-	f.watch(Relay, func(_ context.Context, e *Entry) Outcome {
+	f.watch(InboxRelay, func(_ context.Context, e *Entry) Outcome {
 		tries <- e.Attempts
 		if e.Attempts < 2 {
 			return DeferUntil(time.Now().Add(30*time.Millisecond), "not yet")
 		}
 		return DropBecause("done")
 	})
-	f.accept(Relay, "From: a@b\n\nx\n", "bob@far.example")
+	f.accept(InboxRelay, "From: a@b\n\nx\n", "bob@far.example")
 	for want := range 3 {
 		if got := await(t, "attempt", tries); got != want {
 			t.Errorf("attempt %d says %d deferrals", want, got)
@@ -59,24 +59,24 @@ func TestARetryByHandHurriesAWatcher(t *testing.T) {
 	f := newFixture(t)
 	f.sp.now = time.Now
 	tries := make(chan Key, 10)
-	f.watch(Relay, func(_ context.Context, e *Entry) Outcome {
+	f.watch(InboxRelay, func(_ context.Context, e *Entry) Outcome {
 		tries <- e.Key
 		if e.Attempts == 0 {
 			return DeferUntil(time.Now().Add(time.Hour), "down")
 		}
 		return DropBecause("done")
 	})
-	f.accept(Relay, "From: a@b\n\nx\n", "bob@far.example")
+	f.accept(InboxRelay, "From: a@b\n\nx\n", "bob@far.example")
 	await(t, "first attempt", tries)
-	var waitingFiles []string
-	for deadline := time.Now().Add(10 * time.Second); len(waitingFiles) == 0 && time.Now().Before(deadline); {
-		waitingFiles, _ = filepath.Glob(filepath.Join(f.home, "spool/relay/cur/*"))
+	var deferred []string
+	for deadline := time.Now().Add(10 * time.Second); len(deferred) == 0 && time.Now().Before(deadline); {
+		deferred, _ = filepath.Glob(filepath.Join(f.home, "spool/relay/cur/*"))
 	}
-	if len(waitingFiles) != 1 {
-		t.Fatalf("waiting: %q", waitingFiles)
+	if len(deferred) != 1 {
+		t.Fatalf("deferred: %q", deferred)
 	}
-	base := filepath.Base(waitingFiles[0])
-	if err := os.Rename(waitingFiles[0], filepath.Join(f.home, "spool/relay/new", base[:len(base)-len(":2,")])); err != nil {
+	base := filepath.Base(deferred[0])
+	if err := os.Rename(deferred[0], filepath.Join(f.home, "spool/relay/new", base[:len(base)-len(":2,")])); err != nil {
 		t.Fatal(err)
 	}
 	await(t, "second attempt", tries)
@@ -84,8 +84,8 @@ func TestARetryByHandHurriesAWatcher(t *testing.T) {
 
 func TestCleanTakesWhatCrashesLeft(t *testing.T) {
 	f := newFixture(t)
-	k := f.accept(Relay, "From: a@b\n\nx\n", "bob@far.example")
-	f.run(Relay, func(context.Context, *Entry) Outcome { return DeferUntil(f.time.Add(time.Hour), "down") })
+	k := f.accept(InboxRelay, "From: a@b\n\nx\n", "bob@far.example")
+	f.run(InboxRelay, func(context.Context, *Entry) Outcome { return DeferUntil(f.time.Add(time.Hour), "down") })
 	dir := filepath.Join(f.home, "spool/relay")
 	orphan := "1764000000.M000001R0123456789abcdef.mx"
 	os.WriteFile(filepath.Join(dir, "reason", orphan), nil, 0o600)
@@ -95,12 +95,12 @@ func TestCleanTakesWhatCrashesLeft(t *testing.T) {
 		_, err := os.Stat(filepath.Join(dir, name))
 		return err == nil
 	}
-	f.run(Relay, never)
+	f.run(InboxRelay, never)
 	if !exists("reason/"+orphan) || !exists("tmp/"+orphan+".01234567") {
 		t.Fatal("young leftovers were taken")
 	}
 	f.machine(37 * time.Hour)
-	r := f.runner(Relay, never)
+	r := f.runner(InboxRelay, never)
 	r.Ages = func() bool { return false }
 	if err := r.Run(context.Background()); err != nil {
 		t.Fatal(err)
@@ -108,7 +108,7 @@ func TestCleanTakesWhatCrashesLeft(t *testing.T) {
 	if !exists("reason/"+orphan) || !exists("tmp/"+orphan+".01234567") {
 		t.Fatal("leftovers were taken for an age that is not to be believed")
 	}
-	f.run(Relay, never)
+	f.run(InboxRelay, never)
 	if exists("reason/"+orphan) || exists("tmp/"+orphan+".01234567") {
 		t.Error("old leftovers stay")
 	}
@@ -119,9 +119,9 @@ func TestCleanTakesWhatCrashesLeft(t *testing.T) {
 
 func TestHeldEntriesGoAfterHoldtime(t *testing.T) {
 	f := newFixture(t)
-	f.accept(Route, "From: a@b\n\nx\n", "bob@example.net")
-	f.run(Route, func(context.Context, *Entry) Outcome { return HoldFor("odd") })
-	r := f.runner(Route, func(context.Context, *Entry) Outcome { return DropBecause("") })
+	f.accept(InboxRoute, "From: a@b\n\nx\n", "bob@example.net")
+	f.run(InboxRoute, func(context.Context, *Entry) Outcome { return HoldBecause("odd") })
+	r := f.runner(InboxRoute, func(context.Context, *Entry) Outcome { return DropBecause("") })
 	r.Holdtime = func() (time.Duration, error) { return 24 * time.Hour, nil }
 	for _, step := range []struct {
 		later time.Duration

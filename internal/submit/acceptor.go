@@ -59,12 +59,12 @@ func (a *acceptor) accept(m *submission, who localUser, helo string, buf spool.B
 	}
 	for _, env := range m.envelopes() {
 		trace := spool.Trace{By: a.host, With: spool.WithLocal}
-		key, err := a.spool.Accept(spool.Check, env, nil, trace, body)
+		key, err := a.spool.Accept(spool.InboxCheck, env, nil, trace, body)
 		if err != nil {
 			return nil, err
 		}
 		keys = append(keys, string(key))
-		a.log.Accepted(string(key), string(spool.Check), env.From.Addr, addresses(env), body.Size(), trace.With,
+		a.log.Accepted(string(key), string(spool.InboxCheck), env.From.Addr, addresses(env), body.Size(), trace.With,
 			h.Value("Message-ID"), who.client(helo))
 	}
 	return keys, nil

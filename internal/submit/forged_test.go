@@ -112,7 +112,7 @@ func TestNoForgedResultsInTheSpool(t *testing.T) {
 		if err := Message(t.Context(), h, Options{Recipients: []string{"bob"}}); err != nil && !strings.Contains(err.Error(), "header") {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
-		for _, in := range []spool.Inbox{spool.Route, spool.Check} {
+		for _, in := range []spool.Inbox{spool.InboxRoute, spool.InboxCheck} {
 			for _, entry := range taken(t, h.Dir, in) {
 				stored++
 				if found := forgedIn(entry); found != nil {

@@ -224,7 +224,7 @@ func (s *site) work(ctx context.Context) error {
 	for _, at := range []struct {
 		in spool.Inbox
 		h  spool.Handler
-	}{{spool.Check, checker.Handle}, {spool.Route, router.Handle}, {spool.Deliver, deliverer.Handle}, {spool.Relay, s.relay}} {
+	}{{spool.InboxCheck, checker.Handle}, {spool.InboxRoute, router.Handle}, {spool.InboxDeliver, deliverer.Handle}, {spool.InboxRelay, s.relay}} {
 		r := &spool.Runner{Spool: s.sp, Inbox: at.in, Handle: at.h, Retry: s.home.Control.Retry, Log: s.home.Log}
 		if err := r.Run(ctx); err != nil {
 			return err
@@ -235,7 +235,7 @@ func (s *site) work(ctx context.Context) error {
 
 // left counts the entries that are not held.
 func (s *site) left(t rapid.TB) (n int) {
-	for _, in := range []spool.Inbox{spool.Check, spool.Route, spool.Deliver, spool.Relay} {
+	for _, in := range []spool.Inbox{spool.InboxCheck, spool.InboxRoute, spool.InboxDeliver, spool.InboxRelay} {
 		list, err := s.sp.List(in)
 		if err != nil {
 			t.Fatal(err)
@@ -364,7 +364,7 @@ func send(t rapid.TB, sites [2]*site, w web, to []string) map[string]int {
 		env.To = append(env.To, spool.Recipient{Addr: a})
 	}
 	const text = "From: sender@one.example\nDate: Sat, 28 Nov 2026 01:00:00 +0000\nMessage-ID: <1@one.example>\nSubject: the message\n\nhello\n"
-	_, err := sites[0].sp.Accept(spool.Route, env, nil, spool.Trace{By: "mx.one.example", With: spool.WithLocal}, spool.BytesBody([]byte(text)))
+	_, err := sites[0].sp.Accept(spool.InboxRoute, env, nil, spool.Trace{By: "mx.one.example", With: spool.WithLocal}, spool.BytesBody([]byte(text)))
 	if err != nil {
 		t.Fatal(err)
 	}

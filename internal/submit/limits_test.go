@@ -216,7 +216,7 @@ func TestXClientOfAUser(t *testing.T) {
 	talk(t, h, Submission, "XCLIENT ADDR=192.0.2.7 LOGIN=nobody@example.net", "550 5.7.1",
 		"XCLIENT ADDR=192.0.2.7 HELO=laptop LOGIN=ALICE@example.net", "220 ",
 		"MAIL FROM:<bob@example.net>", "550 5.7.1", "MAIL FROM:<alice@example.net>", "250 ", "RCPT TO:<x@far.example>", "250 ", "DATA", "354 ", testMessage, "250 ")
-	list := entries(t, h, spool.Route)
+	list := entries(t, h, spool.InboxRoute)
 	if len(list) != 1 {
 		t.Fatalf("%+v", list)
 	}
@@ -292,7 +292,7 @@ func TestCopyBytesOfASession(t *testing.T) {
 		"MAIL FROM:<x@far.example>", "250 ",
 		"RCPT TO:<info@example.net>", "250 ",
 		"DATA", "354 ", whole, "250 2.0.0")
-	if n := len(entries(t, h, spool.Route)); n != 2 {
+	if n := len(entries(t, h, spool.InboxRoute)); n != 2 {
 		t.Errorf("%d entries", n)
 	}
 	wantLog(t, log, "too large for so many mailboxes: 2 copies of ")

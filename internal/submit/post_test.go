@@ -87,7 +87,7 @@ func TestCallersWaitForABusyServer(t *testing.T) {
 	if err := handIn(t, h); err != nil {
 		t.Fatal(err)
 	}
-	list := entries(t, h, spool.Check)
+	list := entries(t, h, spool.InboxCheck)
 	if len(list) != 1 {
 		t.Fatalf("check/ holds %+v", list)
 	}

@@ -18,7 +18,7 @@ func TestReceivedTellsRelayfrom(t *testing.T) {
 		h, _ := newHome(t)
 		set(t, h, "relayfrom", "127.0.0.1\n")
 		talk(t, h, role, append(hello, "MAIL FROM:<app@example.net>", "250 ", "RCPT TO:<x@far.example>", "250 ", "DATA", "354 ", testMessage, "250 ")...)
-		l := entries(t, h, spool.Route)[0]
+		l := entries(t, h, spool.InboxRoute)[0]
 		text, _ := os.ReadFile(filepath.Join(h.Dir, "spool/route/new", l.Name))
 		if !strings.Contains(string(text), "\n with ESMTP (relayfrom) id "+string(l.Key)+";") {
 			t.Errorf("%s: the entry is\n%s", role, text)
@@ -66,7 +66,7 @@ func TestHostsOfRelayFromAreCompleted(t *testing.T) {
 			}
 			play(t, s, "EHLO printer", "250 ", "MAIL FROM:<printer@example.net>", "250 ", "RCPT TO:<bob@example.net>", "250 ",
 				"DATA", "354 ", sent, c.reply)
-			list := entries(t, h, spool.Route)
+			list := entries(t, h, spool.InboxRoute)
 			if !c.completed {
 				if len(list) != 0 {
 					t.Errorf("route/ holds %+v", list)
@@ -90,7 +90,7 @@ func TestHostsOfRelayFromAreCompleted(t *testing.T) {
 	h, _ := newHome(t)
 	talk(t, h, MX, "EHLO peer.example", "250 ", "MAIL FROM:<x@far.example>", "250 ", "RCPT TO:<bob@example.net>", "250 ",
 		"DATA", "354 ", testMessage, "250 ")
-	text, _ := os.ReadFile(filepath.Join(h.Dir, "spool/route/new", entries(t, h, spool.Route)[0].Name))
+	text, _ := os.ReadFile(filepath.Join(h.Dir, "spool/route/new", entries(t, h, spool.InboxRoute)[0].Name))
 	if strings.Contains(string(text), "Date:") || strings.Contains(string(text), "Message-ID:") {
 		t.Errorf("a stranger's message was completed:\n%s", text)
 	}

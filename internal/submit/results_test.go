@@ -28,7 +28,7 @@ func TestResultsAreStored(t *testing.T) {
 	}
 	talkTo(t, s, "EHLO peer.example", "250 ", "MAIL FROM:<x@far.example>", "250 ",
 		"RCPT TO:<alice@example.net>", "250 ", "DATA", "354 ", testMessage, "250 ")
-	text, err := os.ReadFile(filepath.Join(h.Dir, "spool/route/new", entries(t, h, spool.Route)[0].Name))
+	text, err := os.ReadFile(filepath.Join(h.Dir, "spool/route/new", entries(t, h, spool.InboxRoute)[0].Name))
 	if err != nil || !strings.Contains(string(text),
 		"\nDelivered-To: alice@example.net\nAuthentication-Results: mx.example.net; spf=pass\nReceived: ") {
 		t.Errorf("the entry is\n%s, %v", text, err)

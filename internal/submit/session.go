@@ -247,11 +247,11 @@ func (s *session) store(ctx context.Context, buf *spool.Buffer) (spool.Key, erro
 	if err != nil {
 		return "", err
 	}
-	key, err := s.server.spool.Accept(spool.Route, env, verdict.Results, trace, body)
+	key, err := s.server.spool.Accept(spool.InboxRoute, env, verdict.Results, trace, body)
 	if err != nil {
 		return "", err
 	}
-	s.server.Log.Accepted(string(key), string(spool.Route), env.From.Addr, addresses(env), body.Size(), trace.With,
+	s.server.Log.Accepted(string(key), string(spool.InboxRoute), env.From.Addr, addresses(env), body.Size(), trace.With,
 		h.Value("Message-ID"), s.client())
 	return key, nil
 }

@@ -159,7 +159,7 @@ func TestTheRoleMX(t *testing.T) {
 		"DATA", "354 ",
 		"Subject: no author\n\nx\n.", "550 5.6.0",
 		"AUTH PLAIN AGJvYgBzZWNyZXQ=", "5")
-	list := entries(t, h, spool.Route)
+	list := entries(t, h, spool.InboxRoute)
 	if len(list) != 1 {
 		t.Fatalf("route/ holds %+v", list)
 	}
@@ -195,7 +195,7 @@ func TestTheRoleSubmission(t *testing.T) {
 		"RCPT TO:<anybody@far.example>", "250 ",
 		"DATA", "354 ",
 		"From: bob@example.net\n\nforged\n.", "550 5.7.1")
-	list := entries(t, h, spool.Route)
+	list := entries(t, h, spool.InboxRoute)
 	if len(list) != 1 {
 		t.Fatalf("route/ holds %+v", list)
 	}
@@ -276,7 +276,7 @@ func TestLoginsOfPOP3(t *testing.T) {
 	h, _ := newHome(t)
 	talk(t, h, Submission, "HELO laptop", "250 ", "AUTH PLAIN AGFsaWNlAHNlY3JldA==", "235 ",
 		"MAIL FROM:<alice@example.net>", "250 ", "RCPT TO:<anybody@far.example>", "250 ", "DATA", "354 ", testMessage, "250 2.0.0")
-	if list := entries(t, h, spool.Route); len(list) != 1 {
+	if list := entries(t, h, spool.InboxRoute); len(list) != 1 {
 		t.Errorf("route/ holds %+v", list)
 	} else if text, _ := os.ReadFile(filepath.Join(h.Dir, "spool/route/new", list[0].Name)); !strings.Contains(string(text), "\n with ESMTPA id ") {
 		t.Errorf("the entry is\n%s", text)
@@ -296,7 +296,7 @@ func TestAuthenticatedUsersAreCompletedAndHidden(t *testing.T) {
 			"AUTH PLAIN AGFsaWNlQGV4YW1wbGUubmV0AHNlY3JldA==", "235 ",
 			"MAIL FROM:<>", "250 ", "RCPT TO:<anybody@far.example>", "250 ", "DATA", "354 ",
 			"To: bob, x@far.example\nBcc: y@far.example\n\nno author\n.", "250 ")
-		list := entries(t, h, spool.Route)
+		list := entries(t, h, spool.InboxRoute)
 		if len(list) != 1 {
 			t.Fatalf("route/ holds %+v", list)
 		}
@@ -321,7 +321,7 @@ func TestAuthenticatedUsersAreCompletedAndHidden(t *testing.T) {
 	talk(t, g, Submission, "EHLO printer", "250 ", "MAIL FROM:<printer@example.net>", "250 ", "RCPT TO:<x@far.example>", "250 ", "DATA", "354 ",
 		"To: bob\n\nno author\n.", "250 ",
 		"MAIL FROM:<>", "250 ", "RCPT TO:<x@far.example>", "250 ", "DATA", "354 ", "To: bob\n\nno author\n.", "550 5.6.0")
-	text, _ := os.ReadFile(filepath.Join(g.Dir, "spool/route/new", entries(t, g, spool.Route)[0].Name))
+	text, _ := os.ReadFile(filepath.Join(g.Dir, "spool/route/new", entries(t, g, spool.InboxRoute)[0].Name))
 	if !strings.Contains(string(text), "\nFrom: printer@example.net\nDate: ") || !strings.Contains(string(text), "\nTo: bob@example.net\n") {
 		t.Errorf("the entry is\n%s", text)
 	}
@@ -334,7 +334,7 @@ func TestAuthenticatedUsersAreCompletedAndHidden(t *testing.T) {
 	}
 	talk(t, h, MX, "EHLO peer.example", "250 ", "MAIL FROM:<x@far.example>", "250 ", "RCPT TO:<bob@example.net>", "250 ",
 		"DATA", "354 ", testMessage, "250 ")
-	text, _ = os.ReadFile(filepath.Join(h.Dir, "spool/route/new", entries(t, h, spool.Route)[0].Name))
+	text, _ = os.ReadFile(filepath.Join(h.Dir, "spool/route/new", entries(t, h, spool.InboxRoute)[0].Name))
 	if !strings.Contains(string(text), "Received: from peer.example (unknown [127.0.0.1])") ||
 		strings.Contains(string(text), "(relayfrom)") {
 		t.Errorf("the entry is\n%s", text)
@@ -346,7 +346,7 @@ func TestForgedResultsAndReturnPathGo(t *testing.T) {
 	talk(t, h, MX, "EHLO peer.example", "250 ", "MAIL FROM:<x@far.example>", "250 ", "RCPT TO:<bob@example.net>", "250 ",
 		"DATA", "354 ",
 		"Authentication-Results: MX.example.net; dkim=pass\n (forged)\nAuthentication-Results: other.example; spf=pass\n"+testMessage, "250 ")
-	list := entries(t, h, spool.Route)
+	list := entries(t, h, spool.InboxRoute)
 	text, _ := os.ReadFile(filepath.Join(h.Dir, "spool/route/new", list[0].Name))
 	if strings.Contains(string(text), "forged") || strings.Contains(string(text), "dkim=pass") ||
 		!strings.Contains(string(text), "other.example; spf=pass") {

@@ -85,17 +85,17 @@ func crowds() []crowd {
 	copies := actor{do: (*round).copyAgain}
 	alice := to("alice@example.net")
 	return []crowd{
-		{"two runners, check", manyAccepted(spool.Check, alice...), runs("mailcheck", 2), manyWanted("alice")},
-		{"two runners, route splits", manyAccepted(spool.Route, to("all@example.net")...), runs("mailroute", 2), manyWanted("alice", "bob", elsewhere)},
-		{"two runners, deliver", manyAccepted(spool.Deliver, alice...), runs("maildeliver", 2), manyWanted("alice")},
-		{"two runners, relay", manyAccepted(spool.Relay, to(elsewhere)...), runs("mailrelay", 2), manyWanted(elsewhere)},
-		{"run beside watch, route", manyAccepted(spool.Route, to("both@example.net")...), with(runs("mailroute", 1), watches("mailroute", "route")), manyWanted("alice", "bob")},
-		{"run beside watch, deliver", manyAccepted(spool.Deliver, alice...), with(runs("maildeliver", 1), watches("maildeliver", "deliver")), manyWanted("alice")},
-		{"queue verbs beside runners", manyAccepted(spool.Deliver, alice...), append(runs("maildeliver", 2), people), manyWanted("alice")},
-		{"a reader in the queue", manyAccepted(spool.Route, to("both@example.net")...), append(append(runs("mailroute", 2), runs("maildeliver", 2)...), reader), manyWanted("alice", "bob")},
+		{"two runners, check", manyAccepted(spool.InboxCheck, alice...), runs("mailcheck", 2), manyWanted("alice")},
+		{"two runners, route splits", manyAccepted(spool.InboxRoute, to("all@example.net")...), runs("mailroute", 2), manyWanted("alice", "bob", elsewhere)},
+		{"two runners, deliver", manyAccepted(spool.InboxDeliver, alice...), runs("maildeliver", 2), manyWanted("alice")},
+		{"two runners, relay", manyAccepted(spool.InboxRelay, to(elsewhere)...), runs("mailrelay", 2), manyWanted(elsewhere)},
+		{"run beside watch, route", manyAccepted(spool.InboxRoute, to("both@example.net")...), with(runs("mailroute", 1), watches("mailroute", "route")), manyWanted("alice", "bob")},
+		{"run beside watch, deliver", manyAccepted(spool.InboxDeliver, alice...), with(runs("maildeliver", 1), watches("maildeliver", "deliver")), manyWanted("alice")},
+		{"queue verbs beside runners", manyAccepted(spool.InboxDeliver, alice...), append(runs("maildeliver", 2), people), manyWanted("alice")},
+		{"a reader in the queue", manyAccepted(spool.InboxRoute, to("both@example.net")...), append(append(runs("mailroute", 2), runs("maildeliver", 2)...), reader), manyWanted("alice", "bob")},
 		{"delivery beside a session that deletes", (*world).halfDelivered, append(runs("maildeliver", 1), mailReader, actor{do: (*round).deleteOld}), halfWanted()},
-		{"two deliveries of one key", manyAccepted(spool.Deliver, to("carl@example.net")...), append(runs("maildeliver", 2), copies), manyWanted("carl")},
-		{"two deliveries of one key, rename", manyAccepted(spool.Deliver, alice...), append(runs("maildeliver", 2), copies), manyWanted("alice")},
+		{"two deliveries of one key", manyAccepted(spool.InboxDeliver, to("carl@example.net")...), append(runs("maildeliver", 2), copies), manyWanted("carl")},
+		{"two deliveries of one key, rename", manyAccepted(spool.InboxDeliver, alice...), append(runs("maildeliver", 2), copies), manyWanted("alice")},
 	}
 }
 
@@ -104,14 +104,14 @@ const oldToken = "token-old"
 
 func (w *world) halfDelivered() error {
 	for i := range crowdLetters {
-		if _, err := w.put(spool.Deliver, fmt.Sprint(oldToken, i), to("alice@example.net")...); err != nil {
+		if _, err := w.put(spool.InboxDeliver, fmt.Sprint(oldToken, i), to("alice@example.net")...); err != nil {
 			return err
 		}
 	}
 	if err := w.drain(); err != nil {
 		return err
 	}
-	return manyAccepted(spool.Deliver, to("alice@example.net")...)(w)
+	return manyAccepted(spool.InboxDeliver, to("alice@example.net")...)(w)
 }
 
 func halfWanted() []want {

@@ -19,9 +19,9 @@ const stranger = "carol@example.org"
 func holdScenarios() []scenario {
 	return []scenario{
 		{name: "mailrelay, refused and held", program: "mailrelay", args: fixed("run"), peer: "rcpt5xx",
-			prepare: fromStranger(spool.Relay, elsewhere), wants: must(elsewhere), after: releaseHeld, twice: betweenReplyAndMark},
+			prepare: fromStranger(spool.InboxRelay, elsewhere), wants: must(elsewhere), after: releaseHeld, twice: betweenReplyAndMark},
 		{name: "mailroute, a child to hold", program: "mailroute", args: fixed("run"),
-			prepare: fromStranger(spool.Route, "alice@example.net", "nobody@example.net"), wants: must("alice"), after: removeChild},
+			prepare: fromStranger(spool.InboxRoute, "alice@example.net", "nobody@example.net"), wants: must("alice"), after: removeChild},
 		{name: "maildeliver, the name is taken", program: "maildeliver", args: fixed("run"),
 			prepare: takeName, wants: append(must("alice"), want{box: "alice", token: taken}), after: freeName},
 		{name: "mailroute, holdtime is over", program: "mailroute", args: fixed("run"),
@@ -54,7 +54,7 @@ const taken = "token-9"
 
 // takeName puts another message where the entry would be delivered.
 func takeName(w *world) error {
-	if err := inInbox(spool.Deliver, to("alice@example.net")...)(w); err != nil {
+	if err := inInbox(spool.InboxDeliver, to("alice@example.net")...)(w); err != nil {
 		return err
 	}
 	name := filepath.Base(w.entries("deliver")[0])
@@ -90,7 +90,7 @@ func holdOne(w *world) error {
 	if err := w.set("holdtime", "1d"); err != nil {
 		return err
 	}
-	if err := inInbox(spool.Deliver, to("alice@example.net")...)(w); err != nil {
+	if err := inInbox(spool.InboxDeliver, to("alice@example.net")...)(w); err != nil {
 		return err
 	}
 	_, err := w.programs.Must(w.home, nil, "mailctl", "queue", "hold", w.key())

@@ -210,7 +210,7 @@ func compareTimes(empty, full *world) (float64, error) {
 // firstAttempt lets mailrelay run over the queue with one new entry in it, and
 // returns how long that took to reach the next host and the peak of memory.
 func (w *world) firstAttempt() (time.Duration, int64, error) {
-	if _, err := w.put(spool.Relay, "token-new", to(elsewhere)...); err != nil {
+	if _, err := w.put(spool.InboxRelay, "token-new", to(elsewhere)...); err != nil {
 		return 0, 0, err
 	}
 	cmd := exec.Command(w.programs.Path("mailrelay"), "run")

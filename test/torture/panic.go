@@ -45,8 +45,8 @@ func (wk *worker) panics() error {
 		return err
 	}
 	defer w.close()
-	_, bad := w.put(spool.Route, "token-9", to("eve@example.net")...)
-	_, good := w.put(spool.Route, token, to("bob@example.net")...)
+	_, bad := w.put(spool.InboxRoute, "token-9", to("eve@example.net")...)
+	_, good := w.put(spool.InboxRoute, token, to("bob@example.net")...)
 	if err := errors.Join(bad, good); err != nil {
 		return err
 	}

@@ -93,7 +93,7 @@ func removeRival() rival {
 // arrival is another message that is accepted, and delivered at once.
 func arrival() rival {
 	return rival{name: "another message", wants: []want{{box: "alice", token: "token-8"}}, do: func(w *world) error {
-		if _, err := w.put(spool.Deliver, "token-8", to("alice@example.net")...); err != nil {
+		if _, err := w.put(spool.InboxDeliver, "token-8", to("alice@example.net")...); err != nil {
 			return err
 		}
 		return w.rivalRun("maildeliver", "run")

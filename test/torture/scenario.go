@@ -126,22 +126,22 @@ func stageScenarios() []scenario {
 		s.name, s.prepare, s.wants = "mailroute, "+name, prepare, wants
 		return s
 	}
-	splits := with("split with a remote child", inInbox(spool.Route, to("all@example.net")...), must("alice", "bob", elsewhere))
+	splits := with("split with a remote child", inInbox(spool.InboxRoute, to("all@example.net")...), must("alice", "bob", elsewhere))
 	splits.twice = betweenChildAndParent
-	rewrite := with("rewrite", inInbox(spool.Route, to("away@example.net")...), must(elsewhere))
+	rewrite := with("rewrite", inInbox(spool.InboxRoute, to("away@example.net")...), must(elsewhere))
 	rewrite.twice = betweenChildAndParent
-	dead := with("a dead name below its alias", inInbox(spool.Route, to("ghost@example.net")...),
+	dead := with("a dead name below its alias", inInbox(spool.InboxRoute, to("ghost@example.net")...),
 		append(must("alice", elsewhere), want{box: "bob", token: report}))
 	dead.twice = betweenChildAndParent
 	return []scenario{
 		{name: "mailcheck", program: "mailcheck", args: fixed("run"),
-			prepare: inInbox(spool.Check, to("alice@example.net")...), wants: must("alice")},
-		with("rename", inInbox(spool.Route, to("alice@example.net")...), must("alice")),
-		with("split", inInbox(spool.Route, to("both@example.net")...), must("alice", "bob")),
+			prepare: inInbox(spool.InboxCheck, to("alice@example.net")...), wants: must("alice")},
+		with("rename", inInbox(spool.InboxRoute, to("alice@example.net")...), must("alice")),
+		with("split", inInbox(spool.InboxRoute, to("both@example.net")...), must("alice", "bob")),
 		splits,
-		with("split synced together", inInbox(spool.Route, to("crew@example.net")...), must(crew()...)),
+		with("split synced together", inInbox(spool.InboxRoute, to("crew@example.net")...), must(crew()...)),
 		rewrite,
-		with("bounce", inInbox(spool.Route, to("alice@example.net", "nobody@example.net")...),
+		with("bounce", inInbox(spool.InboxRoute, to("alice@example.net", "nobody@example.net")...),
 			append(must("alice"), want{box: "bob", token: report})),
 	}
 }
@@ -160,7 +160,7 @@ func betweenChildAndParent(before []*call, _ bool) bool {
 func deliverScenarios() []scenario {
 	run := func(name string, box string, params string) scenario {
 		return scenario{name: "maildeliver, " + name, program: "maildeliver", args: fixed("run"), wants: must(box),
-			prepare: inInbox(spool.Deliver, spool.Recipient{Addr: box + "@example.net", Params: params})}
+			prepare: inInbox(spool.InboxDeliver, spool.Recipient{Addr: box + "@example.net", Params: params})}
 	}
 	notice := run("copy with a report to the sender", "alice", "NOTIFY=SUCCESS")
 	notice.wants = append(notice.wants, want{box: "bob", token: report})
@@ -193,7 +193,7 @@ func betweenReportAndEnd(before []*call, _ bool) bool {
 func relayScenarios() []scenario {
 	run := func(name, peer string, wants []want, addresses ...string) scenario {
 		return scenario{name: "mailrelay, " + name, program: "mailrelay", args: fixed("run"), peer: peer,
-			prepare: inInbox(spool.Relay, to(addresses...)...), wants: wants, twice: betweenReplyAndMark}
+			prepare: inInbox(spool.InboxRelay, to(addresses...)...), wants: wants, twice: betweenReplyAndMark}
 	}
 	refused := run("refused", "rcpt5xx", []want{{box: "bob", token: report}}, elsewhere)
 	refused.stays = true
@@ -218,7 +218,7 @@ func expired(s scenario) scenario {
 			return err
 		}
 		defer sp.Close()
-		k, err := sp.Accept(spool.Relay, spool.Envelope{From: spool.Path{Addr: "bob@example.net"}, To: to(other, elsewhere)}, nil,
+		k, err := sp.Accept(spool.InboxRelay, spool.Envelope{From: spool.Path{Addr: "bob@example.net"}, To: to(other, elsewhere)}, nil,
 			spool.Trace{By: harness.Hostname, With: spool.WithLocal}, spool.BytesBody(letter(token, small)))
 		if err != nil {
 			return err
@@ -257,7 +257,7 @@ func betweenReplyAndMark(before []*call, powerCut bool) bool {
 func popScenarios() []scenario {
 	prepare := func(w *world) error {
 		for _, t := range []string{"token-1", "token-2", "token-3"} {
-			if _, err := w.put(spool.Deliver, t, to("alice@example.net")...); err != nil {
+			if _, err := w.put(spool.InboxDeliver, t, to("alice@example.net")...); err != nil {
 				return err
 			}
 		}
@@ -313,11 +313,11 @@ func queueScenarios() []scenario {
 			prepare: inInbox(in, to("alice@example.net")...),
 			args:    func(w *world) []string { return []string{"queue", name, w.key()} }}
 	}
-	hold := verb("hold", spool.Route, must("alice"))
+	hold := verb("hold", spool.InboxRoute, must("alice"))
 	hold.after = releaseHeld
-	retry := verb("retry", spool.Relay, must(elsewhere))
+	retry := verb("retry", spool.InboxRelay, must(elsewhere))
 	retry.prepare = func(w *world) error {
-		if _, err := w.put(spool.Relay, token, to(elsewhere)...); err != nil {
+		if _, err := w.put(spool.InboxRelay, token, to(elsewhere)...); err != nil {
 			return err
 		}
 		if err := w.sink.SetMode("rcpt4xx"); err != nil {
@@ -326,17 +326,17 @@ func queueScenarios() []scenario {
 		_, err := w.programs.Must(w.home, nil, "mailrelay", "run")
 		return err
 	}
-	release := verb("release", spool.Deliver, must("alice"))
+	release := verb("release", spool.InboxDeliver, must("alice"))
 	release.prepare = func(w *world) error {
-		if _, err := w.put(spool.Deliver, token, to("alice@example.net")...); err != nil {
+		if _, err := w.put(spool.InboxDeliver, token, to("alice@example.net")...); err != nil {
 			return err
 		}
 		_, err := w.programs.Must(w.home, nil, "mailctl", "queue", "hold", w.key())
 		return err
 	}
 	release.after = releaseHeld
-	remove := verb("remove", spool.Route, []want{{box: "alice", token: token, deletes: true}})
-	bounce := verb("bounce", spool.Relay, []want{{box: "alice", token: token, deletes: true},
+	remove := verb("remove", spool.InboxRoute, []want{{box: "alice", token: token, deletes: true}})
+	bounce := verb("bounce", spool.InboxRelay, []want{{box: "alice", token: token, deletes: true},
 		{box: "bob", token: report, accepts: true}})
 	bounce.after = func(w *world, yes bool) error {
 		if yes || len(w.entries("hold")) == 0 {
@@ -345,7 +345,7 @@ func queueScenarios() []scenario {
 		_, err := w.programs.Must(w.home, nil, "mailctl", "queue", "bounce", w.key())
 		return err
 	}
-	return []scenario{hold, retry, release, verb("reroute", spool.Deliver, must("alice")), remove, bounce, repairs()}
+	return []scenario{hold, retry, release, verb("reroute", spool.InboxDeliver, must("alice")), remove, bounce, repairs()}
 }
 
 // repairs mends a spool with a held entry without a reason, which a person then
@@ -354,7 +354,7 @@ func repairs() scenario {
 	return scenario{name: "mailctl spool check --repair", program: "mailctl", wants: must("alice"), after: releaseHeld, finds: true,
 		args: fixed("spool", "check", "--repair"),
 		prepare: func(w *world) error {
-			if _, err := w.put(spool.Route, token, to("alice@example.net")...); err != nil {
+			if _, err := w.put(spool.InboxRoute, token, to("alice@example.net")...); err != nil {
 				return err
 			}
 			key := w.key()

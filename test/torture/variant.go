@@ -38,7 +38,7 @@ func variants() []variant {
 				{"internal/spool/spool.go", "	defer s.mu.Unlock()\n	for _, b", "	defer s.mu.Unlock()\n	for _, f := range late {\n		f()\n	}\n	for _, b"}},
 			[]string{"kill: mailsubmit, SMTP"}},
 		{"unlink before delivering", []string{"maildeliver"},
-			[]edit{{"internal/spool/store.go", "	head := e.mailboxHead()\n	size", "	e.dir().Remove(e.name)\n	head := e.mailboxHead()\n	size"}},
+			[]edit{{"internal/spool/deliver.go", "	head := e.mailboxHead()\n	size", "	e.dir().Remove(e.name)\n	head := e.mailboxHead()\n	size"}},
 			[]string{"kill: maildeliver, two file systems"}},
 		{"a parent goes before its children are placed", []string{"mailroute"},
 			[]edit{{"internal/spool/split.go", "	touched := map[*box]bool{}\n", "	touched := map[*box]bool{}\n	if len(drafts) > 0 {\n		e.dir().Remove(e.name)\n	}\n"}},

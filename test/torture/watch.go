@@ -21,9 +21,9 @@ func watchScenarios() []scenario {
 	of := func(list []scenario, name string) scenario {
 		return list[slices.IndexFunc(list, func(s scenario) bool { return s.name == name })]
 	}
-	watch(of(stageScenarios(), "mailroute, split"), spool.Route)
-	watch(of(deliverScenarios(), "maildeliver, rename"), spool.Deliver)
-	watch(of(relayScenarios(), "mailrelay, two recipients"), spool.Relay)
+	watch(of(stageScenarios(), "mailroute, split"), spool.InboxRoute)
+	watch(of(deliverScenarios(), "maildeliver, rename"), spool.InboxDeliver)
+	watch(of(relayScenarios(), "mailrelay, two recipients"), spool.InboxRelay)
 	return all
 }
 

@@ -17,10 +17,10 @@ import (
 	"paperpath/internal/maillog"
 )
 
-// store: NEW or WAITING to STORED. On one file system the message leaves the
+// deliver: NEW or DEFERRED to DELIVERED. On one file system the message leaves the
 // queue and enters the mailbox in one rename; else it is copied.
 // What the sender asked to hear of it is placed before the entry goes.
-func (s *Spool) store(e *Entry, o Outcome, log *maillog.Log) error {
+func (s *Spool) deliver(e *Entry, o Outcome, log *maillog.Log) error {
 	path := o.Mailbox
 	told := func() error { return s.placeNotices(e, o.Notices, log) }
 	if len(e.Envelope.To) != 1 {
@@ -130,7 +130,7 @@ func (s *Spool) meet(e *Entry, md *maildir.Dir, told func() error, log *maillog.
 	}
 	act := func() error { return s.repeated(e, md.Path(), told, log) }
 	if !same {
-		act = func() error { return s.suspend(e, taken(filepath.Join(md.Path(), m.Sub, m.Name)), log) }
+		act = func() error { return s.hold(e, taken(filepath.Join(md.Path(), m.Sub, m.Name)), log) }
 	}
 	if err := act(); err != nil {
 		return err

@@ -38,7 +38,7 @@ func TestCopyMeetsAMessageOfItsKey(t *testing.T) {
 			env := Envelope{From: Path{Addr: "alice@example.org"},
 				To: []Recipient{{Addr: "bob@example.net", Params: "ORCPT=rfc822;list@example.net"}}}
 			body := "From: a@b\n\n" + strings.Repeat("x\n", copyBuffer)
-			if _, err := f.sp.Accept(Deliver, env, nil, Trace{By: "mx.example.net", With: WithLocal}, BytesBody([]byte(body))); err != nil {
+			if _, err := f.sp.Accept(InboxDeliver, env, nil, Trace{By: "mx.example.net", With: WithLocal}, BytesBody([]byte(body))); err != nil {
 				t.Fatal(err)
 			}
 			entry := f.only("deliver/new")
@@ -53,7 +53,7 @@ func TestCopyMeetsAMessageOfItsKey(t *testing.T) {
 			if err := os.WriteFile(path, []byte(there), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			f.run(Deliver, func(context.Context, *Entry) Outcome { return DeliverTo(box) })
+			f.run(InboxDeliver, func(context.Context, *Entry) Outcome { return DeliverTo(box) })
 			if read(t, path) != there {
 				t.Error("what was there has changed")
 			}
