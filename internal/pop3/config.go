@@ -63,7 +63,7 @@ type Config struct {
 	SASL      auth.Policy
 	Users     Users // for this session alone
 	Log       *maillog.Log
-	Client    maillog.Client // Addr, and UID where known
+	Client    maillog.Client // Addr, and UID where known: what is there before the session
 	Now       func() time.Time
 
 	// HandOver starts a process that goes on with the session of a foreign mailbox.
@@ -90,24 +90,26 @@ type Config struct {
 	MaxTries     int           // failed logins before the session ends
 }
 
-// The defaults of Config.
+// DefaultMaxErrors is how many wrong commands any session may send: what
+// control/limits has by default too, which may only allow more.
+const DefaultMaxErrors = 10
+
+// The other defaults of Config.
 const (
-	DefaultIdleTimeout  = 10 * time.Minute
-	DefaultLoginTimeout = 3 * time.Minute
-	DefaultWriteTimeout = 2 * time.Minute
-	DefaultDrainTimeout = 5 * time.Second
-	DefaultMaxErrors    = 10
-	DefaultMaxTries     = 5
-	DefaultMaxPerUser   = 10
+	defaultIdleTimeout  = 10 * time.Minute
+	defaultLoginTimeout = 3 * time.Minute
+	defaultWriteTimeout = 2 * time.Minute
+	defaultDrainTimeout = 5 * time.Second
+	defaultMaxTries     = 5
 )
 
 func (c Config) withDefaults() Config {
-	setDefault(&c.IdleTimeout, DefaultIdleTimeout)
-	setDefault(&c.LoginTimeout, DefaultLoginTimeout)
-	setDefault(&c.WriteTimeout, DefaultWriteTimeout)
-	setDefault(&c.DrainTimeout, DefaultDrainTimeout)
+	setDefault(&c.IdleTimeout, defaultIdleTimeout)
+	setDefault(&c.LoginTimeout, defaultLoginTimeout)
+	setDefault(&c.WriteTimeout, defaultWriteTimeout)
+	setDefault(&c.DrainTimeout, defaultDrainTimeout)
 	setDefault(&c.MaxErrors, DefaultMaxErrors)
-	setDefault(&c.MaxTries, DefaultMaxTries)
+	setDefault(&c.MaxTries, defaultMaxTries)
 	setDefault(&c.Expire, "NEVER")
 	if c.Now == nil {
 		c.Now = time.Now

@@ -11,11 +11,11 @@ import (
 func (s *session) enter(account Account) error {
 	switch err := s.cfg.Gate.enter(account.Login, s.cfg.LoginDelay, s.cfg.MaxPerUser); {
 	case errors.Is(err, errTooSoon):
-		s.cfg.Log.Limited("logindelay", s.cfg.Client)
+		s.cfg.Log.Limited("logindelay", s.client)
 		s.fail("LOGIN-DELAY", err.Error())
 		return nil
 	case err != nil:
-		s.cfg.Log.Limited("user", s.cfg.Client)
+		s.cfg.Log.Limited("user", s.client)
 		s.fail("IN-USE", err.Error())
 		return nil
 	}

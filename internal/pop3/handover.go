@@ -43,7 +43,7 @@ const maxFirstReply = 2 * time.Minute
 // handOver lets a process of the mailbox's owner hold the session from here on.
 // It returns nil where the login is refused: then the client may try again.
 func (s *session) handOver(account Account) error {
-	h := Handover{Account: account, Client: s.cfg.Client, MaxErrors: s.cfg.MaxErrors, Idle: s.cfg.IdleTimeout,
+	h := Handover{Account: account, Client: s.client, MaxErrors: s.cfg.MaxErrors, Idle: s.cfg.IdleTimeout,
 		Undelete: s.cfg.Undelete, Capabilities: s.afterLogin()}
 	// The record of the clock is not the owner's to write.
 	h.Ageless = h.Undelete > 0 && s.cfg.Ages != nil && !s.cfg.Ages()

@@ -54,7 +54,7 @@ func (s *session) pass(password string) error {
 // loggedIn ends a login: err is nil where the client proved to be name. Then
 // it takes the mailbox.
 func (s *session) loggedIn(mechanism, name string, err error) error {
-	client := s.cfg.Client
+	client := s.client
 	client.Login = name
 	var account Account
 	if err == nil {
@@ -72,8 +72,8 @@ func (s *session) loggedIn(mechanism, name string, err error) error {
 	case err != nil: // no login-failed: a filter would ban the client for it
 		return s.trouble("login", err)
 	}
-	s.cfg.Client.Login = account.Login
-	s.cfg.Log.Login(mechanism, s.cfg.Client)
+	s.client.Login = account.Login
+	s.cfg.Log.Login(mechanism, s.client)
 	return s.enter(account)
 }
 

@@ -82,7 +82,7 @@ func TestHaste(t *testing.T) {
 				if _, err := ours.Write([]byte("USER alice\r\nPASS secret\r\n")); err != nil {
 					t.Error(err)
 				}
-				want = DefaultIdleTimeout
+				want = defaultIdleTimeout
 			}
 			if err := <-done; err != nil {
 				t.Error(err)

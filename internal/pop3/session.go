@@ -25,9 +25,10 @@ var (
 
 // session is one client from the greeting to the close.
 type session struct {
-	cfg  Config
-	ctx  context.Context
-	wire *wire
+	cfg    Config
+	ctx    context.Context
+	wire   *wire
+	client maillog.Client // with its login and TLS, as they come
 
 	secure  bool // inside TLS
 	tls     *tls.ConnectionState
@@ -55,7 +56,7 @@ func Serve(ctx context.Context, conn net.Conn, cfg Config) (err error) {
 // hold holds a session, which talk carries on until there is a reason to end.
 func hold(ctx context.Context, conn net.Conn, cfg Config, talk func(*session) error) (err error) {
 	cfg = cfg.withDefaults()
-	s := &session{cfg: cfg, ctx: ctx, wire: newWire(conn, cfg)}
+	s := &session{cfg: cfg, ctx: ctx, wire: newWire(conn, cfg), client: cfg.Client}
 	defer s.wire.close()
 	defer func() {
 		if p := recover(); p != nil {
@@ -142,9 +143,9 @@ func (s *session) end(why error) {
 	quit := errors.Is(why, errQuit)
 	if s.drop != nil {
 		s.drop.abandon()
-		s.cfg.Log.Fetched(s.drop.account.path(), s.drop.retrieved, s.drop.removed, s.drop.octets, quit, s.cfg.Client)
+		s.cfg.Log.Fetched(s.drop.account.path(), s.drop.retrieved, s.drop.removed, s.drop.octets, quit, s.client)
 	}
-	s.cfg.Log.Disconnected(reason(why), s.retrieved(), s.cfg.Client)
+	s.cfg.Log.Disconnected(reason(why), s.retrieved(), s.client)
 }
 
 func (s *session) retrieved() int {
@@ -224,7 +225,7 @@ func (s *session) startTLS() error {
 		return err
 	}
 	s.secure, s.tls, s.leaf, s.named = true, &state, leaf(), ""
-	s.cfg.Client.TLS = maillog.TLS(&state)
+	s.client.TLS = maillog.TLS(&state)
 	return nil
 }
 

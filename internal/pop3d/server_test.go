@@ -17,6 +17,7 @@ import (
 	"paperpath/internal/certs"
 	"paperpath/internal/home"
 	"paperpath/internal/maillog"
+	"paperpath/internal/pop3"
 	"paperpath/internal/status"
 )
 
@@ -109,6 +110,25 @@ func TestStdinTrouble(t *testing.T) {
 		}
 		if status.Exit(err) != status.TempFail || err.Error() != "" || !strings.Contains(log.String(), "event=trouble") {
 			t.Errorf("%s: error %q, log %s", name, err, log)
+		}
+	}
+}
+
+// The engine's limits are those of control/limits by default, where control/ has
+// them; fewer errors than the engine's are for SMTP alone.
+func TestErrorsOfASession(t *testing.T) {
+	for text, want := range map[string]int{"": pop3.DefaultMaxErrors, "errors: 3\n": pop3.DefaultMaxErrors, "errors: 30\n": 30} {
+		h, _ := newHome(t, map[string]string{"control/limits": text})
+		s, err := newServer(h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var cfg pop3.Config
+		if err := s.settings(&cfg); err != nil || cfg.MaxErrors != want {
+			t.Errorf("%q: %d errors, %v, want %d", text, cfg.MaxErrors, err, want)
+		}
+		if n, err := h.Control.Limit("errors"); text == "" && int(n) != want {
+			t.Errorf("the row of control/limits says %d, %v, the engine %d", n, err, want)
 		}
 	}
 }
