@@ -12,8 +12,8 @@ import (
 	"paperpath/maildir"
 )
 
-// benchBox makes a Maildir of n messages as maildeliver stores them.
-func benchBox(b *testing.B, n int) Account {
+// benchMaildir makes a Maildir of n messages as maildeliver stores them.
+func benchMaildir(b *testing.B, n int) Account {
 	b.Helper()
 	path := filepath.Join(b.TempDir(), "Maildir")
 	if err := maildir.Create(path); err != nil {
@@ -48,7 +48,7 @@ func benchSession(b *testing.B, account Account, commands string) {
 
 // BenchmarkScan is login, STAT, UIDL and LIST of 10,000 messages.
 func BenchmarkScan(b *testing.B) {
-	benchSession(b, benchBox(b, 10_000), "STAT\r\nUIDL\r\nLIST\r\n")
+	benchSession(b, benchMaildir(b, 10_000), "STAT\r\nUIDL\r\nLIST\r\n")
 }
 
 // BenchmarkRetr fetches 1,000 messages of 3.6 kB in one flight.
@@ -57,5 +57,5 @@ func BenchmarkRetr(b *testing.B) {
 	for i := range 1000 {
 		fmt.Fprintf(&commands, "RETR %d\r\n", i+1)
 	}
-	benchSession(b, benchBox(b, 1000), commands.String())
+	benchSession(b, benchMaildir(b, 1000), commands.String())
 }

@@ -16,15 +16,15 @@ var (
 	outs   = sync.Pool{New: func() any { return new([outSize]byte) }}
 )
 
-// roomy makes room for a reply of many lines.
-func (w *wire) roomy() {
+// growOut makes room for a reply of many lines.
+func (w *wire) growOut() {
 	if cap(w.out) < outSize {
 		w.out = append(outs.Get().(*[outSize]byte)[:0], w.out...)
 	}
 }
 
-// rest gives lent memory back where nothing is in it.
-func (w *wire) rest() {
+// releaseOut gives lent memory back where nothing is in it.
+func (w *wire) releaseOut() {
 	if len(w.out) > 0 || cap(w.out) <= keepOut {
 		return
 	}

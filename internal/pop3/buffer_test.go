@@ -16,11 +16,11 @@ func TestLentMemory(t *testing.T) {
 		io.Writer
 	}{strings.NewReader(""), &sent}}
 	w.print("+OK\r\n")
-	w.roomy()
+	w.growOut()
 	if cap(w.out) != outSize || string(w.out) != "+OK\r\n" {
 		t.Fatalf("%d octets of room for %q", cap(w.out), w.out)
 	}
-	w.rest()
+	w.releaseOut()
 	w.print("more\r\n")
 	if _, err := w.Read(make([]byte, 1)); err != io.EOF || sent.String() != "+OK\r\nmore\r\n" {
 		t.Errorf("sent %q, %v", &sent, err)

@@ -133,10 +133,10 @@ func speaksHTTP(name string) bool {
 
 // What is wrong with a message number.
 var (
-	errNotNumber = errors.New("that is not a message number")
-	errNoise     = errors.New("there is something behind the number")
-	errNoMessage = errors.New("no such message")
-	errDeleted   = errors.New("message is deleted")
+	errNotNumber    = errors.New("that is not a message number")
+	errTrailingText = errors.New("there is something behind the number")
+	errNoMessage    = errors.New("no such message")
+	errDeleted      = errors.New("message is deleted")
 )
 
 // parseNumber reads the decimal number at the start of arg and returns what
@@ -167,7 +167,7 @@ func (s *session) message(arg string) (*message, int, error) {
 	case err != nil:
 		return nil, 0, err
 	case rest != "":
-		return nil, 0, errNoise
+		return nil, 0, errTrailingText
 	}
 	return s.drop.number(n)
 }

@@ -30,12 +30,12 @@ type message struct {
 // drop is the maildrop of RFC 1939: a mailbox, locked, with the list of its
 // messages as it was at login.
 type drop struct {
-	account  Account
-	log      *maillog.Log
-	dir      *maildir.Dir // nil for a mailbox that does not exist yet
-	unlock   func()
-	messages []message
-	fixed    bool // names cannot be changed on this disk
+	account    Account
+	log        *maillog.Log
+	dir        *maildir.Dir // nil for a mailbox that does not exist yet
+	unlock     func()
+	messages   []message
+	unwritable bool // names cannot be changed: a read-only disk
 
 	retrieved, removed int
 	octets             int64
@@ -53,18 +53,17 @@ func openDrop(account Account, log *maillog.Log) (*drop, error) {
 		}
 		return d, nil // nothing was delivered yet
 	}
-	look := maildir.Open
+	open := maildir.Open
 	if account.ReadOnly {
-		look = maildir.Look
+		open = maildir.Look
 	}
-	box, err := look(account.path())
-	if err != nil {
+	var err error
+	if d.dir, err = open(account.path()); err != nil {
 		return nil, err
 	}
-	d.dir = box
 	if !account.ReadOnly {
-		if d.unlock, err = box.Lock(); err != nil {
-			box.Close()
+		if d.unlock, err = d.dir.Lock(); err != nil {
+			d.dir.Close()
 			return nil, err
 		}
 	}
@@ -83,30 +82,30 @@ func (d *drop) scan() error {
 	if err != nil {
 		return err
 	}
-	list, twins, err := d.dir.Untwin(list, !d.account.ReadOnly)
-	d.noteFixed(err)
-	for _, t := range twins {
-		d.noteTwin(t)
+	list, duplicates, err := d.dir.Untwin(list, !d.account.ReadOnly)
+	d.noteUnwritable(err)
+	for _, t := range duplicates {
+		d.logDuplicate(t)
 	}
 	d.messages = make([]message, len(list))
 	for i := range list {
 		m := &list[i]
-		d.messages[i] = message{Message: m, id: uid(cmp.Or(m.Fresh, m.Key)), size: told(m)}
+		d.messages[i] = message{Message: m, id: uid(cmp.Or(m.Fresh, m.Key)), size: sizeInName(m)}
 	}
 	return nil
 }
 
-// told is the size that a name tells, -1 for none that can be believed: W= alone
-// cannot be held against anything, and no message has 0 octets.
-func told(m *maildir.Message) int64 {
+// sizeInName is the size that a file's name gives, -1 for none that can be true: W=
+// alone cannot be checked, and no message has 0 octets.
+func sizeInName(m *maildir.Message) int64 {
 	if m.Size <= 0 {
 		return -1
 	}
 	return m.WireSize
 }
 
-// noteTwin tells the log what became of a file that had another one's key.
-func (d *drop) noteTwin(t maildir.Twin) {
+// logDuplicate tells the log what became of a file that had another one's key.
+func (d *drop) logDuplicate(t maildir.Twin) {
 	switch {
 	case d.account.ReadOnly, t.Stays:
 	case t.Repeat:
@@ -159,7 +158,7 @@ func (d *drop) each(f func(n int, m *message) error) error {
 // every size is known.
 func (d *drop) count() (n int, octets int64) {
 	d.each(func(_ int, m *message) error {
-		if d.measured(m) {
+		if d.ensureSize(m) {
 			n, octets = n+1, octets+m.size
 		}
 		return nil
@@ -167,10 +166,10 @@ func (d *drop) count() (n int, octets int64) {
 	return n, octets
 }
 
-// measured sees to it that the size is known, where the name does not say it
+// ensureSize sees to it that the size is known, where the name does not say it
 // by reading the message once. It reports false for a message that cannot be
 // read: from then on it counts as deleted.
-func (d *drop) measured(m *message) bool {
+func (d *drop) ensureSize(m *message) bool {
 	if m.size >= 0 {
 		return true
 	}
@@ -197,7 +196,7 @@ func (d *drop) measure(m *message, f *os.File) (err error) {
 		return err
 	}
 	if d.mayRename() && (m.Size < 0 || m.Size == m.Actual) && endsLine(f, m.Actual) && !d.dir.Indexed() {
-		d.noteFixed(d.dir.Sized(m.Message, m.Actual, m.size))
+		d.noteUnwritable(d.dir.Sized(m.Message, m.Actual, m.size))
 	}
 	return nil
 }
@@ -214,12 +213,12 @@ func endsLine(f *os.File, size int64) bool {
 
 // mayRename reports whether the session changes names. On a read-only disk that
 // fails, and is not tried again for each message.
-func (d *drop) mayRename() bool { return !d.account.ReadOnly && !d.fixed }
+func (d *drop) mayRename() bool { return !d.account.ReadOnly && !d.unwritable }
 
-// opened opens a message to be sent, its size known. A file whose size is not
+// openToSend opens a message to be sent, its size known. A file whose size is not
 // the one in its name was changed by some program: it is measured, since the
 // size that is sent must be that of what is sent.
-func (d *drop) opened(m *message) (*os.File, error) {
+func (d *drop) openToSend(m *message) (*os.File, error) {
 	f, err := d.open(m)
 	if err != nil || m.size >= 0 && (m.Size < 0 || m.Size == m.Actual) {
 		return f, err

@@ -19,14 +19,14 @@ func (s *session) enter(account Account) error {
 		s.fail("IN-USE", err.Error())
 		return nil
 	}
-	s.guest = account.Login
+	s.admitted = account.Login
 	s.wire.calm()
 	if s.cfg.HandOver != nil && account.Foreign {
 		err := s.handOver(account)
 		s.leave()
 		return err
 	}
-	if s.drop = s.take(account); s.drop == nil {
+	if s.drop = s.openMailbox(account); s.drop == nil {
 		s.leave()
 		return nil
 	}
@@ -37,14 +37,14 @@ func (s *session) enter(account Account) error {
 
 // leave makes room for the user's next session.
 func (s *session) leave() {
-	if s.guest != "" {
-		s.cfg.Gate.leave(s.guest)
-		s.guest = ""
+	if s.admitted != "" {
+		s.cfg.Gate.leave(s.admitted)
+		s.admitted = ""
 	}
 }
 
-// take opens the mailbox, or answers why it cannot be had.
-func (s *session) take(account Account) *drop {
+// openMailbox opens the mailbox, or answers why it cannot be had.
+func (s *session) openMailbox(account Account) *drop {
 	d, err := openDrop(account, s.cfg.Log)
 	switch {
 	case err == nil:

@@ -27,13 +27,13 @@ type Handover struct {
 func Resume(ctx context.Context, conn net.Conn, h Handover, log *maillog.Log, now func() time.Time) error {
 	cfg := Config{Log: log, Client: h.Client, Now: now, MaxErrors: h.MaxErrors, IdleTimeout: h.Idle,
 		Undelete: h.Undelete, Ages: func() bool { return !h.Ageless }}
-	return hold(ctx, conn, cfg, func(s *session) error {
+	return serve(ctx, conn, cfg, func(s *session) error {
 		s.announced = h.Capabilities
-		if s.drop = s.take(h.Account); s.drop == nil {
+		if s.drop = s.openMailbox(h.Account); s.drop == nil {
 			return errRefused
 		}
 		s.ok("%d messages", len(s.drop.messages))
-		return s.carryOut()
+		return s.commands()
 	})
 }
 
@@ -53,8 +53,8 @@ func (s *session) handOver(account Account) error {
 	}
 	defer logged()
 	owner.SetReadDeadline(time.Now().Add(maxFirstReply))
-	said := bufio.NewReader(owner)
-	reply, err := said.ReadString('\n')
+	fromOwner := bufio.NewReader(owner)
+	reply, err := fromOwner.ReadString('\n')
 	if err != nil {
 		return s.trouble("start a session", err)
 	}
@@ -64,7 +64,7 @@ func (s *session) handOver(account Account) error {
 	}
 	owner.SetReadDeadline(time.Time{})
 	s.cfg.Gate.entered(account.Login, s.cfg.LoginDelay)
-	s.passOn(owner, said)
+	s.splice(owner, fromOwner)
 	return errHandedOver
 }
 
@@ -78,15 +78,15 @@ func (s *session) afterLogin() (lines []string) {
 	return lines
 }
 
-// passOn carries octets both ways until the owner's process ends the session.
+// splice carries octets both ways until the owner's process ends the session.
 // It is that which keeps the times; the client is only waited for longer here.
-func (s *session) passOn(owner *net.UnixConn, said io.Reader) {
+func (s *session) splice(owner *net.UnixConn, fromOwner io.Reader) {
 	s.wire.flush()
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
 		defer s.wire.close()
-		s.wire.carry(said)
+		s.wire.copyOut(fromOwner)
 	}()
 	buf := make([]byte, inSize)
 	for {
@@ -106,8 +106,8 @@ func (s *session) passOn(owner *net.UnixConn, said io.Reader) {
 	<-over
 }
 
-// carry sends what r gives to the client.
-func (w *wire) carry(r io.Reader) {
+// copyOut sends what r gives to the client.
+func (w *wire) copyOut(r io.Reader) {
 	buf := make([]byte, 2*chunkSize)
 	for {
 		n, err := r.Read(buf)

@@ -101,16 +101,16 @@ func (l *logins) Certificate(context.Context, string, *x509.Certificate) (string
 
 func (h *host) maildir() string { return filepath.Join(h.home, "Maildir") }
 
-// box makes the Maildir on the first use.
-func (h *host) box() string {
-	if err := makeBox(h.maildir()); err != nil {
+// mailbox makes the Maildir on the first use.
+func (h *host) mailbox() string {
+	if err := makeMaildir(h.maildir()); err != nil {
 		h.t.Fatal(err)
 	}
 	return h.maildir()
 }
 
-// makeBox is maildir.Create without its syncs, which take most of a test's time.
-func makeBox(path string) (err error) {
+// makeMaildir is maildir.Create without its syncs, which take most of a test's time.
+func makeMaildir(path string) (err error) {
 	for _, sub := range []string{"tmp", "new", "cur"} {
 		err = errors.Join(err, os.MkdirAll(filepath.Join(path, sub), 0o700))
 	}
@@ -119,15 +119,15 @@ func makeBox(path string) (err error) {
 
 func (h *host) do(action string) {
 	h.t.Helper()
-	if err := h.carryOut(action); err != nil {
+	if err := h.perform(action); err != nil {
 		h.t.Errorf("%s: %v", action, err)
 	}
 }
 
-func (h *host) carryOut(action string) error {
+func (h *host) perform(action string) error {
 	verb, arg, _ := strings.Cut(action, " ")
 	first, rest, _ := strings.Cut(arg, " ")
-	path := func(name string) string { return filepath.Join(h.box(), expand(name)) }
+	path := func(name string) string { return filepath.Join(h.mailbox(), expand(name)) }
 	switch verb {
 	case "mail":
 		return os.WriteFile(path(first), []byte(expand(rest)), 0o600)
@@ -135,7 +135,7 @@ func (h *host) carryOut(action string) error {
 		os.Remove(path(first))
 		return os.Mkdir(path(first), 0o700)
 	case "folder":
-		return makeBox(path("." + arg))
+		return makeMaildir(path("." + arg))
 	case "link":
 		target := filepath.Join(h.home, "target of a link")
 		if err := os.WriteFile(target, []byte("x\n"), 0o600); err != nil {
@@ -175,7 +175,7 @@ func (h *host) carryOut(action string) error {
 }
 
 func (h *host) lock() error {
-	d, err := maildir.Open(h.box())
+	d, err := maildir.Open(h.mailbox())
 	if err != nil {
 		return err
 	}

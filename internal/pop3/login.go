@@ -6,9 +6,9 @@ import (
 	"paperpath/internal/auth"
 )
 
-// noSuchLogin is the one answer to an unknown name and to a wrong password
+// authFailed is the one answer to an unknown name and to a wrong password
 // (RFC 3206 5, CWE-204).
-const noSuchLogin = "name and password do not belong together"
+const authFailed = "name and password do not belong together"
 
 // clearTextRefusal answers a login that would show the password to the
 // network. It has no response code: [AUTH] would make the client ask for
@@ -27,7 +27,7 @@ func (s *session) user(name string) error {
 	case name == "":
 		return s.wrong("USER takes a name")
 	}
-	s.named = name
+	s.userName = name
 	s.ok("now the password")
 	return nil
 }
@@ -35,8 +35,8 @@ func (s *session) user(name string) error {
 // pass completes USER. The name counts once: RFC 1939 7 wants USER again
 // after a failure.
 func (s *session) pass(password string) error {
-	name := s.named
-	s.named = ""
+	name := s.userName
+	s.userName = ""
 	switch {
 	case !s.mayPassword():
 		return s.wrong(clearTextRefusal)
@@ -64,11 +64,11 @@ func (s *session) loggedIn(mechanism, name string, err error) error {
 	case auth.IsWrong(err):
 		s.cfg.Log.LoginFailed(mechanism, err.Error(), client)
 		s.cfg.Users.Failed(s.ctx, client.Addr, name)
-		return s.failedTry()
+		return s.refuseLogin()
 	case auth.LimitOf(err) != "":
 		s.cfg.Log.Limited(auth.LimitOf(err), client)
 		s.fail("SYS/TEMP", "too many logins, please try again later")
-		return s.tried()
+		return s.countTry()
 	case err != nil: // no login-failed: a filter would ban the client for it
 		return s.trouble("login", err)
 	}
@@ -77,14 +77,14 @@ func (s *session) loggedIn(mechanism, name string, err error) error {
 	return s.enter(account)
 }
 
-// failedTry answers a wrong login.
-func (s *session) failedTry() error {
-	s.fail("AUTH", noSuchLogin)
-	return s.tried()
+// refuseLogin answers a wrong login.
+func (s *session) refuseLogin() error {
+	s.fail("AUTH", authFailed)
+	return s.countTry()
 }
 
-// tried counts a login that did not let the client in.
-func (s *session) tried() error {
+// countTry counts a login that did not let the client in.
+func (s *session) countTry() error {
 	s.tries++
 	if s.tries >= s.cfg.MaxTries {
 		return errTries

@@ -31,7 +31,7 @@ func (s *session) auth(arg string) error {
 	case err != nil:
 		return s.wrong(err.Error())
 	}
-	s.named = ""
+	s.userName = ""
 	err = s.exchange(x, strings.TrimLeft(initial, " "), given)
 	var problem auth.Malformed
 	var lost *lostClient

@@ -245,7 +245,7 @@ func TestSizes(t *testing.T) {
 		if i%2 == 0 && (body == "" || strings.HasSuffix(body, "\n")) && !strings.Contains(body, "\r") {
 			name += fmt.Sprintf(",S=%d,W=%d", len(body), len(body)+strings.Count(body, "\n"))
 		}
-		if err := os.WriteFile(filepath.Join(h.box(), "new", name), []byte(body), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(h.mailbox(), "new", name), []byte(body), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

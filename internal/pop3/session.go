@@ -30,19 +30,19 @@ type session struct {
 	wire   *wire
 	client maillog.Client // with its login and TLS, as they come
 
-	secure  bool // inside TLS
-	tls     *tls.ConnectionState
-	leaf    *x509.Certificate // of ours, that TLS used
-	utf8    bool              // by UTF8
-	named   string            // by USER, until PASS
-	expires time.Time         // of the time to log in
-	tries   int               // failed logins
-	errors  int               // wrong commands
+	secure     bool // inside TLS
+	tls        *tls.ConnectionState
+	leaf       *x509.Certificate // of ours, that TLS used
+	utf8       bool              // by UTF8
+	userName   string            // from USER, until PASS
+	loginLimit time.Time         // by which the client must have logged in
+	tries      int               // failed logins
+	errors     int               // wrong commands
 
 	announced []string // by CAPA, where another process has seen the login; nil: it is found out
 
-	drop  *drop  // nil before the login
-	guest string // whom the gate let in
+	drop     *drop  // nil before the login
+	admitted string // the user whom the gate let in, "" for none
 }
 
 // Serve holds one session on conn and closes it. It returns nil however the
@@ -50,11 +50,11 @@ type session struct {
 // is done a client that does not send a command within cfg.DrainTimeout is let
 // go, without the deletions that it did not confirm by QUIT.
 func Serve(ctx context.Context, conn net.Conn, cfg Config) (err error) {
-	return hold(ctx, conn, cfg, (*session).converse)
+	return serve(ctx, conn, cfg, (*session).converse)
 }
 
-// hold holds a session, which talk carries on until there is a reason to end.
-func hold(ctx context.Context, conn net.Conn, cfg Config, talk func(*session) error) (err error) {
+// serve serves one session: talk, until there is a reason to end.
+func serve(ctx context.Context, conn net.Conn, cfg Config, talk func(*session) error) (err error) {
 	cfg = cfg.withDefaults()
 	s := &session{cfg: cfg, ctx: ctx, wire: newWire(conn, cfg), client: cfg.Client}
 	defer s.wire.close()
@@ -74,8 +74,8 @@ func hold(ctx context.Context, conn net.Conn, cfg Config, talk func(*session) er
 // converse greets the client and carries out its commands.
 func (s *session) converse() error {
 	begin := time.Now()
-	s.expires = begin.Add(s.cfg.LoginTimeout)
-	s.wire.allow(s.expires)
+	s.loginLimit = begin.Add(s.cfg.LoginTimeout)
+	s.wire.allow(s.loginLimit)
 	if s.cfg.Haste != nil {
 		s.wire.hurry(begin, s.cfg.Haste)
 	}
@@ -85,13 +85,13 @@ func (s *session) converse() error {
 		}
 	}
 	s.greet()
-	return s.carryOut()
+	return s.commands()
 }
 
-// carryOut carries out commands until there is a reason to end.
-func (s *session) carryOut() error {
+// commands carries out commands until there is a reason to end.
+func (s *session) commands() error {
 	for {
-		if err := s.step(); err != nil {
+		if err := s.nextCommand(); err != nil {
 			return err
 		}
 	}
@@ -107,8 +107,8 @@ func (s *session) greet() {
 	s.ok("%s Paperpath POP3 ready", printable(s.cfg.Hostname))
 }
 
-// step reads one command and carries it out.
-func (s *session) step() error {
+// nextCommand reads one command and carries it out.
+func (s *session) nextCommand() error {
 	s.wire.allow(s.nextLimit())
 	line, err := s.wire.readLine()
 	switch {
@@ -128,7 +128,7 @@ func (s *session) step() error {
 // all. A client that sends a byte now and then gains nothing.
 func (s *session) nextLimit() time.Time {
 	if s.drop == nil {
-		return s.expires
+		return s.loginLimit
 	}
 	return time.Now().Add(s.cfg.IdleTimeout)
 }
@@ -224,7 +224,7 @@ func (s *session) startTLS() error {
 	if err != nil {
 		return err
 	}
-	s.secure, s.tls, s.leaf, s.named = true, &state, leaf(), ""
+	s.secure, s.tls, s.leaf, s.userName = true, &state, leaf(), ""
 	s.client.TLS = maillog.TLS(&state)
 	return nil
 }

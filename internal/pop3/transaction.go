@@ -37,7 +37,7 @@ func (s *session) listOne(arg string) error {
 	if err != nil {
 		return s.refuse(err)
 	}
-	if !s.drop.measured(m) {
+	if !s.drop.ensureSize(m) {
 		return s.refuse(errGone)
 	}
 	s.ok("%d %d", n, m.size)
@@ -62,7 +62,7 @@ func (s *session) uidl(arg string) error {
 
 // scanListing sends a line for every message: its number and what column adds.
 func (s *session) scanListing(column func(line []byte, m *message) []byte) error {
-	s.wire.roomy()
+	s.wire.growOut()
 	err := s.drop.each(func(n int, m *message) error {
 		line := strconv.AppendInt(s.wire.out, int64(n), 10)
 		line = column(append(line, ' '), m)
@@ -90,7 +90,7 @@ func (s *session) dele(arg string) error {
 
 // rset is RSET (RFC 1939 5).
 func (s *session) rset(string) error {
-	s.drop.undelete()
+	s.drop.reset()
 	n, octets := s.drop.count()
 	s.ok("%d messages (%d octets)", n, octets)
 	return nil
@@ -102,15 +102,15 @@ func (s *session) retr(arg string) error {
 	if err != nil {
 		return s.refuse(err)
 	}
-	f, err := s.drop.opened(m)
+	f, err := s.drop.openToSend(m)
 	if err != nil {
-		return s.unopened(m, err)
+		return s.openFailed(m, err)
 	}
 	defer f.Close()
 	s.ok("%d octets", m.size)
 	// What grows meanwhile would not be what was counted; and no read for the end.
 	if err := s.send(io.LimitReader(f, m.Actual), nil); err != nil {
-		return s.brokenOff(m, err)
+		return s.sendFailed(m, err)
 	}
 	m.sent = true
 	s.drop.retrieved++
@@ -130,12 +130,12 @@ func (s *session) top(arg string) error {
 	}
 	f, err := s.drop.open(m)
 	if err != nil {
-		return s.unopened(m, err)
+		return s.openFailed(m, err)
 	}
 	defer f.Close()
 	s.ok("top of the message follows")
 	if err := s.send(f, &top{lines: lines}); err != nil {
-		return s.brokenOff(m, err)
+		return s.sendFailed(m, err)
 	}
 	return nil
 }
@@ -154,8 +154,8 @@ func (s *session) topArguments(arg string) (number, lines int, err error) {
 	return number, lines, nil
 }
 
-// unopened answers for a message that could not be opened.
-func (s *session) unopened(m *message, err error) error {
+// openFailed answers for a message that could not be opened.
+func (s *session) openFailed(m *message, err error) error {
 	if errors.Is(err, errGone) {
 		return s.refuse(err)
 	}
@@ -164,10 +164,10 @@ func (s *session) unopened(m *message, err error) error {
 	return nil
 }
 
-// brokenOff ends a session in whose multi-line reply reading or sending
+// sendFailed ends a session in whose multi-line reply reading or sending
 // failed. There is no way to say so inside the reply; closing is the only one
 // by which no client takes a part for the whole.
-func (s *session) brokenOff(m *message, err error) error {
+func (s *session) sendFailed(m *message, err error) error {
 	var sending *os.PathError
 	if errors.As(err, &sending) {
 		s.cfg.Log.Trouble(m.Key, "read message", err)
@@ -180,7 +180,7 @@ func (s *session) send(f io.Reader, limit *top) error {
 	var e encoder
 	buf := chunks.Get().(*[chunkSize]byte)
 	defer chunks.Put(buf)
-	s.wire.roomy()
+	s.wire.growOut()
 	for {
 		n, err := f.Read(buf[:])
 		piece, done := buf[:n], false
@@ -214,7 +214,7 @@ func (s *session) quit(string) error {
 	if err := s.wire.flush(); err != nil {
 		return err
 	}
-	s.drop.settle()
+	s.drop.markSeen()
 	err := s.drop.update(s.cfg.Undelete, s.cfg.Now(), s.cfg.Ages)
 	s.drop.release()
 	if err != nil {

@@ -91,7 +91,7 @@ func TestIdsOfOneKeyWhereNothingIsWritten(t *testing.T) {
 		return
 	}
 	h := newHost(t, []string{"mail cur/1.k.mx,S=2:2, a\\n", "mail cur/1.k.mx,S=3:2, bb\\n", "mail cur/1.k.mx,S=2:2,F a\\n"})
-	if err := os.Chmod(filepath.Join(h.box(), "cur"), 0o500); err != nil {
+	if err := os.Chmod(filepath.Join(h.mailbox(), "cur"), 0o500); err != nil {
 		t.Fatal(err)
 	}
 	var events bytes.Buffer
@@ -106,7 +106,7 @@ func TestIdsOfOneKeyWhereNothingIsWritten(t *testing.T) {
 	if strings.Contains(events.String(), "event=repeated") || strings.Contains(events.String(), "event=rekeyed") {
 		t.Errorf("events of what was not done:\n%s", &events)
 	}
-	os.Chmod(filepath.Join(h.box(), "cur"), 0o700)
+	os.Chmod(filepath.Join(h.mailbox(), "cur"), 0o700)
 	if got := h.texts("alice"); !maps.Equal(got, first) {
 		t.Errorf("%v, and where it may be written %v", first, got)
 	}
@@ -133,8 +133,8 @@ func TestMissingDirectories(t *testing.T) {
 		}
 		for _, gone := range []string{"tmp", "new", "tmp new", "cur tmp"} {
 			h := newHost(t, nil)
-			root := filepath.Join(h.box(), folder)
-			if err := makeBox(root); err != nil {
+			root := filepath.Join(h.mailbox(), folder)
+			if err := makeMaildir(root); err != nil {
 				t.Fatal(err)
 			}
 			in := "cur/1.k.mx,S=2,W=3:2,S"

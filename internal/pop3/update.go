@@ -9,9 +9,9 @@ import (
 	"paperpath/maildir"
 )
 
-// undelete takes all DELE back, and what RETR did: as with Dovecot, the
+// reset takes all DELE back, and what RETR did: as with Dovecot, the
 // messages are unread again.
-func (d *drop) undelete() {
+func (d *drop) reset() {
 	for i := range d.messages {
 		d.messages[i].deleted, d.messages[i].sent = false, false
 	}
@@ -38,17 +38,17 @@ func (d *drop) update(window time.Duration, now time.Time, ages func() bool) err
 		if !m.deleted {
 			continue
 		}
-		octets := q.weigh(m)
+		octets := q.octetsOf(m)
 		switch err := away(m.Message); {
 		case err == nil:
 			d.removed++
-			q.note(octets)
+			q.count(octets)
 		case !errors.Is(err, fs.ErrNotExist):
 			failed = errors.Join(failed, err)
 		}
 	}
 	if d.removed > 0 {
-		failed = errors.Join(failed, d.sync(), q.settle())
+		failed = errors.Join(failed, d.sync(), q.write())
 	}
 	return failed
 }
@@ -60,7 +60,7 @@ func (d *drop) remover(window time.Duration, now time.Time, ages func() bool) (a
 	if window <= 0 || d.account.inTrash() {
 		return d.dir.Remove, none, nil
 	}
-	trash, err := maildir.OpenTrash(d.account.Maildir, d.marked())
+	trash, err := maildir.OpenTrash(d.account.Maildir, d.anyDeleted())
 	if errors.Is(err, fs.ErrNotExist) {
 		return d.dir.Remove, none, nil // and nothing is to be removed
 	}
@@ -84,8 +84,8 @@ func (d *drop) remover(window time.Duration, now time.Time, ages func() bool) (a
 	}, nil
 }
 
-// marked reports whether DELE marked any message.
-func (d *drop) marked() bool {
+// anyDeleted reports whether DELE marked any message.
+func (d *drop) anyDeleted() bool {
 	for i := range d.messages {
 		if d.messages[i].deleted {
 			return true
@@ -109,26 +109,26 @@ type quota struct {
 }
 
 func (d *drop) quota() *quota {
-	if d.account.inTrash() || !d.marked() || !maildir.Counted(d.account.Maildir) {
+	if d.account.inTrash() || !d.anyDeleted() || !maildir.Counted(d.account.Maildir) {
 		return &quota{}
 	}
 	return &quota{drop: d}
 }
 
-func (q *quota) weigh(m *message) int64 {
+func (q *quota) octetsOf(m *message) int64 {
 	if q.drop == nil {
 		return 0
 	}
 	return q.drop.dir.Weight(m.Message)
 }
 
-func (q *quota) note(octets int64) {
+func (q *quota) count(octets int64) {
 	if octets > 0 {
 		q.octets, q.n = q.octets+octets, q.n+1
 	}
 }
 
-func (q *quota) settle() error {
+func (q *quota) write() error {
 	if q.n == 0 {
 		return nil
 	}
@@ -144,17 +144,17 @@ func (d *drop) sync() error {
 
 // abandon ends a session that QUIT has not ended: what DELE marked stays.
 func (d *drop) abandon() {
-	d.undelete()
-	d.settle()
+	d.reset()
+	d.markSeen()
 	d.release()
 }
 
-// settle leaves the messages as an IMAP server would, for the one beside us:
+// markSeen leaves the messages as an IMAP server would, for the one beside us:
 // all that this session knew of are in cur/, and after QUIT those that RETR
 // sent have the flag S: what a client that was cut off fetched it will fetch
 // again. Nothing depends on it: on a read-only or a full disk it does not
 // happen. After release it does nothing.
-func (d *drop) settle() {
+func (d *drop) markSeen() {
 	if d.dir == nil || !d.mayRename() {
 		return
 	}
@@ -164,19 +164,19 @@ func (d *drop) settle() {
 		case m.deleted || m.gone:
 			continue
 		case m.sent:
-			d.noteFixed(d.dir.Seen(m.Message))
+			d.noteUnwritable(d.dir.Seen(m.Message))
 		default:
-			d.noteFixed(d.dir.Old(m.Message))
+			d.noteUnwritable(d.dir.Old(m.Message))
 		}
-		if d.fixed {
+		if d.unwritable {
 			return
 		}
 	}
 }
 
-// noteFixed keeps in mind that names cannot be changed here.
-func (d *drop) noteFixed(err error) {
+// noteUnwritable keeps in mind that names cannot be changed here.
+func (d *drop) noteUnwritable(err error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist) {
-		d.fixed = true
+		d.unwritable = true
 	}
 }

@@ -16,7 +16,7 @@ import (
 const (
 	maxLine     = 512      // a command; RFC 2449 4 asks for 255
 	maxAuthLine = 12288    // AUTH and the answers of a SASL exchange (RFC 5034 4)
-	maxGarbage  = 64 << 10 // a line longer than this ends the session
+	maxOverlong = 64 << 10 // a line longer than this ends the session
 	inSize      = 4096     // input buffer
 	flushAt     = 32 << 10 // output goes out at the latest when this much waits
 )
@@ -112,7 +112,7 @@ func (w *wire) Read(p []byte) (int, error) {
 	if err := w.flush(); err != nil {
 		return 0, err
 	}
-	w.rest()
+	w.releaseOut()
 	for {
 		w.mu.Lock()
 		err := w.setReadDeadline()
@@ -179,7 +179,7 @@ func (w *wire) longLine(start []byte) ([]byte, error) {
 			line = append(line, more...)
 		}
 		switch {
-		case seen > maxGarbage:
+		case seen > maxOverlong:
 			return nil, errFlood
 		case err == bufio.ErrBufferFull:
 			continue

@@ -26,22 +26,22 @@ func TestExpire(t *testing.T) {
 		m := maildir.Message{Name: "1.a", Sub: "new", Key: "1.a"}
 		return maildir.ParkedName(m, h.Clock.Now().Add(-d))
 	}
-	box := func(user string) string { return filepath.Join(h.Dir, "mail/example.net", user, "Maildir") }
+	mailbox := func(user string) string { return filepath.Join(h.Dir, "mail/example.net", user, "Maildir") }
 	for _, user := range []string{"alice", "carol"} {
-		trash, err := maildir.OpenTrash(box(user), true)
+		trash, err := maildir.OpenTrash(mailbox(user), true)
 		if err != nil {
 			t.Fatal(err)
 		}
 		trash.Close()
 		for _, name := range []string{at(49 * time.Hour), at(47 * time.Hour), "2.b:2,ST"} {
-			if err := os.WriteFile(filepath.Join(box(user), ".Trash/cur", name), nil, 0o600); err != nil {
+			if err := os.WriteFile(filepath.Join(mailbox(user), ".Trash/cur", name), nil, 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
 	left := func(want int) {
 		t.Helper()
-		if names, _ := filepath.Glob(box("alice") + "/.Trash/cur/*"); len(names) != want {
+		if names, _ := filepath.Glob(mailbox("alice") + "/.Trash/cur/*"); len(names) != want {
 			t.Errorf("left are %q", names)
 		}
 	}
@@ -49,16 +49,16 @@ func TestExpire(t *testing.T) {
 		t.Fatal(err)
 	}
 	left(2)
-	if !strings.Contains(log.String(), "event=expired key=- mailbox="+box("alice")+"/.Trash messages=1\n") {
+	if !strings.Contains(log.String(), "event=expired key=- mailbox="+mailbox("alice")+"/.Trash messages=1\n") {
 		t.Errorf("log:\n%s", log)
 	}
 	// Without the setting all that was parked goes, and one mailbox that cannot
 	// be cleaned stops no other.
 	os.Remove(filepath.Join(h.Dir, "control/undelete"))
-	if err := os.MkdirAll(box("bob"), 0o700); err != nil {
+	if err := os.MkdirAll(mailbox("bob"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(box("bob")+"/.Trash", nil, 0o600); err != nil {
+	if err := os.WriteFile(mailbox("bob")+"/.Trash", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := Expire(context.Background(), h); status.Exit(err) != status.TempFail {
