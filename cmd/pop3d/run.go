@@ -6,7 +6,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"paperpath/internal/home"
-	"paperpath/internal/pop3d"
+	"paperpath/internal/pop3serve"
 	"paperpath/internal/program"
 	"paperpath/internal/status"
 )
@@ -17,7 +17,7 @@ func run() int {
 		Usage:    "serve Maildirs by POP3 on standard input and output, or listen",
 		Flags:    program.ServeFlags(),
 		Action:   serve,
-		KeepRoot: true, // pop3d.Launch gives it up
+		KeepRoot: true, // pop3serve.Launch gives it up
 		Kind:     program.Server,
 		Verbs: []program.Verb{
 			{Name: "expire", Action: expire, KeepRoot: true, Kind: program.Server,
@@ -28,21 +28,21 @@ func run() int {
 }
 
 func session(ctx context.Context, h *home.Home, _ *cli.Context) error {
-	return pop3d.Session(ctx, h)
+	return pop3serve.Session(ctx, h)
 }
 
 func expire(ctx context.Context, h *home.Home, c *cli.Context) error {
 	if c.Args().Present() {
 		return status.UsageError("there are no operands, so not %q", c.Args().First())
 	}
-	if launched, err := pop3d.Launch(ctx, h); launched {
+	if launched, err := pop3serve.Launch(ctx, h); launched {
 		return err
 	}
-	return pop3d.Expire(ctx, h)
+	return pop3serve.Expire(ctx, h)
 }
 
 func serve(ctx context.Context, h *home.Home, c *cli.Context) error {
-	if launched, err := pop3d.Launch(ctx, h); launched {
+	if launched, err := pop3serve.Launch(ctx, h); launched {
 		return err
 	}
 	listens, err := program.Listens(c)
@@ -54,7 +54,7 @@ func serve(ctx context.Context, h *home.Home, c *cli.Context) error {
 		if err != nil {
 			return err
 		}
-		return pop3d.Listen(ctx, h, addrs, tlsAddrs)
+		return pop3serve.Listen(ctx, h, addrs, tlsAddrs)
 	}
-	return pop3d.Stdin(ctx, h, c.Bool("tls"), c.String("env"))
+	return pop3serve.Stdin(ctx, h, c.Bool("tls"), c.String("env"))
 }

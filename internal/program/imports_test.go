@@ -22,7 +22,7 @@ var floors = [][]string{
 	{"internal/auth", "internal/dsn", "internal/mailq"},
 	{"internal/home", "internal/pop3", "internal/route", "internal/smtpd"},
 	{"internal/check", "internal/deliver", "internal/relay"}, // the decisions of one program each, as route
-	{"internal/mailctl", "internal/pop3d", "internal/program", "internal/submit"},
+	{"internal/mailctl", "internal/pop3serve", "internal/program", "internal/submit"},
 	{"cmd/mailcheck", "cmd/mailctl", "cmd/maildeliver", "cmd/mailrelay", "cmd/mailroute", "cmd/mailsubmit", "cmd/pop3d"},
 }
 

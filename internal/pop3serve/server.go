@@ -1,7 +1,7 @@
-// Package pop3d is the POP3 server as a program: listeners, the users of
+// Package pop3serve is the POP3 server as a program: listeners, the users of
 // control/users, and processes for mailboxes of other owners. The protocol is
 // package pop3.
-package pop3d
+package pop3serve
 
 import (
 	"cmp"
