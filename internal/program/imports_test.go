@@ -17,7 +17,7 @@ import (
 var floors = [][]string{
 	{"internal/userns"},
 	{"internal/addr", "internal/dir", "internal/dns", "internal/message", "internal/status", "internal/visible"},
-	{"internal/clock", "internal/control", "internal/explain", "internal/maillog", "internal/params", "internal/ratelimit", "maildir"},
+	{"internal/clock", "internal/compose", "internal/control", "internal/explain", "internal/maillog", "internal/params", "internal/ratelimit", "maildir"},
 	{"internal/certs", "internal/listen", "internal/spool"},
 	{"internal/auth", "internal/dsn", "internal/mailq"},
 	{"internal/home", "internal/pop3", "internal/route", "internal/smtpd"},

@@ -42,7 +42,7 @@ func (a *acceptor) checkSender(who check.Submitter, from addr.Address) error {
 
 // accept completes a message and stores it in check/: as one entry, or with
 // VERP as one entry per recipient. Without an error all of them are durable.
-func (a *acceptor) accept(m *submission, who localUser, helo string, buf spool.Body) (keys []string, err error) {
+func (a *acceptor) accept(m *submission, who localUser, helo string, buf spool.Body) ([]string, error) {
 	h, body, err := m.complete(buf)
 	if err != nil {
 		return nil, err
@@ -57,6 +57,7 @@ func (a *acceptor) accept(m *submission, who localUser, helo string, buf spool.B
 	if int64(len(m.to)) > most {
 		return nil, tooMany(strconv.FormatInt(most, 10) + " recipients")
 	}
+	var keys []string
 	for _, env := range m.envelopes() {
 		trace := spool.Trace{By: a.host, With: spool.WithLocal}
 		key, err := a.spool.Accept(spool.InboxCheck, env, nil, trace, body)

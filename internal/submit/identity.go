@@ -5,19 +5,17 @@ import (
 	"strings"
 
 	"paperpath/internal/addr"
+	"paperpath/internal/compose"
 	"paperpath/internal/status"
 )
 
-// identity is who a submitter wants to be where the message does not say.
+// identity is who a local user wants to be where the message does not say so.
 type identity struct {
-	author addr.Address // in From
+	author compose.Author
 	sender addr.Address // reverse path
-	name   string       // full name in From
-	flags  string       // of QMAILINJECT and NULLMAILER_FLAGS
 }
 
-// environment finds variables by any of the names that one thing has in
-// several programs.
+// environment looks up variables that have a name in each of several programs.
 type environment func(string) string
 
 func (env environment) first(names ...string) string {
@@ -29,69 +27,72 @@ func (env environment) first(names ...string) string {
 	return ""
 }
 
-// identityOf reads who the caller wants to be: -f and -F, then the variables of
-// qmail-inject(8) and nullmailer-inject(1), then EMAIL, then their login name at
+// identityOf takes the identity from -f and -F, then the variables of
+// qmail-inject(8) and nullmailer-inject(1), then EMAIL, then the login name and
 // our domain.
 func identityOf(o Options, login, domain string, env environment) (identity, error) {
-	p := identity{
-		name:  cmp.Or(o.FullName, env.first("QMAILNAME", "NULLMAILER_NAME", "MAILNAME", "NAME")),
-		flags: env("QMAILINJECT") + env("NULLMAILER_FLAGS"),
-	}
-	chosen, err := p.choose(login, domain, env)
+	author, chosen, err := authorOf(login, domain, env)
+	id := identity{sender: author, author: compose.Author{
+		Address: author,
+		Name:    cmp.Or(o.FullName, env.first("QMAILNAME", "NULLMAILER_NAME", "MAILNAME", "NAME")),
+		Flags:   env("QMAILINJECT") + env("NULLMAILER_FLAGS"),
+	}}
 	if err != nil {
-		return p, err
+		return id, err
 	}
-	p.sender = p.author
-	if user, host := env.first("QMAILSUSER", "NULLMAILER_SUSER"), env.first("QMAILSHOST", "NULLMAILER_SHOST"); user+host != "" {
-		p.sender, err = envAddress(cmp.Or(user, p.author.Local), cmp.Or(host, p.author.Domain))
+	user := env.first("QMAILSUSER", "NULLMAILER_SUSER")
+	host := env.first("QMAILSHOST", "NULLMAILER_SHOST")
+	if user+host != "" {
+		id.sender, err = envAddress(cmp.Or(user, author.Local), cmp.Or(host, author.Domain))
 		if err != nil {
-			return p, err
+			return id, err
 		}
 	}
 	if !o.SenderSet {
-		return p, nil
+		return id, nil
 	}
-	if p.sender, err = reversePath(o.Sender, domain); err == nil && !chosen && !p.sender.IsNull() {
-		p.author = p.sender
+	if id.sender, err = reversePath(o.Sender, domain); err == nil && !chosen && !id.sender.IsNull() {
+		id.author.Address = id.sender
 	}
-	return p, err
+	return id, err
 }
 
-// choose finds the author, and reports whether the environment names one.
-func (p *identity) choose(login, domain string, env environment) (chosen bool, err error) {
-	user, host := env.first("QMAILUSER", "NULLMAILER_USER", "MAILUSER"), env.first("QMAILHOST", "NULLMAILER_HOST", "MAILHOST")
+// authorOf finds the author's address; chosen says that the environment names it.
+func authorOf(login, domain string, env environment) (author addr.Address, chosen bool, err error) {
+	user := env.first("QMAILUSER", "NULLMAILER_USER", "MAILUSER")
+	host := env.first("QMAILHOST", "NULLMAILER_HOST", "MAILHOST")
 	if user+host == "" {
 		if list, err := addr.ParseList(env("EMAIL")); err == nil && len(list) == 1 {
-			p.author = qualified(list[0], domain)
-			return true, nil
+			return qualified(list[0], domain), true, nil
 		}
 	}
-	// A name that no address can have is not what these two are there for.
+	// USER and LOGNAME are skipped where they cannot be a local part.
 	for _, name := range []string{user, env.first("USER"), env.first("LOGNAME"), login} {
-		if p.author, err = envAddress(name, cmp.Or(host, domain)); err == nil || name == user && user != "" {
+		author, err = envAddress(name, cmp.Or(host, domain))
+		if err == nil || name == user && user != "" {
 			break
 		}
 	}
-	return user+host != "", err
+	return author, user+host != "", err
 }
 
-// envAddress puts an address together of what a user said.
+// envAddress makes an address of what the environment says.
 func envAddress(local, domain string) (addr.Address, error) {
 	a, err := addr.Parse(addr.Address{Local: local, Domain: domain}.String())
 	if err != nil {
-		return a, status.UsageError("the environment names no address: %v", err)
+		return a, status.UsageError("the address in the environment is invalid: %v", err)
 	}
 	return a, nil
 }
 
-// reversePath reads -f.
+// reversePath parses -f.
 func reversePath(s, domain string) (addr.Address, error) {
 	if s = strings.TrimSpace(s); s == "" || s == "<>" {
 		return addr.Address{}, nil
 	}
 	list, err := addr.ParseList(s)
 	if err != nil || len(list) != 1 {
-		return addr.Address{}, status.UsageError("reverse path %q is no address", s)
+		return addr.Address{}, status.UsageError("invalid reverse path %q", s)
 	}
 	return qualified(list[0], domain), nil
 }

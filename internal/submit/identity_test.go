@@ -49,32 +49,12 @@ func TestIdentity(t *testing.T) {
 			vars[k] = v
 		}
 		p, err := identityOf(c.o, "login", "example.net", func(k string) string { return vars[k] })
-		got := fmt.Sprintf("%s, %s, %s", p.author, p.sender, p.name)
+		got := fmt.Sprintf("%s, %s, %s", p.author.Address, p.sender, p.author.Name)
 		if err != nil {
 			got = fmt.Sprint(status.Exit(err))
 		}
 		if got != c.want {
 			t.Errorf("%s: %s, want %s (%v)", c.name, got, c.want, err)
-		}
-	}
-}
-
-func TestMailbox(t *testing.T) {
-	for name, want := range map[string]string{
-		"":            "me@example.net|me@example.net",
-		"Jo Doe":      `"Jo Doe" <me@example.net>|me@example.net (Jo Doe)`,
-		`Jo "x" \ (y`: `"Jo \"x\" \\ (y" <me@example.net>|me@example.net (Jo "x" \\ \(y)`,
-		"a\nBcc: x@y": `"a Bcc: x@y" <me@example.net>|me@example.net (a Bcc: x@y)`,
-		"Jürgen":      "=?utf-8?q?J=C3=BCrgen?= <me@example.net>|me@example.net (=?utf-8?q?J=C3=BCrgen?=)",
-		"Jü> <e@x, (": "=?utf-8?b?SsO8PiA8ZUB4LCAo?= <me@example.net>|me@example.net (=?utf-8?b?SsO8PiA8ZUB4LCAo?=)",
-		"=?utf-8?q?x": `"=?utf-8?q?x" <me@example.net>|me@example.net (=?utf-8?q?x)`,
-	} {
-		p := inHand("").identity
-		p.name = name
-		got := mailbox(p)
-		p.flags = "c"
-		if got += "|" + mailbox(p); got != want {
-			t.Errorf("%q: %s, want %s", name, got, want)
 		}
 	}
 }

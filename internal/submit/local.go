@@ -90,9 +90,9 @@ func (s *local) Hello(_ context.Context, helo string, _ bool) error {
 func (s *local) Mail(_ context.Context, from addr.Address, p smtpd.MailParams) error {
 	s.used = true
 	m := &submission{host: s.acceptor.host, domain: s.domain, now: s.server.Clock.Now(), read: s.acceptor.readHeader}
-	m.identity.sender, m.identity.author = from, from
+	m.identity.sender, m.identity.author.Address = from, from
 	if from.IsNull() {
-		m.identity.author = addr.Address{Local: s.who.name(), Domain: s.domain}
+		m.identity.author.Address = addr.Address{Local: s.who.name(), Domain: s.domain}
 	}
 	m.from = spool.Path{Addr: from.String(), Params: p.Words()}
 	s.submission = m

@@ -121,7 +121,7 @@ func (m *submission) address(o Options, login string) error {
 	if err := m.reports(o); err != nil {
 		return err
 	}
-	m.listed, m.verp = o.FromHeader, o.VERP
+	m.fromHeader, m.verp = o.FromHeader, o.VERP
 	list, err := recipients(o.Recipients)
 	m.add(list)
 	return err

@@ -10,6 +10,7 @@ import (
 	"paperpath/internal/addr"
 	"paperpath/internal/auth"
 	"paperpath/internal/check"
+	"paperpath/internal/compose"
 	"paperpath/internal/control"
 	"paperpath/internal/maillog"
 	"paperpath/internal/message"
@@ -256,33 +257,37 @@ func (s *session) store(ctx context.Context, buf *spool.Buffer) (spool.Key, erro
 	return key, nil
 }
 
-// compose takes results that claim to be ours out, and does for a submitter what
-// submission does.
+// compose drops forged results, and completes the message of a submitter.
 func (s *session) compose(buf *spool.Buffer) (*message.Header, spool.Body, error) {
-	c := composer{host: s.server.hostname, now: s.server.Clock.Now()}
-	h, err := c.header(func(b spool.Body) (*message.Header, error) { return check.ReadHeader(s.server.Control, b) }, buf)
+	h, err := check.ReadHeader(s.server.Control, buf)
 	if err != nil {
 		return nil, nil, err
 	}
-	c.forged(h)
-	if submits, err := s.submits(); err != nil {
+	m, err := compose.New(h, buf)
+	if err != nil {
 		return nil, nil, err
-	} else if !submits {
-		return h, c.body(buf), nil
 	}
-	p := identity{author: s.tx.from}
+	m.Drop(check.Forged(h, s.server.hostname))
+	submits, err := s.submits()
+	if err == nil && submits {
+		err = s.complete(m)
+	}
+	return h, m.Body(), err
+}
+
+// complete completes the message of a submitter.
+func (s *session) complete(m *compose.Message) error {
+	o := compose.Origin{Host: s.server.hostname, Now: s.server.Clock.Now(),
+		Author: compose.Author{Address: s.tx.from}}
 	if login, err := addr.Parse(s.login); err == nil {
-		c.domain = control.FoldDomain(login.Domain)
-		if p.author.IsNull() {
-			p.author = login
+		o.Domain = control.FoldDomain(login.Domain)
+		if o.Author.Address.IsNull() {
+			o.Author.Address = login
 		}
-	} else if c.domain, err = ourDomain(s.server.Control); err != nil {
-		return nil, nil, err
+	} else if o.Domain, err = ourDomain(s.server.Control); err != nil {
+		return err
 	}
-	if err := c.finish(h, buf, p); err != nil {
-		return nil, nil, err
-	}
-	return h, c.body(buf), nil
+	return m.Complete(o)
 }
 
 // submits reports whether the client is a submitter (RFC 6409), whose messages we

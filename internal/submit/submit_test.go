@@ -12,12 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"paperpath/internal/addr"
-	"paperpath/internal/check"
 	"paperpath/internal/control"
 	"paperpath/internal/home"
 	"paperpath/internal/maillog"
-	"paperpath/internal/message"
 	"paperpath/internal/spool"
 )
 
@@ -351,48 +348,5 @@ func TestForgedResultsAndReturnPathGo(t *testing.T) {
 	if strings.Contains(string(text), "forged") || strings.Contains(string(text), "dkim=pass") ||
 		!strings.Contains(string(text), "other.example; spf=pass") {
 		t.Errorf("the entry is\n%s", text)
-	}
-}
-
-func TestCompose(t *testing.T) {
-	settings := control.Open(t.TempDir(), time.Now)
-	read := func(b spool.Body) (*message.Header, error) { return check.ReadHeader(settings, b) }
-	for _, c := range []struct{ in, want string }{
-		{"From: a@b\nDate: x\nMessage-ID: y\n\nbody\n", "From: a@b\nDate: x\nMessage-ID: y\n\nbody\n"},
-		{"just text\n", "F+DM\njust text\n"},
-		{"Hello,\nnote: text\n", "F+DM\nHello,\nnote: text\n"},
-		{" blank\nFrom: a@b\n\nbody\n", "F+DM\n blank\nFrom: a@b\n\nbody\n"},
-		{strings.Repeat("long text\n", 50000), "F+DM\n" + strings.Repeat("long text\n", 50000)},
-		{"From a Mon\n>From b\nTo: c@d\n\nbody\n", "F+DMX-Mailbox-Line: From a Mon\nX-Mailbox-Line: >From b\nTo: c@d\n\nbody\n"},
-		{"From : a@b\n\nbody\n", "DMFrom : a@b\n\nbody\n"},
-		{"\nbody\n", "F+DM\nbody\n"},
-		{"To: c@d\n\nbody\n", "F+DMTo: c@d\n\nbody\n"},
-		{"To: c@d\n", "F+DMTo: c@d\n"},
-		{"Return-Path: <x@y>\nTo: c@d\n\nb\n", "F+DMTo: c@d\n\nb\n"},
-	} {
-		body := bytes.NewReader([]byte(c.in))
-		comp := composer{host: "mx", now: time.Now()}
-		h, err := comp.header(read, body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		author := addr.Address{Local: "f", Domain: "example.net"}
-		if err := comp.finish(h, body, identity{author: author}); err != nil {
-			t.Fatal(err)
-		}
-		added := comp.add.String()
-		out := comp.body(body)
-		got, _ := io.ReadAll(io.NewSectionReader(out, 0, out.Size()))
-		from := "From: f@example.net\n"
-		c.want = strings.Replace(c.want, "F+", from, 1)
-		c.want = strings.Replace(c.want, "DM", strings.TrimPrefix(added, from), 1)
-		if string(got) != c.want {
-			t.Errorf("%q became %q, want %q", c.in, got, c.want)
-		}
-	}
-	for name, want := range map[string]string{"Bob": `"Bob"`, `B "x" \`: `"B \"x\" \\"`, "a\r\nBcc: x": `"a  Bcc: x"`, "Jürgen": "=?utf-8?q?J=C3=BCrgen?="} {
-		if got := phrase(name); got != want {
-			t.Errorf("%q became %s", name, got)
-		}
 	}
 }

@@ -1,4 +1,4 @@
-package submit
+package compose
 
 import (
 	"bytes"
@@ -11,31 +11,39 @@ import (
 
 	"paperpath/internal/addr"
 	"paperpath/internal/check"
-	"paperpath/internal/message"
-	"paperpath/internal/spool"
 	"paperpath/internal/status"
 )
 
-// inHand is a submission as the sendmail face makes it before it reads the message.
-func inHand(flags string) *submission {
-	return &submission{host: "mx.example.net", domain: "example.net", now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC),
-		read: func(b spool.Body) (*message.Header, error) {
-			return check.HeaderWithin(check.MaxHeaderBytes, check.MaxFields, b)
-		},
-		identity: identity{author: addr.Address{Local: "me", Domain: "example.net"}, name: "", flags: flags}}
-}
+// me is the author of what does not say who wrote it.
+var me = Author{Address: addr.Address{Local: "me", Domain: "example.net"}}
+
+func with(flags string) Author { return Author{Address: me.Address, Flags: flags} }
 
 var madeID = regexp.MustCompile(`<[0-9]+\.[0-9a-f]{16}@mx\.example\.net>`)
 
-// completed returns the message as it would lie in the spool, its new
-// Message-IDs written as <id>.
-func completed(m *submission, in string) (string, error) {
-	_, body, err := m.complete(bytes.NewReader([]byte(in)))
+// completed returns the message as it goes into the spool, its new Message-IDs
+// written as <id>. The fields called drop are left out.
+func completed(author Author, in string, drop ...string) (string, error) {
+	body := strings.NewReader(in)
+	h, err := check.HeaderWithin(check.MaxHeaderBytes, check.MaxFields, body)
 	if err != nil {
 		return "", err
 	}
-	out, err := io.ReadAll(io.NewSectionReader(body, 0, body.Size()))
-	return madeID.ReplaceAllString(string(out), "<id>"), err
+	m, err := New(h, body)
+	if err != nil {
+		return "", err
+	}
+	for _, name := range drop {
+		m.Drop(h.All(name))
+	}
+	err = m.Complete(Origin{Host: "mx.example.net", Domain: "example.net", Author: author,
+		Now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)})
+	if err != nil {
+		return "", err
+	}
+	out := m.Body()
+	text, err := io.ReadAll(io.NewSectionReader(out, 0, out.Size()))
+	return madeID.ReplaceAllString(string(text), "<id>"), err
 }
 
 const (
@@ -46,7 +54,7 @@ const (
 	againD = "Resent-Date: Mon, 23 Nov 2026 12:00:00 +0000\nResent-Message-ID: <id>\n"
 )
 
-func TestCompleteFixesWhatIsMissing(t *testing.T) {
+func TestCompleteAddsWhatIsMissing(t *testing.T) {
 	for _, c := range []struct{ name, flags, in, want string }{
 		{name: "nothing missing, odd layout", in: "FROM :  \"A  B\"\t<a@x> (c)\n\t\nTO:a@x,\n  b@y ;\ndate:now\nMESSAGE-id: nonsense\nX: \x80\xff\n\nbody \n.\n\x80",
 			want: "FROM :  \"A  B\"\t<a@x> (c)\n\t\nTO:a@x,\n  b@y ;\ndate:now\nMESSAGE-id: nonsense\nX: \x80\xff\n\nbody \n.\n\x80"},
@@ -70,7 +78,6 @@ func TestCompleteFixesWhatIsMissing(t *testing.T) {
 			want: "Resent-Message-ID: <id>\nResent-From: a@x\nResent-Date: d\nResent-To: b@example.net\nResent-From: c\nResent-To: d\nFrom: a@x\n" + fine + "\nb\n"},
 		{name: "sent again by two", in: "Resent-From: a@x, b@x\nResent-Date: d\nResent-Message-ID: <r>\nResent-To: b@y\nFrom: a@x\n" + fine + "\nb\n",
 			want: "Resent-Sender: me@example.net\nResent-From: a@x, b@x\nResent-Date: d\nResent-Message-ID: <r>\nResent-To: b@y\nFrom: a@x\n" + fine + "\nb\n"},
-		{name: "forged results", in: "Authentication-Results: MX.example.net; dkim=pass\n" + fromMe + fine + "\nb\n", want: fromMe + fine + "\nb\n"},
 		{name: "flag f", flags: "f", in: "From: a@x\n" + fine + "\nb\n", want: fromMe + fine + "\nb\n"},
 		{name: "flag i", flags: "i", in: "From: a@x\n" + fine + "\nb\n", want: "Message-ID: <id>\nFrom: a@x\nDate: Mon, 23 Nov 2026 12:00:00 +0000\n\nb\n"},
 		{name: "flag t", flags: "t", in: fromMe + fine + "\nb\n", want: "Cc: recipient list not shown: ;\n" + fromMe + fine + "\nb\n"},
@@ -82,24 +89,117 @@ func TestCompleteFixesWhatIsMissing(t *testing.T) {
 		{name: "mbox lines and text", in: "From a Mon\n>From b\ntext\n", want: fromMe + added + "X-Mailbox-Line: From a Mon\nX-Mailbox-Line: >From b\n\ntext\n"},
 		{name: "mbox", in: "From a Mon\nTo: bob\n\nb\n", want: fromMe + added + "X-Mailbox-Line: From a Mon\nTo: bob@example.net\n\nb\n"},
 	} {
-		m := inHand(c.flags)
-		m.to = []spool.Recipient{{Addr: "x@x"}}
-		if got, err := completed(m, c.in); got != c.want || err != nil {
+		if got, err := completed(with(c.flags), c.in); got != c.want || err != nil {
 			t.Errorf("%s: %v\n%q, want\n%q", c.name, err, got, c.want)
 		}
 		// What is complete stays octet for octet.
-		m = inHand("")
-		m.to = []spool.Recipient{{Addr: "x@x"}}
-		if got, err := completed(m, madeID.ReplaceAllString(c.want, "<id@x>")); strings.ReplaceAll(got, "<id@x>", "<id>") != c.want || err != nil {
+		got, err := completed(me, madeID.ReplaceAllString(c.want, "<id@x>"))
+		if strings.ReplaceAll(got, "<id@x>", "<id>") != c.want || err != nil {
 			t.Errorf("%s, again: %v\n%q, want\n%q", c.name, err, got, c.want)
 		}
 	}
 }
 
-func TestRecipientsFromTheHeader(t *testing.T) {
+// F+ is the From that was added, DM are Date and Message-ID.
+func TestCompleteWithoutADomain(t *testing.T) {
+	for _, c := range []struct{ in, want string }{
+		{"From: a@b\nDate: x\nMessage-ID: y\n\nbody\n", "From: a@b\nDate: x\nMessage-ID: y\n\nbody\n"},
+		{"just text\n", "F+DM\njust text\n"},
+		{"Hello,\nnote: text\n", "F+DM\nHello,\nnote: text\n"},
+		{" blank\nFrom: a@b\n\nbody\n", "F+DM\n blank\nFrom: a@b\n\nbody\n"},
+		{strings.Repeat("long text\n", 50000), "F+DM\n" + strings.Repeat("long text\n", 50000)},
+		{"From a Mon\n>From b\nTo: c@d\n\nbody\n", "F+DMX-Mailbox-Line: From a Mon\nX-Mailbox-Line: >From b\nTo: c@d\n\nbody\n"},
+		{"From : a@b\n\nbody\n", "DMFrom : a@b\n\nbody\n"},
+		{"\nbody\n", "F+DM\nbody\n"},
+		{"To: c@d\n\nbody\n", "F+DMTo: c@d\n\nbody\n"},
+		{"To: c@d\n", "F+DMTo: c@d\n"},
+		{"Return-Path: <x@y>\nTo: c@d\n\nb\n", "F+DMTo: c@d\n\nb\n"},
+	} {
+		body := bytes.NewReader([]byte(c.in))
+		h, err := check.HeaderWithin(check.MaxHeaderBytes, check.MaxFields, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := New(h, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Complete(Origin{Host: "mx", Now: time.Now(), Author: me}); err != nil {
+			t.Fatal(err)
+		}
+		out := m.Body()
+		got, _ := io.ReadAll(io.NewSectionReader(out, 0, out.Size()))
+		c.want = strings.Replace(c.want, "F+", fromMe, 1)
+		c.want = strings.Replace(c.want, "DM", strings.TrimPrefix(m.top.String(), fromMe), 1)
+		if string(got) != c.want {
+			t.Errorf("%q became %q, want %q", c.in, got, c.want)
+		}
+	}
+}
+
+// The header that the caller has tells of the new fields and no more of the old.
+func TestCompleteChangesTheHeader(t *testing.T) {
+	body := strings.NewReader("Bcc: x@y\nTo: a@x\n\nb\n")
+	h, err := check.HeaderWithin(check.MaxHeaderBytes, check.MaxFields, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := New(h, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Complete(Origin{Host: "mx", Now: time.Now(), Author: me}); err != nil {
+		t.Fatal(err)
+	}
+	if h.Has("Bcc") || !h.Has("To") || h.Value("From") != "me@example.net" || !strings.HasSuffix(h.Value("Message-ID"), "@mx>") {
+		t.Errorf("the header has %+v", h.Fields)
+	}
+}
+
+func TestDrop(t *testing.T) {
+	for _, c := range []struct{ name, drop, in, want string }{
+		{"one", "X", "X: 1\n" + fromMe + fine + "\nX: b\n", fromMe + fine + "\nX: b\n"},
+		{"folded, several", "X", fromMe + "x : 1\n 2\n" + fine + "X: 3\n\nb\n", fromMe + fine + "\nb\n"},
+		{"what would be dropped anyway", "Bcc", "Bcc: a\n" + fromMe + fine + "\nb\n", fromMe + fine + "\nb\n"},
+		{"what is added then", "From", "From: x@y\n" + fine + "\nb\n", fromMe + fine + "\nb\n"},
+		{"nothing", "Y", "X: 1\n" + fromMe + fine + "\nb\n", "X: 1\n" + fromMe + fine + "\nb\n"},
+	} {
+		if got, err := completed(me, c.in, c.drop); got != c.want || err != nil {
+			t.Errorf("%s: %v\n%q, want\n%q", c.name, err, got, c.want)
+		}
+	}
+}
+
+func TestMailbox(t *testing.T) {
+	for name, want := range map[string]string{
+		"":            "me@example.net|me@example.net",
+		"Jo Doe":      `"Jo Doe" <me@example.net>|me@example.net (Jo Doe)`,
+		`Jo "x" \ (y`: `"Jo \"x\" \\ (y" <me@example.net>|me@example.net (Jo "x" \\ \(y)`,
+		"a\nBcc: x@y": `"a Bcc: x@y" <me@example.net>|me@example.net (a Bcc: x@y)`,
+		"Jürgen":      "=?utf-8?q?J=C3=BCrgen?= <me@example.net>|me@example.net (=?utf-8?q?J=C3=BCrgen?=)",
+		"Jü> <e@x, (": "=?utf-8?b?SsO8PiA8ZUB4LCAo?= <me@example.net>|me@example.net (=?utf-8?b?SsO8PiA8ZUB4LCAo?=)",
+		"=?utf-8?q?x": `"=?utf-8?q?x" <me@example.net>|me@example.net (=?utf-8?q?x)`,
+	} {
+		a := Author{Address: me.Address, Name: name}
+		got := a.mailbox()
+		a.Flags = "c"
+		if got += "|" + a.mailbox(); got != want {
+			t.Errorf("%q: %s, want %s", name, got, want)
+		}
+	}
+}
+
+func TestPhrase(t *testing.T) {
+	for name, want := range map[string]string{"Bob": `"Bob"`, `B "x" \`: `"B \"x\" \\"`, "a\r\nBcc: x": `"a  Bcc: x"`, "Jürgen": "=?utf-8?q?J=C3=BCrgen?="} {
+		if got := phrase(name); got != want {
+			t.Errorf("%q became %s", name, got)
+		}
+	}
+}
+
+func TestRecipients(t *testing.T) {
 	for _, c := range []struct{ name, in, want string }{
-		{"all three", "To: a@x, B <bob>\nCc: c@x\nBcc: d@x\n\nb\n", "a@x bob@example.net c@x d@x"},
-		{"each once", "To: a@x, A@X, <a@x>\nBcc: a@x\n\nb\n", "a@x"},
+		{"all three", "To: a@x, B <bob>\nCc: c@x\nBcc: d@x\n\nb\n", "a@x bob c@x d@x"},
 		{"several fields", "To: a@x\nTo: b@x\n\nb\n", "a@x b@x"},
 		{"groups and comments", "To: friends: a@x, (not c@x) b@x;, nobody:;\nCc: d (e@x) @x\n\nb\n", "a@x b@x d@x"},
 		{"hostile ones", "To: \"x@y, z\" <a@x>, \"b@c\"@x\nSubject: x\n Bcc: e@x\n\nTo: f@x\n", `a@x "b@c"@x`},
@@ -109,39 +209,26 @@ func TestRecipientsFromTheHeader(t *testing.T) {
 		{"sent again, blocks apart", "Resent-To: r@x\nReceived: x\nResent-Cc: old@x\nTo: a@x\n\nb\n", "r@x"},
 		{"below RFC 976", ">From x Mon\nTo: a@x\n\nTo: b@x\n", "a@x"},
 		{"below a run of mbox lines", "From x Mon\n>From y\n>From z\nTo: a@x\nCc: b@x\n\nb\n", "a@x b@x"},
-		{"none", "To: nobody:;\n\nb\n", "64"},
+		{"none", "To: nobody:;\n\nb\n", ""},
 		{"no list", "To: all of you\n\nb\n", "65"},
 		{"encoded words hide nothing", "To: =?utf-8?q?a=40x=2C?= <b@x>\n\nb\n", "b@x"},
 	} {
-		m := inHand("")
-		m.listed = true
+		h, err := check.HeaderWithin(check.MaxHeaderBytes, check.MaxFields, strings.NewReader(c.in))
+		if err != nil {
+			t.Fatal(err)
+		}
 		got := ""
-		if _, err := completed(m, c.in); err != nil {
+		if list, err := Recipients(h); err != nil {
 			got = fmt.Sprint(status.Exit(err))
 		} else {
-			got = strings.Join(addresses(spool.Envelope{To: m.to}), " ")
+			for _, a := range list {
+				got += " " + a.String()
+			}
+			got = strings.TrimPrefix(got, " ")
 		}
 		if got != c.want {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
-	}
-	m := inHand("")
-	m.listed = true
-	m.add([]addr.Address{{Local: "op"}})
-	if _, err := completed(m, "To: a@x\n\nb\n"); err != nil || strings.Join(addresses(spool.Envelope{To: m.to}), " ") != "op@example.net a@x" {
-		t.Errorf("operands and -t: %v %v", m.to, err)
-	}
-}
-
-func TestManyRecipientsInTheHeader(t *testing.T) {
-	var to strings.Builder
-	for i := range 4000 {
-		fmt.Fprintf(&to, "user%d@example.org,\n ", i)
-	}
-	m := inHand("")
-	m.listed = true
-	if _, err := completed(m, "To: "+to.String()+"last@x\n\nb\n"); err != nil || len(m.to) != 4001 {
-		t.Errorf("%d recipients: %v", len(m.to), err)
 	}
 }
 
@@ -152,59 +239,10 @@ func TestManyFields(t *testing.T) {
 		fmt.Fprintf(&in, "%s: u%d\n", []string{"To", "Bcc", "Resent-Bcc", "Resent-To", "From"}[i%5], i)
 	}
 	begin := time.Now()
-	m := inHand("")
-	m.listed = true
-	m.add([]addr.Address{{Local: "x", Domain: "x"}})
-	if _, err := completed(m, in.String()+"\nb\n"); err != nil {
+	if _, err := completed(me, in.String()+"\nb\n"); err != nil {
 		t.Fatal(err)
 	}
 	if took := time.Since(begin); took > 5*time.Second {
 		t.Errorf("it took %v", took)
-	}
-}
-
-func TestEnvelopes(t *testing.T) {
-	for _, c := range []struct {
-		o    Options
-		want string
-	}{
-		{Options{Recipients: []string{"a@x, bob"}}, "<me@example.net>: a@x bob@example.net"},
-		{Options{Recipients: []string{"a@x"}, Notify: "Success,failure", Return: "HDRS", EnvID: "a b+c"}, "<me@example.net> RET=HDRS ENVID=a+20b+2Bc: a@x NOTIFY=SUCCESS,FAILURE"},
-		{Options{Recipients: []string{"a@x"}, Notify: "never", Return: "full"}, "<me@example.net> RET=FULL: a@x NOTIFY=NEVER"},
-		{Options{Recipients: []string{"a@x"}, Notify: "delay, failure"}, "<me@example.net>: a@x NOTIFY=DELAY,FAILURE"},
-		{Options{Recipients: []string{"a@x"}, Notify: "failure"}, "<me@example.net>: a@x"},
-		{Options{Recipients: []string{"a@x", "bob"}, VERP: "+="}, "<me+a=x@example.net>: a@x; <me+bob=example.net@example.net>: bob@example.net"},
-		{Options{Recipients: []string{"a@x"}, VERP: "-=", Sender: "list@y", SenderSet: true}, "<list-a=x@y>: a@x"},
-		{Options{Recipients: []string{"a@x", "b@x"}, VERP: "+=", Sender: "<>", SenderSet: true}, "<>: a@x b@x"},
-		{Options{Recipients: []string{strings.Repeat("l", 64) + "@x"}, VERP: "+="}, "<me@example.net>: " + strings.Repeat("l", 64) + "@x"},
-		{Options{Recipients: []string{"a@x"}, Notify: "never,delay"}, "64"},
-		{Options{Recipients: []string{"a@x"}, Notify: "often"}, "64"},
-		{Options{Recipients: []string{"a@x"}, Return: "all"}, "64"},
-		{Options{Recipients: []string{"a@x"}, EnvID: strings.Repeat("x", 101)}, "64"},
-		{Options{Recipients: []string{"a@x", "no address"}}, "64"},
-		{Options{Recipients: []string{"\"a\r\nRCPT TO:<b@x>\"@x"}}, "64"},
-		{Options{Recipients: []string{"a\r\nRCPT TO:<b@x>"}}, "<me@example.net>: b@x"}, // a name and its address
-		{Options{Recipients: []string{"a@x"}, Sender: "<a@x>\r\nRCPT TO:<b@x>", SenderSet: true}, "64"},
-		{Options{Recipients: []string{"a@x"}, Sender: "\"a\nb\"@x", SenderSet: true}, "64"},
-		{Options{Recipients: []string{"a@x"}, EnvID: "1\r\nRSET"}, "64"},
-		{Options{Recipients: []string{"a@x"}, Notify: "never\r\nRSET"}, "64"},
-		{Options{Recipients: []string{""}}, "64"},
-		{Options{Recipients: []string{"a@x"}, Sender: "two@x, three@x", SenderSet: true}, "64"},
-	} {
-		m := inHand("")
-		got := ""
-		if err := m.address(c.o, "me"); err != nil {
-			got = fmt.Sprint(status.Exit(err))
-		} else {
-			for _, env := range m.envelopes() {
-				got += "; <" + env.From.Addr + ">" + strings.TrimRight(" "+env.From.Params, " ") + ":"
-				for _, r := range env.To {
-					got += strings.TrimRight(" "+r.Addr+" "+r.Params, " ")
-				}
-			}
-		}
-		if got = strings.TrimPrefix(got, "; "); got != c.want {
-			t.Errorf("%+v:\n%s, want\n%s", c.o, got, c.want)
-		}
 	}
 }
