@@ -26,13 +26,20 @@ func Check(c *control.Control, login, password string) (*control.User, error) {
 	return check(c, login, password, func(_ work, f func() error) error { return f() })
 }
 
-// check is Check where do does what is expensive, when there is room for it.
+// check is Check where do does what is expensive, when there is room for it. A panic
+// is temporary.
 func check(c *control.Control, login, password string, do func(work, func() error) error) (u *control.User, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			u, err = nil, temporary(fmt.Errorf("panic: %v", r))
-		}
-	}()
+	panicked := status.Guard(func() error {
+		u, err = compare(c, login, password, do)
+		return nil
+	})
+	if panicked != nil {
+		return nil, temporary(panicked)
+	}
+	return u, err
+}
+
+func compare(c *control.Control, login, password string, do func(work, func() error) error) (u *control.User, err error) {
 	if len(password) > maxPassword {
 		return nil, refused() // before anything is known of the user: it takes no time for anybody
 	}

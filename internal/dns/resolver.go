@@ -16,6 +16,8 @@ import (
 	"strings"
 	"time"
 
+	"paperpath/internal/status"
+
 	"github.com/miekg/dns"
 )
 
@@ -122,12 +124,15 @@ func (r *Resolver) Addrs(ctx context.Context, host string) ([]netip.Addr, error)
 	}
 	six := make(chan half, 1)
 	go func() {
-		h := half{err: &Error{Kind: ErrTemporary, Name: name, Type: "AAAA", Err: errors.New("panic")}}
-		defer func() {
-			_ = recover() // h says so
-			six <- h
-		}()
-		h.list, h.err = r.family(ctx, name, dns.TypeAAAA)
+		var h half
+		err := status.Guard(func() error {
+			h.list, h.err = r.family(ctx, name, dns.TypeAAAA)
+			return nil
+		})
+		if err != nil {
+			h.err = &Error{Kind: ErrTemporary, Name: name, Type: "AAAA", Err: err}
+		}
+		six <- h
 	}()
 	v4, err4 := r.family(ctx, name, dns.TypeA)
 	v6 := <-six

@@ -2,9 +2,7 @@ package home
 
 import (
 	"context"
-	"fmt"
 	"io"
-	"runtime/debug"
 
 	"paperpath/internal/status"
 )
@@ -52,11 +50,7 @@ func (r *interruptible) Read(p []byte) (int, error) {
 }
 
 func (r *interruptible) wait(buf []byte) (res readResult) {
-	defer func() {
-		if v := recover(); v != nil {
-			res.err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
-		}
-	}()
+	defer status.Catch(&res.err)
 	res.n, res.err = r.in.Read(buf)
 	return res
 }

@@ -6,14 +6,13 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"net"
 	"os"
-	"runtime/debug"
 	"sync"
 	"time"
 
 	"paperpath/internal/maillog"
+	"paperpath/internal/status"
 )
 
 // DefaultDrain is how long sessions may go on when the server ends.
@@ -140,23 +139,26 @@ func (s *Server) acceptAll(ctx context.Context, l listener) {
 func (s *Server) take(ctx context.Context, conn net.Conn, implicit bool) {
 	s.wg.Go(func() {
 		defer s.leave(conn)
-		defer func() {
-			if v := recover(); v != nil {
-				s.trouble("session", fmt.Errorf("panic: %v\n%s", v, debug.Stack()))
-			}
-		}()
-		limits, err := s.limits()
-		switch {
-		case err != nil:
-			s.trouble("limits", err)
-			s.refuse(conn, implicit)
-		case !s.enter(conn, limits.Max):
-			s.limited("connections", conn)
-			s.refuse(conn, implicit)
-		default:
-			s.session(ctx, conn, implicit, limits)
+		if err := status.Guard(func() error { return s.serve(ctx, conn, implicit) }); err != nil {
+			s.trouble("session", err)
 		}
 	})
+}
+
+// serve holds a session, or refuses it.
+func (s *Server) serve(ctx context.Context, conn net.Conn, implicit bool) error {
+	limits, err := s.limits()
+	switch {
+	case err != nil:
+		s.trouble("limits", err)
+		s.refuse(conn, implicit)
+	case !s.enter(conn, limits.Max):
+		s.limited("connections", conn)
+		s.refuse(conn, implicit)
+	default:
+		s.session(ctx, conn, implicit, limits)
+	}
+	return nil
 }
 
 func (s *Server) limits() (Limits, error) {

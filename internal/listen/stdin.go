@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"time"
 
+	"paperpath/internal/status"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -144,11 +146,7 @@ func openInput(f *os.File) (*side, error) {
 
 // copyAll is io.Copy for a goroutine: a panic ends it alone.
 func copyAll(w io.Writer, r io.Reader) (n int64, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("panic: %v", v)
-		}
-	}()
+	defer status.Catch(&err)
 	return io.Copy(w, r)
 }
 

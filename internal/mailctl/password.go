@@ -71,11 +71,7 @@ func PasswordPrompt(ctx context.Context, in, out *os.File) (string, error) {
 
 // twice asks until both answers are the same, three times at most.
 func twice(fd int, out io.Writer) (text string, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("panic: %v", r)
-		}
-	}()
+	defer status.Catch(&err)
 	for range 3 {
 		first, err := ask(fd, out, "password: ")
 		if err != nil {

@@ -124,12 +124,9 @@ func newGroup(h *home.Home) *group {
 
 // guard calls work; a panic in it is an event, not the end of the program.
 func (g *group) guard(what string, work func()) {
-	defer func() {
-		if r := recover(); r != nil {
-			g.log.Trouble("", what, fmt.Errorf("panic: %v", r))
-		}
-	}()
-	work()
+	if err := status.Guard(func() error { work(); return nil }); err != nil {
+		g.log.Trouble("", what, err)
+	}
 }
 
 // environment is what a service gets: ours without the sockets of whoever

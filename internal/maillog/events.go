@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"strings"
 	"time"
+
+	"paperpath/internal/status"
 )
 
 // Client is who stands at the other end of a session. Empty fields are left
@@ -209,9 +211,11 @@ func (l *Log) ClockMoved(ahead, wait time.Duration) {
 	l.event("clock-moved", NoKey, slog.Duration("ahead", ahead), slog.Duration("wait", wait))
 }
 
-// Trouble: something of our own failed; what was affected is temporary.
+// Trouble: something of our own failed; what was affected is temporary. Of a
+// panic the event has the stack.
 func (l *Log) Trouble(key, op string, err error) {
-	l.event("trouble", key, slog.String("op", op), slog.String("error", err.Error()))
+	a := []slog.Attr{slog.String("op", op), slog.String("error", err.Error())}
+	l.event("trouble", key, appendIf(a, "stack", status.Stack(err))...)
 }
 
 // lostLine is the event lost: so many events could not be written before the one

@@ -3,6 +3,7 @@ package maillog
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -10,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"paperpath/internal/status"
 )
 
 func at() time.Time { return time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC) }
@@ -21,7 +24,7 @@ var someValue = map[reflect.Type]any{
 	reflect.TypeFor[int]():           1,
 	reflect.TypeFor[int64]():         int64(7),
 	reflect.TypeFor[bool]():          true,
-	reflect.TypeFor[error]():         errors.New("disk"),
+	reflect.TypeFor[error]():         status.Guard(func() error { panic("disk") }),
 	reflect.TypeFor[time.Time]():     at(),
 	reflect.TypeFor[time.Duration](): 24 * time.Hour,
 	reflect.TypeFor[Client]():        Client{Addr: "192.0.2.7", Helo: "h", Login: "a@b", TLS: "TLS1.3", UID: "0"},
@@ -164,5 +167,34 @@ func TestTheFileIsFollowedThroughRotation(t *testing.T) {
 		if err != nil || strings.Count(string(b), "\n") != 1 || !strings.Contains(string(b), want) {
 			t.Errorf("%s holds %q, %v", name, b, err)
 		}
+	}
+}
+
+// However deep a panic was and however often it is wrapped, its event has the stack,
+// and no line is too long to be forwarded.
+func TestTroubleHasTheStackOfAPanic(t *testing.T) {
+	var deep func(n int)
+	deep = func(n int) {
+		if n == 0 {
+			panic(strings.Repeat("\x00\n", 1000))
+		}
+		deep(n - 1)
+	}
+	err := fmt.Errorf("wrapped: %w", status.Guard(func() error { deep(300); return nil }))
+	var out bytes.Buffer
+	l := To(&out, "test", at)
+	l.Trouble("", "op", err)
+	line := out.String()
+	if !strings.Contains(line, ` stack="goroutine `) || !strings.Contains(line, "maillog_test.go:") ||
+		strings.Count(line, "\n") != 1 || len(line) > maxForwarded {
+		t.Errorf("%d octets: %s", len(line), line)
+	}
+	if !l.isEvent([]byte(line)) {
+		t.Error("it would not be forwarded")
+	}
+	out.Reset()
+	l.Trouble("", "op", errors.New("disk"))
+	if strings.Contains(out.String(), "stack=") {
+		t.Errorf("no panic: %s", out.String())
 	}
 }

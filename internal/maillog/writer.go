@@ -6,10 +6,10 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"runtime/debug"
 	"sync/atomic"
 	"time"
 
+	"paperpath/internal/status"
 	"paperpath/internal/visible"
 )
 
@@ -103,11 +103,7 @@ func (w *writer) take() bool {
 
 // put writes the line, behind one that tells what was lost.
 func (w *writer) put(line []byte) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("panic: %v at %s", v, debug.Stack())
-		}
-	}()
+	defer status.Catch(&err)
 	if n := w.lost.Swap(0); n > 0 {
 		if _, err := w.out.Write(w.toldBy(n)); err != nil {
 			w.lost.Add(n)

@@ -144,7 +144,7 @@ func TestPanic(t *testing.T) {
 	if got := c.rest(); len(got) > 2 || strings.Contains(got[len(got)-1], "oops") {
 		t.Errorf("got %q", got)
 	}
-	if err := ended(t, done); err == nil || !strings.Contains(log.String(), "oops") {
+	if err := ended(t, done); err == nil || !strings.Contains(log.String(), `oops" stack=`) {
 		t.Errorf("Serve returned %v, log %s", err, &log)
 	}
 }

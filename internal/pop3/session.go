@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"paperpath/internal/maillog"
+	"paperpath/internal/status"
 )
 
 // Why a session ended, beside the errors of the wire.
@@ -58,17 +59,18 @@ func serve(ctx context.Context, conn net.Conn, cfg Config, talk func(*session) e
 	cfg = cfg.withDefaults()
 	s := &session{cfg: cfg, ctx: ctx, wire: newWire(conn, cfg), client: cfg.Client}
 	defer s.wire.close()
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("pop3 session: panic: %v", p)
-			s.cfg.Log.Trouble("", "pop3", err)
-			s.drop.release()
-			s.leave()
-		}
-	}()
-	defer context.AfterFunc(ctx, s.wire.drainNow)()
-	s.end(talk(s))
-	return nil
+	err = status.Guard(func() error {
+		defer context.AfterFunc(ctx, s.wire.drainNow)()
+		s.end(talk(s))
+		return nil
+	})
+	if err != nil {
+		err = fmt.Errorf("pop3 session: %w", err)
+		s.cfg.Log.Trouble("", "pop3", err)
+		s.drop.release()
+		s.leave()
+	}
+	return err
 }
 
 // converse greets the client and carries out its commands.

@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"runtime/debug"
 	"strconv"
 	"sync"
 	"syscall"
@@ -156,12 +155,7 @@ func (l *launcher) serve() {
 		}
 		l.sessions.Go(func() {
 			defer closeFiles(files)
-			defer func() {
-				if v := recover(); v != nil {
-					writeTrouble(files[1], fmt.Errorf("panic: %v at %s", v, debug.Stack()))
-				}
-			}()
-			err := l.run(j, files[0], files[1])
+			err := status.Guard(func() error { return l.run(j, files[0], files[1]) })
 			if err != nil {
 				writeTrouble(files[1], err)
 			}

@@ -12,7 +12,6 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -122,15 +121,8 @@ func (p Program) Run(ctx context.Context, h *home.Home, args []string) (code int
 }
 
 func (p Program) run(ctx context.Context, f *frame, args []string) (code int) {
-	defer func() {
-		if r := recover(); r != nil {
-			fmt.Fprintf(f.Stderr, "%s: panic: %s\n%s", p.Name, visible.Line(fmt.Sprint(r)), debug.Stack())
-			f.Log.Trouble("", "run", fmt.Errorf("panic: %v at %s", r, debug.Stack()))
-			code = status.TempFail
-		}
-		f.Close()
-	}()
-	err := p.dispatch(ctx, f, args)
+	defer f.Close()
+	err := status.Guard(func() error { return p.dispatch(ctx, f, args) })
 	if err == nil {
 		return status.OK
 	}
@@ -142,8 +134,9 @@ func (p Program) run(ctx context.Context, f *frame, args []string) (code int) {
 		code = p.UsageStatus(args)
 	}
 	if text := err.Error(); text != "" && !f.readerIsGone(err) {
-		fmt.Fprintf(f.Stderr, "%s: %s\n", p.Name, visible.Line(text+f.wayOut(err)))
-		if f.muted {
+		stack := status.Stack(err)
+		fmt.Fprintf(f.Stderr, "%s: %s\n%s", p.Name, visible.Line(text+f.wayOut(err)), stack)
+		if f.muted || stack != "" {
 			f.Log.Trouble("", "run", err)
 		}
 	}

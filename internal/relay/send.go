@@ -3,7 +3,6 @@ package relay
 import (
 	"context"
 	"fmt"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -104,14 +103,16 @@ func known(err error) *status.Error {
 
 // guarded turns a panic into a temporary failure of the group.
 func (r *Relay) guarded(ctx context.Context, g *group, m *Message) (failed map[int]*failure) {
-	defer func() {
-		if p := recover(); p != nil {
-			r.Log.Trouble(m.Key, "relay to "+g.name, fmt.Errorf("panic: %v at %s", p, debug.Stack()))
-			failed = map[int]*failure{}
-			fail(failed, g.todo, &failure{err: status.Temp("4.3.0", fmt.Sprintf("panic: %v", p), nil)})
-		}
-	}()
-	return r.deliver(ctx, g, m)
+	err := status.Guard(func() error {
+		failed = r.deliver(ctx, g, m)
+		return nil
+	})
+	if err != nil {
+		r.Log.Trouble(m.Key, "relay to "+g.name, err)
+		failed = map[int]*failure{}
+		fail(failed, g.todo, &failure{err: known(err)})
+	}
+	return failed
 }
 
 // deliver takes a group to its destination, one host after the other until

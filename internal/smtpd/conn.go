@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"runtime/debug"
 	"time"
 
 	"paperpath/internal/maillog"
@@ -107,11 +106,7 @@ func Serve(ctx context.Context, conn net.Conn, cfg Config, open func(c *Conn) Se
 	c := &Conn{cfg: cfg.withDefaults(), open: open, ip: clientIP(conn.RemoteAddr())}
 	c.wire = newWire(conn, &c.cfg)
 	defer conn.Close()
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
-		}
-	}()
+	defer status.Catch(&err)
 	defer context.AfterFunc(ctx, c.wire.interrupt)()
 	inner, cancel := withGrace(ctx, c.cfg.DrainTimeout)
 	defer cancel()
@@ -282,13 +277,12 @@ func (c *Conn) close(err error) error {
 // ask calls the Session; a panic there is a temporary error, and the last
 // thing the session does.
 func (c *Conn) ask(call func() error) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			c.panicked = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
-			err = status.Temp("4.3.0", "", c.panicked)
-		}
-	}()
-	return call()
+	panicked := status.Guard(func() error { err = call(); return nil })
+	if panicked != nil {
+		c.panicked = panicked
+		return status.Temp("4.3.0", "", panicked)
+	}
+	return err
 }
 
 // fail answers a command that was wrong, and counts it.

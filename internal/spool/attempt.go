@@ -4,15 +4,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
-	"runtime/debug"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"paperpath/internal/dir"
+	"paperpath/internal/status"
 )
 
 const (
@@ -39,19 +38,26 @@ type result struct {
 // attempt works on one entry, whatever it turns out to be. It never panics.
 func (r *Runner) attempt(ctx context.Context, j job) (res result) {
 	res = result{job: j, name: j.name, state: j.state}
-	defer func() {
-		if p := recover(); p != nil {
-			r.Log.Trouble(string(j.key), "attempt", fmt.Errorf("panic: %v at %s", p, debug.Stack()))
-			res.deferred, res.due = true, r.Spool.now().Add(troubleDelay)
-		}
-	}()
+	err := status.Guard(func() error {
+		r.work(ctx, j, &res)
+		return nil
+	})
+	if err != nil {
+		r.Log.Trouble(string(j.key), "attempt", err)
+		res.deferred, res.due = true, r.Spool.now().Add(troubleDelay)
+	}
+	return res
+}
+
+// work opens the entry, lets the stage decide, and carries that out.
+func (r *Runner) work(ctx context.Context, j job, res *result) {
 	e, err := r.box.open(j.name, j.state)
 	if errors.Is(err, errLinked) {
 		e, err = r.untwin(j)
 	}
 	if err != nil {
 		res.deferred, res.due = r.unworkable(j, err)
-		return res
+		return
 	}
 	defer e.close()
 	defer func() { res.name, res.state = e.name, e.state }()
@@ -60,15 +66,14 @@ func (r *Runner) attempt(ctx context.Context, j job) (res result) {
 		if err := r.carryLinked(e, o); err != nil {
 			res.deferred, res.due = r.unworkable(j, err)
 		}
-		return res
+		return
 	}
 	err = r.carry(e, o)
 	if err == nil {
 		res.deferred, res.due, res.mailbox = o.Action == Defer, o.Due, o.Mailbox
-		return res
+		return
 	}
 	res.deferred, res.due = r.failed(e, err)
-	return res
 }
 
 // failed decides about an outcome that could not be carried out. It is our own
@@ -96,30 +101,25 @@ func (r *Runner) failed(e *Entry, err error) (again bool, due time.Time) {
 
 // carry carries the outcome out; a panic there is trouble of our own.
 func (r *Runner) carry(e *Entry, o Outcome) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v", p)
-		}
-	}()
+	defer status.Catch(&err)
 	return r.Spool.carry(e, o, r.Log)
 }
 
 // handle calls the stage. A panic is temporary, until it looks like the
 // entry's own doing.
 func (r *Runner) handle(ctx context.Context, e *Entry) (o Outcome) {
-	defer func() {
-		p := recover()
-		if p == nil {
-			return
-		}
-		reason := fmt.Sprintf("panic: %v", p)
-		r.Log.Trouble(string(e.Key), "attempt", fmt.Errorf("%s at %s", reason, debug.Stack()))
-		o = DeferUntil(r.Spool.now().Add(r.delay(e)), reason)
-		if e.Attempts+1 >= panicLimit {
-			o = HoldBecause(reason)
-		}
-	}()
-	return r.Handle(ctx, e)
+	panicked := status.Guard(func() error {
+		o = r.Handle(ctx, e)
+		return nil
+	})
+	if panicked == nil {
+		return o
+	}
+	r.Log.Trouble(string(e.Key), "attempt", panicked)
+	if e.Attempts+1 >= panicLimit {
+		return HoldBecause(panicked.Error())
+	}
+	return DeferUntil(r.Spool.now().Add(r.delay(e)), panicked.Error())
 }
 
 // delay is the time to the entry's next attempt.

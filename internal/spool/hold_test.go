@@ -96,7 +96,7 @@ func TestAPanicBesideTheStageIsTemporary(t *testing.T) {
 		t.Fatal(err)
 	}
 	res := r.attempt(context.Background(), job{key: k, name: filepath.Base(path), state: stateNew})
-	if !res.deferred || !res.due.After(f.time) || !strings.Contains(f.log.String(), "panic: odd settings") {
+	if !res.deferred || !res.due.After(f.time) || !strings.Contains(f.log.String(), "\"panic: odd settings\" stack=") {
 		t.Errorf("result %+v, the log is\n%s", res, f.log.String())
 	}
 	f.only("route/new")

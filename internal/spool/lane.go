@@ -1,6 +1,10 @@
 package spool
 
-import "time"
+import (
+	"time"
+
+	"paperpath/internal/status"
+)
 
 // lane is what is due for one destination.
 type lane struct {
@@ -69,15 +73,17 @@ func (s *schedule) laneOf(j job) (name string) {
 	if s.r.Lane == nil {
 		return ""
 	}
-	defer func() {
-		if recover() != nil {
-			name = ""
+	err := status.Guard(func() error {
+		e, err := s.r.box.open(j.name, j.state)
+		if err != nil {
+			return err
 		}
-	}()
-	e, err := s.r.box.open(j.name, j.state)
-	if err != nil {
-		return ""
+		defer e.close()
+		name = s.r.Lane(e)
+		return nil
+	})
+	if status.Stack(err) != "" { // what stopped it at another error, its attempt will say
+		s.r.Log.Trouble(string(j.key), "lane", err)
 	}
-	defer e.close()
-	return s.r.Lane(e)
+	return name
 }

@@ -3,7 +3,6 @@ package spool
 import (
 	"container/heap"
 	"context"
-	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -11,6 +10,8 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+
+	"paperpath/internal/status"
 )
 
 // laneWindow is how many due entries are looked at ahead to find one whose
@@ -138,12 +139,9 @@ func (s *schedule) wake(ctx context.Context) (<-chan time.Time, func()) {
 // beside cleans while the schedule goes on: a large inbox takes its time.
 func (s *schedule) beside(clean func()) {
 	s.cleaning.Go(func() {
-		defer func() {
-			if p := recover(); p != nil {
-				s.r.Log.Trouble("", "clean", fmt.Errorf("panic: %v", p))
-			}
-		}()
-		clean()
+		if err := status.Guard(func() error { clean(); return nil }); err != nil {
+			s.r.Log.Trouble("", "clean", err)
+		}
 	})
 }
 

@@ -75,7 +75,7 @@ func (s *server) serveLocal(ctx context.Context, conn net.Conn, cfg smtpd.Config
 	}
 	err = smtpd.Serve(ctx, conn, cfg, func(*smtpd.Conn) smtpd.Session { return sess })
 	if sess.used {
-		s.Log.Disconnected(ending(err), sess.accepted, sess.who.client(sess.helo))
+		s.Log.Disconnected(s.ending(err), sess.accepted, sess.who.client(sess.helo))
 	}
 	return nil
 }

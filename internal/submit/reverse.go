@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"paperpath/internal/dns"
+	"paperpath/internal/maillog"
+	"paperpath/internal/status"
 )
 
 // reverseTime bounds the search for a client's name; the session does not
@@ -21,38 +23,44 @@ type reverse struct{ found atomic.Pointer[string] }
 
 // lookUp starts the search. hint is the name that a wrapper has found, or "":
 // it is not asked for again, but has to lead back too.
-func lookUp(ctx context.Context, r *dns.Resolver, client, hint string) *reverse {
+func lookUp(ctx context.Context, log *maillog.Log, r *dns.Resolver, client, hint string) *reverse {
 	rev := &reverse{}
 	ip, err := netip.ParseAddr(client)
 	if err != nil || ip.IsLoopback() {
 		return rev
 	}
 	go func() {
-		defer func() { _ = recover() }() // the name is a courtesy
-		ctx, cancel := context.WithTimeout(ctx, reverseTime)
-		defer cancel()
-		names := []string{hint}
-		if hint == "" {
-			var err error
-			if names, err = r.PTR(ctx, ip); err != nil {
-				return
-			}
-		}
-		for _, name := range names[:min(len(names), 3)] {
-			back, err := r.Addrs(ctx, name)
-			if err == nil && slices.Contains(back, ip.Unmap()) {
-				name = strings.TrimSuffix(name, ".")
-				rev.found.Store(&name)
-				return
-			}
+		err := status.Guard(func() error { rev.search(ctx, r, ip, hint); return nil })
+		if err != nil {
+			log.Trouble("", "reverse DNS", err)
 		}
 	}()
 	return rev
 }
 
+func (rev *reverse) search(ctx context.Context, r *dns.Resolver, ip netip.Addr, hint string) {
+	ctx, cancel := context.WithTimeout(ctx, reverseTime)
+	defer cancel()
+	names := []string{hint}
+	if hint == "" {
+		var err error
+		if names, err = r.PTR(ctx, ip); err != nil {
+			return
+		}
+	}
+	for _, name := range names[:min(len(names), 3)] {
+		back, err := r.Addrs(ctx, name)
+		if err == nil && slices.Contains(back, ip.Unmap()) {
+			name = strings.TrimSuffix(name, ".")
+			rev.found.Store(&name)
+			return
+		}
+	}
+}
+
 // name is what was found so far, or "".
-func (r *reverse) name() string {
-	if name := r.found.Load(); name != nil {
+func (rev *reverse) name() string {
+	if name := rev.found.Load(); name != nil {
 		return *name
 	}
 	return ""

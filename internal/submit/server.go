@@ -210,15 +210,18 @@ func (s *server) serve(ctx context.Context, conn net.Conn, implicit bool) error 
 		return sess
 	})
 	if sess != nil {
-		s.Log.Disconnected(ending(err), sess.accepted, sess.client())
+		s.Log.Disconnected(s.ending(err), sess.accepted, sess.client())
 	}
 	return nil
 }
 
-// ending is why a session ended, for the event.
-func ending(err error) string {
+// ending is why a session ended, for the event. A panic has one of its own.
+func (s *server) ending(err error) string {
 	if err == nil {
 		return "quit"
+	}
+	if status.Stack(err) != "" {
+		s.Log.Trouble("", "session", err)
 	}
 	return err.Error()
 }
@@ -231,7 +234,7 @@ func (s *server) session(ctx context.Context, c *smtpd.Conn, conn net.Conn) *ses
 		sess.ptr = &reverse{}
 		sess.ptr.found.Store(&name)
 	} else {
-		sess.ptr = lookUp(ctx, s.dns, c.ClientIP(), listen.Host(conn))
+		sess.ptr = lookUp(ctx, s.Log, s.dns, c.ClientIP(), listen.Host(conn))
 	}
 	// What a wrapper says is about its own client, not about one behind that.
 	sess.relayClient = listen.MayRelay(conn) && c.ClientIP() == clientIP(conn)

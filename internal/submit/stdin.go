@@ -7,6 +7,7 @@ import (
 
 	"paperpath/internal/home"
 	"paperpath/internal/listen"
+	"paperpath/internal/status"
 )
 
 // Batch is sendmail -bs: SMTP on standard input and output. A network behind
@@ -43,10 +44,15 @@ func pass(ctx context.Context, h *home.Home, client net.Conn) error {
 	}
 	defer context.AfterFunc(ctx, func() { server.Close() })()
 	go func() {
-		defer func() { _ = recover() }() // copies bytes; the session ends either way
-		_, _ = io.Copy(server, client)
-		if c, ok := server.(*net.UnixConn); ok {
-			_ = c.CloseWrite()
+		err := status.Guard(func() error {
+			_, _ = io.Copy(server, client)
+			if c, ok := server.(*net.UnixConn); ok {
+				_ = c.CloseWrite()
+			}
+			return nil
+		})
+		if err != nil {
+			h.Log.Trouble("", "pass on", err)
 		}
 	}()
 	_, err = io.Copy(client, server)
