@@ -51,9 +51,9 @@ func (s *session) offersTLS() bool {
 func (s *session) stls(string) error {
 	switch {
 	case s.secure:
-		return s.wrong("TLS is active already")
+		return s.wrong("TLS is already active")
 	case s.cfg.TLS == nil:
-		return s.wrong("there is no TLS here")
+		return s.wrong("TLS is not available")
 	case s.utf8:
 		return s.wrong("STLS comes before UTF8") // RFC 6856 2.1
 	}

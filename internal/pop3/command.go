@@ -89,7 +89,7 @@ func (s *session) check(line []byte, cmd command, known bool, arg string) string
 	case cmd.in&s.state() == 0 && s.drop == nil:
 		return "log in first"
 	case cmd.in&s.state() == 0:
-		return "you are logged in already"
+		return "you are already logged in"
 	case cmd.args == none && strings.Trim(arg, " ") != "":
 		return "this command takes no argument"
 	}
@@ -133,8 +133,8 @@ func speaksHTTP(name string) bool {
 
 // What is wrong with a message number.
 var (
-	errNotNumber    = errors.New("that is not a message number")
-	errTrailingText = errors.New("there is something behind the number")
+	errNotNumber    = errors.New("invalid message number")
+	errTrailingText = errors.New("trailing text after the message number")
 	errNoMessage    = errors.New("no such message")
 	errDeleted      = errors.New("message is deleted")
 )

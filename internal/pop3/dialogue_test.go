@@ -86,7 +86,7 @@ func (d *dialogue) directive(f *flight, rest string) {
 	switch verb {
 	case "login":
 		f.send("USER alice\r\n")
-		f.reply("+OK now the password")
+		f.reply("+OK send PASS")
 		f.send("PASS secret\r\n")
 		f.reply(fmt.Sprintf("+OK %s messages", cmpOr(arg, "0")))
 	case "want":

@@ -50,7 +50,7 @@ func (s *session) openMailbox(account Account) *drop {
 	case err == nil:
 		return d
 	case errors.Is(err, maildir.ErrBusy):
-		s.fail("IN-USE", "another session has this mailbox")
+		s.fail("IN-USE", "mailbox is locked by another session")
 	case errors.Is(err, errNoFolder):
 		s.fail("", errNoFolder.Error())
 	default:

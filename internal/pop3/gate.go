@@ -17,7 +17,7 @@ import (
 
 // Why a user who proved who they are is not let in now.
 var (
-	errTooSoon = errors.New("the last login was less than the login delay ago")
+	errTooSoon = errors.New("too soon after the last login")
 	errTooMany = errors.New("too many sessions of this user")
 )
 

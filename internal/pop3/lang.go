@@ -25,7 +25,7 @@ func (s *session) lang(arg string) error {
 	if !known {
 		return s.wrong("no such language")
 	}
-	s.ok("%s the language of replies", l.tag)
+	s.ok("%s language selected", l.tag)
 	return nil
 }
 
@@ -50,6 +50,6 @@ func findLanguage(wanted string) (language, bool) {
 // bytes in either mode, and messages are sent as they were accepted.
 func (s *session) useUTF8(string) error {
 	s.utf8 = true
-	s.ok("UTF-8 it is")
+	s.ok("UTF8 enabled")
 	return nil
 }

@@ -8,12 +8,12 @@ import (
 
 // authFailed is the one answer to an unknown name and to a wrong password
 // (RFC 3206 5, CWE-204).
-const authFailed = "name and password do not belong together"
+const authFailed = "authentication failed"
 
 // clearTextRefusal answers a login that would show the password to the
 // network. It has no response code: [AUTH] would make the client ask for
 // another password.
-const clearTextRefusal = "no password in clear text here: begin TLS first"
+const clearTextRefusal = "plaintext authentication disallowed: use TLS"
 
 // mayPassword reports whether USER is for this client: it is PLAIN in other
 // words.
@@ -25,10 +25,10 @@ func (s *session) user(name string) error {
 	case !s.mayPassword():
 		return s.wrong(clearTextRefusal)
 	case name == "":
-		return s.wrong("USER takes a name")
+		return s.wrong("USER needs a name")
 	}
 	s.userName = name
-	s.ok("now the password")
+	s.ok("send PASS")
 	return nil
 }
 

@@ -185,7 +185,7 @@ func TestOneSession(t *testing.T) {
 	ended(t, firstDone)
 	second.Write([]byte("USER alice\r\nPASS secret\r\nQUIT\r\n"))
 	got := second.rest()
-	want := []string{"-ERR [IN-USE] another session has this mailbox", "+OK now the password", "+OK 1 messages", "+OK good bye"}
+	want := []string{"-ERR [IN-USE] mailbox is locked by another session", "+OK send PASS", "+OK 1 messages", "+OK goodbye"}
 	if fmt.Sprint(got[2:]) != fmt.Sprint(want) {
 		t.Errorf("got %q, want %q", got[2:], want)
 	}
@@ -229,7 +229,7 @@ func TestReadOnly(t *testing.T) {
 	c, done := h.start(context.Background())
 	c.Write([]byte("USER alice\r\nPASS secret\r\nRETR 1\r\nDELE 1\r\nQUIT\r\n"))
 	got := strings.Join(c.rest(), "|")
-	if !strings.HasSuffix(got, "x|.|+OK message 1 will be deleted|-ERR [SYS/TEMP] some deleted messages are not removed") {
+	if !strings.HasSuffix(got, "x|.|+OK message 1 will be deleted|-ERR [SYS/TEMP] some deleted messages not removed") {
 		t.Errorf("got %q", got)
 	}
 	ended(t, done)
@@ -272,7 +272,7 @@ func TestSizes(t *testing.T) {
 		}
 		text = reply[len(want):]
 	}
-	if text != "+OK good bye\r\n" {
+	if text != "+OK goodbye\r\n" {
 		t.Errorf("at the end %.80q", text)
 	}
 }

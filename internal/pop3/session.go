@@ -185,7 +185,7 @@ func (s *session) fail(code, text string) {
 func (s *session) wrong(text string) error {
 	s.errors++
 	if s.errors > s.cfg.MaxErrors {
-		s.fail("", "too many errors, good bye")
+		s.fail("", "too many errors, goodbye")
 		return errErrors
 	}
 	s.fail("", text)

@@ -121,7 +121,7 @@ func TestSTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.send("STLS\r\n")
-	c.want("-ERR TLS is active already")
+	c.want("-ERR TLS is already active")
 	c.send("CAPA\r\n")
 	for _, line := range []string{"+OK", "USER", "SASL PLAIN LOGIN", "TOP"} {
 		c.want(line)
@@ -130,7 +130,7 @@ func TestSTLS(t *testing.T) {
 		c.want(line)
 	}
 	c.send("USER alice\r\nPASS secret\r\nQUIT\r\n")
-	for _, line := range []string{"+OK now", "+OK 0", "+OK good bye"} {
+	for _, line := range []string{"+OK send PASS", "+OK 0", "+OK goodbye"} {
 		c.want(line)
 	}
 	c.wantEnd()
@@ -142,7 +142,7 @@ func TestSTLSForgets(t *testing.T) {
 	c := startTalk(t, "notls", func(cfg *Config) { cfg.TLS = testTLS(t) })
 	c.want("+OK")
 	c.send("USER alice\r\nSTLS\r\nUSER bob\r\nSTAT\r\nQUIT\r\n")
-	c.want("+OK now the password")
+	c.want("+OK send PASS")
 	c.want("+OK begin TLS")
 	if err := c.handshake(insecure()); err != nil {
 		t.Fatal(err)
@@ -150,7 +150,7 @@ func TestSTLSForgets(t *testing.T) {
 	c.send("PASS secret\r\n")
 	c.want("-ERR USER first")
 	c.send("QUIT\r\n")
-	c.want("+OK good bye")
+	c.want("+OK goodbye")
 	c.wantEnd()
 }
 

@@ -76,7 +76,7 @@ func (s *session) scanListing(column func(line []byte, m *message) []byte) error
 // dele is DELE (RFC 1939 5): a mark, carried out by QUIT.
 func (s *session) dele(arg string) error {
 	if s.drop.account.ReadOnly {
-		s.fail("", "this login only reads") // no response code says that it is for ever
+		s.fail("", "this login is read-only") // no response code says that it is for ever
 		return nil
 	}
 	m, n, err := s.message(arg)
@@ -208,7 +208,7 @@ func (s *session) send(f io.Reader, limit *top) error {
 // session finds it so.
 func (s *session) quit(string) error {
 	if s.drop == nil {
-		s.ok("good bye")
+		s.ok("goodbye")
 		return errQuit
 	}
 	if err := s.wire.flush(); err != nil {
@@ -219,9 +219,9 @@ func (s *session) quit(string) error {
 	s.drop.release()
 	if err != nil {
 		s.cfg.Log.Trouble("", "delete messages", err)
-		s.fail("SYS/TEMP", "some deleted messages are not removed")
+		s.fail("SYS/TEMP", "some deleted messages not removed")
 		return errQuit
 	}
-	s.ok("good bye")
+	s.ok("goodbye")
 	return errQuit
 }

@@ -83,7 +83,7 @@ func TestStdin(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	want := "+OK mx.example.net Paperpath POP3 ready\r\n+OK now the password\r\n+OK 0 messages\r\n+OK good bye\r\n"
+	want := "+OK mx.example.net Paperpath POP3 ready\r\n+OK send PASS\r\n+OK 0 messages\r\n+OK goodbye\r\n"
 	if got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -172,7 +172,7 @@ func TestListen(t *testing.T) {
 	defer conn.Close()
 	io.WriteString(conn, "USER alice\r\nPASS first\r\nQUIT\r\n")
 	all, err := io.ReadAll(bufio.NewReader(conn))
-	if err != nil || !strings.HasSuffix(string(all), "+OK 0 messages\r\n+OK good bye\r\n") {
+	if err != nil || !strings.HasSuffix(string(all), "+OK 0 messages\r\n+OK goodbye\r\n") {
 		t.Errorf("got %q, %v", all, err)
 	}
 	if !strings.Contains(log.String(), "client=127.0.0.1 login=alice@example.net") {

@@ -58,7 +58,7 @@ func (s *site) session(commands ...string) string {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	_, rest, _ := strings.Cut(out, "now the password\r\n")
+	_, rest, _ := strings.Cut(out, "send PASS\r\n")
 	return strings.ReplaceAll(strings.TrimSpace(rest), "\r\n", "|")
 }
 
@@ -96,7 +96,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	fill(t, disk+"/filler")
 	got := s.session("STAT", "RETR 1", "DELE 2", "QUIT")
-	if want := "+OK 3 messages|+OK 3 9|+OK 3 octets|x|.|+OK message 2 will be deleted|+OK good bye"; got != want {
+	if want := "+OK 3 messages|+OK 3 9|+OK 3 octets|x|.|+OK message 2 will be deleted|+OK goodbye"; got != want {
 		t.Errorf("got %s", got)
 	}
 	if got, want := s.names(), "cur/1.a,S=2,W=3:2,S cur/3.c,S=2,W=3:2,"; got != want {
@@ -114,7 +114,7 @@ func TestFullDiskUndelete(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := s.session("DELE 2", "QUIT")
-	if want := "+OK 3 messages|+OK message 2 will be deleted|-ERR [SYS/TEMP] some deleted messages are not removed"; got != want {
+	if want := "+OK 3 messages|+OK message 2 will be deleted|-ERR [SYS/TEMP] some deleted messages not removed"; got != want {
 		t.Errorf("got %s", got)
 	}
 	if !strings.Contains(s.names(), "2.b") {
@@ -148,12 +148,12 @@ func TestReadOnlyDisk(t *testing.T) {
 	}
 	for range 2 { // no login delay either: processes of one session have no memory
 		got := s.session("LIST", "RETR 1", "TOP 2 0", "QUIT")
-		if want := "+OK 3 messages|+OK 3 messages (9 octets)|1 3|2 3|3 3|.|+OK 3 octets|x|.|+OK top of the message follows|x|.|+OK good bye"; got != want {
+		if want := "+OK 3 messages|+OK 3 messages (9 octets)|1 3|2 3|3 3|.|+OK 3 octets|x|.|+OK top of the message follows|x|.|+OK goodbye"; got != want {
 			t.Errorf("got %s", got)
 		}
 	}
 	got := s.session("DELE 1", "DELE 3", "QUIT")
-	if want := "+OK 3 messages|+OK message 1 will be deleted|+OK message 3 will be deleted|-ERR [SYS/TEMP] some deleted messages are not removed"; got != want {
+	if want := "+OK 3 messages|+OK message 1 will be deleted|+OK message 3 will be deleted|-ERR [SYS/TEMP] some deleted messages not removed"; got != want {
 		t.Errorf("got %s", got)
 	}
 	if s.names() != before {

@@ -234,7 +234,7 @@ func TestRabid(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if bytes.Contains(text, []byte("-ERR")) || bytes.Count(text, []byte("+OK good bye")) < sessions-1 {
+		if bytes.Contains(text, []byte("-ERR")) || bytes.Count(text, []byte("+OK goodbye")) < sessions-1 {
 			t.Errorf("rabid was told:\n%.3000s", text)
 		}
 	}

@@ -77,7 +77,7 @@ func TestManyMessagesAreNotLookedAt(t *testing.T) {
 	start := time.Now()
 	out := s.run("USER alice\nPASS "+harness.Password+"\nSTAT\nUIDL\nLIST\nQUIT\n",
 		"strace", "-f", "-qq", "-o", trace, programs.Path("pop3d"))
-	if !strings.Contains(out, fmt.Sprintf("+OK %d %d\r\n", n, n*17)) || !strings.HasSuffix(out, "+OK good bye\r\n") {
+	if !strings.Contains(out, fmt.Sprintf("+OK %d %d\r\n", n, n*17)) || !strings.HasSuffix(out, "+OK goodbye\r\n") {
 		t.Fatalf("%.300q ... %.100q", out, out[max(0, len(out)-100):])
 	}
 	t.Logf("%d messages below strace in %v", n, time.Since(start))

@@ -277,7 +277,7 @@ func TestAsRootOnStandardInput(t *testing.T) {
 	}
 	in := "USER dave\r\nPASS " + harness.Password + "\r\nRETR 1\r\nDELE 1\r\nQUIT\r\n"
 	out, err := programs.Must(s.Home.Dir, strings.NewReader(in), "pop3d")
-	if err != nil || !strings.HasSuffix(out, "xxx\r\n.\r\n+OK message 1 will be deleted\r\n+OK good bye\r\n") {
+	if err != nil || !strings.HasSuffix(out, "xxx\r\n.\r\n+OK message 1 will be deleted\r\n+OK goodbye\r\n") {
 		t.Fatalf("%v: %.300q ... %.100q\n%s", err, out, out[max(0, len(out)-100):], s.Describe())
 	}
 	trash, _ := filepath.Glob(s.Mailbox("dave") + "/.Trash/cur/*")
