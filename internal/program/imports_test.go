@@ -16,7 +16,7 @@ import (
 // floors; a new one is given its floor here.
 var floors = [][]string{
 	{"internal/status", "internal/userns", "internal/visible"},
-	{"internal/addr", "internal/dir", "internal/dns", "internal/message"},
+	{"internal/addr", "internal/dir", "internal/dns", "internal/message", "internal/wire"},
 	{"internal/clock", "internal/compose", "internal/control", "internal/explain", "internal/maillog", "internal/params", "internal/ratelimit", "maildir"},
 	{"internal/certs", "internal/listen", "internal/spool"},
 	{"internal/auth", "internal/dsn", "internal/mailq"},

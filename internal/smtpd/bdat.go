@@ -53,11 +53,11 @@ func (c *Conn) bdat(arg string) error {
 		return nil
 	}
 	c.tx.sent = true
-	c.wire.size = dataBufSize
+	c.wire.Resize(dataBufSize)
 	var reply string
 	err := c.ask(func() (err error) { reply, err = c.session.Data(c.ctx, d); return err })
 	d.skip()
-	c.wire.size = bufSize
+	c.wire.Resize(bufSize)
 	c.dropChunks = !d.ended()
 	took := c.recipients()
 	c.reset()
@@ -110,7 +110,7 @@ func (d *chunkReader) Read(p []byte) (n int, err error) {
 		switch {
 		case d.lost != nil || d.over:
 			return 0, d.outcome()
-		case d.left > 0 && d.wire.r == d.wire.w:
+		case d.left > 0 && d.wire.Empty():
 			d.fill()
 		case d.left > 0:
 			n = d.step(p)
@@ -128,19 +128,19 @@ func (d *chunkReader) Read(p []byte) (n int, err error) {
 // skip reads what is left of the chunk.
 func (d *chunkReader) skip() {
 	for d.left > 0 && d.lost == nil {
-		if d.wire.r == d.wire.w {
+		if d.wire.Empty() {
 			d.fill()
 			continue
 		}
-		n := min(d.left, int64(len(d.wire.buffered())))
-		d.wire.r += int(n)
+		n := min(d.left, int64(len(d.wire.Buffered())))
+		d.wire.Skip(int(n))
 		d.left -= n
 	}
 }
 
 // step takes octets from the buffer and returns how many it put into dst.
 func (d *chunkReader) step(dst []byte) int {
-	b := d.wire.buffered()
+	b := d.wire.Buffered()
 	b = b[:min(int64(len(b)), int64(len(dst)), d.left)]
 	switch {
 	case d.cr && b[0] == '\n':
@@ -166,7 +166,7 @@ func (d *chunkReader) step(dst []byte) int {
 }
 
 func (d *chunkReader) take(n int) {
-	d.wire.r += n
+	d.wire.Skip(n)
 	d.left -= int64(n)
 }
 

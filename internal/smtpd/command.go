@@ -228,12 +228,12 @@ func (c *Conn) data(arg string) error {
 	}
 	c.tx.sent = true
 	c.wire.reply(354, "", "go ahead, end with a dot on a line by itself")
-	c.wire.size = dataBufSize
+	c.wire.Resize(dataBufSize)
 	d := &dataReader{text: text{wire: c.wire}}
 	var reply string
 	err := c.ask(func() (err error) { reply, err = c.session.Data(c.ctx, d); return err })
 	d.drain()
-	c.wire.size = bufSize
+	c.wire.Resize(bufSize)
 	took := c.recipients()
 	c.reset()
 	return c.answer(&d.text, took, reply, err)

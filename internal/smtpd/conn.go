@@ -8,9 +8,9 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"time"
 
+	"paperpath/internal/listen"
 	"paperpath/internal/maillog"
 	"paperpath/internal/status"
 )
@@ -18,7 +18,7 @@ import (
 // Conn is one session of the engine. Its exported methods are for the Session.
 type Conn struct {
 	cfg     Config
-	wire    *wire
+	wire    *stream
 	session Session
 	open    func(c *Conn) Session
 	ctx     context.Context // what the Session gets
@@ -104,7 +104,7 @@ func (c *Conn) With() string {
 // returns nil after QUIT, otherwise what ended the session.
 func Serve(ctx context.Context, conn net.Conn, cfg Config, open func(c *Conn) Session) (err error) {
 	c := &Conn{cfg: cfg.withDefaults(), open: open, ip: clientIP(conn.RemoteAddr())}
-	c.wire = newWire(conn, &c.cfg)
+	c.wire = newStream(conn, &c.cfg)
 	defer conn.Close()
 	defer status.Catch(&err)
 	defer context.AfterFunc(ctx, c.wire.interrupt)()
@@ -164,15 +164,10 @@ func withGrace(ctx context.Context, after time.Duration) (context.Context, conte
 }
 
 func clientIP(a net.Addr) string {
-	tcp, ok := a.(*net.TCPAddr)
-	if !ok {
-		return ""
+	if ip := listen.IP(a); ip.IsValid() {
+		return ip.String()
 	}
-	ip, ok := netip.AddrFromSlice(tcp.IP)
-	if !ok {
-		return ""
-	}
-	return ip.Unmap().String()
+	return ""
 }
 
 // What ends a session besides the errors of the wire.
@@ -262,15 +257,15 @@ func (c *Conn) lost(err error) error {
 // close sends what is left to say and closes the connection.
 func (c *Conn) close(err error) error {
 	c.reset()
-	sent := c.wire.flush() == nil
+	sent := c.wire.Flush() == nil
 	if err == errQuit {
-		c.wire.rw.Close()
+		c.wire.Close()
 		return c.panicked
 	}
 	if sent {
-		c.wire.linger()
+		c.wire.Linger()
 	}
-	c.wire.rw.Close()
+	c.wire.Close()
 	return err
 }
 

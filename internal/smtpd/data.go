@@ -28,7 +28,7 @@ type dataReader struct {
 // Read fills p with text.
 func (d *dataReader) Read(p []byte) (n int, err error) {
 	for n < len(p) && !d.ended && d.lost == nil {
-		if d.wire.r < d.wire.w {
+		if !d.wire.Empty() {
 			n += d.step(p[n:])
 			continue
 		}
@@ -52,7 +52,7 @@ func (d *dataReader) drain() {
 // step takes octets from the buffer, at least one or a change of state, and
 // returns how many it put into dst, which is not empty.
 func (d *dataReader) step(dst []byte) int {
-	c := d.wire.buf[d.wire.r]
+	c := d.wire.Buffered()[0]
 	switch d.state {
 	case inLine:
 		return d.upToCR(dst)
@@ -78,18 +78,18 @@ func (d *dataReader) step(dst []byte) int {
 		}
 		d.ended = true
 	}
-	d.wire.r++
+	d.wire.Skip(1)
 	return 0
 }
 
 func (d *dataReader) stepAfterCR(c byte, dst []byte) int {
 	switch c {
 	case '\n':
-		d.wire.r++
+		d.wire.Skip(1)
 		d.state = atLineStart
 		return d.newline(dst)
 	case '\r':
-		d.wire.r++ // and the next one may belong to an LF
+		d.wire.Skip(1) // and the next one may belong to an LF
 	default:
 		d.state = inLine
 	}
@@ -98,7 +98,7 @@ func (d *dataReader) stepAfterCR(c byte, dst []byte) int {
 
 // upToCR takes octets up to the next CR.
 func (d *dataReader) upToCR(dst []byte) int {
-	b := d.wire.buffered()
+	b := d.wire.Buffered()
 	if len(b) > len(dst) {
 		b = b[:len(dst)]
 	}
@@ -106,8 +106,8 @@ func (d *dataReader) upToCR(dst []byte) int {
 	if i >= 0 {
 		b = b[:i]
 		d.state = seenCR
-		d.wire.r++
+		d.wire.Skip(1)
 	}
-	d.wire.r += len(b)
+	d.wire.Skip(len(b))
 	return d.inside(dst, b)
 }

@@ -30,7 +30,7 @@ func pieces(in string, n int) *script {
 
 func newReader(conn net.Conn, maxSize int64) *dataReader {
 	cfg := Config{MaxSize: maxSize}.withDefaults()
-	return &dataReader{text: text{wire: newWire(conn, &cfg)}}
+	return &dataReader{text: text{wire: newStream(conn, &cfg)}}
 }
 
 func TestDataReader(t *testing.T) {
@@ -84,8 +84,7 @@ func TestDataReader(t *testing.T) {
 				d := newReader(pieces(tt.in, n), 3<<20-3<<20%10+6)
 				text, err := io.ReadAll(d)
 				checkData(t, string(text), err, tt.text, tt.err)
-				rest, _ := io.ReadAll(d.wire.conn)
-				if left := string(d.wire.buffered()) + string(rest); left != tt.left {
+				if left, _ := io.ReadAll(d.wire); string(left) != tt.left {
 					t.Errorf("in pieces of %d: left %q, want %q", n, left, tt.left)
 				}
 			}
@@ -202,8 +201,7 @@ func FuzzDataReader(f *testing.F) {
 		text, flawed, left, ended := reference(in)
 		d := newReader(pieces(string(in), int(n)), 0)
 		got, err := io.ReadAll(d)
-		rest, _ := io.ReadAll(d.wire.conn)
-		gotLeft := append(append([]byte(nil), d.wire.buffered()...), rest...)
+		gotLeft, _ := io.ReadAll(d.wire)
 		switch {
 		case !ended:
 			if status.Exit(err) != status.TempFail || err == nil {
@@ -266,7 +264,7 @@ func FuzzReadLine(f *testing.F) {
 	f.Add([]byte("a\n\rb\r\r\nc\x00\r\n\r\n"), byte(0))
 	f.Fuzz(func(t *testing.T, in []byte, n byte) {
 		cfg := Config{CommandTimeout: time.Hour}.withDefaults()
-		w := newWire(pieces(string(in), int(n)), &cfg)
+		w := newStream(pieces(string(in), int(n)), &cfg)
 		for {
 			want, rest, found := bytes.Cut(in, crlf)
 			line, err := w.readLine(maxLine)

@@ -13,11 +13,13 @@ import (
 // refused, never cut.
 const maxTextLine = 1 << 20
 
+var crlf, lf = []byte("\r\n"), []byte("\n")
+
 // text is what the readers of DATA and of BDAT share: the octets of one message,
 // CRLF turned into LF, and what is wrong with them. When the connection breaks
 // inside the message the error is sticky: nothing more is read from it.
 type text struct {
-	wire *wire
+	wire *stream
 
 	size int64 // octets so far, with CRLF line ends
 	line int   // octets of this line so far
@@ -44,7 +46,7 @@ func (t *text) fill() {
 		t.lose(err)
 	}
 	t.waited += time.Since(start)
-	t.received += int64(t.wire.w)
+	t.received += int64(len(t.wire.Buffered()))
 }
 
 // lose notes that the connection broke.
@@ -71,7 +73,7 @@ func (t *text) outcome() error {
 func (t *text) inside(dst, b []byte) int {
 	octets := len(b)
 	if last := bytes.LastIndexByte(b, '\n'); last >= 0 {
-		octets += bytes.Count(b, crlf[1:])
+		octets += bytes.Count(b, lf)
 		t.bare("bare LF in the message")
 		t.line = -1 - last
 	}
@@ -88,7 +90,7 @@ func (t *text) inside(dst, b []byte) int {
 // newline gives on a CRLF.
 func (t *text) newline(dst []byte) int {
 	t.line = 0
-	return t.put(dst, crlf[1:], 2)
+	return t.put(dst, lf, 2)
 }
 
 // bareCR gives on a line end, where such are made good.

@@ -1,9 +1,7 @@
 package smtpd
 
 import (
-	"crypto/tls"
 	"errors"
-	"fmt"
 	"time"
 )
 
@@ -11,33 +9,22 @@ import (
 const handshakeTime = time.Minute
 
 // handshake starts TLS. What the client sent in clear behind STARTTLS is
-// forgotten, not run inside TLS (CVE-2011-0411).
+// discarded, not run inside TLS (CVE-2011-0411).
 func (c *Conn) handshake() error {
 	if c.cfg.TLS == nil {
 		return errors.New("TLS without a certificate")
 	}
-	if err := c.wire.flush(); err != nil {
-		return err
-	}
-	c.wire.discard()
 	most := min(handshakeTime, c.cfg.CommandTimeout)
 	if haste := c.wire.haste(); haste > 0 {
 		most = min(most, haste)
 	}
-	limit := time.Now().Add(most)
-	if err := c.wire.allow(limit, errIdle); err != nil {
-		return err
-	}
-	if err := c.wire.conn.SetWriteDeadline(limit); err != nil {
-		return err
-	}
+	c.wire.allow(time.Now().Add(most), errIdle)
 	cfg, leaf := c.cfg.SASL.ServerTLS(c.cfg.TLS)
-	secure := tls.Server(c.wire.conn, cfg)
-	if err := secure.HandshakeContext(c.ctx); err != nil {
-		return fmt.Errorf("TLS handshake: %w", c.wire.named(err))
+	state, err := c.wire.StartTLS(c.ctx, cfg)
+	if err != nil {
+		return err
 	}
-	state := secure.ConnectionState()
-	c.wire.rw, c.tls, c.leaf = secure, &state, leaf()
+	c.tls, c.leaf = state, leaf()
 	return nil
 }
 
