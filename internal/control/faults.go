@@ -3,6 +3,7 @@ package control
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"slices"
 )
 
@@ -66,6 +67,9 @@ func (c *Control) tables() []checkedTable {
 		{"routes", func() ([]Fault, error) { return faultsOf[Route](c, routesFile(c)) }},
 		{"senders", func() ([]Fault, error) { return faultsOf[senderRow](c, sendersFile(c)) }},
 		{"relayfrom", func() ([]Fault, error) { return faultsOf[relayRow](c, relaysFile(c)) }},
+		{"proxyfrom", func() ([]Fault, error) { return faultsOf[netip.Prefix](c, networksFile(c, "proxyfrom")) }},
+		{"xclientfrom", func() ([]Fault, error) { return faultsOf[netip.Prefix](c, networksFile(c, "xclientfrom")) }},
+		{"services", func() ([]Fault, error) { return faultsOf[Service](c, servicesFile(c)) }},
 	}
 }
 

@@ -23,7 +23,7 @@ const maxShown = 50
 // inForce returns what holds of a setting: its rows in the file, but for those
 // that are at fault, and what they do not say.
 func (c *Control) inForce(s Setting, found []Finding) []Value {
-	bad := map[int]bool{}
+	bad, broken := map[int]bool{}, false
 	for _, f := range found {
 		if f.File != s.Name || f.Warning && !f.Dead {
 			continue
@@ -31,6 +31,7 @@ func (c *Control) inForce(s Setting, found []Finding) []Value {
 		if bad[f.Line] = true; f.Line == 0 || s.file != nil {
 			return nil // nothing of the file holds, and no default either
 		}
+		broken = broken || !f.Dead
 	}
 	if s.Form == Directory {
 		return nil // its files are not ours to read
@@ -56,6 +57,9 @@ func (c *Control) inForce(s Setting, found []Finding) []Value {
 			text = "1 row"
 		}
 		return []Value{{Setting: s.Name, Text: text, From: "control/" + s.Name}}
+	}
+	if broken && len(values) == 0 {
+		return nil // whoever has a broken row means something else than the default
 	}
 	return append(values, s.defaults(values)...)
 }

@@ -1,17 +1,16 @@
 package control
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 )
 
-// Networks is a list of addresses and networks.
-type Networks []netip.Prefix
-
-// Has reports whether ip is in one of the networks.
-func (n Networks) Has(ip netip.Addr) bool {
-	ip = ip.Unmap()
-	return slices.ContainsFunc(n, func(p netip.Prefix) bool { return p.Contains(ip) })
+// Networks are the rows of control/proxyfrom or control/xclientfrom.
+type Networks struct {
+	control *Control
+	rows    contents[netip.Prefix]
 }
 
 // ProxyFrom returns the networks whose hosts begin each connection with a
@@ -22,32 +21,68 @@ func (c *Control) ProxyFrom() (Networks, error) { return c.networks("proxyfrom")
 func (c *Control) XClientFrom() (Networks, error) { return c.networks("xclientfrom") }
 
 func (c *Control) networks(name string) (Networks, error) {
-	f, err := fileOf[Networks](c, name)
-	if err != nil {
-		return nil, err
-	}
-	return query(c, f, func(t Networks) (Networks, bool, error) {
+	return query(c, networksFile(c, name), func(t contents[netip.Prefix]) (Networks, bool, error) {
 		// The caller looks for one address and may not find it: what a
 		// changing file lacks is always waited for.
-		return t, false, nil
+		return Networks{c, t.in()}, false, nil
 	})
 }
 
-// parseNetworks reads an address or a network a line.
-func parseNetworks(name string, data []byte) (Networks, error) {
-	ls, err := items(name, data)
-	if err != nil {
-		return nil, err
+// Has reports whether ip is in one of the networks. The error is temporary: a
+// broken row may be about ip. A host that speaks for others would otherwise be
+// taken for its clients, so one that is trusted by its address has that answer
+// for as long as the row is broken, and any other for a day.
+func (n Networks) Has(ip netip.Addr) (bool, error) {
+	ip = ip.Unmap()
+	if !ip.IsValid() || slices.ContainsFunc(n.rows.list(), func(p netip.Prefix) bool { return p.Contains(ip) }) {
+		return ip.IsValid(), nil
 	}
-	var out Networks
-	for _, l := range ls {
-		p, wrong := parseNetwork(l.text)
-		if wrong != "" {
-			return nil, fail(name, l.n, "%q %s", l.text, wrong)
+	if err := n.control.fallsOn(ip, n.rows.broken, n.rows.hiding); err != nil || len(n.rows.hiding) == 0 {
+		return false, err
+	}
+	relays, err := n.control.RelayFrom()
+	if err == nil && (ip.IsLoopback() || relays.Has(ip)) {
+		err = n.control.meet(rowError{n.rows.hiding[0]})
+	}
+	return false, err
+}
+
+// fallsOn returns a temporary error where a broken row of a table of networks may
+// be about ip: it names a network that has it or, for a day, nobody can read which.
+func (c *Control) fallsOn(ip netip.Addr, broken, hiding []brokenRow) error {
+	for _, b := range broken {
+		if p, err := netip.ParsePrefix(b.Key); err == nil && p.Contains(ip.Unmap()) {
+			return c.meet(rowError{b})
 		}
-		out = append(out, p)
 	}
-	return out, nil
+	return c.hidden(hiding)
+}
+
+func networksFile(c *Control, name string) file[contents[netip.Prefix]] {
+	return networksTable(name).file(c)
+}
+
+// networksTable has an address or a network a line.
+func networksTable(name string) table[netip.Prefix] {
+	return table[netip.Prefix]{
+		name: name, repeats: true, bare: true,
+		form: "a row is an address or a network, and nothing else",
+		key: func(text string) string {
+			p, wrong := parseNetwork(strings.Trim(text, " \t"))
+			if wrong != "" {
+				return ""
+			}
+			return p.String()
+		},
+		parse: func(_, text string) ([]entry[netip.Prefix], error) {
+			text = strings.Trim(text, " \t")
+			p, wrong := parseNetwork(text)
+			if wrong != "" {
+				return nil, fmt.Errorf("%q %s", text, wrong)
+			}
+			return []entry[netip.Prefix]{{p.String(), p}}, nil
+		},
+	}
 }
 
 func parseNetwork(s string) (netip.Prefix, string) {

@@ -34,12 +34,7 @@ func (c *Control) RelayFalls(ip netip.Addr) error {
 	if err != nil || len(t.broken) == 0 || !ip.IsValid() {
 		return err
 	}
-	for _, b := range t.broken {
-		if p, err := netip.ParsePrefix(b.Key); err == nil && p.Contains(ip.Unmap()) {
-			return c.meet(rowError{b})
-		}
-	}
-	return c.hidden(t.hiding)
+	return c.fallsOn(ip, t.broken, t.hiding)
 }
 
 func relaysFile(c *Control) file[contents[relayRow]] { return relaysTable().file(c) }

@@ -11,30 +11,35 @@ type Service struct {
 	Where string // "control/services:1"
 }
 
-// Services returns the commands in the order of the file; none where it is
-// absent.
+// Services returns the commands in the order of the file, without broken rows:
+// whoever ends what is not among them asks Faults. None where it is absent.
 func (c *Control) Services() ([]Service, error) {
-	s, err := value[[]Service](c, "services")
-	return append([]Service(nil), s...), err
-}
-
-func parseServices(name string, data []byte) ([]Service, error) {
-	ls, err := items(name, data)
+	t, _, err := load(c, servicesFile(c))
 	if err != nil {
 		return nil, err
 	}
-	var out []Service
-	for _, l := range ls {
-		args, err := words(l.text)
-		if err != nil {
-			return nil, fail(name, l.n, "%v", err)
-		}
-		if args[0] == "" || strings.HasPrefix(args[0], "-") {
-			return nil, fail(name, l.n, "the line begins with no program")
-		}
-		out = append(out, Service{Args: args, Where: where(name, l.n)})
+	return t.in().list(), nil
+}
+
+func servicesFile(c *Control) file[contents[Service]] { return servicesTable().file(c) }
+
+// servicesTable has a command a line, which is looked up by nothing.
+func servicesTable() table[Service] {
+	return table[Service]{
+		name: "services", repeats: true,
+		form: "a row is a command, such as `mailroute watch`",
+		key:  func(string) string { return "" },
+		parse: func(where, text string) ([]entry[Service], error) {
+			args, err := words(strings.Trim(text, " \t"))
+			if err != nil {
+				return nil, err
+			}
+			if len(args) == 0 || args[0] == "" || strings.HasPrefix(args[0], "-") {
+				return nil, errors.New("the line begins with no program")
+			}
+			return []entry[Service]{{"", Service{Args: args, Where: where}}}, nil
+		},
 	}
-	return out, nil
 }
 
 // words cuts a command line at its blanks. Single and double quotes keep

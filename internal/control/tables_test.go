@@ -204,15 +204,24 @@ func TestRelayFrom(t *testing.T) {
 }
 
 func TestNetworks(t *testing.T) {
-	n := Networks{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::/32")}
+	f := newFixture(t, map[string]string{"proxyfrom": "192.0.2.0/24\n\n  2001:db8::/32 \n192.0.2.0/24\n"})
 	for ip, want := range map[string]bool{"192.0.2.7": true, "::ffff:192.0.2.7": true, "192.0.3.7": false, "2001:db8:1::1": true, "::1": false} {
-		if n.Has(netip.MustParseAddr(ip)) != want {
-			t.Errorf("%s: not %v", ip, want)
+		if got, err := has(f, netip.MustParseAddr(ip)); got != want || err != nil {
+			t.Errorf("%s: not %v, %v", ip, want, err)
 		}
 	}
-	if n.Has(netip.Addr{}) {
-		t.Error("no address is in a network")
+	if got, err := has(f, netip.Addr{}); got || err != nil {
+		t.Error("no address is in a network", err)
 	}
+}
+
+// has asks control/proxyfrom for ip.
+func has(f *fixture, ip netip.Addr) (bool, error) {
+	n, err := f.ProxyFrom()
+	if err != nil {
+		return false, err
+	}
+	return n.Has(ip)
 }
 
 func TestRates(t *testing.T) {
@@ -251,6 +260,15 @@ func TestServices(t *testing.T) {
 		{[]string{"pop3d", "--listen", "127.0.0.1:0", "a b", "", "xy z"}, "control/services:3"}}
 	if d := cmp.Diff(want, got); d != "" || err != nil {
 		t.Error(d, err)
+	}
+	f.write("services", "mailroute watch\n\"pop3d\nmailrelay watch\n-x\nmaildeliver")
+	got, err = f.Services()
+	want = []Service{{[]string{"mailroute", "watch"}, "control/services:1"}, {[]string{"mailrelay", "watch"}, "control/services:3"}}
+	if d := cmp.Diff(want, got); d != "" || err != nil {
+		t.Error(d, err)
+	}
+	if faults, errs := f.Faults("services"); len(faults) != 3 || len(errs) > 0 {
+		t.Error(faults, errs)
 	}
 }
 

@@ -45,7 +45,7 @@ func (h *Home) nameBrokenRows() {
 func tablesOf(name string) []string {
 	switch name {
 	case "mailsubmit":
-		return []string{"domains", "users", "aliases", "senders", "relayfrom"}
+		return []string{"domains", "users", "aliases", "senders", "relayfrom", "proxyfrom", "xclientfrom"}
 	case "mailroute", "maildeliver":
 		return []string{"domains", "users", "aliases", "relayfrom"}
 	case "mailrelay":
@@ -53,7 +53,9 @@ func tablesOf(name string) []string {
 	case "mailcheck":
 		return []string{"domains", "senders", "relayfrom"}
 	case "pop3d":
-		return []string{"domains", "users", "relayfrom"}
+		return []string{"domains", "users", "relayfrom", "proxyfrom"}
+	case "mailctl":
+		return []string{"services"} // the services name the rest
 	}
-	return nil // mailctl start: its services name them
+	return nil
 }

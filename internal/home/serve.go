@@ -12,6 +12,7 @@ import (
 
 	"paperpath/internal/auth"
 	"paperpath/internal/certs"
+	"paperpath/internal/control"
 	"paperpath/internal/listen"
 	"paperpath/internal/maillog"
 	"paperpath/internal/ratelimit"
@@ -61,7 +62,13 @@ func (h *Home) limits() (l listen.Limits, err error) {
 		return l, err
 	}
 	l.Owner = os.Geteuid() // a server runs as the owner
-	l.Proxy = proxies.Has
+	l.Proxy = func(ip netip.Addr) (bool, error) {
+		is, err := proxies.Has(ip)
+		if err != nil && !control.IsBrokenRow(err) {
+			h.Log.Trouble("", "limits", err)
+		}
+		return is, err
+	}
 	l.Exempt = func(ip netip.Addr) bool { return ip.IsLoopback() || relays.Has(ip) }
 	l.Often = func(from listen.Origin) bool { return h.TooMany("client-connections", h.Name+" "+string(from), 1) }
 	return l, nil

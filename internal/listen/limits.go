@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/netip"
 	"time"
+
+	"paperpath/internal/status"
 )
 
 // Limits is how many connections a server takes, and from whom.
@@ -13,7 +15,9 @@ type Limits struct {
 	MaxPerAddr int                   // from one IPv4 address or IPv6 /64; 0: no limit
 	Owner      int                   // uid of the home's owner, of Unix sockets
 	Exempt     func(netip.Addr) bool // from what is by address; nil: nobody is
-	Proxy      func(netip.Addr) bool // sends a PROXY header, and must; nil: nobody
+	// Proxy reports who sends a PROXY header, and must; nil: nobody. After an
+	// error, which has been logged, the peer is told to try again.
+	Proxy func(netip.Addr) (bool, error)
 	// Often counts a connection from what is not exempt, and says that they
 	// are too many lately; nil: they never are.
 	Often func(Origin) bool
@@ -25,9 +29,16 @@ type Limits struct {
 type Origin string
 
 // Client returns conn with the client that the peer's PROXY header tells,
-// where the peer is one that sends it.
+// where the peer is one that sends it. An error that is no status.Error is that
+// of the header.
 func (l Limits) Client(conn net.Conn) (net.Conn, error) {
-	if ip := IP(conn.RemoteAddr()); l.Proxy == nil || !ip.IsValid() || !l.Proxy(ip) {
+	ip := IP(conn.RemoteAddr())
+	if l.Proxy == nil || !ip.IsValid() {
+		return conn, nil
+	}
+	if proxied, err := l.Proxy(ip); err != nil {
+		return nil, status.Temp("4.3.5", "it is not known who is a proxy", err)
+	} else if !proxied {
 		return conn, nil
 	}
 	return readProxy(conn, proxyTime)

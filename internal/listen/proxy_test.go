@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -207,15 +208,18 @@ func TestServerProxy(t *testing.T) {
 		line, _ := bufio.NewReader(conn).ReadString('\n')
 		fmt.Fprintf(conn, "%s %s\n", ClientName(conn), strings.TrimSpace(line))
 	}
-	listed := func(ip netip.Addr) bool { return ip.IsLoopback() }
+	listed := func(ip netip.Addr) (bool, error) { return ip.IsLoopback(), nil }
+	other := func(netip.Addr) (bool, error) { return false, nil }
+	unknown := func(netip.Addr) (bool, error) { return false, errors.New("control/proxyfrom:1: no address") }
 	for _, tt := range []struct {
 		name, send, want string
-		proxy            func(netip.Addr) bool
+		proxy            func(netip.Addr) (bool, error)
 	}{
 		{"listed", "PROXY TCP4 192.0.2.7 198.51.100.1 4711 25\r\nhi\n", "192.0.2.7 hi", listed},
 		{"binary", binaryHeader(cmdProxy, overTCP6, tcp6()...) + "hi\n", "2001:db8::7 hi", listed},
 		{"the proxy itself", binaryHeader(cmdLocal, unspecified) + "hi\n", "127.0.0.1 hi", listed},
-		{"not listed", "PROXY TCP4 192.0.2.7 198.51.100.1 4711 25\r\n", "127.0.0.1 PROXY TCP4 192.0.2.7 198.51.100.1 4711 25", netip.Addr.IsMulticast},
+		{"not listed", "PROXY TCP4 192.0.2.7 198.51.100.1 4711 25\r\n", "127.0.0.1 PROXY TCP4 192.0.2.7 198.51.100.1 4711 25", other},
+		{"not known", "PROXY TCP4 192.0.2.7 198.51.100.1 4711 25\r\n", "full", unknown},
 		{"listed without a header", "hi\n", "", listed},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -239,7 +243,7 @@ func TestServerProxy(t *testing.T) {
 // The limit by address counts the client that the header tells.
 func TestServerProxyLimit(t *testing.T) {
 	s := &Server{Addrs: []string{"127.0.0.1:0"}, Handle: echo, Refuse: func(c net.Conn) { fmt.Fprintln(c, "full") },
-		Limits: fixed(Limits{MaxPerAddr: 1, Proxy: netip.Addr.IsLoopback, Exempt: netip.Addr.IsLoopback})}
+		Limits: fixed(Limits{MaxPerAddr: 1, Proxy: func(netip.Addr) (bool, error) { return true, nil }, Exempt: netip.Addr.IsLoopback})}
 	addrs, log, stop := run(t, s)
 	for _, tt := range []struct{ client, want string }{
 		{"192.0.2.7", "hello false"}, {"192.0.2.8", "hello false"}, {"192.0.2.7", "full"}, {"127.0.0.1", "hello false"}, {"127.0.0.1", "hello false"},

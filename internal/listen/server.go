@@ -172,7 +172,7 @@ func (s *Server) limits() (Limits, error) {
 func (s *Server) session(ctx context.Context, conn net.Conn, implicit bool, limits Limits) {
 	client, err := limits.Client(conn)
 	if err != nil {
-		s.unproxied(conn, err)
+		s.unproxied(conn, implicit, err)
 		return
 	}
 	limit := limits.Refusal(client)
@@ -258,9 +258,14 @@ func (s *Server) limited(limit string, client net.Conn) {
 	s.Log.Limited(limit, maillog.Client{Addr: ClientName(client)})
 }
 
-// unproxied writes the event for a peer that has to send a PROXY header and
-// did not.
-func (s *Server) unproxied(conn net.Conn, err error) {
+// unproxied refuses a peer of whom it is not known whether it is a proxy, and
+// writes the event for one that has to send a PROXY header and did not.
+func (s *Server) unproxied(conn net.Conn, implicit bool, err error) {
+	var settings *status.Error
+	if errors.As(err, &settings) {
+		s.refuse(conn, implicit)
+		return
+	}
 	s.Log.Disconnected(err.Error(), 0, maillog.Client{Addr: ClientName(conn)})
 }
 

@@ -67,7 +67,8 @@ func Start(ctx context.Context, h *home.Home) error {
 			if err != nil {
 				return err
 			}
-			return g.reload(ctx, rows)
+			faults, _ := h.Control.Faults("services") // OnHangup names them
+			return g.reload(ctx, rows, len(faults) > 0)
 		})
 	}
 	return g.run(ctx, hangups, func() error {
@@ -148,20 +149,22 @@ func (g *group) environment(notify string) []string {
 	return env
 }
 
-// servicesOf makes the services of the lines of control/services.
-func (g *group) servicesOf(rows []control.Service) ([]*service, error) {
+// servicesOf makes the services of the lines of control/services: those that it
+// can, and with an error those whose programs are there.
+func (g *group) servicesOf(rows []control.Service) (list []*service, err error) {
 	if len(rows) == 0 {
 		return nil, status.Temp("4.3.5", filepath.Join(g.home, "control", "services")+" names no service (one command a line)", nil)
 	}
-	var list []*service
+	var errs []error
 	for _, row := range rows {
 		s, err := g.service(row)
 		if err != nil {
-			return nil, err
+			errs = append(errs, err)
+			continue
 		}
 		list = append(list, s)
 	}
-	return list, nil
+	return list, errors.Join(errs...)
 }
 
 // service makes one of a line of control/services.
@@ -230,11 +233,12 @@ func (g *group) launch(ctx context.Context, s *service) {
 }
 
 // reload starts what is new in control/services, ends what is no longer there,
-// and passes SIGHUP on to the rest.
-func (g *group) reload(ctx context.Context, rows []control.Service) error {
+// and passes SIGHUP on to the rest. Where rows are broken nothing is ended: a
+// service that is not among the others may be that of such a row.
+func (g *group) reload(ctx context.Context, rows []control.Service, broken bool) error {
 	<-g.awaited
 	wanted, err := g.servicesOf(rows)
-	if err != nil {
+	if len(wanted) == 0 {
 		return err
 	}
 	old := slices.Clone(g.services)
@@ -245,6 +249,9 @@ func (g *group) reload(ctx context.Context, rows []control.Service) error {
 		}
 		wanted[i] = old[at]
 		old = slices.Delete(old, at, at+1)
+	}
+	if broken || err != nil {
+		wanted, old = append(wanted, old...), nil
 	}
 	for _, s := range old {
 		s.letGo()
@@ -257,7 +264,7 @@ func (g *group) reload(ctx context.Context, rows []control.Service) error {
 		}
 	}
 	g.services = wanted
-	return nil
+	return err
 }
 
 // await returns once every service has been ready, or with why that cannot be.

@@ -328,3 +328,51 @@ func TestServicesEndWithTheirParent(t *testing.T) {
 		return stat == "" || strings.Contains(stat, ") Z ")
 	})
 }
+
+// With a broken row nothing is ended, what is new is started, and with no broken
+// row what is gone is ended.
+func TestReloadBesideBrokenRows(t *testing.T) {
+	s := newStage(t)
+	s.script("x-say", `trap 'echo "ended $1" >>"$CTL_TEST_OUT"; exit 0' TERM
+echo "started $1" >>"$CTL_TEST_OUT"; while :; do sleep 1; done`)
+	g := newGroup(s.home)
+	close(g.awaited)
+	ctx, stop := context.WithCancel(t.Context())
+	has := func(line string) func() bool {
+		return func() bool { return strings.Contains(s.read(s.out), line+"\n") }
+	}
+	reload := func(broken bool, names ...string) error {
+		var rows []control.Service
+		for i, name := range names {
+			rows = append(rows, control.Service{Args: strings.Fields(name), Where: fmt.Sprintf("control/services:%d", i+1)})
+		}
+		return g.reload(ctx, rows, broken)
+	}
+	if err := reload(false, "x-say a", "x-say b"); err != nil {
+		t.Error(err)
+	}
+	s.wait("both", func() bool { return has("started a")() && has("started b")() })
+	if err := reload(true, "x-say a", "x-say c"); err != nil {
+		t.Error(err)
+	}
+	s.wait("the new one", has("started c"))
+	if err := reload(false, "x-say b", "x-nowhere", "x-say d"); err == nil || !strings.Contains(err.Error(), "control/services:2: ") {
+		t.Error(err)
+	}
+	s.wait("the new one beside a program that is not there", has("started d"))
+	if err := reload(true); err == nil || len(g.services) != 4 {
+		t.Error(err, len(g.services))
+	}
+	if strings.Contains(s.read(s.out), "ended") {
+		t.Errorf("%q", s.read(s.out))
+	}
+	if err := reload(false, "x-say b", "x-say d"); err != nil {
+		t.Error(err)
+	}
+	s.wait("their end", func() bool { return has("ended a")() && has("ended c")() })
+	if strings.Contains(s.read(s.out), "ended b") || strings.Contains(s.read(s.out), "ended d") {
+		t.Errorf("%q", s.read(s.out))
+	}
+	stop()
+	g.running.Wait()
+}

@@ -269,7 +269,9 @@ func (s *server) config(conn net.Conn, implicit bool) (smtpd.Config, error) {
 	if err != nil {
 		return cfg, err
 	}
-	cfg.XClient = fronts.Has(listen.IP(conn.RemoteAddr()))
+	if cfg.XClient, err = fronts.Has(listen.IP(conn.RemoteAddr())); err != nil {
+		return cfg, err
+	}
 	if s.role == Submission || s.role == Local {
 		if cfg.Normalise, err = s.Control.NormaliseLines(); err != nil {
 			return cfg, err
