@@ -28,7 +28,7 @@ func run() int {
 }
 
 func session(ctx context.Context, h *home.Home, _ *cli.Context) error {
-	return pop3serve.Session(ctx, h)
+	return pop3serve.Session(ctx, h.Clock.Now)
 }
 
 func expire(ctx context.Context, h *home.Home, c *cli.Context) error {
@@ -38,7 +38,8 @@ func expire(ctx context.Context, h *home.Home, c *cli.Context) error {
 	if launched, err := pop3serve.Launch(ctx, h); launched {
 		return err
 	}
-	return pop3serve.Expire(ctx, h)
+	e := pop3serve.Expirer{Control: h.Control, Log: h.Log, Now: h.Clock.Now, AgesCount: h.AgesCount}
+	return e.Run(ctx)
 }
 
 func serve(ctx context.Context, h *home.Home, c *cli.Context) error {

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"paperpath/internal/control"
-	"paperpath/internal/home"
 	"paperpath/internal/maillog"
 	"paperpath/internal/pop3"
 	"paperpath/internal/spool"
@@ -15,29 +14,36 @@ import (
 	"paperpath/maildir"
 )
 
-// Expire removes from the trash of every user of control/users what DELE
-// parked there longer ago than control/undelete. Sessions do it too, each for
-// its own mailbox; this is for users who do not come, and for when the setting
-// has gone: then all that was parked goes. A mailbox that cannot be cleaned
-// stops no other.
-func Expire(ctx context.Context, h *home.Home) error {
-	window, err := h.Control.Undelete()
+// Expirer removes from the trash of every user in control/users what DELE moved
+// there longer ago than control/undelete. Each session does so for its own mailbox;
+// this is for users who do not log in, and for when the setting is gone: then
+// everything that DELE moved there goes. A mailbox that cannot be cleaned stops no
+// other.
+type Expirer struct {
+	Control   *control.Control
+	Log       *maillog.Log
+	Now       func() time.Time
+	AgesCount func() bool // whether the age of what is there may be believed
+}
+
+// Run does it once.
+func (e *Expirer) Run(ctx context.Context) error {
+	window, err := e.Control.Undelete()
 	if err != nil {
 		return err
 	}
-	users, err := h.Control.UsersNow()
+	users, err := e.Control.UsersNow()
 	if err != nil {
 		return err
 	}
-	if err := spool.CheckMark(control.MailRoot(h.Dir)); err != nil {
+	if err := spool.CheckMark(control.MailRoot(e.Control.Home())); err != nil {
 		return err
 	}
 	asOwner, err := launchedBy()
 	if err != nil {
 		return err
 	}
-	// Where the setting has gone nothing goes for its age.
-	if window > 0 && !h.AgesCount() {
+	if window > 0 && !e.AgesCount() { // without the setting, age does not matter
 		return status.Temp("4.3.0", "the clock was moved, or run/clock was lost: for a day nothing is removed for its age (see the log)", nil)
 	}
 	failed := 0
@@ -45,8 +51,8 @@ func Expire(ctx context.Context, h *home.Home) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if err := expireOf(h, asOwner, &u, window); err != nil {
-			h.Log.Trouble("", "expire trash", err)
+		if err := e.user(asOwner, &u, window); err != nil {
+			e.Log.Trouble("", "expire trash", err)
 			failed++
 		}
 	}
@@ -56,20 +62,20 @@ func Expire(ctx context.Context, h *home.Home) error {
 	return nil
 }
 
-// expireOf cleans the trash of one user; where another user of the machine owns
-// it, a process of theirs does it.
-func expireOf(h *home.Home, asOwner *owners, u *control.User, window time.Duration) error {
+// user cleans the trash of one user, in a process of the owner where that is
+// another user of the machine.
+func (e *Expirer) user(asOwner *owners, u *control.User, window time.Duration) error {
 	root := u.Maildir()
-	if asOwner != nil && isForeign(h.Dir, u) {
-		return asOwner.expire(pop3.Account{Login: u.Address, Maildir: root}, window, h.Log)
+	if asOwner != nil && isForeign(e.Control.Home(), u) {
+		return asOwner.expire(pop3.Account{Login: u.Address, Maildir: root}, window, e.Log)
 	}
 	if err := checkOwner(root); err != nil {
 		return err
 	}
-	return expireTrash(root, h.Clock.Now().Add(-window), h.Log)
+	return expireTrash(root, e.Now().Add(-window), e.Log)
 }
 
-// expireTrash cleans the trash of one mailbox, where there is one.
+// expireTrash cleans the trash of one mailbox, if it has one.
 func expireTrash(root string, before time.Time, log *maillog.Log) error {
 	trash, err := maildir.OpenTrash(root, false)
 	if errors.Is(err, fs.ErrNotExist) {

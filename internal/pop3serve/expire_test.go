@@ -45,7 +45,7 @@ func TestExpire(t *testing.T) {
 			t.Errorf("left are %q", names)
 		}
 	}
-	if err := Expire(context.Background(), h); err != nil {
+	if err := expire(h); err != nil {
 		t.Fatal(err)
 	}
 	left(2)
@@ -61,7 +61,7 @@ func TestExpire(t *testing.T) {
 	if err := os.WriteFile(mailbox("bob")+"/.Trash", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := Expire(context.Background(), h); status.Exit(err) != status.TempFail {
+	if err := expire(h); status.Exit(err) != status.TempFail {
 		t.Errorf("a broken trash: %v", err)
 	}
 	left(1)
@@ -81,14 +81,14 @@ func TestAJumpOfTheClockLeavesTheTrash(t *testing.T) {
 	}
 	there := func() bool { _, err := os.Stat(name); return err == nil }
 	believe(t, h) // the pass that the next is compared with
-	if err := Expire(context.Background(), h); err != nil || !there() {
+	if err := expire(h); err != nil || !there() {
 		t.Fatal(err)
 	}
 	for range 2 {
 		if h.Clock, err = clock.Parse(time.Now().Add(40 * 24 * time.Hour).Format(time.RFC3339)); err != nil {
 			t.Fatal(err)
 		}
-		if err := Expire(context.Background(), h); status.Exit(err) != status.TempFail || !there() {
+		if err := expire(h); status.Exit(err) != status.TempFail || !there() {
 			t.Errorf("%v; the message is there: %v", err, there())
 		}
 	}
@@ -99,13 +99,19 @@ func TestAJumpOfTheClockLeavesTheTrash(t *testing.T) {
 	if err := os.Remove(filepath.Join(h.Dir, clock.Record)); err != nil {
 		t.Fatal(err)
 	}
-	if err := Expire(context.Background(), h); status.Exit(err) != status.TempFail || !there() {
+	if err := expire(h); status.Exit(err) != status.TempFail || !there() {
 		t.Errorf("without a record: %v; the message is there: %v", err, there())
 	}
 	believe(t, h)
-	if err := Expire(context.Background(), h); err != nil || there() {
+	if err := expire(h); err != nil || there() {
 		t.Errorf("with a clock that is believed: %v, there: %v", err, there())
 	}
+}
+
+// expire is pop3d expire in this home.
+func expire(h *home.Home) error {
+	e := Expirer{Control: h.Control, Log: h.Log, Now: h.Clock.Now, AgesCount: h.AgesCount}
+	return e.Run(context.Background())
 }
 
 // believe makes the clock of h one that is right, as in a new home.

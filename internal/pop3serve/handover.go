@@ -29,7 +29,8 @@ type owners struct {
 	gone     chan struct{} // closed when the launcher has ended
 }
 
-// launchedBy returns the launcher that started this process, nil for none.
+// launchedBy returns the connection to the launcher that started this process, nil
+// for none.
 func launchedBy() (*owners, error) {
 	text := os.Getenv(launcherEnv)
 	if text == "" {
@@ -38,7 +39,7 @@ func launchedBy() (*owners, error) {
 	os.Unsetenv(launcherEnv)
 	fd, err := strconv.Atoi(text)
 	if err != nil || fd < 3 {
-		return nil, errors.New(launcherEnv + " is no descriptor")
+		return nil, errors.New(launcherEnv + " is not a descriptor")
 	}
 	unix.CloseOnExec(fd)
 	conn, err := unixConn(os.NewFile(uintptr(fd), "launcher"))
@@ -48,12 +49,13 @@ func launchedBy() (*owners, error) {
 	o := &owners{conn, make(chan struct{})}
 	go func() {
 		defer close(o.gone)
-		conn.Read(make([]byte, 1)) // it never says a thing
+		conn.Read(make([]byte, 1)) // it never sends anything
 	}()
 	return o, nil
 }
 
-// lifetime ends ctx with the launcher: without it the service is none.
+// lifetime ends ctx when the launcher ends: without it foreign mailboxes cannot be
+// served.
 func (o *owners) lifetime(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	if o != nil {
@@ -73,8 +75,8 @@ func (o *owners) handOver(h pop3.Handover, log *maillog.Log) (conn *net.UnixConn
 	return o.start(job{Handover: h}, log)
 }
 
-// start asks for a process and returns the conversation with it, and what waits
-// until all that it had to log is logged.
+// start asks for a process and returns the conversation with it; logged waits until
+// all its events are in the log.
 func (o *owners) start(j job, log *maillog.Log) (conn *net.UnixConn, logged func(), err error) {
 	ours, theirs, err := socketPair(unix.SOCK_STREAM)
 	if err != nil {
@@ -101,23 +103,23 @@ func (o *owners) start(j job, log *maillog.Log) (conn *net.UnixConn, logged func
 	return ours, func() { ours.Close(); <-over }, nil
 }
 
-// expiredReply is what a process says that has expired a trash.
+// expiredReply is what a process answers when it has expired a trash.
 const expiredReply = "+OK\r\n"
 
-// expire has the trash of a mailbox cleaned by its owner.
+// expire has a process of the owner clean the trash of a mailbox.
 func (o *owners) expire(account pop3.Account, window time.Duration, log *maillog.Log) error {
 	owner, logged, err := o.start(job{Handover: pop3.Handover{Account: account, Undelete: window}, Expire: true}, log)
 	if err != nil {
 		return err
 	}
 	defer logged()
-	if said, err := io.ReadAll(io.LimitReader(owner, 512)); err != nil || string(said) != expiredReply {
-		return fmt.Errorf("%s is not cleaned", account.Maildir)
+	if reply, err := io.ReadAll(io.LimitReader(owner, 512)); err != nil || string(reply) != expiredReply {
+		return fmt.Errorf("the trash of %s could not be cleaned", account.Maildir)
 	}
 	return nil
 }
 
-// socketPair returns the two ends of a socket, the second one for a child.
+// socketPair returns the two ends of a socket; the second is for a child.
 func socketPair(kind int) (ours *net.UnixConn, theirs *os.File, err error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, kind|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -130,7 +132,7 @@ func socketPair(kind int) (ours *net.UnixConn, theirs *os.File, err error) {
 	return ours, theirs, err
 }
 
-// unixConn takes f over as a connection.
+// unixConn turns f into a connection and closes f.
 func unixConn(f *os.File) (*net.UnixConn, error) {
 	defer f.Close()
 	conn, err := net.FileConn(f)
@@ -140,7 +142,7 @@ func unixConn(f *os.File) (*net.UnixConn, error) {
 	unixConn, ok := conn.(*net.UnixConn)
 	if !ok {
 		conn.Close()
-		return nil, errors.New(f.Name() + " is no Unix socket")
+		return nil, errors.New(f.Name() + " is not a Unix socket")
 	}
 	return unixConn, nil
 }
@@ -191,5 +193,5 @@ func closeFiles(files []*os.File) {
 
 // writeTrouble writes an event for the front to forward.
 func writeTrouble(events *os.File, err error) {
-	maillog.To(events, "pop3d", time.Now).Trouble("", "start a session", err)
+	maillog.To(events, name, time.Now).Trouble("", "start a session", err)
 }

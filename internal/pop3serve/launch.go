@@ -27,29 +27,28 @@ import (
 	"paperpath/internal/status"
 )
 
-// Started as root pop3d is three kinds of processes, of the same program:
+// Started as root, pop3d runs as three kinds of processes of the same program:
 //
-//   - the launcher, which stays root: it opens nothing of anybody's, reads
-//     control/users, and starts the others. No client speaks with it.
-//   - the front, as the owner of the spool: the listeners, TLS, and each session
-//     until the login. It is what pop3d without root is, and serves the virtual
-//     users, whose mailboxes are its own, itself.
-//   - a session for each login to a mailbox of another owner, as that owner.
-//     The front passes on what it and the client say.
+//   - the launcher stays root. It reads control/users and starts the others; it
+//     opens no mailbox, and no client talks to it.
+//   - the front runs as the owner of the spool. It has the listeners, TLS and each
+//     session until the login, like a pop3d started without root. It serves the
+//     virtual users itself: their mailboxes are its own.
+//   - an owner's process serves each session with a mailbox of somebody else, as
+//     that user. The front copies bytes between it and the client.
 //
-// The front asks the launcher over a socket, a request for each session, with
-// two descriptors: the session's end of the conversation, and a pipe for its
-// events.
+// The front sends the launcher one request a session over a socket, with two
+// descriptors: the owner's end of the conversation, and a pipe for its events.
 
-// launcherEnv names the front's descriptor of the launcher.
+// launcherEnv has the number of the front's descriptor for the launcher.
 const launcherEnv = "PAPERPATH_LAUNCHER"
 
 // maxRequest bounds a request to the launcher, in bytes.
 const maxRequest = 16 << 10
 
 // Launch runs the command line again as the owner of the spool and starts the
-// sessions that it asks for, until it ends. done is false where there is
-// nothing to launch: the process is not root, or the home is root's.
+// processes that this one asks for, until it ends. done is false where there is
+// nothing to launch: the process is not root, or root owns the home.
 func Launch(ctx context.Context, h *home.Home) (done bool, err error) {
 	if os.Getenv(launcherEnv) != "" && os.Getenv("LISTEN_FDS") != "" {
 		os.Setenv("LISTEN_PID", strconv.Itoa(os.Getpid())) // systemd meant the launcher
@@ -58,7 +57,7 @@ func Launch(ctx context.Context, h *home.Home) (done bool, err error) {
 	if !root {
 		return false, nil
 	}
-	h.Log = maillog.To(h.Stderr, h.Name, h.Clock.Now) // root makes no log file
+	h.Log = maillog.To(h.Stderr, name, h.Clock.Now) // root creates no log file
 	ours, theirs, err := socketPair(unix.SOCK_SEQPACKET)
 	if err != nil {
 		return true, err
@@ -70,7 +69,7 @@ func Launch(ctx context.Context, h *home.Home) (done bool, err error) {
 		return true, status.Temp("4.3.5", fmt.Sprintf("cannot run as uid %d, the owner of the spool", uid), err)
 	}
 	defer passSignals(ctx, front.Process)()
-	h.Control.RunProgramsAs(uid, gid) // control/users is the owner's, and may name one
+	h.Control.RunProgramsAs(uid, gid) // the owner writes control/users, which may name a program
 	l := &launcher{control: h.Control, clock: h.Clock, requests: ours}
 	served := make(chan struct{})
 	go func() {
@@ -82,7 +81,7 @@ func Launch(ctx context.Context, h *home.Home) (done bool, err error) {
 	l.sessions.Wait()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.Exited() {
-		return true, &status.Error{Exit: exit.ExitCode()} // it has said why
+		return true, &status.Error{Exit: exit.ExitCode()} // it has reported why
 	}
 	return true, err
 }
@@ -111,8 +110,8 @@ func credential(uid, gid int) *syscall.Credential {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid), Groups: []uint32{uint32(gid)}}
 }
 
-// passSignals tells the front what the launcher is told, and returns what ends
-// that.
+// passSignals sends the front the signals that the launcher gets, until stop is
+// called.
 func passSignals(ctx context.Context, front *os.Process) (stop func()) {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
@@ -142,7 +141,7 @@ type launcher struct {
 	sessions sync.WaitGroup
 }
 
-// serve carries out requests until the front is gone.
+// serve handles requests until the front has ended.
 func (l *launcher) serve() {
 	for {
 		j, files, err := receive(l.requests)
@@ -159,7 +158,7 @@ func (l *launcher) serve() {
 			if err != nil {
 				writeTrouble(files[1], err)
 			}
-			if err != nil && !errors.As(err, new(*exec.ExitError)) { // nothing was said yet
+			if err != nil && !errors.As(err, new(*exec.ExitError)) { // the client has no reply yet
 				files[0].WriteString(pop3.TroubleReply(err))
 			}
 		})
@@ -186,9 +185,9 @@ func (l *launcher) run(j job, conversation, events *os.File) error {
 	return l.runAs(uid, gid, j, conversation, events)
 }
 
-// ownerOf returns whose mailbox a row's is: the uid in it, else the owner of the
-// home, if nobody else can put another one's directory in its place. root's are
-// refused: whoever wants them puts an alias before root.
+// ownerOf returns the owner of a row's mailbox: the uid in the row, else the owner
+// of its home, if nobody else can replace that directory. Mailboxes of root are
+// refused: an alias sends root's mail to a person.
 func ownerOf(user *control.User) (uid, gid int, err error) {
 	uid, gid = user.UID, user.GID
 	if uid < 0 || gid < 0 {
@@ -199,7 +198,7 @@ func ownerOf(user *control.User) (uid, gid int, err error) {
 		if uid < 0 {
 			uid = int(st.Uid)
 			if err := dir.Trusted(user.Home, uid); err != nil {
-				return 0, 0, fmt.Errorf("%s: whose mailbox it is cannot be told (write the uid into the row): %w",
+				return 0, 0, fmt.Errorf("%s: cannot tell who owns the mailbox (write the uid into the row): %w",
 					user.Where, err)
 			}
 		}
@@ -208,7 +207,7 @@ func ownerOf(user *control.User) (uid, gid int, err error) {
 		}
 	}
 	if uid == 0 {
-		return 0, 0, fmt.Errorf("%s: the mailbox is root's: %w", user.Where, pop3.ErrPermanent)
+		return 0, 0, fmt.Errorf("%s: the mailbox belongs to root: %w", user.Where, pop3.ErrPermanent)
 	}
 	return uid, gid, nil
 }
@@ -225,7 +224,7 @@ func (l *launcher) runAs(uid, gid int, j job, conversation, events *os.File) err
 	}
 	defer read.Close()
 	cmd := exec.Command("/proc/self/exe", "session")
-	cmd.Args[0] = "pop3d"
+	cmd.Args[0] = name
 	cmd.Env = []string{"PAPERPATH_HOME=" + l.control.Home()}
 	if l.clock.Shifted() {
 		cmd.Env = append(cmd.Env, "PAPERPATH_NOW="+l.clock.Now().Format(time.RFC3339))

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -22,14 +23,14 @@ const (
 	eventsFD
 )
 
-// Session does the job that the launcher wants done as this user. It is no
-// face for people.
-func Session(ctx context.Context, h *home.Home) error {
+// Session does the job that the launcher gives to a process of this user. It is
+// not for people to call.
+func Session(ctx context.Context, now func() time.Time) error {
 	if os.Geteuid() == 0 {
 		return status.UsageError("session is for pop3d itself, and never for root")
 	}
-	// The user may not look into the memory of a process that speaks for them
-	// with what their mailbox holds of strangers' bytes, nor gain by it.
+	// The user must neither read nor control the memory of a process that runs for
+	// them on bytes from strangers.
 	unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 	home.NoNewPrivileges()
 	in := os.NewFile(jobFD, "job")
@@ -50,18 +51,18 @@ func Session(ctx context.Context, h *home.Home) error {
 	}
 	events := os.NewFile(eventsFD, "events")
 	defer events.Close()
-	log := maillog.To(events, h.Name, h.Clock.Now)
+	log := maillog.To(events, name, now)
 	conn, err := net.FileConn(os.NewFile(conversationFD, "conversation"))
 	if err != nil {
 		return err
 	}
 	if j.Expire {
 		defer conn.Close()
-		if err := expireTrash(j.Account.Maildir, h.Clock.Now().Add(-j.Undelete), log); err != nil {
+		if err := expireTrash(j.Account.Maildir, now().Add(-j.Undelete), log); err != nil {
 			return err
 		}
 		_, err = io.WriteString(conn, expiredReply)
 		return err
 	}
-	return pop3.Resume(ctx, conn, j.Handover, log, h.Clock.Now)
+	return pop3.Resume(ctx, conn, j.Handover, log, now)
 }

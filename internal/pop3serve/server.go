@@ -21,6 +21,9 @@ import (
 	"paperpath/internal/status"
 )
 
+// name is the program in events, whoever starts it.
+const name = "pop3d"
+
 // server is what the sessions of one process share.
 type server struct {
 	control *control.Control

@@ -292,7 +292,7 @@ func TestAsRootOnStandardInput(t *testing.T) {
 	if r, err := programs.Run(s.Home.Dir, nil, "pop3d", "expire"); err != nil || r.Status != 75 { // erin is root
 		t.Errorf("%+v, %v", r, err)
 	}
-	if len(s.Events("event=trouble", "the mailbox is root's")) != 1 || len(s.Events("event=expired", "dave")) != 1 {
+	if len(s.Events("event=trouble", "the mailbox belongs to root")) != 1 || len(s.Events("event=expired", "dave")) != 1 {
 		t.Errorf("events:\n%s", s.Describe())
 	}
 	if left, _ := filepath.Glob(s.Mailbox("dave") + "/.Trash/cur/*"); len(left) != 0 {
