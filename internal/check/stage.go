@@ -4,8 +4,8 @@ import (
 	"context"
 
 	"paperpath/internal/control"
-	"paperpath/internal/dsn"
 	"paperpath/internal/maillog"
+	"paperpath/internal/settle"
 	"paperpath/internal/spool"
 )
 
@@ -14,7 +14,7 @@ import (
 type Stage struct {
 	Control *control.Control
 	Log     *maillog.Log
-	Settle  func(e *spool.Entry, results []dsn.Result) spool.Outcome
+	Settle  func(e *spool.Entry, results []settle.Result) spool.Outcome
 }
 
 // Handle judges an entry: it goes on to route/, back to its sender, or waits.
@@ -25,9 +25,9 @@ func (s *Stage) Handle(ctx context.Context, e *spool.Entry) spool.Outcome {
 	if v.Err == nil {
 		return spool.HandOnTo(spool.InboxRoute)
 	}
-	var results []dsn.Result
+	var results []settle.Result
 	for _, i := range e.Pending() {
-		results = append(results, dsn.Result{Index: i, Err: v.Err})
+		results = append(results, settle.Result{Index: i, Err: v.Err})
 	}
 	return s.Settle(e, results)
 }

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"paperpath/internal/control"
-	"paperpath/internal/dsn"
 	"paperpath/internal/maillog"
+	"paperpath/internal/settle"
 	"paperpath/internal/spool"
 )
 
@@ -47,7 +47,7 @@ func TestStage(t *testing.T) {
 			c := control.Open(home, time.Now)
 			var events bytes.Buffer
 			log := maillog.To(&events, "mailcheck", time.Now)
-			stage := &Stage{Control: c, Log: log, Settle: (&dsn.Settler{Control: c, Log: log, Now: time.Now, Home: home}).Settle}
+			stage := &Stage{Control: c, Log: log, Settle: (&settle.Settler{Control: c, Log: log, Now: time.Now, Home: home}).Settle}
 			r := &spool.Runner{Spool: sp, Inbox: spool.InboxCheck, Handle: stage.Handle, Log: log, Retry: c.Retry}
 			if err := r.Run(context.Background()); err != nil {
 				t.Fatal(err)

@@ -10,9 +10,9 @@ import (
 
 	"paperpath/internal/addr"
 	"paperpath/internal/control"
-	"paperpath/internal/dsn"
 	"paperpath/internal/explain"
 	"paperpath/internal/route"
+	"paperpath/internal/settle"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
 )
@@ -22,7 +22,7 @@ type Stage struct {
 	Control *control.Control
 	Home    string
 	Now     func() time.Time
-	Settle  func(e *spool.Entry, results []dsn.Result) spool.Outcome
+	Settle  func(e *spool.Entry, results []settle.Result) spool.Outcome
 }
 
 // Handle decides about an entry in deliver/. Aliases are expanded in route/
@@ -39,9 +39,9 @@ func (s *Stage) Handle(_ context.Context, e *spool.Entry) spool.Outcome {
 	path, err := s.mailbox(e)
 	switch {
 	case err != nil:
-		return s.Settle(e, []dsn.Result{{Index: 0, Err: err}})
-	case dsn.Wants(e, 0, "SUCCESS"):
-		return s.Settle(e, []dsn.Result{{Index: 0, Mailbox: path}})
+		return s.Settle(e, []settle.Result{{Index: 0, Err: err}})
+	case settle.Wants(e, 0, "SUCCESS"):
+		return s.Settle(e, []settle.Result{{Index: 0, Mailbox: path}})
 	}
 	return spool.DeliverTo(path)
 }

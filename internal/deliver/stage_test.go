@@ -14,10 +14,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"paperpath/internal/control"
-	"paperpath/internal/dsn"
 	"paperpath/internal/explain"
 	"paperpath/internal/maillog"
 	"paperpath/internal/route"
+	"paperpath/internal/settle"
 	"paperpath/internal/spool"
 )
 
@@ -29,7 +29,7 @@ type place struct {
 	sp      *spool.Spool
 	log     bytes.Buffer
 	time    time.Time
-	settler *dsn.Settler
+	settler *settle.Settler
 	stage   *Stage
 	sender  string
 	with    string
@@ -54,7 +54,7 @@ func newPlace(t *testing.T) *place {
 	p.sp, err = spool.Open(p.home, spool.Options{Now: now, Hostname: "mx.example.net"})
 	p.check(err)
 	t.Cleanup(func() { p.sp.Close() })
-	p.settler = &dsn.Settler{Control: p.control, Log: maillog.To(&p.log, "test", now), Now: now, Home: p.home}
+	p.settler = &settle.Settler{Control: p.control, Log: maillog.To(&p.log, "test", now), Now: now, Home: p.home}
 	p.stage = &Stage{Control: p.control, Home: p.home, Now: now, Settle: p.settler.Settle}
 	return p
 }

@@ -1,54 +1,86 @@
 package dsn
 
-import "paperpath/internal/status"
+import (
+	"strings"
 
-// kind is what a report says (the Action field of RFC 3464 2.3.3).
-type kind string
-
-const (
-	kindFailed    kind = "failed"
-	kindDelayed   kind = "delayed"
-	kindDelivered kind = "delivered"
-	kindRelayed   kind = "relayed" // to a host that makes no reports
+	"paperpath/internal/status"
 )
 
-// words are how a kind of report is said to people.
-type words struct {
+// Kind is what a report says (the Action field of RFC 3464 2.3.3).
+type Kind string
+
+// The kinds of report.
+const (
+	Failed    Kind = "failed"
+	Delayed   Kind = "delayed"
+	Delivered Kind = "delivered"
+	Relayed   Kind = "relayed" // to a host that sends no reports of success
+)
+
+// phrases are the texts of one kind of report.
+type phrases struct {
 	subject  string // "Your message ..."
 	lead     string // before the recipients
-	next     string // behind them: what happens next
-	returned string // what the part with the message is called
+	next     string // after them: what happens next
+	returned string // the name of the part with the message
 	seed     string // of the Message-ID
 }
 
-func (k kind) words() words {
+func (k Kind) phrases() phrases {
 	switch k {
-	case kindDelayed:
-		return words{"is delayed", "could not be delivered yet to:",
+	case Delayed:
+		return phrases{"is delayed", "could not be delivered yet to:",
 			"There will be further attempts. You need not send the message again.\n", "Delayed message", "delayed"}
-	case kindDelivered:
-		return words{"was delivered", "was delivered into the mailbox of:",
+	case Delivered:
+		return phrases{"was delivered", "was delivered into the mailbox of:",
 			"You get this report because it was asked for.\n", "Delivered message", "delivered"}
-	case kindRelayed:
-		return words{"was sent on", "was taken by another host for:",
-			"That host makes no reports of success, so this is the last one. You get it\nbecause it was asked for.\n", "Relayed message", "relayed"}
+	case Relayed:
+		return phrases{"was sent on", "was taken by another host for:",
+			"That host makes no reports of success, so this is the last one. You get it\nbecause it was asked for.\n",
+			"Relayed message", "relayed"}
 	}
-	return words{"could not be delivered", "could not be delivered to:",
+	return phrases{"could not be delivered", "could not be delivered to:",
 		"There will be no further attempt to deliver it there. To reach these\n" +
 			"recipients, put right what is named above and send the message again.\n", "Undelivered message", "report"}
 }
 
-// status is the status of RFC 3463 for the error of a recipient, nil where all
-// went well.
-func (k kind) status(err error) string {
+// status is the RFC 3463 status of a recipient in a report of this kind.
+func (k Kind) status(err error) string {
 	switch k {
-	case kindFailed:
-		return enhanced(err)
-	case kindDelayed:
+	case Failed:
+		return FailureStatus(err)
+	case Delayed:
 		if code := status.Enhanced(err); isOfClass(code, "4") {
 			return code
 		}
 		return "4.0.0"
 	}
 	return "2.0.0"
+}
+
+// FailureStatus is the RFC 3463 status of a failure: 4.4.7 where the message
+// expired, since each single failure was temporary.
+func FailureStatus(err error) string {
+	if _, ok := err.(*Expired); ok {
+		return "4.4.7"
+	}
+	if code := status.Enhanced(err); isOfClass(code, "5") {
+		return code
+	}
+	return "5.0.0"
+}
+
+// isOfClass reports whether code is class.X.Y. A code may come from a remote
+// host and hold anything.
+func isOfClass(code, class string) bool {
+	parts := strings.Split(code, ".")
+	if len(parts) != 3 || parts[0] != class {
+		return false
+	}
+	for _, digits := range parts[1:] {
+		if digits == "" || len(digits) > 3 || strings.Trim(digits, "0123456789") != "" {
+			return false
+		}
+	}
+	return true
 }

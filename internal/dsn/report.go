@@ -1,3 +1,6 @@
+// Package dsn writes the messages that the mail system sends by itself: delivery
+// reports (RFC 3464) and the postmaster's digest. It only makes their text;
+// package settle decides when one is sent, and to whom.
 package dsn
 
 import (
@@ -11,7 +14,6 @@ import (
 
 	"paperpath/internal/message"
 	"paperpath/internal/params"
-	"paperpath/internal/spool"
 	"paperpath/internal/status"
 )
 
@@ -22,29 +24,47 @@ const (
 	maxID       = 250      // octets of a Message-ID that the report refers to
 )
 
-// report writes the report about these recipients (RFC 6522, 3464): only
-// they appear in it, so that no other recipient is disclosed. What it returns
-// of the message begins at our Received. But for the dates and the words of
-// remote hosts the same failure makes the same report. What waits does so for
-// lifetime at most.
-func (s *Settler) report(e *spool.Entry, k kind, about []Result, host string, lifetime time.Duration) ([]byte, error) {
-	back, whole, err := returned(e, k)
+// Recipient is one recipient that a report is about.
+type Recipient struct {
+	Address    string
+	Params     string // its parameters at RCPT: ORCPT is reported
+	Err        error  // why it failed or is delayed; nil otherwise
+	RemoteMTA  string // the host that answered, or ""
+	Diagnostic string // that host's reply, or ""
+}
+
+// Report is a delivery report to the sender of a message. It names only its own
+// Recipients, so that no other recipient of the message is disclosed.
+type Report struct {
+	Kind       Kind
+	Host       string // that reports
+	Key        string // of the message
+	Arrival    time.Time
+	Now        time.Time
+	RetryUntil time.Time // the last attempt; zero where there are no further ones
+
+	Sender       string
+	SenderParams string // parameters at MAIL: RET, ENVID, REQUIRETLS
+	Recipients   []Recipient
+	Message      *io.SectionReader // what may be returned of it: from our Received on
+}
+
+// Compose writes the report (RFC 6522, 3464). Apart from the dates and the
+// replies of remote hosts the same failure always gives the same text.
+func (r *Report) Compose() ([]byte, error) {
+	copied, whole, err := r.returned()
 	if err != nil {
-		return nil, fmt.Errorf("read what is to be returned: %w", err)
-	}
-	r := reporter{entry: e, kind: k, about: about, host: printable(host), now: s.Now(), utf8: needsUTF8(e, about)}
-	if lifetime > 0 {
-		r.until = e.Arrival.Add(lifetime)
+		return nil, fmt.Errorf("read the message to be returned: %w", err)
 	}
 	parts := []part{
 		{"Notification", "text/plain; charset=us-ascii", r.human(whole)},
 		{"Delivery report", "message/delivery-status", r.status()},
-		{k.words().returned, "message/rfc822", back},
+		{r.Kind.phrases().returned, "message/rfc822", copied},
 	}
 	if !whole {
 		parts[2].kind = "text/rfc822-headers"
 	}
-	if r.utf8 { // RFC 6533
+	if r.needsUTF8() { // RFC 6533
 		parts[0].kind = "text/plain; charset=utf-8"
 		parts[1].kind = "message/global-delivery-status"
 		parts[2].kind = "message/global"
@@ -52,55 +72,47 @@ func (s *Settler) report(e *spool.Entry, k kind, about []Result, host string, li
 			parts[2].kind = "message/global-headers"
 		}
 	}
-	return r.compose(parts), nil
+	return r.assemble(parts), nil
 }
 
-// returned is what goes back of the message: all of a small one, else its
-// header; the header alone too where the sender asked for that, where nothing
-// failed (RFC 3461 4.3), or for TLS, which the way back may not have (RFC 8689 4.3).
-func returned(e *spool.Entry, k kind) (text string, whole bool, err error) {
-	c := e.Content()
-	words := e.Envelope.From.Params
-	header := k != kindFailed || strings.EqualFold(params.Get(words, "RET"), "HDRS") || params.Has(words, "REQUIRETLS")
-	if c.Size() <= maxReturned && !header {
-		all, err := io.ReadAll(c)
+// returned is what the report holds of the message: all of a small one, else its
+// header; only the header where the sender asked for that, where nothing failed
+// (RFC 3461 4.3), and for REQUIRETLS, since the report may travel without TLS
+// (RFC 8689 4.3).
+func (r *Report) returned() (text string, whole bool, err error) {
+	headerOnly := r.Kind != Failed || strings.EqualFold(params.Get(r.SenderParams, "RET"), "HDRS") ||
+		params.Has(r.SenderParams, "REQUIRETLS")
+	if r.Message.Size() <= maxReturned && !headerOnly {
+		all, err := io.ReadAll(r.section(r.Message.Size()))
 		return string(all), true, err
 	}
-	h, err := message.Read(c, maxHeader, maxFields)
+	h, err := message.Read(r.section(r.Message.Size()), maxHeader, maxFields)
 	if err != nil && !errors.Is(err, message.ErrTooLong) && !errors.Is(err, message.ErrTooMany) {
 		return "", false, err
 	}
-	head, err := io.ReadAll(io.NewSectionReader(e.Content(), 0, h.End))
-	return string(head), false, err
+	header, err := io.ReadAll(r.section(h.End))
+	return string(header), false, err
 }
 
-// needsUTF8 reports whether an address of the report is not ASCII.
-func needsUTF8(e *spool.Entry, about []Result) bool {
-	for _, r := range about {
-		if !isASCII(e.Envelope.To[r.Index].Addr) {
+// section reads the first n octets of the message.
+func (r *Report) section(n int64) io.Reader { return io.NewSectionReader(r.Message, 0, n) }
+
+// needsUTF8 reports whether an address in the report is not ASCII.
+func (r *Report) needsUTF8() bool {
+	for _, to := range r.Recipients {
+		if !isASCII(to.Address) {
 			return true
 		}
 	}
-	return !isASCII(e.Envelope.From.Addr)
-}
-
-// reporter writes the parts of one report.
-type reporter struct {
-	entry *spool.Entry
-	kind  kind
-	about []Result
-	host  string
-	now   time.Time
-	until time.Time // of the last attempt; zero where there is none to come
-	utf8  bool
+	return !isASCII(r.Sender)
 }
 
 // part is a MIME part.
 type part struct{ description, kind, text string }
 
-// compose makes the message of the parts. 8-bit text is declared on the part
+// assemble makes the message of the parts. 8-bit text is declared on the part
 // and on the whole (RFC 2045 6.4).
-func (r *reporter) compose(parts []part) []byte {
+func (r *Report) assemble(parts []part) []byte {
 	boundary := r.boundary(parts)
 	eightBit := false
 	for _, p := range parts {
@@ -125,11 +137,11 @@ func (r *reporter) compose(parts []part) []byte {
 	return []byte(b.String())
 }
 
-// boundary is one that no part holds: also a remote host, which knows the key,
-// cannot end a part with its reply.
-func (r *reporter) boundary(parts []part) string {
+// boundary is a text that no part holds. A remote host knows the key, and must
+// not be able to end a part with its reply.
+func (r *Report) boundary(parts []part) string {
 	for i := 0; ; i++ {
-		sum := sha256.Sum256(fmt.Appendf(nil, "boundary %d %s", i, r.entry.Key))
+		sum := sha256.Sum256(fmt.Appendf(nil, "boundary %d %s", i, r.Key))
 		b := "=_" + hex.EncodeToString(sum[:16])
 		found := false
 		for _, p := range parts {
@@ -143,27 +155,28 @@ func (r *reporter) boundary(parts []part) string {
 
 // header writes the fields of the report itself. Auto-Submitted keeps
 // responders away (RFC 3834 5).
-func (r *reporter) header(b *strings.Builder) {
-	to := make([]string, len(r.about))
-	for i, f := range r.about {
-		to[i] = r.entry.Envelope.To[f.Index].Addr
+func (r *Report) header(b *strings.Builder) {
+	to := make([]string, len(r.Recipients))
+	for i := range r.Recipients {
+		to[i] = r.Recipients[i].Address
 	}
-	sum := sha256.Sum256([]byte(r.kind.words().seed + "\n" + string(r.entry.Key) + "\n" + strings.Join(to, "\n")))
-	fmt.Fprintf(b, "From: Mail Delivery System <MAILER-DAEMON@%s>\n", r.host)
-	fmt.Fprintf(b, "To: <%s>\n", printableUTF8(r.entry.Envelope.From.Addr))
-	fmt.Fprintf(b, "Subject: Your message %s\n", r.kind.words().subject)
-	fmt.Fprintf(b, "Date: %s\n", date(r.now))
-	fmt.Fprintf(b, "Message-ID: <%s.%s@%s>\n", r.entry.Key, hex.EncodeToString(sum[:6]), r.host)
-	if id := originalID(r.entry); id != "" {
+	words, host := r.Kind.phrases(), printable(r.Host)
+	sum := sha256.Sum256([]byte(words.seed + "\n" + r.Key + "\n" + strings.Join(to, "\n")))
+	fmt.Fprintf(b, "From: Mail Delivery System <MAILER-DAEMON@%s>\n", host)
+	fmt.Fprintf(b, "To: <%s>\n", printableUTF8(r.Sender))
+	fmt.Fprintf(b, "Subject: Your message %s\n", words.subject)
+	fmt.Fprintf(b, "Date: %s\n", date(r.Now))
+	fmt.Fprintf(b, "Message-ID: <%s.%s@%s>\n", r.Key, hex.EncodeToString(sum[:6]), host)
+	if id := r.originalID(); id != "" {
 		fmt.Fprintf(b, "In-Reply-To: %s\nReferences: %s\n", id, id)
 	}
 	b.WriteString("Auto-Submitted: auto-replied\nMIME-Version: 1.0\n")
 }
 
-// originalID is the message's own id, so that a mail reader can show the
-// report beside it; "" where it has none that is one.
-func originalID(e *spool.Entry) string {
-	h, _ := message.Read(e.Message(), maxHeader, maxFields)
+// originalID is the message's own id, so that a mail reader can show the report
+// beside it; "" where it has no valid one.
+func (r *Report) originalID() string {
+	h, _ := message.Read(r.section(r.Message.Size()), maxHeader, maxFields)
 	if h == nil {
 		return ""
 	}
@@ -179,19 +192,19 @@ func originalID(e *spool.Entry) string {
 func date(t time.Time) string { return message.Date(t.UTC()) }
 
 // human tells a person what happened and what happens next.
-func (r *reporter) human(whole bool) string {
+func (r *Report) human(whole bool) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "This is the mail system at %s.\n\n", r.host)
-	w := r.kind.words()
+	fmt.Fprintf(&b, "This is the mail system at %s.\n\n", printable(r.Host))
+	words := r.Kind.phrases()
 	b.WriteString(wrap("", "", fmt.Sprintf("Your message that was accepted here on %s under the key %s %s",
-		date(r.entry.Arrival), r.entry.Key, w.lead)))
-	for _, f := range r.about {
-		fmt.Fprintf(&b, "\n<%s>\n", printableUTF8(r.entry.Envelope.To[f.Index].Addr))
-		b.WriteString(r.story(f))
+		date(r.Arrival), r.Key, words.lead)))
+	for _, to := range r.Recipients {
+		fmt.Fprintf(&b, "\n<%s>\n", printableUTF8(to.Address))
+		b.WriteString(to.story())
 	}
-	b.WriteString("\n" + w.next)
-	if !r.until.IsZero() {
-		fmt.Fprintf(&b, "If all fail until %s, another report will say so.\n", date(r.until))
+	b.WriteString("\n" + words.next)
+	if !r.RetryUntil.IsZero() {
+		fmt.Fprintf(&b, "If all fail until %s, another report will say so.\n", date(r.RetryUntil))
 	}
 	if whole {
 		b.WriteString("\nA delivery report for programs and your message follow.\n")
@@ -202,26 +215,26 @@ func (r *reporter) human(whole bool) string {
 }
 
 // story is what happened to one recipient.
-func (r *reporter) story(f Result) string {
+func (to Recipient) story() string {
 	const indent = "    "
 	text := ""
-	if f.Err != nil {
-		text = wrap(indent, indent, public(f.Err))
+	if to.Err != nil {
+		text = wrap(indent, indent, public(to.Err))
 	}
-	if f.Diagnostic == "" || f.Err != nil && strings.Contains(public(f.Err), f.Diagnostic) {
+	if to.Diagnostic == "" || to.Err != nil && strings.Contains(public(to.Err), to.Diagnostic) {
 		return text
 	}
 	who := "The other host"
-	if f.RemoteMTA != "" {
-		who = "The host " + printable(f.RemoteMTA)
+	if to.RemoteMTA != "" {
+		who = "The host " + printable(to.RemoteMTA)
 	}
-	return text + wrap(indent, indent, who+" said: "+printable(f.Diagnostic))
+	return text + wrap(indent, indent, who+" said: "+printable(to.Diagnostic))
 }
 
 // public is what the sender may know of an error: its text, not its cause.
 func public(err error) string {
-	if e, ok := err.(*expiredError); ok {
-		return "given up after " + days(e.lifetime) + ": " + public(e.cause)
+	if e, ok := err.(*Expired); ok {
+		return "given up after " + days(e.Lifetime) + ": " + public(e.Cause)
 	}
 	var e *status.Error
 	if !errors.As(err, &e) || e.Text == "" {
@@ -230,46 +243,45 @@ func public(err error) string {
 	return printable(e.Text)
 }
 
-// status is for programs (RFC 3464 2.2, 2.3).
-func (r *reporter) status() string {
+// status is the part for programs (RFC 3464 2.2, 2.3).
+func (r *Report) status() string {
 	var b strings.Builder
-	if id := params.Get(r.entry.Envelope.From.Params, "ENVID"); id != "" {
+	if id := params.Get(r.SenderParams, "ENVID"); id != "" {
 		b.WriteString(field("Original-Envelope-Id", printable(decoded(id))))
 	}
-	b.WriteString(field("Reporting-MTA", "dns; "+r.host))
-	b.WriteString(field("Arrival-Date", date(r.entry.Arrival)))
-	b.WriteString(field("X-Paperpath-Key", string(r.entry.Key)))
-	for _, f := range r.about {
-		b.WriteString("\n" + r.recipient(f))
+	b.WriteString(field("Reporting-MTA", "dns; "+printable(r.Host)))
+	b.WriteString(field("Arrival-Date", date(r.Arrival)))
+	b.WriteString(field("X-Paperpath-Key", r.Key))
+	for _, to := range r.Recipients {
+		b.WriteString("\n" + r.recipient(to))
 	}
 	return b.String()
 }
 
 // recipient is the group of fields of one recipient.
-func (r *reporter) recipient(f Result) string {
+func (r *Report) recipient(to Recipient) string {
 	var b strings.Builder
-	to := r.entry.Envelope.To[f.Index]
 	if kind, address, ok := strings.Cut(params.Get(to.Params, "ORCPT"), ";"); ok {
 		b.WriteString(field("Original-Recipient", printable(kind)+"; "+printable(decoded(address))))
 	}
 	kind := "rfc822"
-	if !isASCII(to.Addr) {
+	if !isASCII(to.Address) {
 		kind = "utf-8" // RFC 6533 3
 	}
-	fmt.Fprintf(&b, "Final-Recipient: %s; %s\n", kind, printableUTF8(to.Addr)) // never folded: an address may hold blanks
-	b.WriteString(field("Action", string(r.kind)))
-	b.WriteString(field("Status", printable(r.kind.status(f.Err))))
-	if f.RemoteMTA != "" {
-		b.WriteString(field("Remote-MTA", "dns; "+printable(f.RemoteMTA)))
+	fmt.Fprintf(&b, "Final-Recipient: %s; %s\n", kind, printableUTF8(to.Address)) // never folded: an address may hold blanks
+	b.WriteString(field("Action", string(r.Kind)))
+	b.WriteString(field("Status", printable(r.Kind.status(to.Err))))
+	if to.RemoteMTA != "" {
+		b.WriteString(field("Remote-MTA", "dns; "+printable(to.RemoteMTA)))
 	}
-	if f.Diagnostic != "" {
-		b.WriteString(field("Diagnostic-Code", "smtp; "+printable(f.Diagnostic)))
-	} else if f.Err != nil {
-		b.WriteString(field("Diagnostic-Code", "x-paperpath; "+public(f.Err)))
+	if to.Diagnostic != "" {
+		b.WriteString(field("Diagnostic-Code", "smtp; "+printable(to.Diagnostic)))
+	} else if to.Err != nil {
+		b.WriteString(field("Diagnostic-Code", "x-paperpath; "+public(to.Err)))
 	}
-	b.WriteString(field("Last-Attempt-Date", date(r.now)))
-	if !r.until.IsZero() {
-		b.WriteString(field("Will-Retry-Until", date(r.until)))
+	b.WriteString(field("Last-Attempt-Date", date(r.Now)))
+	if !r.RetryUntil.IsZero() {
+		b.WriteString(field("Will-Retry-Until", date(r.RetryUntil)))
 	}
 	return b.String()
 }

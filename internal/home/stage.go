@@ -1,8 +1,8 @@
 package home
 
 import (
-	"paperpath/internal/dsn"
 	"paperpath/internal/listen"
+	"paperpath/internal/settle"
 	"paperpath/internal/spool"
 )
 
@@ -24,6 +24,6 @@ func (h *Home) Ready() {
 }
 
 // Settler returns what decides about failed recipients.
-func (h *Home) Settler() *dsn.Settler {
-	return &dsn.Settler{Control: h.Control, Log: h.Log, Now: h.Clock.Now, Home: h.Dir}
+func (h *Home) Settler() *settle.Settler {
+	return &settle.Settler{Control: h.Control, Log: h.Log, Now: h.Clock.Now, Home: h.Dir}
 }

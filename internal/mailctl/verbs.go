@@ -5,8 +5,8 @@ import (
 	"io"
 	"strings"
 
-	"paperpath/internal/dsn"
 	"paperpath/internal/maillog"
+	"paperpath/internal/settle"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
 	"paperpath/internal/visible"
@@ -15,7 +15,7 @@ import (
 // Verbs are what a person does to single entries.
 type Verbs struct {
 	Spool   *spool.Spool
-	Settler *dsn.Settler
+	Settler *settle.Settler
 	Log     *maillog.Log
 	Host    string
 	Out     io.Writer
@@ -90,9 +90,9 @@ func (v Verbs) bounce(e *spool.Entry) error {
 		return err
 	}
 	defer held.Close()
-	var results []dsn.Result
+	var results []settle.Result
 	for _, i := range held.Pending() {
-		results = append(results, dsn.Result{Index: i,
+		results = append(results, settle.Result{Index: i,
 			Err: &status.Error{Exit: status.Unavailable, Reply: 554, Enhanced: "5.0.0", Text: why}})
 	}
 	o := v.Settler.Settle(held, results)

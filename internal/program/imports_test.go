@@ -18,8 +18,8 @@ var floors = [][]string{
 	{"internal/status", "internal/userns", "internal/visible"},
 	{"internal/addr", "internal/dir", "internal/dns", "internal/message", "internal/wire"},
 	{"internal/clock", "internal/compose", "internal/control", "internal/explain", "internal/maillog", "internal/params", "internal/ratelimit", "maildir"},
-	{"internal/certs", "internal/listen", "internal/spool"},
-	{"internal/auth", "internal/dsn", "internal/mailq"},
+	{"internal/certs", "internal/dsn", "internal/listen", "internal/spool"},
+	{"internal/auth", "internal/mailq", "internal/settle"},
 	{"internal/home", "internal/pop3", "internal/route", "internal/smtpd"},
 	{"internal/check", "internal/deliver", "internal/relay"}, // the decisions of one program each, as route
 	{"internal/mailctl", "internal/pop3serve", "internal/program", "internal/submit"},

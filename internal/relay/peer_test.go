@@ -16,8 +16,8 @@ import (
 
 	"paperpath/internal/control"
 	"paperpath/internal/dns"
-	"paperpath/internal/dsn"
 	"paperpath/internal/maillog"
+	"paperpath/internal/settle"
 	"paperpath/internal/spool"
 )
 
@@ -264,7 +264,7 @@ func newLab(t *testing.T) *lab {
 	}
 	c := control.Open(home, time.Now)
 	log := maillog.Open(home, "mailrelay", func() string { return "file" }, time.Now)
-	settler := &dsn.Settler{Control: c, Log: log, Now: l.clock, Home: home}
+	settler := &settle.Settler{Control: c, Log: log, Now: l.clock, Home: home}
 	l.Relay = New(c, log, l.clock, settler.Settle)
 	l.DNS, l.Dial = l.w, l.w.dial
 	l.local = func() ([]net.Addr, error) {
@@ -321,11 +321,11 @@ func (l *lab) message(text string, to ...string) *Message {
 }
 
 // send sends a letter to all of to and returns their errors.
-func (l *lab) send(to ...string) []dsn.Result {
+func (l *lab) send(to ...string) []settle.Result {
 	return l.sendMessage(l.message(letter, to...))
 }
 
-func (l *lab) sendMessage(m *Message) []dsn.Result {
+func (l *lab) sendMessage(m *Message) []settle.Result {
 	var todo []int
 	for i := range m.To {
 		todo = append(todo, i)

@@ -23,9 +23,9 @@ import (
 
 	"paperpath/internal/control"
 	"paperpath/internal/dns"
-	"paperpath/internal/dsn"
 	"paperpath/internal/explain"
 	"paperpath/internal/maillog"
+	"paperpath/internal/settle"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
 )
@@ -36,7 +36,7 @@ type Relay struct {
 	DNS     Resolver
 	Log     *maillog.Log
 	Now     func() time.Time
-	Settle  func(*spool.Entry, []dsn.Result) spool.Outcome
+	Settle  func(*spool.Entry, []settle.Result) spool.Outcome
 	Via     *control.Route // where everything goes; nil: control/routes and the DNS decide
 	Times   Times
 	Dial    func(ctx context.Context, network, address string) (net.Conn, error)
@@ -49,7 +49,7 @@ type Relay struct {
 
 // New returns a relay with the times of RFC 5321. settle decides what the
 // results of an entry mean; it may be nil where only Send is used.
-func New(c *control.Control, log *maillog.Log, now func() time.Time, settle func(*spool.Entry, []dsn.Result) spool.Outcome) *Relay {
+func New(c *control.Control, log *maillog.Log, now func() time.Time, settle func(*spool.Entry, []settle.Result) spool.Outcome) *Relay {
 	return &Relay{Control: c, DNS: dns.New(c), Log: log, Now: now, Settle: settle,
 		Times: DefaultTimes(), Dial: new(net.Dialer).DialContext, port: 25, local: net.InterfaceAddrs}
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"paperpath/internal/addr"
-	"paperpath/internal/dsn"
+	"paperpath/internal/settle"
 	"paperpath/internal/status"
 )
 
@@ -19,7 +19,7 @@ const (
 
 // Send sends m to the recipients todo, every destination by itself, and
 // returns the result of each.
-func (r *Relay) Send(ctx context.Context, m *Message, todo []int) []dsn.Result {
+func (r *Relay) Send(ctx context.Context, m *Message, todo []int) []settle.Result {
 	failed := map[int]*failure{}
 	if err := m.measure(); err != nil {
 		fail(failed, todo, &failure{err: status.Temp("4.3.0", "the message cannot be read", err)})
@@ -51,10 +51,10 @@ func (r *Relay) Send(ctx context.Context, m *Message, todo []int) []dsn.Result {
 }
 
 // results says for each of todo how it ended.
-func results(m *Message, todo []int, failed map[int]*failure) []dsn.Result {
-	var list []dsn.Result
+func results(m *Message, todo []int, failed map[int]*failure) []settle.Result {
+	var list []settle.Result
 	for _, i := range todo {
-		res := dsn.Result{Index: i}
+		res := settle.Result{Index: i}
 		if f := failed[i]; f != nil {
 			res.Err, res.Diagnostic = f.err, f.reply
 			if f.reply != "" {

@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"paperpath/internal/control"
-	"paperpath/internal/dsn"
+	"paperpath/internal/settle"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
 )
@@ -79,7 +79,7 @@ func tooLarge(copies, octets, limit int64) error {
 
 // tooLarge returns the results of an entry whose children would take more than
 // copybytes: all recipients have failed. They are nil where it may be split.
-func (s *Stage) tooLarge(e *spool.Entry, children []spool.Child) []dsn.Result {
+func (s *Stage) tooLarge(e *spool.Entry, children []spool.Child) []settle.Result {
 	if len(children) < 2 {
 		return nil
 	}
@@ -91,9 +91,9 @@ func (s *Stage) tooLarge(e *spool.Entry, children []spool.Child) []dsn.Result {
 	if err == nil {
 		return nil
 	}
-	var results []dsn.Result
+	var results []settle.Result
 	for _, i := range e.Pending() {
-		results = append(results, dsn.Result{Index: i, Err: err})
+		results = append(results, settle.Result{Index: i, Err: err})
 	}
 	return results
 }

@@ -6,14 +6,14 @@ import (
 	"time"
 
 	"paperpath/internal/control"
-	"paperpath/internal/dsn"
+	"paperpath/internal/settle"
 	"paperpath/internal/spool"
 )
 
 // Stage is mailroute at its inbox.
 type Stage struct {
 	Control *control.Control
-	Settle  func(e *spool.Entry, results []dsn.Result) spool.Outcome
+	Settle  func(e *spool.Entry, results []settle.Result) spool.Outcome
 	Now     func() time.Time
 }
 
@@ -33,12 +33,12 @@ func (s *Stage) Handle(_ context.Context, e *spool.Entry) spool.Outcome {
 	if len(d.Failed) == 0 {
 		return spool.SplitInto(d.Children...)
 	}
-	var results []dsn.Result
+	var results []settle.Result
 	for _, i := range d.Placed {
-		results = append(results, dsn.Result{Index: i})
+		results = append(results, settle.Result{Index: i})
 	}
 	for _, f := range d.Failed {
-		results = append(results, dsn.Result{Index: f.Index, Err: f.Err})
+		results = append(results, settle.Result{Index: f.Index, Err: f.Err})
 	}
 	o := s.Settle(e, results)
 	o.Children = append(d.Children, o.Children...)

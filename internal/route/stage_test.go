@@ -14,8 +14,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"paperpath/internal/dsn"
 	"paperpath/internal/maillog"
+	"paperpath/internal/settle"
 	"paperpath/internal/spool"
 )
 
@@ -46,7 +46,7 @@ func newPath(t *testing.T, aliases string) *path {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { sp.Close() })
-	settler := &dsn.Settler{Control: c, Log: maillog.To(&p.log, "test", now), Now: now, Home: dir}
+	settler := &settle.Settler{Control: c, Log: maillog.To(&p.log, "test", now), Now: now, Home: dir}
 	p.sp, p.stage = sp, &Stage{Control: c, Settle: settler.Settle, Now: now}
 	return p
 }
@@ -274,7 +274,7 @@ func TestBrokenSettingsWait(t *testing.T) {
 // Whatever becomes of the others: what is placed must not be sent twice.
 func TestPlacedIsDoneWhateverSettleSays(t *testing.T) {
 	p := newPath(t, "")
-	p.stage.Settle = func(*spool.Entry, []dsn.Result) spool.Outcome {
+	p.stage.Settle = func(*spool.Entry, []settle.Result) spool.Outcome {
 		return spool.DeferUntil(p.time.Add(time.Hour), "trouble")
 	}
 	p.accept(sender, spool.WithLocal, "nobody@example.net", "bob@example.net")

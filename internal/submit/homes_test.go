@@ -22,10 +22,10 @@ import (
 	"paperpath/internal/check"
 	"paperpath/internal/control"
 	"paperpath/internal/deliver"
-	"paperpath/internal/dsn"
 	"paperpath/internal/home"
 	"paperpath/internal/maillog"
 	"paperpath/internal/route"
+	"paperpath/internal/settle"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
 )
@@ -153,28 +153,28 @@ func (s *site) listen(t *testing.T, role Role) {
 // server, what is for others is noted.
 func (s *site) relay(_ context.Context, e *spool.Entry) spool.Outcome {
 	var there []int
-	var results []dsn.Result
+	var results []settle.Result
 	for _, i := range e.Pending() {
 		if a := e.Envelope.To[i].Addr; strings.HasSuffix(a, "@"+s.next.domain) {
 			there = append(there, i)
 		} else {
 			s.far = append(s.far, a)
-			results = append(results, dsn.Result{Index: i})
+			results = append(results, settle.Result{Index: i})
 		}
 	}
 	return s.settler().Settle(e, append(results, s.next.take(e, there)...))
 }
 
 // take speaks one transaction with the server of s.
-func (s *site) take(e *spool.Entry, to []int) []dsn.Result {
+func (s *site) take(e *spool.Entry, to []int) []settle.Result {
 	if len(to) == 0 {
 		return nil
 	}
 	failed := map[int]error{}
 	err := s.transaction(e, to, failed)
-	var results []dsn.Result
+	var results []settle.Result
 	for _, i := range to {
-		r := dsn.Result{Index: i, Err: failed[i]}
+		r := settle.Result{Index: i, Err: failed[i]}
 		if r.Err == nil {
 			r.Err = err
 		}
@@ -211,8 +211,8 @@ func (s *site) transaction(e *spool.Entry, to []int, failed map[int]error) error
 	return w.Close() // of LMTP an error of any recipient
 }
 
-func (s *site) settler() *dsn.Settler {
-	return &dsn.Settler{Control: s.home.Control, Log: s.home.Log, Now: s.now, Home: s.home.Dir}
+func (s *site) settler() *settle.Settler {
+	return &settle.Settler{Control: s.home.Control, Log: s.home.Log, Now: s.now, Home: s.home.Dir}
 }
 
 // work lets every stage run once.

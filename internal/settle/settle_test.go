@@ -1,4 +1,4 @@
-package dsn
+package settle
 
 import (
 	"bytes"
@@ -381,14 +381,5 @@ func TestSpend(t *testing.T) {
 	}
 	if text, err := os.ReadFile(victim); err != nil || string(text) != "precious" {
 		t.Errorf("the link's target holds %q (%v)", text, err)
-	}
-}
-
-func TestEnhanced(t *testing.T) {
-	for code, want := range map[string]string{"5.1.1": "5.1.1", "5.123.0": "5.123.0", "4.1.1": "5.0.0", "": "5.0.0",
-		"5.1": "5.0.0", "5.1.1.1": "5.0.0", "5.1.1\nAction: delivered": "5.0.0", "5.1.x": "5.0.0", "5..1": "5.0.0", "5.1234.1": "5.0.0"} {
-		if got := enhanced(&status.Error{Exit: status.Unavailable, Reply: 550, Enhanced: code, Text: "no"}); got != want {
-			t.Errorf("%q is %s, want %s", code, got, want)
-		}
 	}
 }

@@ -1,0 +1,226 @@
+// Package settle decides what the results of an attempt mean for an entry:
+// whether it is done, deferred, returned to its sender, or held for a person.
+package settle
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"paperpath/internal/control"
+	"paperpath/internal/dsn"
+	"paperpath/internal/maillog"
+	"paperpath/internal/params"
+	"paperpath/internal/spool"
+	"paperpath/internal/status"
+)
+
+// troubleDelay is the time to the next attempt after an error of our own.
+const troubleDelay = 5 * time.Minute
+
+// Result is how an attempt ended for one recipient.
+type Result struct {
+	Index      int    // in the entry's envelope
+	Err        error  // nil: done; temporary or permanent by status.IsTemporary
+	RemoteMTA  string // the host that answered, or ""
+	Diagnostic string // its reply, or ""
+	Relayed    bool   // done by a host that sends no reports of success (RFC 3461 5.2.2)
+	Mailbox    string // Maildir that the entry's one recipient is to be delivered to, or ""
+}
+
+// Settler turns the results of an attempt into an outcome.
+type Settler struct {
+	Control *control.Control
+	Log     *maillog.Log
+	Now     func() time.Time
+	Home    string
+}
+
+// Settle decides about the whole entry. Recipients that are done need nothing
+// more. Those that failed permanently, or for longer than the lifetime, are
+// reported to the sender; where the sender must not get a report, the entry is
+// held. The entry is deferred for those that failed temporarily or have no
+// result. Results of recipients that are not pending are ignored, so a stage may
+// mark recipients itself before it calls.
+func (s *Settler) Settle(e *spool.Entry, results []Result) spool.Outcome {
+	if len(results) == 1 && results[0].Mailbox != "" {
+		return s.deliver(e, results[0])
+	}
+	retry, err := s.Control.Retry()
+	if err != nil {
+		return s.trouble(e, err, results)
+	}
+	age := s.Now().Sub(e.Arrival)
+	expired := retry.Expired(age, e.Attempts+1)
+	if e.IsDigest() && age > 2*digestEvery { // a newer digest says the same
+		expired, retry.Lifetime = true, 2*digestEvery
+	}
+	sum := summarize(e, results, retry, expired)
+	notices, err := s.attemptNotices(e, sum, results, retry)
+	if err != nil {
+		return s.trouble(e, err, results)
+	}
+	o, err := s.settleFailed(e, sum)
+	if err != nil {
+		return s.trouble(e, err, results)
+	}
+	o.Notices = notices
+	for _, r := range sum.failed {
+		s.Log.Failed(string(e.Key), e.Envelope.To[r.Index].Addr, dsn.FailureStatus(r.Err), reason(r))
+	}
+	o.Done = append(o.Done, sum.done...)
+	if sum.remaining > 0 {
+		o.Action, o.Due, o.Reason = spool.Defer, s.Now().Add(retry.Next(age)), sum.deferralReason()
+	}
+	return o
+}
+
+// summary is what the results say about the pending recipients.
+type summary struct {
+	done      []int
+	failed    []Result // permanently
+	deferred  []Result // failed temporarily
+	remaining int      // recipients neither done nor failed: deferred or not tried
+}
+
+// summarize sorts the pending recipients by their results. expired makes
+// temporary failures permanent.
+func summarize(e *spool.Entry, results []Result, retry control.Retry, expired bool) summary {
+	var sum summary
+	byIndex := make(map[int]Result, len(results))
+	for _, r := range results {
+		byIndex[r.Index] = r
+	}
+	for _, i := range e.Pending() {
+		r, tried := byIndex[i]
+		switch {
+		case !tried:
+			sum.remaining++
+		case r.Err == nil:
+			sum.done = append(sum.done, i)
+		case !status.IsTemporary(r.Err):
+			sum.failed = append(sum.failed, r)
+		case expired:
+			r.Err = &dsn.Expired{Lifetime: retry.Lifetime, Cause: r.Err}
+			sum.failed = append(sum.failed, r)
+		default:
+			sum.deferred = append(sum.deferred, r)
+			sum.remaining++
+		}
+	}
+	return sum
+}
+
+// deferralReason tells people why the entry is deferred: each reason once.
+func (sum summary) deferralReason() string {
+	var list []string
+	for _, r := range sum.deferred {
+		if text := reason(r); len(list) < 5 && !slices.Contains(list, text) {
+			list = append(list, text)
+		}
+	}
+	if len(list) == 0 {
+		return "not tried yet"
+	}
+	return strings.Join(list, "; ")
+}
+
+// reason is a result's error with the remote host's reply.
+func reason(r Result) string {
+	text := r.Err.Error()
+	if r.Diagnostic != "" && !strings.Contains(text, r.Diagnostic) {
+		text += ": " + r.Diagnostic
+	}
+	if r.RemoteMTA != "" && !strings.Contains(text, r.RemoteMTA) {
+		text = r.RemoteMTA + ": " + text
+	}
+	return text
+}
+
+// settleFailed decides about the recipients that failed: a report, a person, or
+// neither. The outcome ends the entry; the caller defers it where recipients
+// remain.
+func (s *Settler) settleFailed(e *spool.Entry, sum summary) (spool.Outcome, error) {
+	if len(sum.failed) == 0 {
+		return spool.DropBecause("all recipients are done"), nil
+	}
+	wanted, unwanted := splitByNotify(e, sum.failed)
+	if len(wanted) == 0 {
+		o := spool.DropBecause("failed, and the sender wants no report")
+		o.Done = unwanted
+		return o, nil
+	}
+	why, err := s.unverified(e)
+	if err != nil {
+		return spool.Outcome{}, err
+	}
+	if why != "" {
+		return hold(e, sum, wanted, unwanted, why), nil
+	}
+	body, ok, err := s.reportWithinBudget(e, dsn.Failed, wanted, 0)
+	if err != nil {
+		return spool.Outcome{}, err
+	}
+	if !ok {
+		return hold(e, sum, wanted, unwanted, "the hour's budget of bounces is spent (control/limits)"), nil
+	}
+	o := spool.DropBecause("failed, the sender gets a report")
+	o.Bounce = &spool.Bounce{To: e.Envelope.From.Addr, Failed: indexes(wanted), Body: body}
+	o.Done = unwanted
+	return o, nil
+}
+
+// splitByNotify separates the failures that the sender wants a report of from
+// those with a NOTIFY that does not name FAILURE (RFC 3461 4.1).
+func splitByNotify(e *spool.Entry, failed []Result) (wanted []Result, unwanted []int) {
+	for _, r := range failed {
+		list := params.Notify(e.Envelope.To[r.Index].Params)
+		if len(list) == 0 || slices.Contains(list, "FAILURE") {
+			wanted = append(wanted, r)
+		} else {
+			unwanted = append(unwanted, r.Index)
+		}
+	}
+	return wanted, unwanted
+}
+
+func indexes(results []Result) []int {
+	var list []int
+	for _, r := range results {
+		list = append(list, r.Index)
+	}
+	return list
+}
+
+// hold keeps the failed recipients for a person: the entry itself, or a child of
+// it where other recipients remain.
+func hold(e *spool.Entry, sum summary, failed []Result, unwanted []int, why string) spool.Outcome {
+	text := reason(failed[0]) + " (" + why + ")"
+	if len(failed) > 1 {
+		text = fmt.Sprintf("%d recipients failed, the first: %s", len(failed), text)
+	}
+	if sum.remaining == 0 {
+		o := spool.HoldBecause(text)
+		o.Done = unwanted
+		return o
+	}
+	c := spool.Child{Inbox: spool.InboxHold, From: e.Envelope.From, Reason: text}
+	for _, r := range failed {
+		c.To = append(c.To, e.Envelope.To[r.Index])
+	}
+	return spool.Outcome{Children: []spool.Child{c}, Done: append(indexes(failed), unwanted...)}
+}
+
+// trouble is the outcome after an error of our own. What is done stays done; the
+// rest is decided again.
+func (s *Settler) trouble(e *spool.Entry, err error, results []Result) spool.Outcome {
+	s.Log.Trouble(string(e.Key), "settle", err)
+	o := spool.DeferUntil(s.Now().Add(troubleDelay), err.Error())
+	for _, r := range results {
+		if r.Err == nil {
+			o.Done = append(o.Done, r.Index)
+		}
+	}
+	return o
+}
