@@ -177,7 +177,7 @@ func (x *Exchange) whole(s step) step {
 func (x *Exchange) plain(ctx context.Context, response []byte) ([]byte, step, error) {
 	part := strings.Split(string(response), "\x00")
 	if len(part) != 3 {
-		return nil, nil, Malformed("that is not PLAIN")
+		return nil, nil, Malformed("invalid PLAIN response")
 	}
 	return nil, nil, x.password(ctx, part[0], part[1], part[2])
 }
@@ -215,6 +215,55 @@ func (x *Exchange) external(ctx context.Context, response []byte) ([]byte, step,
 	return nil, nil, err
 }
 
+// What ends an exchange by the client's will or fault, beside what the mechanism
+// finds malformed. Nobody was refused.
+const (
+	ErrCancelled = Malformed("cancelled")
+	ErrLongLine  = Malformed("line too long")
+	ErrBase64    = Malformed("invalid base64")
+)
+
+// Lost is an error of the connection inside an exchange.
+type Lost struct{ Err error }
+
+func (l *Lost) Error() string { return l.Err.Error() }
+
+// Unwrap returns the error of the connection.
+func (l *Lost) Unwrap() error { return l.Err }
+
+// Run holds the exchange to its end, in the form that SMTP and POP3 have for it
+// (RFC 4954 4, RFC 5034 4). initial is what the client sent with the command, ""
+// for nothing. ask sends a challenge and returns the client's line; what it fails
+// with is returned as *Lost unless it is Malformed. Other errors are those of Next.
+func (x *Exchange) Run(ctx context.Context, initial string, ask func(challenge string) (line string, err error)) error {
+	var response []byte
+	var err error
+	if initial != "" {
+		if response, err = Decode(initial); err != nil {
+			return err
+		}
+	}
+	for {
+		challenge, done, err := x.Next(ctx, response)
+		if err != nil || done {
+			return err
+		}
+		line, err := ask(base64.StdEncoding.EncodeToString(challenge))
+		var own Malformed
+		switch {
+		case errors.As(err, &own):
+			return own
+		case err != nil:
+			return &Lost{err}
+		case line == "*":
+			return ErrCancelled
+		}
+		if response, err = Decode(line); err != nil {
+			return err
+		}
+	}
+}
+
 // WellFormed reports whether s can be a login or a password: not empty, at most
 // 1024 octets, UTF-8 without control characters (RFC 8265 3.3, 4.2).
 func WellFormed(s string) bool {
@@ -230,7 +279,7 @@ func Decode(text string) ([]byte, error) {
 	}
 	data, err := base64.StdEncoding.Strict().DecodeString(text)
 	if err != nil || strings.ContainsAny(text, "\r\n") { // which the decoder passes over
-		return nil, Malformed("that is not base64")
+		return nil, ErrBase64
 	}
 	return data, nil
 }

@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-const errScram = Malformed("that is not SCRAM")
+const errScram = Malformed("invalid SCRAM message")
 
 // scramRun is an exchange of SCRAM behind the client's first message.
 type scramRun struct {

@@ -24,7 +24,7 @@ func (c *Conn) mechanisms() []string {
 // auth is AUTH (RFC 4954). Behind HELO it works where EHLO would have listed it:
 // old clients greet so and know what they may do from their settings.
 func (c *Conn) auth(arg string) error {
-	mechanism, initial, given := strings.Cut(arg, " ")
+	mechanism, initial, _ := strings.Cut(arg, " ")
 	users, can := c.session.(Authenticator)
 	switch {
 	case !c.cfg.Auth || !can:
@@ -45,7 +45,7 @@ func (c *Conn) auth(arg string) error {
 		case err != nil:
 			c.fail(504, "5.5.4", "the mechanisms are "+strings.Join(c.mechanisms(), " "))
 		default:
-			return c.exchange(users, x, strings.TrimLeft(initial, " \t"), given)
+			return c.exchange(users, x, strings.TrimLeft(initial, " \t"))
 		}
 	}
 	return nil
@@ -53,14 +53,16 @@ func (c *Conn) auth(arg string) error {
 
 // exchange carries an exchange out. Whatever is wrong in it counts as a failed
 // login.
-func (c *Conn) exchange(users Authenticator, x *auth.Exchange, initial string, given bool) error {
-	err := c.converse(x, initial, given)
-	var broken *brokenWire
-	if errors.As(err, &broken) {
-		return c.lost(broken.error)
+func (c *Conn) exchange(users Authenticator, x *auth.Exchange, initial string) error {
+	err := c.ask(func() error { return x.Run(c.ctx, initial, c.challenge) })
+	var lost *auth.Lost
+	if errors.As(err, &lost) {
+		return c.lost(lost.Err)
 	}
-	var own *syntaxError
-	if !errors.As(err, &own) && c.panicked == nil {
+	var own auth.Malformed
+	if errors.As(err, &own) {
+		err = malformed(own)
+	} else if c.panicked == nil {
 		authErr := err
 		err = c.ask(func() error { return users.Authenticated(c.ctx, x.Mechanism(), x.Login(), authErr) })
 	}
@@ -68,7 +70,7 @@ func (c *Conn) exchange(users Authenticator, x *auth.Exchange, initial string, g
 		if !status.IsTemporary(err) {
 			c.logins++
 		} else {
-			c.errors++ // who is told to come again later does not try on and on
+			c.errors++ // a client that is to come again later does not try on and on
 		}
 		return c.refuse(err)
 	}
@@ -77,64 +79,26 @@ func (c *Conn) exchange(users Authenticator, x *auth.Exchange, initial string, g
 	return nil
 }
 
-// converse asks until the exchange has an end.
-func (c *Conn) converse(x *auth.Exchange, initial string, given bool) error {
-	var response []byte
-	if given {
-		var err error
-		if response, err = decode(initial); err != nil {
-			return err
-		}
-	}
-	for {
-		var challenge []byte
-		var done bool
-		err := c.ask(func() (err error) { challenge, done, err = x.Next(c.ctx, response); return err })
-		if err != nil || done {
-			return badSyntax(err)
-		}
-		if response, err = c.response(challenge); err != nil {
-			return err
-		}
-	}
-}
-
-// response sends a challenge and returns the answer.
-func (c *Conn) response(challenge []byte) ([]byte, error) {
-	c.wire.reply(334, "", auth.Encode(challenge))
+// challenge sends a challenge and returns the client's line.
+func (c *Conn) challenge(text string) (string, error) {
+	c.wire.reply(334, "", text)
 	line, err := c.wire.readLine(maxAuthLine)
-	switch {
-	case err == errLong:
-		return nil, &syntaxError{syntax(500, "5.5.6", "line too long")}
-	case err == errBytes:
-		return nil, badSyntax(auth.Malformed("that is not base64"))
-	case err != nil:
-		return nil, &brokenWire{err}
-	case string(line) == "*":
-		return nil, &syntaxError{syntax(501, "5.7.0", "cancelled")}
+	switch err {
+	case errLong:
+		err = auth.ErrLongLine
+	case errBytes:
+		err = auth.ErrBase64
 	}
-	return decode(string(line))
+	return string(line), err
 }
 
-func decode(text string) ([]byte, error) {
-	data, err := auth.Decode(text)
-	return data, badSyntax(err)
-}
-
-// syntaxError is an exchange that the client cancelled or got wrong: nobody
-// was refused.
-type syntaxError struct{ error }
-
-func (e *syntaxError) Unwrap() error { return e.error }
-
-// badSyntax gives what is malformed its reply.
-func badSyntax(err error) error {
-	var m auth.Malformed
-	if errors.As(err, &m) {
-		return &syntaxError{syntax(501, "5.5.2", m.Error())}
+// malformed gives what the client cancelled or got wrong its reply (RFC 4954 4, 6).
+func malformed(err auth.Malformed) error {
+	switch err {
+	case auth.ErrCancelled:
+		return syntax(501, "5.7.0", err.Error())
+	case auth.ErrLongLine:
+		return syntax(500, "5.5.6", err.Error())
 	}
-	return err
+	return syntax(501, "5.5.2", err.Error())
 }
-
-// brokenWire is an error of the connection inside an exchange.
-type brokenWire struct{ error }
