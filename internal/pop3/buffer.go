@@ -2,10 +2,10 @@ package pop3
 
 import "sync"
 
-// What a session needs while it sends is lent to it: most sessions of a server
-// wait, and hold nothing then.
+// A session borrows the memory that it needs while it sends: most sessions of a
+// server wait, and hold none then.
 
-// outSize holds what waits at most, and a chunk encoded behind it.
+// outSize has room for the most output that waits, and one encoded chunk.
 const outSize = flushAt + 2*chunkSize
 
 // keepOut is the most output memory that a session keeps while it waits.
@@ -23,7 +23,7 @@ func (w *wire) growOut() {
 	}
 }
 
-// releaseOut gives lent memory back where nothing is in it.
+// releaseOut gives borrowed memory back if it is empty.
 func (w *wire) releaseOut() {
 	if len(w.out) > 0 || cap(w.out) <= keepOut {
 		return

@@ -8,9 +8,8 @@ import (
 	"paperpath/internal/auth"
 )
 
-// capa is CAPA (RFC 2449 5). What is true before the login is said after it
-// too, but for STLS, which only exists before (RFC 2595 4); what comes with
-// the login is said before it, since clients ask once.
+// capa is CAPA (RFC 2449 5). The list is the same before and after the login, since
+// clients ask only once, but for STLS, which only exists before (RFC 2595 4).
 func (s *session) capa(string) error {
 	s.ok("capabilities follow")
 	for _, line := range s.capabilities() {
@@ -41,13 +40,13 @@ func (s *session) capabilities() []string {
 	return append(lines, "EXPIRE "+s.cfg.Expire, "IMPLEMENTATION Paperpath")
 }
 
-// offersTLS reports whether STLS can be said now.
+// offersTLS reports whether the client may send STLS now.
 func (s *session) offersTLS() bool {
 	return s.cfg.TLS != nil && !s.secure && s.drop == nil
 }
 
-// stls is STLS (RFC 2595 4). A failed handshake ends the session: going on in
-// clear text is what somebody on the way would want.
+// stls is STLS (RFC 2595 4). A failed handshake ends the session: an attacker on the
+// path could use it to make the client go on in clear text.
 func (s *session) stls(string) error {
 	switch {
 	case s.secure:
@@ -55,7 +54,7 @@ func (s *session) stls(string) error {
 	case s.cfg.TLS == nil:
 		return s.wrong("TLS is not available")
 	case s.utf8:
-		return s.wrong("STLS comes before UTF8") // RFC 6856 2.1
+		return s.wrong("STLS must come before UTF8") // RFC 6856 2.1
 	}
 	s.ok("begin TLS")
 	if err := s.wire.flush(); err != nil {

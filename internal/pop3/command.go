@@ -7,8 +7,7 @@ import (
 	"strings"
 )
 
-// state is a set of the session's states (RFC 1939 3). The UPDATE state is
-// inside QUIT.
+// state is a set of session states (RFC 1939 3). The UPDATE state is within QUIT.
 type state int
 
 const (
@@ -17,8 +16,8 @@ const (
 	anyState = authorization | transaction
 )
 
-// command is a row of the table of commands. run answers the client and
-// returns an error only to end the session.
+// command is a row of the table of commands. run answers the client; it returns an
+// error only to end the session.
 type command struct {
 	name string
 	in   state
@@ -30,9 +29,9 @@ type command struct {
 type arguments int
 
 const (
-	none     arguments = iota // there must be nothing
-	trimmed                   // blanks around it mean nothing
-	verbatim                  // all of it behind one blank, blanks too (RFC 1939 7, PASS)
+	none     arguments = iota // nothing may follow
+	trimmed                   // without the blanks around it
+	verbatim                  // everything after one blank, blanks too (RFC 1939 7, PASS)
 )
 
 // commands returns the table.
@@ -57,13 +56,13 @@ func commands() []command {
 	}
 }
 
-// command finds what the client wants in the table and does it.
+// command looks a command up in the table and runs it.
 func (s *session) command(line []byte) error {
 	name, arg := split(line)
 	cmd, known := find(name)
 	if problem := s.check(line, cmd, known, arg); problem != "" {
 		if speaksHTTP(name) {
-			s.errors = s.cfg.MaxErrors // a browser was led here: end it now
+			s.errors = s.cfg.MaxErrors // a browser was tricked into connecting: end it now
 		}
 		return s.wrong(problem)
 	}
@@ -73,7 +72,7 @@ func (s *session) command(line []byte) error {
 	return cmd.run(s, arg)
 }
 
-// check returns what is wrong with a command, "" for nothing.
+// check returns what is wrong with a command, "" if nothing is.
 func (s *session) check(line []byte, cmd command, known bool, arg string) string {
 	limit := maxLine
 	if cmd.name == "AUTH" {
@@ -103,7 +102,7 @@ func (s *session) state() state {
 	return transaction
 }
 
-// split divides a line at its first blank.
+// split cuts a line at its first blank.
 func split(line []byte) (name, arg string) {
 	name, arg, _ = strings.Cut(string(line), " ")
 	return name, arg
@@ -119,8 +118,8 @@ func find(name string) (command, bool) {
 	return command{}, false
 }
 
-// isControl reports a control character of ASCII. A tab separates nothing in
-// POP3, and a NUL in a password has been a way around comparisons.
+// isControl reports whether r is a control character of ASCII. A tab is not a
+// separator in POP3, and a NUL in a password has been a way around comparisons.
 func isControl(r rune) bool { return r < ' ' || r == 0x7f }
 
 func speaksHTTP(name string) bool {
@@ -139,10 +138,9 @@ var (
 	errDeleted      = errors.New("message is deleted")
 )
 
-// parseNumber reads the decimal number at the start of arg and returns what
-// follows it, without the blanks between. Only digits count: no sign, no
-// fraction. A number too large for an int is the largest one: TOP 1
-// 99999999999 means everything.
+// parseNumber reads the decimal number at the start of arg and returns what follows
+// it, without the blanks between: digits alone, no sign, no fraction. A number that
+// is too large for an int becomes the largest int: TOP 1 99999999999 means all.
 func parseNumber(arg string) (n int, rest string, err error) {
 	end := 0
 	for end < len(arg) && '0' <= arg[end] && arg[end] <= '9' {
@@ -160,7 +158,7 @@ func parseNumber(arg string) (n int, rest string, err error) {
 	return n, strings.TrimLeft(arg[end:], " "), nil
 }
 
-// message returns the message that arg, a number and nothing else, names.
+// message returns the message whose number arg is.
 func (s *session) message(arg string) (*message, int, error) {
 	n, rest, err := parseNumber(arg)
 	switch {
@@ -172,10 +170,10 @@ func (s *session) message(arg string) (*message, int, error) {
 	return s.drop.number(n)
 }
 
-// refuse answers for a message that cannot be named or had.
+// refuse answers a command whose message has no valid number, or cannot be had.
 func (s *session) refuse(err error) error {
 	if errors.Is(err, errDeleted) || errors.Is(err, errGone) {
-		s.fail("", err.Error()) // no fault of the client's
+		s.fail("", err.Error()) // not the client's fault
 		return nil
 	}
 	return s.wrong(err.Error())

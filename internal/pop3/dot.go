@@ -17,16 +17,15 @@ var (
 	twoDot = []byte("..")
 )
 
-// encoder turns the bytes of a message file into those of a POP3 multi-line
-// reply (RFC 1939 3): every LF becomes CRLF unless it already is one (a file
-// that another program stored with CRLF keeps it), and a dot at the start of a
-// line is doubled, the message's first byte included. Everything else, NUL and
-// bare CR too, is carried.
+// encoder turns the bytes of a message file into a POP3 multi-line reply (RFC 1939
+// 3): every LF becomes CRLF unless a CR precedes it (another program may have stored
+// the file with CRLF), and a dot at the start of a line is doubled, as the message's
+// first byte too. Everything else is kept, NUL and bare CR included.
 //
-// A line starts after a LF only. The zero value is ready for a message.
+// A line starts only after a LF. The zero value is ready for a message.
 type encoder struct {
-	last byte // of what was read so far; 0 at the start
-	mid  bool // inside a line
+	last byte // read so far; 0 at the start
+	mid  bool // in the middle of a line
 }
 
 // append encodes the next piece of a message onto dst.
@@ -55,7 +54,7 @@ func (e *encoder) append(dst, piece []byte) []byte {
 	return dst
 }
 
-// finish ends a last line that has no end, and then the reply.
+// finish ends the last line if it has no end, and then the reply.
 func (e *encoder) finish(dst []byte) []byte {
 	if e.mid {
 		dst = append(dst, crlf...)
@@ -64,9 +63,9 @@ func (e *encoder) finish(dst []byte) []byte {
 	return append(dst, stop...)
 }
 
-// measure returns how many octets r has as the client will count them: with
-// CRLF line ends and the last line ended, doubled dots not counted twice
-// (RFC 1939 11). It must agree with encoder. buf is for reading.
+// measure returns how many octets r has as the client counts them: with CRLF line
+// ends and the last line ended, doubled dots counted once (RFC 1939 11). It must
+// agree with encoder. buf is for reading.
 func measure(r io.Reader, buf []byte) (int64, error) {
 	var size int64
 	last := byte('\n')
@@ -94,13 +93,13 @@ func measure(r io.Reader, buf []byte) (int64, error) {
 // first lines of the body (RFC 1939 7).
 type top struct {
 	lines  int  // of the body, still to send
-	body   bool // the empty line was seen
-	inLine int  // bytes of the current line so far: 0, 1 or 2 and more
-	cr     bool // that one byte is a CR
+	body   bool // the empty line has come
+	inLine int  // bytes of the current line so far; 2 means two or more
+	cr     bool // there is one, a CR
 }
 
-// keep returns how many of the next bytes belong to the reply, and whether
-// nothing after them does.
+// keep returns how many of the next bytes belong to the reply, and whether they are
+// the last.
 func (t *top) keep(piece []byte) (n int, done bool) {
 	if t.body && t.lines == 0 {
 		return 0, true

@@ -11,10 +11,10 @@ import (
 	"paperpath/maildir"
 )
 
-// errGone says that another program took a message away during the session.
+// errGone is a message that another program removed during the session.
 var errGone = errors.New("message is gone: another program moved or deleted it")
 
-// errNoFolder says that a login asked for a folder that is not there.
+// errNoFolder is a login for a folder that does not exist.
 var errNoFolder = errors.New("no such folder")
 
 // message is one message of the snapshot.
@@ -23,7 +23,7 @@ type message struct {
 	id      string // for UIDL
 	size    int64  // octets as RETR sends them, -1 until measured
 	deleted bool   // by DELE
-	gone    bool   // it could not be measured: it counts as deleted
+	gone    bool   // its size could not be found: it counts as deleted
 	sent    bool   // by RETR
 }
 
@@ -35,23 +35,22 @@ type drop struct {
 	dir        *maildir.Dir // nil for a mailbox that does not exist yet
 	unlock     func()
 	messages   []message
-	unwritable bool // names cannot be changed: a read-only disk
+	unwritable bool // files cannot be renamed: a read-only disk
 
 	retrieved, removed int
 	octets             int64
 }
 
-// openDrop takes the mailbox for this session and lists it. The error is
-// maildir.ErrBusy where another session has it, errNoFolder where there is no
-// such folder. A session that only reads takes nothing from others and is kept
-// out by none.
+// openDrop locks the mailbox for this session and lists it. The error is
+// maildir.ErrBusy if another session has it, and errNoFolder if there is no such
+// folder. A read-only session needs no lock, so it can run beside any other.
 func openDrop(account Account, log *maillog.Log) (*drop, error) {
 	d := &drop{account: account, log: log, unlock: func() {}}
 	if _, err := os.Lstat(account.path()); errors.Is(err, fs.ErrNotExist) {
 		if account.Folder != "" {
 			return nil, errNoFolder
 		}
-		return d, nil // nothing was delivered yet
+		return d, nil // nothing has been delivered yet
 	}
 	open := maildir.Open
 	if account.ReadOnly {
@@ -74,9 +73,9 @@ func openDrop(account Account, log *maillog.Log) (*drop, error) {
 	return d, nil
 }
 
-// scan takes the snapshot: one reading of the directories. No message is
-// looked at; a name with its wire size is believed, if it can be true. Files
-// that share a key are told apart first, since an id is given for life.
+// scan takes the snapshot by reading the directories once. It opens no message: a
+// size in a file's name is trusted, if it can be true. Files that share a key are
+// told apart first, since a unique id is for life.
 func (d *drop) scan() error {
 	list, err := d.dir.List()
 	if err != nil {
@@ -95,8 +94,8 @@ func (d *drop) scan() error {
 	return nil
 }
 
-// sizeInName is the size that a file's name gives, -1 for none that can be true: W=
-// alone cannot be checked, and no message has 0 octets.
+// sizeInName is the size on the wire that a file's name gives, -1 if it gives none
+// that can be true: W= without S= cannot be checked, and no message has 0 octets.
 func sizeInName(m *maildir.Message) int64 {
 	if m.Size <= 0 {
 		return -1
@@ -104,7 +103,7 @@ func sizeInName(m *maildir.Message) int64 {
 	return m.WireSize
 }
 
-// logDuplicate tells the log what became of a file that had another one's key.
+// logDuplicate logs what became of a file with the key of another one.
 func (d *drop) logDuplicate(t maildir.Twin) {
 	switch {
 	case d.account.ReadOnly, t.Stays:
@@ -115,7 +114,7 @@ func (d *drop) logDuplicate(t maildir.Twin) {
 	}
 }
 
-// release gives the mailbox back. It may be called twice, and on nil.
+// release unlocks and closes the mailbox. It may be called twice, and on nil.
 func (d *drop) release() {
 	if d == nil || d.dir == nil {
 		return
@@ -154,8 +153,7 @@ func (d *drop) each(f func(n int, m *message) error) error {
 	return nil
 }
 
-// count returns how many messages are not deleted, and their octets, after
-// every size is known.
+// count returns how many messages are not deleted, and how many octets they have.
 func (d *drop) count() (n int, octets int64) {
 	d.each(func(_ int, m *message) error {
 		if d.ensureSize(m) {
@@ -166,9 +164,9 @@ func (d *drop) count() (n int, octets int64) {
 	return n, octets
 }
 
-// ensureSize sees to it that the size is known, where the name does not say it
-// by reading the message once. It reports false for a message that cannot be
-// read: from then on it counts as deleted.
+// ensureSize finds the size of a message whose name does not give it, by reading it
+// once. It returns false for a message that cannot be read: from then on that counts
+// as deleted.
 func (d *drop) ensureSize(m *message) bool {
 	if m.size >= 0 {
 		return true
@@ -187,8 +185,8 @@ func (d *drop) ensureSize(m *message) bool {
 	return err == nil
 }
 
-// measure reads a message to find its size, and gives its name what it lacks
-// of sizes, so that no session has to do it again.
+// measure reads a message to find its size, and adds the sizes to the file's name, so
+// that no session has to do it again.
 func (d *drop) measure(m *message, f *os.File) (err error) {
 	buf := chunks.Get().(*[chunkSize]byte)
 	defer chunks.Put(buf)
@@ -201,8 +199,8 @@ func (d *drop) measure(m *message, f *os.File) (err error) {
 	return nil
 }
 
-// endsLine reports whether the last line of a file is ended. Where it is not, we
-// send two octets more than the size that W= means to other programs.
+// endsLine reports whether a file ends with a line end. If not, we send two octets
+// more than other programs mean by W=.
 func endsLine(f *os.File, size int64) bool {
 	last := []byte{'\n'}
 	if size > 0 {
@@ -211,13 +209,13 @@ func endsLine(f *os.File, size int64) bool {
 	return last[0] == '\n'
 }
 
-// mayRename reports whether the session changes names. On a read-only disk that
+// mayRename reports whether the session may rename files. On a read-only disk that
 // fails, and is not tried again for each message.
 func (d *drop) mayRename() bool { return !d.account.ReadOnly && !d.unwritable }
 
-// openToSend opens a message to be sent, its size known. A file whose size is not
-// the one in its name was changed by some program: it is measured, since the
-// size that is sent must be that of what is sent.
+// openToSend opens a message for RETR and makes sure that its size is known. A file
+// whose size is not the one in its name was changed by another program and is
+// measured again: the reply must give the size of what follows.
 func (d *drop) openToSend(m *message) (*os.File, error) {
 	f, err := d.open(m)
 	if err != nil || m.size >= 0 && (m.Size < 0 || m.Size == m.Actual) {
@@ -233,7 +231,7 @@ func (d *drop) openToSend(m *message) (*os.File, error) {
 	return f, nil
 }
 
-// open opens a message. The error is errGone where it is no longer there.
+// open opens a message. The error is errGone if it is no longer there.
 func (d *drop) open(m *message) (*os.File, error) {
 	f, err := d.dir.Open(m.Message)
 	if errors.Is(err, fs.ErrNotExist) {

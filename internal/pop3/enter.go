@@ -6,8 +6,8 @@ import (
 	"paperpath/maildir"
 )
 
-// enter opens the mailbox that a login has proved to be the client's, and
-// takes the snapshot. A mailbox of another owner is opened by a process of theirs.
+// enter opens the mailbox of the user who has logged in, and takes the snapshot. A
+// mailbox of another owner is opened by a process of that owner.
 func (s *session) enter(account Account) error {
 	switch err := s.cfg.Gate.enter(account.Login, s.cfg.LoginDelay, s.cfg.MaxPerUser); {
 	case errors.Is(err, errTooSoon):
@@ -35,7 +35,7 @@ func (s *session) enter(account Account) error {
 	return nil
 }
 
-// leave makes room for the user's next session.
+// leave ends the user's session at the gate.
 func (s *session) leave() {
 	if s.admitted != "" {
 		s.cfg.Gate.leave(s.admitted)
@@ -43,7 +43,7 @@ func (s *session) leave() {
 	}
 }
 
-// openMailbox opens the mailbox, or answers why it cannot be had.
+// openMailbox opens the mailbox, or answers why it cannot.
 func (s *session) openMailbox(account Account) *drop {
 	d, err := openDrop(account, s.cfg.Log)
 	switch {

@@ -15,17 +15,17 @@ import (
 	"paperpath/internal/control"
 )
 
-// Why a user who proved who they are is not let in now.
+// Why a user with the right password is not admitted now.
 var (
 	errTooSoon = errors.New("too soon after the last login")
 	errTooMany = errors.New("too many sessions of this user")
 )
 
-// Gate counts the sessions of each user and knows when they last logged in. The
-// latter is kept on disk too, so that processes of one session (inetd) know of
-// each other; where nothing can be written, memory has to do.
+// Gate counts the sessions of each user and remembers when they last logged in. That
+// time is also kept on disk, so that processes with one session each (inetd) know of
+// each other's; if the disk cannot be written, it is kept in memory alone.
 type Gate struct {
-	dir string // a file a user, its mtime the last login
+	dir string // a file for each user; its mtime is the last login
 	now func() time.Time
 
 	mu   sync.Mutex
@@ -33,14 +33,14 @@ type Gate struct {
 	open map[string]int
 }
 
-// NewGate returns a gate that keeps its files in dir, which it makes.
+// NewGate returns a gate that keeps its files in dir, which it creates.
 func NewGate(dir string, now func() time.Time) *Gate {
 	return &Gate{dir: dir, now: now, last: map[string]time.Time{}, open: map[string]int{}}
 }
 
-// enter lets a session of user in, or says why not: errTooSoon (RFC 2449 6.5),
-// errTooMany. A delay or a limit of 0 is none. Where it returns nil, leave has
-// to follow. A nil gate lets everybody in.
+// enter admits a session of user, or returns errTooSoon (RFC 2449 6.5) or errTooMany.
+// A delay or limit of 0 is none. After nil, leave must follow. A nil gate admits
+// everybody.
 func (g *Gate) enter(user string, delay time.Duration, most int) error {
 	if g == nil {
 		return nil
@@ -58,8 +58,8 @@ func (g *Gate) enter(user string, delay time.Duration, most int) error {
 	return nil
 }
 
-// sinceLast is how long ago user last logged in. A login in the future says
-// that a clock was set: it counts for nothing.
+// sinceLast is how long ago user last logged in. A login in the future means that the
+// clock was set back: it does not count.
 func (g *Gate) sinceLast(user string) time.Duration {
 	const ages = 1 << 62
 	last := g.last[user]
@@ -85,8 +85,8 @@ func (g *Gate) entered(user string, delay time.Duration) {
 	g.write(g.file(user), now)
 }
 
-// write sets the time of a user's file. It may fail: a read-only or a full
-// disk keeps nobody out.
+// write sets the time of a user's file. A read-only or a full disk, where it fails,
+// keeps nobody out.
 func (g *Gate) write(path string, now time.Time) {
 	if err := os.Chtimes(path, now, now); !errors.Is(err, fs.ErrNotExist) {
 		return
@@ -101,13 +101,13 @@ func (g *Gate) write(path string, now time.Time) {
 	}
 }
 
-// file is the file of a user. No byte of their name is in its own.
+// file is the path of a user's file. It has no byte of the user's name.
 func (g *Gate) file(user string) string {
 	sum := sha256.Sum256([]byte(user))
 	return filepath.Join(g.dir, hex.EncodeToString(sum[:16]))
 }
 
-// leave ends a session that enter let in.
+// leave ends a session that enter admitted.
 func (g *Gate) leave(user string) {
 	if g == nil {
 		return

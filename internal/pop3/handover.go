@@ -11,19 +11,18 @@ import (
 	"paperpath/internal/maillog"
 )
 
-// Handover is what a process has to know to go on with a session after the
-// login.
+// Handover is what another process must know to continue a session after the login.
 type Handover struct {
 	Account      Account
 	Client       maillog.Client
-	Capabilities []string // CAPA's answer
+	Capabilities []string // the answer to CAPA
 	MaxErrors    int
 	Idle         time.Duration
 	Undelete     time.Duration
-	Ageless      bool // the age of what is in the trash is not to be believed
+	Ageless      bool // the age of what is in the trash cannot be trusted
 }
 
-// Resume holds a session from the login on, which another process has seen.
+// Resume serves a session whose client has logged in at another process.
 func Resume(ctx context.Context, conn net.Conn, h Handover, log *maillog.Log, now func() time.Time) error {
 	cfg := Config{Log: log, Client: h.Client, Now: now, MaxErrors: h.MaxErrors, IdleTimeout: h.Idle,
 		Undelete: h.Undelete, Ages: func() bool { return !h.Ageless }}
@@ -37,15 +36,15 @@ func Resume(ctx context.Context, conn net.Conn, h Handover, log *maillog.Log, no
 	})
 }
 
-// maxFirstReply bounds the wait for the answer to a login.
+// maxFirstReply is how long the owner's process may take to open the mailbox.
 const maxFirstReply = 2 * time.Minute
 
-// handOver lets a process of the mailbox's owner hold the session from here on.
-// It returns nil where the login is refused: then the client may try again.
+// handOver hands the session over to a process of the mailbox's owner. It returns nil
+// if that refuses the login: the client may try again.
 func (s *session) handOver(account Account) error {
 	h := Handover{Account: account, Client: s.client, MaxErrors: s.cfg.MaxErrors, Idle: s.cfg.IdleTimeout,
 		Undelete: s.cfg.Undelete, Capabilities: s.afterLogin()}
-	// The record of the clock is not the owner's to write.
+	// The owner's process cannot write run/clock, so it is asked here.
 	h.Ageless = h.Undelete > 0 && s.cfg.Ages != nil && !s.cfg.Ages()
 	owner, logged, err := s.cfg.HandOver(h, s.cfg.Log)
 	if err != nil {
@@ -68,7 +67,7 @@ func (s *session) handOver(account Account) error {
 	return errHandedOver
 }
 
-// afterLogin is CAPA's answer in a session that another process holds.
+// afterLogin is the answer to CAPA in the process that continues the session.
 func (s *session) afterLogin() (lines []string) {
 	for _, line := range s.capabilities() {
 		if line != "STLS" {
@@ -78,8 +77,8 @@ func (s *session) afterLogin() (lines []string) {
 	return lines
 }
 
-// splice carries octets both ways until the owner's process ends the session.
-// It is that which keeps the times; the client is only waited for longer here.
+// splice copies octets both ways until the owner's process ends the session. That
+// process enforces the timeouts; the deadlines here are longer.
 func (s *session) splice(owner *net.UnixConn, fromOwner io.Reader) {
 	s.wire.flush()
 	over := make(chan struct{})
@@ -106,7 +105,7 @@ func (s *session) splice(owner *net.UnixConn, fromOwner io.Reader) {
 	<-over
 }
 
-// copyOut sends what r gives to the client.
+// copyOut copies r to the client.
 func (w *wire) copyOut(r io.Reader) {
 	buf := make([]byte, 2*chunkSize)
 	for {

@@ -2,11 +2,11 @@ package pop3
 
 import "strings"
 
-// language is one in which the texts of replies can be had (RFC 6856 3).
+// language is one of the languages for the text of replies (RFC 6856 3).
 type language struct{ tag, name string }
 
-// languages returns them, the server's own first. i-default (RFC 2277 4.5) is
-// what clients that know no better may ask for.
+// languages returns all of them, the server's own first. i-default (RFC 2277 4.5) is
+// for clients without a preference.
 func languages() []language {
 	return []language{{"en", "English"}, {"i-default", "Default language"}}
 }
@@ -29,8 +29,8 @@ func (s *session) lang(arg string) error {
 	return nil
 }
 
-// findLanguage looks a language range up (RFC 4647 3.4): en-GB is met by en. *
-// asks for the server's choice.
+// findLanguage looks up a language range (RFC 4647 3.4): en-GB finds en, and * the
+// server's choice.
 func findLanguage(wanted string) (language, bool) {
 	if wanted == "*" {
 		return languages()[0], true
@@ -46,8 +46,8 @@ func findLanguage(wanted string) (language, bool) {
 	return language{}, false
 }
 
-// useUTF8 is UTF8 (RFC 6856 2). It changes nothing: names and passwords are
-// bytes in either mode, and messages are sent as they were accepted.
+// useUTF8 is UTF8 (RFC 6856 2). It changes nothing: names and passwords are bytes in
+// both modes, and messages are sent as they were accepted.
 func (s *session) useUTF8(string) error {
 	s.utf8 = true
 	s.ok("UTF8 enabled")

@@ -6,17 +6,14 @@ import (
 	"paperpath/internal/auth"
 )
 
-// authFailed is the one answer to an unknown name and to a wrong password
-// (RFC 3206 5, CWE-204).
+// authFailed answers both an unknown name and a wrong password (RFC 3206 5, CWE-204).
 const authFailed = "authentication failed"
 
-// clearTextRefusal answers a login that would show the password to the
-// network. It has no response code: [AUTH] would make the client ask for
-// another password.
+// clearTextRefusal answers a login that would show the password to the network. It
+// has no response code: after [AUTH] clients ask the user for another password.
 const clearTextRefusal = "plaintext authentication disallowed: use TLS"
 
-// mayPassword reports whether USER is for this client: it is PLAIN in other
-// words.
+// mayPassword reports whether this client may use USER, which is PLAIN in another form.
 func (s *session) mayPassword() bool { return slices.Contains(auth.Mechanisms(s.peer()), auth.Plain) }
 
 // user takes the name for PASS. Every name gets the same answer.
@@ -32,8 +29,8 @@ func (s *session) user(name string) error {
 	return nil
 }
 
-// pass completes USER. The name counts once: RFC 1939 7 wants USER again
-// after a failure.
+// pass completes USER. The name counts once: after a failure RFC 1939 7 wants USER
+// again.
 func (s *session) pass(password string) error {
 	name := s.userName
 	s.userName = ""
@@ -41,9 +38,9 @@ func (s *session) pass(password string) error {
 	case !s.mayPassword():
 		return s.wrong(clearTextRefusal)
 	case name == "":
-		return s.wrong("USER first")
+		return s.wrong("send USER first")
 	}
-	// USER and PASS are PLAIN in other words. There is no NUL in a line.
+	// No line contains a NUL, so neither part can.
 	x, err := auth.Start(auth.Plain, s.peer(), s.cfg.Users)
 	if err == nil {
 		_, _, err = x.Next(s.ctx, []byte("\x00"+name+"\x00"+password))
@@ -51,8 +48,8 @@ func (s *session) pass(password string) error {
 	return s.loggedIn("USER", name, err)
 }
 
-// loggedIn ends a login: err is nil where the client proved to be name. Then
-// it takes the mailbox.
+// loggedIn ends a login as name. If err is nil it has succeeded, and the session
+// enters the mailbox.
 func (s *session) loggedIn(mechanism, name string, err error) error {
 	client := s.client
 	client.Login = name
@@ -69,7 +66,7 @@ func (s *session) loggedIn(mechanism, name string, err error) error {
 		s.cfg.Log.Limited(auth.LimitOf(err), client)
 		s.fail("SYS/TEMP", "too many logins, please try again later")
 		return s.countTry()
-	case err != nil: // no login-failed: a filter would ban the client for it
+	case err != nil: // not the event login-failed: a filter would ban the client for it
 		return s.trouble("login", err)
 	}
 	s.client.Login = account.Login
@@ -77,13 +74,13 @@ func (s *session) loggedIn(mechanism, name string, err error) error {
 	return s.enter(account)
 }
 
-// refuseLogin answers a wrong login.
+// refuseLogin answers a failed login.
 func (s *session) refuseLogin() error {
 	s.fail("AUTH", authFailed)
 	return s.countTry()
 }
 
-// countTry counts a login that did not let the client in.
+// countTry counts a login that was not admitted.
 func (s *session) countTry() error {
 	s.tries++
 	if s.tries >= s.cfg.MaxTries {

@@ -13,7 +13,7 @@ const (
 	errLongAnswer = auth.Malformed("line too long")
 )
 
-// peer is what SASL has to know of the connection.
+// peer is what SASL needs to know about the connection.
 func (s *session) peer() auth.Peer {
 	return auth.Peer{Policy: s.cfg.SASL, TLS: s.tls, Leaf: s.leaf, Private: s.cfg.ClearText}
 }
@@ -44,8 +44,8 @@ func (s *session) auth(arg string) error {
 	return s.loggedIn(x.Mechanism(), x.Login(), err)
 }
 
-// listMechanisms answers AUTH without an argument, which no RFC has and old
-// clients (Outlook Express, early Netscape) use to ask what there is.
+// listMechanisms answers AUTH without an argument, which is in no RFC, but which old
+// clients (Outlook Express, early Netscape) send to ask for the mechanisms.
 func (s *session) listMechanisms() error {
 	s.ok("mechanisms follow")
 	for _, m := range auth.Mechanisms(s.peer()) {

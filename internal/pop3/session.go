@@ -21,7 +21,7 @@ var (
 	errTries  = errors.New("too many failed logins")
 
 	errHandedOver = errors.New("handed over to another process")
-	errRefused    = errors.New("refused") // a resumed session did not begin
+	errRefused    = errors.New("refused") // a resumed session could not open its mailbox
 )
 
 // session is one client from the greeting to the close.
@@ -29,32 +29,32 @@ type session struct {
 	cfg    Config
 	ctx    context.Context
 	wire   *wire
-	client maillog.Client // with its login and TLS, as they come
+	client maillog.Client // for the log; its login and TLS are filled in as they come
 
 	secure     bool // inside TLS
 	tls        *tls.ConnectionState
-	leaf       *x509.Certificate // of ours, that TLS used
+	leaf       *x509.Certificate // our own, which TLS used
 	utf8       bool              // by UTF8
 	userName   string            // from USER, until PASS
 	loginLimit time.Time         // by which the client must have logged in
 	tries      int               // failed logins
 	errors     int               // wrong commands
 
-	announced []string // by CAPA, where another process has seen the login; nil: it is found out
+	announced []string // the answer to CAPA, if another process has handed the session over; nil: as here
 
 	drop     *drop  // nil before the login
 	admitted string // the user whom the gate let in, "" for none
 }
 
-// Serve holds one session on conn and closes it. It returns nil however the
-// client behaved; an error is trouble of our own, which was logged. Once ctx
-// is done a client that does not send a command within cfg.DrainTimeout is let
-// go, without the deletions that it did not confirm by QUIT.
+// Serve serves one session on conn and closes it. It returns nil however the client
+// behaved; an error is a fault of our own, and is in the log. Once ctx is done, a client
+// that sends no command within cfg.DrainTimeout is disconnected; nothing is deleted
+// without its QUIT.
 func Serve(ctx context.Context, conn net.Conn, cfg Config) (err error) {
 	return serve(ctx, conn, cfg, (*session).converse)
 }
 
-// serve serves one session: talk, until there is a reason to end.
+// serve serves one session; talk returns why it ends.
 func serve(ctx context.Context, conn net.Conn, cfg Config, talk func(*session) error) (err error) {
 	cfg = cfg.withDefaults()
 	s := &session{cfg: cfg, ctx: ctx, wire: newWire(conn, cfg), client: cfg.Client}
@@ -73,7 +73,7 @@ func serve(ctx context.Context, conn net.Conn, cfg Config, talk func(*session) e
 	return err
 }
 
-// converse greets the client and carries out its commands.
+// converse greets the client and runs its commands.
 func (s *session) converse() error {
 	begin := time.Now()
 	s.loginLimit = begin.Add(s.cfg.LoginTimeout)
@@ -90,7 +90,7 @@ func (s *session) converse() error {
 	return s.commands()
 }
 
-// commands carries out commands until there is a reason to end.
+// commands runs commands until there is a reason to end.
 func (s *session) commands() error {
 	for {
 		if err := s.nextCommand(); err != nil {
@@ -99,8 +99,8 @@ func (s *session) commands() error {
 	}
 }
 
-// greet says who is there. Without a <time stamp>: that would offer APOP,
-// which needs passwords stored in clear (RFC 1939 7).
+// greet sends the greeting. It has no <timestamp>: that would offer APOP, which needs
+// passwords stored in clear (RFC 1939 7).
 func (s *session) greet() {
 	if s.cfg.Hostname == "" {
 		s.ok("Paperpath POP3 ready")
@@ -109,7 +109,7 @@ func (s *session) greet() {
 	s.ok("%s Paperpath POP3 ready", printable(s.cfg.Hostname))
 }
 
-// nextCommand reads one command and carries it out.
+// nextCommand reads one command and runs it.
 func (s *session) nextCommand() error {
 	s.wire.allow(s.nextLimit())
 	line, err := s.wire.readLine()
@@ -125,9 +125,9 @@ func (s *session) nextCommand() error {
 	return s.wire.spill()
 }
 
-// nextLimit is when the next command must be complete: a logged-in client may
-// be idle for a while, one that is not logged in has one span of time for it
-// all. A client that sends a byte now and then gains nothing.
+// nextLimit is when the next command must be complete. A client that has logged in may
+// be idle for a while before each; before that, one limit holds for all of them. A byte
+// now and then extends neither.
 func (s *session) nextLimit() time.Time {
 	if s.drop == nil {
 		return s.loginLimit
@@ -135,12 +135,12 @@ func (s *session) nextLimit() time.Time {
 	return time.Now().Add(s.cfg.IdleTimeout)
 }
 
-// end lets go of the mailbox and logs what there was.
+// end closes the mailbox and logs the end of the session.
 func (s *session) end(why error) {
-	s.wire.flush() // the answer to the last command; a client that is gone needs none
+	s.wire.flush() // the reply to the last command, if the client is still there
 	defer s.leave()
 	if errors.Is(why, errHandedOver) || errors.Is(why, errRefused) {
-		return // another process tells of this session
+		return // another process logs the end
 	}
 	quit := errors.Is(why, errQuit)
 	if s.drop != nil {
@@ -165,14 +165,14 @@ func reason(why error) string {
 	return why.Error()
 }
 
-// ok begins a reply. format and args are our own words and numbers, never the
-// client's.
+// ok begins a positive reply. format and args are our own words and numbers, never
+// the client's.
 func (s *session) ok(format string, args ...any) {
 	s.wire.print("+OK "+format+"\r\n", args...)
 }
 
-// fail refuses a command that was in order; code is a response code of
-// RFC 2449 8 or RFC 3206, "" for none.
+// fail refuses a valid command; code is a response code of RFC 2449 8 or RFC 3206, ""
+// for none.
 func (s *session) fail(code, text string) {
 	if code != "" {
 		code = "[" + code + "] "
@@ -180,8 +180,8 @@ func (s *session) fail(code, text string) {
 	s.wire.print("-ERR %s%s\r\n", code, text)
 }
 
-// wrong refuses a command that was not in order. A client that sends too many
-// of them speaks another protocol, or guesses.
+// wrong refuses an invalid command. A client that sends too many of them speaks
+// another protocol, or is guessing.
 func (s *session) wrong(text string) error {
 	s.errors++
 	if s.errors > s.cfg.MaxErrors {
@@ -192,18 +192,18 @@ func (s *session) wrong(text string) error {
 	return nil
 }
 
-// trouble answers for a failure of our own, and logs what it was.
+// trouble answers a failure of our own, and logs it.
 func (s *session) trouble(op string, err error) error {
 	s.cfg.Log.Trouble("", op, err)
 	s.wire.print("%s", TroubleReply(err))
 	return nil
 }
 
-// ErrPermanent is trouble that ends only when somebody mends a setting.
+// ErrPermanent is trouble that lasts until somebody corrects a setting.
 var ErrPermanent = errors.New("pop3d does not serve this")
 
-// TroubleReply is what a client is told of trouble of our own: no more than to
-// come again, or to ask a person (RFC 3206 4).
+// TroubleReply answers trouble of our own. It tells the client no more than to try
+// again or to ask a person (RFC 3206 4).
 func TroubleReply(err error) string {
 	if errors.Is(err, ErrPermanent) {
 		return "-ERR [SYS/PERM] the mailbox cannot be served, please ask the postmaster\r\n"
@@ -211,7 +211,7 @@ func TroubleReply(err error) string {
 	return "-ERR [SYS/TEMP] temporary failure, please try again later\r\n"
 }
 
-// Unavailable greets a client that cannot be served now, and ends the session
+// Unavailable tells a client that it cannot be served now, and closes the connection
 // (RFC 1939 3, RFC 3206 4).
 func Unavailable(conn net.Conn) {
 	defer conn.Close()
@@ -219,7 +219,7 @@ func Unavailable(conn net.Conn) {
 	io.WriteString(conn, TroubleReply(nil))
 }
 
-// startTLS begins TLS and forgets what was said in clear text.
+// startTLS begins TLS and forgets what was sent in clear text.
 func (s *session) startTLS() error {
 	cfg, leaf := s.cfg.SASL.ServerTLS(withPOP3(s.cfg.TLS))
 	state, err := s.wire.startTLS(s.ctx, cfg)
@@ -231,18 +231,18 @@ func (s *session) startTLS() error {
 	return nil
 }
 
-// withPOP3 names the protocol for ALPN (RFC 7301), so that a browser tricked
-// into speaking to us is refused in the handshake (ALPACA).
+// withPOP3 adds the protocol's name for ALPN (RFC 7301), so that the handshake fails
+// for a browser that was tricked into connecting (ALPACA).
 func withPOP3(config *tls.Config) *tls.Config {
 	if config == nil {
-		return &tls.Config{MinVersion: tls.VersionTLS12} // has no certificate: every handshake fails
+		return &tls.Config{MinVersion: tls.VersionTLS12} // without a certificate every handshake fails
 	}
 	config = config.Clone()
 	config.NextProtos = []string{"pop3"}
 	return config
 }
 
-// printable returns s with every byte that has no place in a reply replaced.
+// printable returns s with each byte that may not be in a reply replaced.
 func printable(s string) string {
 	clean := []byte(s)
 	for i, c := range clean {

@@ -148,7 +148,7 @@ func TestSTLSForgets(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.send("PASS secret\r\n")
-	c.want("-ERR USER first")
+	c.want("-ERR send USER first")
 	c.send("QUIT\r\n")
 	c.want("+OK goodbye")
 	c.wantEnd()

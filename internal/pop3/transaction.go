@@ -13,7 +13,7 @@ func (s *session) noop(string) error {
 	return nil
 }
 
-// stat is STAT (RFC 1939 5): what is deleted does not count.
+// stat is STAT (RFC 1939 5). Deleted messages do not count.
 func (s *session) stat(string) error {
 	n, octets := s.drop.count()
 	s.ok("%d %d", n, octets)
@@ -73,10 +73,10 @@ func (s *session) scanListing(column func(line []byte, m *message) []byte) error
 	return err
 }
 
-// dele is DELE (RFC 1939 5): a mark, carried out by QUIT.
+// dele is DELE (RFC 1939 5). It marks the message; QUIT deletes it.
 func (s *session) dele(arg string) error {
 	if s.drop.account.ReadOnly {
-		s.fail("", "this login is read-only") // no response code says that it is for ever
+		s.fail("", "this login is read-only") // no response code means that it always will be
 		return nil
 	}
 	m, n, err := s.message(arg)
@@ -108,7 +108,7 @@ func (s *session) retr(arg string) error {
 	}
 	defer f.Close()
 	s.ok("%d octets", m.size)
-	// What grows meanwhile would not be what was counted; and no read for the end.
+	// The limit keeps out what is appended meanwhile, and saves the read at the end.
 	if err := s.send(io.LimitReader(f, m.Actual), nil); err != nil {
 		return s.sendFailed(m, err)
 	}
@@ -118,7 +118,7 @@ func (s *session) retr(arg string) error {
 	return nil
 }
 
-// top is TOP (RFC 1939 7). It leaves a message unread.
+// top is TOP (RFC 1939 7). The message stays unread.
 func (s *session) top(arg string) error {
 	number, lines, err := s.topArguments(arg)
 	if err != nil {
@@ -154,19 +154,19 @@ func (s *session) topArguments(arg string) (number, lines int, err error) {
 	return number, lines, nil
 }
 
-// openFailed answers for a message that could not be opened.
+// openFailed answers a command whose message could not be opened.
 func (s *session) openFailed(m *message, err error) error {
 	if errors.Is(err, errGone) {
 		return s.refuse(err)
 	}
 	s.cfg.Log.Trouble(m.Key, "open message", err)
-	s.fail("SYS/TEMP", "the message cannot be read now")
+	s.fail("SYS/TEMP", "the message cannot be read")
 	return nil
 }
 
-// sendFailed ends a session in whose multi-line reply reading or sending
-// failed. There is no way to say so inside the reply; closing is the only one
-// by which no client takes a part for the whole.
+// sendFailed ends a session in which a multi-line reply could not be read or sent to
+// its end. The reply itself cannot say so: only closing the connection keeps clients
+// from taking a part for the whole.
 func (s *session) sendFailed(m *message, err error) error {
 	var sending *os.PathError
 	if errors.As(err, &sending) {
@@ -202,10 +202,10 @@ func (s *session) send(f io.Reader, limit *top) error {
 	}
 }
 
-// quit is QUIT (RFC 1939 4 and 6). Before anything is deleted, everything that
-// the client asked for has left: where that fails, it may not have arrived,
-// and stays. The mailbox is free before the answer, so that the client's next
-// session finds it so.
+// quit is QUIT (RFC 1939 4 and 6). Everything that the client asked for is sent
+// before anything is deleted: if that fails, it may not have arrived, and nothing is
+// deleted. The mailbox is unlocked before the reply, so that the client's next session
+// can have it at once.
 func (s *session) quit(string) error {
 	if s.drop == nil {
 		s.ok("goodbye")

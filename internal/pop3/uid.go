@@ -8,9 +8,9 @@ import (
 // maxUID is the longest unique id (RFC 1939 7).
 const maxUID = 70
 
-// uid is the unique id for a message's key, which it keeps for life, on
-// whatever machine it is restored. One that another deliverer made too long, or
-// of characters that an id may not have, is hashed.
+// uid is the unique id of a message: its key, which it keeps for life, even when it is
+// restored on another machine. A key from another deliverer that is too long, or that
+// has characters an id may not have, is hashed.
 func uid(key string) string {
 	if 0 < len(key) && len(key) <= maxUID && fit(key) {
 		return key
@@ -23,7 +23,7 @@ func hashed(name string) string {
 	return "sha256-" + hex.EncodeToString(sum[:20])
 }
 
-// fit reports whether every character is in 0x21..0x7E.
+// fit reports whether all characters are in 0x21..0x7E.
 func fit(key string) bool {
 	for i := range len(key) {
 		if key[i] < '!' || key[i] > '~' {

@@ -9,19 +9,19 @@ import (
 	"paperpath/maildir"
 )
 
-// reset takes all DELE back, and what RETR did: as with Dovecot, the
-// messages are unread again.
+// reset undoes every DELE, and what RETR noted: as in Dovecot, the messages are unread
+// again.
 func (d *drop) reset() {
 	for i := range d.messages {
 		d.messages[i].deleted, d.messages[i].sent = false, false
 	}
 }
 
-// update carries DELE out: the UPDATE state (RFC 1939 6). A message that
-// another program deleted first is as the client wants it. One that cannot be
-// removed stops no other; nothing else is ever removed. With a window of time
-// deleted messages go to the folder Trash, and those that were longer there
-// than it are removed, if ages may be believed.
+// update deletes what DELE has marked: the UPDATE state (RFC 1939 6). It is no error
+// if another program deleted a message first. A message that cannot be removed stops
+// no other, and nothing else is ever removed. With a window, deleted messages go to
+// the folder Trash, and those that have been there for longer are removed, if ages may
+// be trusted.
 func (d *drop) update(window time.Duration, now time.Time, ages func() bool) error {
 	if d.dir == nil || d.account.ReadOnly {
 		return nil
@@ -53,7 +53,7 @@ func (d *drop) update(window time.Duration, now time.Time, ages func() bool) err
 	return failed
 }
 
-// remover returns what takes a message away, and what to do behind it.
+// remover returns the function that removes a message, and one to call at the end.
 func (d *drop) remover(window time.Duration, now time.Time, ages func() bool) (away func(*maildir.Message) error,
 	done func(), err error) {
 	none := func() {}
@@ -62,7 +62,7 @@ func (d *drop) remover(window time.Duration, now time.Time, ages func() bool) (a
 	}
 	trash, err := maildir.OpenTrash(d.account.Maildir, d.anyDeleted())
 	if errors.Is(err, fs.ErrNotExist) {
-		return d.dir.Remove, none, nil // and nothing is to be removed
+		return d.dir.Remove, none, nil // there is none, and nothing to put into it
 	}
 	if err != nil {
 		return nil, nil, err
@@ -100,10 +100,10 @@ func (d *drop) noteTrouble(op string, err error) {
 	}
 }
 
-// quota keeps count of what leaves, where another program keeps a Maildir++
-// quota. The trash is not part of one.
+// quota counts what is deleted, if another program keeps a Maildir++ quota. The trash
+// is not part of one.
 type quota struct {
-	drop   *drop // nil: nobody keeps count
+	drop   *drop // nil: there is no quota
 	octets int64
 	n      int
 }
@@ -142,18 +142,17 @@ func (d *drop) sync() error {
 	return nil
 }
 
-// abandon ends a session that QUIT has not ended: what DELE marked stays.
+// abandon ends a session without QUIT: what DELE marked stays.
 func (d *drop) abandon() {
 	d.reset()
 	d.markSeen()
 	d.release()
 }
 
-// markSeen leaves the messages as an IMAP server would, for the one beside us:
-// all that this session knew of are in cur/, and after QUIT those that RETR
-// sent have the flag S: what a client that was cut off fetched it will fetch
-// again. Nothing depends on it: on a read-only or a full disk it does not
-// happen. After release it does nothing.
+// markSeen leaves the messages as an IMAP server would, for one that serves the same
+// mailbox: all messages of this session go to cur/, and after QUIT those that RETR sent
+// get the flag S. (A client that was cut off fetches them again.) Nothing depends on
+// it: on a read-only or a full disk it does not happen. After release it does nothing.
 func (d *drop) markSeen() {
 	if d.dir == nil || !d.mayRename() {
 		return
@@ -174,7 +173,7 @@ func (d *drop) markSeen() {
 	}
 }
 
-// noteUnwritable keeps in mind that names cannot be changed here.
+// noteUnwritable remembers that files cannot be renamed here.
 func (d *drop) noteUnwritable(err error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist) {
 		d.unwritable = true
