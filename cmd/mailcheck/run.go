@@ -28,7 +28,7 @@ func run() int {
 		Verbs: append(program.Stage{Inbox: spool.InboxCheck, Does: "judge", Make: runner}.Verbs(),
 			program.Verb{Name: "explain", Usage: "say how the message on standard input is judged", Operands: "< message",
 				Flags:  append(subjectFlags(), &cli.BoolFlag{Name: "json", Usage: "print JSON"}),
-				Action: tell}),
+				Action: explainCommand}),
 	})
 }
 
@@ -70,8 +70,8 @@ func filter(ctx context.Context, h *home.Home, c *cli.Context) error {
 	return nil
 }
 
-// tell prints how the message is judged.
-func tell(ctx context.Context, h *home.Home, c *cli.Context) error {
+// explainCommand prints how the message is judged.
+func explainCommand(ctx context.Context, h *home.Home, c *cli.Context) error {
 	s, buf, err := subject(ctx, h, c)
 	if err != nil {
 		return err
@@ -90,7 +90,7 @@ func tell(ctx context.Context, h *home.Home, c *cli.Context) error {
 
 // subject reads the message and what the options say of it. Close the buffer.
 func subject(ctx context.Context, h *home.Home, c *cli.Context) (check.Subject, *spool.Buffer, error) {
-	s, err := told(c)
+	s, err := subjectFromFlags(c)
 	if err != nil {
 		return s, nil, err
 	}
@@ -120,8 +120,8 @@ func subject(ctx context.Context, h *home.Home, c *cli.Context) (check.Subject, 
 	return s, buf, nil
 }
 
-// told is what the options say.
-func told(c *cli.Context) (check.Subject, error) {
+// subjectFromFlags is what the options say of the message.
+func subjectFromFlags(c *cli.Context) (check.Subject, error) {
 	s := check.Subject{Login: c.String("login"), Helo: c.String("helo")}
 	if c.Args().Present() {
 		return s, status.UsageError("no operand is taken, not %q (a recipient is --to)", c.Args().First())

@@ -25,7 +25,7 @@ func maildeliver() program.Program {
 		Action: store, UsageStatus: usageStatus, Kind: program.Agent, StartsPrograms: true,
 		Verbs: append(program.Stage{Inbox: spool.InboxDeliver, Does: "deliver", Make: runner, StartsPrograms: true}.Verbs(),
 			program.Verb{Name: "explain", Usage: "print where an address's mail is stored, and why", Operands: "address ...", Kind: program.Person,
-				Flags: []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print one JSON object a line"}}, Action: tell}),
+				Flags: []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print one JSON object a line"}}, Action: explainCommand}),
 	}
 }
 
@@ -64,8 +64,8 @@ func store(ctx context.Context, h *home.Home, c *cli.Context) error {
 	return mda.Deliver(to[0], from, h.Input(ctx))
 }
 
-// tell prints the decisions for each address.
-func tell(_ context.Context, h *home.Home, c *cli.Context) error {
+// explainCommand prints the decisions for each address.
+func explainCommand(_ context.Context, h *home.Home, c *cli.Context) error {
 	return program.Explain(h, c, func(address string, t *explain.Trail) error {
 		return deliver.Explain(h.Control, h.Dir, address, t)
 	})

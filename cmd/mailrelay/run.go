@@ -30,7 +30,7 @@ func mailrelay() program.Program {
 		Verbs: append(program.Stage{Inbox: spool.InboxRelay, Does: "send", Make: runner}.Verbs(),
 			program.Verb{Name: "explain", Usage: "say through which hosts mail for an address goes, and why", Operands: "address ...", Kind: program.Person,
 				Flags:  []cli.Flag{via, &cli.BoolFlag{Name: "json", Usage: "print one JSON object a line"}},
-				Action: tell}),
+				Action: explainCommand}),
 	}
 }
 
@@ -76,8 +76,8 @@ func one(ctx context.Context, h *home.Home, c *cli.Context) error {
 	})
 }
 
-// tell prints the decisions for each address.
-func tell(ctx context.Context, h *home.Home, c *cli.Context) error {
+// explainCommand prints the decisions for each address.
+func explainCommand(ctx context.Context, h *home.Home, c *cli.Context) error {
 	r, err := newRelay(h, c)
 	if err != nil {
 		return err

@@ -20,7 +20,7 @@ func mailroute() program.Program {
 		Operands: "address ...", Flags: asJSON, Action: ask, Kind: program.Person,
 		Verbs: append(program.Stage{Inbox: spool.InboxRoute, Does: "route", Make: runner}.Verbs(),
 			program.Verb{Name: "explain", Usage: "print every decision on the way", Operands: "address ...",
-				Flags: asJSON, Action: tell}),
+				Flags: asJSON, Action: explainCommand}),
 	}
 }
 
@@ -35,8 +35,8 @@ func ask(_ context.Context, h *home.Home, c *cli.Context) error {
 	})
 }
 
-// tell prints the decisions for each address.
-func tell(_ context.Context, h *home.Home, c *cli.Context) error {
+// explainCommand prints the decisions for each address.
+func explainCommand(_ context.Context, h *home.Home, c *cli.Context) error {
 	return program.Explain(h, c, func(address string, t *explain.Trail) error {
 		_, err := route.Ask(h.Control, address, t)
 		return err

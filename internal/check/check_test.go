@@ -61,10 +61,10 @@ func from(path string, s Subject) Subject {
 func judgeText(c *control.Control, s Subject, text string) (string, Verdict) {
 	s.Body = spool.BytesBody([]byte(text))
 	v := Message(context.Background(), c, s, nil)
-	return told(v), v
+	return summaryOf(v), v
 }
 
-func told(v Verdict) string {
+func summaryOf(v Verdict) string {
 	if v.Err == nil {
 		return v.Kind
 	}
@@ -126,7 +126,7 @@ func TestEveryCheckIsHeld(t *testing.T) {
 // verdictIs reports whether the verdict is want; a panic is none.
 func verdictIs(want string, j *judge, list []check) (is bool) {
 	defer func() { recover() }()
-	return told(j.verdict(context.Background(), list)) == want
+	return summaryOf(j.verdict(context.Background(), list)) == want
 }
 
 // TestResultsReachTheVerdict: whatever a check finds is in the verdict and on top of

@@ -16,7 +16,7 @@ func TestAnotherFileSystem(t *testing.T) {
 		t.Skip("no /dev/shm: ", err)
 	}
 	t.Cleanup(func() { os.RemoveAll(other) })
-	p := newPlace(t)
+	p := newFixture(t)
 	p.write("users", "alice@example.net:::::"+other+"\n")
 	k := p.accept(spool.InboxDeliver, "alice@example.net")
 	p.run()

@@ -35,7 +35,7 @@ func foresee(c *control.Control, home, address string, t *explain.Trail) (string
 	if u == nil {
 		return without(c, a)
 	}
-	p, err := placeOf(home, u)
+	p, err := maildirOf(home, u)
 	if err != nil {
 		return "", err
 	}

@@ -99,7 +99,7 @@ func (g graph) expect(to []string) []string {
 // another host that can be reached gets the message once, and each dead name is
 // reported once.
 func TestAliasGraphs(t *testing.T) {
-	p := newPlace(t)
+	p := newFixture(t)
 	p.sender = "sender@example.net"
 	p.text = "Subject: the message\n\nhello\n"
 	p.write("limits", "bounces: 1000000\n")
@@ -116,7 +116,7 @@ func TestAliasGraphs(t *testing.T) {
 }
 
 // send sends one message through all stages and returns where it came to.
-func (p *place) send(t *rapid.T, g graph, asked []string) []string {
+func (p *fixture) send(t *rapid.T, g graph, asked []string) []string {
 	var users, aliases strings.Builder
 	users.WriteString("sender@example.net:\n")
 	for n := range g.boxes {
@@ -170,7 +170,7 @@ var finalRecipient = regexp.MustCompile(`(?m)^Final-Recipient: rfc822; ([a-z]+)(
 
 // harvest takes the messages out of the mailboxes: whose they were, and which
 // dead names the reports tell of. Two extensions of a name are one there.
-func (p *place) harvest(t *rapid.T) (got []string) {
+func (p *fixture) harvest(t *rapid.T) (got []string) {
 	reported := map[string]bool{}
 	files, err := filepath.Glob(filepath.Join(p.home, "mail/example.net/*/Maildir/new/*"))
 	if err != nil {
@@ -206,7 +206,7 @@ func (p *place) harvest(t *rapid.T) (got []string) {
 }
 
 // left lists the entries of the spool.
-func (p *place) left(t *rapid.T) (list []string) {
+func (p *fixture) left(t *rapid.T) (list []string) {
 	for _, in := range spool.Inboxes() {
 		entries, err := p.sp.List(in)
 		if err != nil && !errors.Is(err, io.EOF) {

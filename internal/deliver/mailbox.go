@@ -19,7 +19,7 @@ import (
 // where a directory on the way is another user's, nothing is made. Every error is
 // temporary.
 func Prepare(home string, u *control.User) (string, error) {
-	p, err := placeOf(home, u)
+	p, err := maildirOf(home, u)
 	if err != nil {
 		return "", err
 	}
@@ -33,9 +33,9 @@ func Prepare(home string, u *control.User) (string, error) {
 	return p.Path(), nil
 }
 
-// placeOf returns where the mailbox of u is. It has to be ours: what we write is,
+// maildirOf returns where the mailbox of u is. It has to be ours: what we write is,
 // and in another one's directories they say where it goes.
-func placeOf(home string, u *control.User) (p maildir.Place, err error) {
+func maildirOf(home string, u *control.User) (p maildir.Place, err error) {
 	p = maildir.Place{Base: u.Home, Rel: "Maildir", UID: os.Geteuid()}
 	owner := u.UID
 	if u.Within(home) {

@@ -35,14 +35,14 @@ func (m *MDA) Deliver(address string, from *addr.Address, in io.Reader) error {
 	if err != nil {
 		return err
 	}
-	l, err := openLetter(in, to)
+	msg, err := openIncoming(in, to)
 	if err != nil {
 		return err
 	}
 	if from != nil {
-		l.from = *from
+		msg.from = *from
 	}
-	key, err := m.store(path, to, l)
+	key, err := m.store(path, to, msg)
 	if err != nil {
 		return err
 	}
@@ -72,14 +72,14 @@ func (m *MDA) mailbox(address string) (to addr.Address, u *control.User, err err
 	if err != nil {
 		return to, nil, err
 	}
-	if len(targets) != 1 || targets[0].Place != route.Local {
+	if len(targets) != 1 || targets[0].Kind != route.Local {
 		return to, nil, &status.Error{Exit: status.NoMailbox, Text: "no single mailbox here: " + whole}
 	}
 	return targets[0].Addr, targets[0].User, nil
 }
 
 // store writes our two fields and the message below them.
-func (m *MDA) store(path string, to addr.Address, l *letter) (key string, err error) {
+func (m *MDA) store(path string, to addr.Address, msg *incoming) (key string, err error) {
 	max, err := m.limits()
 	if err != nil {
 		return "", err
@@ -100,10 +100,10 @@ func (m *MDA) store(path string, to addr.Address, l *letter) (key string, err er
 	key = string(spool.NewKey(m.Now(), host))
 	_, err = d.Store(key, func(w io.Writer) error {
 		w = spool.KeepReserve(octets, inodes, d.Path(), w)
-		if _, err := fmt.Fprintf(w, "Return-Path: <%s>\nDelivered-To: %s\n", l.from, to); err != nil {
+		if _, err := fmt.Fprintf(w, "Return-Path: <%s>\nDelivered-To: %s\n", msg.from, to); err != nil {
 			return err
 		}
-		return l.copyTo(w, max)
+		return msg.copyTo(w, max)
 	})
 	return key, err
 }

@@ -15,12 +15,12 @@ import (
 	"paperpath/maildir"
 )
 
-func (p *place) mda() *MDA {
+func (p *fixture) mda() *MDA {
 	return &MDA{Control: p.control, Log: p.settler.Log, Now: p.settler.Now, Home: p.home}
 }
 
 // stored returns the one message in alice's mailbox, checked against its name.
-func (p *place) stored() string {
+func (p *fixture) stored() string {
 	p.t.Helper()
 	d, err := maildir.Open(filepath.Join(p.home, "mail/example.net/alice/Maildir"))
 	p.check(err)
@@ -91,7 +91,7 @@ func TestMDATakesAnyBytes(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.about, func(t *testing.T) {
-			p := newPlace(t)
+			p := newFixture(t)
 			p.check(p.mda().Deliver("alice@example.net", nil, strings.NewReader(tt.in)))
 			want := "Return-Path: <" + tt.from + ">\n" + own + tt.body
 			if got := p.stored(); got != want {
@@ -102,7 +102,7 @@ func TestMDATakesAnyBytes(t *testing.T) {
 }
 
 func TestMDAFrom(t *testing.T) {
-	p := newPlace(t)
+	p := newFixture(t)
 	from := addr.Address{Local: "d", Domain: "x.example"}
 	in := strings.NewReader("Return-Path: <c@x.example>\nSubject: x\n\n")
 	p.check(p.mda().Deliver("alice+l", &from, in))
@@ -135,7 +135,7 @@ func TestMDARefusals(t *testing.T) {
 		{"too large", "alice@example.net", strings.NewReader("Subject: x\n\n" + strings.Repeat("x", 1000)), status.Refused},
 	} {
 		t.Run(tt.about, func(t *testing.T) {
-			p := newPlace(t)
+			p := newFixture(t)
 			p.write("aliases", "team: alice, bob\n")
 			if tt.about == "too large" {
 				p.write("databytes", "1000\n")
@@ -154,7 +154,7 @@ type failing struct{}
 func (failing) Read([]byte) (int, error) { return 0, errors.New("no more") }
 
 func TestMDAHopsBelowTheHeaderDoNotCount(t *testing.T) {
-	p := newPlace(t)
+	p := newFixture(t)
 	in := strings.Repeat("Received: by x\n", 100) + "\n" + strings.Repeat("Received: by x\n", 100)
 	p.check(p.mda().Deliver("alice", nil, strings.NewReader(in)))
 	p.stored()
@@ -162,15 +162,15 @@ func TestMDAHopsBelowTheHeaderDoNotCount(t *testing.T) {
 
 // An alias does not come between: the system above has decided.
 func TestMDAMailboxBeforeAlias(t *testing.T) {
-	p := newPlace(t)
+	p := newFixture(t)
 	p.write("aliases", "alice: bob\ninfo: alice\n")
 	p.check(p.mda().Deliver("alice@example.net", nil, strings.NewReader("A: x\n\n")))
 	p.want(alices)
-	p = newPlace(t)
+	p = newFixture(t)
 	p.write("aliases", "info: alice\n")
 	p.check(p.mda().Deliver("info@example.net", nil, strings.NewReader("A: x\n\n")))
 	p.want(alices)
-	p = newPlace(t)
+	p = newFixture(t)
 	p.check(p.mda().Deliver("postmaster", nil, strings.NewReader("A: x\n\n")))
 	p.want(alices)
 }
@@ -183,7 +183,7 @@ func FuzzLetter(f *testing.F) {
 	}
 	to := addr.Address{Local: "a", Domain: "b.example"}
 	f.Fuzz(func(t *testing.T, in []byte) {
-		l, err := openLetter(bytes.NewReader(in), to)
+		l, err := openIncoming(bytes.NewReader(in), to)
 		if err != nil {
 			if len(in) > 0 {
 				t.Fatal(err)
@@ -235,7 +235,7 @@ func TestParseFrom(t *testing.T) {
 // TestMDAKeepsReserve: what would touch control/reserve is not stored, and is
 // for later.
 func TestMDAKeepsReserve(t *testing.T) {
-	p := newPlace(t)
+	p := newFixture(t)
 	p.check(os.WriteFile(filepath.Join(p.home, "control", "reserve"), []byte("1000000000000000 0\n"), 0o600))
 	err := p.mda().Deliver("alice@example.net", nil, strings.NewReader("Subject: x\n\nx\n"))
 	if code, _, _ := status.Reply(err); code != 452 || status.Exit(err) != status.TempFail {

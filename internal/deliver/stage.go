@@ -107,11 +107,11 @@ func (s *Stage) missing(e *spool.Entry, a addr.Address) error {
 		return err
 	}
 	dead := slices.ContainsFunc(targets, func(t route.Target) bool {
-		return t.Place == route.Unknown && t.Addr == a
+		return t.Kind == route.Unknown && t.Addr == a
 	})
-	if err == nil && !dead && s.Now().Sub(e.Arrival) < route.Benefit {
+	if err == nil && !dead && s.Now().Sub(e.Arrival) < route.GracePeriod {
 		return status.Temp("4.2.1", "no mailbox any more: "+a.String(),
 			fmt.Errorf("its mail goes elsewhere now; to route this one afresh: mailctl queue reroute %s", e.Key))
 	}
-	return route.Believe(e, s.Now(), route.NoMailbox(a))
+	return route.WithGrace(e, s.Now(), route.NoMailbox(a))
 }

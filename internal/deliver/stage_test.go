@@ -21,8 +21,8 @@ import (
 	"paperpath/internal/spool"
 )
 
-// place is a home with a spool, the route and the deliver stage.
-type place struct {
+// fixture is a home with a spool, the route and the deliver stage.
+type fixture struct {
 	t       *testing.T
 	home    string
 	control *control.Control
@@ -36,9 +36,9 @@ type place struct {
 	text    string
 }
 
-func newPlace(t *testing.T) *place {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	p := &place{t: t, home: t.TempDir(), time: time.Now(), sender: "x@x.example", with: spool.WithLocal, text: "Subject: x\n\nhello\n"}
+	p := &fixture{t: t, home: t.TempDir(), time: time.Now(), sender: "x@x.example", with: spool.WithLocal, text: "Subject: x\n\nhello\n"}
 	for _, dir := range []string{"control", "mail", "run", "people"} {
 		p.check(os.Mkdir(filepath.Join(p.home, dir), 0o700))
 	}
@@ -59,19 +59,19 @@ func newPlace(t *testing.T) *place {
 	return p
 }
 
-func (p *place) check(err error) {
+func (p *fixture) check(err error) {
 	p.t.Helper()
 	if err != nil {
 		p.t.Fatal(err)
 	}
 }
 
-func (p *place) write(name, text string) {
+func (p *fixture) write(name, text string) {
 	p.t.Helper()
 	p.check(os.WriteFile(filepath.Join(p.home, "control", name), []byte(text), 0o600))
 }
 
-func (p *place) accept(in spool.Inbox, to ...string) spool.Key {
+func (p *fixture) accept(in spool.Inbox, to ...string) spool.Key {
 	p.t.Helper()
 	env := spool.Envelope{From: spool.Path{Addr: p.sender}}
 	for _, word := range to {
@@ -85,7 +85,7 @@ func (p *place) accept(in spool.Inbox, to ...string) spool.Key {
 }
 
 // run lets maildeliver and mailroute run in turn.
-func (p *place) run() {
+func (p *fixture) run() {
 	p.t.Helper()
 	router := &route.Stage{Control: p.control, Settle: p.settler.Settle, Now: p.settler.Now}
 	for range 3 {
@@ -95,7 +95,7 @@ func (p *place) run() {
 	p.stageRun(spool.InboxDeliver, p.stage.Handle)
 }
 
-func (p *place) stageRun(in spool.Inbox, h spool.Handler) {
+func (p *fixture) stageRun(in spool.Inbox, h spool.Handler) {
 	p.t.Helper()
 	r := &spool.Runner{Spool: p.sp, Inbox: in, Handle: h, Workers: func() int { return 2 }, Retry: p.control.Retry, Log: p.settler.Log}
 	p.check(r.Run(context.Background()))
@@ -103,7 +103,7 @@ func (p *place) stageRun(in spool.Inbox, h spool.Handler) {
 
 // tree lists all files below mail/, people/ and spool/ with what tests can
 // know: the directory, and how many.
-func (p *place) tree() []string {
+func (p *fixture) tree() []string {
 	p.t.Helper()
 	var list []string
 	for _, top := range []string{"mail", "people", "spool"} {
@@ -120,7 +120,7 @@ func (p *place) tree() []string {
 	return list
 }
 
-func (p *place) want(want ...string) {
+func (p *fixture) want(want ...string) {
 	p.t.Helper()
 	if diff := cmp.Diff(want, p.tree()); diff != "" {
 		p.t.Errorf("files (-want +got):\n%s\n%s", diff, p.log.String())
@@ -130,7 +130,7 @@ func (p *place) want(want ...string) {
 const alices = "mail/example.net/alice/Maildir/new"
 
 func TestDelivery(t *testing.T) {
-	p := newPlace(t)
+	p := newFixture(t)
 	k := p.accept(spool.InboxDeliver, "alice@example.net")
 	p.accept(spool.InboxDeliver, "alice+x@example.net NOTIFY=NEVER")
 	p.accept(spool.InboxDeliver, "ALICE@example.net")
@@ -150,7 +150,7 @@ func TestDelivery(t *testing.T) {
 // A message that a mail system brings back to a mailbox by way of an alias is not
 // stored there again.
 func TestBroughtBack(t *testing.T) {
-	p := newPlace(t)
+	p := newFixture(t)
 	p.write("aliases", "team: alice, bob\n")
 	p.with, p.text = "ESMTP", "Delivered-To: alice@example.net\nSubject: x\n\nhello\n"
 	p.accept(spool.InboxRoute, "team@example.net")
@@ -159,7 +159,7 @@ func TestBroughtBack(t *testing.T) {
 }
 
 func TestMovedByAPerson(t *testing.T) {
-	p := newPlace(t)
+	p := newFixture(t)
 	p.write("aliases", "team: alice, bob\n")
 	p.accept(spool.InboxDeliver, "alice@example.net", "bob@example.net", "far@x.example", "team@example.net", "nobody@example.net")
 	p.run()
@@ -185,7 +185,7 @@ func TestLateBinding(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.about, func(t *testing.T) {
-			p := newPlace(t)
+			p := newFixture(t)
 			for file, text := range tt.files {
 				p.write(file, text)
 			}
@@ -199,7 +199,7 @@ func TestLateBinding(t *testing.T) {
 // What waits because its mail goes elsewhere now says how it is mended, and
 // that works.
 func TestRerouted(t *testing.T) {
-	p := newPlace(t)
+	p := newFixture(t)
 	p.write("users", "bob@example.net:\n")
 	p.write("aliases", "alice: bob\n")
 	k := p.accept(spool.InboxDeliver, "alice@example.net")
@@ -219,7 +219,7 @@ func TestRerouted(t *testing.T) {
 // A recipient without a mailbox fails here, once, as mailroute fails it: for
 // good, or on the first day for now where SMTP has taken it.
 func TestTheUserHasGone(t *testing.T) {
-	p := newPlace(t)
+	p := newFixture(t)
 	p.sender = "bob@example.net"
 	p.accept(spool.InboxDeliver, "nobody@example.net")
 	p.accept(spool.InboxDeliver, "nobody@example.net NOTIFY=NEVER")
@@ -238,24 +238,24 @@ func TestTheUserHasGone(t *testing.T) {
 func TestNotMounted(t *testing.T) {
 	for about, tt := range map[string]struct {
 		to    string
-		spoil func(p *place) error
-		mend  func(p *place) error
+		spoil func(p *fixture) error
+		mend  func(p *fixture) error
 		got   string
 	}{
 		"mail/ without its mark": {"alice@example.net",
-			func(p *place) error { return os.Remove(filepath.Join(p.home, "mail", spool.Mark)) },
-			func(p *place) error { return spool.WriteMark(filepath.Join(p.home, "mail")) }, alices},
-		"an owner's directory elsewhere": {"dora@example.net", func(*place) error { return nil },
-			func(p *place) error { return os.Mkdir(filepath.Join(p.home, "people/dora"), 0o700) }, "people/dora/Maildir/new"},
+			func(p *fixture) error { return os.Remove(filepath.Join(p.home, "mail", spool.Mark)) },
+			func(p *fixture) error { return spool.WriteMark(filepath.Join(p.home, "mail")) }, alices},
+		"an owner's directory elsewhere": {"dora@example.net", func(*fixture) error { return nil },
+			func(p *fixture) error { return os.Mkdir(filepath.Join(p.home, "people/dora"), 0o700) }, "people/dora/Maildir/new"},
 		"a file in the Maildir's place": {"alice@example.net",
-			func(p *place) error { return os.WriteFile(filepath.Join(p.home, "mail/example.net"), nil, 0o600) },
-			func(p *place) error { return os.Remove(filepath.Join(p.home, "mail/example.net")) }, alices},
+			func(p *fixture) error { return os.WriteFile(filepath.Join(p.home, "mail/example.net"), nil, 0o600) },
+			func(p *fixture) error { return os.Remove(filepath.Join(p.home, "mail/example.net")) }, alices},
 		"broken users": {"alice@example.net",
-			func(p *place) error { p.write("users", "alice\n"); return nil },
-			func(p *place) error { p.write("users", "alice@example.net:\n"); return nil }, alices},
+			func(p *fixture) error { p.write("users", "alice\n"); return nil },
+			func(p *fixture) error { p.write("users", "alice@example.net:\n"); return nil }, alices},
 	} {
 		t.Run(about, func(t *testing.T) {
-			p := newPlace(t)
+			p := newFixture(t)
 			p.check(tt.spoil(p))
 			before := p.tree()
 			p.accept(spool.InboxDeliver, tt.to)
@@ -271,7 +271,7 @@ func TestNotMounted(t *testing.T) {
 
 // A Maildir of which only a part is there is completed.
 func TestHalfMadeMaildir(t *testing.T) {
-	p := newPlace(t)
+	p := newFixture(t)
 	p.check(os.MkdirAll(filepath.Join(p.home, "mail/example.net/alice/Maildir/tmp"), 0o700))
 	p.accept(spool.InboxDeliver, "alice@example.net")
 	p.run()
@@ -279,7 +279,7 @@ func TestHalfMadeMaildir(t *testing.T) {
 }
 
 func TestExplain(t *testing.T) {
-	p := newPlace(t)
+	p := newFixture(t)
 	p.write("aliases", "team: alice, bob\n")
 	path := filepath.Join(p.home, "mail/example.net/alice/Maildir")
 	for _, tt := range []struct{ ask, outcome string }{
@@ -304,7 +304,7 @@ func TestExplain(t *testing.T) {
 // A sender who asked for it hears that the message is in the mailbox (RFC 3461
 // 4.1); of what waits they do not hear that.
 func TestDeliveredReport(t *testing.T) {
-	p := newPlace(t)
+	p := newFixture(t)
 	env := spool.Envelope{From: spool.Path{Addr: "bob@example.net"}, To: []spool.Recipient{{Addr: "alice@example.net", Params: "NOTIFY=SUCCESS"}}}
 	_, err := p.sp.Accept(spool.InboxDeliver, env, nil, spool.Trace{By: "mx.example.net", With: spool.WithLocal},
 		spool.BytesBody([]byte("Subject: x\n\nhello\n")))

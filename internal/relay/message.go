@@ -27,23 +27,23 @@ type Message struct {
 
 	shape shape
 
-	mu   sync.Mutex
-	mute map[int]answer // recipients that hosts took which make no reports
+	mu    sync.Mutex
+	noDSN map[int]answer // recipients that hosts took which make no reports
 }
 
 // answer is what a host said in the end.
 type answer struct{ host, reply string }
 
-// muted notes that a host took the message for these recipients and will not
+// noteNoDSN notes that a host took the message for these recipients and will not
 // tell the sender what becomes of it (RFC 3461 5.2.2).
-func (m *Message) muted(taken []int, a answer) {
+func (m *Message) noteNoDSN(taken []int, a answer) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.mute == nil {
-		m.mute = map[int]answer{}
+	if m.noDSN == nil {
+		m.noDSN = map[int]answer{}
 	}
 	for _, i := range taken {
-		m.mute[i] = a
+		m.noDSN[i] = a
 	}
 }
 

@@ -43,7 +43,7 @@ type Relay struct {
 
 	port  uint16 // of SMTP
 	local func() ([]net.Addr, error)
-	dead  memory
+	reach reachability
 	roots *x509.CertPool // nil: the system's
 }
 
@@ -94,7 +94,7 @@ func (r *Relay) Lane(e *spool.Entry) string {
 // destinations which say nothing do not take all the workers.
 func (r *Relay) PerLane(most func() int) func(lane string) int {
 	return func(lane string) int {
-		if lane == "" || r.dead.proven(lane) {
+		if lane == "" || r.reach.isAnswering(lane) {
 			return most()
 		}
 		return 1

@@ -60,7 +60,7 @@ func results(m *Message, todo []int, failed map[int]*failure) []settle.Result {
 			if f.reply != "" {
 				res.RemoteMTA = f.host.name
 			}
-		} else if a, ok := m.mute[i]; ok {
+		} else if a, ok := m.noDSN[i]; ok {
 			res.Relayed, res.RemoteMTA, res.Diagnostic = true, a.host, a.reply
 		}
 		list = append(list, res)
@@ -81,7 +81,7 @@ func (r *Relay) groups(m *Message, todo []int, failed map[int]*failure) []*group
 	for _, i := range todo {
 		d, err := r.destination(m.To[i].Addr, nil)
 		if err != nil {
-			failed[i] = &failure{err: known(err)}
+			failed[i] = &failure{err: classified(err)}
 			continue
 		}
 		if of[d.name] == nil {
@@ -93,8 +93,8 @@ func (r *Relay) groups(m *Message, todo []int, failed map[int]*failure) []*group
 	return list
 }
 
-// known makes any error one with a class: temporary, unless it says otherwise.
-func known(err error) *status.Error {
+// classified makes any error one with a class: temporary, unless it says otherwise.
+func classified(err error) *status.Error {
 	if e, ok := err.(*status.Error); ok {
 		return e
 	}
@@ -110,7 +110,7 @@ func (r *Relay) guarded(ctx context.Context, g *group, m *Message) (failed map[i
 	if err != nil {
 		r.Log.Trouble(m.Key, "relay to "+g.name, err)
 		failed = map[int]*failure{}
-		fail(failed, g.todo, &failure{err: known(err)})
+		fail(failed, g.todo, &failure{err: classified(err)})
 	}
 	return failed
 }
@@ -119,23 +119,23 @@ func (r *Relay) guarded(ctx context.Context, g *group, m *Message) (failed map[i
 // every recipient is done or has failed for good.
 func (r *Relay) deliver(ctx context.Context, g *group, m *Message) map[int]*failure {
 	a := &attempt{Relay: r, group: g, m: m, failed: map[int]*failure{}, left: g.todo, began: r.Now(), silent: true}
-	if rest, dead := r.dead.resting(g.name, a.began, m.Asked); dead {
+	if last, paused := r.reach.paused(g.name, a.began, m.Asked); paused {
 		a.failAll(&failure{err: status.Temp("4.4.1", fmt.Sprintf("%s could not be reached at %s and is not tried again before %s: %s",
-			g.name, clockTime(rest.since), clockTime(rest.until()), rest.why), nil)})
+			g.name, clockTime(last.since), clockTime(last.until()), last.why), nil)})
 		return a.failed
 	}
 	look := r.lookups()
 	list, err := r.exchangers(ctx, look, g.destination, nil)
 	if err != nil {
-		a.lost(&failure{err: known(err)})
+		a.lookupFailed(&failure{err: classified(err)})
 	}
 	for _, x := range list {
-		if a.over(ctx) { // what nobody will be asked for is not looked up
+		if a.finished(ctx) { // what nobody will be asked for is not looked up
 			break
 		}
 		hosts, f := r.hosts(ctx, look, g.destination, x, nil)
 		if f != nil {
-			a.lost(f)
+			a.lookupFailed(f)
 			continue
 		}
 		for _, h := range hosts {
@@ -145,9 +145,9 @@ func (r *Relay) deliver(ctx context.Context, g *group, m *Message) map[int]*fail
 	switch {
 	case ctx.Err() != nil:
 	case a.tried > 0 && a.silent:
-		r.dead.failed(g.name, a.why, a.began, r.Now())
+		r.reach.failed(g.name, a.why, a.began, r.Now())
 	case a.tried == 0 && a.why != "":
-		r.dead.unknown(g.name, a.why, r.Now())
+		r.reach.unknown(g.name, a.why, r.Now())
 	}
 	return a.failed
 }
@@ -168,16 +168,16 @@ type attempt struct {
 	began    time.Time
 }
 
-// lost notes that a look-up failed for all that are left.
-func (a *attempt) lost(f *failure) {
+// lookupFailed notes that a look-up failed for all that are left.
+func (a *attempt) lookupFailed(f *failure) {
 	a.failAll(f)
 	if f.err.Enhanced == dnsTrouble {
 		a.why = f.err.Error()
 	}
 }
 
-// over reports whether no further host is to be tried.
-func (a *attempt) over(ctx context.Context) bool {
+// finished reports whether no further host is to be tried.
+func (a *attempt) finished(ctx context.Context) bool {
 	if ctx.Err() != nil && a.tried == 0 {
 		a.failAll(&failure{err: status.Temp("4.3.2", "stopped before the first connection", nil)})
 	}
@@ -186,12 +186,12 @@ func (a *attempt) over(ctx context.Context) bool {
 
 // try does what is left with one host.
 func (a *attempt) try(ctx context.Context, h host) {
-	if a.over(ctx) {
+	if a.finished(ctx) {
 		return
 	}
 	helo, err := a.Control.Hostname()
 	if err != nil {
-		a.failAll(&failure{err: known(err)})
+		a.failAll(&failure{err: classified(err)})
 		return
 	}
 	a.tried++
@@ -199,15 +199,15 @@ func (a *attempt) try(ctx context.Context, h host) {
 	if f != nil {
 		a.silent, a.why = a.silent && f.silent, f.err.Error()
 		a.failAll(f)
-		a.complain(f)
+		a.logSettings(f)
 		return
 	}
 	defer s.quit()
 	a.silent = false
 	a.sessions++
-	a.dead.reached(a.name)
+	a.reach.reached(a.name)
 	failed := s.deliver(ctx, a.m, a.left)
-	a.dead.answered(a.name, s.wire.broken == nil)
+	a.reach.answered(a.name, s.wire.broken == nil)
 	left := a.left
 	a.left = nil
 	complained := false
@@ -217,7 +217,7 @@ func (a *attempt) try(ctx context.Context, h host) {
 			delete(a.failed, i)
 			continue
 		}
-		complained = complained || a.complain(f)
+		complained = complained || a.logSettings(f)
 		a.note(i, f)
 		if f.elsewhere {
 			a.left = append(a.left, i)
@@ -225,9 +225,9 @@ func (a *attempt) try(ctx context.Context, h host) {
 	}
 }
 
-// complain tells the postmaster of a failure that only settings can mend, and
+// logSettings tells the postmaster of a failure that only settings can mend, and
 // reports whether it was one.
-func (a *attempt) complain(f *failure) bool {
+func (a *attempt) logSettings(f *failure) bool {
 	if f.settings {
 		a.Log.Trouble(a.m.Key, "settings for "+f.host.String()+", mail waits for them", f.err)
 	}

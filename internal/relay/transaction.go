@@ -92,7 +92,7 @@ func (t *transaction) run(batch []int) (later []int) {
 		return later
 	}
 	if !t.offers("DSN") {
-		t.m.muted(accepted, answer{t.host.name, t.wire.reply.text})
+		t.m.noteNoDSN(accepted, answer{t.host.name, t.wire.reply.text})
 	}
 	t.m.Done(accepted, t.host.name, t.host.addr.Addr().String(), t.tls, t.wire.reply.text)
 	return later

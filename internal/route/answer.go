@@ -94,7 +94,7 @@ func (a Answer) outcome() string {
 
 func destination(c *control.Control, t Target) (Destination, error) {
 	d := Destination{Action: "unknown", Address: t.Addr.String(), Where: t.Where, Why: t.Why}
-	switch t.Place {
+	switch t.Kind {
 	case Local:
 		d.Action, d.Maildir = "deliver", t.User.Maildir()
 	case Remote:

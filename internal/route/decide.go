@@ -14,9 +14,9 @@ import (
 	"paperpath/internal/status"
 )
 
-// Benefit is how long an address that was there at RCPT and is not found now
+// GracePeriod is how long an address that was there at RCPT and is not found now
 // stays temporary: somebody may be at work on the tables.
-const Benefit = 24 * time.Hour
+const GracePeriod = 24 * time.Hour
 
 // maxTogether is how many recipients at other hosts one child has: aliases may
 // make of a few recipients more than the head of an entry can hold.
@@ -32,7 +32,7 @@ type Failure struct {
 type Decision struct {
 	HandOn   spool.Inbox   // where the entry goes as it is; "" where it does not
 	Children []spool.Child // what takes its place otherwise
-	Placed   []int         // recipients that HandOn or Children take care of
+	Routed   []int         // recipients that HandOn or Children take care of
 	Failed   []Failure
 }
 
@@ -47,7 +47,7 @@ func Decide(c *control.Control, e *spool.Entry, now time.Time, t *explain.Trail)
 		d.recipient(i)
 	}
 	if in := d.whole(); in != "" {
-		return Decision{HandOn: in, Placed: d.Placed}
+		return Decision{HandOn: in, Routed: d.Routed}
 	}
 	for _, group := range groups(d.remote) {
 		for chunk := range slices.Chunk(group, maxTogether) {
@@ -69,7 +69,7 @@ type decider struct {
 	now     time.Time
 	trail   *explain.Trail
 	passed  *Passed        // once it was read
-	seen    map[string]int // fold keys of the targets so far; of a remote one its place
+	seen    map[string]int // fold keys of the targets so far; of a remote one its index in remote
 	local   int            // targets that are mailboxes, or would be
 	remote  []folded
 	asIs    bool // each recipient so far leads to just itself
@@ -81,12 +81,12 @@ func (d *decider) recipient(i int) {
 	a, targets, err := d.resolve(r.Addr)
 	if err != nil && !(status.Exit(err) == status.NoMailbox && d.fails(r, a)) {
 		d.asIs = false
-		d.Failed = append(d.Failed, Failure{i, Believe(d.entry, d.now, err)})
+		d.Failed = append(d.Failed, Failure{i, WithGrace(d.entry, d.now, err)})
 		return
 	} else if err != nil {
 		targets = nil
 	}
-	d.Placed = append(d.Placed, i)
+	d.Routed = append(d.Routed, i)
 	if len(targets) != 1 {
 		d.asIs = false
 	}
@@ -116,18 +116,18 @@ func (d *decider) resolve(text string) (a addr.Address, targets []Target, err er
 // fails reports whether a child for r fails already: one report is enough. If
 // not, no other recipient's dead name a will get one.
 func (d *decider) fails(r spool.Recipient, a addr.Address) bool {
-	k := foldKey(Target{Addr: a, Place: Unknown}, r)
+	k := foldKey(Target{Addr: a, Kind: Unknown}, r)
 	_, there := d.seen[k]
 	d.seen[k] = 0
 	return there
 }
 
-// Believe is err, but temporary for a day where it says that e has no mailbox
+// WithGrace is err, but temporary for a day where it says that e has no mailbox
 // and the SMTP session has found one.
-func Believe(e *spool.Entry, now time.Time, err error) error {
+func WithGrace(e *spool.Entry, now time.Time, err error) error {
 	var unknown *status.Error
 	isUnknown := errors.As(err, &unknown) && unknown.Exit == status.NoMailbox
-	if !isUnknown || !e.FromSMTP() || now.Sub(e.Arrival) >= Benefit {
+	if !isUnknown || !e.FromSMTP() || now.Sub(e.Arrival) >= GracePeriod {
 		return err
 	}
 	return status.Temp("4.1.1", "at present "+unknown.Text, nil)
@@ -171,7 +171,7 @@ func (d *decider) target(i int, t Target) {
 	k := foldKey(t, to)
 	if at, there := d.seen[k]; there {
 		d.asIs = false
-		if t.Place == Remote {
+		if t.Kind == Remote {
 			d.remote[at].join(i, t.Through)
 		}
 		return
@@ -179,7 +179,7 @@ func (d *decider) target(i int, t Target) {
 	if to.Addr != r.Addr || len(t.Through) > 0 {
 		d.asIs = false
 	}
-	if t.Place == Remote {
+	if t.Kind == Remote {
 		d.seen[k] = len(d.remote)
 		f := folded{to: to}
 		f.join(i, t.Through)
@@ -188,7 +188,7 @@ func (d *decider) target(i int, t Target) {
 	}
 	// A dead name in an alias is for deliver/ too: there it has no mailbox, and
 	// fails by itself without harm to its neighbours.
-	if t.Place == Unknown {
+	if t.Kind == Unknown {
 		d.asIs = false
 	}
 	d.seen[k] = 0
@@ -227,7 +227,7 @@ func (d *decider) child(in spool.Inbox, to ...spool.Recipient) spool.Child {
 // whole returns the inbox that the entry may go to without a change.
 func (d *decider) whole() spool.Inbox {
 	switch {
-	case !d.asIs || len(d.Placed) == 0:
+	case !d.asIs || len(d.Routed) == 0:
 		return ""
 	case d.local == 0:
 		return spool.InboxRelay

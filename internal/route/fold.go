@@ -29,14 +29,14 @@ func (f *folded) join(i int, through []string) {
 // recipients of the entry lead. So nobody is told of an alias that the message
 // did not come to them by, be it a blind copy's.
 func groups(remote []folded) [][]folded {
-	place := map[string]int{}
+	index := map[string]int{}
 	var list [][]folded
 	for _, f := range remote {
 		k := fmt.Sprint(f.roots)
-		at, there := place[k]
+		at, there := index[k]
 		if !there {
 			at = len(list)
-			place[k] = at
+			index[k] = at
 			list = append(list, nil)
 		}
 		list[at] = append(list[at], f)
@@ -61,10 +61,10 @@ func passed(group []folded) []string {
 // by them nor a report about each was asked for (RFC 3461 4.1).
 func foldKey(t Target, to spool.Recipient) string {
 	k := key(t.Addr)
-	if t.Place == Local && !sortsByExtension(t.User) && !wantsReport(to.Params) {
+	if t.Kind == Local && !sortsByExtension(t.User) && !wantsReport(to.Params) {
 		k = addr.Fold(t.User.Address)
 	}
-	return string(t.Place) + "\n" + k + "\n" + to.Params
+	return string(t.Kind) + "\n" + k + "\n" + to.Params
 }
 
 // sortsByExtension reports whether what stands behind the + decides what

@@ -96,7 +96,7 @@ func (r *resolver) trace() {
 	}
 	for i := range r.targets {
 		t := &r.targets[i]
-		if t.Place != Remote {
+		if t.Kind != Remote {
 			continue
 		}
 		found := map[*name]bool{}

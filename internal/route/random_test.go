@@ -51,7 +51,7 @@ func resolveAndCheck(t *rapid.T, c *control.Control, a addr.Address) {
 		} else {
 			seen[k] = true
 		}
-		if target.Place != Local {
+		if target.Kind != Local {
 			continue
 		}
 		if u, err := Mailbox(c, target.Addr); err != nil || u == nil {

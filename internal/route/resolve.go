@@ -19,7 +19,7 @@ type resolver struct {
 	names   map[string]*name
 	graph   []*name // in the order in which they were come by
 	targets []Target
-	placed  map[string]int     // place of a target in targets, by its key
+	index   map[string]int     // of a target in targets, by its key
 	above   map[string][]*name // what a target stands below
 }
 
@@ -49,7 +49,7 @@ func (r *resolver) address(a addr.Address, s step) error {
 		return err
 	}
 	if !local {
-		return r.add(Target{Addr: a, Place: Remote, Where: s.where}, s.from)
+		return r.add(Target{Addr: a, Kind: Remote, Where: s.where}, s.from)
 	}
 	for _, form := range forms(a) {
 		found, err := r.row(a, form, s)
@@ -103,7 +103,7 @@ func (r *resolver) row(a, form addr.Address, s step) (bool, error) {
 		return false, r.control.AliasFalls()
 	}
 	r.trail.Add("mailbox "+form.String(), u.Home, u.Where)
-	return true, r.add(Target{Addr: a, Place: Local, User: u, Where: join(s.where, u.Where)}, s.from)
+	return true, r.add(Target{Addr: a, Kind: Local, User: u, Where: join(s.where, u.Where)}, s.from)
 }
 
 // expand adds what the row of the name form says that a stands for.
@@ -137,7 +137,7 @@ func (r *resolver) itself(target addr.Address, s step) error {
 	if _, local, err := r.domain(target, s); err != nil {
 		return err
 	} else if !local {
-		return r.add(Target{Addr: target, Place: Remote, Where: s.where}, s.from)
+		return r.add(Target{Addr: target, Kind: Remote, Where: s.where}, s.from)
 	}
 	return r.mailbox(target, "", s)
 }
@@ -203,10 +203,10 @@ func (r *resolver) mailbox(a addr.Address, why string, s step) error {
 	}
 	if u == nil {
 		r.trail.Add("mailbox "+a.String(), "unknown", "control/users")
-		return r.add(Target{Addr: a, Place: Unknown, Where: s.where, Why: why}, s.from)
+		return r.add(Target{Addr: a, Kind: Unknown, Where: s.where, Why: why}, s.from)
 	}
 	r.trail.Add("mailbox "+a.String(), u.Home, u.Where)
-	return r.add(Target{Addr: a, Place: Local, User: u, Where: join(s.where, u.Where)}, s.from)
+	return r.add(Target{Addr: a, Kind: Local, User: u, Where: join(s.where, u.Where)}, s.from)
 }
 
 // postmastersMailbox adds the mailbox of the address that the settings name for
@@ -222,14 +222,14 @@ func (r *resolver) postmastersMailbox(a addr.Address, why string, s step) error 
 		return err
 	}
 	if !local {
-		return r.add(Target{Addr: to, Place: Remote, Where: s.where}, s.from)
+		return r.add(Target{Addr: to, Kind: Remote, Where: s.where}, s.from)
 	}
 	if u, err := Mailbox(r.control, to); err != nil {
 		return err
 	} else if u != nil {
-		return r.add(Target{Addr: to, Place: Local, User: u, Where: join(s.where, u.Where)}, s.from)
+		return r.add(Target{Addr: to, Kind: Local, User: u, Where: join(s.where, u.Where)}, s.from)
 	}
-	return r.add(Target{Addr: a, Place: Unknown, Where: s.where, Why: why}, s.from)
+	return r.add(Target{Addr: a, Kind: Unknown, Where: s.where, Why: why}, s.from)
 }
 
 // last is for a local address that is in no table.
@@ -248,7 +248,7 @@ func (r *resolver) last(a addr.Address, s step) error {
 		return r.expand(a, a, []string{to.String()}, "control/postmaster", s)
 	}
 	r.trail.Add("mailbox "+a.String(), "unknown", "control/users")
-	return r.add(Target{Addr: a, Place: Unknown, Where: s.where}, s.from)
+	return r.add(Target{Addr: a, Kind: Unknown, Where: s.where}, s.from)
 }
 
 // postmaster is where the settings send a.
@@ -274,13 +274,13 @@ func (r *resolver) add(t Target, from *name) error {
 	if from != nil {
 		r.above[k] = append(r.above[k], from)
 	}
-	if _, there := r.placed[k]; there {
+	if _, there := r.index[k]; there {
 		return nil
 	}
 	if len(r.graph)+len(r.targets) >= maxNames {
 		return tooMuch(t.Where, "more than %d addresses behind one", maxNames)
 	}
-	r.placed[k] = len(r.targets)
+	r.index[k] = len(r.targets)
 	r.targets = append(r.targets, t)
 	return nil
 }
@@ -288,7 +288,7 @@ func (r *resolver) add(t Target, from *name) error {
 // known reports whether any target is more than a name.
 func (r *resolver) known() bool {
 	for _, t := range r.targets {
-		if t.Place != Unknown {
+		if t.Kind != Unknown {
 			return true
 		}
 	}

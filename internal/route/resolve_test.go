@@ -62,7 +62,7 @@ func parseOrBare(t *testing.T, s string) addr.Address {
 func lines(targets []Target) []string {
 	var list []string
 	for _, t := range targets {
-		line := string(t.Place) + " " + t.Addr.String()
+		line := string(t.Kind) + " " + t.Addr.String()
 		if t.User != nil && t.User.Address != t.Addr.String() {
 			line += " in " + t.User.Address
 		}
@@ -286,7 +286,7 @@ func TestAMailboxIsItsOwnTarget(t *testing.T) {
 		for _, ask := range []string{"alice", "alice+a", "alice+z", "bob", "carol", "carol+x", "carol+x+y", "carol+y", "postmaster", "mailer-daemon"} {
 			targets, _ := Resolve(c, parseOrBare(t, ask+"@example.net"), nil)
 			for _, target := range targets {
-				if target.Place != Local {
+				if target.Kind != Local {
 					continue
 				}
 				again, err := Resolve(c, target.Addr, nil)
@@ -300,7 +300,7 @@ func TestAMailboxIsItsOwnTarget(t *testing.T) {
 
 func contains(targets []Target, a addr.Address) bool {
 	for _, t := range targets {
-		if t.Place == Local && key(t.Addr) == key(a) {
+		if t.Kind == Local && key(t.Addr) == key(a) {
 			return true
 		}
 	}

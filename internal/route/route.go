@@ -14,20 +14,20 @@ import (
 	"paperpath/internal/status"
 )
 
-// Place is where an address is at home.
-type Place string
+// Kind tells where an address belongs.
+type Kind string
 
-// The places.
+// The kinds of target.
 const (
-	Local   Place = "local"   // a mailbox here
-	Remote  Place = "remote"  // another host
-	Unknown Place = "unknown" // a local domain that has no such address
+	Local   Kind = "local"   // a mailbox here
+	Remote  Kind = "remote"  // another host
+	Unknown Kind = "unknown" // a local domain that has no such address
 )
 
 // Target is one destination of an address.
 type Target struct {
 	Addr  addr.Address
-	Place Place
+	Kind  Kind
 	User  *control.User // of a local target: whose mailbox
 	Where string        // the rows that led here: "control/aliases:3, control/users:1"
 
@@ -50,7 +50,7 @@ const (
 // for its own mailbox, or for none.
 //
 // An alias may name unknown addresses beside others; such targets are returned
-// with Place Unknown. Where nothing else is left the error is a *status.Error
+// with Kind Unknown. Where nothing else is left the error is a *status.Error
 // with exit status 67 and reply 550 5.1.1, and the targets are returned with
 // it. Every other error is temporary.
 func Resolve(c *control.Control, a addr.Address, t *explain.Trail) ([]Target, error) {
@@ -70,7 +70,7 @@ func ResolveFor(c *control.Control, a addr.Address, e *spool.Entry, t *explain.T
 func resolve(c *control.Control, a addr.Address, passed func(addr.Address) (bool, error),
 	t *explain.Trail) ([]Target, error) {
 	r := resolver{control: c, trail: t, passed: passed,
-		names: map[string]*name{}, placed: map[string]int{}, above: map[string][]*name{}}
+		names: map[string]*name{}, index: map[string]int{}, above: map[string][]*name{}}
 	if err := r.address(a, step{}); err != nil {
 		return nil, err
 	}

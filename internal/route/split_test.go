@@ -116,7 +116,7 @@ func TestDoneRecipientsAreLeftOut(t *testing.T) {
 		d[1] = Decide(p.stage.Control, e, time.Now(), nil)
 		return p.stage.Handle(context.Background(), e)
 	})
-	want := [2]Decision{{Placed: []int{1}, Children: []spool.Child{{Inbox: spool.InboxDeliver, From: spool.Path{Addr: sender},
+	want := [2]Decision{{Routed: []int{1}, Children: []spool.Child{{Inbox: spool.InboxDeliver, From: spool.Path{Addr: sender},
 		To: []spool.Recipient{{Addr: "carol@example.net"}}}}}}
 	if diff := cmp.Diff(want, d); diff != "" {
 		t.Error(diff)

@@ -34,7 +34,7 @@ func (s *Stage) Handle(_ context.Context, e *spool.Entry) spool.Outcome {
 		return spool.SplitInto(d.Children...)
 	}
 	var results []settle.Result
-	for _, i := range d.Placed {
+	for _, i := range d.Routed {
 		results = append(results, settle.Result{Index: i})
 	}
 	for _, f := range d.Failed {
@@ -44,7 +44,7 @@ func (s *Stage) Handle(_ context.Context, e *spool.Entry) spool.Outcome {
 	o.Children = append(d.Children, o.Children...)
 	// Whose child is placed is done, however the others were settled: else the
 	// next attempt would send it again.
-	for _, i := range d.Placed {
+	for _, i := range d.Routed {
 		if !slices.Contains(o.Done, i) {
 			o.Done = append(o.Done, i)
 		}

@@ -20,33 +20,33 @@ const (
 	maxKept     = 1 << 20 // octets of mbox lines and such fields together
 )
 
-// letter is a message on standard input, with the envelope that the system
+// incoming is a message on standard input, with the envelope that the system
 // above us may have put on top of it.
-type letter struct {
+type incoming struct {
 	from addr.Address // of the leading Return-Path
-	rest io.Reader    // the message below our own two fields
+	body io.Reader    // the message below our own two fields
 }
 
-// openLetter takes up the envelope at the start of in: a leading Return-Path,
+// openIncoming takes up the envelope at the start of in: a leading Return-Path,
 // and a Delivered-To that says what ours will say, to. Other such fields stay
 // where they are. No input at all is refused: somebody above us has crashed.
-func openLetter(in io.Reader, to addr.Address) (*letter, error) {
+func openIncoming(in io.Reader, to addr.Address) (*incoming, error) {
 	r := bufio.NewReaderSize(in, lineBuffer)
 	if _, err := r.Peek(1); err == io.EOF {
 		return nil, status.Refuse("5.6.0", "no message on standard input")
 	} else if err != nil {
 		return nil, readError(err)
 	}
-	l := &letter{}
-	kept := l.envelope(r, to)
-	l.rest = io.MultiReader(bytes.NewReader(kept), r)
-	return l, nil
+	m := &incoming{}
+	kept := m.envelope(r, to)
+	m.body = io.MultiReader(bytes.NewReader(kept), r)
+	return m, nil
 }
 
 // envelope takes up the fields that are the envelope, and returns what was read
 // of the message for that, as it can stand below our fields. Among them mbox
 // lines may stand (RFC 976 2.4), as mail systems have put them above.
-func (l *letter) envelope(r *bufio.Reader, to addr.Address) (kept []byte) {
+func (m *incoming) envelope(r *bufio.Reader, to addr.Address) (kept []byte) {
 	var lead message.Lead
 	hasFrom, headed := false, false
 	for n := 0; ; n++ {
@@ -54,7 +54,7 @@ func (l *letter) envelope(r *bufio.Reader, to addr.Address) (kept []byte) {
 		whole = whole && n < maxLead
 		name, value := field(line)
 		switch {
-		case whole && name == "return-path" && !hasFrom && l.takeFrom(value):
+		case whole && name == "return-path" && !hasFrom && m.setReversePath(value):
 			hasFrom = true
 			continue
 		case whole && name == "delivered-to" && isAddress(value, to):
@@ -113,11 +113,11 @@ func field(line []byte) (name, value string) {
 	return addr.Fold(n), strings.Trim(strings.TrimRight(string(v), "\r\n"), " \t")
 }
 
-// takeFrom reads a Return-Path's value, with or without angle brackets.
-func (l *letter) takeFrom(value string) bool {
+// setReversePath reads a Return-Path's value, with or without angle brackets.
+func (m *incoming) setReversePath(value string) bool {
 	a, err := ParseFrom(value)
 	if err == nil {
-		l.from = a
+		m.from = a
 	}
 	return err == nil
 }
@@ -143,7 +143,7 @@ func isAddress(value string, to addr.Address) bool {
 	return err == nil && a.Key() == to.Key()
 }
 
-// limits are what a letter may not exceed.
+// limits are what a message may not exceed.
 type limits struct {
 	octets int64
 	hops   int // Received fields
@@ -151,8 +151,8 @@ type limits struct {
 
 // copyTo writes the message with LF line ends, the last line ended too. All
 // other bytes stay as they are.
-func (l *letter) copyTo(out io.Writer, max limits) error {
-	c := copier{r: bufio.NewReaderSize(l.rest, lineBuffer), w: bufio.NewWriterSize(out, lineBuffer), max: max}
+func (m *incoming) copyTo(out io.Writer, max limits) error {
+	c := copier{r: bufio.NewReaderSize(m.body, lineBuffer), w: bufio.NewWriterSize(out, lineBuffer), max: max}
 	for header, start := true, true; ; {
 		line, err := c.piece()
 		if start && header {

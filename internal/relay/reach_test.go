@@ -13,7 +13,7 @@ import (
 	"paperpath/internal/status"
 )
 
-// TestDeadHost: a queue of mail for a dead host costs one attempt a rest.
+// TestDeadHost: a queue of mail for a dead host costs one attempt a pause.
 func TestDeadHost(t *testing.T) {
 	l := newLab(t)
 	l.w.mx["elsewhere.example"] = []dns.MX{{Host: "a.example", Pref: 10}}
@@ -76,22 +76,22 @@ func TestStop(t *testing.T) {
 
 // TestAskedEndsARest: a person's wish ends the rests that began before it, once.
 func TestAskedEndsARest(t *testing.T) {
-	var m memory
+	var m reachability
 	now := time.Now()
 	m.failed("x", "down", now, now)
-	noted := m.graves["x"].noted
+	noted := m.unreachable["x"].noted
 	for asked, want := range map[time.Time]bool{{}: true, noted.Add(-time.Second): true, noted.Add(time.Second): false} {
-		if _, resting := m.resting("x", now, asked); resting != want {
-			t.Errorf("asked %v after the failure: resting is %v", asked.Sub(noted), resting)
+		if _, paused := m.paused("x", now, asked); paused != want {
+			t.Errorf("asked %v after the failure: paused is %v", asked.Sub(noted), paused)
 		}
 	}
 	m.failed("x", "still down", now.Add(time.Second), now.Add(time.Second))
-	if rest := m.graves["x"].rest; rest != firstRest {
-		t.Errorf("an attempt that was asked for makes the rest %v", rest)
+	if pause := m.unreachable["x"].pause; pause != firstPause {
+		t.Errorf("an attempt that was asked for makes the pause %v", pause)
 	}
 	m.failed("x", "still down", now.Add(2*time.Minute), now.Add(2*time.Minute))
-	if rest := m.graves["x"].rest; rest != 2*firstRest {
-		t.Errorf("the attempt after the rest makes it %v", rest)
+	if pause := m.unreachable["x"].pause; pause != 2*firstPause {
+		t.Errorf("the attempt after the pause makes it %v", pause)
 	}
 }
 

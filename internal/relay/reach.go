@@ -1,0 +1,110 @@
+package relay
+
+import (
+	"sync"
+	"time"
+)
+
+const (
+	firstPause    = time.Minute           // after a destination could not be reached
+	longestPause  = 30 * time.Minute      // the longest that a pause grows to
+	maxRemembered = 10000                 // destinations that are remembered
+	coarse        = 10 * time.Millisecond // by which a file's change time may lag behind the clock
+)
+
+// reachability remembers which destinations could not be reached, so that a queue
+// full of mail for a dead host costs one connection attempt instead of one per
+// entry, and which have answered. It lives as long as the process.
+type reachability struct {
+	mu          sync.Mutex
+	unreachable map[string]outage
+	answering   map[string]bool
+}
+
+// outage is why a destination is not tried for a while.
+type outage struct {
+	since time.Time
+	pause time.Duration
+	why   string
+	noted time.Time // by the machine's clock
+}
+
+func (o outage) until() time.Time { return o.since.Add(o.pause) }
+
+// paused reports whether name is not to be tried now, and why. asked is when a
+// person asked for an attempt (zero: nobody did): that ends a pause which began
+// before, but not the one that begins when the attempt they asked for fails.
+func (r *reachability) paused(name string, now, asked time.Time) (outage, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	o, ok := r.unreachable[name]
+	if !asked.IsZero() && asked.Add(coarse).After(o.noted) {
+		return o, false
+	}
+	return o, ok && now.Before(o.until())
+}
+
+// failed notes that name could not be reached by an attempt that began then. The
+// pause grows once for all attempts that were under way together.
+func (r *reachability) failed(name, why string, began, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	o, ok := r.unreachable[name]
+	switch {
+	case !ok || now.Sub(o.until()) > longestPause:
+		o.pause = firstPause
+	case began.Before(o.since):
+		return
+	case began.Before(o.until()): // a person asked for this attempt
+	default:
+		o.pause = min(2*o.pause, longestPause)
+	}
+	o.since, o.why = now, why
+	r.remember(name, o)
+}
+
+// unknown notes that the DNS did not say where name is. That may be the fault of
+// our own resolver, so the pause does not grow.
+func (r *reachability) unknown(name, why string, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.remember(name, outage{since: now, pause: firstPause, why: why})
+}
+
+// remember notes an outage. The caller holds mu.
+func (r *reachability) remember(name string, o outage) {
+	if r.unreachable == nil || len(r.unreachable) >= maxRemembered {
+		r.unreachable = map[string]outage{}
+	}
+	o.noted = time.Now()
+	r.unreachable[name] = o
+	delete(r.answering, name)
+}
+
+// reached ends the outage of name.
+func (r *reachability) reached(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.unreachable, name)
+}
+
+// answered notes whether name answered to the end of a session.
+func (r *reachability) answered(name string, well bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !well {
+		delete(r.answering, name)
+		return
+	}
+	if r.answering == nil || len(r.answering) >= maxRemembered {
+		r.answering = map[string]bool{}
+	}
+	r.answering[name] = true
+}
+
+// isAnswering reports whether name answered when it was last asked.
+func (r *reachability) isAnswering(name string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.answering[name]
+}
