@@ -53,7 +53,7 @@ func keysVerb(name, usage string, flags []cli.Flag) program.Verb {
 			if err != nil {
 				return err
 			}
-			v := mailctl.Verbs{Spool: sp, Log: h.Log, Host: host, Out: h.Stdout, Errors: h.Stderr, Reason: c.String("reason"),
+			v := mailctl.Verbs{Spool: sp, Host: host, Out: h.Stdout, Errors: h.Stderr, Reason: c.String("reason"),
 				Settler: h.Settler()}
 			return v.Each(name, c.Args().Slice())
 		}}

@@ -108,7 +108,7 @@ func runQueue(ctx context.Context, h *home.Home, value string) error {
 		return err
 	}
 	if !due {
-		if err := mailq.Flush(sp, selection, h.Log); err != nil {
+		if err := mailq.Flush(sp, selection); err != nil {
 			return err
 		}
 	}

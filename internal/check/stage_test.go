@@ -34,7 +34,9 @@ func TestStage(t *testing.T) {
 			if err := spool.Init(home); err != nil {
 				t.Fatal(err)
 			}
-			sp, err := spool.Open(home, spool.Options{Hostname: "mx.example.net"})
+			var events bytes.Buffer
+			log := maillog.To(&events, "mailcheck", time.Now)
+			sp, err := spool.Open(home, spool.Options{Hostname: "mx.example.net", Log: log})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -45,10 +47,8 @@ func TestStage(t *testing.T) {
 				t.Fatal(err)
 			}
 			c := control.Open(home, time.Now)
-			var events bytes.Buffer
-			log := maillog.To(&events, "mailcheck", time.Now)
 			stage := &Stage{Control: c, Log: log, Settle: (&settle.Settler{Control: c, Log: log, Now: time.Now, Home: home}).Settle}
-			r := &spool.Runner{Spool: sp, Inbox: spool.InboxCheck, Handle: stage.Handle, Log: log, Retry: c.Retry}
+			r := &spool.Runner{Spool: sp, Inbox: spool.InboxCheck, Handle: stage.Handle, Retry: c.Retry}
 			if err := r.Run(context.Background()); err != nil {
 				t.Fatal(err)
 			}

@@ -152,7 +152,7 @@ func (p *fixture) send(t *rapid.T, g graph, asked []string) []string {
 			in spool.Inbox
 			h  spool.Handler
 		}{{spool.InboxRoute, router.Handle}, {spool.InboxDeliver, p.stage.Handle}, {spool.InboxRelay, relay}} {
-			r := &spool.Runner{Spool: p.sp, Inbox: at.in, Handle: at.h, Retry: p.control.Retry, Log: p.settler.Log}
+			r := &spool.Runner{Spool: p.sp, Inbox: at.in, Handle: at.h, Retry: p.control.Retry}
 			if err := r.Run(ctx); err != nil {
 				t.Fatal(err)
 			}

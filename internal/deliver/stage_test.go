@@ -51,10 +51,11 @@ func newFixture(t *testing.T) *fixture {
 	p.control = control.Open(p.home, func() time.Time { return time.Now().Add(time.Hour) })
 	now := func() time.Time { return p.time }
 	var err error
-	p.sp, err = spool.Open(p.home, spool.Options{Now: now, Hostname: "mx.example.net"})
+	log := maillog.To(&p.log, "test", now)
+	p.sp, err = spool.Open(p.home, spool.Options{Now: now, Hostname: "mx.example.net", Log: log})
 	p.check(err)
 	t.Cleanup(func() { p.sp.Close() })
-	p.settler = &settle.Settler{Control: p.control, Log: maillog.To(&p.log, "test", now), Now: now, Home: p.home}
+	p.settler = &settle.Settler{Control: p.control, Log: log, Now: now, Home: p.home}
 	p.stage = &Stage{Control: p.control, Home: p.home, Now: now, Settle: p.settler.Settle}
 	return p
 }
@@ -97,7 +98,7 @@ func (p *fixture) run() {
 
 func (p *fixture) stageRun(in spool.Inbox, h spool.Handler) {
 	p.t.Helper()
-	r := &spool.Runner{Spool: p.sp, Inbox: in, Handle: h, Workers: func() int { return 2 }, Retry: p.control.Retry, Log: p.settler.Log}
+	r := &spool.Runner{Spool: p.sp, Inbox: in, Handle: h, Workers: func() int { return 2 }, Retry: p.control.Retry}
 	p.check(r.Run(context.Background()))
 }
 
@@ -211,7 +212,7 @@ func TestRerouted(t *testing.T) {
 	}
 	e, err := p.sp.Find(k)
 	p.check(err)
-	p.check(p.sp.Reroute(e, p.settler.Log))
+	p.check(p.sp.Reroute(e))
 	p.run()
 	p.want("mail/example.net/bob/Maildir/new")
 }

@@ -106,7 +106,7 @@ func (h *Home) Spool() (*spool.Spool, error) {
 		return h.spools[n-1], nil
 	}
 	sp, err := spool.Open(h.Dir, spool.Options{Now: h.Clock.Now, Shifted: h.Clock.Shifted(),
-		Hostname: host, Reserve: octets, Inodes: inodes})
+		Hostname: host, Reserve: octets, Inodes: inodes, Log: h.Log})
 	if err != nil {
 		return nil, err
 	}

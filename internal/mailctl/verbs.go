@@ -5,7 +5,6 @@ import (
 	"io"
 	"strings"
 
-	"paperpath/internal/maillog"
 	"paperpath/internal/settle"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
@@ -16,7 +15,6 @@ import (
 type Verbs struct {
 	Spool   *spool.Spool
 	Settler *settle.Settler
-	Log     *maillog.Log
 	Host    string
 	Out     io.Writer
 	Errors  io.Writer // all but the first
@@ -55,15 +53,15 @@ func (v Verbs) one(find *spool.Finder, verb, text string) error {
 	case "show":
 		return v.show(e)
 	case "retry":
-		return v.Spool.Retry(e, v.Log)
+		return v.Spool.Retry(e)
 	case "hold":
-		return v.Spool.HoldByHand(e, v.reason("to be looked at"), v.Log)
+		return v.Spool.HoldByHand(e, v.reason("to be looked at"))
 	case "release":
-		return v.Spool.Release(e, v.Log)
+		return v.Spool.Release(e)
 	case "reroute":
-		return v.Spool.Reroute(e, v.Log)
+		return v.Spool.Reroute(e)
 	case "remove":
-		return v.Spool.Remove(e, v.Log)
+		return v.Spool.Remove(e)
 	case "bounce":
 		return v.bounce(e)
 	}
@@ -82,7 +80,7 @@ func (v Verbs) reason(otherwise string) string {
 // is made of the entry's, so that a repeat makes no second one.
 func (v Verbs) bounce(e *spool.Entry) error {
 	why := v.reason("returned by the postmaster of " + v.Host)
-	if err := v.Spool.HoldByHand(e, "being bounced by hand: "+why, v.Log); err != nil {
+	if err := v.Spool.HoldByHand(e, "being bounced by hand: "+why); err != nil {
 		return err
 	}
 	held, err := v.Spool.Find(e.Key)
@@ -96,7 +94,7 @@ func (v Verbs) bounce(e *spool.Entry) error {
 			Err: &status.Error{Exit: status.Unavailable, Reply: 554, Enhanced: "5.0.0", Text: why}})
 	}
 	o := v.Settler.Settle(held, results)
-	if err := v.Spool.Carry(held, o, v.Log); err != nil {
+	if err := v.Spool.Apply(held, o); err != nil {
 		return err
 	}
 	switch stays := fmt.Sprintf("%s stays in hold/: %s", e.Key, o.Reason); o.Action {

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"paperpath/internal/maillog"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
 	"paperpath/internal/visible"
@@ -200,7 +199,7 @@ func contains(address, text string) bool {
 
 // Flush makes the deferred entries of the selection due now. One that goes
 // elsewhere meanwhile needs it no more.
-func Flush(sp *spool.Spool, sel Selection, log *maillog.Log) error {
+func Flush(sp *spool.Spool, sel Selection) error {
 	return each(sp, func(l spool.Listing, _ bool) error {
 		if l.State != "deferred" || !sel.holds(l) {
 			return nil
@@ -213,7 +212,7 @@ func Flush(sp *spool.Spool, sel Selection, log *maillog.Log) error {
 			return nil
 		}
 		defer e.Close()
-		if err := sp.Retry(e, log); err != nil && status.Enhanced(err) != "4.0.0" {
+		if err := sp.Retry(e); err != nil && status.Enhanced(err) != "4.0.0" {
 			return err
 		}
 		return nil

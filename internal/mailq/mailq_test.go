@@ -76,7 +76,7 @@ func TestFlushIsLinear(t *testing.T) {
 		}
 		defer sp.Close()
 		start := cpu(t)
-		if err := Flush(sp, Selection{}, nil); err != nil {
+		if err := Flush(sp, Selection{}); err != nil {
 			t.Fatal(err)
 		}
 		spent := cpu(t) - start

@@ -97,7 +97,7 @@ func (s Stage) runner(h *home.Home) (*spool.Runner, error) {
 	if r.Spool, err = h.Spool(); err != nil {
 		return nil, err
 	}
-	r.Log, r.Ready = h.Log, h.Ready
+	r.Ready = h.Ready
 	r.Retry, r.Holdtime = h.Control.Retry, h.Control.Holdtime
 	r.Ages, r.Share = h.AgesCount, h.Share
 	r.Digest = h.Settler().Digest

@@ -120,7 +120,7 @@ func TestRetryTriesARestingDestination(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.spool.Retry(e, s.Log); err != nil {
+	if err := s.spool.Retry(e); err != nil {
 		t.Fatal(err)
 	}
 	e.Close()

@@ -26,7 +26,7 @@ func newStage(t *testing.T) *stage {
 	if err := spool.Init(l.home); err != nil {
 		t.Fatal(err)
 	}
-	sp, err := spool.Open(l.home, spool.Options{Now: l.clock, Hostname: "mx.example.net"})
+	sp, err := spool.Open(l.home, spool.Options{Now: l.clock, Hostname: "mx.example.net", Log: l.Log})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func (s *stage) accept(to ...string) {
 func (s *stage) run(ctx context.Context) {
 	s.t.Helper()
 	r := &spool.Runner{Spool: s.spool, Inbox: spool.InboxRelay, Handle: s.Handle, Lane: s.Lane, Workers: func() int { return 4 }, PerLane: s.PerLane(func() int { return 2 }),
-		Log: s.Log, Retry: s.Control.Retry}
+		Retry: s.Control.Retry}
 	if err := r.Run(ctx); err != nil {
 		s.t.Fatal(err)
 	}
@@ -174,7 +174,7 @@ func TestRestart(t *testing.T) {
 	second := newPeer(t, always("", "421 not now"))
 	s.set("routes", "one.example: "+first.addr+"\ntwo.example: "+second.addr)
 	s.accept("a@one.example", "b@two.example")
-	r := &spool.Runner{Spool: s.spool, Inbox: spool.InboxRelay, Log: s.Log, Retry: s.Control.Retry,
+	r := &spool.Runner{Spool: s.spool, Inbox: spool.InboxRelay, Retry: s.Control.Retry,
 		Handle: func(ctx context.Context, e *spool.Entry) spool.Outcome {
 			s.Handle(ctx, e)
 			panic("killed before the outcome was carried out")

@@ -41,12 +41,13 @@ func newPath(t *testing.T, aliases string) *path {
 		t.Fatal(err)
 	}
 	now := func() time.Time { return p.time }
-	sp, err := spool.Open(dir, spool.Options{Now: now, Hostname: "mx.example.net"})
+	log := maillog.To(&p.log, "test", now)
+	sp, err := spool.Open(dir, spool.Options{Now: now, Hostname: "mx.example.net", Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { sp.Close() })
-	settler := &settle.Settler{Control: c, Log: maillog.To(&p.log, "test", now), Now: now, Home: dir}
+	settler := &settle.Settler{Control: c, Log: log, Now: now, Home: dir}
 	p.sp, p.stage = sp, &Stage{Control: c, Settle: settler.Settle, Now: now}
 	return p
 }
@@ -69,7 +70,7 @@ func (p *path) accept(from, with string, to ...string) spool.Key {
 }
 
 func (p *path) runner(in spool.Inbox, h spool.Handler) *spool.Runner {
-	return &spool.Runner{Spool: p.sp, Inbox: in, Handle: h, Log: maillog.To(&p.log, "test", time.Now), Retry: p.stage.Control.Retry}
+	return &spool.Runner{Spool: p.sp, Inbox: in, Handle: h, Retry: p.stage.Control.Retry}
 }
 
 func (p *path) run() {

@@ -120,7 +120,7 @@ func (s *Settler) sendDigest(sp *spool.Spool, held []spool.HeldEntry, day, since
 		d.Held = append(d.Held, dsn.Held{Key: string(e.Key), Size: e.Size, Since: e.Since,
 			Reason: e.Reason, From: e.From, Client: e.Client})
 	}
-	k, placed, err := sp.PlaceDigest(day, to, d.Compose())
+	k, placed, err := sp.PublishDigest(day, to, d.Compose())
 	if placed {
 		s.Log.Digest(string(k), to, len(held))
 	}

@@ -35,13 +35,14 @@ func newFixture(t *testing.T) *fixture {
 	if err := spool.Init(f.home); err != nil {
 		t.Fatal(err)
 	}
-	sp, err := spool.Open(f.home, spool.Options{Now: now, Shifted: true, Hostname: "mx.example.net"})
+	log := maillog.To(&f.log, "test", now)
+	sp, err := spool.Open(f.home, spool.Options{Now: now, Shifted: true, Hostname: "mx.example.net", Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { sp.Close() })
 	f.sp = sp
-	f.s = &Settler{Control: control.Open(f.home, time.Now), Log: maillog.To(&f.log, "test", now), Now: now, Home: f.home}
+	f.s = &Settler{Control: control.Open(f.home, time.Now), Log: log, Now: now, Home: f.home}
 	return f
 }
 
@@ -75,7 +76,7 @@ func (f *fixture) entry(with, from, body string, to ...string) {
 // work runs one attempt over all that is due in an inbox.
 func (f *fixture) work(in spool.Inbox, h spool.Handler) {
 	f.t.Helper()
-	r := &spool.Runner{Spool: f.sp, Inbox: in, Handle: h, Log: f.s.Log, Retry: f.s.Control.Retry}
+	r := &spool.Runner{Spool: f.sp, Inbox: in, Handle: h, Retry: f.s.Control.Retry}
 	if err := r.Run(context.Background()); err != nil {
 		f.t.Fatal(err)
 	}
@@ -315,7 +316,7 @@ func TestOwnTrouble(t *testing.T) {
 			f := newFixture(t)
 			f.entry(spool.WithLocal, "alice@example.org", mailText, "a@x.example", "b@x.example")
 			f.control(c.file, c.text)
-			r := &spool.Runner{Spool: f.sp, Inbox: spool.InboxRelay, Log: f.s.Log,
+			r := &spool.Runner{Spool: f.sp, Inbox: spool.InboxRelay,
 				Retry: func() (control.Retry, error) { return control.Retry{Steps: []time.Duration{time.Hour}}, nil },
 				Handle: func(_ context.Context, e *spool.Entry) spool.Outcome {
 					return f.s.Settle(e, []Result{{Index: 0}, {Index: 1, Err: errUnknown}})

@@ -15,7 +15,7 @@ import (
 // the envelope and our Received. Errors are temporary; 452 where the disk is
 // full.
 func (s *Spool) Accept(in Inbox, env Envelope, results []string, tr Trace, body Body) (Key, error) {
-	k := newKey(s.now(), s.host)
+	k := NewKey(s.now(), s.host)
 	if err := s.accept(k, in, env, results, tr, body); err != nil {
 		return "", acceptError(err)
 	}
@@ -41,7 +41,7 @@ func (s *Spool) accept(k Key, in Inbox, env Envelope, results []string, tr Trace
 		return err
 	}
 	defer room.release()
-	b, err := s.box(in)
+	b, err := s.inbox(in)
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func (s *Spool) accept(k Key, in Inbox, env Envelope, results []string, tr Trace
 }
 
 // write makes the file of a new entry and places it in new/, unsynced there.
-func (s *Spool) write(b *box, k Key, env Envelope, results []string, tr Trace, body Body) (string, error) {
+func (s *Spool) write(b *inbox, k Key, env Envelope, results []string, tr Trace, body Body) (string, error) {
 	d, err := b.newDraft(k)
 	if err != nil {
 		return "", err
@@ -69,7 +69,7 @@ func (s *Spool) write(b *box, k Key, env Envelope, results []string, tr Trace, b
 	if err := d.sync(); err != nil {
 		return "", err
 	}
-	return d.place()
+	return d.publish()
 }
 
 func (s *Spool) headBytes(k Key, env Envelope, results []string, tr Trace) []byte {

@@ -43,7 +43,7 @@ func (r *Runner) attempt(ctx context.Context, j job) (res result) {
 		return nil
 	})
 	if err != nil {
-		r.Log.Trouble(string(j.key), "attempt", err)
+		r.Spool.log.Trouble(string(j.key), "attempt", err)
 		res.deferred, res.due = true, r.Spool.now().Add(troubleDelay)
 	}
 	return res
@@ -51,9 +51,9 @@ func (r *Runner) attempt(ctx context.Context, j job) (res result) {
 
 // work opens the entry, lets the stage decide, and carries that out.
 func (r *Runner) work(ctx context.Context, j job, res *result) {
-	e, err := r.box.open(j.name, j.state)
-	if errors.Is(err, errLinked) {
-		e, err = r.untwin(j)
+	e, err := r.inbox.open(j.name, j.state)
+	if errors.Is(err, errDuplicate) {
+		e, err = r.openDuplicate(j)
 	}
 	if err != nil {
 		res.deferred, res.due = r.unworkable(j, err)
@@ -62,8 +62,8 @@ func (r *Runner) work(ctx context.Context, j job, res *result) {
 	defer e.close()
 	defer func() { res.name, res.state = e.name, e.state }()
 	o := r.handle(ctx, e)
-	if e.linked {
-		if err := r.carryLinked(e, o); err != nil {
+	if e.duplicate {
+		if err := r.deliverDuplicate(e, o); err != nil {
 			res.deferred, res.due = r.unworkable(j, err)
 		}
 		return
@@ -82,18 +82,18 @@ func (r *Runner) work(ctx context.Context, j job, res *result) {
 // failed once must not cost the bounce of what has just expired. It reports whether
 // and when to look again.
 func (r *Runner) failed(e *Entry, err error) (again bool, due time.Time) {
-	r.Log.Trouble(string(e.Key), "carry out", err)
+	r.Spool.log.Trouble(string(e.Key), "carry out", err)
 	now := r.Spool.now()
 	if retry, unread := r.Retry(); unread == nil && retry.Expired(now.Sub(e.Arrival)-graceTime, e.Attempts+1) {
 		held := r.carry(e, HoldBecause("given up, it cannot be carried out: "+err.Error()))
 		if held == nil {
 			return false, due
 		}
-		r.Log.Trouble(string(e.Key), "hold", held)
+		r.Spool.log.Trouble(string(e.Key), "hold", held)
 	}
 	due = now.Add(r.delay(e))
 	if err := r.carry(e, DeferUntil(due, err.Error())); err != nil {
-		r.Log.Trouble(string(e.Key), "defer", err)
+		r.Spool.log.Trouble(string(e.Key), "defer", err)
 		due = r.Spool.now().Add(troubleDelay)
 	}
 	return true, due
@@ -102,7 +102,7 @@ func (r *Runner) failed(e *Entry, err error) (again bool, due time.Time) {
 // carry carries the outcome out; a panic there is trouble of our own.
 func (r *Runner) carry(e *Entry, o Outcome) (err error) {
 	defer status.Catch(&err)
-	return r.Spool.carry(e, o, r.Log)
+	return r.Spool.carry(e, o)
 }
 
 // handle calls the stage. A panic is temporary, until it looks like the
@@ -115,7 +115,7 @@ func (r *Runner) handle(ctx context.Context, e *Entry) (o Outcome) {
 	if panicked == nil {
 		return o
 	}
-	r.Log.Trouble(string(e.Key), "attempt", panicked)
+	r.Spool.log.Trouble(string(e.Key), "attempt", panicked)
 	if e.Attempts+1 >= panicLimit {
 		return HoldBecause(panicked.Error())
 	}
@@ -138,10 +138,10 @@ func (r *Runner) unworkable(j job, err error) (again bool, due time.Time) {
 	case errors.Is(err, errGone), errors.Is(err, fs.ErrNotExist):
 		return false, due
 	case errors.Is(err, errNotOurs):
-		r.Log.Trouble(string(j.key), "left in "+string(r.Inbox)+": "+printable(j.name), err)
+		r.Spool.log.Trouble(string(j.key), "left in "+string(r.Inbox)+": "+printable(j.name), err)
 		return true, r.Spool.now().Add(leftDelay)
-	case errors.Is(err, errTwin):
-		return true, r.Spool.now().Add(linkAge)
+	case errors.Is(err, errRecheck):
+		return true, r.Spool.now().Add(duplicateAge)
 	case errors.Is(err, errTorn):
 		if age, err := r.stillFor(j); err == nil && age > tornAge {
 			break
@@ -149,20 +149,20 @@ func (r *Runner) unworkable(j job, err error) (again bool, due time.Time) {
 		return true, r.Spool.now().Add(tornAge)
 	case errors.Is(err, errForeign):
 	default:
-		r.Log.Trouble(string(j.key), "open", err)
+		r.Spool.log.Trouble(string(j.key), "open", err)
 		return true, r.Spool.now().Add(troubleDelay)
 	}
-	if held := r.Spool.holdFile(r.box, j, err.Error()); held != nil {
-		r.Log.Trouble(string(j.key), "hold", held)
+	if held := r.Spool.holdFile(r.inbox, j, err.Error()); held != nil {
+		r.Spool.log.Trouble(string(j.key), "hold", held)
 		return true, r.Spool.now().Add(troubleDelay)
 	}
-	r.Log.Held(string(j.key), string(r.Inbox), err.Error())
+	r.Spool.log.Held(string(j.key), string(r.Inbox), err.Error())
 	return false, due
 }
 
 // stillFor returns how long the file has not changed.
 func (r *Runner) stillFor(j job) (time.Duration, error) {
-	st, err := r.box.sub(j.state).StatName(j.name)
+	st, err := r.inbox.dir(j.state).StatName(j.name)
 	if err != nil {
 		return 0, err
 	}
@@ -171,8 +171,8 @@ func (r *Runner) stillFor(j job) (time.Duration, error) {
 
 // holdFile moves a file that is no entry of ours to hold/, under its own key
 // where its name has one that is free, else under a new key.
-func (s *Spool) holdFile(from *box, j job, reason string) error {
-	hold, err := s.box(InboxHold)
+func (s *Spool) holdFile(from *inbox, j job, reason string) error {
+	hold, err := s.inbox(InboxHold)
 	if err != nil {
 		return err
 	}
@@ -187,11 +187,11 @@ func (s *Spool) holdFile(from *box, j job, reason string) error {
 		}
 	}
 	if named != nil {
-		size, wire, err := measure(from.sub(j.state), j.name)
+		size, wire, err := measure(from.dir(j.state), j.name)
 		if err != nil {
 			return err
 		}
-		k = newKey(s.now(), s.host)
+		k = NewKey(s.now(), s.host)
 		base = fileName(k, size, wire)
 		reason += " (it was " + j.name + ")"
 	}
@@ -199,7 +199,7 @@ func (s *Spool) holdFile(from *box, j job, reason string) error {
 	if err := hold.setReason(k, line, s.now()); err != nil {
 		return err
 	}
-	return from.sub(j.state).Rename(j.name, hold.new, base)
+	return from.dir(j.state).Rename(j.name, hold.new, base)
 }
 
 // measure counts the octets of a file as they are and with CRLF line ends.

@@ -43,7 +43,7 @@ func NewBuffer(open func() (*os.File, error)) *Buffer { return &Buffer{open: ope
 
 // unnamed makes a file without a name in check/tmp.
 func (s *Spool) unnamed() (*os.File, error) {
-	b, err := s.box(InboxCheck)
+	b, err := s.inbox(InboxCheck)
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +52,7 @@ func (s *Spool) unnamed() (*os.File, error) {
 		return nil, err
 	}
 	defer room.release()
-	return b.tmp.Unnamed(draftName(newKey(s.now(), s.host)))
+	return b.tmp.Unnamed(draftName(NewKey(s.now(), s.host)))
 }
 
 // Write appends p.

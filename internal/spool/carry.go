@@ -12,31 +12,30 @@ import (
 	"golang.org/x/sys/unix"
 
 	"paperpath/internal/dir"
-	"paperpath/internal/maillog"
 )
 
 // carry carries an outcome out. An entry that has gone meanwhile was moved or
 // removed by a person: that is no failure.
-func (s *Spool) carry(e *Entry, o Outcome, log *maillog.Log) error {
-	err := s.carryAll(e, o, log)
+func (s *Spool) carry(e *Entry, o Outcome) error {
+	err := s.carryAll(e, o)
 	if errors.Is(err, errGone) {
 		return nil
 	}
 	return err
 }
 
-func (s *Spool) carryAll(e *Entry, o Outcome, log *maillog.Log) error {
-	if err := s.placeChildren(e, o.Children, log); err != nil {
+func (s *Spool) carryAll(e *Entry, o Outcome) error {
+	if err := s.publishChildren(e, o.Children); err != nil {
 		return err
 	}
 	if o.Bounce != nil {
-		if err := s.placeBounce(e, o.Bounce, log); err != nil {
+		if err := s.publishBounce(e, o.Bounce); err != nil {
 			return err
 		}
 		o.Done = append(o.Done, o.Bounce.Failed...)
 	}
 	if o.Action != Deliver {
-		if err := s.placeNotices(e, o.Notices, log); err != nil {
+		if err := s.publishNotices(e, o.Notices); err != nil {
 			return err
 		}
 	}
@@ -47,29 +46,29 @@ func (s *Spool) carryAll(e *Entry, o Outcome, log *maillog.Log) error {
 	}
 	switch o.Action {
 	case HandOn:
-		return s.handOn(e, o.Inbox, log)
+		return s.handOn(e, o.Inbox)
 	case Deliver:
-		return s.deliver(e, o, log)
+		return s.deliver(e, o)
 	case Defer:
-		return s.deferUntil(e, o, log)
+		return s.deferUntil(e, o)
 	case Hold:
-		return s.hold(e, o.Reason, log)
+		return s.hold(e, o.Reason)
 	case Drop:
-		return s.drop(e, o, log)
+		return s.drop(e, o)
 	}
 	return fmt.Errorf("outcome without an action for %s", e.Key)
 }
 
 // handOn is one rename: atomic and journaled, so it needs no sync.
-func (s *Spool) handOn(e *Entry, in Inbox, log *maillog.Log) error {
-	to, err := s.box(in)
+func (s *Spool) handOn(e *Entry, in Inbox) error {
+	to, err := s.inbox(in)
 	if err != nil {
 		return err
 	}
-	if err := s.move(e, to.new, log); err != nil {
+	if err := s.move(e, to.new); err != nil {
 		return err
 	}
-	log.Routed(string(e.Key), string(in), addresses(e.Envelope.To))
+	s.log.Routed(string(e.Key), string(in), addresses(e.Envelope.To))
 	return nil
 }
 
@@ -79,7 +78,7 @@ var errRepeat = fmt.Errorf("repeated: %w", errGone)
 // move renames the entry into the directory to, without what a mail reader
 // appended to its name. A name that is there already is a repeat if its bytes
 // are equal.
-func (s *Spool) move(e *Entry, to *dir.Dir, log *maillog.Log) error {
+func (s *Spool) move(e *Entry, to *dir.Dir) error {
 	if to.Path() == e.dir().Path() {
 		return nil // it is there: not a repeat of itself
 	}
@@ -89,18 +88,18 @@ func (s *Spool) move(e *Entry, to *dir.Dir, log *maillog.Log) error {
 	}
 	err = e.again(func() error { return e.dir().Rename(e.name, to, base) })
 	if errors.Is(err, fs.ErrExist) {
-		return s.collide(e, to, base, log)
+		return s.collide(e, to, base)
 	}
 	if err != nil {
 		return err
 	}
 	if e.Attempts > 0 {
-		e.box.dropReason(e.Key)
+		e.inbox.dropReason(e.Key)
 	}
 	return nil
 }
 
-func (e *Entry) dir() *dir.Dir { return e.box.sub(e.state) }
+func (e *Entry) dir() *dir.Dir { return e.inbox.dir(e.state) }
 
 // again does what it is given, and once more where the entry has got another
 // name or state meanwhile; errGone where it is in its inbox no more.
@@ -109,7 +108,7 @@ func (e *Entry) again(do func() error) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	name, at, found := e.box.whereabouts(e.Key, e.name)
+	name, at, found := e.inbox.whereabouts(e.Key, e.name)
 	if found != nil {
 		return found
 	}
@@ -121,7 +120,7 @@ func (e *Entry) again(do func() error) error {
 }
 
 // collide decides about a name that is there already.
-func (s *Spool) collide(e *Entry, to *dir.Dir, name string, log *maillog.Log) error {
+func (s *Spool) collide(e *Entry, to *dir.Dir, name string) error {
 	same, err := equal(e, to, name)
 	if err != nil {
 		return err
@@ -130,17 +129,17 @@ func (s *Spool) collide(e *Entry, to *dir.Dir, name string, log *maillog.Log) er
 		if err := e.unlink(); err != nil {
 			return err
 		}
-		log.Repeated(string(e.Key), to.Join(name))
+		s.log.Repeated(string(e.Key), to.Join(name))
 		return errRepeat
 	}
-	hold, err := s.box(InboxHold)
+	hold, err := s.inbox(InboxHold)
 	if err != nil {
 		return err
 	}
 	if e.Inbox == InboxHold || to == hold.new { // nowhere else to go
 		return fmt.Errorf("%s: another entry has that name", to.Join(name))
 	}
-	if err := s.hold(e, taken(to.Join(name)), log); err != nil {
+	if err := s.hold(e, taken(to.Join(name))); err != nil {
 		return err
 	}
 	return errRepeat
@@ -195,27 +194,27 @@ func (e *Entry) unlink() error {
 		return err
 	}
 	if e.Attempts > 0 {
-		e.box.dropReason(e.Key)
+		e.inbox.dropReason(e.Key)
 	}
 	return nil
 }
 
 // deferUntil: NEW or DEFERRED to DEFERRED. The reason goes first; a crash between
 // the two leaves a NEW entry, which is tried once more.
-func (s *Spool) deferUntil(e *Entry, o Outcome, log *maillog.Log) error {
+func (s *Spool) deferUntil(e *Entry, o Outcome) error {
 	line := reasonLine(s.now(), e.Inbox, "deferred", o.Reason)
-	if err := e.box.addReason(e.Key, line, o.Due); err != nil {
+	if err := e.inbox.addReason(e.Key, line, o.Due); err != nil {
 		return err
 	}
 	e.Attempts++
-	log.Deferred(string(e.Key), string(e.Inbox), o.Due, o.Reason)
+	s.log.Deferred(string(e.Key), string(e.Inbox), o.Due, o.Reason)
 	return e.again(func() error {
 		if e.state == stateDeferred {
-			_, err := e.box.cur.StatName(e.name)
+			_, err := e.inbox.cur.StatName(e.name)
 			return err
 		}
 		name := deferredName(e.name)
-		if err := e.box.new.Rename(e.name, e.box.cur, name); err != nil {
+		if err := e.inbox.new.Rename(e.name, e.inbox.cur, name); err != nil {
 			return err
 		}
 		e.name, e.state = name, stateDeferred
@@ -230,13 +229,13 @@ func deferredName(name string) string {
 }
 
 // hold: to HELD, by a stage.
-func (s *Spool) hold(e *Entry, reason string, log *maillog.Log) error {
-	return s.holdAs(e, verbHeld, reason, log)
+func (s *Spool) hold(e *Entry, reason string) error {
+	return s.holdAs(e, verbHeld, reason)
 }
 
 // holdAs: to HELD. The reason goes first, so that no held entry lacks one.
-func (s *Spool) holdAs(e *Entry, verb, reason string, log *maillog.Log) error {
-	hold, err := s.box(InboxHold)
+func (s *Spool) holdAs(e *Entry, verb, reason string) error {
+	hold, err := s.inbox(InboxHold)
 	if err != nil {
 		return err
 	}
@@ -244,18 +243,18 @@ func (s *Spool) holdAs(e *Entry, verb, reason string, log *maillog.Log) error {
 	if err := hold.setReason(e.Key, line, s.now()); err != nil {
 		return err
 	}
-	if err := s.move(e, hold.new, log); err != nil {
+	if err := s.move(e, hold.new); err != nil {
 		return err
 	}
-	log.Held(string(e.Key), string(e.Inbox), reason)
+	s.log.Held(string(e.Key), string(e.Inbox), reason)
 	return nil
 }
 
-func (s *Spool) drop(e *Entry, o Outcome, log *maillog.Log) error {
+func (s *Spool) drop(e *Entry, o Outcome) error {
 	if err := e.unlink(); err != nil {
 		return err
 	}
-	log.Dropped(string(e.Key), string(e.Inbox), o.Reason)
+	s.log.Dropped(string(e.Key), string(e.Inbox), o.Reason)
 	return nil
 }
 

@@ -31,7 +31,7 @@ func (s *Spool) ageing() time.Time {
 // without entries. Only the inbox's runner calls it. now was
 // read before ages is asked, so that what is made after a step of the clock is
 // young.
-func (s *Spool) clean(b *box, now time.Time, ages func() bool) error {
+func (s *Spool) clean(b *inbox, now time.Time, ages func() bool) error {
 	err := maildir.CleanTmp(b.tmp, now, ages)
 	return errors.Join(err, s.cleanReasons(b, now, ages))
 }
@@ -49,7 +49,7 @@ type stray struct {
 
 // strays finds what is no regular file in tmp/ and reason/, and in new/ and cur/ of
 // hold/, which has no stage. It stays: nobody knows whose it is.
-func (b *box) strays() (list []stray, err error) {
+func (b *inbox) strays() (list []stray, err error) {
 	dirs := []*dir.Dir{b.tmp, b.reason}
 	if b.name == InboxHold {
 		dirs = append(dirs, b.new, b.cur)
@@ -70,11 +70,11 @@ func (b *box) strays() (list []stray, err error) {
 // cleanReasons looks at the entries first: a reason that is made meanwhile is
 // too young to be taken. Of a key only a hash is kept, since there may be many
 // entries; two keys of one hash keep a reason too long, no more.
-func (s *Spool) cleanReasons(b *box, now time.Time, ages func() bool) error {
+func (s *Spool) cleanReasons(b *inbox, now time.Time, ages func() bool) error {
 	seed := maphash.MakeSeed()
 	present := map[uint64]struct{}{}
 	for _, st := range []state{stateNew, stateDeferred, stateNew} { // fresh again: a retry moves that way
-		err := b.sub(st).Names(func(name string) bool {
+		err := b.dir(st).Names(func(name string) bool {
 			key, _, _ := strings.Cut(name, ",")
 			present[maphash.String(seed, key)] = struct{}{}
 			return true
@@ -107,7 +107,7 @@ func (s *Spool) cleanReasons(b *box, now time.Time, ages func() bool) error {
 // expireHold removes held entries after holdtime (0: never). It is route/'s runner
 // that calls it, since hold/ has none.
 func (s *Spool) expireHold(holdtime time.Duration) (expired []Key, err error) {
-	b, err := s.box(InboxHold)
+	b, err := s.inbox(InboxHold)
 	if err != nil || holdtime <= 0 {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ func (s *Spool) expireHold(holdtime time.Duration) (expired []Key, err error) {
 		if h.key == "" || s.now().Sub(h.since) <= holdtime {
 			continue
 		}
-		if err := b.sub(h.state).Remove(h.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := b.dir(h.state).Remove(h.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return expired, err
 		}
 		b.dropReason(h.key)

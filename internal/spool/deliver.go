@@ -13,16 +13,14 @@ import (
 
 	"paperpath/internal/params"
 	"paperpath/maildir"
-
-	"paperpath/internal/maillog"
 )
 
 // deliver: NEW or DEFERRED to DELIVERED. On one file system the message leaves the
 // queue and enters the mailbox in one rename; else it is copied.
 // What the sender asked to hear of it is placed before the entry goes.
-func (s *Spool) deliver(e *Entry, o Outcome, log *maillog.Log) error {
+func (s *Spool) deliver(e *Entry, o Outcome) error {
 	path := o.Mailbox
-	told := func() error { return s.placeNotices(e, o.Notices, log) }
+	told := func() error { return s.publishNotices(e, o.Notices) }
 	if len(e.Envelope.To) != 1 {
 		return fmt.Errorf("%s has %d recipients, a mailbox takes one", e.Key, len(e.Envelope.To))
 	}
@@ -34,17 +32,17 @@ func (s *Spool) deliver(e *Entry, o Outcome, log *maillog.Log) error {
 	how := "rename"
 	if e.derived() {
 		// A crash may have left the same child in the mailbox before.
-		err = s.meet(e, md, told, log)
+		err = s.meet(e, md, told)
 	}
 	if err == nil {
 		err = unix.EXDEV
 		if e.plain() {
-			err = s.move(e, md.New(), log)
+			err = s.move(e, md.New())
 		}
 	}
 	if errors.Is(err, unix.EXDEV) {
 		how = "copy"
-		err = s.copyInto(e, md, told, log)
+		err = s.copyInto(e, md, told)
 	}
 	if errors.Is(err, errRepeat) {
 		return nil
@@ -52,18 +50,18 @@ func (s *Spool) deliver(e *Entry, o Outcome, log *maillog.Log) error {
 	if err != nil {
 		return err
 	}
-	log.Delivered(string(e.Key), e.Envelope.To[0].Addr, path, how)
+	s.log.Delivered(string(e.Key), e.Envelope.To[0].Addr, path, how)
 	return nil
 }
 
-func (s *Spool) repeated(e *Entry, where string, told func() error, log *maillog.Log) error {
+func (s *Spool) repeated(e *Entry, where string, told func() error) error {
 	if err := told(); err != nil {
 		return err
 	}
 	if err := e.unlink(); err != nil {
 		return err
 	}
-	log.Repeated(string(e.Key), where)
+	s.log.Repeated(string(e.Key), where)
 	return nil
 }
 
@@ -75,8 +73,8 @@ func (e *Entry) plain() bool {
 
 // copyInto stores a copy under the key's name, then removes the entry. A repeat
 // looks for the key first.
-func (s *Spool) copyInto(e *Entry, md *maildir.Dir, told func() error, log *maillog.Log) error {
-	if err := s.meet(e, md, told, log); err != nil {
+func (s *Spool) copyInto(e *Entry, md *maildir.Dir, told func() error) error {
+	if err := s.meet(e, md, told); err != nil {
 		return err
 	}
 	head := e.mailboxHead()
@@ -92,7 +90,7 @@ func (s *Spool) copyInto(e *Entry, md *maildir.Dir, told func() error, log *mail
 		return err
 	})
 	if errors.Is(err, fs.ErrExist) { // it came in between
-		if met := s.meet(e, md, told, log); met != nil {
+		if met := s.meet(e, md, told); met != nil {
 			return met
 		}
 	}
@@ -109,7 +107,7 @@ func (s *Spool) copyInto(e *Entry, md *maildir.Dir, told func() error, log *mail
 // one, ends the entry: as a repeat, or in hold/ where it is another message. Then
 // it returns errRepeat. Of a child or a bounce the key alone decides: made again
 // it need not have the same bytes.
-func (s *Spool) meet(e *Entry, md *maildir.Dir, told func() error, log *maillog.Log) error {
+func (s *Spool) meet(e *Entry, md *maildir.Dir, told func() error) error {
 	m, err := md.Find(string(e.Key))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -128,9 +126,9 @@ func (s *Spool) meet(e *Entry, md *maildir.Dir, told func() error, log *maillog.
 			return fmt.Errorf("compare with %s: %w", f.Name(), err)
 		}
 	}
-	act := func() error { return s.repeated(e, md.Path(), told, log) }
+	act := func() error { return s.repeated(e, md.Path(), told) }
 	if !same {
-		act = func() error { return s.hold(e, taken(filepath.Join(md.Path(), m.Sub, m.Name)), log) }
+		act = func() error { return s.hold(e, taken(filepath.Join(md.Path(), m.Sub, m.Name))) }
 	}
 	if err := act(); err != nil {
 		return err

@@ -17,7 +17,7 @@ import (
 // draft is a file in tmp/ on its way to being an entry. Only commit makes it
 // one; abort is safe to defer.
 type draft struct {
-	box    *box
+	inbox  *inbox
 	key    Key
 	name   string // in tmp/, "" once it is gone from there
 	f      *os.File
@@ -33,13 +33,13 @@ func draftName(k Key) string {
 	return string(k) + "." + hex.EncodeToString(random[:])
 }
 
-func (b *box) newDraft(k Key) (*draft, error) {
+func (b *inbox) newDraft(k Key) (*draft, error) {
 	name := draftName(k)
 	f, err := b.tmp.Create(name, b.mode)
 	if err != nil {
 		return nil, err
 	}
-	return &draft{box: b, key: k, name: name, f: f}, nil
+	return &draft{inbox: b, key: k, name: name, f: f}, nil
 }
 
 // Write appends p and counts its line ends.
@@ -113,19 +113,19 @@ func (d *draft) finish() error {
 func (d *draft) setArrival(t time.Time) {
 	if d.err == nil {
 		ts := unix.NsecToTimespec(t.UnixNano())
-		d.err = unix.UtimesNanoAt(d.box.tmp.Fd(), d.name, []unix.Timespec{ts, ts}, unix.AT_SYMLINK_NOFOLLOW)
+		d.err = unix.UtimesNanoAt(d.inbox.tmp.Fd(), d.name, []unix.Timespec{ts, ts}, unix.AT_SYMLINK_NOFOLLOW)
 	}
 }
 
-// place renames the synced draft into new/: DRAFT to NEW. The directory is not
+// publish renames the synced draft into new/: DRAFT to NEW. The directory is not
 // synced yet. It reports the entry's name; an entry of that key that is
 // already there is fs.ErrExist.
-func (d *draft) place() (string, error) {
+func (d *draft) publish() (string, error) {
 	if d.err != nil {
 		return "", d.err
 	}
 	name := fileName(d.key, d.size, d.size+d.breaks)
-	if err := d.box.tmp.Rename(d.name, d.box.new, name); err != nil {
+	if err := d.inbox.tmp.Rename(d.name, d.inbox.new, name); err != nil {
 		return "", err
 	}
 	d.name = ""
@@ -139,7 +139,7 @@ func (d *draft) abort() {
 		d.f = nil
 	}
 	if d.name != "" {
-		d.box.tmp.Remove(d.name)
+		d.inbox.tmp.Remove(d.name)
 		d.name = ""
 	}
 }
@@ -147,7 +147,7 @@ func (d *draft) abort() {
 // commit syncs the names in new/. Where that fails the name goes again, so
 // that a refused message does not stay: the client's repeat may then double
 // it, never lose it.
-func (b *box) commit(name string) error {
+func (b *inbox) commit(name string) error {
 	err := b.new.Sync()
 	if err == nil {
 		return nil

@@ -40,9 +40,9 @@ type Entry struct {
 	state state
 	head  *head
 	file  *os.File
-	box   *box
+	inbox *inbox
 
-	linked bool // it has a second link, perhaps in its mailbox
+	duplicate bool // it has a second link, perhaps in its mailbox
 }
 
 // Trusted reports whether an authenticated or a local submitter sent it
@@ -132,7 +132,7 @@ var (
 )
 
 // open opens the entry name of the inbox b, in whichever state it is now.
-func (b *box) open(name string, s state) (*Entry, error) {
+func (b *inbox) open(name string, s state) (*Entry, error) {
 	k, base, size, wire, err := parseName(name)
 	if err != nil {
 		return nil, b.foreign(name, s, err)
@@ -141,7 +141,7 @@ func (b *box) open(name string, s state) (*Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Entry{Key: k, Inbox: b.name, Size: size, WireSize: wire, name: name, state: s, file: f, box: b}
+	e := &Entry{Key: k, Inbox: b.name, Size: size, WireSize: wire, name: name, state: s, file: f, inbox: b}
 	if err := e.read(base); err != nil {
 		f.Close()
 		return nil, err
@@ -151,8 +151,8 @@ func (b *box) open(name string, s state) (*Entry, error) {
 
 // foreign says what a name is that no entry has. What is not ours to move is not
 // opened either, under whatever name.
-func (b *box) foreign(name string, s state, why error) error {
-	st, err := b.sub(s).StatName(name)
+func (b *inbox) foreign(name string, s state, why error) error {
+	st, err := b.dir(s).StatName(name)
 	if err != nil {
 		return err
 	}
@@ -164,7 +164,7 @@ func (b *box) foreign(name string, s state, why error) error {
 
 // openFile opens name; one that has gone is looked for again by key, since a
 // mail reader may have moved or flagged it.
-func (b *box) openFile(k Key, name string, s state) (*os.File, string, state, error) {
+func (b *inbox) openFile(k Key, name string, s state) (*os.File, string, state, error) {
 	f, err := openRegular(b, name, s)
 	if errors.Is(err, fs.ErrNotExist) {
 		found, at, err := b.whereabouts(k, name)
@@ -180,8 +180,8 @@ func (b *box) openFile(k Key, name string, s state) (*os.File, string, state, er
 	return f, name, s, err
 }
 
-func openRegular(b *box, name string, s state) (*os.File, error) {
-	d := b.sub(s)
+func openRegular(b *inbox, name string, s state) (*os.File, error) {
+	d := b.dir(s)
 	st, err := d.StatName(name)
 	if err != nil {
 		return nil, err
@@ -198,7 +198,7 @@ func openRegular(b *box, name string, s state) (*os.File, error) {
 
 // ours refuses what another user may have put there to make us read or
 // publish a file of somebody else's.
-func (b *box) ours(st unix.Stat_t) error {
+func (b *inbox) ours(st unix.Stat_t) error {
 	own, err := b.self.Stat()
 	if err != nil {
 		return err
@@ -208,7 +208,7 @@ func (b *box) ours(st unix.Stat_t) error {
 	case dir.Kind(st) != "":
 		return fmt.Errorf("%w: %w but %s", errNotOurs, dir.ErrNotRegular, dir.Kind(st))
 	case st.Nlink == 2:
-		return errLinked
+		return errDuplicate
 	case st.Nlink != 1:
 		return fmt.Errorf("%w: %d hard links", errNotOurs, st.Nlink)
 	case st.Uid != own.Uid && int(st.Uid) != os.Geteuid() && !sharedGroup:
@@ -219,14 +219,14 @@ func (b *box) ours(st unix.Stat_t) error {
 
 // whereabouts looks for the entry k that was under name. Most have only gone from
 // new/ to cur/ or back; the directories are read for the others.
-func (b *box) whereabouts(k Key, name string) (string, state, error) {
+func (b *inbox) whereabouts(k Key, name string) (string, state, error) {
 	base, _, _ := strings.Cut(name, ":")
 	for _, s := range []state{stateNew, stateDeferred, stateNew} {
 		try := base
 		if s == stateDeferred {
 			try = deferredName(base)
 		}
-		if _, err := b.sub(s).StatName(try); err == nil {
+		if _, err := b.dir(s).StatName(try); err == nil {
 			return try, s, nil
 		}
 	}
@@ -235,10 +235,10 @@ func (b *box) whereabouts(k Key, name string) (string, state, error) {
 
 // find looks for the entry k in both states, in new/ again at the end: a retry
 // by hand moves it that way.
-func (b *box) find(k Key) (name string, s state, err error) {
+func (b *inbox) find(k Key) (name string, s state, err error) {
 	for _, s := range []state{stateNew, stateDeferred, stateNew} {
 		name := ""
-		err := b.sub(s).Names(func(n string) bool {
+		err := b.dir(s).Names(func(n string) bool {
 			if !strings.HasPrefix(n, string(k)) {
 				return true
 			}
@@ -294,7 +294,7 @@ func (e *Entry) read(base string) error {
 	e.Envelope, e.With, e.Relay, e.Client = e.head.env, e.head.with, e.head.relay, e.head.client
 	e.Arrival = e.arrival(st.ModTime())
 	var last string
-	e.Attempts, _, last, err = e.box.readReason(e.Key)
+	e.Attempts, _, last, err = e.inbox.readReason(e.Key)
 	e.Tried = reasonTime(last)
 	if errors.Is(err, dir.ErrNotRegular) {
 		return fmt.Errorf("%w: its reason: %w", errNotOurs, err)

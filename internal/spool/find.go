@@ -58,7 +58,7 @@ func (f *Finder) open(k Key) (*Entry, error) {
 	if !ok {
 		return nil, errGone
 	}
-	b, err := f.spool.box(at.in)
+	b, err := f.spool.inbox(at.in)
 	if err != nil {
 		return nil, err
 	}
@@ -74,12 +74,12 @@ func (f *Finder) open(k Key) (*Entry, error) {
 func (f *Finder) readAll() error {
 	f.at = map[Key]location{}
 	for _, in := range Inboxes() {
-		b, err := f.spool.box(in)
+		b, err := f.spool.inbox(in)
 		if err != nil {
 			return err
 		}
 		for _, st := range []state{stateNew, stateDeferred, stateNew} {
-			err := b.sub(st).Names(func(name string) bool {
+			err := b.dir(st).Names(func(name string) bool {
 				if k, _, _, _, err := parseName(name); err == nil {
 					f.at[k] = location{in, st, name}
 				}
@@ -101,7 +101,7 @@ func (s *Spool) Find(k Key) (*Entry, error) { return s.Finder().Find(k) }
 // Listed opens an entry that List has returned, if it is in that inbox still; an
 // error with exit status 65 where it has gone. Close it.
 func (s *Spool) Listed(l Listing) (*Entry, error) {
-	b, err := s.box(l.Inbox)
+	b, err := s.inbox(l.Inbox)
 	if err != nil {
 		return nil, err
 	}

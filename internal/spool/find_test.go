@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"paperpath/internal/maillog"
 	"paperpath/internal/status"
 )
 
@@ -65,7 +64,6 @@ func TestRetryOfManyIsLinear(t *testing.T) {
 	linear(t, "retry by keys", func(n int) time.Duration {
 		f := newFixture(t)
 		keys := f.deferred(n)
-		log := maillog.To(&f.log, "mailctl", time.Now)
 		start := cpu(t)
 		find := f.sp.Finder()
 		for _, k := range keys {
@@ -73,7 +71,7 @@ func TestRetryOfManyIsLinear(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := f.sp.Retry(e, log); err != nil {
+			if err := f.sp.Retry(e); err != nil {
 				t.Fatal(err)
 			}
 			e.Close()
@@ -94,11 +92,11 @@ func TestReportsAboutManyAreLinear(t *testing.T) {
 		keys := f.deferred(n)
 		start := cpu(t)
 		for _, k := range keys {
-			lies, err := f.sp.lies(k)
+			lies, err := f.sp.has(k)
 			if err != nil || !lies {
 				t.Fatal(k, lies, err)
 			}
-			if lies, err = f.sp.lies(k.bounce([]string{"c@d.example"}, "mx")); err != nil || lies {
+			if lies, err = f.sp.has(k.bounce([]string{"c@d.example"}, "mx")); err != nil || lies {
 				t.Fatal("a report about", k, lies, err)
 			}
 		}
@@ -121,7 +119,7 @@ func TestReportIsPlacedOnce(t *testing.T) {
 		want bool
 	}{{f.sp, first, true}, {f.sp, first, false}, {f.sp, second, true}, {again, first, false}, {again, second, false}} {
 		k := step.of.bounce([]string{"c@d.example"}, "mx.example.net")
-		placed, err := step.sp.placeOwn(k, Envelope{To: []Recipient{{Addr: "a@b.example"}}}, []byte("From: x@y\n\nz\n"))
+		placed, err := step.sp.publishOwn(k, Envelope{To: []Recipient{{Addr: "a@b.example"}}}, []byte("From: x@y\n\nz\n"))
 		if err != nil || placed != step.want {
 			t.Errorf("step %d: %v, %v", i, placed, err)
 		}
@@ -138,7 +136,7 @@ func TestAWatcherTakesUpManyInLinearTime(t *testing.T) {
 		keys := f.deferred(n)
 		r := f.runner(InboxRelay, nil)
 		var err error
-		if r.box, err = f.sp.box(InboxRelay); err != nil {
+		if r.inbox, err = f.sp.inbox(InboxRelay); err != nil {
 			t.Fatal(err)
 		}
 		s := newSchedule(context.Background(), r, true)
@@ -159,7 +157,7 @@ func TestAWatcherTakesUpManyInLinearTime(t *testing.T) {
 		}
 		spent := cpu(t) - start
 		for i, l := range s.deferred.list {
-			if !l.isNew || l.due != 0 || s.known[l.id()] != place(i+1) {
+			if !l.isNew || l.due != 0 || s.known[l.id()] != jobState(i+1) {
 				t.Fatalf("%+v at %d, known at %d", l, i, s.known[l.id()])
 			}
 		}
@@ -171,7 +169,6 @@ func TestAWatcherTakesUpManyInLinearTime(t *testing.T) {
 func TestAFinderFollowsWhatMoves(t *testing.T) {
 	f := newFixture(t)
 	keys := f.deferred(3)
-	log := maillog.To(&f.log, "mailctl", time.Now)
 	find := f.sp.Finder()
 	get := func(k Key) *Entry {
 		t.Helper()
@@ -185,20 +182,20 @@ func TestAFinderFollowsWhatMoves(t *testing.T) {
 	if e := get(keys[0]); e.Inbox != InboxRelay || e.State() != "deferred" {
 		t.Errorf("%s in %s", e.State(), e.Inbox)
 	}
-	if err := f.sp.Retry(f.find(keys[1]), log); err != nil {
+	if err := f.sp.Retry(f.find(keys[1])); err != nil {
 		t.Fatal(err)
 	}
 	if e := get(keys[1]); e.State() != "new" {
 		t.Errorf("after a retry: %s", e.State())
 	}
-	if err := f.sp.Reroute(f.find(keys[2]), log); err != nil {
+	if err := f.sp.Reroute(f.find(keys[2])); err != nil {
 		t.Fatal(err)
 	}
 	find.read = find.read.Add(-time.Hour) // it has got old
 	if e := get(keys[2]); e.Inbox != InboxRoute {
 		t.Errorf("after a reroute: %s", e.Inbox)
 	}
-	if err := f.sp.Remove(f.find(keys[0]), log); err != nil {
+	if err := f.sp.Remove(f.find(keys[0])); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := find.Find(keys[0]); status.Exit(err) != status.Refused {

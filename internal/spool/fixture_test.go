@@ -28,13 +28,18 @@ func newFixture(t *testing.T) *fixture {
 	if err := Init(f.home); err != nil {
 		t.Fatal(err)
 	}
-	sp, err := Open(f.home, Options{Now: func() time.Time { return f.time }, Hostname: "mx.example.net"})
+	sp, err := Open(f.home, f.options())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { sp.Close() })
 	f.sp = sp
 	return f
+}
+
+func (f *fixture) options() Options {
+	now := func() time.Time { return f.time }
+	return Options{Now: now, Hostname: "mx.example.net", Log: maillog.To(&f.log, "test", now)}
 }
 
 func (f *fixture) accept(in Inbox, body string, to ...string) Key {
@@ -52,7 +57,6 @@ func (f *fixture) accept(in Inbox, body string, to ...string) Key {
 
 func (f *fixture) runner(in Inbox, h Handler) *Runner {
 	return &Runner{Spool: f.sp, Inbox: in, Handle: h, Workers: workers(2),
-		Log: maillog.To(&f.log, "test", func() time.Time { return f.time }),
 		Retry: func() (control.Retry, error) {
 			return control.Retry{Steps: []time.Duration{5 * time.Minute, time.Hour}, Lifetime: 120 * time.Hour, Attempts: 10}, nil
 		}}

@@ -61,12 +61,12 @@ func FuzzName(f *testing.F) {
 
 func TestKeys(t *testing.T) {
 	now := time.Unix(1764000000, 123456789)
-	long := newKey(now, strings.Repeat("h", 200)+".example.net")
+	long := NewKey(now, strings.Repeat("h", 200)+".example.net")
 	if len(long)+suffixLen != maxKey {
 		t.Errorf("%s has %d characters", long, len(long))
 	}
 	for _, host := range []string{"mx.example.net", "-", "", "a_b.c", "x-0123456789ab", strings.Repeat("a-", 40)} {
-		k := newKey(now, host)
+		k := NewKey(now, host)
 		if _, err := ParseKey(string(k)); err != nil || k.isChild() {
 			t.Errorf("host %q: %v", host, err)
 		}

@@ -22,7 +22,7 @@ type HeldEntry struct {
 // EachHeld calls each with every entry in hold/, digests left out. A file that is
 // no entry has a name for a key and no more.
 func (s *Spool) EachHeld(each func(HeldEntry)) error {
-	b, err := s.box(InboxHold)
+	b, err := s.inbox(InboxHold)
 	if err != nil {
 		return err
 	}
@@ -63,13 +63,13 @@ func (e *Entry) IsDigest() bool {
 	return true
 }
 
-// PlaceDigest makes a digest durable in route/new, under a key that names the day
+// PublishDigest makes a digest durable in route/new, under a key that names the day
 // since slot. It is not placed where a crash has left it. Whatever fails of it is
 // dropped: nobody gets a report about a digest.
-func (s *Spool) PlaceDigest(slot time.Time, to string, body []byte) (k Key, placed bool, err error) {
+func (s *Spool) PublishDigest(slot time.Time, to string, body []byte) (k Key, placed bool, err error) {
 	sum := sha256.Sum256(fmt.Appendf(nil, "digest\n%d", slot.UnixNano()))
 	k = makeKey(slot, [8]byte(sum[:8]), s.host)
 	s.known.forget() // the runner of another inbox may have placed it just now
-	placed, err = s.placeOwn(k, Envelope{To: []Recipient{{Addr: to, Params: "NOTIFY=NEVER"}}}, body)
+	placed, err = s.publishOwn(k, Envelope{To: []Recipient{{Addr: to, Params: "NOTIFY=NEVER"}}}, body)
 	return k, placed, err
 }

@@ -92,7 +92,7 @@ func TestAPanicBesideTheStageIsTemporary(t *testing.T) {
 	})
 	r.Retry = func() (control.Retry, error) { panic("odd settings") }
 	var err error
-	if r.box, err = f.sp.box(InboxRoute); err != nil {
+	if r.inbox, err = f.sp.inbox(InboxRoute); err != nil {
 		t.Fatal(err)
 	}
 	res := r.attempt(context.Background(), job{key: k, name: filepath.Base(path), state: stateNew})

@@ -61,7 +61,7 @@ func (i *inspector) add(path, what, remedy string, fix func() error) {
 }
 
 // addOld adds a file of an inbox that is left over, and may go.
-func (i *inspector) addOld(b *box, sub, name, what string) {
+func (i *inspector) addOld(b *inbox, sub, name, what string) {
 	i.found = append(i.found, Finding{Path: filepath.Join(string(b.name), sub, name), What: what, Remedy: "remove it",
 		Aged: true, fix: i.removal(b, sub, name)})
 }
@@ -81,7 +81,7 @@ func (i *inspector) top() error {
 }
 
 func (i *inspector) inbox(in Inbox) error {
-	b, err := openBox(i.spool.path, in, false)
+	b, err := openInbox(i.spool.path, in, false)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // told by missing
 	}
@@ -97,7 +97,7 @@ func (i *inspector) inbox(in Inbox) error {
 	}
 	present := map[Key]bool{}
 	for _, st := range []state{stateNew, stateDeferred} {
-		names, err := namesIn(b.sub(st).Names)
+		names, err := namesIn(b.dir(st).Names)
 		if err != nil {
 			return err
 		}
@@ -121,7 +121,7 @@ func namesIn(list func(func(string) bool) error) (names []string, err error) {
 // entry needs hold/.
 func (i *inspector) missing() {
 	for _, in := range Inboxes() {
-		b, err := openBox(i.spool.path, in, false)
+		b, err := openInbox(i.spool.path, in, false)
 		if err == nil {
 			err = errors.Join(b.tmp.Missing(), b.new.Missing(), b.cur.Missing(), b.reason.Missing())
 			b.close()
@@ -135,7 +135,7 @@ func (i *inspector) missing() {
 }
 
 // subdirs looks for what has no place beside tmp/, new/, cur/ and reason/.
-func (i *inspector) subdirs(b *box) error {
+func (i *inspector) subdirs(b *inbox) error {
 	names, err := namesIn(b.self.Names)
 	for _, name := range names {
 		if !slices.Contains([]string{"tmp", "new", "cur", "reason"}, name) {
@@ -146,7 +146,7 @@ func (i *inspector) subdirs(b *box) error {
 }
 
 // drafts finds what a crash left in tmp/.
-func (i *inspector) drafts(b *box) error {
+func (i *inspector) drafts(b *inbox) error {
 	names, err := namesIn(b.tmp.Names)
 	for _, name := range names {
 		path := filepath.Join(string(b.name), "tmp", name)
@@ -170,7 +170,7 @@ func notFile(st unix.Stat_t) string {
 }
 
 // removal removes a name, from an inbox that is opened again for it.
-func (i *inspector) removal(b *box, sub, name string) func() error {
+func (i *inspector) removal(b *inbox, sub, name string) func() error {
 	path := filepath.Join(i.spool.path, string(b.name), sub, name)
 	return func() error {
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -181,7 +181,7 @@ func (i *inspector) removal(b *box, sub, name string) func() error {
 }
 
 // entry opens one name as a stage would.
-func (i *inspector) entry(b *box, name string, st state, present map[Key]bool) {
+func (i *inspector) entry(b *inbox, name string, st state, present map[Key]bool) {
 	path := filepath.Join(string(b.name), string(st), name)
 	k, _, _, _, _ := parseName(name)
 	e, err := b.open(name, st)
@@ -192,7 +192,7 @@ func (i *inspector) entry(b *box, name string, st state, present map[Key]bool) {
 		present[k] = true
 	}
 	hold := func() error {
-		own, err := i.spool.box(b.name)
+		own, err := i.spool.inbox(b.name)
 		if err != nil {
 			return err
 		}
@@ -200,8 +200,8 @@ func (i *inspector) entry(b *box, name string, st state, present map[Key]bool) {
 	}
 	switch {
 	case errors.Is(err, errGone):
-	case errors.Is(err, errLinked):
-		i.add(path, i.linked(b, name, st), "", nil)
+	case errors.Is(err, errDuplicate):
+		i.add(path, i.duplicate(b, name, st), "", nil)
 	case errors.Is(err, errNotOurs):
 		i.add(path, err.Error(), "", nil)
 	case errors.Is(err, errTorn):
@@ -224,17 +224,17 @@ func (i *inspector) entry(b *box, name string, st state, present map[Key]bool) {
 	}
 }
 
-// linked says what a file with two hard links is.
-func (i *inspector) linked(b *box, name string, st state) string {
-	file, err := b.sub(st).StatName(name)
+// duplicate says what a file with two hard links is.
+func (i *inspector) duplicate(b *inbox, name string, st state) string {
+	file, err := b.dir(st).StatName(name)
 	if err != nil {
-		return errLinked.Error()
+		return errDuplicate.Error()
 	}
 	k, _, _, _, _ := parseName(name)
-	other, err := i.spool.twin(job{key: k, name: name, state: st}, b, file)
+	other, err := i.spool.duplicate(job{key: k, name: name, state: st}, b, file)
 	switch {
 	case err != nil || other == nil && b.name != InboxDeliver:
-		return errLinked.Error()
+		return errDuplicate.Error()
 	case other == nil:
 		return "an entry with a second name outside the spool, perhaps in its mailbox: the next run decides"
 	}
@@ -245,8 +245,8 @@ func (i *inspector) linked(b *box, name string, st state) string {
 	return "an entry with two names, as a power cut may leave it, the other is " + path + ": the next runs leave one"
 }
 
-func (i *inspector) still(b *box, name string, st state) bool {
-	file, err := b.sub(st).StatName(name)
+func (i *inspector) still(b *inbox, name string, st state) bool {
+	file, err := b.dir(st).StatName(name)
 	return err == nil && i.now.Sub(time.Unix(file.Ctim.Unix())) > tornAge
 }
 
@@ -259,7 +259,7 @@ func (i *inspector) twice(k Key, path string) {
 	i.keys[k] = path
 }
 
-func (i *inspector) heldWithoutReason(b *box, e *Entry) {
+func (i *inspector) heldWithoutReason(b *inbox, e *Entry) {
 	if b.name != InboxHold {
 		return
 	}
@@ -268,7 +268,7 @@ func (i *inspector) heldWithoutReason(b *box, e *Entry) {
 		return
 	}
 	i.add(filepath.Join(string(InboxHold), string(e.state), e.name), "held without a reason", "write one", func() error {
-		own, err := i.spool.box(InboxHold)
+		own, err := i.spool.inbox(InboxHold)
 		if err != nil {
 			return err
 		}
@@ -278,7 +278,7 @@ func (i *inspector) heldWithoutReason(b *box, e *Entry) {
 }
 
 // reasons finds reasons without entries.
-func (i *inspector) reasons(b *box, present map[Key]bool) error {
+func (i *inspector) reasons(b *inbox, present map[Key]bool) error {
 	names, err := namesIn(b.reason.Names)
 	for _, name := range names {
 		path := filepath.Join(string(b.name), "reason", name)

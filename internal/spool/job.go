@@ -47,17 +47,17 @@ func (s deferredJob) job() job {
 	return j
 }
 
-// place is where the schedule has a job: 0 nowhere, atWork, or in the heap of
+// jobState is where the schedule has a job: 0 nowhere, atWork, or in the heap of
 // deferred jobs, one more than the index there.
-type place int32
+type jobState int32
 
-const atWork place = -1 // queued or running, or in a Run tried already
+const atWork jobState = -1 // queued or running, or in a Run tried already
 
 // deferredJobs are a heap by their due time. It notes in at where each of them is:
 // whoever makes thousands due at once finds each without a search.
 type deferredJobs struct {
 	list []deferredJob
-	at   map[string]place
+	at   map[string]jobState
 }
 
 func (h *deferredJobs) Len() int           { return len(h.list) }
@@ -79,4 +79,4 @@ func (h *deferredJobs) Pop() any {
 	return s
 }
 
-func (h *deferredJobs) note(i int) { h.at[h.list[i].id()] = place(i + 1) }
+func (h *deferredJobs) note(i int) { h.at[h.list[i].id()] = jobState(i + 1) }

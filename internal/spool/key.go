@@ -22,8 +22,8 @@ const (
 	maxHost   = maxKey - suffixLen - stampLen
 )
 
-// newKey returns a fresh key of the host at time t.
-func newKey(t time.Time, host string) Key {
+// NewKey returns a fresh key of the host at time t.
+func NewKey(t time.Time, host string) Key {
 	var random [8]byte
 	rand.Read(random[:]) // never fails (crypto/rand)
 	return makeKey(t, random, host)

@@ -74,7 +74,7 @@ func (s *schedule) laneOf(j job) (name string) {
 		return ""
 	}
 	err := status.Guard(func() error {
-		e, err := s.r.box.open(j.name, j.state)
+		e, err := s.r.inbox.open(j.name, j.state)
 		if err != nil {
 			return err
 		}
@@ -83,7 +83,7 @@ func (s *schedule) laneOf(j job) (name string) {
 		return nil
 	})
 	if status.Stack(err) != "" { // what stopped it at another error, its attempt will say
-		s.r.Log.Trouble(string(j.key), "lane", err)
+		s.r.Spool.log.Trouble(string(j.key), "lane", err)
 	}
 	return name
 }

@@ -24,13 +24,13 @@ type Listing struct {
 
 // List returns the entries of an inbox, oldest first.
 func (s *Spool) List(in Inbox) ([]Listing, error) {
-	b, err := s.box(in)
+	b, err := s.inbox(in)
 	if err != nil {
 		return nil, err
 	}
 	var list []Listing
 	for _, st := range []state{stateNew, stateDeferred} {
-		names, err := namesIn(b.sub(st).Names)
+		names, err := namesIn(b.dir(st).Names)
 		if err != nil {
 			return nil, err
 		}
@@ -45,7 +45,7 @@ func (s *Spool) List(in Inbox) ([]Listing, error) {
 }
 
 // listing describes one name; false where it has gone meanwhile.
-func (b *box) listing(name string, st state) (Listing, bool) {
+func (b *inbox) listing(name string, st state) (Listing, bool) {
 	l := Listing{Name: name, Inbox: b.name, State: "new"}
 	e, err := b.open(name, st)
 	switch {
@@ -73,7 +73,7 @@ func (b *box) listing(name string, st state) (Listing, bool) {
 // Running reports whether a runner works the inbox.
 func (s *Spool) Running(in Inbox) (bool, error) {
 	// A descriptor of its own: closing it gives the lock back at once.
-	probe, err := openBox(s.path, in, false)
+	probe, err := openInbox(s.path, in, false)
 	if err != nil {
 		return false, err
 	}

@@ -43,21 +43,20 @@ func (m *model) person(rt *rapid.T) {
 		return
 	}
 	defer e.Close()
-	log := m.runner(InboxRoute, nil).Log
 	verb := rapid.SampledFrom([]string{"retry", "hold", "release", "remove"}).Draw(rt, "verb")
 	var err error
 	switch {
 	case verb == "hold" && at.inbox != InboxHold:
-		err = m.sp.HoldByHand(e, "by hand", log)
+		err = m.sp.HoldByHand(e, "by hand")
 		at.inbox, at.state, at.due = InboxHold, "held", time.Time{}
 	case verb == "release" && at.inbox == InboxHold:
-		err = m.sp.Release(e, log)
+		err = m.sp.Release(e)
 		at.inbox, at.state = InboxRoute, "new"
 	case verb == "retry" && at.inbox != InboxHold:
-		err = m.sp.Retry(e, log)
+		err = m.sp.Retry(e)
 		at.state = "new"
 	case verb == "remove":
-		err = m.sp.Remove(e, log)
+		err = m.sp.Remove(e)
 		m.remove(at)
 	}
 	if err != nil {
@@ -86,7 +85,7 @@ func (m *model) findEntry(rt *rapid.T, at *modelEntry) *Entry {
 
 func (m *model) reopen(rt *rapid.T) {
 	m.sp.Close()
-	sp, err := Open(m.home, Options{Now: func() time.Time { return m.time }, Hostname: "mx.example.net"})
+	sp, err := Open(m.home, m.options())
 	if err != nil {
 		rt.Fatal(err)
 	}

@@ -59,16 +59,16 @@ func printable(s string) string {
 }
 
 // addReason appends a deferral's line and sets the due time.
-func (b *box) addReason(k Key, line string, due time.Time) error {
+func (b *inbox) addReason(k Key, line string, due time.Time) error {
 	return b.writeReason(k, unix.O_APPEND, line, due)
 }
 
 // setReason begins the reason file anew: its first line says who holds.
-func (b *box) setReason(k Key, line string, now time.Time) error {
+func (b *inbox) setReason(k Key, line string, now time.Time) error {
 	return b.writeReason(k, unix.O_TRUNC, line, now)
 }
 
-func (b *box) writeReason(k Key, how int, line string, mtime time.Time) error {
+func (b *inbox) writeReason(k Key, how int, line string, mtime time.Time) error {
 	f, err := b.reason.OpenFile(string(k), unix.O_WRONLY|unix.O_CREAT|how, b.mode)
 	if err != nil {
 		return err
@@ -86,7 +86,7 @@ func (b *box) writeReason(k Key, how int, line string, mtime time.Time) error {
 }
 
 // due returns the due time of a deferred entry; without a reason it is due now.
-func (b *box) due(k Key) (t time.Time, waits bool, err error) {
+func (b *inbox) due(k Key) (t time.Time, waits bool, err error) {
 	st, err := b.reason.StatName(string(k))
 	if errors.Is(err, fs.ErrNotExist) {
 		return time.Time{}, false, nil
@@ -98,7 +98,7 @@ func (b *box) due(k Key) (t time.Time, waits bool, err error) {
 }
 
 // readReason returns how many lines the reason file has, its first and last.
-func (b *box) readReason(k Key) (lines int, first, last string, err error) {
+func (b *inbox) readReason(k Key) (lines int, first, last string, err error) {
 	f, err := b.reason.OpenFile(string(k), unix.O_RDONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, "", "", nil
@@ -126,10 +126,10 @@ func scanReason(f *os.File) (lines int, first, last string, err error) {
 
 // dropReason removes the reason of an entry that has left. One that stays
 // behind is the cleaner's.
-func (b *box) dropReason(k Key) { b.reason.Remove(string(k)) }
+func (b *inbox) dropReason(k Key) { b.reason.Remove(string(k)) }
 
 // reasonText returns the whole reason file, bounded.
-func (b *box) reasonText(k Key) (string, error) {
+func (b *inbox) reasonText(k Key) (string, error) {
 	f, err := b.reason.OpenFile(string(k), unix.O_RDONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil

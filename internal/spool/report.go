@@ -1,26 +1,24 @@
 package spool
 
-import "paperpath/internal/maillog"
-
-// placeBounce makes a report durable in route/new before anything else
+// publishBounce makes a report durable in route/new before anything else
 // happens to the entry.
-func (s *Spool) placeBounce(e *Entry, r *Bounce, log *maillog.Log) error {
-	k, placed, err := s.placeReport(e, r.To, e.named(r.Failed), r.Body)
+func (s *Spool) publishBounce(e *Entry, r *Bounce) error {
+	k, placed, err := s.publishReport(e, r.To, e.named(r.Failed), r.Body)
 	if placed {
-		log.Bounced(string(e.Key), string(k), r.To)
+		s.log.Bounced(string(e.Key), string(k), r.To)
 	}
 	return err
 }
 
-// placeNotices does the same with reports that are no bounces.
-func (s *Spool) placeNotices(e *Entry, list []Notice, log *maillog.Log) error {
+// publishNotices does the same with reports that are no bounces.
+func (s *Spool) publishNotices(e *Entry, list []Notice) error {
 	for _, n := range list {
-		k, placed, err := s.placeReport(e, n.To, append([]string{n.What}, e.named(n.About)...), n.Body)
+		k, placed, err := s.publishReport(e, n.To, append([]string{n.What}, e.named(n.About)...), n.Body)
 		if err != nil {
 			return err
 		}
 		if placed {
-			log.Reported(string(e.Key), string(k), n.What, n.To)
+			s.log.Reported(string(e.Key), string(k), n.What, n.To)
 		}
 	}
 	return nil
@@ -34,25 +32,25 @@ func (e *Entry) named(list []int) (names []string) {
 	return names
 }
 
-// placeReport makes a report durable in route/new, under a key that names what
+// publishReport makes a report durable in route/new, under a key that names what
 // it says and about whom. It is not placed where a crash has left it.
-func (s *Spool) placeReport(e *Entry, to string, says []string, body []byte) (k Key, placed bool, err error) {
+func (s *Spool) publishReport(e *Entry, to string, says []string, body []byte) (k Key, placed bool, err error) {
 	k = e.Key.bounce(says, s.host)
-	placed, err = s.placeOwn(k, Envelope{To: []Recipient{{Addr: to}}}, body)
+	placed, err = s.publishOwn(k, Envelope{To: []Recipient{{Addr: to}}}, body)
 	return k, placed, err
 }
 
-// placeOwn makes a message of our own durable in route/new, unless an entry of
+// publishOwn makes a message of our own durable in route/new, unless an entry of
 // this key lies in some inbox: a crash has left it.
-func (s *Spool) placeOwn(k Key, env Envelope, body []byte) (placed bool, err error) {
-	b, err := s.box(InboxRoute)
+func (s *Spool) publishOwn(k Key, env Envelope, body []byte) (placed bool, err error) {
+	b, err := s.inbox(InboxRoute)
 	if err != nil {
 		return false, err
 	}
 	if err := env.check(); err != nil {
 		return false, err
 	}
-	if lies, err := s.lies(k); lies || err != nil {
+	if lies, err := s.has(k); lies || err != nil {
 		return false, err
 	}
 	room, err := s.room(s.path, int64(len(body)), 1)
@@ -75,9 +73,9 @@ func (s *Spool) placeOwn(k Key, env Envelope, body []byte) (placed bool, err err
 	if err := d.sync(); err != nil {
 		return false, err
 	}
-	if _, err := d.place(); err != nil {
+	if _, err := d.publish(); err != nil {
 		return false, err
 	}
-	s.known.placed(k)
+	s.known.add(k)
 	return true, b.new.Sync()
 }

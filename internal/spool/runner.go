@@ -13,7 +13,6 @@ import (
 	"paperpath/internal/clock"
 	"paperpath/internal/control"
 	"paperpath/internal/dir"
-	"paperpath/internal/maillog"
 	"paperpath/maildir"
 )
 
@@ -36,11 +35,10 @@ type Runner struct {
 	Share    func() (Share, error) // of hold/; nil: it may grow
 	Digest   func(*Spool) error    // of what is held, once a day; nil: none
 	Retry    func() (control.Retry, error)
-	Log      *maillog.Log
 	Ready    func()          // Watch calls it once it watches
 	Attempts context.Context // for the attempts of Watch, which then outlive its own; nil: they do not
 
-	box      *box
+	inbox    *inbox
 	cleaning sync.Mutex
 }
 
@@ -67,7 +65,7 @@ func (r *Runner) Run(ctx context.Context) error {
 		defer cancel()
 	}
 	err = s.run(ctx, nil, nil)
-	r.Log.Ran(string(r.Inbox), s.done, s.deferrals)
+	r.Spool.log.Ran(string(r.Inbox), s.done, s.deferrals)
 	return err
 }
 
@@ -81,13 +79,13 @@ func (r *Runner) Watch(ctx context.Context) error {
 	defer unlock()
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
-		return fmt.Errorf("watch %s: %w", r.box.new.Path(), err)
+		return fmt.Errorf("watch %s: %w", r.inbox.new.Path(), err)
 	}
 	defer w.Close()
-	if err := w.Add(r.box.new.Path()); err != nil {
-		return fmt.Errorf("watch %s: %w", r.box.new.Path(), err)
+	if err := w.Add(r.inbox.new.Path()); err != nil {
+		return fmt.Errorf("watch %s: %w", r.inbox.new.Path(), err)
 	}
-	r.Log.Watching(string(r.Inbox))
+	r.Spool.log.Watching(string(r.Inbox))
 	if r.Ready != nil {
 		r.Ready()
 	}
@@ -100,20 +98,20 @@ func (r *Runner) Watch(ctx context.Context) error {
 
 // lock takes the inbox; unlock is nil where it could not.
 func (r *Runner) lock(ctx context.Context) (unlock func(), err error) {
-	if r.box, err = r.Spool.box(r.Inbox); err != nil {
+	if r.inbox, err = r.Spool.inbox(r.Inbox); err != nil {
 		return nil, err
 	}
 	deadline := time.Now().Add(lockPatience)
 	for {
 		ok, err := r.tryLock()
 		if ok {
-			return func() { unix.Flock(r.box.self.Fd(), unix.LOCK_UN) }, nil
+			return func() { unix.Flock(r.inbox.self.Fd(), unix.LOCK_UN) }, nil
 		}
 		if err != nil {
 			return nil, err
 		}
 		if time.Now().After(deadline) {
-			r.Log.Busy(string(r.Inbox))
+			r.Spool.log.Busy(string(r.Inbox))
 			return nil, nil
 		}
 		if clock.Wait(ctx, lockPatience/20); ctx.Err() != nil {
@@ -133,19 +131,19 @@ func (r *Runner) lockWait(ctx context.Context) (unlock func(), err error) {
 			return nil, err
 		}
 		if ok {
-			return func() { unix.Flock(r.box.self.Fd(), unix.LOCK_UN) }, nil
+			return func() { unix.Flock(r.inbox.self.Fd(), unix.LOCK_UN) }, nil
 		}
 	}
 	return nil, nil
 }
 
 func (r *Runner) tryLock() (bool, error) {
-	err := unix.Flock(r.box.self.Fd(), unix.LOCK_EX|unix.LOCK_NB)
+	err := unix.Flock(r.inbox.self.Fd(), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) || errors.Is(err, unix.EINTR) {
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("lock %s: %w", r.box.self.Path(), err)
+		return false, fmt.Errorf("lock %s: %w", r.inbox.self.Path(), err)
 	}
 	return true, nil
 }
@@ -156,12 +154,12 @@ func (r *Runner) clean() {
 	r.cleaning.Lock()
 	defer r.cleaning.Unlock()
 	now := r.Spool.ageing()
-	if err := errors.Join(r.Spool.clean(r.box, now, r.Ages), r.tellStrays(r.box)); err != nil {
-		r.Log.Trouble("", "clean "+string(r.Inbox), err)
+	if err := errors.Join(r.Spool.clean(r.inbox, now, r.Ages), r.tellStrays(r.inbox)); err != nil {
+		r.Spool.log.Trouble("", "clean "+string(r.Inbox), err)
 	}
 	if r.Digest != nil {
 		if err := r.Digest(r.Spool); err != nil {
-			r.Log.Trouble("", "digest of "+string(InboxHold), err)
+			r.Spool.log.Trouble("", "digest of "+string(InboxHold), err)
 		}
 	}
 	if r.Inbox != InboxRoute {
@@ -170,7 +168,7 @@ func (r *Runner) clean() {
 	cleanHold := func() error { return r.cleanHold(now) }
 	for _, do := range []func() error{cleanHold, r.expireHold, r.fitHold} {
 		if err := do(); err != nil {
-			r.Log.Trouble("", "clean "+string(InboxHold), err)
+			r.Spool.log.Trouble("", "clean "+string(InboxHold), err)
 		}
 	}
 }
@@ -179,7 +177,7 @@ func (r *Runner) cleanHold(now time.Time) error {
 	if r.Holdtime == nil {
 		return nil
 	}
-	b, err := r.Spool.box(InboxHold)
+	b, err := r.Spool.inbox(InboxHold)
 	if err != nil {
 		return err
 	}
@@ -187,10 +185,10 @@ func (r *Runner) cleanHold(now time.Time) error {
 }
 
 // tellStrays says what lies in the inbox that is no file and stays.
-func (r *Runner) tellStrays(b *box) error {
+func (r *Runner) tellStrays(b *inbox) error {
 	list, err := b.strays()
 	for _, s := range list {
-		r.Log.Trouble("", "left: "+printable(s.path), fmt.Errorf("%w: %w but %s", errNotOurs, dir.ErrNotRegular, s.kind))
+		r.Spool.log.Trouble("", "left: "+printable(s.path), fmt.Errorf("%w: %w but %s", errNotOurs, dir.ErrNotRegular, s.kind))
 	}
 	return err
 }
@@ -206,7 +204,7 @@ func (r *Runner) expireHold() error {
 	}
 	expired, err := r.Spool.expireHold(holdtime)
 	for _, k := range expired {
-		r.Log.Dropped(string(k), string(InboxHold), "held for longer than holdtime")
+		r.Spool.log.Dropped(string(k), string(InboxHold), "held for longer than holdtime")
 	}
 	return err
 }
@@ -220,7 +218,7 @@ func (r *Runner) fitHold() error {
 	if err != nil {
 		return err
 	}
-	return r.Spool.fitHold(share, r.Log)
+	return r.Spool.fitHold(share)
 }
 
 // keepFit is fitHold between two looks at everything.
@@ -230,7 +228,7 @@ func (r *Runner) keepFit() {
 	}
 	defer r.cleaning.Unlock()
 	if err := r.fitHold(); err != nil {
-		r.Log.Trouble("", "clean "+string(InboxHold), err)
+		r.Spool.log.Trouble("", "clean "+string(InboxHold), err)
 	}
 }
 
@@ -244,6 +242,6 @@ func (r *Runner) syncMailbox(path string) {
 		md.Close()
 	}
 	if err != nil {
-		r.Log.Trouble("", "sync "+path, err)
+		r.Spool.log.Trouble("", "sync "+path, err)
 	}
 }

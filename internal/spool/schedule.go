@@ -27,7 +27,7 @@ type schedule struct {
 	r        *Runner
 	stay     bool            // Watch: wait for what comes
 	attempt  context.Context // of attempts: the end of a Run's time is not theirs
-	known    map[string]place
+	known    map[string]jobState
 	back     map[string]string // id to the name that came into new/ while its entry was at work
 	deferred deferredJobs      // due later
 	queue    []job             // due, lane not looked up
@@ -46,7 +46,7 @@ type schedule struct {
 }
 
 func newSchedule(ctx context.Context, r *Runner, stay bool) *schedule {
-	known := map[string]place{}
+	known := map[string]jobState{}
 	return &schedule{r: r, stay: stay, attempt: ctx, known: known, back: map[string]string{}, lanes: map[string]*lane{},
 		deferred: deferredJobs{at: known}, results: make(chan result), dirty: map[string]int{}}
 }
@@ -140,7 +140,7 @@ func (s *schedule) wake(ctx context.Context) (<-chan time.Time, func()) {
 func (s *schedule) beside(clean func()) {
 	s.cleaning.Go(func() {
 		if err := status.Guard(func() error { clean(); return nil }); err != nil {
-			s.r.Log.Trouble("", "clean", err)
+			s.r.Spool.log.Trouble("", "clean", err)
 		}
 	})
 }
@@ -158,7 +158,7 @@ func (s *schedule) finishAll(err error) error {
 func (s *schedule) scan(states ...state) error {
 	s.readLongest()
 	for _, st := range states {
-		err := s.r.box.sub(st).Names(func(name string) bool {
+		err := s.r.inbox.dir(st).Names(func(name string) bool {
 			s.add(name, st)
 			return true
 		})
@@ -176,7 +176,7 @@ func (s *schedule) rescan(states ...state) {
 		return // a Run scans when it has nothing left
 	}
 	if err := s.scan(states...); err != nil {
-		s.r.Log.Trouble("", "scan "+string(s.r.Inbox), err)
+		s.r.Spool.log.Trouble("", "scan "+string(s.r.Inbox), err)
 	}
 }
 
@@ -226,7 +226,7 @@ func (s *schedule) hurry(id, name string) {
 // due returns when a deferred entry is due. One further off than the longest
 // step is due now: a clock has stepped.
 func (s *schedule) due(k Key) time.Time {
-	due, _, err := s.r.box.due(k)
+	due, _, err := s.r.inbox.due(k)
 	if err != nil {
 		return time.Time{}
 	}
@@ -350,7 +350,7 @@ func (s *schedule) finish(res result) {
 
 // isNew reports whether the name is still in new/.
 func (s *schedule) isNew(name string) bool {
-	_, err := s.r.box.new.StatName(name)
+	_, err := s.r.inbox.new.StatName(name)
 	return err == nil
 }
 

@@ -12,8 +12,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"paperpath/internal/maillog"
 )
 
 // hold/ has a share of the disk. Strangers can make us hold what they send, so
@@ -45,8 +43,8 @@ type held struct {
 
 // fitHold brings hold/ below its share as far as what may be taken allows. The
 // runner of route/ calls it, and nobody beside it.
-func (s *Spool) fitHold(share Share, log *maillog.Log) error {
-	b, err := s.box(InboxHold)
+func (s *Spool) fitHold(share Share) error {
+	b, err := s.inbox(InboxHold)
 	if err != nil {
 		return err
 	}
@@ -58,7 +56,7 @@ func (s *Spool) fitHold(share Share, log *maillog.Log) error {
 	if err != nil {
 		return err
 	}
-	f := fitter{spool: s, box: b, share: share, log: log, bytes: total, count: int64(len(list)), limit: limit}
+	f := fitter{spool: s, inbox: b, share: share, bytes: total, count: int64(len(list)), limit: limit}
 	if !f.over() {
 		return nil
 	}
@@ -77,7 +75,7 @@ func (s *Spool) fitHold(share Share, log *maillog.Log) error {
 
 // holdLimit is the octets that hold/ may have: those of the setting, and a tenth
 // of the file system at most.
-func holdLimit(b *box, bytes int64) (int64, error) {
+func holdLimit(b *inbox, bytes int64) (int64, error) {
 	var st unix.Statfs_t
 	if err := unix.Fstatfs(b.self.Fd(), &st); err != nil {
 		return 0, &fs.PathError{Op: "statfs", Path: b.self.Path(), Err: err}
@@ -93,14 +91,14 @@ func tenth(bytes, blocks, size int64) int64 {
 }
 
 // heldFiles lists what lies in hold/, and how many octets that is.
-func (b *box) heldFiles() (list []held, total int64, err error) {
+func (b *inbox) heldFiles() (list []held, total int64, err error) {
 	for _, st := range []state{stateNew, stateDeferred} {
-		names, err := namesIn(b.sub(st).Names)
+		names, err := namesIn(b.dir(st).Names)
 		if err != nil {
 			return nil, 0, err
 		}
 		for _, name := range names {
-			file, err := b.sub(st).StatName(name)
+			file, err := b.dir(st).StatName(name)
 			if err != nil || file.Mode&unix.S_IFMT != unix.S_IFREG {
 				continue
 			}
@@ -117,7 +115,7 @@ func (b *box) heldFiles() (list []held, total int64, err error) {
 
 // heldAt is when the entry of a file came into hold/: the mtime of its reason,
 // or the file's change time where it has none.
-func (b *box) heldAt(k Key, file unix.Stat_t) (time.Time, error) {
+func (b *inbox) heldAt(k Key, file unix.Stat_t) (time.Time, error) {
 	if k != "" {
 		if since, has, err := b.due(k); has || err != nil {
 			return since, err
@@ -129,9 +127,8 @@ func (b *box) heldAt(k Key, file unix.Stat_t) (time.Time, error) {
 // fitter knows how far hold/ is over its share.
 type fitter struct {
 	spool        *Spool
-	box          *box
+	inbox        *inbox
 	share        Share
-	log          *maillog.Log
 	bytes, count int64
 	limit        int64 // of bytes
 }
@@ -148,7 +145,7 @@ func (f *fitter) cut(h *held) error {
 		if err != nil || name == "" {
 			return err
 		}
-		f.log.Cut(string(e.Key), string(InboxHold), h.size-size, overBytes)
+		f.spool.log.Cut(string(e.Key), string(InboxHold), h.size-size, overBytes)
 		f.bytes -= h.size - size
 		h.name, h.state, h.size = name, stateNew, size
 		return nil
@@ -165,15 +162,15 @@ func (f *fitter) remove(h *held) error {
 		return nil
 	}
 	return f.take(h, func(e *Entry) error {
-		err := f.box.sub(e.state).Remove(e.name)
+		err := f.inbox.dir(e.state).Remove(e.name)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil // a person was faster
 		}
 		if err != nil {
 			return err
 		}
-		f.box.dropReason(e.Key)
-		f.log.Dropped(string(e.Key), string(InboxHold), why)
+		f.inbox.dropReason(e.Key)
+		f.spool.log.Dropped(string(e.Key), string(InboxHold), why)
 		f.bytes, f.count, h.key = f.bytes-h.size, f.count-1, ""
 		return nil
 	})
@@ -184,12 +181,12 @@ func (f *fitter) take(h *held, do func(*Entry) error) error {
 	if h.key == "" {
 		return nil
 	}
-	e, err := f.box.open(h.name, h.state)
+	e, err := f.inbox.open(h.name, h.state)
 	if err != nil {
 		return nil // gone, or nothing of ours to judge
 	}
 	defer e.close()
-	_, first, _, err := f.box.readReason(h.key)
+	_, first, _, err := f.inbox.readReason(h.key)
 	if err != nil {
 		return err
 	}
@@ -220,7 +217,7 @@ func (s *Spool) cutHeld(e *Entry, since time.Time) (name string, size int64, err
 	if e.Size-keep <= littleText {
 		return "", 0, nil
 	}
-	d, err := e.box.newDraft(e.Key)
+	d, err := e.inbox.newDraft(e.Key)
 	if err != nil {
 		return "", 0, err
 	}
@@ -241,21 +238,21 @@ func (s *Spool) cutHeld(e *Entry, since time.Time) (name string, size int64, err
 // replaceHeld puts the draft of the same key in the entry's place.
 func (s *Spool) replaceHeld(e *Entry, d *draft, since time.Time) (name string, size int64, err error) {
 	name, size = fileName(e.Key, d.size, d.size+d.breaks), d.size
-	if _, err := d.place(); err != nil && !errors.Is(err, fs.ErrExist) { // left by a crash
+	if _, err := d.publish(); err != nil && !errors.Is(err, fs.ErrExist) { // left by a crash
 		return "", 0, err
 	}
-	if err := e.box.new.Sync(); err != nil {
+	if err := e.inbox.new.Sync(); err != nil {
 		return "", 0, err
 	}
 	err = e.dir().Remove(e.name)
 	if errors.Is(err, fs.ErrNotExist) { // released or flagged meanwhile: then the whole one counts
-		return "", 0, e.box.new.Remove(name)
+		return "", 0, e.inbox.new.Remove(name)
 	}
 	if err != nil {
 		return "", 0, err
 	}
 	line := reasonLine(s.now(), InboxHold, "cut", "to its header, hold/ was full")
-	return name, size, e.box.addReason(e.Key, line, since)
+	return name, size, e.inbox.addReason(e.Key, line, since)
 }
 
 // headerEnd is the length of the header without the empty line behind it, and

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"paperpath/internal/maillog"
 )
 
 // holdMail holds a message of that many octets of text; each is held a minute
@@ -29,7 +27,7 @@ func (f *fixture) holdMail(with string, octets int, byHand bool) Key {
 		f.t.Fatal(err)
 	}
 	if byHand {
-		if err := f.sp.HoldByHand(f.find(k), "held: mine", maillog.To(&f.log, "mailctl", time.Now)); err != nil {
+		if err := f.sp.HoldByHand(f.find(k), "held: mine"); err != nil {
 			f.t.Fatal(err)
 		}
 		return k
@@ -118,7 +116,7 @@ func TestACutEntryIsAnEntry(t *testing.T) {
 	f := newFixture(t)
 	k := f.holdMail("ESMTP", 20000, false)
 	before := f.find(k)
-	since, _, err := before.box.due(k)
+	since, _, err := before.inbox.due(k)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,14 +129,14 @@ func TestACutEntryIsAnEntry(t *testing.T) {
 		t.Errorf("%s, arrived %v not %v:\n%s", f.held(k), after.Arrival, before.Arrival, text)
 	}
 	reasons, err := after.Reasons()
-	now, _, _ := after.box.due(k)
+	now, _, _ := after.inbox.due(k)
 	if err != nil || !strings.HasPrefix(reasons, "route ") || !strings.Contains(reasons, "\nhold ") || !now.Equal(since) {
 		t.Errorf("reason %q of %v, not %v (%v)", reasons, now, since, err)
 	}
 	if found, err := f.sp.Inspect(); err != nil || len(found) > 0 {
 		t.Errorf("spool check finds %+v, %v", found, err)
 	}
-	if err := f.sp.Release(after, maillog.To(&f.log, "mailctl", time.Now)); err != nil || f.find(k).Inbox != InboxRoute {
+	if err := f.sp.Release(after); err != nil || f.find(k).Inbox != InboxRoute {
 		t.Errorf("release: %v", err)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"paperpath/internal/dir"
-	"paperpath/internal/maillog"
 )
 
 // syncTogether is from how many drafts on one sync of their file system is
@@ -25,10 +24,10 @@ func (e *Entry) CopyBytes(children []Child) int64 {
 	return sum
 }
 
-// placeChildren writes all children and makes them durable, renames them into
+// publishChildren writes all children and makes them durable, renames them into
 // new/ together, and makes the names durable before the parent may go. Nothing
 // is written where there is no room for all.
-func (s *Spool) placeChildren(e *Entry, children []Child, log *maillog.Log) error {
+func (s *Spool) publishChildren(e *Entry, children []Child) error {
 	if len(children) == 0 {
 		return nil
 	}
@@ -39,12 +38,12 @@ func (s *Spool) placeChildren(e *Entry, children []Child, log *maillog.Log) erro
 	if err != nil {
 		return err
 	}
-	touched := map[*box]bool{}
+	touched := map[*inbox]bool{}
 	for i, d := range drafts {
-		if err := s.placeChild(d, e, children[i]); err != nil {
+		if err := s.publishChild(d, e, children[i]); err != nil {
 			return err
 		}
-		touched[d.box] = true
+		touched[d.inbox] = true
 	}
 	for b := range touched {
 		if err := b.new.Sync(); err != nil {
@@ -52,7 +51,7 @@ func (s *Spool) placeChildren(e *Entry, children []Child, log *maillog.Log) erro
 		}
 	}
 	for i, c := range children {
-		log.Split(string(e.Key), string(drafts[i].key), string(c.Inbox), addresses(c.To))
+		s.log.Split(string(e.Key), string(drafts[i].key), string(c.Inbox), addresses(c.To))
 	}
 	return nil
 }
@@ -90,7 +89,7 @@ func (s *Spool) draftChild(e *Entry, c Child) (*draft, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	b, err := s.box(c.Inbox)
+	b, err := s.inbox(c.Inbox)
 	if err != nil {
 		return nil, err
 	}
@@ -175,12 +174,12 @@ func (y *syncer) close() {
 	}
 }
 
-// placeChild renames a child into new/, unless a crash left it there or it
+// publishChild renames a child into new/, unless a crash left it there or it
 // waits already.
-func (s *Spool) placeChild(d *draft, e *Entry, c Child) error {
+func (s *Spool) publishChild(d *draft, e *Entry, c Child) error {
 	if c.Inbox == InboxHold {
 		line := reasonLine(s.now(), e.Inbox, verbHeld, c.Reason)
-		if err := d.box.setReason(d.key, line, s.now()); err != nil {
+		if err := d.inbox.setReason(d.key, line, s.now()); err != nil {
 			return err
 		}
 	}
@@ -188,32 +187,32 @@ func (s *Spool) placeChild(d *draft, e *Entry, c Child) error {
 	// says so too, so that no sync is needed; a draft that looked old would be
 	// taken by the inbox's cleaner.
 	d.setArrival(e.Arrival)
-	return d.placeOnce()
+	return d.publishOnce()
 }
 
-// placeOnce places a draft whose key names a decision. The same key in new/ or
+// publishOnce publishes a draft whose key names a decision. The same key in new/ or
 // cur/ is that decision, made before a crash.
-func (d *draft) placeOnce() error {
+func (d *draft) publishOnce() error {
 	name := fileName(d.key, d.size, d.size+d.breaks)
-	if there, err := d.box.isFile(stateDeferred, deferredName(name)); there || err != nil {
+	if there, err := d.inbox.isFile(stateDeferred, deferredName(name)); there || err != nil {
 		return err
 	}
-	_, err := d.place()
+	_, err := d.publish()
 	if errors.Is(err, fs.ErrExist) {
-		_, err = d.box.isFile(stateNew, name)
+		_, err = d.inbox.isFile(stateNew, name)
 	}
 	return err
 }
 
 // isFile reports whether there is a file of that name. What is no regular file
 // is an error: it is not what was placed there before.
-func (b *box) isFile(s state, name string) (bool, error) {
-	st, err := b.sub(s).StatName(name)
+func (b *inbox) isFile(s state, name string) (bool, error) {
+	st, err := b.dir(s).StatName(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
 	if err == nil && dir.Kind(st) != "" {
-		err = fmt.Errorf("%s: %w but %s", b.sub(s).Join(name), dir.ErrNotRegular, dir.Kind(st))
+		err = fmt.Errorf("%s: %w but %s", b.dir(s).Join(name), dir.ErrNotRegular, dir.Kind(st))
 	}
 	return err == nil, err
 }

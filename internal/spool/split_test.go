@@ -35,7 +35,9 @@ func onSmallDisk(t *testing.T, megabytes int64) *fixture {
 	if err := Init(home); err != nil {
 		t.Fatal(err)
 	}
-	sp, err := Open(home, Options{Now: func() time.Time { return f.time }, Hostname: "mx.example.net", Reserve: megabytes << 19})
+	o := f.options()
+	o.Reserve = megabytes << 19
+	sp, err := Open(home, o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"paperpath/internal/dir"
+	"paperpath/internal/maillog"
 	"paperpath/internal/status"
 )
 
@@ -44,6 +45,7 @@ type Options struct {
 	Hostname string           // for keys and Received
 	Reserve  int64            // octets that accepting and copying leave free
 	Inodes   int64            // inodes that they leave free
+	Log      *maillog.Log     // of what happens to entries; nil: none
 }
 
 // Spool is the spool directory of a home.
@@ -53,15 +55,16 @@ type Spool struct {
 	machine func() time.Time // the clock by which file systems note changes
 	shifted bool
 	host    string
+	log     *maillog.Log
 	space
-	known known
+	known knownKeys
 
-	mu    sync.Mutex
-	boxes map[Inbox]*box
+	mu   sync.Mutex
+	open map[Inbox]*inbox
 }
 
-// box is an open inbox.
-type box struct {
+// inbox is an open inbox.
+type inbox struct {
 	name   Inbox
 	self   *dir.Dir
 	tmp    *dir.Dir
@@ -131,46 +134,46 @@ func Open(home string, o Options) (*Spool, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Spool{path: path, now: o.Now, machine: time.Now, shifted: o.Shifted, host: o.Hostname,
-		space: space{reserve: o.Reserve, inodes: o.Inodes}, boxes: map[Inbox]*box{}}, nil
+	return &Spool{path: path, now: o.Now, machine: time.Now, shifted: o.Shifted, host: o.Hostname, log: o.Log,
+		space: space{reserve: o.Reserve, inodes: o.Inodes}, open: map[Inbox]*inbox{}}, nil
 }
 
 // Close closes the directories.
 func (s *Spool) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, b := range s.boxes {
+	for _, b := range s.open {
 		b.close()
 	}
-	s.boxes = map[Inbox]*box{}
+	s.open = map[Inbox]*inbox{}
 	return nil
 }
 
-// box opens an inbox on its first use.
-func (s *Spool) box(in Inbox) (*box, error) {
+// inbox opens an inbox on its first use.
+func (s *Spool) inbox(in Inbox) (*inbox, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if b := s.boxes[in]; b != nil {
+	if b := s.open[in]; b != nil {
 		return b, nil
 	}
-	b, err := openBox(s.path, in, true)
+	b, err := openInbox(s.path, in, true)
 	if err != nil {
 		return nil, status.Temp("4.3.5", "cannot open the inbox "+string(in), err)
 	}
-	s.boxes[in] = b
+	s.open[in] = b
 	return b, nil
 }
 
-// openBox opens an inbox. The spool is there, its mark says so: what is missing
+// openInbox opens an inbox. The spool is there, its mark says so: what is missing
 // of the inbox was empty, and left behind by what carried the spool here. Where
 // it cannot be made, or mend is false, the inbox can be read all the same.
-func openBox(spool string, in Inbox, mend bool) (*box, error) {
+func openInbox(spool string, in Inbox, mend bool) (*inbox, error) {
 	parent, err := dir.Open(spool)
 	if err != nil {
 		return nil, err
 	}
 	defer parent.Close()
-	b := &box{name: in}
+	b := &inbox{name: in}
 	if b.self, err = parent.Sub(string(in), mend); err != nil {
 		return nil, err
 	}
@@ -198,7 +201,7 @@ func openBox(spool string, in Inbox, mend bool) (*box, error) {
 	return b, nil
 }
 
-func (b *box) close() {
+func (b *inbox) close() {
 	for _, d := range []*dir.Dir{b.self, b.tmp, b.new, b.cur, b.reason} {
 		if d != nil {
 			d.Close()
@@ -206,8 +209,8 @@ func (b *box) close() {
 	}
 }
 
-// sub returns the directory of a name's state.
-func (b *box) sub(s state) *dir.Dir {
+// dir returns the directory of a name's state.
+func (b *inbox) dir(s state) *dir.Dir {
 	if s == stateDeferred {
 		return b.cur
 	}

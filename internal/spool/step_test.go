@@ -17,15 +17,15 @@ func TestAClockThatStepsTakesNothingThatIsBeingWritten(t *testing.T) {
 	var step atomic.Int64 // the runner's other goroutines read the clock too
 	f.sp.now = func() time.Time { return f.time.Add(time.Duration(step.Load())) }
 	k := f.accept(InboxRelay, "From: a@b\n\nx\n", "bob@far.example")
-	b, err := f.sp.box(InboxRelay)
+	b, err := f.sp.inbox(InboxRelay)
 	if err != nil {
 		t.Fatal(err)
 	}
-	hold, err := f.sp.box(InboxHold)
+	hold, err := f.sp.inbox(InboxHold)
 	if err != nil {
 		t.Fatal(err)
 	}
-	route, err := f.sp.box(InboxRoute)
+	route, err := f.sp.inbox(InboxRoute)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,9 +41,9 @@ func TestAClockThatStepsTakesNothingThatIsBeingWritten(t *testing.T) {
 		}
 		step.Store(int64(366 * 24 * time.Hour))
 		r := f.runner(InboxRoute, nil)
-		r.box, r.Holdtime = route, func() (time.Duration, error) { return 0, nil }
+		r.inbox, r.Holdtime = route, func() (time.Duration, error) { return 0, nil }
 		r.clean()
-		r.box = b
+		r.inbox = b
 		r.clean()
 		for _, path := range []string{b.tmp.Join(d.name), hold.reason.Join(string(k))} {
 			if _, err := os.Stat(path); err != nil {

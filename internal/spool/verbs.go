@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 
-	"paperpath/internal/maillog"
 	"paperpath/internal/status"
 )
 
@@ -27,10 +26,10 @@ func (e *Entry) State() string {
 }
 
 // Reasons returns the text of the entry's reason file, "" where it has none.
-func (e *Entry) Reasons() (string, error) { return e.box.reasonText(e.Key) }
+func (e *Entry) Reasons() (string, error) { return e.inbox.reasonText(e.Key) }
 
 // Retry: DEFERRED to NEW. The entry is due now.
-func (s *Spool) Retry(e *Entry, log *maillog.Log) error {
+func (s *Spool) Retry(e *Entry) error {
 	if e.Inbox == InboxHold {
 		return status.Refuse("5.0.0", fmt.Sprintf("%s is held: release it", e.Key))
 	}
@@ -40,49 +39,49 @@ func (s *Spool) Retry(e *Entry, log *maillog.Log) error {
 	}
 	err = e.again(func() error {
 		if e.state == stateNew {
-			_, err := e.box.new.StatName(e.name)
+			_, err := e.inbox.new.StatName(e.name)
 			return err
 		}
-		return e.box.cur.Rename(e.name, e.box.new, base)
+		return e.inbox.cur.Rename(e.name, e.inbox.new, base)
 	})
 	if err == nil {
-		log.Routed(string(e.Key), string(e.Inbox), addresses(e.Envelope.To))
+		s.log.Routed(string(e.Key), string(e.Inbox), addresses(e.Envelope.To))
 	}
 	return wasThere(e, err)
 }
 
 // HoldByHand: any to HELD.
-func (s *Spool) HoldByHand(e *Entry, reason string, log *maillog.Log) error {
+func (s *Spool) HoldByHand(e *Entry, reason string) error {
 	if e.Inbox == InboxHold {
 		return nil
 	}
-	return wasThere(e, s.holdAs(e, verbByHand, reason, log))
+	return wasThere(e, s.holdAs(e, verbByHand, reason))
 }
 
 // Release: HELD to NEW in route/.
-func (s *Spool) Release(e *Entry, log *maillog.Log) error {
+func (s *Spool) Release(e *Entry) error {
 	if e.Inbox != InboxHold {
 		return status.Refuse("5.0.0", fmt.Sprintf("%s is not held but in %s/", e.Key, e.Inbox))
 	}
-	return s.Reroute(e, log)
+	return s.Reroute(e)
 }
 
 // Reroute: any to NEW in route/, where it is routed afresh.
-func (s *Spool) Reroute(e *Entry, log *maillog.Log) error {
+func (s *Spool) Reroute(e *Entry) error {
 	if e.Inbox == InboxRoute {
-		return s.Retry(e, log)
+		return s.Retry(e)
 	}
-	return wasThere(e, s.handOn(e, InboxRoute, log))
+	return wasThere(e, s.handOn(e, InboxRoute))
 }
 
 // Remove: any to GONE. Nobody is told.
-func (s *Spool) Remove(e *Entry, log *maillog.Log) error {
-	return wasThere(e, s.drop(e, DropBecause("removed by hand"), log))
+func (s *Spool) Remove(e *Entry) error {
+	return wasThere(e, s.drop(e, DropBecause("removed by hand")))
 }
 
-// Carry carries out what a person's verb has decided about a held entry.
-func (s *Spool) Carry(e *Entry, o Outcome, log *maillog.Log) error {
-	return wasThere(e, s.carryAll(e, o, log))
+// Apply carries out what a person's verb has decided about a held entry.
+func (s *Spool) Apply(e *Entry, o Outcome) error {
+	return wasThere(e, s.carryAll(e, o))
 }
 
 // wasThere makes an entry that went meanwhile an error of its own: the person

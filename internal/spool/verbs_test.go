@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"paperpath/internal/maillog"
 	"paperpath/internal/status"
 )
 
@@ -25,7 +24,6 @@ func (f *fixture) find(k Key) *Entry {
 
 func TestVerbs(t *testing.T) {
 	f := newFixture(t)
-	log := maillog.To(&f.log, "mailctl", time.Now)
 	k := f.accept(InboxRelay, "From: a@b\n\nx\n", "bob@far.example")
 	f.run(InboxRelay, func(context.Context, *Entry) Outcome { return DeferUntil(f.time.Add(time.Hour), "down") })
 	step := func(what string, err error, in Inbox, state string) {
@@ -39,22 +37,22 @@ func TestVerbs(t *testing.T) {
 	if text, err := f.find(k).Reasons(); err != nil || !strings.Contains(text, "deferred: down") {
 		t.Errorf("reasons %q, %v", text, err)
 	}
-	step("retry", f.sp.Retry(f.find(k), log), InboxRelay, "new")
-	step("retry again", f.sp.Retry(f.find(k), log), InboxRelay, "new")
-	step("hold", f.sp.HoldByHand(f.find(k), "by hand: odd", log), InboxHold, "held")
-	if err := f.sp.Retry(f.find(k), log); status.Exit(err) != status.Refused {
+	step("retry", f.sp.Retry(f.find(k)), InboxRelay, "new")
+	step("retry again", f.sp.Retry(f.find(k)), InboxRelay, "new")
+	step("hold", f.sp.HoldByHand(f.find(k), "by hand: odd"), InboxHold, "held")
+	if err := f.sp.Retry(f.find(k)); status.Exit(err) != status.Refused {
 		t.Errorf("retry of a held entry: %v", err)
 	}
-	step("hold what is held", f.sp.Carry(f.find(k), HoldBecause("again"), log), InboxHold, "held")
-	step("release", f.sp.Release(f.find(k), log), InboxRoute, "new")
-	if err := f.sp.Release(f.find(k), log); status.Exit(err) != status.Refused {
+	step("hold what is held", f.sp.Apply(f.find(k), HoldBecause("again")), InboxHold, "held")
+	step("release", f.sp.Release(f.find(k)), InboxRoute, "new")
+	if err := f.sp.Release(f.find(k)); status.Exit(err) != status.Refused {
 		t.Errorf("release of what is not held: %v", err)
 	}
 	stale := f.find(k)
-	if err := f.sp.Remove(f.find(k), log); err != nil {
+	if err := f.sp.Remove(f.find(k)); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.sp.Reroute(stale, log); !status.IsTemporary(err) {
+	if err := f.sp.Reroute(stale); !status.IsTemporary(err) {
 		t.Errorf("a verb on what went: %v", err)
 	}
 	if _, err := f.sp.Find(k); status.Exit(err) != status.Refused {
@@ -64,10 +62,9 @@ func TestVerbs(t *testing.T) {
 
 func TestAnAttemptUnderWayLosesAgainstAVerb(t *testing.T) {
 	f := newFixture(t)
-	log := maillog.To(&f.log, "mailctl", time.Now)
 	k := f.accept(InboxRelay, "From: a@b\n\nx\n", "bob@far.example")
 	f.run(InboxRelay, func(_ context.Context, e *Entry) Outcome {
-		if err := f.sp.HoldByHand(f.find(k), "stop", log); err != nil {
+		if err := f.sp.HoldByHand(f.find(k), "stop"); err != nil {
 			t.Error(err)
 		}
 		return DeferUntil(f.time.Add(time.Hour), "down")

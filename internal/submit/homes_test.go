@@ -92,7 +92,7 @@ func newSite(t *testing.T, domain string, role Role) *site {
 	s.write(t, "domains", domain+"\n")
 	s.write(t, "limits", "bounces: 1000000\n")
 	s.write(t, "users", "")
-	if s.sp, err = spool.Open(dir, spool.Options{Now: s.now, Hostname: "mx." + domain}); err != nil {
+	if s.sp, err = spool.Open(dir, spool.Options{Now: s.now, Hostname: "mx." + domain, Log: s.home.Log}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.sp.Close() })
@@ -225,7 +225,7 @@ func (s *site) work(ctx context.Context) error {
 		in spool.Inbox
 		h  spool.Handler
 	}{{spool.InboxCheck, checker.Handle}, {spool.InboxRoute, router.Handle}, {spool.InboxDeliver, deliverer.Handle}, {spool.InboxRelay, s.relay}} {
-		r := &spool.Runner{Spool: s.sp, Inbox: at.in, Handle: at.h, Retry: s.home.Control.Retry, Log: s.home.Log}
+		r := &spool.Runner{Spool: s.sp, Inbox: at.in, Handle: at.h, Retry: s.home.Control.Retry}
 		if err := r.Run(ctx); err != nil {
 			return err
 		}

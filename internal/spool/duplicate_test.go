@@ -22,7 +22,7 @@ func age(t *testing.T, path string) {
 	if err := unix.Lstat(path, &st); err != nil {
 		t.Fatal(err)
 	}
-	<-time.After(linkAge - time.Since(time.Unix(st.Ctim.Unix())) + time.Millisecond)
+	<-time.After(duplicateAge - time.Since(time.Unix(st.Ctim.Unix())) + time.Millisecond)
 }
 
 // A power cut has left an entry under two names.

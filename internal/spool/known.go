@@ -6,47 +6,47 @@ import (
 	"time"
 )
 
-// rereadKnown is how long what was read of the inboxes says whether a report of
+// rereadKeys is how long what was read of the inboxes says whether a report of
 // ours lies there already. Only the runner of an inbox makes reports about what
 // is in it, and it has placed what came later itself; what a runner before it
 // has left, it finds at its first look.
-const rereadKnown = 10 * time.Second
+const rereadKeys = 10 * time.Second
 
-// known are the keys that lay in the inboxes lately. A look through them for
+// knownKeys are the keys that lay in the inboxes lately. A look through them for
 // each report would cost thousands of reports the square of their number.
-type known struct {
+type knownKeys struct {
 	mu   sync.Mutex
 	seed maphash.Seed
 	keys map[uint64]struct{} // hashes of keys: it may be a large queue
 	read time.Time
 }
 
-// lies reports whether an entry of this key lies in any inbox, or was placed
-// there by us a moment ago.
-func (s *Spool) lies(k Key) (bool, error) {
+// has reports whether any inbox holds an entry with this key, or we published one
+// there a moment ago.
+func (s *Spool) has(k Key) (bool, error) {
 	n := &s.known
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.keys == nil || time.Since(n.read) > rereadKnown {
-		if err := s.readKnown(); err != nil {
+	if n.keys == nil || time.Since(n.read) > rereadKeys {
+		if err := s.readKeys(); err != nil {
 			return false, err
 		}
 	}
-	_, lies := n.keys[maphash.String(n.seed, string(k))]
-	return lies, nil
+	_, there := n.keys[maphash.String(n.seed, string(k))]
+	return there, nil
 }
 
-// readKnown looks through the inboxes in the order of the paper path, so that an
+// readKeys looks through the inboxes in the order of the paper path, so that an
 // entry on its way is not missed; known is locked.
-func (s *Spool) readKnown() error {
+func (s *Spool) readKeys() error {
 	read, seed, keys := time.Now(), maphash.MakeSeed(), map[uint64]struct{}{}
 	for _, in := range Inboxes() {
-		b, err := s.box(in)
+		b, err := s.inbox(in)
 		if err != nil {
 			return err
 		}
 		for _, st := range []state{stateNew, stateDeferred, stateNew} {
-			err := b.sub(st).Names(func(name string) bool {
+			err := b.dir(st).Names(func(name string) bool {
 				if k, _, _, _, err := parseName(name); err == nil {
 					keys[maphash.String(seed, string(k))] = struct{}{}
 				}
@@ -62,14 +62,14 @@ func (s *Spool) readKnown() error {
 }
 
 // forget has the next look read the inboxes.
-func (n *known) forget() {
+func (n *knownKeys) forget() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.keys = nil
 }
 
-// placed notes what we placed ourselves.
-func (n *known) placed(k Key) {
+// add notes what we published ourselves.
+func (n *knownKeys) add(k Key) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.keys != nil {
