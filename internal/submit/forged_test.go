@@ -160,7 +160,7 @@ func offering(t *testing.T, h *home.Home) func(text string) {
 	go func() {
 		conn, err := ln.Accept()
 		if err == nil {
-			err = s.serve(context.Background(), conn, false)
+			err = s.serve(context.Background(), &home.Client{Conn: conn})
 			conn.Close()
 		}
 		done <- err

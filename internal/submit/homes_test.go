@@ -132,7 +132,7 @@ func (s *site) listen(t *testing.T, role Role) {
 			if err != nil {
 				return
 			}
-			srv.serve(context.Background(), conn, false)
+			srv.serve(context.Background(), &home.Client{Conn: conn})
 			conn.Close()
 		}
 	}()

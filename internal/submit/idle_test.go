@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"paperpath/internal/home"
 	"paperpath/internal/smtpd"
 )
 
@@ -53,13 +54,12 @@ func TestSilenceOnRunSubmit(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s.listening = tt.listening
-			conn := unixConn(t)
-			cfg, err := s.config(conn, false)
+			client := &home.Client{Conn: unixConn(t), Listening: tt.listening}
+			cfg, err := s.config(client)
 			if err != nil {
 				t.Fatal(err)
 			}
-			sess, err := s.openLocal(conn, &cfg)
+			sess, err := s.openLocal(client, &cfg)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -200,8 +200,7 @@ func TestWhoWaitsForTheGreeting(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.listening = tt.listening
-		cfg, err := s.config(from{ip: tt.ip}, false)
+		cfg, err := s.config(&home.Client{Conn: from{ip: tt.ip}, Listening: tt.listening})
 		if err != nil || cfg.GreetPause != tt.want || cfg.XClient != tt.xclient {
 			t.Errorf("%+v: %v, XCLIENT %v, %v", tt, cfg.GreetPause, cfg.XClient, err)
 		}
@@ -257,11 +256,11 @@ func TestRelayClient(t *testing.T) {
 func talkVia(t *testing.T, s *server, wrapper string, dialogue ...string) {
 	t.Helper()
 	converse(t, s, func(c net.Conn) net.Conn {
-		told, err := listen.Wrapped(c, wrapper)
+		forwarded, err := listen.Wrapped(c, wrapper)
 		if err != nil {
 			t.Error(err)
 		}
-		return told
+		return forwarded
 	}, dialogue...)
 }
 

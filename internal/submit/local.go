@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"paperpath/internal/addr"
+	"paperpath/internal/home"
 	"paperpath/internal/listen"
 	"paperpath/internal/smtpd"
 	"paperpath/internal/spool"
@@ -49,8 +50,8 @@ func localUserOn(conn net.Conn, listening bool) (localUser, error) {
 
 // openLocal makes the session of a local submitter, and changes cfg to what they
 // may do.
-func (s *server) openLocal(conn net.Conn, cfg *smtpd.Config) (*local, error) {
-	who, err := localUserOn(conn, s.listening)
+func (s *server) openLocal(client *home.Client, cfg *smtpd.Config) (*local, error) {
+	who, err := localUserOn(client.Conn, client.Listening)
 	if err != nil {
 		return nil, status.Temp("4.3.0", "nobody knows who calls", err)
 	}
@@ -67,13 +68,12 @@ func (s *server) openLocal(conn net.Conn, cfg *smtpd.Config) (*local, error) {
 }
 
 // serveLocal speaks one session of the role local.
-func (s *server) serveLocal(ctx context.Context, conn net.Conn, cfg smtpd.Config) error {
-	sess, err := s.openLocal(conn, &cfg)
+func (s *server) serveLocal(ctx context.Context, client *home.Client, cfg smtpd.Config) error {
+	sess, err := s.openLocal(client, &cfg)
 	if err != nil {
-		smtpd.Unavailable(conn, 421, "4.3.0")
 		return err
 	}
-	err = smtpd.Serve(ctx, conn, cfg, func(*smtpd.Conn) smtpd.Session { return sess })
+	err = smtpd.Serve(ctx, client.Conn, cfg, func(*smtpd.Conn) smtpd.Session { return sess })
 	if sess.used {
 		s.Log.Disconnected(s.ending(err), sess.accepted, sess.who.client(sess.helo))
 	}

@@ -48,7 +48,7 @@ func served(t *testing.T, h *home.Home) func(net.Conn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return func(conn net.Conn) { s.serve(context.Background(), conn, false) }
+	return func(conn net.Conn) { s.serve(context.Background(), &home.Client{Conn: conn}) }
 }
 
 // says answers the commands with the lines, one after the other, and then goes.

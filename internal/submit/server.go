@@ -3,11 +3,8 @@
 package submit
 
 import (
-	"cmp"
 	"context"
-	"crypto/tls"
 	"net"
-	"sync/atomic"
 	"time"
 
 	"paperpath/internal/addr"
@@ -61,15 +58,11 @@ type server struct {
 	role     Role
 	spool    *spool.Spool
 	hostname string
-	tls      *tls.Config
 	dns      *dns.Resolver
 	guard    *auth.Guard
 
-	listening bool                                 // on sockets of our own
-	haste     func() time.Duration                 // for clients, since they are many; nil: none ever
-	drain     time.Duration                        // for a transaction under way at the end; 0: smtpd's
-	wait      func(context.Context, time.Duration) // clock.Wait, but for tests
-	judge     judgement                            // check.Message, but for tests
+	wait  func(context.Context, time.Duration) // clock.Wait, but for tests
+	judge judgement                            // check.Message, but for tests
 }
 
 // judgement is what check.Message does.
@@ -84,128 +77,59 @@ func newServer(h *home.Home, role Role) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	var conf *tls.Config
-	if role != Local { // which never leaves the machine
-		if conf, err = h.Certificates(host); err != nil {
-			return nil, status.Temp("4.3.5", "cannot read the certificates", err)
-		}
-	}
-	return &server{Home: h, role: role, spool: sp, hostname: host, tls: conf, dns: dns.New(h.Control), wait: clock.Wait,
+	return &server{Home: h, role: role, spool: sp, hostname: host, dns: dns.New(h.Control), wait: clock.Wait,
 		judge: check.Message, guard: h.Guard()}, nil
 }
 
 // Stdin speaks SMTP on standard input and output: below inetd and its kind,
-// and for sendmail -bs. wrapper is whose environment tells the client, "" for
-// nobody's.
+// and for sendmail -bs. wrapper is the program whose environment names the
+// client, "" for none.
 func Stdin(ctx context.Context, h *home.Home, role Role, implicit bool, wrapper string) error {
-	conn, err := h.Session(wrapper)
-	if conn == nil {
-		return err
-	}
-	defer conn.Close()
-	return onStdin(ctx, h, role, conn, implicit, err)
+	return service(h, role).Stdin(ctx, implicit, wrapper)
 }
 
-// onStdin serves the one connection that standard input is; err is why it
-// cannot be.
-func onStdin(ctx context.Context, h *home.Home, role Role, conn net.Conn, implicit bool, err error) error {
-	var s *server
-	if err == nil {
-		s, err = newServer(h, role)
-	}
-	if err == nil && implicit && s.tls == nil {
-		err = status.Temp("4.3.5", "--tls needs a certificate in control/tls", nil)
-	}
-	if err != nil {
-		// The client's socket is where a person would see an error: say it in
-		// the protocol too.
-		code, enhanced, _ := status.Reply(err)
-		if !implicit {
-			smtpd.Unavailable(conn, code, enhanced)
-		}
-		return err
-	}
-	s.drain = stdinDrain
-	if err := s.serve(ctx, conn, implicit); err != nil || ctx.Err() == nil {
-		return err
-	}
-	return interrupted
-}
-
-// stdinDrain is how long a transaction on standard input goes on when a signal
-// has come: who is there has sent the signal too.
-const stdinDrain = time.Millisecond
-
-// interrupted is the end of a session on standard input by a signal. It has no
-// text: below inetd nobody reads it, and on a terminal 421 was said.
-var interrupted = &status.Error{Exit: status.TempFail}
-
-// Listen serves SMTP on the addresses until ctx ends. At SIGHUP the sessions
-// that begin from then on have what is read at the start anew.
+// Listen serves SMTP on the addresses until ctx ends.
 func Listen(ctx context.Context, h *home.Home, role Role, addrs, tlsAddrs []string) error {
-	ports, err := h.BindPorts(addrs, tlsAddrs)
-	if err != nil {
-		return err
-	}
-	s, err := newServer(h, role)
-	if err != nil {
-		return err
-	}
-	s.listening = true
-	l, err := h.Server(addrs, tlsAddrs, s.tls)
-	if err != nil {
-		return err
-	}
-	l.Ports = ports
-	s.haste = l.Haste
-	if role == Local {
-		l.UnixMode = 0o666 // what may reach it is for the directories above to say
-	}
-	var current atomic.Pointer[server]
-	current.Store(s)
-	defer h.OnHangup(ctx, func() error {
-		next, err := current.Load().renewed()
-		if err == nil {
-			current.Store(next)
-		}
-		return err
-	})()
-	l.Handle = func(ctx context.Context, conn net.Conn, implicit bool) {
-		if err := current.Load().serve(ctx, conn, implicit); err != nil {
-			h.Log.Trouble("", "session", err)
-		}
-	}
-	l.Refuse = func(conn net.Conn) { smtpd.Unavailable(conn, 421, "4.7.0") }
-	return l.Run(ctx)
+	return service(h, role).Listen(ctx, addrs, tlsAddrs)
 }
 
-// renewed is s with what is read at the start read anew. Where no certificate can be
-// served any more, the one before is: a half written pair ends no TLS.
-func (s *server) renewed() (*server, error) {
-	next, err := newServer(s.Home, s.role)
-	if err == nil {
-		next.listening, next.haste, next.tls = true, s.haste, cmp.Or(next.tls, s.tls)
+// service is SMTP in that role.
+func service(h *home.Home, role Role) *home.Service {
+	s := &home.Service{Home: h, Unavailable: unavailable, Open: func() (home.Handler, error) {
+		s, err := newServer(h, role)
+		if err != nil {
+			return nil, err
+		}
+		return s.serve, nil
+	}}
+	if role == Local {
+		s.NoTLS = true     // it never leaves the machine
+		s.UnixMode = 0o666 // the directories above decide who may reach it
 	}
-	return next, err
+	return s
+}
+
+func unavailable(conn net.Conn, err error) {
+	code, enhanced, _ := status.Reply(err)
+	smtpd.Unavailable(conn, code, enhanced)
 }
 
 // serve speaks one session with the settings in force now.
-func (s *server) serve(ctx context.Context, conn net.Conn, implicit bool) error {
-	cfg, err := s.config(conn, implicit)
+func (s *server) serve(ctx context.Context, client *home.Client) error {
+	cfg, err := s.config(client)
 	if err != nil {
-		smtpd.Unavailable(conn, 421, "4.3.5")
 		return err
 	}
 	if s.role == Local {
-		return s.serveLocal(ctx, conn, cfg)
+		return s.serveLocal(ctx, client, cfg)
 	}
 	var sess *session
-	err = smtpd.Serve(ctx, conn, cfg, func(c *smtpd.Conn) smtpd.Session {
+	err = smtpd.Serve(ctx, client.Conn, cfg, func(c *smtpd.Conn) smtpd.Session {
 		accepted := 0
 		if sess != nil { // XCLIENT
 			accepted = sess.accepted
 		}
-		sess = s.session(ctx, c, conn)
+		sess = s.session(ctx, c, client.Conn)
 		sess.accepted = accepted
 		return sess
 	})
@@ -228,10 +152,10 @@ func (s *server) ending(err error) string {
 
 // session is one for the client that c has now.
 func (s *server) session(ctx context.Context, c *smtpd.Conn, conn net.Conn) *session {
-	sess := &session{Users: auth.Users{Control: s.Control, Guard: s.guard, Client: c.ClientIP()}, server: s, conn: c, local: !listen.IP(conn.RemoteAddr()).IsValid()}
-	if c.ClientName() != "" {
-		name := c.ClientName() // a trusted host has looked
-		sess.ptr = &reverse{}
+	sess := &session{Users: auth.Users{Control: s.Control, Guard: s.guard, Client: c.ClientIP()},
+		server: s, conn: c, local: !listen.IP(conn.RemoteAddr()).IsValid()}
+	if name := c.ClientName(); name != "" {
+		sess.ptr = &reverse{} // a trusted host has looked it up
 		sess.ptr.found.Store(&name)
 	} else {
 		sess.ptr = lookUp(ctx, s.Log, s.dns, c.ClientIP(), listen.Host(conn))
@@ -248,14 +172,14 @@ func clientIP(conn net.Conn) string {
 	return ""
 }
 
-func (s *server) config(conn net.Conn, implicit bool) (smtpd.Config, error) {
-	cfg := smtpd.Config{Hostname: s.hostname, TLS: s.tls, Implicit: implicit,
-		LMTP: s.role == LMTP, Auth: s.role == Submission, AuthInClear: listen.Private(conn),
-		CommandTimeout: commandTime, DataTimeout: dataTime, MinRate: minRate, Haste: s.haste}
-	if s.role == Local && s.listening {
+func (s *server) config(client *home.Client) (smtpd.Config, error) {
+	cfg := smtpd.Config{Hostname: s.hostname, TLS: client.TLS, Implicit: client.Implicit,
+		LMTP: s.role == LMTP, Auth: s.role == Submission, AuthInClear: listen.Private(client.Conn),
+		CommandTimeout: commandTime, DataTimeout: dataTime, MinRate: minRate,
+		Haste: client.Haste, DrainTimeout: client.Drain}
+	if s.role == Local && client.Listening {
 		cfg.CommandTimeout = localTime
 	}
-	cfg.DrainTimeout = s.drain
 	if err := s.limits(&cfg); err != nil {
 		return cfg, err
 	}
@@ -269,7 +193,7 @@ func (s *server) config(conn net.Conn, implicit bool) (smtpd.Config, error) {
 	if err != nil {
 		return cfg, err
 	}
-	if cfg.XClient, err = fronts.Has(listen.IP(conn.RemoteAddr())); err != nil {
+	if cfg.XClient, err = fronts.Has(listen.IP(client.Conn.RemoteAddr())); err != nil {
 		return cfg, err
 	}
 	if s.role == Submission || s.role == Local {
@@ -277,8 +201,8 @@ func (s *server) config(conn net.Conn, implicit bool) (smtpd.Config, error) {
 			return cfg, err
 		}
 	}
-	if s.role == MX && s.listening {
-		cfg.GreetPause, err = s.greetPause(conn)
+	if s.role == MX && client.Listening {
+		cfg.GreetPause, err = s.greetPause(client.Conn)
 	}
 	return cfg, err
 }

@@ -29,7 +29,7 @@ func Batch(ctx context.Context, h *home.Home) error {
 	case !ownsSpool(h.Dir):
 		return pass(ctx, h, conn)
 	}
-	return onStdin(ctx, h, Local, conn, false, nil)
+	return service(h, Local).One(ctx, conn, false)
 }
 
 // pass lets the client speak with run/submit.
@@ -58,7 +58,7 @@ func pass(ctx context.Context, h *home.Home, client net.Conn) error {
 	_, err = io.Copy(client, server)
 	switch {
 	case ctx.Err() != nil:
-		return interrupted
+		return home.ErrInterrupted
 	case err != nil:
 		return connectionLost(err)
 	}

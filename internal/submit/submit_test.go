@@ -77,7 +77,7 @@ func converse(t *testing.T, s *server, wrap func(net.Conn) net.Conn, dialogue ..
 	go func() {
 		conn, err := ln.Accept()
 		if err == nil {
-			err = s.serve(context.Background(), wrap(conn), false)
+			err = s.serve(context.Background(), &home.Client{Conn: wrap(conn)})
 			conn.Close()
 		}
 		done <- err
