@@ -12,33 +12,33 @@ import (
 )
 
 // The wait before a wrong login is answered: the first time firstDelay, twice
-// as long with each further one, MaxDelay at most. What was counted is halved
+// as long with each further one, maxDelay at most. What was counted is halved
 // every forgetAfter.
 const (
 	firstDelay  = 500 * time.Millisecond
-	MaxDelay    = 4 * time.Second
+	maxDelay    = 4 * time.Second
 	forgetAfter = 10 * time.Minute
 	maxFailures = 16 // counted; more would only be remembered for longer
 )
 
-// Delays counts wrong logins by client and by account, and makes them wait. The
+// delays counts wrong logins by client and by account, and makes them wait. The
 // counts stand in a table of the home, which the processes of all programs
 // share.
-type Delays struct {
+type delays struct {
 	table *ratelimit.Table
 	now   func() time.Time
 	wait  func(context.Context, time.Duration)
 }
 
-// NewDelays returns the delays that are counted in table.
-func NewDelays(table *ratelimit.Table, now func() time.Time) *Delays {
-	return &Delays{table: table, now: now, wait: clock.Wait}
+// newDelays returns the delays that are counted in table.
+func newDelays(table *ratelimit.Table, now func() time.Time) *delays {
+	return &delays{table: table, now: now, wait: clock.Wait}
 }
 
 // Failed counts a wrong login of a client, whose address may be "", and waits
-// before it returns: in ctx, and never longer than MaxDelay. A login that does
+// before it returns: in ctx, and never longer than maxDelay. A login that does
 // not exist counts as one that does; account "" is none.
-func (d *Delays) Failed(ctx context.Context, client, account string) {
+func (d *delays) Failed(ctx context.Context, client, account string) {
 	var most uint64
 	if account != "" {
 		most = d.count("login-failed account " + control.FoldAddress(account))
@@ -54,12 +54,12 @@ func delayOf(n uint64) time.Duration {
 	if n == 0 {
 		return firstDelay
 	}
-	return min(firstDelay<<min(n-1, maxFailures), MaxDelay)
+	return min(firstDelay<<min(n-1, maxFailures), maxDelay)
 }
 
 // count counts one more for key and returns how many it makes. A table that
 // cannot even be had in memory counts none.
-func (d *Delays) count(key string) (n uint64) {
+func (d *delays) count(key string) (n uint64) {
 	now := d.now()
 	_ = d.table.Update(key, func(e ratelimit.Entry) ratelimit.Entry {
 		e = oneMore(e, now)

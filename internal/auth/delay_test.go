@@ -15,14 +15,14 @@ import (
 
 // clocked are delays on a clock that stands, which note their waits.
 type clocked struct {
-	*Delays
+	*delays
 	now   time.Time
 	waits []time.Duration
 }
 
 func newClocked(path string) *clocked {
 	c := &clocked{now: time.Unix(1_700_000_000, 0)}
-	c.Delays = NewDelays(ratelimit.OpenAnyhow(path, func(error) {}), func() time.Time { return c.now })
+	c.delays = newDelays(ratelimit.OpenAnyhow(path, func(error) {}), func() time.Time { return c.now })
 	c.wait = func(_ context.Context, d time.Duration) { c.waits = append(c.waits, d) }
 	return c
 }
@@ -56,7 +56,7 @@ func TestDelayGrows(t *testing.T) {
 					t.Errorf("account's wrong login %d waits %v", i+1, got)
 				}
 			}
-			if got := c.fail("", "alice@example.org"); got != MaxDelay {
+			if got := c.fail("", "alice@example.org"); got != maxDelay {
 				t.Errorf("on a Unix socket: %v", got)
 			}
 			if got := c.fail("192.0.2.2", "bob@example.org"); got != firstDelay {
@@ -80,7 +80,7 @@ func TestDelayForgets(t *testing.T) {
 		c.fail("192.0.2.1", "alice")
 	}
 	c.now = c.now.Add(forgetAfter * 2)
-	if got := c.fail("192.0.2.1", "alice"); got != MaxDelay {
+	if got := c.fail("192.0.2.1", "alice"); got != maxDelay {
 		t.Errorf("after %v: %v", 2*forgetAfter, got)
 	}
 	c.now = c.now.Add(forgetAfter * 5)
@@ -132,12 +132,12 @@ func TestDelayAcrossProcesses(t *testing.T) {
 func TestDelayEndsWithContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	d := NewDelays(ratelimit.OpenAnyhow("/proc/nowhere/tally", func(error) {}), time.Now)
+	d := newDelays(ratelimit.OpenAnyhow("/proc/nowhere/tally", func(error) {}), time.Now)
 	start := time.Now()
 	for range 8 {
 		d.Failed(ctx, "192.0.2.1", "alice")
 	}
-	if took := time.Since(start); took > MaxDelay {
+	if took := time.Since(start); took > maxDelay {
 		t.Error(took)
 	}
 }

@@ -23,7 +23,7 @@ const (
 type Guard struct {
 	control *control.Control
 	gate    *gate
-	delays  *Delays
+	delays  *delays
 	wrong   *ratelimit.Table // what strangers can fill
 	right   *ratelimit.Table // pairs of account and network that were right
 	now     func() time.Time
@@ -35,7 +35,7 @@ type Guard struct {
 // tables and keeps its file at path. It calls trouble at each login that has to
 // do without a file of the home.
 func NewGuard(c *control.Control, path string, wrong, right *ratelimit.Table, now func() time.Time, trouble func(op string, err error)) *Guard {
-	return &Guard{control: c, gate: newGate(path, trouble), delays: NewDelays(wrong, now),
+	return &Guard{control: c, gate: newGate(path, trouble), delays: newDelays(wrong, now),
 		wrong: wrong, right: right, now: now, wait: clock.Wait, trouble: trouble}
 }
 
@@ -134,7 +134,7 @@ func (g *Guard) begin(ctx context.Context, secret []byte, kind, account, client 
 	case !ok:
 		err = tooBusy()
 	case v.full(v.wrongKey()):
-		g.wait(ctx, MaxDelay)
+		g.wait(ctx, maxDelay)
 		err = tooManyWrong()
 	}
 	if err != nil {

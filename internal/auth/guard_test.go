@@ -197,7 +197,7 @@ func TestNoPlace(t *testing.T) {
 		}
 		defer v.end()
 	}
-	for i, want := range []time.Duration{0, firstDelay, 2 * firstDelay, 4 * firstDelay, MaxDelay, MaxDelay} {
+	for i, want := range []time.Duration{0, firstDelay, 2 * firstDelay, 4 * firstDelay, maxDelay, maxDelay} {
 		g.waited = 0
 		err := users.Password(context.Background(), "alice", "right")
 		if code, _, _ := status.Reply(err); LimitOf(err) != "passwords" || code != 454 || g.waited != want {

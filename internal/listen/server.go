@@ -15,8 +15,8 @@ import (
 	"paperpath/internal/status"
 )
 
-// DefaultDrain is how long sessions may go on when the server ends.
-const DefaultDrain = 15 * time.Second
+// defaultDrain is how long sessions may go on when the server ends.
+const defaultDrain = 15 * time.Second
 
 // Server accepts connections and gives each to Handle.
 type Server struct {
@@ -36,7 +36,7 @@ type Server struct {
 	Limits func() (Limits, error)
 
 	Idle  time.Duration // without a client, until Run ends; for StdinAddr alone. 0: a minute
-	Drain time.Duration // for sessions when ctx is done; 0: DefaultDrain
+	Drain time.Duration // for sessions when ctx is done; 0: defaultDrain
 	Log   *maillog.Log  // may be nil
 
 	// Handle speaks with one client until the connection or ctx ends. It runs
@@ -90,7 +90,7 @@ func (s *Server) drain() {
 	}()
 	limit := s.Drain
 	if limit == 0 {
-		limit = DefaultDrain
+		limit = defaultDrain
 	}
 	if waited(done, limit) {
 		return

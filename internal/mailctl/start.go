@@ -26,7 +26,7 @@ import (
 const (
 	firstWait = time.Second      // before a service is started again; doubled each time
 	lastWait  = time.Minute      // the longest of these waits; a run this long resets them
-	grace     = 20 * time.Second // from SIGTERM to SIGKILL; longer than listen.DefaultDrain
+	grace     = 20 * time.Second // from SIGTERM to SIGKILL; longer than a server gives its sessions
 )
 
 // Start checks the settings, then runs the commands of control/services until

@@ -10,7 +10,7 @@ import (
 
 // peer is what SASL has to know of the connection.
 func (c *Conn) peer() auth.Peer {
-	return auth.Peer{Policy: c.cfg.SASL, TLS: c.tls, Leaf: c.leaf, Private: c.cfg.AuthInClear}
+	return auth.Peer{Policy: c.sasl, TLS: c.tls, Leaf: c.leaf, Private: c.private}
 }
 
 // mechanisms returns what a client may use for AUTH now.

@@ -60,27 +60,27 @@ type Config struct {
 
 // The defaults of Config.
 const (
-	DefaultMaxRecipients  = 1000
-	DefaultMaxErrors      = 10
-	DefaultMaxJunk        = 100
-	DefaultMaxLogins      = 5
-	DefaultCommandTimeout = 5 * time.Minute // RFC 5321 4.5.3.2.7
-	DefaultDataTimeout    = 3 * time.Minute // RFC 5321 4.5.3.2.5
-	DefaultWriteTimeout   = 2 * time.Minute
-	DefaultDrainTimeout   = 10 * time.Second
-	DefaultSessionLimit   = time.Hour
+	defaultMaxRecipients  = 1000
+	defaultMaxErrors      = 10
+	defaultMaxJunk        = 100
+	defaultMaxLogins      = 5
+	defaultCommandTimeout = 5 * time.Minute // RFC 5321 4.5.3.2.7
+	defaultDataTimeout    = 3 * time.Minute // RFC 5321 4.5.3.2.5
+	defaultWriteTimeout   = 2 * time.Minute
+	defaultDrainTimeout   = 10 * time.Second
+	defaultSessionLimit   = time.Hour
 )
 
 func (c Config) withDefaults() Config {
-	set(&c.MaxRecipients, DefaultMaxRecipients)
-	set(&c.MaxErrors, DefaultMaxErrors)
-	set(&c.MaxJunk, DefaultMaxJunk)
-	set(&c.MaxLogins, DefaultMaxLogins)
-	set(&c.CommandTimeout, DefaultCommandTimeout)
-	set(&c.DataTimeout, DefaultDataTimeout)
-	set(&c.WriteTimeout, DefaultWriteTimeout)
-	set(&c.DrainTimeout, DefaultDrainTimeout)
-	set(&c.SessionLimit, DefaultSessionLimit)
+	set(&c.MaxRecipients, defaultMaxRecipients)
+	set(&c.MaxErrors, defaultMaxErrors)
+	set(&c.MaxJunk, defaultMaxJunk)
+	set(&c.MaxLogins, defaultMaxLogins)
+	set(&c.CommandTimeout, defaultCommandTimeout)
+	set(&c.DataTimeout, defaultDataTimeout)
+	set(&c.WriteTimeout, defaultWriteTimeout)
+	set(&c.DrainTimeout, defaultDrainTimeout)
+	set(&c.SessionLimit, defaultSessionLimit)
 	return c
 }
 

@@ -10,6 +10,7 @@ import (
 	"net"
 	"time"
 
+	"paperpath/internal/auth"
 	"paperpath/internal/listen"
 	"paperpath/internal/maillog"
 	"paperpath/internal/status"
@@ -30,7 +31,11 @@ type Conn struct {
 	helo  string            // "" before EHLO or HELO
 	esmtp bool
 	login string
-	tx    *transaction // nil outside one
+
+	private bool        // nobody can listen: Config.AuthInClear until XCLIENT names a client elsewhere
+	sasl    auth.Policy // Config.SASL, without client certificates from then on
+
+	tx *transaction // nil outside one
 
 	dropChunks bool // BDAT behind a message that was refused
 
@@ -99,12 +104,18 @@ func (c *Conn) With() string {
 	return with
 }
 
+// newConn returns the session before its first octet.
+func newConn(conn net.Conn, cfg Config, open func(c *Conn) Session) *Conn {
+	c := &Conn{cfg: cfg, open: open, ip: clientIP(conn.RemoteAddr()), private: cfg.AuthInClear, sasl: cfg.SASL}
+	c.wire = newStream(conn, &c.cfg)
+	return c
+}
+
 // Serve speaks a whole session on conn, from the greeting (or the TLS
 // handshake) to the close. open is called once, before the greeting. Serve
 // returns nil after QUIT, otherwise what ended the session.
 func Serve(ctx context.Context, conn net.Conn, cfg Config, open func(c *Conn) Session) (err error) {
-	c := &Conn{cfg: cfg.withDefaults(), open: open, ip: clientIP(conn.RemoteAddr())}
-	c.wire = newStream(conn, &c.cfg)
+	c := newConn(conn, cfg.withDefaults(), open)
 	defer conn.Close()
 	defer status.Catch(&err)
 	defer context.AfterFunc(ctx, c.wire.interrupt)()

@@ -142,7 +142,8 @@ func TestPageNamesEveryExtension(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := Conn{cfg: Config{TLS: new(tls.Config), Auth: true, AuthInClear: true, XClient: true}, session: &fake{}, wire: newStream(&script{}, &Config{})}
+	c := newConn(&script{}, Config{TLS: new(tls.Config), Auth: true, AuthInClear: true, XClient: true}, nil)
+	c.session = &fake{}
 	clear := c.extensions()
 	c.tls = new(tls.ConnectionState)
 	for _, line := range append(clear, c.extensions()...) {

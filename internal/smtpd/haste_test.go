@@ -103,7 +103,7 @@ func TestHaste(t *testing.T) {
 		begin := time.Now()
 		c := start(t, t.Context(), Config{Haste: func() time.Duration { return 0 }})
 		c.want("421 4.4.2 ")
-		after(t, begin, DefaultCommandTimeout)
+		after(t, begin, defaultCommandTimeout)
 		c.closed(errIdle)
 	})
 }

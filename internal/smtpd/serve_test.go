@@ -102,7 +102,7 @@ func TestTimeouts(t *testing.T) {
 		begin := time.Now()
 		c := start(t, t.Context(), Config{})
 		c.want("421 4.4.2 ")
-		after(t, begin, DefaultCommandTimeout)
+		after(t, begin, defaultCommandTimeout)
 		c.closed(errIdle)
 	})
 	bubble("a command in drops", func(t *testing.T) {
@@ -110,7 +110,7 @@ func TestTimeouts(t *testing.T) {
 		c := start(t, t.Context(), Config{})
 		c.drip("NOOP"+strings.Repeat(" ", 1000), time.Minute)
 		c.want("421 4.4.2 ")
-		after(t, begin, DefaultCommandTimeout)
+		after(t, begin, defaultCommandTimeout)
 		c.closed(errIdle)
 	})
 	bubble("idle inside a message", func(t *testing.T) {
@@ -119,7 +119,7 @@ func TestTimeouts(t *testing.T) {
 		c.send("half", "MAIL FROM:<evil@x.test>")
 		begin := time.Now()
 		c.want("421 4.4.2 ")
-		after(t, begin, DefaultDataTimeout)
+		after(t, begin, defaultDataTimeout)
 		c.closed(errIdle)
 		if len(c.sess.mail) > 0 || len(c.sess.datas) != 1 || c.sess.datas[0] == nil || len(c.sess.calls) != 2 {
 			t.Errorf("mail %q, data %v, calls %q", c.sess.mail, c.sess.datas, c.sess.calls)
@@ -132,7 +132,7 @@ func TestTimeouts(t *testing.T) {
 		c.drip(strings.Repeat("x", 10000), time.Second)
 		c.want("421 4.4.2 ")
 		// 180 s, and 10 ms for each octet that came in them.
-		if d := time.Since(begin); d < DefaultDataTimeout || d > DefaultDataTimeout+2*time.Second {
+		if d := time.Since(begin); d < defaultDataTimeout || d > defaultDataTimeout+2*time.Second {
 			t.Errorf("after %v", d)
 		}
 		c.closed(errSlow)
@@ -145,7 +145,7 @@ func TestTimeouts(t *testing.T) {
 		if err := <-c.end; !errors.Is(err, errOld) {
 			t.Error(err)
 		}
-		after(t, begin, DefaultSessionLimit)
+		after(t, begin, defaultSessionLimit)
 	})
 }
 
@@ -157,7 +157,7 @@ func TestWriteTimeout(t *testing.T) {
 		if err := <-c.end; err == nil {
 			t.Error("no error")
 		}
-		after(t, begin, DefaultWriteTimeout)
+		after(t, begin, defaultWriteTimeout)
 	})
 }
 
@@ -246,7 +246,7 @@ func TestShutdownInMessage(t *testing.T) {
 		stop()
 		c.want("421 4.3.2 ")
 		c.closed(errDrain)
-		if d := time.Since(begin); d != DefaultDrainTimeout {
+		if d := time.Since(begin); d != defaultDrainTimeout {
 			t.Errorf("after %v", d)
 		}
 	})

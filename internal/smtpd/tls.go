@@ -19,7 +19,7 @@ func (c *Conn) handshake() error {
 		most = min(most, haste)
 	}
 	c.wire.allow(time.Now().Add(most), errIdle)
-	cfg, leaf := c.cfg.SASL.ServerTLS(c.cfg.TLS)
+	cfg, leaf := c.sasl.ServerTLS(c.cfg.TLS)
 	state, err := c.wire.StartTLS(c.ctx, cfg)
 	if err != nil {
 		return err

@@ -41,8 +41,8 @@ func (c *Conn) xclient(arg string) error {
 	}
 	// What is private between us and the front says nothing of its client.
 	if ip, _ := netip.ParseAddr(f.ip); f.ip != c.ip && !ip.IsLoopback() {
-		c.cfg.AuthInClear = false
-		c.cfg.SASL.ClientCA = nil // the certificate is the front's
+		c.private = false
+		c.sasl.ClientCA = nil // the certificate is the front's
 	}
 	c.name, c.ip, c.login = f.name, f.ip, ""
 	c.helo, c.esmtp = "", false
