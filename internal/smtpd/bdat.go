@@ -10,6 +10,16 @@ import (
 	"paperpath/internal/status"
 )
 
+// BDAT turns the flow of control inside out. The Session reads one message, as it
+// does for DATA, but between the chunks of that message the client sends commands.
+// So Session.Data is called once, at the first BDAT; when its Read reaches the end of
+// a chunk it is chunkReader that acknowledges the chunk, reads the next commands and
+// runs those that may stand there (chunkReader.between): another BDAT lets Read go
+// on, NOOP and the like are answered on the spot. Any other command ends the message,
+// which Read reports to the Session as an error; the command itself is kept and run
+// once Data has returned (Conn.bdat, d.next). The alternative, a goroutine for each
+// Session, would call it concurrently with the engine.
+
 // chunk is what a BDAT command says (RFC 3030 2).
 type chunk struct {
 	size int64
@@ -229,7 +239,7 @@ func (d *chunkReader) command(line string) (again bool) {
 		d.left, d.last = ch.size, ch.last
 		return true
 	case "NOOP", "HELP", "VRFY":
-		d.c.idle(strings.ToUpper(verb), strings.Trim(arg, " \t"))
+		_ = d.c.run(line) // none of these ends the session
 	case "MAIL", "RCPT", "DATA", "AUTH", "EXPN":
 		d.c.fail(503, "5.5.1", "a message is coming in: BDAT or RSET")
 	default:

@@ -6,57 +6,100 @@ import (
 	"paperpath/internal/status"
 )
 
+// command is a row of the table of commands. run answers the client; an error ends
+// the session.
+type command struct {
+	verb string
+	run  func(c *Conn, arg string) error
+}
+
+// commands returns the table.
+func commands() []command {
+	hello := func(verb string) func(*Conn, string) error {
+		return func(c *Conn, arg string) error { return c.hello(verb, arg) }
+	}
+	return []command{
+		{"EHLO", hello("EHLO")},
+		{"HELO", hello("HELO")},
+		{"LHLO", hello("LHLO")},
+		{"MAIL", (*Conn).mail},
+		{"RCPT", (*Conn).rcpt},
+		{"DATA", (*Conn).data},
+		{"BDAT", (*Conn).bdat},
+		{"RSET", (*Conn).rset},
+		{"NOOP", (*Conn).noop},
+		{"QUIT", (*Conn).quit},
+		{"VRFY", (*Conn).vrfy},
+		{"HELP", (*Conn).help},
+		{"STARTTLS", (*Conn).startTLS},
+		{"AUTH", (*Conn).auth},
+		{"XCLIENT", (*Conn).xclient},
+	}
+}
+
 // run runs one command line. An error ends the session.
 func (c *Conn) run(line string) error {
 	verb, arg, _ := strings.Cut(line, " ")
 	arg = strings.Trim(arg, " \t")
-	switch verb = strings.ToUpper(strings.TrimRight(verb, "\t")); verb {
-	case "EHLO", "HELO", "LHLO":
-		return c.hello(verb, arg)
-	case "MAIL":
-		return c.mail(arg)
-	case "RCPT":
-		return c.rcpt(arg)
-	case "DATA":
-		return c.data(arg)
-	case "BDAT":
-		return c.bdat(arg)
-	case "AUTH":
-		return c.auth(arg)
-	case "STARTTLS":
-		return c.startTLS(arg)
-	case "XCLIENT":
-		return c.xclient(arg)
-	case "QUIT":
-		return c.quit(arg)
-	case "RSET", "NOOP", "VRFY", "HELP":
-		return c.idle(verb, arg)
+	verb = strings.ToUpper(strings.TrimRight(verb, "\t"))
+	for _, cmd := range commands() {
+		if cmd.verb == verb {
+			return cmd.run(c, arg)
+		}
 	}
 	return c.unknown(verb)
 }
 
-// idle runs the commands that bring no mail forward.
-func (c *Conn) idle(verb, arg string) error {
+// rset is RSET. It brings no mail forward, as the next three.
+func (c *Conn) rset(arg string) error {
 	c.junk++
-	switch {
-	case verb == "RSET" && arg != "":
+	if arg != "" {
 		c.fail(501, "5.5.4", "RSET has no parameters")
-	case verb == "RSET":
-		if c.tx != nil {
-			c.junk-- // the transaction is counted
-		}
-		c.reset()
-		c.wire.reply(250, "2.0.0", "reset")
-	case verb == "NOOP":
-		c.wire.reply(250, "2.0.0", "done")
-	case verb == "HELP":
-		c.wire.reply(214, "2.0.0", c.hellos()+" MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY HELP STARTTLS AUTH", "see RFC 5321")
-	case arg == "":
-		c.fail(501, "5.5.4", "VRFY needs a name")
-	default:
-		// RFC 5321 7.3: whether there is such a mailbox is not told.
-		c.wire.reply(252, "2.5.2", "cannot verify, but take mail for it or say so at RCPT")
+		return nil
 	}
+	if c.tx != nil {
+		c.junk-- // the transaction is counted
+	}
+	c.reset()
+	c.wire.reply(250, "2.0.0", "reset")
+	return nil
+}
+
+func (c *Conn) noop(string) error {
+	c.junk++
+	c.wire.reply(250, "2.0.0", "done")
+	return nil
+}
+
+// help names the commands that this session has, whatever is asked.
+func (c *Conn) help(string) error {
+	c.junk++
+	var verbs []string
+	for _, cmd := range commands() {
+		switch cmd.verb {
+		case "EHLO", "HELO", "LHLO":
+			if !strings.Contains(c.hellos(), cmd.verb) {
+				continue
+			}
+		case "XCLIENT":
+			if !c.cfg.XClient {
+				continue
+			}
+		}
+		verbs = append(verbs, cmd.verb)
+	}
+	c.wire.reply(214, "2.0.0", strings.Join(verbs, " "), "see RFC 5321")
+	return nil
+}
+
+// vrfy is VRFY. It does not reveal whether a mailbox exists (RFC 5321 7.3).
+func (c *Conn) vrfy(arg string) error {
+	c.junk++
+	if arg == "" {
+		c.fail(501, "5.5.4", "VRFY needs a name")
+		return nil
+	}
+	c.wire.reply(252, "2.5.2", "cannot verify, but take mail for it or say so at RCPT")
 	return nil
 }
 

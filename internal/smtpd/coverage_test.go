@@ -21,6 +21,11 @@ func TestEveryVerbInEveryState(t *testing.T) {
 			}
 		}
 	}
+	for _, cmd := range commands() {
+		if !slices.Contains(verbs, strings.ToLower(cmd.verb)) {
+			t.Errorf("no dialogues with %s", cmd.verb)
+		}
+	}
 	// Those that are refused as another one is stand for all of their kind.
 	kin := strings.Fields("TURN ETRN SEND SOML SAML GET POST HEAD PUT DELETE OPTIONS PATCH CONNECT TRACE LHLO EHLO HELO")
 	text, err := os.ReadFile("command.go")
@@ -150,6 +155,21 @@ func TestPageNamesEveryExtension(t *testing.T) {
 		name, _, _ := strings.Cut(line, " ")
 		if !regexp.MustCompile(`\b` + name + `\b`).Match(page) {
 			t.Errorf("mailsubmit(8) does not name %s", name)
+		}
+	}
+}
+
+// HELP names the commands that a session has, and no others.
+func TestHelp(t *testing.T) {
+	for want, cfg := range map[string]Config{
+		"EHLO HELO MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY HELP STARTTLS AUTH":         {},
+		"EHLO HELO MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY HELP STARTTLS AUTH XCLIENT": {XClient: true},
+		"LHLO MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY HELP STARTTLS AUTH":              {LMTP: true},
+	} {
+		conn := pieces("HELP\r\n", 0)
+		Serve(t.Context(), conn, cfg, func(*Conn) Session { return &fake{} })
+		if out := conn.out.String(); !strings.HasSuffix(out, "214-2.0.0 "+want+"\r\n214 2.0.0 see RFC 5321\r\n") {
+			t.Errorf("%q", out)
 		}
 	}
 }
