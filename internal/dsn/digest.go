@@ -39,16 +39,16 @@ func (d *Digest) Compose() []byte {
 	var b strings.Builder
 	host := printable(d.Host)
 	fmt.Fprintf(&b, "From: Mail Delivery System <MAILER-DAEMON@%s>\nTo: <%s>\n", host, printableUTF8(d.To))
-	fmt.Fprintf(&b, "Subject: On hold at %s: %s\n", host, messages(len(d.Held)))
+	fmt.Fprintf(&b, "Subject: Held mail at %s: %s\n", host, messages(len(d.Held)))
 	fmt.Fprintf(&b, "Date: %s\nMessage-ID: <digest.%d@%s>\n", date(d.Now), d.Day.UnixNano(), host)
 	b.WriteString("Auto-Submitted: auto-generated\nMIME-Version: 1.0\nContent-Type: text/plain; charset=us-ascii\n\n")
 	fmt.Fprintf(&b, "This is the mail system at %s.\n\n", host)
 	b.WriteString(wrap("", "", d.lead()))
 	d.table(&b, "By reason:", func(e Held) string { return withoutAddresses(e.Reason) })
-	d.table(&b, "By the host that sent it:", func(e Held) string { return cmp.Or(e.Client, "this one, or none is known") })
+	d.table(&b, "By sending host:", func(e Held) string { return cmp.Or(e.Client, "local or unknown") })
 	d.keys(&b)
 	d.rows(&b)
-	b.WriteString(wrap("\n", "", "mailctl queue show KEY prints one, release sends it on, bounce returns it, remove ends it."))
+	b.WriteString(wrap("\n", "", "mailctl queue show KEY prints a message, release lets it go on, bounce returns it to its sender, remove deletes it."))
 	return []byte(b.String())
 }
 
@@ -69,13 +69,13 @@ func (d *Digest) lead() string {
 			recent++
 		}
 	}
-	text := fmt.Sprintf("In hold/ there is mail that could be neither delivered nor returned: %s, %d octets.",
+	text := fmt.Sprintf("Mail that can be neither delivered nor returned waits in hold/: %s, %d octets.",
 		messages(len(d.Held)), octets)
 	if !d.Since.IsZero() {
-		text += fmt.Sprintf(" Of these %d came since the last digest, of %s.", recent, date(d.Since))
+		text += fmt.Sprintf(" %d of them arrived after the last digest, of %s.", recent, date(d.Since))
 	}
 	if d.Holdtime > 0 {
-		text += fmt.Sprintf(" What nobody looks at is removed %s after it came there (control/holdtime).", days(d.Holdtime))
+		text += fmt.Sprintf(" Held mail is removed after %s (control/holdtime).", days(d.Holdtime))
 	}
 	return text
 }
@@ -104,7 +104,7 @@ func (d *Digest) table(b *strings.Builder, title string, textOf func(Held) strin
 // keys lists the latest messages.
 func (d *Digest) keys(b *strings.Builder) {
 	latest := d.Held[max(len(d.Held)-digestKeys, 0):]
-	b.WriteString("\nThe latest:\n")
+	b.WriteString("\nLatest first:\n")
 	for _, e := range slices.Backward(latest) {
 		fmt.Fprintf(b, "%s  %s  ", cmp.Or(e.Key, "(no entry)"), e.Since.UTC().Format("2006-01-02 15:04"))
 		fmt.Fprintf(b, "from <%s>\n", printable(e.From))
@@ -120,10 +120,10 @@ func (d *Digest) rows(b *strings.Builder) {
 	if len(d.Broken) == 0 {
 		return
 	}
-	b.WriteString("\nRows of tables that are broken (see control(5)):\n")
+	b.WriteString("\nBroken rows of tables (see control(5)):\n")
 	for i, row := range d.Broken {
 		if i == digestRows {
-			fmt.Fprintf(b, "and %d more (mailctl check names all)\n", len(d.Broken)-i)
+			fmt.Fprintf(b, "and %d more (mailctl check lists all)\n", len(d.Broken)-i)
 			break
 		}
 		b.WriteString(wrap("", "  ", printable(row)))
@@ -134,7 +134,7 @@ func (d *Digest) rows(b *strings.Builder) {
 // which differ only in these are counted together.
 func withoutAddresses(reason string) string {
 	if reason == "" {
-		return "no reason is known"
+		return "unknown reason"
 	}
 	var b strings.Builder
 	for {

@@ -30,18 +30,18 @@ func (k Kind) phrases() phrases {
 	switch k {
 	case Delayed:
 		return phrases{"is delayed", "could not be delivered yet to:",
-			"There will be further attempts. You need not send the message again.\n", "Delayed message", "delayed"}
+			"Delivery will be attempted again. There is no need to send the message again.\n", "Delayed message", "delayed"}
 	case Delivered:
-		return phrases{"was delivered", "was delivered into the mailbox of:",
-			"You get this report because it was asked for.\n", "Delivered message", "delivered"}
+		return phrases{"was delivered", "was delivered to the mailbox of:",
+			"You receive this report because it was requested.\n", "Delivered message", "delivered"}
 	case Relayed:
-		return phrases{"was sent on", "was taken by another host for:",
-			"That host makes no reports of success, so this is the last one. You get it\nbecause it was asked for.\n",
+		return phrases{"was relayed", "was accepted by another host for:",
+			"That host does not report successful deliveries, so this is the last report.\nYou receive it because it was requested.\n",
 			"Relayed message", "relayed"}
 	}
 	return phrases{"could not be delivered", "could not be delivered to:",
-		"There will be no further attempt to deliver it there. To reach these\n" +
-			"recipients, put right what is named above and send the message again.\n", "Undelivered message", "report"}
+		"There will be no further attempt to deliver it to these recipients. If you can\n" +
+			"correct the problem described above, please send the message again.\n", "Undelivered message", "report"}
 }
 
 // status is the RFC 3463 status of a recipient in a report of this kind.

@@ -196,7 +196,7 @@ func (r *Report) human(whole bool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "This is the mail system at %s.\n\n", printable(r.Host))
 	words := r.Kind.phrases()
-	b.WriteString(wrap("", "", fmt.Sprintf("Your message that was accepted here on %s under the key %s %s",
+	b.WriteString(wrap("", "", fmt.Sprintf("Your message, accepted here on %s with the queue id %s, %s",
 		date(r.Arrival), r.Key, words.lead)))
 	for _, to := range r.Recipients {
 		fmt.Fprintf(&b, "\n<%s>\n", printableUTF8(to.Address))
@@ -204,12 +204,12 @@ func (r *Report) human(whole bool) string {
 	}
 	b.WriteString("\n" + words.next)
 	if !r.RetryUntil.IsZero() {
-		fmt.Fprintf(&b, "If all fail until %s, another report will say so.\n", date(r.RetryUntil))
+		fmt.Fprintf(&b, "If it cannot be delivered by %s, you will receive\nanother report.\n", date(r.RetryUntil))
 	}
 	if whole {
-		b.WriteString("\nA delivery report for programs and your message follow.\n")
+		b.WriteString("\nA delivery report for mail programs and a copy of your message follow.\n")
 	} else {
-		b.WriteString("\nA delivery report for programs and the header of your message follow.\n")
+		b.WriteString("\nA delivery report for mail programs and the header of your message follow.\n")
 	}
 	return b.String()
 }
@@ -238,7 +238,7 @@ func public(err error) string {
 	}
 	var e *status.Error
 	if !errors.As(err, &e) || e.Text == "" {
-		return "temporary trouble of the mail system itself"
+		return "temporary problem in the mail system"
 	}
 	return printable(e.Text)
 }

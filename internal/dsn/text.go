@@ -13,8 +13,8 @@ const (
 	maxLine = 76   // octets of a line that can be broken
 )
 
-// printable keeps text from outside on its line: bounded, printable ASCII. RFC
-// 3464 has no room for more, and no terminal is moved by it.
+// printable bounds text from outside and makes it one line of printable ASCII: RFC
+// 3464 allows no more, and no terminal obeys it.
 func printable(s string) string {
 	if len(s) > maxText {
 		s = s[:maxText] + "..."
@@ -50,7 +50,7 @@ func isASCII(s string) bool {
 }
 
 // wrap breaks text at blanks. The first line begins with first, the others with
-// indent; none comes near the 998 octets of RFC 5322 2.1.1.
+// indent; no line comes near the limit of 998 octets (RFC 5322 2.1.1).
 func wrap(first, indent, text string) string {
 	var b strings.Builder
 	b.WriteString(first)
@@ -79,7 +79,7 @@ func wrap(first, indent, text string) string {
 // field is a header field or a field of a delivery status, folded.
 func field(name, value string) string { return wrap(name+": ", " ", value) }
 
-// decoded is an xtext value for people; what is none stays as it is.
+// decoded is an xtext value for people; anything else stays as it is.
 func decoded(xtext string) string {
 	if s, ok := params.Decode(xtext); ok {
 		return s

@@ -11,29 +11,28 @@ import (
 )
 
 // spend takes one report from the hour's budget, which all processes of a home
-// share in run/bounces; false where it is spent. An error is trouble of our
-// own.
+// share in run/bounces; false where none is left. An error is a local fault.
 func spend(home string, limit int64, now time.Time) (bool, error) {
 	f, err := dir.OpenLocked(filepath.Join(home, "run", "bounces"))
 	if err != nil {
 		return false, fmt.Errorf("bounce budget: %w", err)
 	}
-	defer f.Close() // and with it the lock goes
+	defer f.Close() // releases the lock
 	hour := now.Unix() / 3600
 	used := readBudget(f, hour)
 	if used >= limit {
 		return false, nil
 	}
-	// The same length at each write: a torn line is another hour's, or a
-	// number that is off by a little.
+	// Every write has the same length, so a torn line is that of another hour, or
+	// its number is slightly wrong.
 	if _, err := f.WriteAt(fmt.Appendf(nil, "%012d %012d\n", hour, used+1), 0); err != nil {
 		return false, fmt.Errorf("bounce budget: %w", err)
 	}
 	return true, nil
 }
 
-// readBudget returns how many reports this hour had; whatever else the file
-// holds is another hour's.
+// readBudget returns how many reports were sent in this hour; any other content
+// of the file counts as another hour's.
 func readBudget(f *os.File, hour int64) int64 {
 	b := make([]byte, 64)
 	n, err := f.ReadAt(b, 0)

@@ -17,7 +17,7 @@ import (
 	"paperpath/internal/spool"
 )
 
-// hold lays a message from a stranger into hold/.
+// hold puts a message from a stranger into hold/.
 func (f *fixture) hold(ip, reason string) {
 	f.t.Helper()
 	env := spool.Envelope{From: spool.Path{Addr: "x@far.example"}, To: []spool.Recipient{{Addr: "a@x.example"}}}
@@ -28,8 +28,8 @@ func (f *fixture) hold(ip, reason string) {
 	f.work(spool.InboxDeliver, func(context.Context, *spool.Entry) spool.Outcome { return spool.HoldBecause(reason) })
 }
 
-// pass is a runner's look at hold/ after that time; it returns the digests that
-// are in route/ then, and takes them away.
+// pass lets a runner look at hold/ after that time. It returns the digests that
+// are in route/ then, and removes them.
 func (f *fixture) pass(later time.Duration) (digests []string) {
 	f.t.Helper()
 	f.time = f.time.Add(later)
@@ -47,7 +47,8 @@ func (f *fixture) pass(later time.Duration) (digests []string) {
 	return digests
 }
 
-// TestDigestOnceADay: one a day while something is held, whoever asks how often.
+// TestDigestOnceADay: one a day while something is held, however often a runner
+// asks.
 func TestDigestOnceADay(t *testing.T) {
 	f := newFixture(t)
 	f.control("domains", "example.net\n")
@@ -72,7 +73,7 @@ func TestDigestOnceADay(t *testing.T) {
 	}
 }
 
-// A runner that was stopped in the middle of a digest stops no other.
+// A runner that is stopped in the middle of a digest does not stop the others.
 func TestDigestBesideAnother(t *testing.T) {
 	f := newFixture(t)
 	f.control("domains", "example.net\n")
@@ -109,7 +110,7 @@ func TestDigestOfANewHome(t *testing.T) {
 	}
 }
 
-// Without a record that keeps the day there is no digest: each pass would send one.
+// Without a record of the day there is no digest: each pass would send one.
 func TestNoDigestWithoutARecord(t *testing.T) {
 	f := newFixture(t)
 	f.control("domains", "example.net\n")
@@ -127,7 +128,7 @@ func TestNoDigestWithoutARecord(t *testing.T) {
 	}
 }
 
-// A kill between digest and record makes no second one on that day.
+// A kill between digest and record does not make a second one on that day.
 func TestDigestAfterAKill(t *testing.T) {
 	f := newFixture(t)
 	f.control("domains", "example.net\n")
@@ -156,8 +157,8 @@ func TestDigestAfterAKill(t *testing.T) {
 	}
 }
 
-// TestDigestText: what it says, how long it gets, and that it tells of itself in
-// no digest.
+// TestDigestText: what it says, how long it gets, and that no digest lists
+// another.
 func TestDigestText(t *testing.T) {
 	f := newFixture(t)
 	f.control("domains", "example.net\n")
@@ -176,9 +177,9 @@ func TestDigestText(t *testing.T) {
 	if len(got) != 1 {
 		t.Fatalf("%d digests", len(got))
 	}
-	for _, want := range []string{`^ postmaster@example.net NOTIFY=NEVER\n`, `\nSubject: On hold at mx.example.net: 61 messages\n`,
+	for _, want := range []string{`^ postmaster@example.net NOTIFY=NEVER\n`, `\nSubject: Held mail at mx.example.net: 61 messages\n`,
 		`\nAuto-Submitted: auto-generated\n`, `\n    60  550 no <...>\n`, `\n    60  192.0.2.7\n     1  2001:db8::1\n`,
-		`Of these 61 came since`, `30 days after`, `\nand 11 more \(mailctl queue lists all\)\n`} {
+		` 61 of them arrived`, `removed after 30 days`, `\nand 11 more \(mailctl queue lists all\)\n`} {
 		if !regexp.MustCompile(want).MatchString(got[0]) {
 			t.Errorf("it lacks %s", want)
 		}
@@ -194,7 +195,7 @@ func TestDigestText(t *testing.T) {
 	}
 }
 
-// What cannot be delivered of a digest is dropped, never held.
+// A digest that cannot be delivered is dropped, never held.
 func TestAFailedDigestIsDropped(t *testing.T) {
 	f := newFixture(t)
 	f.control("domains", "example.net\n")
@@ -210,7 +211,7 @@ func TestAFailedDigestIsDropped(t *testing.T) {
 	if got := f.list(spool.InboxRoute) + "; " + f.list(spool.InboxHold); got != "; held a@x.example" {
 		t.Errorf("left are %q", got)
 	}
-	// One that waits does so for two days at most.
+	// A deferred one is kept for two days at most.
 	f.time = f.time.Add(25 * time.Hour)
 	if err := f.s.Digest(f.sp); err != nil {
 		t.Fatal(err)
@@ -229,8 +230,7 @@ func TestAFailedDigestIsDropped(t *testing.T) {
 	}
 }
 
-// The digest names the rows of tables that are broken, and not those that are
-// only dead.
+// The digest names the broken rows of tables, but not those that are only dead.
 func TestDigestNamesBrokenRows(t *testing.T) {
 	f := newFixture(t)
 	f.control("domains", "example.net\nexample.net\n")

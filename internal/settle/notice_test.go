@@ -20,8 +20,8 @@ func has(t *testing.T, report string, texts ...string) {
 	}
 }
 
-// A host that makes no reports has taken the message: the last one who can say
-// so is us (RFC 3461 5.2.2).
+// A host that sends no reports of success has accepted the message, so we report
+// that (RFC 3461 5.2.2).
 func TestRelayedReport(t *testing.T) {
 	f := newFixture(t)
 	f.entry(spool.WithLocal, "alice@example.org ENVID=q7 RET=FULL", mailText,
@@ -29,12 +29,12 @@ func TestRelayedReport(t *testing.T) {
 	taken := Result{Relayed: true, RemoteMTA: "mx.x.example", Diagnostic: "250 2.0.0 mine"}
 	first, second := taken, taken
 	second.Index = 1
-	f.settle(first, second, Result{Index: 2}) // the third one's host makes them
+	f.settle(first, second, Result{Index: 2}) // the third one's host sends them
 	report := f.report()
 	_, list := parts(t, report)
-	has(t, report, "Subject: Your message was sent on\n", "Action: relayed\n", "Status: 2.0.0\n", "Remote-MTA: dns; mx.x.example\n",
+	has(t, report, "Subject: Your message was relayed\n", "Action: relayed\n", "Status: 2.0.0\n", "Remote-MTA: dns; mx.x.example\n",
 		"Diagnostic-Code: smtp; 250 2.0.0 mine\n", "Original-Envelope-Id: q7\n", "Original-Recipient: rfc822; first@x.example\n",
-		"-b@x.example", "-c@x.example", "-could not", "-temporary trouble")
+		"-b@x.example", "-c@x.example", "-could not", "-temporary problem")
 	// RET counts for failures alone (RFC 3461 4.3).
 	if got := list[2].header.Get("Content-Type"); got != "text/rfc822-headers" {
 		t.Errorf("what is returned is %s", got)
@@ -45,7 +45,7 @@ func TestRelayedReport(t *testing.T) {
 	}
 }
 
-// The sender hears of a delay once, if they asked for it (RFC 3461 4.1).
+// The sender gets one report of a delay, if they asked for it (RFC 3461 4.1).
 func TestDelayedReport(t *testing.T) {
 	f := newFixture(t)
 	f.control("retry", "steps: 1h\n")
@@ -59,7 +59,7 @@ func TestDelayedReport(t *testing.T) {
 				t.Errorf("a report after %d hours", hour)
 			}
 			has(t, report, "Subject: Your message is delayed\n", "Action: delayed\n", "Status: 4.4.1\n", "Final-Recipient: rfc822; a@x.example\n",
-				"Will-Retry-Until: ", "need not send the message again", "If all fail until ", "-b@x.example", "-c@x.example", "-5.0.0")
+				"Will-Retry-Until: ", "no need to send the message again", "If it cannot be delivered by ", "-b@x.example", "-c@x.example", "-5.0.0")
 		}
 		f.time = f.time.Add(time.Hour + time.Minute)
 	}
@@ -68,8 +68,8 @@ func TestDelayedReport(t *testing.T) {
 	}
 }
 
-// Nobody hears of what they did not ask for; a sender who may be another hears
-// nothing, and no person is bothered with that.
+// Nobody gets a report that they did not ask for; a sender who is not verified
+// gets none, and nothing is held for that.
 func TestNoNotice(t *testing.T) {
 	for _, c := range []struct{ name, with, from, to string }{
 		{"not asked", spool.WithLocal, "alice@example.org", "a@x.example"},
@@ -92,7 +92,7 @@ func TestNoNotice(t *testing.T) {
 	}
 }
 
-// A spent budget costs the report, never the message.
+// Without budget the report is not sent; the message is.
 func TestNoticeBudget(t *testing.T) {
 	f := newFixture(t)
 	f.control("limits", "bounces: 1\n")
@@ -108,7 +108,7 @@ func TestNoticeBudget(t *testing.T) {
 	}
 }
 
-// One failed, one was relayed: two reports with keys of their own.
+// One failed, one was relayed: two reports with different keys.
 func TestTwoReports(t *testing.T) {
 	f := newFixture(t)
 	f.entry(spool.WithLocal, "alice@example.org", mailText, "a@x.example NOTIFY=SUCCESS,FAILURE", "b@x.example")

@@ -7,30 +7,30 @@ import (
 	"paperpath/internal/spool"
 )
 
-// unverified says why the sender may get no report, or "". Whatever we write
-// by ourselves goes only where the mail surely came from: to a sender who was
-// authenticated or local, and to that of a host of control/relayfrom if the
-// reverse path is in a domain of ours or named in the host's row. Anybody else
-// may be somebody else (RFC 3834 2).
+// unverified says why the sender may not get a report, or "". What the mail system
+// writes by itself goes only to senders that are known to have sent the message:
+// authenticated or local ones, and those of a host in control/relayfrom whose
+// reverse path is in a local domain or named in the host's row. Any other reverse
+// path may be forged (RFC 3834 2).
 func (s *Settler) unverified(e *spool.Entry) (why string, err error) {
 	from := e.Envelope.From.Addr
 	switch {
 	case from == "":
-		return "the null reverse path takes no bounce", nil
+		return "no bounce is sent to the null reverse path", nil
 	case e.Trusted():
 		return "", nil
 	case !e.Relay:
-		return "the reverse path <" + from + "> is not verified, so it gets no bounce", nil
+		return "the sender <" + from + "> is not verified, so no bounce is sent", nil
 	}
 	ok, err := s.relayed(e)
 	if ok || err != nil {
 		return "", err
 	}
-	return "the reverse path <" + from + "> is neither in control/domains nor named in control/relayfrom, so it gets no bounce", nil
+	return "the sender <" + from + "> is neither in control/domains nor named in control/relayfrom, so no bounce is sent", nil
 }
 
-// relayed reports whether an entry's reverse path is one that its host, which
-// may send anywhere, may have reports sent to.
+// relayed reports whether a host that may relay may have reports sent to the
+// entry's reverse path.
 func (s *Settler) relayed(e *spool.Entry) (bool, error) {
 	_, domain := control.Split(e.Envelope.From.Addr)
 	if _, local, err := s.Control.IsLocal(domain); local || err != nil {
@@ -50,8 +50,8 @@ func (s *Settler) relayed(e *spool.Entry) (bool, error) {
 	return false, s.Control.RelayFalls(ip)
 }
 
-// Unverified reports whether nothing proves who sent an entry. Where the
-// settings cannot tell it is taken for proved.
+// Unverified reports whether nothing proves who sent an entry. Where the settings
+// cannot be read the sender counts as verified.
 func (s *Settler) Unverified(e *spool.Entry) bool {
 	why, err := s.unverified(e)
 	return why != "" && err == nil

@@ -147,7 +147,7 @@ func (s *Settler) settleFailed(e *spool.Entry, sum summary) (spool.Outcome, erro
 	}
 	wanted, unwanted := splitByNotify(e, sum.failed)
 	if len(wanted) == 0 {
-		o := spool.DropBecause("failed, and the sender wants no report")
+		o := spool.DropBecause("failed, the sender wants no report")
 		o.Done = unwanted
 		return o, nil
 	}
@@ -163,7 +163,7 @@ func (s *Settler) settleFailed(e *spool.Entry, sum summary) (spool.Outcome, erro
 		return spool.Outcome{}, err
 	}
 	if !ok {
-		return hold(e, sum, wanted, unwanted, "the hour's budget of bounces is spent (control/limits)"), nil
+		return hold(e, sum, wanted, unwanted, "the hourly limit of bounces is reached (control/limits)"), nil
 	}
 	o := spool.DropBecause("failed, the sender gets a report")
 	o.Bounce = &spool.Bounce{To: e.Envelope.From.Addr, Failed: indexes(wanted), Body: body}
@@ -198,7 +198,7 @@ func indexes(results []Result) []int {
 func hold(e *spool.Entry, sum summary, failed []Result, unwanted []int, why string) spool.Outcome {
 	text := reason(failed[0]) + " (" + why + ")"
 	if len(failed) > 1 {
-		text = fmt.Sprintf("%d recipients failed, the first: %s", len(failed), text)
+		text = fmt.Sprintf("%d recipients failed, the first with: %s", len(failed), text)
 	}
 	if sum.remaining == 0 {
 		o := spool.HoldBecause(text)

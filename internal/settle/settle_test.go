@@ -97,7 +97,7 @@ func (f *fixture) settle(results ...Result) (o spool.Outcome) {
 	return o
 }
 
-// list says what lies in an inbox: "state recipients".
+// list says what is in an inbox: "state recipients".
 func (f *fixture) list(in spool.Inbox) string {
 	f.t.Helper()
 	list, err := f.sp.List(in)
@@ -150,7 +150,7 @@ func TestSettle(t *testing.T) {
 		with, from  string
 		to          []string
 		results     []Result
-		relay, hold string // what lies there afterwards
+		relay, hold string // what is there afterwards
 		reported    []string
 	}{
 		{name: "all done", results: []Result{{Index: 0}, {Index: 1}, {Index: 2}}},
@@ -214,12 +214,12 @@ func TestSettle(t *testing.T) {
 }
 
 // TestReportsToRelayfrom: mail of a host that may send anywhere is reported to
-// a reverse path in a domain of ours or one that the host's row names, and to no
-// other, whatever the host says of itself.
+// a reverse path in a local domain or named in the host's row, and to no other,
+// whatever the host claims to be.
 func TestReportsToRelayfrom(t *testing.T) {
 	for _, c := range []struct {
-		name, from, ip string
-		relay, told    bool
+		name, from, ip  string
+		relay, reported bool
 	}{
 		{"domain of ours", "app@Example.NET", "192.0.2.7", true, true},
 		{"ours, by RELAYCLIENT", "app@example.net", "203.0.113.9", true, true},
@@ -243,8 +243,8 @@ func TestReportsToRelayfrom(t *testing.T) {
 				t.Fatal(err)
 			}
 			f.settle(Result{Index: 0, Err: errUnknown})
-			if told := f.report() != ""; told != c.told || (f.list(spool.InboxHold) == "") != c.told {
-				t.Errorf("reported is %v; hold/ has %q", told, f.list(spool.InboxHold))
+			if got := f.report() != ""; got != c.reported || (f.list(spool.InboxHold) == "") != c.reported {
+				t.Errorf("reported is %v; hold/ has %q", got, f.list(spool.InboxHold))
 			}
 		})
 	}
@@ -266,8 +266,8 @@ func TestBrokenRelayfromWaits(t *testing.T) {
 	}
 }
 
-// TestMarked: a stage may mark recipients itself; what it then says about them
-// does not stand for others that wait.
+// TestMarked: a stage may mark recipients itself; its results about them do not
+// count for others.
 func TestMarked(t *testing.T) {
 	f := newFixture(t)
 	f.entry(spool.WithLocal, "alice@example.org", mailText, "a@x.example", "b@x.example")
@@ -280,7 +280,7 @@ func TestMarked(t *testing.T) {
 	if got := f.list(spool.InboxRelay); got != "deferred b@x.example" {
 		t.Errorf("relay holds %q", got)
 	}
-	// The marked one is not waited for, nor reported on by a late result.
+	// A late result of the marked one neither defers the entry nor is reported.
 	f.time = f.time.Add(time.Hour)
 	f.settle(Result{Index: 0, Err: errUnknown}, Result{Index: 1})
 	if got := f.list(spool.InboxRelay) + f.report(); got != "" {
@@ -307,7 +307,7 @@ func TestExpired(t *testing.T) {
 	}
 }
 
-// TestOwnTrouble: what is wrong here neither fails nor holds a message.
+// TestOwnTrouble: a local fault neither fails nor holds a message.
 func TestOwnTrouble(t *testing.T) {
 	for _, c := range []struct{ name, file, text string }{
 		{"hostname", "hostname", ""}, {"limits", "limits", "bounces: many\n"}, {"retry", "retry", "steps: x\n"},
