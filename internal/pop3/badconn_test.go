@@ -20,6 +20,13 @@ func (c *badConn) Read(p []byte) (int, error)  { return c.commands.Read(p) }
 func (c *badConn) Write(p []byte) (int, error) { return c.write(p) }
 func (c *badConn) Close() error                { return nil }
 
+// sendTo is a session that has logged in and whose client is w.
+func sendTo(w io.Writer) *session {
+	s := &session{drop: &drop{}}
+	s.wire = newStream(&badConn{write: w.Write}, &s.cfg)
+	return s
+}
+
 func (h *host) serveBad(commands string, write func(p []byte) (int, error)) error {
 	return Serve(context.Background(), &badConn{commands: strings.NewReader(commands), write: write}, h.cfg)
 }
@@ -93,10 +100,7 @@ func TestPanicWithMailbox(t *testing.T) {
 // that would make it look whole.
 func TestBrokenOff(t *testing.T) {
 	var out strings.Builder
-	s := &session{wire: &wire{conn: discardDeadlines{}, rw: struct {
-		io.Reader
-		io.Writer
-	}{nil, &out}}, drop: &drop{}}
+	s := sendTo(&out)
 	broken := io.MultiReader(strings.NewReader("a\nb\n"), &badConn{commands: strings.NewReader("")})
 	if err := s.send(broken, nil); err != nil {
 		t.Fatal(err)
@@ -105,7 +109,7 @@ func TestBrokenOff(t *testing.T) {
 	if err := s.send(broken, nil); err == nil {
 		t.Error("a failed read is not noticed")
 	}
-	s.wire.flush()
+	s.wire.Flush()
 	if got, want := out.String(), "a\r\nb\r\n.\r\nc\r\n"; got != want {
 		t.Errorf("sent %q, want %q", got, want)
 	}

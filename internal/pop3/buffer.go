@@ -17,19 +17,19 @@ var (
 )
 
 // growOut makes room for a reply of many lines.
-func (w *wire) growOut() {
-	if cap(w.out) < outSize {
-		w.out = append(outs.Get().(*[outSize]byte)[:0], w.out...)
+func (s *stream) growOut() {
+	if cap(s.Out) < outSize {
+		s.Out = append(outs.Get().(*[outSize]byte)[:0], s.Out...)
 	}
 }
 
 // releaseOut gives borrowed memory back if it is empty.
-func (w *wire) releaseOut() {
-	if len(w.out) > 0 || cap(w.out) <= keepOut {
+func (s *stream) releaseOut() {
+	if len(s.Out) > 0 || cap(s.Out) <= keepOut {
 		return
 	}
-	if cap(w.out) == outSize {
-		outs.Put((*[outSize]byte)(w.out[:outSize]))
+	if cap(s.Out) == outSize {
+		outs.Put((*[outSize]byte)(s.Out[:outSize]))
 	}
-	w.out = nil
+	s.Out = nil
 }

@@ -11,22 +11,19 @@ import (
 // given back.
 func TestLentMemory(t *testing.T) {
 	var sent bytes.Buffer
-	w := &wire{conn: discardDeadlines{}, rw: struct {
-		io.Reader
-		io.Writer
-	}{strings.NewReader(""), &sent}}
+	w := newStream(&badConn{commands: strings.NewReader(""), write: sent.Write}, &Config{})
 	w.print("+OK\r\n")
 	w.growOut()
-	if cap(w.out) != outSize || string(w.out) != "+OK\r\n" {
-		t.Fatalf("%d octets of room for %q", cap(w.out), w.out)
+	if cap(w.Out) != outSize || string(w.Out) != "+OK\r\n" {
+		t.Fatalf("%d octets of room for %q", cap(w.Out), w.Out)
 	}
 	w.releaseOut()
 	w.print("more\r\n")
 	if _, err := w.Read(make([]byte, 1)); err != io.EOF || sent.String() != "+OK\r\nmore\r\n" {
 		t.Errorf("sent %q, %v", &sent, err)
 	}
-	if w.out != nil {
-		t.Errorf("%d octets are held while the session waits", cap(w.out))
+	if w.Out != nil {
+		t.Errorf("%d octets are held while the session waits", cap(w.Out))
 	}
 }
 

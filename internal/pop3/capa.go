@@ -57,8 +57,5 @@ func (s *session) stls(string) error {
 		return s.wrong("STLS must come before UTF8") // RFC 6856 2.1
 	}
 	s.ok("begin TLS")
-	if err := s.wire.flush(); err != nil {
-		return err
-	}
 	return s.startTLS()
 }

@@ -66,14 +66,11 @@ func unstuffed(reply string) int64 {
 func encodeAll(t *testing.T, r io.Reader, limit *top) string {
 	t.Helper()
 	out := new(bytes.Buffer)
-	s := &session{wire: &wire{conn: discardDeadlines{}, rw: struct {
-		io.Reader
-		io.Writer
-	}{nil, out}}, drop: &drop{}}
+	s := sendTo(out)
 	if err := s.send(r, limit); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.wire.flush(); err != nil {
+	if err := s.wire.Flush(); err != nil {
 		t.Fatal(err)
 	}
 	return out.String()

@@ -2,6 +2,7 @@ package pop3
 
 import (
 	"errors"
+	"time"
 
 	"paperpath/maildir"
 )
@@ -20,7 +21,7 @@ func (s *session) enter(account Account) error {
 		return nil
 	}
 	s.admitted = account.Login
-	s.wire.calm()
+	s.wire.hurry(time.Time{})
 	if s.cfg.HandOver != nil && account.Foreign {
 		err := s.handOver(account)
 		s.leave()

@@ -80,17 +80,17 @@ func (s *session) afterLogin() (lines []string) {
 // splice copies octets both ways until the owner's process ends the session. That
 // process enforces the timeouts; the deadlines here are longer.
 func (s *session) splice(owner *net.UnixConn, fromOwner io.Reader) {
-	s.wire.flush()
+	s.wire.Flush()
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		defer s.wire.close()
+		defer s.wire.Close()
 		s.wire.copyOut(fromOwner)
 	}()
 	buf := make([]byte, inSize)
 	for {
 		s.wire.allow(time.Now().Add(2 * s.cfg.IdleTimeout))
-		n, err := s.wire.in.Read(buf)
+		n, err := s.wire.Read(buf)
 		if n > 0 {
 			owner.SetWriteDeadline(time.Now().Add(2 * s.cfg.WriteTimeout))
 			if _, failed := owner.Write(buf[:n]); failed != nil {
@@ -103,21 +103,4 @@ func (s *session) splice(owner *net.UnixConn, fromOwner io.Reader) {
 	}
 	owner.CloseWrite()
 	<-over
-}
-
-// copyOut copies r to the client.
-func (w *wire) copyOut(r io.Reader) {
-	buf := make([]byte, 2*chunkSize)
-	for {
-		n, err := r.Read(buf)
-		if n > 0 {
-			w.conn.SetWriteDeadline(time.Now().Add(w.write))
-			if _, failed := w.rw.Write(buf[:n]); failed != nil {
-				return
-			}
-		}
-		if err != nil {
-			return
-		}
-	}
 }

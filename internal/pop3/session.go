@@ -28,7 +28,7 @@ var (
 type session struct {
 	cfg    Config
 	ctx    context.Context
-	wire   *wire
+	wire   *stream
 	client maillog.Client // for the log; its login and TLS are filled in as they come
 
 	secure     bool // inside TLS
@@ -57,10 +57,11 @@ func Serve(ctx context.Context, conn net.Conn, cfg Config) (err error) {
 // serve serves one session; talk returns why it ends.
 func serve(ctx context.Context, conn net.Conn, cfg Config, talk func(*session) error) (err error) {
 	cfg = cfg.withDefaults()
-	s := &session{cfg: cfg, ctx: ctx, wire: newWire(conn, cfg), client: cfg.Client}
-	defer s.wire.close()
+	s := &session{cfg: cfg, ctx: ctx, client: cfg.Client}
+	s.wire = newStream(conn, &s.cfg)
+	defer s.wire.Close()
 	err = status.Guard(func() error {
-		defer context.AfterFunc(ctx, s.wire.drainNow)()
+		defer context.AfterFunc(ctx, s.wire.interrupt)()
 		s.end(talk(s))
 		return nil
 	})
@@ -78,9 +79,7 @@ func (s *session) converse() error {
 	begin := time.Now()
 	s.loginLimit = begin.Add(s.cfg.LoginTimeout)
 	s.wire.allow(s.loginLimit)
-	if s.cfg.Haste != nil {
-		s.wire.hurry(begin, s.cfg.Haste)
-	}
+	s.wire.hurry(begin)
 	if s.cfg.Implicit {
 		if err := s.startTLS(); err != nil {
 			return err
@@ -137,7 +136,7 @@ func (s *session) nextLimit() time.Time {
 
 // end closes the mailbox and logs the end of the session.
 func (s *session) end(why error) {
-	s.wire.flush() // the reply to the last command, if the client is still there
+	s.wire.Flush() // the reply to the last command, if the client is still there
 	defer s.leave()
 	if errors.Is(why, errHandedOver) || errors.Is(why, errRefused) {
 		return // another process logs the end
@@ -226,8 +225,8 @@ func (s *session) startTLS() error {
 	if err != nil {
 		return err
 	}
-	s.secure, s.tls, s.leaf, s.userName = true, &state, leaf(), ""
-	s.client.TLS = maillog.TLS(&state)
+	s.secure, s.tls, s.leaf, s.userName = true, state, leaf(), ""
+	s.client.TLS = maillog.TLS(state)
 	return nil
 }
 

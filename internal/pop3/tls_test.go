@@ -38,7 +38,8 @@ func testTLS(t *testing.T) *tls.Config {
 // talk is a client that reads with the lines it sends, as TLS needs it.
 type talk struct {
 	net.Conn
-	t *testing.T
+	t    *testing.T
+	host *host // the server
 }
 
 func (c *talk) send(s string) {
@@ -107,7 +108,7 @@ func startTalk(t *testing.T, setup string, change func(*Config)) *talk {
 		}
 	})
 	ours.SetDeadline(time.Now().Add(20 * time.Second))
-	return &talk{Conn: ours, t: t}
+	return &talk{Conn: ours, t: t, host: h}
 }
 
 func insecure() *tls.Config { return &tls.Config{InsecureSkipVerify: true} }

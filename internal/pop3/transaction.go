@@ -64,12 +64,12 @@ func (s *session) uidl(arg string) error {
 func (s *session) scanListing(column func(line []byte, m *message) []byte) error {
 	s.wire.growOut()
 	err := s.drop.each(func(n int, m *message) error {
-		line := strconv.AppendInt(s.wire.out, int64(n), 10)
+		line := strconv.AppendInt(s.wire.Out, int64(n), 10)
 		line = column(append(line, ' '), m)
-		s.wire.out = append(line, crlf...)
+		s.wire.Out = append(line, crlf...)
 		return s.wire.spill()
 	})
-	s.wire.out = append(s.wire.out, stop...)
+	s.wire.Out = append(s.wire.Out, stop...)
 	return err
 }
 
@@ -188,13 +188,13 @@ func (s *session) send(f io.Reader, limit *top) error {
 			n, done = limit.keep(piece)
 			piece = piece[:n]
 		}
-		s.wire.out = e.append(s.wire.out, piece)
+		s.wire.Out = e.append(s.wire.Out, piece)
 		if err := s.wire.spill(); err != nil {
 			return err
 		}
 		switch {
 		case done || errors.Is(err, io.EOF):
-			s.wire.out = e.finish(s.wire.out)
+			s.wire.Out = e.finish(s.wire.Out)
 			return nil
 		case err != nil:
 			return err
@@ -211,7 +211,7 @@ func (s *session) quit(string) error {
 		s.ok("goodbye")
 		return errQuit
 	}
-	if err := s.wire.flush(); err != nil {
+	if err := s.wire.Flush(); err != nil {
 		return err
 	}
 	s.drop.markSeen()
