@@ -8,6 +8,7 @@ import (
 
 // Alias is a row of control/aliases.
 type Alias struct {
+	Name    string   // folded, with a domain or without
 	Targets []string // as written; one without a domain has got the alias's
 	Where   string   // "control/aliases:3"
 }
@@ -27,7 +28,7 @@ func aliasesTable() table[Alias] {
 		},
 		parse: func(where, text string) ([]entry[Alias], error) {
 			key, targets, err := parseAlias(text)
-			return []entry[Alias]{{key, Alias{Targets: targets, Where: where}}}, err
+			return []entry[Alias]{{key, Alias{Name: key, Targets: targets, Where: where}}}, err
 		},
 	}
 }
@@ -183,6 +184,16 @@ func (c *Control) Alias(address string) (*Alias, error) {
 	return a.in(domain), nil
 }
 
+// AliasesNow returns all rows that are not broken, in the order of the file and
+// as they are now: for people, who may be at work on it.
+func (c *Control) AliasesNow() ([]Alias, error) {
+	t, _, err := load(c, aliasesFile(c))
+	if err != nil {
+		return nil, err
+	}
+	return t.in().list(), nil
+}
+
 // AliasFalls returns a temporary error where control/aliases has a row that
 // cannot be read, for a day: it may be that of a name that Alias does not find.
 func (c *Control) AliasFalls() error { return falls[Alias](c, aliasesFile(c)) }
@@ -196,5 +207,5 @@ func (a Alias) in(domain string) *Alias {
 			targets[i] = t + "@" + domain
 		}
 	}
-	return &Alias{Targets: targets, Where: a.Where}
+	return &Alias{Name: a.Name, Targets: targets, Where: a.Where}
 }

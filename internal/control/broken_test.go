@@ -190,9 +190,9 @@ func TestARowTwice(t *testing.T) {
 		got = append(got, fmt.Sprint(fault, " ", fault.Dead))
 	}
 	want := []string{
-		`control/domains:2: "x.example" stands in line 1 already (remove one of the two) true`,
-		`control/aliases:3: "a" stands in line 1 already (remove one of the two) true`,
-		`control/aliases:4: "a" stands in line 1 already (remove one of the two) false`,
+		`control/domains:2: "x.example" can never match (line 1 says the same, remove one of the two) true`,
+		`control/aliases:3: "a" can never match (line 1 says the same, remove one of the two) true`,
+		`control/aliases:4: "a" is already in line 1 (remove one of the two) false`,
 	}
 	if !slices.Equal(got, want) || len(errs) > 0 {
 		t.Errorf("%q, %v", got, errs)

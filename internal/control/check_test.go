@@ -48,7 +48,7 @@ func TestCheckFinds(t *testing.T) {
 		{"the loopback's name", map[string]string{"hostname": "localhost.localdomain\n"}, []string{
 			`warning: control/hostname:1: "localhost.localdomain" is not fully qualified (write the name that DNS has for this host, such as mx.example.org)`}},
 		{"a dead route", map[string]string{"routes": ".: smart.example\nA.Example: x.example\n.a.example: y.example\n"}, []string{
-			`warning: control/routes:2: the route for "A.Example" is never taken: control/domains:1 has the domain (remove one of the two)`}},
+			`warning: control/routes:2: route "a.example" can never match (control/domains:1 has the domain, remove one of the two)`}},
 		{"a dead alias", map[string]string{"aliases": "ok: x@elsewhere.example\n*: x\n"}, []string{
 			`warning: control/aliases:2: alias "*" can never match (there are no wildcards)`}},
 		{"users", map[string]string{"users": "b@b.example:*::::/srv/none\n"}, []string{

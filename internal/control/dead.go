@@ -32,22 +32,6 @@ func (c *Control) checkHostname(r *Report) {
 	}
 }
 
-// checkRoutes warns of routes that no mail ever takes: what is ours is
-// delivered here.
-func (c *Control) checkRoutes(r *Report) {
-	local := c.domainLines()
-	for _, l := range c.fileLines("routes") {
-		row, err := splitRow("routes", l)
-		if err != nil {
-			continue
-		}
-		if n := local[FoldDomain(row.key)]; n > 0 {
-			r.warn("routes", l.n, fmt.Sprintf("the route for %q is never taken: %s has the domain", row.key, where("domains", n)),
-				"remove one of the two")
-		}
-	}
-}
-
 // maxAlike is how many rows with the same fault Check names.
 const maxAlike = 20
 

@@ -2,7 +2,6 @@ package control
 
 import (
 	"cmp"
-	"fmt"
 	"net/netip"
 	"slices"
 )
@@ -64,7 +63,7 @@ func (c *Control) tables() []checkedTable {
 		{"domains", func() ([]Fault, error) { return faultsOf[domainRow](c, domainsFile(c)) }},
 		{"users", func() ([]Fault, error) { return faultsOf[User](c, usersFile(c)) }},
 		{"aliases", c.aliasFaults},
-		{"routes", func() ([]Fault, error) { return faultsOf[Route](c, routesFile(c)) }},
+		{"routes", c.routeFaults},
 		{"senders", func() ([]Fault, error) { return faultsOf[senderRow](c, sendersFile(c)) }},
 		{"relayfrom", func() ([]Fault, error) { return faultsOf[relayRow](c, relaysFile(c)) }},
 		{"proxyfrom", func() ([]Fault, error) { return faultsOf[netip.Prefix](c, networksFile(c, "proxyfrom")) }},
@@ -79,23 +78,4 @@ func faultsOf[R any, T tabled[R]](c *Control, f file[T]) ([]Fault, error) {
 		return nil, err
 	}
 	return slices.Clone(t.in().faults), nil
-}
-
-// aliasFaults adds the aliases that no address can ever match.
-func (c *Control) aliasFaults() ([]Fault, error) {
-	t, _, err := load(c, aliasesFile(c))
-	if err != nil {
-		return nil, err
-	}
-	faults, rows := slices.Clone(t.faults), t.in().list()
-	for i, key := range t.keys {
-		why, mend := c.neverMatches(key)
-		if why == "" {
-			continue
-		}
-		f := Fault{File: "aliases", Key: key, What: fmt.Sprintf("alias %q %s", key, why), Mend: mend, Dead: true}
-		fmt.Sscanf(rows[i].Where, "control/aliases:%d", &f.Line)
-		faults = append(faults, f)
-	}
-	return faults, nil
 }

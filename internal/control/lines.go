@@ -182,7 +182,7 @@ func keyEnd(text string) int {
 // once records key and refuses a second one.
 func once(name string, seen map[string]int, key string, n int) error {
 	if first, twice := seen[key]; twice {
-		return fail(name, n, "%q stands in line %d already", key, first)
+		return fail(name, n, "%q is already in line %d", key, first)
 	}
 	seen[key] = n
 	return nil

@@ -90,7 +90,7 @@ func sharedSettings() []Setting {
 			Readers: "mailsubmit, mailcheck, all stages", Doc: "what is too much"}, maxScalar, numbersOf(limitKeys())),
 		with(Setting{Name: "rates", Form: Table, Keys: rateKeys(), Without: "see below", Example: "user-messages: 500/1h",
 			Readers: "mailsubmit, pop3d", Doc: "how often is too often"}, maxScalar, parseRates),
-		with(Setting{Name: "mechanisms", Form: List, Without: "see below", Example: "PLAIN",
+		with(Setting{Name: "mechanisms", Form: List, Without: "all that suit", Example: "PLAIN",
 			Readers: "mailsubmit, pop3d", Doc: "the SASL mechanisms that clients may use"}, maxScalar, parseMechanisms),
 		{Name: "tls", Form: Directory, Without: "no TLS", Readers: "mailsubmit, pop3d", Counts: AtHangup,
 			Doc: "certificates and their keys", read: (*Control).readTLS},

@@ -181,7 +181,7 @@ func (r *reading[R]) special(c *Control, l rawRow) (is bool, err error) {
 // ask takes the backend of a line.
 func (r *reading[R]) ask(c *Control, b backend, argument, line string) (err error) {
 	if r.from != nil {
-		return fmt.Errorf("%s: stands there already", b.name)
+		return fmt.Errorf("%s: is in the file already", b.name)
 	}
 	if r.from, err = b.open(c, argument); err != nil {
 		return err
@@ -206,12 +206,12 @@ func (r *reading[R]) add(l rawRow) {
 	}
 	key := r.key(l.text)
 	if had, twice := r.seen[key]; twice && !r.repeats {
-		f := r.faultOf(l, fmt.Errorf("%q stands in line %d already (remove one of the two)", key, had.line))
-		if f.Dead = r.bare || had.text == l.text; f.Dead {
-			r.faults = append(r.faults, f)
+		if r.bare || had.text == l.text {
+			r.faults = append(r.faults, deadRow(r.name, where(r.name, l.n), key, fmt.Sprintf("%q", key),
+				fmt.Sprintf("line %d says the same, remove one of the two", had.line)))
 			return
 		}
-		r.note(l, f)
+		r.fault(l, fmt.Errorf("%q is already in line %d (remove one of the two)", key, had.line))
 		return
 	}
 	r.seen[key] = first{l.n, l.text}

@@ -119,8 +119,12 @@ func TestAliases(t *testing.T) {
 		if a == nil {
 			a = &Alias{}
 		}
-		if d := cmp.Diff(&Alias{Targets: tt.targets, Where: tt.where}, a); d != "" {
+		if d := cmp.Diff(&Alias{Name: a.Name, Targets: tt.targets, Where: tt.where}, a); d != "" {
 			t.Error(tt.address, d)
+		}
+		local, _ := Split(FoldAddress(tt.address))
+		if tt.where != "" && a.Name != local && a.Name != FoldAddress(tt.address) {
+			t.Errorf("%s is alias %q", tt.address, a.Name)
 		}
 	}
 }

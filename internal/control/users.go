@@ -114,7 +114,7 @@ func (t *userTable) checkLine(text string) (is bool, err error) {
 	case !is:
 		return false, nil
 	case t.check != nil:
-		return true, errors.New(checkPrefix + " stands there already")
+		return true, errors.New(checkPrefix + " is in the file already")
 	}
 	t.check, err = parseProgram(rest)
 	return true, err
@@ -200,7 +200,7 @@ func parseExtra(s string) (map[string]string, error) {
 	for _, w := range words {
 		name, value, _ := strings.Cut(w, "=")
 		if _, twice := extra[name]; twice || name == "" {
-			return nil, errors.New("extra field " + strconv.Quote(w) + " has no name, or one that stands there already")
+			return nil, errors.New("extra field " + strconv.Quote(w) + " has no name, or the name of another one")
 		}
 		extra[name] = value
 	}

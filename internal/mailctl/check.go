@@ -56,6 +56,7 @@ func (k Check) Run() error {
 // examine checks the settings and the certificates.
 func examine(home string, c *control.Control, now time.Time) control.Report {
 	r := c.Check()
+	r.Findings = append(r.Findings, unknownTargets(c, r.Findings)...)
 	if info, err := os.Stat(filepath.Join(home, "control")); err == nil && info.IsDir() {
 		found, inForce := certs.Check(home, now)
 		r.Findings, r.InForce = append(r.Findings, found...), append(r.InForce, inForce...)

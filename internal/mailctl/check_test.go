@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -142,4 +143,58 @@ func TestInitChecks(t *testing.T) {
 		strings.Contains(notes.String(), "warning") {
 		t.Error(notes.String())
 	}
+}
+
+// An alias whose target is neither a user nor an alias is named, and no other.
+func TestUnknownTargets(t *testing.T) {
+	const users = "alice@example.org:*\nbob@b.example:*\n"
+	for _, tt := range []struct {
+		why, users, aliases string
+		want                string
+	}{
+		{"a user, an extension, another host", users, "a: alice\nb: alice+x@example.org, x@far.example\n", ""},
+		{"nobody", users, "# x\na@example.org: alice, carol\n", `aliases:2: carol@example.org, a target of alias "a@example.org", is unknown`},
+		{"nobody in any domain", users, "a: carol\n", `aliases:1: carol@example.org, a target of alias "a", is unknown`},
+		{"a user of another local domain", users, "a: bob\n", ""},
+		{"a user of another domain, written out", users, "a: bob@example.org\n", `aliases:1: bob@example.org, a target of alias "a", is unknown`},
+		{"an alias, an extension of one", users, "a: b\nb: alice\nc: b+x\n", ""},
+		{"an alias that leads nowhere is named once", users, "a: b\nb: carol\n", `aliases:2: carol@example.org, a target of alias "b", is unknown`},
+		{"itself, and there is a mailbox", users, "alice: alice, bob@b.example\n", ""},
+		{"itself, and there is none", users, "a: a, alice\n", `aliases:1: a@example.org, a target of alias "a", is unknown`},
+		{"a mailbox and no alias", users, "carol: alice\na: \\carol\n", `aliases:2: carol@example.org, a target of alias "a", is unknown`},
+		{"names that each domain has", users, "a: postmaster, root\n", ""},
+		{"no user at all", "", "a: postmaster\n", ""},
+		{"users in a program", "exec:/bin/false\n", "a: carol\n", ""},
+		{"it can never match", users, "*: carol\nx@far.example: carol\n", ""},
+		{"a broken row may have it", users + "carol@example.org:{\n", "a@example.org: carol\n", ""},
+	} {
+		home := newHome(t)
+		writeControl(t, home, map[string]string{"users": tt.users, "aliases": tt.aliases, "domains": "example.org\nb.example\n"})
+		past := time.Now().Add(-time.Minute)
+		for _, name := range []string{"users", "aliases", "domains"} {
+			os.Chtimes(filepath.Join(home, "control", name), past, past)
+		}
+		var got []string
+		for _, f := range examine(home, control.Open(home, time.Now), time.Now()).Findings {
+			if f.Warning && strings.Contains(f.What, "unknown") {
+				got = append(got, fmt.Sprintf("%s:%d: %s", f.File, f.Line, f.What))
+			}
+		}
+		if strings.Join(got, "\n") != tt.want {
+			t.Errorf("%s: %q, want %q", tt.why, got, tt.want)
+		}
+	}
+	if got := unknownTargets(manyUnknown(t), nil); len(got) != maxAlike+1 || got[maxAlike].What != "10 more unknown targets" {
+		t.Errorf("%d findings", len(got))
+	}
+}
+
+func manyUnknown(t *testing.T) *control.Control {
+	home := newHome(t)
+	aliases := ""
+	for i := range maxAlike + 10 {
+		aliases += fmt.Sprintf("a%d: b%d\n", i, i)
+	}
+	writeControl(t, home, map[string]string{"aliases": aliases, "domains": "example.org\n"})
+	return control.Open(home, time.Now)
 }

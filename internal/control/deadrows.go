@@ -1,0 +1,95 @@
+package control
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"paperpath/internal/addr"
+	"paperpath/internal/status"
+)
+
+// CheckAliases reads control/aliases for people: beside what does not parse, an
+// alias that can never match is an error, with exit status 65. Mail goes on
+// beside such a row.
+func (c *Control) CheckAliases() error {
+	faults, errs := c.Faults("aliases")
+	for _, f := range faults {
+		if !f.Dead {
+			errs = append(errs, failRow(f))
+			continue
+		}
+		errs = append(errs, &status.Error{Exit: status.Refused, Text: f.String()})
+	}
+	return errors.Join(errs...)
+}
+
+// deadRow is the fault of a row that can never match: what it is, and why.
+func deadRow(file, where, key, what, why string) Fault {
+	f := Fault{File: file, Key: key, What: what + " can never match", Mend: why, Dead: true}
+	fmt.Sscanf(where, "control/"+file+":%d", &f.Line)
+	return f
+}
+
+// aliasFaults adds the aliases that no address can match.
+func (c *Control) aliasFaults() ([]Fault, error) {
+	t, _, err := load(c, aliasesFile(c))
+	if err != nil {
+		return nil, err
+	}
+	faults, rows := slices.Clone(t.faults), t.in().list()
+	for i, key := range t.keys {
+		if why := c.neverMatches(key); why != "" {
+			faults = append(faults, deadRow("aliases", rows[i].Where, key, fmt.Sprintf("alias %q", key), why))
+		}
+	}
+	return faults, nil
+}
+
+// neverMatches says why no address can match the key of an alias; "" where one
+// can.
+func (c *Control) neverMatches(key string) (why string) {
+	local, domain := Split(key)
+	if local == "*" {
+		return "there are no wildcards"
+	}
+	whole := key
+	if domain == "" {
+		whole += "@example.org"
+	} else if where, err := c.localNow(domain); err == nil && where == "" { // else it is no fault of the alias
+		return domain + " is not in control/domains"
+	}
+	if a, err := addr.Parse(whole); err != nil || FoldAddress(a.String()) != whole {
+		return "no address is written like this"
+	}
+	return ""
+}
+
+// routeFaults adds the routes for local domains, whose mail is delivered here.
+func (c *Control) routeFaults() ([]Fault, error) {
+	t, _, err := load(c, routesFile(c))
+	if err != nil {
+		return nil, err
+	}
+	faults, rows := slices.Clone(t.faults), t.in().list()
+	for i, key := range t.keys {
+		if where, err := c.localNow(key); err == nil && where != "" {
+			why := where + " has the domain, remove one of the two"
+			faults = append(faults, deadRow("routes", rows[i].Where, key, fmt.Sprintf("route %q", key), why))
+		}
+	}
+	return faults, nil
+}
+
+// localNow is IsLocal without the wait for a file at rest.
+func (c *Control) localNow(domain string) (where string, err error) {
+	t, _, err := load(c, domainsFile(c))
+	if err != nil {
+		return "", err
+	}
+	d, err := t.in().row(FoldDomain(domain))
+	if err != nil || d == nil {
+		return "", err
+	}
+	return d.where, nil
+}

@@ -1,0 +1,98 @@
+package mailctl
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"paperpath/internal/addr"
+	"paperpath/internal/control"
+	"paperpath/internal/route"
+)
+
+// maxAlike is how many aliases with unknown targets are named.
+const maxAlike = 20
+
+// unknownTargets warns of aliases with a target that no user and no alias has.
+// dead are the findings so far: an alias that can never match needs no second
+// line. Where something else has the users nobody is asked for each of them.
+func unknownTargets(c *control.Control, dead []control.Finding) (found []control.Finding) {
+	asks, err := c.AsksForUsers()
+	if asks || err != nil {
+		return nil
+	}
+	domains, err := c.Domains()
+	if err != nil {
+		return nil // has been found already
+	}
+	aliases, err := c.AliasesNow()
+	if err != nil {
+		return nil
+	}
+	more := 0
+	for _, a := range aliases {
+		if slices.ContainsFunc(dead, func(f control.Finding) bool { return f.Where() == a.Where }) {
+			continue
+		}
+		for _, target := range unknownIn(c, a, domains) {
+			if len(found) == maxAlike {
+				more++
+				continue
+			}
+			found = append(found, aliasWarning(a.Where, fmt.Sprintf("%s, a target of alias %q, is unknown", target, a.Name),
+				"add the user, or remove the target"))
+		}
+	}
+	if more > 0 {
+		found = append(found, aliasWarning("", fmt.Sprintf("%d more unknown targets", more), ""))
+	}
+	return found
+}
+
+func aliasWarning(where, what, mend string) control.Finding {
+	f := control.Finding{Warning: true, Fault: control.Fault{File: "aliases", What: what, Mend: mend}}
+	fmt.Sscanf(where, "control/aliases:%d", &f.Line)
+	return f
+}
+
+// unknownIn returns the targets of the row a that lead nowhere. The row of a name
+// without a domain holds in each local one: it is meant for those in which the
+// target is known, and unknown where it is in none of them.
+func unknownIn(c *control.Control, a control.Alias, domains []string) []string {
+	if _, domain := control.Split(a.Name); domain != "" {
+		return unknownOf(c, a, a.Name)
+	}
+	var unknown []string
+	for i, domain := range domains {
+		here := unknownOf(c, a, a.Name+"@"+domain)
+		if i == 0 {
+			unknown = here
+			continue
+		}
+		same := func(t string) bool {
+			local, _ := control.Split(t)
+			return !slices.ContainsFunc(here, func(h string) bool { l, _ := control.Split(h); return l == local })
+		}
+		unknown = slices.DeleteFunc(unknown, same)
+		if len(unknown) == 0 {
+			break
+		}
+	}
+	return unknown
+}
+
+// unknownOf returns the targets that the row a adds to address and that are
+// unknown. What cannot be told now is none of them.
+func unknownOf(c *control.Control, a control.Alias, address string) (unknown []string) {
+	parsed, err := addr.Parse(address)
+	if err != nil {
+		return nil
+	}
+	targets, _ := route.Resolve(c, parsed, nil)
+	for _, t := range targets {
+		if t.Kind == route.Unknown && (t.Where == a.Where || strings.HasSuffix(t.Where, ", "+a.Where)) {
+			unknown = append(unknown, t.Addr.String())
+		}
+	}
+	return unknown
+}
