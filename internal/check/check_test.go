@@ -16,6 +16,7 @@ import (
 	"paperpath/internal/explain"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
+	"paperpath/internal/visible"
 )
 
 // settings returns a home's control directory with these files: name, text,
@@ -337,7 +338,7 @@ func FuzzMessage(f *testing.F) {
 				t.Fatalf("%+v", v)
 			}
 			_, _, text := status.Reply(v.Err)
-			if v.Err != nil && (text != printable(text) || strings.ContainsAny(text, "\r\n")) {
+			if v.Err != nil && (text != visible.ASCII(text) || strings.ContainsAny(text, "\r\n")) {
 				t.Fatalf("reply %q", text)
 			}
 		}

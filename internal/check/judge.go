@@ -13,6 +13,7 @@ import (
 	"paperpath/internal/message"
 	"paperpath/internal/route"
 	"paperpath/internal/status"
+	"paperpath/internal/visible"
 )
 
 // judge is one judgement under way.
@@ -91,7 +92,7 @@ func (j *judge) author(from string) error {
 	}
 	list, err := addr.ParseForeign(from)
 	if err != nil {
-		return badFrom(printable("From does not parse (RFC 5322 3.6.2): " + err.Error()))
+		return badFrom(visible.ASCII("From does not parse (RFC 5322 3.6.2): " + err.Error()))
 	}
 	list = slices.DeleteFunc(list, func(a addr.Address) bool { return a.Domain == "" })
 	j.t.Add("authors", strconv.Itoa(len(list)), "From")
@@ -174,7 +175,7 @@ func (j *judge) loop(context.Context) error {
 	if len(again) < pending {
 		return nil
 	}
-	return status.Refuse("5.4.6", "a mail loop: the message has been at "+printable(again[0])+" before")
+	return status.Refuse("5.4.6", "a mail loop: the message has been at "+visible.ASCII(again[0])+" before")
 }
 
 // identity reads who a message of our own users says that it is from, and
@@ -192,7 +193,7 @@ func (j *judge) identity(context.Context) error {
 		authors, err = addr.ParseAuthors(from) // a name with a comma
 	}
 	if err != nil {
-		return badFrom(printable("From: " + err.Error()))
+		return badFrom(visible.ASCII("From: " + err.Error()))
 	}
 	if len(authors) == 0 {
 		return badFrom("From holds no address")
@@ -209,7 +210,7 @@ func (j *judge) identity(context.Context) error {
 	}
 	a, err := addr.Parse(path)
 	if err != nil {
-		return status.Refuse("5.1.7", printable("reverse path: "+err.Error()))
+		return status.Refuse("5.1.7", visible.ASCII("reverse path: "+err.Error()))
 	}
 	return Sender(j.c, j.s.submitter(), a, j.s.Resolve, j.t)
 }

@@ -9,6 +9,7 @@ import (
 	"paperpath/internal/explain"
 	"paperpath/internal/message"
 	"paperpath/internal/status"
+	"paperpath/internal/visible"
 )
 
 // Submitter is who submits a message: a user after AUTH, or a user of this
@@ -25,11 +26,11 @@ func (s Submitter) known() bool { return s != Submitter{} }
 func (s Submitter) String() string {
 	switch {
 	case s.Login != "":
-		return printable(s.Login)
+		return visible.ASCII(s.Login)
 	case s.User == "":
-		return "local uid " + printable(s.UID)
+		return "local uid " + visible.ASCII(s.UID)
 	}
-	return "local user " + printable(s.User)
+	return "local user " + visible.ASCII(s.User)
 }
 
 // Sender says whether a submitter may use a as reverse path or From. An
@@ -75,7 +76,7 @@ func Sender(c *control.Control, who Submitter, a addr.Address,
 	}
 	t.Add("sender", a.String()+" refused", "control/senders")
 	return &status.Error{Exit: status.NotAllowed, Reply: 550, Enhanced: "5.7.1",
-		Text: who.String() + " may not send as " + printable(a.String())}
+		Text: who.String() + " may not send as " + visible.ASCII(a.String())}
 }
 
 // patternsFor returns the row of control/senders that is in force, and "" as
@@ -113,9 +114,9 @@ func Claims(c *control.Control, who Submitter, h *message.Header, domain string,
 		switch {
 		case free && err != nil: // mailcheck's matter: the sendmail face takes what cron writes
 		case err != nil:
-			return status.Refuse("5.6.0", printable(f.Name+": "+err.Error()))
+			return status.Refuse("5.6.0", visible.ASCII(f.Name+": "+err.Error()))
 		case len(list) == 0 && !free:
-			return status.Refuse("5.6.0", printable(f.Name+" holds no address"))
+			return status.Refuse("5.6.0", visible.ASCII(f.Name+" holds no address"))
 		}
 		for _, a := range list {
 			if a.Domain == "" {
@@ -146,16 +147,6 @@ func Authors(h *message.Header) []message.Field {
 		fields = append(fields, h.All(name)...)
 	}
 	return fields
-}
-
-// printable is s for a reply: ASCII without control characters.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r > '~' {
-			return '?'
-		}
-		return r
-	}, s)
 }
 
 // matches holds a against the patterns "user@domain", "@domain" and "*".

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"paperpath/internal/visible"
 )
 
 const (
@@ -37,8 +39,8 @@ type Digest struct {
 // Compose writes the digest. Auto-Submitted keeps responders away (RFC 3834 5).
 func (d *Digest) Compose() []byte {
 	var b strings.Builder
-	host := printable(d.Host)
-	fmt.Fprintf(&b, "From: Mail Delivery System <MAILER-DAEMON@%s>\nTo: <%s>\n", host, printableUTF8(d.To))
+	host := bounded(d.Host)
+	fmt.Fprintf(&b, "From: Mail Delivery System <MAILER-DAEMON@%s>\nTo: <%s>\n", host, visible.Field(d.To))
 	fmt.Fprintf(&b, "Subject: Held mail at %s: %s\n", host, messages(len(d.Held)))
 	fmt.Fprintf(&b, "Date: %s\nMessage-ID: <digest.%d@%s>\n", date(d.Now), d.Day.UnixNano(), host)
 	b.WriteString("Auto-Submitted: auto-generated\nMIME-Version: 1.0\nContent-Type: text/plain; charset=us-ascii\n\n")
@@ -84,7 +86,7 @@ func (d *Digest) lead() string {
 func (d *Digest) table(b *strings.Builder, title string, textOf func(Held) string) {
 	counts := map[string]int{}
 	for _, e := range d.Held {
-		counts[printable(textOf(e))]++
+		counts[bounded(textOf(e))]++
 	}
 	var list []string
 	for text := range counts {
@@ -107,7 +109,7 @@ func (d *Digest) keys(b *strings.Builder) {
 	b.WriteString("\nLatest first:\n")
 	for _, e := range slices.Backward(latest) {
 		fmt.Fprintf(b, "%s  %s  ", cmp.Or(e.Key, "(no entry)"), e.Since.UTC().Format("2006-01-02 15:04"))
-		fmt.Fprintf(b, "from <%s>\n", printable(e.From))
+		fmt.Fprintf(b, "from <%s>\n", bounded(e.From))
 	}
 	if n := len(d.Held) - len(latest); n > 0 {
 		fmt.Fprintf(b, "and %d more (mailctl queue lists all)\n", n)
@@ -126,7 +128,7 @@ func (d *Digest) rows(b *strings.Builder) {
 			fmt.Fprintf(b, "and %d more (mailctl check lists all)\n", len(d.Broken)-i)
 			break
 		}
-		b.WriteString(wrap("", "  ", printable(row)))
+		b.WriteString(wrap("", "  ", bounded(row)))
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"paperpath/internal/message"
 	"paperpath/internal/params"
 	"paperpath/internal/status"
+	"paperpath/internal/visible"
 )
 
 const (
@@ -160,10 +161,10 @@ func (r *Report) header(b *strings.Builder) {
 	for i := range r.Recipients {
 		to[i] = r.Recipients[i].Address
 	}
-	words, host := r.Kind.phrases(), printable(r.Host)
+	words, host := r.Kind.phrases(), bounded(r.Host)
 	sum := sha256.Sum256([]byte(words.seed + "\n" + r.Key + "\n" + strings.Join(to, "\n")))
 	fmt.Fprintf(b, "From: Mail Delivery System <MAILER-DAEMON@%s>\n", host)
-	fmt.Fprintf(b, "To: <%s>\n", printableUTF8(r.Sender))
+	fmt.Fprintf(b, "To: <%s>\n", visible.Field(r.Sender))
 	fmt.Fprintf(b, "Subject: Your message %s\n", words.subject)
 	fmt.Fprintf(b, "Date: %s\n", date(r.Now))
 	fmt.Fprintf(b, "Message-ID: <%s.%s@%s>\n", r.Key, hex.EncodeToString(sum[:6]), host)
@@ -183,7 +184,7 @@ func (r *Report) originalID() string {
 	id := h.Value("Message-ID")
 	inside, ok := strings.CutPrefix(id, "<")
 	inside, closed := strings.CutSuffix(inside, ">")
-	if !ok || !closed || inside == "" || len(id) > maxID || strings.ContainsAny(inside, "<> ") || printable(id) != id {
+	if !ok || !closed || inside == "" || len(id) > maxID || strings.ContainsAny(inside, "<> ") || bounded(id) != id {
 		return ""
 	}
 	return id
@@ -194,12 +195,12 @@ func date(t time.Time) string { return message.Date(t.UTC()) }
 // human tells a person what happened and what happens next.
 func (r *Report) human(whole bool) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "This is the mail system at %s.\n\n", printable(r.Host))
+	fmt.Fprintf(&b, "This is the mail system at %s.\n\n", bounded(r.Host))
 	words := r.Kind.phrases()
 	b.WriteString(wrap("", "", fmt.Sprintf("Your message, accepted here on %s with the queue id %s, %s",
 		date(r.Arrival), r.Key, words.lead)))
 	for _, to := range r.Recipients {
-		fmt.Fprintf(&b, "\n<%s>\n", printableUTF8(to.Address))
+		fmt.Fprintf(&b, "\n<%s>\n", visible.Field(to.Address))
 		b.WriteString(to.story())
 	}
 	b.WriteString("\n" + words.next)
@@ -226,9 +227,9 @@ func (to Recipient) story() string {
 	}
 	who := "The other host"
 	if to.RemoteMTA != "" {
-		who = "The host " + printable(to.RemoteMTA)
+		who = "The host " + bounded(to.RemoteMTA)
 	}
-	return text + wrap(indent, indent, who+" said: "+printable(to.Diagnostic))
+	return text + wrap(indent, indent, who+" said: "+bounded(to.Diagnostic))
 }
 
 // public is what the sender may know of an error: its text, not its cause.
@@ -240,16 +241,16 @@ func public(err error) string {
 	if !errors.As(err, &e) || e.Text == "" {
 		return "temporary problem in the mail system"
 	}
-	return printable(e.Text)
+	return bounded(e.Text)
 }
 
 // status is the part for programs (RFC 3464 2.2, 2.3).
 func (r *Report) status() string {
 	var b strings.Builder
 	if id := params.Get(r.SenderParams, "ENVID"); id != "" {
-		b.WriteString(field("Original-Envelope-Id", printable(decoded(id))))
+		b.WriteString(field("Original-Envelope-Id", bounded(decoded(id))))
 	}
-	b.WriteString(field("Reporting-MTA", "dns; "+printable(r.Host)))
+	b.WriteString(field("Reporting-MTA", "dns; "+bounded(r.Host)))
 	b.WriteString(field("Arrival-Date", date(r.Arrival)))
 	b.WriteString(field("X-Paperpath-Key", r.Key))
 	for _, to := range r.Recipients {
@@ -262,20 +263,20 @@ func (r *Report) status() string {
 func (r *Report) recipient(to Recipient) string {
 	var b strings.Builder
 	if kind, address, ok := strings.Cut(params.Get(to.Params, "ORCPT"), ";"); ok {
-		b.WriteString(field("Original-Recipient", printable(kind)+"; "+printable(decoded(address))))
+		b.WriteString(field("Original-Recipient", bounded(kind)+"; "+bounded(decoded(address))))
 	}
 	kind := "rfc822"
 	if !isASCII(to.Address) {
 		kind = "utf-8" // RFC 6533 3
 	}
-	fmt.Fprintf(&b, "Final-Recipient: %s; %s\n", kind, printableUTF8(to.Address)) // never folded: an address may hold blanks
+	fmt.Fprintf(&b, "Final-Recipient: %s; %s\n", kind, visible.Field(to.Address)) // never folded: an address may hold blanks
 	b.WriteString(field("Action", string(r.Kind)))
-	b.WriteString(field("Status", printable(r.Kind.status(to.Err))))
+	b.WriteString(field("Status", bounded(r.Kind.status(to.Err))))
 	if to.RemoteMTA != "" {
-		b.WriteString(field("Remote-MTA", "dns; "+printable(to.RemoteMTA)))
+		b.WriteString(field("Remote-MTA", "dns; "+bounded(to.RemoteMTA)))
 	}
 	if to.Diagnostic != "" {
-		b.WriteString(field("Diagnostic-Code", "smtp; "+printable(to.Diagnostic)))
+		b.WriteString(field("Diagnostic-Code", "smtp; "+bounded(to.Diagnostic)))
 	} else if to.Err != nil {
 		b.WriteString(field("Diagnostic-Code", "x-paperpath; "+public(to.Err)))
 	}

@@ -91,11 +91,11 @@ func FuzzReport(f *testing.F) {
 func FuzzWrap(f *testing.F) {
 	f.Add("a b c")
 	f.Fuzz(func(t *testing.T, s string) {
-		text := wrap("Name: ", " ", printable(s))
+		text := wrap("Name: ", " ", bounded(s))
 		if !isASCII(text) || strings.Count(text, "\n ") != strings.Count(text, "\n")-1 {
 			t.Fatalf("%q", text)
 		}
-		if got, want := strings.Fields(strings.TrimPrefix(text, "Name:")), strings.Fields(printable(s)); strings.Join(got, "") != strings.Join(want, "") {
+		if got, want := strings.Fields(strings.TrimPrefix(text, "Name:")), strings.Fields(bounded(s)); strings.Join(got, "") != strings.Join(want, "") {
 			t.Fatalf("%q became %q", want, got)
 		}
 	})

@@ -5,6 +5,7 @@ import (
 	"unicode/utf8"
 
 	"paperpath/internal/params"
+	"paperpath/internal/visible"
 )
 
 const (
@@ -13,32 +14,9 @@ const (
 	maxLine = 76   // octets of a line that can be broken
 )
 
-// printable bounds text from outside and makes it one line of printable ASCII: RFC
-// 3464 allows no more, and no terminal obeys it.
-func printable(s string) string {
-	if len(s) > maxText {
-		s = s[:maxText] + "..."
-	}
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\r' || r == '\t':
-			return ' '
-		case r < ' ' || r > '~':
-			return '?'
-		}
-		return r
-	}, s)
-}
-
-// printableUTF8 is printable for an address, which may be UTF-8 (RFC 6531).
-func printableUTF8(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 || r == utf8.RuneError || r == '\u2028' || r == '\u2029' {
-			return '?'
-		}
-		return r
-	}, s)
-}
+// bounded makes text from outside one line of printable ASCII, which is all that RFC
+// 3464 allows, and bounds it.
+func bounded(s string) string { return visible.Shorten(visible.ASCII(s), maxText) }
 
 func isASCII(s string) bool {
 	for i := 0; i < len(s); i++ {

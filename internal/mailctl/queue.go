@@ -132,7 +132,7 @@ func (q Queue) entry(b *strings.Builder, l spool.Listing) {
 		fmt.Fprintf(b, "    tried   %s, next %s\n", count(l.Attempts, "time", "times"), q.next(l))
 	}
 	if l.LastReason != "" {
-		fmt.Fprintf(b, "    reason  %s\n", visible.Escape(l.LastReason))
+		fmt.Fprintf(b, "    reason  %s\n", visible.Line(l.LastReason))
 	}
 }
 

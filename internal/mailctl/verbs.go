@@ -126,7 +126,7 @@ func (v Verbs) show(e *spool.Entry) error {
 	}
 	for _, line := range strings.Split(strings.TrimRight(reasons, "\n"), "\n") {
 		if line != "" {
-			fmt.Fprintf(&b, "reason    %s\n", visible.Escape(line))
+			fmt.Fprintf(&b, "reason    %s\n", visible.Line(line))
 		}
 	}
 	if _, err := io.WriteString(v.Out, b.String()+"\n"); err != nil {

@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"time"
 
 	"paperpath/internal/maillog"
 	"paperpath/internal/status"
+	"paperpath/internal/visible"
 )
 
 // Why a session ended, beside the errors of the wire.
@@ -101,11 +103,11 @@ func (s *session) commands() error {
 // greet sends the greeting. It has no <timestamp>: that would offer APOP, which needs
 // passwords stored in clear (RFC 1939 7).
 func (s *session) greet() {
-	if s.cfg.Hostname == "" {
+	if s.cfg.Hostname == "" || strings.ContainsAny(s.cfg.Hostname, "<>") {
 		s.ok("Paperpath POP3 ready")
 		return
 	}
-	s.ok("%s Paperpath POP3 ready", printable(s.cfg.Hostname))
+	s.ok("%s Paperpath POP3 ready", visible.Shorten(visible.ASCII(s.cfg.Hostname), 255))
 }
 
 // nextCommand reads one command and runs it.
@@ -239,15 +241,4 @@ func withPOP3(config *tls.Config) *tls.Config {
 	config = config.Clone()
 	config.NextProtos = []string{"pop3"}
 	return config
-}
-
-// printable returns s with each byte that may not be in a reply replaced.
-func printable(s string) string {
-	clean := []byte(s)
-	for i, c := range clean {
-		if c < ' ' || c > '~' || c == '<' || c == '>' {
-			clean[i] = '?'
-		}
-	}
-	return string(clean[:min(len(clean), 255)])
 }

@@ -32,7 +32,7 @@ func TestPeerTrouble(t *testing.T) {
 		{"greeting 5xx", always("", "554 go away"), 75, "4.3.2", "greeting: 554 go away", 0},
 		{"greeting 521", always("", "521 no mail here"), 69, "5.0.0", "greeting: 521 no mail here", 0},
 		{"greeting closes", always("", hangUp), 75, "4.4.2", "greeting: it closed the connection", 0},
-		{"greeting garbage", always("", "\x00\xff\x1b[2Jhello"), 75, "4.4.2", `greeting: its answer is not SMTP: "???[2Jhello"`, 0},
+		{"greeting garbage", always("", "\x00\xff\x1b[2Jhello"), 75, "4.4.2", `greeting: its answer is not SMTP: "\x00\xff\x1b[2Jhello"`, 0},
 		{"greeting 100k lines", always("", strings.ReplaceAll(long, "250", "220")+"220 x"), 75, "4.4.2", "its reply is longer than 65536 octets", 0},
 		{"greeting endless line", always("", "220 "+strings.Repeat("x", 1<<20)), 75, "4.4.2", "is longer than 8192 octets", 0},
 		{"greeting two lines", always("", "220-one\r\n220 two"), 0, "", "", 1},

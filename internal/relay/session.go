@@ -11,6 +11,7 @@ import (
 	"github.com/emersion/go-smtp"
 
 	"paperpath/internal/status"
+	"paperpath/internal/visible"
 )
 
 // host is one address of a host to talk to.
@@ -89,7 +90,7 @@ func (s *session) failed(err error) *failure {
 	if what == "" {
 		what = "greeting"
 	}
-	f := &failure{host: s.host, reply: shorten(s.wire.reply.text, 512)}
+	f := &failure{host: s.host, reply: visible.Shorten(s.wire.reply.text, 512)}
 	if s.wire.broken != nil && !s.wire.replied {
 		err = s.wire.broken
 	}

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"paperpath/internal/visible"
 )
 
 const (
@@ -237,7 +239,7 @@ func (w *wire) readReply() error {
 		}
 		code, more, ok := splitReply(line)
 		if !ok || len(lines) > 0 && code != w.reply.code {
-			return fmt.Errorf("its answer is not SMTP: %q", shorten(line, 80))
+			return fmt.Errorf("its answer is not SMTP: \"%s\"", visible.Shorten(line, 80))
 		}
 		w.reply.code = code
 		lines = append(lines, line)
@@ -245,7 +247,7 @@ func (w *wire) readReply() error {
 			break
 		}
 	}
-	w.reply.text = shorten(strings.Join(lines, " "), keptReply)
+	w.reply.text = visible.Shorten(strings.Join(lines, " "), keptReply)
 	w.replied = true
 	for _, line := range lines {
 		if w.hello {
@@ -254,22 +256,22 @@ func (w *wire) readReply() error {
 		if len(line) == 3 {
 			line += " " // the client wants a text
 		}
-		w.out.WriteString(shorten(line, maxLine) + "\r\n")
+		w.out.WriteString(visible.Shorten(line, maxLine) + "\r\n")
 	}
 	return nil
 }
 
-// readLine returns a line made printable, and its size with its end.
+// readLine returns a line in printable ASCII, and its size with its end.
 func (w *wire) readLine() (string, int, error) {
 	line, err := w.r.ReadSlice('\n')
 	switch {
 	case err == nil:
 		text := bytes.TrimSuffix(line[:len(line)-1], []byte("\r"))
-		return printable(text), len(line), nil
+		return visible.ASCII(string(text)), len(line), nil
 	case errors.Is(err, bufio.ErrBufferFull):
 		return "", 0, fmt.Errorf("a line of its reply is longer than %d octets", maxReadLine)
 	case errors.Is(err, io.EOF) && len(line) > 0:
-		return "", 0, fmt.Errorf("%w after %q", errCut, printable(line[:min(len(line), 80)]))
+		return "", 0, fmt.Errorf("%w after \"%s\"", errCut, visible.ASCII(string(line[:min(len(line), 80)])))
 	}
 	return "", 0, plain(err)
 }
@@ -299,27 +301,6 @@ func (w *wire) do(command string) error {
 	}
 	w.out.Reset()
 	return nil
-}
-
-// printable makes what a stranger sent fit for logs, reports and terminals.
-func printable(b []byte) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\t':
-			return ' '
-		case r < ' ' || r >= 0x7f:
-			return '?'
-		}
-		return r
-	}, string(b))
-}
-
-// shorten bounds a printable text.
-func shorten(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	return s[:n-3] + "..."
 }
 
 // plain says what happened to a connection without the addresses that net's

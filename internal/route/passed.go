@@ -9,6 +9,7 @@ import (
 	"paperpath/internal/message"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
+	"paperpath/internal/visible"
 )
 
 // Passed are the addresses that a message has been delivered to or forwarded
@@ -99,5 +100,5 @@ func (p Passed) looped(e *spool.Entry, a addr.Address) error {
 	if !p.Reached(a) || !p.mail && (!e.FromSMTP() || e.Trusted()) {
 		return nil
 	}
-	return status.Refuse("5.4.6", "a mail loop: the message has been at "+printable(a)+" before")
+	return status.Refuse("5.4.6", "a mail loop: the message has been at "+visible.ASCII(a.String())+" before")
 }

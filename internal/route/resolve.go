@@ -8,6 +8,7 @@ import (
 	"paperpath/internal/control"
 	"paperpath/internal/explain"
 	"paperpath/internal/status"
+	"paperpath/internal/visible"
 )
 
 // resolver expands one address. Every name is expanded once. Below itself it
@@ -65,7 +66,7 @@ func (r *resolver) address(a addr.Address, s step) error {
 func (r *resolver) domain(a addr.Address, s step) (addr.Address, bool, error) {
 	if a.Domain == "" {
 		if !isPostmaster(a) && !isDaemon(a) {
-			return a, false, status.Temp("4.3.5", "address without a domain: "+printable(a), nil)
+			return a, false, status.Temp("4.3.5", "address without a domain: "+visible.ASCII(a.String()), nil)
 		}
 		domain, err := FirstDomain(r.control)
 		if err != nil {
@@ -258,12 +259,12 @@ func (r *resolver) postmaster(a addr.Address) (addr.Address, error) {
 		return addr.Address{}, err
 	}
 	if address == "" {
-		return addr.Address{}, status.Temp("4.3.5", "mail for "+printable(a)+" has no mailbox",
+		return addr.Address{}, status.Temp("4.3.5", "mail for "+visible.ASCII(a.String())+" has no mailbox",
 			fmt.Errorf("neither control/postmaster nor control/users has one"))
 	}
 	to, err := addr.Parse(address)
 	if err != nil {
-		err = status.Temp("4.3.5", "mail for "+printable(a)+" has no mailbox", err)
+		err = status.Temp("4.3.5", "mail for "+visible.ASCII(a.String())+" has no mailbox", err)
 	}
 	return to, err
 }

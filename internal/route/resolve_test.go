@@ -166,7 +166,7 @@ func TestUnknownIsAPositiveAnswer(t *testing.T) {
 	_, c := home(t, map[string]string{"domains": domains, "users": users})
 	_, err := Resolve(c, parseOrBare(t, "nob\u00f6dy@example.net"), nil)
 	code, enhanced, text := status.Reply(err)
-	if code != 550 || enhanced != "5.1.1" || text != `no such mailbox: nob\u00f6dy@example.net` {
+	if code != 550 || enhanced != "5.1.1" || text != `no such mailbox: nob\u{f6}dy@example.net` {
 		t.Errorf("reply %d %s %s", code, enhanced, text)
 	}
 }

@@ -4,7 +4,6 @@
 package route
 
 import (
-	"strconv"
 	"strings"
 
 	"paperpath/internal/addr"
@@ -12,6 +11,7 @@ import (
 	"paperpath/internal/explain"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
+	"paperpath/internal/visible"
 )
 
 // Kind tells where an address belongs.
@@ -82,7 +82,7 @@ func resolve(c *control.Control, a addr.Address, passed func(addr.Address) (bool
 	case r.known():
 		return r.targets, nil
 	case always(a):
-		return r.targets, status.Temp("4.3.5", "mail for "+printable(a)+" has no mailbox", nil)
+		return r.targets, status.Temp("4.3.5", "mail for "+visible.ASCII(a.String())+" has no mailbox", nil)
 	}
 	return r.targets, NoMailbox(a)
 }
@@ -103,18 +103,7 @@ func Mailbox(c *control.Control, a addr.Address) (*control.User, error) {
 // NoMailbox is the positive answer that an address is not there.
 func NoMailbox(a addr.Address) *status.Error {
 	return &status.Error{Exit: status.NoMailbox, Reply: 550, Enhanced: "5.1.1",
-		Text: "no such mailbox: " + printable(a)}
-}
-
-// printable is an address for people and peers: printable ASCII.
-func printable(a addr.Address) string {
-	s := a.String()
-	for _, b := range []byte(s) {
-		if b < ' ' || b >= 0x7f {
-			return strings.Trim(strconv.QuoteToASCII(s), `"`)
-		}
-	}
-	return s
+		Text: "no such mailbox: " + visible.ASCII(a.String())}
 }
 
 // forms returns a, then a without its extension.

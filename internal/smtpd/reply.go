@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"paperpath/internal/status"
+	"paperpath/internal/visible"
 )
 
 // Limits of a reply.
@@ -32,30 +33,9 @@ func appendReply(b []byte, code int, enhanced string, lines ...string) []byte {
 		if enhanced != "" {
 			b = append(append(b, enhanced...), ' ')
 		}
-		b = append(append(b, printable(text)...), "\r\n"...)
+		b = append(append(b, visible.Shorten(visible.ASCII(text), maxReplyText)...), "\r\n"...)
 	}
 	return b
-}
-
-// printable replaces every octet that is not printable ASCII.
-func printable(text string) string {
-	if len(text) > maxReplyText {
-		text = text[:maxReplyText]
-	}
-	clean := func(b byte) bool { return b >= ' ' && b < 0x7f }
-	for i := range len(text) {
-		if clean(text[i]) {
-			continue
-		}
-		out := []byte(text)
-		for i, b := range out {
-			if !clean(b) {
-				out[i] = '?'
-			}
-		}
-		return string(out)
-	}
-	return text
 }
 
 // refusal is the reply for an error of the Session. Whatever the error says,

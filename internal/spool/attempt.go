@@ -138,7 +138,7 @@ func (r *Runner) unworkable(j job, err error) (again bool, due time.Time) {
 	case errors.Is(err, errGone), errors.Is(err, fs.ErrNotExist):
 		return false, due
 	case errors.Is(err, errNotOurs):
-		r.Spool.log.Trouble(string(j.key), "left in "+string(r.Inbox)+": "+printable(j.name), err)
+		r.Spool.log.Trouble(string(j.key), "left in "+string(r.Inbox)+": "+j.name, err)
 		return true, r.Spool.now().Add(leftDelay)
 	case errors.Is(err, errRecheck):
 		return true, r.Spool.now().Add(duplicateAge)

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"paperpath/internal/visible"
 )
 
 // Listing is an entry as people see it in the queue.
@@ -55,7 +57,7 @@ func (b *inbox) listing(name string, st state) (Listing, bool) {
 		l.State, l.LastReason = "torn", err.Error()
 		return l, true
 	case err != nil:
-		l.State, l.LastReason = "foreign", printable(err.Error())
+		l.State, l.LastReason = "foreign", visible.Line(err.Error())
 		return l, true
 	}
 	defer e.close()

@@ -10,9 +10,10 @@ import (
 	"os"
 	"strings"
 	"time"
-	"unicode"
 
 	"golang.org/x/sys/unix"
+
+	"paperpath/internal/visible"
 )
 
 // A reason file tells people why an entry waits: a line a deferral. Its mtime
@@ -31,7 +32,7 @@ const (
 
 // reasonLine is one line for people: printable, bounded.
 func reasonLine(now time.Time, in Inbox, verb, text string) string {
-	return fmt.Sprintf("%s %s %s: %s\n", in, now.UTC().Format(time.RFC3339), verb, printable(text))
+	return fmt.Sprintf("%s %s %s: %s\n", in, now.UTC().Format(time.RFC3339), verb, visible.Shorten(visible.Line(text), maxReasonLine))
 }
 
 // reasonTime is the time in a line of a reason; zero where a person wrote it.
@@ -43,19 +44,6 @@ func reasonTime(line string) time.Time {
 		return time.Time{}
 	}
 	return t
-}
-
-// printable replaces what could move a terminal or forge a line.
-func printable(s string) string {
-	if len(s) > maxReasonLine {
-		s = s[:maxReasonLine] + "..."
-	}
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) || r == 0xfffd {
-			return '?'
-		}
-		return r
-	}, s)
 }
 
 // addReason appends a deferral's line and sets the due time.

@@ -188,7 +188,7 @@ func (r *Runner) cleanHold(now time.Time) error {
 func (r *Runner) tellStrays(b *inbox) error {
 	list, err := b.strays()
 	for _, s := range list {
-		r.Spool.log.Trouble("", "left: "+printable(s.path), fmt.Errorf("%w: %w but %s", errNotOurs, dir.ErrNotRegular, s.kind))
+		r.Spool.log.Trouble("", "left: "+s.path, fmt.Errorf("%w: %w but %s", errNotOurs, dir.ErrNotRegular, s.kind))
 	}
 	return err
 }

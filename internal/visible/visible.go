@@ -1,6 +1,18 @@
-// Package visible shows people what others wrote, so that no terminal obeys it:
-// addresses, replies, file names and messages may hold escape sequences, C1
-// controls (ECMA-48) and characters that turn the order of a line around.
+// Package visible makes text of strangers harmless: addresses, replies, file names
+// and messages may hold escape sequences, C1 controls (ECMA-48), characters that turn
+// the order of a line around, and line ends that forge a reply or a header field.
+//
+// What is not allowed where the text goes is never dropped but written as \x1b (an
+// octet) or \u{9b} (a character). Who reads the text decides which form it takes:
+//
+//	Escape  a value in a listing, so that it can be read back: a backslash is doubled
+//	Line    a sentence for people, on one line
+//	ASCII   a reply of SMTP or POP3, a 7-bit field of a report, what a host replied
+//	Field   an address in a header field in UTF-8, which must arrive as it is
+//	JSON    a line of JSON
+//	Copy    a whole message to a terminal
+//
+// Events need none of them: maillog quotes every value.
 package visible
 
 import (
@@ -29,21 +41,63 @@ func Escape(s string) string {
 
 // Line writes a text for people on one line: LF, CR and TAB become blanks,
 // what else is not visible is written as Escape does, a backslash stays one.
-func Line(s string) string {
+func Line(s string) string { return replace(s, blank) }
+
+// ASCII is Line in printable ASCII, for replies to clients (RFC 5321 4.2, RFC 1939
+// 3), for the fields of a report without SMTPUTF8 (RFC 3464 2.1), and for what
+// other hosts replied.
+func ASCII(s string) string {
+	if strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) < 0 {
+		return s // nearly always
+	}
 	return replace(s, func(r rune) string {
-		if r == '\n' || r == '\r' || r == '\t' {
-			return " "
+		if text := blank(r); text != "" || r < utf8.RuneSelf {
+			return text
 		}
-		return ""
+		return fmt.Sprintf(`\u{%x}`, r)
 	})
 }
 
-// replace escapes what is not visible in s; own goes first, "" is no answer.
+// Field writes an address for a header field in UTF-8 (RFC 6532, RFC 6533): only
+// controls and separators of lines are escaped, which no address of RFC 6531 has.
+func Field(s string) string {
+	return replace(s, func(r rune) string {
+		if r < ' ' || r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029' {
+			return ""
+		}
+		return string(r)
+	})
+}
+
+// Shorten bounds a text to so many octets, with "..." in place of what it leaves
+// out. It does not cut a character in two.
+func Shorten(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	const dots = "..."
+	whole := max(most-len(dots), 0)
+	return s[:wholeRunes([]byte(s[:whole]))] + dots
+}
+
+func blank(r rune) string {
+	if r == '\n' || r == '\r' || r == '\t' {
+		return " "
+	}
+	return ""
+}
+
+// replace escapes what is not visible in s. own is asked first, for every character;
+// "" is no answer.
 func replace(s string, own func(r rune) string) string {
 	var b strings.Builder
 	for len(s) > 0 {
 		r, n := utf8.DecodeRuneInString(s)
-		switch text := own(r); {
+		text := ""
+		if n > 1 || r != utf8.RuneError {
+			text = own(r)
+		}
+		switch {
 		case text != "":
 			b.WriteString(text)
 		case r == utf8.RuneError && n == 1:
