@@ -125,7 +125,7 @@ const dummyHash = "{SHA512-CRYPT}$6$rounds=50000$f23c9d0e98fdf6b7$" +
 
 func refused() error {
 	return &status.Error{Exit: status.NotAllowed, Reply: 535, Enhanced: "5.7.8",
-		Text: "user or password is wrong"}
+		Text: "authentication failed"}
 }
 
 // temporary keeps the cause for the log; the peer learns nothing of it.

@@ -73,7 +73,7 @@ func limited(limit, text string) error {
 }
 
 func tooBusy() error      { return limited("passwords", "too many logins at once") }
-func tooManyWrong() error { return limited("login-failures", "too many wrong passwords lately") }
+func tooManyWrong() error { return limited("login-failures", "too many failed logins") }
 
 // visit is one login at the guard; nil is one where there is none.
 type visit struct {

@@ -218,7 +218,7 @@ func (x *Exchange) external(ctx context.Context, response []byte) ([]byte, step,
 // What ends an exchange by the client's will or fault, beside what the mechanism
 // finds malformed. Nobody was refused.
 const (
-	ErrCancelled = Malformed("cancelled")
+	ErrCancelled = Malformed("authentication cancelled")
 	ErrLongLine  = Malformed("line too long")
 	ErrBase64    = Malformed("invalid base64")
 )

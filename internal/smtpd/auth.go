@@ -28,22 +28,22 @@ func (c *Conn) auth(arg string) error {
 	users, can := c.session.(Authenticator)
 	switch {
 	case !c.cfg.Auth || !can:
-		c.fail(502, "5.5.1", "AUTH is not available")
+		c.fail(502, "5.5.1", "AUTH not available")
 	case c.helo == "":
-		c.fail(503, "5.5.1", "EHLO comes first")
+		c.fail(503, "5.5.1", "send EHLO first")
 	case c.login != "":
-		c.fail(503, "5.5.1", "you are logged in already")
+		c.fail(503, "5.5.1", "already authenticated")
 	case c.tx != nil:
-		c.fail(503, "5.5.1", "a transaction is open") // RFC 4954 4
+		c.fail(503, "5.5.1", "not allowed during a mail transaction") // RFC 4954 4
 	case mechanism == "":
-		c.fail(501, "5.5.4", "a mechanism is missing")
+		c.fail(501, "5.5.4", "missing mechanism")
 	default:
 		x, err := auth.Start(mechanism, c.peer(), users)
 		switch {
 		case err == auth.ErrClearText:
-			c.fail(538, "5.7.11", "TLS comes first")
+			c.fail(538, "5.7.11", "encryption required for authentication")
 		case err != nil:
-			c.fail(504, "5.5.4", "the mechanisms are "+strings.Join(c.mechanisms(), " "))
+			c.fail(504, "5.5.4", "unsupported mechanism; available: "+strings.Join(c.mechanisms(), " "))
 		default:
 			return c.exchange(users, x, strings.TrimLeft(initial, " \t"))
 		}
@@ -75,7 +75,7 @@ func (c *Conn) exchange(users Authenticator, x *auth.Exchange, initial string) e
 		return c.refuse(err)
 	}
 	c.login, c.logins = x.Login(), 0
-	c.wire.reply(235, "2.7.0", "logged in")
+	c.wire.reply(235, "2.7.0", "authentication successful")
 	return nil
 }
 

@@ -48,10 +48,10 @@ func (c *Conn) bdat(arg string) error {
 	ch, ok := parseChunk(arg)
 	switch {
 	case !ok:
-		return c.end("4.5.0", "nobody knows how long this chunk is")
+		return c.end("4.5.0", "invalid BDAT size")
 	case !c.fits(ch):
-		c.wire.reply(552, "5.3.4", "the chunk is larger than a message may be")
-		return errors.New("ended by a chunk that is larger than a message may be")
+		c.wire.reply(552, "5.3.4", "chunk larger than the maximum message size")
+		return errors.New("ended by a chunk larger than the maximum message size")
 	}
 	d := &chunkReader{text: text{wire: c.wire}, c: c, left: ch.size, last: ch.last}
 	if c.tx == nil || c.tx.accepted == 0 {
@@ -87,13 +87,13 @@ func (c *Conn) outOfPlace() {
 	switch {
 	case c.dropChunks && c.tx == nil:
 		c.junk++
-		c.wire.reply(503, "5.5.1", "the message was refused already")
+		c.wire.reply(503, "5.5.1", "the message has already been refused")
 	case c.tx == nil:
-		c.fail(503, "5.5.1", "MAIL comes first")
+		c.fail(503, "5.5.1", "send MAIL first")
 	case c.tx.refused > 0:
 		c.fail(554, "5.5.1", "no valid recipients")
 	default:
-		c.fail(503, "5.5.1", "RCPT comes first")
+		c.fail(503, "5.5.1", "send RCPT first")
 	}
 }
 
@@ -196,7 +196,7 @@ func (d *chunkReader) end(dst []byte) int {
 
 // between says that the chunk is taken, and reads commands up to the next one.
 func (d *chunkReader) between() {
-	d.c.wire.reply(250, "2.0.0", "chunk taken")
+	d.c.wire.reply(250, "2.0.0", "chunk received")
 	for !d.over && d.lost == nil && d.left == 0 && !d.last {
 		line, err := d.wire.readLine(maxLine)
 		switch err {
@@ -233,7 +233,7 @@ func (d *chunkReader) command(line string) (again bool) {
 		}
 		if ch.size == 0 && !ch.last { // which brings no mail forward
 			d.c.junk++
-			d.c.wire.reply(250, "2.0.0", "chunk taken")
+			d.c.wire.reply(250, "2.0.0", "chunk received")
 			return false
 		}
 		d.left, d.last = ch.size, ch.last
@@ -241,7 +241,7 @@ func (d *chunkReader) command(line string) (again bool) {
 	case "NOOP", "HELP", "VRFY":
 		_ = d.c.run(line) // none of these ends the session
 	case "MAIL", "RCPT", "DATA", "AUTH", "EXPN":
-		d.c.fail(503, "5.5.1", "a message is coming in: BDAT or RSET")
+		d.c.fail(503, "5.5.1", "BDAT transfer in progress: send BDAT or RSET")
 	default:
 		d.giveUp(line)
 	}

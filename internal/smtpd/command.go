@@ -54,7 +54,7 @@ func (c *Conn) run(line string) error {
 func (c *Conn) rset(arg string) error {
 	c.junk++
 	if arg != "" {
-		c.fail(501, "5.5.4", "RSET has no parameters")
+		c.fail(501, "5.5.4", "RSET takes no parameters")
 		return nil
 	}
 	if c.tx != nil {
@@ -99,13 +99,13 @@ func (c *Conn) vrfy(arg string) error {
 		c.fail(501, "5.5.4", "VRFY needs a name")
 		return nil
 	}
-	c.wire.reply(252, "2.5.2", "cannot verify, but take mail for it or say so at RCPT")
+	c.wire.reply(252, "2.5.2", "cannot verify the address; RCPT accepts or refuses it")
 	return nil
 }
 
 func (c *Conn) quit(arg string) error {
 	if arg != "" {
-		c.fail(501, "5.5.4", "QUIT has no parameters")
+		c.fail(501, "5.5.4", "QUIT takes no parameters")
 		return nil
 	}
 	c.wire.reply(221, "2.0.0", "goodbye")
@@ -118,9 +118,9 @@ func (c *Conn) unknown(verb string) error {
 	switch verb {
 	case "GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE":
 		// A browser that was led here would speak SMTP in the body (ALPACA).
-		return c.end("4.7.0", "this is not HTTP")
+		return c.end("4.7.0", "protocol error: HTTP request")
 	case "EXPN", "TURN", "ETRN", "SEND", "SOML", "SAML":
-		c.fail(502, "5.5.1", "not implemented")
+		c.fail(502, "5.5.1", "command not implemented")
 	case "":
 		c.fail(500, "5.5.2", "empty command")
 	default:
@@ -145,13 +145,13 @@ func (c *Conn) hello(verb, arg string) error {
 	esmtp := verb != "HELO"
 	switch {
 	case (verb == "LHLO") != c.cfg.LMTP:
-		c.fail(500, "5.5.1", "here it is "+strings.ReplaceAll(c.hellos(), " ", " or "))
+		c.fail(500, "5.5.1", "use "+strings.ReplaceAll(c.hellos(), " ", " or "))
 		return nil
 	case arg == "":
-		c.fail(501, "5.5.4", "a name is missing")
+		c.fail(501, "5.5.4", "missing hostname")
 		return nil
 	case len(arg) > maxHelo:
-		c.fail(501, "5.5.4", "the name is too long")
+		c.fail(501, "5.5.4", "hostname too long")
 		return nil
 	case c.helo != "":
 		c.junk++
@@ -187,10 +187,10 @@ func heloName(arg string) string {
 func (c *Conn) mail(arg string) error {
 	switch {
 	case c.helo == "":
-		c.fail(503, "5.5.1", strings.ReplaceAll(c.hellos(), " ", " or ")+" comes first")
+		c.fail(503, "5.5.1", "send "+strings.ReplaceAll(c.hellos(), " ", " or ")+" first")
 		return nil
 	case c.tx != nil:
-		c.fail(503, "5.5.1", "a transaction is open already")
+		c.fail(503, "5.5.1", "nested MAIL command")
 		return nil
 	}
 	from, words, err := parsePath(arg, "FROM:", "5.1.7")
@@ -218,12 +218,12 @@ func (c *Conn) mail(arg string) error {
 // rcpt is RCPT (RFC 5321 4.1.1.3).
 func (c *Conn) rcpt(arg string) error {
 	if c.tx == nil {
-		c.fail(503, "5.5.1", "MAIL comes first")
+		c.fail(503, "5.5.1", "send MAIL first")
 		return nil
 	}
 	to, words, err := parsePath(arg, "TO:", "5.1.3")
 	if err == nil && to.IsNull() {
-		err = syntax(501, "5.1.3", "the recipient is empty")
+		err = syntax(501, "5.1.3", "empty recipient address")
 	}
 	if err == nil && to.NeedsUTF8() && !c.tx.utf8 {
 		err = needsUTF8()
@@ -257,16 +257,16 @@ func (c *Conn) rcpt(arg string) error {
 func (c *Conn) data(arg string) error {
 	switch {
 	case arg != "":
-		c.fail(501, "5.5.4", "DATA has no parameters")
+		c.fail(501, "5.5.4", "DATA takes no parameters")
 		return nil
 	case c.tx == nil:
-		c.fail(503, "5.5.1", "MAIL comes first")
+		c.fail(503, "5.5.1", "send MAIL first")
 		return nil
 	case c.tx.accepted == 0 && c.tx.refused > 0:
 		c.fail(554, "5.5.1", "no valid recipients")
 		return nil
 	case c.tx.accepted == 0:
-		c.fail(503, "5.5.1", "RCPT comes first")
+		c.fail(503, "5.5.1", "send RCPT first")
 		return nil
 	}
 	c.tx.sent = true

@@ -157,7 +157,7 @@ func (c *Conn) greetDelay() error {
 	case errSilent:
 		return nil
 	case nil:
-		c.wire.reply(554, "5.5.1", "you talked before the greeting")
+		c.wire.reply(554, "5.5.1", "protocol error: data before greeting")
 		return errEarly
 	default:
 		return c.lost(err)
@@ -185,7 +185,7 @@ func clientIP(a net.Addr) string {
 var (
 	errQuit   = errors.New("quit")
 	errEnded  = errors.New("ended by 421")
-	errEarly  = errors.New("the client talked before the greeting")
+	errEarly  = errors.New("data before greeting")
 	errSilent = errors.New("silence") // which is what is waited for
 )
 
@@ -256,7 +256,7 @@ func (c *Conn) end(enhanced, why string) error {
 func (c *Conn) lost(err error) error {
 	switch {
 	case errors.Is(err, errDrain):
-		c.wire.reply(421, "4.3.2", "the service shuts down, closing the connection")
+		c.wire.reply(421, "4.3.2", "service shutting down, closing the connection")
 	case errors.Is(err, errIdle), errors.Is(err, errSlow), errors.Is(err, errOld):
 		c.wire.reply(421, "4.4.2", "timeout, closing the connection")
 	case err == io.EOF:

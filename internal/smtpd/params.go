@@ -69,17 +69,17 @@ const (
 // eachParam gives every parameter to take; each may be there once.
 func (c *Conn) eachParam(words []string, take func(name, value string) error) error {
 	if len(words) > 0 && !c.esmtp {
-		return syntax(555, "5.5.4", "parameters need EHLO")
+		return syntax(555, "5.5.4", "parameters require EHLO")
 	}
 	seen := make(map[string]bool)
 	for _, word := range words {
 		name, value, valued := strings.Cut(word, "=")
 		name = strings.ToUpper(name)
 		if valued && value == "" && name != "" { // RFC 5321 4.1.2: a value is one octet at least
-			return syntax(501, "5.5.4", "a parameter has = and no value")
+			return syntax(501, "5.5.4", "empty parameter value")
 		}
 		if seen[name] {
-			return syntax(501, "5.5.4", "a parameter is there twice")
+			return syntax(501, "5.5.4", "duplicate parameter")
 		}
 		seen[name] = true
 		if err := take(name, value); err != nil {
@@ -104,13 +104,13 @@ func (c *Conn) mailParam(p *MailParams, name, value string) (err error) {
 		}
 		return err
 	case "BODY":
-		return oneOf(&p.Body, value, "BODY is 7BIT or 8BITMIME", "7BIT", "8BITMIME")
+		return oneOf(&p.Body, value, "BODY must be 7BIT or 8BITMIME", "7BIT", "8BITMIME")
 	case "RET":
-		return oneOf(&p.Ret, value, "RET is FULL or HDRS", "FULL", "HDRS")
+		return oneOf(&p.Ret, value, "RET must be FULL or HDRS", "FULL", "HDRS")
 	case "ENVID":
 		p.EnvID = value
 		if !xtext(value) || value == "" || len(value) > maxEnvID {
-			return syntax(501, "5.5.4", "ENVID does not parse")
+			return syntax(501, "5.5.4", "invalid ENVID")
 		}
 		return nil
 	case "SMTPUTF8":
@@ -128,7 +128,7 @@ func (c *Conn) mailParam(p *MailParams, name, value string) (err error) {
 		switch {
 		case !c.cfg.Auth:
 		case !authParam(value):
-			return syntax(501, "5.5.4", "AUTH= does not parse")
+			return syntax(501, "5.5.4", "invalid AUTH parameter")
 		default:
 			return nil
 		}
@@ -165,7 +165,7 @@ func oneOf(field *string, value, wrong string, choices ...string) error {
 
 func noValue(name, value string) error {
 	if value != "" {
-		return syntax(501, "5.5.4", name+" has no value")
+		return syntax(501, "5.5.4", name+" takes no value")
 	}
 	return nil
 }
@@ -185,7 +185,7 @@ func xtext(s string) bool {
 // is the largest one.
 func parseSize(s string) (int64, error) {
 	if len(s) == 0 || len(s) > 20 || strings.Trim(s, "0123456789") != "" {
-		return 0, syntax(501, "5.5.4", "SIZE is not a number")
+		return 0, syntax(501, "5.5.4", "invalid SIZE")
 	}
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil {
@@ -206,7 +206,7 @@ func (c *Conn) rcptParams(words []string) (p RcptParams, err error) {
 			p.Notify = strings.Join(list, ",")
 		case "ORCPT":
 			if p.Orcpt = value; !c.orcpt(value) {
-				err = syntax(501, "5.5.4", "ORCPT does not parse")
+				err = syntax(501, "5.5.4", "invalid ORCPT")
 			}
 		default:
 			err = syntax(555, "5.5.4", "unknown parameter")

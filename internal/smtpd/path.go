@@ -10,20 +10,20 @@ import (
 // colon, which RFC 5321 3.3 does not have, are what many clients send.
 func parsePath(arg, prefix, enhanced string) (a addr.Address, words []string, err error) {
 	if len(arg) < len(prefix) || !strings.EqualFold(arg[:len(prefix)], prefix) {
-		return a, nil, syntax(501, "5.5.4", prefix+"<address> is missing")
+		return a, nil, syntax(501, "5.5.4", "expected "+prefix+"<address>")
 	}
 	arg = strings.TrimLeft(arg[len(prefix):], " \t")
 	a, rest, err := addr.ParsePath(arg)
 	if err != nil || rest != "" && rest[0] != ' ' && rest[0] != '\t' {
-		return a, nil, syntax(501, enhanced, "the address does not parse")
+		return a, nil, syntax(501, enhanced, "invalid address")
 	}
 	if a.Domain == "" && a.Local != "" && prefix != "TO:" {
-		return a, nil, syntax(501, enhanced, "the address has no domain")
+		return a, nil, syntax(501, enhanced, "need fully-qualified address")
 	}
 	return a, strings.FieldsFunc(rest, func(r rune) bool { return r == ' ' || r == '\t' }), nil
 }
 
 // needsUTF8 refuses an address beyond ASCII for which nobody asked (RFC 6531 3.5).
 func needsUTF8() error {
-	return syntax(553, "5.6.7", "the address is not ASCII: SMTPUTF8 was not asked for")
+	return syntax(553, "5.6.7", "non-ASCII address without SMTPUTF8")
 }

@@ -28,7 +28,7 @@ var (
 	errIdle  = errors.New("timeout: the client was idle for too long")
 	errSlow  = errors.New("timeout: the client was too slow")
 	errOld   = errors.New("timeout: the session took too long")
-	errDrain = errors.New("the server shuts down")
+	errDrain = errors.New("the server is shutting down")
 )
 
 // stream is the connection to the client, with the limits of a session. A flight of

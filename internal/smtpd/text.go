@@ -54,7 +54,7 @@ func (t *text) lose(err error) {
 	if err == io.EOF {
 		err = io.ErrUnexpectedEOF
 	}
-	t.lost = &status.Error{Exit: status.TempFail, Reply: 421, Enhanced: "4.4.2", Text: "connection lost inside the message", Err: err}
+	t.lost = &status.Error{Exit: status.TempFail, Reply: 421, Enhanced: "4.4.2", Text: "connection lost while receiving the message", Err: err}
 }
 
 // outcome is the error at the end.

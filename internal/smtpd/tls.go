@@ -33,13 +33,13 @@ func (c *Conn) handshake() error {
 func (c *Conn) startTLS(arg string) error {
 	switch {
 	case c.cfg.TLS == nil:
-		c.fail(502, "5.5.1", "TLS is not available")
+		c.fail(502, "5.5.1", "TLS not available")
 	case arg != "":
-		c.fail(501, "5.5.4", "STARTTLS has no parameters")
+		c.fail(501, "5.5.4", "STARTTLS takes no parameters")
 	case c.tls != nil:
-		c.fail(503, "5.5.1", "TLS is on already")
+		c.fail(503, "5.5.1", "TLS already active")
 	case c.login != "":
-		c.fail(503, "5.5.1", "STARTTLS comes before AUTH")
+		c.fail(503, "5.5.1", "STARTTLS not allowed after AUTH")
 	default:
 		c.wire.reply(220, "2.0.0", "ready to start TLS")
 		c.reset()

@@ -78,7 +78,7 @@ func TestStartTLS(t *testing.T) {
 	}
 	c = newClient(t, secure)
 	c.send("MAIL FROM:<a@x.test>")
-	c.want("503 5.5.1 EHLO")
+	c.want("503 5.5.1 send EHLO")
 	c.send("AUTH PLAIN AGFsaWNlAHNlY3JldA==")
 	c.want("503")
 	c.send("EHLO after.test")

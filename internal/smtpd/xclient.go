@@ -28,10 +28,10 @@ type front struct{ name, ip, proto, helo, login string }
 func (c *Conn) xclient(arg string) error {
 	switch {
 	case !c.cfg.XClient:
-		c.fail(550, "5.7.0", "you may not speak for others")
+		c.fail(550, "5.7.0", "insufficient authorization")
 		return nil
 	case c.tx != nil:
-		c.fail(503, "5.5.1", "a transaction is open")
+		c.fail(503, "5.5.1", "not allowed during a mail transaction")
 		return nil
 	}
 	f := front{name: c.name, ip: c.ip, login: c.login}
@@ -60,7 +60,7 @@ func (c *Conn) begin(f front) error {
 	if f.login != "" {
 		t, ok := c.session.(Truster)
 		if !ok {
-			return syntax(550, "5.7.0", "no login is taken without a password")
+			return syntax(550, "5.7.0", "LOGIN not supported")
 		}
 		if err := t.Trust(c.ctx, f.login); err != nil {
 			return err
@@ -82,7 +82,7 @@ func (c *Conn) begin(f front) error {
 func (f *front) read(arg string) error {
 	words := strings.Fields(arg)
 	if len(words) == 0 {
-		return syntax(501, "5.5.4", "an attribute is missing")
+		return syntax(501, "5.5.4", "missing attribute")
 	}
 	for _, word := range words {
 		name, value, ok := strings.Cut(word, "=")

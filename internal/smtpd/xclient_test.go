@@ -60,12 +60,12 @@ func TestXClient(t *testing.T) {
 		"C: MAIL FROM:<a@x.test>", // HELO was told
 		"S: 250 2.1.0 sender accepted",
 		"C: XCLIENT ADDR=192.0.2.100",
-		"S: 503 5.5.1 a transaction is open",
+		"S: 503 5.5.1 not allowed during a mail transaction",
 		"C: RSET", "S: 250 2.0.0 reset",
 		"C: XCLIENT LOGIN=alice",
 		"S: 220 mx.test ESMTP",
 		"C: MAIL FROM:<a@x.test>",
-		"S: 503 5.5.1 EHLO or HELO comes first",
+		"S: 503 5.5.1 send EHLO or HELO first",
 		"C: EHLO again")
 	lines = append(append(lines, offered...), "C: QUIT", "S: 221 2.0.0 goodbye")
 	c, told, sess := converse(t, Config{XClient: true}, lines...)
@@ -112,7 +112,7 @@ func TestXClientAttributes(t *testing.T) {
 // Who is not listed is not offered it, and is refused.
 func TestXClientNotListed(t *testing.T) {
 	lines := append([]string{"S: 220 mx.test ESMTP", "C: EHLO x"}, ehloAnswer(t, Config{Hostname: "mx.test"})...)
-	lines = append(lines, "C: XCLIENT ADDR=127.0.0.1", "S: 550 5.7.0 you may not speak for others")
+	lines = append(lines, "C: XCLIENT ADDR=127.0.0.1", "S: 550 5.7.0 insufficient authorization")
 	c, _, _ := converse(t, Config{}, lines...)
 	if c.ClientIP() != "192.0.2.7" {
 		t.Error(c.ClientIP())

@@ -185,7 +185,7 @@ func TestEarlyTalk(t *testing.T) {
 		}
 		c.Close()
 	}
-	s.event("event=disconnected", "the client talked before the greeting", "client=192.0.2.7")
+	s.event("event=disconnected", "data before greeting", "client=192.0.2.7")
 }
 
 // TestSessionTime: a session ends, whatever it does.
