@@ -106,6 +106,7 @@ var unreadable = []string{"what is this", "\xff\xfe: x", "@@@: x", "a b c d: x",
 func TestABrokenRowHarmsItselfAlone(t *testing.T) {
 	for _, a := range askings() {
 		t.Run(a.table, func(t *testing.T) {
+			t.Parallel()
 			rapid.Check(t, func(rt *rapid.T) { a.check(t, rt) })
 		})
 	}

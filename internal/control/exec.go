@@ -35,7 +35,7 @@ func (e execAsker) check() error   { return e.program.check() }
 func (e execAsker) ask(key string) (text string, found bool, err error) {
 	e.control.slots <- struct{}{}
 	defer func() { <-e.control.slots }()
-	out, exit, err := e.program.runAs(context.Background(), e.control.runAs, nil, key)
+	out, exit, err := e.program.run(context.Background(), running{e.control.runAs, programTime}, nil, key)
 	switch {
 	case err != nil:
 		return "", false, fmt.Errorf("exec: %w", err)

@@ -48,13 +48,17 @@ func (p Program) check() error {
 // ours is open in it but, where fd3 is not nil, descriptor 3, which gives that.
 // An error says that there is no exit status.
 func (p Program) Run(ctx context.Context, fd3 []byte, args ...string) (out []byte, exit int, err error) {
-	return p.runAs(ctx, nil, fd3, args...)
+	return p.run(ctx, running{limit: programTime}, fd3, args...)
 }
 
-// runAs is Run as another user; as nil it is Run.
-func (p Program) runAs(ctx context.Context, as *syscall.Credential, fd3 []byte, args ...string) (
-	out []byte, exit int, err error) {
-	ctx, cancel := context.WithTimeout(ctx, programTime)
+// running is as whom a program runs, nil for our own user, and for how long at most.
+type running struct {
+	as    *syscall.Credential
+	limit time.Duration
+}
+
+func (p Program) run(ctx context.Context, how running, fd3 []byte, args ...string) (out []byte, exit int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, how.limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, p[0], append(append([]string(nil), p[1:]...), args...)...)
 	stdout := &bounded{max: programOutput}
@@ -63,7 +67,7 @@ func (p Program) runAs(ctx context.Context, as *syscall.Credential, fd3 []byte, 
 	cmd.Dir = "/"
 	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 	// What it started ends with it.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: as}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: how.as}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second
 	if fd3 != nil {
@@ -78,7 +82,7 @@ func (p Program) runAs(ctx context.Context, as *syscall.Credential, fd3 []byte, 
 	var exited *exec.ExitError
 	switch {
 	case ctx.Err() != nil:
-		return nil, 0, fmt.Errorf("%s: no answer within %v", p[0], programTime)
+		return nil, 0, fmt.Errorf("%s: no answer within %v", p[0], how.limit)
 	case errors.As(err, &exited) && exited.Exited():
 		return stdout.Bytes(), exited.ExitCode(), nil
 	case err != nil:
