@@ -5,8 +5,8 @@ import (
 	"paperpath/internal/control"
 )
 
-// Addresses returns the addresses that a leads to, for the question whether it
-// is one of a user's own.
+// Addresses returns the addresses that a leads to, to see whether a belongs to a
+// user.
 func Addresses(c *control.Control, a addr.Address) ([]addr.Address, error) {
 	targets, err := Resolve(c, a, nil)
 	var list []addr.Address

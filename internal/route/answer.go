@@ -13,15 +13,14 @@ import (
 	"paperpath/internal/visible"
 )
 
-// Destination is one line of an answer to the question where mail for an
-// address goes.
+// Destination is one line of an Answer.
 type Destination struct {
 	Action  string `json:"action"` // "deliver", "relay" or "unknown"
 	Address string `json:"address"`
 	Maildir string `json:"maildir,omitempty"`
 	Via     string `json:"via,omitempty"` // host:port of an explicit route
 	Where   string `json:"where,omitempty"`
-	Why     string `json:"why,omitempty"` // of "unknown": what made it so
+	Why     string `json:"why,omitempty"` // of "unknown": the reason
 }
 
 // String is the destination as people read it.
@@ -49,9 +48,9 @@ type Answer struct {
 	Error        string        `json:"error,omitempty"`
 }
 
-// Ask answers for the address in text; one without a domain is in the first
-// local one. The error is a usage error for what is no address, else that of
-// Resolve; the answer is good beside an error with exit status 67.
+// Ask answers for the address in text; an address without a domain gets the first
+// local one. The error is a usage error where text is not an address, else that of
+// Resolve; the answer is valid also with an error of exit status 67.
 func Ask(c *control.Control, text string, t *explain.Trail) (Answer, error) {
 	answer := Answer{Address: text, Destinations: []Destination{}}
 	whole, err := WithDomain(c, text)
@@ -110,8 +109,8 @@ func destination(c *control.Control, t Target) (Destination, error) {
 	return d, nil
 }
 
-// Write prints a line `address -> destination` each, or the answer as one line
-// of JSON.
+// Write prints a line `address -> destination` for each destination, or the answer
+// as one line of JSON.
 func (a Answer) Write(w io.Writer, asJSON bool) error {
 	if asJSON {
 		return visible.JSON(w, a)

@@ -13,18 +13,18 @@ import (
 // (control/limits).
 func CopyBytes(c *control.Control) (int64, error) { return c.Limit("copybytes") }
 
-// Copies counts what a message for several recipients will be split into, while
-// they are named one after another: one copy for each mailbox, one for all other
-// hosts together, and one more for each recipient that leads to other hosts by
-// aliases. The zero value has none.
+// Copies counts into how many copies a message will be split, while its recipients
+// become known one by one: one copy for each mailbox, one for all other hosts
+// together, and one more for each recipient that leads to other hosts through
+// aliases. The zero value has counted none.
 type Copies struct {
 	seen    map[string]bool // of the mailboxes so far
 	remote  bool
 	aliased int64
 }
 
-// Add notes the targets of recipient r and returns how many copies there are. What
-// the message is not sent to after all is taken back by undo.
+// Add counts the targets of recipient r and returns how many copies there are. undo
+// takes them back if the recipient is refused after all.
 func (c *Copies) Add(r spool.Recipient, targets []Target) (copies int64, undo func()) {
 	if c.seen == nil {
 		c.seen = map[string]bool{}
@@ -58,11 +58,11 @@ func (c *Copies) Count() int64 {
 	return n
 }
 
-// copyKey is equal for what shares a copy.
+// copyKey is the same for recipients that share a copy.
 func copyKey(r spool.Recipient, t Target) string { return foldKey(t, successor(r, t.Addr)) }
 
-// TooLarge refuses for good what would be copied beyond the limit (RFC 5321
-// 4.2.3: 552). A single copy only takes the message's place.
+// TooLarge refuses a message whose copies would together exceed the limit (RFC 5321
+// 4.2.3: 552). A single copy replaces the message and costs nothing.
 func TooLarge(copies, octets, limit int64) error {
 	if copies < 2 || octets <= limit/copies {
 		return nil
@@ -71,14 +71,14 @@ func TooLarge(copies, octets, limit int64) error {
 }
 
 func tooLarge(copies, octets, limit int64) error {
-	e := status.Refuse("5.3.4", fmt.Sprintf("the message is too large for so many mailboxes: %d copies of %d octets, %d together at most",
+	e := status.Refuse("5.3.4", fmt.Sprintf("message is too large for so many mailboxes: %d copies of %d octets, the limit is %d octets",
 		copies, octets, limit))
 	e.Reply = 552
 	return e
 }
 
-// tooLarge returns the results of an entry whose children would take more than
-// copybytes: all recipients have failed. They are nil where it may be split.
+// tooLarge returns the results of an entry whose children would exceed copybytes:
+// all recipients have failed. It returns nil where the entry may be split.
 func (s *Stage) tooLarge(e *spool.Entry, children []spool.Child) []settle.Result {
 	if len(children) < 2 {
 		return nil

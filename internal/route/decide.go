@@ -14,15 +14,15 @@ import (
 	"paperpath/internal/status"
 )
 
-// GracePeriod is how long an address that was there at RCPT and is not found now
-// stays temporary: somebody may be at work on the tables.
+// GracePeriod is how long an address that was accepted at RCPT and is not found now
+// fails temporarily: somebody may be editing the tables.
 const GracePeriod = 24 * time.Hour
 
-// maxTogether is how many recipients at other hosts one child has: aliases may
-// make of a few recipients more than the head of an entry can hold.
+// maxTogether is how many recipients at other hosts one child has: aliases may turn
+// a few recipients into more than an envelope can hold.
 const maxTogether = 1000
 
-// Failure is a recipient that goes nowhere, at least now.
+// Failure is a recipient that goes nowhere, at least for now.
 type Failure struct {
 	Index int // in the entry's envelope
 	Err   error
@@ -31,16 +31,16 @@ type Failure struct {
 // Decision is what becomes of an entry's recipients.
 type Decision struct {
 	HandOn   spool.Inbox   // where the entry goes as it is; "" where it does not
-	Children []spool.Child // what takes its place otherwise
+	Children []spool.Child // what replaces it otherwise
 	Routed   []int         // recipients that HandOn or Children take care of
 	Failed   []Failure
 }
 
-// Decide looks up every recipient of e that is not done. An entry for one
-// mailbox, or for other hosts only, goes on as it is; else each mailbox gets a
-// child with no recipient but its own, and all other hosts together one: one
-// for all to whom the same recipients lead, and more where they are very many.
-// No child comes back to route/. Nothing is done.
+// Decide looks up every pending recipient of e. An entry for one mailbox, or only
+// for other hosts, goes on as it is. Otherwise each mailbox gets a child with only
+// its own recipient, and all recipients at other hosts to whom the same recipients
+// lead get one together, or several where they are very many. No child comes back
+// to route/. Decide only decides; it changes nothing.
 func Decide(c *control.Control, e *spool.Entry, now time.Time, t *explain.Trail) Decision {
 	d := decider{control: c, entry: e, now: now, trail: t, seen: map[string]int{}, asIs: true}
 	for _, i := range e.Pending() {
@@ -68,14 +68,14 @@ type decider struct {
 	entry   *spool.Entry
 	now     time.Time
 	trail   *explain.Trail
-	passed  *Passed        // once it was read
+	passed  *Passed        // nil until it is read
 	seen    map[string]int // fold keys of the targets so far; of a remote one its index in remote
-	local   int            // targets that are mailboxes, or would be
+	local   int            // targets in local domains
 	remote  []folded
-	asIs    bool // each recipient so far leads to just itself
+	asIs    bool // each recipient so far leads only to itself
 }
 
-// recipient places or fails one recipient.
+// recipient routes or fails one recipient.
 func (d *decider) recipient(i int) {
 	r := d.entry.Envelope.To[i]
 	a, targets, err := d.resolve(r.Addr)
@@ -104,7 +104,7 @@ func (d *decider) resolve(text string) (a addr.Address, targets []Target, err er
 	a, err = addr.Parse(whole)
 	if err != nil {
 		return a, nil, &status.Error{Exit: status.Refused, Reply: 553, Enhanced: "5.1.3",
-			Text: "the recipient is no address", Err: err}
+			Text: "the recipient is not a valid address", Err: err}
 	}
 	if err := d.loop(a); err != nil {
 		return a, nil, err
@@ -113,8 +113,8 @@ func (d *decider) resolve(text string) (a addr.Address, targets []Target, err er
 	return a, targets, err
 }
 
-// fails reports whether a child for r fails already: one report is enough. If
-// not, no other recipient's dead name a will get one.
+// fails reports whether a child for r will fail anyway: one report is enough. If
+// not, it notes that r fails here, so no child is made for a as an alias target.
 func (d *decider) fails(r spool.Recipient, a addr.Address) bool {
 	k := foldKey(Target{Addr: a, Kind: Unknown}, r)
 	_, there := d.seen[k]
@@ -122,18 +122,18 @@ func (d *decider) fails(r spool.Recipient, a addr.Address) bool {
 	return there
 }
 
-// WithGrace is err, but temporary for a day where it says that e has no mailbox
-// and the SMTP session has found one.
+// WithGrace returns err, but a temporary one for a day where it says that a
+// recipient has no mailbox and the SMTP session found one.
 func WithGrace(e *spool.Entry, now time.Time, err error) error {
 	var unknown *status.Error
 	isUnknown := errors.As(err, &unknown) && unknown.Exit == status.NoMailbox
 	if !isUnknown || !e.FromSMTP() || now.Sub(e.Arrival) >= GracePeriod {
 		return err
 	}
-	return status.Temp("4.1.1", "at present "+unknown.Text, nil)
+	return status.Temp("4.1.1", "at present: "+unknown.Text, nil)
 }
 
-// loop fails a recipient here whom the message has reached before.
+// loop fails a local recipient that the message has reached before.
 func (d *decider) loop(a addr.Address) error {
 	_, local, err := d.control.IsLocal(a.Domain)
 	if !local || err != nil {
@@ -146,7 +146,7 @@ func (d *decider) loop(a addr.Address) error {
 	return p.looped(d.entry, a)
 }
 
-// expanded reports whether row was expanded for the message before.
+// expanded reports whether row has been expanded for the message before.
 func (d *decider) expanded(row addr.Address) (bool, error) {
 	p, err := d.hasPassed()
 	return p.Expanded(row), err
@@ -164,7 +164,7 @@ func (d *decider) hasPassed() (Passed, error) {
 	return *d.passed, nil
 }
 
-// target puts one target of recipient i where it belongs, once.
+// target routes one target of recipient i, once.
 func (d *decider) target(i int, t Target) {
 	r := d.entry.Envelope.To[i]
 	to := successor(r, t.Addr)
@@ -186,8 +186,8 @@ func (d *decider) target(i int, t Target) {
 		d.remote = append(d.remote, f)
 		return
 	}
-	// A dead name in an alias is for deliver/ too: there it has no mailbox, and
-	// fails by itself without harm to its neighbours.
+	// An unknown address in an alias goes to deliver/ too: it fails there alone, and
+	// the other targets get the message.
 	if t.Kind == Unknown {
 		d.asIs = false
 	}
@@ -196,7 +196,7 @@ func (d *decider) target(i int, t Target) {
 	d.Children = append(d.Children, d.child(spool.InboxDeliver, to))
 }
 
-// successor is recipient r once it is to go to a. Its parameters go along; a
+// successor is recipient r when its mail goes to a. It keeps the parameters of r; a
 // report must be able to name the address that the sender wrote (RFC 3461 4.2).
 func successor(r spool.Recipient, a addr.Address) spool.Recipient {
 	if written, err := addr.Parse(r.Addr); err == nil && written == a {
@@ -206,8 +206,8 @@ func successor(r spool.Recipient, a addr.Address) spool.Recipient {
 	if params.Get(words, "NOTIFY") != "" && params.Get(words, "ORCPT") == "" && isASCII(r.Addr) {
 		words += " ORCPT=rfc822;" + params.Encode(r.Addr)
 	}
-	// Who reads the mailbox is told the recipient that we took, whatever a
-	// stranger says of the one before it.
+	// The mailbox shows the recipient that we accepted, whatever ORCPT of a stranger
+	// says about the one before it.
 	if words != "" && !params.Has(words, params.Rcpt) {
 		words += " " + params.Rcpt + "=" + params.Encode(r.Addr)
 	}
@@ -218,13 +218,13 @@ func isASCII(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return r >= 0x7f }) < 0
 }
 
-// child is a new entry for these recipients and nobody else: a blind copy's
-// address never comes into another's file.
+// child is a new entry for these recipients only: the address of a blind copy never
+// gets into the file of another recipient.
 func (d *decider) child(in spool.Inbox, to ...spool.Recipient) spool.Child {
 	return spool.Child{Inbox: in, From: d.entry.Envelope.From, To: to}
 }
 
-// whole returns the inbox that the entry may go to without a change.
+// whole returns the inbox that the entry may go to unchanged, or "".
 func (d *decider) whole() spool.Inbox {
 	switch {
 	case !d.asIs || len(d.Routed) == 0:

@@ -13,11 +13,11 @@ import (
 // folded is a recipient at another host.
 type folded struct {
 	to      spool.Recipient
-	roots   []int    // the recipients of the entry that lead to it by aliases
+	roots   []int    // the recipients of the entry that lead to it through aliases
 	through []string // those aliases
 }
 
-// join notes that recipient i leads to f too.
+// join notes that recipient i leads to f as well.
 func (f *folded) join(i int, through []string) {
 	if len(through) > 0 {
 		f.roots = append(f.roots, i)
@@ -25,9 +25,9 @@ func (f *folded) join(i int, through []string) {
 	}
 }
 
-// groups returns the recipients at other hosts, those together to whom the same
-// recipients of the entry lead. So nobody is told of an alias that the message
-// did not come to them by, be it a blind copy's.
+// groups puts those recipients at other hosts together to whom the same recipients
+// of the entry lead. So no host learns of an alias that did not lead to it, which
+// may be a blind copy's.
 func groups(remote []folded) [][]folded {
 	index := map[string]int{}
 	var list [][]folded
@@ -54,11 +54,10 @@ func passed(group []folded) []string {
 	return slices.Compact(all)
 }
 
-// foldKey is equal for recipients of whom one gets the message for all. They
-// have one final address and the same parameters, for whoever asked for a
-// report, or named an original recipient, is told about just that one.
-// Extensions of one mailbox are one address too, where neither its owner sorts
-// by them nor a report about each was asked for (RFC 3461 4.1).
+// foldKey is the same for recipients that get one message together. They have the
+// same final address and the same parameters, since a report is about one recipient
+// and its ORCPT. Extensions of one mailbox count as one address, unless its owner
+// sorts by them or a report about each was requested (RFC 3461 4.1).
 func foldKey(t Target, to spool.Recipient) string {
 	k := key(t.Addr)
 	if t.Kind == Local && !sortsByExtension(t.User) && !wantsReport(to.Params) {
@@ -67,13 +66,13 @@ func foldKey(t Target, to spool.Recipient) string {
 	return string(t.Kind) + "\n" + k + "\n" + to.Params
 }
 
-// sortsByExtension reports whether what stands behind the + decides what
-// becomes of mail in the mailbox of u, by rules of its owner or folders that are
-// named so. No mailbox has either yet.
+// sortsByExtension reports whether the extension decides what happens to mail in
+// the mailbox of u, through rules of its owner or folders of that name. No mailbox
+// has either yet.
 func sortsByExtension(*control.User) bool { return false }
 
-// wantsReport reports whether parameters ask for a report by name: then each
-// recipient is owed its own.
+// wantsReport reports whether parameters ask for a report: then each recipient gets
+// its own.
 func wantsReport(words string) bool {
 	list := params.Notify(words)
 	return len(list) > 0 && list[0] != "NEVER"

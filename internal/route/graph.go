@@ -6,11 +6,10 @@ import (
 	"paperpath/internal/addr"
 )
 
-// name is a name that stands for others, and what is known of it once it was
-// come by.
+// name is an alias that the expansion has reached.
 type name struct {
 	row      addr.Address // as the table has it
-	entry    addr.Address // as it was come by: with its extension
+	entry    addr.Address // as it was reached: with its extension
 	where    string
 	open     bool // its targets are being looked up
 	returned bool // it was reached below itself: its mailbox is a target
@@ -24,9 +23,9 @@ func (n *name) reach(from *name) {
 	}
 }
 
-// finish adds the mailboxes of names that are reached below themselves only on
-// another way than that on which they were expanded. So the answer does not
-// depend on the order of a row's targets.
+// finish adds the mailboxes of names that are reached below themselves only by
+// another path than the one on which they were expanded. So the answer does not
+// depend on the order of the targets in a row.
 func (r *resolver) finish() error {
 	for _, n := range r.graph {
 		if !n.returned && r.returns(n) {
@@ -38,33 +37,33 @@ func (r *resolver) finish() error {
 	return nil
 }
 
-// returns reports whether n may be reached below itself with no other name
-// passed twice: by a way to n and a way from n back to n which have no other
-// name in common. They have none just where no single name stands on all ways
-// to n and on all ways back (Menger). Such a name would be on the one way that
-// is looked at here.
+// returns reports whether n can be reached below itself without passing any other
+// name twice: by a path to n and a path from n back to n that have no other name
+// in common. Such paths exist exactly where no single name is on all paths to n
+// and on all paths back (Menger). Such a name would be on the one path that is
+// looked at here.
 func (r *resolver) returns(n *name) bool {
 	start := r.graph[0]
-	if way(n, n, nil) == nil {
+	if pathBetween(n, n, nil) == nil {
 		return false
 	}
 	if n == start {
 		return true
 	}
-	for _, u := range append(way(start, n, nil), start) {
-		if u == n || u != start && way(start, n, u) != nil {
+	for _, u := range append(pathBetween(start, n, nil), start) {
+		if u == n || u != start && pathBetween(start, n, u) != nil {
 			continue
 		}
-		if way(n, n, u) == nil {
+		if pathBetween(n, n, u) == nil {
 			return false
 		}
 	}
 	return true
 }
 
-// way returns the names on a shortest way between two, from left out and to
-// included, that does not touch without; nil where there is none.
-func way(from, to, without *name) []*name {
+// pathBetween returns the names on a shortest path between two, without from and with to,
+// that avoids without; nil where there is none.
+func pathBetween(from, to, without *name) []*name {
 	before := map[*name]*name{}
 	for queue := []*name{from}; len(queue) > 0; queue = queue[1:] {
 		for _, next := range queue[0].leads {
@@ -86,7 +85,7 @@ func way(from, to, without *name) []*name {
 	return nil
 }
 
-// trace gives every target at another host the names that lead to it.
+// trace finds the names that lead to each target at another host.
 func (r *resolver) trace() {
 	into := map[*name][]*name{}
 	for _, n := range r.graph {

@@ -20,7 +20,7 @@ type Passed struct {
 	mail  bool            // a mail system handed the message in: its first field is Received
 }
 
-// PassedOf reads them in the header of a message as it came.
+// PassedOf reads them from the header of a message as it came.
 func PassedOf(h *message.Header) Passed {
 	p := Passed{names: map[string]bool{}, bases: map[string]bool{}}
 	for i, f := range h.Fields {
@@ -49,13 +49,13 @@ func (p Passed) add(s string) {
 	}
 }
 
-// FromMail reports whether a mail system handed the message in, which puts its
-// Received on top (RFC 5321 4.4). A person who sends again what they got puts
-// other fields there (RFC 5322 3.6.6), or the Delivered-To of their mailbox.
+// FromMail reports whether a mail system handed the message in: it puts its Received
+// on top (RFC 5321 4.4). A message that a person sends again begins with other
+// fields (RFC 5322 3.6.6), or with the Delivered-To of their mailbox.
 func (p Passed) FromMail() bool { return p.mail }
 
-// Expanded reports whether row was expanded for the message before: it names
-// the row, with any extension.
+// Expanded reports whether row has been expanded for the message before: a
+// Delivered-To names it, with any extension.
 func (p Passed) Expanded(row addr.Address) bool { return p.bases[key(row)] }
 
 // Reached reports whether the message has been at a before, or at a's name
@@ -69,8 +69,8 @@ func (p Passed) Reached(a addr.Address) bool {
 	return false
 }
 
-// Bounds of the header that is read for them. What stands below has passed
-// other systems before it came to us.
+// Limits of the header that is read for them. Fields below come from systems that
+// the message passed long before.
 const (
 	maxPassedBytes  = 1 << 20
 	maxPassedFields = 20000
@@ -85,9 +85,8 @@ func passedBy(e *spool.Entry) (Passed, error) {
 	return PassedOf(h), nil
 }
 
-// Looped is the error of a recipient of e whom the message has reached before,
-// where a mail system has brought it back. What people send again is theirs to
-// send.
+// Looped is the error of a recipient of e that the message has reached before, where
+// a mail system has brought it back. People may send a message again.
 func Looped(e *spool.Entry, a addr.Address) error {
 	p, err := passedBy(e)
 	if err != nil {
@@ -100,5 +99,5 @@ func (p Passed) looped(e *spool.Entry, a addr.Address) error {
 	if !p.Reached(a) || !p.mail && (!e.FromSMTP() || e.Trusted()) {
 		return nil
 	}
-	return status.Refuse("5.4.6", "a mail loop: the message has been at "+visible.ASCII(a.String())+" before")
+	return status.Refuse("5.4.6", "mail loop: the message has reached "+visible.ASCII(a.String())+" before")
 }

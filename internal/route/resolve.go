@@ -11,27 +11,27 @@ import (
 	"paperpath/internal/visible"
 )
 
-// resolver expands one address. Every name is expanded once. Below itself it
-// stands for its own mailbox, so that nothing comes back to where it was.
+// resolver expands one address. Every name is expanded once. Where it is reached
+// below itself it means its own mailbox, so that every expansion ends.
 type resolver struct {
 	control *control.Control
 	trail   *explain.Trail
-	passed  func(row addr.Address) (bool, error) // the message was expanded there before
+	passed  func(row addr.Address) (bool, error) // whether row has been expanded for the message before
 	names   map[string]*name
-	graph   []*name // in the order in which they were come by
+	graph   []*name // in the order in which they were reached
 	targets []Target
 	index   map[string]int     // of a target in targets, by its key
-	above   map[string][]*name // what a target stands below
+	above   map[string][]*name // the names that lead to a target directly, by its key
 }
 
-// step is how an address was come by.
+// step is how an address was reached.
 type step struct {
 	depth int
 	where string // the rows so far
-	from  *name  // nil: asked for
+	from  *name  // nil for the address that was asked for
 }
 
-// through is the step from n by the row where.
+// through is the step from n through the row where.
 func (s step) through(n *name, where string) step {
 	return step{depth: s.depth + 1, where: join(s.where, where), from: n}
 }
@@ -43,7 +43,7 @@ func join(rows, row string) string {
 	return rows + ", " + row
 }
 
-// address adds all that a stands for.
+// address adds everything that a leads to.
 func (r *resolver) address(a addr.Address, s step) error {
 	a, local, err := r.domain(a, s)
 	if err != nil {
@@ -61,8 +61,8 @@ func (r *resolver) address(a addr.Address, s step) error {
 	return r.last(a, s)
 }
 
-// domain answers whether a is local. The two names that are good without a
-// domain get the first local one.
+// domain reports whether a is local. The two names that are valid without a domain
+// get the first local one.
 func (r *resolver) domain(a addr.Address, s step) (addr.Address, bool, error) {
 	if a.Domain == "" {
 		if !isPostmaster(a) && !isDaemon(a) {
@@ -100,14 +100,14 @@ func (r *resolver) row(a, form addr.Address, s step) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if u == nil { // what comes next is less specific than a row that nobody can read may be
+	if u == nil { // a broken alias row may be more specific than what comes next
 		return false, r.control.AliasFalls()
 	}
 	r.trail.Add("mailbox "+form.String(), u.Home, u.Where)
 	return true, r.add(Target{Addr: a, Kind: Local, User: u, Where: join(s.where, u.Where)}, s.from)
 }
 
-// expand adds what the row of the name form says that a stands for.
+// expand adds the targets that the row of the name form has for a.
 func (r *resolver) expand(a, form addr.Address, targets []string, where string, s step) error {
 	n, fresh, err := r.enter(a, form, where, s)
 	if err != nil || !fresh {
@@ -116,10 +116,10 @@ func (r *resolver) expand(a, form addr.Address, targets []string, where string, 
 	defer func() { n.open = false }()
 	s = s.through(n, where)
 	for _, text := range targets {
-		text, own := strings.CutPrefix(text, `\`) // sendmail's sign for: no alias any more
+		text, own := strings.CutPrefix(text, `\`) // sendmail's mark for a mailbox that is not looked up as an alias
 		target, err := addr.Parse(text)
 		if err != nil {
-			return status.Temp("4.3.5", "an alias names no address", fmt.Errorf("%s: %w", where, err))
+			return status.Temp("4.3.5", "an alias has an invalid target", fmt.Errorf("%s: %w", where, err))
 		}
 		if own {
 			err = r.itself(target, s)
@@ -133,7 +133,7 @@ func (r *resolver) expand(a, form addr.Address, targets []string, where string, 
 	return nil
 }
 
-// itself adds target, aliases left aside.
+// itself adds target without looking for an alias.
 func (r *resolver) itself(target addr.Address, s step) error {
 	if _, local, err := r.domain(target, s); err != nil {
 		return err
@@ -143,9 +143,9 @@ func (r *resolver) itself(target addr.Address, s step) error {
 	return r.mailbox(target, "", s)
 }
 
-// enter takes up the name form, for which a stands. It is fresh where it is to
-// be expanded: the first time, and only if the message did not pass it before.
-// Below itself it is its own mailbox.
+// enter notes that the name form was reached as a. fresh is true where it must be
+// expanded: the first time, and only if the message has not passed it before.
+// Below itself it means its own mailbox.
 func (r *resolver) enter(a, form addr.Address, where string, s step) (n *name, fresh bool, err error) {
 	k := key(form)
 	if n = r.names[k]; n != nil {
@@ -153,21 +153,21 @@ func (r *resolver) enter(a, form addr.Address, where string, s step) (n *name, f
 		if n.open {
 			err = r.back(n, a, s)
 		} else {
-			r.trail.Add("address "+a.String(), "expanded already", s.where)
+			r.trail.Add("address "+a.String(), "already expanded", s.where)
 		}
 		return n, false, err
 	}
 	if passed, err := r.passed(form); err != nil {
 		return nil, false, err
 	} else if passed {
-		r.trail.Add("address "+a.String(), "the message has passed it: not expanded again", "Delivered-To")
-		return nil, false, r.mailbox(a, "the message has been there before", s)
+		r.trail.Add("address "+a.String(), "not expanded: the message has passed it before", "Delivered-To")
+		return nil, false, r.mailbox(a, "the message has passed it before", s)
 	}
 	switch {
 	case s.depth > maxDepth:
-		return nil, false, tooMuch(s.where, "aliases lie deeper than %d in each other", maxDepth)
+		return nil, false, tooMuch(s.where, "aliases are nested more than %d deep", maxDepth)
 	case len(r.graph)+len(r.targets) >= maxNames:
-		return nil, false, tooMuch(s.where, "more than %d addresses behind one", maxNames)
+		return nil, false, tooMuch(s.where, "an address expands to more than %d addresses", maxNames)
 	}
 	n = &name{row: form, entry: a, where: join(s.where, where), open: true}
 	n.reach(s.from)
@@ -176,24 +176,24 @@ func (r *resolver) enter(a, form addr.Address, where string, s step) (n *name, f
 	return n, true, nil
 }
 
-// tooMuch is a fault of the tables, so it is temporary. Rows are for the log.
+// tooMuch is a fault of the tables, so it is temporary. Only the log shows the rows.
 func tooMuch(where, format string, n int) error {
 	return status.Temp("4.3.5", "aliases cannot be expanded", fmt.Errorf(format+" (%s)", n, where))
 }
 
-// back adds the mailbox of a name that is reached below itself as a. Where a is
-// the bare name it has the extension that the name was come by with.
+// back adds the mailbox of a name that is reached below itself as a. Where a is the
+// bare name, it gets the extension with which the name was reached first.
 func (r *resolver) back(n *name, a addr.Address, s step) error {
 	if key(a) == key(n.row) {
 		a = n.entry
 	}
-	r.trail.Add("address "+a.String(), "passed already: its mailbox, not its alias", s.where)
+	r.trail.Add("address "+a.String(), "its mailbox, since its alias leads back to it", s.where)
 	n.returned = true
 	return r.mailbox(a, "its alias leads back to it", s)
 }
 
-// mailbox adds the mailbox of a, whatever aliases say. why is said where there
-// is none.
+// mailbox adds the mailbox of a, whatever aliases say. why explains why the alias
+// was not used, where there is no mailbox.
 func (r *resolver) mailbox(a addr.Address, why string, s step) error {
 	u, err := Mailbox(r.control, a)
 	if err != nil {
@@ -210,8 +210,8 @@ func (r *resolver) mailbox(a addr.Address, why string, s step) error {
 	return r.add(Target{Addr: a, Kind: Local, User: u, Where: join(s.where, u.Where)}, s.from)
 }
 
-// postmastersMailbox adds the mailbox of the address that the settings name for
-// a, aliases left aside.
+// postmastersMailbox adds the mailbox of the address that the settings have for a,
+// without looking for aliases.
 func (r *resolver) postmastersMailbox(a addr.Address, why string, s step) error {
 	to, err := r.postmaster(a)
 	if err != nil {
@@ -233,7 +233,7 @@ func (r *resolver) postmastersMailbox(a addr.Address, why string, s step) error 
 	return r.add(Target{Addr: a, Kind: Unknown, Where: s.where, Why: why}, s.from)
 }
 
-// last is for a local address that is in no table.
+// last is for a local address that is not in any table.
 func (r *resolver) last(a addr.Address, s step) error {
 	switch {
 	case toPostmaster(a):
@@ -260,7 +260,7 @@ func (r *resolver) postmaster(a addr.Address) (addr.Address, error) {
 	}
 	if address == "" {
 		return addr.Address{}, status.Temp("4.3.5", "mail for "+visible.ASCII(a.String())+" has no mailbox",
-			fmt.Errorf("neither control/postmaster nor control/users has one"))
+			fmt.Errorf("neither control/postmaster nor control/users names one"))
 	}
 	to, err := addr.Parse(address)
 	if err != nil {
@@ -269,7 +269,7 @@ func (r *resolver) postmaster(a addr.Address) (addr.Address, error) {
 	return to, err
 }
 
-// add puts a target on the list, once, and notes what it stands below.
+// add puts a target on the list, once, and notes the name that leads to it.
 func (r *resolver) add(t Target, from *name) error {
 	k := key(t.Addr)
 	if from != nil {
@@ -279,14 +279,14 @@ func (r *resolver) add(t Target, from *name) error {
 		return nil
 	}
 	if len(r.graph)+len(r.targets) >= maxNames {
-		return tooMuch(t.Where, "more than %d addresses behind one", maxNames)
+		return tooMuch(t.Where, "an address expands to more than %d addresses", maxNames)
 	}
 	r.index[k] = len(r.targets)
 	r.targets = append(r.targets, t)
 	return nil
 }
 
-// known reports whether any target is more than a name.
+// known reports whether any target is not Unknown.
 func (r *resolver) known() bool {
 	for _, t := range r.targets {
 		if t.Kind != Unknown {

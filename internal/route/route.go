@@ -31,35 +31,34 @@ type Target struct {
 	User  *control.User // of a local target: whose mailbox
 	Where string        // the rows that led here: "control/aliases:3, control/users:1"
 
-	Through []string // of a remote target: the names whose expansion leads to it
-	Why     string   // of an unknown one that is a name itself: why it is not expanded
+	Through []string // of a remote target: the names whose expansion led to it
+	Why     string   // of an unknown target that has an alias: why that was not expanded
 }
 
 const (
 	maxDepth = 20   // aliases in aliases
-	maxNames = 1000 // addresses that one address may come to stand for, aliases on the way counted
+	maxNames = 1000 // addresses and aliases that one address may expand to
 )
 
-// Resolve returns all that a stands for once its aliases are expanded, each
-// address once. In a local domain the first of these decides: an alias of
-// exactly this address, its own row in control/users, then both again without
-// the +extension. postmaster, MAILER-DAEMON, root and abuse always have a
-// mailbox, the first two (RFC 5321 4.5.1) without a domain too.
+// Resolve returns the targets of a after the expansion of aliases, each address
+// once. In a local domain the first of these decides: an alias of exactly this
+// address, its own row in control/users, then both again without the +extension.
+// postmaster, MAILER-DAEMON, root and abuse always have a mailbox, the first two
+// (RFC 5321 4.5.1) also without a domain.
 //
-// A name that is reached below itself is not expanded again: there it stands
-// for its own mailbox, or for none.
+// A name that is reached below itself is not expanded again: there it means its own
+// mailbox, or none.
 //
-// An alias may name unknown addresses beside others; such targets are returned
-// with Kind Unknown. Where nothing else is left the error is a *status.Error
-// with exit status 67 and reply 550 5.1.1, and the targets are returned with
-// it. Every other error is temporary.
+// An alias may name unknown addresses beside others; such targets have the Kind
+// Unknown. Where there are no others the error is a *status.Error with exit status
+// 67 and reply 550 5.1.1, and the targets are returned with it. Every other error
+// is temporary.
 func Resolve(c *control.Control, a addr.Address, t *explain.Trail) ([]Target, error) {
 	return resolve(c, a, func(addr.Address) (bool, error) { return false, nil }, t)
 }
 
-// ResolveFor is Resolve for a message that is in the spool already. Names that
-// it has passed, here or on its way here, are not expanded again but stand for
-// their own mailboxes.
+// ResolveFor is Resolve for a message in the spool. Names that it has passed, here
+// or on its way here, are not expanded again but mean their own mailboxes.
 func ResolveFor(c *control.Control, a addr.Address, e *spool.Entry, t *explain.Trail) ([]Target, error) {
 	return resolve(c, a, func(row addr.Address) (bool, error) {
 		p, err := passedBy(e)
@@ -87,9 +86,9 @@ func resolve(c *control.Control, a addr.Address, passed func(addr.Address) (bool
 	return r.targets, NoMailbox(a)
 }
 
-// Mailbox returns the owner of the mailbox that is a's own, aliases left
-// aside: the row of exactly this address, or the one without the +extension.
-// nil without an error says that there is none.
+// Mailbox returns the owner of a's own mailbox, whatever aliases say: the row of
+// exactly this address, or the one without the +extension. nil without an error
+// means that there is none.
 func Mailbox(c *control.Control, a addr.Address) (*control.User, error) {
 	for _, form := range forms(a) {
 		u, err := c.User(form.String())
@@ -100,7 +99,7 @@ func Mailbox(c *control.Control, a addr.Address) (*control.User, error) {
 	return nil, nil
 }
 
-// NoMailbox is the positive answer that an address is not there.
+// NoMailbox is the permanent error of an address that does not exist.
 func NoMailbox(a addr.Address) *status.Error {
 	return &status.Error{Exit: status.NoMailbox, Reply: 550, Enhanced: "5.1.1",
 		Text: "no such mailbox: " + visible.ASCII(a.String())}
@@ -114,19 +113,19 @@ func forms(a addr.Address) []addr.Address {
 	return []addr.Address{a}
 }
 
-// isPostmaster and isDaemon know the two names that are good without a domain.
+// isPostmaster and isDaemon recognize the two names that are valid without a domain.
 func isPostmaster(a addr.Address) bool { return strings.EqualFold(a.Local, "postmaster") }
 
 func isDaemon(a addr.Address) bool { return strings.EqualFold(a.Local, "mailer-daemon") }
 
-// toPostmaster reports a name whose mail the postmaster reads where nobody else
-// does: programs answer to MAILER-DAEMON, cron writes to root, strangers
+// toPostmaster reports whether a's mail goes to the postmaster where a has neither
+// alias nor mailbox: programs answer to MAILER-DAEMON, cron writes to root, strangers
 // complain to abuse (RFC 2142 4).
 func toPostmaster(a addr.Address) bool {
 	return isDaemon(a) || strings.EqualFold(a.Local, "root") || strings.EqualFold(a.Local, "abuse")
 }
 
-// always reports a name that every domain has.
+// always reports whether every local domain has a.
 func always(a addr.Address) bool { return isPostmaster(a) || toPostmaster(a) }
 
 // key is the form in which targets are compared: both spellings of an
@@ -136,8 +135,8 @@ func key(a addr.Address) string {
 	return a.Key()
 }
 
-// WithDomain gives a name without a domain, as people and cron write it, the
-// first local domain. The error is temporary where the settings have none.
+// WithDomain adds the first local domain to a name without a domain, as people and
+// cron write it. The error is temporary where the settings have none.
 func WithDomain(c *control.Control, name string) (string, error) {
 	if strings.Contains(name, "@") {
 		return name, nil
@@ -146,8 +145,8 @@ func WithDomain(c *control.Control, name string) (string, error) {
 	return name + "@" + domain, err
 }
 
-// FirstDomain is the domain of names that have none: the first of
-// control/domains. The error is temporary where the settings have none.
+// FirstDomain is the domain of names without one: the first of control/domains. The
+// error is temporary where the settings have none.
 func FirstDomain(c *control.Control) (string, error) {
 	domains, err := c.Domains()
 	if err == nil && len(domains) == 0 {

@@ -17,8 +17,8 @@ type Stage struct {
 	Now     func() time.Time
 }
 
-// Handle decides about an entry in route/. What goes somewhere goes at once;
-// recipients that fail are settled beside it.
+// Handle decides about an entry in route/. Recipients that have a destination go on
+// at once; those that fail are settled separately.
 func (s *Stage) Handle(_ context.Context, e *spool.Entry) spool.Outcome {
 	if len(e.Pending()) == 0 {
 		return spool.DropBecause("all recipients are done")
@@ -42,8 +42,8 @@ func (s *Stage) Handle(_ context.Context, e *spool.Entry) spool.Outcome {
 	}
 	o := s.Settle(e, results)
 	o.Children = append(d.Children, o.Children...)
-	// Whose child is placed is done, however the others were settled: else the
-	// next attempt would send it again.
+	// A recipient that has a child is done, however the others were settled:
+	// otherwise the next attempt would send it again.
 	for _, i := range d.Routed {
 		if !slices.Contains(o.Done, i) {
 			o.Done = append(o.Done, i)

@@ -287,7 +287,7 @@ func TestARecipientThatIsNoAddress(t *testing.T) {
 	_, c := home(t, map[string]string{"domains": domains, "users": users})
 	e := &spool.Entry{Envelope: spool.Envelope{To: []spool.Recipient{{Addr: "a b@example.net"}}}}
 	d := Decide(c, e, time.Now(), nil)
-	if len(d.Failed) != 1 || !strings.Contains(d.Failed[0].Err.Error(), "no address") {
+	if len(d.Failed) != 1 || !strings.Contains(d.Failed[0].Err.Error(), "not a valid address") {
 		t.Errorf("%+v", d)
 	}
 }
