@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"paperpath/internal/dir"
 	"paperpath/internal/status"
 )
 
@@ -25,8 +24,7 @@ const (
 // result is what an attempt leaves for the schedule.
 type result struct {
 	job      job
-	name     string // where the entry is now
-	state    state
+	at       spot // where the entry is now
 	deferred bool
 	due      time.Time
 	mailbox  string // stored into; its directories want a sync
@@ -37,7 +35,7 @@ type result struct {
 
 // attempt works on one entry, whatever it turns out to be. It never panics.
 func (r *Runner) attempt(ctx context.Context, j job) (res result) {
-	res = result{job: j, name: j.name, state: j.state}
+	res = result{job: j, at: j.at}
 	err := status.Guard(func() error {
 		r.work(ctx, j, &res)
 		return nil
@@ -51,7 +49,7 @@ func (r *Runner) attempt(ctx context.Context, j job) (res result) {
 
 // work opens the entry, lets the stage decide, and carries that out.
 func (r *Runner) work(ctx context.Context, j job, res *result) {
-	e, err := r.inbox.open(j.name, j.state)
+	e, err := j.at.open()
 	if errors.Is(err, errDuplicate) {
 		e, err = r.openDuplicate(j)
 	}
@@ -60,7 +58,7 @@ func (r *Runner) work(ctx context.Context, j job, res *result) {
 		return
 	}
 	defer e.close()
-	defer func() { res.name, res.state = e.name, e.state }()
+	defer func() { res.at = e.at }()
 	o := r.handle(ctx, e)
 	if e.duplicate {
 		if err := r.deliverDuplicate(e, o); err != nil {
@@ -68,8 +66,7 @@ func (r *Runner) work(ctx context.Context, j job, res *result) {
 		}
 		return
 	}
-	err = r.carry(e, o)
-	if err == nil {
+	if err = r.conclude(e, o); err == nil {
 		res.deferred, res.due, res.mailbox = o.Action == Defer, o.Due, o.Mailbox
 		return
 	}
@@ -85,24 +82,28 @@ func (r *Runner) failed(e *Entry, err error) (again bool, due time.Time) {
 	r.Spool.log.Trouble(string(e.Key), "carry out", err)
 	now := r.Spool.now()
 	if retry, unread := r.Retry(); unread == nil && retry.Expired(now.Sub(e.Arrival)-graceTime, e.Attempts+1) {
-		held := r.carry(e, HoldBecause("given up, it cannot be carried out: "+err.Error()))
+		held := r.conclude(e, HoldBecause("given up, it cannot be carried out: "+err.Error()))
 		if held == nil {
 			return false, due
 		}
 		r.Spool.log.Trouble(string(e.Key), "hold", held)
 	}
 	due = now.Add(r.delay(e))
-	if err := r.carry(e, DeferUntil(due, err.Error())); err != nil {
+	if err := r.conclude(e, DeferUntil(due, err.Error())); err != nil {
 		r.Spool.log.Trouble(string(e.Key), "defer", err)
 		due = r.Spool.now().Add(troubleDelay)
 	}
 	return true, due
 }
 
-// carry carries the outcome out; a panic there is trouble of our own.
-func (r *Runner) carry(e *Entry, o Outcome) (err error) {
+// conclude carries the outcome out. An entry that a person moved or removed in the
+// meantime is no failure; a panic is our own trouble.
+func (r *Runner) conclude(e *Entry, o Outcome) (err error) {
 	defer status.Catch(&err)
-	return r.Spool.carry(e, o)
+	if err = r.Spool.carryOut(e, o); errors.Is(err, errGone) {
+		return nil
+	}
+	return err
 }
 
 // handle calls the stage. A panic is temporary, until it looks like the
@@ -138,7 +139,7 @@ func (r *Runner) unworkable(j job, err error) (again bool, due time.Time) {
 	case errors.Is(err, errGone), errors.Is(err, fs.ErrNotExist):
 		return false, due
 	case errors.Is(err, errNotOurs):
-		r.Spool.log.Trouble(string(j.key), "left in "+string(r.Inbox)+": "+j.name, err)
+		r.Spool.log.Trouble(string(j.key), "left in "+string(r.Inbox)+": "+j.at.name, err)
 		return true, r.Spool.now().Add(leftDelay)
 	case errors.Is(err, errRecheck):
 		return true, r.Spool.now().Add(duplicateAge)
@@ -152,7 +153,7 @@ func (r *Runner) unworkable(j job, err error) (again bool, due time.Time) {
 		r.Spool.log.Trouble(string(j.key), "open", err)
 		return true, r.Spool.now().Add(troubleDelay)
 	}
-	if held := r.Spool.holdFile(r.inbox, j, err.Error()); held != nil {
+	if held := r.Spool.holdFile(j.at, err.Error()); held != nil {
 		r.Spool.log.Trouble(string(j.key), "hold", held)
 		return true, r.Spool.now().Add(troubleDelay)
 	}
@@ -162,63 +163,61 @@ func (r *Runner) unworkable(j job, err error) (again bool, due time.Time) {
 
 // stillFor returns how long the file has not changed.
 func (r *Runner) stillFor(j job) (time.Duration, error) {
-	st, err := r.inbox.dir(j.state).StatName(j.name)
+	st, err := j.at.stat()
 	if err != nil {
 		return 0, err
 	}
 	return r.Spool.machine().Sub(time.Unix(st.Ctim.Unix())), nil
 }
 
-// holdFile moves a file that is no entry of ours to hold/, under its own key
-// where its name has one that is free, else under a new key.
-func (s *Spool) holdFile(from *inbox, j job, reason string) error {
+// holdFile moves a file that is no entry of ours to hold/, under its own name
+// where that is one of an entry and its key is free there, else under a new one:
+// what is held already keeps its name and its reason.
+func (s *Spool) holdFile(at spot, reason string) error {
 	hold, err := s.inbox(InboxHold)
 	if err != nil {
 		return err
 	}
-	k, base, _, _, named := parseName(j.name)
-	if named == nil {
-		_, _, err := hold.find(k)
+	n, err := parseName(at.name)
+	free := err == nil
+	if free {
+		_, err := hold.find(n.key)
 		if err != nil && !errors.Is(err, errGone) {
 			return err
 		}
-		if err == nil { // the one that waits there keeps its name and its reason
-			named = fs.ErrExist
-		}
+		free = err != nil
 	}
-	if named != nil {
-		size, wire, err := measure(from.dir(j.state), j.name)
-		if err != nil {
+	if !free {
+		if n, err = measure(at); err != nil {
 			return err
 		}
-		k = NewKey(s.now(), s.host)
-		base = fileName(k, size, wire)
-		reason += " (it was " + j.name + ")"
+		n.key = NewKey(s.now(), s.host)
+		reason += " (it was " + at.name + ")"
 	}
-	line := reasonLine(s.now(), from.name, verbHeld, reason)
-	if err := hold.setReason(k, line, s.now()); err != nil {
+	line := reasonLine(s.now(), at.inbox.name, verbHeld, reason)
+	if err := hold.setReason(n.key, line, s.now()); err != nil {
 		return err
 	}
-	return from.dir(j.state).Rename(j.name, hold.new, base)
+	return at.dir().Rename(at.name, hold.new, n.String())
 }
 
 // measure counts the octets of a file as they are and with CRLF line ends.
-func measure(d *dir.Dir, name string) (size, wire int64, err error) {
-	f, err := d.OpenFile(name, unix.O_RDONLY, 0)
+func measure(at spot) (n fileName, err error) {
+	f, err := at.dir().OpenFile(at.name, unix.O_RDONLY, 0)
 	if err != nil {
-		return 0, 0, err
+		return n, err
 	}
 	defer f.Close()
 	buf := make([]byte, copyBuffer)
 	for {
-		n, err := f.Read(buf)
-		size += int64(n)
-		wire += int64(n + bytes.Count(buf[:n], []byte("\n")))
+		c, err := f.Read(buf)
+		n.size += int64(c)
+		n.wire += int64(c + bytes.Count(buf[:c], []byte("\n")))
 		if err == io.EOF {
-			return size, wire, nil
+			return n, nil
 		}
 		if err != nil {
-			return 0, 0, err
+			return n, err
 		}
 	}
 }

@@ -73,15 +73,12 @@ func (b *inbox) strays() (list []stray, err error) {
 func (s *Spool) cleanReasons(b *inbox, now time.Time, ages func() bool) error {
 	seed := maphash.MakeSeed()
 	present := map[uint64]struct{}{}
-	for _, st := range []state{stateNew, stateDeferred, stateNew} { // fresh again: a retry moves that way
-		err := b.dir(st).Names(func(name string) bool {
-			key, _, _ := strings.Cut(name, ",")
-			present[maphash.String(seed, key)] = struct{}{}
-			return true
-		})
+	for at, err := range b.spots() {
 		if err != nil {
 			return err
 		}
+		key, _, _ := strings.Cut(at.name, ",")
+		present[maphash.String(seed, key)] = struct{}{}
 	}
 	var old []string
 	err := b.reason.Names(func(name string) bool {
@@ -119,7 +116,7 @@ func (s *Spool) expireHold(holdtime time.Duration) (expired []Key, err error) {
 		if h.key == "" || s.now().Sub(h.since) <= holdtime {
 			continue
 		}
-		if err := b.dir(h.state).Remove(h.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := h.at.remove(); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return expired, err
 		}
 		b.dropReason(h.key)

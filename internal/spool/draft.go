@@ -124,13 +124,16 @@ func (d *draft) publish() (string, error) {
 	if d.err != nil {
 		return "", d.err
 	}
-	name := fileName(d.key, d.size, d.size+d.breaks)
+	name := d.fileName().String()
 	if err := d.inbox.tmp.Rename(d.name, d.inbox.new, name); err != nil {
 		return "", err
 	}
 	d.name = ""
 	return name, nil
 }
+
+// fileName is the name that the draft gets in new/.
+func (d *draft) fileName() fileName { return fileName{d.key, d.size, d.size + d.breaks} }
 
 // abort removes what is left of the draft.
 func (d *draft) abort() {

@@ -14,14 +14,6 @@ import (
 	"paperpath/internal/dir"
 )
 
-// state is where an entry stands in its inbox.
-type state string
-
-const (
-	stateNew      state = "new" // NEW: never tried, or due now
-	stateDeferred state = "cur" // DEFERRED: deferred, or moved there by a mail reader
-)
-
 // Entry is an entry that a stage works on. It is open for one attempt.
 type Entry struct {
 	Key      Key
@@ -36,12 +28,9 @@ type Entry struct {
 	Attempts int       // deferrals in this inbox so far
 	Tried    time.Time // the last one; zero where that is not known
 
-	name  string // file name in its state's directory
-	state state
-	head  *head
-	file  *os.File
-	inbox *inbox
-
+	at        spot
+	head      *head
+	file      *os.File
 	duplicate bool // it has a second link, perhaps in its mailbox
 }
 
@@ -61,7 +50,7 @@ func (e *Entry) FromSMTP() bool {
 // was deferred, and the rename that brought it there is the last change of the
 // file. Zero where nobody did. The time is the machine's.
 func (e *Entry) Asked() (time.Time, error) {
-	if e.state != stateNew || e.Attempts == 0 {
+	if e.at.state != stateNew || e.Attempts == 0 {
 		return time.Time{}, nil
 	}
 	var st unix.Stat_t
@@ -131,132 +120,6 @@ var (
 	errNotOurs = errors.New("not ours to move") // no regular file of our own
 )
 
-// open opens the entry name of the inbox b, in whichever state it is now.
-func (b *inbox) open(name string, s state) (*Entry, error) {
-	k, base, size, wire, err := parseName(name)
-	if err != nil {
-		return nil, b.foreign(name, s, err)
-	}
-	f, name, s, err := b.openFile(k, name, s)
-	if err != nil {
-		return nil, err
-	}
-	e := &Entry{Key: k, Inbox: b.name, Size: size, WireSize: wire, name: name, state: s, file: f, inbox: b}
-	if err := e.read(base); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return e, nil
-}
-
-// foreign says what a name is that no entry has. What is not ours to move is not
-// opened either, under whatever name.
-func (b *inbox) foreign(name string, s state, why error) error {
-	st, err := b.dir(s).StatName(name)
-	if err != nil {
-		return err
-	}
-	if err := b.ours(st); err != nil {
-		return fmt.Errorf("%w: %v", errNotOurs, strings.TrimPrefix(err.Error(), errNotOurs.Error()+": "))
-	}
-	return fmt.Errorf("%w: %v", errForeign, why)
-}
-
-// openFile opens name; one that has gone is looked for again by key, since a
-// mail reader may have moved or flagged it.
-func (b *inbox) openFile(k Key, name string, s state) (*os.File, string, state, error) {
-	f, err := openRegular(b, name, s)
-	if errors.Is(err, fs.ErrNotExist) {
-		found, at, err := b.whereabouts(k, name)
-		if err != nil {
-			return nil, "", "", err
-		}
-		f, err = openRegular(b, found, at)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, "", "", errGone
-		}
-		return f, found, at, err
-	}
-	return f, name, s, err
-}
-
-func openRegular(b *inbox, name string, s state) (*os.File, error) {
-	d := b.dir(s)
-	st, err := d.StatName(name)
-	if err != nil {
-		return nil, err
-	}
-	if err := b.ours(st); err != nil {
-		return nil, err
-	}
-	f, err := d.OpenFile(name, unix.O_RDWR, 0)
-	if errors.Is(err, dir.ErrNotRegular) {
-		err = fmt.Errorf("%w: %w", errNotOurs, err)
-	}
-	return f, err
-}
-
-// ours refuses what another user may have put there to make us read or
-// publish a file of somebody else's.
-func (b *inbox) ours(st unix.Stat_t) error {
-	own, err := b.self.Stat()
-	if err != nil {
-		return err
-	}
-	sharedGroup := b.mode&0o060 != 0 && st.Gid == own.Gid
-	switch {
-	case dir.Kind(st) != "":
-		return fmt.Errorf("%w: %w but %s", errNotOurs, dir.ErrNotRegular, dir.Kind(st))
-	case st.Nlink == 2:
-		return errDuplicate
-	case st.Nlink != 1:
-		return fmt.Errorf("%w: %d hard links", errNotOurs, st.Nlink)
-	case st.Uid != own.Uid && int(st.Uid) != os.Geteuid() && !sharedGroup:
-		return fmt.Errorf("%w: owner is uid %d", errNotOurs, st.Uid)
-	}
-	return nil
-}
-
-// whereabouts looks for the entry k that was under name. Most have only gone from
-// new/ to cur/ or back; the directories are read for the others.
-func (b *inbox) whereabouts(k Key, name string) (string, state, error) {
-	base, _, _ := strings.Cut(name, ":")
-	for _, s := range []state{stateNew, stateDeferred, stateNew} {
-		try := base
-		if s == stateDeferred {
-			try = deferredName(base)
-		}
-		if _, err := b.dir(s).StatName(try); err == nil {
-			return try, s, nil
-		}
-	}
-	return b.find(k)
-}
-
-// find looks for the entry k in both states, in new/ again at the end: a retry
-// by hand moves it that way.
-func (b *inbox) find(k Key) (name string, s state, err error) {
-	for _, s := range []state{stateNew, stateDeferred, stateNew} {
-		name := ""
-		err := b.dir(s).Names(func(n string) bool {
-			if !strings.HasPrefix(n, string(k)) {
-				return true
-			}
-			if found, _, _, _, err := parseName(n); err == nil && found == k {
-				name = n
-			}
-			return name == ""
-		})
-		if err != nil {
-			return "", "", err
-		}
-		if name != "" {
-			return name, s, nil
-		}
-	}
-	return "", "", errGone
-}
-
 // arrival is the earlier of the acceptance and the file's mtime: a mark, or a
 // copy, sets the mtime anew and must make nothing young, and a key that was made
 // while a clock was ahead must not keep an entry from growing old. The key says
@@ -273,8 +136,21 @@ func (e *Entry) arrival(mtime time.Time) time.Time {
 	return mtime
 }
 
+// newEntry is the entry at p in an open file, which it closes where it fails.
+func newEntry(p spot, n fileName, f *os.File) (*Entry, error) {
+	e := &Entry{Key: n.key, Inbox: p.inbox.name, Size: n.size, WireSize: n.wire, at: p, file: f}
+	if err := e.read(); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return e, nil
+}
+
+// fileName is the name of the file in new/.
+func (e *Entry) fileName() fileName { return fileName{e.Key, e.Size, e.WireSize} }
+
 // read checks the file against its name and reads the fields that are ours.
-func (e *Entry) read(base string) error {
+func (e *Entry) read() error {
 	st, err := e.file.Stat()
 	if err != nil {
 		return err
@@ -294,7 +170,7 @@ func (e *Entry) read(base string) error {
 	e.Envelope, e.With, e.Relay, e.Client = e.head.env, e.head.with, e.head.relay, e.head.client
 	e.Arrival = e.arrival(st.ModTime())
 	var last string
-	e.Attempts, _, last, err = e.inbox.readReason(e.Key)
+	e.Attempts, _, last, err = e.at.inbox.readReason(e.Key)
 	e.Tried = reasonTime(last)
 	if errors.Is(err, dir.ErrNotRegular) {
 		return fmt.Errorf("%w: its reason: %w", errNotOurs, err)

@@ -12,15 +12,8 @@ import (
 // Find reads them for each.
 type Finder struct {
 	spool *Spool
-	at    map[Key]location
+	at    map[Key]spot // where entries were when the directories were read
 	read  time.Time
-}
-
-// location is where an entry was when the directories were read.
-type location struct {
-	in    Inbox
-	state state
-	name  string
 }
 
 // rereadAfter is how old what a Finder has read must be, before a key that is not
@@ -58,36 +51,22 @@ func (f *Finder) open(k Key) (*Entry, error) {
 	if !ok {
 		return nil, errGone
 	}
-	b, err := f.spool.inbox(at.in)
-	if err != nil {
-		return nil, err
-	}
-	e, err := b.open(at.name, at.state)
+	e, err := at.open()
 	if errors.Is(err, errGone) {
 		delete(f.at, k)
 	}
 	return e, err
 }
 
-// readAll reads the inboxes in the order of the paper path, so that an entry on
-// its way is not missed.
+// readAll reads the inboxes.
 func (f *Finder) readAll() error {
-	f.at = map[Key]location{}
-	for _, in := range Inboxes() {
-		b, err := f.spool.inbox(in)
+	f.at = map[Key]spot{}
+	for at, err := range f.spool.spots() {
 		if err != nil {
 			return err
 		}
-		for _, st := range []state{stateNew, stateDeferred, stateNew} {
-			err := b.dir(st).Names(func(name string) bool {
-				if k, _, _, _, err := parseName(name); err == nil {
-					f.at[k] = location{in, st, name}
-				}
-				return true
-			})
-			if err != nil {
-				return err
-			}
+		if k := at.key(); k != "" {
+			f.at[k] = at
 		}
 	}
 	f.read = time.Now()
@@ -109,7 +88,7 @@ func (s *Spool) Listed(l Listing) (*Entry, error) {
 	if l.State == "deferred" {
 		st = stateDeferred
 	}
-	e, err := b.open(l.Name, st)
+	e, err := spot{b, st, l.Name}.open()
 	if errors.Is(err, errGone) {
 		return nil, unknown(l.Key)
 	}

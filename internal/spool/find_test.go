@@ -22,7 +22,7 @@ func (f *fixture) deferred(n int) (keys []Key) {
 		k := Key(fmt.Sprintf("1764000000.M%06dR%016x.mx", i%1000000, i))
 		text := []byte("Return-Path: <a@b.example>\nDelivered-To: c@d.example\nReceived: by mx\n with local id " + string(k) + "; x\n\nx\n")
 		box := filepath.Join(f.home, "spool/relay")
-		name := deferredName(fileName(k, int64(len(text)), int64(len(text)+6)))
+		name := fileName{k, int64(len(text)), int64(len(text) + 6)}.in(stateDeferred)
 		if err := os.WriteFile(filepath.Join(box, "cur", name), text, 0o600); err != nil {
 			f.t.Fatal(err)
 		}
@@ -149,11 +149,11 @@ func TestAWatcherTakesUpManyInLinearTime(t *testing.T) {
 		}
 		start := cpu(t)
 		for _, name := range names {
-			_, base, _, _, err := parseName(name)
+			n, err := parseName(name)
 			if err != nil {
 				t.Fatal(err)
 			}
-			s.add(base, stateNew)
+			s.add(spot{r.inbox, stateNew, n.String()})
 		}
 		spent := cpu(t) - start
 		for i, l := range s.deferred.list {

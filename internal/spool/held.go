@@ -32,7 +32,7 @@ func (s *Spool) EachHeld(each func(HeldEntry)) error {
 	}
 	for _, h := range list {
 		x := HeldEntry{Key: h.key, Size: h.size, Since: h.since}
-		if e, err := b.open(h.name, h.state); err == nil {
+		if e, err := h.at.open(); err == nil {
 			digest := e.IsDigest()
 			x.From, x.Client = e.Envelope.From.Addr, e.Client
 			e.close()

@@ -95,7 +95,7 @@ func TestAPanicBesideTheStageIsTemporary(t *testing.T) {
 	if r.inbox, err = f.sp.inbox(InboxRoute); err != nil {
 		t.Fatal(err)
 	}
-	res := r.attempt(context.Background(), job{key: k, name: filepath.Base(path), state: stateNew})
+	res := r.attempt(context.Background(), job{key: k, at: spot{r.inbox, stateNew, filepath.Base(path)}})
 	if !res.deferred || !res.due.After(f.time) || !strings.Contains(f.log.String(), "\"panic: odd settings\" stack=") {
 		t.Errorf("result %+v, the log is\n%s", res, f.log.String())
 	}
@@ -107,7 +107,7 @@ func TestAPanicBesideTheStageIsTemporary(t *testing.T) {
 func TestAStoppingWatcherIsNotWoken(t *testing.T) {
 	f := newFixture(t)
 	s := newSchedule(context.Background(), f.runner(InboxRoute, nil), true)
-	s.deferJob(job{key: "k", name: "k", state: stateDeferred, due: f.time.Add(-time.Hour)})
+	s.deferJob(job{key: "k", at: spot{name: "k", state: stateDeferred}, due: f.time.Add(-time.Hour)})
 	ctx, cancel := context.WithCancelCause(context.Background())
 	if c, stop := s.wake(ctx); c == nil {
 		t.Error("a due entry wakes nobody")

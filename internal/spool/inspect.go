@@ -95,26 +95,18 @@ func (i *inspector) inbox(in Inbox) error {
 	if err := i.drafts(b); err != nil {
 		return err
 	}
+	spots, err := b.sorted()
+	if err != nil {
+		return err
+	}
 	present := map[Key]bool{}
-	for _, st := range []state{stateNew, stateDeferred} {
-		names, err := namesIn(b.dir(st).Names)
-		if err != nil {
-			return err
+	for _, at := range spots {
+		if k := at.key(); k != "" {
+			present[k] = true
 		}
-		for _, name := range names {
-			i.entry(b, name, st, present)
-		}
+		i.entry(at)
 	}
 	return i.reasons(b, present)
-}
-
-func namesIn(list func(func(string) bool) error) (names []string, err error) {
-	err = list(func(name string) bool {
-		names = append(names, name)
-		return true
-	})
-	slices.Sort(names)
-	return names, err
 }
 
 // missing finds inboxes that lack a directory. They come first: to hold an
@@ -136,7 +128,7 @@ func (i *inspector) missing() {
 
 // subdirs looks for what has no place beside tmp/, new/, cur/ and reason/.
 func (i *inspector) subdirs(b *inbox) error {
-	names, err := namesIn(b.self.Names)
+	names, err := namesIn(b.self)
 	for _, name := range names {
 		if !slices.Contains([]string{"tmp", "new", "cur", "reason"}, name) {
 			i.add(filepath.Join(string(b.name), name), "not a part of an inbox", "", nil)
@@ -147,7 +139,7 @@ func (i *inspector) subdirs(b *inbox) error {
 
 // drafts finds what a crash left in tmp/.
 func (i *inspector) drafts(b *inbox) error {
-	names, err := namesIn(b.tmp.Names)
+	names, err := namesIn(b.tmp)
 	for _, name := range names {
 		path := filepath.Join(string(b.name), "tmp", name)
 		st, err := b.tmp.StatName(name)
@@ -181,72 +173,64 @@ func (i *inspector) removal(b *inbox, sub, name string) func() error {
 }
 
 // entry opens one name as a stage would.
-func (i *inspector) entry(b *inbox, name string, st state, present map[Key]bool) {
-	path := filepath.Join(string(b.name), string(st), name)
-	k, _, _, _, _ := parseName(name)
-	e, err := b.open(name, st)
-	if e != nil {
+func (i *inspector) entry(at spot) {
+	e, err := at.open()
+	switch {
+	case err == nil:
 		e.close()
+		i.twice(e.Key, at.below())
+		i.heldWithoutReason(e)
+	case errors.Is(err, errGone):
+	case errors.Is(err, errDuplicate):
+		i.add(at.below(), i.duplicate(at), "", nil)
+	case errors.Is(err, errNotOurs):
+		i.add(at.below(), err.Error(), "", nil)
+	case errors.Is(err, errTorn) && !i.still(at):
+		i.add(at.below(), "torn: "+err.Error()+", perhaps on its way in", "", nil)
+	case errors.Is(err, errTorn):
+		i.odd(at, "torn: "+err.Error())
+	case errors.Is(err, errForeign) && at.inbox.name == InboxHold: // a person will see it there
+	case errors.Is(err, errForeign):
+		i.odd(at, err.Error())
+	default:
+		i.add(at.below(), err.Error(), "", nil)
 	}
-	if k != "" {
-		present[k] = true
+}
+
+// odd adds a file that belongs in hold/. What is there already waits for a person.
+func (i *inspector) odd(at spot, what string) {
+	path := at.below()
+	if at.inbox.name == InboxHold {
+		i.add(path, what, "", nil)
+		return
 	}
-	hold := func() error {
-		own, err := i.spool.inbox(b.name)
+	i.add(path, what, "hold it", func() error {
+		own, err := i.spool.inbox(at.inbox.name) // the one that was inspected is closed
 		if err != nil {
 			return err
 		}
-		return i.spool.holdFile(own, job{key: k, name: name, state: st}, path+" was found by spool check")
-	}
-	switch {
-	case errors.Is(err, errGone):
-	case errors.Is(err, errDuplicate):
-		i.add(path, i.duplicate(b, name, st), "", nil)
-	case errors.Is(err, errNotOurs):
-		i.add(path, err.Error(), "", nil)
-	case errors.Is(err, errTorn):
-		if !i.still(b, name, st) {
-			i.add(path, "torn: "+err.Error()+", perhaps on its way in", "", nil)
-		} else if b.name == InboxHold {
-			i.add(path, "torn: "+err.Error(), "", nil)
-		} else {
-			i.add(path, "torn: "+err.Error(), "hold it", hold)
-		}
-	case errors.Is(err, errForeign):
-		if b.name != InboxHold { // there it waits for a person already
-			i.add(path, err.Error(), "hold it", hold)
-		}
-	case err != nil:
-		i.add(path, err.Error(), "", nil)
-	default:
-		i.twice(e.Key, path)
-		i.heldWithoutReason(b, e)
-	}
+		return i.spool.holdFile(spot{own, at.state, at.name}, path+" was found by spool check")
+	})
 }
 
 // duplicate says what a file with two hard links is.
-func (i *inspector) duplicate(b *inbox, name string, st state) string {
-	file, err := b.dir(st).StatName(name)
+func (i *inspector) duplicate(at spot) string {
+	file, err := at.stat()
 	if err != nil {
 		return errDuplicate.Error()
 	}
-	k, _, _, _, _ := parseName(name)
-	other, err := i.spool.duplicate(job{key: k, name: name, state: st}, b, file)
+	dup, err := i.spool.duplicate(at, file)
 	switch {
-	case err != nil || other == nil && b.name != InboxDeliver:
+	case err != nil || dup == nil && at.inbox.name != InboxDeliver:
 		return errDuplicate.Error()
-	case other == nil:
+	case dup == nil:
 		return "an entry with a second name outside the spool, perhaps in its mailbox: the next run decides"
 	}
-	path, err := filepath.Rel(i.spool.path, other.path())
-	if err != nil {
-		path = other.name
-	}
-	return "an entry with two names, as a power cut may leave it, the other is " + path + ": the next runs leave one"
+	return "an entry with two names, as a power cut may leave it, the other is " + dup.below() + ": the next runs leave one"
 }
 
-func (i *inspector) still(b *inbox, name string, st state) bool {
-	file, err := b.dir(st).StatName(name)
+func (i *inspector) still(at spot) bool {
+	file, err := at.stat()
 	return err == nil && i.now.Sub(time.Unix(file.Ctim.Unix())) > tornAge
 }
 
@@ -259,15 +243,15 @@ func (i *inspector) twice(k Key, path string) {
 	i.keys[k] = path
 }
 
-func (i *inspector) heldWithoutReason(b *inbox, e *Entry) {
-	if b.name != InboxHold {
+func (i *inspector) heldWithoutReason(e *Entry) {
+	if e.Inbox != InboxHold {
 		return
 	}
-	lines, _, _, err := b.readReason(e.Key)
+	lines, _, _, err := e.at.inbox.readReason(e.Key)
 	if err != nil || lines > 0 {
 		return
 	}
-	i.add(filepath.Join(string(InboxHold), string(e.state), e.name), "held without a reason", "write one", func() error {
+	i.add(e.at.below(), "held without a reason", "write one", func() error {
 		own, err := i.spool.inbox(InboxHold)
 		if err != nil {
 			return err
@@ -279,7 +263,7 @@ func (i *inspector) heldWithoutReason(b *inbox, e *Entry) {
 
 // reasons finds reasons without entries.
 func (i *inspector) reasons(b *inbox, present map[Key]bool) error {
-	names, err := namesIn(b.reason.Names)
+	names, err := namesIn(b.reason)
 	for _, name := range names {
 		path := filepath.Join(string(b.name), "reason", name)
 		st, err := b.reason.StatName(name)

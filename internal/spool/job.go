@@ -4,11 +4,10 @@ import "time"
 
 // job is a name in the inbox that is to be worked on.
 type job struct {
-	key   Key
-	name  string
-	state state
-	lane  string
-	due   time.Time
+	key  Key
+	at   spot
+	lane string
+	due  time.Time
 }
 
 // id tells jobs apart: the key, or the name of a file that has none.
@@ -16,7 +15,7 @@ func (j *job) id() string {
 	if j.key != "" {
 		return string(j.key)
 	}
-	return j.name
+	return j.at.name
 }
 
 // deferredJob is a job that is due later. There may be very many of them: it holds
@@ -29,7 +28,7 @@ type deferredJob struct {
 }
 
 func (j *job) deferred() deferredJob {
-	return deferredJob{name: j.name, keyed: int32(len(j.key)), isNew: j.state == stateNew, due: j.due.UnixNano()}
+	return deferredJob{name: j.at.name, keyed: int32(len(j.key)), isNew: j.at.state == stateNew, due: j.due.UnixNano()}
 }
 
 func (s deferredJob) id() string {
@@ -39,12 +38,13 @@ func (s deferredJob) id() string {
 	return s.name
 }
 
-func (s deferredJob) job() job {
-	j := job{key: Key(s.name[:s.keyed]), name: s.name, state: stateDeferred, due: time.Unix(0, s.due)}
+// job is the job in the inbox that it was deferred in.
+func (s deferredJob) job(in *inbox) job {
+	at := spot{in, stateDeferred, s.name}
 	if s.isNew {
-		j.state = stateNew
+		at.state = stateNew
 	}
-	return j
+	return job{key: Key(s.name[:s.keyed]), at: at, due: time.Unix(0, s.due)}
 }
 
 // jobState is where the schedule has a job: 0 nowhere, atWork, or in the heap of

@@ -88,9 +88,9 @@ func digits(s string) bool {
 
 func hexDigits(s string) bool { return strings.Trim(s, "0123456789abcdef") == "" }
 
-// child returns the key of the child c of k: the same
-// decision is the same name, another decision is another name. A child of a
-// child takes the suffix's place, so that no key grows.
+// child returns the key of the child c of k: the same decision gives the same
+// name, another decision another one. A child of a child replaces the suffix, so
+// that no key grows.
 func (k Key) child(c Child) Key {
 	h := sha256.New()
 	fmt.Fprintf(h, "%s\n%s\n%s%s", k, c.Inbox, formatEnvelope(c.envelope()), c.trace())
@@ -122,33 +122,4 @@ func (k Key) root() Key {
 		return k[:i]
 	}
 	return k
-}
-
-// fileName is the name of an entry's file: key and sizes. size counts the
-// octets in the file, wire the octets with CRLF line ends.
-func fileName(k Key, size, wire int64) string {
-	return fmt.Sprintf("%s,S=%d,W=%d", k, size, wire)
-}
-
-// parseName takes a name in an inbox apart; what a mail reader may have added
-// from the first ':' on is left out of base.
-func parseName(name string) (k Key, base string, size, wire int64, err error) {
-	base, _, _ = strings.Cut(name, ":")
-	key, sizes, _ := strings.Cut(base, ",")
-	if k, err = ParseKey(key); err != nil {
-		return "", "", 0, 0, err
-	}
-	s, w, ok := strings.Cut(sizes, ",W=")
-	if size, err = sizeOf(strings.TrimPrefix(s, "S=")); err == nil {
-		wire, err = sizeOf(w)
-	}
-	if err != nil || !ok || fileName(k, size, wire) != base {
-		return "", "", 0, 0, fmt.Errorf("%q does not end in ,S=size,W=size", name)
-	}
-	return k, base, size, wire, nil
-}
-
-func sizeOf(s string) (int64, error) {
-	n, err := strconv.ParseUint(s, 10, 62)
-	return int64(n), err
 }

@@ -36,25 +36,15 @@ func (s *Spool) has(k Key) (bool, error) {
 	return there, nil
 }
 
-// readKeys looks through the inboxes in the order of the paper path, so that an
-// entry on its way is not missed; known is locked.
+// readKeys reads the inboxes; known is locked.
 func (s *Spool) readKeys() error {
 	read, seed, keys := time.Now(), maphash.MakeSeed(), map[uint64]struct{}{}
-	for _, in := range Inboxes() {
-		b, err := s.inbox(in)
+	for at, err := range s.spots() {
 		if err != nil {
 			return err
 		}
-		for _, st := range []state{stateNew, stateDeferred, stateNew} {
-			err := b.dir(st).Names(func(name string) bool {
-				if k, _, _, _, err := parseName(name); err == nil {
-					keys[maphash.String(seed, string(k))] = struct{}{}
-				}
-				return true
-			})
-			if err != nil {
-				return err
-			}
+		if k := at.key(); k != "" {
+			keys[maphash.String(seed, string(k))] = struct{}{}
 		}
 	}
 	s.known.read, s.known.seed, s.known.keys = read, seed, keys

@@ -74,7 +74,7 @@ func (s *schedule) laneOf(j job) (name string) {
 		return ""
 	}
 	err := status.Guard(func() error {
-		e, err := s.r.inbox.open(j.name, j.state)
+		e, err := j.at.open()
 		if err != nil {
 			return err
 		}

@@ -30,16 +30,14 @@ func (s *Spool) List(in Inbox) ([]Listing, error) {
 	if err != nil {
 		return nil, err
 	}
+	spots, err := b.sorted()
+	if err != nil {
+		return nil, err
+	}
 	var list []Listing
-	for _, st := range []state{stateNew, stateDeferred} {
-		names, err := namesIn(b.dir(st).Names)
-		if err != nil {
-			return nil, err
-		}
-		for _, name := range names {
-			if l, ok := b.listing(name, st); ok {
-				list = append(list, l)
-			}
+	for _, at := range spots {
+		if l, ok := at.listing(); ok {
+			list = append(list, l)
 		}
 	}
 	slices.SortStableFunc(list, func(a, b Listing) int { return a.Arrival.Compare(b.Arrival) })
@@ -47,9 +45,9 @@ func (s *Spool) List(in Inbox) ([]Listing, error) {
 }
 
 // listing describes one name; false where it has gone meanwhile.
-func (b *inbox) listing(name string, st state) (Listing, bool) {
-	l := Listing{Name: name, Inbox: b.name, State: "new"}
-	e, err := b.open(name, st)
+func (p spot) listing() (Listing, bool) {
+	l := Listing{Name: p.name, Inbox: p.inbox.name, State: "new"}
+	e, err := p.open()
 	switch {
 	case errors.Is(err, errGone):
 		return l, false
@@ -62,13 +60,10 @@ func (b *inbox) listing(name string, st state) (Listing, bool) {
 	}
 	defer e.close()
 	l.Key, l.Size, l.Arrival, l.Envelope, l.Attempts = e.Key, e.Size, e.Arrival, e.Envelope, e.Attempts
-	if b.name == InboxHold {
-		l.State = "held"
-	} else if e.state == stateDeferred {
-		l.State = "deferred"
-		l.Due, _, _ = b.due(e.Key)
+	if l.State = e.State(); l.State == "deferred" {
+		l.Due, _, _ = p.inbox.due(e.Key)
 	}
-	_, _, l.LastReason, _ = b.readReason(e.Key)
+	_, _, l.LastReason, _ = p.inbox.readReason(e.Key)
 	return l, true
 }
 

@@ -67,7 +67,7 @@ func (f *fixture) oddSpool() (paths []string) {
 		for _, in := range Inboxes() {
 			for i, sub := range []string{"new", "cur", "tmp", "reason"} {
 				k := Key(fmt.Sprintf("1764000000.M%06dR%016x.mx", n, len(paths)))
-				ours := fileName(k, 100, 104)
+				ours := fileName{k, 100, 104}.String()
 				if i == 3 {
 					ours = string(k)
 				}
@@ -159,22 +159,22 @@ func (f *fixture) seeOdd(paths []string) {
 	if err != nil {
 		t.Error(err)
 	}
-	told := map[string]bool{}
+	listed := map[string]bool{}
 	for _, x := range found {
-		told[x.Path] = true
+		listed[x.Path] = true
 		if x.Remedy != "" || !strings.Contains(x.What, "not a regular file but ") {
 			t.Errorf("%s: %s; %s", x.Path, x.What, x.Remedy)
 		}
 	}
 	for _, path := range paths {
-		if !told[path] {
+		if !listed[path] {
 			t.Errorf("the check does not tell of %s", path)
 		}
-		k, _, _, _, err := parseName(filepath.Base(path))
+		n, err := parseName(filepath.Base(path))
 		if err != nil || strings.Contains(path, "/tmp/") {
 			continue
 		}
-		if e, err := f.sp.Find(k); err == nil {
+		if e, err := f.sp.Find(n.key); err == nil {
 			e.Close()
 			t.Errorf("%s was opened", path)
 		} else if !errors.Is(err, dir.ErrNotRegular) {

@@ -157,16 +157,13 @@ func (s *schedule) finishAll(err error) error {
 // already is known and left alone.
 func (s *schedule) scan(states ...state) error {
 	s.readLongest()
-	for _, st := range states {
-		err := s.r.inbox.dir(st).Names(func(name string) bool {
-			s.add(name, st)
-			return true
-		})
+	for at, err := range s.r.inbox.spots(states...) {
 		if err != nil {
 			return err
 		}
+		s.add(at)
 	}
-	slices.SortStableFunc(s.queue, func(a, b job) int { return strings.Compare(a.name, b.name) })
+	slices.SortStableFunc(s.queue, func(a, b job) int { return strings.Compare(a.at.name, b.at.name) })
 	return nil
 }
 
@@ -181,20 +178,16 @@ func (s *schedule) rescan(states ...state) {
 }
 
 // add notes a name, unless its entry is known: queued for when it is due.
-func (s *schedule) add(name string, st state) {
-	k, _, _, _, err := parseName(name)
-	j := job{key: k, name: name, state: st}
-	if err != nil {
-		j.key = ""
-	}
+func (s *schedule) add(at spot) {
+	j := job{key: at.key(), at: at}
 	id := j.id()
 	if s.known[id] != 0 {
-		if st == stateNew {
-			s.hurry(id, name)
+		if at.state == stateNew {
+			s.hurry(id, at.name)
 		}
 		return
 	}
-	if st == stateDeferred && j.key != "" {
+	if at.state == stateDeferred && j.key != "" {
 		j.due = s.due(j.key)
 	}
 	switch {
@@ -251,13 +244,13 @@ func (s *schedule) arrive(ev fsnotify.Event) {
 		if name[0] == '.' {
 			return
 		}
-		j := job{name: name}
-		j.key, _, _, _, _ = parseName(name)
+		at := spot{s.r.inbox, stateNew, name}
+		j := job{key: at.key(), at: at}
 		if id := j.id(); s.known[id] == atWork {
 			s.back[id] = name // its attempt has not reported yet
 			return
 		}
-		s.add(name, stateNew)
+		s.add(at)
 	}
 }
 
@@ -265,7 +258,7 @@ func (s *schedule) arrive(ev fsnotify.Event) {
 func (s *schedule) start() {
 	now := s.r.Spool.now().UnixNano()
 	for s.deferred.Len() > 0 && s.deferred.list[0].due <= now {
-		j := heap.Pop(&s.deferred).(deferredJob).job()
+		j := heap.Pop(&s.deferred).(deferredJob).job(s.r.inbox)
 		s.known[j.id()] = atWork
 		s.queue = append(s.queue, j)
 	}
@@ -333,7 +326,7 @@ func (s *schedule) finish(res result) {
 	case s.stay:
 		s.deferrals++
 		j := res.job
-		j.due, j.name, j.state = res.due, res.name, res.state
+		j.due, j.at = res.due, res.at
 		s.deferJob(j)
 		if back && s.isNew(name) { // a person wants it tried now
 			s.hurry(id, name)

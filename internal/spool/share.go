@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"paperpath/internal/dir"
 )
 
 // hold/ has a share of the disk. Strangers can make us hold what they send, so
@@ -35,8 +37,7 @@ const (
 // held is a file in hold/.
 type held struct {
 	key   Key
-	name  string
-	state state
+	at    spot
 	size  int64
 	since time.Time
 }
@@ -92,23 +93,20 @@ func tenth(bytes, blocks, size int64) int64 {
 
 // heldFiles lists what lies in hold/, and how many octets that is.
 func (b *inbox) heldFiles() (list []held, total int64, err error) {
-	for _, st := range []state{stateNew, stateDeferred} {
-		names, err := namesIn(b.dir(st).Names)
-		if err != nil {
+	spots, err := b.sorted()
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, at := range spots {
+		file, err := at.stat()
+		if err != nil || dir.Kind(file) != "" {
+			continue
+		}
+		h := held{key: at.key(), at: at, size: file.Size}
+		if h.since, err = b.heldAt(h.key, file); err != nil {
 			return nil, 0, err
 		}
-		for _, name := range names {
-			file, err := b.dir(st).StatName(name)
-			if err != nil || file.Mode&unix.S_IFMT != unix.S_IFREG {
-				continue
-			}
-			h := held{name: name, state: st, size: file.Size}
-			h.key, _, _, _, _ = parseName(name)
-			if h.since, err = b.heldAt(h.key, file); err != nil {
-				return nil, 0, err
-			}
-			list, total = append(list, h), total+h.size
-		}
+		list, total = append(list, h), total+h.size
 	}
 	return list, total, nil
 }
@@ -141,13 +139,13 @@ func (f *fitter) cut(h *held) error {
 		return nil
 	}
 	return f.take(h, func(e *Entry) error {
-		name, size, err := f.spool.cutHeld(e, h.since)
-		if err != nil || name == "" {
+		cut, err := f.spool.cutHeld(e, h.since)
+		if err != nil || cut.key == "" {
 			return err
 		}
-		f.spool.log.Cut(string(e.Key), string(InboxHold), h.size-size, overBytes)
-		f.bytes -= h.size - size
-		h.name, h.state, h.size = name, stateNew, size
+		f.spool.log.Cut(string(e.Key), string(InboxHold), h.size-cut.size, overBytes)
+		f.bytes -= h.size - cut.size
+		h.at, h.size = spot{f.inbox, stateNew, cut.String()}, cut.size
 		return nil
 	})
 }
@@ -162,7 +160,7 @@ func (f *fitter) remove(h *held) error {
 		return nil
 	}
 	return f.take(h, func(e *Entry) error {
-		err := f.inbox.dir(e.state).Remove(e.name)
+		err := e.at.remove()
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil // a person was faster
 		}
@@ -181,7 +179,7 @@ func (f *fitter) take(h *held, do func(*Entry) error) error {
 	if h.key == "" {
 		return nil
 	}
-	e, err := f.inbox.open(h.name, h.state)
+	e, err := h.at.open()
 	if err != nil {
 		return nil // gone, or nothing of ours to judge
 	}
@@ -206,53 +204,53 @@ func heldByStage(first string) bool {
 
 // cutHeld: HELD to HELD, with the header alone and a line that says so. The short
 // file is there before the long one goes; a crash between the two leaves both,
-// and the next pass the short one. name is "" where nothing is gained.
-func (s *Spool) cutHeld(e *Entry, since time.Time) (name string, size int64, err error) {
+// and the next pass the short one. The name is zero where nothing is gained.
+func (s *Spool) cutHeld(e *Entry, since time.Time) (fileName, error) {
 	end, err := headerEnd(e.Message())
 	if err != nil {
-		return "", 0, err
+		return fileName{}, err
 	}
 	keep := e.head.end + end
 	note := fmt.Sprintf("\n[hold/ was full: %d octets of this message's text were removed here.]\n", e.Size-keep)
 	if e.Size-keep <= littleText {
-		return "", 0, nil
+		return fileName{}, nil
 	}
-	d, err := e.inbox.newDraft(e.Key)
+	d, err := e.at.inbox.newDraft(e.Key)
 	if err != nil {
-		return "", 0, err
+		return fileName{}, err
 	}
 	defer d.abort()
 	if _, err = io.Copy(d, io.NewSectionReader(e.file, 0, keep)); err == nil {
 		_, err = io.WriteString(d, note)
 	}
 	if err != nil {
-		return "", 0, err
+		return fileName{}, err
 	}
 	d.setArrival(e.Arrival)
 	if err := d.sync(); err != nil {
-		return "", 0, err
+		return fileName{}, err
 	}
 	return s.replaceHeld(e, d, since)
 }
 
 // replaceHeld puts the draft of the same key in the entry's place.
-func (s *Spool) replaceHeld(e *Entry, d *draft, since time.Time) (name string, size int64, err error) {
-	name, size = fileName(e.Key, d.size, d.size+d.breaks), d.size
+func (s *Spool) replaceHeld(e *Entry, d *draft, since time.Time) (fileName, error) {
 	if _, err := d.publish(); err != nil && !errors.Is(err, fs.ErrExist) { // left by a crash
-		return "", 0, err
+		return fileName{}, err
 	}
-	if err := e.inbox.new.Sync(); err != nil {
-		return "", 0, err
+	hold, cut := e.at.inbox, d.fileName()
+	if err := hold.new.Sync(); err != nil {
+		return fileName{}, err
 	}
-	err = e.dir().Remove(e.name)
-	if errors.Is(err, fs.ErrNotExist) { // released or flagged meanwhile: then the whole one counts
-		return "", 0, e.inbox.new.Remove(name)
+	err := e.at.remove()
+	if errors.Is(err, fs.ErrNotExist) { // released or flagged in the meantime: the whole one counts
+		return fileName{}, hold.new.Remove(cut.String())
 	}
 	if err != nil {
-		return "", 0, err
+		return fileName{}, err
 	}
 	line := reasonLine(s.now(), InboxHold, "cut", "to its header, hold/ was full")
-	return name, size, e.inbox.addReason(e.Key, line, since)
+	return cut, hold.addReason(e.Key, line, since)
 }
 
 // headerEnd is the length of the header without the empty line behind it, and

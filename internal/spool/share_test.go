@@ -116,20 +116,20 @@ func TestACutEntryIsAnEntry(t *testing.T) {
 	f := newFixture(t)
 	k := f.holdMail("ESMTP", 20000, false)
 	before := f.find(k)
-	since, _, err := before.inbox.due(k)
+	since, _, err := before.at.inbox.due(k)
 	if err != nil {
 		t.Fatal(err)
 	}
 	f.time = f.time.Add(time.Hour)
 	f.fit(5000, 10)
 	after := f.find(k)
-	text := read(t, filepath.Join(f.home, "spool/hold/new", after.name))
+	text := read(t, filepath.Join(f.home, "spool/hold/new", after.at.name))
 	if f.held(k) != "cut" || after.With != "ESMTP" || after.Envelope.To[0].Addr != "bob@example.net" || !after.Arrival.Equal(before.Arrival) ||
 		!strings.Contains(text, "\nSubject: s\n\n[hold/ was full: 20001 octets of") || strings.Contains(text, "0123456789") {
 		t.Errorf("%s, arrived %v not %v:\n%s", f.held(k), after.Arrival, before.Arrival, text)
 	}
 	reasons, err := after.Reasons()
-	now, _, _ := after.inbox.due(k)
+	now, _, _ := after.at.inbox.due(k)
 	if err != nil || !strings.HasPrefix(reasons, "route ") || !strings.Contains(reasons, "\nhold ") || !now.Equal(since) {
 		t.Errorf("reason %q of %v, not %v (%v)", reasons, now, since, err)
 	}
@@ -146,7 +146,7 @@ func TestACutEntryIsAnEntry(t *testing.T) {
 func TestACrashWhileHoldIsCut(t *testing.T) {
 	f := newFixture(t)
 	k := f.holdMail("ESMTP", 20000, false)
-	long := filepath.Join(f.home, "spool/hold/new", f.find(k).name)
+	long := filepath.Join(f.home, "spool/hold/new", f.find(k).at.name)
 	text := read(t, long)
 	f.fit(5000, 10)
 	if err := os.WriteFile(long, []byte(text), 0o600); err != nil {

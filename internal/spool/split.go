@@ -6,8 +6,6 @@ import (
 	"io/fs"
 
 	"golang.org/x/sys/unix"
-
-	"paperpath/internal/dir"
 )
 
 // syncTogether is from how many drafts on one sync of their file system is
@@ -190,29 +188,17 @@ func (s *Spool) publishChild(d *draft, e *Entry, c Child) error {
 	return d.publishOnce()
 }
 
-// publishOnce publishes a draft whose key names a decision. The same key in new/ or
-// cur/ is that decision, made before a crash.
+// publishOnce publishes a draft whose key stands for a decision, unless that is in
+// new/ or cur/ already: made before a crash.
 func (d *draft) publishOnce() error {
-	name := fileName(d.key, d.size, d.size+d.breaks)
-	if there, err := d.inbox.isFile(stateDeferred, deferredName(name)); there || err != nil {
+	n := d.fileName()
+	deferred := spot{d.inbox, stateDeferred, n.in(stateDeferred)}
+	if found, err := deferred.published(); err != nil || found == same {
 		return err
 	}
 	_, err := d.publish()
 	if errors.Is(err, fs.ErrExist) {
-		_, err = d.inbox.isFile(stateNew, name)
+		_, err = spot{d.inbox, stateNew, n.String()}.published()
 	}
 	return err
-}
-
-// isFile reports whether there is a file of that name. What is no regular file
-// is an error: it is not what was placed there before.
-func (b *inbox) isFile(s state, name string) (bool, error) {
-	st, err := b.dir(s).StatName(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err == nil && dir.Kind(st) != "" {
-		err = fmt.Errorf("%s: %w but %s", b.dir(s).Join(name), dir.ErrNotRegular, dir.Kind(st))
-	}
-	return err == nil, err
 }

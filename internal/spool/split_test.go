@@ -307,9 +307,9 @@ func TestChildNameIsNoFile(t *testing.T) {
 	k := f.accept(InboxRoute, "x\n", "all@example.net")
 	f.run(InboxRoute, func(ctx context.Context, e *Entry) Outcome {
 		o := splitFor(1)(ctx, e)
-		name := fileName(e.Key.child(o.Children[0]),
-			e.CopyBytes(o.Children), e.CopyBytes(o.Children)+e.WireSize-e.Size-e.head.lines+2)
-		if err := os.Mkdir(filepath.Join(f.home, "spool/deliver/new", name), 0o700); err != nil {
+		name := fileName{e.Key.child(o.Children[0]),
+			e.CopyBytes(o.Children), e.CopyBytes(o.Children) + e.WireSize - e.Size - e.head.lines + 2}
+		if err := os.Mkdir(filepath.Join(f.home, "spool/deliver/new", name.String()), 0o700); err != nil {
 			t.Error(err)
 		}
 		return o

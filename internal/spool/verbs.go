@@ -19,30 +19,26 @@ func (e *Entry) State() string {
 	switch {
 	case e.Inbox == InboxHold:
 		return "held"
-	case e.state == stateDeferred:
+	case e.at.state == stateDeferred:
 		return "deferred"
 	}
 	return "new"
 }
 
 // Reasons returns the text of the entry's reason file, "" where it has none.
-func (e *Entry) Reasons() (string, error) { return e.inbox.reasonText(e.Key) }
+func (e *Entry) Reasons() (string, error) { return e.at.inbox.reasonText(e.Key) }
 
 // Retry: DEFERRED to NEW. The entry is due now.
 func (s *Spool) Retry(e *Entry) error {
 	if e.Inbox == InboxHold {
 		return status.Refuse("5.0.0", fmt.Sprintf("%s is held: release it", e.Key))
 	}
-	_, base, _, _, err := parseName(e.name)
-	if err != nil {
-		return err
-	}
-	err = e.again(func() error {
-		if e.state == stateNew {
-			_, err := e.inbox.new.StatName(e.name)
+	err := e.again(func() error {
+		if e.at.state == stateNew {
+			_, err := e.at.stat()
 			return err
 		}
-		return e.inbox.cur.Rename(e.name, e.inbox.new, base)
+		return e.at.dir().Rename(e.at.name, e.at.inbox.new, e.fileName().String())
 	})
 	if err == nil {
 		s.log.Routed(string(e.Key), string(e.Inbox), addresses(e.Envelope.To))
@@ -81,15 +77,12 @@ func (s *Spool) Remove(e *Entry) error {
 
 // Apply carries out what a person's verb has decided about a held entry.
 func (s *Spool) Apply(e *Entry, o Outcome) error {
-	return wasThere(e, s.carryAll(e, o))
+	return wasThere(e, s.carryOut(e, o))
 }
 
 // wasThere makes an entry that went meanwhile an error of its own: the person
 // asked for something that did not happen.
 func wasThere(e *Entry, err error) error {
-	if errors.Is(err, errRepeat) {
-		return nil
-	}
 	if errors.Is(err, errGone) || errors.Is(err, fs.ErrNotExist) {
 		return status.Temp("4.0.0", fmt.Sprintf("%s went elsewhere meanwhile", e.Key), nil)
 	}

@@ -1,0 +1,51 @@
+package spool
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// fileName is the name of an entry's file: KEY,S=size,W=wire.
+type fileName struct {
+	key  Key
+	size int64 // octets in the file
+	wire int64 // octets with CRLF line ends
+}
+
+func (n fileName) String() string {
+	return fmt.Sprintf("%s,S=%d,W=%d", n.key, n.size, n.wire)
+}
+
+// in is the name in a state's directory: in cur/ with ":2,", as Maildir has it.
+func (n fileName) in(s state) string {
+	if s == stateDeferred {
+		return n.String() + ":2,"
+	}
+	return n.String()
+}
+
+// parseName reads the name of a file in an inbox. From the first ':' on it may
+// hold what a mail reader appended.
+func parseName(name string) (fileName, error) {
+	base, _, _ := strings.Cut(name, ":")
+	key, sizes, _ := strings.Cut(base, ",")
+	k, err := ParseKey(key)
+	if err != nil {
+		return fileName{}, err
+	}
+	s, w, ok := strings.Cut(sizes, ",W=")
+	n := fileName{key: k}
+	if n.size, err = parseSize(strings.TrimPrefix(s, "S=")); err == nil {
+		n.wire, err = parseSize(w)
+	}
+	if err != nil || !ok || n.String() != base {
+		return fileName{}, fmt.Errorf("%q does not end in ,S=size,W=size", name)
+	}
+	return n, nil
+}
+
+func parseSize(s string) (int64, error) {
+	n, err := strconv.ParseUint(s, 10, 62)
+	return int64(n), err
+}
