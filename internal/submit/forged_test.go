@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"paperpath/internal/home"
 	"paperpath/internal/spool"
 )
@@ -60,11 +62,14 @@ func forgedIn(stored []byte) []string {
 			found = append(found, reader+": "+value)
 		}
 	}
-	head, _, _ := bytes.Cut(stored, []byte("\n\n"))
-	unfolded := regexp.MustCompile(`\n[ \t]+`).ReplaceAll(head, []byte(" "))
-	field := regexp.MustCompile(`(?im)^authentication-results[ \t]*:(.*)$`)
-	for _, m := range field.FindAllSubmatch(unfolded, -1) {
-		claim("lines", string(m[1]))
+	const field = "authentication-results"
+	for _, line := range unfolded(stored) {
+		if len(line) < len(field) || !strings.EqualFold(line[:len(field)], field) {
+			continue
+		}
+		if value, ok := strings.CutPrefix(strings.TrimLeft(line[len(field):], " \t"), ":"); ok {
+			claim("lines", value)
+		}
 	}
 	if m, err := mail.ReadMessage(bytes.NewReader(stored)); err == nil {
 		for _, v := range m.Header["Authentication-Results"] {
@@ -72,6 +77,19 @@ func forgedIn(stored []byte) []string {
 		}
 	}
 	return found
+}
+
+// unfolded returns the lines of a header, each with those that fold it.
+func unfolded(stored []byte) (lines []string) {
+	head, _, _ := bytes.Cut(stored, []byte("\n\n"))
+	for line := range strings.SplitSeq(string(head), "\n") {
+		if rest := strings.TrimLeft(line, " \t"); rest != line && len(lines) > 0 {
+			lines[len(lines)-1] += " " + rest
+			continue
+		}
+		lines = append(lines, line)
+	}
+	return lines
 }
 
 // taken returns the text of every entry in an inbox, and takes them out.
@@ -132,15 +150,18 @@ func TestNoForgedResultsInTheSpool(t *testing.T) {
 // input is a standard input that holds text.
 func input(t *testing.T, text string) *os.File {
 	t.Helper()
-	name := filepath.Join(t.TempDir(), "stdin")
-	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	in, err := os.Open(name)
+	fd, err := unix.MemfdCreate("stdin", unix.MFD_CLOEXEC)
 	if err != nil {
 		t.Fatal(err)
 	}
+	in := os.NewFile(uintptr(fd), "stdin")
 	t.Cleanup(func() { in.Close() })
+	if _, err := in.WriteString(text); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := in.Seek(0, io.SeekStart); err != nil {
+		t.Fatal(err)
+	}
 	return in
 }
 

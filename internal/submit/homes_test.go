@@ -69,11 +69,8 @@ type site struct {
 func newSite(t *testing.T, domain string, role Role) *site {
 	t.Helper()
 	s := &site{domain: domain}
-	dir, err := os.MkdirTemp("", "pp") // the path of a Unix socket is short
-	if err == nil {
-		t.Cleanup(func() { os.RemoveAll(dir) })
-		err = spool.Init(dir)
-	}
+	dir := memoryDir(t)
+	err := spool.Init(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -280,6 +277,7 @@ var carriers = map[string]Role{"SMTP": MX, "LMTP": LMTP, "run/submit": Local}
 func eachCarrier(t *testing.T, do func(t *testing.T, sites [2]*site)) {
 	for name, role := range carriers {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			one, two := newSite(t, "one.example", role), newSite(t, "two.example", role)
 			one.next, two.next = two, one
 			do(t, [2]*site{one, two})
