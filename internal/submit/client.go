@@ -1,7 +1,6 @@
 package submit
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -25,49 +24,48 @@ import (
 	"paperpath/internal/status"
 )
 
-// socketName is where the server of local submitters listens, in the home.
+// socketName is the socket of the server with the role local, in the home.
 const socketName = "run/submit"
 
-// Keywords in its answer to EHLO, beside those of SMTP.
+// Keywords in its reply to EHLO, beside those of SMTP.
 const (
-	keyDomain = "X-DOMAIN" // the domain of addresses without one
-	keyUser   = "X-USER"   // the login name of the caller, as the server knows them
-	keyBytes  = "X-BYTES"  // control/databytes, which SIZE cannot say: that counts line ends twice
+	keyDomain = "X-DOMAIN" // the domain of addresses that have none
+	keyUser   = "X-USER"   // the client's login name, as the server knows it
+	keyBytes  = "X-BYTES"  // control/databytes; SIZE is no help, it counts CR
 )
 
-// Limits of the client.
 const (
-	postWait = 5 * time.Minute // for an answer
-	postBusy = time.Minute     // for a server that has too many clients
+	clientTimeout = 5 * time.Minute // for a reply, or for the server to read on
+	busyTimeout   = time.Minute     // for a server that has too many clients
 )
 
-// submitClient is a connection to run/submit.
+// submitClient is an SMTP client of run/submit.
 type submitClient struct {
-	conn  net.Conn
 	text  *textproto.Conn
 	host  string            // the server's name
 	words map[string]string // EHLO keywords with their parameters
 }
 
-// dial connects to run/submit. Where nobody listens that is the answer at once.
+// dial connects to run/submit. It does not wait for a server to be started.
 func dial(home string) (net.Conn, error) {
 	path := filepath.Join(home, socketName)
 	conn, err := listen.DialUnix(path, 10*time.Second)
-	if err != nil {
-		var op *net.OpError
-		if errors.As(err, &op) {
-			err = op.Err // what it adds is the path again
-		}
-		if errors.Is(err, fs.ErrPermission) {
-			return nil, status.Temp("4.3.0", "the way to "+path+" is closed (mailctl init, as root, opens it)", err)
-		}
-		return nil, status.Temp("4.3.0", "nobody takes mail at "+path+" (mailctl start runs its server)", err)
+	if err == nil {
+		return conn, nil
 	}
-	return conn, nil
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = op.Err // the rest of it is the path again
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, status.Temp("4.3.0", "no permission to connect to "+path+
+			" (mailctl init, run as root, opens the directories above it)", err)
+	}
+	return nil, status.Temp("4.3.0", "no server is listening on "+path+" (mailctl start runs it)", err)
 }
 
-// connect connects to run/submit and says hello. Whoever calls sendmail seldom
-// tries again, so while there are too many callers this does.
+// connect connects to run/submit and says hello. It tries again while the server
+// has too many clients, for the callers of sendmail seldom do.
 func connect(ctx context.Context, home string) (*submitClient, error) {
 	begin := time.Now()
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
@@ -75,7 +73,7 @@ func connect(ctx context.Context, home string) (*submitClient, error) {
 		var e *status.Error
 		full := errors.Is(err, unix.EAGAIN) // the listener's queue
 		busy := errors.As(err, &e) && e.Reply == 421 && e.Enhanced == "4.7.0"
-		if !full && !busy || time.Since(begin) > postBusy {
+		if !full && !busy || time.Since(begin) > busyTimeout {
 			return c, err
 		}
 		if clock.Wait(ctx, pause); ctx.Err() != nil {
@@ -89,7 +87,7 @@ func connectOnce(home string) (*submitClient, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &submitClient{conn: conn, text: textproto.NewConn(conn), words: map[string]string{}}
+	c := &submitClient{text: textproto.NewConn(timedConn{conn}), words: map[string]string{}}
 	if err := c.hello(); err != nil {
 		c.Close()
 		return nil, err
@@ -97,9 +95,26 @@ func connectOnce(home string) (*submitClient, error) {
 	return c, nil
 }
 
+// timedConn has a deadline for each read and each write.
+type timedConn struct{ net.Conn }
+
+func (c timedConn) Read(b []byte) (int, error) {
+	if err := c.SetReadDeadline(time.Now().Add(clientTimeout)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Read(b)
+}
+
+func (c timedConn) Write(b []byte) (int, error) {
+	if err := c.SetWriteDeadline(time.Now().Add(clientTimeout)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(b)
+}
+
 func (c *submitClient) Close() { c.text.Close() }
 
-// maxBytes is how large a message may be, in octets; the server has the last word.
+// maxBytes is the largest size of a message, in octets; the server checks it too.
 func (c *submitClient) maxBytes() int64 {
 	n, err := strconv.ParseInt(c.words[keyBytes], 10, 64)
 	if err != nil {
@@ -108,8 +123,8 @@ func (c *submitClient) maxBytes() int64 {
 	return n
 }
 
-// login is the caller's name: as the server knows it, and where they have none
-// there, as in a container, the one that they have here.
+// login is our login name as the server knows it. A server in another container
+// may know only the uid: then it is the name that we have here.
 func (c *submitClient) login() string {
 	me := localUser{uid: os.Getuid()}
 	if name := c.words[keyUser]; name != "" && !isUIDName(name) {
@@ -119,7 +134,7 @@ func (c *submitClient) login() string {
 }
 
 func (c *submitClient) hello() error {
-	greeting, err := c.answer(220)
+	greeting, err := c.reply(220)
 	if err != nil {
 		return err
 	}
@@ -133,22 +148,20 @@ func (c *submitClient) hello() error {
 		c.words[strings.ToUpper(name)] = value
 	}
 	if control.CheckDomain(c.host) != nil || control.CheckDomain(c.words[keyDomain]) != nil {
-		return status.Temp("4.3.0", "what listens at "+socketName+" is no mailsubmit with the role local", nil)
+		return status.Temp("4.3.0", "the server on "+socketName+" is not mailsubmit with the role local", nil)
 	}
 	return nil
 }
 
-// command sends a line and reads its answer.
+// command sends a command and reads the reply.
 func (c *submitClient) command(want int, format string, args ...any) (string, error) {
-	c.conn.SetDeadline(time.Now().Add(postWait))
 	if err := c.text.PrintfLine(format, args...); err != nil {
 		return "", connectionLost(err)
 	}
-	return c.answer(want)
+	return c.reply(want)
 }
 
-func (c *submitClient) answer(want int) (string, error) {
-	c.conn.SetDeadline(time.Now().Add(postWait))
+func (c *submitClient) reply(want int) (string, error) {
 	_, text, err := c.text.ReadResponse(want)
 	var refusal *textproto.Error
 	switch {
@@ -161,10 +174,10 @@ func (c *submitClient) answer(want int) (string, error) {
 }
 
 func connectionLost(err error) error {
-	return status.Temp("4.4.2", "the connection to "+socketName+" is lost", err)
+	return status.Temp("4.4.2", "lost the connection to "+socketName, err)
 }
 
-// replyError makes of a reply the error that it was made of.
+// replyError returns the error that the server made the reply of.
 func replyError(e *textproto.Error) error {
 	enhanced, text, _ := strings.Cut(e.Msg, " ")
 	if i := strings.IndexByte(text, '\n'); i >= 0 {
@@ -173,7 +186,7 @@ func replyError(e *textproto.Error) error {
 	exit := status.TempFail
 	switch {
 	case e.Code == 452 && enhanced == "4.5.3": // RFC 5321 4.5.3.1.10
-		return tooMany("the recipients that a message may have")
+		return tooMany("the recipients allowed in a message")
 	case e.Code < 500:
 	case strings.HasPrefix(enhanced, "5.7."):
 		exit = status.NotAllowed
@@ -187,7 +200,7 @@ func replyError(e *textproto.Error) error {
 	return &status.Error{Exit: exit, Reply: e.Code, Enhanced: enhanced, Text: text}
 }
 
-// send speaks one transaction.
+// send sends a message, and returns the text of the reply.
 func (c *submitClient) send(env spool.Envelope, body spool.Body) (string, error) {
 	if _, err := c.command(250, "MAIL FROM:<%s>%s", env.From.Addr, mailParams(env)); err != nil {
 		return "", err
@@ -203,12 +216,12 @@ func (c *submitClient) send(env spool.Envelope, body spool.Body) (string, error)
 	if err := c.data(body); err != nil {
 		return "", connectionLost(err)
 	}
-	reply, err := c.answer(250)
+	reply, err := c.reply(250)
 	_, text, _ := strings.Cut(reply, " ")
 	return text, err
 }
 
-// mailParams are the parameters of MAIL that the envelope needs.
+// mailParams returns the parameters of MAIL for the envelope.
 func mailParams(env spool.Envelope) string {
 	params := " BODY=8BITMIME" + withSpace(env.From.Params)
 	all := env.From.Addr + strings.Join(addresses(env), "")
@@ -218,7 +231,7 @@ func mailParams(env spool.Envelope) string {
 	return params
 }
 
-// withSpace puts one before what is not empty.
+// withSpace puts a space before s unless it is empty.
 func withSpace(s string) string {
 	if s == "" {
 		return ""
@@ -226,37 +239,12 @@ func withSpace(s string) string {
 	return " " + s
 }
 
-// data sends the message with CRLF line ends and dots doubled. On an error the
-// final dot is never sent, so that the message is not half taken.
+// data sends the message. On an error the final dot is never sent, so that the
+// server does not take a part of the message for all of it.
 func (c *submitClient) data(body spool.Body) error {
-	r := bufio.NewReaderSize(io.NewSectionReader(body, 0, body.Size()), 64<<10)
-	w := bufio.NewWriterSize(c.conn, 64<<10)
-	start, last := true, byte('\n')
-	for {
-		chunk, err := r.ReadSlice('\n')
-		if len(chunk) > 0 {
-			c.conn.SetWriteDeadline(time.Now().Add(postWait))
-			if start && chunk[0] == '.' {
-				w.WriteByte('.')
-			}
-			last = chunk[len(chunk)-1]
-			if start = last == '\n'; start {
-				w.Write(chunk[:len(chunk)-1])
-				w.WriteString("\r\n")
-			} else {
-				w.Write(chunk)
-			}
-		}
-		if err == io.EOF {
-			break
-		}
-		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
-			return err
-		}
+	w := c.text.DotWriter()
+	if _, err := io.Copy(w, io.NewSectionReader(body, 0, body.Size())); err != nil {
+		return err
 	}
-	if last != '\n' {
-		w.WriteString("\r\n")
-	}
-	w.WriteString(".\r\n")
-	return w.Flush() // a bufio.Writer keeps the first error
+	return w.Close()
 }

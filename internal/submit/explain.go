@@ -12,13 +12,13 @@ import (
 	"paperpath/internal/status"
 )
 
-// Explain says what would become of recipients, and whether the submitter may
+// Explain prints what would happen to recipients, and whether the submitter may
 // use the reverse path from.
 func Explain(h *home.Home, from, login string, words []string, asJSON bool) error {
 	if len(words) == 0 {
 		return status.UsageError("no address to explain")
 	}
-	who := localUser{uid: os.Getuid()} // root, where root asks
+	who := localUser{uid: os.Getuid()} // before root is given up
 	if err := h.GiveUpRoot(); err != nil {
 		return err
 	}

@@ -9,24 +9,24 @@ import (
 	"paperpath/internal/status"
 )
 
-// intake reads a message from standard input as sendmail does: CR LF is LF, and
-// so is CR CR LF, which line ends become that are translated twice; where
-// refusing would lose cron's mail a stray CR or NUL becomes a blank.
+// intake reads a message from standard input as sendmail does. CR LF becomes LF,
+// and so does CR CR LF, the result of translating line ends twice. A stray CR or
+// NUL becomes a blank: to refuse it would lose mail of cron.
 type intake struct {
 	r       *bufio.Reader
 	w       io.Writer
 	limit   int64 // octets
-	dotEnds bool  // a line that is a lone dot ends the message
+	dotEnds bool  // a line with a lone dot ends the message
 	size    int64
-	clean   []byte // for a cleaned chunk, used again
+	clean   []byte // the cleaned chunk; reused
 
-	inLine bool  // something of the line has been passed on
-	dot    bool  // the line is a dot so far, and not passed on
-	crs    int64 // CRs that are not: blanks, if no LF follows
+	inLine bool  // a part of the line has been passed on
+	dot    bool  // the line is a dot so far, not passed on yet
+	crs    int64 // CRs not passed on yet: blanks, unless LF follows
 }
 
-// copy reads to the end, or to one octet over the limit: what is larger is
-// refused before it is read.
+// copy reads up to the end, or until the limit is exceeded: a larger message is
+// refused without reading all of it.
 func (in *intake) copy() error {
 	for {
 		chunk, err := in.r.ReadSlice('\n')
@@ -44,8 +44,8 @@ func (in *intake) copy() error {
 	}
 }
 
-// take cleans a chunk, a line at most, and passes it on. ended says that it ends
-// the message.
+// take cleans a chunk, a line at most, and passes it on. ended reports whether it
+// ends the message.
 func (in *intake) take(chunk []byte) (ended bool, err error) {
 	in.clean = in.clean[:0]
 	for _, c := range chunk {
@@ -72,7 +72,7 @@ func (in *intake) take(chunk []byte) (ended bool, err error) {
 	return false, in.flush()
 }
 
-// release passes on what was kept back, for the line is something else.
+// release passes on the dot and the CRs that were kept back.
 func (in *intake) release() error {
 	if in.dot {
 		in.clean = append(in.clean, '.')
@@ -87,7 +87,7 @@ func (in *intake) release() error {
 	return nil
 }
 
-// end is the end of the input: a last line may lack its own.
+// end handles the end of the input; the last line may be incomplete.
 func (in *intake) end() error {
 	if in.dot && in.crs == 0 {
 		return nil
@@ -105,7 +105,7 @@ func (in *intake) flush() error {
 		return status.TooLarge(in.limit)
 	}
 	if _, err := in.w.Write(in.clean); err != nil {
-		return fmt.Errorf("keep the message: %w", err)
+		return fmt.Errorf("buffer the message: %w", err)
 	}
 	return nil
 }

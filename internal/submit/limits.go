@@ -11,15 +11,15 @@ import (
 	"paperpath/internal/status"
 )
 
-// The wait before the answer for an unknown recipient, once a session has had
-// too many of them.
+// The delay of the reply for an unknown recipient, once a session has had too
+// many of them.
 const (
-	tarpitStep = time.Second // more each time
+	tarpitStep = time.Second // added each time
 	tarpitMost = 10 * time.Second
 )
 
-// exempt reports whether the limits by address do not hold for the client: it
-// is on this machine, or may send anywhere.
+// exempt reports whether the client is exempt from the limits by address: it is
+// on this machine, or may relay.
 func (s *session) exempt() bool {
 	ip, err := netip.ParseAddr(s.conn.ClientIP())
 	if err != nil {
@@ -28,63 +28,64 @@ func (s *session) exempt() bool {
 	if ip.IsLoopback() {
 		return true
 	}
-	// Settings that cannot be read exempt nobody; whoever needs them says so.
+	// Settings that cannot be read exempt nobody; relay reports the error.
 	relays, err := s.mayRelay()
 	return relays && err == nil
 }
 
-// tooMany counts n of what ("messages", "recipients") for the client and for
-// the user, and refuses what is beyond control/rates.
+// tooMany counts n of what ("messages", "recipients") for the user or the client,
+// and refuses more than control/rates allows.
 func (s *session) tooMany(what string, n int64) error {
 	limit := ""
 	switch {
-	case s.login != "" && s.server.TooMany("user-"+what, s.login, n):
+	case s.login != "" && s.server.tooMany("user-"+what, s.login, n):
 		limit = "user-" + what
-	case !s.exempt() && s.server.TooMany("client-"+what, s.origin(), n):
+	case !s.exempt() && s.server.tooMany("client-"+what, s.origin(), n):
 		limit = "client-" + what
 	default:
 		return nil
 	}
-	s.server.Log.Limited(limit, s.client())
-	return &status.Error{Exit: status.TempFail, Reply: 450, Enhanced: "4.7.1", Text: "too many " + what + " lately, try again later"}
+	s.server.log.Limited(limit, s.client())
+	return &status.Error{Exit: status.TempFail, Reply: 450, Enhanced: "4.7.1",
+		Text: "too many " + what + " lately, try again later"}
 }
 
-// copied notes what recipient r leads to, and refuses one for whom a message of
-// the size that MAIL told would be copied too often: for now, since by itself it
-// may be sent to them (RFC 5321 4.5.3.1.10), for good where it may not. takeBack
-// forgets the recipient.
+// copied counts the copies for recipient r, and refuses one for which a message
+// of the declared SIZE would be copied too often: temporarily if there are other
+// recipients, since the client may send to this one separately (RFC 5321
+// 4.5.3.1.10). takeBack undoes the count.
 func (s *session) copied(r spool.Recipient, targets []route.Target) (takeBack func(), err error) {
 	copies, takeBack := s.tx.copies.Add(r, targets)
-	limit, err := route.CopyBytes(s.server.Control)
+	limit, err := route.CopyBytes(s.server.control)
 	if err == nil {
 		err = route.TooLarge(copies, s.tx.size, limit)
 	}
 	if err != nil && !status.IsTemporary(err) && len(s.tx.to) > 0 {
 		err = &status.Error{Exit: status.TempFail, Reply: 452, Enhanced: "4.5.3",
-			Text: "too many recipients for a message of that size, send it to this one by itself"}
+			Text: "too many recipients for a message of this size, send to this one separately"}
 	}
 	return takeBack, err
 }
 
-// mayCopy refuses a message of so many octets that would be copied too often.
+// mayCopy refuses a message of that many octets if it would be copied too often.
 func (s *session) mayCopy(octets int64) error {
-	limit, err := route.CopyBytes(s.server.Control)
+	limit, err := route.CopyBytes(s.server.control)
 	if err != nil {
 		return err
 	}
 	return route.TooLarge(s.tx.copies.Count(), octets, limit)
 }
 
-// origin is what the client counts as.
+// origin is the key under which the client is counted.
 func (s *session) origin() string {
 	ip, err := netip.ParseAddr(s.conn.ClientIP())
 	if err != nil {
-		return "unknown" // a front did not say
+		return "unknown" // XCLIENT did not give it
 	}
 	return string(listen.OriginOf(ip))
 }
 
-// tarpit keeps a client waiting that guesses recipients. It ends early with
+// tarpit delays the reply to a client that guesses recipients. It ends early with
 // ctx, when the server shuts down.
 func (s *session) tarpit(ctx context.Context) {
 	s.unknown++
@@ -93,16 +94,16 @@ func (s *session) tarpit(ctx context.Context) {
 	}
 	s.slowed++
 	if s.slowed == 1 {
-		s.server.Log.Limited("unknown", s.client())
+		s.server.log.Limited("unknown", s.client())
 	}
 	s.server.wait(ctx, min(time.Duration(s.slowed)*tarpitStep, tarpitMost))
 }
 
-// mostUnknown is how many unknown recipients are answered at once.
+// mostUnknown is how many unknown recipients are answered without delay.
 func (s *server) mostUnknown() int {
-	n, err := s.Control.Limit("unknown")
+	n, err := s.control.Limit("unknown")
 	if err != nil {
-		n = 10 // the next session is refused for it
+		n = 10 // the next session will be refused because of it
 	}
 	return int(min(n, 1<<20))
 }

@@ -18,8 +18,9 @@ import (
 	"paperpath/internal/status"
 )
 
-// local is an SMTP session of the role local: a user of this machine, whom the
-// kernel names, sends what the sendmail face would take from them.
+// local is an SMTP session of the role local. The client is a user of this
+// machine, whom the kernel names; the sendmail face would accept the same from
+// them.
 type local struct {
 	server   *server
 	who      localUser
@@ -30,40 +31,40 @@ type local struct {
 	helo       string
 	submission *submission
 	accepted   int
-	used       bool // for more than to ask who answers
+	used       bool // for more than EHLO
 }
 
-// localUserOn finds who is at the other end: of a Unix socket by its credentials
-// (unix(7)); of a pipe or a terminal it is who runs this process.
+// localUserOn finds the user at the other end: of a Unix socket by its credentials
+// (unix(7)), of a pipe or a terminal it is the one who runs this process.
 func localUserOn(conn net.Conn, listening bool) (localUser, error) {
 	cred, err := listen.PeerCred(conn)
 	switch {
 	case err != nil:
-		return localUser{}, fmt.Errorf("ask the kernel for the caller: %w", err)
+		return localUser{}, fmt.Errorf("get the peer's credentials: %w", err)
 	case cred != nil:
 		return localUser{uid: int(cred.Uid), via: "unix"}, nil
 	case listening || listen.IP(conn.RemoteAddr()).IsValid():
-		return localUser{}, errors.New("the role local is for Unix sockets and standard input")
+		return localUser{}, errors.New("the role local needs a Unix socket or standard input")
 	}
 	return localUser{uid: os.Getuid(), via: "stdin"}, nil
 }
 
-// openLocal makes the session of a local submitter, and changes cfg to what they
-// may do.
+// openLocal makes the session of a local user, and adapts cfg to it.
 func (s *server) openLocal(client *home.Client, cfg *smtpd.Config) (*local, error) {
 	who, err := localUserOn(client.Conn, client.Listening)
 	if err != nil {
-		return nil, status.Temp("4.3.0", "nobody knows who calls", err)
+		return nil, status.Temp("4.3.0", "cannot identify the peer", err)
 	}
-	domain, err := ourDomain(s.Control)
+	domain, err := ourDomain(s.control)
 	if err != nil {
 		return nil, err
 	}
 	sess := &local{server: s, who: who, domain: domain, size: cfg.MaxSize,
-		acceptor: acceptor{control: s.Control, log: s.Log, spool: s.spool, host: s.hostname}}
+		acceptor: acceptor{control: s.control, log: s.log, spool: s.spool, host: s.hostname}}
 	cfg.Auth, cfg.TLS = false, nil
-	cfg.MaxSize *= 2 // it counts CR, and the sendmail face does not
-	cfg.Keywords = []string{keyDomain + " " + domain, keyUser + " " + who.name(), keyBytes + " " + strconv.FormatInt(sess.size, 10)}
+	cfg.MaxSize *= 2 // it counts CR, the sendmail face does not
+	cfg.Keywords = []string{keyDomain + " " + domain, keyUser + " " + who.name(),
+		keyBytes + " " + strconv.FormatInt(sess.size, 10)}
 	return sess, nil
 }
 
@@ -75,7 +76,7 @@ func (s *server) serveLocal(ctx context.Context, client *home.Client, cfg smtpd.
 	}
 	err = smtpd.Serve(ctx, client.Conn, cfg, func(*smtpd.Conn) smtpd.Session { return sess })
 	if sess.used {
-		s.Log.Disconnected(s.ending(err), sess.accepted, sess.who.client(sess.helo))
+		s.log.Disconnected(s.ending(err), sess.accepted, sess.who.client(sess.helo))
 	}
 	return nil
 }
@@ -89,7 +90,8 @@ func (s *local) Hello(_ context.Context, helo string, _ bool) error {
 // Mail opens a transaction.
 func (s *local) Mail(_ context.Context, from addr.Address, p smtpd.MailParams) error {
 	s.used = true
-	m := &submission{host: s.acceptor.host, domain: s.domain, now: s.server.Clock.Now(), read: s.acceptor.readHeader}
+	m := &submission{host: s.acceptor.host, domain: s.domain, now: s.server.now(),
+		read: s.acceptor.readHeader}
 	m.identity.sender, m.identity.author.Address = from, from
 	if from.IsNull() {
 		m.identity.author.Address = addr.Address{Local: s.who.name(), Domain: s.domain}
@@ -102,15 +104,15 @@ func (s *local) Mail(_ context.Context, from addr.Address, p smtpd.MailParams) e
 	return nil
 }
 
-// Rcpt adds a recipient. Nobody is refused: one that does not exist is bounced
-// later, as from the sendmail face.
+// Rcpt adds a recipient. None is refused: one that does not exist bounces later,
+// as from the sendmail face.
 func (s *local) Rcpt(_ context.Context, to addr.Address, p smtpd.RcptParams) error {
 	s.submission.notify = p.Words(qualified(to, s.domain))
 	s.submission.add([]addr.Address{to})
 	return nil
 }
 
-// Data takes the message.
+// Data accepts the message.
 func (s *local) Data(_ context.Context, r io.Reader) (string, error) {
 	buf := s.server.spool.Buffer()
 	defer buf.Close()
@@ -137,6 +139,6 @@ func (s *local) Reset(context.Context) { s.submission = nil }
 
 // refuse writes the event and returns err.
 func (s *local) refuse(to string, err error) error {
-	refusal(s.server.Log, s.submission.from.Addr, to, err, s.who.client(s.helo))
+	refusal(s.server.log, s.submission.from.Addr, to, err, s.who.client(s.helo))
 	return err
 }

@@ -15,14 +15,14 @@ type localUser struct {
 	via string // "stdin" or "unix"
 }
 
-// isUIDName reports whether a name only says the uid.
+// isUIDName reports whether a name is just uidN.
 func isUIDName(name string) bool {
 	digits, ok := strings.CutPrefix(name, "uid")
 	_, err := strconv.Atoi(digits)
 	return ok && err == nil
 }
 
-// name is their login name; uidN where the machine has none for them.
+// name is the login name, or uidN if there is none.
 func (u localUser) name() string {
 	uid := strconv.Itoa(u.uid)
 	if known, err := user.LookupId(uid); err == nil && known.Username != "" {

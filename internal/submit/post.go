@@ -9,48 +9,47 @@ import (
 	"golang.org/x/sys/unix"
 
 	"paperpath/internal/check"
-	"paperpath/internal/home"
 	"paperpath/internal/message"
 	"paperpath/internal/spool"
 	"paperpath/internal/visible"
 )
 
-// Limits of a caller who may not read the settings; the server knows those in
-// force.
+// Limits of a program that may not read the settings; the server enforces those
+// in control/.
 const (
 	postHeader = 16 << 20 // octets of a header
 	postFields = 1 << 17  // fields in it
 )
 
-// post hands the message on standard input to the server of run/submit. The
-// kernel tells that who the caller is.
-func post(ctx context.Context, h *home.Home, o Options) error {
-	// Once before the message is read, so that nobody types in vain; then the
-	// connection is not kept waiting, for the input of cron may last for hours.
-	first, err := connect(ctx, h.Dir)
+// post sends the message to the server of run/submit in the home, which learns
+// from the kernel who the user is. giveUpRoot is called once it has.
+func (s *sendmail) post(ctx context.Context, home string, giveUpRoot func() error) error {
+	// The first connection is for errors to come before a person types, and is
+	// then closed: a job of cron may write its output for hours.
+	first, err := connect(ctx, home)
 	if err != nil {
 		return err
 	}
-	m := submission{host: first.host, domain: first.words[keyDomain], now: h.Clock.Now(),
+	m := &submission{host: first.host, domain: first.words[keyDomain], now: s.now,
 		read: func(b spool.Body) (*message.Header, error) {
 			return check.HeaderWithin(postHeader, postFields, b)
 		}}
 	first.Close()
-	if err := m.address(o, first.login()); err != nil {
+	if err := m.setEnvelope(s.Options, first.login()); err != nil {
 		return err
 	}
-	buf := spool.NewBuffer(scratch)
+	buf := spool.NewBuffer(tempFile)
 	defer buf.Close()
-	if err := read(h.Input(ctx), buf, first.maxBytes(), o.IgnoreDots); err != nil {
+	if err := s.read(buf, first.maxBytes()); err != nil {
 		return err
 	}
-	to, err := connect(ctx, h.Dir)
+	to, err := connect(ctx, home)
 	if err != nil {
 		return err
 	}
 	defer to.Close()
-	// The server knows who called: nothing is read as root from here on.
-	if err := h.GiveUpRoot(); err != nil {
+	// The server knows the user by now; nothing is parsed as root.
+	if err := giveUpRoot(); err != nil {
 		return err
 	}
 	_, body, err := m.complete(buf)
@@ -62,18 +61,16 @@ func post(ctx context.Context, h *home.Home, o Options) error {
 		if err != nil {
 			return err
 		}
-		if o.Verbose {
-			fmt.Fprintf(h.Stderr, "%s: %s\n", h.Name, visible.Line(reply))
-		}
+		s.tell(visible.Line(reply))
 	}
-	to.command(221, "QUIT") // the message is taken, whatever the answer
+	to.command(221, "QUIT") // the message is accepted, whatever the reply
 	return nil
 }
 
-// scratch makes a file without a name for a message that is too large for the
-// memory: in $TMPDIR, and where nothing can be written there after all in
-// memory, which the caller's own limits bound.
-func scratch() (*os.File, error) {
+// tempFile makes a file without a name for a message that is too large for the
+// buffer: in $TMPDIR, or in memory if nothing can be written there; the limits
+// of the user's processes bound that.
+func tempFile() (*os.File, error) {
 	f, err := os.CreateTemp("", "mailsubmit")
 	if err == nil {
 		if err = os.Remove(f.Name()); err == nil {

@@ -76,8 +76,8 @@ func handIn(t *testing.T, h *home.Home) error {
 	defer in.Close()
 	io.WriteString(in, strings.Replace(testMessage, "\n.", "\n..\n.dot\nlast", 1))
 	in.Seek(0, io.SeekStart)
-	h.Stdin = in
-	return post(t.Context(), h, Options{Recipients: []string{"bob"}, IgnoreDots: true})
+	m := &sendmail{Options: Options{Recipients: []string{"bob"}, IgnoreDots: true}, now: h.Clock.Now(), stdin: in}
+	return m.post(t.Context(), h.Dir, h.GiveUpRoot)
 }
 
 func TestCallersWaitForABusyServer(t *testing.T) {
@@ -145,5 +145,48 @@ func TestRefusalsKeepTheirStatus(t *testing.T) {
 	}
 	if err := replyError(&textproto.Error{Code: 452, Msg: "4.5.3 too many recipients"}); status.Exit(err) != status.Refused {
 		t.Errorf("too many recipients: %v", err)
+	}
+}
+
+// broken is a body that cannot be read beyond its first half.
+type broken struct{ *strings.Reader }
+
+func (b broken) ReadAt(p []byte, off int64) (int, error) {
+	if half := b.Size() / 2; off >= half {
+		return 0, io.ErrUnexpectedEOF
+	}
+	return b.Reader.ReadAt(p[:min(int64(len(p)), b.Size()/2-off)], off)
+}
+
+func TestData(t *testing.T) {
+	const whole = ".\n..a\n\n.b"
+	long := strings.Repeat("line\n", 100000)
+	for _, tt := range []struct {
+		name string
+		body spool.Body
+		want string
+		fail bool
+	}{
+		{"dots, no line end", strings.NewReader(whole), "..\r\n...a\r\n\r\n..b\r\n.\r\n", false},
+		{"long", strings.NewReader(long), strings.ReplaceAll(long, "\n", "\r\n") + ".\r\n", false},
+		// The final dot would make the half a message.
+		{"unreadable", broken{strings.NewReader(long)}, strings.ReplaceAll(long[:len(long)/2], "\n", "\r\n"), true},
+	} {
+		near, far := net.Pipe()
+		sent := make(chan string)
+		go func() {
+			text, _ := io.ReadAll(far)
+			sent <- string(text)
+		}()
+		c := &submitClient{text: textproto.NewConn(timedConn{near})}
+		err := c.data(tt.body)
+		c.Close()
+		got := <-sent
+		if tt.fail { // the rest is still in the buffer
+			tt.want = tt.want[:min(len(got), len(tt.want))]
+		}
+		if got != tt.want || (err != nil) != tt.fail {
+			t.Errorf("%s: %d octets, want %d, %v", tt.name, len(got), len(tt.want), err)
+		}
 	}
 }

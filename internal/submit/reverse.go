@@ -13,16 +13,16 @@ import (
 	"paperpath/internal/status"
 )
 
-// reverseTime bounds the search for a client's name; the session does not
-// wait for it.
+// reverseTime bounds the search for a client's name. The session does not wait
+// for it.
 const reverseTime = 5 * time.Second
 
-// reverse finds a client's name in the reverse DNS beside the session. A name
-// counts only if it leads back to the address.
+// reverse looks up a client's name in the reverse DNS while the session goes on.
+// A name counts only if it resolves to the client's address.
 type reverse struct{ found atomic.Pointer[string] }
 
-// lookUp starts the search. hint is the name that a wrapper has found, or "":
-// it is not asked for again, but has to lead back too.
+// lookUp starts the search. hint is the name that a wrapper gave, or "": it is not
+// looked up again, but must resolve to the address too.
 func lookUp(ctx context.Context, log *maillog.Log, r *dns.Resolver, client, hint string) *reverse {
 	rev := &reverse{}
 	ip, err := netip.ParseAddr(client)
@@ -58,7 +58,7 @@ func (rev *reverse) search(ctx context.Context, r *dns.Resolver, ip netip.Addr, 
 	}
 }
 
-// name is what was found so far, or "".
+// name is the name if it has been found by now, or "".
 func (rev *reverse) name() string {
 	if name := rev.found.Load(); name != nil {
 		return *name

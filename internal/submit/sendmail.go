@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -21,10 +22,10 @@ import (
 	"paperpath/internal/status"
 )
 
-// Options are what the sendmail face was told.
+// Options are those of the sendmail face.
 type Options struct {
 	Recipients []string // operands
-	FromHeader bool     // -t: the recipients stand in the header too
+	FromHeader bool     // -t: the header names recipients too
 	Sender     string   // -f: the reverse path
 	SenderSet  bool
 	FullName   string // -F
@@ -36,30 +37,37 @@ type Options struct {
 	VERP       string // -XV: delimiters of a variable envelope return path
 }
 
-// Message accepts the message on standard input into check/. A nil error says
-// that it is durable there. Only the owner of the spool writes it; the messages
-// of everybody else go through run/submit.
+// sendmail accepts one message from standard input.
+type sendmail struct {
+	Options
+	name   string // of the program
+	now    time.Time
+	stdin  io.Reader
+	stderr io.Writer
+}
+
+// Message accepts the message on standard input into check/. Without an error it
+// is durable there. Only the owner of the spool writes to it; the messages of
+// other users go through run/submit.
 func Message(ctx context.Context, h *home.Home, o Options) error {
 	if len(o.Recipients) == 0 && !o.FromHeader {
 		return status.UsageError("no recipients (name them, or use -t)")
 	}
+	s := &sendmail{Options: o, name: h.Name, now: h.Clock.Now(), stdin: h.Input(ctx), stderr: h.Stderr}
 	if !ownsSpool(h.Dir) {
-		return post(ctx, h, o)
+		return s.post(ctx, h.Dir, h.GiveUpRoot)
 	}
-	who := localUser{uid: os.Getuid(), via: "stdin"}
-	m := submission{now: h.Clock.Now()}
-	err := direct(ctx, h, o, &m, who)
-	switch status.Exit(err) {
-	case status.Refused, status.NotAllowed:
-		h.Log.Refused(m.from.Addr, strings.Join(o.Recipients, " "), err.Error(), who.client(""))
+	a, err := newAcceptor(h)
+	if err != nil {
+		return err
 	}
-	return err
+	return s.store(a)
 }
 
-// ownsSpool reports whether the caller is the owner of the spool and may write
-// it. Where there is no spool at all, neither run/submit nor an error that
-// says so is far. Both are asked: in a user namespace the ids of strangers
-// look the same.
+// ownsSpool reports whether this process runs as the owner of the spool and may
+// write there. Both are asked: in a user namespace the ids of strangers look the
+// same. Where there is neither a spool nor run/submit it reports true, for the
+// error of the missing spool says what to do.
 func ownsSpool(home string) bool {
 	path := filepath.Join(home, "spool")
 	var st unix.Stat_t
@@ -73,52 +81,63 @@ func ownsSpool(home string) bool {
 	return int(st.Uid) == os.Geteuid() && unix.Access(path, unix.W_OK|unix.X_OK) == nil
 }
 
-// direct writes the spool.
-func direct(ctx context.Context, h *home.Home, o Options, m *submission, who localUser) error {
-	a, err := newAcceptor(h)
-	if err != nil {
-		return err
-	}
-	m.host, m.read = a.host, a.readHeader
-	if m.domain, err = ourDomain(h.Control); err != nil {
-		return err
-	}
-	if err := m.address(o, who.name()); err != nil {
-		return err
-	}
-	if err := a.checkSender(who.submitter(), m.identity.sender); err != nil {
-		return err
-	}
-	limit, err := h.Control.Databytes()
-	if err != nil {
-		return err
-	}
-	buf := a.spool.Buffer()
-	defer buf.Close()
-	if err := read(h.Input(ctx), buf, limit, o.IgnoreDots); err != nil {
-		return err
-	}
-	keys, err := a.accept(m, who, "", buf)
-	if err == nil && o.Verbose {
-		fmt.Fprintf(h.Stderr, "%s: accepted as %s\n", h.Name, strings.Join(keys, " "))
+// store stores the message in the spool.
+func (s *sendmail) store(a *acceptor) error {
+	who := localUser{uid: os.Getuid(), via: "stdin"}
+	m := &submission{host: a.host, now: s.now, read: a.readHeader}
+	keys, err := s.accept(a, m, who)
+	switch status.Exit(err) {
+	case status.OK:
+		s.tell("accepted as " + strings.Join(keys, " "))
+	case status.Refused, status.NotAllowed:
+		a.log.Refused(m.from.Addr, strings.Join(s.Recipients, " "), err.Error(), who.client(""))
 	}
 	return err
 }
 
-// ourDomain is the domain of addresses without one, as headers can hold it.
+func (s *sendmail) accept(a *acceptor, m *submission, who localUser) (keys []string, err error) {
+	if m.domain, err = ourDomain(a.control); err != nil {
+		return nil, err
+	}
+	if err := m.setEnvelope(s.Options, who.name()); err != nil {
+		return nil, err
+	}
+	if err := a.checkSender(who.submitter(), m.identity.sender); err != nil {
+		return nil, err
+	}
+	limit, err := a.control.Databytes()
+	if err != nil {
+		return nil, err
+	}
+	buf := a.spool.Buffer()
+	defer buf.Close()
+	if err := s.read(buf, limit); err != nil {
+		return nil, err
+	}
+	return a.accept(m, who, "", buf)
+}
+
+// tell prints what became of the message, for -v.
+func (s *sendmail) tell(text string) {
+	if s.Verbose {
+		fmt.Fprintf(s.stderr, "%s: %s\n", s.name, text)
+	}
+}
+
+// ourDomain is the domain of addresses that have none, in the form for headers.
 func ourDomain(c *control.Control) (string, error) {
 	domain, err := route.FirstDomain(c)
 	return control.FoldDomain(domain), err
 }
 
-// address fills in the envelope that the options tell.
-func (m *submission) address(o Options, login string) error {
+// setEnvelope sets the envelope that the options describe.
+func (m *submission) setEnvelope(o Options, login string) error {
 	var err error
 	if m.identity, err = identityOf(o, login, m.domain, os.Getenv); err != nil {
 		return err
 	}
 	m.from.Addr = m.identity.sender.String()
-	if err := m.reports(o); err != nil {
+	if err := m.setDSN(o); err != nil {
 		return err
 	}
 	m.fromHeader, m.verp = o.FromHeader, o.VERP
@@ -127,13 +146,13 @@ func (m *submission) address(o Options, login string) error {
 	return err
 }
 
-// recipients reads operands: each is an address or a list of them.
+// recipients parses operands, each an address or a list of them.
 func recipients(words []string) ([]addr.Address, error) {
 	var all []addr.Address
 	for _, word := range words {
 		list, err := addr.ParseList(word)
 		if err == nil && len(list) == 0 {
-			err = fmt.Errorf("%q holds no address", word)
+			err = fmt.Errorf("%q contains no address", word)
 		}
 		if err != nil {
 			return nil, status.UsageError("recipient %v", err)
@@ -143,9 +162,9 @@ func recipients(words []string) ([]addr.Address, error) {
 	return all, nil
 }
 
-// read takes the message on standard input, limit octets at most.
-func read(stdin io.Reader, buf *spool.Buffer, limit int64, ignoreDots bool) error {
-	in := intake{r: bufio.NewReaderSize(stdin, 64<<10), w: buf, limit: limit, dotEnds: !ignoreDots}
+// read reads the message, limit octets at most.
+func (s *sendmail) read(buf *spool.Buffer, limit int64) error {
+	in := intake{r: bufio.NewReaderSize(s.stdin, 64<<10), w: buf, limit: limit, dotEnds: !s.IgnoreDots}
 	if err := in.copy(); err != nil {
 		return err
 	}

@@ -16,13 +16,14 @@ import (
 	"paperpath/internal/explain"
 	"paperpath/internal/home"
 	"paperpath/internal/listen"
+	"paperpath/internal/maillog"
 	"paperpath/internal/route"
 	"paperpath/internal/smtpd"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
 )
 
-// Role is whom an SMTP server serves.
+// Role says which clients an SMTP server serves.
 type Role string
 
 // The roles.
@@ -39,14 +40,14 @@ func ParseRole(s string) (Role, error) {
 	case MX, Submission, Local, LMTP:
 		return r, nil
 	}
-	return "", status.UsageError("role %q is none of mx, submission, local and lmtp", s)
+	return "", status.UsageError("unknown role %q (mx, submission, local or lmtp)", s)
 }
 
 // Limits of an SMTP session (RFC 5321 4.5.3; a draft in tmp/ is never older
 // than a session, which the 36 hours of maildir.CleanAge rely on).
 const (
 	commandTime = 5 * time.Minute  // RFC 5321 4.5.3.2.7
-	localTime   = 30 * time.Second // the same on run/submit: what speaks there is a program of this machine
+	localTime   = 30 * time.Second // the same on run/submit, for programs of this machine
 	dataTime    = 3 * time.Minute  // RFC 5321 4.5.3.2.5
 	maxSession  = 24 * 60 * 60     // seconds, whatever control/limits says
 	minRate     = 1000             // octets a second
@@ -54,7 +55,10 @@ const (
 
 // server is what the sessions of one process share.
 type server struct {
-	*home.Home
+	control  *control.Control
+	log      *maillog.Log
+	now      func() time.Time
+	tooMany  func(rate, who string, n int64) bool // home.Home.TooMany
 	role     Role
 	spool    *spool.Spool
 	hostname string
@@ -65,7 +69,7 @@ type server struct {
 	judge judgement                            // check.Message, but for tests
 }
 
-// judgement is what check.Message does.
+// judgement checks a message.
 type judgement func(context.Context, *control.Control, check.Subject, *explain.Trail) check.Verdict
 
 func newServer(h *home.Home, role Role) (*server, error) {
@@ -77,8 +81,9 @@ func newServer(h *home.Home, role Role) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &server{Home: h, role: role, spool: sp, hostname: host, dns: dns.New(h.Control), wait: clock.Wait,
-		judge: check.Message, guard: h.Guard()}, nil
+	return &server{control: h.Control, log: h.Log, now: h.Clock.Now, tooMany: h.TooMany, role: role,
+		spool: sp, hostname: host, dns: dns.New(h.Control), guard: h.Guard(),
+		wait: clock.Wait, judge: check.Message}, nil
 }
 
 // Stdin speaks SMTP on standard input and output: below inetd and its kind,
@@ -134,7 +139,7 @@ func (s *server) serve(ctx context.Context, client *home.Client) error {
 		return sess
 	})
 	if sess != nil {
-		s.Log.Disconnected(s.ending(err), sess.accepted, sess.client())
+		s.log.Disconnected(s.ending(err), sess.accepted, sess.client())
 	}
 	return nil
 }
@@ -145,22 +150,22 @@ func (s *server) ending(err error) string {
 		return "quit"
 	}
 	if status.Stack(err) != "" {
-		s.Log.Trouble("", "session", err)
+		s.log.Trouble("", "session", err)
 	}
 	return err.Error()
 }
 
 // session is one for the client that c has now.
 func (s *server) session(ctx context.Context, c *smtpd.Conn, conn net.Conn) *session {
-	sess := &session{Users: auth.Users{Control: s.Control, Guard: s.guard, Client: c.ClientIP()},
+	sess := &session{Users: auth.Users{Control: s.control, Guard: s.guard, Client: c.ClientIP()},
 		server: s, conn: c, local: !listen.IP(conn.RemoteAddr()).IsValid()}
 	if name := c.ClientName(); name != "" {
 		sess.ptr = &reverse{} // a trusted host has looked it up
 		sess.ptr.found.Store(&name)
 	} else {
-		sess.ptr = lookUp(ctx, s.Log, s.dns, c.ClientIP(), listen.Host(conn))
+		sess.ptr = lookUp(ctx, s.log, s.dns, c.ClientIP(), listen.Host(conn))
 	}
-	// What a wrapper says is about its own client, not about one behind that.
+	// A wrapper speaks about its own client, not about one that XCLIENT names.
 	sess.relayClient = listen.MayRelay(conn) && c.ClientIP() == clientIP(conn)
 	return sess
 }
@@ -185,11 +190,11 @@ func (s *server) config(client *home.Client) (smtpd.Config, error) {
 	}
 	if cfg.Auth {
 		var err error
-		if cfg.SASL, err = auth.PolicyOf(s.Control); err != nil {
-			s.Log.Trouble("", "session", err) // what is left of the policy is in force
+		if cfg.SASL, err = auth.PolicyOf(s.control); err != nil {
+			s.log.Trouble("", "session", err) // the valid rows are in force
 		}
 	}
-	fronts, err := s.Control.XClientFrom()
+	fronts, err := s.control.XClientFrom()
 	if err != nil {
 		return cfg, err
 	}
@@ -197,7 +202,7 @@ func (s *server) config(client *home.Client) (smtpd.Config, error) {
 		return cfg, err
 	}
 	if s.role == Submission || s.role == Local {
-		if cfg.Normalise, err = s.Control.NormaliseLines(); err != nil {
+		if cfg.Normalise, err = s.control.NormaliseLines(); err != nil {
 			return cfg, err
 		}
 	}
@@ -207,9 +212,9 @@ func (s *server) config(client *home.Client) (smtpd.Config, error) {
 	return cfg, err
 }
 
-// limits fills in what stands in control/.
+// limits fills in the limits in control/.
 func (s *server) limits(cfg *smtpd.Config) (err error) {
-	if cfg.MaxSize, err = s.Control.Databytes(); err != nil {
+	if cfg.MaxSize, err = s.control.Databytes(); err != nil {
 		return err
 	}
 	for _, l := range []struct {
@@ -221,7 +226,7 @@ func (s *server) limits(cfg *smtpd.Config) (err error) {
 		{"junk", func(n int64) { cfg.MaxJunk = int(n) }},
 		{"session", func(n int64) { cfg.SessionLimit = time.Duration(min(n, maxSession)) * time.Second }},
 	} {
-		n, err := s.Control.Limit(l.name)
+		n, err := s.control.Limit(l.name)
 		if err != nil {
 			return err
 		}
@@ -230,19 +235,19 @@ func (s *server) limits(cfg *smtpd.Config) (err error) {
 	return nil
 }
 
-// greetPause is how long this client waits for the greeting.
+// greetPause returns how long this client has to wait for the greeting.
 func (s *server) greetPause(conn net.Conn) (time.Duration, error) {
 	ip := listen.IP(conn.RemoteAddr())
-	relays, err := s.Control.RelayFrom()
+	relays, err := s.control.RelayFrom()
 	if err != nil || !ip.IsValid() || ip.IsLoopback() || relays.Has(ip) {
 		return 0, err
 	}
-	return s.Control.GreetPause()
+	return s.control.GreetPause()
 }
 
-// qualify gives a recipient without a domain (RFC 5321 4.5.1: postmaster) the
-// first of our domains.
-func (s *server) qualify(a addr.Address) (addr.Address, error) { return qualify(s.Control, a) }
+// qualify adds the first of our domains to a recipient that has none
+// (postmaster, RFC 5321 4.5.1).
+func (s *server) qualify(a addr.Address) (addr.Address, error) { return qualify(s.control, a) }
 
 func qualify(c *control.Control, a addr.Address) (addr.Address, error) {
 	if a.Domain != "" {
@@ -253,7 +258,7 @@ func qualify(c *control.Control, a addr.Address) (addr.Address, error) {
 	return a, err
 }
 
-// resolver returns what an address of ours leads to.
+// resolver returns a function that finds the addresses that one of ours leads to.
 func resolver(c *control.Control) func(addr.Address) ([]addr.Address, error) {
 	return func(a addr.Address) ([]addr.Address, error) { return route.Addresses(c, a) }
 }

@@ -20,35 +20,34 @@ import (
 	"paperpath/internal/status"
 )
 
-// session is one SMTP session: what the protocol engine asks, answered by
-// settings, checks and routes. What it accepts was judged here and goes
+// session answers what the protocol engine asks in one SMTP session, by settings,
+// checks and routes. A message is checked before it is accepted, so it goes
 // straight to route/.
 type session struct {
 	auth.Users
-	server *server
-	conn   *smtpd.Conn
-	ptr    *reverse
-	// The wrapper said that this client may send anywhere.
-	relayClient bool
+	server      *server
+	conn        *smtpd.Conn
+	ptr         *reverse
+	relayClient bool // the wrapper allows the client to relay
 	local       bool // the connection has no address
 	unknown     int  // recipients
-	slowed      int  // answers that were late for that
+	slowed      int  // replies that were delayed for that
 
 	helo     string
 	login    string
 	tx       transaction
 	accepted int
-	found    map[addr.Address][]route.Target // what recipients of this session lead to
-	kept     int                             // targets and recipients in it
+	found    map[addr.Address][]route.Target // what the recipients so far lead to
+	kept     int                             // targets and recipients in found
 }
 
-// transaction is what MAIL and RCPT said since the last reset.
+// transaction is what MAIL and RCPT gave since the last reset.
 type transaction struct {
 	from   addr.Address
 	words  string // parameters of the reverse path
-	size   int64  // octets of the message as MAIL told them; 0 for not at all
+	size   int64  // SIZE of MAIL, in octets; 0: not given
 	to     []spool.Recipient
-	copies route.Copies // that the message will be split into
+	copies route.Copies // of the message, one for each target
 }
 
 func (s *session) client() maillog.Client {
@@ -61,43 +60,43 @@ func (s *session) Hello(_ context.Context, helo string, _ bool) error {
 	return nil
 }
 
-// Authenticated notes who the client proved to be, or that it did not.
+// Authenticated notes the login, or that it failed.
 func (s *session) Authenticated(ctx context.Context, mechanism, login string, err error) error {
 	c := s.client()
 	c.Login = login
 	switch {
 	case auth.IsWrong(err):
-		s.server.Log.LoginFailed(mechanism, err.Error(), c)
+		s.server.log.LoginFailed(mechanism, err.Error(), c)
 		s.Failed(ctx, s.conn.ClientIP(), login)
 		return err
 	case auth.LimitOf(err) != "":
-		s.server.Log.Limited(auth.LimitOf(err), c)
+		s.server.log.Limited(auth.LimitOf(err), c)
 		return err
-	case err != nil: // no login-failed: a filter would ban the client for it
-		s.server.Log.Trouble("", "login", err)
+	case err != nil: // no login-failed, for which a filter would ban the client
+		s.server.log.Trouble("", "login", err)
 		return err
 	}
 	s.login = s.User().Address
 	c.Login = s.login
-	s.server.Log.Login(mechanism, c)
+	s.server.log.Login(mechanism, c)
 	return nil
 }
 
-// Trust takes a login that a host of control/xclientfrom has checked.
+// Trust accepts a login that a host of control/xclientfrom has checked.
 func (s *session) Trust(_ context.Context, login string) error {
-	address, _, err := auth.AddressOf(s.server.Control, login)
+	address, _, err := auth.AddressOf(s.server.control, login)
 	if err != nil {
 		return err
 	}
-	user, err := s.server.Control.User(address)
+	user, err := s.server.control.User(address)
 	if err != nil {
 		return err
 	}
 	if user == nil {
-		return &status.Error{Exit: status.NotAllowed, Reply: 550, Enhanced: "5.7.1", Text: "there is no such user"}
+		return &status.Error{Exit: status.NotAllowed, Reply: 550, Enhanced: "5.7.1", Text: "no such user"}
 	}
 	s.login = user.Address
-	s.server.Log.Login("XCLIENT", s.client())
+	s.server.log.Login("XCLIENT", s.client())
 	return nil
 }
 
@@ -111,7 +110,9 @@ func (s *session) Mail(_ context.Context, from addr.Address, p smtpd.MailParams)
 		return s.refuse(from, "", err)
 	}
 	if s.login != "" {
-		if err := check.Sender(s.server.Control, check.Submitter{Login: s.login}, from, resolver(s.server.Control), nil); err != nil {
+		who := check.Submitter{Login: s.login}
+		err := check.Sender(s.server.control, who, from, resolver(s.server.control), nil)
+		if err != nil {
 			return s.refuse(from, "", err)
 		}
 	}
@@ -119,7 +120,7 @@ func (s *session) Mail(_ context.Context, from addr.Address, p smtpd.MailParams)
 	return nil
 }
 
-// mayMail refuses to a client of the role submission what needs a login.
+// mayMail refuses a client of the role submission that needs a login and has none.
 func (s *session) mayMail() error {
 	if s.server.role != Submission || s.login != "" {
 		return nil
@@ -130,8 +131,8 @@ func (s *session) mayMail() error {
 	return &status.Error{Exit: status.NotAllowed, Reply: 530, Enhanced: "5.7.0", Text: "authentication required"}
 }
 
-// Rcpt adds a recipient: one that is here must exist, one that is elsewhere is
-// for users and the hosts of control/relayfrom alone.
+// Rcpt adds a recipient. A local one must exist; others are for users and the
+// hosts of control/relayfrom alone.
 func (s *session) Rcpt(ctx context.Context, to addr.Address, p smtpd.RcptParams) error {
 	to, err := s.server.qualify(to)
 	if err != nil {
@@ -160,15 +161,16 @@ func (s *session) Rcpt(ctx context.Context, to addr.Address, p smtpd.RcptParams)
 	return nil
 }
 
-// maxFound is how many targets of recipients a session remembers.
+// maxFound is how many recipients and targets a session remembers.
 const maxFound = 20000
 
-// resolve looks a recipient up, once a session: an alias may lead to very many.
+// resolve looks a recipient up, once per session: an alias may have very many
+// targets.
 func (s *session) resolve(to addr.Address) ([]route.Target, error) {
 	if targets, ok := s.found[to]; ok {
 		return targets, nil
 	}
-	targets, err := route.Resolve(s.server.Control, to, nil)
+	targets, err := route.Resolve(s.server.control, to, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -179,36 +181,36 @@ func (s *session) resolve(to addr.Address) ([]route.Target, error) {
 	return targets, nil
 }
 
-// relay refuses a recipient elsewhere to whom this client may not send.
+// relay refuses a recipient that is not local to a client that may not relay.
 func (s *session) relay(to addr.Address) error {
 	if s.login != "" {
 		return nil
 	}
-	if _, local, err := s.server.Control.IsLocal(to.Domain); local || err != nil {
+	if _, local, err := s.server.control.IsLocal(to.Domain); local || err != nil {
 		return err
 	}
 	if ok, err := s.mayRelay(); ok || err != nil {
 		return err
 	}
 	ip, _ := netip.ParseAddr(s.conn.ClientIP())
-	if err := s.server.Control.RelayFalls(ip); err != nil {
+	if err := s.server.control.RelayFalls(ip); err != nil {
 		return err
 	}
-	return &status.Error{Exit: status.NotAllowed, Reply: 550, Enhanced: "5.7.1", Text: "we do not relay for you"}
+	return &status.Error{Exit: status.NotAllowed, Reply: 550, Enhanced: "5.7.1", Text: "relaying denied"}
 }
 
-// mayRelay reports whether this client may send anywhere without a login.
+// mayRelay reports whether this client may relay without a login.
 func (s *session) mayRelay() (bool, error) {
 	if s.relayClient {
 		return true, nil
 	}
-	networks, err := s.server.Control.RelayFrom()
-	// A session without an address, on a pipe or a Unix socket, is in none.
+	networks, err := s.server.control.RelayFrom()
+	// A client without an address, on a pipe or a Unix socket, is in none.
 	ip, _ := netip.ParseAddr(s.conn.ClientIP())
 	return err == nil && networks.Has(ip), err
 }
 
-// Data takes the message: it is buffered, judged, and then written once.
+// Data accepts the message: it is buffered, checked, and then written once.
 func (s *session) Data(ctx context.Context, r io.Reader) (string, error) {
 	buf := s.server.spool.Buffer()
 	defer buf.Close()
@@ -227,7 +229,7 @@ func (s *session) recipients() string {
 	return strings.Join(addresses(spool.Envelope{To: s.tx.to}), " ")
 }
 
-// store judges a message and accepts it into route/.
+// store checks a message and stores it in route/.
 func (s *session) store(ctx context.Context, buf *spool.Buffer) (spool.Key, error) {
 	h, body, err := s.compose(buf)
 	if err != nil {
@@ -238,9 +240,9 @@ func (s *session) store(ctx context.Context, buf *spool.Buffer) (spool.Key, erro
 	}
 	env := spool.Envelope{From: spool.Path{Addr: s.tx.from.String(), Params: s.tx.words}, To: s.tx.to}
 	ip, _ := netip.ParseAddr(s.conn.ClientIP())
-	verdict := s.server.judge(ctx, s.server.Control, check.Subject{Envelope: env, With: s.conn.With(),
+	verdict := s.server.judge(ctx, s.server.control, check.Subject{Envelope: env, With: s.conn.With(),
 		SMTPPeer: s.login == "", Client: ip, Helo: s.helo, Login: s.login,
-		Resolve: resolver(s.server.Control), Body: body}, nil)
+		Resolve: resolver(s.server.control), Body: body}, nil)
 	if verdict.Err != nil {
 		return "", verdict.Err
 	}
@@ -252,14 +254,14 @@ func (s *session) store(ctx context.Context, buf *spool.Buffer) (spool.Key, erro
 	if err != nil {
 		return "", err
 	}
-	s.server.Log.Accepted(string(key), string(spool.InboxRoute), env.From.Addr, addresses(env), body.Size(), trace.With,
-		h.Value("Message-ID"), s.client())
+	s.server.log.Accepted(string(key), string(spool.InboxRoute), env.From.Addr, addresses(env), body.Size(),
+		trace.With, h.Value("Message-ID"), s.client())
 	return key, nil
 }
 
 // compose drops forged results, and completes the message of a submitter.
 func (s *session) compose(buf *spool.Buffer) (*message.Header, spool.Body, error) {
-	h, err := check.ReadHeader(s.server.Control, buf)
+	h, err := check.ReadHeader(s.server.control, buf)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -277,23 +279,23 @@ func (s *session) compose(buf *spool.Buffer) (*message.Header, spool.Body, error
 
 // complete completes the message of a submitter.
 func (s *session) complete(m *compose.Message) error {
-	o := compose.Origin{Host: s.server.hostname, Now: s.server.Clock.Now(),
+	o := compose.Origin{Host: s.server.hostname, Now: s.server.now(),
 		Author: compose.Author{Address: s.tx.from}}
 	if login, err := addr.Parse(s.login); err == nil {
 		o.Domain = control.FoldDomain(login.Domain)
 		if o.Author.Address.IsNull() {
 			o.Author.Address = login
 		}
-	} else if o.Domain, err = ourDomain(s.server.Control); err != nil {
+	} else if o.Domain, err = ourDomain(s.server.control); err != nil {
 		return err
 	}
 	return m.Complete(o)
 }
 
-// submits reports whether the client is a submitter (RFC 6409), whose messages we
-// complete: a user, or a host that may send anywhere without a login, a printer
-// or an application, on whichever port it speaks. By LMTP comes what a system
-// in front has completed.
+// submits reports whether the client is a submitter (RFC 6409), whose messages are
+// completed: a user, or a host that may relay without a login, such as a printer
+// or an application, on whatever port. LMTP brings what another system has
+// completed.
 func (s *session) submits() (bool, error) {
 	switch {
 	case s.login != "" || s.server.role == Submission:
@@ -309,11 +311,11 @@ func (s *session) Reset(context.Context) { s.tx = transaction{} }
 
 // refuse writes the event and returns err.
 func (s *session) refuse(from addr.Address, to string, err error) error {
-	refusal(s.server.Log, from.String(), to, err, s.client())
+	refusal(s.server.log, from.String(), to, err, s.client())
 	return err
 }
 
-// refusal writes what a client was told, and why where the fault is ours.
+// refusal logs the reply, and the reason if the fault is ours.
 func refusal(log *maillog.Log, from, to string, err error, c maillog.Client) {
 	code, enhanced, text := status.Reply(err)
 	log.Refused(from, to, fmt.Sprintf("%d %s %s", code, enhanced, text), c)

@@ -10,10 +10,10 @@ import (
 	"paperpath/internal/status"
 )
 
-// Batch is sendmail -bs: SMTP on standard input and output. A network behind
-// it (inetd, tcpserver) is what the role submission is for; a program of this
-// machine is a local submitter, who without owning the spool is led to
-// run/submit.
+// Batch is sendmail -bs: SMTP on standard input and output. A client on the network
+// (below inetd or tcpserver) gets the role submission; a program of this machine
+// gets the role local, through run/submit unless it runs as the owner of the
+// spool.
 func Batch(ctx context.Context, h *home.Home) error {
 	conn, err := listen.Stdin(h.Stdin, h.Stdout)
 	if err != nil {
@@ -27,13 +27,13 @@ func Batch(ctx context.Context, h *home.Home) error {
 		}
 		return Stdin(ctx, h, Submission, false, "")
 	case !ownsSpool(h.Dir):
-		return pass(ctx, h, conn)
+		return passOn(ctx, h, conn)
 	}
 	return service(h, Local).One(ctx, conn, false)
 }
 
-// pass lets the client speak with run/submit.
-func pass(ctx context.Context, h *home.Home, client net.Conn) error {
+// passOn passes the session on to run/submit.
+func passOn(ctx context.Context, h *home.Home, client net.Conn) error {
 	server, err := dial(h.Dir)
 	if err != nil {
 		return err

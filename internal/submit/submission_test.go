@@ -134,7 +134,7 @@ func TestEnvelopes(t *testing.T) {
 	} {
 		m := inHand()
 		got := ""
-		if err := m.address(c.o, "me"); err != nil {
+		if err := m.setEnvelope(c.o, "me"); err != nil {
 			got = fmt.Sprint(status.Exit(err))
 		} else {
 			for _, env := range m.envelopes() {

@@ -14,22 +14,22 @@ const verpDelimiters = "-=+"
 
 // isVERP reports whether s is a pair of delimiters.
 func isVERP(s string) bool {
-	return len(s) == 2 && strings.IndexByte(verpDelimiters, s[0]) >= 0 && strings.IndexByte(verpDelimiters, s[1]) >= 0
+	return len(s) == 2 && strings.Trim(s, verpDelimiters) == ""
 }
 
-// ParseVERP reads the value of -XV: nothing, which is +=, or two delimiters.
+// ParseVERP parses the value of -XV: two delimiters, or nothing, which means +=.
 func ParseVERP(s string) (string, error) {
 	if s == "" {
 		return "+=", nil
 	}
 	if !isVERP(s) {
-		return "", status.UsageError("-XV%s: the delimiters are two of %s", s, verpDelimiters)
+		return "", status.UsageError("-XV%s: two delimiters are needed, out of %s", s, verpDelimiters)
 	}
 	return s, nil
 }
 
-// envelopes returns the envelopes of the message: one, or with a variable
-// envelope return path one a recipient, so that a bounce tells whose it is
+// envelopes returns the envelopes of the message: one, or with a variable envelope
+// return path one per recipient, so that a bounce names the recipient
 // (list@a.example to bob@b.example comes from list+bob=b.example@a.example).
 func (m *submission) envelopes() []spool.Envelope {
 	if m.verp == "" || m.identity.sender.IsNull() {
@@ -41,7 +41,7 @@ func (m *submission) envelopes() []spool.Envelope {
 		at := strings.LastIndexByte(r.Addr, '@')
 		sender := m.identity.sender
 		sender.Local += m.verp[:1] + r.Addr[:max(at, 0)] + m.verp[1:] + r.Addr[at+1:]
-		// Where it is too long for some host the plain one has to do.
+		// If that is too long for some hosts the plain one has to do.
 		if _, err := addr.Parse(sender.String()); err == nil && len(sender.Local) <= addr.SafeLocal {
 			from.Addr = sender.String()
 		}

@@ -8,8 +8,8 @@ import (
 	"paperpath/internal/status"
 )
 
-// reports turns -N, -R and -V into the parameters of the envelope.
-func (m *submission) reports(o Options) error {
+// setDSN turns -N, -R and -V into the parameters of the envelope (RFC 3461).
+func (m *submission) setDSN(o Options) error {
 	var words []string
 	switch ret := strings.ToUpper(o.Return); ret {
 	case "":
@@ -21,10 +21,10 @@ func (m *submission) reports(o Options) error {
 	if o.EnvID != "" {
 		id := params.Encode(o.EnvID)
 		if strings.ContainsFunc(o.EnvID, func(r rune) bool { return r < ' ' || r > '~' }) {
-			return status.UsageError("the envelope id of -V is not printable ASCII (RFC 3461 4.4)")
+			return status.UsageError("the envelope ID of -V is not printable ASCII (RFC 3461 4.4)")
 		}
 		if len(id) > maxEnvID {
-			return status.UsageError("the envelope id of -V is longer than %d octets", maxEnvID)
+			return status.UsageError("the envelope ID of -V is longer than %d octets", maxEnvID)
 		}
 		words = append(words, "ENVID="+id)
 	}
@@ -37,7 +37,7 @@ func (m *submission) reports(o Options) error {
 // maxEnvID is the longest ENVID (RFC 3461 4.4), in octets as sent.
 const maxEnvID = 100
 
-// notifyParam reads -N: never, or a list of success, failure and delay.
+// notifyParam parses -N: never, or a list of success, failure and delay.
 func notifyParam(s string) (string, error) {
 	if s == "" {
 		return "", nil
@@ -47,7 +47,7 @@ func notifyParam(s string) (string, error) {
 		return "", status.UsageError("-N %q is neither never nor a list of success, failure and delay", s)
 	}
 	if slices.Equal(list, []string{"FAILURE"}) {
-		return "", nil // what everybody gets says nothing new
+		return "", nil // the default
 	}
 	return "NOTIFY=" + strings.Join(list, ","), nil
 }
