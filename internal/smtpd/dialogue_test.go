@@ -220,6 +220,7 @@ func TestDialogues(t *testing.T) {
 			d.cfg.TLS, d.cfg.Implicit, d.trust = server, true, trust
 		}
 		t.Run(strings.TrimSuffix(filepath.Base(path), ".dialogue"), func(t *testing.T) {
+			t.Parallel()
 			if !d.hold(t, "at once", d.sent) || !d.hold(t, "one octet at a time", octets(d.sent)...) {
 				return
 			}

@@ -12,6 +12,7 @@ import (
 
 	"paperpath/internal/addr"
 	"paperpath/internal/auth"
+	"paperpath/internal/clock"
 	"paperpath/internal/status"
 )
 
@@ -122,7 +123,10 @@ func (f *fake) Mail(_ context.Context, from addr.Address, p MailParams) error {
 	return nil
 }
 
-func (f *fake) Rcpt(_ context.Context, to addr.Address, p RcptParams) error {
+func (f *fake) Rcpt(ctx context.Context, to addr.Address, p RcptParams) error {
+	if to.Local == "late" { // in a bubble of fake time
+		clock.Wait(ctx, 10*time.Second)
+	}
 	if err := behave(to.Local); err != nil {
 		return err
 	}
@@ -153,13 +157,10 @@ func (f *fake) Reset(context.Context) { f.open = false }
 // behave is what a name does.
 func behave(name string) error {
 	switch name {
-	case "unknown":
+	case "unknown", "late":
 		return &status.Error{Exit: status.NoMailbox, Enhanced: "5.1.1", Text: "no such mailbox"}
 	case "busy":
 		return errors.New("a table broke: s3cr3t")
-	case "late":
-		time.Sleep(10 * time.Second)
-		return &status.Error{Exit: status.NoMailbox, Enhanced: "5.1.1", Text: "no such mailbox"}
 	case "bye":
 		return &status.Error{Exit: status.TempFail, Reply: 421, Enhanced: "4.7.0", Text: "go away"}
 	case "lines":
@@ -169,7 +170,7 @@ func behave(name string) error {
 	case "class":
 		return &status.Error{Reply: 550, Enhanced: "4.1.1", Text: "no"}
 	case "panic":
-		panic("as told")
+		panic("on purpose")
 	}
 	return nil
 }
