@@ -172,8 +172,8 @@ func TestGateOutOfNothing(t *testing.T) {
 	if right != 0 || wrong != 535 {
 		t.Errorf("a right login is answered %d, a wrong one %d", right, wrong)
 	}
-	if told := strings.Join(g.told, "\n"); !strings.Contains(told, "use a gate of this process alone") {
-		t.Errorf("told is %q", told)
+	if troubles := strings.Join(g.troubles, "\n"); !strings.Contains(troubles, "use a gate of this process alone") {
+		t.Errorf("the troubles are %q", troubles)
 	}
 }
 

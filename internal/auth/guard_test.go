@@ -24,7 +24,9 @@ type guarded struct {
 	*Guard
 	time   time.Time
 	waited time.Duration
-	told   []string
+
+	mu       sync.Mutex
+	troubles []string
 }
 
 func newGuard(t *testing.T, c *control.Control) *guarded {
@@ -33,7 +35,11 @@ func newGuard(t *testing.T, c *control.Control) *guarded {
 	t.Cleanup(func() { wrong.Close(); right.Close() })
 	g := &guarded{time: time.Now()}
 	g.Guard = NewGuard(c, filepath.Join(dir, "gate"), wrong, right, func() time.Time { return g.time },
-		func(op string, err error) { g.told = append(g.told, op+": "+err.Error()) })
+		func(op string, err error) {
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			g.troubles = append(g.troubles, op+": "+err.Error())
+		})
 	g.wait = func(_ context.Context, d time.Duration) { g.waited += d }
 	return g
 }
@@ -352,9 +358,9 @@ func TestOddFilesOfRun(t *testing.T) {
 			case <-time.After(10 * time.Second):
 				t.Fatal("it hangs")
 			}
-			told := strings.Join(g.told, "\n")
-			if !strings.Contains(told, "scram.key") || kind != "short" && !strings.Contains(told, g.gate.path) {
-				t.Errorf("told is %q", told)
+			troubles := strings.Join(g.troubles, "\n")
+			if !strings.Contains(troubles, "scram.key") || kind != "short" && !strings.Contains(troubles, g.gate.path) {
+				t.Errorf("the troubles are %q", troubles)
 			}
 		})
 	}
