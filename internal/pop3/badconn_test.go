@@ -8,8 +8,7 @@ import (
 	"testing"
 )
 
-// badConn is a client whose commands are all there at once, and whose end of
-// the wire does what write does.
+// badConn is a client that sends all its commands at once, and takes output by write.
 type badConn struct {
 	discardDeadlines
 	commands *strings.Reader
@@ -33,7 +32,7 @@ func (h *host) serveBad(commands string, write func(p []byte) (int, error)) erro
 
 const fetchAll = "USER alice\r\nPASS secret\r\nRETR 1\r\nDELE 1\r\nQUIT\r\n"
 
-// What could not be sent is not deleted, though a complete QUIT is there.
+// A message that could not be sent is not deleted, although QUIT has arrived.
 func TestUnsentIsNotDeleted(t *testing.T) {
 	h := newHost(t, []string{"mail new/1.a x"})
 	greeted := false
@@ -52,8 +51,7 @@ func TestUnsentIsNotDeleted(t *testing.T) {
 	}
 }
 
-// A flight is answered by the writes that it needs, and a large message passes
-// through in pieces.
+// A flight of commands is answered in one write, and a large message is sent in pieces.
 func TestWrites(t *testing.T) {
 	h := newHost(t, []string{"mail new/1.a %1000000x%"})
 	var sizes []int
@@ -81,7 +79,7 @@ func TestWrites(t *testing.T) {
 	}
 }
 
-// A panic in a session gives the mailbox back.
+// A panic in a session unlocks the mailbox.
 func TestPanicWithMailbox(t *testing.T) {
 	h := newHost(t, []string{"mail new/1.a x"})
 	err := h.serveBad("USER alice\r\nPASS secret\r\nNOOP\r\n", func(p []byte) (int, error) {
@@ -96,8 +94,8 @@ func TestPanicWithMailbox(t *testing.T) {
 	h.do("lock")
 }
 
-// A message that breaks off while it is read ends the session without the dot
-// that would make it look whole.
+// A message that cannot be read to its end ends the session without the dot that
+// would make it look complete.
 func TestBrokenOff(t *testing.T) {
 	var out strings.Builder
 	s := sendTo(&out)

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// A session that waits holds no lent memory, and none with an answer in it is
-// given back.
+// A session that waits has no borrowed memory, and gives none back that still has
+// output.
 func TestLentMemory(t *testing.T) {
 	var sent bytes.Buffer
 	w := newStream(&badConn{commands: strings.NewReader(""), write: sent.Write}, &Config{})
@@ -23,12 +23,12 @@ func TestLentMemory(t *testing.T) {
 		t.Errorf("sent %q, %v", &sent, err)
 	}
 	if w.Out != nil {
-		t.Errorf("%d octets are held while the session waits", cap(w.Out))
+		t.Errorf("%d octets are kept while the session waits", cap(w.Out))
 	}
 }
 
-// Nothing that waits and a chunk behind it, all of it dots, is more than a lent
-// buffer: appending never leaves it.
+// The most output that waits and one chunk that doubles fit in a borrowed buffer:
+// append never allocates another one.
 func TestOutHolds(t *testing.T) {
 	var e encoder
 	dst := make([]byte, flushAt-1, outSize)

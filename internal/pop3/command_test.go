@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// discardDeadlines is a connection of which only the deadlines are used.
+// discardDeadlines is a connection that ignores deadlines.
 type discardDeadlines struct{ net.Conn }
 
 func (discardDeadlines) SetReadDeadline(time.Time) error  { return nil }
@@ -72,8 +72,8 @@ func TestUID(t *testing.T) {
 	}
 }
 
-// Every reply line that is not a message's is printable and short (RFC 1939 3,
-// RFC 2449 4), whatever the client sends, and every session ends.
+// Whatever the client sends, every reply line outside of messages is printable and
+// short (RFC 1939 3, RFC 2449 4), and the session ends.
 func FuzzSession(f *testing.F) {
 	for _, s := range []string{"USER alice\r\nPASS secret\r\nLIST\r\nUIDL\r\nTOP 1 0\r\nRETR 1\r\nDELE 1\r\nRSET\r\nQUIT\r\n",
 		"CAPA\r\nAUTH\r\nAUTH PLAIN\r\n*\r\nAUTH LOGIN\r\nYQ==\r\n\r\nSTLS\r\n", "\x00\r\n\xff\n\r\r\n", "AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\nQUIT",

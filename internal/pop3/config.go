@@ -77,7 +77,8 @@ type Config struct {
 	Ages       func() bool   // whether the age of what is there may be trusted; nil: it may
 	Expire     string        // days that messages are kept (RFC 2449 6.7); "": NEVER
 
-	IdleTimeout  time.Duration // between two commands of a logged-in client; never under 10 minutes in service (RFC 1939 3)
+	// IdleTimeout is for each command after the login. RFC 1939 3 asks for 10 minutes.
+	IdleTimeout  time.Duration
 	LoginTimeout time.Duration // from the greeting to the login
 	// Haste is how long a client may now take to log in, because nearly all sessions
 	// are taken; 0: no limit but LoginTimeout. nil: it is always 0.

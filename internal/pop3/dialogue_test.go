@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// A dialogue is a file in testdata/dialogues, a line each:
+// A dialogue is a file in testdata/dialogues, with these kinds of lines:
 //
 //	C: command          what the client sends, CRLF added
 //	R: bytes            the same without CRLF
@@ -28,8 +28,8 @@ import (
 //
 // \n \r \xHH are bytes, %20x% is x twenty times. The greeting is implied.
 //
-// Each is held with whole flights, one command at a time, one byte at a time
-// and cut in two at ten places.
+// Each is played with whole flights, one command at a time, one byte at a time, and
+// with flights cut in two at ten places.
 type dialogue struct {
 	setup, want []string
 	checkWant   bool
@@ -145,8 +145,7 @@ func cutAt(i int) pieces {
 	}
 }
 
-// play holds the dialogue. With steps, the client waits for the answer to each
-// line.
+// play plays the dialogue. With steps, the client waits for the reply to each line.
 func (d dialogue) play(t *testing.T, cut pieces, steps bool) {
 	t.Helper()
 	h := newHost(t, d.setup)
@@ -155,7 +154,7 @@ func (d dialogue) play(t *testing.T, cut pieces, steps bool) {
 	for _, f := range d.flights {
 		for i, piece := range d.writes(f, cut, steps) {
 			if len(piece) > 0 {
-				c.Write(piece) // fails where the server hung up: then its replies tell
+				c.Write(piece) // fails if the server has hung up; its replies say why
 			}
 			if steps {
 				c.await(expected + f.expect[i])
@@ -229,8 +228,8 @@ func TestDialogues(t *testing.T) {
 	}
 }
 
-// cutEverywhere holds the dialogue with its flights cut in two, at places all
-// over them.
+// cutEverywhere plays the dialogue with its flights cut in two, at places all over
+// them.
 func (d dialogue) cutEverywhere(t *testing.T) {
 	longest := 0
 	for _, f := range d.flights {

@@ -8,7 +8,7 @@ import (
 	"testing/iotest"
 )
 
-// hostileBodies are messages in which something is at an edge.
+// hostileBodies are messages with line ends and dots at the edges of chunks and lines.
 func hostileBodies() []string {
 	bodies := []string{"", "\n", "\r", "\r\n", ".", ".\n", "..", "\n.", "\r\n.", "\r.", "\n\n", "\n.\n", ".\r\n.",
 		"a", "a\n", "a\r", "a\r\n", "a\n.", "a\r\n.\r\n", "\n.\n.\n", "\x00", "\x00\n.\x00", "\r\r\n", "\r\n\n", "\n\r", "\n\r\n",
@@ -22,8 +22,8 @@ func hostileBodies() []string {
 	return bodies
 }
 
-// reference is the reply to RETR or TOP, lines and dots, as simply as it can be
-// said. lines is -1 for all of the message.
+// reference is the simplest implementation of the reply to RETR or TOP. lines is -1
+// for the whole message.
 func reference(body string, lines int) string {
 	var out strings.Builder
 	inBody := false
@@ -50,7 +50,7 @@ func reference(body string, lines int) string {
 	return out.String() + ".\r\n"
 }
 
-// unstuffed is how many octets a client has once it has taken the reply apart.
+// unstuffed is how many octets a client has after removing the dots of a reply.
 func unstuffed(reply string) int64 {
 	text := strings.TrimSuffix(reply, ".\r\n")
 	n := len(text)
@@ -62,7 +62,7 @@ func unstuffed(reply string) int64 {
 	return int64(n)
 }
 
-// encodeAll encodes what r holds, in the pieces in which r gives it.
+// encodeAll encodes all of r, in the pieces in which it comes.
 func encodeAll(t *testing.T, r io.Reader, limit *top) string {
 	t.Helper()
 	out := new(bytes.Buffer)

@@ -9,8 +9,8 @@ import (
 	"paperpath/internal/auth"
 )
 
-// A command line, as simply as it can be said: RFC 1939 3 and 4, RFC 2449 4 and
-// 5, RFC 2595 4, RFC 5034 4, RFC 6856 2 and 3.
+// The simplest description of command lines: RFC 1939 3 and 4, RFC 2449 4 and 5, RFC
+// 2595 4, RFC 5034 4, RFC 6856 2 and 3.
 var (
 	plainText   = regexp.MustCompile(`^[^\x00-\x1f\x7f]*$`)
 	beforeLogin = regexp.MustCompile(`^(?i)((CAPA|STLS|UTF8|QUIT) *|(USER|PASS|AUTH|LANG)( .*)?)$`)
@@ -28,8 +28,8 @@ func referenceAccepts(line string, loggedIn bool) bool {
 	return len(line) <= limit && plainText.MatchString(line) && words.MatchString(line)
 }
 
-// The parser takes exactly the lines that the reference takes, and gives each
-// command what stands behind it.
+// The parser accepts exactly the lines that the reference accepts, and passes each
+// command what follows its name.
 func FuzzCommand(f *testing.F) {
 	for _, s := range []string{"STAT", "stat ", "STAT 1", "LIST 1", "LIST  1 ", "PASS  a b ", "USER", "\x00", "USER a\x7f", "QUIT\r", " STAT",
 		"TOP 1 0", "AUTH PLAIN AAA=", "AUTHX", "UTF8", "LANG *", "STLS", strings.Repeat("A", 513), "AUTH " + strings.Repeat("A", 12283),
@@ -52,13 +52,13 @@ func FuzzCommand(f *testing.F) {
 			t.Fatalf("%.80q, logged in %v: %q, but the reference says %v", line, loggedIn, problem, accepted)
 		}
 		if problem == "" && line[len(name):] != "" && line[len(name):] != " "+arg {
-			t.Fatalf("%.80q: %q behind %q", line, arg, name)
+			t.Fatalf("%.80q: %q after %q", line, arg, name)
 		}
 	})
 }
 
-// No login leads out of the user's own Maildir, and none is taken for another
-// address than it begins with.
+// No login leads out of the user's own Maildir, or is taken for another address than
+// the one it begins with.
 func FuzzSplitLogin(f *testing.F) {
 	for _, s := range []string{"alice", "alice@example.net", "alice@example.net+Junk", "alice@example.net+Junk!", "alice@example.net+../x", "a@b+.", "a@b+a/b", "a@b@c+x!", "+x", "@+x"} {
 		f.Add(s)

@@ -21,7 +21,7 @@ func TestGateDelay(t *testing.T) {
 	}
 	g.entered("alice@example.net", delay)
 	clock = clock.Add(59 * time.Second)
-	// Another process knows it too, whatever the name's case; of bob nothing is known.
+	// Another process knows it too, whatever the case of the name; bob is unknown.
 	for name, other := range map[string]*Gate{"the same": g, "another": NewGate(dir, now)} {
 		if err := other.enter("Alice@Example.net", delay, 0); err != errTooSoon {
 			t.Errorf("%s process: %v", name, err)
@@ -35,7 +35,7 @@ func TestGateDelay(t *testing.T) {
 	if err := NewGate(dir, now).enter("alice@example.net", delay, 0); err != nil {
 		t.Errorf("after the delay: %v", err)
 	}
-	// A clock that was set back locks nobody out.
+	// A clock that is set back locks nobody out.
 	clock = clock.Add(-time.Hour)
 	if err := g.enter("alice@example.net", delay, 0); err != nil {
 		t.Errorf("after the clock was set back: %v", err)
@@ -45,7 +45,7 @@ func TestGateDelay(t *testing.T) {
 	}
 }
 
-// Where nothing can be written, memory has to do.
+// If nothing can be written, the times are kept in memory.
 func TestGateWithoutDisk(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
@@ -78,8 +78,8 @@ func TestGateSessions(t *testing.T) {
 	}
 }
 
-// The replies of RFC 2449 8.1.1 and 8.1.2, and that every end of a session
-// makes room.
+// The replies of RFC 2449 8.1.1 and 8.1.2; and a session makes room for another one
+// however it ends.
 func TestGateReplies(t *testing.T) {
 	for _, row := range []struct {
 		delay          time.Duration

@@ -14,8 +14,8 @@ import (
 	"paperpath/internal/maillog"
 )
 
-// owner resumes sessions as the process of a mailbox's owner does, and keeps what
-// it was asked.
+// owner resumes sessions as the process of a mailbox's owner does, and keeps the
+// requests.
 type owner struct {
 	t     *testing.T
 	asked []Handover
@@ -47,8 +47,8 @@ func (o *owner) handOver(h Handover, log *maillog.Log) (*net.UnixConn, func(), e
 	return ends[0].(*net.UnixConn), func() { ends[0].Close(); <-over }, nil
 }
 
-// A session with a foreign mailbox goes on in a process of its owner: what the
-// client sends there is answered by it, as by this one, until either hangs up.
+// A session with a foreign mailbox continues in a process of its owner, and the client
+// sees no difference.
 func TestHandOver(t *testing.T) {
 	for name, tls := range map[string]bool{"clear": false, "TLS": true} {
 		t.Run(name, func(t *testing.T) {
@@ -90,8 +90,8 @@ func TestHandOver(t *testing.T) {
 	}
 }
 
-// An owner's process that refuses ends no session, and one whose client vanishes
-// deletes nothing and gives the mailbox back.
+// If the owner's process refuses, the client may try again. If the client vanishes,
+// nothing is deleted and the mailbox is unlocked.
 func TestHandOverEnds(t *testing.T) {
 	h := newHost(t, []string{"mail new/1.a x\\n"})
 	h.cfg.HandOver = (&owner{t: t}).handOver

@@ -66,7 +66,7 @@ func (h *host) login(_ context.Context, login, password string) (Account, error)
 	return Account{Login: name + "@example.net", Maildir: h.maildir(), Folder: v.Folder, ReadOnly: v.ReadOnly}, nil
 }
 
-// logins is the Users of a function.
+// logins implements Users by a function.
 type logins struct {
 	check   func(ctx context.Context, login, password string) (Account, error)
 	account Account
@@ -86,7 +86,7 @@ func (l *logins) Password(ctx context.Context, login, password string) (err erro
 
 func (l *logins) Account(string) (Account, error) { return l.account, nil }
 
-// Keys fit no password.
+// Keys match no password.
 func (l *logins) Keys(context.Context, string) (auth.Keys, error) {
 	return auth.Keys{Iterations: 4096, Salt: []byte("salt"), StoredKey: []byte("x"), ServerKey: []byte("y")}, nil
 }
@@ -238,20 +238,20 @@ func (c *client) collect() {
 	}
 }
 
-// await waits until n lines came, or until no more will.
+// await waits until n lines have come, or until no more will.
 func (c *client) await(n int) {
 	c.t.Helper()
 	c.until(func() bool { return bytes.Count(c.got, crlf) >= n })
 }
 
-// lines is how many lines came.
+// lines is how many lines have come.
 func (c *client) lines() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return bytes.Count(c.got, crlf)
 }
 
-// rest waits for the end and returns all that came.
+// rest waits for the end and returns everything that has come.
 func (c *client) rest() []string {
 	c.t.Helper()
 	c.until(func() bool { return c.eof })

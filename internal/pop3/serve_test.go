@@ -32,8 +32,7 @@ func ended(t *testing.T, done <-chan error) error {
 	}
 }
 
-// An idle client is let go without a word (RFC 1939 3), and without what it
-// marked.
+// An idle client is disconnected without a reply (RFC 1939 3), and nothing is deleted.
 func TestIdle(t *testing.T) {
 	h := newHost(t, []string{"mail new/1.a x"})
 	h.cfg.IdleTimeout = 50 * time.Millisecond
@@ -65,8 +64,7 @@ func TestLoginTimeout(t *testing.T) {
 	}
 }
 
-// In haste a client that does not log in has little time; one that has is left
-// alone.
+// Haste limits the time of a client that has not logged in, and of no other.
 func TestHaste(t *testing.T) {
 	for _, login := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -94,7 +92,7 @@ func TestHaste(t *testing.T) {
 	}
 }
 
-// A client that reads nothing is let go.
+// A client that reads nothing is disconnected.
 func TestStalled(t *testing.T) {
 	h := newHost(t, nil)
 	h.cfg.WriteTimeout = 50 * time.Millisecond
@@ -107,8 +105,8 @@ func TestStalled(t *testing.T) {
 	}
 }
 
-// After ctx is done an idle session ends, a login delay too, and the mailbox
-// is free.
+// When ctx is done, an idle session and a waiting login end, and the mailbox is
+// unlocked.
 func TestDrain(t *testing.T) {
 	for name, input := range map[string]string{"idle": "USER alice\r\nPASS secret\r\n", "new": "", "late": "USER alice\r\nPASS no\r\n"} {
 		t.Run(name, func(t *testing.T) {
@@ -128,7 +126,7 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// A panic is temporary, logged, and gives the mailbox back.
+// A panic is temporary, is logged, and unlocks the mailbox.
 func TestPanic(t *testing.T) {
 	h := newHost(t, nil)
 	var log strings.Builder
@@ -149,7 +147,7 @@ func TestPanic(t *testing.T) {
 	}
 }
 
-// A wrong password is answered when the delay is over, a right one at once.
+// A wrong password is answered after a delay, the right one at once.
 func TestFailDelay(t *testing.T) {
 	h := newHost(t, nil)
 	over, waits := make(chan struct{}), make(chan struct{}, 1)
@@ -172,7 +170,7 @@ func TestFailDelay(t *testing.T) {
 	}
 }
 
-// One session has a mailbox; when its client vanishes the next may have it.
+// A mailbox has one session at a time; when its client vanishes, the next one may begin.
 func TestOneSession(t *testing.T) {
 	h := newHost(t, []string{"mail new/1.a x"})
 	first, firstDone := h.start(context.Background())
@@ -216,7 +214,7 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// A mailbox on a read-only disk is served; only its deletions fail.
+// A mailbox on a read-only disk is served; only deletions fail.
 func TestReadOnly(t *testing.T) {
 	if !asAnybody(t) {
 		return
@@ -235,8 +233,7 @@ func TestReadOnly(t *testing.T) {
 	ended(t, done)
 }
 
-// The size that LIST gives is what RETR sends, for names with and without
-// sizes.
+// LIST gives the size of what RETR sends, for names with and without sizes.
 func TestSizes(t *testing.T) {
 	h := newHost(t, nil)
 	bodies := hostileBodies()
@@ -278,7 +275,7 @@ func TestSizes(t *testing.T) {
 }
 
 // Another program flags, moves and deletes messages during sessions: each
-// message is answered with its own bytes or with a clear refusal.
+// reply has the message's own bytes or a clear refusal.
 func TestBesideAnotherProgram(t *testing.T) {
 	h := newHost(t, nil)
 	const messages = 60
@@ -325,7 +322,7 @@ func checkOwnBytes(t *testing.T, c *client) {
 	}
 }
 
-// meddle renames messages as mail readers do, and now and then deletes one.
+// meddle renames messages as mail readers do, and sometimes deletes one.
 func meddle(t *testing.T, path string, stop <-chan struct{}) {
 	d, err := maildir.Open(path)
 	if err != nil {

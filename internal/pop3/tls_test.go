@@ -35,7 +35,7 @@ func testTLS(t *testing.T) *tls.Config {
 	return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
 }
 
-// talk is a client that reads with the lines it sends, as TLS needs it.
+// talk is a client that reads and writes in turn, as TLS needs it.
 type talk struct {
 	net.Conn
 	t    *testing.T
@@ -49,7 +49,7 @@ func (c *talk) send(s string) {
 	}
 }
 
-// want reads a line, byte by byte so that nothing behind it is lost.
+// want reads a line, byte by byte so that nothing after it is lost.
 func (c *talk) want(prefix string) {
 	c.t.Helper()
 	var line []byte
@@ -65,7 +65,7 @@ func (c *talk) want(prefix string) {
 	}
 }
 
-// wantEnd sees that the server hangs up.
+// wantEnd checks that the server hangs up.
 func (c *talk) wantEnd() {
 	c.t.Helper()
 	if n, err := c.Read(make([]byte, 1)); err == nil || n > 0 {
@@ -137,8 +137,8 @@ func TestSTLS(t *testing.T) {
 	c.wantEnd()
 }
 
-// What stands behind STLS in clear text must not be carried out inside TLS,
-// and a name given before must not count.
+// A command sent in clear text after STLS is not run inside TLS, and a name given
+// before is forgotten.
 func TestSTLSForgets(t *testing.T) {
 	c := startTalk(t, "notls", func(cfg *Config) { cfg.TLS = testTLS(t) })
 	c.want("+OK")
@@ -181,7 +181,7 @@ func TestImplicitTLS(t *testing.T) {
 	c.wantEnd()
 }
 
-// A browser that was led to the port offers its own protocols.
+// A browser that was tricked into connecting offers its own protocols.
 func TestALPN(t *testing.T) {
 	for protocol, accepted := range map[string]bool{"pop3": true, "http/1.1": false} {
 		c := startTalk(t, "network", func(cfg *Config) { cfg.Implicit = true })

@@ -11,8 +11,8 @@ import (
 // anybody is a uid that owns nothing.
 const anybody = 61006
 
-// asAnybody reports whether the test goes on. As root, whom no modes keep out, it
-// is carried out by a process of another user instead.
+// asAnybody reports whether the test goes on. For root, whom no modes keep out, a
+// process of another user runs it instead.
 func asAnybody(t *testing.T) (here bool) {
 	t.Helper()
 	if os.Geteuid() != 0 {

@@ -26,7 +26,7 @@ func (d *drop) update(window time.Duration, now time.Time, ages func() bool) err
 	if d.dir == nil || d.account.ReadOnly {
 		return nil
 	}
-	away, done, err := d.remover(window, now, ages)
+	remove, done, err := d.remover(window, now, ages)
 	if err != nil {
 		return err
 	}
@@ -39,7 +39,7 @@ func (d *drop) update(window time.Duration, now time.Time, ages func() bool) err
 			continue
 		}
 		octets := q.octetsOf(m)
-		switch err := away(m.Message); {
+		switch err := remove(m.Message); {
 		case err == nil:
 			d.removed++
 			q.count(octets)
@@ -54,8 +54,8 @@ func (d *drop) update(window time.Duration, now time.Time, ages func() bool) err
 }
 
 // remover returns the function that removes a message, and one to call at the end.
-func (d *drop) remover(window time.Duration, now time.Time, ages func() bool) (away func(*maildir.Message) error,
-	done func(), err error) {
+func (d *drop) remover(window time.Duration, now time.Time, ages func() bool) (
+	remove func(*maildir.Message) error, done func(), err error) {
 	none := func() {}
 	if window <= 0 || d.account.inTrash() {
 		return d.dir.Remove, none, nil
@@ -67,8 +67,8 @@ func (d *drop) remover(window time.Duration, now time.Time, ages func() bool) (a
 	if err != nil {
 		return nil, nil, err
 	}
-	away = func(m *maildir.Message) error { return d.dir.Park(m, trash, now) }
-	return away, func() {
+	remove = func(m *maildir.Message) error { return d.dir.Park(m, trash, now) }
+	return remove, func() {
 		defer trash.Close()
 		if d.removed > 0 {
 			d.noteTrouble("sync trash", trash.Sync())

@@ -24,8 +24,8 @@ func TestASessionRemovesNothingByAWrongClock(t *testing.T) {
 	}
 }
 
-// A Maildir++ quota that another program keeps is told what leaves.
-func TestQuotaIsTold(t *testing.T) {
+// What is deleted is taken off a Maildir++ quota that another program keeps.
+func TestQuotaIsUpdated(t *testing.T) {
 	for _, undelete := range []string{"noop", "undelete"} {
 		setup := []string{"mail new/1.a,S=2,W=3 x\\n", "mail new/2.b yy\\n", "mail cur/3.c:2,T zz\\n", "mail cur/4.d,S=2,W=3:2, x\\n",
 			"mail maildirsize 100S\\n10 4\\n"}

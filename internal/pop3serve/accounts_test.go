@@ -12,8 +12,8 @@ import (
 	"paperpath/internal/status"
 )
 
-// testHome makes a home with two domains and the user alice in each; a file
-// named "" is left out.
+// testHome makes a home with two domains and the user alice in each; a file with the
+// text "absent" is left out.
 func testHome(t *testing.T, files map[string]string) *control.Control {
 	t.Helper()
 	home := t.TempDir()
@@ -85,7 +85,7 @@ func TestAccounts(t *testing.T) {
 	}
 }
 
-// A process that is root does not read what another user owns.
+// A process that runs as root does not read what another user owns.
 func TestForeignOwner(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")

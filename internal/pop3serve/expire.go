@@ -44,7 +44,8 @@ func (e *Expirer) Run(ctx context.Context) error {
 		return err
 	}
 	if window > 0 && !e.AgesCount() { // without the setting, age does not matter
-		return status.Temp("4.3.0", "the clock was moved, or run/clock was lost: for a day nothing is removed for its age (see the log)", nil)
+		return status.Temp("4.3.0", "the clock was moved, or run/clock was lost: "+
+			"for a day nothing is removed for its age (see the log)", nil)
 	}
 	failed := 0
 	for _, u := range users {

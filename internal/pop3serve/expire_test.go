@@ -52,8 +52,8 @@ func TestExpire(t *testing.T) {
 	if !strings.Contains(log.String(), "event=expired key=- mailbox="+mailbox("alice")+"/.Trash messages=1\n") {
 		t.Errorf("log:\n%s", log)
 	}
-	// Without the setting all that was parked goes, and one mailbox that cannot
-	// be cleaned stops no other.
+	// Without the setting everything that DELE moved there goes, and a mailbox that
+	// cannot be cleaned stops no other.
 	os.Remove(filepath.Join(h.Dir, "control/undelete"))
 	if err := os.MkdirAll(mailbox("bob"), 0o700); err != nil {
 		t.Fatal(err)
@@ -95,7 +95,7 @@ func TestAJumpOfTheClockLeavesTheTrash(t *testing.T) {
 	if strings.Count(log.String(), "event=clock-moved key=- ahead=9") != 1 {
 		t.Errorf("log:\n%s", log)
 	}
-	// With its record the home has lost what tells that the clock is right.
+	// Without its record the home cannot tell that the clock is right.
 	if err := os.Remove(filepath.Join(h.Dir, clock.Record)); err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func expire(h *home.Home) error {
 	return e.Run(context.Background())
 }
 
-// believe makes the clock of h one that is right, as in a new home.
+// believe records the clock of h as right, as in a new home.
 func believe(t *testing.T, h *home.Home) {
 	t.Helper()
 	if err := clock.Begin(h.Dir, h.Clock.Now()); err != nil {

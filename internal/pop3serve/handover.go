@@ -108,12 +108,14 @@ const expiredReply = "+OK\r\n"
 
 // expire has a process of the owner clean the trash of a mailbox.
 func (o *owners) expire(account pop3.Account, window time.Duration, log *maillog.Log) error {
-	owner, logged, err := o.start(job{Handover: pop3.Handover{Account: account, Undelete: window}, Expire: true}, log)
+	j := job{Handover: pop3.Handover{Account: account, Undelete: window}, Expire: true}
+	owner, logged, err := o.start(j, log)
 	if err != nil {
 		return err
 	}
 	defer logged()
-	if reply, err := io.ReadAll(io.LimitReader(owner, 512)); err != nil || string(reply) != expiredReply {
+	reply, err := io.ReadAll(io.LimitReader(owner, 512))
+	if err != nil || string(reply) != expiredReply {
 		return fmt.Errorf("the trash of %s could not be cleaned", account.Maildir)
 	}
 	return nil

@@ -36,8 +36,9 @@ func newServer(h *home.Home) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &server{control: h.Control, log: h.Log, guard: h.Guard(), owners: asOwner, now: h.Clock.Now, ages: h.AgesCount,
-		gate: pop3.NewGate(filepath.Join(h.Dir, "run", "pop3"), h.Clock.Now)}, nil
+	return &server{control: h.Control, log: h.Log, guard: h.Guard(), owners: asOwner,
+		gate: pop3.NewGate(filepath.Join(h.Dir, "run", "pop3"), h.Clock.Now),
+		now:  h.Clock.Now, ages: h.AgesCount}, nil
 }
 
 // Stdin speaks POP3 on standard input and output, which may be a socket of inetd
@@ -59,8 +60,8 @@ func Listen(ctx context.Context, h *home.Home, addrs, tlsAddrs []string) error {
 	return service(h, s, nil).Listen(ctx, addrs, tlsAddrs)
 }
 
-// service is POP3 as s serves it, in spite of SIGHUP with the same gate; err is why
-// it cannot.
+// service is POP3 as s serves it; err is why it cannot. The gate stays the same when
+// the settings are read again at SIGHUP: it counts the sessions.
 func service(h *home.Home, s *server, err error) *home.Service {
 	return &home.Service{Home: h,
 		Open:        func() (home.Handler, error) { return s.serve, err },

@@ -37,7 +37,8 @@ type Options struct {
 }
 
 // Conn is the connection with an input buffer and collected output. One goroutine
-// uses it; Change may be called from others.
+// uses it; Change may be called from others, and while no output is collected Send
+// and Close too.
 type Conn struct {
 	Out []byte // what is to be written: append to it
 

@@ -14,7 +14,7 @@ import (
 	"paperpath/internal/maillog"
 )
 
-// converse holds a session and returns what the server said.
+// converse plays a session and returns what the server sent.
 func (h *host) converse(lines ...string) []string {
 	h.t.Helper()
 	c, done := h.start(context.Background())
@@ -26,7 +26,7 @@ func (h *host) converse(lines ...string) []string {
 	return said
 }
 
-// texts returns which message has which unique id, in a session of that login.
+// texts maps unique ids to messages, in a session of that login.
 func (h *host) texts(login string) map[string]string {
 	h.t.Helper()
 	said := h.converse("USER "+login, "PASS secret", "UIDL")
@@ -50,8 +50,8 @@ func (h *host) texts(login string) map[string]string {
 	return all
 }
 
-// Ids of messages stay with them, whatever comes, goes and is flagged, and
-// whichever kind of session looks first (RFC 1939 7).
+// A message keeps its unique id, whatever arrives, leaves or is flagged, and whichever
+// kind of session looks first (RFC 1939 7).
 func TestIdsHoldForLifeInSpiteOfOneKey(t *testing.T) {
 	const key = "1764000000.M000001R0123456789abcdef.mx"
 	for _, first := range []string{"alice", "alice@example.net!"} {
@@ -73,7 +73,7 @@ func TestIdsHoldForLifeInSpiteOfOneKey(t *testing.T) {
 		if n := strings.Count(events.String(), "event=rekeyed key="+key); n != 1 {
 			t.Errorf("%s: %d events\n%s", first, n, &events)
 		}
-		for _, name := range h.names() { // the first one goes; the other's id is its own
+		for _, name := range h.names() { // the first one is removed; the other keeps its id
 			if strings.Contains(name, key) {
 				h.do("remove " + name)
 			}
@@ -85,7 +85,7 @@ func TestIdsHoldForLifeInSpiteOfOneKey(t *testing.T) {
 	}
 }
 
-// On a disk that cannot be written the ids are different too, and stay.
+// On a read-only disk the ids differ too, and stay.
 func TestIdsOfOneKeyWhereNothingIsWritten(t *testing.T) {
 	if !asAnybody(t) {
 		return
@@ -112,7 +112,8 @@ func TestIdsOfOneKeyWhereNothingIsWritten(t *testing.T) {
 	}
 }
 
-// Of equal bytes one goes: it does not come back when the other is deleted.
+// Of two files with the same bytes one is removed: it does not come back when the other
+// is deleted.
 func TestRepeatOfOneKeyGoes(t *testing.T) {
 	h := newHost(t, []string{"mail cur/1.k.mx,S=2:2,S a\\n", "mail new/1.k.mx,S=2,W=3 a\\n"})
 	if said := h.converse("USER alice", "PASS secret", "DELE 1"); said[2] != "+OK 1 messages" {
@@ -123,8 +124,8 @@ func TestRepeatOfOneKeyGoes(t *testing.T) {
 	}
 }
 
-// Mail is there without the directories that are empty, in a folder too; they
-// are made where the session may write, and by no session that only reads.
+// A mailbox or folder without its empty directories is served. A session that may
+// write creates them; a read-only one does not.
 func TestMissingDirectories(t *testing.T) {
 	for _, folder := range []string{"", ".Trash/", ".a.b/"} {
 		login := "alice"
@@ -163,7 +164,7 @@ func TestMissingDirectories(t *testing.T) {
 	}
 }
 
-// A size in the name that no such file has is not told to clients.
+// A size in a name that cannot be the file's is not given to clients.
 func TestImpossibleSizeIsMeasured(t *testing.T) {
 	for _, name := range []string{"S=24,W=7", "S=24,W=49", "W=7", "W=26", "S=0,W=0", "S=24,W=26,W=27", "S=24,S=23,W=26",
 		"S=4611686018427387903,W=4611686018427387903"} {
