@@ -71,7 +71,7 @@ func Sender(c *control.Control, who Submitter, a addr.Address,
 		t.Add("sender", a.String(), "an address of "+who.String())
 		return nil
 	}
-	if err := c.SendersFall(a.Domain); err != nil {
+	if err := c.SendersHidden(a.Domain); err != nil {
 		return err
 	}
 	t.Add("sender", a.String()+" refused", "control/senders")
@@ -87,7 +87,7 @@ func patternsFor(c *control.Control, who Submitter) (patterns []string, source s
 	}
 	for i, key := range []string{"local/" + who.User, "local/" + who.UID, "local"} {
 		if i > 0 { // a row that nobody can read may be the one before
-			if err := c.SendersFall(""); err != nil {
+			if err := c.SendersHidden(""); err != nil {
 				return nil, "", err
 			}
 		}
@@ -96,7 +96,7 @@ func patternsFor(c *control.Control, who Submitter) (patterns []string, source s
 			return patterns, source, err
 		}
 	}
-	return nil, "", c.SendersFall("")
+	return nil, "", c.SendersHidden("")
 }
 
 // Claims holds every address in the fields that name who wrote or sent a

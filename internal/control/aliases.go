@@ -162,7 +162,7 @@ func cutFirst(s string, sep byte) (before, after string, ok bool) {
 // Alias returns what address stands for: the row `user@domain`, else the row
 // `user`, which holds in every local domain. nil without an error says that
 // there is no alias that can be read; whoever goes on to a less specific name
-// than address asks AliasFalls.
+// than address asks AliasHidden.
 func (c *Control) Alias(address string) (*Alias, error) {
 	key := FoldAddress(address)
 	local, domain := Split(key)
@@ -194,9 +194,9 @@ func (c *Control) AliasesNow() ([]Alias, error) {
 	return t.in().list(), nil
 }
 
-// AliasFalls returns a temporary error where control/aliases has a row that
+// AliasHidden returns a temporary error where control/aliases has a row that
 // cannot be read, for a day: it may be that of a name that Alias does not find.
-func (c *Control) AliasFalls() error { return falls[Alias](c, aliasesFile(c)) }
+func (c *Control) AliasHidden() error { return hiddenIn[Alias](c, aliasesFile(c)) }
 
 // in returns a copy whose bare targets have the domain.
 func (a Alias) in(domain string) *Alias {

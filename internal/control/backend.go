@@ -144,7 +144,7 @@ func (s asked[R]) parsed(a answer) (*R, error) {
 	switch {
 	case err != nil:
 		return nil, failFile(s.table.name, "%s: the answer is no row: %v", s.from, err)
-	case strings.Contains(a.text, "\n") || unclean(1, a.text) != nil:
+	case strings.Contains(a.text, "\n") || notText(1, a.text) != nil:
 		return nil, failFile(s.table.name, "%s: the answer is not one line", s.from)
 	case len(entries) != 1 || entries[0].key != a.key:
 		return nil, failFile(s.table.name, "%s: the answer is about another name", s.from)

@@ -17,24 +17,25 @@ import (
 )
 
 const (
-	// hiding is how long a row that nobody can read hides what it may have said:
-	// names that a lookup does not find are temporary for so long, then the row
-	// counts as absent.
+	// hiding is how long a row that cannot be read hides what it may have said: for
+	// this long, lookups that find nothing fail temporarily; then the row counts as
+	// absent.
 	hiding = 24 * time.Hour
 
-	tellAgain = time.Hour // between two events about one row
-	maxMarks  = 20        // rows of a table that are told apart
+	reportAgain = time.Hour // between two events about a row
+	maxMarks    = 20        // rows of a table that have a mark of their own
 )
 
-// brokenRow is a row that harms its name, or those that are not found.
+// brokenRow is a row that makes lookups fail: those of its name, or those that
+// find nothing.
 type brokenRow struct {
 	Fault
-	id    string // of its text, wherever it stands in the file; it tells nothing of a password
-	hides bool   // its name cannot be read, or rows behind it may be missing
+	id    string // made of its text, so it survives a move in the file; it reveals no password
+	hides bool   // its name cannot be read, or rows after it may be missing
 }
 
-// newBrokenRow makes the nth one of a table. Those beyond maxMarks share an id:
-// a file whose every line is broken is one fault, not a million.
+// newBrokenRow makes the nth one of a table. Those beyond maxMarks share an id: a
+// file in which every line is broken has one fault, not a million.
 func newBrokenRow(f Fault, l rawRow, nth int) brokenRow {
 	b := brokenRow{Fault: f, id: "more", hides: f.Key == "" || l.torn}
 	if nth < maxMarks {
@@ -44,29 +45,29 @@ func newBrokenRow(f Fault, l rawRow, nth int) brokenRow {
 	return b
 }
 
-// rowError is the answer of a broken row.
+// rowError is the result of a lookup that met a broken row.
 type rowError struct{ brokenRow }
 
 func (e rowError) Error() string { return e.String() }
 
-// seenRow is what is known of a broken row.
+// seenRow is what is known about a broken row.
 type seenRow struct {
-	first time.Time // of its first event
-	told  time.Time // of its last one
+	first    time.Time // when it was met first
+	reported time.Time // when it was reported last
 }
 
-// Tell has broken rows told, each when a lookup meets it and not again for an
-// hour. Without Tell nothing is written.
-func (c *Control) Tell(tell func(error)) { c.tell = tell }
+// OnBrokenRow has report called with each broken row that a lookup meets, once an
+// hour in all processes of the home. Without it nothing is recorded in run/.
+func (c *Control) OnBrokenRow(report func(error)) { c.report = report }
 
-// meet turns the answer of a broken row into the error for a name that is
-// temporary, and has it told.
-func (c *Control) meet(err error) error {
+// temporary turns a rowError into the temporary error of the lookup, and reports
+// the row. Any other error is returned as it is.
+func (c *Control) temporary(err error) error {
 	var e rowError
 	if !errors.As(err, &e) {
 		return err
 	}
-	c.met(e.brokenRow)
+	c.firstMet(e.brokenRow)
 	return failRow(e.Fault)
 }
 
@@ -75,63 +76,64 @@ func failRow(f Fault) error {
 	if f.Mend != "" {
 		text += " (" + f.Mend + ")"
 	}
-	return broken(&placed{f.File, f.Line, rowFault{text}})
+	return broken(&fileError{f.File, f.Line, rowFault{text}})
 }
 
-// rowFault is what is wrong with a row, in an error for those whom it harms.
+// rowFault is what is wrong with a row, in the error of a lookup.
 type rowFault struct{ text string }
 
 func (r rowFault) Error() string { return r.text }
 
-// IsBrokenRow reports whether err is the fault of one row of a table, which Tell
-// has told: whoever meets it again with each message need not.
+// IsBrokenRow reports whether err comes from a broken row of a table, which
+// OnBrokenRow has reported: callers need not log it with each message.
 func IsBrokenRow(err error) bool {
 	var r rowFault
 	return errors.As(err, &r)
 }
 
-// hidden returns a temporary error where one of the rows may be what is looked
-// for, for a day from its first event.
+// hidden returns a temporary error if one of the rows may be the one that was
+// looked up, for a day from when it was met first.
 func (c *Control) hidden(rows []brokenRow) error {
 	var err error
 	for _, b := range rows {
-		if b.hides && c.now().Sub(c.met(b)) < hiding && err == nil {
+		if b.hides && c.now().Sub(c.firstMet(b)) < hiding && err == nil {
 			err = failRow(b.Fault)
 		}
 	}
 	return err
 }
 
-// met notes that a lookup met the row and returns when that was so first.
-func (c *Control) met(b brokenRow) time.Time {
-	c.metMu.Lock()
+// firstMet records that a lookup met the row, and returns when that happened first.
+func (c *Control) firstMet(b brokenRow) time.Time {
+	c.seenMu.Lock()
 	name := b.File + "-" + b.id
 	s, ok := c.seen[name]
 	if !ok {
 		s = c.readMark(b)
 	}
-	due := c.tell != nil && c.now().Sub(s.told).Abs() >= tellAgain
+	due := c.report != nil && c.now().Sub(s.reported).Abs() >= reportAgain
 	if due {
-		s.told = c.now()
+		s.reported = c.now()
 		if err := c.writeMark(b, s.first); err != nil {
 			s.first = c.changed(b.File)
 		}
 	}
 	c.seen[name] = s
-	c.metMu.Unlock()
+	c.seenMu.Unlock()
 	if due {
-		c.tell(failRow(b.Fault))
+		c.report(failRow(b.Fault))
 	}
 	return s.first
 }
 
-// mark is the file that keeps when a broken row was met first, in its text, and
-// when it was told last, as its mtime: a program may live for one message.
+// mark is the file that records a broken row: when it was met first, in its text,
+// and when it was reported last, as its mtime. A process may live for one message
+// only.
 func (c *Control) mark(file, id string) string {
 	return filepath.Join(c.home, "run", "broken-"+strings.ReplaceAll(file, "/", "-")+"-"+id)
 }
 
-// readMark returns what is known; a row that was never met is met now.
+// readMark returns what is known; a row without a mark is met now.
 func (c *Control) readMark(b brokenRow) seenRow {
 	s := seenRow{first: c.now()}
 	f, err := dir.OpenPath(c.mark(b.File, b.id), os.O_RDONLY, 0)
@@ -150,12 +152,12 @@ func (c *Control) readMark(b brokenRow) seenRow {
 		s.first = c.now()
 	}
 	if info, err := f.Stat(); err == nil {
-		s.told = info.ModTime()
+		s.reported = info.ModTime()
 	}
 	return s
 }
 
-// writeMark makes the mark, or notes in it that the row is told now.
+// writeMark makes the mark, or records in it that the row is reported now.
 func (c *Control) writeMark(b brokenRow, first time.Time) error {
 	f, err := dir.OpenPath(c.mark(b.File, b.id), os.O_WRONLY|os.O_CREATE, 0o660)
 	if err != nil {
@@ -167,7 +169,7 @@ func (c *Control) writeMark(b brokenRow, first time.Time) error {
 		return err
 	}
 	if info.Size() > 0 {
-		// Whoever may write may set the time to now, the owner or not (utimensat(2)).
+		// Anyone with write permission may set the time to now (utimensat(2)).
 		now := []unix.Timespec{{Nsec: unix.UTIME_NOW}, {Nsec: unix.UTIME_NOW}}
 		return unix.UtimesNanoAt(unix.AT_FDCWD, "/proc/self/fd/"+strconv.Itoa(int(f.Fd())), now, 0)
 	}
@@ -176,8 +178,8 @@ func (c *Control) writeMark(b brokenRow, first time.Time) error {
 	return err
 }
 
-// changed is when the file was last changed, as far as nobody can set it: the
-// first event of a row whose mark cannot be written.
+// changed is the ctime of the file, which nobody can set: it is when a row was met
+// first whose mark cannot be written.
 func (c *Control) changed(file string) time.Time {
 	s, err := stat(c.path(file))
 	if err != nil {
@@ -186,10 +188,10 @@ func (c *Control) changed(file string) time.Time {
 	return time.Unix(0, s.ctime)
 }
 
-// forget removes the marks of rows that have been mended: should they come
-// again, their day begins anew.
+// forget removes the marks of rows that have been corrected: if they come back,
+// their day starts again.
 func (c *Control) forget(file string, rows []brokenRow) {
-	if c.tell == nil {
+	if c.report == nil {
 		return
 	}
 	keep := map[string]bool{}
@@ -206,8 +208,8 @@ func (c *Control) forget(file string, rows []brokenRow) {
 			os.Remove(path)
 		}
 	}
-	c.metMu.Lock()
-	defer c.metMu.Unlock()
+	c.seenMu.Lock()
+	defer c.seenMu.Unlock()
 	for name := range c.seen {
 		if id, ok := strings.CutPrefix(name, file+"-"); ok && !keep[c.mark(file, id)] {
 			delete(c.seen, name)

@@ -61,7 +61,7 @@ func askings() []asking {
 			ask: func(c *Control, name string) (string, error) {
 				a, err := c.Alias(name)
 				if a == nil && err == nil {
-					return "", c.AliasFalls()
+					return "", c.AliasHidden()
 				}
 				if a == nil {
 					return "", err
@@ -91,7 +91,7 @@ func askings() []asking {
 			ask: func(c *Control, name string) (string, error) {
 				p, where, err := c.Senders(name)
 				if where == "" && err == nil {
-					err = c.SendersFall("x.example")
+					err = c.SendersHidden("x.example")
 				}
 				return strings.Join(p, " ") + where, err
 			}},
@@ -226,33 +226,33 @@ func TestABrokenFirstRow(t *testing.T) {
 	}
 }
 
-// process opens the settings as another process does, with what it tells.
+// process opens the settings as another process does, with what it reports.
 func (f *fixture) process() (*Control, *[]string) {
-	c, told := Open(f.home, func() time.Time { return f.clock }), &[]string{}
+	c, reported := Open(f.home, func() time.Time { return f.clock }), &[]string{}
 	c.sleep = f.sleep
-	c.Tell(func(err error) { *told = append(*told, err.Error()) })
-	return c, told
+	c.OnBrokenRow(func(err error) { *reported = append(*reported, err.Error()) })
+	return c, reported
 }
 
-// A row is told when a lookup meets it, once an hour by all processes; its day
+// A row is reported when a lookup meets it, once an hour by all processes; its day
 // ends for all of them, and begins anew where it is mended and comes again.
-func TestBrokenRowsAreToldOnceAnHour(t *testing.T) {
+func TestBrokenRowsAreReportedOnceAnHour(t *testing.T) {
 	f := newFixture(t, map[string]string{"users": "a b\nb@x.example:{\nc@x.example:\n"})
 	f.clock = time.Now().Add(time.Minute) // marks have the kernel's time
 	if err := os.Mkdir(filepath.Join(f.home, "run"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	ask := func(name, want string, tells int) {
+	ask := func(name, want string, reports int) {
 		t.Helper()
-		c, told := f.process()
+		c, reported := f.process()
 		for range 3 {
 			u, err := c.User(name)
 			if got := answered(u, err); got != want {
 				t.Errorf("%s: %s, want %s (%v)", name, got, want, err)
 			}
 		}
-		if len(*told) != tells {
-			t.Errorf("%s was told %q, not %d times", name, *told, tells)
+		if len(*reported) != reports {
+			t.Errorf("%s: reported %q, not %d times", name, *reported, reports)
 		}
 	}
 	ask("c@x.example", "found", 0)
@@ -289,9 +289,9 @@ func TestADayWithoutMarks(t *testing.T) {
 	f := newFixture(t, map[string]string{"users": "a b\n"}) // there is no run/
 	f.clock = time.Now().Add(time.Hour)
 	for _, want := range []string{"temporary", "none"} {
-		c, told := f.process()
-		if u, err := c.User("nobody@x.example"); answered(u, err) != want || len(*told) != 1 {
-			t.Errorf("%v, %v, told %q; want %s", u, err, *told, want)
+		c, reported := f.process()
+		if u, err := c.User("nobody@x.example"); answered(u, err) != want || len(*reported) != 1 {
+			t.Errorf("%v, %v, reported %q; want %s", u, err, *reported, want)
 		}
 		f.clock = f.clock.Add(hiding)
 	}
@@ -308,7 +308,7 @@ func TestManyBrokenRows(t *testing.T) {
 	if err := os.Mkdir(run, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	c, told := f.process()
+	c, reported := f.process()
 	for i := range 1000 {
 		if u, err := c.User(fmt.Sprintf("u%d@x.example", i)); answered(u, err) != "temporary" {
 			t.Fatal(u, err)
@@ -317,8 +317,8 @@ func TestManyBrokenRows(t *testing.T) {
 	if u, err := c.User("nobody@x.example"); answered(u, err) != "temporary" {
 		t.Error(u, err)
 	}
-	if names, err := os.ReadDir(run); err != nil || len(names) > maxMarks+1 || len(*told) > maxMarks+1 {
-		t.Errorf("%d files, %d events, %v", len(names), len(*told), err)
+	if names, err := os.ReadDir(run); err != nil || len(names) > maxMarks+1 || len(*reported) > maxMarks+1 {
+		t.Errorf("%d files, %d events, %v", len(names), len(*reported), err)
 	}
 	if faults, _ := c.Faults("users"); len(faults) != 2000 {
 		t.Errorf("%d faults", len(faults))
@@ -357,20 +357,20 @@ func (c *Control) checkTable(name string) error {
 // A broken row of relayfrom is no refusal of the hosts that it may be about.
 func TestABrokenRelay(t *testing.T) {
 	f := newFixture(t, map[string]string{"relayfrom": "192.0.2.0/24\n192.0.2.0/24 @a.example\n198.51.100.0/24 *\n"})
-	falls := func(ip string) bool { return f.RelayFalls(netip.MustParseAddr(ip)) != nil }
+	hidden := func(ip string) bool { return f.RelayHidden(netip.MustParseAddr(ip)) != nil }
 	rows, err := f.RelayFrom()
 	if err != nil || len(rows) != 2 || !rows.Has(netip.MustParseAddr("192.0.2.7")) || rows.Has(netip.MustParseAddr("198.51.100.1")) {
 		t.Error(rows, err)
 	}
-	if !falls("198.51.100.1") || !falls("::ffff:198.51.100.1") || falls("203.0.113.1") {
+	if !hidden("198.51.100.1") || !hidden("::ffff:198.51.100.1") || hidden("203.0.113.1") {
 		t.Error("the row is about its network alone")
 	}
 	f.write("relayfrom", "192.0.2.1/24\n")
-	if err := f.RelayFalls(netip.MustParseAddr("203.0.113.1")); status.Exit(err) != status.TempFail {
+	if err := f.RelayHidden(netip.MustParseAddr("203.0.113.1")); status.Exit(err) != status.TempFail {
 		t.Error(err)
 	}
 	f.clock = f.clock.Add(hiding)
-	if falls("203.0.113.1") {
+	if hidden("203.0.113.1") {
 		t.Error("still after a day")
 	}
 }

@@ -75,16 +75,6 @@ func (c *Control) checkSetting(r *Report, s Setting) {
 	}
 }
 
-// readTLS reads what is in control/tls beside the certificates, which package
-// certs knows.
-func (c *Control) readTLS() error {
-	if info, err := os.Stat(c.path("tls")); err != nil || !info.IsDir() {
-		return nil // there is none, or unknownName has it
-	}
-	_, err := c.ClientCA()
-	return err
-}
-
 // checkPrograms looks for the programs in control/users.
 func (c *Control) checkPrograms() error {
 	t, _, err := load(c, usersFile(c))
@@ -101,7 +91,7 @@ func (c *Control) checkPrograms() error {
 // brackets in the text, else what the file of the setting may say.
 func (r *Report) error(err error, of ...Setting) {
 	f := Fault{What: err.Error()}
-	var p *placed
+	var p *fileError
 	if errors.As(err, &p) {
 		f.File, f.Line, f.What = p.file, p.line, p.err.Error()
 	}

@@ -1,7 +1,7 @@
-// Package control reads the settings: one small file each in home/control,
-// read at each use and kept in memory until the file changes. Parsing is
-// strict. Every error names file and line and is temporary: a broken setting
-// delays mail, it never bounces it. The files are described in control(5).
+// Package control reads the settings: one small file each in home/control, read
+// when it is used and kept in memory until it changes. Parsing is strict. Every
+// error names file and line and is temporary: a broken setting delays mail and
+// never bounces it. control(5) describes the files.
 package control
 
 import (
@@ -19,8 +19,8 @@ const (
 	maxTable  = 64 << 20 // bytes in a table
 	maxLine   = 1 << 20  // bytes in a line, continuation lines joined
 
-	quiet    = time.Second     // a file this long unchanged is finished
-	patience = 5 * time.Second // the longest wait for that
+	settled     = time.Second     // a file that has not changed for this long is complete
+	longestWait = 5 * time.Second // for that
 )
 
 // Control is the settings of one home. Its methods may be called concurrently.
@@ -30,23 +30,23 @@ type Control struct {
 	sleep func(time.Duration)
 
 	settings map[string]Setting
-	tell     func(error) // of a broken row; nil: nobody
+	report   func(error) // of a broken row; nil: nobody wants to know
 
 	backends []backend
 	slots    chan struct{}       // of programs that are asked for rows
-	runAs    *syscall.Credential // whom they run as; nil: us
+	runAs    *syscall.Credential // the user they run as; nil: ours
 
 	mu       sync.Mutex
 	cache    map[string]cached
 	memories map[string]*memory
 
-	metMu sync.Mutex
-	seen  map[string]seenRow // broken rows, by table and id
+	seenMu sync.Mutex
+	seen   map[string]seenRow // broken rows, by table and id
 }
 
-// Open returns the settings of home. Nothing is read yet. now is compared with
-// the times that the kernel gives to changed files, so it is the machine's
-// clock (time.Now) even where a program runs on a shifted one.
+// Open returns the settings of home. Nothing is read yet. now is compared with the
+// times that the kernel gives to changed files, so it has to be the machine's clock
+// (time.Now) even if the program runs on a shifted one.
 func Open(home string, now func() time.Time) *Control {
 	return &Control{home: home, now: now, sleep: time.Sleep, settings: byName(),
 		backends: backends(), slots: make(chan struct{}, lookupMost),
@@ -59,36 +59,36 @@ func (c *Control) Home() string { return c.home }
 // path returns the path of a control file.
 func (c *Control) path(name string) string { return filepath.Join(c.home, "control", name) }
 
-// where returns how file and line are written in errors, events and explain.
+// where returns file and line as errors, events and explain show them.
 func where(name string, line int) string { return fmt.Sprintf("control/%s:%d", name, line) }
 
-// broken makes the temporary error for a control file (RFC 3463 4.3.5: the
-// system is not configured right). Its text stays on this machine: the reply
-// to a peer has none of it.
+// broken makes the temporary error for a control file (RFC 3463 3.4, X.3.5: system
+// incorrectly configured). Its text stays on this machine and is no part of the
+// reply to a peer.
 func broken(err error) error {
 	return &status.Error{Exit: status.TempFail, Reply: 451, Enhanced: "4.3.5", Err: err}
 }
 
 func fail(name string, line int, format string, args ...any) error {
-	return broken(&placed{name, line, fmt.Errorf(format, args...)})
+	return broken(&fileError{name, line, fmt.Errorf(format, args...)})
 }
 
 func failFile(name, format string, args ...any) error {
-	return broken(&placed{name, 0, fmt.Errorf(format, args...)})
+	return broken(&fileError{name, 0, fmt.Errorf(format, args...)})
 }
 
-// placed is what is wrong with a control file, or with a line of it.
-type placed struct {
+// fileError is what is wrong with a control file, or with one of its lines.
+type fileError struct {
 	file string
 	line int // 0: the whole file
 	err  error
 }
 
-func (p *placed) Error() string {
+func (p *fileError) Error() string {
 	if p.line == 0 {
 		return "control/" + p.file + ": " + p.err.Error()
 	}
 	return where(p.file, p.line) + ": " + p.err.Error()
 }
 
-func (p *placed) Unwrap() error { return p.err }
+func (p *fileError) Unwrap() error { return p.err }

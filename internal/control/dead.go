@@ -3,117 +3,93 @@ package control
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"regexp"
-	"strings"
+	"slices"
+
+	"paperpath/internal/addr"
+	"paperpath/internal/status"
 )
 
-// containerID is the name that a container has where nobody gave it one.
-var containerID = regexp.MustCompile(`^([0-9a-f]{12}|[0-9a-f]{64})(\.|$)`)
-
-// checkHostname warns of a name that other hosts cannot know.
-func (c *Control) checkHostname(r *Report) {
-	host, err := c.Hostname()
-	if err != nil {
-		return
+// CheckAliases reads control/aliases for people: beside what does not parse, an
+// alias that can never match is an error, with exit status 65. Mail goes on
+// beside such a row.
+func (c *Control) CheckAliases() error {
+	faults, errs := c.Faults("aliases")
+	for _, f := range faults {
+		if !f.Dead {
+			errs = append(errs, failRow(f))
+			continue
+		}
+		errs = append(errs, &status.Error{Exit: status.Refused, Text: f.String()})
 	}
-	const mend = "write the name that DNS has for this host, such as mx.example.org"
-	line := 0
-	if ls := c.fileLines("hostname"); len(ls) > 0 {
-		line = ls[0].n
-	}
-	switch {
-	case containerID.MatchString(host):
-		r.warn("hostname", line, fmt.Sprintf("%q looks like the id of a container", host), mend)
-	case !strings.Contains(host, "."), strings.HasPrefix(host, "localhost."):
-		r.warn("hostname", line, fmt.Sprintf("%q is not fully qualified", host), mend)
-	}
+	return errors.Join(errs...)
 }
 
-// maxAlike is how many rows with the same fault Check names.
-const maxAlike = 20
+// deadRow is the fault of a row that can never match: what it is, and why.
+func deadRow(file, where, key, what, why string) Fault {
+	f := Fault{File: file, Key: key, What: what + " can never match", Mend: why, Dead: true}
+	fmt.Sscanf(where, "control/"+file+":%d", &f.Line)
+	return f
+}
 
-// checkReached warns of users whom no mail reaches, or has reached yet.
-func (c *Control) checkReached(r *Report) {
-	users, err := c.UsersNow()
+// aliasFaults adds the aliases that no address can match.
+func (c *Control) aliasFaults() ([]Fault, error) {
+	t, _, err := load(c, aliasesFile(c))
 	if err != nil {
-		return
+		return nil, err
 	}
-	local := c.domainLines()
-	apart, empty := 0, 0
-	for _, u := range users {
-		line := 0
-		fmt.Sscanf(u.Where, "control/users:%d", &line)
-		_, domain := Split(u.Address)
-		if len(local) > 0 && local[FoldDomain(domain)] == 0 {
-			if apart++; apart <= maxAlike {
-				r.warn("users", line, fmt.Sprintf("%s gets no mail: %s is not in control/domains", u.Address, domain),
-					"write the domain there, or remove the user")
-			}
-		}
-		if lacksMailbox(u.Home) {
-			if empty++; empty <= maxAlike {
-				r.warn("users", line, fmt.Sprintf("the home of %s is empty: %s has no Maildir", u.Address, u.Home),
-					"the first delivery makes it below mail/, mailctl user add before")
-			}
+	faults, rows := slices.Clone(t.faults), t.in().list()
+	for i, key := range t.keys {
+		if why := c.neverMatches(key); why != "" {
+			faults = append(faults, deadRow("aliases", rows[i].Where, key, fmt.Sprintf("alias %q", key), why))
 		}
 	}
-	if n := max(apart-maxAlike, 0) + max(empty-maxAlike, 0); n > 0 {
-		r.warn("users", 0, fmt.Sprintf("%d more rows like these", n), "")
+	return faults, nil
+}
+
+// neverMatches says why no address can match the key of an alias; "" where one
+// can.
+func (c *Control) neverMatches(key string) (why string) {
+	local, domain := Split(key)
+	if local == "*" {
+		return "there are no wildcards"
 	}
-}
-
-// lacksMailbox reports whether there is certainly no Maildir in home.
-func lacksMailbox(home string) bool {
-	_, err := os.Stat(filepath.Join(home, "Maildir"))
-	return errors.Is(err, fs.ErrNotExist)
-}
-
-// checkSecret warns of a file that every user of the machine can read.
-func (c *Control) checkSecret(r *Report, name string) {
-	if OthersRead(c.path(name)) {
-		r.warn(name, 0, "every user of this machine can read it", "chmod o-r "+c.path(name))
+	whole := key
+	if domain == "" {
+		whole += "@example.org"
+	} else if where, err := c.localNow(domain); err == nil && where == "" { // else it is no fault of the alias
+		return domain + " is not in control/domains"
 	}
+	if a, err := addr.Parse(whole); err != nil || FoldAddress(a.String()) != whole {
+		return "no address is written like this"
+	}
+	return ""
 }
 
-// OthersRead reports whether whoever has an account can read path: its mode
-// says so, and that of each directory on the way to it.
-func OthersRead(path string) bool {
-	path, err := filepath.EvalSymlinks(path)
+// routeFaults adds the routes for local domains, whose mail is delivered here.
+func (c *Control) routeFaults() ([]Fault, error) {
+	t, _, err := load(c, routesFile(c))
 	if err != nil {
-		return false
+		return nil, err
 	}
-	info, err := os.Stat(path)
-	if err != nil || info.Mode().Perm()&0o004 == 0 {
-		return false
-	}
-	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
-		if info, err := os.Stat(dir); err != nil || info.Mode().Perm()&0o001 == 0 {
-			return false
-		}
-		if dir == filepath.Dir(dir) {
-			return true
+	faults, rows := slices.Clone(t.faults), t.in().list()
+	for i, key := range t.keys {
+		if where, err := c.localNow(key); err == nil && where != "" {
+			why := where + " has the domain, remove one of the two"
+			faults = append(faults, deadRow("routes", rows[i].Where, key, fmt.Sprintf("route %q", key), why))
 		}
 	}
+	return faults, nil
 }
 
-// fileLines returns the lines of a file that say something, those that can be
-// read: for Check, which does not wait for a file at rest.
-func (c *Control) fileLines(name string) []line {
-	data, _, err := read(c.path(name), maxTable)
+// localNow is IsLocal without the wait for a file at rest.
+func (c *Control) localNow(domain string) (where string, err error) {
+	t, _, err := load(c, domainsFile(c))
 	if err != nil {
-		return nil
+		return "", err
 	}
-	return rowLines(data)
-}
-
-// domainLines returns the lines of the local domains.
-func (c *Control) domainLines() map[string]int {
-	lines := map[string]int{}
-	for _, l := range c.fileLines("domains") {
-		lines[FoldDomain(l.text)] = l.n
+	d, err := t.in().row(FoldDomain(domain))
+	if err != nil || d == nil {
+		return "", err
 	}
-	return lines
+	return d.where, nil
 }

@@ -39,7 +39,7 @@ func domainsFile(c *Control) file[contents[domainRow]] { return domainsTable().f
 // a temporary error.
 func (c *Control) Domains() ([]string, error) {
 	f := domainsFile(c)
-	if _, err := leads[domainRow](c, f); err != nil {
+	if _, err := firstRow[domainRow](c, f); err != nil {
 		return nil, err
 	}
 	t, _, err := load(c, f)
@@ -62,7 +62,7 @@ func (c *Control) IsLocal(domain string) (source string, local bool, err error) 
 	case err != nil:
 		return "", false, err
 	case d == nil:
-		return "", false, falls[domainRow](c, f)
+		return "", false, hiddenIn[domainRow](c, f)
 	}
 	return d.where, true, nil
 }

@@ -26,24 +26,24 @@ func lines(name string, data []byte) ([]line, error) {
 	for n, rest := 1, string(data); rest != ""; n++ {
 		var text string
 		text, rest, _ = strings.Cut(rest, "\n")
-		if err := unclean(n, text); err != nil {
+		if err := notText(n, text); err != nil {
 			return nil, fail(name, n, "%v", err)
 		}
-		if !saysNothing(text) {
+		if !isBlank(text) {
 			out = append(out, line{n, strings.TrimRight(text, " \t")})
 		}
 	}
 	return out, nil
 }
 
-// saysNothing reports an empty line or a comment.
-func saysNothing(text string) bool {
+// isBlank reports an empty line or a comment.
+func isBlank(text string) bool {
 	bare := strings.Trim(text, " \t\r")
 	return bare == "" || bare[0] == '#'
 }
 
-// unclean says why the bytes of line n are no text; nil: they are.
-func unclean(n int, text string) error {
+// notText says why the bytes of line n are no text; nil: they are.
+func notText(n int, text string) error {
 	switch {
 	case len(text) > maxLine:
 		return errors.New("the line is too long")
@@ -78,7 +78,7 @@ func rawRows(data []byte, joined bool) []rawRow {
 	for n, rest := 1, string(data); rest != ""; n++ {
 		text, after, ended := strings.Cut(rest, "\n")
 		rest = after
-		l := rawRow{line: line{n, strings.TrimRight(text, " \t")}, wrong: unclean(n, text), torn: !ended, blank: saysNothing(text)}
+		l := rawRow{line: line{n, strings.TrimRight(text, " \t")}, wrong: notText(n, text), torn: !ended, blank: isBlank(text)}
 		goesOn := joined && !l.blank && strings.ContainsAny(text[:1], " \t")
 		switch {
 		case l.blank && l.wrong == nil && !l.torn:

@@ -84,7 +84,7 @@ func absent[T any](f file[T], err error) (T, cached, error) {
 // done. A time more than a second in the future says nothing and counts as old.
 func (c *Control) fresh(s stamp) bool {
 	age := c.now().Sub(time.Unix(0, s.mtime))
-	return s.present && age < quiet && age > -quiet
+	return s.present && age < settled && age > -settled
 }
 
 func stat(path string) (stamp, error) {

@@ -136,8 +136,8 @@ func TestEverChangingFile(t *testing.T) {
 	f.touch("domains", 0)
 	f.awake = func() { f.touch("domains", 0) }
 	_, _, err := f.IsLocal("a.example")
-	wantError(t, err, "control/domains: the file does not come to rest")
-	if f.slept < patience || f.slept > patience+quiet {
+	wantError(t, err, "control/domains: the file keeps changing")
+	if f.slept < longestWait || f.slept > longestWait+settled {
 		t.Errorf("waited %v", f.slept)
 	}
 }

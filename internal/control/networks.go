@@ -37,22 +37,22 @@ func (n Networks) Has(ip netip.Addr) (bool, error) {
 	if !ip.IsValid() || slices.ContainsFunc(n.rows.list(), func(p netip.Prefix) bool { return p.Contains(ip) }) {
 		return ip.IsValid(), nil
 	}
-	if err := n.control.fallsOn(ip, n.rows.broken, n.rows.hiding); err != nil || len(n.rows.hiding) == 0 {
+	if err := n.control.hiddenFor(ip, n.rows.broken, n.rows.hiding); err != nil || len(n.rows.hiding) == 0 {
 		return false, err
 	}
 	relays, err := n.control.RelayFrom()
 	if err == nil && (ip.IsLoopback() || relays.Has(ip)) {
-		err = n.control.meet(rowError{n.rows.hiding[0]})
+		err = n.control.temporary(rowError{n.rows.hiding[0]})
 	}
 	return false, err
 }
 
-// fallsOn returns a temporary error where a broken row of a table of networks may
-// be about ip: it names a network that has it or, for a day, nobody can read which.
-func (c *Control) fallsOn(ip netip.Addr, broken, hiding []brokenRow) error {
+// hiddenFor returns a temporary error if a broken row of a table of networks may be
+// about ip: its network contains ip or, for a day, cannot be read.
+func (c *Control) hiddenFor(ip netip.Addr, broken, hiding []brokenRow) error {
 	for _, b := range broken {
 		if p, err := netip.ParsePrefix(b.Key); err == nil && p.Contains(ip.Unmap()) {
-			return c.meet(rowError{b})
+			return c.temporary(rowError{b})
 		}
 	}
 	return c.hidden(hiding)

@@ -20,21 +20,21 @@ type relayRow struct {
 
 // RelayFrom returns the networks whose hosts may send to any destination, but
 // for those of broken rows: whoever refuses a host for not being in one asks
-// RelayFalls.
+// RelayHidden.
 func (c *Control) RelayFrom() (Relays, error) {
 	return query(c, relaysFile(c), func(t contents[relayRow]) (Relays, bool, error) {
 		return t.in().list(), false, nil // as with networks: what a changing file lacks is waited for
 	})
 }
 
-// RelayFalls returns a temporary error where a broken row may be about ip: it
+// RelayHidden returns a temporary error where a broken row may be about ip: it
 // names a network that has it or, for a day, nobody can read which.
-func (c *Control) RelayFalls(ip netip.Addr) error {
+func (c *Control) RelayHidden(ip netip.Addr) error {
 	t, _, err := load(c, relaysFile(c))
 	if err != nil || len(t.broken) == 0 || !ip.IsValid() {
 		return err
 	}
-	return c.fallsOn(ip, t.broken, t.hiding)
+	return c.hiddenFor(ip, t.broken, t.hiding)
 }
 
 func relaysFile(c *Control) file[contents[relayRow]] { return relaysTable().file(c) }

@@ -100,7 +100,7 @@ func (c *Control) Route(domain string) (*Route, error) {
 	f := routesFile(c)
 	r, at, err := find[Route](c, f, append(keys, ".")...)
 	if err == nil && at > 0 {
-		err = falls[Route](c, f)
+		err = hiddenIn[Route](c, f)
 	}
 	if err != nil {
 		return nil, err

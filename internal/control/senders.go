@@ -135,7 +135,7 @@ func checkPattern(p string) error {
 // may use beside its own: addresses, `@domain` for a whole one, `*` for any.
 // The logins `local`, `local/USER` and `local/UID` stand for callers on this
 // machine. nil patterns without an error say that there is no row that can be
-// read; whoever refuses an address, or takes another row, asks SendersFall.
+// read; whoever refuses an address, or takes another row, asks SendersHidden.
 func (c *Control) Senders(login string) (patterns []string, source string, err error) {
 	r, _, err := find[senderRow](c, sendersFile(c), FoldAddress(login))
 	if r == nil || err != nil {
@@ -144,15 +144,15 @@ func (c *Control) Senders(login string) (patterns []string, source string, err e
 	return append([]string(nil), r.patterns...), r.where, nil
 }
 
-// SendersFall returns a temporary error where a row of control/senders that is
+// SendersHidden returns a temporary error where a row of control/senders that is
 // broken may say who may use an address of the domain: one about it or about all
 // addresses, or, for a day, one that cannot be read at all.
-func (c *Control) SendersFall(domain string) error {
+func (c *Control) SendersHidden(domain string) error {
 	f := sendersFile(c)
 	for _, key := range []string{"@" + FoldDomain(domain), "*"} {
 		if _, _, err := find[senderRow](c, f, key); err != nil {
 			return err
 		}
 	}
-	return falls[senderRow](c, f)
+	return hiddenIn[senderRow](c, f)
 }

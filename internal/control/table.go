@@ -291,12 +291,12 @@ func find[R any, T tabled[R]](c *Control, f file[T], keys ...string) (row *R, at
 		at = len(keys)
 		return nil, s.asked(), nil
 	})
-	return row, at, c.meet(err)
+	return row, at, c.temporary(err)
 }
 
-// falls returns a temporary error where a lookup that goes on to a less specific
-// row of the table, or to none, may have passed over a row that cannot be read.
-func falls[R any, T tabled[R]](c *Control, f file[T]) error {
+// hiddenIn returns a temporary error if a lookup that falls through to a less
+// specific row of the table, or to none, may have missed a row that cannot be read.
+func hiddenIn[R any, T tabled[R]](c *Control, f file[T]) error {
 	t, _, err := load(c, f)
 	if err != nil {
 		return err
@@ -304,9 +304,9 @@ func falls[R any, T tabled[R]](c *Control, f file[T]) error {
 	return c.hidden(t.in().hiding)
 }
 
-// leads returns the first row, nil where there is none, and a temporary error
-// where a broken row stands before it.
-func leads[R any, T tabled[R]](c *Control, f file[T]) (*R, error) {
+// firstRow returns the first row, nil if there is none, and a temporary error if a
+// broken row comes before it.
+func firstRow[R any, T tabled[R]](c *Control, f file[T]) (*R, error) {
 	row, err := query(c, f, func(t T) (*R, bool, error) {
 		s := t.in()
 		rows := s.list()
@@ -321,7 +321,7 @@ func leads[R any, T tabled[R]](c *Control, f file[T]) (*R, error) {
 		return &rows[0], true, nil
 	})
 	if err != nil {
-		return nil, c.meet(err)
+		return nil, c.temporary(err)
 	}
 	t, _, err := load(c, f)
 	if err != nil {

@@ -213,7 +213,7 @@ func (c *Control) User(address string) (*User, error) {
 	f := usersFile(c)
 	u, _, err := find[User](c, f, FoldAddress(address))
 	if u == nil && err == nil {
-		err = falls[User](c, f)
+		err = hiddenIn[User](c, f)
 	}
 	return u, err
 }
@@ -229,7 +229,7 @@ func (c *Control) LoginUser(address string) (*User, error) {
 		return nil, err
 	}
 	u, err := t.fresh(FoldAddress(address))
-	return u, c.meet(err)
+	return u, c.temporary(err)
 }
 
 // LoginsSettled reports whether control/users has been still for a second and
@@ -237,7 +237,7 @@ func (c *Control) LoginUser(address string) (*User, error) {
 // wrong.
 func (c *Control) LoginsSettled() bool {
 	s, err := stat(c.path("users"))
-	return err == nil && !c.fresh(s) && falls[User](c, usersFile(c)) == nil
+	return err == nil && !c.fresh(s) && hiddenIn[User](c, usersFile(c)) == nil
 }
 
 // Users returns all rows in the order of the file, without those that are
@@ -258,7 +258,7 @@ func (c *Control) UserNow(address string) (*User, error) {
 		return nil, err
 	}
 	u, err := t.row(FoldAddress(address))
-	return u, c.meet(err)
+	return u, c.temporary(err)
 }
 
 // UsersNow is Users without the wait for a file at rest.
@@ -273,7 +273,7 @@ func (c *Control) UsersNow() ([]User, error) {
 // FirstUser returns the address of the first row, "" where there is none. It is
 // temporary where a broken row stands before it.
 func (c *Control) FirstUser() (string, error) {
-	u, err := leads[User](c, usersFile(c))
+	u, err := firstRow[User](c, usersFile(c))
 	if u == nil || err != nil {
 		return "", err
 	}

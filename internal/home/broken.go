@@ -12,7 +12,7 @@ const maxNamed = 10
 
 // LogBrokenRows has each broken row of a table an event when a lookup meets it,
 // once an hour. It is for what works on mail: people see the error itself.
-func (h *Home) LogBrokenRows() { h.Control.Tell(h.brokenRow) }
+func (h *Home) LogBrokenRows() { h.Control.OnBrokenRow(h.brokenRow) }
 
 func (h *Home) brokenRow(err error) { h.Log.Trouble("", "read settings", err) }
 

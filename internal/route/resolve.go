@@ -101,7 +101,7 @@ func (r *resolver) row(a, form addr.Address, s step) (bool, error) {
 		return false, err
 	}
 	if u == nil { // a broken alias row may be more specific than what comes next
-		return false, r.control.AliasFalls()
+		return false, r.control.AliasHidden()
 	}
 	r.trail.Add("mailbox "+form.String(), u.Home, u.Where)
 	return true, r.add(Target{Addr: a, Kind: Local, User: u, Where: join(s.where, u.Where)}, s.from)

@@ -47,7 +47,7 @@ func (s *Settler) relayed(e *spool.Entry) (bool, error) {
 	if rows.Names(ip, e.Envelope.From.Addr) {
 		return true, nil
 	}
-	return false, s.Control.RelayFalls(ip)
+	return false, s.Control.RelayHidden(ip)
 }
 
 // Unverified reports whether nothing proves who sent an entry. Where the settings

@@ -193,7 +193,7 @@ func (s *session) relay(to addr.Address) error {
 		return err
 	}
 	ip, _ := netip.ParseAddr(s.conn.ClientIP())
-	if err := s.server.control.RelayFalls(ip); err != nil {
+	if err := s.server.control.RelayHidden(ip); err != nil {
 		return err
 	}
 	return &status.Error{Exit: status.NotAllowed, Reply: 550, Enhanced: "5.7.1", Text: "relaying denied"}

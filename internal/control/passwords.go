@@ -1,49 +1,10 @@
 package control
 
 import (
-	"crypto/x509"
 	"encoding/base64"
-	"slices"
 	"strconv"
 	"strings"
 )
-
-// ClientCA returns the certificates of control/tls/clientca.pem, which vouch
-// for clients that log in by certificate; nil where there is no such file.
-func (c *Control) ClientCA() (*x509.CertPool, error) {
-	p, _, err := load(c, clientCAFile())
-	return p, err
-}
-
-func clientCAFile() file[*x509.CertPool] {
-	return file[*x509.CertPool]{name: "tls/clientca.pem", max: 1 << 20, parse: func(name string, data []byte) (*x509.CertPool, error) {
-		pool := x509.NewCertPool()
-		if !pool.AppendCertsFromPEM(data) {
-			return nil, failFile(name, "there is no certificate in it")
-		}
-		return pool, nil
-	}}
-}
-
-// Mechanisms returns the SASL mechanisms of control/mechanisms in upper case,
-// nil where there is no such file.
-func (c *Control) Mechanisms() ([]string, error) {
-	return value[[]string](c, "mechanisms")
-}
-
-func parseMechanisms(name string, data []byte) ([]string, error) {
-	known := []string{"PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "EXTERNAL"}
-	ls, err := items(name, data)
-	list := []string{}
-	for _, l := range ls {
-		mechanism := strings.ToUpper(l.text)
-		if !slices.Contains(known, mechanism) {
-			return nil, fail(name, l.n, "%q is none of %s", l.text, strings.Join(known, " "))
-		}
-		list = append(list, mechanism)
-	}
-	return list, err
-}
 
 // SplitScheme cuts a password field `{SCHEME.encoding}rest`; scheme and
 // encoding are in upper case. Without a scheme it is CRYPT, as in Dovecot.

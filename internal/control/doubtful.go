@@ -1,0 +1,119 @@
+package control
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// containerID is the name that a container has where nobody gave it one.
+var containerID = regexp.MustCompile(`^([0-9a-f]{12}|[0-9a-f]{64})(\.|$)`)
+
+// checkHostname warns of a name that other hosts cannot know.
+func (c *Control) checkHostname(r *Report) {
+	host, err := c.Hostname()
+	if err != nil {
+		return
+	}
+	const mend = "write the name that DNS has for this host, such as mx.example.org"
+	line := 0
+	if ls := c.fileLines("hostname"); len(ls) > 0 {
+		line = ls[0].n
+	}
+	switch {
+	case containerID.MatchString(host):
+		r.warn("hostname", line, fmt.Sprintf("%q looks like the id of a container", host), mend)
+	case !strings.Contains(host, "."), strings.HasPrefix(host, "localhost."):
+		r.warn("hostname", line, fmt.Sprintf("%q is not fully qualified", host), mend)
+	}
+}
+
+// maxAlike is how many rows with the same fault Check names.
+const maxAlike = 20
+
+// checkReached warns of users whom no mail reaches, or has reached yet.
+func (c *Control) checkReached(r *Report) {
+	users, err := c.UsersNow()
+	if err != nil {
+		return
+	}
+	local := c.domainLines()
+	apart, empty := 0, 0
+	for _, u := range users {
+		line := 0
+		fmt.Sscanf(u.Where, "control/users:%d", &line)
+		_, domain := Split(u.Address)
+		if len(local) > 0 && local[FoldDomain(domain)] == 0 {
+			if apart++; apart <= maxAlike {
+				r.warn("users", line, fmt.Sprintf("%s gets no mail: %s is not in control/domains", u.Address, domain),
+					"write the domain there, or remove the user")
+			}
+		}
+		if lacksMailbox(u.Home) {
+			if empty++; empty <= maxAlike {
+				r.warn("users", line, fmt.Sprintf("the home of %s is empty: %s has no Maildir", u.Address, u.Home),
+					"the first delivery makes it below mail/, mailctl user add before")
+			}
+		}
+	}
+	if n := max(apart-maxAlike, 0) + max(empty-maxAlike, 0); n > 0 {
+		r.warn("users", 0, fmt.Sprintf("%d more rows like these", n), "")
+	}
+}
+
+// lacksMailbox reports whether there is certainly no Maildir in home.
+func lacksMailbox(home string) bool {
+	_, err := os.Stat(filepath.Join(home, "Maildir"))
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+// checkSecret warns of a file that every user of the machine can read.
+func (c *Control) checkSecret(r *Report, name string) {
+	if OthersRead(c.path(name)) {
+		r.warn(name, 0, "every user of this machine can read it", "chmod o-r "+c.path(name))
+	}
+}
+
+// OthersRead reports whether whoever has an account can read path: its mode
+// says so, and that of each directory on the way to it.
+func OthersRead(path string) bool {
+	path, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return false
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm()&0o004 == 0 {
+		return false
+	}
+	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
+		if info, err := os.Stat(dir); err != nil || info.Mode().Perm()&0o001 == 0 {
+			return false
+		}
+		if dir == filepath.Dir(dir) {
+			return true
+		}
+	}
+}
+
+// fileLines returns the lines of a file that say something, those that can be
+// read: for Check, which does not wait for a file at rest.
+func (c *Control) fileLines(name string) []line {
+	data, _, err := read(c.path(name), maxTable)
+	if err != nil {
+		return nil
+	}
+	return rowLines(data)
+}
+
+// domainLines returns the lines of the local domains.
+func (c *Control) domainLines() map[string]int {
+	lines := map[string]int{}
+	for _, l := range c.fileLines("domains") {
+		lines[FoldDomain(l.text)] = l.n
+	}
+	return lines
+}

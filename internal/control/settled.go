@@ -1,0 +1,74 @@
+package control
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// query asks the table f. A negative answer counts only if the file has not changed
+// for a second: an editor may be at work on it, and what is not there yet would be
+// refused for good. The same applies to every answer from a file whose last line
+// has no line end. If the file keeps changing, the error is temporary.
+func query[T, A any](c *Control, f file[T], ask func(T) (A, bool, error)) (A, error) {
+	var waited time.Duration
+	for {
+		var answer A
+		t, got, err := load(c, f)
+		if err == nil {
+			var found bool
+			if answer, found, err = ask(t); found && err == nil && !got.torn {
+				return answer, nil
+			}
+		}
+		wait := c.unsettled(f.name, got.stamp)
+		if wait <= 0 {
+			return answer, err
+		}
+		if waited >= longestWait {
+			return *new(A), failFile(f.name, "the file keeps changing")
+		}
+		c.sleep(wait)
+		waited += wait
+	}
+}
+
+// unsettled returns how long to wait until the file has not changed for a second;
+// 0 if it has not.
+func (c *Control) unsettled(name string, s stamp) time.Duration {
+	if !s.present {
+		s = c.replaced(name)
+	}
+	if !c.fresh(s) {
+		return 0
+	}
+	// Never too short, so that waiting always makes progress.
+	return max(settled-c.now().Sub(time.Unix(0, s.mtime)), 10*time.Millisecond)
+}
+
+// replaced returns the directory's state if an absent file looks like one that is
+// being replaced: some editors move the old file aside (aliases~) or keep a swap
+// file (.aliases.swp) before they write the new one.
+func (c *Control) replaced(name string) stamp {
+	dir, err := stat(c.path(""))
+	if err != nil || !c.fresh(dir) {
+		return stamp{}
+	}
+	names, err := os.ReadDir(filepath.Clean(c.path("")))
+	if err != nil {
+		return stamp{}
+	}
+	for _, n := range names {
+		if n.Name() != name && strings.HasPrefix(strings.TrimPrefix(n.Name(), "."), name) && PassedOver(n.Name()) {
+			return dir
+		}
+	}
+	return stamp{}
+}
+
+// PassedOver reports whether name in control/ is ignored: what editors, package
+// managers and our own tools leave beside the files.
+func PassedOver(name string) bool {
+	return strings.HasPrefix(name, ".") || strings.HasSuffix(name, "~") || strings.Contains(name, ".dpkg-")
+}
