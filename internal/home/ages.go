@@ -6,12 +6,12 @@ import (
 	"paperpath/internal/clock"
 )
 
-// AgesCount reports whether things may be removed for their age now: the wall
-// clock has not just been moved. What speaks against it is told.
+// AgesCount reports whether things may be removed for their age now: not while the
+// wall clock may be wrong. The log has the reason.
 func (h *Home) AgesCount() bool {
 	a, err := clock.Look(h.Dir, h.Clock.Now())
 	if a.Nameless != nil {
-		h.Log.Trouble("", "tell this boot from others, the clocks are compared as after a boot; mount /proc", a.Nameless)
+		h.Log.Trouble("", "identify this boot, the clocks are compared as after a boot; mount /proc", a.Nameless)
 	}
 	switch {
 	case err != nil:

@@ -10,15 +10,15 @@ import (
 // maxNamed is how many broken rows are named at a time.
 const maxNamed = 10
 
-// LogBrokenRows has each broken row of a table an event when a lookup meets it,
-// once an hour. It is for what works on mail: people see the error itself.
+// LogBrokenRows makes lookups log the broken rows that they meet, each once an
+// hour. It is for programs that work on mail: people see the error itself.
 func (h *Home) LogBrokenRows() { h.Control.OnBrokenRow(h.brokenRow) }
 
 func (h *Home) brokenRow(err error) { h.Log.Trouble("", "read settings", err) }
 
-// nameBrokenRows names the broken rows of the tables that this program looks
-// things up in, in the log and on standard error: the work goes on beside them.
-// A table that cannot be read at all is told by who needs it.
+// nameBrokenRows writes the broken rows of the tables that this program uses to
+// the log and to standard error: the work goes on without them. A table that
+// cannot be read at all is an error of its lookups.
 func (h *Home) nameBrokenRows() {
 	tables := tablesOf(h.Name)
 	if len(tables) == 0 {
@@ -41,7 +41,7 @@ func (h *Home) nameBrokenRows() {
 	}
 }
 
-// tablesOf returns the tables that a program asks; control(5) has them too.
+// tablesOf returns the tables that a program uses; control(5) lists them too.
 func tablesOf(name string) []string {
 	switch name {
 	case "mailsubmit":

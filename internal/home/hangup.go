@@ -8,12 +8,12 @@ import (
 	"syscall"
 )
 
-// OnHangup calls reload at each SIGHUP, one call after the other, until ctx
-// ends or stop is called, which waits for a call under way. The log has what
-// came of it; after an error what was in force goes on. At the start, and each
-// time, it names the rows of tables that are broken.
+// OnHangup calls reload at each SIGHUP, one call at a time, until ctx ends or stop
+// is called, which waits for a running call. The log has the result; after an
+// error the settings in force stay so. At the start and at each reload it names
+// the broken rows of tables.
 func (h *Home) OnHangup(ctx context.Context, reload func() error) (stop func()) {
-	if !h.named { // a watcher comes here again after each SIGHUP
+	if !h.named { // a watcher calls this again after each SIGHUP
 		h.named = true
 		h.nameBrokenRows()
 	}

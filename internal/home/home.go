@@ -1,5 +1,5 @@
 // Package home is a program's home: its directory, clock, settings, log and
-// spool, the rights that it has there, and what its processes count together.
+// spool, its privileges there, and the counters that processes share.
 package home
 
 import (
@@ -17,10 +17,10 @@ import (
 	"paperpath/internal/status"
 )
 
-// Default is the directory of the home unless --home or $PAPERPATH_HOME says.
+// Default is the home unless --home or $PAPERPATH_HOME names another.
 const Default = "/var/lib/paperpath"
 
-// Home is what every program has once its options are read.
+// Home is what every program has once its options are parsed.
 type Home struct {
 	Name    string // of the program, in events
 	Dir     string // absolute
@@ -41,25 +41,24 @@ type Home struct {
 	death    parentDeath
 }
 
-// New returns the home of the program name with the process's streams; Open
-// finds the directory. Main calls it on its first thread.
+// New returns the home of the program called name, with the process's streams;
+// Open finds the directory. Main calls it on the first thread.
 func New(name string) *Home {
 	return &Home{Name: name, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, death: askParentDeath()}
 }
 
-// Rights is what a program keeps, where others give it up when they open their
-// home.
+// Rights are the privileges that a program keeps, and others give up in Open.
 type Rights struct {
-	Root    bool // its children give it up themselves, or it makes a home
-	SetUser bool // programs that it starts may be set-id
+	Root    bool // it gives up root later, or its children do
+	SetUser bool // it starts programs that may be set-user-ID
 
-	Homeless bool // it has nothing to do with this home, so whose that is is not asked
+	Homeless bool // it does not use the home, so the home's owner does not matter
 }
 
 // Open finds the directory: dir, else $PAPERPATH_HOME, else Default. It opens
-// settings and log with a clock that begins at the time now (RFC 3339), else at
-// $PAPERPATH_NOW, else is the machine's, and gives up all rights but keep.
-// Nothing is made.
+// settings and log, sets the clock to the time now (RFC 3339), else to
+// $PAPERPATH_NOW, else to the machine's time, and gives up all privileges but
+// keep. It creates nothing.
 func (h *Home) Open(dir, now string, keep Rights) error {
 	dir, err := filepath.Abs(cmp.Or(dir, os.Getenv("PAPERPATH_HOME"), Default))
 	if err != nil {
@@ -79,7 +78,7 @@ func (h *Home) Open(dir, now string, keep Rights) error {
 			return err
 		}
 	}
-	h.Control = control.Open(dir, time.Now) // compared with mtimes, which never are shifted
+	h.Control = control.Open(dir, time.Now) // compared with mtimes, which --now does not shift
 	h.Log = maillog.Open(dir, h.Name, h.logsTo(), h.Clock.Now)
 	if !keep.SetUser {
 		h.forgoPrivileges()
@@ -87,8 +86,8 @@ func (h *Home) Open(dir, now string, keep Rights) error {
 	return nil
 }
 
-// Spool opens the spool on its first use, and again where the settings that it
-// holds have changed. What was open stays so: sessions and attempts work on it.
+// Spool opens the spool on first use, and again when the settings that it depends
+// on have changed. The one before stays open for sessions and attempts that use it.
 func (h *Home) Spool() (*spool.Spool, error) {
 	if err := spool.CheckMark(filepath.Join(h.Dir, "spool")); err != nil {
 		return nil, err
@@ -114,7 +113,7 @@ func (h *Home) Spool() (*spool.Spool, error) {
 	return sp, nil
 }
 
-// spoolSettings is what an open spool knows of control/.
+// spoolSettings are the settings that an open spool depends on.
 type spoolSettings struct {
 	host           string
 	octets, inodes int64

@@ -7,16 +7,16 @@ import (
 	"paperpath/internal/status"
 )
 
-// Input returns standard input for a program that takes a message or a password
-// from it: once ctx has ended it gives nothing more, not even the end, so that
-// what was half typed is never taken for a whole. The error is temporary.
+// Input returns standard input for a program that reads a message or a password
+// from it. Once ctx has ended reading is an error, not the end of the input, so
+// that half a message is never taken for a whole one. The error is temporary.
 func (h *Home) Input(ctx context.Context) io.Reader {
 	return &interruptible{ctx: ctx, in: h.Stdin}
 }
 
-// interruptible is a Reader whose reads end with ctx. A read that the kernel
-// still has then is left alone, with its buffer: a terminal and a pipe of our
-// caller's cannot be told to give up.
+// interruptible is a Reader whose reads end with ctx. A system call that is still
+// waiting then is abandoned, together with its buffer: on a terminal or an
+// inherited pipe it cannot be interrupted.
 type interruptible struct {
 	ctx context.Context
 	in  io.Reader
@@ -56,5 +56,5 @@ func (r *interruptible) wait(buf []byte) (res readResult) {
 }
 
 func (r *interruptible) interrupted() error {
-	return status.Temp("4.3.0", "interrupted while reading standard input, nothing is stored", r.ctx.Err())
+	return status.Temp("4.3.0", "interrupted while reading standard input, nothing was stored", r.ctx.Err())
 }

@@ -2,10 +2,9 @@ package home
 
 import "sync"
 
-// Concurrency returns what reads the number of control/concurrency that is in
-// force at each call. An error is one of now. Later the
-// last number stays in force where the file cannot be read, and the log has why, once
-// until it can be read again.
+// Concurrency returns a function that reads a number of control/concurrency at each
+// call. The error is that of the first read. Later the last number stays in force
+// while the file cannot be read, and the log has the reason once.
 func (h *Home) Concurrency(name string) (func() int, error) {
 	read := func() (int, error) { return h.Control.Concurrency(name) }
 	first, err := read()
@@ -16,15 +15,17 @@ func (h *Home) Concurrency(name string) (func() int, error) {
 	return lastGood(first, read, func(err error) { h.Log.Trouble("", op, err) }), nil
 }
 
-// logsTo returns what reads control/log at each call. While it cannot be read the
-// last place stays; that is told apart, for the log asks in the midst of an event.
+// logsTo returns a function that reads control/log at each call. While it cannot be
+// read the last value stays. The event about that is written by another goroutine,
+// for the log calls this while it writes one.
 func (h *Home) logsTo() func() string {
-	return lastGood("", h.Control.Log, func(err error) { go h.Log.Trouble("", "read where the log is", err) })
+	return lastGood("", h.Control.Log, func(err error) { go h.Log.Trouble("", "read control/log", err) })
 }
 
-// lastGood returns what reads a setting at each call. While that fails the last
-// value stays, and tell hears of the first failure. It may be called concurrently.
-func lastGood[T any](last T, read func() (T, error), tell func(error)) func() T {
+// lastGood returns a function that reads a setting at each call. While that fails
+// it returns the last value, and report gets the first error. It may be called
+// concurrently.
+func lastGood[T any](last T, read func() (T, error), report func(error)) func() T {
 	var mu sync.Mutex
 	reported := false
 	return func() T {
@@ -35,7 +36,7 @@ func lastGood[T any](last T, read func() (T, error), tell func(error)) func() T 
 			last, reported = v, false
 		} else if !reported {
 			reported = true
-			tell(err)
+			report(err)
 		}
 		return last
 	}

@@ -15,9 +15,9 @@ import (
 	"paperpath/internal/userns"
 )
 
-// Owner returns whom a program that was started as root has to become: the
-// owner of the spool, or of the home where that has none. ok is false where it
-// is not root, and where they are root's, for which see package program.
+// Owner returns the user that a program started as root has to become: the owner
+// of the spool, or of the home if there is no spool. ok is false if the program is
+// not root, and if that user is root, for which see package program.
 func (h *Home) Owner() (uid, gid int, ok bool) {
 	uid, gid, ok = h.SpoolOwner()
 	if !ok {
@@ -26,8 +26,7 @@ func (h *Home) Owner() (uid, gid int, ok bool) {
 	return uid, gid, ok && uid != 0 && os.Geteuid() == 0
 }
 
-// SpoolOwner returns the owner of the spool. It is not ok where there is no spool:
-// what is missing is told by whoever needs it.
+// SpoolOwner returns the owner of the spool; ok is false if there is no spool.
 func (h *Home) SpoolOwner() (uid, gid int, ok bool) {
 	return ownerOf(filepath.Join(h.Dir, "spool"))
 }
@@ -40,9 +39,9 @@ func ownerOf(path string) (uid, gid int, ok bool) {
 	return int(st.Uid), int(st.Gid), true
 }
 
-// trust refuses (77) what root is to work upon where a third user could put
-// something else in its place: whoever the home's owner seems to be then, the
-// settings could be that user's, with programs of theirs in them.
+// trust refuses (77) to let root work with a home that a third user could replace:
+// the settings, and the programs that they name, could be that user's, whoever
+// owns the home.
 func (h *Home) trust() error {
 	if os.Geteuid() != 0 {
 		return nil
@@ -62,8 +61,8 @@ func (h *Home) trust() error {
 	return nil
 }
 
-// GiveUpRoot makes a program that runs as root the owner of the spool. Open has
-// done that already, but for those that keep root.
+// GiveUpRoot makes a program that runs as root run as the owner of the spool. Open
+// does that for all programs that do not keep root.
 func (h *Home) GiveUpRoot() error {
 	uid, gid, ok := h.Owner()
 	if !ok {
@@ -72,7 +71,7 @@ func (h *Home) GiveUpRoot() error {
 	parent := os.Getppid()
 	err := Become(uid, gid)
 	if err == nil {
-		err = h.death.again(parent)
+		err = h.death.restore(parent)
 	}
 	if err != nil && !userns.Partly(userns.Map()) {
 		return status.Temp("4.3.5", fmt.Sprintf("cannot become uid %d, the owner of the spool", uid), err)
@@ -80,8 +79,8 @@ func (h *Home) GiveUpRoot() error {
 	return nil
 }
 
-// Become makes this process, which is root, the user uid with no group but gid,
-// for good.
+// Become makes this process, which is root, run as uid with no group but gid,
+// irrevocably.
 func Become(uid, gid int) error {
 	if err := syscall.Setgroups([]int{gid}); err != nil {
 		return fmt.Errorf("setgroups: %w", err)
@@ -95,10 +94,10 @@ func Become(uid, gid int) error {
 	return nil
 }
 
-// LendRoot lets this process, which is root, work as the owner of the spool: what
-// it opens, makes and signals is the owner's. Its real and saved ids stay
-// root's, so that StartAsRoot can start a program that binds a port before it
-// becomes the owner. lent is false where there is nothing to lend.
+// LendRoot makes this process, which is root, work as the owner of the spool: files
+// and signals are the owner's. Its real and saved ids stay root's, so that
+// StartAsRoot can start a program that binds a port before it becomes the owner.
+// lent is false if the process is not root, or the owner is.
 func (h *Home) LendRoot() (lent bool, err error) {
 	uid, gid, ok := h.Owner()
 	if !ok {
@@ -117,15 +116,15 @@ func (h *Home) LendRoot() (lent bool, err error) {
 	return err == nil, nil
 }
 
-// StartAsRoot starts a child of a process whose root is lent. Its groups stay
-// those of the owner until it becomes the owner itself.
+// StartAsRoot starts a child as root after LendRoot. It keeps the owner's groups
+// until it becomes the owner itself.
 func StartAsRoot(cmd *exec.Cmd) error {
 	cmd.SysProcAttr.Credential = &syscall.Credential{NoSetGroups: true}
 	return cmd.Start()
 }
 
-// StartAsOwner starts a child of a process whose root is lent that can never
-// be root again. Only the thread that makes it is root for that instant.
+// StartAsOwner starts a child after LendRoot that can never be root again. Only the
+// thread that forks it is root for that moment.
 func StartAsOwner(cmd *exec.Cmd) error {
 	uid, gid := os.Geteuid(), os.Getegid()
 	cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid),
@@ -143,8 +142,8 @@ func StartAsOwner(cmd *exec.Cmd) error {
 	return started
 }
 
-// threadWorksAs changes the effective user id of this thread alone, for which the
-// wrappers of the call have no way: they change all threads.
+// threadWorksAs changes the effective user id of this thread alone; the library's
+// wrapper changes that of all threads.
 func threadWorksAs(uid int) error {
 	const same = ^uintptr(0)
 	if _, _, err := unix.RawSyscall(unix.SYS_SETRESUID, same, uintptr(uid), same); err != 0 {

@@ -10,37 +10,36 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// forgoPrivileges keeps this process and all that it starts from gaining rights
-// by a set-id program. A program in control/users
-// may have to: one that asks PAM does.
+// forgoPrivileges keeps this process and its children from gaining privileges by a
+// set-user-ID program, unless control/users names a program: one that uses PAM may
+// need that.
 func (h *Home) forgoPrivileges() {
 	if !h.Control.UsersProgram() {
 		NoNewPrivileges()
 	}
 }
 
-// NoNewPrivileges sets PR_SET_NO_NEW_PRIVS for all threads; each has its own. A
-// program with cgo, which ours are not, sets it for one alone.
+// NoNewPrivileges sets PR_SET_NO_NEW_PRIVS for all threads, or in a program with
+// cgo, which ours are not, for this one.
 func NoNewPrivileges() {
 	if _, _, e := syscall.AllThreadsSyscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0); e != 0 {
 		unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 	}
 }
 
-// parentDeath is the signal that we get when our parent ends, 0 for none.
+// parentDeath is the signal that we get when our parent ends; 0 is none.
 type parentDeath int32
 
-// askParentDeath finds it out. Only the first thread has it, which main begins
-// on.
+// askParentDeath gets it. Only the first thread has it, on which main begins.
 func askParentDeath() (p parentDeath) {
 	unix.RawSyscall(unix.SYS_PRCTL, unix.PR_GET_PDEATHSIG, uintptr(unsafe.Pointer(&p)), 0)
 	return p
 }
 
-// again asks for the signal once more: the kernel forgets it where a process
-// changes its ids (prctl(2), PR_SET_PDEATHSIG). Where the parent has ended
-// meanwhile nothing would end us any more.
-func (p parentDeath) again(parent int) error {
+// restore asks for the signal again: the kernel forgets it when a process changes
+// its ids (prctl(2), PR_SET_PDEATHSIG). If the parent has ended in the meantime
+// the signal will never come.
+func (p parentDeath) restore(parent int) error {
 	if p == 0 {
 		return nil
 	}
@@ -48,7 +47,7 @@ func (p parentDeath) again(parent int) error {
 		return fmt.Errorf("prctl PR_SET_PDEATHSIG: %w", err)
 	}
 	if os.Getppid() != parent {
-		return errors.New("whoever started this program has ended")
+		return errors.New("the process that started this program has ended")
 	}
 	return nil
 }

@@ -73,7 +73,7 @@ func (s *Service) open(before *serving) (*serving, error) {
 	if err != nil {
 		return nil, err
 	}
-	conf, err := s.Home.Certificates(host)
+	conf, err := s.Home.certificates(host)
 	if err != nil {
 		return nil, status.Temp("4.3.5", "cannot read the certificates", err)
 	}
@@ -95,7 +95,7 @@ func (s *Service) serve(ctx context.Context, now *serving, c *Client) error {
 // of inetd or a pair of pipes. With implicit it begins with TLS. wrapper is the
 // program whose environment names the client, "" for none.
 func (s *Service) Stdin(ctx context.Context, implicit bool, wrapper string) error {
-	conn, err := s.Home.Session(wrapper)
+	conn, err := s.Home.session(wrapper)
 	if conn == nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func (s *Service) One(ctx context.Context, conn net.Conn, implicit bool) error {
 // ctx ends. The log has why a client was not served.
 func (s *Service) Listen(ctx context.Context, addrs, tlsAddrs []string) error {
 	h := s.Home
-	ports, err := h.BindPorts(addrs, tlsAddrs)
+	ports, err := h.bindPorts(addrs, tlsAddrs)
 	if err != nil {
 		return err
 	}
@@ -140,7 +140,7 @@ func (s *Service) Listen(ctx context.Context, addrs, tlsAddrs []string) error {
 	if err != nil {
 		return err
 	}
-	l, err := h.Server(addrs, tlsAddrs, first.tls)
+	l, err := h.server(addrs, tlsAddrs, first.tls)
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,7 @@ import (
 	"paperpath/internal/spool"
 )
 
-// Share is what hold/ may have.
+// Share returns the limits of hold/.
 func (h *Home) Share() (s spool.Share, err error) {
 	if s.Bytes, err = h.Control.Holdbytes(); err != nil {
 		return s, err
@@ -16,7 +16,7 @@ func (h *Home) Share() (s spool.Share, err error) {
 	return s, err
 }
 
-// Ready tells the service manager, if there is one, that the program serves.
+// Ready tells the service manager, if there is one, that the program is ready.
 func (h *Home) Ready() {
 	if err := listen.NotifyReady(); err != nil {
 		h.Log.Trouble("", "notify", err)

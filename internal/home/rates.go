@@ -1,0 +1,74 @@
+package home
+
+import (
+	"path/filepath"
+	"strings"
+	"time"
+
+	"paperpath/internal/auth"
+	"paperpath/internal/ratelimit"
+)
+
+// TooMany counts n for who against a rate of control/rates, across all processes of
+// the home, and reports whether that exceeds the rate. If it cannot be counted the
+// answer is no, and the log has the reason.
+func (h *Home) TooMany(rate, who string, n int64) bool {
+	r, err := h.Control.Rate(rate)
+	if err == nil {
+		var ok bool
+		kind := "clients"
+		if strings.HasPrefix(rate, "user-") {
+			kind = "users"
+		}
+		if ok, err = h.tally(kind, false).Take(rate+" "+who, n, ratelimit.Rate(r), h.Clock.Now()); !ok {
+			return true
+		}
+	}
+	if err != nil {
+		h.Log.Trouble("", "count "+rate, err)
+	}
+	return false
+}
+
+// tally returns a table of counters that the processes of the home share,
+// run/tally-KIND. Strangers have a table of their own: a full one forgets, and they
+// must not make it forget what users did. With anyhow this process counts alone
+// while the table cannot be written.
+func (h *Home) tally(kind string, anyhow bool) *ratelimit.Table {
+	h.tallyMu.Lock()
+	defer h.tallyMu.Unlock()
+	if t := h.tallies[kind]; t != nil {
+		return t
+	}
+	if h.tallies == nil {
+		h.tallies = map[string]*ratelimit.Table{}
+	}
+	path := filepath.Join(h.Dir, "run", "tally-"+kind)
+	t := ratelimit.Open(path)
+	if anyhow {
+		t = ratelimit.OpenAnyhow(path, func(err error) { h.seldom("count in this process alone: "+path, err) })
+	}
+	h.tallies[kind] = t
+	return t
+}
+
+// Guard returns the guard against the guessing of passwords.
+func (h *Home) Guard() *auth.Guard {
+	return auth.NewGuard(h.Control, filepath.Join(h.Dir, "run", "gate"),
+		h.tally("logins", true), h.tally("known", true), h.Clock.Now, h.seldom)
+}
+
+// seldom writes the event trouble at most once an hour for each op: for errors that
+// every login would repeat.
+func (h *Home) seldom(op string, err error) {
+	h.seldomMu.Lock()
+	defer h.seldomMu.Unlock()
+	if last, ok := h.lastTold[op]; ok && time.Since(last) < time.Hour {
+		return
+	}
+	if h.lastTold == nil {
+		h.lastTold = map[string]time.Time{}
+	}
+	h.lastTold[op] = time.Now()
+	h.Log.Trouble("", op, err)
+}
