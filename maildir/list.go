@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// List returns the messages of new/ and cur/, sorted by key: regular files as
-// the directory says, without a look at them. Each directory is read once, cur/
-// last. Only names of one key are looked at: a message which a reader moves
-// meanwhile is listed once, and so is one that has two names. Where files of one
-// key are left they stand in the order in which they came.
+// List returns the messages in new/ and cur/, sorted by key: what the directories say
+// are regular files. Each directory is read once, cur/ last. Files are looked at only
+// if they share a key: a message that a reader moves meanwhile is listed once, and so
+// is one with two names. Different files with one key are listed in the order in
+// which they came (see SettleDuplicates).
 //
-// The messages share the memory of their names.
+// The names of the messages share memory.
 func (d *Dir) List() ([]Message, error) {
 	var arena strings.Builder
 	if err := d.new.AppendRegular(&arena); err != nil {
@@ -24,25 +24,25 @@ func (d *Dir) List() ([]Message, error) {
 		return nil, err
 	}
 	list := listing{names: arena.String(), inNew: inNew}
-	d.links = nil
-	return d.settled(list.messages()), nil
+	d.extraNames = nil
+	return d.distinct(list.messages()), nil
 }
 
-// listing is the names in new/ and cur/, each with a NUL behind it.
+// listing holds the names in new/ and cur/, each with a NUL after it.
 type listing struct {
 	names string
 	inNew int // names before this offset are in new/
 }
 
-// slot is one name of a listing. What is compared is kept beside it, since a
-// look at the names in the order of sorting would be one at memory far away.
+// slot is one name of a listing. It holds a copy of what is compared, since reading
+// the names themselves while sorting would jump about in memory.
 type slot struct {
-	prefix         uint64 // what stands behind the part that all keys share
+	prefix         uint64 // what follows the part that all keys share
 	at             int    // offset of the name
 	key, base, all uint16 // lengths of key, base and name, which on some file systems is more than 255 bytes
 }
 
-// messages returns what the names say, sorted by key.
+// messages parses the names and sorts them by key.
 func (l listing) messages() []Message {
 	slots := l.slots()
 	slices.SortFunc(slots, l.compare)
@@ -74,7 +74,7 @@ func (l listing) compare(a, b slot) int {
 	return cmp.Or(strings.Compare(l.key(a), l.key(b)), strings.Compare(l.base(a), l.base(b)), cmp.Compare(b.at, a.at))
 }
 
-// slots cuts the names apart.
+// slots splits the names.
 func (l listing) slots() []slot {
 	slots := make([]slot, 0, strings.Count(l.names, "\x00"))
 	for at := 0; at < len(l.names); {
@@ -97,8 +97,8 @@ func (l listing) slots() []slot {
 	return slots
 }
 
-// shared is the length of what all keys begin with: the time's first digits,
-// as a rule.
+// shared returns the length of the prefix that all keys share: the first digits of
+// the time, as a rule.
 func (l listing) shared(slots []slot) int {
 	if len(slots) == 0 {
 		return 0
@@ -117,8 +117,8 @@ func (l listing) shared(slots []slot) int {
 	return n
 }
 
-// number64 is the start of s as a number that compares as s does. No byte of a
-// name is 0.
+// number64 returns the first bytes of s as a number that sorts as s does: no byte of
+// a name is 0.
 func number64(s string) uint64 {
 	var b [8]byte
 	copy(b[:], s)

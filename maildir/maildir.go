@@ -19,21 +19,11 @@ import (
 	"paperpath/internal/dir"
 )
 
-// ErrBusy says that another session has the mailbox.
+// ErrBusy says that another session holds the lock of the mailbox.
 var ErrBusy = errors.New("mailbox is in use")
 
-// CleanAge is the age at which a file in tmp/ is left over. A writer gives up
-// long before (the SMTP engine's session limit is an hour).
-const CleanAge = 36 * time.Hour
-
-// LeftOver reports whether nobody has been at a file in tmp/ for CleanAge. It is
-// the change time that counts: an mtime may be one that the message is to have.
-func LeftOver(st unix.Stat_t, now time.Time) bool {
-	return now.Sub(time.Unix(st.Ctim.Unix())) > CleanAge
-}
-
-// Create makes the Maildir path, and its parents where they are missing, each
-// with its name synced in its parent. What is there stays.
+// Create makes the Maildir path and its missing parents, each with its name synced
+// in its parent. Existing directories stay as they are.
 func Create(path string) error {
 	if err := makeAll(path); err != nil {
 		return err
@@ -66,17 +56,17 @@ type Dir struct {
 	new  *dir.Dir
 	cur  *dir.Dir
 
-	index, earlier index  // of what has moved; see move.go
-	links          []link // further names of files that the last List has left out
+	index, earlier index       // the last two listings; see move.go
+	extraNames     []extraName // second names of files, left out by the last List
 }
 
-// Open opens the Maildir path. Where new/, cur/ or tmp/ is missing it is empty,
-// and is made if that may be done here: what carries a mailbox from one place to
-// another may not carry empty directories. Close it.
+// Open opens the Maildir path. A missing new/, cur/ or tmp/ is made if permissions
+// allow that, and counts as empty if not: tools that copy mailboxes may leave empty
+// directories out. The caller must call Close.
 func Open(path string) (*Dir, error) { return openDir(path, true) }
 
-// Look is Open for whoever only reads: nothing is made.
-func Look(path string) (*Dir, error) { return openDir(path, false) }
+// OpenReadOnly is Open for callers that only read: it makes no directory.
+func OpenReadOnly(path string) (*Dir, error) { return openDir(path, false) }
 
 func openDir(path string, mend bool) (*Dir, error) {
 	self, err := dir.Open(path)
@@ -106,16 +96,17 @@ func (d *Dir) Close() error {
 	return nil
 }
 
-// Path returns the path that the Maildir was opened by.
+// Path returns the path that the Maildir was opened with.
 func (d *Dir) Path() string { return d.path }
 
-// New returns the directory new/, into which a queue on the same file system
-// may rename a message. It stays d's.
-func (d *Dir) New() *dir.Dir { return d.new }
+// New returns the open directory new/, into which a queue on the same file system
+// may rename a message. Only d closes it. The error says why new/ is missing and
+// could not be made.
+func (d *Dir) New() (*os.File, error) { return d.new.File() }
 
-// Lock takes the mailbox for one session and returns what gives it back. It is
-// given back too when the process dies. The error is ErrBusy where another
-// session has it.
+// Lock locks the mailbox for one session and returns the function that unlocks it;
+// the end of the process unlocks it, too. The error is ErrBusy if another session
+// holds the lock.
 func (d *Dir) Lock() (unlock func(), err error) {
 	err = unix.Flock(d.self.Fd(), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
@@ -127,6 +118,9 @@ func (d *Dir) Lock() (unlock func(), err error) {
 	return func() { unix.Flock(d.self.Fd(), unix.LOCK_UN) }, nil
 }
 
+// SyncNew makes the names in new/ durable.
+func (d *Dir) SyncNew() error { return d.new.Sync() }
+
 // Sync makes the names in new/ and cur/ durable.
 func (d *Dir) Sync() error { return errors.Join(d.new.Sync(), d.cur.Sync()) }
 
@@ -137,13 +131,9 @@ func (d *Dir) sub(name string) *dir.Dir {
 	return d.new
 }
 
-// Find returns the message of this key; the error is fs.ErrNotExist where there
-// is none.
-func (d *Dir) Find(key string) (Message, error) { return d.find(key) }
-
-// find looks for the key in both directories, new/ again at the end: a
-// message is never moved that way.
-func (d *Dir) find(key string) (Message, error) {
+// Find returns the message with this key; the error is fs.ErrNotExist if there is
+// none. It looks into cur/ twice: messages move from new/ to cur/, never back.
+func (d *Dir) Find(key string) (Message, error) {
 	for _, sub := range []string{"cur", "new", "cur"} {
 		var found *Message
 		err := d.sub(sub).Names(func(name string) bool {
@@ -162,30 +152,9 @@ func (d *Dir) find(key string) (Message, error) {
 	return Message{}, fmt.Errorf("message %s in %s: %w", key, d.path, fs.ErrNotExist)
 }
 
-// Clean removes what is left over in tmp/: files that have not changed for
-// CleanAge. now is the machine's clock, whose time the file system notes, read
-// before ages is asked. Where there are any, ages says whether their age is to be
-// believed (nil: it is): a clock that steps forward makes the draft of this instant
-// look old.
-func (d *Dir) Clean(now time.Time, ages func() bool) error { return CleanTmp(d.tmp, now, ages) }
-
-// CleanTmp is Clean of a tmp/ directory.
-func CleanTmp(tmp *dir.Dir, now time.Time, ages func() bool) error {
-	var old []string
-	err := tmp.Names(func(name string) bool {
-		st, err := tmp.StatName(name)
-		if err == nil && dir.Kind(st) == "" && LeftOver(st, now) {
-			old = append(old, name)
-		}
-		return true
-	})
-	if len(old) > 0 && ages != nil && !ages() {
-		return err
-	}
-	for _, name := range old {
-		if gone := tmp.Remove(name); gone != nil && !errors.Is(gone, fs.ErrNotExist) {
-			err = errors.Join(err, gone)
-		}
-	}
-	return err
-}
+// Clean removes abandoned drafts: files in tmp/ that have not changed for 36 hours.
+// now is the machine's clock, which the file system's times are taken from, read
+// before ages is called. ages is called only if there are such files and says whether
+// their age can be believed (nil: it can): when the clock steps forward, a draft that
+// was just written looks old.
+func (d *Dir) Clean(now time.Time, ages func() bool) error { return d.tmp.Clean(now, ages) }

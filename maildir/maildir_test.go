@@ -13,6 +13,8 @@ import (
 
 	gomaildir "github.com/emersion/go-maildir"
 	"golang.org/x/sys/unix"
+
+	"paperpath/internal/dir"
 )
 
 func open(t *testing.T) (*Dir, string) {
@@ -121,7 +123,7 @@ func TestAMessageIsFoundAgainByKey(t *testing.T) {
 	if m.Sub != "cur" || m.Flags != "F" {
 		t.Errorf("message is now %+v", m)
 	}
-	if err := d.Seen(&m); err != nil || m.Name != "1.a.h,S=3:2,FS" {
+	if err := d.MarkSeen(&m); err != nil || m.Name != "1.a.h,S=3:2,FS" {
 		t.Errorf("seen as %q, %v", m.Name, err)
 	}
 	stale := list[0]
@@ -185,7 +187,7 @@ func TestCleanTakesOldFilesOnly(t *testing.T) {
 	put(t, path, "tmp/draft", "x")
 	made := time.Now()
 	// A message may have an old mtime before it is placed.
-	if err := os.Chtimes(filepath.Join(path, "tmp/draft"), made, made.Add(-2*CleanAge)); err != nil {
+	if err := os.Chtimes(filepath.Join(path, "tmp/draft"), made, made.Add(-2*dir.CleanAge)); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
@@ -194,10 +196,10 @@ func TestCleanTakesOldFilesOnly(t *testing.T) {
 		asked, stays bool
 	}{
 		{0, true, false, true},
-		{CleanAge - time.Minute, true, false, true},
-		{CleanAge + time.Minute, false, true, true},
-		{CleanAge + time.Minute, true, true, false},
-		{CleanAge + time.Minute, true, false, false}, // none is left to ask for
+		{dir.CleanAge - time.Minute, true, false, true},
+		{dir.CleanAge + time.Minute, false, true, true},
+		{dir.CleanAge + time.Minute, true, true, false},
+		{dir.CleanAge + time.Minute, true, false, false}, // none is left to ask for
 	} {
 		asked := false
 		err := d.Clean(made.Add(c.age), func() bool { asked = true; return c.believed })
@@ -214,7 +216,7 @@ func TestGoMaildirAgrees(t *testing.T) {
 		t.Fatal(err)
 	}
 	list, _ := d.List()
-	if err := d.Seen(&list[0]); err != nil {
+	if err := d.MarkSeen(&list[0]); err != nil {
 		t.Fatal(err)
 	}
 	msgs, err := gomaildir.Dir(path).Messages()

@@ -6,16 +6,16 @@ import (
 	"strings"
 )
 
-// Message is a message as its name tells it.
+// Message is what the name of a file says about a message.
 type Message struct {
 	Key      string
 	Name     string // file name
 	Sub      string // "new" or "cur"
-	Flags    string // letters behind ":2,"
-	Size     int64  // octets in the file (S=), -1 where the name does not say
-	WireSize int64  // octets with CRLF line ends (W=), -1 where the name does not say
+	Flags    string // letters after ":2,"
+	Size     int64  // octets in the file (S=), -1 if the name does not say
+	WireSize int64  // octets with CRLF line ends (W=), -1 if the name does not say
 	Actual   int64  // octets in the file as Open found it; 0 before
-	Fresh    string // the key that it has yet to be given, since an earlier file has Key (Untwin); "" for none
+	NewKey   string // its key from now on, if an earlier file has Key (SettleDuplicates); else ""
 }
 
 func parse(sub, name string) Message {
@@ -29,8 +29,8 @@ func parse(sub, name string) Message {
 	return m
 }
 
-// sizes reads S= and W=, each -1 where the name does not say it or cannot mean
-// it: with two values, or a W= that no file of S= octets has.
+// sizes reads S= and W=. A size is -1 if it is missing, given twice or impossible: a
+// W= that no file of S= octets can have.
 func sizes(attrs string) (size, wire int64) {
 	size, wire = -1, -1
 	seen := [2]int{}
@@ -54,15 +54,15 @@ func sizes(attrs string) (size, wire int64) {
 	return size, wire
 }
 
-// Plausible reports whether a file of size octets can have wire of them with
-// CRLF line ends: each octet that ends a line becomes two, and all others stay.
+// Plausible reports whether a file of size octets can have wire octets with CRLF line
+// ends: each line end becomes two octets, every other octet stays one.
 func Plausible(size, wire int64) bool { return size <= wire && wire/2 <= size && wire <= 2*size }
 
-// sizeBits are more than the size of a message takes, and so few that those of
-// a mailbox can be added up.
+// sizeBits are enough for the size of any message, and few enough that the sizes of
+// all messages in a mailbox can be added up.
 const sizeBits = 40
 
-// number reads a size; it is -1 for what no message has.
+// number parses a size; it is -1 if no message can have it.
 func number(s string) int64 {
 	n, err := strconv.ParseUint(s, 10, sizeBits)
 	if err != nil {
@@ -71,16 +71,16 @@ func number(s string) int64 {
 	return int64(n)
 }
 
-// base is the name without what readers append; a move keeps it.
+// base returns the name without what mail readers append. It survives a move.
 func (m Message) base() string {
 	base, _, _ := strings.Cut(m.Name, ":")
 	return base
 }
 
-// info is what readers append, with its colon; "" for none.
+// info returns what mail readers append, with its colon, or "".
 func (m Message) info() string { return m.Name[len(m.base()):] }
 
-// seen is the name with the flag S. Info of another kind than ":2," stays.
+// seen returns the name with the flag S. Info of a kind other than ":2," stays.
 func (m Message) seen() string {
 	if info := m.info(); info != "" && !strings.HasPrefix(info, ":2,") {
 		return m.Name
@@ -90,7 +90,7 @@ func (m Message) seen() string {
 	return m.base() + ":2," + string(slices.Compact(flags))
 }
 
-// read is the name that the message has in cur/ with the flags that it has.
+// read returns the name for cur/, with the flags unchanged.
 func (m Message) read() string {
 	if m.info() == "" {
 		return m.Name + ":2,"
@@ -98,8 +98,8 @@ func (m Message) read() string {
 	return m.Name
 }
 
-// sized is the name with both sizes. S= stays where it is one; a W= that is not
-// wire, which was measured, goes, and so does what cannot be meant.
+// sized returns the name with both sizes. A valid S= stays. A W= other than wire, which
+// was measured, is replaced, and an invalid size is left out.
 func (m Message) sized(size, wire int64) string {
 	attrs := strings.Split(m.base(), ",")
 	base := attrs[0]
@@ -118,8 +118,8 @@ func (m Message) sized(size, wire int64) string {
 	return base + m.info()
 }
 
-// same reports whether o may be m after another program has renamed it: the
-// key is the same, and no size speaks against it.
+// same reports whether o may be m after another program has renamed it: the key is
+// the same, and no size differs.
 func (m Message) same(o Message) bool {
 	differ := func(a, b int64) bool { return a >= 0 && b >= 0 && a != b }
 	return m.Key == o.Key && !differ(m.Size, o.Size) && !differ(m.WireSize, o.WireSize)

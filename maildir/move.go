@@ -11,13 +11,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// index is a listing, sorted by key, in which messages are found that other
-// programs have moved. One listing serves all that moved before it was made:
-// an IMAP server moves 100,000 messages from new/ to cur/ at once.
+// index is a listing, sorted by key, in which to find messages that other programs
+// have moved. One listing serves for all messages that moved before it was made: an
+// IMAP server moves 100,000 messages from new/ to cur/ at once.
 type index []Message
 
-// find returns what m has become: the file of its name up to the info, else the
-// one that no size speaks against. Where it cannot be told which it is none.
+// find returns what m has become: the file with the same name up to the colon, else
+// the only one whose sizes do not differ. If several qualify there is none.
 func (x index) find(m Message) (Message, bool) {
 	base := m.base()
 	i, _ := slices.BinarySearchFunc(x, m.Key, func(a Message, key string) int { return strings.Compare(a.Key, key) })
@@ -38,9 +38,9 @@ func (x index) find(m Message) (Message, bool) {
 	return Message{}, false
 }
 
-// locate returns where m is now, another place than m says. The error is
-// fs.ErrNotExist where it is gone: in none of two listings, since a name that
-// changes while a directory is read may be missed by one.
+// locate returns where m is now, if not where m says. The error is fs.ErrNotExist if
+// the message is gone, which takes two listings: one may miss a name that changes
+// while the directory is read.
 func (d *Dir) locate(m Message) (Message, error) {
 	found, known := d.index.find(m)
 	if known && (found.Name != m.Name || found.Sub != m.Sub) {
@@ -67,14 +67,14 @@ func (x index) has(m Message) bool {
 	return known
 }
 
-// tries bounds how often a message is looked for that another program renames
-// all the time.
-const tries = 5
+// maxRetries bounds how often a message is looked for that another program keeps
+// renaming.
+const maxRetries = 5
 
-// again does what it is given to m, and again where m has moved.
-func (d *Dir) again(m *Message, do func() error) error {
+// retryMoved calls do, and again with m corrected if another program has moved it.
+func (d *Dir) retryMoved(m *Message, do func() error) error {
 	err := do()
-	for range tries {
+	for range maxRetries {
 		if !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -82,18 +82,18 @@ func (d *Dir) again(m *Message, do func() error) error {
 		if gone != nil {
 			return gone
 		}
-		found.Actual, found.Fresh = m.Actual, m.Fresh
+		found.Actual, found.NewKey = m.Actual, m.NewKey
 		*m = found
 		err = do()
 	}
 	return err
 }
 
-// Open opens a message for reading; one that another program has moved or
-// flagged is found again by its key. Only a regular file is a message.
+// Open opens a message for reading, even if another program has moved or flagged it:
+// it is found by its key. Only a regular file is a message.
 func (d *Dir) Open(m *Message) (*os.File, error) {
 	var f *os.File
-	err := d.again(m, func() (err error) {
+	err := d.retryMoved(m, func() (err error) {
 		f, err = d.openRegular(m)
 		return err
 	})
@@ -114,20 +114,20 @@ func (d *Dir) openRegular(m *Message) (*os.File, error) {
 	return f, nil
 }
 
-// Remove deletes a message, wherever another program has moved it. The error
-// is fs.ErrNotExist where it is gone. Sync makes removals durable.
+// Remove deletes a message, wherever another program has moved it. The error is
+// fs.ErrNotExist if it is gone. Sync makes removals durable.
 func (d *Dir) Remove(m *Message) error {
-	return d.again(m, func() error { return d.sub(m.Sub).Remove(m.Name) })
+	return d.retryMoved(m, func() error { return d.sub(m.Sub).Remove(m.Name) })
 }
 
-// Seen moves a message to cur/ with the flag S; one that has it stays.
-func (d *Dir) Seen(m *Message) error {
-	return d.again(m, func() error { return d.rename(m, "cur", m.seen()) })
+// MarkSeen moves a message to cur/ and gives it the flag S, unless it has that.
+func (d *Dir) MarkSeen(m *Message) error {
+	return d.retryMoved(m, func() error { return d.rename(m, "cur", m.seen()) })
 }
 
-// Old moves a message from new/ to cur/, where a mail reader leaves what it has
-// told of. One that another program moved first is where it should be.
-func (d *Dir) Old(m *Message) error {
+// MoveToCur moves a message from new/ to cur/, as mail readers do with what they have
+// listed. It is no error if another program was quicker.
+func (d *Dir) MoveToCur(m *Message) error {
 	if m.Sub == "cur" {
 		return nil
 	}
@@ -137,10 +137,10 @@ func (d *Dir) Old(m *Message) error {
 	return nil
 }
 
-// Sized gives a message's name the sizes that it lacks: octets in the file and
-// octets with CRLF line ends.
-func (d *Dir) Sized(m *Message, size, wire int64) error {
-	return d.again(m, func() error { return d.rename(m, m.Sub, m.sized(size, wire)) })
+// AddSizes adds the sizes that a message's name lacks: octets in the file, and octets
+// with CRLF line ends.
+func (d *Dir) AddSizes(m *Message, size, wire int64) error {
+	return d.retryMoved(m, func() error { return d.rename(m, m.Sub, m.sized(size, wire)) })
 }
 
 func (d *Dir) rename(m *Message, sub, name string) error {
@@ -156,10 +156,10 @@ func (d *Dir) rename(m *Message, sub, name string) error {
 	return nil
 }
 
-// Indexed reports whether an IMAP server knows the messages by their names up
-// to the colon (Dovecot, Courier). To give such a message another name would
-// make it a new one to that server.
-func (d *Dir) Indexed() bool {
+// HasIMAPIndex reports whether an IMAP server identifies the messages by their names
+// up to the colon (Dovecot, Courier). To that server a message with another name would
+// be a new one.
+func (d *Dir) HasIMAPIndex() bool {
 	for _, name := range []string{"dovecot-uidlist", "courierimapuiddb"} {
 		if _, err := d.self.StatName(name); !errors.Is(err, fs.ErrNotExist) {
 			return true

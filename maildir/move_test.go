@@ -56,7 +56,7 @@ func TestSized(t *testing.T) {
 	list, _ := d.List()
 	for i, want := range []string{"1.a,S=2,W=3", "2.b,S=2,W=3:2,F", "3.c,S=2,W=3:2,"} {
 		m := list[i]
-		if err := d.Sized(&m, 2, 3); err != nil || m.Name != want || m.Sub != list[i].Sub {
+		if err := d.AddSizes(&m, 2, 3); err != nil || m.Name != want || m.Sub != list[i].Sub {
 			t.Errorf("%s became %s/%s, %v", list[i].Name, m.Sub, m.Name, err)
 		}
 		if list[i].Name != want { // whoever knew the old name finds it
@@ -77,17 +77,17 @@ func TestOldAndSeen(t *testing.T) {
 	}
 	list, _ := d.List()
 	for i, want := range []string{"1.a:2,", "2.b:2,F", "3.c:2,", "4.d:1,x", "5.e:2,aS"} {
-		if err := d.Old(&list[i]); err != nil || list[i].Name != want || list[i].Sub != "cur" {
+		if err := d.MoveToCur(&list[i]); err != nil || list[i].Name != want || list[i].Sub != "cur" {
 			t.Errorf("old: %s/%s, %v", list[i].Sub, list[i].Name, err)
 		}
 	}
 	for i, want := range []string{"1.a:2,S", "2.b:2,FS", "3.c:2,S", "4.d:1,x", "5.e:2,Sa"} {
-		if err := d.Seen(&list[i]); err != nil || list[i].Name != want {
+		if err := d.MarkSeen(&list[i]); err != nil || list[i].Name != want {
 			t.Errorf("seen: %s, %v", list[i].Name, err)
 		}
 	}
 	gone := Message{Key: "9.z", Name: "9.z", Sub: "new"}
-	if err := d.Old(&gone); err != nil {
+	if err := d.MoveToCur(&gone); err != nil {
 		t.Error(err)
 	}
 }
@@ -112,7 +112,7 @@ func TestManyMoveAtOnce(t *testing.T) {
 	}
 	gone := 0
 	for i := range list {
-		if err := d.Seen(&list[i]); errors.Is(err, fs.ErrNotExist) {
+		if err := d.MarkSeen(&list[i]); errors.Is(err, fs.ErrNotExist) {
 			gone++
 		} else if err != nil {
 			t.Fatal(err)
@@ -125,11 +125,11 @@ func TestManyMoveAtOnce(t *testing.T) {
 
 func TestIndexed(t *testing.T) {
 	d, path := open(t)
-	if d.Indexed() {
+	if d.HasIMAPIndex() {
 		t.Error("nobody keeps an index here")
 	}
 	put(t, path, "dovecot-uidlist", "3 V1\n")
-	if !d.Indexed() {
+	if !d.HasIMAPIndex() {
 		t.Error("Dovecot's index is not seen")
 	}
 }

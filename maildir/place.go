@@ -12,21 +12,21 @@ import (
 	"paperpath/internal/dir"
 )
 
-// Place is where one user's Maildir is, or will be, below a directory whose path
-// is trusted. On the way from there no symbolic link is followed, and every
-// directory is that user's, or root's who can do all anyway: so nobody else
-// sends a message, or a new directory, to another place.
+// Place says where one user's Maildir is, or will be, below a directory whose path is
+// trusted. On the way from there no symbolic link is followed, and every directory must
+// belong to that user, or to root, who can do anything anyway: nobody else can divert a
+// message or a new directory.
 type Place struct {
-	Base string // a directory that is there; it may be a link to one
-	Rel  string // the way from Base to the Maildir, "example.net/alice/Maildir"
-	UID  int    // whose the Maildir is
+	Base string // an existing directory, or a link to one
+	Rel  string // path from Base to the Maildir, "example.net/alice/Maildir"
+	UID  int    // the user who owns the Maildir
 }
 
 // Path returns the path of the Maildir.
 func (p Place) Path() string { return filepath.Join(p.Base, p.Rel) }
 
-// Complete reports whether the Maildir is there with all its directories. The
-// error says what there may not be.
+// Complete reports whether the Maildir exists with all its directories. The error says
+// which directory is not acceptable.
 func (p Place) Complete() (bool, error) {
 	err := p.walk((*dir.Dir).OpenSub)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -35,14 +35,14 @@ func (p Place) Complete() (bool, error) {
 	return err == nil, err
 }
 
-// Create makes what Complete misses, each name synced in its directory.
+// Create makes the missing directories, each name synced in its directory.
 func (p Place) Create() error {
 	return p.walk((*dir.Dir).MakeSub)
 }
 
 // walk goes from the base to each directory of the Maildir.
 func (p Place) walk(step func(d *dir.Dir, name string) (*dir.Dir, error)) error {
-	if p.UID == 0 { // in the place of what another user can exchange there may be anything of root's
+	if p.UID == 0 { // everything of root's below qualifies, so nobody else may exchange it
 		if err := dir.Trusted(p.Base, 0); err != nil {
 			return err
 		}
@@ -85,17 +85,17 @@ func (p Place) walk(step func(d *dir.Dir, name string) (*dir.Dir, error)) error 
 	return nil
 }
 
-// check refuses a directory in which somebody else could put another one in the
-// place of the next. On the way it may be root's.
+// check refuses a directory in which somebody else could exchange the next one. On the
+// way to the Maildir a directory may be root's.
 func (p Place) check(d *dir.Dir, onTheWay bool) error {
 	st, err := d.Stat()
 	switch {
 	case err != nil:
 		return err
 	case int(st.Uid) != p.UID && !(onTheWay && st.Uid == 0):
-		return fmt.Errorf("%s belongs to uid %d, and the mailbox to uid %d", d.Path(), st.Uid, p.UID)
+		return fmt.Errorf("%s belongs to uid %d, but the mailbox to uid %d", d.Path(), st.Uid, p.UID)
 	case st.Mode&unix.S_IWOTH != 0:
-		return fmt.Errorf("%s can be written by everybody", d.Path())
+		return fmt.Errorf("%s is writable by everyone", d.Path())
 	}
 	return nil
 }

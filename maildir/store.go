@@ -9,18 +9,18 @@ import (
 	"os"
 )
 
-// Deliver stores a message: written to tmp/, synced, linked as name in new/,
-// and new/ synced. name is made from the key and the sizes that write will
-// have written. A name that exists is fs.ErrExist and stays as it is. Every
-// failure removes the file in tmp/.
+// Deliver stores a message: it is written to tmp/, synced and linked to new/ as name,
+// and new/ is synced. name consists of the key and the sizes that write will have
+// written. If the name exists, the error is fs.ErrExist and the file stays as it is.
+// After any failure nothing is left in tmp/.
 func (d *Dir) Deliver(name string, write func(io.Writer) error) error {
 	_, err := d.put(name, func(counter) string { return name }, write)
 	return err
 }
 
-// Store is Deliver for a message whose size is not known before it is written.
-// It returns the name: the key and the sizes that were counted. write gets
-// lines that end with LF.
+// Store is Deliver for a message whose size is not known in advance. It returns the
+// name, which consists of the key and the counted sizes. The lines of the message must
+// end with LF.
 func (d *Dir) Store(key string, write func(io.Writer) error) (name string, err error) {
 	return d.put(key, func(c counter) string {
 		return fmt.Sprintf("%s,S=%d,W=%d", key, c.size, c.size+c.breaks)
@@ -45,7 +45,7 @@ func (d *Dir) put(tmp string, final func(counter) string, write func(io.Writer) 
 		return "", err
 	}
 	name = final(c)
-	// The commit point. After it only the directory's sync can fail.
+	// The commit point: after it only the sync of the directory can fail.
 	if err := d.tmp.Link(tmp, d.new, name); err != nil {
 		return "", err
 	}
@@ -55,8 +55,8 @@ func (d *Dir) put(tmp string, final func(counter) string, write func(io.Writer) 
 	return name, nil
 }
 
-// draft makes the file in tmp/. One that a crash left goes first: the name is
-// the message's own, so nobody else writes it.
+// draft makes the file in tmp/. A file of that name was left by a crash and is removed:
+// the name belongs to this message, so nobody else is writing it.
 func (d *Dir) draft(name string) (*os.File, error) {
 	f, err := d.tmp.Create(name, 0o600)
 	if !errors.Is(err, fs.ErrExist) {
@@ -68,7 +68,7 @@ func (d *Dir) draft(name string) (*os.File, error) {
 	return d.tmp.Create(name, 0o600)
 }
 
-// counter counts octets and line ends on their way into the file.
+// counter counts octets and line ends as they are written to the file.
 type counter struct {
 	f            *os.File
 	size, breaks int64

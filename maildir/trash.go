@@ -13,11 +13,11 @@ import (
 	"paperpath/internal/dir"
 )
 
-// trashFolder is the Maildir++ folder of what was deleted.
+// trashFolder is the Maildir++ folder of deleted messages.
 const trashFolder = ".Trash"
 
-// OpenTrash opens the folder Trash of the Maildir root. With create it is made
-// where it is missing; else the error is fs.ErrNotExist.
+// OpenTrash opens the folder Trash of the Maildir root. If it is missing it is made
+// with create; without, the error is fs.ErrNotExist.
 func OpenTrash(root string, create bool) (*Dir, error) {
 	path := filepath.Join(root, trashFolder)
 	d, err := Open(path)
@@ -36,17 +36,17 @@ func OpenTrash(root string, create bool) (*Dir, error) {
 	return Open(path)
 }
 
-// Park moves a message into trash and notes in its name, as P=, when. The key
-// stays. Sync of both makes it durable.
-func (d *Dir) Park(m *Message, trash *Dir, now time.Time) error {
-	return d.again(m, func() error {
-		return d.sub(m.Sub).Rename(m.Name, trash.cur, ParkedName(*m, now))
+// MoveToTrash moves a message into trash and adds the time to its name, as P=. It
+// keeps its key. Sync of both makes the move durable.
+func (d *Dir) MoveToTrash(m *Message, trash *Dir, now time.Time) error {
+	return d.retryMoved(m, func() error {
+		return d.sub(m.Sub).Rename(m.Name, trash.cur, TrashName(*m, now))
 	})
 }
 
-// ParkedName is the name that Park gives a message. A message that was put back by hand, and
-// deleted again, has another time from then on.
-func ParkedName(m Message, now time.Time) string {
+// TrashName returns the name that MoveToTrash gives a message. One that was put back by
+// hand and is deleted again gets the new time.
+func TrashName(m Message, now time.Time) string {
 	var attrs []string
 	for _, a := range strings.Split(m.base(), ",") {
 		if !strings.HasPrefix(a, "P=") {
@@ -60,8 +60,9 @@ func ParkedName(m Message, now time.Time) string {
 	return strings.Join(attrs, ",") + ",P=" + strconv.FormatInt(now.Unix(), 10) + info
 }
 
-// parkedAt is when a message was parked; ok is false for one that was not.
-func (m Message) parkedAt() (at time.Time, ok bool) {
+// trashedAt returns the time at which MoveToTrash moved a message; ok is false for
+// other messages.
+func (m Message) trashedAt() (at time.Time, ok bool) {
 	for _, a := range strings.Split(m.base(), ",")[1:] {
 		if v, is := strings.CutPrefix(a, "P="); is {
 			if n := number(v); n > 0 {
@@ -72,15 +73,15 @@ func (m Message) parkedAt() (at time.Time, ok bool) {
 	return time.Time{}, false
 }
 
-// Expire removes what was parked before a time, and nothing else: what other
-// programs put into the trash is theirs. It returns how many there were.
+// Expire removes the messages that MoveToTrash moved before a time, and no others:
+// what other programs put into the trash is theirs. It returns their number.
 func (d *Dir) Expire(before time.Time) (n int, err error) {
 	list, err := d.List()
 	if err != nil {
 		return 0, err
 	}
 	for _, m := range list {
-		if at, parked := m.parkedAt(); !parked || !at.Before(before) {
+		if at, ok := m.trashedAt(); !ok || !at.Before(before) {
 			continue
 		}
 		gone := d.sub(m.Sub).Remove(m.Name)
@@ -93,9 +94,9 @@ func (d *Dir) Expire(before time.Time) (n int, err error) {
 	return n, err
 }
 
-// Weight is how much of a Maildir++ quota a message takes, in octets; 0 where
-// nobody keeps count or the message does not count.
-func (d *Dir) Weight(m *Message) int64 {
+// QuotaSize returns how much of a Maildir++ quota a message takes, in octets: 0 for a
+// message that does not count, because it has the flag T or is gone.
+func (d *Dir) QuotaSize(m *Message) int64 {
 	switch {
 	case strings.Contains(m.Flags, "T"):
 		return 0
@@ -109,18 +110,18 @@ func (d *Dir) Weight(m *Message) int64 {
 	return st.Size
 }
 
-// Counted reports whether a program keeps a Maildir++ quota of the Maildir
-// root, in the file maildirsize.
-func Counted(root string) bool {
+// HasQuota reports whether a program keeps a Maildir++ quota for the Maildir root, in
+// the file maildirsize.
+func HasQuota(root string) bool {
 	st, err := os.Lstat(filepath.Join(root, sizeFile))
 	return err == nil && st.Mode().IsRegular()
 }
 
 const sizeFile = "maildirsize"
 
-// Discount tells the Maildir++ quota of the Maildir root that n messages of so
-// many octets are gone: a line more, as the format wants it.
-func Discount(root string, octets int64, n int) error {
+// ReduceQuota notes in the Maildir++ quota of the Maildir root that n messages of so
+// many octets are gone: the format wants a line appended.
+func ReduceQuota(root string, octets int64, n int) error {
 	f, err := dir.OpenPath(filepath.Join(root, sizeFile), os.O_WRONLY|os.O_APPEND, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

@@ -31,7 +31,7 @@ func TestParkAndExpire(t *testing.T) {
 	list, _ := d.List()
 	first, second := time.Unix(1000, 0), time.Unix(2000, 0)
 	for i, now := range []time.Time{first, second} {
-		if err := d.Park(&list[i], trash, now); err != nil {
+		if err := d.MoveToTrash(&list[i], trash, now); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -70,28 +70,28 @@ func TestOddSizeFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer reader.Close() // somebody listens, so that a write would not fail
-	if err := Discount(path, 1, 1); !errors.Is(err, dir.ErrNotRegular) {
+	if err := ReduceQuota(path, 1, 1); !errors.Is(err, dir.ErrNotRegular) {
 		t.Errorf("error %v", err)
 	}
 }
 
 func TestQuota(t *testing.T) {
 	d, path := open(t)
-	if Counted(path) {
+	if HasQuota(path) {
 		t.Error("nobody keeps count")
 	}
-	if err := Discount(path, 5, 1); err != nil {
+	if err := ReduceQuota(path, 5, 1); err != nil {
 		t.Error(err)
 	}
 	put(t, path, "maildirsize", "1000S,10C\n25 3\n")
 	for name, want := range map[string]int64{"new/1.a,S=7": 7, "new/2.b": 2, "cur/3.c,S=9:2,T": 0} {
 		put(t, path, name, "x\n")
 		m := parse(filepath.Dir(name), filepath.Base(name))
-		if got := d.Weight(&m); got != want {
+		if got := d.QuotaSize(&m); got != want {
 			t.Errorf("%s weighs %d, want %d", name, got, want)
 		}
 	}
-	if err := Discount(path, 9, 2); err != nil || !Counted(path) {
+	if err := ReduceQuota(path, 9, 2); err != nil || !HasQuota(path) {
 		t.Error(err)
 	}
 	if text, _ := os.ReadFile(filepath.Join(path, "maildirsize")); string(text) != "1000S,10C\n25 3\n-9 -2\n" {

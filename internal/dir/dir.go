@@ -36,6 +36,12 @@ func Open(path string) (*Dir, error) {
 	return &Dir{f: os.NewFile(uintptr(fd), path), path: path}, nil
 }
 
+// Of returns the directory that f is. Only f is to be closed.
+func Of(f *os.File) *Dir { return &Dir{f: f, path: f.Name()} }
+
+// File returns the open directory, which stays d's. The error says why there is none.
+func (d *Dir) File() (*os.File, error) { return d.f, d.why }
+
 // Path returns the path that the directory was opened by.
 func (d *Dir) Path() string { return d.path }
 

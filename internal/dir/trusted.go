@@ -99,7 +99,7 @@ func (w *trust) check(path string) error {
 		return fmt.Errorf("%s belongs to uid %d, neither to root nor to uid %d", path, owner, w.uid)
 	case st.Mode&unix.S_IFMT == unix.S_IFLNK:
 	case st.Mode&unix.S_IWOTH != 0 && st.Mode&unix.S_ISVTX == 0:
-		return fmt.Errorf("%s can be written by everybody", path)
+		return fmt.Errorf("%s is writable by everyone", path)
 	}
 	return nil
 }

@@ -23,8 +23,8 @@ func TestTrusted(t *testing.T) {
 	}
 	for path, want := range map[string]string{
 		"a/b": "", "a/b/missing/c": "", "a/file": "", "near": "", "sticky/b": "",
-		"open/b": "/open can be written by everybody", "far": "/open can be written by everybody",
-		"a/up/b": "/open can be written by everybody", "round": "too many levels of symbolic links",
+		"open/b": "/open is writable by everyone", "far": "/open is writable by everyone",
+		"a/up/b": "/open is writable by everyone", "round": "too many levels of symbolic links",
 		"a/file/x": "not a directory",
 	} {
 		err := Trusted(filepath.Join(top, path), us)

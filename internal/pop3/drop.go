@@ -54,7 +54,7 @@ func openDrop(account Account, log *maillog.Log) (*drop, error) {
 	}
 	open := maildir.Open
 	if account.ReadOnly {
-		open = maildir.Look
+		open = maildir.OpenReadOnly
 	}
 	var err error
 	if d.dir, err = open(account.path()); err != nil {
@@ -81,7 +81,7 @@ func (d *drop) scan() error {
 	if err != nil {
 		return err
 	}
-	list, duplicates, err := d.dir.Untwin(list, !d.account.ReadOnly)
+	list, duplicates, err := d.dir.SettleDuplicates(list, !d.account.ReadOnly)
 	d.noteUnwritable(err)
 	for _, t := range duplicates {
 		d.logDuplicate(t)
@@ -89,7 +89,7 @@ func (d *drop) scan() error {
 	d.messages = make([]message, len(list))
 	for i := range list {
 		m := &list[i]
-		d.messages[i] = message{Message: m, id: uid(cmp.Or(m.Fresh, m.Key)), size: sizeInName(m)}
+		d.messages[i] = message{Message: m, id: uid(cmp.Or(m.NewKey, m.Key)), size: sizeInName(m)}
 	}
 	return nil
 }
@@ -104,13 +104,13 @@ func sizeInName(m *maildir.Message) int64 {
 }
 
 // logDuplicate logs what became of a file with the key of another one.
-func (d *drop) logDuplicate(t maildir.Twin) {
+func (d *drop) logDuplicate(t maildir.Duplicate) {
 	switch {
-	case d.account.ReadOnly, t.Stays:
-	case t.Repeat:
+	case d.account.ReadOnly, t.NotRemoved:
+	case t.Identical:
 		d.log.Repeated(t.Key, d.account.path())
 	default:
-		d.log.Rekeyed(t.Key, t.Fresh, d.account.path())
+		d.log.Rekeyed(t.Key, t.NewKey, d.account.path())
 	}
 }
 
@@ -193,8 +193,8 @@ func (d *drop) measure(m *message, f *os.File) (err error) {
 	if m.size, err = measure(f, buf[:]); err != nil {
 		return err
 	}
-	if d.mayRename() && (m.Size < 0 || m.Size == m.Actual) && endsLine(f, m.Actual) && !d.dir.Indexed() {
-		d.noteUnwritable(d.dir.Sized(m.Message, m.Actual, m.size))
+	if d.mayRename() && (m.Size < 0 || m.Size == m.Actual) && endsLine(f, m.Actual) && !d.dir.HasIMAPIndex() {
+		d.noteUnwritable(d.dir.AddSizes(m.Message, m.Actual, m.size))
 	}
 	return nil
 }

@@ -67,7 +67,7 @@ func (d *drop) remover(window time.Duration, now time.Time, ages func() bool) (
 	if err != nil {
 		return nil, nil, err
 	}
-	remove = func(m *maildir.Message) error { return d.dir.Park(m, trash, now) }
+	remove = func(m *maildir.Message) error { return d.dir.MoveToTrash(m, trash, now) }
 	return remove, func() {
 		defer trash.Close()
 		if d.removed > 0 {
@@ -109,7 +109,7 @@ type quota struct {
 }
 
 func (d *drop) quota() *quota {
-	if d.account.inTrash() || !d.anyDeleted() || !maildir.Counted(d.account.Maildir) {
+	if d.account.inTrash() || !d.anyDeleted() || !maildir.HasQuota(d.account.Maildir) {
 		return &quota{}
 	}
 	return &quota{drop: d}
@@ -119,7 +119,7 @@ func (q *quota) octetsOf(m *message) int64 {
 	if q.drop == nil {
 		return 0
 	}
-	return q.drop.dir.Weight(m.Message)
+	return q.drop.dir.QuotaSize(m.Message)
 }
 
 func (q *quota) count(octets int64) {
@@ -132,7 +132,7 @@ func (q *quota) write() error {
 	if q.n == 0 {
 		return nil
 	}
-	return maildir.Discount(q.drop.account.Maildir, q.octets, q.n)
+	return maildir.ReduceQuota(q.drop.account.Maildir, q.octets, q.n)
 }
 
 func (d *drop) sync() error {
@@ -163,9 +163,9 @@ func (d *drop) markSeen() {
 		case m.deleted || m.gone:
 			continue
 		case m.sent:
-			d.noteUnwritable(d.dir.Seen(m.Message))
+			d.noteUnwritable(d.dir.MarkSeen(m.Message))
 		default:
-			d.noteUnwritable(d.dir.Old(m.Message))
+			d.noteUnwritable(d.dir.MoveToCur(m.Message))
 		}
 		if d.unwritable {
 			return

@@ -24,7 +24,7 @@ func TestExpire(t *testing.T) {
 	believe(t, h)
 	at := func(d time.Duration) string { // a name parked so long ago
 		m := maildir.Message{Name: "1.a", Sub: "new", Key: "1.a"}
-		return maildir.ParkedName(m, h.Clock.Now().Add(-d))
+		return maildir.TrashName(m, h.Clock.Now().Add(-d))
 	}
 	mailbox := func(user string) string { return filepath.Join(h.Dir, "mail/example.net", user, "Maildir") }
 	for _, user := range []string{"alice", "carol"} {
@@ -75,7 +75,7 @@ func TestAJumpOfTheClockLeavesTheTrash(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer trash.Close()
-	name := filepath.Join(trash.Path(), "cur", maildir.ParkedName(maildir.Message{Name: "1.a"}, time.Now()))
+	name := filepath.Join(trash.Path(), "cur", maildir.TrashName(maildir.Message{Name: "1.a"}, time.Now()))
 	if err := os.WriteFile(name, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"paperpath/internal/dir"
 	"paperpath/maildir"
 )
 
@@ -177,7 +178,7 @@ func TestStoreCleansTheMailbox(t *testing.T) {
 	for _, c := range []struct {
 		age             time.Duration
 		believed, stays bool
-	}{{maildir.CleanAge - time.Minute, true, true}, {maildir.CleanAge + time.Minute, false, true}, {maildir.CleanAge + time.Minute, true, false}} {
+	}{{dir.CleanAge - time.Minute, true, true}, {dir.CleanAge + time.Minute, false, true}, {dir.CleanAge + time.Minute, true, false}} {
 		f.accept(InboxDeliver, "From: a@b\n\nx\n", "bob@example.net")
 		f.machine(c.age)
 		r := f.runner(InboxDeliver, func(context.Context, *Entry) Outcome { return DeliverTo(box) })

@@ -11,7 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"paperpath/internal/dir"
-	"paperpath/maildir"
 )
 
 // orphanAge is how long a reason without an entry stays: a writer makes the
@@ -32,7 +31,7 @@ func (s *Spool) ageing() time.Time {
 // read before ages is asked, so that what is made after a step of the clock is
 // young.
 func (s *Spool) clean(b *inbox, now time.Time, ages func() bool) error {
-	err := maildir.CleanTmp(b.tmp, now, ages)
+	err := b.tmp.Clean(now, ages)
 	return errors.Join(err, s.cleanReasons(b, now, ages))
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"paperpath/internal/dir"
 	"paperpath/maildir"
 )
 
@@ -62,7 +63,11 @@ func TestWhatHasTheName(t *testing.T) {
 			if err := row.put(e.at.path(), filepath.Join(box, "new", e.at.name)); err != nil {
 				t.Fatal(err)
 			}
-			if got := orFailed(e.compare(md.New(), e.at.name)); got != row.inbox {
+			stored, err := md.New()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := orFailed(e.compare(dir.Of(stored), e.at.name)); got != row.inbox {
 				t.Errorf("in an inbox: %v", got)
 			}
 			inMailbox := func() answer {

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"paperpath/internal/dir"
 	"paperpath/internal/params"
 	"paperpath/maildir"
 )
@@ -34,7 +35,7 @@ func (s *Spool) deliver(e *Entry, o Outcome) error {
 	if err == nil && found == absent {
 		err = unix.EXDEV
 		if e.plain() {
-			found, err = s.move(e, md.New())
+			found, err = s.moveTo(e, md)
 		}
 	}
 	if errors.Is(err, unix.EXDEV) {
@@ -46,6 +47,15 @@ func (s *Spool) deliver(e *Entry, o Outcome) error {
 	}
 	s.log.Delivered(string(e.Key), e.Envelope.To[0].Addr, o.Mailbox, how)
 	return nil
+}
+
+// moveTo renames the entry into the mailbox.
+func (s *Spool) moveTo(e *Entry, md *maildir.Dir) (answer, error) {
+	f, err := md.New()
+	if err != nil {
+		return absent, err
+	}
+	return s.move(e, dir.Of(f))
 }
 
 // plain reports whether the entry's bytes are what the mailbox gets.

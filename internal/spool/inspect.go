@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"paperpath/internal/dir"
-	"paperpath/maildir"
 )
 
 // Finding is a file in the spool that has no place in the state table, or that
@@ -149,7 +148,7 @@ func (i *inspector) drafts(b *inbox) error {
 			return err
 		case dir.Kind(st) != "":
 			i.add(path, notFile(st), "", nil)
-		case maildir.LeftOver(st, i.now):
+		case dir.Abandoned(st, i.now):
 			i.addOld(b, "tmp", name, "a draft that a crash left")
 		}
 	}

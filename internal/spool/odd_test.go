@@ -211,8 +211,8 @@ func TestOddReason(t *testing.T) {
 	}
 }
 
-// TestOddTwin: a name that is taken by what is no file is no repeat.
-func TestOddTwin(t *testing.T) {
+// TestOddDuplicate: a name taken by something other than a file is no repeat.
+func TestOddDuplicate(t *testing.T) {
 	for _, o := range oddities(t) {
 		t.Run(o.name, func(t *testing.T) {
 			f := newFixture(t)

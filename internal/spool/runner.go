@@ -238,7 +238,7 @@ func (r *Runner) keepFit() {
 func (r *Runner) syncMailbox(path string) {
 	md, err := maildir.Open(path)
 	if err == nil {
-		err = errors.Join(md.New().Sync(), md.Clean(r.Spool.ageing(), r.Ages))
+		err = errors.Join(md.SyncNew(), md.Clean(r.Spool.ageing(), r.Ages))
 		md.Close()
 	}
 	if err != nil {

@@ -44,7 +44,7 @@ func ParseRole(s string) (Role, error) {
 }
 
 // Limits of an SMTP session (RFC 5321 4.5.3; a draft in tmp/ is never older
-// than a session, which the 36 hours of maildir.CleanAge rely on).
+// than a session, which the 36 hours of dir.CleanAge rely on).
 const (
 	commandTime = 5 * time.Minute  // RFC 5321 4.5.3.2.7
 	localTime   = 30 * time.Second // the same on run/submit, for programs of this machine

@@ -16,23 +16,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Files that share a key: a restored copy, a message that somebody edited and
-// saved beside the old one, two names that a power cut has left. A key is an
-// id for life (RFC 1939 7), so the file that came first keeps it.
+// Duplicates are files that share a key: a restored copy, a message that somebody
+// edited and saved beside the old one, two names that a power cut has left. A key is
+// an id for life (RFC 1939 7), so the file that came first keeps it.
 
-// claim is a file of a key that is not its alone.
+// claim is one of several files with the same key.
 type claim struct {
 	Message
 	st   unix.Statx_t
 	born int64 // nanoseconds; 0 where the file system does not say
 }
 
-// link is a file under two names.
-type link struct{ kept, again Message }
+// extraName is a file with two names, one of which is to go.
+type extraName struct{ kept, extra Message }
 
-// settled returns a listing in which the names of one key are those of
-// different files, in the order in which they came.
-func (d *Dir) settled(all []Message) []Message {
+// distinct returns a listing in which the names with the same key belong to
+// different files, in the order in which the files came.
+func (d *Dir) distinct(all []Message) []Message {
 	out, kept := all[:0], 0
 	for at := 0; at < len(all); {
 		end := at + 1
@@ -41,7 +41,7 @@ func (d *Dir) settled(all []Message) []Message {
 		}
 		group := all[at:end]
 		if len(group) > 1 {
-			group = d.files(group)
+			group = d.distinctFiles(group)
 		}
 		out = append(out[:kept], group...)
 		kept, at = len(out), end
@@ -49,22 +49,22 @@ func (d *Dir) settled(all []Message) []Message {
 	return out
 }
 
-// files leaves out names that have gone since they were read, and all but one
-// name of a file. Where all have gone, the last one that was read is a message
-// that moves quickly, to be looked for.
-func (d *Dir) files(group []Message) []Message {
+// distinctFiles leaves out names that have gone since they were read, and all but
+// one name of each file. If all have gone, it keeps the name that was read last:
+// another program keeps moving that message, and retryMoved will find it.
+func (d *Dir) distinctFiles(group []Message) []Message {
 	claims := d.claims(group)
 	if len(claims) == 0 {
 		return group[:1]
 	}
 	kept := claims[:0]
 	for _, c := range claims {
-		// One that moves in this instant has two names too, but one link.
-		switch at := slices.IndexFunc(kept, c.isFile); {
+		// A file that is being moved right now also shows two names, but has one link.
+		switch at := slices.IndexFunc(kept, c.isSameFile); {
 		case at < 0:
 			kept = append(kept, c)
 		case c.st.Nlink > 1:
-			d.links = append(d.links, link{kept[at].Message, c.Message})
+			d.extraNames = append(d.extraNames, extraName{kept[at].Message, c.Message})
 		}
 	}
 	slices.SortFunc(kept, claim.compare)
@@ -75,8 +75,8 @@ func (d *Dir) files(group []Message) []Message {
 	return out
 }
 
-// claims looks at the files of a key. Of two names of one file the one in cur/,
-// and with more flags, is first: whoever gave it knows more of the message.
+// claims looks at the files with one key. Of two names of one file the one in cur/,
+// then the one with more flags, comes first: it was given later.
 func (d *Dir) claims(group []Message) []claim {
 	var claims []claim
 	dated := true
@@ -101,14 +101,14 @@ func (d *Dir) claims(group []Message) []claim {
 	return claims
 }
 
-func (c claim) isFile(o claim) bool {
+func (c claim) isSameFile(o claim) bool {
 	return c.st.Ino == o.st.Ino && c.st.Dev_major == o.st.Dev_major && c.st.Dev_minor == o.st.Dev_minor
 }
 
-// compare orders by who came first. The file's birth tells it: a copy is made
-// behind the original. Its ctime is changed by every flag: of two born in one
-// tick of the kernel's clock the name without flags tells. Where there is no
-// birth what nobody has seen, in new/, came later, then the ctime tells.
+// compare orders claims by age. The birth time decides: a copy is younger than its
+// original. Of two files born in one tick of the kernel's clock the name without
+// flags decides, since every change of a flag changes the ctime. Without birth times
+// a message in new/, which nobody has seen, is younger; then the ctime decides.
 func (c claim) compare(o claim) int {
 	tie := 0
 	if c.born != 0 {
@@ -119,24 +119,23 @@ func (c claim) compare(o claim) int {
 		cmp.Compare(changed(c), changed(o)), strings.Compare(c.Name, o.Name))
 }
 
-// A Twin is what Untwin did about a file that had another one's key.
-type Twin struct {
-	Key    string // that it had
-	Repeat bool   // it had the bytes of an earlier one, and goes
-	Stays  bool   // it could not be removed
-	Fresh  string // the key that it was given
+// A Duplicate says what SettleDuplicates did about a file that had another file's key.
+type Duplicate struct {
+	Key        string // the key that it had
+	Identical  bool   // it has the bytes of an earlier file, and is removed
+	NotRemoved bool   // but it could not be removed
+	NewKey     string // the key that it was given
 }
 
-// Untwin settles what List has left of files that share a key. One with the
-// bytes of an earlier one goes from the list, and with mend from the disk. Each
-// other that is not the first gets a fresh key: with mend in its name, durably;
-// else, and where the name cannot be changed, in Fresh alone. A file's
-// fresh key is the same each time, so that an id which a session has shown
-// that only reads is the one that the file is given at last. The caller has
-// the mailbox's lock where it mends.
-func (d *Dir) Untwin(list []Message, mend bool) (kept []Message, did []Twin, err error) {
+// SettleDuplicates gives each file in a listing of List a key of its own. A file with
+// the bytes of an earlier one leaves the list and, with mend, the disk. Every other
+// file but the first gets a new key: with mend in its name, durably; without, and
+// where the name cannot be changed, only in Message.NewKey. The new key of a file is
+// the same each time, so an id that a read-only session has shown is the one that
+// the file will get. With mend the caller must hold the mailbox's lock.
+func (d *Dir) SettleDuplicates(list []Message, mend bool) (kept []Message, did []Duplicate, err error) {
 	if mend {
-		did, err = d.unlink(did)
+		did, err = d.removeExtraNames(did)
 	}
 	if !sharesKeys(list) {
 		return list, did, err
@@ -153,12 +152,12 @@ func (d *Dir) Untwin(list []Message, mend bool) (kept []Message, did []Twin, err
 			kept = append(kept, m)
 			continue
 		}
-		t, failed := d.part(kept[first:], &m, taken, mend)
+		t, failed := d.settleOne(kept[first:], &m, taken, mend)
 		err = errors.Join(err, failed)
-		if !t.Repeat {
+		if !t.Identical {
 			kept = append(kept, m)
 		}
-		if t != (Twin{}) {
+		if t != (Duplicate{}) {
 			did = append(did, t)
 		}
 	}
@@ -168,7 +167,7 @@ func (d *Dir) Untwin(list []Message, mend bool) (kept []Message, did []Twin, err
 	return kept, did, err
 }
 
-// sharesKeys reports whether two messages of a listing have the same key.
+// sharesKeys reports whether two messages in a sorted listing have the same key.
 func sharesKeys(list []Message) bool {
 	for i := 1; i < len(list); i++ {
 		if list[i].Key == list[i-1].Key {
@@ -178,30 +177,30 @@ func sharesKeys(list []Message) bool {
 	return false
 }
 
-// unlink removes the further names of files: a power cut leaves such on btrfs,
-// which may keep the new name of a file that was moved and forget that the old
-// one went; whoever deletes one name would see the message come back.
-func (d *Dir) unlink(did []Twin) ([]Twin, error) {
+// removeExtraNames removes second names of files. A power cut leaves them on btrfs,
+// which may keep the new name of a moved file and forget that the old one was
+// removed; a user who deletes one name would see the message come back.
+func (d *Dir) removeExtraNames(did []Duplicate) ([]Duplicate, error) {
 	var failed error
-	for _, l := range d.links {
-		m := l.again
+	for _, l := range d.extraNames {
+		m := l.extra
 		err := d.withdraw(m, func(st unix.Stat_t) bool {
 			kept, err := d.sub(l.kept.Sub).StatName(l.kept.Name)
 			return err == nil && kept.Ino == st.Ino && kept.Dev == st.Dev && kept.Nlink > 1
 		})
 		switch {
 		case err == nil:
-			did = append(did, Twin{Key: m.Key, Repeat: true})
+			did = append(did, Duplicate{Key: m.Key, Identical: true})
 		case !errors.Is(err, fs.ErrNotExist):
 			failed = errors.Join(failed, err)
 		}
 	}
-	d.links = nil
+	d.extraNames = nil
 	return did, failed
 }
 
-// part takes the key from a file that earlier ones have it from.
-func (d *Dir) part(earlier []Message, m *Message, taken map[string]bool, mend bool) (Twin, error) {
+// settleOne removes m, or gives it a new key, since earlier files have its key.
+func (d *Dir) settleOne(earlier []Message, m *Message, taken map[string]bool, mend bool) (Duplicate, error) {
 	var failed error
 	for _, o := range earlier {
 		is, err := d.equal(o, *m)
@@ -214,26 +213,26 @@ func (d *Dir) part(earlier []Message, m *Message, taken map[string]bool, mend bo
 			failed = errors.Join(failed, err)
 		}
 		if same {
-			return Twin{Key: m.Key, Repeat: true, Stays: stays}, failed
+			return Duplicate{Key: m.Key, Identical: true, NotRemoved: stays}, failed
 		}
 	}
-	t := Twin{Key: m.Key, Fresh: d.freshKey(*m, taken)}
-	taken[t.Fresh] = true
+	t := Duplicate{Key: m.Key, NewKey: d.newKey(*m, taken)}
+	taken[t.NewKey] = true
 	if mend {
-		err := d.again(m, func() error { return d.rename(m, m.Sub, t.Fresh+m.Name[len(t.Key):]) })
+		err := d.retryMoved(m, func() error { return d.rename(m, m.Sub, t.NewKey+m.Name[len(t.Key):]) })
 		if err == nil {
 			return t, failed
 		}
 		failed = errors.Join(failed, err)
 	}
-	m.Fresh = t.Fresh
-	return Twin{}, failed
+	m.NewKey = t.NewKey
+	return Duplicate{}, failed
 }
 
-// freshKey is the key for a file that cannot keep its own: in the form that
-// other keys have, of what stays the same whoever flags, moves or copies the file.
-func (d *Dir) freshKey(m Message, taken map[string]bool) string {
-	st, _ := d.sub(m.Sub).StatName(m.Name) // of one that moves this instant the name is enough
+// newKey returns the key for a file that cannot keep its own. It looks like other
+// keys, and is made from what stays the same when the file is flagged, moved or copied.
+func (d *Dir) newKey(m Message, taken map[string]bool) string {
+	st, _ := d.sub(m.Sub).StatName(m.Name) // if it is being moved right now, the name is enough
 	for n := 0; ; n++ {
 		sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%d.%09d\x00%d\x00%d", m.base(), st.Mtim.Sec, st.Mtim.Nsec, st.Size, n))
 		key := fmt.Sprintf("%d.M%06dR%x.%s", max(st.Mtim.Sec, 0), st.Mtim.Nsec/1000, sum[:8], hostOf(m.Key))
@@ -243,10 +242,10 @@ func (d *Dir) freshKey(m Message, taken map[string]bool) string {
 	}
 }
 
-// maxHost is how much of a host's label a key holds.
+// maxHost is the length of a host label in a key, in octets.
 const maxHost = 20
 
-// hostOf is the label of the host behind a key's last dot.
+// hostOf returns the host label after the last dot of a key.
 func hostOf(key string) string {
 	label := key[strings.LastIndexByte(key, '.')+1:]
 	plain := func(r rune) bool {
@@ -258,9 +257,9 @@ func hostOf(key string) string {
 	return label
 }
 
-// withdraw removes a name for a file that there is elsewhere too. Another program
-// may give that name to a message in this instant: what is there is taken
-// aside first, and comes back where it is not what was meant.
+// withdraw removes a name of a file that also exists elsewhere. Another program may
+// give that name to a message at this very moment, so the file is first moved to
+// tmp/, and moved back if it is not the one that was meant.
 func (d *Dir) withdraw(m Message, meant func(unix.Stat_t) bool) error {
 	from := d.sub(m.Sub)
 	aside := "withdrawn." + rand.Text()
@@ -274,8 +273,7 @@ func (d *Dir) withdraw(m Message, meant func(unix.Stat_t) bool) error {
 	return errors.Join(err, d.tmp.Rename(aside, from, m.Name))
 }
 
-// equal returns the status of b where it is another file with the bytes of a;
-// nil where it is not.
+// equal returns the status of b if it is another file with the bytes of a, else nil.
 func (d *Dir) equal(a, b Message) (*unix.Stat_t, error) {
 	f, err := d.openRegular(&a)
 	if err != nil {
@@ -291,7 +289,7 @@ func (d *Dir) equal(a, b Message) (*unix.Stat_t, error) {
 	if err := errors.Join(unix.Fstat(int(f.Fd()), &x), unix.Fstat(int(g.Fd()), &y)); err != nil {
 		return nil, fmt.Errorf("stat %s: %w", g.Name(), err)
 	}
-	if x.Size != y.Size || x.Ino == y.Ino && x.Dev == y.Dev { // one that moves is itself
+	if x.Size != y.Size || x.Ino == y.Ino && x.Dev == y.Dev { // one file that is being moved
 		return nil, nil
 	}
 	if same, err := sameText(f, g); !same || err != nil {

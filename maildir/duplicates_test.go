@@ -15,19 +15,19 @@ import (
 
 // ids lists the mailbox, tells files of one key apart and returns id=text of
 // each message, and what was done.
-func ids(t *testing.T, d *Dir, mend bool) (all []string, did []Twin) {
+func ids(t *testing.T, d *Dir, mend bool) (all []string, did []Duplicate) {
 	t.Helper()
 	list, err := d.List()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if list, did, err = d.Untwin(list, mend); err != nil {
+	if list, did, err = d.SettleDuplicates(list, mend); err != nil {
 		t.Fatal(err)
 	}
 	for _, m := range list {
 		id := m.Key
-		if m.Fresh != "" {
-			id = m.Fresh
+		if m.NewKey != "" {
+			id = m.NewKey
 		}
 		f, err := d.Open(&m)
 		if err != nil {
@@ -58,10 +58,10 @@ func TestOneFileUnderTwoNames(t *testing.T) {
 	if err != nil || len(list) != 1 || list[0].Name != "1.a,S=2:2,S" {
 		t.Fatalf("%v, %v", list, err)
 	}
-	if _, did, err := d.Untwin(list, false); err != nil || len(did) > 0 {
+	if _, did, err := d.SettleDuplicates(list, false); err != nil || len(did) > 0 {
 		t.Fatalf("whoever only reads has mended %v, %v", did, err)
 	}
-	if _, did, err := d.Untwin(list, true); err != nil || len(did) != 2 {
+	if _, did, err := d.SettleDuplicates(list, true); err != nil || len(did) != 2 {
 		t.Fatalf("%v, %v", did, err)
 	}
 	left, _ := filepath.Glob(path + "/???/*")
@@ -128,7 +128,7 @@ func TestEqualBytesOfOneKey(t *testing.T) {
 		t.Fatalf("%q", seen)
 	}
 	seen, did := ids(t, d, true)
-	if !slices.Equal(seen, []string{"1.k.mx=a"}) || len(did) != 2 || !did[0].Repeat || !did[1].Repeat {
+	if !slices.Equal(seen, []string{"1.k.mx=a"}) || len(did) != 2 || !did[0].Identical || !did[1].Identical {
 		t.Fatalf("%q, did %v", seen, did)
 	}
 	if left, _ := filepath.Glob(path + "/???/*"); len(left) != 1 {
@@ -136,7 +136,7 @@ func TestEqualBytesOfOneKey(t *testing.T) {
 	}
 }
 
-// Twins that agree in all that a fresh key is made of have different keys too.
+// Files that agree in everything a new key is made of still get different keys.
 func TestManyFilesOfOneKey(t *testing.T) {
 	d, path := open(t)
 	names := map[string]bool{}
