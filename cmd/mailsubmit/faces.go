@@ -18,7 +18,7 @@ import (
 	"paperpath/internal/submit"
 )
 
-// sendmail is the face without a verb. It is root still, where root calls.
+// sendmail is the face without a verb. It has not given up root yet.
 func sendmail(ctx context.Context, h *home.Home, c *cli.Context) error {
 	what, err := mode(c)
 	if err != nil {
@@ -60,17 +60,18 @@ func listQueue(_ context.Context, h *home.Home, c *cli.Context) error {
 	return mailq.List(sp, h.Stdout, h.Clock.Now())
 }
 
-// ownSpool opens the spool for its owner; nobody else has any business there.
+// ownSpool opens the spool for its owner.
 func ownSpool(h *home.Home) (*spool.Spool, error) {
 	sp, err := h.Spool()
 	if errors.Is(err, os.ErrPermission) {
-		return nil, &status.Error{Exit: status.NotAllowed, Text: "only the owner of the spool may look into it", Err: err}
+		return nil, &status.Error{Exit: status.NotAllowed, Err: err,
+			Text: "only the owner of the spool may read it"}
 	}
 	return sp, err
 }
 
-// newaliases has nothing to build: aliases are read when they are used. It
-// says whether they are right.
+// newaliases builds nothing, for aliases are read at each use. It reports whether
+// they are valid.
 func newaliases(_ context.Context, h *home.Home, _ *cli.Context) error {
 	if err := spool.CheckMark(filepath.Join(h.Dir, "spool")); err != nil {
 		return err
@@ -78,14 +79,14 @@ func newaliases(_ context.Context, h *home.Home, _ *cli.Context) error {
 	if err := h.Control.CheckAliases(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(h.Stdout, "control/aliases is read when it is used; it is right")
+	_, err := fmt.Fprintln(h.Stdout, "control/aliases is valid (it is read at each use)")
 	return err
 }
 
-// verify says where addresses lead: it becomes mailroute, which knows.
+// verify prints where addresses lead: it executes mailroute, which knows.
 func verify(h *home.Home, addresses []string) error {
 	if len(addresses) == 0 {
-		return status.UsageError("-bv wants the addresses to verify")
+		return status.UsageError("-bv needs addresses to verify")
 	}
 	path, err := sibling("mailroute")
 	if err != nil {
@@ -95,9 +96,8 @@ func verify(h *home.Home, addresses []string) error {
 	return status.Temp("4.3.5", "cannot run "+path, syscall.Exec(path, args, os.Environ()))
 }
 
-// runQueue is sendmail -q: what is deferred is made due, as far as it is
-// selected, and each stage runs once. Where a watcher works an inbox it takes
-// up at once what has become due.
+// runQueue is sendmail -q: the selected deferred entries become due, and each stage
+// runs once. A watcher of an inbox attempts at once what has become due.
 func runQueue(ctx context.Context, h *home.Home, value string) error {
 	selection, due, err := mailq.ParseSelection(value)
 	if err != nil {

@@ -12,12 +12,12 @@ import (
 	"paperpath/internal/submit"
 )
 
-// The letters of sendmail's options that mean nothing here: with a value, and
-// without. They are taken so that no client fails for them.
+// Letters of sendmail's options that are accepted and ignored, so that no client
+// fails because of them.
 const (
-	ignoredValues   = "ABCELJSehp"
-	ignoredSwitches = "GUcmnx"
-	optionalValues  = "qEJS" // whose value is only ever glued to them
+	ignoredValues   = "ABCELJSehp" // with a value
+	ignoredSwitches = "GUcmnx"     // without
+	optionalValues  = "qEJS"       // the value, if there is one, is part of the same argument
 )
 
 // sendmailFlags are the options that clients of sendmail use.
@@ -25,21 +25,25 @@ func sendmailFlags() []cli.Flag {
 	flags := []cli.Flag{
 		&cli.StringFlag{Name: "f", Usage: "the reverse path `ADDRESS`"},
 		&cli.StringFlag{Name: "r", Usage: "the same as -f"},
-		&cli.StringFlag{Name: "F", Usage: "the full `NAME` of the sender, where From is added"},
+		&cli.StringFlag{Name: "F", Usage: "the full `NAME` of the sender, if From is added"},
 		&cli.BoolFlag{Name: "t", Usage: "take the recipients from To, Cc and Bcc too, and remove Bcc"},
 		&cli.BoolFlag{Name: "i", Usage: "a line with a lone dot does not end the message"},
 		&cli.StringFlag{Name: "N", Usage: "report `WHEN`: never, or a list of success, failure and delay"},
 		&cli.StringFlag{Name: "R", Usage: "a report returns the `PART` full or hdrs"},
 		&cli.StringFlag{Name: "V", Usage: "the envelope `ID` in reports"},
-		&cli.StringSliceFlag{Name: "X", Usage: "V or V and two `DELIMITERS`: a reverse path of its own for each recipient (VERP)"},
+		&cli.StringSliceFlag{Name: "X", Usage: "V, or V and two `DELIMITERS`: " +
+			"a separate reverse path for each recipient (VERP)"},
 		&cli.StringSliceFlag{Name: "o", Usage: "`OPTION`: i is -i, others are ignored"},
 		&cli.StringSliceFlag{Name: "O", Usage: "`OPTION=VALUE`: IgnoreDots is -i, others are ignored"},
-		&cli.StringFlag{Name: "b", Usage: "`MODE`: m takes a message, s speaks SMTP, p lists the queue, i reads the aliases, v tells where addresses lead"},
-		&cli.StringFlag{Name: "q", Usage: "run the queue: all of it, or what holds in key, recipient or sender a text `[I|R|S]TEXT` glued to it"},
+		&cli.StringFlag{Name: "b", Usage: "`MODE`: m accepts a message, s speaks SMTP, p lists the queue, " +
+			"i checks the aliases, v prints where addresses lead"},
+		&cli.StringFlag{Name: "q", Usage: "run the queue, or with `[I|R|S]TEXT` in the same argument " +
+			"the entries with that text in key, recipient or sender"},
 		&cli.BoolFlag{Name: "I", Usage: "the same as -bi"},
 		&cli.BoolFlag{Name: "v", Usage: "print the key of the accepted message on standard error"},
-		&cli.StringSliceFlag{Name: "recipients", Usage: "take recipients from `FILE` too, an address or a list of them a line"},
-		&cli.BoolFlag{Name: "json", Usage: "with -bp print JSON, one object a line"},
+		&cli.StringSliceFlag{Name: "recipients", Usage: "take recipients from `FILE` too, " +
+			"each line an address or a list of them"},
+		&cli.BoolFlag{Name: "json", Usage: "with -bp print JSON, one object per line"},
 	}
 	for _, letter := range ignoredValues {
 		flags = append(flags, &cli.StringSliceFlag{Name: string(letter), Hidden: true})
@@ -50,13 +54,13 @@ func sendmailFlags() []cli.Flag {
 	return flags
 }
 
-// mode is what the face shall do: a letter of -b, or q to run the queue.
+// mode is what to do: a letter of -b, or q to run the queue.
 func mode(c *cli.Context) (byte, error) {
 	switch b := c.String("b"); {
 	case len(b) > 1, b == "" && c.IsSet("b"), b != "" && !strings.Contains("mqspiv", b):
 		switch b {
 		case "d", "D":
-			return 0, status.UsageError("-b%s: there is no daemon here (mailctl start runs the system)", b)
+			return 0, status.UsageError("-b%s: there is no daemon (mailctl start runs the system)", b)
 		}
 		return 0, status.UsageError("mode -b%s is not supported", b)
 	case b == "p", b == "i", b == "s", b == "v":
@@ -66,13 +70,14 @@ func mode(c *cli.Context) (byte, error) {
 	case c.IsSet("q") && !c.Args().Present() && !c.Bool("t"):
 		return 'q', nil
 	}
-	return 'm', nil // -bq of dma(8) only queues, which is what we always do
+	return 'm', nil // also for -bq of dma(8), which only queues, as we always do
 }
 
-// options are what the message is accepted with.
+// options returns the options for accepting a message.
 func options(c *cli.Context) (submit.Options, error) {
 	o := submit.Options{Recipients: c.Args().Slice(), FromHeader: c.Bool("t"), FullName: c.String("F"),
-		IgnoreDots: c.Bool("i"), Verbose: c.Bool("v"), Notify: c.String("N"), Return: c.String("R"), EnvID: c.String("V")}
+		IgnoreDots: c.Bool("i"), Verbose: c.Bool("v"),
+		Notify: c.String("N"), Return: c.String("R"), EnvID: c.String("V")}
 	for _, word := range c.StringSlice("o") {
 		o.IgnoreDots = o.IgnoreDots || word == "i"
 	}
@@ -88,7 +93,7 @@ func options(c *cli.Context) (submit.Options, error) {
 		}
 	}
 	if o.FromHeader {
-		// What crond of busybox says, and means -oem by.
+		// crond of busybox passes oem and means -oem.
 		o.Recipients = slices.DeleteFunc(o.Recipients, func(s string) bool { return s == "oem" })
 	}
 	for _, name := range c.StringSlice("recipients") {
@@ -99,10 +104,10 @@ func options(c *cli.Context) (submit.Options, error) {
 	return o, verp(c, &o)
 }
 
-// maxRecipients bounds a file of recipients, in octets.
+// maxRecipients bounds the size of a file of recipients, in octets.
 const maxRecipients = 16 << 20
 
-// readRecipients adds what a file holds, but for comments.
+// readRecipients adds the recipients in a file; lines with # are comments.
 func readRecipients(name string, o *submit.Options) error {
 	f, err := os.Open(name)
 	if err != nil {
@@ -124,8 +129,8 @@ func readRecipients(name string, o *submit.Options) error {
 	return nil
 }
 
-// verp reads -XV, and -V as Postfix had it once: two delimiters. Other values
-// of -X name a file to log to, which is not our way.
+// verp parses -XV, and the former -V of Postfix with two delimiters. Other values
+// of -X name a log file in sendmail, and are ignored.
 func verp(c *cli.Context, o *submit.Options) (err error) {
 	for _, word := range c.StringSlice("X") {
 		if delimiters, ok := strings.CutPrefix(word, "V"); ok {

@@ -59,8 +59,8 @@ func reports(when, part, id string) func(*submit.Options) {
 	return func(o *submit.Options) { o.Notify, o.Return, o.EnvID = when, part, id }
 }
 
-// TestRecordedArguments has what real clients say, as it was recorded with
-// their Debian packages or stands in their sources.
+// TestRecordedArguments has the arguments of real clients, as recorded with their
+// Debian packages or found in their sources.
 func TestRecordedArguments(t *testing.T) {
 	for _, c := range []struct {
 		client, args string
@@ -175,7 +175,7 @@ func TestModes(t *testing.T) {
 	}
 }
 
-// TestOptionsOutsideTheList holds every letter against the list.
+// TestOptionsOutsideTheList compares every letter with the list.
 func TestOptionsOutsideTheList(t *testing.T) {
 	const list = "ABCFGILNORUVXbcefhimnoprqtvxEJS"
 	for c := 'A'; c <= 'z'; c++ {

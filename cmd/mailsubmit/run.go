@@ -13,7 +13,7 @@ import (
 
 func run(name string) int { return program.Main(face(name)) }
 
-// face is the program by the name that it is called by.
+// face is the program under the name by which it was called.
 func face(name string) program.Program {
 	p := program.Program{
 		Name:     "mailsubmit",
@@ -25,7 +25,7 @@ func face(name string) program.Program {
 		Action:   sendmail,
 		KeepRoot: true,
 
-		StartsPrograms: true, // sendmail -q has maildeliver run
+		StartsPrograms: true, // sendmail -q runs maildeliver
 		Verbs:          []program.Verb{smtpVerb(), explainVerb()},
 	}
 	switch filepath.Base(name) {
@@ -35,7 +35,7 @@ func face(name string) program.Program {
 		p.Name, p.Verbs, p.Usage, p.Operands = "mailq", nil, "list the queue", ""
 		p.Action, p.KeepRoot, p.Kind = listQueue, false, program.Person
 	case "newaliases":
-		p.Name, p.Verbs, p.Usage, p.Operands = "newaliases", nil, "read control/aliases and say whether it is right", ""
+		p.Name, p.Verbs, p.Usage, p.Operands = "newaliases", nil, "check control/aliases", ""
 		p.Action, p.KeepRoot, p.Kind = newaliases, false, program.Person
 	}
 	return p
@@ -48,7 +48,8 @@ func smtpVerb() program.Verb {
 		Kind:     program.Server,
 		KeepRoot: true, // until the ports are bound
 		Flags: append(program.ServeFlags(),
-			&cli.StringFlag{Name: "role", Value: "mx", Usage: "`ROLE`: mx takes mail for control/domains, submission takes it from users for any destination, local from users of this machine, lmtp is mx by LMTP"}),
+			&cli.StringFlag{Name: "role", Value: "mx", Usage: "`ROLE`: mx accepts mail for control/domains, " +
+				"submission from users for any destination, local from users of this machine, lmtp is mx by LMTP"}),
 		Action: smtp,
 	}
 }
@@ -78,14 +79,14 @@ func smtp(ctx context.Context, h *home.Home, c *cli.Context) error {
 func explainVerb() program.Verb {
 	return program.Verb{
 		Name:     "explain",
-		Usage:    "say what would become of recipients of a local submitter, and why",
+		Usage:    "print what would happen to recipients of a local user, and why",
 		Operands: "address ...",
 		Kind:     program.Person,
-		KeepRoot: true, // submit.Explain gives it up, once it knows who asks
+		KeepRoot: true, // submit.Explain gives it up, once it has the uid
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "f", Usage: "the reverse path `ADDRESS`"},
 			&cli.StringFlag{Name: "login", Usage: "as the authenticated `USER`, not as the local one"},
-			&cli.BoolFlag{Name: "json", Usage: "print JSON, one object a line"},
+			&cli.BoolFlag{Name: "json", Usage: "print JSON, one object per line"},
 		},
 		Action: func(_ context.Context, h *home.Home, c *cli.Context) error {
 			return submit.Explain(h, c.String("f"), c.String("login"), c.Args().Slice(), c.Bool("json"))

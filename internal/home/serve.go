@@ -68,7 +68,9 @@ func (h *Home) limits() (l listen.Limits, err error) {
 		return is, err
 	}
 	l.Exempt = func(ip netip.Addr) bool { return ip.IsLoopback() || relays.Has(ip) }
-	l.Often = func(from listen.Origin) bool { return h.TooMany("client-connections", h.Name+" "+string(from), 1) }
+	l.Often = func(from listen.Origin) bool {
+		return h.TooMany("client-connections", h.Name+" "+string(from), 1)
+	}
 	return l, nil
 }
 
