@@ -11,9 +11,8 @@ import (
 
 // Accept stores a message as a new entry in the inbox in. Once it returns nil
 // the entry is durable: synced data, a name in new/, and that directory synced.
-// results are header fields of ours with their line ends, that stand between
-// the envelope and our Received. Errors are temporary; 452 where the disk is
-// full.
+// results are header fields of our own, with their line ends, that go between the
+// envelope and our Received. Errors are temporary; 452 where the disk is full.
 func (s *Spool) Accept(in Inbox, env Envelope, results []string, tr Trace, body Body) (Key, error) {
 	k := NewKey(s.now(), s.host)
 	if err := s.accept(k, in, env, results, tr, body); err != nil {
@@ -52,7 +51,8 @@ func (s *Spool) accept(k Key, in Inbox, env Envelope, results []string, tr Trace
 	return b.commit(name)
 }
 
-// write makes the file of a new entry and places it in new/, unsynced there.
+// write makes the file of a new entry and publishes it in new/, which is not synced
+// by that.
 func (s *Spool) write(b *inbox, k Key, env Envelope, results []string, tr Trace, body Body) (string, error) {
 	d, err := b.newDraft(k)
 	if err != nil {
@@ -88,7 +88,7 @@ const copyBuffer = 256 << 10
 // message writes the head and the body in as few writes as the size allows. A
 // small message is one write.
 func (d *draft) message(head []byte, body Body) error {
-	body, err := led(body)
+	body, err := safeStart(body)
 	if err != nil {
 		return err
 	}
@@ -123,9 +123,9 @@ func (d *draft) message(head []byte, body Body) error {
 	return err
 }
 
-// led is a message whose first lines neither fold into fields that are put
-// above them nor end the header in another way than they ended their own.
-func led(body Body) (Body, error) {
+// safeStart edits the first lines of a message, so that they neither fold into the
+// fields that are put above them nor end the header where they did not end it.
+func safeStart(body Body) (Body, error) {
 	edits, _, err := message.Leading(body, body.Size())
 	if err != nil || len(edits) == 0 {
 		return body, err

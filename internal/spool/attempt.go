@@ -15,10 +15,10 @@ import (
 
 const (
 	tornAge      = time.Minute    // how long a short file may still be growing
-	troubleDelay = time.Minute    // until the next look where a reason could not be written
+	troubleDelay = time.Minute    // until the next look after trouble of our own
 	leftDelay    = time.Hour      // until the next look at what is not ours to move
 	panicLimit   = 3              // attempts that may panic before a person must look
-	graceTime    = 24 * time.Hour // beyond its lifetime, in which an outcome may fail to be carried out
+	graceTime    = 24 * time.Hour // after its lifetime, in which carrying an outcome out may fail
 )
 
 // result is what an attempt leaves for the schedule.
@@ -27,10 +27,10 @@ type result struct {
 	at       spot // where the entry is now
 	deferred bool
 	due      time.Time
-	mailbox  string // stored into; its directories want a sync
+	mailbox  string // delivered into; its directory needs a sync
 
 	slow  bool // it has used up the runner's patience
-	going bool // and goes on: this is no end yet
+	going bool // and is still running: this is not its end
 }
 
 // attempt works on one entry, whatever it turns out to be. It never panics.
@@ -67,17 +67,16 @@ func (r *Runner) work(ctx context.Context, j job, res *result) {
 		return
 	}
 	if err = r.conclude(e, o); err == nil {
-		res.deferred, res.due, res.mailbox = o.Action == Defer, o.Due, o.Mailbox
+		res.deferred, res.due, res.mailbox = o.Action == Defer, o.Due, o.mailbox
 		return
 	}
 	res.deferred, res.due = r.failed(e, err)
 }
 
-// failed decides about an outcome that could not be carried out. It is our own
-// trouble, so it is said and tried again; as any other attempt it counts, and
-// when the entry has expired a person must look, but for graceTime: a disk that
-// failed once must not cost the bounce of what has just expired. It reports whether
-// and when to look again.
+// failed handles an outcome that could not be carried out. That is our own trouble,
+// so it is logged and tried again. It counts as an attempt: an entry that has
+// expired is held, but not before graceTime has passed, so that a disk that failed
+// once does not cost it its bounce. failed reports whether and when to look again.
 func (r *Runner) failed(e *Entry, err error) (again bool, due time.Time) {
 	r.Spool.log.Trouble(string(e.Key), "carry out", err)
 	now := r.Spool.now()
@@ -106,8 +105,8 @@ func (r *Runner) conclude(e *Entry, o Outcome) (err error) {
 	return err
 }
 
-// handle calls the stage. A panic is temporary, until it looks like the
-// entry's own doing.
+// handle calls the stage. A panic is temporary, until the entry itself seems to
+// cause it.
 func (r *Runner) handle(ctx context.Context, e *Entry) (o Outcome) {
 	panicked := status.Guard(func() error {
 		o = r.Handle(ctx, e)
@@ -132,7 +131,7 @@ func (r *Runner) delay(e *Entry) time.Duration {
 	return retry.Next(r.Spool.now().Sub(e.Arrival))
 }
 
-// unworkable decides about a file that is no entry to work on. It reports
+// unworkable decides what becomes of a file that no stage can work on, and reports
 // whether and when to look again.
 func (r *Runner) unworkable(j job, err error) (again bool, due time.Time) {
 	switch {

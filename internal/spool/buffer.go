@@ -19,26 +19,26 @@ const (
 	spillUnit   = 256 << 10 // octets of a larger one that are written at once
 )
 
-// Buffer holds a message until its verdict: up to 1 MiB in memory, all of a
-// larger one in a file without a name and without a sync. It is a Body.
+// Buffer holds a message until its verdict: up to 1 MiB in memory, a larger one
+// entirely in a file that has no name and is not synced. It is a Body.
 type Buffer struct {
 	open func() (*os.File, error)  // makes the file
-	into func(io.Writer) io.Writer // what writes to it; nil: the file itself
+	into func(io.Writer) io.Writer // what writes to the file; nil: it does itself
 	mem  []byte                    // all of it, or what is not in file yet
 	file *os.File                  // nil while memory suffices
 	size int64
 }
 
-// Buffer returns an empty buffer, whose file is made in check/tmp and does not
-// touch the reserve, however long the message becomes. Close it.
+// Buffer returns an empty buffer. Its file is made in check/tmp and never uses the
+// reserve, however long the message becomes. Close it.
 func (s *Spool) Buffer() *Buffer {
 	b := NewBuffer(s.unnamed)
 	b.into = func(w io.Writer) io.Writer { return s.writer(s.path, w) }
 	return b
 }
 
-// NewBuffer returns an empty buffer whose file open makes, for who may not
-// write the spool. Close it.
+// NewBuffer returns an empty buffer for callers that cannot write to the spool:
+// open makes its file. Close it.
 func NewBuffer(open func() (*os.File, error)) *Buffer { return &Buffer{open: open} }
 
 // unnamed makes a file without a name in check/tmp.
@@ -70,7 +70,7 @@ func (b *Buffer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// flush writes what is not in the file yet. After a failure the rest stays in
+// flush writes what is not in the file yet. What a failure leaves unwritten stays in
 // memory.
 func (b *Buffer) flush() error {
 	if len(b.mem) == 0 {

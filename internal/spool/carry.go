@@ -32,7 +32,7 @@ func (s *Spool) carryOut(e *Entry, o Outcome) error {
 	}
 	switch o.Action {
 	case HandOn:
-		return s.handOn(e, o.Inbox)
+		return s.handOn(e, o.to)
 	case Deliver:
 		return s.deliver(e, o)
 	case Defer:

@@ -124,7 +124,7 @@ func TestSplitMakesChildrenOnce(t *testing.T) {
 	}
 }
 
-func TestStoreIsARename(t *testing.T) {
+func TestDeliveryIsARename(t *testing.T) {
 	f := newFixture(t)
 	box := filepath.Join(f.home, "Maildir")
 	if err := maildir.Create(box); err != nil {
@@ -165,7 +165,7 @@ func TestStoreIsARename(t *testing.T) {
 
 // What a killed delivery left in a mailbox's tmp/ goes with a later delivery,
 // once no writer can still be at it.
-func TestStoreCleansTheMailbox(t *testing.T) {
+func TestDeliveryCleansTheMailbox(t *testing.T) {
 	f := newFixture(t)
 	box := filepath.Join(f.home, "Maildir")
 	if err := maildir.Create(box); err != nil {
@@ -192,7 +192,7 @@ func TestStoreCleansTheMailbox(t *testing.T) {
 	}
 }
 
-func TestStoreCopiesWhatHasParameters(t *testing.T) {
+func TestDeliveryCopiesWhatHasParameters(t *testing.T) {
 	f := newFixture(t)
 	box := filepath.Join(f.home, "Maildir")
 	if err := maildir.Create(box); err != nil {
@@ -228,7 +228,7 @@ func TestStoreCopiesWhatHasParameters(t *testing.T) {
 	}
 }
 
-func TestBounceIsPlacedOnceAndMarks(t *testing.T) {
+func TestBounceIsPublishedOnceAndMarks(t *testing.T) {
 	f := newFixture(t)
 	f.accept(InboxRelay, "From: a@b\n\nx\n", "bob@far.example", "carol@far.example")
 	path := f.only("relay/new")
@@ -257,7 +257,7 @@ func TestBounceIsPlacedOnceAndMarks(t *testing.T) {
 	if again, _ := f.sp.List(InboxRoute); len(again) != 1 || again[0].Key != bounces[0].Key {
 		t.Errorf("route now %+v", again)
 	}
-	// Nor where the report has gone on meanwhile.
+	// Nor where the report has been handed on in the meantime.
 	f.run(InboxRoute, func(context.Context, *Entry) Outcome { return HandOnTo(InboxDeliver) })
 	os.Remove(filepath.Join(f.home, "spool/relay/cur", list[0].Name))
 	if err := os.WriteFile(path, []byte(original), 0o600); err != nil {
@@ -269,7 +269,7 @@ func TestBounceIsPlacedOnceAndMarks(t *testing.T) {
 	}
 }
 
-// TestOriginalRecipient: the mailbox is told an address that a submitter named,
+// TestOriginalRecipient: the mailbox gets the address that a submitter named,
 // and what a stranger put into ORCPT never.
 func TestOriginalRecipient(t *testing.T) {
 	stranger, user, app := Trace{By: "mx", With: "ESMTPS"}, Trace{By: "mx", With: "ESMTPSA"}, Trace{By: "mx", With: "ESMTP", Relay: true}

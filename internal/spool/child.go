@@ -17,8 +17,8 @@ func (c Child) check() error {
 	return c.envelope().check()
 }
 
-// trace are the fields by which a message that comes back is known: one
-// Delivered-To an address (RFC 9228).
+// trace returns the fields by which a message that comes back is recognized: one
+// Delivered-To for each address (RFC 9228).
 func (c Child) trace() string {
 	var b strings.Builder
 	for _, a := range c.Passed {
@@ -33,7 +33,7 @@ func (d *draft) child(e *Entry, c Child) error {
 	if _, err := io.WriteString(d, formatEnvelope(c.envelope())); err != nil {
 		return err
 	}
-	from, breaks := e.head.results, e.WireSize-e.Size-e.head.lines
+	from, breaks := e.head.results, e.wireSize-e.Size-e.head.lines
 	if trace := c.trace(); trace != "" {
 		before := d.breaks
 		ours := io.NewSectionReader(e.file, from, e.head.end-from)

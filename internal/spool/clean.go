@@ -13,12 +13,12 @@ import (
 	"paperpath/internal/dir"
 )
 
-// orphanAge is how long a reason without an entry stays: a writer makes the
-// reason a moment before it moves the entry.
+// orphanAge is how long a reason without an entry stays: the reason is written a
+// moment before the entry is moved.
 const orphanAge = time.Hour
 
-// ageing returns the time by which files that a crash left are old: the machine's,
-// since file systems note by it when a file changed, or that of --now.
+// ageing returns the time at which leftovers of a crash are old or not: that of the
+// machine, whose clock file systems use, or that of --now.
 func (s *Spool) ageing() time.Time {
 	if s.shifted {
 		return s.now()
@@ -27,27 +27,27 @@ func (s *Spool) ageing() time.Time {
 }
 
 // clean removes what crashes left in the inbox: old files in tmp/ and reasons
-// without entries. Only the inbox's runner calls it. now was
-// read before ages is asked, so that what is made after a step of the clock is
-// young.
+// without entries. Only the inbox's runner calls it. now was read before ages is
+// asked, so that what is made after a step of the clock is young.
 func (s *Spool) clean(b *inbox, now time.Time, ages func() bool) error {
 	err := b.tmp.Clean(now, ages)
 	return errors.Join(err, s.cleanReasons(b, now, ages))
 }
 
-// orphaned reports whether a reason without an entry is that of none to come.
+// orphaned reports whether a reason without an entry is too old for one that is
+// about to come.
 func orphaned(st unix.Stat_t, now time.Time) bool {
 	return now.Sub(time.Unix(st.Ctim.Unix())) > orphanAge
 }
 
-// stray is what lies where only files do and no stage would come upon it.
+// stray is something other than a regular file where no stage would find it.
 type stray struct {
 	path string // below the spool
 	kind string
 }
 
 // strays finds what is no regular file in tmp/ and reason/, and in new/ and cur/ of
-// hold/, which has no stage. It stays: nobody knows whose it is.
+// hold/, which has no stage. They stay, since we do not know whose they are.
 func (b *inbox) strays() (list []stray, err error) {
 	dirs := []*dir.Dir{b.tmp, b.reason}
 	if b.name == InboxHold {
@@ -66,9 +66,9 @@ func (b *inbox) strays() (list []stray, err error) {
 	return list, err
 }
 
-// cleanReasons looks at the entries first: a reason that is made meanwhile is
-// too young to be taken. Of a key only a hash is kept, since there may be many
-// entries; two keys of one hash keep a reason too long, no more.
+// cleanReasons looks at the entries first: a reason that is written in the meantime
+// is too young to go. It keeps only a hash of each key, since there may be many
+// entries; two keys with one hash keep a reason too long, nothing worse.
 func (s *Spool) cleanReasons(b *inbox, now time.Time, ages func() bool) error {
 	seed := maphash.MakeSeed()
 	present := map[uint64]struct{}{}
@@ -100,8 +100,8 @@ func (s *Spool) cleanReasons(b *inbox, now time.Time, ages func() bool) error {
 	return err
 }
 
-// expireHold removes held entries after holdtime (0: never). It is route/'s runner
-// that calls it, since hold/ has none.
+// expireHold removes held entries after holdtime (0: never). The runner of route/
+// calls it, since hold/ has none.
 func (s *Spool) expireHold(holdtime time.Duration) (expired []Key, err error) {
 	b, err := s.inbox(InboxHold)
 	if err != nil || holdtime <= 0 {

@@ -118,8 +118,7 @@ func TestADecisionIsPublishedOnce(t *testing.T) {
 	}
 }
 
-// A walk through the spool sees each entry, those in new/ twice, and ends where
-// it is told to.
+// A walk through the spool sees each entry, those in new/ twice, and can be ended.
 func TestSpots(t *testing.T) {
 	f := newFixture(t)
 	f.accept(InboxRelay, "x\n", "a@b.example")

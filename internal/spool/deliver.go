@@ -22,7 +22,7 @@ func (s *Spool) deliver(e *Entry, o Outcome) error {
 	if len(e.Envelope.To) != 1 {
 		return fmt.Errorf("%s has %d recipients, a mailbox takes one", e.Key, len(e.Envelope.To))
 	}
-	md, err := maildir.Open(o.Mailbox)
+	md, err := maildir.Open(o.mailbox)
 	if err != nil {
 		return err
 	}
@@ -45,7 +45,7 @@ func (s *Spool) deliver(e *Entry, o Outcome) error {
 	if err != nil || found != absent {
 		return err
 	}
-	s.log.Delivered(string(e.Key), e.Envelope.To[0].Addr, o.Mailbox, how)
+	s.log.Delivered(string(e.Key), e.Envelope.To[0].Addr, o.mailbox, how)
 	return nil
 }
 
@@ -72,7 +72,7 @@ func (s *Spool) copyInto(md *maildir.Dir, e *Entry, notices []Notice) (answer, e
 	}
 	head := e.mailboxHead()
 	n := fileName{key: e.Key, size: int64(len(head)) + e.Size - e.head.results}
-	n.wire = n.size + e.WireSize - e.Size - e.head.lines + int64(strings.Count(head, "\n"))
+	n.wire = n.size + e.wireSize - e.Size - e.head.lines + int64(strings.Count(head, "\n"))
 	room, err := s.room(md.Path(), n.size, 1)
 	if err != nil {
 		return absent, err
@@ -104,7 +104,7 @@ func (e *Entry) mailboxBytes() io.Reader {
 
 // mailboxHead is the envelope as a mailbox shows it: without parameters, and
 // with the original recipient where it differs: the one that a submitter names
-// (RFC 3461 4.2), else the one that we took, for a stranger may name anybody.
+// (RFC 3461 4.2), else the one that we accepted, since a stranger may name anybody.
 func (e *Entry) mailboxHead() string {
 	to := e.Envelope.To[0]
 	head := returnPath + "<" + e.Envelope.From.Addr + ">\n"

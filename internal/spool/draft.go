@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// draft is a file in tmp/ on its way to being an entry. Only commit makes it
-// one; abort is safe to defer.
+// draft is a file in tmp/ that is to become an entry. Only publish makes it one;
+// abort is safe to defer.
 type draft struct {
 	inbox  *inbox
 	key    Key
@@ -26,7 +26,7 @@ type draft struct {
 	breaks int64 // line ends
 }
 
-// draftName is a name for tmp/ that nobody else has.
+// draftName returns a name for tmp/ that no other draft has.
 func draftName(k Key) string {
 	var random [4]byte
 	rand.Read(random[:]) // never fails (crypto/rand)
@@ -91,8 +91,9 @@ func cannotSplice(err error) bool {
 		errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EOPNOTSUPP)
 }
 
-// sync makes the data durable and closes the file. A failed fsync is final:
-// the page may be marked clean, so a second one would lie.
+// sync makes the data durable and closes the file. A failed fsync is final: the
+// kernel may have marked the pages clean, so that a second one succeeds without
+// writing them.
 func (d *draft) sync() error {
 	if d.err == nil {
 		d.err = d.f.Sync()
@@ -100,7 +101,7 @@ func (d *draft) sync() error {
 	return d.finish()
 }
 
-// finish closes the file, which is not durable by that.
+// finish closes the file without making it durable.
 func (d *draft) finish() error {
 	if err := d.f.Close(); d.err == nil {
 		d.err = err
@@ -109,7 +110,7 @@ func (d *draft) finish() error {
 	return d.err
 }
 
-// setArrival writes down the arrival time where the clock is shifted.
+// setArrival sets the file's mtime, which tells the arrival where the key does not.
 func (d *draft) setArrival(t time.Time) {
 	if d.err == nil {
 		ts := unix.NsecToTimespec(t.UnixNano())
@@ -118,8 +119,7 @@ func (d *draft) setArrival(t time.Time) {
 }
 
 // publish renames the synced draft into new/: DRAFT to NEW. The directory is not
-// synced yet. It reports the entry's name; an entry of that key that is
-// already there is fs.ErrExist.
+// synced yet. It returns the entry's name; fs.ErrExist where that is taken.
 func (d *draft) publish() (string, error) {
 	if d.err != nil {
 		return "", d.err
@@ -147,9 +147,9 @@ func (d *draft) abort() {
 	}
 }
 
-// commit syncs the names in new/. Where that fails the name goes again, so
-// that a refused message does not stay: the client's repeat may then double
-// it, never lose it.
+// commit syncs the names in new/. Where that fails it removes the name again, so
+// that a message that was refused does not stay. If that fails too, the client's
+// repeat may double the message, but it is never lost.
 func (b *inbox) commit(name string) error {
 	err := b.new.Sync()
 	if err == nil {

@@ -166,7 +166,7 @@ func (r *Runner) deliverDuplicate(e *Entry, o Outcome) error {
 	if o.Action != Deliver {
 		return errDuplicate
 	}
-	md, err := maildir.Open(o.Mailbox)
+	md, err := maildir.Open(o.mailbox)
 	if err != nil {
 		return err
 	}
@@ -181,5 +181,5 @@ func (r *Runner) deliverDuplicate(e *Entry, o Outcome) error {
 	if err := r.Spool.publishNotices(e, o.Notices); err != nil {
 		return err
 	}
-	return r.Spool.repeated(e, o.Mailbox)
+	return r.Spool.repeated(e, o.mailbox)
 }

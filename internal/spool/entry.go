@@ -24,7 +24,7 @@ type Entry struct {
 	Client   string    // IP address of the host that it came from; "" where that is not known
 	Arrival  time.Time // when it was accepted: a child is as old as its parent
 	Size     int64     // octets in the file
-	WireSize int64     // octets with CRLF line ends
+	wireSize int64     // octets with CRLF line ends
 	Attempts int       // deferrals in this inbox so far
 	Tried    time.Time // the last one; zero where that is not known
 
@@ -40,15 +40,15 @@ func (e *Entry) Trusted() bool {
 	return e.With == WithLocal || e.FromSMTP() && strings.HasSuffix(e.With, "A")
 }
 
-// FromSMTP reports whether the entry came by SMTP or LMTP, where recipients
-// were looked up before they were accepted.
+// FromSMTP reports whether the entry came by SMTP or LMTP, where recipients are
+// looked up before they are accepted.
 func (e *Entry) FromSMTP() bool {
 	return strings.Contains(e.With, "SMTP") || strings.Contains(e.With, "LMTP")
 }
 
-// Asked is when a person wanted the entry tried now: it lies in new/ although it
-// was deferred, and the rename that brought it there is the last change of the
-// file. Zero where nobody did. The time is the machine's.
+// Asked returns when a person asked for an attempt now: the entry is in new/ although
+// it was deferred, and the rename that moved it there was the last change of the
+// file. It is zero where nobody asked. The time is the machine's.
 func (e *Entry) Asked() (time.Time, error) {
 	if e.at.state != stateNew || e.Attempts == 0 {
 		return time.Time{}, nil
@@ -108,23 +108,24 @@ func (e *Entry) Mark(done ...int) error {
 }
 
 // derived reports whether the entry's key names a decision rather than an
-// acceptance, so that a crash may have placed the same key before.
+// acceptance, so that the same key may have been published before a crash.
 func (e *Entry) derived() bool { return e.Key.isChild() || e.With == WithBounce }
 
 func (e *Entry) close() { e.file.Close() }
 
-// Findings about a file in an inbox that is no entry to work on.
+// What a file in an inbox may be that no stage can work on; errForeign and
+// errDuplicate are two more.
 var (
-	errGone    = errors.New("gone")             // moved or finished by somebody else
+	errGone    = errors.New("gone")             // moved or removed in the meantime
 	errTorn    = errors.New("shorter than S=")  // perhaps being copied in
 	errNotOurs = errors.New("not ours to move") // no regular file of our own
 )
 
-// arrival is the earlier of the acceptance and the file's mtime: a mark, or a
-// copy, sets the mtime anew and must make nothing young, and a key that was made
-// while a clock was ahead must not keep an entry from growing old. The key says
-// when the entry was accepted, but for a report of ours: its key has the time of
-// what it reports about, so that its own Received tells.
+// arrival is the earlier of the acceptance and the file's mtime: marks and copies
+// change the mtime and must not make an entry young, and a key that was made while
+// the clock was ahead must not keep an entry from growing old. The key says when
+// the entry was accepted, except in a report of ours: its key has the time of the
+// entry that it reports about, so there the date of its own Received counts.
 func (e *Entry) arrival(mtime time.Time) time.Time {
 	accepted := e.Key.stamp()
 	if e.With == WithBounce && !e.head.date.IsZero() {
@@ -138,7 +139,7 @@ func (e *Entry) arrival(mtime time.Time) time.Time {
 
 // newEntry is the entry at p in an open file, which it closes where it fails.
 func newEntry(p spot, n fileName, f *os.File) (*Entry, error) {
-	e := &Entry{Key: n.key, Inbox: p.inbox.name, Size: n.size, WireSize: n.wire, at: p, file: f}
+	e := &Entry{Key: n.key, Inbox: p.inbox.name, Size: n.size, wireSize: n.wire, at: p, file: f}
 	if err := e.read(); err != nil {
 		f.Close()
 		return nil, err
@@ -147,7 +148,7 @@ func newEntry(p spot, n fileName, f *os.File) (*Entry, error) {
 }
 
 // fileName is the name of the file in new/.
-func (e *Entry) fileName() fileName { return fileName{e.Key, e.Size, e.WireSize} }
+func (e *Entry) fileName() fileName { return fileName{e.Key, e.Size, e.wireSize} }
 
 // read checks the file against its name and reads the fields that are ours.
 func (e *Entry) read() error {

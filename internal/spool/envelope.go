@@ -43,14 +43,14 @@ type Trace struct {
 	Relay bool // control/relayfrom or RELAYCLIENT trusts the client
 }
 
-// The words after with that Paperpath gives a meaning of its own.
+// The words after "with" that mean something to Paperpath alone.
 const (
 	WithLocal  = "local"  // submitted on this host
 	WithBounce = "bounce" // a report that this host made
 )
 
-// relayComment stands behind the protocol of what came from a host that may
-// send anywhere without a login.
+// relayComment follows the protocol where the client may relay without
+// authentication.
 const relayComment = " (relayfrom)"
 
 const (
@@ -92,8 +92,8 @@ func writeParams(b *strings.Builder, params string) {
 	b.WriteString("\n")
 }
 
-// check refuses an envelope that could not be read back: this is where no
-// control byte gets into the spool.
+// check refuses an envelope that could not be read back. It keeps control bytes
+// out of the spool.
 func (env Envelope) check() error {
 	if len(env.To) == 0 {
 		return errors.New("envelope without recipients")
@@ -171,9 +171,9 @@ func outside(s string) string {
 type head struct {
 	env      Envelope
 	marks    []int64 // offset of each recipient's line
-	results  int64   // offset behind the envelope: our result fields, then our Received
+	results  int64   // offset after the envelope: our result fields, then our Received
 	received int64   // offset of our Received
-	end      int64   // offset behind it: the message as it came
+	end      int64   // offset after it: the message as it came
 	with     string
 	relay    bool   // the comment that relayComment is
 	client   string // IP address of the client, or ""
@@ -302,14 +302,14 @@ func cutPath(s string) (address, params string, ok bool) {
 }
 
 // clientIn is the address in the first line of our Received; "" for a local
-// submission. What a client says of itself has neither blanks nor parentheses
-// there (outside), so it cannot look like one.
+// submission. What a client says about itself has neither blanks nor parentheses
+// there (outside), so it cannot look like an address of ours.
 func clientIn(line string) string {
 	rest, ok := strings.CutPrefix(line, received+" from ")
 	_, rest, named := strings.Cut(rest, " (")
-	_, rest, told := strings.Cut(rest, " [")
+	_, rest, bracketed := strings.Cut(rest, " [")
 	ip, _, ended := strings.Cut(rest, "])")
-	if !ok || !named || !told || !ended {
+	if !ok || !named || !bracketed || !ended {
 		return ""
 	}
 	return strings.TrimPrefix(ip, "IPv6:")

@@ -8,16 +8,16 @@ import (
 	"paperpath/internal/status"
 )
 
-// Finder opens many entries by their keys. It reads the directories once, where
-// Find reads them for each.
+// Finder opens many entries by their keys. It reads the directories once; Find
+// reads them for each key.
 type Finder struct {
 	spool *Spool
 	at    map[Key]spot // where entries were when the directories were read
 	read  time.Time
 }
 
-// rereadAfter is how old what a Finder has read must be, before a key that is not
-// in it is a reason to read again.
+// rereadAfter is how old a Finder's reading must be before it is repeated for a key
+// that is not in it.
 const rereadAfter = time.Second
 
 // Finder returns one that has read nothing yet.
@@ -45,7 +45,7 @@ func unknown(k Key) error {
 	return status.Refuse("5.0.0", fmt.Sprintf("no entry %s in the spool", k))
 }
 
-// open opens k where it was; errGone where it is in that inbox no more.
+// open opens k where it was; errGone where it is no longer in that inbox.
 func (f *Finder) open(k Key) (*Entry, error) {
 	at, ok := f.at[k]
 	if !ok {
@@ -77,8 +77,8 @@ func (f *Finder) readAll() error {
 // exit status 65.
 func (s *Spool) Find(k Key) (*Entry, error) { return s.Finder().Find(k) }
 
-// Listed opens an entry that List has returned, if it is in that inbox still; an
-// error with exit status 65 where it has gone. Close it.
+// Listed opens an entry that List has returned, if it is still in that inbox; if
+// not, the error has exit status 65. Close it.
 func (s *Spool) Listed(l Listing) (*Entry, error) {
 	b, err := s.inbox(l.Inbox)
 	if err != nil {

@@ -84,7 +84,7 @@ func TestRetryOfManyIsLinear(t *testing.T) {
 	})
 }
 
-// Whether a report of ours lies in the spool costs each report the same, however
+// To look whether a report of ours is in the spool costs each report the same, however
 // long the queue is: a dead smarthost ends thousands of messages at once.
 func TestReportsAboutManyAreLinear(t *testing.T) {
 	linear(t, "reports", func(n int) time.Duration {
@@ -104,8 +104,8 @@ func TestReportsAboutManyAreLinear(t *testing.T) {
 	})
 }
 
-// A report is placed once: by whoever looks again, and by who comes after a crash.
-func TestReportIsPlacedOnce(t *testing.T) {
+// A report is published once: by the same process, and by another after a crash.
+func TestReportIsPublishedOnce(t *testing.T) {
 	f := newFixture(t)
 	first, second := f.deferred(1)[0], Key("1764000000.M000000R00000000000000ff.mx")
 	again, err := Open(f.home, Options{Hostname: "mx.example.net"}) // another process
@@ -165,7 +165,7 @@ func TestAWatcherTakesUpManyInLinearTime(t *testing.T) {
 	})
 }
 
-// A Finder's view gets old: what came, moved or went meanwhile is seen.
+// A Finder's view gets old: what came, moved or went in the meantime is seen.
 func TestAFinderFollowsWhatMoves(t *testing.T) {
 	f := newFixture(t)
 	keys := f.deferred(3)

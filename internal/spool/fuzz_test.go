@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// FuzzReadHead holds the reader of our fields against their writer: what it
+// FuzzReadHead compares the reader of our fields with their writer: what it
 // accepts is written again as the same octets.
 func FuzzReadHead(f *testing.F) {
 	key := "1764000000.M000001R0123456789abcdef.mx"
@@ -40,7 +40,7 @@ func FuzzReadHead(f *testing.F) {
 	})
 }
 
-// FuzzName holds the reader of file names against their writer.
+// FuzzName compares the reader of file names with their writer.
 func FuzzName(f *testing.F) {
 	f.Add("1764000000.M000001R0123456789abcdef.mx,S=1,W=2:2,S")
 	f.Add("1764000000.M000001R0123456789abcdef.mx-0123456789ab,S=0,W=0")

@@ -9,7 +9,7 @@ import (
 	"paperpath/internal/params"
 )
 
-// HeldEntry is what a digest says of an entry in hold/.
+// HeldEntry is what a digest says about an entry in hold/.
 type HeldEntry struct {
 	Key    Key
 	Size   int64 // octets
@@ -19,8 +19,9 @@ type HeldEntry struct {
 	Client string // IP address that it came from; "" for a local one, or where that is not known
 }
 
-// EachHeld calls each with every entry in hold/, digests left out. A file that is
-// no entry has a name for a key and no more.
+// EachHeld calls each for every entry in hold/ but digests. Of a file that is no
+// entry it knows the size, since when it is there and, if its name has one, the
+// key.
 func (s *Spool) EachHeld(each func(HeldEntry)) error {
 	b, err := s.inbox(InboxHold)
 	if err != nil {
@@ -50,7 +51,7 @@ func (s *Spool) EachHeld(each func(HeldEntry)) error {
 	return nil
 }
 
-// IsDigest reports whether an entry is a digest of ours: no report may tell of it.
+// IsDigest reports whether an entry is a digest of ours: no report is made about it.
 func (e *Entry) IsDigest() bool {
 	if e.With != WithBounce || e.Envelope.From.Addr != "" {
 		return false
@@ -63,13 +64,13 @@ func (e *Entry) IsDigest() bool {
 	return true
 }
 
-// PublishDigest makes a digest durable in route/new, under a key that names the day
-// since slot. It is not placed where a crash has left it. Whatever fails of it is
-// dropped: nobody gets a report about a digest.
-func (s *Spool) PublishDigest(slot time.Time, to string, body []byte) (k Key, placed bool, err error) {
-	sum := sha256.Sum256(fmt.Appendf(nil, "digest\n%d", slot.UnixNano()))
-	k = makeKey(slot, [8]byte(sum[:8]), s.host)
-	s.known.forget() // the runner of another inbox may have placed it just now
-	placed, err = s.publishOwn(k, Envelope{To: []Recipient{{Addr: to, Params: "NOTIFY=NEVER"}}}, body)
-	return k, placed, err
+// PublishDigest makes a digest durable in route/new, under a key that names the day.
+// If a crash already left it in an inbox, nothing is written. One that cannot be
+// delivered is dropped: nobody gets a report about a digest.
+func (s *Spool) PublishDigest(day time.Time, to string, body []byte) (k Key, published bool, err error) {
+	sum := sha256.Sum256(fmt.Appendf(nil, "digest\n%d", day.UnixNano()))
+	k = makeKey(day, [8]byte(sum[:8]), s.host)
+	s.known.forget() // the runner of another inbox may have published it just now
+	published, err = s.publishOwn(k, Envelope{To: []Recipient{{Addr: to, Params: "NOTIFY=NEVER"}}}, body)
+	return k, published, err
 }

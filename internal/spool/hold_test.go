@@ -13,8 +13,8 @@ import (
 	"paperpath/internal/control"
 )
 
-// An entry that was copied out of hold/ and has changed meanwhile cannot go
-// back there: it waits where it is, and the held one stays.
+// An entry that was copied out of hold/ and changed in the meantime cannot go back
+// there: it is deferred where it is, and the held one stays.
 func TestWhatIsHeldUnderThatNameStays(t *testing.T) {
 	f := newFixture(t)
 	k := f.accept(InboxRoute, "From: a@b\n\none\n", "bob@example.net")

@@ -14,13 +14,13 @@ import (
 	"paperpath/internal/dir"
 )
 
-// Finding is a file in the spool that has no place in the state table, or that
-// a crash has left.
+// Finding is a file in the spool that has no place in the state table, or that a
+// crash left.
 type Finding struct {
 	Path   string // below the spool
 	What   string
 	Remedy string // what a repair does; "" where a person must decide
-	Aged   bool   // it is one for its age alone, by the machine's clock
+	Aged   bool   // only its age makes it one, by the machine's clock
 	fix    func() error
 }
 
@@ -32,8 +32,8 @@ func (f Finding) Repair() error {
 	return f.fix()
 }
 
-// Inspect holds every file of the spool against the state table. It changes
-// nothing and is safe beside running stages.
+// Inspect compares every file of the spool with the state table. It changes nothing
+// and is safe while stages run.
 func (s *Spool) Inspect() ([]Finding, error) {
 	i := inspector{spool: s, now: s.ageing(), keys: map[Key]string{}}
 	if err := i.top(); err != nil {
@@ -59,13 +59,13 @@ func (i *inspector) add(path, what, remedy string, fix func() error) {
 	i.found = append(i.found, Finding{Path: path, What: what, Remedy: remedy, fix: fix})
 }
 
-// addOld adds a file of an inbox that is left over, and may go.
+// addOld adds what a crash left in an inbox and may be removed.
 func (i *inspector) addOld(b *inbox, sub, name, what string) {
-	i.found = append(i.found, Finding{Path: filepath.Join(string(b.name), sub, name), What: what, Remedy: "remove it",
-		Aged: true, fix: i.removal(b, sub, name)})
+	i.found = append(i.found, Finding{Path: filepath.Join(string(b.name), sub, name), What: what,
+		Remedy: "remove it", Aged: true, fix: i.removal(b, sub, name)})
 }
 
-// top looks for what has no place beside the inboxes.
+// top looks for what does not belong next to the inboxes.
 func (i *inspector) top() error {
 	entries, err := os.ReadDir(i.spool.path)
 	if err != nil {
@@ -82,7 +82,7 @@ func (i *inspector) top() error {
 func (i *inspector) inbox(in Inbox) error {
 	b, err := openInbox(i.spool.path, in, false)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil // told by missing
+		return nil // missing has reported it
 	}
 	if err != nil {
 		return err
@@ -108,8 +108,8 @@ func (i *inspector) inbox(in Inbox) error {
 	return i.reasons(b, present)
 }
 
-// missing finds inboxes that lack a directory. They come first: to hold an
-// entry needs hold/.
+// missing finds inboxes that lack a directory. They come first, since holding an
+// entry takes hold/.
 func (i *inspector) missing() {
 	for _, in := range Inboxes() {
 		b, err := openInbox(i.spool.path, in, false)
@@ -125,7 +125,7 @@ func (i *inspector) missing() {
 	}
 }
 
-// subdirs looks for what has no place beside tmp/, new/, cur/ and reason/.
+// subdirs looks for what does not belong next to tmp/, new/, cur/ and reason/.
 func (i *inspector) subdirs(b *inbox) error {
 	names, err := namesIn(b.self)
 	for _, name := range names {
@@ -155,12 +155,12 @@ func (i *inspector) drafts(b *inbox) error {
 	return err
 }
 
-// notFile says why something stays that is no regular file.
+// notFile says why what is no regular file stays.
 func notFile(st unix.Stat_t) string {
 	return fmt.Sprintf("%v: %v but %s", errNotOurs, dir.ErrNotRegular, dir.Kind(st))
 }
 
-// removal removes a name, from an inbox that is opened again for it.
+// removal returns what removes a name, when the inbox is closed again.
 func (i *inspector) removal(b *inbox, sub, name string) func() error {
 	path := filepath.Join(i.spool.path, string(b.name), sub, name)
 	return func() error {
@@ -225,7 +225,8 @@ func (i *inspector) duplicate(at spot) string {
 	case dup == nil:
 		return "an entry with a second name outside the spool, perhaps in its mailbox: the next run decides"
 	}
-	return "an entry with two names, as a power cut may leave it, the other is " + dup.below() + ": the next runs leave one"
+	return "an entry with two names, as a power cut may leave it, the other is " + dup.below() +
+		": the next runs leave one"
 }
 
 func (i *inspector) still(at spot) bool {
@@ -233,7 +234,7 @@ func (i *inspector) still(at spot) bool {
 	return err == nil && i.now.Sub(time.Unix(file.Ctim.Unix())) > tornAge
 }
 
-// twice finds a key in two places: no crash leaves that, a copy does.
+// twice finds a key in two places: no crash leaves that, but a copy does.
 func (i *inspector) twice(k Key, path string) {
 	if first, ok := i.keys[k]; ok {
 		i.add(path, "the same key as "+first, "", nil)
@@ -256,7 +257,7 @@ func (i *inspector) heldWithoutReason(e *Entry) {
 			return err
 		}
 		now := i.spool.now()
-		return own.setReason(e.Key, reasonLine(now, InboxHold, verbHeld, "nobody knows why"), now)
+		return own.setReason(e.Key, reasonLine(now, InboxHold, verbHeld, "the reason is unknown"), now)
 	})
 }
 

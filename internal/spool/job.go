@@ -18,8 +18,8 @@ func (j *job) id() string {
 	return j.at.name
 }
 
-// deferredJob is a job that is due later. There may be very many of them: it holds
-// no more than it must.
+// deferredJob is a job that is due later. There may be very many, so it holds no more
+// than it must.
 type deferredJob struct {
 	name  string
 	keyed int32 // how much of name is the key, 0 for none
@@ -28,7 +28,8 @@ type deferredJob struct {
 }
 
 func (j *job) deferred() deferredJob {
-	return deferredJob{name: j.at.name, keyed: int32(len(j.key)), isNew: j.at.state == stateNew, due: j.due.UnixNano()}
+	return deferredJob{name: j.at.name, keyed: int32(len(j.key)), isNew: j.at.state == stateNew,
+		due: j.due.UnixNano()}
 }
 
 func (s deferredJob) id() string {
@@ -53,8 +54,8 @@ type jobState int32
 
 const atWork jobState = -1 // queued or running, or in a Run tried already
 
-// deferredJobs are a heap by their due time. It notes in at where each of them is:
-// whoever makes thousands due at once finds each without a search.
+// deferredJobs is a heap by due time. at has the index of each job, so that
+// thousands can be made due at once without a search for each.
 type deferredJobs struct {
 	list []deferredJob
 	at   map[string]jobState

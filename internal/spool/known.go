@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// rereadKeys is how long what was read of the inboxes says whether a report of
-// ours lies there already. Only the runner of an inbox makes reports about what
-// is in it, and it has placed what came later itself; what a runner before it
-// has left, it finds at its first look.
+// rereadKeys is for how long one reading of the inboxes tells whether a report of
+// ours is there already. Only the runner of an inbox makes reports about what is in
+// it, and what it has published since, it knows; what an earlier runner left is
+// there at the first reading.
 const rereadKeys = 10 * time.Second
 
-// knownKeys are the keys that lay in the inboxes lately. A look through them for
+// knownKeys are the keys that were in the inboxes lately. To read the inboxes for
 // each report would cost thousands of reports the square of their number.
 type knownKeys struct {
 	mu   sync.Mutex
@@ -21,8 +21,8 @@ type knownKeys struct {
 	read time.Time
 }
 
-// has reports whether any inbox holds an entry with this key, or we published one
-// there a moment ago.
+// has reports whether any inbox holds an entry with this key, as far as the last
+// reading and what we published since can tell.
 func (s *Spool) has(k Key) (bool, error) {
 	n := &s.known
 	n.mu.Lock()
@@ -51,14 +51,14 @@ func (s *Spool) readKeys() error {
 	return nil
 }
 
-// forget has the next look read the inboxes.
+// forget makes the next call of has read the inboxes.
 func (n *knownKeys) forget() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.keys = nil
 }
 
-// add notes what we published ourselves.
+// add notes a key that we published.
 func (n *knownKeys) add(k Key) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -14,7 +14,7 @@ type lane struct {
 	listed  bool // in ready
 }
 
-// maxSlow is how many attempts for each worker may go on without one.
+// maxSlow is how many attempts for each worker may go on without holding it.
 const maxSlow = 4
 
 // workers is how many attempts there may be at once, now.
@@ -25,14 +25,14 @@ func (r *Runner) workers() int {
 	return max(r.Workers(), 1)
 }
 
-// free reports whether a worker is free. An attempt that has used up the
-// runner's patience holds none: it waits for somebody else.
+// free reports whether a worker is free. An attempt that has used up the runner's
+// patience holds none: it only waits for another host.
 func (s *schedule) free() bool {
 	workers := s.r.workers()
 	return s.running-s.slow < workers && s.running < (1+maxSlow)*workers
 }
 
-// work makes an attempt, and reports twice where it takes long.
+// work makes an attempt, and reports twice where that takes long.
 func (s *schedule) work(j job) {
 	if s.r.Patience <= 0 {
 		s.results <- s.r.attempt(s.attempt, j)
@@ -53,7 +53,7 @@ func (s *schedule) work(j job) {
 	}
 }
 
-// list puts a lane in turn where it has a job and a worker to spare.
+// list queues a lane that has a job and may have another worker.
 func (s *schedule) list(l *lane) {
 	if l.listed || len(l.jobs) == 0 {
 		return
@@ -67,8 +67,8 @@ func (s *schedule) list(l *lane) {
 	s.ready = append(s.ready, l)
 }
 
-// laneOf looks the lane up. What cannot be opened shares one; its attempt will
-// say why.
+// laneOf looks the lane up. Entries that cannot be opened share one; their attempts
+// will say why.
 func (s *schedule) laneOf(j job) (name string) {
 	if s.r.Lane == nil {
 		return ""
@@ -82,7 +82,7 @@ func (s *schedule) laneOf(j job) (name string) {
 		name = s.r.Lane(e)
 		return nil
 	})
-	if status.Stack(err) != "" { // what stopped it at another error, its attempt will say
+	if status.Stack(err) != "" { // any other error its attempt will report
 		s.r.Spool.log.Trouble(string(j.key), "lane", err)
 	}
 	return name

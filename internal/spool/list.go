@@ -44,7 +44,7 @@ func (s *Spool) List(in Inbox) ([]Listing, error) {
 	return list, nil
 }
 
-// listing describes one name; false where it has gone meanwhile.
+// listing describes one name; false where it has gone in the meantime.
 func (p spot) listing() (Listing, bool) {
 	l := Listing{Name: p.name, Inbox: p.inbox.name, State: "new"}
 	e, err := p.open()
@@ -69,7 +69,7 @@ func (p spot) listing() (Listing, bool) {
 
 // Running reports whether a runner works the inbox.
 func (s *Spool) Running(in Inbox) (bool, error) {
-	// A descriptor of its own: closing it gives the lock back at once.
+	// Its own descriptor, so that closing it releases the lock at once.
 	probe, err := openInbox(s.path, in, false)
 	if err != nil {
 		return false, err

@@ -8,7 +8,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// What happens to the spool of the model beside its stages: time, people, and
+// What happens to the spool of the model apart from its stages: time, people, and
 // programs that begin anew.
 
 func (m *model) pass(rt *rapid.T) {
@@ -64,7 +64,7 @@ func (m *model) person(rt *rapid.T) {
 	}
 }
 
-// findEntry finds the file that stands for an entry of the model.
+// findEntry finds the file of an entry of the model.
 func (m *model) findEntry(rt *rapid.T, at *modelEntry) *Entry {
 	list, err := m.sp.List(at.inbox)
 	if err != nil {

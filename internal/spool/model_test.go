@@ -296,7 +296,7 @@ func (m *model) wasRenamed(path string) bool {
 	return false
 }
 
-// compare holds the spool and the mailboxes against the model.
+// compare compares the spool and the mailboxes with the model.
 func (m *model) compare(rt *rapid.T) {
 	var want, got []string
 	for _, e := range m.entries {

@@ -104,7 +104,7 @@ func within(t *testing.T, what string, do func()) {
 }
 
 // TestOddFiles: what is no regular file is never opened. It stays, an event
-// tells of it, and so do the queue and the check of the spool.
+// reports it, and so do the queue and the check of the spool.
 func TestOddFiles(t *testing.T) {
 	f := newFixture(t)
 	paths := f.oddSpool()
@@ -135,7 +135,7 @@ func TestOddFiles(t *testing.T) {
 			t.Errorf("it does not stay: %v", err)
 		}
 		if !strings.Contains(log, path) && !strings.Contains(log, filepath.Base(path)) {
-			t.Errorf("no event tells of %s", path)
+			t.Errorf("no event reports %s", path)
 		}
 	}
 	within(t, "a look at the queue", func() { f.seeOdd(paths) })
@@ -168,7 +168,7 @@ func (f *fixture) seeOdd(paths []string) {
 	}
 	for _, path := range paths {
 		if !listed[path] {
-			t.Errorf("the check does not tell of %s", path)
+			t.Errorf("the check does not report %s", path)
 		}
 		n, err := parseName(filepath.Base(path))
 		if err != nil || strings.Contains(path, "/tmp/") {
@@ -201,7 +201,7 @@ func TestOddReason(t *testing.T) {
 			})
 			for _, want := range []string{"route/reason/" + string(k), "hold/reason/" + string(held)} {
 				if !strings.Contains(f.log.String(), want) {
-					t.Errorf("no event tells of %s: %s", want, f.log.String())
+					t.Errorf("no event reports %s: %s", want, f.log.String())
 				}
 			}
 			if f.count("route/new") != 1 || f.count("relay/cur") != 1 || f.count("hold/new") != 0 {
@@ -211,8 +211,8 @@ func TestOddReason(t *testing.T) {
 	}
 }
 
-// TestOddDuplicate: a name taken by something other than a file is no repeat.
-func TestOddDuplicate(t *testing.T) {
+// TestOddCollision: what is no file under a wanted name is no repeat.
+func TestOddCollision(t *testing.T) {
 	for _, o := range oddities(t) {
 		t.Run(o.name, func(t *testing.T) {
 			f := newFixture(t)

@@ -10,23 +10,28 @@ const (
 	_       Action = iota
 	HandOn         // it goes to another inbox
 	Deliver        // it goes into a mailbox
-	Defer          // it waits in its inbox
+	Defer          // it stays in its inbox for another attempt
 	Hold           // it goes to hold/
-	Drop           // it is done
+	Drop           // it is removed: all its work is done
 )
 
-// Outcome is what a stage decided about an entry; spool carries it out in this
-// order: children, bounce, notices, marks, and last the action; where that is Deliver
-// the notices come behind the mailbox has its copy. What a crash cuts off is
-// decided again.
+// Outcome is what a stage decided about an entry. Spool carries it out in this
+// order: children, bounce, notices, marks, and last the action; where that is
+// Deliver, the notices follow once the mailbox has its copy. After a crash in
+// between, the stage decides again.
+//
+// A mark has two doors. Most marks are part of the outcome (Done, Bounce). A stage
+// that has handed a message to another host marks it inside the attempt (Entry.Mark):
+// a 250 must be noted at once, since everything before it can be decided again and
+// what it says cannot.
 type Outcome struct {
 	Children []Child
 	Bounce   *Bounce
 	Notices  []Notice
 	Done     []int // recipients to be marked
 	Action   Action
-	Inbox    Inbox     // HandOn: where to
-	Mailbox  string    // Deliver: path of the Maildir
+	to       Inbox     // HandOn
+	mailbox  string    // Deliver: path of the Maildir
 	Due      time.Time // Defer: the next attempt
 	Reason   string    // Defer, Hold, Drop: for people
 }
@@ -36,43 +41,43 @@ type Child struct {
 	Inbox  Inbox
 	From   Path
 	To     []Recipient
-	Passed []string // addresses that the message leaves behind: its trace, should it come back
+	Passed []string // addresses that led here: the trace by which it is known if it comes back
 	Reason string   // where Inbox is Hold: why
 }
 
-// Bounce is a report to the sender, placed in route/ as a new entry.
+// Bounce is a report about failures to the sender: a new entry in route/.
 type Bounce struct {
 	To     string // the reverse path
-	Failed []int  // the recipients that it reports; they are marked once it is durable
+	Failed []int  // the recipients that it reports, marked once it is durable
 	Body   []byte // the whole message with LF line ends
 }
 
-// Notice is a report to the sender about recipients that have not failed, placed
-// in route/ as a new entry. Nothing is marked for it.
+// Notice is a report to the sender about recipients that have not failed: a new entry
+// in route/. Nothing is marked for it.
 type Notice struct {
 	To    string // the reverse path
-	What  string // became of the recipients: delivered, relayed or delayed
+	What  string // what became of the recipients: delivered, relayed or delayed
 	About []int  // the recipients
 	Body  []byte // the whole message with LF line ends
 }
 
 // HandOnTo moves the entry to another inbox.
-func HandOnTo(in Inbox) Outcome { return Outcome{Action: HandOn, Inbox: in} }
+func HandOnTo(in Inbox) Outcome { return Outcome{Action: HandOn, to: in} }
 
-// SplitInto puts children in the entry's place.
+// SplitInto replaces the entry by children.
 func SplitInto(children ...Child) Outcome {
 	return Outcome{Children: children, Action: Drop, Reason: "split"}
 }
 
 // DeliverTo puts the message of an entry with one recipient into a Maildir.
-func DeliverTo(maildir string) Outcome { return Outcome{Action: Deliver, Mailbox: maildir} }
+func DeliverTo(maildir string) Outcome { return Outcome{Action: Deliver, mailbox: maildir} }
 
 // DeferUntil keeps the entry for another attempt.
 func DeferUntil(due time.Time, reason string) Outcome {
 	return Outcome{Action: Defer, Due: due, Reason: reason}
 }
 
-// HoldBecause lays the entry before a person.
+// HoldBecause keeps the entry for a person to look at.
 func HoldBecause(reason string) Outcome { return Outcome{Action: Hold, Reason: reason} }
 
 // DropBecause ends the entry: all its work is done.

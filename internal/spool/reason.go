@@ -16,8 +16,8 @@ import (
 	"paperpath/internal/visible"
 )
 
-// A reason file tells people why an entry waits: a line a deferral. Its mtime
-// is the due time.
+// A reason file tells people why an entry waits: one line for each deferral. Its
+// mtime is the due time.
 
 const (
 	maxReasonLine = 1000    // octets of one reason
@@ -27,12 +27,13 @@ const (
 // The words of a reason's first line in hold/.
 const (
 	verbHeld   = "held"
-	verbByHand = "by hand, held" // by a person: never taken
+	verbByHand = "by hand, held" // by a person: never cut or removed
 )
 
-// reasonLine is one line for people: printable, bounded.
+// reasonLine is one line for people, printable and bounded.
 func reasonLine(now time.Time, in Inbox, verb, text string) string {
-	return fmt.Sprintf("%s %s %s: %s\n", in, now.UTC().Format(time.RFC3339), verb, visible.Shorten(visible.Line(text), maxReasonLine))
+	text = visible.Shorten(visible.Line(text), maxReasonLine)
+	return fmt.Sprintf("%s %s %s: %s\n", in, now.UTC().Format(time.RFC3339), verb, text)
 }
 
 // reasonTime is the time in a line of a reason; zero where a person wrote it.
@@ -51,7 +52,7 @@ func (b *inbox) addReason(k Key, line string, due time.Time) error {
 	return b.writeReason(k, unix.O_APPEND, line, due)
 }
 
-// setReason begins the reason file anew: its first line says who holds.
+// setReason replaces the reason file: its first line says who holds the entry.
 func (b *inbox) setReason(k Key, line string, now time.Time) error {
 	return b.writeReason(k, unix.O_TRUNC, line, now)
 }
@@ -74,7 +75,7 @@ func (b *inbox) writeReason(k Key, how int, line string, mtime time.Time) error 
 }
 
 // due returns the due time of a deferred entry; without a reason it is due now.
-func (b *inbox) due(k Key) (t time.Time, waits bool, err error) {
+func (b *inbox) due(k Key) (t time.Time, found bool, err error) {
 	st, err := b.reason.StatName(string(k))
 	if errors.Is(err, fs.ErrNotExist) {
 		return time.Time{}, false, nil
@@ -112,8 +113,8 @@ func scanReason(f *os.File) (lines int, first, last string, err error) {
 	return lines, first, last, sc.Err()
 }
 
-// dropReason removes the reason of an entry that has left. One that stays
-// behind is the cleaner's.
+// dropReason removes the reason of an entry that has left. The cleaner removes one
+// that stays behind.
 func (b *inbox) dropReason(k Key) { b.reason.Remove(string(k)) }
 
 // reasonText returns the whole reason file, bounded.

@@ -1,30 +1,30 @@
 package spool
 
-// publishBounce makes a report durable in route/new before anything else
-// happens to the entry.
+// publishBounce makes a bounce durable in route/new before anything else happens to
+// the entry.
 func (s *Spool) publishBounce(e *Entry, r *Bounce) error {
-	k, placed, err := s.publishReport(e, r.To, e.named(r.Failed), r.Body)
-	if placed {
+	k, published, err := s.publishReport(e, r.To, e.named(r.Failed), r.Body)
+	if published {
 		s.log.Bounced(string(e.Key), string(k), r.To)
 	}
 	return err
 }
 
-// publishNotices does the same with reports that are no bounces.
+// publishNotices does the same with notices.
 func (s *Spool) publishNotices(e *Entry, list []Notice) error {
 	for _, n := range list {
-		k, placed, err := s.publishReport(e, n.To, append([]string{n.What}, e.named(n.About)...), n.Body)
+		k, published, err := s.publishReport(e, n.To, append([]string{n.What}, e.named(n.About)...), n.Body)
 		if err != nil {
 			return err
 		}
-		if placed {
+		if published {
 			s.log.Reported(string(e.Key), string(k), n.What, n.To)
 		}
 	}
 	return nil
 }
 
-// named are the addresses of recipients.
+// named returns the addresses of recipients.
 func (e *Entry) named(list []int) (names []string) {
 	for _, i := range list {
 		names = append(names, e.Envelope.To[i].Addr)
@@ -33,16 +33,16 @@ func (e *Entry) named(list []int) (names []string) {
 }
 
 // publishReport makes a report durable in route/new, under a key that names what
-// it says and about whom. It is not placed where a crash has left it.
-func (s *Spool) publishReport(e *Entry, to string, says []string, body []byte) (k Key, placed bool, err error) {
-	k = e.Key.bounce(says, s.host)
-	placed, err = s.publishOwn(k, Envelope{To: []Recipient{{Addr: to}}}, body)
-	return k, placed, err
+// it says and about whom.
+func (s *Spool) publishReport(e *Entry, to string, says []string, body []byte) (Key, bool, error) {
+	k := e.Key.bounce(says, s.host)
+	published, err := s.publishOwn(k, Envelope{To: []Recipient{{Addr: to}}}, body)
+	return k, published, err
 }
 
-// publishOwn makes a message of our own durable in route/new, unless an entry of
-// this key lies in some inbox: a crash has left it.
-func (s *Spool) publishOwn(k Key, env Envelope, body []byte) (placed bool, err error) {
+// publishOwn makes a message of our own durable in route/new. If a crash already
+// left an entry with its key in an inbox, nothing is written.
+func (s *Spool) publishOwn(k Key, env Envelope, body []byte) (published bool, err error) {
 	b, err := s.inbox(InboxRoute)
 	if err != nil {
 		return false, err
@@ -50,7 +50,7 @@ func (s *Spool) publishOwn(k Key, env Envelope, body []byte) (placed bool, err e
 	if err := env.check(); err != nil {
 		return false, err
 	}
-	if lies, err := s.has(k); lies || err != nil {
+	if there, err := s.has(k); there || err != nil {
 		return false, err
 	}
 	room, err := s.room(s.path, int64(len(body)), 1)
@@ -58,22 +58,7 @@ func (s *Spool) publishOwn(k Key, env Envelope, body []byte) (placed bool, err e
 		return false, err
 	}
 	defer room.release()
-	d, err := b.newDraft(k)
-	if err != nil {
-		return false, err
-	}
-	defer d.abort()
-	head := s.headBytes(k, env, nil, Trace{By: s.host, With: WithBounce})
-	if err := d.message(head, BytesBody(body)); err != nil {
-		return false, err
-	}
-	if s.shifted {
-		d.setArrival(s.now())
-	}
-	if err := d.sync(); err != nil {
-		return false, err
-	}
-	if _, err := d.publish(); err != nil {
+	if _, err := s.write(b, k, env, nil, Trace{By: s.host, With: WithBounce}, BytesBody(body)); err != nil {
 		return false, err
 	}
 	s.known.add(k)

@@ -9,7 +9,7 @@ import (
 	"paperpath/maildir"
 )
 
-// That a message is in the mailbox is said once it is there, and before the
+// That a message is in the mailbox is reported once it is there, and before the
 // entry goes; a repeat says it and doubles nothing.
 func TestNoticeComesBehindTheCopy(t *testing.T) {
 	f := newFixture(t)

@@ -20,38 +20,38 @@ import (
 // the runner is to stop.
 type Handler func(ctx context.Context, e *Entry) Outcome
 
-// Runner works one inbox. Only one at a time does: the others see its lock.
+// Runner works one inbox. An inbox has one runner at a time; the others see its lock.
 type Runner struct {
 	Spool    *Spool
 	Inbox    Inbox
 	Handle   Handler
-	Lane     func(e *Entry) string // what shares PerLane workers; nil: one lane
+	Lane     func(e *Entry) string // entries with one name share PerLane workers; nil: one lane
 	Workers  func() int            // attempts at once, asked before each; nil or 0: one
 	PerLane  func(lane string) int // of them in one lane, 0 is no limit; nil: there is none
-	Patience time.Duration         // an attempt holds a worker for so long, see maxSlow; 0: to its end
+	Patience time.Duration         // how long an attempt holds its worker (maxSlow); 0: to its end
 	Runtime  time.Duration         // Run starts no attempt after it; 0 is no limit
 	Holdtime func() (time.Duration, error)
-	Ages     func() bool           // whether they may be believed now; nil: they may
+	Ages     func() bool           // whether the age of a file may be trusted now; nil: it may
 	Share    func() (Share, error) // of hold/; nil: it may grow
-	Digest   func(*Spool) error    // of what is held, once a day; nil: none
+	Digest   func(*Spool) error    // tells what is held, once a day; nil: none
 	Retry    func() (control.Retry, error)
 	Ready    func()          // Watch calls it once it watches
-	Attempts context.Context // for the attempts of Watch, which then outlive its own; nil: they do not
+	Attempts context.Context // of Watch's attempts, where they outlive its own; nil: they do not
 
 	inbox    *inbox
 	cleaning sync.Mutex
 }
 
 const (
-	lockPatience = 200 * time.Millisecond // a look at the lock may hold it for an instant
-	rescanEvery  = time.Minute            // of new/: inotify is only the speed-up
-	truthEvery   = 10 * time.Minute       // of cur/ too, which may be large
+	lockPatience = 200 * time.Millisecond // to look at the lock is to hold it for an instant
+	rescanEvery  = time.Minute            // new/: inotify only makes it faster
+	truthEvery   = 10 * time.Minute       // cur/ too, which may be large
 	cleanEvery   = time.Hour
-	fitEvery     = 5 * time.Minute // hold/, which strangers fill
+	fitEvery     = 5 * time.Minute // hold/, which strangers can fill
 )
 
-// Run works on everything that is due, then returns. Where another runner
-// works the inbox it says so in the log and returns nil at once.
+// Run works on everything that is due, then returns. Where another runner works the
+// inbox, it logs that and returns nil at once.
 func (r *Runner) Run(ctx context.Context) error {
 	unlock, err := r.lock(ctx)
 	if unlock == nil {
@@ -69,8 +69,8 @@ func (r *Runner) Run(ctx context.Context) error {
 	return err
 }
 
-// Watch works on what is due and what comes, until ctx ends. It waits for
-// another runner's lock.
+// Watch works on what is due and what arrives, until ctx ends. It waits for another
+// runner's lock.
 func (r *Runner) Watch(ctx context.Context) error {
 	unlock, err := r.lockWait(ctx)
 	if unlock == nil {
@@ -148,13 +148,14 @@ func (r *Runner) tryLock() (bool, error) {
 	return true, nil
 }
 
-// clean removes leftovers of the inbox. route/'s runner sees to hold/ too, which
-// has none. One at a time: what makes room in hold/ must not meet itself.
+// clean removes leftovers of the inbox. The runner of route/ also looks after hold/,
+// which has none. Only one cleaning runs at a time, so that two never make room in
+// hold/ together.
 func (r *Runner) clean() {
 	r.cleaning.Lock()
 	defer r.cleaning.Unlock()
 	now := r.Spool.ageing()
-	if err := errors.Join(r.Spool.clean(r.inbox, now, r.Ages), r.tellStrays(r.inbox)); err != nil {
+	if err := errors.Join(r.Spool.clean(r.inbox, now, r.Ages), r.logStrays(r.inbox)); err != nil {
 		r.Spool.log.Trouble("", "clean "+string(r.Inbox), err)
 	}
 	if r.Digest != nil {
@@ -181,11 +182,11 @@ func (r *Runner) cleanHold(now time.Time) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(r.Spool.clean(b, now, r.Ages), r.tellStrays(b))
+	return errors.Join(r.Spool.clean(b, now, r.Ages), r.logStrays(b))
 }
 
-// tellStrays says what lies in the inbox that is no file and stays.
-func (r *Runner) tellStrays(b *inbox) error {
+// logStrays logs what is no regular file in the inbox, and stays.
+func (r *Runner) logStrays(b *inbox) error {
 	list, err := b.strays()
 	for _, s := range list {
 		r.Spool.log.Trouble("", "left: "+s.path, fmt.Errorf("%w: %w but %s", errNotOurs, dir.ErrNotRegular, s.kind))
@@ -221,7 +222,7 @@ func (r *Runner) fitHold() error {
 	return r.Spool.fitHold(share)
 }
 
-// keepFit is fitHold between two looks at everything.
+// keepFit runs fitHold between two cleanings.
 func (r *Runner) keepFit() {
 	if r.Inbox != InboxRoute || !r.cleaning.TryLock() {
 		return
@@ -233,8 +234,8 @@ func (r *Runner) keepFit() {
 }
 
 // syncMailbox makes deliveries durable in the mailbox's own directory; the
-// rename has made them whole already. It is the time, too, to take away what
-// deliveries that were killed have left in the mailbox's tmp/.
+// rename has made them whole already. It also removes what killed deliveries left in
+// the mailbox's tmp/.
 func (r *Runner) syncMailbox(path string) {
 	md, err := maildir.Open(path)
 	if err == nil {

@@ -79,7 +79,7 @@ func TestWhatIsNotOursIsLeft(t *testing.T) {
 		os.Remove(filepath.Join(dir, name))
 	}
 	if !strings.Contains(f.log.String(), "symbolic link") && !strings.Contains(f.log.String(), "not a regular file") {
-		t.Errorf("nothing was said: %s", f.log.String())
+		t.Errorf("nothing was logged: %s", f.log.String())
 	}
 }
 
@@ -243,7 +243,7 @@ func TestWorkersMayChangeWhileWatching(t *testing.T) {
 }
 
 // At the end of its time a Run takes up nothing new, and what is under way is
-// not told to stop.
+// not asked to stop.
 func TestRuntimeStopsNoAttempt(t *testing.T) {
 	f := newFixture(t)
 	f.accept(InboxRelay, "From: a@b\n\nx\n", "bob@far.example")
@@ -253,7 +253,7 @@ func TestRuntimeStopsNoAttempt(t *testing.T) {
 		attempts++
 		select {
 		case <-ctx.Done():
-			t.Error("the attempt is told to stop")
+			t.Error("the attempt is asked to stop")
 		case <-time.After(100 * time.Millisecond):
 		}
 		return DropBecause("done")
@@ -268,7 +268,7 @@ func TestRuntimeStopsNoAttempt(t *testing.T) {
 	f.only("relay/new")
 }
 
-// An attempt that waits for somebody else for long holds no worker, and only so
+// An attempt that waits long for another host holds no worker, and only so
 // many do.
 func TestASlowAttemptHoldsNoWorker(t *testing.T) {
 	f := newFixture(t)

@@ -14,19 +14,19 @@ import (
 	"paperpath/internal/status"
 )
 
-// laneWindow is how many due entries are looked at ahead to find one whose
-// lane is free.
+// laneWindow is how many due entries are looked at in advance to find one whose lane
+// is free.
 const laneWindow = 20000
 
 // syncEvery is how many deliveries a batch has at most.
 const syncEvery = 128
 
-// schedule decides what is worked on when. One goroutine owns it; the attempts
-// run beside it and report to it.
+// schedule decides what is worked on when. One goroutine owns it; attempts run in
+// their own and report to it.
 type schedule struct {
 	r        *Runner
-	stay     bool            // Watch: wait for what comes
-	attempt  context.Context // of attempts: the end of a Run's time is not theirs
+	stay     bool            // Watch: wait for what arrives
+	attempt  context.Context // of attempts, which do not end with a Run's time
 	known    map[string]jobState
 	back     map[string]string // id to the name that came into new/ while its entry was at work
 	deferred deferredJobs      // due later
@@ -35,9 +35,9 @@ type schedule struct {
 	ready    []*lane // lanes with queued jobs and a free worker, in turn
 	queued   int     // jobs in lanes
 	running  int     // attempts
-	slow     int     // of them that have used up the runner's patience
+	slow     int     // those of them that have used up the runner's patience
 	results  chan result
-	dirty    map[string]int // mailboxes that want a sync
+	dirty    map[string]int // mailboxes that need a sync
 	longest  time.Duration  // step of the retry schedule
 
 	cleaning sync.WaitGroup
@@ -47,12 +47,13 @@ type schedule struct {
 
 func newSchedule(ctx context.Context, r *Runner, stay bool) *schedule {
 	known := map[string]jobState{}
-	return &schedule{r: r, stay: stay, attempt: ctx, known: known, back: map[string]string{}, lanes: map[string]*lane{},
-		deferred: deferredJobs{at: known}, results: make(chan result), dirty: map[string]int{}}
+	return &schedule{r: r, stay: stay, attempt: ctx, known: known, back: map[string]string{},
+		lanes: map[string]*lane{}, deferred: deferredJobs{at: known},
+		results: make(chan result), dirty: map[string]int{}}
 }
 
-// run works until nothing is left (Run) or ctx ends (Watch). The attempts
-// under way are always finished.
+// run works until nothing is left (Run) or ctx ends (Watch). Attempts under way are
+// always finished.
 func (s *schedule) run(ctx context.Context, events chan fsnotify.Event, errs chan error) error {
 	defer s.sync()
 	// New mail does not wait for a look at all that is deferred.
@@ -65,15 +66,9 @@ func (s *schedule) run(ctx context.Context, events chan fsnotify.Event, errs cha
 		return s.finishAll(err)
 	}
 	defer s.cleaning.Wait()
-	s.beside(s.r.clean)
-	rescan := time.NewTicker(rescanEvery)
-	defer rescan.Stop()
-	truth := time.NewTicker(truthEvery)
-	defer truth.Stop()
-	clean := time.NewTicker(cleanEvery)
-	defer clean.Stop()
-	fit := time.NewTicker(fitEvery)
-	defer fit.Stop()
+	s.aside(s.r.clean)
+	t := newTickers()
+	defer t.stop()
 	for {
 		if ctx.Err() == nil {
 			s.start()
@@ -84,37 +79,56 @@ func (s *schedule) run(ctx context.Context, events chan fsnotify.Event, errs cha
 				return nil
 			}
 			if !s.stay {
-				// What came while we worked.
+				// What arrived while we worked.
 				if err := s.scan(stateNew); err != nil || !s.anyDue() {
 					return err
 				}
 				continue
 			}
 		}
-		wake, stop := s.wake(ctx)
-		select {
-		case res := <-s.results:
-			s.finish(res)
-		case ev := <-events:
-			s.arrive(ev)
-		case <-errs: // an overflow, most likely: look ourselves
-			s.rescan(stateNew, stateDeferred)
-		case <-rescan.C:
-			s.rescan(stateNew)
-		case <-truth.C:
-			s.rescan(stateNew, stateDeferred)
-		case <-clean.C:
-			s.beside(s.r.clean)
-		case <-fit.C:
-			s.beside(s.r.keepFit)
-		case <-wake:
-		case <-s.stopping(ctx):
-		}
-		stop()
+		s.await(ctx, events, errs, t)
 	}
 }
 
-// stopping is ctx.Done while nothing runs; attempts under way are waited for.
+// await handles the next thing that happens.
+func (s *schedule) await(ctx context.Context, events chan fsnotify.Event, errs chan error, t *tickers) {
+	wake, stop := s.wake(ctx)
+	defer stop()
+	select {
+	case res := <-s.results:
+		s.finish(res)
+	case ev := <-events:
+		s.arrive(ev)
+	case <-errs: // most likely the queue of inotify has overflowed: look ourselves
+		s.rescan(stateNew, stateDeferred)
+	case <-t.rescan.C:
+		s.rescan(stateNew)
+	case <-t.truth.C:
+		s.rescan(stateNew, stateDeferred)
+	case <-t.clean.C:
+		s.aside(s.r.clean)
+	case <-t.fit.C:
+		s.aside(s.r.keepFit)
+	case <-wake:
+	case <-s.stopping(ctx):
+	}
+}
+
+// tickers say when a schedule looks again.
+type tickers struct{ rescan, truth, clean, fit *time.Ticker }
+
+func newTickers() *tickers {
+	return &tickers{time.NewTicker(rescanEvery), time.NewTicker(truthEvery), time.NewTicker(cleanEvery),
+		time.NewTicker(fitEvery)}
+}
+
+func (t *tickers) stop() {
+	for _, t := range []*time.Ticker{t.rescan, t.truth, t.clean, t.fit} {
+		t.Stop()
+	}
+}
+
+// stopping is ctx.Done while no attempt runs: those under way are waited for.
 func (s *schedule) stopping(ctx context.Context) <-chan struct{} {
 	if s.running > 0 {
 		return nil
@@ -123,11 +137,16 @@ func (s *schedule) stopping(ctx context.Context) <-chan struct{} {
 }
 
 func (s *schedule) anyDue() bool {
-	return len(s.queue) > 0 || s.queued > 0 || s.deferred.Len() > 0 && s.deferred.list[0].due <= s.r.Spool.now().UnixNano()
+	return len(s.queue) > 0 || s.queued > 0 || s.deferredIsDue(s.r.Spool.now().UnixNano())
 }
 
-// wake fires when the next deferred entry is due. At the end, when nothing is
-// started any more, it does not.
+// deferredIsDue reports whether the first of the deferred jobs is due.
+func (s *schedule) deferredIsDue(now int64) bool {
+	return s.deferred.Len() > 0 && s.deferred.list[0].due <= now
+}
+
+// wake fires when the next deferred entry is due. Once ctx has ended it does not,
+// since nothing is started any more.
 func (s *schedule) wake(ctx context.Context) (<-chan time.Time, func()) {
 	if s.deferred.Len() == 0 || !s.stay || ctx.Err() != nil {
 		return nil, func() {}
@@ -136,8 +155,8 @@ func (s *schedule) wake(ctx context.Context) (<-chan time.Time, func()) {
 	return t.C, func() { t.Stop() }
 }
 
-// beside cleans while the schedule goes on: a large inbox takes its time.
-func (s *schedule) beside(clean func()) {
+// aside cleans while the schedule goes on, since a large inbox takes a while.
+func (s *schedule) aside(clean func()) {
 	s.cleaning.Go(func() {
 		if err := status.Guard(func() error { clean(); return nil }); err != nil {
 			s.r.Spool.log.Trouble("", "clean", err)
@@ -153,7 +172,7 @@ func (s *schedule) finishAll(err error) error {
 	return err
 }
 
-// scan reads the inbox, or one state of it: the truth. In a Run what was tried
+// scan reads these states of the inbox: they are the truth. In a Run, what was tried
 // already is known and left alone.
 func (s *schedule) scan(states ...state) error {
 	s.readLongest()
@@ -167,7 +186,7 @@ func (s *schedule) scan(states ...state) error {
 	return nil
 }
 
-// rescan is a scan of a runner that stays: its failure is told, not final.
+// rescan is a scan of a runner that stays: its failure is logged, not final.
 func (s *schedule) rescan(states ...state) {
 	if !s.stay {
 		return // a Run scans when it has nothing left
@@ -216,8 +235,8 @@ func (s *schedule) hurry(id, name string) {
 	}
 }
 
-// due returns when a deferred entry is due. One further off than the longest
-// step is due now: a clock has stepped.
+// due returns when a deferred entry is due. One further off than the longest step
+// of the retry schedule is due now: the clock was set back.
 func (s *schedule) due(k Key) time.Time {
 	due, _, err := s.r.inbox.due(k)
 	if err != nil {
@@ -257,7 +276,7 @@ func (s *schedule) arrive(ev fsnotify.Event) {
 // start starts as many attempts as there are free workers.
 func (s *schedule) start() {
 	now := s.r.Spool.now().UnixNano()
-	for s.deferred.Len() > 0 && s.deferred.list[0].due <= now {
+	for s.deferredIsDue(now) {
 		j := heap.Pop(&s.deferred).(deferredJob).job(s.r.inbox)
 		s.known[j.id()] = atWork
 		s.queue = append(s.queue, j)
@@ -277,7 +296,7 @@ func (s *schedule) start() {
 	}
 }
 
-// assign moves due entries into their lanes, looking ahead only so far.
+// assign moves due entries into their lanes, but not more than laneWindow.
 func (s *schedule) assign() {
 	for len(s.queue) > 0 && s.queued < laneWindow {
 		j := s.queue[0]
@@ -316,6 +335,16 @@ func (s *schedule) finish(res result) {
 	if l.running == 0 && len(l.jobs) == 0 {
 		delete(s.lanes, res.job.lane)
 	}
+	s.settle(res)
+	if res.mailbox != "" {
+		if s.dirty[res.mailbox]++; s.dirty[res.mailbox] >= syncEvery {
+			s.sync()
+		}
+	}
+}
+
+// settle notes where the schedule has the job of a result from now on.
+func (s *schedule) settle(res result) {
 	id := res.job.id()
 	name, back := s.back[id]
 	delete(s.back, id)
@@ -328,16 +357,11 @@ func (s *schedule) finish(res result) {
 		j := res.job
 		j.due, j.at = res.due, res.at
 		s.deferJob(j)
-		if back && s.isNew(name) { // a person wants it tried now
+		if back && s.isNew(name) { // a person asked for an attempt now
 			s.hurry(id, name)
 		}
 	default:
 		s.deferrals++ // known: not again in this run
-	}
-	if res.mailbox != "" {
-		if s.dirty[res.mailbox]++; s.dirty[res.mailbox] >= syncEvery {
-			s.sync()
-		}
 	}
 }
 

@@ -22,14 +22,14 @@ import (
 // Share is what hold/ may have.
 type Share struct {
 	Bytes, Count int64
-	// Stranger reports whether nothing proves who sent an entry: only such are
-	// taken.
+	// Stranger reports whether nothing proves who sent an entry: only those are cut
+	// and removed.
 	Stranger func(*Entry) bool
 }
 
 const (
 	maxCutHeader = 256 << 10 // octets of a header that stay
-	littleText   = 512       // octets below it that stay: more than what a cut leaves there
+	littleText   = 512       // octets below it that are not worth a cut: more than its note has
 	overBytes    = "hold/ has more than holdbytes, or a tenth of its file system"
 	overCount    = "hold/ has more than holdcount"
 )
@@ -42,8 +42,8 @@ type held struct {
 	since time.Time
 }
 
-// fitHold brings hold/ below its share as far as what may be taken allows. The
-// runner of route/ calls it, and nobody beside it.
+// fitHold brings hold/ below its share, as far as there are entries that may be cut
+// and removed. Only the runner of route/ calls it, one call at a time.
 func (s *Spool) fitHold(share Share) error {
 	b, err := s.inbox(InboxHold)
 	if err != nil {
@@ -74,7 +74,7 @@ func (s *Spool) fitHold(share Share) error {
 	return nil
 }
 
-// holdLimit is the octets that hold/ may have: those of the setting, and a tenth
+// holdLimit returns how many octets hold/ may have: those of the setting, but a tenth
 // of the file system at most.
 func holdLimit(b *inbox, bytes int64) (int64, error) {
 	var st unix.Statfs_t
@@ -91,7 +91,7 @@ func tenth(bytes, blocks, size int64) int64 {
 	return min(bytes, blocks/10*size)
 }
 
-// heldFiles lists what lies in hold/, and how many octets that is.
+// heldFiles lists the files in hold/ and returns how many octets they have.
 func (b *inbox) heldFiles() (list []held, total int64, err error) {
 	spots, err := b.sorted()
 	if err != nil {
@@ -111,8 +111,8 @@ func (b *inbox) heldFiles() (list []held, total int64, err error) {
 	return list, total, nil
 }
 
-// heldAt is when the entry of a file came into hold/: the mtime of its reason,
-// or the file's change time where it has none.
+// heldAt returns when a file came into hold/: the mtime of its reason, or the file's
+// own change time where it has none.
 func (b *inbox) heldAt(k Key, file unix.Stat_t) (time.Time, error) {
 	if k != "" {
 		if since, has, err := b.due(k); has || err != nil {
@@ -174,7 +174,7 @@ func (f *fitter) remove(h *held) error {
 	})
 }
 
-// take does something to an entry if it may be taken.
+// take calls do with an entry that may be cut or removed.
 func (f *fitter) take(h *held, do func(*Entry) error) error {
 	if h.key == "" {
 		return nil
@@ -199,7 +199,8 @@ func (f *fitter) take(h *held, do func(*Entry) error) error {
 func heldByStage(first string) bool {
 	in, rest, _ := strings.Cut(first, " ")
 	_, verb, _ := strings.Cut(rest, " ")
-	return in != string(InboxHold) && slices.Contains(Inboxes(), Inbox(in)) && strings.HasPrefix(verb, verbHeld+": ")
+	return in != string(InboxHold) && slices.Contains(Inboxes(), Inbox(in)) &&
+		strings.HasPrefix(verb, verbHeld+": ")
 }
 
 // cutHeld: HELD to HELD, with the header alone and a line that says so. The short
@@ -253,7 +254,7 @@ func (s *Spool) replaceHeld(e *Entry, d *draft, since time.Time) (fileName, erro
 	return cut, hold.addReason(e.Key, line, since)
 }
 
-// headerEnd is the length of the header without the empty line behind it, and
+// headerEnd is the length of the header without the empty line that ends it, and
 // of no more lines than fit into maxCutHeader.
 func headerEnd(m *io.SectionReader) (int64, error) {
 	r := bufio.NewReaderSize(io.NewSectionReader(m, 0, min(m.Size(), maxCutHeader)), 64<<10)

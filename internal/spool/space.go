@@ -19,9 +19,8 @@ type space struct {
 	claims  claims
 }
 
-// claims are what is being written just now, by file system: attempts and
-// sessions of one process that look at the free space one after another must
-// not take it together.
+// claims is what is being written just now, by file system: attempts and sessions
+// of one process must not each find the same space free.
 type claims struct {
 	mu sync.Mutex
 	on map[unix.Fsid]need
@@ -33,17 +32,17 @@ type need struct {
 	inodes int64
 }
 
-// claim is a need that was granted and is on its way to the disk.
+// claim is a need that was granted, until it is on the disk.
 type claim struct {
 	of *claims
 	fs unix.Fsid
 	need
 }
 
-// room claims space for that many new files of so many octets together on the
-// file system of path. The error is a temporary one with 452 (RFC 5321 4.2.3)
-// where the reserve would be touched. Release the claim once the files are
-// written, when the file system itself counts them.
+// room claims space on the file system of path for new files with so many octets
+// together. Where that would use the reserve, the error is temporary, with 452
+// (RFC 5321 4.2.3). Release the claim once the files are written: from then on the
+// file system counts them.
 func (s *space) room(path string, octets, files int64) (*claim, error) {
 	c := &s.claims
 	c.mu.Lock()
@@ -57,8 +56,9 @@ func (s *space) room(path string, octets, files int64) (*claim, error) {
 		return nil, &fs.PathError{Op: "statfs", Path: path, Err: err}
 	}
 	n := need{octets: octets + files*st.Bsize/2, inodes: files} // a file's last block is half full
-	free := need{octets: int64(st.Bavail)*st.Bsize - c.on[st.Fsid].octets, inodes: int64(st.Ffree) - c.on[st.Fsid].inodes}
-	// What a file system does not count it does not limit.
+	free := need{octets: int64(st.Bavail)*st.Bsize - c.on[st.Fsid].octets,
+		inodes: int64(st.Ffree) - c.on[st.Fsid].inodes}
+	// A file system does not limit what it does not count.
 	if st.Blocks > 0 && free.octets-n.octets < s.reserve {
 		return nil, noRoom(path, n.octets, free.octets, s.reserve, "octets")
 	}
@@ -71,7 +71,8 @@ func (s *space) room(path string, octets, files int64) (*claim, error) {
 
 func noRoom(path string, wanted, free, reserve int64, what string) error {
 	e := status.Temp("4.3.1", "not enough space, please try again later",
-		fmt.Errorf("%s has %d free %s, %d are wanted and %d reserved (control/reserve)", path, free, what, wanted, reserve))
+		fmt.Errorf("%s has %d free %s, %d are wanted and %d reserved (control/reserve)",
+			path, free, what, wanted, reserve))
 	e.Reply = 452
 	return e
 }
@@ -89,7 +90,7 @@ func (c *claims) add(on unix.Fsid, octets, inodes int64) {
 	c.on[on] = n
 }
 
-// release gives the claim back; once more does nothing.
+// release gives the claim back. A second call does nothing.
 func (c *claim) release() {
 	c.of.mu.Lock()
 	defer c.of.mu.Unlock()
@@ -97,12 +98,12 @@ func (c *claim) release() {
 	c.need = need{}
 }
 
-// writer is w, of a file on the file system of path, that does not touch the
-// reserve: for what is written before its size is known.
+// writer returns a writer to w, a file on the file system of path, that never uses
+// the reserve: for data whose size is not known before it is written.
 func (s *space) writer(path string, w io.Writer) io.Writer { return &keeper{s, path, w} }
 
-// KeepReserve is w, a new file on the file system of path, where what would
-// leave fewer octets or inodes free there than these is a temporary error.
+// KeepReserve returns a writer to w, a new file on the file system of path. A write
+// that would leave fewer octets or inodes free there is a temporary error.
 func KeepReserve(octets, inodes int64, path string, w io.Writer) io.Writer {
 	s := space{reserve: octets, inodes: inodes}
 	return s.writer(path, w)

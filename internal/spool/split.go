@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// syncTogether is from how many drafts on one sync of their file system is
-// cheaper than one of each.
+// syncTogether is how many drafts it takes for one sync of their file system to be
+// cheaper than one for each of them.
 const syncTogether = 16
 
 // CopyBytes returns how many octets splitting the entry into these children
@@ -22,9 +22,9 @@ func (e *Entry) CopyBytes(children []Child) int64 {
 	return sum
 }
 
-// publishChildren writes all children and makes them durable, renames them into
-// new/ together, and makes the names durable before the parent may go. Nothing
-// is written where there is no room for all.
+// publishChildren writes all children and makes them durable, renames them into new/
+// together, and makes the names durable before the parent may go. Nothing is written
+// unless there is room for all.
 func (s *Spool) publishChildren(e *Entry, children []Child) error {
 	if len(children) == 0 {
 		return nil
@@ -55,7 +55,7 @@ func (s *Spool) publishChildren(e *Entry, children []Child) error {
 }
 
 // draftChildren writes the drafts of all children and makes them durable. The
-// caller aborts those that it returns, with an error too.
+// caller aborts those that it returns, even with an error.
 func (s *Spool) draftChildren(e *Entry, children []Child) (drafts []*draft, err error) {
 	room, err := s.room(s.path, e.CopyBytes(children), int64(len(children)))
 	if err != nil {
@@ -104,9 +104,9 @@ type syncer struct {
 	path string
 }
 
-// syncer returns one for n drafts. A descriptor reports of a file system only
-// the failures since it was opened, and to whoever asks it first: each split has
-// its own, opened before anything is written.
+// syncer returns one for n drafts. A descriptor reports only failures of its file
+// system since it was opened, and each of them once: so each split has its own,
+// opened before anything is written.
 func (s *Spool) syncer(n int) (*syncer, error) {
 	y := &syncer{fd: -1, path: s.path}
 	if n < syncTogether || !syncsTogether(s.path) {
@@ -120,10 +120,10 @@ func (s *Spool) syncer(n int) (*syncer, error) {
 	return y, nil
 }
 
-// syncsTogether reports whether syncfs(2) tells there of what could not be
-// written: since Linux 5.8, on the file systems that are known to be asked
-// themselves, and on tmpfs, which writes nothing; overlayfs and FUSE stand before
-// others and may hear nothing.
+// syncsTogether reports whether syncfs(2) there returns an error for what could not
+// be written: since Linux 5.8, on file systems that are known to do so, and on tmpfs,
+// which writes nothing; overlayfs and FUSE are layers over others and may not learn
+// of it.
 func syncsTogether(path string) bool {
 	var st unix.Statfs_t
 	if err := unix.Statfs(path, &st); err != nil {
@@ -143,7 +143,7 @@ func syncsTogether(path string) bool {
 	return err == nil && (major > 5 || major == 5 && minor >= 8)
 }
 
-// written takes a draft that is written.
+// written takes over a draft that has all its data.
 func (y *syncer) written(d *draft) error {
 	if y.fd < 0 {
 		return d.sync()
@@ -172,8 +172,8 @@ func (y *syncer) close() {
 	}
 }
 
-// publishChild renames a child into new/, unless a crash left it there or it
-// waits already.
+// publishChild renames a child into new/, unless it is there or deferred already,
+// from before a crash.
 func (s *Spool) publishChild(d *draft, e *Entry, c Child) error {
 	if c.Inbox == InboxHold {
 		line := reasonLine(s.now(), e.Inbox, verbHeld, c.Reason)
@@ -181,9 +181,9 @@ func (s *Spool) publishChild(d *draft, e *Entry, c Child) error {
 			return err
 		}
 	}
-	// A child is as old as its parent: the lifetime counts from acceptance. Its key
-	// says so too, so that no sync is needed; a draft that looked old would be
-	// taken by the inbox's cleaner.
+	// A child is as old as its parent: the lifetime counts from acceptance. That needs
+	// no sync, since its key says the same. It is set this late because the cleaner
+	// would remove a draft that looked old.
 	d.setArrival(e.Arrival)
 	return d.publishOnce()
 }

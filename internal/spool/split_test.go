@@ -225,7 +225,7 @@ func TestSpillKeepsReserve(t *testing.T) {
 }
 
 // TestUncarriedExpires: an outcome that cannot be carried out is an attempt, and
-// at the end a person must look; where that cannot be it waits.
+// in the end it is held; where it cannot be, it stays deferred.
 func TestUncarriedExpires(t *testing.T) {
 	for _, row := range []struct {
 		name    string
@@ -308,7 +308,7 @@ func TestChildNameIsNoFile(t *testing.T) {
 	f.run(InboxRoute, func(ctx context.Context, e *Entry) Outcome {
 		o := splitFor(1)(ctx, e)
 		name := fileName{e.Key.child(o.Children[0]),
-			e.CopyBytes(o.Children), e.CopyBytes(o.Children) + e.WireSize - e.Size - e.head.lines + 2}
+			e.CopyBytes(o.Children), e.CopyBytes(o.Children) + e.wireSize - e.Size - e.head.lines + 2}
 		if err := os.Mkdir(filepath.Join(f.home, "spool/deliver/new", name.String()), 0o700); err != nil {
 			t.Error(err)
 		}

@@ -34,14 +34,14 @@ const (
 // Inboxes returns all inboxes in the order of the paper path.
 func Inboxes() []Inbox { return []Inbox{InboxCheck, InboxRoute, InboxDeliver, InboxRelay, InboxHold} }
 
-// Mark is the file that says that spool/ and mail/ are there: where it is
-// missing a volume is not mounted, and nothing is made.
+// Mark is the file that shows that spool/ and mail/ are there. Where it is missing a
+// volume is not mounted, and nothing is made.
 const Mark = ".paperpath"
 
 // Options are what a spool needs to know from its home's settings.
 type Options struct {
 	Now      func() time.Time // the clock; nil is the machine's
-	Shifted  bool             // the clock is not the machine's: arrivals are written down
+	Shifted  bool             // the clock is not the machine's: arrivals go into mtimes
 	Hostname string           // for keys and Received
 	Reserve  int64            // octets that accepting and copying leave free
 	Inodes   int64            // inodes that they leave free
@@ -74,8 +74,7 @@ type inbox struct {
 	mode   uint32 // of the files in it
 }
 
-// Init makes the spool of home with all its inboxes. What is there already
-// stays.
+// Init makes the spool of home with all its inboxes. It keeps what is there already.
 func Init(home string) error {
 	path := filepath.Join(home, "spool")
 	if err := dir.Make(path, 0o700); err != nil {
@@ -114,10 +113,10 @@ func CheckMark(path string) error {
 		home := filepath.Dir(path)
 		if _, err := os.Lstat(filepath.Join(home, Mark)); err == nil {
 			return status.Temp("4.3.5", fmt.Sprintf("%s has no file %s: its volume is not mounted (mount it; "+
-				"if there is none, and all that was in it is there, make that file)", path, Mark), nil)
+				"if it is no volume and nothing is missing from it, make that file)", path, Mark), nil)
 		}
-		return status.Temp("4.3.5", fmt.Sprintf("%s is no Paperpath home: %s has no file %s (mailctl init makes a home, "+
-			"--home or PAPERPATH_HOME names another)", home, path, Mark), nil)
+		return status.Temp("4.3.5", fmt.Sprintf("%s is not a Paperpath home: %s has no file %s "+
+			"(mailctl init makes a home, --home or PAPERPATH_HOME names another)", home, path, Mark), nil)
 	}
 	if err != nil {
 		return status.Temp("4.3.5", "cannot look at "+path, err)
@@ -164,9 +163,9 @@ func (s *Spool) inbox(in Inbox) (*inbox, error) {
 	return b, nil
 }
 
-// openInbox opens an inbox. The spool is there, its mark says so: what is missing
-// of the inbox was empty, and left behind by what carried the spool here. Where
-// it cannot be made, or mend is false, the inbox can be read all the same.
+// openInbox opens an inbox. The spool is there, as its mark shows, so a directory of
+// the inbox that is missing was empty, and whatever copied the spool here left it
+// out. If it cannot be made, or mend is false, the inbox can still be read.
 func openInbox(spool string, in Inbox, mend bool) (*inbox, error) {
 	parent, err := dir.Open(spool)
 	if err != nil {
@@ -209,7 +208,7 @@ func (b *inbox) close() {
 	}
 }
 
-// dir returns the directory of a name's state.
+// dir returns the directory of a state.
 func (b *inbox) dir(s state) *dir.Dir {
 	if s == stateDeferred {
 		return b.cur

@@ -34,7 +34,7 @@ func TestStatesOfTheManualPage(t *testing.T) {
 	}
 }
 
-// What TLS it was stands in the first line of our Received; nothing that is not
+// The first line of our Received has the version and cipher of TLS; nothing that is not
 // made of harmless octets gets there.
 func TestReceivedTellsTLS(t *testing.T) {
 	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)

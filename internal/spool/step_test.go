@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// A clock that steps forward in the middle of an attempt takes away neither the
-// drafts nor the reasons of this instant: the cleaner, which runs beside, goes by
+// A clock that steps forward in the middle of an attempt removes neither the drafts
+// nor the reasons of this instant: the cleaner, which runs at the same time, goes by
 // the file system's own times.
 func TestAClockThatStepsTakesNothingThatIsBeingWritten(t *testing.T) {
 	f := newFixture(t)

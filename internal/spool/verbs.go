@@ -8,8 +8,8 @@ import (
 	"paperpath/internal/status"
 )
 
-// The verbs with which a person moves entries. Each is one rename, so it needs
-// no lock: an attempt under way finds its entry again by key, or gone.
+// The verbs with which a person moves entries. Each is one rename, so it needs no
+// lock: an attempt under way looks for its entry by key, and may find it gone.
 
 // Close closes an entry that Find or Listed has opened.
 func (e *Entry) Close() error { return e.file.Close() }
@@ -70,21 +70,21 @@ func (s *Spool) Reroute(e *Entry) error {
 	return wasThere(e, s.handOn(e, InboxRoute))
 }
 
-// Remove: any to GONE. Nobody is told.
+// Remove: any to GONE. No one is notified.
 func (s *Spool) Remove(e *Entry) error {
 	return wasThere(e, s.drop(e, DropBecause("removed by hand")))
 }
 
-// Apply carries out what a person's verb has decided about a held entry.
+// Apply carries out what a person's verb decided about a held entry.
 func (s *Spool) Apply(e *Entry, o Outcome) error {
 	return wasThere(e, s.carryOut(e, o))
 }
 
-// wasThere makes an entry that went meanwhile an error of its own: the person
-// asked for something that did not happen.
+// wasThere turns the errors of an entry that has gone into one that says so: the
+// person asked for something that did not happen.
 func wasThere(e *Entry, err error) error {
 	if errors.Is(err, errGone) || errors.Is(err, fs.ErrNotExist) {
-		return status.Temp("4.0.0", fmt.Sprintf("%s went elsewhere meanwhile", e.Key), nil)
+		return status.Temp("4.0.0", fmt.Sprintf("%s was moved or removed in the meantime", e.Key), nil)
 	}
 	return err
 }

@@ -97,7 +97,7 @@ func TestCleanTakesWhatCrashesLeft(t *testing.T) {
 	}
 	f.run(InboxRelay, never)
 	if !exists("reason/"+orphan) || !exists("tmp/"+orphan+".01234567") {
-		t.Fatal("young leftovers were taken")
+		t.Fatal("young leftovers were removed")
 	}
 	f.machine(37 * time.Hour)
 	r := f.runner(InboxRelay, never)
@@ -106,14 +106,14 @@ func TestCleanTakesWhatCrashesLeft(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !exists("reason/"+orphan) || !exists("tmp/"+orphan+".01234567") {
-		t.Fatal("leftovers were taken for an age that is not to be believed")
+		t.Fatal("leftovers were removed for an age that cannot be trusted")
 	}
 	f.run(InboxRelay, never)
 	if exists("reason/"+orphan) || exists("tmp/"+orphan+".01234567") {
 		t.Error("old leftovers stay")
 	}
 	if !exists("reason/" + string(k)) {
-		t.Error("the reason of an entry was taken")
+		t.Error("the reason of an entry was removed")
 	}
 }
 

@@ -45,7 +45,7 @@ func TestMistakesSayTheWayOut(t *testing.T) {
 		t.Error("--create-user made a home that is not that user's")
 	}
 	as(other, 75, "(mailctl start runs its server)", "x\n", "sendmail", "a@mx.example.net")
-	as(other, 75, "none is no Paperpath home", "", "mailctl", "queue", "--home", scratch+"/none")
+	as(other, 75, "none is not a Paperpath home", "", "mailctl", "queue", "--home", scratch+"/none")
 
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

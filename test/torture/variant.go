@@ -33,7 +33,7 @@ func variants() []variant {
 			[]string{"order: mailsubmit, stdin", "order: mailsubmit, SMTP", "cut ext4: mailsubmit, SMTP"}},
 		{"yes is said before the rename", []string{"mailsubmit"},
 			[]edit{{"internal/spool/draft.go", "	if err := d.inbox.tmp.Rename(d.name, d.inbox.new, name); err != nil {\n		return \"\", err\n	}\n	d.name = \"\"\n",
-				"	old := d.name\n	late = append(late, func() { d.box.tmp.Rename(old, d.box.new, name) })\n	d.name = \"\"\n"},
+				"	old := d.name\n	late = append(late, func() { d.inbox.tmp.Rename(old, d.inbox.new, name) })\n	d.name = \"\"\n"},
 				{"internal/spool/draft.go", "// draft is", "var late []func()\n\n// draft is"},
 				{"internal/spool/spool.go", "	defer s.mu.Unlock()\n	for _, b", "	defer s.mu.Unlock()\n	for _, f := range late {\n		f()\n	}\n	for _, b"}},
 			[]string{"kill: mailsubmit, SMTP"}},
