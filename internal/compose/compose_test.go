@@ -14,7 +14,7 @@ import (
 	"paperpath/internal/status"
 )
 
-// me is the author of what does not say who wrote it.
+// me is the author of messages without From.
 var me = Author{Address: addr.Address{Local: "me", Domain: "example.net"}}
 
 func with(flags string) Author { return Author{Address: me.Address, Flags: flags} }
@@ -72,11 +72,11 @@ func TestCompleteAddsWhatIsMissing(t *testing.T) {
 		{name: "what is no list stays", in: fromMe + fine + "To: all of you\nCc: a@b@c, bob\nX-To: bob\nSubject: bob\n\nb\n", want: fromMe + fine + "To: all of you\nCc: a@b@c, bob\nX-To: bob\nSubject: bob\n\nb\n"},
 		{name: "several authors", in: "From: a@x, b@x\n" + fine + "\nb\n", want: "Sender: me@example.net\nFrom: a@x, b@x\n" + fine + "\nb\n"},
 		{name: "several authors and a sender", in: "From: a@x, b@x\nSender: b@x\n" + fine + "\nb\n", want: "From: a@x, b@x\nSender: b@x\n" + fine + "\nb\n"},
-		{name: "sent again", in: "Resent-To: bob\nReceived: x\nFrom: old\nTo: you@x\n" + fine + "\nb\n",
+		{name: "resent", in: "Resent-To: bob\nReceived: x\nFrom: old\nTo: you@x\n" + fine + "\nb\n",
 			want: again + againD + "Resent-To: bob@example.net\nReceived: x\nFrom: old@example.net\nTo: you@x\n" + fine + "\nb\n"},
-		{name: "sent again twice", in: "Resent-From: a@x\nResent-Date: d\nResent-To: b\nResent-From: c\nResent-To: d\nFrom: a@x\n" + fine + "\nb\n",
+		{name: "resent twice", in: "Resent-From: a@x\nResent-Date: d\nResent-To: b\nResent-From: c\nResent-To: d\nFrom: a@x\n" + fine + "\nb\n",
 			want: "Resent-Message-ID: <id>\nResent-From: a@x\nResent-Date: d\nResent-To: b@example.net\nResent-From: c\nResent-To: d\nFrom: a@x\n" + fine + "\nb\n"},
-		{name: "sent again by two", in: "Resent-From: a@x, b@x\nResent-Date: d\nResent-Message-ID: <r>\nResent-To: b@y\nFrom: a@x\n" + fine + "\nb\n",
+		{name: "resent by two", in: "Resent-From: a@x, b@x\nResent-Date: d\nResent-Message-ID: <r>\nResent-To: b@y\nFrom: a@x\n" + fine + "\nb\n",
 			want: "Resent-Sender: me@example.net\nResent-From: a@x, b@x\nResent-Date: d\nResent-Message-ID: <r>\nResent-To: b@y\nFrom: a@x\n" + fine + "\nb\n"},
 		{name: "flag f", flags: "f", in: "From: a@x\n" + fine + "\nb\n", want: fromMe + fine + "\nb\n"},
 		{name: "flag i", flags: "i", in: "From: a@x\n" + fine + "\nb\n", want: "Message-ID: <id>\nFrom: a@x\nDate: Mon, 23 Nov 2026 12:00:00 +0000\n\nb\n"},
@@ -137,7 +137,7 @@ func TestCompleteWithoutADomain(t *testing.T) {
 	}
 }
 
-// The header that the caller has tells of the new fields and no more of the old.
+// The header of the caller has the new fields, and no more those that were dropped.
 func TestCompleteChangesTheHeader(t *testing.T) {
 	body := strings.NewReader("Bcc: x@y\nTo: a@x\n\nb\n")
 	h, err := check.HeaderWithin(check.MaxHeaderBytes, check.MaxFields, body)
@@ -204,9 +204,9 @@ func TestRecipients(t *testing.T) {
 		{"groups and comments", "To: friends: a@x, (not c@x) b@x;, nobody:;\nCc: d (e@x) @x\n\nb\n", "a@x b@x d@x"},
 		{"hostile ones", "To: \"x@y, z\" <a@x>, \"b@c\"@x\nSubject: x\n Bcc: e@x\n\nTo: f@x\n", `a@x "b@c"@x`},
 		{"folded", "To: a@x,\n\tb@x\n ,c@x\n\nb\n", "a@x b@x c@x"},
-		{"sent again", "Resent-To: r@x\nResent-Bcc: s@x\nTo: a@x\nBcc: b@x\n\nb\n", "r@x s@x"},
-		{"sent again twice", "Resent-To: r@x\nResent-Cc: s@x\nResent-To: old@x\nResent-Bcc: older@x\nTo: a@x\n\nb\n", "r@x s@x"},
-		{"sent again, blocks apart", "Resent-To: r@x\nReceived: x\nResent-Cc: old@x\nTo: a@x\n\nb\n", "r@x"},
+		{"resent", "Resent-To: r@x\nResent-Bcc: s@x\nTo: a@x\nBcc: b@x\n\nb\n", "r@x s@x"},
+		{"resent twice", "Resent-To: r@x\nResent-Cc: s@x\nResent-To: old@x\nResent-Bcc: older@x\nTo: a@x\n\nb\n", "r@x s@x"},
+		{"resent, blocks apart", "Resent-To: r@x\nReceived: x\nResent-Cc: old@x\nTo: a@x\n\nb\n", "r@x"},
 		{"below RFC 976", ">From x Mon\nTo: a@x\n\nTo: b@x\n", "a@x"},
 		{"below a run of mbox lines", "From x Mon\n>From y\n>From z\nTo: a@x\nCc: b@x\n\nb\n", "a@x b@x"},
 		{"none", "To: nobody:;\n\nb\n", ""},

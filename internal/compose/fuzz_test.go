@@ -7,9 +7,9 @@ import (
 	"paperpath/internal/message"
 )
 
-// FuzzComplete holds any message against what is promised of a completed one:
-// it has what submission adds, nobody sees its blind copies, its body is as it
-// came, and there is nothing more to add or to take away.
+// FuzzComplete checks that a completed message has the fields that submission adds and
+// none for blind copies, that its body is unchanged, and that completing it again
+// changes nothing.
 func FuzzComplete(f *testing.F) {
 	for _, s := range []string{"", "\n", "x", "To: a\n\nb\n", "From: a@b\nBcc: c\n d\nTo: e, f <g>\n\nBcc: x\n", "From x\nTo: a\n\n", " fold\nTo: a\n",
 		"Resent-To: a\nReceived: x\nResent-Bcc: b\n\nc", "From:\nBcc :x\njunk\nTo: \"a\nb\" <c>\n\n", "To: a\r\nBcc: b\r\n\r\nc\r\n", "Bcc:a\njunk\n\tx\nTo: =?x?q?=20?= <b>;:\n\n\n",

@@ -15,8 +15,7 @@ type panicking struct{}
 
 func (panicking) Read([]byte) (int, error) { panic("odd") }
 
-// What stands in standard input comes through, and once ctx has ended nothing
-// does, not even the end.
+// Standard input is read as it is, and after the end of ctx not even its end is.
 func TestInput(t *testing.T) {
 	r, w, err := os.Pipe()
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	"paperpath/internal/maillog"
 )
 
-// A number of control/concurrency counts at once; one that cannot be read leaves
-// the last one in force, and the log has that once.
+// A new number in control/concurrency is in force at once; while it cannot be read the
+// last one stays in force, and the log has the reason once.
 func TestConcurrencyIsTheOneInForce(t *testing.T) {
 	home := t.TempDir()
 	path := filepath.Join(home, "control", "concurrency")
@@ -57,8 +57,8 @@ func TestConcurrencyIsTheOneInForce(t *testing.T) {
 	}
 }
 
-// An event goes where control/log says by then; to the last place, with the reason
-// behind it, while the file is broken.
+// An event goes where control/log says at that moment; while the file is broken to the
+// last place, followed by the reason.
 func TestTheLogIsWhereTheFileSays(t *testing.T) {
 	home := t.TempDir()
 	for _, dir := range []string{"control", "log"} {

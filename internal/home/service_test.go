@@ -18,7 +18,7 @@ import (
 	"paperpath/internal/status"
 )
 
-// newService is a service that says what it did with a client.
+// newService is a service that writes to the client what it did.
 func newService(t *testing.T) (*Service, *bytes.Buffer) {
 	t.Helper()
 	dir := t.TempDir()
@@ -54,8 +54,8 @@ func selfSigned(t *testing.T, s *Service) string {
 	return pair
 }
 
-// A SIGHUP while a pair is half written ends no TLS: the one before serves on, and
-// the next one that is whole takes its place.
+// A SIGHUP while a pair is half written does not end TLS: the one before stays in use
+// until the next valid one.
 func TestServiceKeepsTheCertificate(t *testing.T) {
 	s, log := newService(t)
 	pair := selfSigned(t, s)
@@ -149,7 +149,7 @@ func TestServiceOne(t *testing.T) {
 	}
 }
 
-// Who is not to have TLS has none, whatever there is.
+// A service without TLS does not load a certificate.
 func TestServiceWithoutTLS(t *testing.T) {
 	s, _ := newService(t)
 	selfSigned(t, s)

@@ -20,8 +20,8 @@ import (
 	"paperpath/internal/spool"
 )
 
-// hostileLines are what readers of a header have been seen to take in
-// different ways, with results that claim to be ours among them.
+// hostileLines are lines that parsers of headers have been seen to read in different
+// ways, among them results that claim to be ours.
 func hostileLines() []string {
 	lines := []string{"From: alice@example.net", "To: bob@example.net", " fold", "\tfold", " ", "no colon here", ": no name", "X :y", "X\t: y",
 		"\x80\xff: y", "a b: y", "From x@y Mon Nov 23 12:00:00 2026", ">From y Tue", ">From: z", "From : q@r", "Received: by x",
@@ -35,8 +35,8 @@ func hostileLines() []string {
 	return lines
 }
 
-// hostile returns a message whose header is made of such lines. from is a From
-// field that is good, so that a message is not refused for another reason.
+// hostile returns a message with a header of such lines. One From field is valid, so
+// that the message is not refused for another reason.
 func hostile(r *rand.Rand, lines []string) string {
 	var b strings.Builder
 	n := 1 + r.Intn(8)
@@ -53,8 +53,8 @@ func hostile(r *rand.Rand, lines []string) string {
 
 var ours = regexp.MustCompile(`(?i)^[ \t\v\f]*(\([^)]*\)[ \t]*)*"?mx\.[ \t]*example\.net`)
 
-// forgedIn reads a header in two ways that are not ours, line by line and with
-// net/mail, and returns results in it that name us.
+// forgedIn parses a header without our code, line by line and with net/mail, and
+// returns the results in it that name us.
 func forgedIn(stored []byte) []string {
 	var found []string
 	claim := func(reader, value string) {
@@ -79,7 +79,7 @@ func forgedIn(stored []byte) []string {
 	return found
 }
 
-// unfolded returns the lines of a header, each with those that fold it.
+// unfolded returns the unfolded lines of a header.
 func unfolded(stored []byte) (lines []string) {
 	head, _, _ := bytes.Cut(stored, []byte("\n\n"))
 	for line := range strings.SplitSeq(string(head), "\n") {
@@ -92,7 +92,7 @@ func unfolded(stored []byte) (lines []string) {
 	return lines
 }
 
-// taken returns the text of every entry in an inbox, and takes them out.
+// taken returns the text of every entry in an inbox, and removes them.
 func taken(t *testing.T, home string, in spool.Inbox) (texts [][]byte) {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join(home, "spool", string(in), "new", "*"))
@@ -112,9 +112,8 @@ func taken(t *testing.T, home string, in spool.Inbox) (texts [][]byte) {
 	return texts
 }
 
-// TestNoForgedResultsInTheSpool: whatever the header of a stranger's or of a
-// user's message is made of, no reader finds results in what is stored that
-// claim to be ours.
+// Whatever is in the header of a message of a stranger or of a user, no parser finds
+// results in the entry that claim to be ours.
 func TestNoForgedResultsInTheSpool(t *testing.T) {
 	h, _ := newHome(t)
 	if err := os.WriteFile(filepath.Join(h.Dir, "control/limits"), []byte("errors: 100000\njunk: 100000\n"), 0o600); err != nil {
@@ -147,7 +146,7 @@ func TestNoForgedResultsInTheSpool(t *testing.T) {
 	}
 }
 
-// input is a standard input that holds text.
+// input is a standard input that contains text.
 func input(t *testing.T, text string) *os.File {
 	t.Helper()
 	fd, err := unix.MemfdCreate("stdin", unix.MFD_CLOEXEC)
@@ -165,8 +164,8 @@ func input(t *testing.T, text string) *os.File {
 	return in
 }
 
-// offering opens a session of the role mx and returns what offers a message in
-// it; whether it is taken is all the same.
+// offering opens a session of the role mx and returns a function that sends a message
+// in it, which may be accepted or refused.
 func offering(t *testing.T, h *home.Home) func(text string) {
 	t.Helper()
 	s, err := newServer(h, MX)

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// FuzzIntake holds what standard input becomes against what is promised of it,
-// and against reading it in one piece.
+// FuzzIntake checks that standard input becomes a clean message, and the same one
+// whether it is read in one piece or in small ones.
 func FuzzIntake(f *testing.F) {
 	for _, s := range []string{"", "a\r\nb\rc\x00d", ".\n", "a\n.\r\nb", "..\n", strings.Repeat("x", 20) + "\r\n", "\r\r\n\r"} {
 		f.Add(s, true)

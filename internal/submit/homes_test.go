@@ -30,7 +30,7 @@ import (
 	"paperpath/internal/status"
 )
 
-// eventLog is written by sessions that may outlive what the test looks at.
+// eventLog is written by sessions that may still run when the test reads it.
 type eventLog struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -146,8 +146,8 @@ func (s *site) listen(t *testing.T, role Role) {
 	}
 }
 
-// relay is the stage of relay/: what is for the other home is handed to its
-// server, what is for others is noted.
+// relay is the stage of relay/: mail for the other home is sent to its server,
+// other recipients are noted.
 func (s *site) relay(_ context.Context, e *spool.Entry) spool.Outcome {
 	var there []int
 	var results []settle.Result
@@ -162,7 +162,7 @@ func (s *site) relay(_ context.Context, e *spool.Entry) spool.Outcome {
 	return s.settler().Settle(e, append(results, s.next.take(e, there)...))
 }
 
-// take speaks one transaction with the server of s.
+// take sends a message to the server of s.
 func (s *site) take(e *spool.Entry, to []int) []settle.Result {
 	if len(to) == 0 {
 		return nil
@@ -212,7 +212,7 @@ func (s *site) settler() *settle.Settler {
 	return &settle.Settler{Control: s.home.Control, Log: s.home.Log, Now: s.now, Home: s.home.Dir}
 }
 
-// work lets every stage run once.
+// work runs every stage once.
 func (s *site) work(ctx context.Context) error {
 	settle := s.settler().Settle
 	checker := &check.Stage{Control: s.home.Control, Log: s.home.Log, Settle: settle}
@@ -242,8 +242,8 @@ func (s *site) left(t rapid.TB) (n int) {
 	return n
 }
 
-// harvest counts the copies of the message in the mailboxes, and empties them
-// and hold/.
+// harvest counts the copies of the message in the mailboxes, and empties the
+// mailboxes and hold/.
 func (s *site) harvest(t rapid.TB, into map[string]int) {
 	for _, pattern := range []string{"mail/*/*/Maildir/new/*", "spool/hold/new/*", "spool/hold/reason/*"} {
 		files, err := filepath.Glob(filepath.Join(s.home.Dir, pattern))
@@ -271,7 +271,7 @@ func (s *site) harvest(t rapid.TB, into map[string]int) {
 	s.far = nil
 }
 
-// carriers are the ways in which a message goes from one home to the other.
+// carriers are the ways from one home to the other.
 var carriers = map[string]Role{"SMTP": MX, "LMTP": LMTP, "run/submit": Local}
 
 func eachCarrier(t *testing.T, do func(t *testing.T, sites [2]*site)) {
@@ -285,9 +285,9 @@ func eachCarrier(t *testing.T, do func(t *testing.T, sites [2]*site)) {
 	}
 }
 
-// Whatever the aliases of two homes say that forward to each other: every run
-// ends, and everyone gets as many messages as ways lead there that part and
-// meet again, which is one for almost all, and at least one.
+// Whatever the aliases of two homes are that forward to each other: every run ends,
+// and everyone gets a message for each separate way that leads there, which is one
+// for almost all, and at least one.
 func TestTwoHomes(t *testing.T) {
 	eachCarrier(t, func(t *testing.T, sites [2]*site) {
 		begin := time.Now()
@@ -310,8 +310,8 @@ func TestTwoHomes(t *testing.T) {
 	})
 }
 
-// patience is how long one carrier is tried: not for long, unless somebody asks
-// for more checks than rapid does by itself.
+// patience is how long one carrier is tried: for a short time, unless more checks
+// were asked for than rapid does by default.
 func patience() time.Duration {
 	if n, err := strconv.Atoi(flag.Lookup("rapid.checks").Value.String()); err == nil && n > 100 {
 		return time.Hour
@@ -319,7 +319,7 @@ func patience() time.Duration {
 	return 6 * time.Second
 }
 
-// The forms that people write: each ends with one message for everyone.
+// Aliases as people write them: everyone gets one message.
 func TestTwoHomesEach(t *testing.T) {
 	tests := []struct {
 		about string

@@ -27,7 +27,7 @@ func TestIdentity(t *testing.T) {
 		{name: "EMAIL", env: "EMAIL=Jo <jo@x.example>|USER=u", want: "jo@x.example, jo@x.example, "},
 		{name: "EMAIL without a domain", env: "EMAIL=jo", want: "jo@example.net, jo@example.net, "},
 		{name: "MAILUSER before EMAIL", env: "EMAIL=jo@x.example|MAILUSER=m", want: "m@example.net, m@example.net, "},
-		{name: "EMAIL that is none", env: "EMAIL=who knows", want: "login@example.net, login@example.net, "},
+		{name: "EMAIL that is invalid", env: "EMAIL=who knows", want: "login@example.net, login@example.net, "},
 		{name: "sender's own", env: "QMAILUSER=q|QMAILSUSER=s|QMAILSHOST=s.example", want: "q@example.net, s@s.example, "},
 		{name: "sender's user", env: "NULLMAILER_SUSER=s|MAILHOST=h.example", want: "login@h.example, s@h.example, "},
 		{name: "sender's host", env: "NULLMAILER_SHOST=s.example", want: "login@example.net, login@s.example, "},
@@ -38,10 +38,10 @@ func TestIdentity(t *testing.T) {
 		{name: "null", o: Options{Sender: "<>", SenderSet: true}, want: "login@example.net, , "},
 		{name: "empty", o: Options{Sender: "", SenderSet: true}, want: "login@example.net, , "},
 		{name: "a name to quote", env: "MAILUSER=Jo Doe", want: `"Jo Doe"@example.net, "Jo Doe"@example.net, `},
-		{name: "USER that is no name", env: "USER=a\x01b|LOGNAME=l", want: "l@example.net, l@example.net, "},
-		{name: "MAILUSER that is no name", env: "MAILUSER=a\nb", want: "64"},
-		{name: "MAILHOST that is no host", env: "MAILHOST=a b", want: "64"},
-		{name: "QMAILSHOST that is no host", env: "QMAILSHOST=-", want: "64"},
+		{name: "invalid USER", env: "USER=a\x01b|LOGNAME=l", want: "l@example.net, l@example.net, "},
+		{name: "invalid MAILUSER", env: "MAILUSER=a\nb", want: "64"},
+		{name: "invalid MAILHOST", env: "MAILHOST=a b", want: "64"},
+		{name: "invalid QMAILSHOST", env: "QMAILSHOST=-", want: "64"},
 	} {
 		vars := map[string]string{}
 		for _, kv := range strings.Split(c.env, "|") {

@@ -33,10 +33,10 @@ func unixConn(t *testing.T) net.Conn {
 	return conn
 }
 
-// Who says nothing for 30 seconds on run/submit, anywhere in a session, makes room
-// for others; whoever began this process themselves (sendmail -bs) has the time of
-// RFC 5321 4.5.3.2.7. The settings and the session are those of a Unix socket; what
-// is said goes through a pipe, whose time a test can pass.
+// A client of run/submit that is silent for 30 seconds, anywhere in a session, makes
+// room for others; one that started this process (sendmail -bs) has the time of
+// RFC 5321 4.5.3.2.7. The settings and the session are those of a Unix socket, but
+// the conversation goes through a pipe, so that it can be in a synctest bubble.
 func TestSilenceOnRunSubmit(t *testing.T) {
 	h, _ := newHome(t)
 	for name, tt := range map[string]struct {
@@ -72,8 +72,8 @@ func TestSilenceOnRunSubmit(t *testing.T) {
 	}
 }
 
-// silence says the commands, then nothing, and returns the last line that comes and
-// after how long.
+// silence sends the commands, then nothing, and returns the last line that comes and
+// how long it took.
 func silence(t *testing.T, cfg smtpd.Config, sess smtpd.Session, commands []string) (last string, took time.Duration) {
 	client, server := net.Pipe()
 	go func() {

@@ -74,7 +74,7 @@ func TestRatesByUser(t *testing.T) {
 	wantLog(t, log, "event=limited key=- limit=user-messages client=127.0.0.1 helo=x login=alice@example.net\n", "limit=user-recipients")
 }
 
-// A flood of strangers makes nobody forget what a user did.
+// A flood of strangers does not push users out of the table.
 func TestFloodForgetsNoUser(t *testing.T) {
 	h, _ := newHome(t)
 	set(t, h, "rates", "user-messages: 2/1d\nclient-messages: 1/1d\n")
@@ -91,7 +91,7 @@ func TestFloodForgetsNoUser(t *testing.T) {
 	}
 }
 
-// Where nothing can be counted mail goes on.
+// If nothing can be counted mail is still accepted.
 func TestRatesUncounted(t *testing.T) {
 	h, log := newHome(t)
 	set(t, h, "xclientfrom", "127.0.0.0/8\n")
@@ -134,7 +134,7 @@ func TestTarpit(t *testing.T) {
 	}
 }
 
-// Junk and errors end a session, the settings say when.
+// Junk and errors end a session at the limits in control/.
 func TestLimitsOfASession(t *testing.T) {
 	h, log := newHome(t)
 	set(t, h, "limits", "junk: 3\nerrors: 2\nsession: 100000\nrecipients: 1\n")
@@ -152,7 +152,7 @@ func TestLimitsOfASession(t *testing.T) {
 	}
 }
 
-// A session looks a recipient up once: what it leads to may be much.
+// A session looks a recipient up once, for it may have very many targets.
 func TestARecipientIsLookedUpOnce(t *testing.T) {
 	h, _ := newHome(t)
 	srv, err := newServer(h, MX)
@@ -173,7 +173,7 @@ func TestARecipientIsLookedUpOnce(t *testing.T) {
 	}
 }
 
-// from is a connection of a client elsewhere.
+// from is a connection of a remote client.
 type from struct {
 	net.Conn
 	ip string
@@ -207,8 +207,8 @@ func TestWhoWaitsForTheGreeting(t *testing.T) {
 	}
 }
 
-// A login that a front tells is one, and a relay client of a wrapper is not
-// whoever XCLIENT names.
+// A login of XCLIENT is valid, and a client that XCLIENT names does not inherit the
+// RELAYCLIENT of a wrapper.
 func TestXClientOfAUser(t *testing.T) {
 	h, log := newHome(t)
 	set(t, h, "xclientfrom", "127.0.0.1\n")
@@ -226,7 +226,7 @@ func TestXClientOfAUser(t *testing.T) {
 	wantLog(t, log, "event=login key=- mech=XCLIENT client=192.0.2.7", "login=alice@example.net")
 }
 
-// A wrapper's RELAYCLIENT lets its client send anywhere, in both roles.
+// A wrapper's RELAYCLIENT allows its client to relay, in both roles.
 func TestRelayClient(t *testing.T) {
 	h, _ := newHome(t)
 	set(t, h, "xclientfrom", "192.0.2.7\n")
@@ -264,8 +264,8 @@ func talkVia(t *testing.T, s *server, wrapper string, dialogue ...string) {
 	}, dialogue...)
 }
 
-// TestCopyBytesOfASession: what would be copied too often is refused as soon as
-// it is known: by the size that MAIL tells, else with the last dot.
+// A message that would be copied too often is refused as early as possible: by SIZE of
+// MAIL, or after the final dot.
 func TestCopyBytesOfASession(t *testing.T) {
 	const whole = "Date: x\nMessage-ID: <1@x>\n" + testMessage // nothing is added
 	h, log := newHome(t)

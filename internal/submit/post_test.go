@@ -17,8 +17,8 @@ import (
 	"paperpath/internal/status"
 )
 
-// answer listens at run/submit and gives each connection to the next of do,
-// the last of them as often as there are callers.
+// answer listens on run/submit and gives each connection to the next of do, and all
+// further ones to the last.
 func answer(t *testing.T, h *home.Home, do ...func(net.Conn)) {
 	t.Helper()
 	l, err := net.Listen("unix", filepath.Join(h.Dir, socketName))
@@ -41,7 +41,7 @@ func answer(t *testing.T, h *home.Home, do ...func(net.Conn)) {
 	}()
 }
 
-// served is a connection to the true server.
+// served serves a connection with the real server.
 func served(t *testing.T, h *home.Home) func(net.Conn) {
 	t.Helper()
 	s, err := newServer(h, Local)
@@ -51,7 +51,7 @@ func served(t *testing.T, h *home.Home) func(net.Conn) {
 	return func(conn net.Conn) { s.serve(context.Background(), &home.Client{Conn: conn}) }
 }
 
-// says answers the commands with the lines, one after the other, and then goes.
+// says replies to each command with the next line, and then hangs up.
 func says(lines ...string) func(net.Conn) {
 	return func(conn net.Conn) {
 		r := bufio.NewReader(conn)
@@ -97,8 +97,8 @@ func TestCallersWaitForABusyServer(t *testing.T) {
 	}
 }
 
-// Whatever answers there, the caller learns that the message was not taken.
-func TestWhatIsNoServer(t *testing.T) {
+// Whatever listens there, the error says that the message was not accepted.
+func TestBrokenServers(t *testing.T) {
 	const hello = "250-mx.example.net\n250-X-DOMAIN example.net\n250 X-USER me"
 	good := says("220 mx.example.net ESMTP", hello)
 	for name, do := range map[string]func(net.Conn){

@@ -10,8 +10,8 @@ import (
 	"paperpath/internal/spool"
 )
 
-// The Received of a host that may send anywhere says so, where it cannot be
-// forged, and reads back; that of a user who logs in from there does not.
+// The Received field of a host that may relay says so, where it cannot be forged, and
+// can be read back; that of a user who logs in from there does not.
 func TestReceivedTellsRelayfrom(t *testing.T) {
 	for role, hello := range map[Role][]string{MX: {"EHLO x.(relayfrom).example", "250 "},
 		Submission: {"EHLO printer", "250 "}} {
@@ -38,8 +38,8 @@ func TestReceivedTellsRelayfrom(t *testing.T) {
 	}
 }
 
-// A host that may send anywhere is a submitter on port 25 too: what it sends is
-// completed; what a stranger sends is not.
+// A host that may relay is a submitter on port 25 too: its messages are completed,
+// those of strangers are not.
 func TestHostsOfRelayFromAreCompleted(t *testing.T) {
 	const sent = "From: Printer <printer>\nTo: bob\nBcc: hidden@far.example\nSubject: x\n\npage\n."
 	for _, c := range []struct {
@@ -83,7 +83,7 @@ func TestHostsOfRelayFromAreCompleted(t *testing.T) {
 				}
 			}
 			if strings.Contains(string(text), "hidden") {
-				t.Errorf("the blind copy is told:\n%s", text)
+				t.Errorf("the blind copy is visible:\n%s", text)
 			}
 		})
 	}

@@ -13,8 +13,7 @@ import (
 	"paperpath/internal/spool"
 )
 
-// What a check found about a message stands in its entry, between the envelope and
-// our Received.
+// The results of a check are in the entry, between the envelope and our Received.
 func TestResultsAreStored(t *testing.T) {
 	h, _ := newHome(t)
 	s, err := newServer(h, MX)

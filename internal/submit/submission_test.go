@@ -39,7 +39,7 @@ func TestRecipientsFromTheHeader(t *testing.T) {
 	for _, c := range []struct{ name, in, want string }{
 		{"all three", "To: a@x, B <bob>\nCc: c@x\nBcc: d@x\n\nb\n", "a@x bob@example.net c@x d@x"},
 		{"each once", "To: a@x, A@X, <a@x>\nBcc: a@x\n\nb\n", "a@x"},
-		{"sent again", "Resent-To: r@x\nResent-Bcc: s@x\nTo: a@x\nBcc: b@x\n\nb\n", "r@x s@x"},
+		{"resent", "Resent-To: r@x\nResent-Bcc: s@x\nTo: a@x\nBcc: b@x\n\nb\n", "r@x s@x"},
 		{"none", "To: nobody:;\n\nb\n", "64"},
 		{"no list", "To: all of you\n\nb\n", "65"},
 	} {
@@ -93,7 +93,7 @@ func TestManyFields(t *testing.T) {
 	}
 }
 
-// What claims to be a result of ours does not get into the spool.
+// Results that claim to be ours do not get into the spool.
 func TestCompleteDropsForgedResults(t *testing.T) {
 	const rest = "From: me@example.net\nDate: d\nMessage-ID: <1@x>\n\nb\n"
 	m := inHand()

@@ -48,9 +48,8 @@ func newHome(t *testing.T) (*home.Home, *bytes.Buffer) {
 		Log: maillog.To(&log, "mailsubmit", time.Now)}, &log
 }
 
-// memoryDir is a directory in memory, where there is one: what is accepted is
-// synced, and no test here is about that. Its path is short enough for a Unix
-// socket.
+// memoryDir is a directory in memory, if there is such a file system: accepting syncs
+// a lot, and no test here is about that. Its path is short enough for a Unix socket.
 func memoryDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/dev/shm", "pp")
@@ -64,8 +63,8 @@ func memoryDir(t *testing.T) string {
 	return dir
 }
 
-// talk plays a dialogue: lines of commands, and behind each the start of the
-// last reply that is expected.
+// talk plays a dialogue: commands, and after each the beginning of the last line of
+// the expected reply.
 func talk(t *testing.T, h *home.Home, role Role, dialogue ...string) {
 	t.Helper()
 	s, err := newServer(h, role)
@@ -80,8 +79,7 @@ func talkTo(t *testing.T, s *server, dialogue ...string) {
 	converse(t, s, func(c net.Conn) net.Conn { return c }, dialogue...)
 }
 
-// converse plays a dialogue with the server over a connection that wrap has
-// had in hand.
+// converse plays a dialogue with the server over a connection that wrap returns.
 func converse(t *testing.T, s *server, wrap func(net.Conn) net.Conn, dialogue ...string) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -222,7 +220,7 @@ func TestTheRoleSubmission(t *testing.T) {
 		}
 	}
 	if strings.Contains(string(text), "secret@far") {
-		t.Errorf("a blind copy is told:\n%s", text)
+		t.Errorf("a blind copy is visible:\n%s", text)
 	}
 	if !strings.Contains(log.String(), "event=login-failed") || strings.Contains(log.String(), "secret") {
 		t.Errorf("the log is\n%s", log)
@@ -236,7 +234,7 @@ func TestWhoMaySendAsWhom(t *testing.T) {
 		{"own", alice, "alice@example.net", "From: alice@example.net", "250 2.0.0"},
 		{"own, bare", alice, "alice@example.net", "From: Alice <alice>", "250 2.0.0"},
 		{"own, extension", alice, "alice+x@example.net", "From: alice+y@example.net", "250 2.0.0"},
-		{"alias of his", alice, "info@example.net", "From: info@example.net", "250 2.0.0"},
+		{"their alias", alice, "info@example.net", "From: info@example.net", "250 2.0.0"},
 		{"alias of another", alice, "sales@example.net", "", "550 5.7.1"},
 		{"another", alice, "bob@example.net", "", "550 5.7.1"},
 		{"nobody here", alice, "ghost@example.net", "", "550 5.7.1"},
@@ -246,7 +244,7 @@ func TestWhoMaySendAsWhom(t *testing.T) {
 		{"null reverse path", alice, "", "From: alice@example.net", "250 2.0.0"},
 		{"null reverse path, From of another", alice, "", "From: bob@example.net", "550 5.7.1"},
 		{"From of another", alice, "alice@example.net", "From: Alice <bob@example.net>", "550 5.7.1"},
-		{"two authors, both his", alice, "alice@example.net", "From: alice@example.net, info@example.net", "250 2.0.0"},
+		{"two authors, both theirs", alice, "alice@example.net", "From: alice@example.net, info@example.net", "250 2.0.0"},
 		{"two authors, one another", alice, "alice@example.net", "From: alice@example.net, bob@example.net", "550 5.7.1"},
 		{"a group of authors", alice, "alice@example.net", "From: all: alice@example.net, bob@example.net;", "550 5.7.1"},
 		{"two From fields", alice, "alice@example.net", "From: alice@example.net\nFrom: alice@example.net", "550 5.6.0"},
@@ -255,11 +253,11 @@ func TestWhoMaySendAsWhom(t *testing.T) {
 		{"From without an address", alice, "alice@example.net", "From: nobody:;", "550 5.6.0"},
 		{"From that is none", alice, "alice@example.net", "From: alice@example.net bob@example.net", "550 5.6.0"},
 		{"Sender of another", alice, "alice@example.net", "From: alice@example.net\nSender: bob@example.net", "550 5.7.1"},
-		{"Sender his own", alice, "alice@example.net", "From: alice@example.net\nSender: info@example.net", "250 2.0.0"},
+		{"their own Sender", alice, "alice@example.net", "From: alice@example.net\nSender: info@example.net", "250 2.0.0"},
 		{"Sender that is none", alice, "alice@example.net", "From: alice@example.net\nSender: a b", "554 5.6.0"},
-		{"sent again, his", alice, "alice@example.net", "Resent-From: alice@example.net\nResent-To: x@far.example\nFrom: alice@example.net", "250 2.0.0"},
-		{"sent again, another's", alice, "alice@example.net", "Resent-From: bob@example.net\nFrom: alice@example.net", "550 5.7.1"},
-		{"sent again, From of another", alice, "alice@example.net", "Resent-From: alice@example.net\nFrom: x@far.example", "550 5.7.1"},
+		{"resent, theirs", alice, "alice@example.net", "Resent-From: alice@example.net\nResent-To: x@far.example\nFrom: alice@example.net", "250 2.0.0"},
+		{"resent, another's", alice, "alice@example.net", "Resent-From: bob@example.net\nFrom: alice@example.net", "550 5.7.1"},
+		{"resent, From of another", alice, "alice@example.net", "Resent-From: alice@example.net\nFrom: x@far.example", "550 5.7.1"},
 	} {
 		words := []string{"EHLO laptop", "250 ", c.login, "235 ", "MAIL FROM:<" + c.from + ">", c.want}
 		if c.header != "" {
@@ -272,7 +270,7 @@ func TestWhoMaySendAsWhom(t *testing.T) {
 	}
 }
 
-// SMTP takes every login that POP3 takes, behind HELO too.
+// SMTP accepts every login that POP3 accepts, after HELO too.
 func TestLoginsOfPOP3(t *testing.T) {
 	for login, code := range map[string]string{"alice": "235 ", "ALICE": "235 ", "alice@example.net": "235 ",
 		"alice@example.net+Junk": "235 ", "alice@example.net!": "235 ", "alice@example.net+Junk!": "235 ",

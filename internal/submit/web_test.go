@@ -64,7 +64,7 @@ func (w web) name(a string) (name string, isBox bool) {
 
 func domainOf(a string) string { return a[strings.IndexByte(a, '@')+1:] }
 
-// parcel is a message on its way: the simple-minded model that the homes are held to.
+// parcel is a message on its way in the simple model that the homes are compared with.
 type parcel struct {
 	home  string // domain
 	to    []string
@@ -81,7 +81,7 @@ func (w web) expect(to []string) map[string]int {
 	return got
 }
 
-// step lets one home do its part.
+// step does what one home does.
 func (w web) step(m parcel, got map[string]int) (next []parcel) {
 	boxes := map[string]bool{}
 	roots := map[string][]string{}          // of a target elsewhere: the recipients that lead to it
@@ -142,7 +142,7 @@ func (w web) groups(m parcel, roots map[string][]string, through map[string]map[
 	return next
 }
 
-// walk tries every way from a on which no name is passed twice.
+// walk follows every way from a that passes no name twice.
 func (w web) walk(m parcel, a string, passed []string, boxes, elsewhere map[string]bool) {
 	name, isBox := w.name(a)
 	switch {
