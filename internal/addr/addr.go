@@ -64,16 +64,7 @@ func bounded(s string) string {
 func (a Address) IsNull() bool { return a == Address{} }
 
 // NeedsUTF8 reports whether a can only travel with SMTPUTF8 (RFC 6531).
-func (a Address) NeedsUTF8() bool { return !ascii(a.Local) || !ascii(a.Domain) }
-
-func ascii(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if s[i] >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
-}
+func (a Address) NeedsUTF8() bool { return !IsASCII(a.Local) || !IsASCII(a.Domain) }
 
 // String returns the address with its local part quoted where it must be; ""
 // for the null reverse path.
@@ -94,16 +85,6 @@ func (a Address) String() string {
 // Key returns the form in which addresses are compared and looked up: as
 // String, with ASCII letters folded.
 func (a Address) Key() string { return Fold(a.String()) }
-
-// Fold maps ASCII capitals to small letters and leaves all else alone.
-func Fold(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r >= 'A' && r <= 'Z' {
-			return r + 'a' - 'A'
-		}
-		return r
-	}, s)
-}
 
 // Base returns the address without its extension (user+ext), if it has one. A
 // local part that only quotes make one has none: what stands in it may be
@@ -316,28 +297,22 @@ func (p *parser) literal(start int) (string, error) {
 	if end < 0 || end > 64 {
 		return "", errors.New("address literal is not closed")
 	}
-	inside := p.s[p.i : p.i+end]
 	p.i += end + 1
-	v6 := len(inside) > 5 && strings.EqualFold(inside[:5], "IPv6:")
-	if v6 {
-		inside = inside[5:]
-	}
-	ip, err := netip.ParseAddr(inside)
-	if err != nil || ip.Zone() != "" || ip.Is4() == v6 {
+	if _, ok := Literal(p.s[start:p.i]); !ok {
 		return "", errors.New("broken address literal")
 	}
 	return p.s[start:p.i], nil
 }
 
-// Literal returns the IP address of a domain that is an address literal.
+// Literal returns the IP address of a domain that is an address literal (RFC 5321
+// 4.1.3), "[192.0.2.1]" or "[IPv6:2001:db8::1]".
 func Literal(domain string) (netip.Addr, bool) {
-	if !strings.HasPrefix(domain, "[") {
-		return netip.Addr{}, false
-	}
-	inside := strings.TrimSuffix(domain[1:], "]")
-	if len(inside) > 5 && strings.EqualFold(inside[:5], "IPv6:") {
+	inside, opened := strings.CutPrefix(domain, "[")
+	inside, closed := strings.CutSuffix(inside, "]")
+	v6 := len(inside) > 5 && strings.EqualFold(inside[:5], "IPv6:")
+	if v6 {
 		inside = inside[5:]
 	}
 	ip, err := netip.ParseAddr(inside)
-	return ip, err == nil
+	return ip, opened && closed && err == nil && ip.Zone() == "" && ip.Is4() != v6
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash/fnv"
 
+	"paperpath/internal/addr"
 	"paperpath/internal/control"
 	"paperpath/internal/status"
 )
@@ -103,7 +104,7 @@ func fieldFor(c *control.Control, u *control.User, login string) (string, error)
 		return u.Hash, nil
 	}
 	h := fnv.New32a()
-	h.Write([]byte(control.FoldAddress(login)))
+	h.Write([]byte(addr.FoldAddress(login)))
 	other, err := c.SomeUser(h.Sum32())
 	if err != nil {
 		return "", err

@@ -5,8 +5,8 @@ import (
 	"net/netip"
 	"time"
 
+	"paperpath/internal/addr"
 	"paperpath/internal/clock"
-	"paperpath/internal/control"
 	"paperpath/internal/listen"
 	"paperpath/internal/ratelimit"
 )
@@ -41,7 +41,7 @@ func newDelays(table *ratelimit.Table, now func() time.Time) *delays {
 func (d *delays) Failed(ctx context.Context, client, account string) {
 	var most uint64
 	if account != "" {
-		most = d.count("login-failed account " + control.FoldAddress(account))
+		most = d.count("login-failed account " + addr.FoldAddress(account))
 	}
 	if ip, err := netip.ParseAddr(client); err == nil {
 		most = max(most, d.count("login-failed client "+string(listen.OriginOf(ip))))

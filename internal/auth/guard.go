@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"paperpath/internal/addr"
 	"paperpath/internal/clock"
 	"paperpath/internal/control"
 	"paperpath/internal/ratelimit"
@@ -107,7 +108,7 @@ func networkOf(client string) string {
 }
 
 func pairOf(account, client string) string {
-	return control.FoldAddress(account) + " " + networkOf(client)
+	return addr.FoldAddress(account) + " " + networkOf(client)
 }
 
 // begin takes one of the few places that logins of one account from one network
@@ -119,7 +120,7 @@ func (g *Guard) begin(ctx context.Context, secret []byte, kind, account, client 
 		return nil, nil
 	}
 	pair := pairOf(account, client)
-	v := &visit{g: g, secret: secret, kind: kind, account: control.FoldAddress(account), pair: pair,
+	v := &visit{g: g, secret: secret, kind: kind, account: addr.FoldAddress(account), pair: pair,
 		known: g.knows(pair)}
 	rate, err := g.control.Rate("login-failures")
 	if err != nil {

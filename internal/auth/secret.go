@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"sync"
 
+	"paperpath/internal/addr"
 	"paperpath/internal/control"
 	"paperpath/internal/dir"
 )
@@ -86,7 +87,7 @@ func (t *Users) fakeKeys(address string) (Keys, error) {
 	if err != nil {
 		return Keys{}, err
 	}
-	secret, name := t.secret(), control.FoldAddress(address)
+	secret, name := t.secret(), addr.FoldAddress(address)
 	cost := pickCost(secret, name, costs)
 	k := Keys{Iterations: cost.Iterations, Nobody: true, StoredKey: make([]byte, 32), ServerKey: make([]byte, 32)}
 	for i := byte(0); len(k.Salt) < cost.Salt; i++ {

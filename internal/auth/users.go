@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"paperpath/internal/addr"
 	"paperpath/internal/control"
 	"paperpath/internal/status"
 )
@@ -236,7 +237,7 @@ func (t *Users) Certificate(_ context.Context, login string, cert *x509.Certific
 		return "", err
 	}
 	for _, u := range named {
-		if control.FoldAddress(u.Address) == control.FoldAddress(address) {
+		if addr.FoldAddress(u.Address) == addr.FoldAddress(address) {
 			t.user = u
 			return login, nil
 		}

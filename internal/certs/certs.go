@@ -14,7 +14,7 @@ import (
 	"sync"
 	"time"
 
-	"paperpath/internal/control"
+	"paperpath/internal/addr"
 	"paperpath/internal/status"
 )
 
@@ -65,7 +65,7 @@ type mark struct {
 func Config(home, hostname string, trouble func(error)) (*tls.Config, error) {
 	s := &store{dir: filepath.Join(home, "control", "tls"), trouble: trouble, held: map[string]held{}}
 	var err error
-	if s.main, err = s.choose(control.FoldDomain(hostname)); err != nil || s.main == "" {
+	if s.main, err = s.choose(addr.FoldDomain(hostname)); err != nil || s.main == "" {
 		return nil, err
 	}
 	return &tls.Config{
@@ -116,7 +116,7 @@ func (s *store) has(host string) bool {
 // forClient returns the certificate for the host that the client names. The
 // name comes from the network: it is looked up only if it is a plain host name.
 func (s *store) forClient(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	host := control.FoldDomain(hello.ServerName)
+	host := addr.FoldDomain(hello.ServerName)
 	if host == s.main || !hostName(host) {
 		return s.get(s.main)
 	}

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"paperpath/internal/addr"
 	"paperpath/internal/control"
 )
 
@@ -66,7 +67,7 @@ func selfSigned(hostname string, names []string, now time.Time) (chain, key []by
 			template.IPAddresses = append(template.IPAddresses, ip)
 			continue
 		}
-		template.DNSNames = append(template.DNSNames, control.FoldDomain(name))
+		template.DNSNames = append(template.DNSNames, addr.FoldDomain(name))
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
 	if err != nil {

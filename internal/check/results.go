@@ -4,7 +4,7 @@ import (
 	"io"
 	"strings"
 
-	"paperpath/internal/control"
+	"paperpath/internal/addr"
 	"paperpath/internal/message"
 	"paperpath/internal/spool"
 )
@@ -40,7 +40,7 @@ func claims(value, host string) bool {
 }
 
 func isHost(id, host string) bool {
-	return control.FoldDomain(strings.TrimRight(id, ".")) == control.FoldDomain(host)
+	return addr.FoldDomain(strings.TrimRight(id, ".")) == addr.FoldDomain(host)
 }
 
 // authservID reads the id at the start of value (RFC 8601 2.2), false where

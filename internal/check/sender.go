@@ -151,10 +151,10 @@ func Authors(h *message.Header) []message.Field {
 
 // matches holds a against the patterns "user@domain", "@domain" and "*".
 func matches(patterns []string, a addr.Address) bool {
-	key, domain := a.Key(), control.FoldDomain(a.Domain)
+	key, domain := a.Key(), addr.FoldDomain(a.Domain)
 	for _, p := range patterns {
 		p = addr.Fold(p)
-		if p == "*" || p == key || strings.HasPrefix(p, "@") && control.FoldDomain(p[1:]) == domain {
+		if p == "*" || p == key || strings.HasPrefix(p, "@") && addr.FoldDomain(p[1:]) == domain {
 			return true
 		}
 		if w, err := addr.Parse(p); err == nil && w.Key() == key {

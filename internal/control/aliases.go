@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+
+	"paperpath/internal/addr"
 )
 
 // Alias is a row of control/aliases.
@@ -68,9 +70,9 @@ func aliasKey(s string) (string, error) {
 	if inside, ok := unquoted(s); ok && !strings.Contains(inside, " ") {
 		s = inside // quotes that quote nothing
 	}
-	err := checkLocal(s)
+	err := addr.CheckLocal(s)
 	if strings.Contains(s, "@") && s[0] != '"' || strings.Contains(s, "\"@") {
-		err = CheckAddress(s)
+		err = addr.CheckAddress(s)
 	}
 	if err == nil && s == "" {
 		err = errors.New("is empty")
@@ -78,7 +80,7 @@ func aliasKey(s string) (string, error) {
 	if err != nil {
 		return "", errors.New("name " + strconv.Quote(s) + " " + err.Error())
 	}
-	return FoldAddress(s), nil
+	return addr.FoldAddress(s), nil
 }
 
 // parseTarget reads an address, with or without a domain. Whole addresses may
@@ -116,9 +118,9 @@ func checkTarget(s string) error {
 	case bare[0] == '|' || bare[0] == '/' || bare[0] == ':':
 		return errors.New("is a program, a file or a list, which aliases cannot have yet")
 	case strings.Contains(s, "@"):
-		return CheckAddress(s)
+		return addr.CheckAddress(s)
 	}
-	return checkLocal(s)
+	return addr.CheckLocal(s)
 }
 
 // cutOutside cuts s at each sep that stands outside quotes, into n parts at
@@ -164,8 +166,8 @@ func cutFirst(s string, sep byte) (before, after string, ok bool) {
 // there is no alias that can be read; whoever goes on to a less specific name
 // than address asks AliasHidden.
 func (c *Control) Alias(address string) (*Alias, error) {
-	key := FoldAddress(address)
-	local, domain := Split(key)
+	key := addr.FoldAddress(address)
+	local, domain := addr.Split(key)
 	isLocal := domain == ""
 	if !isLocal {
 		var err error
@@ -203,7 +205,7 @@ func (a Alias) in(domain string) *Alias {
 	targets := make([]string, len(a.Targets))
 	for i, t := range a.Targets {
 		targets[i] = t
-		if _, has := Split(t); has == "" && domain != "" {
+		if _, has := addr.Split(t); has == "" && domain != "" {
 			targets[i] = t + "@" + domain
 		}
 	}

@@ -13,6 +13,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"paperpath/internal/addr"
 	"paperpath/internal/status"
 )
 
@@ -55,7 +56,7 @@ func askings() []asking {
 			keys: append([]string{"a", "b"}, addresses...), value: "%s: t%d", broken: "%s: |/bin/x",
 			names: append([]string{"c@x.example"}, addresses...),
 			asks: func(name string) ([]string, int) {
-				local, _ := Split(name)
+				local, _ := addr.Split(name)
 				return []string{name, local}, 2
 			},
 			ask: func(c *Control, name string) (string, error) {

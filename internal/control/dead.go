@@ -49,7 +49,7 @@ func (c *Control) aliasFaults() ([]Fault, error) {
 // neverMatches says why no address can match the key of an alias; "" where one
 // can.
 func (c *Control) neverMatches(key string) (why string) {
-	local, domain := Split(key)
+	local, domain := addr.Split(key)
 	if local == "*" {
 		return "there are no wildcards"
 	}
@@ -59,7 +59,7 @@ func (c *Control) neverMatches(key string) (why string) {
 	} else if where, err := c.localNow(domain); err == nil && where == "" { // else it is no fault of the alias
 		return domain + " is not in control/domains"
 	}
-	if a, err := addr.Parse(whole); err != nil || FoldAddress(a.String()) != whole {
+	if a, err := addr.Parse(whole); err != nil || addr.FoldAddress(a.String()) != whole {
 		return "no address is written like this"
 	}
 	return ""
@@ -87,7 +87,7 @@ func (c *Control) localNow(domain string) (where string, err error) {
 	if err != nil {
 		return "", err
 	}
-	d, err := t.in().row(FoldDomain(domain))
+	d, err := t.in().row(addr.FoldDomain(domain))
 	if err != nil || d == nil {
 		return "", err
 	}

@@ -3,6 +3,8 @@ package control
 import (
 	"fmt"
 	"strings"
+
+	"paperpath/internal/addr"
 )
 
 // domainRow is a row of control/domains.
@@ -15,17 +17,17 @@ func domainsTable() table[domainRow] {
 		form: "a row is a domain, and nothing else",
 		key: func(text string) string {
 			text = strings.Trim(text, " \t")
-			if CheckDomain(text) != nil {
+			if addr.CheckDomain(text) != nil {
 				return ""
 			}
-			return FoldDomain(text)
+			return addr.FoldDomain(text)
 		},
 		parse: func(where, text string) ([]entry[domainRow], error) {
 			text = strings.Trim(text, " \t")
-			if err := CheckDomain(text); err != nil {
+			if err := addr.CheckDomain(text); err != nil {
 				return nil, fmt.Errorf("domain %q %w", text, err)
 			}
-			name := FoldDomain(text)
+			name := addr.FoldDomain(text)
 			return []entry[domainRow]{{name, domainRow{name, where}}}, nil
 		},
 	}
@@ -57,7 +59,7 @@ func (c *Control) Domains() ([]string, error) {
 // of control/domains says so.
 func (c *Control) IsLocal(domain string) (source string, local bool, err error) {
 	f := domainsFile(c)
-	d, _, err := find[domainRow](c, f, FoldDomain(domain))
+	d, _, err := find[domainRow](c, f, addr.FoldDomain(domain))
 	switch {
 	case err != nil:
 		return "", false, err

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"paperpath/internal/addr"
 )
 
 // containerID is the name that a container has where nobody gave it one.
@@ -46,8 +48,8 @@ func (c *Control) checkReached(r *Report) {
 	for _, u := range users {
 		line := 0
 		fmt.Sscanf(u.Where, "control/users:%d", &line)
-		_, domain := Split(u.Address)
-		if len(local) > 0 && local[FoldDomain(domain)] == 0 {
+		_, domain := addr.Split(u.Address)
+		if len(local) > 0 && local[addr.FoldDomain(domain)] == 0 {
 			if apart++; apart <= maxAlike {
 				r.warn("users", line, fmt.Sprintf("%s gets no mail: %s is not in control/domains", u.Address, domain),
 					"write the domain there, or remove the user")
@@ -113,7 +115,7 @@ func (c *Control) fileLines(name string) []line {
 func (c *Control) domainLines() map[string]int {
 	lines := map[string]int{}
 	for _, l := range c.fileLines("domains") {
-		lines[FoldDomain(l.text)] = l.n
+		lines[addr.FoldDomain(l.text)] = l.n
 	}
 	return lines
 }

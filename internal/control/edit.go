@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"paperpath/internal/addr"
 	"paperpath/internal/status"
 )
 
@@ -17,7 +18,7 @@ import (
 // the Paperpath home. An address that is there already, or that no row can
 // hold, is refused. Every other byte of the file stays.
 func (c *Control) AddUser(address, hash, homeField string) error {
-	if err := CheckAddress(address); err != nil {
+	if err := addr.CheckAddress(address); err != nil {
 		return refuse("address %q %v", address, err)
 	}
 	return c.editUsers(address, hash, func(data []byte, u *User) ([]byte, error) {
@@ -124,7 +125,7 @@ func (c *Control) rowNow(data []byte, address string) (*User, error) {
 	if t.asked() {
 		return nil, refuse("control/users says %s, so its users are not to be edited here", t.from)
 	}
-	u, err := t.row(FoldAddress(address))
+	u, err := t.row(addr.FoldAddress(address))
 	if err != nil {
 		return nil, refuse("%v: mend the row first", err)
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"paperpath/internal/addr"
 )
 
 // line is one line of a control file that is neither empty nor a comment.
@@ -134,7 +136,7 @@ func rows(name string, data []byte) ([]row, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := once(name, seen, Fold(r.key), l.n); err != nil {
+		if err := once(name, seen, addr.Fold(r.key), l.n); err != nil {
 			return nil, err
 		}
 		out = append(out, r)

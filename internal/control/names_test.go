@@ -34,17 +34,3 @@ func TestAskedNamesAreKnown(t *testing.T) {
 		t.Fatal(err)
 	}
 }
-
-func TestFold(t *testing.T) {
-	for in, want := range map[string]string{"ABC": "abc", "ÄB": "Äb", "\xffA": "\xffa", "": ""} {
-		if got := Fold(in); got != want {
-			t.Errorf("Fold(%q) = %q", in, got)
-		}
-	}
-	for in, want := range map[string]string{"MX.Example": "mx.example", "BÜCHER.example": "xn--bcher-kva.example",
-		"\xff.example": "\xff.example", "[IPv6:::1]": "[ipv6:::1]"} {
-		if got := FoldDomain(in); got != want {
-			t.Errorf("FoldDomain(%q) = %q", in, got)
-		}
-	}
-}

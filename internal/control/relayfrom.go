@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"paperpath/internal/addr"
 )
 
 // Relays are the rows of control/relayfrom.
@@ -72,8 +74,8 @@ func (r Relays) Has(ip netip.Addr) bool {
 // address, or its domain: reports about its mail may go there.
 func (r Relays) Names(ip netip.Addr, address string) bool {
 	ip = ip.Unmap()
-	address = FoldAddress(address)
-	_, domain := Split(address)
+	address = addr.FoldAddress(address)
+	_, domain := addr.Split(address)
 	return slices.ContainsFunc(r, func(row relayRow) bool {
 		return row.network.Contains(ip) && (slices.Contains(row.paths, address) || slices.Contains(row.paths, "@"+domain))
 	})
@@ -109,7 +111,7 @@ func reversePath(word string) (path, wrong string) {
 		word = "@" + word
 	}
 	if domain, whole := strings.CutPrefix(word, "@"); whole {
-		return "@" + FoldDomain(domain), reason(CheckDomain(domain))
+		return "@" + addr.FoldDomain(domain), reason(addr.CheckDomain(domain))
 	}
-	return FoldAddress(word), reason(CheckAddress(word))
+	return addr.FoldAddress(word), reason(addr.CheckAddress(word))
 }

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"paperpath/internal/addr"
 )
 
 // Route is a row of control/routes: mail for the domain goes to this host,
@@ -30,7 +32,7 @@ func routesTable() table[Route] {
 			if key == "" || checkRouteKey(key) != nil {
 				return ""
 			}
-			return FoldDomain(key)
+			return addr.FoldDomain(key)
 		},
 		parse: parseRoute,
 	}
@@ -50,7 +52,7 @@ func parseRoute(where, text string) ([]entry[Route], error) {
 	if wrong != "" {
 		return nil, fmt.Errorf("%q %s", value, wrong)
 	}
-	return []entry[Route]{{FoldDomain(key), Route{Host: host, Port: port, Where: where}}}, nil
+	return []entry[Route]{{addr.FoldDomain(key), Route{Host: host, Port: port, Where: where}}}, nil
 }
 
 // checkRouteKey refuses what is none of `domain`, `.domain` and `.`.
@@ -58,7 +60,7 @@ func checkRouteKey(key string) error {
 	if key == "." {
 		return nil
 	}
-	return CheckDomain(strings.TrimPrefix(key, "."))
+	return addr.CheckDomain(strings.TrimPrefix(key, "."))
 }
 
 // hostPort reads `host`, `host:port`, `IP:port`, `[IP]` and `[IP]:port`.
@@ -79,16 +81,16 @@ func hostPort(s, defPort string) (host, port, wrong string) {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return ip.String(), port, ""
 	}
-	if CheckDomain(host) != nil || strings.HasPrefix(host, "[") {
+	if addr.CheckDomain(host) != nil || strings.HasPrefix(host, "[") {
 		return "", "", form
 	}
-	return FoldDomain(host), port, ""
+	return addr.FoldDomain(host), port, ""
 }
 
 // Route returns where mail for domain goes: the domain's own row, else that of
 // the nearest `.parent`, else `.`. nil without an error says: look up its MX.
 func (c *Control) Route(domain string) (*Route, error) {
-	domain = FoldDomain(domain)
+	domain = addr.FoldDomain(domain)
 	keys := []string{domain}
 	if !strings.HasPrefix(domain, "[") {
 		for i := range len(domain) {

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"paperpath/internal/addr"
 )
 
 // scalarParser returns the parser of a file whose one value parse reads; wrong
@@ -28,7 +30,7 @@ func scalarParser[T any](parse func(string) (v T, wrong string)) func(name strin
 // Hostname returns this host's mail name in lower case. It has no default.
 func (c *Control) Hostname() (string, error) { return one[string](c, "hostname") }
 
-func parseHostname(s string) (string, string) { return Fold(s), reason(CheckDomain(s)) }
+func parseHostname(s string) (string, string) { return addr.Fold(s), reason(addr.CheckDomain(s)) }
 
 // reason returns what an error says, "" for none.
 func reason(err error) string {
@@ -52,7 +54,7 @@ func (c *Control) postmasterFile() (string, error) {
 	return one[string](c, "postmaster")
 }
 
-func parsePostmaster(s string) (string, string) { return s, reason(CheckAddress(s)) }
+func parsePostmaster(s string) (string, string) { return s, reason(addr.CheckAddress(s)) }
 
 // Resolver returns the DNS server to ask, as address:port, or "" for the
 // system's.
@@ -90,7 +92,7 @@ func (c *Control) Holdcount() (int64, error) { return one[int64](c, "holdcount")
 func (c *Control) NormaliseLines() (bool, error) { return one[bool](c, "barelines") }
 
 func parseBareLines(s string) (bool, string) {
-	word, wrong := oneOf("refuse", "normalise")(Fold(s))
+	word, wrong := oneOf("refuse", "normalise")(addr.Fold(s))
 	return word == "normalise", wrong
 }
 

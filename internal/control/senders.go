@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"paperpath/internal/addr"
 )
 
 // senderRow is a row of control/senders.
@@ -38,20 +40,20 @@ func sendersFile(c *Control) file[contents[senderRow]] { return sendersTable().f
 // it gives away.
 func sendersKey(key string) string {
 	if wild, domain := wildcard(key); wild != "" {
-		if domain != "" && CheckDomain(domain) != nil {
+		if domain != "" && addr.CheckDomain(domain) != nil {
 			return ""
 		}
-		return FoldAddress(wild)
+		return addr.FoldAddress(wild)
 	}
 	if checkLogin(key) != nil {
 		return ""
 	}
-	return FoldAddress(key)
+	return addr.FoldAddress(key)
 }
 
 // checkLogin refuses what no submitter is called.
 func checkLogin(key string) error {
-	if strings.ContainsAny(key, " \t") && CheckAddress(key) != nil {
+	if strings.ContainsAny(key, " \t") && addr.CheckAddress(key) != nil {
 		return fmt.Errorf("login %q has a blank in it", key)
 	}
 	return nil
@@ -68,7 +70,7 @@ func parseSender(where, text string) ([]entry[senderRow], error) {
 	}
 	wild, domain := wildcard(key)
 	if domain != "" {
-		if err := CheckDomain(domain); err != nil {
+		if err := addr.CheckDomain(domain); err != nil {
 			return nil, fmt.Errorf("%q %w", key, err)
 		}
 	}
@@ -82,7 +84,7 @@ func parseSender(where, text string) ([]entry[senderRow], error) {
 		if err != nil {
 			return nil, fmt.Errorf("sender %q %w", word, err)
 		}
-		entries = append(entries, entry[senderRow]{FoldAddress(login), senderRow{[]string{pattern}, where}})
+		entries = append(entries, entry[senderRow]{addr.FoldAddress(login), senderRow{[]string{pattern}, where}})
 	}
 	return entries, nil
 }
@@ -117,7 +119,7 @@ func senderLogin(word, domain string) (string, error) {
 	if domain != "" && !strings.Contains(word, "@") {
 		word += "@" + domain
 	}
-	return word, CheckAddress(word)
+	return word, addr.CheckAddress(word)
 }
 
 // checkPattern refuses what is none of `*`, `@domain` and an address.
@@ -126,9 +128,9 @@ func checkPattern(p string) error {
 		return nil
 	}
 	if domain, ok := strings.CutPrefix(atDomain(p), "@"); ok {
-		return CheckDomain(domain)
+		return addr.CheckDomain(domain)
 	}
-	return CheckAddress(p)
+	return addr.CheckAddress(p)
 }
 
 // Senders returns which reverse paths and From addresses the submitter login
@@ -137,7 +139,7 @@ func checkPattern(p string) error {
 // machine. nil patterns without an error say that there is no row that can be
 // read; whoever refuses an address, or takes another row, asks SendersHidden.
 func (c *Control) Senders(login string) (patterns []string, source string, err error) {
-	r, _, err := find[senderRow](c, sendersFile(c), FoldAddress(login))
+	r, _, err := find[senderRow](c, sendersFile(c), addr.FoldAddress(login))
 	if r == nil || err != nil {
 		return nil, "", err
 	}
@@ -149,7 +151,7 @@ func (c *Control) Senders(login string) (patterns []string, source string, err e
 // addresses, or, for a day, one that cannot be read at all.
 func (c *Control) SendersHidden(domain string) error {
 	f := sendersFile(c)
-	for _, key := range []string{"@" + FoldDomain(domain), "*"} {
+	for _, key := range []string{"@" + addr.FoldDomain(domain), "*"} {
 		if _, _, err := find[senderRow](c, f, key); err != nil {
 			return err
 		}

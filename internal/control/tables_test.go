@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"paperpath/internal/addr"
 )
 
 func TestUsers(t *testing.T) {
@@ -122,8 +124,8 @@ func TestAliases(t *testing.T) {
 		if d := cmp.Diff(&Alias{Name: a.Name, Targets: tt.targets, Where: tt.where}, a); d != "" {
 			t.Error(tt.address, d)
 		}
-		local, _ := Split(FoldAddress(tt.address))
-		if tt.where != "" && a.Name != local && a.Name != FoldAddress(tt.address) {
+		local, _ := addr.Split(addr.FoldAddress(tt.address))
+		if tt.where != "" && a.Name != local && a.Name != addr.FoldAddress(tt.address) {
 			t.Errorf("%s is alias %q", tt.address, a.Name)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"paperpath/internal/addr"
 )
 
 // User is a row of control/users: who may log in, and whose mailbox it is.
@@ -93,17 +95,17 @@ func usersTable(home string) table[User] {
 		form: "a row is `address:{SCHEME}hash:uid:gid::home::`",
 		key: func(text string) string {
 			address, _, ok := strings.Cut(text, ":")
-			if !ok || CheckAddress(address) != nil {
+			if !ok || addr.CheckAddress(address) != nil {
 				return ""
 			}
-			return FoldAddress(address)
+			return addr.FoldAddress(address)
 		},
 		parse: func(where, text string) ([]entry[User], error) {
 			u, err := parseUser(home, text)
 			u.Where = where
-			return []entry[User]{{FoldAddress(u.Address), u}}, err
+			return []entry[User]{{addr.FoldAddress(u.Address), u}}, err
 		},
-		askable: func(key string) bool { return CheckAddress(key) == nil },
+		askable: func(key string) bool { return addr.CheckAddress(key) == nil },
 	}
 }
 
@@ -127,7 +129,7 @@ func parseUser(home, text string) (u User, err error) {
 	}
 	f = append(f, make([]string, 8-len(f))...)
 	u.Address, u.Hash = f[0], f[1]
-	if err := CheckAddress(u.Address); err != nil {
+	if err := addr.CheckAddress(u.Address); err != nil {
 		return u, errors.New("address " + strconv.Quote(u.Address) + " " + err.Error())
 	}
 	if strings.HasPrefix(u.Hash, "{") && !strings.Contains(u.Hash, "}") {
@@ -162,7 +164,7 @@ func parseID(what, s string) (int, error) {
 // is, else below the Paperpath home, mail/DOMAIN/USER where it is empty.
 func userHome(home, address, field string) (string, error) {
 	if field == "" {
-		local, domain := Split(FoldAddress(address))
+		local, domain := addr.Split(addr.FoldAddress(address))
 		if !PathElement(local) || !PathElement(domain) {
 			return "", errors.New("this address makes no directory name, so the row needs a home field")
 		}
@@ -211,7 +213,7 @@ func parseExtra(s string) (map[string]string, error) {
 // without an error says that there is none.
 func (c *Control) User(address string) (*User, error) {
 	f := usersFile(c)
-	u, _, err := find[User](c, f, FoldAddress(address))
+	u, _, err := find[User](c, f, addr.FoldAddress(address))
 	if u == nil && err == nil {
 		err = hiddenIn[User](c, f)
 	}
@@ -228,7 +230,7 @@ func (c *Control) LoginUser(address string) (*User, error) {
 	if err != nil {
 		return nil, err
 	}
-	u, err := t.fresh(FoldAddress(address))
+	u, err := t.fresh(addr.FoldAddress(address))
 	return u, c.temporary(err)
 }
 
@@ -257,7 +259,7 @@ func (c *Control) UserNow(address string) (*User, error) {
 	if err != nil {
 		return nil, err
 	}
-	u, err := t.row(FoldAddress(address))
+	u, err := t.row(addr.FoldAddress(address))
 	return u, c.temporary(err)
 }
 

@@ -4,9 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"unicode/utf8"
 
-	"golang.org/x/net/idna"
+	"paperpath/internal/addr"
 )
 
 const (
@@ -17,37 +16,14 @@ const (
 // ASCII returns a domain name as the DNS knows it: A-labels (RFC 5891) in
 // lower case, without a last dot.
 func ASCII(domain string) (string, error) {
-	name := strings.TrimSuffix(domain, ".")
-	var err error
-	if !ascii(name) {
-		name, err = aLabels(name)
-	}
+	name, err := addr.ToASCII(strings.TrimSuffix(domain, "."))
 	if err == nil {
 		err = checkName(name)
 	}
 	if err != nil {
 		return "", &Error{Kind: ErrBadName, Name: fmt.Sprintf("%+q", bounded(domain)), Type: "name", Err: err}
 	}
-	return strings.ToLower(name), nil
-}
-
-// aLabels converts a name in UTF-8. Underscores are let through, for the names
-// of policies begin with one.
-func aLabels(name string) (string, error) {
-	if !utf8.ValidString(name) || len(name) > 4*maxName {
-		return "", errors.New("not valid UTF-8, or too long")
-	}
-	p := idna.New(idna.MapForLookup(), idna.Transitional(false), idna.StrictDomainName(false), idna.BidiRule())
-	return p.ToASCII(name)
-}
-
-func ascii(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if s[i] >= 0x80 {
-			return false
-		}
-	}
-	return true
+	return addr.Fold(name), nil
 }
 
 func bounded(s string) string {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"paperpath/internal/addr"
 	"paperpath/internal/message"
 	"paperpath/internal/params"
 	"paperpath/internal/status"
@@ -101,11 +102,11 @@ func (r *Report) section(n int64) io.Reader { return io.NewSectionReader(r.Messa
 // needsUTF8 reports whether an address in the report is not ASCII.
 func (r *Report) needsUTF8() bool {
 	for _, to := range r.Recipients {
-		if !isASCII(to.Address) {
+		if !addr.IsASCII(to.Address) {
 			return true
 		}
 	}
-	return !isASCII(r.Sender)
+	return !addr.IsASCII(r.Sender)
 }
 
 // part is a MIME part.
@@ -117,7 +118,7 @@ func (r *Report) assemble(parts []part) []byte {
 	boundary := r.boundary(parts)
 	eightBit := false
 	for _, p := range parts {
-		eightBit = eightBit || !isASCII(p.text)
+		eightBit = eightBit || !addr.IsASCII(p.text)
 	}
 	var b strings.Builder
 	r.header(&b)
@@ -129,7 +130,7 @@ func (r *Report) assemble(parts []part) []byte {
 	for _, p := range parts {
 		// The line end before a boundary belongs to the boundary.
 		fmt.Fprintf(&b, "\n--%s\nContent-Description: %s\nContent-Type: %s\n", boundary, p.description, p.kind)
-		if !isASCII(p.text) {
+		if !addr.IsASCII(p.text) {
 			b.WriteString("Content-Transfer-Encoding: 8bit\n")
 		}
 		b.WriteString("\n" + p.text)
@@ -266,7 +267,7 @@ func (r *Report) recipient(to Recipient) string {
 		b.WriteString(field("Original-Recipient", bounded(kind)+"; "+bounded(decoded(address))))
 	}
 	kind := "rfc822"
-	if !isASCII(to.Address) {
+	if !addr.IsASCII(to.Address) {
 		kind = "utf-8" // RFC 6533 3
 	}
 	fmt.Fprintf(&b, "Final-Recipient: %s; %s\n", kind, visible.Field(to.Address)) // never folded: an address may hold blanks

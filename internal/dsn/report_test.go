@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"paperpath/internal/addr"
 	"paperpath/internal/status"
 )
 
@@ -92,7 +93,7 @@ func FuzzWrap(f *testing.F) {
 	f.Add("a b c")
 	f.Fuzz(func(t *testing.T, s string) {
 		text := wrap("Name: ", " ", bounded(s))
-		if !isASCII(text) || strings.Count(text, "\n ") != strings.Count(text, "\n")-1 {
+		if !addr.IsASCII(text) || strings.Count(text, "\n ") != strings.Count(text, "\n")-1 {
 			t.Fatalf("%q", text)
 		}
 		if got, want := strings.Fields(strings.TrimPrefix(text, "Name:")), strings.Fields(bounded(s)); strings.Join(got, "") != strings.Join(want, "") {

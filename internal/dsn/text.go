@@ -2,7 +2,6 @@ package dsn
 
 import (
 	"strings"
-	"unicode/utf8"
 
 	"paperpath/internal/params"
 	"paperpath/internal/visible"
@@ -17,15 +16,6 @@ const (
 // bounded makes text from outside one line of printable ASCII, which is all that RFC
 // 3464 allows, and bounds it.
 func bounded(s string) string { return visible.Shorten(visible.ASCII(s), maxText) }
-
-func isASCII(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if s[i] >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
-}
 
 // wrap breaks text at blanks. The first line begins with first, the others with
 // indent; no line comes near the limit of 998 octets (RFC 5322 2.1.1).

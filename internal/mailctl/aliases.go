@@ -59,7 +59,7 @@ func aliasWarning(where, what, mend string) control.Finding {
 // without a domain holds in each local one: it is meant for those in which the
 // target is known, and unknown where it is in none of them.
 func unknownIn(c *control.Control, a control.Alias, domains []string) []string {
-	if _, domain := control.Split(a.Name); domain != "" {
+	if _, domain := addr.Split(a.Name); domain != "" {
 		return unknownOf(c, a, a.Name)
 	}
 	var unknown []string
@@ -70,8 +70,8 @@ func unknownIn(c *control.Control, a control.Alias, domains []string) []string {
 			continue
 		}
 		same := func(t string) bool {
-			local, _ := control.Split(t)
-			return !slices.ContainsFunc(here, func(h string) bool { l, _ := control.Split(h); return l == local })
+			local, _ := addr.Split(t)
+			return !slices.ContainsFunc(here, func(h string) bool { l, _ := addr.Split(h); return l == local })
 		}
 		unknown = slices.DeleteFunc(unknown, same)
 		if len(unknown) == 0 {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"paperpath/internal/addr"
 	"paperpath/internal/certs"
 	"paperpath/internal/clock"
 	"paperpath/internal/control"
@@ -95,7 +96,7 @@ func (i *Init) names() error {
 		}
 		i.Hostname = name
 	}
-	if err := control.CheckDomain(i.Hostname); err != nil || i.Hostname[0] == '[' {
+	if err := addr.CheckDomain(i.Hostname); err != nil || i.Hostname[0] == '[' {
 		return status.UsageError("hostname %q is no host name (give one with --hostname)", i.Hostname)
 	}
 	if len(i.Domains) == 0 {
@@ -103,10 +104,10 @@ func (i *Init) names() error {
 	}
 	var folded []string
 	for _, d := range i.Domains {
-		if err := control.CheckDomain(d); err != nil {
+		if err := addr.CheckDomain(d); err != nil {
 			return status.UsageError("domain %q %v", d, err)
 		}
-		if d = control.FoldDomain(d); !slices.Contains(folded, d) {
+		if d = addr.FoldDomain(d); !slices.Contains(folded, d) {
 			folded = append(folded, d)
 		}
 	}
@@ -204,7 +205,7 @@ func mode(sub string, public bool) fs.FileMode {
 // settings writes the control files that are missing.
 func (i Init) settings() error {
 	for _, file := range []struct{ name, text string }{
-		{"hostname", control.Fold(i.Hostname) + "\n"},
+		{"hostname", addr.Fold(i.Hostname) + "\n"},
 		{"domains", strings.Join(i.Domains, "\n") + "\n"},
 		{"users", ""},
 		{"services", firstServices},
@@ -243,7 +244,7 @@ func (i Init) certificate() error {
 	if err != nil {
 		return err
 	}
-	host = control.FoldDomain(host)
+	host = addr.FoldDomain(host)
 	tls := filepath.Join(i.Dir, "control", "tls")
 	if err := dir.Make(tls, 0o700); err != nil {
 		return err

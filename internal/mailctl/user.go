@@ -8,6 +8,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"paperpath/internal/addr"
 	"paperpath/internal/auth"
 	"paperpath/internal/control"
 	"paperpath/internal/spool"
@@ -41,7 +42,7 @@ func (u Users) Add(address, scheme string, password func() (string, error)) erro
 	if err := u.check(); err != nil {
 		return err
 	}
-	if err := control.CheckAddress(address); err != nil {
+	if err := addr.CheckAddress(address); err != nil {
 		return refused("address %q %v (ADDRESS is user@domain)", address, err)
 	}
 	if err := u.checkNew(address); err != nil {
@@ -69,7 +70,7 @@ func (u Users) Add(address, scheme string, password func() (string, error)) erro
 
 // checkNew refuses a domain that is not ours and an address that is there.
 func (u Users) checkNew(address string) error {
-	_, domain := control.Split(address)
+	_, domain := addr.Split(address)
 	_, local, err := u.Control.IsLocal(domain)
 	if err != nil {
 		return err
@@ -90,7 +91,7 @@ func (u Users) checkNew(address string) error {
 
 // homeField returns the directory of a new user, below the home.
 func homeField(address string) (string, error) {
-	local, domain := control.Split(control.FoldAddress(address))
+	local, domain := addr.Split(addr.FoldAddress(address))
 	// A row that began with # would be a comment.
 	if !control.PathElement(local) || !control.PathElement(domain) || strings.ContainsAny(local+domain, ": ") || local[0] == '#' {
 		return "", refused("address %q makes no directory name", address)

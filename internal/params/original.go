@@ -23,7 +23,7 @@ func Original(params string) string {
 	switch strings.ToLower(kind) {
 	case "rfc822":
 		text, ok = Decode(text)
-		ok = ok && isASCII(text)
+		ok = ok && addr.IsASCII(text)
 	case "utf-8":
 		text, ok = decodeUTF8(text)
 	}
@@ -50,10 +50,6 @@ func shown(text string) string {
 		return ""
 	}
 	return a.String()
-}
-
-func isASCII(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return r >= 0x80 })
 }
 
 var embedded = regexp.MustCompile(`\\x\{([0-9A-F]{2,6})\}`)

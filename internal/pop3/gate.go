@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"paperpath/internal/control"
+	"paperpath/internal/addr"
 )
 
 // Why a user with the right password is not admitted now.
@@ -45,7 +45,7 @@ func (g *Gate) enter(user string, delay time.Duration, most int) error {
 	if g == nil {
 		return nil
 	}
-	user = control.FoldAddress(user)
+	user = addr.FoldAddress(user)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if delay > 0 && g.sinceLast(user) < delay {
@@ -77,7 +77,7 @@ func (g *Gate) entered(user string, delay time.Duration) {
 	if g == nil || delay <= 0 {
 		return
 	}
-	user = control.FoldAddress(user)
+	user = addr.FoldAddress(user)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := g.now()
@@ -112,7 +112,7 @@ func (g *Gate) leave(user string) {
 	if g == nil {
 		return
 	}
-	user = control.FoldAddress(user)
+	user = addr.FoldAddress(user)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.open[user]--; g.open[user] <= 0 {

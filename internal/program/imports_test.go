@@ -15,8 +15,8 @@ import (
 // floors has every package of the programs. A package imports only those of lower
 // floors; a new one is given its floor here.
 var floors = [][]string{
-	{"internal/status", "internal/userns", "internal/visible"},
-	{"internal/addr", "internal/dir", "internal/dns", "internal/message", "internal/wire"},
+	{"internal/addr", "internal/status", "internal/userns", "internal/visible"},
+	{"internal/dir", "internal/dns", "internal/message", "internal/wire"},
 	{"internal/clock", "internal/compose", "internal/control", "internal/explain", "internal/maillog", "internal/params", "internal/ratelimit", "maildir"},
 	{"internal/certs", "internal/dsn", "internal/listen", "internal/spool"},
 	{"internal/auth", "internal/mailq", "internal/settle"},

@@ -3,7 +3,6 @@ package route
 import (
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"paperpath/internal/addr"
@@ -203,7 +202,7 @@ func successor(r spool.Recipient, a addr.Address) spool.Recipient {
 		return spool.Recipient{Addr: r.Addr, Params: r.Params}
 	}
 	words := r.Params
-	if params.Get(words, "NOTIFY") != "" && params.Get(words, "ORCPT") == "" && isASCII(r.Addr) {
+	if params.Get(words, "NOTIFY") != "" && params.Get(words, "ORCPT") == "" && addr.IsASCII(r.Addr) {
 		words += " ORCPT=rfc822;" + params.Encode(r.Addr)
 	}
 	// The mailbox shows the recipient that we accepted, whatever ORCPT of a stranger
@@ -212,10 +211,6 @@ func successor(r spool.Recipient, a addr.Address) spool.Recipient {
 		words += " " + params.Rcpt + "=" + params.Encode(r.Addr)
 	}
 	return spool.Recipient{Addr: a.String(), Params: words}
-}
-
-func isASCII(s string) bool {
-	return strings.IndexFunc(s, func(r rune) bool { return r >= 0x7f }) < 0
 }
 
 // child is a new entry for these recipients only: the address of a blind copy never

@@ -131,7 +131,7 @@ func always(a addr.Address) bool { return isPostmaster(a) || toPostmaster(a) }
 // key is the form in which targets are compared: both spellings of an
 // internationalised domain are one.
 func key(a addr.Address) string {
-	a.Domain = control.FoldDomain(a.Domain)
+	a.Domain = addr.FoldDomain(a.Domain)
 	return a.Key()
 }
 

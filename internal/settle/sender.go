@@ -3,7 +3,7 @@ package settle
 import (
 	"net/netip"
 
-	"paperpath/internal/control"
+	"paperpath/internal/addr"
 	"paperpath/internal/spool"
 )
 
@@ -32,7 +32,7 @@ func (s *Settler) unverified(e *spool.Entry) (why string, err error) {
 // relayed reports whether a host that may relay may have reports sent to the
 // entry's reverse path.
 func (s *Settler) relayed(e *spool.Entry) (bool, error) {
-	_, domain := control.Split(e.Envelope.From.Addr)
+	_, domain := addr.Split(e.Envelope.From.Addr)
 	if _, local, err := s.Control.IsLocal(domain); local || err != nil {
 		return local, err
 	}

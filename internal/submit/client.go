@@ -17,8 +17,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"paperpath/internal/addr"
 	"paperpath/internal/clock"
-	"paperpath/internal/control"
 	"paperpath/internal/listen"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
@@ -147,7 +147,7 @@ func (c *submitClient) hello() error {
 		name, value, _ := strings.Cut(word, " ")
 		c.words[strings.ToUpper(name)] = value
 	}
-	if control.CheckDomain(c.host) != nil || control.CheckDomain(c.words[keyDomain]) != nil {
+	if addr.CheckDomain(c.host) != nil || addr.CheckDomain(c.words[keyDomain]) != nil {
 		return status.Temp("4.3.0", "the server on "+socketName+" is not mailsubmit with the role local", nil)
 	}
 	return nil

@@ -127,7 +127,7 @@ func (s *sendmail) tell(text string) {
 // ourDomain is the domain of addresses that have none, in the form for headers.
 func ourDomain(c *control.Control) (string, error) {
 	domain, err := route.FirstDomain(c)
-	return control.FoldDomain(domain), err
+	return addr.FoldDomain(domain), err
 }
 
 // setEnvelope sets the envelope that the options describe.

@@ -282,7 +282,7 @@ func (s *session) complete(m *compose.Message) error {
 	o := compose.Origin{Host: s.server.hostname, Now: s.server.now(),
 		Author: compose.Author{Address: s.tx.from}}
 	if login, err := addr.Parse(s.login); err == nil {
-		o.Domain = control.FoldDomain(login.Domain)
+		o.Domain = addr.FoldDomain(login.Domain)
 		if o.Author.Address.IsNull() {
 			o.Author.Address = login
 		}
