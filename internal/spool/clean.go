@@ -102,24 +102,24 @@ func (s *Spool) cleanReasons(b *inbox, now time.Time, ages func() bool) error {
 
 // expireHold removes held entries after holdtime (0: never). The runner of route/
 // calls it, since hold/ has none.
-func (s *Spool) expireHold(holdtime time.Duration) (expired []Key, err error) {
+func (s *Spool) expireHold(holdtime time.Duration) error {
 	b, err := s.inbox(InboxHold)
 	if err != nil || holdtime <= 0 {
-		return nil, err
+		return err
 	}
 	list, _, err := b.heldFiles()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, h := range list {
 		if h.key == "" || s.now().Sub(h.since) <= holdtime {
 			continue
 		}
 		if err := h.at.remove(); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return expired, err
+			return err
 		}
 		b.dropReason(h.key)
-		expired = append(expired, h.key)
+		s.log.Dropped(string(h.key), string(InboxHold), "held for longer than holdtime")
 	}
-	return expired, nil
+	return nil
 }

@@ -45,12 +45,12 @@ func (e *Entry) compare(d *dir.Dir, name string) (answer, error) {
 	if st.Size() != e.Size {
 		return other, nil
 	}
-	own, err := e.file.Stat()
+	link, err := e.sameFile(f)
+	if link == same { // perhaps a second name of it: openDuplicate will tell
+		err = fmt.Errorf("%s and %s are one file", e.file.Name(), f.Name())
+	}
 	if err != nil {
 		return absent, err
-	}
-	if os.SameFile(own, st) { // to remove either would be to remove the entry
-		return absent, fmt.Errorf("%s and %s are one file", e.file.Name(), f.Name())
 	}
 	return sameBytes(io.NewSectionReader(e.file, 0, e.Size), f)
 }
@@ -87,6 +87,7 @@ func (e *Entry) inMailbox(md *maildir.Dir) (found answer, path string, err error
 	return found, path, nil
 }
 
+// sameFile answers whether f is the very file of the entry.
 func (e *Entry) sameFile(f *os.File) (answer, error) {
 	st, err := f.Stat()
 	if err != nil {

@@ -22,8 +22,8 @@ const (
 //
 // A mark has two doors. Most marks are part of the outcome (Done, Bounce). A stage
 // that has handed a message to another host marks it inside the attempt (Entry.Mark):
-// a 250 must be noted at once, since everything before it can be decided again and
-// what it says cannot.
+// a 250 must be noted at once, since what another host has taken cannot be decided
+// again.
 type Outcome struct {
 	Children []Child
 	Bounce   *Bounce
@@ -42,7 +42,7 @@ type Child struct {
 	From   Path
 	To     []Recipient
 	Passed []string // addresses that led here: the trace by which it is known if it comes back
-	Reason string   // where Inbox is Hold: why
+	Reason string   // where Inbox is InboxHold: why
 }
 
 // Bounce is a report about failures to the sender: a new entry in route/.

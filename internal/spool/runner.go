@@ -203,11 +203,7 @@ func (r *Runner) expireHold() error {
 	if err != nil || r.Ages != nil && !r.Ages() {
 		return err
 	}
-	expired, err := r.Spool.expireHold(holdtime)
-	for _, k := range expired {
-		r.Spool.log.Dropped(string(k), string(InboxHold), "held for longer than holdtime")
-	}
-	return err
+	return r.Spool.expireHold(holdtime)
 }
 
 // fitHold keeps hold/ within its share.
