@@ -1,8 +1,8 @@
 #!/bin/sh
-# A run script for daemontools or runit: SMTP below tcpserver, 200 sessions at
-# a time. /etc/paperpath/smtp.cdb is made by tcprules(1); a line
+# A run script for daemontools or runit: SMTP under tcpserver, 200 sessions at a
+# time. tcprules(1) makes /etc/paperpath/smtp.cdb; a line
 #   192.0.2.:allow,RELAYCLIENT=""
-# lets these hosts send anywhere. Below s6-tcpserver it is --env s6.
+# lets these hosts send anywhere. Under s6-tcpserver, use --env s6.
 PAPERPATH_HOME=/var/lib/paperpath
 export PAPERPATH_HOME
 exec tcpserver -v -H -R -l 0 -c 200 -x /etc/paperpath/smtp.cdb -u "$(id -u paperpath)" -g "$(id -g paperpath)" \
