@@ -22,7 +22,7 @@ type clocked struct {
 
 func newClocked(path string) *clocked {
 	c := &clocked{now: time.Unix(1_700_000_000, 0)}
-	c.delays = newDelays(ratelimit.OpenAnyhow(path, func(error) {}), func() time.Time { return c.now })
+	c.delays = newDelays(ratelimit.OpenWithFallback(path, func(error) {}), func() time.Time { return c.now })
 	c.wait = func(_ context.Context, d time.Duration) { c.waits = append(c.waits, d) }
 	return c
 }
@@ -132,7 +132,7 @@ func TestDelayAcrossProcesses(t *testing.T) {
 func TestDelayEndsWithContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	d := newDelays(ratelimit.OpenAnyhow("/proc/nowhere/tally", func(error) {}), time.Now)
+	d := newDelays(ratelimit.OpenWithFallback("/proc/nowhere/tally", func(error) {}), time.Now)
 	start := time.Now()
 	for range 8 {
 		d.Failed(ctx, "192.0.2.1", "alice")

@@ -31,14 +31,14 @@ type Home struct {
 	Stdout  *os.File
 	Stderr  *os.File
 
-	spools   []*spool.Spool // the last one is in force
-	opened   spoolSettings  // with these
-	tallyMu  sync.Mutex
-	tallies  map[string]*ratelimit.Table
-	seldomMu sync.Mutex
-	lastTold map[string]time.Time // when an op last had trouble
-	named    bool                 // broken rows were named at the start
-	death    parentDeath
+	spools     []*spool.Spool // the last one is in force
+	opened     spoolSettings  // with these
+	countersMu sync.Mutex
+	tables     map[string]*ratelimit.Table
+	seldomMu   sync.Mutex
+	lastTold   map[string]time.Time // when an op last had trouble
+	named      bool                 // broken rows were named at the start
+	death      parentDeath
 }
 
 // New returns the home of the program called name, with the process's streams;
@@ -124,7 +124,7 @@ func (h *Home) Close() {
 	for _, sp := range h.spools {
 		sp.Close()
 	}
-	for _, t := range h.tallies {
+	for _, t := range h.tables {
 		t.Close()
 	}
 }

@@ -20,7 +20,7 @@ func (h *Home) TooMany(rate, who string, n int64) bool {
 		if strings.HasPrefix(rate, "user-") {
 			kind = "users"
 		}
-		if ok, err = h.tally(kind, false).Take(rate+" "+who, n, ratelimit.Rate(r), h.Clock.Now()); !ok {
+		if ok, err = h.counters(kind, false).Take(rate+" "+who, n, ratelimit.Rate(r), h.Clock.Now()); !ok {
 			return true
 		}
 	}
@@ -30,32 +30,32 @@ func (h *Home) TooMany(rate, who string, n int64) bool {
 	return false
 }
 
-// tally returns a table of counters that the processes of the home share,
+// counters returns a table of counters that the processes of the home share,
 // run/tally-KIND. Strangers have a table of their own: a full one forgets, and they
-// must not make it forget what users did. With anyhow this process counts alone
+// must not make it forget what users did. With fallback this process counts alone
 // while the table cannot be written.
-func (h *Home) tally(kind string, anyhow bool) *ratelimit.Table {
-	h.tallyMu.Lock()
-	defer h.tallyMu.Unlock()
-	if t := h.tallies[kind]; t != nil {
+func (h *Home) counters(kind string, fallback bool) *ratelimit.Table {
+	h.countersMu.Lock()
+	defer h.countersMu.Unlock()
+	if t := h.tables[kind]; t != nil {
 		return t
 	}
-	if h.tallies == nil {
-		h.tallies = map[string]*ratelimit.Table{}
+	if h.tables == nil {
+		h.tables = map[string]*ratelimit.Table{}
 	}
 	path := filepath.Join(h.Dir, "run", "tally-"+kind)
 	t := ratelimit.Open(path)
-	if anyhow {
-		t = ratelimit.OpenAnyhow(path, func(err error) { h.seldom("count in this process alone: "+path, err) })
+	if fallback {
+		t = ratelimit.OpenWithFallback(path, func(err error) { h.seldom("count in this process alone: "+path, err) })
 	}
-	h.tallies[kind] = t
+	h.tables[kind] = t
 	return t
 }
 
 // Guard returns the guard against the guessing of passwords.
 func (h *Home) Guard() *auth.Guard {
 	return auth.NewGuard(h.Control, filepath.Join(h.Dir, "run", "gate"),
-		h.tally("logins", true), h.tally("known", true), h.Clock.Now, h.seldom)
+		h.counters("logins", true), h.counters("known", true), h.Clock.Now, h.seldom)
 }
 
 // seldom writes the event trouble at most once an hour for each op: for errors that

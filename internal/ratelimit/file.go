@@ -14,26 +14,26 @@ import (
 	"paperpath/internal/dir"
 )
 
-// lockTime is how long others may have the file locked: each does so for some
-// microseconds.
+// lockTime is how long to wait for the lock. Every process holds it for some
+// microseconds only.
 const lockTime = time.Second
 
-// shunTime is for how long a file is left alone that could not be written, or that
-// another process had locked: what was counted in its place meanwhile holds, and
-// not every caller waits for the lock.
-const shunTime = time.Minute
+// avoidTime is how long the file is not used after a write failed or another process
+// held the lock for too long. Until then the counts in memory are valid, and callers do
+// not wait for the lock one after another.
+const avoidTime = time.Minute
 
-// shun leaves the file alone for a while.
-func (t *Table) shun(err error) { t.shunned, t.until = err, time.Now().Add(shunTime) }
+// avoid does without the file for avoidTime.
+func (t *Table) avoid(err error) { t.avoided, t.avoidUntil = err, time.Now().Add(avoidTime) }
 
-// store is the file, or what counts in its place.
+// store is the file, or the memory used in its place.
 type store interface {
 	io.ReaderAt
 	io.WriterAt
 }
 
-// memory is what a file would hold, in this process. It is no memfd, so that a limit
-// of files or of their size does not matter to it.
+// memory holds in this process what the file would hold. It is not a memfd, so limits
+// on the number and size of files do not affect it.
 type memory struct {
 	salt [saltSize]byte
 	data [fileSize]byte
@@ -50,21 +50,21 @@ func (t *Table) inMemory() *memory {
 	return t.memory
 }
 
-// open opens and locks the file, unless it is left alone.
+// open opens and locks the file, unless it is avoided.
 func (t *Table) open() error {
-	if t.shunned != nil && time.Now().Before(t.until) {
-		return t.shunned
+	if t.avoided != nil && time.Now().Before(t.avoidUntil) {
+		return t.avoided
 	}
 	err := t.openFile()
-	t.shunned = nil
+	t.avoided = nil
 	if errors.Is(err, dir.ErrLocked) {
-		t.shun(err)
+		t.avoid(err)
 	}
 	return err
 }
 
-// openFile opens the file where it is not open, or has another name by now, and
-// locks it. A file of another form is made anew: counts are no mail.
+// openFile opens the file if it is not open, or if its path leads to another file by
+// now, and locks it. A file in another format is overwritten: counts are not mail.
 func (t *Table) openFile() error {
 	if t.f != nil && !t.current() {
 		t.f.Close()
@@ -77,12 +77,12 @@ func (t *Table) openFile() error {
 		}
 		t.f = f
 	}
-	err := dir.Lock(t.f, lockTime) // one of them may have been stopped
+	err := dir.Lock(t.f, lockTime) // a process may have been stopped while it held the lock
 	if err == nil {
 		err = t.readHeader()
 	}
 	if err != nil {
-		t.f.Close() // which lets go of the lock
+		t.f.Close() // and releases the lock
 		t.f = nil
 		return fmt.Errorf("open %s: %w", t.path, err)
 	}
@@ -99,7 +99,7 @@ func (t *Table) current() bool {
 	return err == nil && os.SameFile(named, open)
 }
 
-// readHeader reads the salt, and makes the file where it is new or broken.
+// readHeader reads the salt, and formats the file if it is new or broken.
 func (t *Table) readHeader() error {
 	st, err := t.f.Stat()
 	if err != nil {
@@ -121,8 +121,8 @@ func (t *Table) readHeader() error {
 	return t.format(head)
 }
 
-// format writes an empty table. The group may write too, whatever the umask:
-// programs of several users share the counts.
+// format writes an empty table. The group may write, too, whatever the umask: programs
+// of several users share the counts.
 func (t *Table) format(head []byte) error {
 	copy(head, magic)
 	rand.Read(head[len(magic) : len(magic)+saltSize]) // never fails (crypto/rand)
@@ -133,7 +133,7 @@ func (t *Table) format(head []byte) error {
 	if err := t.f.Truncate(fileSize); err != nil {
 		return err
 	}
-	_ = t.f.Chmod(t.mode) // not ours: then its owner has
+	_ = t.f.Chmod(t.mode) // fails if the file is not ours; its owner has done it
 	st, err := t.f.Stat()
 	if err != nil {
 		return err
@@ -145,11 +145,11 @@ func (t *Table) format(head []byte) error {
 	return err
 }
 
-// reserve has the disk keep room for the whole file, so that counting does not end
-// where a disk is full. A file system that cannot do that may say so at each write.
+// reserve allocates the whole file on the disk, so that counting goes on when the disk
+// is full. On a file system that cannot allocate, writes may fail.
 func (t *Table) reserve(st os.FileInfo) error {
 	s, ok := st.Sys().(*syscall.Stat_t)
-	if t.f == t.roomy || ok && s.Blocks*512 >= fileSize {
+	if t.f == t.reserved || ok && s.Blocks*512 >= fileSize {
 		return nil
 	}
 	err := unix.EINTR
@@ -157,9 +157,9 @@ func (t *Table) reserve(st os.FileInfo) error {
 		err, _ = unix.Fallocate(int(t.f.Fd()), 0, 0, fileSize).(unix.Errno)
 	}
 	if err != 0 && err != unix.EOPNOTSUPP && err != unix.ENOSYS {
-		return os.NewSyscallError("reserve room", err)
+		return os.NewSyscallError("allocate", err)
 	}
-	t.roomy = t.f // a file system that compresses shows no blocks
+	t.reserved = t.f // a file system that compresses reports no blocks
 	return nil
 }
 

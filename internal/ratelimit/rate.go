@@ -2,16 +2,15 @@ package ratelimit
 
 import "time"
 
-// Rate is how many there may be in a span of time: all of them at once, and
-// from then on one each Per/Most. The zero Rate is no limit.
+// Rate is a limit on events in a span of time: Most of them at once, and from then on
+// one every Per/Most. The zero Rate is no limit.
 type Rate struct {
 	Most int64
 	Per  time.Duration
 }
 
-// Take counts n of key at the time now, and reports whether they are within
-// the rate. What is not is not counted. An error of the file is no limit: it
-// is returned with true.
+// Take counts n events of key at the time now if they are within the rate, and reports
+// whether they are. An error of the file limits nothing: it is returned with true.
 func (t *Table) Take(key string, n int64, r Rate, now time.Time) (ok bool, err error) {
 	ok = true
 	if r.Most <= 0 || r.Per <= 0 || n <= 0 {
@@ -25,8 +24,7 @@ func (t *Table) Take(key string, n int64, r Rate, now time.Time) (ok bool, err e
 	return ok, err
 }
 
-// Full reports whether Take would find one more of key too much. It counts
-// nothing.
+// Full reports whether Take would refuse one more event of key. It counts nothing.
 func (t *Table) Full(key string, r Rate, now time.Time) (full bool, err error) {
 	if r.Most <= 0 || r.Per <= 0 {
 		return false, nil
@@ -39,13 +37,12 @@ func (t *Table) Full(key string, r Rate, now time.Time) (full bool, err error) {
 	return !ok, nil
 }
 
-// take is what becomes of an entry by n more at the time now, and whether they
-// are within the rate.
+// take returns the entry after n more events at the time now, and whether they are
+// within the rate; if not, the entry is unchanged.
 func (r Rate) take(e Entry, n int64, now time.Time) (Entry, bool) {
-	// The entry's time is when all that was counted will have been forgotten
-	// (the generic cell rate algorithm, ITU-T I.371). One that is further off
-	// than the span stems from another rate or a clock that was set: it counts
-	// as a full span.
+	// The entry's time is when everything counted will be forgotten (the generic
+	// cell rate algorithm, ITU-T I.371). If it is further away than the span, the
+	// rate or the clock has been changed: it counts as a full span.
 	busy := e.Time
 	if busy.Before(now) {
 		busy = now
@@ -54,7 +51,7 @@ func (r Rate) take(e Entry, n int64, now time.Time) (Entry, bool) {
 		busy, e.Time = limit, limit
 	}
 	after := busy.Add(time.Duration(float64(r.Per) / float64(r.Most) * float64(n)))
-	// A nanosecond a unit is what the division may have added.
+	// Rounding may have added a nanosecond for each event.
 	if after.Sub(now) > r.Per+time.Duration(r.Most) {
 		return e, false
 	}

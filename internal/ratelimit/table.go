@@ -1,6 +1,6 @@
-// Package ratelimit is a small table of counters that processes share: a file of
-// fixed size that forgets what has not been used for longest. What is counted,
-// and when a count is too much, is for its users to say.
+// Package ratelimit has a small table of counters that processes share: a file of fixed
+// size that forgets the least recently written ones. Callers decide what is counted and
+// how much is too much.
 package ratelimit
 
 import (
@@ -16,9 +16,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The file: a header, then sets of slots. A key has one set, by its hash; a
-// set that is full loses the slot that was written longest ago. The salt in
-// the header keeps a stranger from choosing keys of one set.
+// The file: a header, then sets of slots. The hash of a key decides its set; in a full
+// set the slot that was written longest ago is reused. The salt in the header keeps
+// strangers from choosing keys that fall into one set.
 const (
 	magic    = "pptally1"
 	header   = 64 // octets: magic, salt, zeroes
@@ -30,46 +30,44 @@ const (
 	fileSize = header + sets*ways*slotSize
 )
 
-// Entry is what is kept of a key. It means what the user of the table makes of
-// it; a key that is not there has the zero Entry.
+// Entry is the record of a key; the caller decides what it means. A missing key has the
+// zero Entry.
 type Entry struct {
 	Time  time.Time
 	Count uint64
 }
 
-// Table is a file of counters. Its methods may be called concurrently, also
-// from many processes.
+// Table is a file of counters. Its methods may be called concurrently, and by many
+// processes.
 type Table struct {
-	path   string
-	mode   os.FileMode
-	anyhow func(error) // is told why it counts in memory; nil: it does not
+	path     string
+	mode     os.FileMode
+	fallback func(error) // called with the error each time memory is used; nil: it never is
 
-	mu     sync.Mutex // flock knows nothing of goroutines
-	f      *os.File
-	roomy  *os.File // f where room was asked for
-	salt   [saltSize]byte
-	memory *memory // of this process alone, in the place of the file
+	mu       sync.Mutex // flock does not exclude goroutines of one process
+	f        *os.File
+	reserved *os.File // f, once it is allocated
+	salt     [saltSize]byte
+	memory   *memory // used by this process in place of the file
 
-	shunned error // why the file is left alone
-	until   time.Time
+	avoided    error // why the file is not used until then
+	avoidUntil time.Time
 }
 
 // Open returns the table in the file path. The file is opened, and made, at
 // its first use; nothing but its directory has to be there.
 func Open(path string) *Table { return &Table{path: path, mode: 0o660} }
 
-// OpenAnyhow is Open for what has to be counted even where the file cannot be
-// used: then it is counted in memory, by this process for itself, and tell is
-// called each time.
-func OpenAnyhow(path string, tell func(error)) *Table {
-	return &Table{path: path, mode: 0o660, anyhow: tell}
+// OpenWithFallback is Open for what must be counted even if the file cannot be used:
+// this process then counts in memory, for itself alone, and calls failed each time.
+func OpenWithFallback(path string, failed func(error)) *Table {
+	return &Table{path: path, mode: 0o660, fallback: failed}
 }
 
-// Update replaces the entry of key by what change makes of it, with no other
-// process in between. Only an error of the file system keeps it from that, or a
-// process that has the file locked for long; then change may have been called or
-// not, and the table is as it was or without that entry. The file is not synced:
-// a power cut forgets counts, no more.
+// Update atomically replaces the entry of key by what change makes of it. It fails only
+// if the file system does, or if a process holds the lock for too long; then change may
+// or may not have been called, and the table is as it was or lacks that entry. The file
+// is not synced: a power cut costs counts, nothing else.
 func (t *Table) Update(key string, change func(Entry) Entry) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -78,18 +76,18 @@ func (t *Table) Update(key string, change func(Entry) Entry) error {
 		err = t.replace(t.f, t.salt, key, change)
 		unix.Flock(int(t.f.Fd()), unix.LOCK_UN)
 		if err != nil {
-			t.shun(err)
+			t.avoid(err)
 		}
 	}
-	if err == nil || t.anyhow == nil {
+	if err == nil || t.fallback == nil {
 		return err
 	}
-	t.anyhow(err)
+	t.fallback(err)
 	m := t.inMemory()
 	return t.replace(m, m.salt, key, change)
 }
 
-// replace does the work of Update in a file, or in what stands for it.
+// replace does the work of Update in the file or in memory.
 func (t *Table) replace(f store, salt [saltSize]byte, key string, change func(Entry) Entry) error {
 	sum := sha256.New()
 	sum.Write(salt[:])
@@ -109,7 +107,7 @@ func (t *Table) replace(f store, salt [saltSize]byte, key string, change func(En
 	}
 	now := change(e)
 	if !found && now == (Entry{}) {
-		return nil // to look makes nothing, and pushes nothing out
+		return nil // reading makes no entry, and displaces none
 	}
 	encode(slot, hash[:hashSize], now)
 	if _, err := f.WriteAt(slot, at+int64(i)*slotSize); err != nil {
@@ -124,7 +122,7 @@ func (t *Table) Get(key string) (e Entry, err error) {
 	return e, err
 }
 
-// find returns the slot of hash in a set, or the one to give up for it.
+// find returns the slot of hash in a set, or else the slot to reuse for it.
 func find(row, hash []byte) (slot int, found bool) {
 	oldest, when := 0, uint64(1<<64-1)
 	for i := range ways {

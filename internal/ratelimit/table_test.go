@@ -14,7 +14,7 @@ import (
 
 // The test binary is the other process of TestProcesses.
 func TestMain(m *testing.M) {
-	if path := os.Getenv("TALLY_TEST_FILE"); path != "" {
+	if path := os.Getenv("RATELIMIT_TEST_FILE"); path != "" {
 		t := Open(path)
 		for range 200 {
 			if err := t.Update("shared", func(e Entry) Entry { e.Count++; return e }); err != nil {
@@ -120,7 +120,7 @@ func TestProcesses(t *testing.T) {
 	for range 4 {
 		wg.Go(func() {
 			cmd := exec.Command(self)
-			cmd.Env = append(os.Environ(), "TALLY_TEST_FILE="+table.path)
+			cmd.Env = append(os.Environ(), "RATELIMIT_TEST_FILE="+table.path)
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Errorf("%v: %s", err, out)
 			}

@@ -13,16 +13,16 @@ import (
 	"paperpath/internal/dir"
 )
 
-// anyhow is a table that counts in memory where it must, and what it told.
-func anyhow(t *testing.T) (table *Table, told *[]error) {
+// withFallback returns a table with a fallback, and the errors that it reported.
+func withFallback(t *testing.T) (table *Table, reported *[]error) {
 	t.Helper()
-	told = new([]error)
-	table = OpenAnyhow(filepath.Join(t.TempDir(), "t"), func(err error) { *told = append(*told, err) })
+	reported = new([]error)
+	table = OpenWithFallback(filepath.Join(t.TempDir(), "t"), func(err error) { *reported = append(*reported, err) })
 	t.Cleanup(func() { table.Close() })
-	return table, told
+	return table, reported
 }
 
-// threeOf takes four of three.
+// threeOf takes four events where three are allowed.
 func threeOf(t *testing.T, table *Table) {
 	t.Helper()
 	rate, now := Rate{Most: 3, Per: time.Hour}, time.Now()
@@ -35,7 +35,7 @@ func threeOf(t *testing.T, table *Table) {
 	}
 }
 
-// noWrites has the kernel refuse each write to a file from here on.
+// noWrites makes the kernel refuse every write to a file from here on.
 func noWrites(t *testing.T) {
 	t.Helper()
 	signal.Ignore(unix.SIGXFSZ)
@@ -54,24 +54,24 @@ func noWrites(t *testing.T) {
 	})
 }
 
-// A file that is there and can be read, but no longer written, is no hole in a limit.
+// A file that can be read but no longer written does not disable a limit.
 func TestCountsWhereWritesFail(t *testing.T) {
-	table, told := anyhow(t)
+	table, reported := withFallback(t)
 	add(t, table, "other")
-	if len(*told) > 0 {
-		t.Fatal(*told)
+	if len(*reported) > 0 {
+		t.Fatal(*reported)
 	}
 	noWrites(t)
 	threeOf(t, table)
-	if len(*told) == 0 {
-		t.Error("nobody was told")
+	if len(*reported) == 0 {
+		t.Error("no error was reported")
 	}
 }
 
-// A process that was stopped while it had the file locked holds up nobody for long,
-// and the limits go on.
+// A process that was stopped while it held the lock delays nobody for long, and the
+// limits stay in force.
 func TestLockedByWhoWasStopped(t *testing.T) {
-	table, told := anyhow(t)
+	table, reported := withFallback(t)
 	add(t, table, "other")
 	stopped, err := os.Open(table.path)
 	if err != nil {
@@ -84,10 +84,10 @@ func TestLockedByWhoWasStopped(t *testing.T) {
 	began := time.Now()
 	threeOf(t, table)
 	if took := time.Since(began); took < lockTime || took > 2*lockTime {
-		t.Errorf("it took %v: one waits for all, for %v", took, lockTime)
+		t.Errorf("it took %v: only the first call waits, for %v", took, lockTime)
 	}
-	if len(*told) == 0 || !errors.Is((*told)[0], dir.ErrLocked) {
-		t.Error(*told)
+	if len(*reported) == 0 || !errors.Is((*reported)[0], dir.ErrLocked) {
+		t.Error(*reported)
 	}
 	strict := Open(table.path)
 	defer strict.Close()
@@ -97,15 +97,15 @@ func TestLockedByWhoWasStopped(t *testing.T) {
 		}
 	}
 	stopped.Close()
-	table.until = time.Now() // a minute later
+	table.avoidUntil = time.Now() // a minute later
 	if n := count(t, table, "other"); n != 1 {
-		t.Errorf("the file is not asked again: %d", n)
+		t.Errorf("the file is not used again: %d", n)
 	}
 }
 
-// A full disk does not end the counting: the file has its room, an older one too.
+// Counting goes on when the disk is full: the file is allocated, an existing one too.
 func TestRoomIsReserved(t *testing.T) {
-	table, _ := anyhow(t)
+	table, _ := withFallback(t)
 	for range 2 {
 		add(t, table, "k")
 		var st unix.Stat_t
