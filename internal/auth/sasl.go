@@ -283,6 +283,3 @@ func Decode(text string) ([]byte, error) {
 	}
 	return data, nil
 }
-
-// Encode writes a challenge.
-func Encode(challenge []byte) string { return base64.StdEncoding.EncodeToString(challenge) }

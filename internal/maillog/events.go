@@ -9,17 +9,16 @@ import (
 	"paperpath/internal/status"
 )
 
-// Client is who stands at the other end of a session. Empty fields are left
-// out of the line.
+// Client is the peer of a session. Empty fields are left out of the line.
 type Client struct {
 	Addr  string // IP address, or "stdin", or "unix"
-	Helo  string // as the client said it
+	Helo  string // as the client gave it
 	Login string // authenticated user
 	TLS   string // version and cipher, as TLS makes it
 	UID   string // uid of a local submitter
 }
 
-// TLS returns version and cipher of a connection as the logs and Received tell
+// TLS returns version and cipher of a connection as logs and Received fields show
 // them, "TLS1.3 TLS_AES_128_GCM_SHA256".
 func TLS(s *tls.ConnectionState) string {
 	return strings.ReplaceAll(tls.VersionName(s.Version), " ", "") + " " + tls.CipherSuiteName(s.CipherSuite)
@@ -40,23 +39,30 @@ func appendIf(a []slog.Attr, name, value string) []slog.Attr {
 	return append(a, slog.String(name, value))
 }
 
-// Accepted: an entry is durable in inbox and was acknowledged. size is in
-// octets as stored, messageID may be empty.
-func (l *Log) Accepted(key, inbox, from string, to []string, size int64, with, messageID string, c Client) {
-	a := []slog.Attr{slog.String("inbox", inbox), slog.String("from", from),
-		slog.String("to", strings.Join(to, " ")), slog.Int64("size", size), slog.String("with", with)}
-	l.event("accepted", key, append(appendIf(a, "msgid", messageID), c.attrs()...)...)
+// Message is a message that was accepted.
+type Message struct {
+	Key, Inbox, From string
+	To               []string
+	Size             int64  // octets as stored
+	With             string // protocol
+	ID               string // its Message-ID; may be empty
 }
 
-// Refused: a message, a recipient or a command was refused at the door. reply
-// is what the peer was told.
+// Accepted: a message is durable in the inbox and was acknowledged.
+func (l *Log) Accepted(m Message, c Client) {
+	a := []slog.Attr{slog.String("inbox", m.Inbox), slog.String("from", m.From),
+		slog.String("to", strings.Join(m.To, " ")), slog.Int64("size", m.Size), slog.String("with", m.With)}
+	l.event("accepted", m.Key, append(appendIf(a, "msgid", m.ID), c.attrs()...)...)
+}
+
+// Refused: a message, a recipient or a command was refused. reply is what the peer got.
 func (l *Log) Refused(from, to, reply string, c Client) {
 	a := []slog.Attr{slog.String("from", from), slog.String("to", to), slog.String("reply", reply)}
 	l.event("refused", NoKey, append(a, c.attrs()...)...)
 }
 
-// Limited: a limit of control/limits, control/rates or control/concurrency kept
-// something out, or began to slow it down. limit is its name there.
+// Limited: a limit of control/limits, control/rates or control/concurrency refused
+// something, or began to slow it down. limit is its name there.
 func (l *Log) Limited(limit string, c Client) {
 	l.event("limited", NoKey, append([]slog.Attr{slog.String("limit", limit)}, c.attrs()...)...)
 }
@@ -78,25 +84,25 @@ func (l *Log) Disconnected(why string, messages int, c Client) {
 	l.event("disconnected", NoKey, append(a, c.attrs()...)...)
 }
 
-// Fetched: a POP3 session ended with a complete QUIT or without one.
+// Fetched: a POP3 session on a mailbox ended. complete says whether QUIT was carried out.
 func (l *Log) Fetched(mailbox string, retrieved, deleted int, octets int64, complete bool, c Client) {
 	a := []slog.Attr{slog.String("mailbox", mailbox), slog.Int("retrieved", retrieved),
 		slog.Int("deleted", deleted), slog.Int64("octets", octets), slog.Bool("quit", complete)}
 	l.event("fetched", NoKey, append(a, c.attrs()...)...)
 }
 
-// Expired: messages that POP3 had deleted were longer in the trash than
-// control/undelete.
+// Expired: messages that POP3 clients had deleted were removed from the trash, after
+// the time in control/undelete.
 func (l *Log) Expired(mailbox string, messages int) {
 	l.event("expired", NoKey, slog.String("mailbox", mailbox), slog.Int("messages", messages))
 }
 
-// Checked: mailcheck judged an entry. verdict is pass, refuse, hold or defer.
+// Checked: mailcheck checked an entry. verdict is pass, refuse, hold or defer.
 func (l *Log) Checked(key, verdict, reason string) {
 	l.event("checked", key, append([]slog.Attr{slog.String("verdict", verdict)}, appendIf(nil, "reason", reason)...)...)
 }
 
-// Routed: an entry was handed on to another inbox as it is.
+// Routed: an entry was handed on to another inbox unchanged.
 func (l *Log) Routed(key, inbox string, to []string) {
 	l.event("routed", key, slog.String("inbox", inbox), slog.String("to", strings.Join(to, " ")))
 }
@@ -111,26 +117,24 @@ func (l *Log) Delivered(key, to, mailbox, how string) {
 	l.event("delivered", key, slog.String("to", to), slog.String("mailbox", mailbox), slog.String("how", how))
 }
 
-// Repeated: a crash had left an entry whose work was already done; it was
-// dropped.
+// Repeated: an entry left by a crash was dropped, since its work was already done.
 func (l *Log) Repeated(key, where string) {
 	l.event("repeated", key, slog.String("where", where))
 }
 
-// Rekeyed: a message in a mailbox had the key of an earlier one, and has the key
-// fresh from now on.
+// Rekeyed: a message in a mailbox had the key of an earlier one and got the key fresh.
 func (l *Log) Rekeyed(key, fresh, mailbox string) {
 	l.event("rekeyed", key, slog.String("fresh", fresh), slog.String("mailbox", mailbox))
 }
 
-// Relayed: a remote host took responsibility for a recipient. reply is its
-// whole answer, tls is empty for clear text.
+// Relayed: a remote host took responsibility for a recipient. reply is its whole
+// reply; tls is empty without TLS.
 func (l *Log) Relayed(key, to, host, addr, tls, reply string) {
 	a := []slog.Attr{slog.String("to", to), slog.String("host", host), slog.String("addr", addr)}
 	l.event("relayed", key, append(appendIf(a, "tls", tls), slog.String("reply", reply))...)
 }
 
-// Deferred: the entry waits until due.
+// Deferred: the next attempt for the entry is due at due.
 func (l *Log) Deferred(key, inbox string, due time.Time, reason string) {
 	l.event("deferred", key, slog.String("inbox", inbox),
 		slog.String("due", due.UTC().Format(time.RFC3339)), slog.String("reason", reason))
@@ -141,33 +145,33 @@ func (l *Log) Failed(key, to, status, reason string) {
 	l.event("failed", key, slog.String("to", to), slog.String("status", status), slog.String("reason", reason))
 }
 
-// Bounced: a report about an entry went to its sender as a new entry.
+// Bounced: a report of failure about an entry was sent to its sender, as a new entry.
 func (l *Log) Bounced(key, bounce, to string) {
 	l.event("bounced", key, slog.String("bounce", bounce), slog.String("to", to))
 }
 
-// Reported: a report that recipients were delivered, relayed or delayed, as what
-// says, went to the sender of an entry, who had asked for it, as a new entry.
+// Reported: a report that the sender of an entry had asked for was sent as a new entry.
+// what says whether recipients were delivered, relayed or delayed.
 func (l *Log) Reported(key, report, what, to string) {
 	l.event("reported", key, slog.String("report", report), slog.String("what", what), slog.String("to", to))
 }
 
-// Held: the entry waits in hold/ for a person.
+// Held: the entry is in hold/ until somebody decides about it.
 func (l *Log) Held(key, inbox, reason string) {
 	l.event("held", key, slog.String("inbox", inbox), slog.String("reason", reason))
 }
 
-// Digest: the postmaster gets a list of what is held, as a new entry.
+// Digest: a list of the held entries was sent to the postmaster, as a new entry.
 func (l *Log) Digest(key, to string, held int) {
 	l.event("digest", key, slog.String("to", to), slog.Int("held", held))
 }
 
-// Cut: the text of a held entry was removed, so many octets, since hold/ was full.
+// Cut: octets of the text of a held entry were removed, since hold/ was full.
 func (l *Log) Cut(key, inbox string, octets int64, why string) {
 	l.event("cut", key, slog.String("inbox", inbox), slog.Int64("octets", octets), slog.String("why", why))
 }
 
-// Dropped: the entry left the spool without another event that says where to.
+// Dropped: the entry left the spool, and no other event says where to.
 func (l *Log) Dropped(key, inbox, why string) {
 	l.event("dropped", key, slog.String("inbox", inbox), slog.String("why", why))
 }
@@ -177,12 +181,12 @@ func (l *Log) Ran(inbox string, done, deferred int) {
 	l.event("ran", NoKey, slog.String("inbox", inbox), slog.Int("done", done), slog.Int("deferred", deferred))
 }
 
-// Busy: another runner works the inbox, so this one ended at once.
+// Busy: another runner works on the inbox, so this one ended at once.
 func (l *Log) Busy(inbox string) {
 	l.event("busy", NoKey, slog.String("inbox", inbox))
 }
 
-// Watching: a runner stays at its inbox.
+// Watching: a runner watches its inbox.
 func (l *Log) Watching(inbox string) {
 	l.event("watching", NoKey, slog.String("inbox", inbox))
 }
@@ -192,7 +196,7 @@ func (l *Log) Listening(addr string) {
 	l.event("listening", NoKey, slog.String("addr", addr))
 }
 
-// Reloaded: a program that stays has read anew what it reads at its start.
+// Reloaded: a long-running program read its start-up settings again.
 func (l *Log) Reloaded() { l.event("reloaded", NoKey) }
 
 // Started: mailctl start runs a service.
@@ -205,21 +209,21 @@ func (l *Log) Exited(service string, pid int, how string) {
 	l.event("exited", NoKey, slog.String("service", service), slog.Int("pid", pid), slog.String("how", how))
 }
 
-// ClockMoved: the wall clock was ahead of the boot clock so far since the last
-// look; nothing is removed for its age for as long as wait.
+// ClockMoved: since the last look the wall clock gained ahead over the boot clock;
+// nothing is removed because of its age during wait.
 func (l *Log) ClockMoved(ahead, wait time.Duration) {
 	l.event("clock-moved", NoKey, slog.Duration("ahead", ahead), slog.Duration("wait", wait))
 }
 
-// Trouble: something of our own failed; what was affected is temporary. Of a
-// panic the event has the stack.
+// Trouble: something of our own failed, and what depended on it will be tried again. For
+// a panic the event has the stack.
 func (l *Log) Trouble(key, op string, err error) {
 	a := []slog.Attr{slog.String("op", op), slog.String("error", err.Error())}
 	l.event("trouble", key, appendIf(a, "stack", status.Stack(err))...)
 }
 
-// lostLine is the event lost: so many events could not be written before the one
-// that follows.
+// lostLine is the event lost: that many events could not be written before the one that
+// follows.
 func (l *Log) lostLine(events int64) []byte {
 	return l.line("lost", NoKey, slog.Int64("events", events))
 }

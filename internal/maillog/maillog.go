@@ -1,5 +1,5 @@
-// Package maillog writes the events of the mail system, one line each. Every
-// line shape exists once, in events.go, and is documented in maillog(5).
+// Package maillog writes the events of the mail system, one line each. Every event has
+// one method, in events.go, and is documented in maillog(5).
 package maillog
 
 import (
@@ -16,7 +16,7 @@ import (
 	"unicode/utf8"
 )
 
-// NoKey stands in key= of an event that concerns no entry.
+// NoKey is the key of an event that concerns no entry.
 const NoKey = "-"
 
 // Log writes events. It never fails, and never waits for long: an event that
@@ -27,19 +27,19 @@ type Log struct {
 	to   writer
 }
 
-// Open returns the log of the program prog in home. dest is asked before each
-// event for what control/log holds: "" or "file" (home/log/mail.log), "stderr" or
-// "syslog". It must not write an event before it has returned.
+// Open returns the log of the program prog in home. dest is called before each event and
+// returns the setting control/log: "" or "file" (home/log/mail.log), "stderr" or
+// "syslog". dest must not write an event itself.
 func Open(home, prog string, dest func() string, now func() time.Time) *Log {
 	path := filepath.Join(home, "log", "mail.log")
 	return To(&places{dest: dest, file: file{path: path}, system: system{prog: prog}}, prog, now)
 }
 
-// To returns a log that writes to w, for the tests of other packages and for
-// one-message runs that report on stderr.
+// To returns a log that writes to w: for tests, for runs that report on stderr, and for
+// processes whose events another one forwards.
 func To(w io.Writer, prog string, now func() time.Time) *Log {
 	l := &Log{prog: prog, now: now}
-	l.to.out, l.to.prog, l.to.toldBy, l.to.slot = w, prog, l.lostLine, make(chan struct{}, 1)
+	l.to.out, l.to.prog, l.to.lostLine, l.to.slot = w, prog, l.lostLine, make(chan struct{}, 1)
 	return l
 }
 
@@ -53,7 +53,7 @@ func (l *Log) event(name, key string, attrs ...slog.Attr) {
 	}
 }
 
-// line makes the line of an event.
+// line formats an event.
 func (l *Log) line(name, key string, attrs ...slog.Attr) []byte {
 	if key == "" {
 		key = NoKey
@@ -70,15 +70,15 @@ func (l *Log) line(name, key string, attrs ...slog.Attr) []byte {
 	return quoteDelete(line.Bytes())
 }
 
-// quoteDelete quotes the values of a line in which DEL stands raw: of all that
-// a terminal may obey it is the one thing that slog takes for plain text.
+// quoteDelete quotes the values that contain DEL: of all characters that a terminal may
+// obey it is the only one that slog does not quote.
 func quoteDelete(line []byte) []byte {
 	for {
 		at := bytes.IndexByte(line, 0x7f)
 		if at < 0 {
 			return line
 		}
-		// What has no quotes has no blanks either.
+		// An unquoted value has no blanks.
 		begin := bytes.LastIndexByte(line[:at], ' ') + 1
 		begin += bytes.IndexByte(line[begin:], '=') + 1
 		end := at + bytes.IndexAny(line[at:], " \n")
@@ -90,15 +90,14 @@ func quoteDelete(line []byte) []byte {
 // maxForwarded bounds a line of another process, in bytes.
 const maxForwarded = 8 << 10
 
-// Forward takes over the events that another process of the same program
-// writes to r with To, until it ends. What is no event of that program is left
-// out: the process may be somebody's else.
+// Forward logs the events that another process of the same program writes to r (see
+// To), until r ends. Anything else is left out: the process may be somebody else's.
 func (l *Log) Forward(r io.Reader) {
 	lines := bufio.NewReaderSize(r, maxForwarded)
 	for {
 		line, err := lines.ReadSlice('\n')
 		if err == nil && l.isEvent(line) {
-			l.to.write(bytes.Clone(line)) // it may be written later
+			l.to.write(bytes.Clone(line)) // it may be written after this returns
 		}
 		if err != nil && err != bufio.ErrBufferFull {
 			return
@@ -113,7 +112,7 @@ func (l *Log) isEvent(line []byte) bool {
 		!bytes.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError })
 }
 
-// dropBuiltin leaves out slog's own level and message; the event has its own.
+// dropBuiltin leaves out the level and the message of slog: events have neither.
 func dropBuiltin(groups []string, a slog.Attr) slog.Attr {
 	if a.Key == slog.LevelKey || a.Key == slog.MessageKey {
 		return slog.Attr{}

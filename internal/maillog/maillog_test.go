@@ -27,6 +27,7 @@ var someValue = map[reflect.Type]any{
 	reflect.TypeFor[error]():         status.Guard(func() error { panic("disk") }),
 	reflect.TypeFor[time.Time]():     at(),
 	reflect.TypeFor[time.Duration](): 24 * time.Hour,
+	reflect.TypeFor[Message]():       Message{Key: "k", Inbox: "route", From: "a@b", To: []string{"c@d", "e@f"}, Size: 7, With: "ESMTP", ID: "<i>"},
 	reflect.TypeFor[Client]():        Client{Addr: "192.0.2.7", Helo: "h", Login: "a@b", TLS: "TLS1.3", UID: "0"},
 }
 

@@ -12,13 +12,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// places is the log where dest says it is now. What is left is closed: the file
-// may be on a file system that is to go.
+// places writes to the place that dest names now. It closes the others: the file may be
+// on a file system that is to be unmounted.
 type places struct {
 	dest   func() string
 	file   file
 	system system
-	stderr atomic.Bool // it was there for the last event
+	stderr atomic.Bool // the last event went there
 }
 
 func (p *places) Write(line []byte) (int, error) {
@@ -39,14 +39,14 @@ func (p *places) Write(line []byte) (int, error) {
 	return p.file.Write(line)
 }
 
-// isStderr reports whether what is written to w appears on standard error.
+// isStderr reports whether w writes to standard error.
 func isStderr(w io.Writer) bool {
 	p, ok := w.(*places)
 	return w == os.Stderr || ok && p.stderr.Load()
 }
 
-// file is an append-only log file that follows rotation: where the name no
-// longer leads to the open file, it is opened again.
+// file is an append-only log file that follows rotation: if its path no longer leads to
+// the open file, it is opened again.
 type file struct {
 	path string
 	f    *os.File
@@ -65,8 +65,8 @@ func (w *file) Write(p []byte) (int, error) {
 	return w.f.Write(p)
 }
 
-// open opens the file, which is a regular one: what else has the name, or a link
-// that leads elsewhere, could hold us up, or have us write into another's file.
+// open opens the file, which must be a regular file: a fifo could block us, and a link
+// could make us write to somebody else's file.
 func (w *file) open() error {
 	f, err := os.OpenFile(w.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0o640)
 	if err != nil {
@@ -74,7 +74,7 @@ func (w *file) open() error {
 	}
 	is, err := f.Stat()
 	if err == nil && !is.Mode().IsRegular() {
-		err = &fs.PathError{Op: "open", Path: w.path, Err: errors.New("no regular file")}
+		err = &fs.PathError{Op: "open", Path: w.path, Err: errors.New("not a regular file")}
 	}
 	if err != nil {
 		f.Close()
@@ -84,7 +84,7 @@ func (w *file) open() error {
 	return nil
 }
 
-// ownHome reports whether the home that the file is for belongs to who runs the
+// ownHome reports whether the home that the file is in belongs to the user who runs the
 // program.
 func (w *file) ownHome() bool {
 	var st unix.Stat_t
@@ -104,8 +104,8 @@ func (w *file) current() bool {
 	return err == nil && os.SameFile(named, w.is)
 }
 
-// system is the machine's log. It is looked for with the first event, and again
-// where it was not there.
+// system is the log of the machine. The connection is made with the first event, and
+// tried again with each event until it succeeds.
 type system struct {
 	prog string
 	w    *syslog.Writer

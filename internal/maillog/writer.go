@@ -15,31 +15,30 @@ import (
 
 const (
 	patience  = time.Second            // for an event to be written
-	sayingFor = 100 * time.Millisecond // for what Say says
+	sayingFor = 100 * time.Millisecond // for a text of Say to be written
 )
 
-// The errors of an event that nothing else kept from its place.
+// The errors of an event that was lost because writing takes too long.
 var (
 	errSlow = fmt.Errorf("it took longer than %v", patience)
 	errBusy = errors.New("an event before it is not written yet")
 )
 
-// writer writes lines to out, one at a time, and holds nobody up for longer than
-// patience: a full pipe, or a file system that does not answer, costs events and
-// never a session. What is lost is counted, and told by the next line that gets
-// through.
+// writer writes lines to out, one at a time, and blocks no caller for longer than
+// patience: a full pipe or a file system that does not respond costs events, never a
+// session. Lost events are counted, and the next event that is written says how many.
 type writer struct {
-	out    io.Writer
-	toldBy func(lost int64) []byte // the line that tells it
-	prog   string
-	slot   chan struct{} // full while a line is being written
-	stuck  atomic.Bool   // that line takes too long: nobody waits for it
-	lost   atomic.Int64
-	wrote  atomic.Bool // an event has got through
-	said   atomic.Bool // that events are lost, since the last one that got through
+	out      io.Writer
+	lostLine func(lost int64) []byte // the event that says how many were lost
+	prog     string
+	slot     chan struct{} // full while a line is being written
+	stuck    atomic.Bool   // that line takes too long: callers no longer wait for it
+	lost     atomic.Int64
+	wrote    atomic.Bool // an event has been written
+	said     atomic.Bool // standard error was told of lost events, since the last one that was written
 }
 
-// The states of a line on its way.
+// The states of a line that is being written.
 const (
 	underway = iota
 	over
@@ -56,7 +55,7 @@ func (w *writer) write(line []byte) {
 	go func() {
 		err := w.put(line)
 		if !state.CompareAndSwap(underway, over) && err == nil {
-			w.lost.Add(-1) // it was only late
+			w.lost.Add(-1) // it was late, but not lost
 		}
 		done <- err
 		<-w.slot
@@ -79,7 +78,7 @@ func (w *writer) write(line []byte) {
 	}
 }
 
-// take gets the slot. Behind a line that is late nobody waits.
+// take gets the slot. It does not wait behind a line that takes too long.
 func (w *writer) take() bool {
 	select {
 	case w.slot <- struct{}{}:
@@ -101,11 +100,11 @@ func (w *writer) take() bool {
 	}
 }
 
-// put writes the line, behind one that tells what was lost.
+// put writes the line, after one that says how many were lost.
 func (w *writer) put(line []byte) (err error) {
 	defer status.Catch(&err)
 	if n := w.lost.Swap(0); n > 0 {
-		if _, err := w.out.Write(w.toldBy(n)); err != nil {
+		if _, err := w.out.Write(w.lostLine(n)); err != nil {
 			w.lost.Add(n)
 			return err
 		}
@@ -117,21 +116,21 @@ func (w *writer) put(line []byte) (err error) {
 	return err
 }
 
-// lose counts an event that is not written, and says so once on standard error,
-// unless that is where it should have gone.
+// lose counts an event that was not written, and says so once on standard error, unless
+// the log goes there.
 func (w *writer) lose(err error) {
 	w.lost.Add(1)
-	if isStderr(w.out) || w.isStrange(err) || w.said.Swap(true) {
+	if isStderr(w.out) || w.isExpected(err) || w.said.Swap(true) {
 		return
 	}
 	Say(os.Stderr, fmt.Sprintf("%s: events are lost, the mail is not: %s\n", w.prog, visible.Line(err.Error())))
 }
 
-// isStrange reports whether err says that there is no home here, or that this
-// caller has no right to write its log: his events are nobody's. It is not where
-// the log belongs to him, or has taken events before: then somebody has changed it
-// below a program that runs.
-func (w *writer) isStrange(err error) bool {
+// isExpected reports whether err only says that there is no home here, or that this user
+// may not write its log: nobody misses those events. It is not if the home is the
+// user's own, or if events were written before: then somebody changed something while
+// the program was running.
+func (w *writer) isExpected(err error) bool {
 	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
 		return false
 	}
@@ -139,9 +138,9 @@ func (w *writer) isStrange(err error) bool {
 	return !w.wrote.Load() && !(ok && p.file.ownHome())
 }
 
-// Say writes a text for people to standard error, and does not wait where nobody
-// reads it. Where that is a client's socket the program has put /dev/null in its
-// place at its start.
+// Say writes a text for people to standard error, and does not block if nobody reads it.
+// If standard error is the socket of a client, the program has replaced it by /dev/null
+// at its start.
 func Say(to io.Writer, text string) {
 	said := make(chan struct{})
 	go func() {

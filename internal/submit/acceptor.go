@@ -65,8 +65,8 @@ func (a *acceptor) accept(m *submission, who localUser, helo string, buf spool.B
 			return nil, err
 		}
 		keys = append(keys, string(key))
-		a.log.Accepted(string(key), string(spool.InboxCheck), env.From.Addr, addresses(env), body.Size(),
-			trace.With, h.Value("Message-ID"), who.client(helo))
+		a.log.Accepted(maillog.Message{Key: string(key), Inbox: string(spool.InboxCheck), From: env.From.Addr,
+			To: addresses(env), Size: body.Size(), With: trace.With, ID: h.Value("Message-ID")}, who.client(helo))
 	}
 	return keys, nil
 }

@@ -254,8 +254,8 @@ func (s *session) store(ctx context.Context, buf *spool.Buffer) (spool.Key, erro
 	if err != nil {
 		return "", err
 	}
-	s.server.log.Accepted(string(key), string(spool.InboxRoute), env.From.Addr, addresses(env), body.Size(),
-		trace.With, h.Value("Message-ID"), s.client())
+	s.server.log.Accepted(maillog.Message{Key: string(key), Inbox: string(spool.InboxRoute), From: env.From.Addr,
+		To: addresses(env), Size: body.Size(), With: trace.With, ID: h.Value("Message-ID")}, s.client())
 	return key, nil
 }
 
