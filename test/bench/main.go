@@ -1,10 +1,10 @@
-// Bench puts pop3d beside Dovecot: the same mailboxes, the same passwords, the
-// same machine, in turn. It prints a table of medians and of how often as good
-// pop3d is, pair by pair, and ends with a line that counts. It needs root, as
-// Dovecot does, and Debian's dovecot-pop3d.
+// Bench compares pop3d with Dovecot: they take turns on the same mailboxes, with
+// the same passwords, on the same machine. It prints a table of medians and of
+// the ratio for each pair of runs, and at the end a line of counts. It needs
+// root, as Dovecot does, and Debian's dovecot-pop3d.
 //
-// The exit status is 1 where the two do not give the same mail, or where pop3d
-// is far behind in a row; a machine's noise alone does not fail it.
+// The exit status is 1 if the two do not return the same mail, or if pop3d is far
+// slower in a row; noise of the machine alone does not fail it.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// Package clients runs the whole path with mail programs that other people
-// wrote: they submit to the built programs and fetch from them.
+// Package clients runs the whole path with mail programs that other people wrote,
+// which submit mail to the built programs and fetch it from them.
 package clients
 
 import (

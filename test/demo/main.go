@@ -1,7 +1,7 @@
-// Demo shows the whole paper path in under a minute: a fresh home, every
-// program running on loopback, one message through the sendmail face and one
-// by SMTP, each stage's events, both messages fetched by POP3 and compared with
-// what was sent. Its exit status is 0 only where nothing differs.
+// Demo shows the whole paper path in under a minute: a new home, every program
+// running on loopback, one message through the sendmail face and one over SMTP,
+// the events of each stage, and both messages fetched over POP3 and compared with
+// what was sent. Its exit status is 0 only if nothing differs.
 package main
 
 import (

@@ -1,7 +1,7 @@
-// Package faces starts the servers in every way in which other people's
-// programs start a server: a process a connection below inetd, xinetd,
-// tcpserver and systemd, many connections on systemd's sockets; and behind
-// haproxy. Where contrib/ has an example, that is what runs.
+// Package faces starts the servers in every way in which other programs start a
+// server: one process per connection under inetd, xinetd, tcpserver and systemd,
+// many connections on systemd's sockets; and behind haproxy. If contrib/ has an
+// example, that example runs.
 package faces
 
 import (

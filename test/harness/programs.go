@@ -1,5 +1,5 @@
-// Package harness is what the tests of the built programs and the
-// demonstration share: building, a home, a running system, a small SMTP and a
+// Package harness contains what the tests of the built programs and the
+// demonstration share: building, a home, a running system, a small SMTP client, a
 // small POP3 client, and recording SMTP sinks. It does not import testing.
 package harness
 

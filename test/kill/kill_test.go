@@ -1,8 +1,8 @@
-// Package kill ends stages with SIGKILL at random moments while mail flows,
-// and then holds the system to its promise: what was acknowledged arrives.
+// Package kill ends stages with SIGKILL at random moments while mail flows, and
+// then tests the promise of the system: an acknowledged message arrives.
 //
-// KILLS sets how many kills (default 40), PAPERPATH_SEED repeats a run's
-// choices; the moments themselves depend on the machine.
+// KILLS sets the number of kills (default 40), PAPERPATH_SEED repeats the choices
+// of a run; the moments themselves depend on the machine.
 package kill
 
 import (

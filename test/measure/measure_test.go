@@ -1,6 +1,6 @@
-// Package measure holds the running system to its figures: latency, CPU time
-// and resident size. Each figure is printed; the bounds asserted leave room
-// for a machine that is busy with other things.
+// Package measure checks the figures of the running system: latency, CPU time and
+// resident size. Each figure is printed; the limits leave room for a machine that
+// is busy with other things.
 package measure
 
 import (

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Fetches the other mail servers for the tests beside this file. Debian's
-# packages of them exclude each other, so each is unpacked into its own folder
-# of .build/peers, and only the libraries that they need are installed.
-# Needs root (or sudo) on Debian. What is there already is not fetched again.
+# Fetches other mail servers for the tests in this directory. Their Debian packages
+# conflict with each other, so each is unpacked into its own directory in
+# .build/peers, and only the libraries that they need are installed.
+# Needs root (or sudo) on Debian. What is already there is not fetched again.
 set -eu
 cd "$(dirname "$0")/../.."
 peers=$PWD/.build/peers
@@ -11,8 +11,9 @@ libraries="libbsd0 libdb5.3 libevent-2.1-7 libgnutls-dane0 libicu72 libidn12 lib
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
-# unpack NAME PACKAGE...: into .build/peers/NAME, whole or not at all. lib/ and
-# sbin/ are links on a system of today, and only units lie in a package's lib/.
+# unpack NAME PACKAGE...: into .build/peers/NAME, completely or not at all. On a
+# current system lib/ and sbin/ are links, and lib/ of these packages contains only
+# units.
 unpack() {
 	name=$1; shift
 	[ ! -d "$peers/$name" ] || return 0
@@ -30,5 +31,5 @@ as_root apt-get -qq -y --no-install-recommends install $libraries >/dev/null
 unpack postfix postfix
 unpack exim exim4-daemon-light exim4-base
 unpack opensmtpd opensmtpd
-# Clients of sendmail that want a mail server for a dependency.
+# Clients of sendmail whose packages depend on a mail server.
 unpack clients bsd-mailx liblockfile1 cron

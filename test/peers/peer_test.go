@@ -1,5 +1,5 @@
-// Package peers proves the servers with mail programs that other people
-// wrote: whole mail servers that relay to and from the built programs, load
+// Package peers tests the servers with mail programs that other people wrote:
+// complete mail servers that relay to and from the built programs, load
 // generators, and client libraries. fetch.sh fetches the servers.
 package peers
 

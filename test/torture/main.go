@@ -1,30 +1,31 @@
-// Torture holds the programs to their promise: what was acknowledged arrives,
-// whatever happens in between. It prints a table and ends with a line of counts;
-// the exit status is 1 where anything failed, and with CI=true where anything
+// Torture tests the promise of the programs: an acknowledged message arrives,
+// whatever happens in between. It prints a table and, at the end, a line of
+// counts; the exit status is 1 if anything failed or, with CI=true, if anything
 // was skipped.
 //
 // The scenarios (scenario.go) are the steps of a message on its way. Option
-// -kinds chooses what is done to them, -only the scenarios by part of a name:
+// -kinds selects what is done to them, -only the scenarios by part of a name:
 //
-//	order    the calls of a step in the order that its yes promises
+//	order    a step makes its calls in the order that its acknowledgement needs
 //	kill     SIGKILL before each state-changing call
 //	error    each call fails, with each of six errors
 //	cut      the power is cut before each state-changing call, spool and
 //	         mailboxes on one image and on two ("cut ext4", "cut ext4 x2", ...)
-//	poison   files that are no entries, stages that panic, torn entries
+//	poison   files that are not entries, stages that panic, torn entries
 //	model    internal/spool against its model
-//	race     a step stops before each change while a rival does all of its work
+//	race     a step stops before each change while a competing program does all its work
 //	crowd    programs built with the race detector, all at full speed
 //	full     file systems without space, without inodes
 //	large    100,000 deferred entries
 //	variant  programs with a defect: the kinds named in variant.go must fail
 //
-// A row counts points, one a try: the message was there once, twice (a failure
-// unless spool(5) names the window), lost, torn, or something else was wrong.
+// A row counts points, one for each try: the message was there once, twice (a
+// failure unless spool(5) names the window), lost, torn, or something else was
+// wrong.
 //
-// With -quick an error sweep tries two errors a call that changes something and
-// one a call that only looks, a cut one of the ways in which the disk may be
-// ahead, and a crowd meets 20 times instead of 500.
+// With -quick, an error sweep tries two errors for each call that changes
+// something and one for each call that only reads, a power cut tries one of the
+// ways in which the disk may be ahead, and a crowd meets 20 times instead of 500.
 package main
 
 import (
