@@ -1,5 +1,5 @@
-// Package clock is the time as the programs see it: the machine's, or one that
-// a test or a demonstration has shifted with --now or $PAPERPATH_NOW.
+// Package clock has the time for all programs: that of the machine, or one that a test
+// or a demonstration has shifted with --now or $PAPERPATH_NOW.
 package clock
 
 import (
@@ -10,8 +10,8 @@ import (
 // Clock tells the time.
 type Clock struct{ shift time.Duration }
 
-// Parse returns a clock that reads start (RFC 3339) now and goes on from
-// there; an empty start is the machine's own time.
+// Parse returns a clock that starts at the time start (RFC 3339); "" is the time of the
+// machine.
 func Parse(start string) (Clock, error) {
 	if start == "" {
 		return Clock{}, nil

@@ -13,40 +13,39 @@ import (
 	"paperpath/internal/dir"
 )
 
-// A wall clock may be set wrong, by years. Whatever is removed for its age would
-// then be removed all at once, so each pass that removes such things first asks
-// whether the wall clock has gone as the boot clock has.
+// A wall clock may be set wrong by years. Everything that is removed because of its age
+// would then go at once, so each pass that removes things first compares the wall clock
+// with the boot clock.
 
 const (
-	maxLead   = time.Hour           // of the wall clock over the boot clock, from one pass to the next
-	maxAbsent = 30 * 24 * time.Hour // between two passes of different boots
-	distrust  = 24 * time.Hour      // by the boot clock, for which ages then do not count
+	maxLead   = time.Hour           // that the wall clock may gain over the boot clock between two passes
+	maxAbsent = 30 * 24 * time.Hour // between two passes in different boots
+	distrust  = 24 * time.Hour      // on the boot clock: the time during which ages then do not count
 )
 
 // Record is the file that a pass leaves in a home.
 const Record = "run/clock"
 
-// Ages says whether the age of things is to be believed.
+// Ages says whether the age of files can be believed.
 type Ages struct {
-	Wait  time.Duration // by the boot clock, until it is; 0: it is
-	Moved time.Duration // how far the wall clock is ahead, where this pass found that it has moved
-	Odd   string        // what the record held where this pass could not read it
-	// Nameless says why the boot has no name, the first time that it has none: in a
-	// root directory without /proc, or with little of it. Each pass then counts as
-	// one of another boot.
+	Wait  time.Duration // on the boot clock, until it can; 0: it can
+	Moved time.Duration // how far the wall clock is ahead, if this pass found that it has moved
+	Odd   string        // what the record held, if this pass could not parse it
+	// Nameless says why the boot has no id, the first time that it has none: the root
+	// directory has no /proc, or not all of it. Each pass then counts as another boot.
 	Nameless error
 }
 
-// Believed reports whether things may be removed for their age.
+// Believed reports whether files may be removed because of their age.
 func (a Ages) Believed() bool { return a.Wait == 0 }
 
-// Found reports whether it is this pass that found a reason to wait.
-func (a Ages) Found() bool { return a.Moved > 0 || a.Odd != "" }
+// found reports whether this pass found the reason to wait.
+func (a Ages) found() bool { return a.Moved > 0 || a.Odd != "" }
 
-// Look compares the time now with the pass before, of which run/clock in home
-// tells, and notes this one there. A home that has lost the record, with run/ in
-// memory for one, has nothing to compare the clock with: it is not believed. On an
-// error nothing is to be removed for its age.
+// Look compares the time now with the previous pass, which is recorded in run/clock in
+// home, and records this one. If the record is lost, for example because run/ is in
+// memory, there is nothing to compare with, and ages are not believed. After an error
+// nothing may be removed because of its age.
 func Look(home string, now time.Time) (Ages, error) {
 	b, err := readBoot(bootID)
 	if err != nil {
@@ -55,8 +54,8 @@ func Look(home string, now time.Time) (Ages, error) {
 	return look(filepath.Join(home, Record), now, b)
 }
 
-// Begin notes in a new home that the clock is right. Where the boot has no name it
-// is the first Look that tells so.
+// Begin records in a new home that the clock is right. If the boot has no id, the first
+// Look says so.
 func Begin(home string, now time.Time) error {
 	b, err := readBoot(bootID)
 	if err != nil {
@@ -80,9 +79,9 @@ func begin(path string, now time.Time, b boot) error {
 	return nil
 }
 
-// boot is the clock that no one can set.
+// boot is the state of the clock that nobody can set.
 type boot struct {
-	id       string // of this boot, or noID
+	id       string // of this boot; noID if it has none
 	up       time.Duration
 	nameless error // why it is noID
 }
@@ -90,7 +89,7 @@ type boot struct {
 const (
 	bootID = "/proc/sys/kernel/random/boot_id"
 	noID   = "-"
-	newID  = "new" // in a new home's record, where there is none
+	newID  = "new" // in the record of a new home, if there is none
 )
 
 func readBoot(path string) (boot, error) {
@@ -120,7 +119,7 @@ func look(path string, now time.Time, b boot) (Ages, error) {
 		return Ages{}, fmt.Errorf("record of the clock: %w", err)
 	}
 	a := judge(string(text), now, b)
-	// The same length at each write: a torn record is one that cannot be read.
+	// Records have a fixed length, so one that was written partly does not parse.
 	if _, err = f.WriteAt([]byte(record(now, b, a.Wait)), 0); err == nil && len(text) > recordSize {
 		err = f.Truncate(recordSize)
 	}
@@ -132,14 +131,14 @@ func look(path string, now time.Time, b boot) (Ages, error) {
 
 const recordSize = 128
 
-// record is a pass: the boot, the wall clock, the boot clock and the time to
+// record formats a pass: the boot id, the wall clock, the boot clock and the time to
 // wait, in seconds, in a line of recordSize octets.
 func record(now time.Time, b boot, wait time.Duration) string {
 	text := fmt.Sprintf("%s %d %d %d", b.id, now.Unix(), b.up/time.Second, (wait+time.Second-1)/time.Second)
 	return fmt.Sprintf("%-*s\n", recordSize-1, text)
 }
 
-// judge compares this pass with the record of the one before.
+// judge compares this pass with the record of the previous one.
 func judge(text string, now time.Time, b boot) Ages {
 	var id string
 	var wall, up, wait int64
@@ -151,7 +150,7 @@ func judge(text string, now time.Time, b boot) Ages {
 		}
 		return Ages{Wait: distrust, Odd: odd, Nameless: b.nameless}
 	}
-	gone := b.up // of another boot there was at least this much
+	gone := b.up // since another boot at least this much has passed
 	ahead := now.Sub(time.Unix(wall, 0))
 	most := maxAbsent
 	since := b.up - time.Duration(up)*time.Second
@@ -159,7 +158,7 @@ func judge(text string, now time.Time, b boot) Ages {
 	case id == b.id && id != noID:
 		gone = since
 		ahead, most = ahead-gone, maxLead
-	case (id == noID || b.id == noID) && since >= 0: // perhaps the same boot: this much at least
+	case (id == noID || b.id == noID) && since >= 0: // perhaps the same boot: at least this much has passed
 		gone = since
 	}
 	a := Ages{Wait: max(time.Duration(wait)*time.Second-max(gone, 0), 0)}

@@ -53,7 +53,7 @@ func TestJumps(t *testing.T) {
 					b.id, b.up = strings.Repeat(string('a'+rune(i)), 36), s.boot
 				}
 				a, err := look(path, now, b)
-				if err != nil || a.Wait != s.wait || a.Found() != s.found || a.Believed() != (s.wait == 0) {
+				if err != nil || a.Wait != s.wait || a.found() != s.found || a.Believed() != (s.wait == 0) {
 					t.Fatalf("pass %d: %+v, %v, want to wait %v", i, a, err, s.wait)
 				}
 			}
@@ -117,7 +117,7 @@ func TestABootWithoutAName(t *testing.T) {
 			b = named(s.up)
 		}
 		a, err := look(path, now, b)
-		if err != nil || a.Wait != s.wait || a.Found() != s.moved || (a.Nameless != nil) != s.told {
+		if err != nil || a.Wait != s.wait || a.found() != s.moved || (a.Nameless != nil) != s.told {
 			t.Errorf("pass %d: %+v, %v, want %+v", i, a, err, s)
 		}
 	}

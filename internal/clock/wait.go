@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Wait waits for d by the machine's clock, or until ctx ends.
+// Wait waits for d on the machine's clock, or until ctx ends.
 func Wait(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()

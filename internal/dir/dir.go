@@ -15,16 +15,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Dir is an open directory, or what stands for one that is not there (Sub).
+// Dir is an open directory, or represents a missing one as empty (Sub).
 type Dir struct {
-	f    *os.File // nil: not there
+	f    *os.File // nil: missing
 	path string
-	why  error // it could not be made
+	why  error // why it is missing
 }
 
 // Open opens the directory path. The last element must not be a symbolic link.
 func Open(path string) (*Dir, error) {
-	// Not os.OpenFile: it asks of every descriptor whether it can be waited for.
+	// Not os.OpenFile, which tries to add every descriptor to the poller.
 	var fd int
 	err := retry(func() (err error) {
 		fd, err = unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
@@ -36,13 +36,13 @@ func Open(path string) (*Dir, error) {
 	return &Dir{f: os.NewFile(uintptr(fd), path), path: path}, nil
 }
 
-// Of returns the directory that f is. Only f is to be closed.
+// Of returns f, which is an open directory, as a Dir. Only f must be closed.
 func Of(f *os.File) *Dir { return &Dir{f: f, path: f.Name()} }
 
-// File returns the open directory, which stays d's. The error says why there is none.
+// File returns the open directory. Only d closes it. The error says why it is missing.
 func (d *Dir) File() (*os.File, error) { return d.f, d.why }
 
-// Path returns the path that the directory was opened by.
+// Path returns the path that the directory was opened with.
 func (d *Dir) Path() string { return d.path }
 
 // Join returns the path of name in d, for error texts.
@@ -63,7 +63,7 @@ func (d *Dir) fd() int {
 	return int(d.f.Fd())
 }
 
-// Fd returns the descriptor, for locks and for fstat. It stays d's.
+// Fd returns the descriptor, for locks and for fstat. Only d closes it.
 func (d *Dir) Fd() int { return d.fd() }
 
 // Stat returns the directory's own status.
@@ -94,8 +94,8 @@ func (d *Dir) StatName(name string) (unix.Stat_t, error) {
 	return st, nil
 }
 
-// Create makes the new file name for reading and writing; an existing name is
-// an error. The mode is exact, whatever the umask.
+// Create makes the new file name for reading and writing. If the name exists, the error
+// is fs.ErrExist. The umask does not change the mode.
 func (d *Dir) Create(name string, mode uint32) (*os.File, error) {
 	f, err := d.open(name, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL, mode)
 	if err != nil {
@@ -109,7 +109,7 @@ func (d *Dir) Create(name string, mode uint32) (*os.File, error) {
 	return f, nil
 }
 
-// Unnamed makes a file that has no name and is gone when it is closed.
+// Unnamed makes a file without a name, which is removed when it is closed.
 func (d *Dir) Unnamed(name string) (*os.File, error) {
 	if d.f == nil {
 		return nil, d.why
@@ -122,7 +122,7 @@ func (d *Dir) Unnamed(name string) (*os.File, error) {
 	if err == nil {
 		return os.NewFile(uintptr(fd), d.Join("(unnamed)")), nil
 	}
-	// A file system without O_TMPFILE: a name for an instant.
+	// The file system has no O_TMPFILE: give the file a name for an instant.
 	f, err := d.Create(name, 0o600)
 	if err != nil {
 		return nil, err
@@ -134,14 +134,14 @@ func (d *Dir) Unnamed(name string) (*os.File, error) {
 	return f, nil
 }
 
-// ErrNotRegular says that a name is no regular file but a directory, a symbolic
+// ErrNotRegular says that a name is not a regular file but a directory, a symbolic
 // link, a fifo, a socket or a device.
 var ErrNotRegular = errors.New("not a regular file")
 
-// OpenFile opens name, which must be a regular file, or none yet with O_CREAT. It
-// looks before it opens: to open a device may do something, to read one may never
-// end. What replaces the file in between neither is followed nor holds it up, and
-// is ErrNotRegular too.
+// OpenFile opens name, which must be a regular file or, with O_CREAT, may be missing.
+// It looks before it opens: opening a device may have effects, and reading one may
+// never end. If something else replaces the file in between, it is not followed, does
+// not block, and is ErrNotRegular, too.
 func (d *Dir) OpenFile(name string, flags int, mode uint32) (*os.File, error) {
 	seen, err := d.StatName(name)
 	switch {
@@ -185,7 +185,7 @@ func (d *Dir) open(name string, flags int, mode uint32) (*os.File, error) {
 	return os.NewFile(uintptr(fd), d.Join(name)), nil
 }
 
-// OpenPath is OpenFile for a path, whose directory must be no symbolic link.
+// OpenPath is OpenFile for a path, whose directory must not be a symbolic link.
 func OpenPath(path string, flags int, mode uint32) (*os.File, error) {
 	d, err := Open(filepath.Dir(path))
 	if err != nil {
@@ -195,7 +195,7 @@ func OpenPath(path string, flags int, mode uint32) (*os.File, error) {
 	return d.OpenFile(filepath.Base(path), flags, mode)
 }
 
-// regular returns an error that says what is no regular file.
+// regular returns an error that says what a file is if it is not regular.
 func regular(st unix.Stat_t) error {
 	kind := Kind(st)
 	if kind == "" {
@@ -204,7 +204,7 @@ func regular(st unix.Stat_t) error {
 	return fmt.Errorf("%w but %s", ErrNotRegular, kind)
 }
 
-// Kind says what is no regular file: "a directory"; "" for one.
+// Kind says what a file is, "a directory" for one; "" for a regular file.
 func Kind(st unix.Stat_t) string {
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFREG:
@@ -223,8 +223,8 @@ func Kind(st unix.Stat_t) string {
 	return "something else"
 }
 
-// Rename moves name to newName in to. An existing newName is fs.ErrExist and
-// stays as it is.
+// Rename moves name to newName in to. If newName exists, the error is fs.ErrExist and
+// nothing changes.
 func (d *Dir) Rename(name string, to *Dir, newName string) error {
 	if err := errors.Join(plain(name), plain(newName)); err != nil {
 		return d.fail("rename", name, err)
@@ -236,7 +236,7 @@ func (d *Dir) Rename(name string, to *Dir, newName string) error {
 		return unix.Renameat2(d.fd(), name, to.fd(), newName, unix.RENAME_NOREPLACE)
 	})
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
-		// A file system without RENAME_NOREPLACE: link(2) does not replace either.
+		// The file system has no RENAME_NOREPLACE: link(2) replaces nothing either.
 		if err := d.Link(name, to, newName); err != nil {
 			return err
 		}
@@ -248,8 +248,8 @@ func (d *Dir) Rename(name string, to *Dir, newName string) error {
 	return nil
 }
 
-// Link gives name the second name newName in to. An existing newName is
-// fs.ErrExist and stays as it is.
+// Link gives the file name a second name, newName in to. If newName exists, the error is
+// fs.ErrExist and nothing changes.
 func (d *Dir) Link(name string, to *Dir, newName string) error {
 	if err := errors.Join(plain(name), plain(newName)); err != nil {
 		return d.fail("link", name, err)
@@ -286,9 +286,8 @@ func (d *Dir) Sync() error {
 	return d.f.Sync()
 }
 
-// Names calls each with every name in the directory, in the order in which
-// the file system gives them, names that begin with a dot left out. each
-// returns false to stop.
+// Names calls each with every name in the directory that does not begin with a dot, in
+// the order of the file system, until each returns false.
 func (d *Dir) Names(each func(name string) bool) error {
 	if d.f == nil {
 		return nil
@@ -315,8 +314,8 @@ func (d *Dir) Names(each func(name string) bool) error {
 	}
 }
 
-// Make creates the directory path durably: its name is synced in its parent.
-// An existing directory is fine.
+// Make makes the directory path durably: its name is synced in its parent. It may exist
+// already.
 func Make(path string, mode fs.FileMode) error {
 	err := os.Mkdir(path, mode)
 	if err != nil && !errors.Is(err, fs.ErrExist) {
@@ -340,7 +339,7 @@ func (d *Dir) fail(op, name string, err error) error {
 	return &fs.PathError{Op: op, Path: d.Join(name), Err: err}
 }
 
-// plain refuses what is no name of a file in the directory itself.
+// plain refuses names that are hidden or lead out of the directory.
 func plain(name string) error {
 	if name == "" || name[0] == '.' || strings.ContainsAny(name, "/\x00") {
 		return errors.New("not a plain file name")

@@ -11,18 +11,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// direntSize is what the kernel is asked for at a time, in bytes.
+// direntSize is the size of the buffer for getdents64, in bytes.
 const direntSize = 64 << 10
 
-// direntBuffers are used again: a directory is read in an instant, by sessions
-// that then wait for hours.
+// direntBuffers are reused: reading a directory takes an instant, but the session that
+// does it may last for hours.
 var direntBuffers = sync.Pool{New: func() any { return new([direntSize]byte) }}
 
-// AppendRegular appends the name of every regular file in the directory, each
-// with a NUL behind it, in the order in which the file system gives them; no
-// directory, link, fifo or device, and no name that begins with a dot. The
-// directory itself says what a name is. It is as fast as reading 100,000 names
-// at each login of a user has to be: no memory is taken for a name by itself.
+// AppendRegular appends the names of the regular files in the directory that do not begin
+// with a dot, each with a NUL after it, in the order of the file system. The type of a
+// file comes from the directory entry. A POP3 login may read 100,000 names, so nothing
+// is allocated for a single name.
 func (d *Dir) AppendRegular(names *strings.Builder) error {
 	if d.f == nil {
 		return nil
@@ -59,7 +58,7 @@ const (
 	direntName   = unsafe.Offsetof(unix.Dirent{}.Name)
 )
 
-// appendEntries appends the names of what one call of getdents64 returned.
+// appendEntries appends the names that one call of getdents64 returned.
 func (d *Dir) appendEntries(names *strings.Builder, entries []byte) error {
 	for len(entries) > 0 {
 		if len(entries) <= int(direntName) {
@@ -75,10 +74,10 @@ func (d *Dir) appendEntries(names *strings.Builder, entries []byte) error {
 		if end <= 0 || name[0] == '.' {
 			continue
 		}
-		if kind == unix.DT_UNKNOWN { // a file system that does not say
+		if kind == unix.DT_UNKNOWN { // the file system does not say
 			st, err := d.StatName(string(name[:end]))
 			if err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
-				continue // gone meanwhile, or no message
+				continue // it was removed in the meantime, or is not a message
 			}
 			kind = unix.DT_REG
 		}
@@ -89,8 +88,8 @@ func (d *Dir) appendEntries(names *strings.Builder, entries []byte) error {
 	return nil
 }
 
-// reopen returns a descriptor of its own for reading the directory: the
-// position in it is shared otherwise.
+// reopen returns a second descriptor for reading the directory, with a position of its
+// own.
 func (d *Dir) reopen() (fd int, err error) {
 	err = retry(func() (err error) {
 		fd, err = unix.Openat(d.fd(), ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)

@@ -10,21 +10,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrLocked says that another process kept a file's lock for as long as was waited.
-var ErrLocked = errors.New("another process has it locked")
+// ErrLocked says that another process held the lock of a file for too long.
+var ErrLocked = errors.New("another process holds the lock")
 
 const (
-	lockWait = time.Second // a process that was stopped must not stop the others
+	lockWait = time.Second // a process that was stopped must not stop all others
 	lockPoll = 5 * time.Millisecond
 )
 
-// OpenLocked opens the file path, which processes of a home share, and locks it
-// until it is closed: ErrLocked where another has it for over a second. It is made
-// where it is missing, and so is its directory. What is no regular file is refused.
+// OpenLocked opens the file path, which processes of a home share, and locks it until it
+// is closed; the error is ErrLocked if another process holds the lock for over a
+// second. A missing file is made, and so is its directory. It must be a regular file.
 func OpenLocked(path string) (*os.File, error) { return openLocked(path, lockWait) }
 
-// TryLocked is OpenLocked for what is done once by whoever comes first: it waits
-// for no other.
+// TryLocked is OpenLocked without waiting, for work that only the first process does.
 func TryLocked(path string) (*os.File, error) { return openLocked(path, 0) }
 
 func openLocked(path string, wait time.Duration) (*os.File, error) {
@@ -42,8 +41,8 @@ func openLocked(path string, wait time.Duration) (*os.File, error) {
 		f.Close()
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
-	// Stages of other users share it, whatever this one's umask. Only the owner
-	// can, and they did when they made it.
+	// Stages of other users share the file, whatever the umask here. Only its owner can
+	// change the mode, and did so when making it.
 	_ = f.Chmod(0o660)
 	if err := Lock(f, wait); err != nil {
 		f.Close()
@@ -52,7 +51,7 @@ func openLocked(path string, wait time.Duration) (*os.File, error) {
 	return f, nil
 }
 
-// isRegular refuses what is no regular file: a fifo keeps nothing of what it is told.
+// isRegular refuses anything but a regular file: a fifo would keep no record.
 func isRegular(f *os.File) error {
 	var st unix.Stat_t
 	if err := retry(func() error { return unix.Fstat(int(f.Fd()), &st) }); err != nil {
@@ -61,8 +60,8 @@ func isRegular(f *os.File) error {
 	return regular(st)
 }
 
-// Lock takes the lock of an open file, for which flock(2) itself would wait without
-// end: ErrLocked where another has it for longer than wait.
+// Lock locks an open file. flock(2) would wait forever; here the error is ErrLocked if
+// another process holds the lock for longer than wait.
 func Lock(f *os.File, wait time.Duration) error {
 	for end := time.Now().Add(wait); ; time.Sleep(lockPoll) {
 		err := retry(func() error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) })
@@ -75,8 +74,8 @@ func Lock(f *os.File, wait time.Duration) error {
 	}
 }
 
-// makeLost makes run/ again. Whoever may pass through the home may pass through
-// it too: run/submit is for all users of the machine.
+// makeLost makes a lost run/ again. All users who may pass through the home may pass
+// through run/, too: every user of the machine may use run/submit.
 func makeLost(path string) error {
 	if err := os.Mkdir(path, 0o770); errors.Is(err, fs.ErrExist) {
 		return nil

@@ -8,14 +8,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// noDir is no descriptor: what slips through fails with EBADF.
+// noDir is not a valid descriptor: a call that slips through fails with EBADF.
 const noDir = -1
 
-// Sub opens the directory name in d, which must not be a symbolic link. Where
-// it is missing it is made, with d's own mode but nothing for the world: git and
-// object stores carry no empty directories, and what they left out held nothing.
-// Where it cannot be made, or make is false, what Sub returns stands for an empty
-// directory: it has no names, and what would put one into it fails with the reason.
+// Sub opens the directory name in d, which must not be a symbolic link. A missing one is
+// made, with the mode of d but without access for others: git and object stores do not
+// keep empty directories, and what they left out was empty. If it cannot be made, or
+// make is false, the result represents an empty directory: it has no names, and adding
+// one fails with the reason.
 func (d *Dir) Sub(name string, make bool) (*Dir, error) {
 	sub, err := d.OpenSub(name)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -30,11 +30,11 @@ func (d *Dir) Sub(name string, make bool) (*Dir, error) {
 	return &Dir{path: d.Join(name), why: why}, nil
 }
 
-// Missing returns why there is no such directory; nil where there is one.
+// Missing returns why the directory is missing; nil if it is not.
 func (d *Dir) Missing() error { return d.why }
 
 // OpenSub opens the directory name in d, which must not be a symbolic link; the
-// error is fs.ErrNotExist where it is missing.
+// error is fs.ErrNotExist if it is missing.
 func (d *Dir) OpenSub(name string) (*Dir, error) {
 	if err := plain(name); err != nil {
 		return nil, d.fail("open", name, err)
@@ -60,7 +60,7 @@ func (d *Dir) makeSub(name string) error {
 	if err := unix.Mkdirat(d.fd(), name, mode); err != nil {
 		return d.fail("mkdir", name, err)
 	}
-	// The umask is for what has no other measure.
+	// The mode of d decides, not the umask.
 	made, err := d.OpenSub(name)
 	if err != nil {
 		return err
@@ -72,7 +72,7 @@ func (d *Dir) makeSub(name string) error {
 	return d.Sync()
 }
 
-// MakeSub is OpenSub for a directory that is made, mode 0700, where it is missing.
+// MakeSub is OpenSub, but makes a missing directory with mode 0700.
 func (d *Dir) MakeSub(name string) (*Dir, error) {
 	sub, err := d.OpenSub(name)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -88,11 +88,10 @@ func (d *Dir) MakeSub(name string) (*Dir, error) {
 	return d.OpenSub(name)
 }
 
-// absent is the error for a name in a directory that is not there.
+// absent returns the error for a name in a missing directory.
 func (d *Dir) absent(op, name string) error { return d.fail(op, name, fs.ErrNotExist) }
 
-// between is the error for a name that goes from or to a directory that is not
-// there.
+// between returns the error for moving a name from or to a missing directory.
 func (d *Dir) between(to *Dir, op, name string) error {
 	switch {
 	case d.f == nil:

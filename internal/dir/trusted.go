@@ -12,14 +12,13 @@ import (
 	"paperpath/internal/userns"
 )
 
-// maxLinks is how many symbolic links a path may lead through (path_resolution(7)).
+// maxLinks bounds the symbolic links in a path (path_resolution(7)).
 const maxLinks = 40
 
-// Trusted returns an error, which names where, if anybody but root and the user
-// uid can put something else in the place of the absolute path: where a
-// directory or a symbolic link on the way, or what is there itself, belongs to a
-// third user, or everybody may write a directory that is not sticky. What
-// is missing at the end can be made by nobody else either.
+// Trusted returns an error if anybody but root and the user uid can replace what is at
+// the absolute path: if a directory or symbolic link on the way, or the file itself,
+// belongs to another user, or if everyone may write to a directory that is not sticky.
+// The error says where. If the end of the path is missing, nobody else can make it.
 func Trusted(path string, uid int) error {
 	w := trust{uid: uid, at: "/", partly: userns.Partly(userns.Map())}
 	if err := w.check("/"); err != nil {
@@ -55,11 +54,11 @@ func split(path string) []string {
 // trust is a walk along a path.
 type trust struct {
 	uid    int
-	at     string // a directory, without a link on the way to it
-	partly bool   // some users have no number here
+	at     string // a directory whose path has no links
+	partly bool   // some users of the machine have no number in this namespace
 }
 
-// step goes on to name, or returns where that leads as a link.
+// step goes on to name or, if that is a link, returns its target.
 func (w *trust) step(name string) (target string, err error) {
 	switch name {
 	case ".":
@@ -90,7 +89,7 @@ func (w *trust) check(path string) error {
 		return &fs.PathError{Op: "lstat", Path: path, Err: err}
 	}
 	owner := int(st.Uid)
-	// Whose number is not in a container stands outside, where they can do all.
+	// An owner without a number in this container is outside of it, and can do anything.
 	ours := owner == 0 || owner == w.uid || w.partly && owner == userns.Overflow
 	switch {
 	case !ours && w.uid == 0:

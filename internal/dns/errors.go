@@ -5,16 +5,15 @@ import (
 	"fmt"
 )
 
-// What a lookup that found nothing means. Every error of this package is one
-// of these for errors.Is.
+// The kinds of errors: errors.Is finds one of them in every error of this package.
 var (
 	ErrNoDomain  = errors.New("no such domain")                // NXDOMAIN: a positive answer
 	ErrNoData    = errors.New("no record of this type")        // NODATA: the name exists, a positive answer
-	ErrBadName   = errors.New("not a domain name")             // nothing was asked
-	ErrTemporary = errors.New("no answer from the DNS so far") // SERVFAIL, REFUSED, silence, our own trouble
+	ErrBadName   = errors.New("not a domain name")             // no query was sent
+	ErrTemporary = errors.New("no answer from the DNS so far") // SERVFAIL, REFUSED, timeout, a failure here
 )
 
-// Error says which lookup found nothing, and why.
+// Error says which lookup failed, and why.
 type Error struct {
 	Kind error  // one of the errors above
 	Name string // printable

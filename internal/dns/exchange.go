@@ -12,14 +12,14 @@ import (
 )
 
 const (
-	udpSize    = 1232            // octets: no fragments on the way (RFC 6891 6.2.5)
-	maxServers = 3               // of resolv.conf, as the C library has it
-	rounds     = 2               // each server is asked so often
+	udpSize    = 1232            // octets: avoids fragments (RFC 6891 6.2.5)
+	maxServers = 3               // of resolv.conf, as in the C library
+	rounds     = 2               // how often each server is asked
 	tryTime    = 5 * time.Second // for an answer
 )
 
-// ask returns the first answer that decides: records, NODATA or NXDOMAIN. A
-// server that gives none of them is as good as silent, and the next is asked.
+// ask returns the first conclusive answer: records, NODATA or NXDOMAIN. A server that
+// gives none of them counts as one that does not answer, and the next one is asked.
 func (r *Resolver) ask(ctx context.Context, name string, qtype uint16) (*dns.Msg, error) {
 	servers, err := r.servers()
 	if err != nil {
@@ -40,8 +40,8 @@ func (r *Resolver) ask(ctx context.Context, name string, qtype uint16) (*dns.Msg
 	return nil, err
 }
 
-// askOne asks one server: by UDP, without EDNS where the server does not like
-// it (RFC 6891 7), by TCP where the answer is too long (RFC 7766 5).
+// askOne asks one server: over UDP, without EDNS if the server refuses that (RFC 6891 7),
+// over TCP if the answer is truncated (RFC 7766 5).
 func (r *Resolver) askOne(ctx context.Context, server, name string, qtype uint16) (*dns.Msg, error) {
 	q := new(dns.Msg)
 	q.SetQuestion(dns.Fqdn(name), qtype) // with a random id
@@ -63,7 +63,7 @@ func (r *Resolver) askOne(ctx context.Context, server, name string, qtype uint16
 	return m, decides(m)
 }
 
-// decides refuses an answer that says nothing about the name.
+// decides returns an error if the answer is not conclusive.
 func decides(m *dns.Msg) error {
 	switch {
 	case m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError:
@@ -83,8 +83,8 @@ func rcode(n int) string {
 	return fmt.Sprintf("RCODE%d", n)
 }
 
-// exchange sends q and waits for its answer. What comes by UDP and is no
-// answer to q may be anybody's, so it is passed over until the time is up.
+// exchange sends q and waits for the answer. Over UDP anybody can send packets, so what
+// is not an answer to q is ignored until the time is up.
 func (r *Resolver) exchange(ctx context.Context, network, server string, q *dns.Msg) (*dns.Msg, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.tryTime)
 	defer cancel()
@@ -115,7 +115,7 @@ func (r *Resolver) exchange(ctx context.Context, network, server string, q *dns.
 	}
 }
 
-// ended says why ctx did.
+// ended says why ctx ended.
 func ended(ctx context.Context) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return errors.New("no answer in time")

@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// maxHosts bounds how much of a hosts file is read, in lines.
+// maxHosts bounds the lines of a hosts file that are read.
 const maxHosts = 100000
 
-// parseHosts reads a hosts(5) file: the addresses of each name in lower case.
+// parseHosts parses a hosts(5) file: the addresses of each name, in lower case.
 func parseHosts(path string) (map[string][]netip.Addr, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -37,8 +37,8 @@ func parseHosts(path string) (map[string][]netip.Addr, error) {
 	return hosts, sc.Err()
 }
 
-// known returns the addresses of a name that the system knows without the DNS:
-// from the hosts file, and those of localhost (RFC 6761 6.3).
+// known returns the addresses of a name that are known without the DNS: those in the
+// hosts file, and those of localhost (RFC 6761 6.3).
 func (r *Resolver) known(name string) ([]netip.Addr, error) {
 	hosts, err := r.hosts.get()
 	if err != nil {

@@ -9,12 +9,12 @@ import (
 )
 
 const (
-	maxName  = 253 // octets of a name without its last dot (RFC 1035 2.3.4)
+	maxName  = 253 // octets of a name without the trailing dot (RFC 1035 2.3.4)
 	maxLabel = 63
 )
 
-// ASCII returns a domain name as the DNS knows it: A-labels (RFC 5891) in
-// lower case, without a last dot.
+// ASCII returns a domain name in the form of the DNS: A-labels (RFC 5891), in lower
+// case, without a trailing dot.
 func ASCII(domain string) (string, error) {
 	name, err := addr.ToASCII(strings.TrimSuffix(domain, "."))
 	if err == nil {
@@ -33,8 +33,8 @@ func bounded(s string) string {
 	return s
 }
 
-// checkName refuses what could not be the name of a mail domain or host: names
-// go into logs, reports and commands to other servers.
+// checkName refuses names that no mail domain or host can have: names go into logs,
+// reports and commands to other servers.
 func checkName(name string) error {
 	if name == "" || len(name) > maxName {
 		return fmt.Errorf("length of %d octets", len(name))

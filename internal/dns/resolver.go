@@ -1,10 +1,10 @@
-// Package dns is the stub resolver of all programs: it asks the server of
-// control/resolver, or the system's, and tells apart what mail must not mix
-// up: a name that does not exist, a name without such a record, and a DNS that
-// does not answer, which never fails a message.
+// Package dns has the stub resolver of all programs: it asks the server in
+// control/resolver, or those of the system, and distinguishes what mail must not
+// confuse: a name that does not exist, a name without such a record, and a DNS that
+// does not answer, because of which no message fails.
 //
-// Answers come from strangers: a name in them has letters, digits, '-' and '_'
-// only, or it is left out.
+// Answers come from strangers: names in them that have anything but letters, digits, '-'
+// and '_' are left out.
 package dns
 
 import (
@@ -22,8 +22,8 @@ import (
 )
 
 const (
-	maxChain   = 16  // CNAMEs after another in an answer
-	maxRecords = 100 // of an answer that are used
+	maxChain   = 16  // CNAMEs in a chain in one answer
+	maxRecords = 100 // of one answer that are used
 )
 
 // Settings says which server to ask.
@@ -40,8 +40,8 @@ type Resolver struct {
 	tryTime  time.Duration
 }
 
-// New returns a resolver. Nothing is read yet; a changed setting, resolv.conf
-// or hosts file counts from the next lookup.
+// New returns a resolver. It reads nothing yet; changes of the setting, of resolv.conf
+// and of the hosts file are seen by the next lookup.
 func New(s Settings) *Resolver {
 	return &Resolver{
 		settings: s,
@@ -53,19 +53,19 @@ func New(s Settings) *Resolver {
 
 // MX is a mail exchanger.
 type MX struct {
-	Host string // lower case, without a last dot; "" in a null MX
+	Host string // lower case, without a trailing dot; "" in a null MX
 	Pref uint16 // the lowest is to be tried first
 }
 
-// MX returns a domain's mail exchangers, the lowest preference first. One with
-// an empty host is the null MX (RFC 7505): the domain takes no mail.
+// MX returns the mail exchangers of a domain, the lowest preference first. An empty host
+// is the null MX (RFC 7505): the domain accepts no mail.
 func (r *Resolver) MX(ctx context.Context, domain string) ([]MX, error) {
 	var list []MX
 	null := false
 	found, err := r.lookup(ctx, domain, dns.TypeMX, func(rr dns.RR) bool {
 		mx, ok := rr.(*dns.MX)
 		if ok && mx.Mx == "." {
-			null = true // beside others it says nothing (RFC 7505 3)
+			null = true // beside others it is ignored (RFC 7505 3)
 			return true
 		}
 		host, good := hostName(mx, ok)
@@ -93,20 +93,20 @@ func hostName(mx *dns.MX, ok bool) (string, bool) {
 	return cleanName(mx.Mx)
 }
 
-// cleanName returns a name of an answer as the rest of the system writes it.
+// cleanName returns a name from an answer in lower case, without a trailing dot.
 func cleanName(fqdn string) (string, bool) {
 	name := strings.ToLower(strings.TrimSuffix(fqdn, "."))
 	return name, checkName(name) == nil
 }
 
-// unusable is the error for an answer whose records nobody can use.
+// unusable returns the error for an answer that has no usable record.
 func unusable(records int, name, qtype string) error {
 	return &Error{Kind: ErrTemporary, Name: fmt.Sprintf("%+q", bounded(name)), Type: qtype,
 		Err: fmt.Errorf("none of %d records holds a usable name", records)}
 }
 
-// Addrs returns a host's addresses, IPv6 and IPv4 in turn. The hosts file
-// comes before the DNS. An address in text form is its own.
+// Addrs returns the addresses of a host, IPv6 and IPv4 alternating. The hosts file comes
+// before the DNS. An IP address is its own address.
 func (r *Resolver) Addrs(ctx context.Context, host string) ([]netip.Addr, error) {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return []netip.Addr{ip.Unmap()}, nil
@@ -142,9 +142,9 @@ func (r *Resolver) Addrs(ctx context.Context, host string) ([]netip.Addr, error)
 	return nil, weightier(err4, v6.err)
 }
 
-// weightier returns the error that decides about a name: with one half of the
-// answer missing nothing is known; NXDOMAIN counts only where both halves say
-// so, since there are servers that give it for a type they do not know.
+// weightier returns the error that decides about a name: if one of the two lookups got
+// no answer, nothing is known; NXDOMAIN counts only from both, since some servers give
+// it for types that they do not know.
 func weightier(a, b error) error {
 	for _, kind := range []error{ErrTemporary, ErrNoData} {
 		for _, err := range []error{a, b} {
@@ -156,7 +156,7 @@ func weightier(a, b error) error {
 	return a
 }
 
-// inTurn merges the families, so that a limit on tries leaves none out.
+// inTurn merges the families alternately, so that a limit on tries excludes neither.
 func inTurn(a, b []netip.Addr) []netip.Addr {
 	var list []netip.Addr
 	for i := range max(len(a), len(b)) {
@@ -195,8 +195,8 @@ func appendIP(list []netip.Addr, ip []byte) []netip.Addr {
 	return append(list, a)
 }
 
-// PTR returns the names that an address has in the reverse DNS, in lower case
-// and without a last dot. Anybody may claim any name there.
+// PTR returns the names of an address in the reverse DNS, in lower case and without a
+// trailing dot. Anybody may claim any name there.
 func (r *Resolver) PTR(ctx context.Context, ip netip.Addr) ([]string, error) {
 	arpa, err := dns.ReverseAddr(ip.Unmap().WithZone("").String())
 	if err != nil {
@@ -218,8 +218,8 @@ func (r *Resolver) PTR(ctx context.Context, ip netip.Addr) ([]string, error) {
 	return list, err
 }
 
-// lookup asks for the records of a name and hands them to use, which reports
-// whether a record was of the right kind. It returns how many were.
+// lookup asks for the records of a name and passes them to use, which reports whether a
+// record was usable. It returns the number of usable ones.
 func (r *Resolver) lookup(ctx context.Context, domain string, qtype uint16, use func(dns.RR) bool) (int, error) {
 	kind := dns.TypeToString[qtype]
 	name, err := ASCII(domain)
@@ -245,12 +245,12 @@ func (r *Resolver) lookup(ctx context.Context, domain string, qtype uint16, use 
 		case owner == asked:
 			return 0, &Error{Kind: ErrNoData, Name: name, Type: kind}
 		}
-		// The server followed no further than this.
+		// The server did not follow the chain to its end.
 	}
 	return 0, temporary(errors.New("too many CNAMEs"), name, kind)
 }
 
-// records hands the records of owner to use and counts those it liked.
+// records passes the records of owner to use and counts the usable ones.
 func records(m *dns.Msg, owner string, qtype uint16, use func(dns.RR) bool) int {
 	n := 0
 	for _, rr := range m.Answer {
@@ -262,7 +262,7 @@ func records(m *dns.Msg, owner string, qtype uint16, use func(dns.RR) bool) int 
 	return n
 }
 
-// temporary wraps what kept a lookup from its answer; nil stays nil.
+// temporary wraps an error that prevented an answer; nil stays nil.
 func temporary(err error, name, qtype string) error {
 	if err == nil {
 		return nil

@@ -11,7 +11,7 @@ import (
 	"github.com/miekg/dns"
 )
 
-// watched is a file of the system that is read again when it has changed.
+// watched is a system file that is read again when it has changed.
 type watched[T any] struct {
 	path  string
 	parse func(path string) (T, error)
@@ -23,7 +23,7 @@ type watched[T any] struct {
 	value T
 }
 
-// get returns what the file says; the zero value where there is no file.
+// get returns the contents of the file; the zero value if it is missing.
 func (w *watched[T]) get() (T, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

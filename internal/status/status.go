@@ -1,6 +1,6 @@
-// Package status is the one table of error classes, exit statuses and the
-// SMTP replies that go with them. An error that says nothing about itself is
-// temporary: mail is only refused for a positive reason.
+// Package status has the one table of error classes, exit statuses and the SMTP replies
+// that go with them. An error without a class is temporary: mail is only refused for a
+// positive reason.
 package status
 
 import (
@@ -9,19 +9,19 @@ import (
 	"strconv"
 )
 
-// Exit statuses of every program (the subset of sysexits.h that Paperpath
-// uses). There are no others; 1 and 2 never occur.
+// Exit statuses of every program: the part of sysexits.h that Paperpath uses. There are
+// no others; 1 and 2 never occur.
 const (
 	OK          = 0  // done
 	Usage       = 64 // the command line is wrong
-	Refused     = 65 // the message is refused, or a checking command found something
+	Refused     = 65 // the message is refused, or a check found something
 	NoMailbox   = 67 // no such mailbox
-	Unavailable = 69 // a remote host refused for good
-	TempFail    = 75 // try again; also every unknown error
-	NotAllowed  = 77 // this caller may not do that
+	Unavailable = 69 // a remote host refused permanently
+	TempFail    = 75 // try again; also any unknown error
+	NotAllowed  = 77 // permission denied
 )
 
-// Error is an error whose class is known.
+// Error is an error with a class.
 type Error struct {
 	Exit     int    // one of the exit statuses above
 	Reply    int    // SMTP reply code (RFC 5321 4.2); 0 derives it from Exit
@@ -30,7 +30,7 @@ type Error struct {
 	Err      error  // the cause, for the log only; may be nil
 }
 
-// Error returns the text and, where there is one, the cause.
+// Error returns the text and the cause, if there is one.
 func (e *Error) Error() string {
 	switch {
 	case e.Err == nil:
@@ -66,8 +66,7 @@ func UsageError(format string, args ...any) *Error {
 	return &Error{Exit: Usage, Reply: 501, Enhanced: "5.5.4", Text: fmt.Sprintf(format, args...)}
 }
 
-// Exit returns the exit status for err: 0 for nil, 75 for an error that does
-// not say what it is.
+// Exit returns the exit status for err: 0 for nil, 75 for an error without a class.
 func Exit(err error) int {
 	if err == nil {
 		return OK
@@ -79,8 +78,8 @@ func Exit(err error) int {
 	return TempFail
 }
 
-// Worse returns the error with the higher exit status, worst where they are
-// equal: what many recipients come to together.
+// Worse returns the error with the higher exit status, worst if both are equal: the
+// result for several recipients together.
 func Worse(worst, err error) error {
 	if Exit(err) > Exit(worst) {
 		return err
@@ -88,12 +87,12 @@ func Worse(worst, err error) error {
 	return worst
 }
 
-// IsTemporary reports whether err is worth another attempt. It is true for
-// every error that does not say otherwise, false for nil.
+// IsTemporary reports whether err is worth another attempt: any error is that does not
+// say otherwise. nil is not.
 func IsTemporary(err error) bool { return err != nil && Exit(err) == TempFail }
 
 // Reply returns the SMTP reply for err: code, enhanced status (RFC 3463) and
-// text. The text of an unknown error never leaves the machine.
+// text. Peers never see the text of an error without a class.
 func Reply(err error) (code int, enhanced, text string) {
 	var e *Error
 	if !errors.As(err, &e) {
