@@ -48,15 +48,15 @@ func sizes(attrs string) (size, wire int64) {
 	if seen[0] > 1 {
 		size = -1
 	}
-	if seen[1] > 1 || size >= 0 && !Plausible(size, wire) {
+	if seen[1] > 1 || size >= 0 && !plausible(size, wire) {
 		wire = -1
 	}
 	return size, wire
 }
 
-// Plausible reports whether a file of size octets can have wire octets with CRLF line
+// plausible reports whether a file of size octets can have wire octets with CRLF line
 // ends: each line end becomes two octets, every other octet stays one.
-func Plausible(size, wire int64) bool { return size <= wire && wire/2 <= size && wire <= 2*size }
+func plausible(size, wire int64) bool { return size <= wire && wire/2 <= size && wire <= 2*size }
 
 // sizeBits are enough for the size of any message, and few enough that the sizes of
 // all messages in a mailbox can be added up.

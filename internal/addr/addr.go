@@ -1,4 +1,4 @@
-// Package addr reads and writes mail addresses: the paths of SMTP strictly,
+// Package addr parses, formats and compares mail addresses: the paths of SMTP strictly,
 // the address lists of header fields as people write them.
 package addr
 
@@ -10,13 +10,13 @@ import (
 	"unicode/utf8"
 )
 
-// SafeLocal is how many octets of a local part every host takes (RFC 5321
-// 4.5.3.1.1). Addresses that we make keep to it.
+// SafeLocal is the length of a local part, in octets, that every host accepts (RFC 5321
+// 4.5.3.1.1). Addresses that we make are no longer.
 const SafeLocal = 64
 
-// Limits in octets of what we take. RFC 5321 4.5.3.1 wants none where that is
-// possible: reverse paths with another address in them (VERP, SRS, BATV) are often
-// longer than SafeLocal, and to refuse them loses mail.
+// Limits of what we accept, in octets. RFC 5321 4.5.3.1 asks for limits only where they
+// cannot be avoided: reverse paths with another address in them (VERP, SRS, BATV) are
+// often longer than SafeLocal, and refusing them would lose mail.
 const (
 	maxLocal  = 250
 	maxDomain = 255
@@ -29,12 +29,12 @@ type Address struct {
 	Domain string // as written; "[192.0.2.1]" or "[IPv6:...]" for a literal; "" for postmaster and in header lists
 }
 
-// Parse reads a mailbox (RFC 5321 4.1.2, RFC 6531 3.3), the whole of s.
+// Parse parses a mailbox (RFC 5321 4.1.2, RFC 6531 3.3), which must be all of s.
 func Parse(s string) (Address, error) {
 	p := parser{s: s}
 	a, err := p.mailbox()
 	if err == nil && p.i < len(s) {
-		err = errors.New("text behind the address")
+		err = errors.New("trailing text after the address")
 	}
 	if err != nil {
 		return Address{}, fmt.Errorf("address %+q: %w", bounded(s), err)
@@ -42,7 +42,7 @@ func Parse(s string) (Address, error) {
 	return a, nil
 }
 
-// ParsePath reads the path of MAIL and RCPT and returns what follows it. "<>"
+// ParsePath parses the path of MAIL or RCPT and returns what follows it. "<>"
 // is the zero address; "<postmaster>" needs no domain (RFC 5321 4.5.1); a
 // source route is ignored (RFC 5321 C).
 func ParsePath(s string) (a Address, rest string, err error) {
@@ -66,8 +66,8 @@ func (a Address) IsNull() bool { return a == Address{} }
 // NeedsUTF8 reports whether a can only travel with SMTPUTF8 (RFC 6531).
 func (a Address) NeedsUTF8() bool { return !IsASCII(a.Local) || !IsASCII(a.Domain) }
 
-// String returns the address with its local part quoted where it must be; ""
-// for the null reverse path.
+// String returns the address with its local part quoted if it must be; "" for the null
+// reverse path.
 func (a Address) String() string {
 	if a.IsNull() {
 		return ""
@@ -86,9 +86,8 @@ func (a Address) String() string {
 // String, with ASCII letters folded.
 func (a Address) Key() string { return Fold(a.String()) }
 
-// Base returns the address without its extension (user+ext), if it has one. A
-// local part that only quotes make one has none: what stands in it may be
-// shown to people as another address.
+// Base returns the address without its extension (user+ext), if it has one. A local part
+// that is valid only within quotes has none: its text may look like another address.
 func (a Address) Base() (base Address, ext string, ok bool) {
 	user, ext, ok := strings.Cut(a.Local, "+")
 	if !ok || user == "" || strings.ContainsFunc(a.Local, special) {
@@ -97,7 +96,7 @@ func (a Address) Base() (base Address, ext string, ok bool) {
 	return Address{Local: user, Domain: a.Domain}, ext, true
 }
 
-// dotString reports whether s needs no quotes as a local part.
+// dotString reports whether s is a local part that needs no quotes.
 func dotString(s string) bool {
 	for _, atom := range strings.Split(s, ".") {
 		if atom == "" {
@@ -112,14 +111,14 @@ func dotString(s string) bool {
 	return true
 }
 
-// atext is RFC 5322 3.2.3, and UTF-8 as RFC 6531 3.3 adds it.
+// atext reports whether c is atext of RFC 5322 3.2.3, or of UTF-8 (RFC 6531 3.3).
 func atext(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' ||
 		c >= utf8.RuneSelf || strings.IndexByte("!#$%&'*+-/=?^_`{|}~", c) >= 0
 }
 
-// special reports whether r may stand in a local part only within quotes. Dots
-// may stand anywhere here, as in parser.local.
+// special reports whether a local part with r needs quotes. Dots may be anywhere here, as
+// in parser.local.
 func special(r rune) bool { return r < utf8.RuneSelf && r != '.' && !atext(byte(r)) }
 
 func quote(s string) string {
@@ -135,7 +134,7 @@ func quote(s string) string {
 	return b.String()
 }
 
-// parser reads s from i on.
+// parser parses s from i on.
 type parser struct {
 	s string
 	i int
@@ -169,7 +168,7 @@ func (p *parser) path() (Address, error) {
 		return Address{}, err
 	}
 	if !p.next('>') {
-		return Address{}, errors.New("no > behind the address")
+		return Address{}, errors.New("no > after the address")
 	}
 	return a, nil
 }
@@ -184,7 +183,7 @@ func (p *parser) sourceRoute() error {
 			return nil
 		}
 		if !p.next(',') {
-			return errors.New("broken source route")
+			return errors.New("invalid source route")
 		}
 	}
 	return nil
@@ -196,7 +195,7 @@ func (p *parser) mailbox() (Address, error) {
 		return Address{}, err
 	}
 	if !p.next('@') {
-		return Address{}, errors.New("no @ behind the local part")
+		return Address{}, errors.New("no @ after the local part")
 	}
 	domain, err := p.domain()
 	if err != nil {
@@ -211,8 +210,8 @@ func (p *parser) local() (string, error) {
 	if p.next('"') {
 		local, err = p.quoted()
 	} else {
-		// Dots at odd places are read, since such senders exist; String
-		// quotes them.
+		// Dots in wrong places are accepted, since there are such senders;
+		// String quotes them.
 		start := p.i
 		for p.i < len(p.s) && (atext(p.s[p.i]) || p.s[p.i] == '.') {
 			p.i++
@@ -225,12 +224,12 @@ func (p *parser) local() (string, error) {
 	case local == "":
 		return "", errors.New("no local part")
 	case len(local) > maxLocal:
-		return "", fmt.Errorf("local part of over %d octets", maxLocal)
+		return "", fmt.Errorf("local part longer than %d octets", maxLocal)
 	}
 	return local, text(local)
 }
 
-// quoted reads a quoted string behind its first quote.
+// quoted parses a quoted string after its first quote.
 func (p *parser) quoted() (string, error) {
 	var b strings.Builder
 	for p.i < len(p.s) {
@@ -244,14 +243,14 @@ func (p *parser) quoted() (string, error) {
 			p.i++
 		}
 		if c < ' ' || c == 0x7f {
-			return "", errors.New("control byte in the local part")
+			return "", errors.New("control character in the local part")
 		}
 		b.WriteByte(c)
 	}
 	return "", errors.New("quotes are not closed")
 }
 
-// text refuses what is not valid UTF-8 and the control characters beyond ASCII.
+// text refuses invalid UTF-8 and control characters, those beyond ASCII too.
 func text(s string) error {
 	for i, r := range s {
 		if r == utf8.RuneError {
@@ -276,11 +275,11 @@ func (p *parser) domain() (string, error) {
 	}
 	d := p.s[start:p.i]
 	if len(d) > maxDomain {
-		return "", fmt.Errorf("domain of over %d octets", maxDomain)
+		return "", fmt.Errorf("domain longer than %d octets", maxDomain)
 	}
 	for _, label := range strings.Split(d, ".") {
 		if label == "" || len(label) > maxLabel || label[0] == '-' || label[len(label)-1] == '-' {
-			return "", errors.New("broken domain")
+			return "", errors.New("invalid domain")
 		}
 	}
 	return d, text(d)
@@ -291,7 +290,7 @@ func domainByte(c byte) bool {
 		c == '-' || c == '_' || c == '.' || c >= utf8.RuneSelf
 }
 
-// literal reads an address literal (RFC 5321 4.1.3).
+// literal parses an address literal (RFC 5321 4.1.3).
 func (p *parser) literal(start int) (string, error) {
 	end := strings.IndexByte(p.s[p.i:], ']')
 	if end < 0 || end > 64 {
@@ -299,7 +298,7 @@ func (p *parser) literal(start int) (string, error) {
 	}
 	p.i += end + 1
 	if _, ok := Literal(p.s[start:p.i]); !ok {
-		return "", errors.New("broken address literal")
+		return "", errors.New("invalid address literal")
 	}
 	return p.s[start:p.i], nil
 }

@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// maxList is how many addresses a header field may hold.
+// maxList bounds the addresses in a header field.
 const maxList = 5000
 
-// ParseList reads the address list of a header field (RFC 5322 3.4 with the
-// obsolete forms). Display names, comments and group names are dropped; an
-// address without a domain has an empty Domain. Encoded words are never
-// decoded: what they hide is no address.
+// ParseList parses the address list of a header field (RFC 5322 3.4, with the obsolete
+// forms). Display names, comments and group names are dropped; an address without a
+// domain has an empty Domain. Encoded words are never decoded: an address in one is not
+// an address.
 func ParseList(field string) ([]Address, error) {
 	l := lister{s: field}
 	if err := l.run(); err != nil {
@@ -23,19 +23,19 @@ func ParseList(field string) ([]Address, error) {
 	return l.list, nil
 }
 
-// ParseAuthors reads a list as ParseList does, of a field that says who speaks:
-// From, Sender and their like. What readers take for different addresses is an
-// error there: in a phrase an unquoted @ has no place (RFC 5322 3.2.5), so of
-// `boss@x.example <alice@y.example>` some show the one and some the other. An
-// address that is written twice, as many programs do, misleads nobody. Words
-// without an @ are pieces of a name that has a comma, and no error.
+// ParseAuthors is ParseList for a field that names the author of a message: From, Sender
+// and the like. What mail readers may show as different addresses is an error there: a
+// phrase must not have an unquoted @ (RFC 5322 3.2.5), so of
+// `boss@x.example <alice@y.example>` some readers show the one and some the other
+// address. It is no error if the phrase repeats the address, as many programs write it,
+// nor are words without an @, which are parts of a name with a comma.
 func ParseAuthors(field string) ([]Address, error) {
 	return parseAuthors(field, phraseStrict)
 }
 
-// ParseForeign reads a list as ParseAuthors does, from a host whose programs are
-// not ours to mend: an @ in a phrase is an error only before a domain with a dot,
-// or a literal. `Tickets @ Work <info@x.example>` shows nobody's address.
+// ParseForeign is ParseAuthors for messages from other hosts, whose programs we cannot
+// correct: an @ in a phrase is an error only before a domain with a dot, or a literal.
+// `Tickets @ Work <info@x.example>` shows no other address.
 func ParseForeign(field string) ([]Address, error) {
 	return parseAuthors(field, phraseForeign)
 }
@@ -48,8 +48,8 @@ func parseAuthors(field string, mode phraseMode) ([]Address, error) {
 	return l.list, nil
 }
 
-// Unqualified reads a list as ParseList does, and returns the offsets in it
-// behind which the addresses lack @domain.
+// Unqualified parses a list as ParseList does and returns the offsets at which addresses
+// without a domain end.
 func Unqualified(field string) ([]int, error) {
 	l := lister{s: field}
 	if err := l.run(); err != nil {
@@ -58,7 +58,7 @@ func Unqualified(field string) ([]int, error) {
 	return l.bare, nil
 }
 
-// run reads the whole list.
+// run parses the whole list.
 func (l *lister) run() error {
 	for {
 		tok, err := l.token()
@@ -72,14 +72,14 @@ func (l *lister) run() error {
 			}
 		case ':':
 			if l.angle {
-				return errors.New("a colon inside < >") // an obsolete route: nobody sends it
+				return errors.New("a colon inside < >") // an obsolete route, which nobody sends
 			}
 			if err := l.group(); err != nil {
 				return err
 			}
 		case '<':
 			if l.angle || l.whole {
-				return errors.New("< where none may stand")
+				return errors.New("misplaced <")
 			}
 			l.phrase, l.words, l.angle = l.words, nil, true
 		case '>':
@@ -90,7 +90,7 @@ func (l *lister) run() error {
 		default:
 			if l.whole {
 				if tok.kind == '@' {
-					return errors.New("an address behind < >")
+					return errors.New("an address after < >")
 				}
 				continue // a comment of sorts
 			}
@@ -99,23 +99,23 @@ func (l *lister) run() error {
 	}
 }
 
-// phraseMode says what may stand before < >.
+// phraseMode says what a phrase before < > may have.
 type phraseMode int
 
 const (
 	phraseFree    phraseMode = iota // anything
 	phraseStrict                    // no @
-	phraseForeign                   // no @ before a domain that may be anybody's
+	phraseForeign                   // no @ before what may be a domain
 )
 
-// lister collects the tokens of one address after the other.
+// lister collects the tokens of one address after another.
 type lister struct {
 	s      string
-	mode   phraseMode // phraseFree, but in a field that says who speaks
+	mode   phraseMode // phraseFree, except in a field that names an author
 	i      int
 	words  []token
 	phrase []token // before <
-	end    int     // behind the last of words
+	end    int     // of the last of words
 	angle  bool    // between < and >
 	whole  bool    // behind >
 	list   []Address
@@ -129,20 +129,20 @@ type token struct {
 	text string
 }
 
-// group forgets a group's name. What holds an address is none: programs that
-// know no groups would take it for one.
+// group drops the name of a group, which must not be an address: programs that do not
+// know groups would show it as one.
 func (l *lister) group() error {
 	if slices.ContainsFunc(l.words, isAt) {
 		return errors.New("an address before a colon")
 	}
 	if l.whole {
-		return errors.New("a colon behind < >")
+		return errors.New("a colon after < >")
 	}
 	l.words = nil
 	return nil
 }
 
-// finish makes an address of the tokens collected.
+// finish makes an address from the collected tokens.
 func (l *lister) finish() error {
 	if l.angle {
 		return errors.New("< is not closed")
@@ -175,8 +175,7 @@ func (l *lister) finish() error {
 	return nil
 }
 
-// agrees reports whether a phrase that stands before <a> is none that could be
-// read as another address.
+// agrees reports whether the phrase before <a> cannot be read as another address.
 func (l *lister) agrees(phrase []token, a Address) bool {
 	at := slices.IndexFunc(phrase, isAt)
 	if at < 0 || l.mode == phraseForeign && !namesDomain(phrase[at:]) {
@@ -193,8 +192,8 @@ func (l *lister) agrees(phrase []token, a Address) bool {
 
 func isAt(t token) bool { return t.kind == '@' }
 
-// namesDomain reports whether behind an @ stands a literal, or two words with a
-// dot between them.
+// namesDomain reports whether a literal, or two words with a dot between them, follow an
+// @.
 func namesDomain(words []token) bool {
 	for i := range words {
 		if rest := words[i:]; isAt(rest[0]) && len(rest) > 1 &&
@@ -205,8 +204,8 @@ func namesDomain(words []token) bool {
 	return false
 }
 
-// join reads an address from its tokens: blanks and comments between them are
-// gone, so two words in a row are no address.
+// join makes an address from its tokens, which are without blanks and comments, so two
+// words in a row are not an address.
 func join(words []token) (Address, error) {
 	var b strings.Builder
 	wasWord := false
@@ -226,7 +225,7 @@ func join(words []token) (Address, error) {
 	return Parse(s)
 }
 
-// token returns the next token; comments and blanks are passed over.
+// token returns the next token and skips comments and blanks.
 func (l *lister) token() (token, error) {
 	for l.i < len(l.s) {
 		c := l.s[l.i]
@@ -245,7 +244,7 @@ func (l *lister) token() (token, error) {
 			l.i++
 			return token{kind: c, text: string(c)}, nil
 		case c == ')' || c == ']' || c == '\\' && !l.before(`<>()[]@,;:\".`):
-			// Of no use in any address, and no harm in a name: `DOMAIN\user <a@x.example>`.
+			// It is in no address, and harmless in a name: `DOMAIN\user <a@x.example>`.
 			l.i++
 			return token{kind: 'w', text: string(c)}, nil
 		case c < ' ' || c == 0x7f || c == '\\':
@@ -265,20 +264,20 @@ func (l *lister) token() (token, error) {
 	return token{}, nil
 }
 
-// before reports whether one of chars, or nothing, stands behind the next character.
+// before reports whether one of chars, or nothing, follows the next character.
 func (l *lister) before(chars string) bool {
 	return l.i+1 >= len(l.s) || strings.IndexByte(chars, l.s[l.i+1]) >= 0
 }
 
-// encodedWord is an encoded word (RFC 2047 2), as programs write it that leave
-// @ and dots in it as they are (RFC 2047 5 (3) wants them encoded). It makes no
-// address of anything, whoever decodes it and when: a domain has no = or ?.
+// encodedWord matches an encoded word (RFC 2047 2), also one in which @ and dots are not
+// encoded, as RFC 2047 5 (3) demands. Decoded or not, it never makes an address: a
+// domain has no = or ?.
 var encodedWord = regexp.MustCompile(`^=\?[0-9A-Za-z_*.-]+\?[BbQq]\?[0-9A-Za-z!#$%&'*+/=^_{|}~@.-]*\?=`)
 
-// encoded is the length of the encoded word that stands next, 0 for none.
+// encoded returns the length of the encoded word that comes next, 0 for none.
 func (l *lister) encoded() int { return len(encodedWord.FindString(l.s[l.i:])) }
 
-// comment passes over a comment, nested ones too.
+// comment skips a comment, also a nested one.
 func (l *lister) comment() error {
 	depth := 0
 	for l.i < len(l.s) {
@@ -295,10 +294,10 @@ func (l *lister) comment() error {
 			return nil
 		}
 	}
-	return errors.New("comment is not closed")
+	return errors.New("a comment is not closed")
 }
 
-// span returns a quoted string or a domain literal as it is written.
+// span returns a quoted string or a domain literal as written.
 func (l *lister) span(kind, end byte) (token, error) {
 	start := l.i
 	for l.i++; l.i < len(l.s); l.i++ {

@@ -22,16 +22,16 @@ const (
 	chainName = "fullchain.pem"
 	keyName   = "privkey.pem"
 
-	maxHosts = 1000 // certificates looked at for a default
+	maxHosts = 1000 // certificates that are considered as the default
 )
 
-// store is the certificates of control/tls, read when they are asked for and
-// kept until their files change.
+// store has the certificates in control/tls, read when they are needed and kept until
+// their files change.
 type store struct {
 	dir  string // home/control/tls
 	main string // the certificate for clients that name no host, or an unknown one
 
-	trouble func(error) // told once of each state of the files that is not right; may be nil
+	trouble func(error) // called once for each faulty state of the files; may be nil
 
 	mu   sync.Mutex
 	held map[string]held
@@ -40,28 +40,27 @@ type store struct {
 // held is a certificate and the state of its two files.
 type held struct {
 	chain, key mark
-	cert       *tls.Certificate // nil: there was none that can be used
+	cert       *tls.Certificate // nil: there was no usable one
 
-	spoilt                 bool // the files are in a state, these two, that could not be used
+	unusable               bool // the files, in the states that follow, were not usable
 	brokenChain, brokenKey mark
-	told                   string // what was said of the certificate
+	reported               string // the fault of the certificate that was reported
 }
 
-// mark tells one state of a file from another.
+// mark identifies a state of a file.
 type mark struct {
 	mtime time.Time
 	size  int64
 }
 
-// Config returns the server side's TLS settings: the certificate in
-// control/tls/HOST/{fullchain,privkey}.pem for the host that the client names
-// (RFC 6066 3), hostname's for every other. What can be served is served: a pair
-// that cannot is passed over, one that has expired or is another host's is not,
-// and trouble, which may be nil, is told of each, here and at the first
-// handshake behind a change. The result is nil where nothing can be served.
-// Changed files count from the next handshake. TLS 1.2 is the oldest version
-// (RFC 8996), and tickets are off: programs that live for one session share no
-// ticket key.
+// Config returns the TLS settings of a server: the certificate in
+// control/tls/HOST/{fullchain,privkey}.pem for the host that the client names (RFC 6066
+// 3), the one of hostname for all others. A pair that cannot be loaded is skipped; a
+// certificate that has expired or is for other names is served anyway. trouble, which may
+// be nil, is called for each of them, here and at the first handshake after a change. The
+// result is nil if there is no usable certificate. Changed files are used from the next
+// handshake on. The oldest version is TLS 1.2 (RFC 8996), and tickets are off: programs
+// that serve one session share no ticket key.
 func Config(home, hostname string, trouble func(error)) (*tls.Config, error) {
 	s := &store{dir: filepath.Join(home, "control", "tls"), trouble: trouble, held: map[string]held{}}
 	var err error
@@ -75,8 +74,8 @@ func Config(home, hostname string, trouble func(error)) (*tls.Config, error) {
 	}, nil
 }
 
-// choose looks at the certificates and returns the directory of the one to use
-// by default: the hostname's, else the first that can be used, else "".
+// choose returns the directory of the default certificate: the one of hostname, else the
+// first that is usable, else "".
 func (s *store) choose(hostname string) (string, error) {
 	entries, err := os.ReadDir(s.dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -103,8 +102,7 @@ func (s *store) choose(hostname string) (string, error) {
 	return first, nil
 }
 
-// has reports whether there is a directory for host. What it lacks is an error,
-// not an absent certificate.
+// has reports whether there is a directory for host. A file missing in it is an error.
 func (s *store) has(host string) bool {
 	st, err := os.Lstat(filepath.Join(s.dir, host))
 	if err != nil || st.Mode().IsRegular() {
@@ -113,8 +111,8 @@ func (s *store) has(host string) bool {
 	return true
 }
 
-// forClient returns the certificate for the host that the client names. The
-// name comes from the network: it is looked up only if it is a plain host name.
+// forClient returns the certificate for the host that the client names. The name comes
+// from the network, so only a plain host name is looked up.
 func (s *store) forClient(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	host := addr.FoldDomain(hello.ServerName)
 	if host == s.main || !hostName(host) {
@@ -131,8 +129,8 @@ func (s *store) forClient(hello *tls.ClientHelloInfo) (*tls.Certificate, error) 
 	return s.get(s.main)
 }
 
-// wildcard returns the certificate of the domain that host is in, where it
-// holds for host too (RFC 6125 6.4.3).
+// wildcard returns the certificate of the domain that host is in, if it is valid for
+// host, too (RFC 6125 6.4.3).
 func (s *store) wildcard(host string) *tls.Certificate {
 	_, domain, ok := strings.Cut(host, ".")
 	if !ok || !strings.Contains(domain, ".") || !hostName(domain) || !s.has(domain) {
@@ -145,8 +143,8 @@ func (s *store) wildcard(host string) *tls.Certificate {
 	return cert
 }
 
-// get returns host's certificate. Where the files have become unreadable,
-// half written, or do not fit together, the last good one serves on.
+// get returns the certificate of host. If its files have become unreadable, incomplete or
+// do not match, the last good one stays in use.
 func (s *store) get(host string) (*tls.Certificate, error) {
 	chain, key := filepath.Join(s.dir, host, chainName), filepath.Join(s.dir, host, keyName)
 	s.mu.Lock()
@@ -163,10 +161,10 @@ func (s *store) get(host string) (*tls.Certificate, error) {
 		s.judge(host, &now)
 		return now.cert, nil
 	}
-	if !had.spoilt || had.brokenChain != now.chain || had.brokenKey != now.key {
-		s.tell(broken(host, err))
+	if !had.unusable || had.brokenChain != now.chain || had.brokenKey != now.key {
+		s.report(broken(host, err))
 	}
-	had.spoilt, had.brokenChain, had.brokenKey = true, now.chain, now.key
+	had.unusable, had.brokenChain, had.brokenKey = true, now.chain, now.key
 	s.held[host] = had
 	if had.cert == nil {
 		return nil, broken(host, err)
@@ -174,33 +172,33 @@ func (s *store) get(host string) (*tls.Certificate, error) {
 	return had.cert, nil
 }
 
-// judge keeps a certificate that can be served, and tells once why clients that
-// look closely will not take it.
+// judge keeps a usable certificate, and reports once why clients that verify it will
+// refuse it.
 func (s *store) judge(host string, h *held) {
 	said := fault(h.cert.Leaf, host, time.Now())
-	if said != "" && said != h.told {
-		s.tell(broken(host, errors.New(chainName+": "+said+"; it is served all the same")))
+	if said != "" && said != h.reported {
+		s.report(broken(host, errors.New(chainName+": "+said+"; it is served anyway")))
 	}
-	h.told = said
+	h.reported = said
 	s.held[host] = *h
 }
 
-// fault is what is wrong with a certificate for host; "" for nothing.
+// fault returns what is wrong with a certificate for host, or "".
 func fault(leaf *x509.Certificate, host string, now time.Time) string {
 	switch {
 	case leaf == nil:
 		return ""
 	case now.After(leaf.NotAfter):
-		return "the certificate has expired on " + leaf.NotAfter.UTC().Format(time.RFC3339)
+		return "the certificate expired on " + leaf.NotAfter.UTC().Format(time.RFC3339)
 	case now.Before(leaf.NotBefore):
-		return "the certificate holds from " + leaf.NotBefore.UTC().Format(time.RFC3339) + " on"
-	case leaf.VerifyHostname(host) != nil && leaf.VerifyHostname("any."+host) != nil: // *.host lies there too
+		return "the certificate is not valid before " + leaf.NotBefore.UTC().Format(time.RFC3339)
+	case leaf.VerifyHostname(host) != nil && leaf.VerifyHostname("any."+host) != nil: // *.host is also in that directory
 		return fmt.Sprintf("the certificate is for other names: %.200q", leaf.DNSNames)
 	}
 	return ""
 }
 
-func (s *store) tell(err error) {
+func (s *store) report(err error) {
 	if s.trouble != nil {
 		s.trouble(err)
 	}
@@ -214,8 +212,8 @@ func markOf(path string) mark {
 	return mark{info.ModTime(), info.Size()}
 }
 
-// broken is a certificate that cannot be used: ours to mend, so temporary
-// (RFC 3207 4: 454 TLS not available).
+// broken returns the error for a certificate that is not usable: the fault is ours, so it
+// is temporary (RFC 3207 4: 454 TLS not available).
 func broken(host string, err error) error {
 	var p *fs.PathError
 	if errors.As(err, &p) {
@@ -225,7 +223,7 @@ func broken(host string, err error) error {
 		Err: fmt.Errorf("control/tls/%s: %w", host, err)}
 }
 
-// hostName reports whether s is a directory name that a host can have.
+// hostName reports whether s can be the directory of a host.
 func hostName(s string) bool {
 	if s == "" || len(s) > 253 || s[0] == '.' {
 		return false

@@ -15,13 +15,13 @@ import (
 	"paperpath/internal/control"
 )
 
-// soon is how long before its end a certificate is worth a warning: those that
-// are renewed by themselves have been by then.
+// soon is how long before the end of a certificate Check warns: certificates that are
+// renewed automatically have been by then.
 const soon = 14 * 24 * time.Hour
 
-// Check looks at all of control/tls for a person: what cannot be served is an
-// error, what clients will not take, and a key that everybody can read, a
-// warning. inForce has each certificate that is served.
+// Check examines all of control/tls: a certificate that cannot be served is an error; one
+// that clients will refuse, or a key that everyone can read, is a warning. inForce has
+// each certificate that is served.
 func Check(home string, now time.Time) (findings []control.Finding, inForce []control.Value) {
 	dir := filepath.Join(home, "control", "tls")
 	entries, err := os.ReadDir(dir)
@@ -41,7 +41,7 @@ func Check(home string, now time.Time) (findings []control.Finding, inForce []co
 			findings = append(findings, wrong(host, "no setting has this name", "a directory for each host has "+chainName+" and "+keyName))
 			continue
 		case !hostName(host):
-			findings = append(findings, wrong(host, "no client asks for this name", "a host name in lower case"))
+			findings = append(findings, wrong(host, "no client can ask for this name", "a host name in lower case"))
 			continue
 		}
 		found, value := checkPair(dir, host, now)
@@ -56,17 +56,17 @@ func Check(home string, now time.Time) (findings []control.Finding, inForce []co
 	return findings, inForce
 }
 
-// checkPair looks at the certificate and the key of one host.
+// checkPair examines the certificate and the key of one host.
 func checkPair(dir, host string, now time.Time) (findings []control.Finding, value control.Value) {
 	chain, key := filepath.Join(dir, host, chainName), filepath.Join(dir, host, keyName)
 	cert, err := tls.LoadX509KeyPair(chain, key)
 	if err != nil {
 		what := broken(host, err).Error()
 		_, what, _ = strings.Cut(what, ": ")
-		return []control.Finding{wrong(host, what, "without a pair that can be read and fits together it is not served")}, value
+		return []control.Finding{wrong(host, what, "it is not served without a readable, matching pair")}, value
 	}
 	if what := fault(cert.Leaf, host, now); what != "" {
-		findings = append(findings, warning(host+"/"+chainName, what, "it is served all the same: replace both files"))
+		findings = append(findings, warning(host+"/"+chainName, what, "it is served anyway: replace both files"))
 	} else if left := cert.Leaf.NotAfter.Sub(now); left < soon {
 		findings = append(findings, warning(host+"/"+chainName, fmt.Sprintf("the certificate expires in %d days, on %s",
 			left/(24*time.Hour), cert.Leaf.NotAfter.UTC().Format(time.RFC3339)), "renew it"))
@@ -74,11 +74,11 @@ func checkPair(dir, host string, now time.Time) (findings []control.Finding, val
 	if control.OthersRead(key) {
 		findings = append(findings, warning(host+"/"+keyName, "every user of this machine can read it", "chmod o-r "+key))
 	}
-	return findings, control.Value{Setting: "tls", Key: host, From: "control/tls/" + host + "/" + chainName, Text: told(cert.Leaf)}
+	return findings, control.Value{Setting: "tls", Key: host, From: "control/tls/" + host + "/" + chainName, Text: summary(cert.Leaf)}
 }
 
-// told is a certificate as people read it.
-func told(leaf *x509.Certificate) string {
+// summary describes a certificate to people.
+func summary(leaf *x509.Certificate) string {
 	names := leaf.DNSNames
 	if len(names) == 0 {
 		names = []string{leaf.Subject.CommonName}

@@ -43,12 +43,12 @@ func TestCheck(t *testing.T) {
 	}
 	found, inForce := Check(h, time.Now())
 	want := []string{
-		"false control/tls/MX.Example: no client asks for this name (a host name in lower case)",
-		"false control/tls/b.example: fullchain.pem: no such file or directory (without a pair that can be read and fits together it is not served)",
-		`true control/tls/c.example/fullchain.pem: the certificate is for other names: ["a.example" "localhost"] (it is served all the same: replace both files)`,
+		"false control/tls/MX.Example: no client can ask for this name (a host name in lower case)",
+		"false control/tls/b.example: fullchain.pem: no such file or directory (it is not served without a readable, matching pair)",
+		`true control/tls/c.example/fullchain.pem: the certificate is for other names: ["a.example" "localhost"] (it is served anyway: replace both files)`,
 		"true control/tls/c.example/privkey.pem: every user of this machine can read it (chmod o-r " + key + ")",
-		"false control/tls/lacks.example: privkey.pem: no such file or directory (without a pair that can be read and fits together it is not served)",
-		"false control/tls/mixed.example: tls: private key does not match public key (without a pair that can be read and fits together it is not served)",
+		"false control/tls/lacks.example: privkey.pem: no such file or directory (it is not served without a readable, matching pair)",
+		"false control/tls/mixed.example: tls: private key does not match public key (it is not served without a readable, matching pair)",
 		"false control/tls/mx.pem: no setting has this name (a directory for each host has fullchain.pem and privkey.pem)",
 	}
 	if d := cmp.Diff(want, lines(found)); d != "" {
@@ -70,8 +70,8 @@ func TestCheckOfTimes(t *testing.T) {
 	}{
 		{end.Add(-15 * 24 * time.Hour), ""},
 		{end.Add(-10*24*time.Hour - time.Hour), "the certificate expires in 10 days, on "},
-		{end.Add(time.Hour), "the certificate has expired on "},
-		{time.Now().Add(-48 * time.Hour), "the certificate holds from "},
+		{end.Add(time.Hour), "the certificate expired on "},
+		{time.Now().Add(-48 * time.Hour), "the certificate is not valid before "},
 	} {
 		found, inForce := Check(h, tt.now)
 		got := strings.Join(lines(found), "\n")

@@ -19,12 +19,12 @@ import (
 	"paperpath/internal/control"
 )
 
-// selfSignedLife is how long a self-signed certificate holds: nobody renews it.
+// selfSignedLife is how long a self-signed certificate is valid: nobody renews it.
 const selfSignedLife = 10 * 365 * 24 * time.Hour
 
 // SelfSigned writes a certificate for hostname and the other names (hosts or
 // IP addresses) into the existing directory dir, and its key with mode 0600.
-// Files that are there are an error (fs.ErrExist) and stay.
+// If one of the files exists, the error is fs.ErrExist and it stays as it is.
 func SelfSigned(dir, hostname string, names []string, now time.Time) error {
 	for _, name := range []string{chainName, keyName} {
 		path := filepath.Join(dir, name)
@@ -36,7 +36,7 @@ func SelfSigned(dir, hostname string, names []string, now time.Time) error {
 	if err != nil {
 		return fmt.Errorf("make a certificate for %s: %w", hostname, err)
 	}
-	// The key first: a certificate without its key would be an error.
+	// The key comes first: a certificate without its key would be an error.
 	if err := control.Write(filepath.Join(dir, keyName), key, 0o600); err != nil {
 		return err
 	}

@@ -1,5 +1,5 @@
-// Package explain records how a stage came to its decision, for the explain
-// face of every program.
+// Package explain records how a stage reached its decision, for the verb explain of every
+// program.
 package explain
 
 import (
@@ -9,16 +9,16 @@ import (
 	"paperpath/internal/visible"
 )
 
-// Step is one decision: what was asked, what came out, and the file:line or
-// lookup that said so.
+// Step is one decision: the question, the answer, and the file:line or lookup that it
+// came from.
 type Step struct {
 	Decision string `json:"decision"`
 	Value    string `json:"value"`
 	Source   string `json:"source,omitempty"`
 }
 
-// Trail is the list of decisions and the outcome they lead to. A nil *Trail
-// records nothing, so that the working path and explain are one code path.
+// Trail is the list of decisions and the outcome that they lead to. A nil *Trail records
+// nothing, so that the same code decides and explains.
 type Trail struct {
 	Steps   []Step `json:"steps"`
 	Outcome string `json:"outcome"`
@@ -38,8 +38,8 @@ func (t *Trail) End(outcome string) {
 	}
 }
 
-// Write prints the trail: a line `decision: value (source)` a step and
-// `=> outcome` last, or the same as one line of JSON.
+// Write prints the trail: a line `decision: value (source)` for each step and
+// `=> outcome` at the end, or all of it as one line of JSON.
 func (t *Trail) Write(w io.Writer, asJSON bool) error {
 	if asJSON {
 		return visible.JSON(w, t)

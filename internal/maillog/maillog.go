@@ -16,8 +16,8 @@ import (
 	"unicode/utf8"
 )
 
-// NoKey is the key of an event that concerns no entry.
-const NoKey = "-"
+// noKey is the key of an event that concerns no entry.
+const noKey = "-"
 
 // Log writes events. It never fails, and never waits for long: an event that
 // cannot be written within a second is lost, the mail is not.
@@ -56,7 +56,7 @@ func (l *Log) event(name, key string, attrs ...slog.Attr) {
 // line formats an event.
 func (l *Log) line(name, key string, attrs ...slog.Attr) []byte {
 	if key == "" {
-		key = NoKey
+		key = noKey
 	}
 	var line bytes.Buffer
 	h := slog.NewTextHandler(&line, &slog.HandlerOptions{ReplaceAttr: dropBuiltin})

@@ -14,8 +14,8 @@ import (
 	"paperpath/internal/visible"
 )
 
-// List prints the entries of all inboxes as mailq does. The mark behind a key
-// is * where something works the inbox and ! where the entry is held.
+// List prints the entries of all inboxes as mailq does. The mark after a key is * if a
+// runner works on the inbox, and ! if the entry is held.
 func List(sp *spool.Spool, out io.Writer, now time.Time) error {
 	w := bufio.NewWriter(out)
 	count, size := 0, int64(0)
@@ -42,7 +42,7 @@ func List(sp *spool.Spool, out io.Writer, now time.Time) error {
 	return w.Flush()
 }
 
-// each calls do with every entry, inbox by inbox.
+// each calls do for every entry, inbox by inbox.
 func each(sp *spool.Spool, do func(l spool.Listing, running bool) error) error {
 	for _, in := range spool.Inboxes() {
 		list, err := sp.List(in)
@@ -88,7 +88,7 @@ func entry(w io.Writer, l spool.Listing, running bool) {
 	fmt.Fprintln(w)
 }
 
-// id is the key, or the name of a file that has none.
+// id returns the key, or the name of a file without one.
 func id(l spool.Listing) string {
 	if l.Key != "" {
 		return string(l.Key)
@@ -112,7 +112,7 @@ type object struct {
 	Expire     bool        `json:"forced_expire"`
 	Sender     string      `json:"sender"`
 	Recipients []recipient `json:"recipients"`
-	Inbox      spool.Inbox `json:"inbox"` // ours alone
+	Inbox      spool.Inbox `json:"inbox"` // not in Postfix
 }
 
 type recipient struct {
@@ -120,7 +120,7 @@ type recipient struct {
 	Reason  string `json:"delay_reason,omitempty"`
 }
 
-// JSON prints one object an entry and line.
+// JSON prints an object for each entry, one on a line.
 func JSON(sp *spool.Spool, out io.Writer) error {
 	w := bufio.NewWriter(out)
 	err := each(sp, func(l spool.Listing, running bool) error {
@@ -141,7 +141,7 @@ func JSON(sp *spool.Spool, out io.Writer) error {
 	return w.Flush()
 }
 
-// queue is the one of Postfix in which such an entry would lie.
+// queue returns the name of the queue that would have the entry in Postfix.
 func queue(l spool.Listing, running bool) string {
 	switch {
 	case l.State == "deferred":
@@ -157,14 +157,14 @@ func queue(l spool.Listing, running bool) string {
 // Selection says which deferred entries Flush makes due.
 type Selection struct {
 	By   byte   // 'I' key, 'R' recipient, 'S' sender; 0: all entries
-	Text string // what that holds
+	Text string // that it contains
 }
 
-// ParseSelection reads the value of -q: nothing, a time span (how often a
-// daemon would run the queue: here it runs once), or I, R or S and a text.
-// due reports that nothing is selected, and only what is due is to run.
+// ParseSelection parses the value of -q: nothing, a time span (the interval at which a
+// daemon would run the queue: here it runs once), or I, R or S and a text. due reports
+// that nothing is selected, and that only entries that are due are to run.
 func ParseSelection(s string) (sel Selection, due bool, err error) {
-	s = strings.TrimPrefix(s, "p") // a persistent daemon, to sendmail
+	s = strings.TrimPrefix(s, "p") // for sendmail, a persistent daemon
 	switch {
 	case s == "" || s == "f": // f: in the foreground
 		return Selection{}, false, nil
@@ -176,7 +176,7 @@ func ParseSelection(s string) (sel Selection, due bool, err error) {
 	return sel, false, status.UsageError("-q%s: not a time span, and not I, R or S with a text", s)
 }
 
-func (s Selection) holds(l spool.Listing) bool {
+func (s Selection) matches(l spool.Listing) bool {
 	switch s.By {
 	case 0:
 		return true
@@ -197,11 +197,11 @@ func contains(address, text string) bool {
 	return strings.Contains(strings.ToLower(address), strings.ToLower(text))
 }
 
-// Flush makes the deferred entries of the selection due now. One that goes
-// elsewhere meanwhile needs it no more.
+// Flush makes the deferred entries of the selection due now, except those that are moved
+// or removed in the meantime.
 func Flush(sp *spool.Spool, sel Selection) error {
 	return each(sp, func(l spool.Listing, _ bool) error {
-		if l.State != "deferred" || !sel.holds(l) {
+		if l.State != "deferred" || !sel.matches(l) {
 			return nil
 		}
 		e, err := sp.Listed(l)

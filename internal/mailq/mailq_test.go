@@ -30,14 +30,14 @@ func TestSelection(t *testing.T) {
 			got = "due"
 		case sel == Selection{}:
 			got = "all"
-		case sel.holds(entry):
+		case sel.matches(entry):
 			got = "holds"
 		}
 		if got != want {
 			t.Errorf("-q%s: %s, want %s", value, got, want)
 		}
 	}
-	if !(Selection{}).holds(entry) {
+	if !(Selection{}).matches(entry) {
 		t.Error("all does not hold an entry")
 	}
 }

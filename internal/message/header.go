@@ -1,6 +1,6 @@
-// Package message looks at the header of a message without changing an octet:
-// where each field stands and what it says. It takes what real mail contains;
-// what is odd is reported, not refused.
+// Package message parses the header of a message without changing an octet: where each
+// field is and what it says. It accepts what real mail contains, and reports defects
+// instead of refusing them.
 package message
 
 import (
@@ -22,29 +22,29 @@ type Field struct {
 	Name  string
 	Value string // unfolded: without line ends and outer blanks (RFC 5322 2.2.3)
 	Start int64  // offset of its first octet
-	End   int64  // offset behind its last line end
+	End   int64  // offset after its last line end
 }
 
 // Header is the header of a message.
 type Header struct {
 	Fields []Field
-	End    int64 // offset behind its last line; the blank line, where there is one, begins here
-	Junk   int   // lines that are neither field nor fold
-	NUL    bool  // it holds a NUL
-	CR     bool  // it holds a CR that no LF follows
+	End    int64 // offset after its last line: of the blank line, if there is one
+	Junk   int   // lines that are neither a field nor the continuation of one
+	NUL    bool  // it has a NUL
+	CR     bool  // it has a CR without LF
 	Blank  bool  // a blank line ends it
-	CRLF   bool  // its first line ends in CRLF: it is no message of the spool, which has LF
+	CRLF   bool  // its first line ends in CRLF; messages in the spool have LF
 }
 
-// Read reads the header at the start of r: up to the blank line, or to the end
-// of a message that has none. ErrTooLong and ErrTooMany say that it goes on
-// beyond maxBytes octets or maxFields fields; with them, and with errors of r,
-// comes what was read so far.
+// Read parses the header at the start of r: up to the blank line, or to the end of a
+// message without one. ErrTooLong and ErrTooMany say that it has more than maxBytes
+// octets or maxFields fields; with them, and with errors of r, Read returns what it has
+// parsed so far.
 //
-// A line that is no field does not end the header: programs differ about it,
-// and a field that one of them may see behind such a line must not be missed.
-// For the same reason a name whose colon stands on a line that folds it begins a
-// field, as it does for programs that unfold first.
+// A line that is not a field does not end the header: programs differ about that, and a
+// field that one of them may see after such a line must not be missed. For the same
+// reason a name whose colon is on a continuation line begins a field, as it does for
+// programs that unfold first.
 func Read(r io.Reader, maxBytes int64, maxFields int) (*Header, error) {
 	b := builder{maxFields: maxFields}
 	s := scanner{r: bufio.NewReaderSize(r, 4096), left: maxBytes}
@@ -62,16 +62,16 @@ func Read(r io.Reader, maxBytes int64, maxFields int) (*Header, error) {
 	}
 }
 
-// builder makes a Header of its lines.
+// builder makes a Header from its lines.
 type builder struct {
 	Header
 	maxFields int
 	value     bytes.Buffer // of the last field, so far
-	bare      []byte       // a name whose colon may stand on the next line, nil for none
+	bare      []byte       // a name whose colon may be on the next line, or nil
 	bareStart int64        // offset of its first octet
 }
 
-// take adds a line with its end.
+// take adds a line, including its end.
 func (b *builder) take(line []byte) error {
 	text, crlf := bytes.CutSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
 	if len(text) == 0 {
@@ -112,8 +112,8 @@ func (b *builder) take(line []byte) error {
 	return nil
 }
 
-// junk takes a line that is no field. It belongs to the field before it, so that
-// who drops a field leaves nothing of it behind.
+// junk adds a line that is not a field. It belongs to the field before it, so that
+// dropping a field leaves nothing of it.
 func (b *builder) junk(text []byte, start, end int64) {
 	b.Junk++
 	if n := len(b.Fields); n > 0 {
@@ -125,10 +125,10 @@ func (b *builder) junk(text []byte, start, end int64) {
 	}
 }
 
-// unfold adds a line that begins with a blank to a bare name, and reports whether
-// that is a field now. Lines of blanks alone may stand between the two.
+// unfold adds a line that begins with a blank to a bare name, and reports whether that
+// makes a field. Lines of blanks may come between the two.
 func (b *builder) unfold(text []byte) (name string, rest []byte, isField bool) {
-	if b.bare == nil || len(b.bare) > MaxName {
+	if b.bare == nil || len(b.bare) > maxName {
 		return "", nil, false
 	}
 	b.bare = append(b.bare, text...)
@@ -140,7 +140,7 @@ func (b *builder) unfold(text []byte) (name string, rest []byte, isField bool) {
 	return name, bytes.Clone(rest), isField
 }
 
-// flush gives the last field its value.
+// flush sets the value of the last field.
 func (b *builder) flush() {
 	if n := len(b.Fields); n > 0 {
 		b.Fields[n-1].Value = strings.Trim(b.value.String(), " \t")
@@ -160,7 +160,7 @@ type scanner struct {
 	long []byte
 }
 
-// line returns the next line with its end; the last may have none. It is valid
+// line returns the next line including its end, which the last one may lack. It is valid
 // until the next call.
 func (s *scanner) line() ([]byte, error) {
 	s.long = s.long[:0]
@@ -184,7 +184,7 @@ func (s *scanner) line() ([]byte, error) {
 	}
 }
 
-// All returns the fields of that name, in any case of letters.
+// All returns the fields with that name, whatever its case.
 func (h *Header) All(name string) []Field {
 	var list []Field
 	for _, f := range h.Fields {
@@ -195,7 +195,7 @@ func (h *Header) All(name string) []Field {
 	return list
 }
 
-// Has reports whether there is a field of that name.
+// Has reports whether there is a field with that name.
 func (h *Header) Has(name string) bool {
 	for _, f := range h.Fields {
 		if strings.EqualFold(f.Name, name) {
@@ -205,7 +205,7 @@ func (h *Header) Has(name string) bool {
 	return false
 }
 
-// Value returns the value of the first field of that name, or "".
+// Value returns the value of the first field with that name, or "".
 func (h *Header) Value(name string) string {
 	for _, f := range h.Fields {
 		if strings.EqualFold(f.Name, name) {

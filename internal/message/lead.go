@@ -8,17 +8,16 @@ import (
 	"io"
 )
 
-// MaxName is how long a field's name may be, in octets, with the blanks of
-// obsolete syntax behind it: no line is longer (RFC 5322 2.1.1).
-const MaxName = 998
+// maxName bounds the name of a field, in octets, including the blanks that obsolete
+// syntax allows after it: no line is longer (RFC 5322 2.1.1).
+const maxName = 998
 
-// CutField takes the first line of "Name: value" apart. This is what a header
-// field is (RFC 5322 2.2) to everybody here who judges, changes or stores one:
-// where two of them differed, one could be shown a field that another does not
-// see. Blanks before the colon are obsolete syntax (RFC 5322 4.5). Of a long
-// line MaxName+1 octets are enough to know.
+// CutField splits the first line of "Name: value". It defines what a header field is (RFC
+// 5322 2.2) for all code that checks, changes or stores one: if two parts differed, one
+// would see a field that the other does not. Blanks before the colon are obsolete
+// syntax (RFC 5322 4.5). The first maxName+1 octets of a line decide.
 func CutField(line []byte) (name string, value []byte, ok bool) {
-	i := bytes.IndexByte(line[:min(len(line), MaxName+1)], ':')
+	i := bytes.IndexByte(line[:min(len(line), maxName+1)], ':')
 	if i <= 0 {
 		return "", nil, false
 	}
@@ -31,16 +30,15 @@ func CutField(line []byte) (name string, value []byte, ok bool) {
 	return string(n), line[i+1:], len(n) > 0
 }
 
-// IsBlank reports whether line, with its end or without, is the blank line
-// that ends a header.
+// IsBlank reports whether line, with or without its end, is the blank line that ends a
+// header.
 func IsBlank(line []byte) bool {
 	return len(bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))) == 0
 }
 
-// isMailboxLine reports whether line is what mbox files and UUCP put above a
-// header: "From a@b date", or with > before it at each further host (RFC 976 2.4).
-// With nothing behind it, it may be the name of a field whose colon is on the next
-// line.
+// isMailboxLine reports whether line is one that mbox files and UUCP put above a header:
+// "From a@b date", or with > before it from every further host (RFC 976 2.4). "From "
+// alone may be the name of a field whose colon is on the next line.
 func isMailboxLine(line []byte) bool {
 	who, ok := bytes.CutPrefix(bytes.TrimPrefix(line, []byte(">")), []byte("From "))
 	return ok && len(bytes.TrimSpace(who)) > 0
@@ -48,19 +46,17 @@ func isMailboxLine(line []byte) bool {
 
 const (
 	mailboxField    = "X-Mailbox-Line: "
-	maxMailboxLines = 1000 // which become fields; no real mail has a tenth of them
+	maxMailboxLines = 1000 // that become fields; no real mail has a tenth of that
 )
 
-// Lead finds out what must stand before the first lines of a message so that
-// they can stand below fields that are put above them: each line of a run of
-// mbox lines becomes a field, so that the header below it stays the header, and
-// what is neither field nor blank line gets the blank line that it lacks.
-// The zero value is ready.
+// Lead finds out what must be inserted into the first lines of a message so that fields
+// can be put above them: each mbox line at the top becomes a field, so that the header
+// below stays the header, and if a line follows that is neither a field nor blank, the
+// missing blank line is inserted. The zero value is ready.
 type Lead struct{ lines int }
 
-// Before returns what must stand before the next line, and whether it must be
-// asked about the line behind that too. Of a long line MaxName+1 octets are
-// enough.
+// Before returns what must be inserted before the next line, and whether it has to be
+// called for the line after that, too. The first maxName+1 octets of a line are enough.
 func (l *Lead) Before(line []byte) (text string, more bool) {
 	_, _, isField := CutField(line)
 	switch {
@@ -70,16 +66,15 @@ func (l *Lead) Before(line []byte) (text string, more bool) {
 		l.lines++
 		return mailboxField, true
 	case l.lines > 0 && (line[0] == ' ' || line[0] == '\t'):
-		return "", true // it goes on
+		return "", true // and another may follow
 	}
 	return "\n", false
 }
 
-// Leading returns the edits that Lead asks for at the top of the size octets of
-// from, in order, and whether a header is there: without one, all that is below
-// the edits, however long, is body.
+// Leading returns the edits that Lead demands at the top of the size octets of from, in
+// order, and whether there is a header: without one, everything below the edits is body.
 func Leading(from io.ReaderAt, size int64) (edits []Edit, header bool, err error) {
-	r := bufio.NewReaderSize(io.NewSectionReader(from, 0, size), MaxName+1)
+	r := bufio.NewReaderSize(io.NewSectionReader(from, 0, size), maxName+1)
 	var l Lead
 	for at, more := int64(0), true; more; {
 		line, err := r.ReadSlice('\n')

@@ -24,7 +24,7 @@ func led(t *testing.T, in string) (out string, header bool) {
 
 func TestLeading(t *testing.T) {
 	const box = "X-Mailbox-Line: "
-	long, name := strings.Repeat("x", 5000), strings.Repeat("N", MaxName)
+	long, name := strings.Repeat("x", 5000), strings.Repeat("N", maxName)
 	for _, c := range []struct {
 		in, want string // + is a mailbox line's field name, ~ a blank line
 		header   bool

@@ -5,9 +5,8 @@ import (
 	"strings"
 )
 
-// Pieces is a message put together from stretches of others: what is added
-// stands before what came, and what is dropped is left out, without a copy. It
-// is a spool.Body.
+// Pieces is a message composed of texts and of stretches of another message, without
+// copying them. It is a spool.Body.
 type Pieces struct {
 	parts []piece
 	size  int64
@@ -30,15 +29,14 @@ func (p *Pieces) Stretch(from io.ReaderAt, off, n int64) {
 	}
 }
 
-// Edit is a stretch of a message, from Start to End, in whose place Text
-// stands.
+// Edit replaces the stretch of a message from Start to End by Text.
 type Edit struct {
 	Start, End int64
 	Text       string
 }
 
-// Edited appends the size octets of from with the edits made, which are in the
-// order in which they stand there and do not overlap.
+// Edited appends the size octets of from with the edits, which must be in order and must
+// not overlap.
 func (p *Pieces) Edited(from io.ReaderAt, size int64, edits []Edit) {
 	at := int64(0)
 	for _, e := range edits {
@@ -49,8 +47,7 @@ func (p *Pieces) Edited(from io.ReaderAt, size int64, edits []Edit) {
 	p.Stretch(from, at, size-at)
 }
 
-// Without appends the size octets of from, but not the fields, which are in
-// the order in which they stand there.
+// Without appends the size octets of from without the fields, which must be in order.
 func (p *Pieces) Without(from io.ReaderAt, size int64, fields []Field) {
 	edits := make([]Edit, 0, len(fields))
 	for _, f := range fields {
@@ -59,7 +56,7 @@ func (p *Pieces) Without(from io.ReaderAt, size int64, fields []Field) {
 	p.Edited(from, size, edits)
 }
 
-// Size returns the octets of the whole.
+// Size returns the size of the whole, in octets.
 func (p *Pieces) Size() int64 { return p.size }
 
 // ReadAt reads from the whole.

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// ParseNotify reads the value of NOTIFY (RFC 3461 4.1): NEVER alone, or a list of
+// ParseNotify parses the value of NOTIFY (RFC 3461 4.1): NEVER alone, or a list of
 // SUCCESS, FAILURE and DELAY without repeats. It returns the keywords in capitals.
 func ParseNotify(value string) ([]string, error) {
 	list := strings.Split(strings.ToUpper(value), ",")
@@ -28,8 +28,8 @@ func ParseNotify(value string) ([]string, error) {
 	return list, nil
 }
 
-// Notify returns the keywords of the NOTIFY among params. One that does not parse
-// counts as none: the sender gets what everybody gets.
+// Notify returns the keywords of NOTIFY in params. An invalid NOTIFY counts as missing:
+// the sender gets the default.
 func Notify(params string) []string {
 	list, err := ParseNotify(Get(params, "NOTIFY"))
 	if err != nil {

@@ -10,13 +10,12 @@ import (
 	"paperpath/internal/addr"
 )
 
-// Rcpt is a word of our own, RCPT=xtext: the recipient that we took, where an
-// alias has put another address in its place.
+// Rcpt is a parameter of our own, RCPT=xtext: the recipient that we accepted, if an alias
+// replaced it.
 const Rcpt = "RCPT"
 
-// Original returns the address that an ORCPT parameter tells (RFC 3461 4.2, RFC
-// 6533 3): "" where there is none, and where its text is none that a header
-// could hold.
+// Original returns the address in the parameter ORCPT (RFC 3461 4.2, RFC 6533 3), or ""
+// if there is none that a header field can hold.
 func Original(params string) string {
 	kind, text, _ := strings.Cut(Get(params, "ORCPT"), ";")
 	ok := false
@@ -33,7 +32,7 @@ func Original(params string) string {
 	return shown(text)
 }
 
-// Taken returns the address that a RCPT parameter tells, or "".
+// Taken returns the address in the parameter RCPT, or "".
 func Taken(params string) string {
 	text, ok := Decode(Get(params, Rcpt))
 	if !ok {
@@ -42,8 +41,8 @@ func Taken(params string) string {
 	return shown(text)
 }
 
-// shown is an address as a field shows it; "" for what is none, or holds what
-// is not to be seen.
+// shown returns an address in the form for a header field; "" if it is invalid or has
+// invisible characters.
 func shown(text string) string {
 	a, err := addr.Parse(text)
 	if err != nil || strings.ContainsFunc(a.String(), func(r rune) bool { return !unicode.IsPrint(r) }) {
@@ -54,8 +53,8 @@ func shown(text string) string {
 
 var embedded = regexp.MustCompile(`\\x\{([0-9A-F]{2,6})\}`)
 
-// decodeUTF8 undoes the encoding of utf-8-addr-xtext, which is that of
-// utf-8-addr-unitext too (RFC 6533 3).
+// decodeUTF8 decodes utf-8-addr-xtext and utf-8-addr-unitext, whose encoding is the same
+// (RFC 6533 3).
 func decodeUTF8(s string) (string, bool) {
 	ok := true
 	s = embedded.ReplaceAllStringFunc(s, func(m string) string {

@@ -1,5 +1,5 @@
-// Package params reads and writes the parameters of an envelope: words of RFC
-// 3461 and 8689, NAME=VALUE, with blanks between them.
+// Package params reads and writes the parameters of an envelope: those of RFC 3461 and
+// 8689, NAME=VALUE, separated by blanks.
 package params
 
 import (
@@ -41,8 +41,8 @@ func Encode(s string) string {
 	return b.String()
 }
 
-// Decode undoes the encoding. It is not ok where s is no xtext, or hides a
-// control character, which no line of ours could hold.
+// Decode decodes xtext. ok is false if s is not xtext, or encodes a control character,
+// which no line of ours can hold.
 func Decode(s string) (string, bool) {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {

@@ -28,8 +28,8 @@ import (
 	"golang.org/x/term"
 )
 
-// Escape writes s so that it can be read back: what is neither a visible
-// character nor a blank becomes \x1b or \u{9b}, and a backslash two.
+// Escape writes s so that it can be read back: anything but visible characters and blanks
+// becomes \x1b or \u{9b}, and a backslash is doubled.
 func Escape(s string) string {
 	return replace(s, func(r rune) string {
 		if r == '\\' {
@@ -39,8 +39,8 @@ func Escape(s string) string {
 	})
 }
 
-// Line writes a text for people on one line: LF, CR and TAB become blanks,
-// what else is not visible is written as Escape does, a backslash stays one.
+// Line writes a text for people on one line: LF, CR and TAB become blanks, anything else
+// that is not visible is escaped as in Escape, and a backslash stays as it is.
 func Line(s string) string { return replace(s, blank) }
 
 // ASCII is Line in printable ASCII, for replies to clients (RFC 5321 4.2, RFC 1939
@@ -69,8 +69,8 @@ func Field(s string) string {
 	})
 }
 
-// Shorten bounds a text to so many octets, with "..." in place of what it leaves
-// out. It does not cut a character in two.
+// Shorten cuts a text to at most so many octets, of which the last three are "...". It
+// never splits a character.
 func Shorten(s string, most int) string {
 	if len(s) <= most {
 		return s
@@ -114,7 +114,7 @@ func replace(s string, own func(r rune) string) string {
 	return b.String()
 }
 
-// JSON writes v as one line of JSON, in which what is not visible is escaped
+// JSON writes v as one line of JSON in which characters that are not visible are escaped
 // (RFC 8259 7): encoding/json leaves DEL, C1 controls and the like as they are.
 func JSON(w io.Writer, v any) error {
 	var line bytes.Buffer
@@ -138,7 +138,7 @@ func JSON(w io.Writer, v any) error {
 	return err
 }
 
-// pair returns the surrogates of a character beyond the first 65,536; else 0.
+// pair returns the surrogates of a character beyond U+FFFF, else 0.
 func pair(r rune) (hi, lo rune) {
 	if r < 0x10000 {
 		return 0, 0
@@ -146,8 +146,8 @@ func pair(r rune) (hi, lo rune) {
 	return 0xd800 + (r-0x10000)>>10, 0xdc00 + (r-0x10000)&0x3ff
 }
 
-// Copy copies a text with many lines. To a terminal it writes what is not
-// visible as Line does, but for TAB and LF; a pipe or a file gets each octet.
+// Copy copies a text of many lines. For a terminal it escapes what is not visible, except
+// TAB and LF; a pipe or a file gets every octet unchanged.
 func Copy(w io.Writer, r io.Reader) error {
 	if !isTerminal(w) {
 		_, err := io.Copy(w, r)
@@ -164,7 +164,7 @@ func isTerminal(w io.Writer) bool {
 // filter is Copy to a terminal.
 func filter(w io.Writer, r io.Reader) error {
 	buf := make([]byte, 32<<10)
-	had := 0 // octets at the front that may be the beginning of a character
+	had := 0 // octets at the start of buf that may begin a character
 	for {
 		n, err := r.Read(buf[had:])
 		n += had
@@ -191,7 +191,7 @@ func filter(w io.Writer, r io.Reader) error {
 	}
 }
 
-// wholeRunes is how many octets of b are before a character that is cut off.
+// wholeRunes returns the length of b without an incomplete character at its end.
 func wholeRunes(b []byte) int {
 	for i := 1; i < utf8.UTFMax && i <= len(b); i++ {
 		if at := len(b) - i; utf8.RuneStart(b[at]) {
