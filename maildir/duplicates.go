@@ -82,7 +82,8 @@ func (d *Dir) claims(group []Message) []claim {
 	dated := true
 	for _, m := range group {
 		c := claim{Message: m}
-		err := unix.Statx(d.sub(m.Sub).Fd(), m.Name, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_BASIC_STATS|unix.STATX_BTIME, &c.st)
+		const fields = unix.STATX_BASIC_STATS | unix.STATX_BTIME
+		err := unix.Statx(d.sub(m.Sub).Fd(), m.Name, unix.AT_SYMLINK_NOFOLLOW, fields, &c.st)
 		if err != nil || c.st.Mode&unix.S_IFMT != unix.S_IFREG {
 			continue
 		}
@@ -96,7 +97,8 @@ func (d *Dir) claims(group []Message) []claim {
 		}
 	}
 	slices.SortFunc(claims, func(a, b claim) int {
-		return cmp.Or(strings.Compare(a.Sub, b.Sub), cmp.Compare(len(b.Flags), len(a.Flags)), strings.Compare(a.Name, b.Name))
+		return cmp.Or(strings.Compare(a.Sub, b.Sub), cmp.Compare(len(b.Flags), len(a.Flags)),
+			strings.Compare(a.Name, b.Name))
 	})
 	return claims
 }
@@ -234,7 +236,8 @@ func (d *Dir) settleOne(earlier []Message, m *Message, taken map[string]bool, me
 func (d *Dir) newKey(m Message, taken map[string]bool) string {
 	st, _ := d.sub(m.Sub).StatName(m.Name) // if it is being moved right now, the name is enough
 	for n := 0; ; n++ {
-		sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%d.%09d\x00%d\x00%d", m.base(), st.Mtim.Sec, st.Mtim.Nsec, st.Size, n))
+		text := fmt.Appendf(nil, "%s\x00%d.%09d\x00%d\x00%d", m.base(), st.Mtim.Sec, st.Mtim.Nsec, st.Size, n)
+		sum := sha256.Sum256(text)
 		key := fmt.Sprintf("%d.M%06dR%x.%s", max(st.Mtim.Sec, 0), st.Mtim.Nsec/1000, sum[:8], hostOf(m.Key))
 		if !taken[key] {
 			return key

@@ -71,7 +71,8 @@ func (l listing) compare(a, b slot) int {
 		return cmp.Compare(a.prefix, b.prefix)
 	}
 	// cur/ before new/: it was read later.
-	return cmp.Or(strings.Compare(l.key(a), l.key(b)), strings.Compare(l.base(a), l.base(b)), cmp.Compare(b.at, a.at))
+	return cmp.Or(strings.Compare(l.key(a), l.key(b)), strings.Compare(l.base(a), l.base(b)),
+		cmp.Compare(b.at, a.at))
 }
 
 // slots splits the names.

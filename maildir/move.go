@@ -20,7 +20,8 @@ type index []Message
 // the only one whose sizes do not differ. If several qualify there is none.
 func (x index) find(m Message) (Message, bool) {
 	base := m.base()
-	i, _ := slices.BinarySearchFunc(x, m.Key, func(a Message, key string) int { return strings.Compare(a.Key, key) })
+	byKey := func(a Message, key string) int { return strings.Compare(a.Key, key) }
+	i, _ := slices.BinarySearchFunc(x, m.Key, byKey)
 	var exact, alike []Message
 	for ; i < len(x) && x[i].Key == m.Key; i++ {
 		if x[i].base() == base {

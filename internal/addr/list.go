@@ -212,7 +212,8 @@ func join(words []token) (Address, error) {
 	for _, w := range words {
 		isWord := w.kind != '@' && w.kind != '.'
 		if isWord && wasWord {
-			return Address{}, fmt.Errorf("address %+q: text without < > around the address", bounded(b.String()+" "+w.text))
+			return Address{}, fmt.Errorf("address %+q: text without < > around the address",
+				bounded(b.String()+" "+w.text))
 		}
 		wasWord = isWord
 		b.WriteString(w.text)

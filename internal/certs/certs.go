@@ -192,7 +192,8 @@ func fault(leaf *x509.Certificate, host string, now time.Time) string {
 		return "the certificate expired on " + leaf.NotAfter.UTC().Format(time.RFC3339)
 	case now.Before(leaf.NotBefore):
 		return "the certificate is not valid before " + leaf.NotBefore.UTC().Format(time.RFC3339)
-	case leaf.VerifyHostname(host) != nil && leaf.VerifyHostname("any."+host) != nil: // *.host is also in that directory
+	// The certificate of *.host is also in that directory.
+	case leaf.VerifyHostname(host) != nil && leaf.VerifyHostname("any."+host) != nil:
 		return fmt.Sprintf("the certificate is for other names: %.200q", leaf.DNSNames)
 	}
 	return ""

@@ -38,7 +38,8 @@ func Check(home string, now time.Time) (findings []control.Finding, inForce []co
 		case control.PassedOver(host), host == "clientca.pem", host == "lost+found":
 			continue
 		case err == nil && !info.IsDir():
-			findings = append(findings, wrong(host, "no setting has this name", "a directory for each host has "+chainName+" and "+keyName))
+			findings = append(findings, wrong(host, "no setting has this name",
+				"a directory for each host has "+chainName+" and "+keyName))
 			continue
 		case !hostName(host):
 			findings = append(findings, wrong(host, "no client can ask for this name", "a host name in lower case"))
@@ -63,18 +64,22 @@ func checkPair(dir, host string, now time.Time) (findings []control.Finding, val
 	if err != nil {
 		what := broken(host, err).Error()
 		_, what, _ = strings.Cut(what, ": ")
-		return []control.Finding{wrong(host, what, "it is not served without a readable, matching pair")}, value
+		return []control.Finding{wrong(host, what,
+			"it is not served without a readable, matching pair")}, value
 	}
 	if what := fault(cert.Leaf, host, now); what != "" {
 		findings = append(findings, warning(host+"/"+chainName, what, "it is served anyway: replace both files"))
 	} else if left := cert.Leaf.NotAfter.Sub(now); left < soon {
-		findings = append(findings, warning(host+"/"+chainName, fmt.Sprintf("the certificate expires in %d days, on %s",
-			left/(24*time.Hour), cert.Leaf.NotAfter.UTC().Format(time.RFC3339)), "renew it"))
+		what := fmt.Sprintf("the certificate expires in %d days, on %s", left/(24*time.Hour),
+			cert.Leaf.NotAfter.UTC().Format(time.RFC3339))
+		findings = append(findings, warning(host+"/"+chainName, what, "renew it"))
 	}
 	if control.OthersRead(key) {
-		findings = append(findings, warning(host+"/"+keyName, "every user of this machine can read it", "chmod o-r "+key))
+		findings = append(findings, warning(host+"/"+keyName,
+			"every user of this machine can read it", "chmod o-r "+key))
 	}
-	return findings, control.Value{Setting: "tls", Key: host, From: "control/tls/" + host + "/" + chainName, Text: summary(cert.Leaf)}
+	return findings, control.Value{Setting: "tls", Key: host,
+		From: "control/tls/" + host + "/" + chainName, Text: summary(cert.Leaf)}
 }
 
 // summary describes a certificate to people.
@@ -87,7 +92,8 @@ func summary(leaf *x509.Certificate) string {
 }
 
 func wrong(name, what, mend string) control.Finding {
-	return control.Finding{Fault: control.Fault{File: strings.TrimSuffix("tls/"+name, "/"), What: what, Mend: mend}}
+	file := strings.TrimSuffix("tls/"+name, "/")
+	return control.Finding{Fault: control.Fault{File: file, What: what, Mend: mend}}
 }
 
 func warning(name, what, mend string) control.Finding {

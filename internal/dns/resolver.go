@@ -255,7 +255,8 @@ func records(m *dns.Msg, owner string, qtype uint16, use func(dns.RR) bool) int 
 	n := 0
 	for _, rr := range m.Answer {
 		h := rr.Header()
-		if h.Rrtype == qtype && h.Class == dns.ClassINET && strings.EqualFold(h.Name, owner) && n < maxRecords && use(rr) {
+		ours := h.Rrtype == qtype && h.Class == dns.ClassINET && strings.EqualFold(h.Name, owner)
+		if ours && n < maxRecords && use(rr) {
 			n++
 		}
 	}

@@ -99,7 +99,7 @@ func (l *Log) Expired(mailbox string, messages int) {
 
 // Checked: mailcheck checked an entry. verdict is pass, refuse, hold or defer.
 func (l *Log) Checked(key, verdict, reason string) {
-	l.event("checked", key, append([]slog.Attr{slog.String("verdict", verdict)}, appendIf(nil, "reason", reason)...)...)
+	l.event("checked", key, appendIf([]slog.Attr{slog.String("verdict", verdict)}, "reason", reason)...)
 }
 
 // Routed: an entry was handed on to another inbox unchanged.
@@ -109,7 +109,8 @@ func (l *Log) Routed(key, inbox string, to []string) {
 
 // Split: an entry made a child for some of its recipients, in another inbox.
 func (l *Log) Split(key, child, inbox string, to []string) {
-	l.event("split", key, slog.String("child", child), slog.String("inbox", inbox), slog.String("to", strings.Join(to, " ")))
+	l.event("split", key, slog.String("child", child), slog.String("inbox", inbox),
+		slog.String("to", strings.Join(to, " ")))
 }
 
 // Delivered: the message is in a mailbox. how is rename or copy.

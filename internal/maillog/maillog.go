@@ -108,7 +108,8 @@ func (l *Log) Forward(r io.Reader) {
 func (l *Log) isEvent(line []byte) bool {
 	text, ended := bytes.CutSuffix(line, []byte("\n"))
 	_, rest, _ := bytes.Cut(text, []byte(" "))
-	return ended && bytes.HasPrefix(text, []byte("time=")) && bytes.HasPrefix(rest, []byte("prog="+l.prog+" event=")) &&
+	return ended && bytes.HasPrefix(text, []byte("time=")) &&
+		bytes.HasPrefix(rest, []byte("prog="+l.prog+" event=")) &&
 		!bytes.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError })
 }
 

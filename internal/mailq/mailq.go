@@ -21,7 +21,8 @@ func List(sp *spool.Spool, out io.Writer, now time.Time) error {
 	count, size := 0, int64(0)
 	err := each(sp, func(l spool.Listing, running bool) error {
 		if count == 0 {
-			fmt.Fprintf(w, "%-40s %8s %-20s %s\n", "-Queue ID-", "--Size--", "---Arrival Time----", "--Sender/Recipient------")
+			fmt.Fprintf(w, "%-40s %8s %-20s %s\n",
+				"-Queue ID-", "--Size--", "---Arrival Time----", "--Sender/Recipient------")
 		}
 		count, size = count+1, size+l.Size
 		entry(w, l, running)
@@ -124,7 +125,8 @@ type recipient struct {
 func JSON(sp *spool.Spool, out io.Writer) error {
 	w := bufio.NewWriter(out)
 	err := each(sp, func(l spool.Listing, running bool) error {
-		o := object{Queue: queue(l, running), ID: id(l), Size: l.Size, Sender: sender(l), Recipients: []recipient{}, Inbox: l.Inbox}
+		o := object{Queue: queue(l, running), ID: id(l), Size: l.Size, Sender: sender(l),
+			Recipients: []recipient{}, Inbox: l.Inbox}
 		if !l.Arrival.IsZero() {
 			o.Arrival = l.Arrival.Unix()
 		}
