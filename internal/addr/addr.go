@@ -242,7 +242,7 @@ func (p *parser) quoted() (string, error) {
 			c = p.s[p.i]
 			p.i++
 		}
-		if c < ' ' || c == 0x7f {
+		if IsControl(rune(c)) {
 			return "", errors.New("control character in the local part")
 		}
 		b.WriteByte(c)

@@ -69,6 +69,9 @@ func IsASCII(s string) bool {
 	return true
 }
 
+// IsControl reports whether r is a control character of ASCII (RFC 5234 B.1, CTL).
+func IsControl(r rune) bool { return r < ' ' || r == 0x7f }
+
 // ToASCII returns a domain with its labels in UTF-8 as A-labels (RFC 5891). Labels in
 // ASCII stay as they are; they may have underscores, as the names of policies do.
 func ToASCII(domain string) (string, error) {

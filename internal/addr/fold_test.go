@@ -80,3 +80,11 @@ func TestLiteral(t *testing.T) {
 		}
 	}
 }
+
+func TestIsControl(t *testing.T) {
+	for r, want := range map[rune]bool{0: true, '\t': true, 0x1f: true, ' ': false, '~': false, 0x7f: true, 0x80: false, '\u0085': false, 'x': false} {
+		if IsControl(r) != want {
+			t.Errorf("IsControl(%q) is not %v", r, want)
+		}
+	}
+}

@@ -248,7 +248,7 @@ func (l *lister) token() (token, error) {
 			// It is in no address, and harmless in a name: `DOMAIN\user <a@x.example>`.
 			l.i++
 			return token{kind: 'w', text: string(c)}, nil
-		case c < ' ' || c == 0x7f || c == '\\':
+		case IsControl(rune(c)) || c == '\\':
 			return token{}, fmt.Errorf("%+q in an address list", c)
 		case c == '=' && l.encoded() > 0:
 			start := l.i

@@ -14,6 +14,7 @@ import (
 	"github.com/go-crypt/crypt/algorithm/bcrypt"
 	"github.com/go-crypt/crypt/algorithm/shacrypt"
 
+	"paperpath/internal/addr"
 	"paperpath/internal/status"
 )
 
@@ -40,7 +41,6 @@ func Hash(scheme, password string) (string, error) {
 
 // checkPassword refuses what no login could bring, or the scheme not keep.
 func checkPassword(scheme, password string) error {
-	control := func(r rune) bool { return r < ' ' || r == 0x7f }
 	switch {
 	case password == "":
 		return status.UsageError("the password is empty")
@@ -48,7 +48,7 @@ func checkPassword(scheme, password string) error {
 		return status.UsageError("the password is longer than %d octets, which no login takes", maxPassword)
 	case !utf8.ValidString(password):
 		return status.UsageError("the password is not UTF-8, so no login can bring it")
-	case strings.ContainsFunc(password, control):
+	case strings.ContainsFunc(password, addr.IsControl):
 		return status.UsageError("the password has a tab or another control character in it, which no login takes")
 	case !WellFormed(password):
 		return status.UsageError("no login takes this password")

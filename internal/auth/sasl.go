@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"paperpath/internal/addr"
 )
 
 // The mechanisms of SASL (RFC 4422) that there are: RFC 4616, LOGIN which no
@@ -268,7 +270,7 @@ func (x *Exchange) Run(ctx context.Context, initial string, ask func(challenge s
 // 1024 octets, UTF-8 without control characters (RFC 8265 3.3, 4.2).
 func WellFormed(s string) bool {
 	return s != "" && len(s) <= maxLogin && utf8.ValidString(s) &&
-		!strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
+		!strings.ContainsFunc(s, addr.IsControl)
 }
 
 // Decode reads a response as SMTP and POP3 send it, in base64. "=" is an empty

@@ -74,7 +74,7 @@ func squeeze(value string) (bare string, ok bool) {
 		if rest == "" || rest[0] == ';' {
 			break
 		}
-		if c := rest[0]; c < ' ' || c == 0x7f {
+		if c := rest[0]; addr.IsControl(rune(c)) {
 			return "", false
 		} else if c != '"' && c != '\\' {
 			b.WriteByte(c)

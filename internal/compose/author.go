@@ -96,7 +96,7 @@ func encoded(name string) (string, bool) {
 // withoutControls returns a name with a blank for each control character.
 func withoutControls(name string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if addr.IsControl(r) {
 			return ' '
 		}
 		return r

@@ -62,5 +62,5 @@ func decodeUTF8(s string) (string, bool) {
 		ok = ok && err == nil && utf8.ValidRune(rune(n))
 		return string(rune(n))
 	})
-	return s, ok && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
+	return s, ok && !strings.ContainsFunc(s, addr.IsControl)
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"paperpath/internal/addr"
 )
 
 // Get returns the value of the parameter name, in any case of letters, or "".
@@ -57,7 +59,7 @@ func Decode(s string) (string, bool) {
 			}
 			c, i = byte(n), i+2
 		}
-		if c < ' ' || c == 0x7f {
+		if addr.IsControl(rune(c)) {
 			return "", false
 		}
 		b.WriteByte(c)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"math"
 	"strings"
+
+	"paperpath/internal/addr"
 )
 
 // state is a set of session states (RFC 1939 3). The UPDATE state is within QUIT.
@@ -81,7 +83,9 @@ func (s *session) check(line []byte, cmd command, known bool, arg string) string
 	switch {
 	case len(line) > limit:
 		return "line too long"
-	case bytes.ContainsFunc(line, isControl):
+	// A tab is not a separator in POP3, and a NUL in a password has been a way around
+	// comparisons.
+	case bytes.ContainsFunc(line, addr.IsControl):
 		return "control characters are not allowed"
 	case !known:
 		return "unknown command"
@@ -117,10 +121,6 @@ func find(name string) (command, bool) {
 	}
 	return command{}, false
 }
-
-// isControl reports whether r is a control character of ASCII. A tab is not a
-// separator in POP3, and a NUL in a password has been a way around comparisons.
-func isControl(r rune) bool { return r < ' ' || r == 0x7f }
 
 func speaksHTTP(name string) bool {
 	switch name {

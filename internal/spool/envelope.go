@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"paperpath/internal/addr"
 	"paperpath/internal/message"
 )
 
@@ -118,7 +119,7 @@ func (env Envelope) check() error {
 
 func checkWord(address, params string) error {
 	for _, s := range []string{address, params} {
-		if i := strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }); i >= 0 {
+		if i := strings.IndexFunc(s, addr.IsControl); i >= 0 {
 			return fmt.Errorf("control byte in the envelope: %q", s)
 		}
 	}
