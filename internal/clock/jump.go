@@ -39,9 +39,6 @@ type Ages struct {
 // Believed reports whether files may be removed because of their age.
 func (a Ages) Believed() bool { return a.Wait == 0 }
 
-// found reports whether this pass found the reason to wait.
-func (a Ages) found() bool { return a.Moved > 0 || a.Odd != "" }
-
 // Look compares the time now with the previous pass, which is recorded in run/clock in
 // home, and records this one. If the record is lost, for example because run/ is in
 // memory, there is nothing to compare with, and ages are not believed. After an error

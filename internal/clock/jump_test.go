@@ -15,6 +15,9 @@ const (
 	day  = 24 * hour
 )
 
+// found reports whether this pass found the reason to wait.
+func (a Ages) found() bool { return a.Moved > 0 || a.Odd != "" }
+
 func named(up time.Duration) boot { return boot{id: "2f8cdb10-67f5-4a5c-8a37-62e8a1b1a111", up: up} }
 
 // Each step is a pass: how far each clock has gone since the one before.
