@@ -21,12 +21,12 @@ import (
 func run() int {
 	return program.Main(program.Program{
 		Name:     "mailcheck",
-		Usage:    "judge the message on standard input and pass it on with the result",
+		Usage:    "check the message on standard input and pass it on with the result",
 		Operands: "< message",
 		Flags:    subjectFlags(),
 		Action:   filter,
-		Verbs: append(program.Stage{Inbox: spool.InboxCheck, Does: "judge", Make: runner}.Verbs(),
-			program.Verb{Name: "explain", Usage: "say how the message on standard input is judged", Operands: "< message",
+		Verbs: append(program.Stage{Inbox: spool.InboxCheck, Does: "check", Make: runner}.Verbs(),
+			program.Verb{Name: "explain", Usage: "print how the message on standard input is checked", Operands: "< message",
 				Flags:  append(subjectFlags(), &cli.BoolFlag{Name: "json", Usage: "print JSON"}),
 				Action: explainCommand}),
 	})
@@ -38,7 +38,7 @@ func subjectFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "to", Usage: "a recipient's `ADDRESS`"},
 		&cli.StringFlag{Name: "login", Usage: "sent by the authenticated `USER`"},
 		&cli.StringFlag{Name: "client", Usage: "sent by the host with this IP `ADDRESS`"},
-		&cli.StringFlag{Name: "helo", Usage: "which called itself `NAME`"},
+		&cli.StringFlag{Name: "helo", Usage: "the `NAME` that this host gave in HELO or EHLO"},
 	}
 }
 
@@ -47,8 +47,8 @@ func runner(h *home.Home) (*spool.Runner, error) {
 	return &spool.Runner{Handle: s.Handle}, nil
 }
 
-// filter passes the message on, with our result on top and without results
-// that claim to be ours. A refused message is not passed on.
+// filter passes the message on, with our result on top and without results that
+// claim to be ours. A refused message is not passed on.
 func filter(ctx context.Context, h *home.Home, c *cli.Context) error {
 	s, buf, err := subject(ctx, h, c)
 	if err != nil {
@@ -63,14 +63,14 @@ func filter(ctx context.Context, h *home.Home, c *cli.Context) error {
 	if v.Err != nil {
 		return v.Err
 	}
-	out := check.Marked(v, buf, host)
+	out := check.WithResults(v, buf, host)
 	if _, err = io.Copy(h.Stdout, io.NewSectionReader(out, 0, out.Size())); err != nil {
 		return fmt.Errorf("write standard output: %w", err)
 	}
 	return nil
 }
 
-// explainCommand prints how the message is judged.
+// explainCommand prints how the message is checked.
 func explainCommand(ctx context.Context, h *home.Home, c *cli.Context) error {
 	s, buf, err := subject(ctx, h, c)
 	if err != nil {
@@ -83,12 +83,12 @@ func explainCommand(ctx context.Context, h *home.Home, c *cli.Context) error {
 		return err
 	}
 	if v.Err != nil {
-		return &status.Error{Exit: status.Exit(v.Err)} // the trail has said why
+		return &status.Error{Exit: status.Exit(v.Err)} // the explanation says why
 	}
 	return nil
 }
 
-// subject reads the message and what the options say of it. Close the buffer.
+// subject reads the message and the options. The caller closes the buffer.
 func subject(ctx context.Context, h *home.Home, c *cli.Context) (check.Subject, *spool.Buffer, error) {
 	s, err := subjectFromFlags(c)
 	if err != nil {
@@ -104,7 +104,7 @@ func subject(ctx context.Context, h *home.Home, c *cli.Context) (check.Subject, 
 		return s, nil, err
 	}
 	buf := sp.Buffer()
-	// One octet more than is allowed is enough to know.
+	// One octet beyond the limit is enough to refuse it.
 	_, err = io.Copy(buf, io.LimitReader(h.Input(ctx), limit+1))
 	switch {
 	case err != nil:
@@ -124,13 +124,13 @@ func subject(ctx context.Context, h *home.Home, c *cli.Context) (check.Subject, 
 func subjectFromFlags(c *cli.Context) (check.Subject, error) {
 	s := check.Subject{Login: c.String("login"), Helo: c.String("helo")}
 	if c.Args().Present() {
-		return s, status.UsageError("no operand is taken, not %q (a recipient is --to)", c.Args().First())
+		return s, status.UsageError("unexpected operand %q (a recipient is --to)", c.Args().First())
 	}
 	s.SMTPPeer = s.Login == "" && c.IsSet("client")
 	if c.IsSet("client") {
 		ip, err := netip.ParseAddr(c.String("client"))
 		if err != nil {
-			return s, status.UsageError("--client %q is no IP address", c.String("client"))
+			return s, status.UsageError("--client %q is not an IP address", c.String("client"))
 		}
 		s.Client = ip
 	}

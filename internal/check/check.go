@@ -1,6 +1,6 @@
-// Package check judges messages: in the SMTP session, where a refusal costs no
-// bounce, and in mailcheck. Its decisions depend on the message, the envelope
-// and the settings alone.
+// Package check judges messages: in the SMTP session, where a refusal needs no
+// bounce, and in mailcheck. Its decisions depend only on the message, the envelope
+// and the settings.
 package check
 
 import (
@@ -19,7 +19,7 @@ import (
 	"paperpath/internal/status"
 )
 
-// Limits of a header for who may not read the settings: the defaults of
+// Limits of a header for programs that cannot read the settings: the defaults of
 // control/limits.
 const (
 	MaxHeaderBytes = 256 << 10 // octets
@@ -29,19 +29,19 @@ const (
 // Subject is what is judged.
 type Subject struct {
 	Envelope  spool.Envelope
-	With      string     // protocol it came by
+	With      string     // the protocol by which it came
 	SMTPPeer  bool       // it came from another host by SMTP or LMTP without a login
-	Client    netip.Addr // of the session; the zero value is none
+	Client    netip.Addr // of the session; the zero value where there is none
 	Helo      string
 	Login     string                                     // of an authenticated submitter
-	LocalUser string                                     // of a local submitter, known by their uid
+	LocalUser string                                     // login name of a local submitter, known by their uid
 	LocalUID  string                                     // the uid
-	Resolve   func(addr.Address) ([]addr.Address, error) // what an address of ours leads to; nil: nothing is known
+	Resolve   func(addr.Address) ([]addr.Address, error) // what a local address leads to; nil where that is not known
 	Body      spool.Body                                 // the message as it came
 }
 
-// submitted reports whether a user of ours sent it, so that we answer for what
-// it says of its author.
+// submitted reports whether one of our users sent it, so that we are responsible for
+// the author that it names.
 func (s Subject) submitted() bool {
 	return s.submitter().known() || s.With == spool.WithLocal
 }
@@ -53,8 +53,8 @@ func (s Subject) submitter() Submitter {
 // Verdict is the answer.
 type Verdict struct {
 	Kind    string          // pass, refuse or defer
-	Err     error           // for refuse and defer: what the submitter is told (a *status.Error where it is refused)
-	Results []string        // header fields of ours, with line ends: what SPF, DKIM and DMARC found goes here
+	Err     error           // for refuse and defer: the reason (a *status.Error for refuse)
+	Results []string        // our header fields, with line ends: for what SPF, DKIM and DMARC find
 	Header  *message.Header // as far as it was read; nil where it was not
 }
 
@@ -66,21 +66,19 @@ func (v Verdict) Reason() string {
 	return v.Err.Error()
 }
 
-// Message judges s and writes how it came to its verdict into t, which may be
-// nil.
+// Message judges s and records its decisions in t, which may be nil.
 func Message(ctx context.Context, c *control.Control, s Subject, t *explain.Trail) Verdict {
 	j := &judge{c: c, s: s, t: t}
 	return j.verdict(ctx, checks())
 }
 
-// check is one question about a message. What it finds it may also add to
-// judge.results.
+// check is one question about a message. It may add what it finds to judge.results.
 type check struct {
 	name string
 	ask  func(*judge, context.Context) error
 }
 
-// checks are all of them, cheapest first. The first that fails ends the judgement.
+// checks returns all checks, cheapest first. The first that fails decides.
 func checks() []check {
 	return []check{
 		{"size", (*judge).size},
@@ -111,9 +109,8 @@ func (j *judge) verdict(ctx context.Context, list []check) Verdict {
 	return v
 }
 
-// ReadHeader reads a message's header within the limits of control/limits. A
-// header that goes beyond them is refused with 5.6.0, and returned as far as it
-// was read.
+// ReadHeader reads a message's header within the limits of control/limits. A header
+// that exceeds them is refused with 5.6.0, and returned as far as it was read.
 func ReadHeader(c *control.Control, body spool.Body) (*message.Header, error) {
 	octets, err := c.Limit("headerbytes")
 	if err != nil {
@@ -126,11 +123,11 @@ func ReadHeader(c *control.Control, body spool.Body) (*message.Header, error) {
 	return HeaderWithin(octets, int(min(fields, 1<<30)), body)
 }
 
-// HeaderWithin is ReadHeader for who may not read the settings and has limits
-// of their own.
+// HeaderWithin is ReadHeader for callers that cannot read control/ and bring their
+// own limits.
 func HeaderWithin(octets int64, fields int, body spool.Body) (*message.Header, error) {
-	// Where the first lines say that there is no header the spool and the MDA
-	// store the text below them as body: it is judged as that.
+	// If the first lines show that there is no header, the spool and the MDA store
+	// the text below them as body, so it is judged as such.
 	if _, header, err := message.Leading(body, body.Size()); err != nil || !header {
 		return &message.Header{}, err
 	}

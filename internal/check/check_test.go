@@ -110,7 +110,7 @@ func TestMessage(t *testing.T) {
 }
 
 // TestEveryCheckIsHeld: without any one of the checks some row of TestMessage would
-// come out otherwise.
+// have another result.
 func TestEveryCheckIsHeld(t *testing.T) {
 	c := limited(t)
 	for i, without := range checks() {
@@ -124,14 +124,14 @@ func TestEveryCheckIsHeld(t *testing.T) {
 	}
 }
 
-// verdictIs reports whether the verdict is want; a panic is none.
+// verdictIs reports whether the verdict is want; a panic is not.
 func verdictIs(want string, j *judge, list []check) (is bool) {
 	defer func() { recover() }()
 	return summaryOf(j.verdict(context.Background(), list)) == want
 }
 
-// TestResultsReachTheVerdict: whatever a check finds is in the verdict and on top of
-// the message, and still there when a later check refuses.
+// TestResultsReachTheVerdict: what a check finds is in the verdict and on top of the
+// message, also when a later check refuses.
 func TestResultsReachTheVerdict(t *testing.T) {
 	c := limited(t)
 	finds := check{"finds", func(j *judge, _ context.Context) error {
@@ -146,7 +146,7 @@ func TestResultsReachTheVerdict(t *testing.T) {
 		if (v.Err != nil) != (last != nil) || !slices.Equal(v.Results, []string{"X-Found: it\n"}) {
 			t.Errorf("%v, results %q", v.Err, v.Results)
 		}
-		out := Marked(v, s.Body, "mx.example.net")
+		out := WithResults(v, s.Body, "mx.example.net")
 		text, err := io.ReadAll(io.NewSectionReader(out, 0, out.Size()))
 		if err != nil || !strings.HasPrefix(string(text), "Authentication-Results: mx.example.net; none\nX-Found: it\nFrom: ") {
 			t.Errorf("%q, %v", text, err)
@@ -242,10 +242,10 @@ func messageRows() []messageRow {
 		{"user behind a group", user, "From: Us: alice@example.net, eve@example.net;\n\n", "refuse 5.7.1 5xx"},
 		{"user with another's address as a name", user, "From: bob@example.net <alice@example.net>\n\n", "refuse 5.6.0 5xx"},
 		{"user with another's address as a quoted name", user, "From: \"bob@example.net\" <alice@example.net>\n\n", "pass"},
-		{"user with his address as a name", user, "From: alice@example.net <alice@example.net>\n\n", "pass"},
+		{"user with their address as a name", user, "From: alice@example.net <alice@example.net>\n\n", "pass"},
 		{"user with another's address in a quoted local part", user, "From: \"alice+ <bob@example.net>\"@example.net\n\n", "refuse 5.7.1 5xx"},
 		{"user with a Sender that does not parse", user, "From: alice@example.net\nSender: bob@example.net <alice@example.net>\n\n", "refuse 5.6.0 5xx"},
-		{"user with a Sender that says nobody", user, "From: alice@example.net\nResent-Sender: (bob@example.net)\n\n", "refuse 5.6.0 5xx"},
+		{"user with a Sender without an address", user, "From: alice@example.net\nResent-Sender: (bob@example.net)\n\n", "refuse 5.6.0 5xx"},
 	}
 }
 
@@ -261,7 +261,7 @@ func TestReversePath(t *testing.T) {
 	}
 }
 
-// TestTrouble: what is wrong with the settings or the disk is temporary.
+// TestTrouble: faults of the settings or the disk are temporary.
 func TestTrouble(t *testing.T) {
 	for _, file := range []string{"databytes", "limits"} {
 		c := settings(t, file, "what: is this\nnow\n")
@@ -269,7 +269,7 @@ func TestTrouble(t *testing.T) {
 			t.Errorf("%s: %s (%s)", file, got, v.Reason())
 		}
 	}
-	// A broken row is no refusal of what it may allow, and harms nothing else.
+	// A broken row does not refuse what it may allow, and harms nothing else.
 	for text, want := range map[string]string{
 		"now\n":                       "pass defer defer",
 		"alice@example.net: x y\n":    "defer defer defer",
@@ -306,7 +306,7 @@ type failing struct{}
 func (failing) ReadAt([]byte, int64) (int, error) { return 0, errors.New("bad disk") }
 func (failing) Size() int64                       { return 100 }
 
-// TestTrail: explain says each decision, and the outcome last.
+// TestTrail: explain prints each decision, and last the outcome.
 func TestTrail(t *testing.T) {
 	var trail explain.Trail
 	s := user
@@ -324,8 +324,8 @@ func TestTrail(t *testing.T) {
 	}
 }
 
-// FuzzMessage: any octets get a verdict, and what a user may say of themselves
-// does not depend on how they write it.
+// FuzzMessage: any octets get a verdict, and which addresses a user may use does not
+// depend on how they write them.
 func FuzzMessage(f *testing.F) {
 	f.Add([]byte("From: alice@example.net\nDelivered-To: x\n\n"))
 	f.Add([]byte("From: =?x?q?a?= <alice@example.net> (\nReceived:\n\n"))

@@ -16,7 +16,7 @@ import (
 	"paperpath/internal/visible"
 )
 
-// judge is one judgement under way.
+// judge works on one message.
 type judge struct {
 	c       *control.Control
 	s       Subject
@@ -25,7 +25,7 @@ type judge struct {
 	results []string // for the verdict
 }
 
-// size holds the message against control/databytes.
+// size compares the message with control/databytes.
 func (j *judge) size(context.Context) error {
 	limit, err := j.c.Databytes()
 	if err != nil {
@@ -38,39 +38,41 @@ func (j *judge) size(context.Context) error {
 	return nil
 }
 
-// header reads the header within its limits. Lines that are no fields do not
-// matter, though RFC 5322 has none: real mail holds them (mbox From lines, text
-// without the blank line before it), and like Postfix, Exim and mox we take it.
-// Such a line neither hides a field behind it from the tests below nor makes
-// one. A NUL is refused: programs in C end the value there, and others do not
-// (RFC 5322 4 calls it obsolete; it never comes with mail that is wanted). So is
-// a CR without its LF (RFC 5322 2.2), which some programs take for a line end,
-// with a field behind it that nobody judged.
+// header reads the header within its limits. Lines that are not fields are accepted,
+// though RFC 5322 does not allow them: real mail contains them (mbox From lines, text
+// without the blank line before it), and Postfix, Exim and mox accept it too. Such a
+// line neither hides a field after it from the checks below nor creates one. A NUL
+// is refused: programs in C end the value there, and others do not (RFC 5322 4 calls
+// it obsolete; wanted mail never contains it). So is a CR without LF (RFC 5322 2.2),
+// which some programs take for a line end, with an unchecked field after it.
 func (j *judge) header(context.Context) (err error) {
 	if j.h, err = ReadHeader(j.c, j.s.Body); err != nil {
 		return err
 	}
 	j.t.Add("header", fmt.Sprintf("%d fields, %d octets, %d other lines", len(j.h.Fields), j.h.End, j.h.Junk), "control/limits")
 	if j.h.NUL {
-		return status.Refuse("5.6.0", "the header holds a NUL")
+		return status.Refuse("5.6.0", "the header contains a NUL")
 	}
 	if j.h.CR {
-		return status.Refuse("5.6.0", "the header holds a CR that ends no line")
+		return status.Refuse("5.6.0", "the header contains a CR without LF")
 	}
 	return nil
 }
 
-// from wants exactly one From field (RFC 5322 3.6): with two, one program
-// checks the first and another shows the second.
+// from requires exactly one From field (RFC 5322 3.6): with two, one program checks
+// the first and another shows the second.
 func (j *judge) from(context.Context) error {
 	fields := j.h.All("From")
 	j.t.Add("From fields", strconv.Itoa(len(fields)), "")
-	if len(fields) != 1 {
-		return badFrom(fmt.Sprintf("the header has %d From fields, not one (RFC 5322 3.6)", len(fields)))
+	switch {
+	case len(fields) == 0:
+		return badFrom("no From field (RFC 5322 3.6)")
+	case len(fields) > 1:
+		return badFrom(fmt.Sprintf("%d From fields instead of one (RFC 5322 3.6)", len(fields)))
 	}
 	for _, c := range []byte(fields[0].Value) {
 		if c < ' ' && c != '\t' || c == 0x7f {
-			return badFrom("From holds a control character")
+			return badFrom("From contains a control character")
 		}
 	}
 	if j.s.submitted() {
@@ -79,12 +81,12 @@ func (j *judge) from(context.Context) error {
 	return j.author(fields[0].Value)
 }
 
-// author wants From of another host to name one author, or several and by
-// Sender the one who sent it (RFC 5322 3.6.2). Without an address there, or
-// with two that hide each other, DMARC has nothing to hold on to and people are
-// shown what they should not believe, so nobody takes it (RFC 7489 6.6.1). A
-// group without members (RFC 6854) names nobody, so it does not help. Words
-// without a domain are pieces of a name that has a comma.
+// author requires that From of a message from another host names one author, or
+// several with a Sender for the one who sent it (RFC 5322 3.6.2). Without an address,
+// or with two that hide each other, DMARC has no domain to check and mail readers show
+// people something wrong, so such mail is refused everywhere (RFC 7489 6.6.1). A group
+// without members (RFC 6854) contains no address. Words without a domain are parts of
+// a name with a comma.
 func (j *judge) author(from string) error {
 	if j.system(from) {
 		j.t.Add("authors", "a mail system", "From")
@@ -92,7 +94,7 @@ func (j *judge) author(from string) error {
 	}
 	list, err := addr.ParseForeign(from)
 	if err != nil {
-		return badFrom(visible.ASCII("From does not parse (RFC 5322 3.6.2): " + err.Error()))
+		return badFrom(visible.ASCII("invalid From (RFC 5322 3.6.2): " + err.Error()))
 	}
 	list = slices.DeleteFunc(list, func(a addr.Address) bool { return a.Domain == "" })
 	j.t.Add("authors", strconv.Itoa(len(list)), "From")
@@ -100,16 +102,16 @@ func (j *judge) author(from string) error {
 	case len(list) == 0:
 		return badFrom("no valid address in From (RFC 5322 3.6.2)")
 	case len(list) > 1 && !j.sender():
-		return badFrom("several addresses in From, and no Sender (RFC 5322 3.6.2)")
+		return badFrom("several addresses in From without a Sender (RFC 5322 3.6.2)")
 	}
 	return nil
 }
 
-// system reports whether From says no more than that a mail system writes: `<>`,
-// or MAILER-DAEMON or postmaster without a domain, as some put above their reports,
+// system reports whether From only says that a mail system is the author: `<>`, or
+// MAILER-DAEMON or postmaster without a domain. Some systems write that in reports,
 // which have the null reverse path (RFC 5321 6.1).
 func (j *judge) system(from string) bool {
-	if j.s.Envelope.From.Addr != "" || len(j.s.Envelope.To) == 0 { // a filter may know no envelope
+	if j.s.Envelope.From.Addr != "" || len(j.s.Envelope.To) == 0 { // a filter may not know the envelope
 		return false
 	}
 	list, err := addr.ParseList(from)
@@ -127,14 +129,14 @@ func (j *judge) sender() bool {
 	return err == nil && len(list) == 1 && list[0].Domain != ""
 }
 
-// badFrom is a refusal for From, in the words and with the code of others.
+// badFrom refuses a message for its From, with the code that other servers use.
 func badFrom(text string) error {
 	e := status.Refuse("5.6.0", text)
 	e.Reply = 550
 	return e
 }
 
-// hops bounds the number of Received fields (RFC 5321 6.3).
+// hops limits the number of Received fields (RFC 5321 6.3).
 func (j *judge) hops(context.Context) error {
 	limit, err := j.c.Limit("hops")
 	if err != nil {
@@ -143,14 +145,14 @@ func (j *judge) hops(context.Context) error {
 	n := len(j.h.All("Received"))
 	j.t.Add("hops", fmt.Sprintf("%d of %d", n, limit), "control/limits")
 	if int64(n) > limit {
-		return status.Refuse("5.4.6", fmt.Sprintf("more than %d Received fields: a mail loop", limit))
+		return status.Refuse("5.4.6", fmt.Sprintf("mail loop: more than %d Received fields", limit))
 	}
 	return nil
 }
 
-// loop finds a message that a mail system brings back to where it has been. What
-// people send again may well be a message that they got. Where some recipients
-// are new to it the message is taken, and mailroute fails the others.
+// loop finds a message that a mail system brings back to where it has been. People
+// may resend a message that they received. If the message has not reached some of the
+// recipients before, it is accepted, and mailroute fails the others.
 func (j *judge) loop(context.Context) error {
 	passed := route.PassedOf(j.h)
 	if !j.s.SMTPPeer && !passed.FromMail() {
@@ -175,14 +177,13 @@ func (j *judge) loop(context.Context) error {
 	if len(again) < pending {
 		return nil
 	}
-	return status.Refuse("5.4.6", "a mail loop: the message has been at "+visible.ASCII(again[0])+" before")
+	return status.Refuse("5.4.6", "mail loop: the message has reached "+visible.ASCII(again[0])+" before")
 }
 
-// identity reads who a message of our own users says that it is from, and
-// holds it against what the submitter may use: their reverse path, and every
-// address in From, Sender and their like for a message sent again. The inbox
-// does not know the submitter any more: there they were checked when it was
-// accepted.
+// identity compares the author that a message of one of our users names with what
+// the submitter may use: the reverse path, and every address in From, Sender and the
+// Resent- fields. In the inbox the submitter is no longer known: they were checked
+// when the message was accepted.
 func (j *judge) identity(context.Context) error {
 	if !j.s.submitted() {
 		return nil
@@ -196,7 +197,7 @@ func (j *judge) identity(context.Context) error {
 		return badFrom(visible.ASCII("From: " + err.Error()))
 	}
 	if len(authors) == 0 {
-		return badFrom("From holds no address")
+		return badFrom("From contains no address")
 	}
 	if !j.s.submitter().known() {
 		return nil

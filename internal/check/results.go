@@ -10,31 +10,31 @@ import (
 )
 
 // results returns the Authentication-Results field of host (RFC 8601 2.2).
-// Without a method that was tried it says none.
+// It says none while no method is tried.
 func results(host string) []string {
 	return []string{"Authentication-Results: " + host + "; none\n"}
 }
 
-// Forged returns the Authentication-Results fields that claim to be host's, in
-// the order in which they stand: a message goes on without them (RFC 8601 5).
+// Forged returns the Authentication-Results fields that claim to come from host, in
+// their order: they are removed from a message (RFC 8601 5).
 func Forged(h *message.Header, host string) []message.Field {
 	var forged []message.Field
 	for _, f := range h.All("Authentication-Results") {
-		if claims(f.Value, host) {
+		if claimsHost(f.Value, host) {
 			forged = append(forged, f)
 		}
 	}
 	return forged
 }
 
-// claims reports whether the value names host as its authserv-id, to whatever
-// parser. What cannot be read does: nobody else's shall find us in it.
-func claims(value, host string) bool {
+// claimsHost reports whether any parser may find host as the authserv-id of the value.
+// A value that cannot be parsed counts: another parser may find us in it.
+func claimsHost(value, host string) bool {
 	id, ok := authservID(value)
 	if !ok || isHost(id, host) {
 		return true
 	}
-	// Programs that drop comments, quotes and blanks first, wherever they stand.
+	// Some programs remove comments, quotes and blanks first, wherever they are.
 	bare, ok := squeeze(value)
 	return !ok || isHost(bare, host) || isHost(strings.TrimRight(bare, "0123456789"), host) // a version
 }
@@ -43,8 +43,8 @@ func isHost(id, host string) bool {
 	return addr.FoldDomain(strings.TrimRight(id, ".")) == addr.FoldDomain(host)
 }
 
-// authservID reads the id at the start of value (RFC 8601 2.2), false where
-// it cannot be read.
+// authservID reads the id at the start of value (RFC 8601 2.2); ok is false where
+// that is not possible.
 func authservID(value string) (id string, ok bool) {
 	rest, ok := skipComments(value)
 	if !ok {
@@ -61,9 +61,8 @@ func authservID(value string) (id string, ok bool) {
 }
 
 // squeeze returns value up to its first semicolon without comments, quotes and
-// blanks; false for what readers take apart in different ways: control
-// characters, and encoded words, which some of them decode (RFC 2047 5 wants
-// none there).
+// blanks. ok is false for what programs parse in different ways: control characters,
+// and encoded words, which some of them decode (RFC 2047 5 allows none here).
 func squeeze(value string) (bare string, ok bool) {
 	var b strings.Builder
 	for value != "" {
@@ -84,8 +83,8 @@ func squeeze(value string) (bare string, ok bool) {
 	return b.String(), !strings.Contains(b.String(), "=?")
 }
 
-// skipComments returns s behind leading blanks and comments (RFC 5322 3.2.2),
-// which nest; false where one is not closed.
+// skipComments returns s without leading blanks and comments (RFC 5322 3.2.2), which
+// may nest; ok is false where one is not closed.
 func skipComments(s string) (rest string, ok bool) {
 	depth := 0
 	for i := 0; i < len(s); i++ {
@@ -103,7 +102,7 @@ func skipComments(s string) (rest string, ok bool) {
 	return "", depth == 0
 }
 
-// unquote reads a quoted string behind its first quote; false where it is not
+// unquote reads a quoted string after its first quote; ok is false where it is not
 // closed.
 func unquote(s string) (string, bool) {
 	var b strings.Builder
@@ -119,15 +118,15 @@ func unquote(s string) (string, bool) {
 	return "", false
 }
 
-// Marked is the message as a filter passes it on: our result on top, forged
-// ones removed, all else as it came.
-func Marked(v Verdict, body spool.Body, host string) *message.Pieces {
+// WithResults is the message as a filter passes it on: our result on top, forged ones
+// removed, everything else as it came.
+func WithResults(v Verdict, body spool.Body, host string) *message.Pieces {
 	lines := strings.Join(append(results(host), v.Results...), "")
 	if v.Header.CRLF {
 		lines = strings.ReplaceAll(lines, "\n", "\r\n")
 	}
-	// What stands before the first field (an mbox From line) stays there, so
-	// that it cannot become a fold of ours.
+	// Text before the first field (an mbox From line) stays there, so that it cannot
+	// become a continuation line of ours.
 	at := v.Header.End
 	if len(v.Header.Fields) > 0 {
 		at = v.Header.Fields[0].Start

@@ -11,7 +11,7 @@ import (
 	"paperpath/internal/spool"
 )
 
-func TestMarked(t *testing.T) {
+func TestWithResults(t *testing.T) {
 	const ours = "Authentication-Results: mx.example.net; none\n"
 	c := settings(t)
 	for _, x := range []struct{ name, in, want string }{
@@ -43,7 +43,7 @@ func TestMarked(t *testing.T) {
 			t.Errorf("%s: %v", x.name, v.Err)
 			continue
 		}
-		out := Marked(v, s.Body, "mx.example.net")
+		out := WithResults(v, s.Body, "mx.example.net")
 		got, err := io.ReadAll(io.NewSectionReader(out, 0, out.Size()))
 		if err != nil || string(got) != x.want {
 			t.Errorf("%s: %v, %q, want %q", x.name, err, got, x.want)
@@ -51,9 +51,9 @@ func TestMarked(t *testing.T) {
 	}
 }
 
-// FuzzMarked: below our field nothing but fields that claim to be ours is
-// missing, and none of those is left.
-func FuzzMarked(f *testing.F) {
+// FuzzWithResults: below our field only fields that claim to be ours are missing, and
+// none of those is left.
+func FuzzWithResults(f *testing.F) {
 	f.Add([]byte("A: b\nAuthentication-Results: (x) \"mx\"; y\n z\nC: d\n\n"))
 	f.Add([]byte("From: a\r\nauthentication-results: (\\)) mx\r\njunk\r\n\r\n"))
 	c := control.Open(f.TempDir(), time.Now)
@@ -63,7 +63,7 @@ func FuzzMarked(f *testing.F) {
 		if v.Err != nil {
 			return
 		}
-		out := Marked(v, body, "mx")
+		out := WithResults(v, body, "mx")
 		b, err := io.ReadAll(io.NewSectionReader(out, 0, out.Size()))
 		if err != nil {
 			t.Fatal(err)

@@ -12,15 +12,14 @@ import (
 	"paperpath/internal/visible"
 )
 
-// Submitter is who submits a message: a user after AUTH, or a user of this
-// machine.
+// Submitter is who submits a message: a user after AUTH, or a user of this machine.
 type Submitter struct {
 	Login string // of an authenticated user
-	User  string // login name of a local one
-	UID   string // the number of a local one
+	User  string // login name of a local user
+	UID   string // uid of a local user
 }
 
-// known reports whether s says who they are.
+// known reports whether the submitter is known.
 func (s Submitter) known() bool { return s != Submitter{} }
 
 func (s Submitter) String() string {
@@ -33,17 +32,17 @@ func (s Submitter) String() string {
 	return "local user " + visible.ASCII(s.User)
 }
 
-// Sender says whether a submitter may use a as reverse path or From. An
-// authenticated user may use their own address, its extensions, what resolves to
-// them, and what control/senders gives them; a local one anything, unless
-// control/senders has a row local/USER, local/UID, or local for all: then they
-// may use their own address at our domains, and what the row gives them. The null
-// reverse path is everybody's: receipts (RFC 8098) need it. resolve returns
-// what an address of ours leads to; it may be nil. A refusal is 77, 550 5.7.1.
+// Sender decides whether a submitter may use a as reverse path or From. An
+// authenticated user may use their own address, its extensions, addresses that
+// resolve to it, and the addresses in their row of control/senders. A local user may
+// use any address, unless control/senders has a row local/USER, local/UID, or local
+// for all: then only their own name at our domains, and the addresses in the row.
+// Everybody may use the null reverse path: receipts (RFC 8098) need it. resolve
+// returns what a local address leads to; it may be nil. A refusal is 77, 550 5.7.1.
 func Sender(c *control.Control, who Submitter, a addr.Address,
 	resolve func(addr.Address) ([]addr.Address, error), t *explain.Trail) error {
 	if a.IsNull() {
-		t.Add("sender", "<>", "the null reverse path is everybody's")
+		t.Add("sender", "<>", "everybody may use the null reverse path")
 		return nil
 	}
 	patterns, source, err := patternsFor(c, who)
@@ -79,14 +78,14 @@ func Sender(c *control.Control, who Submitter, a addr.Address,
 		Text: who.String() + " may not send as " + visible.ASCII(a.String())}
 }
 
-// patternsFor returns the row of control/senders that is in force, and "" as
-// its source where there is none.
+// patternsFor returns the row of control/senders that applies, and "" as its source
+// where there is none.
 func patternsFor(c *control.Control, who Submitter) (patterns []string, source string, err error) {
 	if who.Login != "" {
 		return c.Senders(who.Login)
 	}
 	for i, key := range []string{"local/" + who.User, "local/" + who.UID, "local"} {
-		if i > 0 { // a row that nobody can read may be the one before
+		if i > 0 { // a broken row may be the more specific one
 			if err := c.SendersHidden(""); err != nil {
 				return nil, "", err
 			}
@@ -99,10 +98,10 @@ func patternsFor(c *control.Control, who Submitter) (patterns []string, source s
 	return nil, "", c.SendersHidden("")
 }
 
-// Claims holds every address in the fields that name who wrote or sent a
-// message against what who may use, each with the domain that it lacks if
-// domain is not "". A field that does not parse, or that names nobody, is
-// refused where something restricts who: nobody knows what it will be read as.
+// Claims checks that who may use every address in the fields that name who wrote or
+// sent a message. Addresses without a domain get domain, if that is not "". If the
+// submitter is restricted, a field that cannot be parsed or contains no address is
+// refused: a mail reader may interpret it in any way.
 func Claims(c *control.Control, who Submitter, h *message.Header, domain string,
 	resolve func(addr.Address) ([]addr.Address, error), t *explain.Trail) error {
 	free, err := unrestricted(c, who)
@@ -112,11 +111,11 @@ func Claims(c *control.Control, who Submitter, h *message.Header, domain string,
 	for _, f := range Authors(h) {
 		list, err := addr.ParseAuthors(f.Value)
 		switch {
-		case free && err != nil: // mailcheck's matter: the sendmail face takes what cron writes
+		case free && err != nil: // mailcheck decides: the sendmail face accepts what cron writes
 		case err != nil:
 			return status.Refuse("5.6.0", visible.ASCII(f.Name+": "+err.Error()))
 		case len(list) == 0 && !free:
-			return status.Refuse("5.6.0", visible.ASCII(f.Name+" holds no address"))
+			return status.Refuse("5.6.0", visible.ASCII(f.Name+" contains no address"))
 		}
 		for _, a := range list {
 			if a.Domain == "" {
@@ -139,8 +138,8 @@ func unrestricted(c *control.Control, who Submitter) (bool, error) {
 	return err == nil && (source == "" || slices.Contains(patterns, "*")), err
 }
 
-// Authors returns the fields that name who wrote or sent a message: the
-// submitter must be allowed to use all that they hold.
+// Authors returns the fields that name who wrote or sent a message: the submitter
+// must be allowed to use all addresses in them.
 func Authors(h *message.Header) []message.Field {
 	var fields []message.Field
 	for _, name := range []string{"From", "Sender", "Resent-From", "Resent-Sender"} {
@@ -149,7 +148,8 @@ func Authors(h *message.Header) []message.Field {
 	return fields
 }
 
-// matches holds a against the patterns "user@domain", "@domain" and "*".
+// matches reports whether a matches one of the patterns "user@domain", "@domain" and
+// "*".
 func matches(patterns []string, a addr.Address) bool {
 	key, domain := a.Key(), addr.FoldDomain(a.Domain)
 	for _, p := range patterns {
@@ -158,7 +158,7 @@ func matches(patterns []string, a addr.Address) bool {
 			return true
 		}
 		if w, err := addr.Parse(p); err == nil && w.Key() == key {
-			return true // written with quotes that it does not need
+			return true // written with unneeded quotes
 		}
 	}
 	return false
@@ -177,7 +177,7 @@ func owns(login string, a addr.Address, resolve func(addr.Address) ([]addr.Addre
 		if status.IsTemporary(err) {
 			return false, err
 		}
-		return false, nil // an address of nobody is not theirs
+		return false, nil // an unknown address is not theirs
 	}
 	for _, target := range targets {
 		if isLogin(login, target) {
@@ -193,8 +193,8 @@ func isLogin(login string, a addr.Address) bool {
 	return a.Key() == login || base.Key() == login
 }
 
-// isLocalUser reports whether a is the user's name, with or without an
-// extension, at one of our domains.
+// isLocalUser reports whether a is the user's name, with or without an extension, at
+// a local domain.
 func isLocalUser(c *control.Control, user string, a addr.Address) (bool, error) {
 	base, _, _ := a.Base()
 	if user == "" || base.Local != user {

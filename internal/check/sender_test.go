@@ -44,7 +44,7 @@ func TestSender(t *testing.T) {
 		{name: "name with more", login: "alice@example.net", address: "alicex+y@example.net"},
 		{name: "another's", login: "alice@example.net", address: "bob@example.net"},
 		{name: "no domain", login: "alice@example.net", address: "alice"},
-		{name: "alias to him", login: "alice@example.net", address: "team@example.net", want: true},
+		{name: "alias to them", login: "alice@example.net", address: "team@example.net", want: true},
 		{name: "alias to another", login: "alice@example.net", address: "other@example.net"},
 		{name: "null", login: "alice@example.net", want: true},
 		{name: "row", login: "alice@example.net", address: "Office@example.net", want: true},
@@ -95,8 +95,8 @@ func TestSender(t *testing.T) {
 	}
 }
 
-// TestClaims: what another program may read as another author is refused where
-// the submitter is not free to be anybody.
+// TestClaims: what another program may read as another author is refused if the
+// submitter is restricted.
 func TestClaims(t *testing.T) {
 	rows := settings(t, "senders", "local/www-data: shop@example.net\nlocal/root: *\n")
 	for _, x := range []struct {
@@ -129,7 +129,7 @@ func TestClaims(t *testing.T) {
 		{"Resent-Sender: (boss@victim.example)", status.Refused, status.Refused},
 		{"Reply-To: a b c", 0, 0},
 
-		// What real programs write, in old ways too (RFC 5322 4.4).
+		// What real programs write, also in obsolete forms (RFC 5322 4.4).
 		{"From: Alice Q. Public <alice@example.net>", status.NotAllowed, 0},
 		{"From: \"boss@victim.example\" <alice@example.net>", status.NotAllowed, 0},
 		{"From: (boss@victim.example) alice @ example . net (Alice)", status.NotAllowed, 0},

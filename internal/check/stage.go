@@ -17,7 +17,7 @@ type Stage struct {
 	Settle  func(e *spool.Entry, results []settle.Result) spool.Outcome
 }
 
-// Handle judges an entry: it goes on to route/, back to its sender, or waits.
+// Handle judges an entry: it goes on to route/, is returned, held or deferred.
 func (s *Stage) Handle(ctx context.Context, e *spool.Entry) spool.Outcome {
 	v := Message(ctx, s.Control, Subject{Envelope: e.Envelope, With: e.With,
 		SMTPPeer: e.FromSMTP() && !e.Trusted(), Body: e.Message()}, nil)

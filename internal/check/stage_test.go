@@ -13,12 +13,12 @@ import (
 	"paperpath/internal/spool"
 )
 
-// TestStage: what lies in check/ goes on, back to its sender, or waits.
+// TestStage: an entry in check/ goes on, is returned, held or deferred.
 func TestStage(t *testing.T) {
 	const good, twice = "From: alice@example.net\n\nx\n", "From: a@b\nFrom: c@d\n\nx\n"
 	for _, x := range []struct {
 		name, with, from, body, limits string
-		route, hold, check             string // recipients of what lies there
+		route, hold, check             string // recipients of the entry there
 	}{
 		{name: "good", with: spool.WithLocal, from: "alice@example.net", body: good, route: "bob@x.example"},
 		{name: "refused", with: spool.WithLocal, from: "alice@example.net", body: twice, route: "alice@example.net"},
