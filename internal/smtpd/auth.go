@@ -8,12 +8,12 @@ import (
 	"paperpath/internal/status"
 )
 
-// peer is what SASL has to know of the connection.
+// peer is what SASL needs to know about the connection.
 func (c *Conn) peer() auth.Peer {
 	return auth.Peer{Policy: c.sasl, TLS: c.tls, Leaf: c.leaf, Private: c.private}
 }
 
-// mechanisms returns what a client may use for AUTH now.
+// mechanisms returns the mechanisms that AUTH offers now.
 func (c *Conn) mechanisms() []string {
 	if _, ok := c.session.(Authenticator); !ok || !c.cfg.Auth {
 		return nil
@@ -21,8 +21,8 @@ func (c *Conn) mechanisms() []string {
 	return auth.Mechanisms(c.peer())
 }
 
-// auth is AUTH (RFC 4954). Behind HELO it works where EHLO would have listed it:
-// old clients greet so and know what they may do from their settings.
+// auth handles AUTH (RFC 4954). It also works after HELO if EHLO would have listed
+// it: old clients say HELO and know from their settings that they may log in.
 func (c *Conn) auth(arg string) error {
 	mechanism, initial, _ := strings.Cut(arg, " ")
 	users, can := c.session.(Authenticator)
@@ -51,7 +51,7 @@ func (c *Conn) auth(arg string) error {
 	return nil
 }
 
-// exchange carries an exchange out. Whatever is wrong in it counts as a failed
+// exchange runs a SASL exchange. Any error of the client's in it counts as a failed
 // login.
 func (c *Conn) exchange(users Authenticator, x *auth.Exchange, initial string) error {
 	err := c.ask(func() error { return x.Run(c.ctx, initial, c.challenge) })
@@ -70,7 +70,7 @@ func (c *Conn) exchange(users Authenticator, x *auth.Exchange, initial string) e
 		if !status.IsTemporary(err) {
 			c.logins++
 		} else {
-			c.errors++ // a client that is to come again later does not try on and on
+			c.errors++ // so that a client told to retry later cannot retry without end
 		}
 		return c.refuse(err)
 	}
@@ -79,7 +79,7 @@ func (c *Conn) exchange(users Authenticator, x *auth.Exchange, initial string) e
 	return nil
 }
 
-// challenge sends a challenge and returns the client's line.
+// challenge sends a challenge and returns the line with which the client answers.
 func (c *Conn) challenge(text string) (string, error) {
 	c.wire.reply(334, "", text)
 	line, err := c.wire.readLine(maxAuthLine)
@@ -92,7 +92,8 @@ func (c *Conn) challenge(text string) (string, error) {
 	return string(line), err
 }
 
-// malformed gives what the client cancelled or got wrong its reply (RFC 4954 4, 6).
+// malformed returns the refusal of an exchange that the client cancelled or got
+// wrong (RFC 4954 4, 6).
 func malformed(err auth.Malformed) error {
 	switch err {
 	case auth.ErrCancelled:

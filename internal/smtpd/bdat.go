@@ -14,13 +14,13 @@ import (
 // does for DATA, but between the chunks of that message the client sends commands.
 // So Session.Data is called once, at the first BDAT; when its Read reaches the end of
 // a chunk it is chunkReader that acknowledges the chunk, reads the next commands and
-// runs those that may stand there (chunkReader.between): another BDAT lets Read go
-// on, NOOP and the like are answered on the spot. Any other command ends the message,
+// runs those that are allowed there (chunkReader.between): another BDAT lets Read go
+// on, NOOP and the like are answered at once. Any other command ends the message,
 // which Read reports to the Session as an error; the command itself is kept and run
 // once Data has returned (Conn.bdat, d.next). The alternative, a goroutine for each
 // Session, would call it concurrently with the engine.
 
-// chunk is what a BDAT command says (RFC 3030 2).
+// chunk holds the parameters of a BDAT command (RFC 3030 2).
 type chunk struct {
 	size int64
 	last bool
@@ -38,12 +38,12 @@ func parseChunk(arg string) (ch chunk, ok bool) {
 		return ch, false
 	}
 	n, err := strconv.ParseInt(word[0], 10, 64)
-	ch.size = n // the largest one where no int64 holds it
+	ch.size = n // math.MaxInt64 if out of range
 	return ch, err == nil || errors.Is(err, strconv.ErrRange)
 }
 
-// bdat is BDAT. The octets behind it are never run as commands: where their
-// number is not known, or is more than a message may have, the session ends.
+// bdat handles BDAT. The octets that follow it are never run as commands: if their
+// number is invalid or larger than the maximum message size, the session ends.
 func (c *Conn) bdat(arg string) error {
 	ch, ok := parseChunk(arg)
 	switch {
@@ -69,20 +69,20 @@ func (c *Conn) bdat(arg string) error {
 	d.skip()
 	c.wire.Resize(bufSize)
 	c.dropChunks = !d.ended()
-	took := c.recipients()
+	replies := c.recipients()
 	c.reset()
 	if d.next != "" {
 		c.dropChunks = false
 		return c.run(d.next)
 	}
-	return c.answer(&d.text, took, reply, err)
+	return c.answer(&d.text, replies, reply, err)
 }
 
-// fits reports whether a chunk may be read to its end.
+// fits reports whether the chunk is small enough to be read to its end.
 func (c *Conn) fits(ch chunk) bool { return c.cfg.MaxSize <= 0 || ch.size <= c.cfg.MaxSize }
 
-// outOfPlace answers a chunk for which there is no transaction. Those that the
-// client had sent already when an earlier one was refused are no error of theirs.
+// outOfPlace answers a chunk for which there is no transaction. Chunks pipelined
+// behind a refused one do not count as errors.
 func (c *Conn) outOfPlace() {
 	switch {
 	case c.dropChunks && c.tx == nil:
@@ -97,24 +97,24 @@ func (c *Conn) outOfPlace() {
 	}
 }
 
-// chunkReader reads a message that comes in chunks: no dots are stuffed, CRLF is
-// turned into LF, the last line is ended. Between chunks it answers commands.
-// What ends before the last chunk is no message.
+// chunkReader reads a message that arrives in chunks. It turns CRLF into LF and ends
+// the last line; there is no dot stuffing. Between chunks it answers commands. A
+// message whose final chunk never arrives is discarded.
 type chunkReader struct {
 	text
 	c    *Conn
-	left int64  // octets of this chunk that are to come
-	last bool   // this is the last one
-	cr   bool   // the octet before was a CR
-	open bool   // the last line is not ended
-	over bool   // the message has ended, or will not go on
-	next string // the command that ended it instead of a chunk
+	left int64  // octets of this chunk still to come
+	last bool   // this is the final chunk
+	cr   bool   // the previous octet was a CR
+	open bool   // the last line has no end yet
+	over bool   // the message is complete or given up
+	next string // the command that came instead of the next chunk
 }
 
-// ended reports whether the last chunk has been read to its end.
+// ended reports whether the final chunk has been read to its end.
 func (d *chunkReader) ended() bool { return d.last && d.left == 0 && d.lost == nil }
 
-// Read fills p with text.
+// Read implements io.Reader.
 func (d *chunkReader) Read(p []byte) (n int, err error) {
 	for n == 0 && len(p) > 0 {
 		switch {
@@ -135,7 +135,7 @@ func (d *chunkReader) Read(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// skip reads what is left of the chunk.
+// skip discards the rest of the chunk.
 func (d *chunkReader) skip() {
 	for d.left > 0 && d.lost == nil {
 		if d.wire.Empty() {
@@ -148,7 +148,7 @@ func (d *chunkReader) skip() {
 	}
 }
 
-// step takes octets from the buffer and returns how many it put into dst.
+// step consumes octets of the buffer and returns how many it put into dst.
 func (d *chunkReader) step(dst []byte) int {
 	b := d.wire.Buffered()
 	b = b[:min(int64(len(b)), int64(len(dst)), d.left)]
@@ -180,7 +180,7 @@ func (d *chunkReader) take(n int) {
 	d.left -= int64(n)
 }
 
-// end is behind the last chunk: what a message without a last line end lacks.
+// end completes a message whose last line has no end.
 func (d *chunkReader) end(dst []byte) int {
 	switch {
 	case d.cr:
@@ -194,7 +194,7 @@ func (d *chunkReader) end(dst []byte) int {
 	return 0
 }
 
-// between says that the chunk is taken, and reads commands up to the next one.
+// between acknowledges the chunk and handles commands up to the next one.
 func (d *chunkReader) between() {
 	d.c.wire.reply(250, "2.0.0", "chunk received")
 	for !d.over && d.lost == nil && d.left == 0 && !d.last {
@@ -216,12 +216,13 @@ func (d *chunkReader) between() {
 		}
 		if err := d.c.limits(); err != nil {
 			d.giveUp("")
-			d.lost = &status.Error{Exit: status.TempFail, Reply: 421, Enhanced: "4.7.0", Text: "the session has ended", Err: err}
+			d.lost = temporary(421, "4.7.0", "the session has ended", err)
 		}
 	}
 }
 
-// command runs one line between chunks. It reports whether that was a chunk.
+// command handles one line between chunks. It reports whether Read can go on, with
+// another chunk or with the end of the message.
 func (d *chunkReader) command(line string) (again bool) {
 	verb, arg, _ := strings.Cut(line, " ")
 	switch strings.ToUpper(verb) {
@@ -231,7 +232,7 @@ func (d *chunkReader) command(line string) (again bool) {
 			d.giveUp(line)
 			return true
 		}
-		if ch.size == 0 && !ch.last { // which brings no mail forward
+		if ch.size == 0 && !ch.last { // an empty chunk
 			d.c.junk++
 			d.c.wire.reply(250, "2.0.0", "chunk received")
 			return false
@@ -248,10 +249,12 @@ func (d *chunkReader) command(line string) (again bool) {
 	return false
 }
 
-// giveUp ends the message: it is none. next is run instead.
+// giveUp discards the message. next is run in its place.
 func (d *chunkReader) giveUp(next string) {
 	d.over, d.next = true, next
 	if d.flaw == nil {
-		d.flaw = &status.Error{Exit: status.TempFail, Reply: 451, Enhanced: "4.4.2", Text: "the client did not finish the message", Err: io.ErrUnexpectedEOF}
+		// For the Session: the client gets the reply to next.
+		d.flaw = &status.Error{Exit: status.TempFail, Reply: 451, Enhanced: "4.4.2",
+			Text: "the client did not finish the message", Err: io.ErrUnexpectedEOF}
 	}
 }

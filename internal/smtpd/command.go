@@ -6,14 +6,14 @@ import (
 	"paperpath/internal/status"
 )
 
-// command is a row of the table of commands. run answers the client; an error ends
-// the session.
+// command is a row of the command table. run answers the client; an error ends the
+// session.
 type command struct {
 	verb string
 	run  func(c *Conn, arg string) error
 }
 
-// commands returns the table.
+// commands returns the command table.
 func commands() []command {
 	hello := func(verb string) func(*Conn, string) error {
 		return func(c *Conn, arg string) error { return c.hello(verb, arg) }
@@ -37,7 +37,7 @@ func commands() []command {
 	}
 }
 
-// run runs one command line. An error ends the session.
+// run executes one command line. An error ends the session.
 func (c *Conn) run(line string) error {
 	verb, arg, _ := strings.Cut(line, " ")
 	arg = strings.Trim(arg, " \t")
@@ -50,7 +50,7 @@ func (c *Conn) run(line string) error {
 	return c.unknown(verb)
 }
 
-// rset is RSET. It brings no mail forward, as the next three.
+// rset handles RSET. Like the next three it counts as a command without mail.
 func (c *Conn) rset(arg string) error {
 	c.junk++
 	if arg != "" {
@@ -58,7 +58,7 @@ func (c *Conn) rset(arg string) error {
 		return nil
 	}
 	if c.tx != nil {
-		c.junk-- // the transaction is counted
+		c.junk-- // reset counts the transaction instead
 	}
 	c.reset()
 	c.wire.reply(250, "2.0.0", "reset")
@@ -71,7 +71,7 @@ func (c *Conn) noop(string) error {
 	return nil
 }
 
-// help names the commands that this session has, whatever is asked.
+// help handles HELP: it lists the commands of this session.
 func (c *Conn) help(string) error {
 	c.junk++
 	var verbs []string
@@ -92,7 +92,7 @@ func (c *Conn) help(string) error {
 	return nil
 }
 
-// vrfy is VRFY. It does not reveal whether a mailbox exists (RFC 5321 7.3).
+// vrfy handles VRFY. It does not reveal whether a mailbox exists (RFC 5321 7.3).
 func (c *Conn) vrfy(arg string) error {
 	c.junk++
 	if arg == "" {
@@ -112,12 +112,12 @@ func (c *Conn) quit(arg string) error {
 	return errQuit
 }
 
-// unknown answers the commands that are not ours. What would be followed by
-// something that is no command ends the connection.
+// unknown answers commands that we do not have. One of HTTP ends the session: what
+// follows it is not SMTP.
 func (c *Conn) unknown(verb string) error {
 	switch verb {
 	case "GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE":
-		// A browser that was led here would speak SMTP in the body (ALPACA).
+		// A page can make a browser send SMTP commands in a request body (ALPACA).
 		return c.end("4.7.0", "protocol error: HTTP request")
 	case "EXPN", "TURN", "ETRN", "SEND", "SOML", "SAML":
 		c.fail(502, "5.5.1", "command not implemented")
@@ -132,8 +132,8 @@ func (c *Conn) unknown(verb string) error {
 // maxHelo is the longest name in EHLO (RFC 5321 4.5.3.1.2).
 const maxHelo = 255
 
-// hellos are the verbs that begin a session: LMTP has one of its own, so that
-// nobody takes one protocol for the other (RFC 2033 4.1).
+// hellos returns the verbs that begin a session: LMTP has its own, so that neither
+// protocol is mistaken for the other (RFC 2033 4.1).
 func (c *Conn) hellos() string {
 	if c.cfg.LMTP {
 		return "LHLO"
@@ -171,7 +171,7 @@ func (c *Conn) hello(verb, arg string) error {
 	return nil
 }
 
-// heloName is what may be in a name, for logs and trace fields.
+// heloName replaces what a hostname cannot have, for logs and trace fields.
 func heloName(arg string) string {
 	out := []byte(arg)
 	for i, b := range out {
@@ -183,7 +183,7 @@ func heloName(arg string) string {
 	return string(out)
 }
 
-// mail is MAIL (RFC 5321 4.1.1.2).
+// mail handles MAIL (RFC 5321 4.1.1.2).
 func (c *Conn) mail(arg string) error {
 	switch {
 	case c.helo == "":
@@ -215,7 +215,7 @@ func (c *Conn) mail(arg string) error {
 	return nil
 }
 
-// rcpt is RCPT (RFC 5321 4.1.1.3).
+// rcpt handles RCPT (RFC 5321 4.1.1.3).
 func (c *Conn) rcpt(arg string) error {
 	if c.tx == nil {
 		c.fail(503, "5.5.1", "send MAIL first")
@@ -243,7 +243,7 @@ func (c *Conn) rcpt(arg string) error {
 		return nil
 	}
 	if err := c.ask(func() error { return c.session.Rcpt(c.ctx, to, p) }); err != nil {
-		// Not an error of the client's: an old list has many of them.
+		// No error of the client: an old mailing list has many dead addresses.
 		c.junk++
 		c.tx.refused++
 		return c.refuse(err)
@@ -253,7 +253,7 @@ func (c *Conn) rcpt(arg string) error {
 	return nil
 }
 
-// data is DATA (RFC 5321 4.1.1.4).
+// data handles DATA (RFC 5321 4.1.1.4).
 func (c *Conn) data(arg string) error {
 	switch {
 	case arg != "":
@@ -277,13 +277,13 @@ func (c *Conn) data(arg string) error {
 	err := c.ask(func() (err error) { reply, err = c.session.Data(c.ctx, d); return err })
 	d.drain()
 	c.wire.Resize(bufSize)
-	took := c.recipients()
+	replies := c.recipients()
 	c.reset()
-	return c.answer(&d.text, took, reply, err)
+	return c.answer(&d.text, replies, reply, err)
 }
 
-// recipients is how many replies a message gets: LMTP has one for each
-// recipient that was accepted (RFC 2033 4.2).
+// recipients returns how many replies a message gets: in LMTP one for each accepted
+// recipient (RFC 2033 4.2).
 func (c *Conn) recipients() int {
 	if c.cfg.LMTP && c.tx != nil {
 		return c.tx.accepted
@@ -291,8 +291,8 @@ func (c *Conn) recipients() int {
 	return 1
 }
 
-// answer is the reply to a message, said so many times. A flaw that the reader
-// saw goes before what the Session made of it.
+// answer replies to a message, that many times. A flaw that the reader found takes
+// precedence over the Session's result.
 func (c *Conn) answer(t *text, times int, reply string, err error) error {
 	if t.lost != nil {
 		return c.lost(t.lost)
@@ -312,7 +312,7 @@ func (c *Conn) answer(t *text, times int, reply string, err error) error {
 		return c.refuse(err)
 	}
 	c.errors, c.junk = 0, 0
-	c.wire.took()
+	c.wire.accepted()
 	for range times {
 		c.wire.reply(250, "2.0.0", reply)
 	}

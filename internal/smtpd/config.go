@@ -2,12 +2,12 @@
 // PIPELINING (RFC 2920), SIZE (RFC 1870), 8BITMIME (RFC 6152), SMTPUTF8 (RFC
 // 6531), ENHANCEDSTATUSCODES (RFC 2034), CHUNKING (RFC 3030), DSN (RFC 3461),
 // LIMITS (RFC 9422), REQUIRETLS (RFC 8689), STARTTLS (RFC 3207) and AUTH (RFC
-// 4954): one session on any connection. What is accepted, and what becomes of
-// it, is for a Session to say.
+// 4954): one session on any connection. A Session decides what is accepted and what
+// becomes of it.
 //
-// The engine's first concern is where a message ends. Only CRLF.CRLF ends one;
-// a bare CR, a bare LF or a NUL has it refused behind its true end; and what
-// was once text is never read as a command.
+// The engine's first concern is where a message ends. Only CRLF.CRLF ends one. A
+// message with a bare CR, a bare LF or a NUL is read to its true end and then
+// refused. Text of a message is never read as a command.
 package smtpd
 
 import (
@@ -20,8 +20,8 @@ import (
 	"paperpath/internal/auth"
 )
 
-// Config is what a session needs to know. Zero takes the defaults below, but
-// for MaxSize and MinRate, where it means no limit.
+// Config holds the settings of a session. A zero field has the default below, except
+// that a zero MaxSize or MinRate means no limit.
 type Config struct {
 	Hostname string
 	TLS      *tls.Config // nil: no TLS, STARTTLS is not offered
@@ -30,32 +30,32 @@ type Config struct {
 	MaxSize       int64 // octets of a message, with CRLF line ends (RFC 1870)
 	MaxRecipients int   // of one message
 	MaxErrors     int   // refused commands since the last accepted message
-	MaxJunk       int   // commands, empty chunks and transactions without mail, and refused recipients, since the same
+	MaxJunk       int   // commands and transactions without mail, empty chunks, refused recipients since then
 	MaxLogins     int   // failed logins
 
-	Keywords []string // lines of the answer to EHLO beside the engine's own
+	Keywords []string // further lines of the EHLO response
 
 	LMTP      bool // speak LMTP (RFC 2033)
-	Normalise bool // a bare CR or LF in a message is a line end; else it has the message refused
+	Normalise bool // take a bare CR or LF in a message as a line end instead of refusing the message
 
 	Auth        bool        // offer AUTH
-	AuthInClear bool        // also without TLS: on loopback, pipes and Unix sockets
-	SASL        auth.Policy // with which mechanisms
+	AuthInClear bool        // without TLS too: on loopback, pipes and Unix sockets
+	SASL        auth.Policy // which mechanisms
 
-	XClient    bool          // take XCLIENT, and offer it
-	GreetPause time.Duration // before the greeting; who talks meanwhile is refused. 0: none is
+	XClient    bool          // offer XCLIENT
+	GreetPause time.Duration // before the greeting; a client that sends data meanwhile is refused. 0: no pause
 
 	CommandTimeout time.Duration // from the end of a reply to the end of the next command
 	DataTimeout    time.Duration // for each read inside a message
 	WriteTimeout   time.Duration // for each write
-	DrainTimeout   time.Duration // for a transaction under way when ctx is done
-	// Haste is how long a client may take to MAIL now, from the greeting or its
-	// last message on, because nearly all sessions are taken; 0: there is no
-	// haste. nil: there never is.
+	DrainTimeout   time.Duration // for a transaction in progress when ctx is done
+	// Haste returns how long a client may take now from the greeting, or its last
+	// message, to MAIL. It is short while nearly all sessions are taken and 0, no
+	// limit, otherwise. nil: never a limit.
 	Haste func() time.Duration
 
-	SessionLimit time.Duration // from greeting to close
-	MinRate      int           // octets a second inside a message, on average, beyond the first DataTimeout
+	SessionLimit time.Duration // from the greeting to the close
+	MinRate      int           // average octets per second inside a message, after the first DataTimeout
 }
 
 // The defaults of Config.
@@ -90,14 +90,13 @@ func set[T int | time.Duration](field *T, value T) {
 	}
 }
 
-// Session answers what the engine asks, for one connection: in order, never
-// concurrently. An error refuses, with the reply that status.Reply has for it;
-// one with code 421 also ends the connection. A panic is answered 451 and ends
-// the connection. ctx ends a little after the server begins to shut down, or
-// with the connection.
+// Session makes the decisions for one connection. The engine calls it in order, never
+// concurrently. An error is a refusal, answered as status.Reply says; code 421 also
+// ends the connection. A panic is answered 451 and ends the connection. ctx ends
+// with the connection, or DrainTimeout after the server begins to shut down.
 type Session interface {
-	// Hello has the name from EHLO (esmtp) or HELO: 1 to 255 letters, digits
-	// and -._:[], any other octet replaced by "?".
+	// Hello is called with the name from EHLO (esmtp) or HELO: 1 to 255 letters,
+	// digits and -._:[], every other octet replaced by "?".
 	Hello(ctx context.Context, helo string, esmtp bool) error
 
 	// Mail opens a transaction; from is the zero Address for <>.
@@ -106,23 +105,24 @@ type Session interface {
 	// Rcpt adds a recipient; <postmaster> has no Domain (RFC 5321 4.5.1).
 	Rcpt(ctx context.Context, to addr.Address, p RcptParams) error
 
-	// Data takes the message, from DATA or BDAT: LF line ends, the last line
-	// ended, dots unstuffed. r returns io.EOF only at the true end of a message that may be
-	// accepted, otherwise a *status.Error that says what is wrong with it. The
-	// engine reads what Data leaves. reply is the text of the 250.
+	// Data reads the message, from DATA or BDAT: with LF line ends, the last one
+	// included, and dots unstuffed. r returns io.EOF only at the true end of a
+	// message that may be accepted, otherwise a *status.Error that says what is
+	// wrong with it. The engine reads what Data leaves unread. reply is the text of
+	// the 250 reply.
 	Data(ctx context.Context, r io.Reader) (reply string, err error)
 
-	// Reset forgets the transaction. It is called behind each one that Mail
-	// opened, whatever its end.
+	// Reset ends the transaction. It is called after every transaction that Mail
+	// opened, however that ended.
 	Reset(ctx context.Context)
 }
 
-// Authenticator is a Session for which there is AUTH.
+// Authenticator is a Session that supports AUTH.
 type Authenticator interface {
 	auth.Verifier
 
-	// Authenticated is told how AUTH ended: err is nil where the client proved
-	// to be login, otherwise login is whom it said to be, or "". What it returns
-	// is answered.
+	// Authenticated is called with the result of AUTH: err is nil if the client
+	// proved to be login; otherwise login is the claimed name, or "". Its own result
+	// is what the client gets.
 	Authenticated(ctx context.Context, mechanism, login string, err error) error
 }

@@ -22,22 +22,22 @@ type Conn struct {
 	wire    *stream
 	session Session
 	open    func(c *Conn) Session
-	ctx     context.Context // what the Session gets
+	ctx     context.Context // of the calls of Session
 
 	ip    string
 	name  string // of the client, from XCLIENT
 	tls   *tls.ConnectionState
-	leaf  *x509.Certificate // of ours, that TLS used
+	leaf  *x509.Certificate // our certificate in TLS
 	helo  string            // "" before EHLO or HELO
 	esmtp bool
 	login string
 
-	private bool        // nobody can listen: Config.AuthInClear until XCLIENT names a client elsewhere
-	sasl    auth.Policy // Config.SASL, without client certificates from then on
+	private bool        // Config.AuthInClear, until XCLIENT names a remote client
+	sasl    auth.Policy // Config.SASL; without client certificates from then on
 
 	tx *transaction // nil outside one
 
-	dropChunks bool // BDAT behind a message that was refused
+	dropChunks bool // BDAT belongs to a message that has been refused
 
 	errors, junk, logins int
 	panicked             error
@@ -50,9 +50,9 @@ type transaction struct {
 	sent                    bool // the client began to send the message
 }
 
-// junk is how much a transaction counts as a command without mail: nothing where
-// a message was sent, or where its refused recipients were counted, and the
-// tenth of those that were accepted, for each was looked up.
+// junk returns how many commands without mail a transaction counts as: none if a
+// message was sent; otherwise one, unless its refused recipients have been counted,
+// and a tenth of the accepted recipients, because each was looked up.
 func (t *transaction) junk() int {
 	n := t.accepted / 10
 	switch {
@@ -67,11 +67,10 @@ func (t *transaction) junk() int {
 // ClientIP returns the client's IP address as text, "" if it has none.
 func (c *Conn) ClientIP() string { return c.ip }
 
-// ClientName returns the client's name where a trusted host told it by XCLIENT,
-// else "".
+// ClientName returns the client's name that a trusted host gave by XCLIENT, or "".
 func (c *Conn) ClientName() string { return c.name }
 
-// TLSInfo returns version and cipher, "TLS1.3 TLS_AES_128_GCM_SHA256", or ""
+// TLSInfo returns the TLS version and cipher, "TLS1.3 TLS_AES_128_GCM_SHA256", or ""
 // without TLS.
 func (c *Conn) TLSInfo() string {
 	if c.tls == nil {
@@ -80,8 +79,8 @@ func (c *Conn) TLSInfo() string {
 	return maillog.TLS(c.tls)
 }
 
-// With returns the protocol for the Received field (RFC 3848; RFC 6531 4.3 inside
-// a transaction with SMTPUTF8).
+// With returns the protocol for the Received field (RFC 3848, and RFC 6531 4.3 for
+// SMTPUTF8).
 func (c *Conn) With() string {
 	with := "ESMTP"
 	switch {
@@ -111,8 +110,8 @@ func newConn(conn net.Conn, cfg Config, open func(c *Conn) Session) *Conn {
 	return c
 }
 
-// Serve speaks a whole session on conn, from the greeting (or the TLS
-// handshake) to the close. open is called once, before the greeting. Serve
+// Serve runs a whole session on conn, from the greeting (or the TLS handshake) to
+// the close. open is called before the greeting, and again after each XCLIENT. Serve
 // returns nil after QUIT, otherwise what ended the session.
 func Serve(ctx context.Context, conn net.Conn, cfg Config, open func(c *Conn) Session) (err error) {
 	c := newConn(conn, cfg.withDefaults(), open)
@@ -147,8 +146,8 @@ func (c *Conn) greet() {
 	c.wire.reply(220, "", c.cfg.Hostname+protocol)
 }
 
-// greetDelay waits for the time before the greeting, in which a client has to be
-// silent (RFC 5321 4.3.1).
+// greetDelay waits before the greeting. A client that sends something before it is
+// refused (RFC 5321 4.3.1).
 func (c *Conn) greetDelay() error {
 	if c.cfg.GreetPause <= 0 || c.cfg.Implicit {
 		return nil
@@ -164,7 +163,7 @@ func (c *Conn) greetDelay() error {
 	}
 }
 
-// withGrace returns a context that ends the given time after ctx.
+// withGrace returns a context that outlives ctx by the given time.
 func withGrace(ctx context.Context, after time.Duration) (context.Context, context.CancelFunc) {
 	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
@@ -181,16 +180,16 @@ func clientIP(a net.Addr) string {
 	return ""
 }
 
-// What ends a session besides the errors of the wire.
+// Why a session ended, besides errors of the connection.
 var (
 	errQuit   = errors.New("quit")
 	errEnded  = errors.New("ended by 421")
 	errEarly  = errors.New("data before greeting")
-	errSilent = errors.New("silence") // which is what is waited for
+	errSilent = errors.New("silence") // as a client is supposed to
 )
 
-// commands runs one command after the other, and returns why it stopped. That
-// is said to the client already where there is something to say.
+// commands runs one command after the other and returns why it stopped. The client
+// has had its reply, if there is one.
 func (c *Conn) commands() error {
 	for {
 		if c.wire.stopping() {
@@ -216,12 +215,12 @@ func (c *Conn) commands() error {
 	}
 }
 
-// hurriedJunk is how many commands without mail there may be in haste.
+// hurriedJunk is how many commands without mail are allowed in haste.
 const hurriedJunk = 5
 
-// spared is the junk that haste forgives: in the transaction under way as many
-// refused recipients as there are others. An old list has them, and would else
-// reach nobody while we are attacked.
+// spared returns the junk that is allowed even in haste: in the current transaction
+// as many refused recipients as there are accepted ones. An old mailing list has dead
+// addresses, and must get through while we are under attack.
 func (c *Conn) spared() int {
 	if c.tx == nil {
 		return 0
@@ -229,7 +228,7 @@ func (c *Conn) spared() int {
 	return min(c.tx.refused, c.tx.accepted)
 }
 
-// limits ends a session that has used up what it may do.
+// limits ends a session that has exceeded a limit.
 func (c *Conn) limits() error {
 	switch {
 	case c.panicked != nil:
@@ -246,13 +245,13 @@ func (c *Conn) limits() error {
 	return nil
 }
 
-// end says 421, behind which the connection is closed (RFC 5321 3.8).
+// end replies 421, after which the connection is closed (RFC 5321 3.8).
 func (c *Conn) end(enhanced, why string) error {
 	c.wire.reply(421, enhanced, why+", closing the connection")
 	return fmt.Errorf("%w: %s", errEnded, why)
 }
 
-// lost says 421 where the client is still there, and returns err.
+// lost replies 421 if the client is still there, and returns err.
 func (c *Conn) lost(err error) error {
 	switch {
 	case errors.Is(err, errDrain):
@@ -265,7 +264,7 @@ func (c *Conn) lost(err error) error {
 	return err
 }
 
-// close sends what is left to say and closes the connection.
+// close flushes the output and closes the connection.
 func (c *Conn) close(err error) error {
 	c.reset()
 	sent := c.wire.Flush() == nil
@@ -280,8 +279,7 @@ func (c *Conn) close(err error) error {
 	return err
 }
 
-// ask calls the Session; a panic there is a temporary error, and the last
-// thing the session does.
+// ask calls the Session. A panic there is a temporary error and ends the session.
 func (c *Conn) ask(call func() error) (err error) {
 	panicked := status.Guard(func() error { err = call(); return nil })
 	if panicked != nil {
@@ -291,14 +289,14 @@ func (c *Conn) ask(call func() error) (err error) {
 	return err
 }
 
-// fail answers a command that was wrong, and counts it.
+// fail refuses a command that was in error, and counts it.
 func (c *Conn) fail(code int, enhanced, text string) {
 	c.errors++
 	c.wire.reply(code, enhanced, text)
 }
 
-// refuse answers with an error of the Session or the engine. It returns an
-// error where that is the end.
+// refuse replies with an error of the Session or the engine. It returns an error if
+// that ends the session.
 func (c *Conn) refuse(err error) error {
 	code, enhanced, lines := refusal(err)
 	c.wire.reply(code, enhanced, lines...)
@@ -308,7 +306,7 @@ func (c *Conn) refuse(err error) error {
 	return nil
 }
 
-// reset forgets the transaction.
+// reset ends the transaction.
 func (c *Conn) reset() {
 	if c.tx == nil {
 		return
@@ -316,6 +314,6 @@ func (c *Conn) reset() {
 	c.junk += c.tx.junk()
 	c.tx = nil
 	c.wire.setBusy(false)
-	// A panic is seen in limits.
+	// limits finds a panic.
 	_ = c.ask(func() error { c.session.Reset(c.ctx); return nil })
 }

@@ -5,27 +5,27 @@ import (
 	"io"
 )
 
-// scanState is what came before the next octet of the text, as far as it matters.
+// scanState says what precedes the next octet of the text.
 type scanState int
 
 const (
 	atLineStart scanState = iota
 	inLine
 	seenCR
-	seenDot   // a dot at the start of a line
-	seenDotCR // and a CR behind it
+	seenDot   // a dot at the start of the line
+	seenDotCR // and a CR after it
 )
 
-// dataReader reads the text of one message (RFC 5321 4.1.1.4): dots unstuffed,
-// CRLF turned into LF. Only CRLF.CRLF ends it. A message with a flaw is read
-// to that end too, without giving anything on, and then the flaw is the error.
+// dataReader reads the text of one message (RFC 5321 4.1.1.4). It unstuffs dots and
+// turns CRLF into LF. Only CRLF.CRLF ends the message. One with a flaw is read to
+// that end too, but nothing of it is returned any more; the flaw is the error.
 type dataReader struct {
 	text
 	state scanState
 	ended bool
 }
 
-// Read fills p with text.
+// Read implements io.Reader.
 func (d *dataReader) Read(p []byte) (n int, err error) {
 	for n < len(p) && !d.ended && d.lost == nil {
 		if !d.wire.Empty() {
@@ -43,14 +43,14 @@ func (d *dataReader) Read(p []byte) (n int, err error) {
 	return 0, d.outcome()
 }
 
-// drain reads what is left.
+// drain discards what is left.
 func (d *dataReader) drain() {
-	// The copy's error is what outcome returns.
+	// outcome returns the error.
 	_, _ = io.Copy(io.Discard, d)
 }
 
-// step takes octets from the buffer, at least one or a change of state, and
-// returns how many it put into dst, which is not empty.
+// step consumes octets of the buffer, or changes the state, and returns how many
+// octets it put into dst, which is not empty.
 func (d *dataReader) step(dst []byte) int {
 	c := d.wire.Buffered()[0]
 	switch d.state {
@@ -73,7 +73,7 @@ func (d *dataReader) step(dst []byte) int {
 		d.state = seenDotCR
 	case seenDotCR:
 		if c != '\n' {
-			d.state = seenCR // which finds the bare CR
+			d.state = seenCR // stepAfterCR finds the bare CR
 			return 0
 		}
 		d.ended = true
@@ -89,14 +89,14 @@ func (d *dataReader) stepAfterCR(c byte, dst []byte) int {
 		d.state = atLineStart
 		return d.newline(dst)
 	case '\r':
-		d.wire.Skip(1) // and the next one may belong to an LF
+		d.wire.Skip(1) // and this CR may belong to a CRLF
 	default:
 		d.state = inLine
 	}
 	return d.bareCR(dst)
 }
 
-// upToCR takes octets up to the next CR.
+// upToCR consumes octets up to the next CR.
 func (d *dataReader) upToCR(dst []byte) int {
 	b := d.wire.Buffered()
 	if len(b) > len(dst) {

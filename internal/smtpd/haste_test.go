@@ -64,7 +64,7 @@ func TestHaste(t *testing.T) {
 		now.Store(int64(haste))
 		begin := time.Now()
 		c.want("421 4.4.2 ")
-		if took := time.Since(begin); took > 2*hasteStep {
+		if took := time.Since(begin); took > 2*leastHaste {
 			t.Errorf("after %v", took)
 		}
 		c.closed(errIdle)

@@ -13,7 +13,7 @@ import (
 
 // MailParams are the parameters of MAIL.
 type MailParams struct {
-	Size       int64  // SIZE= (RFC 1870), 0 where it was not said
+	Size       int64  // SIZE= (RFC 1870), or 0
 	Body       string // BODY= (RFC 6152): "7BIT", "8BITMIME" or ""
 	UTF8       bool   // SMTPUTF8 (RFC 6531)
 	Ret        string // RET= (RFC 3461 4.3): "FULL", "HDRS" or ""
@@ -21,8 +21,8 @@ type MailParams struct {
 	RequireTLS bool   // REQUIRETLS (RFC 8689)
 }
 
-// Words returns what an envelope keeps of the parameters: words of RFC 3461 and
-// 8689. What says nothing new is left out.
+// Words returns the parameters that an envelope keeps: those of RFC 3461 and
+// RFC 8689.
 func (p MailParams) Words() string {
 	var words []string
 	if p.Ret != "" {
@@ -39,13 +39,12 @@ func (p MailParams) Words() string {
 
 // RcptParams are the parameters of RCPT.
 type RcptParams struct {
-	Notify string // NOTIFY= (RFC 3461 4.1) in capitals: "NEVER" or a list; ""
+	Notify string // NOTIFY= (RFC 3461 4.1) in capitals: "NEVER", a list or ""
 	Orcpt  string // ORCPT= (RFC 3461 4.2): "type;xtext", or ""
 }
 
-// Words returns what an envelope keeps of the parameters for this recipient.
-// What says nothing new is left out: a NOTIFY that asks for what everybody
-// gets, an ORCPT that is the recipient.
+// Words returns the parameters that an envelope keeps for this recipient. It leaves
+// out the default NOTIFY, and an ORCPT that equals the recipient.
 func (p RcptParams) Words(to addr.Address) string {
 	var words []string
 	if p.Notify != "" && p.Notify != "FAILURE" {
@@ -59,14 +58,14 @@ func (p RcptParams) Words(to addr.Address) string {
 	return strings.Join(words, " ")
 }
 
-// Longest values (RFC 3461 4.2, 4.4; RFC 4954 5).
+// Maximum lengths (RFC 3461 4.2, 4.4; RFC 4954 5).
 const (
 	maxEnvID = 100
 	maxOrcpt = 500
 	maxAuth  = 500
 )
 
-// eachParam gives every parameter to take; each may be there once.
+// eachParam calls take for every parameter. None may occur twice.
 func (c *Conn) eachParam(words []string, take func(name, value string) error) error {
 	if len(words) > 0 && !c.esmtp {
 		return syntax(555, "5.5.4", "parameters require EHLO")
@@ -75,7 +74,7 @@ func (c *Conn) eachParam(words []string, take func(name, value string) error) er
 	for _, word := range words {
 		name, value, valued := strings.Cut(word, "=")
 		name = strings.ToUpper(name)
-		if valued && value == "" && name != "" { // RFC 5321 4.1.2: a value is one octet at least
+		if valued && value == "" && name != "" { // RFC 5321 4.1.2: a value has at least one octet
 			return syntax(501, "5.5.4", "empty parameter value")
 		}
 		if seen[name] {
@@ -89,7 +88,7 @@ func (c *Conn) eachParam(words []string, take func(name, value string) error) er
 	return nil
 }
 
-// mailParams reads the parameters of MAIL.
+// mailParams parses the parameters of MAIL.
 func (c *Conn) mailParams(words []string) (p MailParams, err error) {
 	err = c.eachParam(words, func(name, value string) error { return c.mailParam(&p, name, value) })
 	return p, err
@@ -123,8 +122,8 @@ func (c *Conn) mailParam(p *MailParams, name, value string) (err error) {
 		p.RequireTLS = true
 		return noValue(name, value)
 	case "AUTH":
-		// RFC 4954 5: who wrote the message, in the client's opinion. We trust
-		// no client that far, which the RFC allows; the value must parse.
+		// RFC 4954 5: the author of the message, as the client claims. We trust no
+		// client that far, which the RFC allows; the value must be valid.
 		switch {
 		case !c.cfg.Auth:
 		case !authParam(value):
@@ -136,10 +135,10 @@ func (c *Conn) mailParam(p *MailParams, name, value string) (err error) {
 	return syntax(555, "5.5.4", "unknown parameter")
 }
 
-// authParam reports whether value is xtext that says a mailbox or <> (RFC 4954
-// 5), or a path that is not encoded at all: curl sends AUTH=<a+b@example.org>.
+// authParam reports whether value is xtext of a mailbox or <> (RFC 4954 5), or a path
+// that is not encoded at all: curl sends AUTH=<a+b@example.org>.
 func authParam(value string) bool {
-	if len(value) > maxAuth || strings.Contains(value, "=") { // RFC 5321 4.1.2: in no value
+	if len(value) > maxAuth || strings.Contains(value, "=") { // RFC 5321 4.1.2: not in a value
 		return false
 	}
 	var who string
@@ -170,7 +169,7 @@ func noValue(name, value string) error {
 	return nil
 }
 
-// xtext reports whether s is xtext that hides no control character.
+// xtext reports whether s is valid xtext without encoded control characters.
 func xtext(s string) bool {
 	for i := range len(s) {
 		if s[i] <= ' ' || s[i] >= 0x7f || s[i] == '=' {
@@ -181,8 +180,8 @@ func xtext(s string) bool {
 	return ok
 }
 
-// parseSize reads a size of 1 to 20 digits (RFC 1870 3). What no int64 holds
-// is the largest one.
+// parseSize parses a size of 1 to 20 digits (RFC 1870 3). One out of range is
+// math.MaxInt64.
 func parseSize(s string) (int64, error) {
 	if len(s) == 0 || len(s) > 20 || strings.Trim(s, "0123456789") != "" {
 		return 0, syntax(501, "5.5.4", "invalid SIZE")
@@ -194,7 +193,7 @@ func parseSize(s string) (int64, error) {
 	return n, nil
 }
 
-// rcptParams reads the parameters of RCPT (RFC 3461 4).
+// rcptParams parses the parameters of RCPT (RFC 3461 4).
 func (c *Conn) rcptParams(words []string) (p RcptParams, err error) {
 	err = c.eachParam(words, func(name, value string) (err error) {
 		switch name {
@@ -216,18 +215,19 @@ func (c *Conn) rcptParams(words []string) (p RcptParams, err error) {
 	return p, err
 }
 
-// orcpt reports whether value is "type;address" (RFC 3461 4.2). Where SMTPUTF8
-// was asked for the address may be UTF-8 (RFC 6533 3).
+// orcpt reports whether value is "type;address" (RFC 3461 4.2). With SMTPUTF8 the
+// address may be UTF-8 (RFC 6533 3).
 func (c *Conn) orcpt(value string) bool {
 	kind, text, ok := strings.Cut(value, ";")
 	if !ok || kind == "" || text == "" || len(value) > maxOrcpt || strings.Trim(kind, atoms) != "" {
 		return false
 	}
 	if c.tx.utf8 && strings.EqualFold(kind, "utf-8") {
-		return utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r >= 0x7f && r < 0xa0 })
+		control := func(r rune) bool { return r <= ' ' || r >= 0x7f && r < 0xa0 }
+		return utf8.ValidString(text) && !strings.ContainsFunc(text, control)
 	}
 	return xtext(text)
 }
 
-// atoms are what a type of address is made of.
+// atoms are the characters of an address type.
 const atoms = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"

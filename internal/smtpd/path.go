@@ -6,8 +6,8 @@ import (
 	"paperpath/internal/addr"
 )
 
-// parsePath reads "FROM:<path> words" or "TO:<path> words". Blanks behind the
-// colon, which RFC 5321 3.3 does not have, are what many clients send.
+// parsePath parses "FROM:<path> parameters" or "TO:<path> parameters". It allows
+// blanks after the colon: RFC 5321 3.3 forbids them, but many clients send them.
 func parsePath(arg, prefix, enhanced string) (a addr.Address, words []string, err error) {
 	if len(arg) < len(prefix) || !strings.EqualFold(arg[:len(prefix)], prefix) {
 		return a, nil, syntax(501, "5.5.4", "expected "+prefix+"<address>")
@@ -23,7 +23,7 @@ func parsePath(arg, prefix, enhanced string) (a addr.Address, words []string, er
 	return a, strings.FieldsFunc(rest, func(r rune) bool { return r == ' ' || r == '\t' }), nil
 }
 
-// needsUTF8 refuses an address beyond ASCII for which nobody asked (RFC 6531 3.5).
+// needsUTF8 refuses a non-ASCII address without SMTPUTF8 (RFC 6531 3.5).
 func needsUTF8() error {
 	return syntax(553, "5.6.7", "non-ASCII address without SMTPUTF8")
 }

@@ -12,13 +12,13 @@ import (
 
 // Limits of a reply.
 const (
-	maxReplyText  = 480 // octets of text a line; RFC 5321 4.5.3.1.5 has 512 for all of it
+	maxReplyText  = 480 // octets of text per line; RFC 5321 4.5.3.1.5 allows 512 for the whole line
 	maxReplyLines = 20
 )
 
-// appendReply appends a reply. The enhanced code (RFC 2034) stands on each
-// line; "" leaves it out, as the greeting, EHLO and 3xx demand. Text is made
-// harmless whatever it holds: printable ASCII, bounded.
+// appendReply appends a reply. Each line has the enhanced code (RFC 2034); "" omits
+// it, as RFC 2034 4 wants for the greeting, EHLO and 3xx. Text is reduced to
+// printable ASCII of limited length.
 func appendReply(b []byte, code int, enhanced string, lines ...string) []byte {
 	if len(lines) > maxReplyLines {
 		lines = lines[:maxReplyLines]
@@ -38,8 +38,8 @@ func appendReply(b []byte, code int, enhanced string, lines ...string) []byte {
 	return b
 }
 
-// refusal is the reply for an error of the Session. Whatever the error says,
-// it is no success and its enhanced code fits its code.
+// refusal returns the reply for an error of the Session. Whatever the error says, the
+// reply is a failure, and its enhanced code matches its code.
 func refusal(err error) (code int, enhanced string, lines []string) {
 	code, enhanced, text := status.Reply(err)
 	if code < 400 || code > 599 {
@@ -51,7 +51,7 @@ func refusal(err error) (code int, enhanced string, lines []string) {
 	return code, enhanced, strings.Split(strings.TrimRight(text, "\r\n"), "\n")
 }
 
-// syntax is a refusal of the engine's own.
+// syntax returns a refusal by the engine itself.
 func syntax(code int, enhanced, text string) error {
 	return &status.Error{Exit: status.Refused, Reply: code, Enhanced: enhanced, Text: text}
 }
@@ -70,9 +70,9 @@ func validEnhanced(s string) bool {
 	return len(parts[0]) == 1
 }
 
-// Unavailable refuses a client that no session is opened for, in place of the
-// greeting: one line with a short deadline. RFC 5321 3.1 and 3.8 have 421 for
-// what may pass and 554 for what may not. The connection stays open.
+// Unavailable refuses a client with one line in place of the greeting, within a short
+// deadline: 554 if code is permanent, otherwise 421 (RFC 5321 3.1, 3.8). The
+// connection stays open.
 func Unavailable(conn net.Conn, code int, enhanced string) {
 	if code/100 == 5 {
 		code = 554
@@ -82,7 +82,7 @@ func Unavailable(conn net.Conn, code int, enhanced string) {
 	_, enhanced, _ = refusal(&status.Error{Reply: code, Enhanced: enhanced})
 	line := appendReply(nil, code, enhanced, "service not available")
 	if conn.SetWriteDeadline(time.Now().Add(2*time.Second)) == nil {
-		// A client that has gone need not be told.
+		// The client may have gone.
 		_, _ = conn.Write(line)
 	}
 }

@@ -11,17 +11,17 @@ import (
 
 // Sizes, in octets.
 const (
-	bufSize     = 4 << 10  // input buffer between messages
-	dataBufSize = 32 << 10 // and inside one
-	flushAt     = 16 << 10 // output goes out at the latest when this much waits
+	bufSize     = 4 << 10  // input buffer outside a message
+	dataBufSize = 32 << 10 // input buffer inside a message
+	flushAt     = 16 << 10 // collected output that is written without waiting for more
 	maxLine     = 2048     // a command with its CRLF
-	maxAuthLine = 12288    // AUTH, and the answers of its exchange (RFC 4954 4)
+	maxAuthLine = 12288    // AUTH, and the responses of its exchange (RFC 4954 4)
 )
 
-// waitMost is how long a reply waits for more to go out with it. Where recipients
-// are answered late, the client that has sent hundreds of them at once would hear
-// nothing of any for longer than it waits (RFC 5321 4.5.3.2.3: 5 minutes).
-const waitMost = time.Second
+// maxDelay is how long a reply may wait for others to be sent with it. A client that
+// has pipelined hundreds of slow recipients must hear of the first ones before its own
+// timeout (RFC 5321 4.5.3.2.3: 5 minutes).
+const maxDelay = time.Second
 
 // Why a read ended without input.
 var (
@@ -31,20 +31,20 @@ var (
 	errDrain = errors.New("the server is shutting down")
 )
 
-// stream is the connection to the client, with the limits of a session. A flight of
-// pipelined commands is answered by one write (RFC 2920 3.2) unless that takes long.
+// stream is the connection to the client, with the time limits of a session. A group
+// of pipelined commands is answered by one write (RFC 2920 3.2) unless that takes long.
 type stream struct {
 	*wire.Conn
 	cfg   *Config
-	since time.Time // that the oldest reply in Out is there
+	since time.Time // when the oldest reply in Out was added
 
-	// What limit looks at, guarded by Change.
-	next     wire.Limit // of a read inside a message, or before the session
-	begin    time.Time  // of the wait for a command; zero: next counts
+	// What limit depends on, guarded by Change.
+	next     wire.Limit // of reads that are not for a command
+	begin    time.Time  // of the wait for a command; zero: next applies
 	end      time.Time  // of the session
-	busy     bool       // in a transaction, which may end before the session does
-	idle     time.Time  // since when there has been no message
-	draining time.Time  // when a busy session ends; zero while the server runs
+	busy     bool       // in a transaction, which may be completed during a shutdown
+	idle     time.Time  // time of the last message, or of the connection
+	draining time.Time  // end of a busy session; zero while the server runs
 }
 
 func newStream(conn net.Conn, cfg *Config) *stream {
@@ -54,8 +54,8 @@ func newStream(conn net.Conn, cfg *Config) *stream {
 	return s
 }
 
-// limit is when a read ends: the earliest of what is in force. It is called with the
-// lock of Change.
+// limit returns the earliest limit of a read now. It is called under the lock of
+// Change.
 func (s *stream) limit() wire.Limit {
 	l := s.next
 	if !s.begin.IsZero() {
@@ -77,8 +77,8 @@ func (s *stream) limit() wire.Limit {
 	return l
 }
 
-// interrupt is called when the server begins to shut down: what waits for a
-// command outside a transaction is woken.
+// interrupt is called when the server begins to shut down. It ends the wait for a
+// command outside a transaction.
 func (s *stream) interrupt() {
 	s.Change(func() { s.draining = time.Now().Add(s.cfg.DrainTimeout) })
 }
@@ -86,27 +86,27 @@ func (s *stream) interrupt() {
 // setBusy says whether a transaction is open.
 func (s *stream) setBusy(busy bool) { s.Change(func() { s.busy = busy }) }
 
-// took notes that a message was accepted.
-func (s *stream) took() { s.Change(func() { s.idle = time.Now() }) }
+// accepted notes that a message was accepted.
+func (s *stream) accepted() { s.Change(func() { s.idle = time.Now() }) }
 
-// stopping reports whether the session is to end before its next command.
+// stopping reports whether the session must end before its next command.
 func (s *stream) stopping() (stop bool) {
 	s.Change(func() { stop = !s.draining.IsZero() && (!s.busy || time.Now().After(s.draining)) })
 	return stop
 }
 
-// allow sets the limit for what is read next, and what passing it means.
+// allow sets the limit of the next reads, and the error once it has passed.
 func (s *stream) allow(limit time.Time, why error) {
 	s.Change(func() { s.next, s.begin = wire.Limit{At: limit, Why: why}, time.Time{} })
 }
 
-// fill reads more input into the empty buffer, after all output has gone out.
+// fill flushes the output and reads more input into the empty buffer.
 func (s *stream) fill(limit time.Time, why error) error {
 	s.allow(limit, why)
 	return s.Fill()
 }
 
-// reply collects a reply.
+// reply adds a reply to the output.
 func (s *stream) reply(code int, enhanced string, lines ...string) {
 	if len(s.Out) >= flushAt {
 		// The next read finds the error.
@@ -116,21 +116,21 @@ func (s *stream) reply(code int, enhanced string, lines ...string) {
 		s.since = time.Now()
 	}
 	s.Out = appendReply(s.Out, code, enhanced, lines...)
-	if time.Since(s.since) >= waitMost {
+	if time.Since(s.since) >= maxDelay {
 		_ = s.Flush()
 	}
 }
 
-// Flaws of a command line. The line was read to its end: the session is in
-// step.
+// What is wrong with a command line. It has been read to its end, so the session can
+// go on.
 var (
 	errLong  = errors.New("line too long")
 	errBytes = errors.New("bare CR, bare LF or NUL in the line")
 )
 
-// readLine returns the next line without its CRLF, which alone ends a line
-// (RFC 5321 2.3.8). A bare LF is part of the line, so nothing behind it is
-// taken for a command. The bytes are good until the next call.
+// readLine returns the next line without its CRLF. Nothing else ends a line (RFC 5321
+// 2.3.8): a bare LF is part of it, so that what follows is not taken for a command.
+// The bytes are valid until the next call.
 func (s *stream) readLine(limit int) ([]byte, error) {
 	s.Change(func() { s.begin = time.Now() })
 	line, size, err := s.Line(wire.CRLF, maxAuthLine, 0)
@@ -147,11 +147,11 @@ func (s *stream) readLine(limit int) ([]byte, error) {
 	return line, nil
 }
 
-// hasteStep is the least that a client has for what is on its way already.
-const hasteStep = 2 * time.Second
+// leastHaste is the least time a client has, for a command already on its way.
+const leastHaste = 2 * time.Second
 
-// patience is when the command must be there. In haste a client has so long
-// from its last message to MAIL, and inside a transaction for each command.
+// patience returns when the command must be complete. In haste the time runs from the
+// last message until MAIL, and for each command inside a transaction.
 func (s *stream) patience() time.Time {
 	limit := s.begin.Add(s.cfg.CommandTimeout)
 	haste := s.haste()
@@ -159,7 +159,7 @@ func (s *stream) patience() time.Time {
 		return limit
 	}
 	hurried := s.idle.Add(haste)
-	if least := s.begin.Add(min(haste, hasteStep)); hurried.Before(least) {
+	if least := s.begin.Add(min(haste, leastHaste)); hurried.Before(least) {
 		hurried = least
 	}
 	if s.busy {
@@ -178,8 +178,8 @@ func (s *stream) haste() time.Duration {
 	return s.cfg.Haste()
 }
 
-// lineLimit is what the command at the start of the line allows: AUTH may
-// bring a long initial response.
+// lineLimit returns the maximum length of a line: AUTH may have a long initial
+// response.
 func lineLimit(line []byte) int {
 	if len(line) >= 5 && bytes.EqualFold(line[:5], []byte("AUTH ")) {
 		return maxAuthLine

@@ -8,31 +8,30 @@ import (
 	"paperpath/internal/status"
 )
 
-// maxTextLine is the longest line of a message, in octets without its end. RFC
-// 5321 4.5.3.1.6 promises no more than 998; what is longer is carried whole or
-// refused, never cut.
+// maxTextLine is the maximum length of a line of a message, without its end. RFC 5321
+// 4.5.3.1.6 requires 998 octets; a longer line is taken whole or refused, never cut.
 const maxTextLine = 1 << 20
 
 var crlf, lf = []byte("\r\n"), []byte("\n")
 
-// text is what the readers of DATA and of BDAT share: the octets of one message,
-// CRLF turned into LF, and what is wrong with them. When the connection breaks
-// inside the message the error is sticky: nothing more is read from it.
+// text is what the readers of DATA and BDAT share: the octets of one message, with
+// CRLF turned into LF, and what is wrong with them. An error of the connection is
+// final: nothing more is read.
 type text struct {
 	wire *stream
 
-	size int64 // octets so far, with CRLF line ends
-	line int   // octets of this line so far
-	flaw error // the first one; nothing is given on from then on
+	size int64 // octets so far, counted with CRLF line ends
+	line int   // octets of the current line so far
+	flaw error // the first one; nothing is returned any more
 	lost error
 
 	received int64         // octets from the connection
 	waited   time.Duration // for them
 }
 
-// fill reads from the connection. Each read has its own limit, and all of them
-// together one that grows with what came: the time in which the Session takes
-// no input does not count against the client.
+// fill reads from the connection. Each read has a limit, and all of them together have
+// one that grows with the octets received. Time that the Session spends does not count
+// against the client.
 func (t *text) fill() {
 	start := time.Now()
 	limit, why := start.Add(t.wire.cfg.DataTimeout), errIdle
@@ -49,15 +48,20 @@ func (t *text) fill() {
 	t.received += int64(len(t.wire.Buffered()))
 }
 
-// lose notes that the connection broke.
+// lose records an error of the connection.
 func (t *text) lose(err error) {
 	if err == io.EOF {
 		err = io.ErrUnexpectedEOF
 	}
-	t.lost = &status.Error{Exit: status.TempFail, Reply: 421, Enhanced: "4.4.2", Text: "connection lost while receiving the message", Err: err}
+	t.lost = temporary(421, "4.4.2", "connection lost while receiving the message", err)
 }
 
-// outcome is the error at the end.
+// temporary returns what ends a message that may be sent again.
+func temporary(code int, enhanced, text string, err error) error {
+	return &status.Error{Exit: status.TempFail, Reply: code, Enhanced: enhanced, Text: text, Err: err}
+}
+
+// outcome returns the error with which reading ends.
 func (t *text) outcome() error {
 	switch {
 	case t.lost != nil:
@@ -68,8 +72,8 @@ func (t *text) outcome() error {
 	return io.EOF
 }
 
-// inside gives on octets without a CR. A bare LF is a line end only where such
-// are made good; it never stands before the dot that ends a message.
+// inside returns octets without a CR. A bare LF is a line end only under Normalise,
+// and never before the dot that ends a message.
 func (t *text) inside(dst, b []byte) int {
 	octets := len(b)
 	if last := bytes.LastIndexByte(b, '\n'); last >= 0 {
@@ -87,27 +91,27 @@ func (t *text) inside(dst, b []byte) int {
 	return t.put(dst, b, octets)
 }
 
-// newline gives on a CRLF.
+// newline returns a line end, for a CRLF.
 func (t *text) newline(dst []byte) int {
 	t.line = 0
 	return t.put(dst, lf, 2)
 }
 
-// bareCR gives on a line end, where such are made good.
+// bareCR returns a line end, for a bare CR under Normalise.
 func (t *text) bareCR(dst []byte) int {
 	t.bare("bare CR in the message")
 	return t.newline(dst)
 }
 
-// bare notes a CR or LF without the other (RFC 5321 2.3.8).
+// bare records a CR or LF without the other (RFC 5321 2.3.8).
 func (t *text) bare(flaw string) {
 	if !t.wire.cfg.Normalise {
 		t.spoil(flaw)
 	}
 }
 
-// put gives text on, unless the message has a flaw. octets is its size on the
-// wire.
+// put copies text to dst unless the message has a flaw. octets is its size with CRLF
+// line ends.
 func (t *text) put(dst, b []byte, octets int) int {
 	if t.flaw != nil {
 		return 0
@@ -120,7 +124,7 @@ func (t *text) put(dst, b []byte, octets int) int {
 	return copy(dst, b)
 }
 
-// spoil notes the first flaw.
+// spoil records the first flaw.
 func (t *text) spoil(why string) {
 	if t.flaw == nil {
 		t.flaw = status.Refuse("5.6.0", why)

@@ -8,7 +8,7 @@ import (
 // handshakeTime is the limit for a TLS handshake.
 const handshakeTime = time.Minute
 
-// handshake starts TLS. What the client sent in clear behind STARTTLS is
+// handshake starts TLS. What the client sent in clear text after STARTTLS is
 // discarded, not run inside TLS (CVE-2011-0411).
 func (c *Conn) handshake() error {
 	if c.cfg.TLS == nil {
@@ -28,8 +28,8 @@ func (c *Conn) handshake() error {
 	return nil
 }
 
-// startTLS is STARTTLS (RFC 3207). Behind it the client has said nothing yet
-// (4.2); behind a failed handshake there is no going on in clear.
+// startTLS handles STARTTLS (RFC 3207). After it the session begins anew (4.2); after
+// a failed handshake it does not go on in clear text.
 func (c *Conn) startTLS(arg string) error {
 	switch {
 	case c.cfg.TLS == nil:
@@ -51,7 +51,7 @@ func (c *Conn) startTLS(arg string) error {
 	return nil
 }
 
-// brokenTLS ends a session in which nothing more can be said.
+// brokenTLS ends a session without a further reply.
 type brokenTLS struct{ error }
 
 func (e *brokenTLS) Unwrap() error { return e.error }

@@ -10,21 +10,21 @@ import (
 	"paperpath/internal/params"
 )
 
-// Truster is a Session that takes a login from a host that may use XCLIENT.
+// Truster is a Session that accepts a login from a host that may use XCLIENT.
 type Truster interface {
-	// Trust begins the session as that user, without a password.
+	// Trust logs that user in, without a password.
 	Trust(ctx context.Context, login string) error
 }
 
-// XCLIENT, by which a filter or a gateway in front says for whom it speaks, as
-// Postfix's XCLIENT_README has it.
+// The attributes of XCLIENT, by which a filter or gateway in front of us names its
+// client (Postfix's XCLIENT_README).
 const xclientAttributes = "NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT"
 
-// front is what XCLIENT said so far. "" is what was not said, or is not known.
+// front holds what XCLIENT has said so far; "" for what is unknown.
 type front struct{ name, ip, proto, helo, login string }
 
-// xclient begins the session anew, for the client that is told: it is in the
-// state after the greeting, which the reply is.
+// xclient handles XCLIENT. The session begins anew for the client that it names, and
+// the reply is the greeting.
 func (c *Conn) xclient(arg string) error {
 	switch {
 	case !c.cfg.XClient:
@@ -39,7 +39,7 @@ func (c *Conn) xclient(arg string) error {
 		c.errors++
 		return c.refuse(err)
 	}
-	// What is private between us and the front says nothing of its client.
+	// A private connection to the front does not make its client private.
 	if ip, _ := netip.ParseAddr(f.ip); f.ip != c.ip && !ip.IsLoopback() {
 		c.private = false
 		c.sasl.ClientCA = nil // the certificate is the front's
@@ -54,7 +54,7 @@ func (c *Conn) xclient(arg string) error {
 	return nil
 }
 
-// begin opens a session for the client in front.
+// begin opens a Session for the client that f names.
 func (c *Conn) begin(f front) error {
 	c.session = c.open(c)
 	if f.login != "" {
@@ -78,7 +78,7 @@ func (c *Conn) begin(f front) error {
 	return nil
 }
 
-// read reads the attributes of one command.
+// read parses the attributes of one command.
 func (f *front) read(arg string) error {
 	words := strings.Fields(arg)
 	if len(words) == 0 {
@@ -99,7 +99,7 @@ func (f *front) read(arg string) error {
 	return nil
 }
 
-// set takes one attribute; an empty value is an unknown one.
+// set sets one attribute. An empty value means unknown.
 func (f *front) set(name, value string) bool {
 	switch name {
 	case "NAME":
@@ -128,7 +128,7 @@ func (f *front) set(name, value string) bool {
 	return true
 }
 
-// frontAddr reads an IPv4 address, or an IPv6 address behind "IPV6:".
+// frontAddr parses an IPv4 address, or an IPv6 address behind "IPV6:".
 func frontAddr(value string) (ip string, ok bool) {
 	if value == "" {
 		return "", true
