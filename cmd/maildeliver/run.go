@@ -29,8 +29,8 @@ func maildeliver() program.Program {
 	}
 }
 
-// usageStatus is 75 for the MDA: another mail system would bounce on 64, for a
-// fault in its own configuration.
+// usageStatus is 75 for the MDA: on 64 another mail system would bounce mail because of
+// a fault in its own configuration.
 func usageStatus(args []string) int {
 	for _, a := range args {
 		if a == "--" {
@@ -43,12 +43,12 @@ func usageStatus(args []string) int {
 	return status.Usage
 }
 
-// store is the face of an MDA.
+// store delivers the message on standard input, as an MDA.
 func store(ctx context.Context, h *home.Home, c *cli.Context) error {
 	to := c.StringSlice("d")
 	switch {
 	case len(to) != 1:
-		return status.UsageError("one -d address is needed, not %d (see maildeliver --help)", len(to))
+		return status.UsageError("exactly one -d address is required, not %d (see maildeliver --help)", len(to))
 	case c.Args().Present():
 		return status.UsageError("unexpected operand %q", c.Args().First())
 	}

@@ -8,8 +8,8 @@ import (
 	"paperpath/internal/status"
 )
 
-// Explain records in t what an entry for address would meet in deliver/.
-// Nothing is made. The error is what would defer it, or a usage error.
+// Explain records in t what would happen to an entry for address in deliver/. Nothing
+// is created. The error is the reason that would defer it, or a usage error.
 func Explain(c *control.Control, home, address string, t *explain.Trail) error {
 	outcome, err := foresee(c, home, address, t)
 	if err != nil {
@@ -43,15 +43,15 @@ func foresee(c *control.Control, home, address string, t *explain.Trail) (string
 	if err != nil {
 		return "", err
 	}
-	state := "missing, will be made"
+	state := "missing, will be created"
 	if there {
-		state = "there"
+		state = "exists"
 	}
 	t.Add("Maildir "+u.Maildir(), state, u.Where)
 	return "store in " + u.Maildir(), nil
 }
 
-// without is what becomes of an entry for an address without a mailbox.
+// without is what happens to an entry for an address without a mailbox.
 func without(c *control.Control, a addr.Address) (string, error) {
 	_, err := route.Resolve(c, a, nil)
 	switch {
@@ -60,5 +60,5 @@ func without(c *control.Control, a addr.Address) (string, error) {
 	case err != nil:
 		return "fail: " + err.Error(), nil
 	}
-	return "wait to be rerouted: it has no mailbox of its own (see mailroute " + a.String() + ")", nil
+	return "defer: the address has no mailbox of its own and must be rerouted (see mailroute " + a.String() + ")", nil
 }

@@ -14,22 +14,22 @@ import (
 )
 
 const (
-	maxLead     = 100     // fields of another system's envelope before the header
+	maxLead     = 100     // envelope fields of the calling mail system
 	maxLeadLine = 4096    // octets of one of them
-	lineBuffer  = 1 << 16 // octets that are looked at together
-	maxKept     = 1 << 20 // octets of mbox lines and such fields together
+	lineBuffer  = 1 << 16 // octets that are read at a time
+	maxKept     = 1 << 20 // octets of mbox lines and envelope fields together
 )
 
-// incoming is a message on standard input, with the envelope that the system
-// above us may have put on top of it.
+// incoming is a message on standard input, with the envelope that the calling mail
+// system may have put on top of it.
 type incoming struct {
 	from addr.Address // of the leading Return-Path
-	body io.Reader    // the message below our own two fields
+	body io.Reader    // the message as it follows our own two fields
 }
 
-// openIncoming takes up the envelope at the start of in: a leading Return-Path,
-// and a Delivered-To that says what ours will say, to. Other such fields stay
-// where they are. No input at all is refused: somebody above us has crashed.
+// openIncoming reads the envelope at the start of in: a leading Return-Path, and a
+// Delivered-To with the same address as ours, to. Other such fields stay where they
+// are. Empty input is refused: the calling program has crashed.
 func openIncoming(in io.Reader, to addr.Address) (*incoming, error) {
 	r := bufio.NewReaderSize(in, lineBuffer)
 	if _, err := r.Peek(1); err == io.EOF {
@@ -43,9 +43,9 @@ func openIncoming(in io.Reader, to addr.Address) (*incoming, error) {
 	return m, nil
 }
 
-// envelope takes up the fields that are the envelope, and returns what was read
-// of the message for that, as it can stand below our fields. Among them mbox
-// lines may stand (RFC 976 2.4), as mail systems have put them above.
+// envelope reads the fields of the envelope, and returns what it had to read of the
+// message, in the form that can follow our fields. Mail systems may have put mbox
+// lines among these fields (RFC 976 2.4).
 func (m *incoming) envelope(r *bufio.Reader, to addr.Address) (kept []byte) {
 	var lead message.Lead
 	hasFrom, headed := false, false
@@ -77,14 +77,14 @@ func (m *incoming) envelope(r *bufio.Reader, to addr.Address) (kept []byte) {
 	}
 }
 
-// readLine adds to kept what is left of a line longer than the buffer, as far as
-// maxKept allows: the run of mbox lines goes on below it.
+// readLine appends the remainder of a line longer than the buffer to kept, as far as
+// maxKept allows: more mbox lines may follow.
 func readLine(r *bufio.Reader, kept []byte) []byte {
 	for !bytes.HasSuffix(kept, []byte("\n")) && len(kept) <= maxKept {
 		part, err := r.ReadSlice('\n')
 		kept = append(kept, part...)
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
-			break // it comes again with the next read
+			break // the next read returns it again
 		}
 	}
 	return kept
@@ -92,19 +92,19 @@ func readLine(r *bufio.Reader, kept []byte) []byte {
 
 func readError(err error) error { return fmt.Errorf("read standard input: %w", err) }
 
-// leadLine returns a copy of the next line, or of as much of it as fits, and
-// whether that is a whole field: the next line does not continue it.
+// leadLine returns a copy of the next line, or of as much of it as fits into the
+// buffer, and whether it is a whole field: the next line does not continue it.
 func leadLine(r *bufio.Reader) (line []byte, whole bool) {
 	line, err := r.ReadSlice('\n')
 	line = bytes.Clone(line)
 	if err != nil || len(line) > maxLeadLine {
 		return line, false
 	}
-	next, _ := r.Peek(1) // an error comes again with the next read
+	next, _ := r.Peek(1) // the next read returns an error again
 	return line, len(next) == 0 || next[0] != ' ' && next[0] != '\t'
 }
 
-// field cuts a header field; name is folded, "" for what is none.
+// field cuts a header field; name is folded, and "" where the line is not a field.
 func field(line []byte) (name, value string) {
 	n, v, ok := message.CutField(line)
 	if !ok {
@@ -113,7 +113,7 @@ func field(line []byte) (name, value string) {
 	return addr.Fold(n), strings.Trim(strings.TrimRight(string(v), "\r\n"), " \t")
 }
 
-// setReversePath reads a Return-Path's value, with or without angle brackets.
+// setReversePath reads the value of a Return-Path, with or without angle brackets.
 func (m *incoming) setReversePath(value string) bool {
 	a, err := ParseFrom(value)
 	if err == nil {
@@ -133,7 +133,7 @@ func ParseFrom(s string) (addr.Address, error) {
 	}
 	a, rest, err := addr.ParsePath(s)
 	if err == nil && rest != "" && rest[0] != ' ' {
-		err = errors.New("text behind the path")
+		err = errors.New("unexpected text after the path")
 	}
 	return a, err
 }
@@ -143,14 +143,14 @@ func isAddress(value string, to addr.Address) bool {
 	return err == nil && a.Key() == to.Key()
 }
 
-// limits are what a message may not exceed.
+// limits are the limits of one message.
 type limits struct {
 	octets int64
 	hops   int // Received fields
 }
 
-// copyTo writes the message with LF line ends, the last line ended too. All
-// other bytes stay as they are.
+// copyTo writes the message with LF line ends, also after the last line. All other
+// bytes stay as they are.
 func (m *incoming) copyTo(out io.Writer, max limits) error {
 	c := copier{r: bufio.NewReaderSize(m.body, lineBuffer), w: bufio.NewWriterSize(out, lineBuffer), max: max}
 	for header, start := true, true; ; {
@@ -191,19 +191,19 @@ func (c *copier) piece() ([]byte, error) {
 		line[n-2] = '\n'
 		return line[:n-1], err
 	} else if errors.Is(err, bufio.ErrBufferFull) && line[n-1] == '\r' {
-		c.r.UnreadByte() // its LF may come yet
+		c.r.UnreadByte() // its LF may follow
 		return line[:n-1], err
 	}
 	return line, err
 }
 
-// hop counts Received fields: the one loop check of this face.
+// hop counts Received fields, the only loop check of the MDA.
 func (c *copier) hop(line []byte) error {
 	if name, _, _ := message.CutField(line); !strings.EqualFold(name, "Received") {
 		return nil
 	}
 	if c.hops++; c.hops > c.max.hops {
-		return status.Refuse("5.4.6", fmt.Sprintf("more than %d Received fields: a mail loop", c.max.hops))
+		return status.Refuse("5.4.6", fmt.Sprintf("mail loop: more than %d Received fields", c.max.hops))
 	}
 	return nil
 }

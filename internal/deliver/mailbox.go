@@ -13,11 +13,10 @@ import (
 	"paperpath/maildir"
 )
 
-// Prepare returns the Maildir of u, made where it is missing. Below home/mail
-// the directories above it are made too; a mailbox elsewhere has an owner's
-// directory to be in. Where either looks like a volume that is not mounted, and
-// where a directory on the way is another user's, nothing is made. Every error is
-// temporary.
+// Prepare returns the Maildir of u and creates it if it is missing. Below home/mail the
+// directories above it are created too; elsewhere the owner's directory must exist. If
+// a volume does not seem to be mounted, or a directory on the way belongs to another
+// user, nothing is created. Every error is temporary.
 func Prepare(home string, u *control.User) (string, error) {
 	p, err := maildirOf(home, u)
 	if err != nil {
@@ -28,13 +27,13 @@ func Prepare(home string, u *control.User) (string, error) {
 		return p.Path(), err
 	}
 	if err := p.Create(); err != nil {
-		return "", status.Temp("4.2.0", "no mailbox can be made", fmt.Errorf("%s: %w", u.Where, err))
+		return "", status.Temp("4.2.0", "cannot create the mailbox", fmt.Errorf("%s: %w", u.Where, err))
 	}
 	return p.Path(), nil
 }
 
-// maildirOf returns where the mailbox of u is. It has to be ours: what we write is,
-// and in another one's directories they say where it goes.
+// maildirOf returns where the mailbox of u is. It must belong to us: we would write our
+// files there, and another owner of the directories decides where they end up.
 func maildirOf(home string, u *control.User) (p maildir.Place, err error) {
 	p = maildir.Place{Base: u.Home, Rel: "Maildir", UID: os.Geteuid()}
 	owner := u.UID
@@ -46,18 +45,18 @@ func maildirOf(home string, u *control.User) (p maildir.Place, err error) {
 	} else if owner < 0 {
 		var st unix.Stat_t
 		if err := unix.Stat(u.Home, &st); err != nil {
-			return p, status.Temp("4.2.0", "no mailbox can be made", fmt.Errorf("%s: %s: %w", u.Where, u.Home, err))
+			return p, status.Temp("4.2.0", "cannot create the mailbox", fmt.Errorf("%s: %s: %w", u.Where, u.Home, err))
 		}
 		owner = int(st.Uid)
 	}
 	if owner >= 0 && owner != p.UID {
-		return p, status.Temp("4.2.0", "the mailbox is another user's",
+		return p, status.Temp("4.2.0", "the mailbox belongs to another user",
 			fmt.Errorf("%s: %s belongs to uid %d, and maildeliver runs as uid %d", u.Where, p.Path(), owner, p.UID))
 	}
 	return p, nil
 }
 
-// complete reports whether all of the mailbox at p is there.
+// complete reports whether all directories of the mailbox at p exist.
 func complete(p maildir.Place, u *control.User) (bool, error) {
 	there, err := p.Complete()
 	if err != nil {

@@ -22,10 +22,10 @@ type MDA struct {
 	Home    string
 }
 
-// Deliver stores the message in for address, durably once it returns nil. from
-// is the reverse path; nil takes that of a leading Return-Path. The error has
-// exit status 67 where there is no such mailbox, 65 for a message that is
-// refused; all else is temporary.
+// Deliver stores the message in for address; it is durable when Deliver returns nil.
+// from is the reverse path; nil takes that of a leading Return-Path. The error has exit
+// status 67 if there is no such mailbox, and 65 if the message is refused; all other
+// errors are temporary.
 func (m *MDA) Deliver(address string, from *addr.Address, in io.Reader) error {
 	to, u, err := m.mailbox(address)
 	if err != nil {
@@ -50,9 +50,9 @@ func (m *MDA) Deliver(address string, from *addr.Address, in io.Reader) error {
 	return nil
 }
 
-// mailbox finds whose mailbox address is: its own one, even where an alias
-// stands before it, for the system above has decided that. One that is only
-// an alias leads to the one mailbox that it names.
+// mailbox finds the mailbox of address: its own one, even if it has an alias too, for
+// the calling mail system has decided already. An address that is only an alias leads
+// to the mailbox that it names, if there is exactly one.
 func (m *MDA) mailbox(address string) (to addr.Address, u *control.User, err error) {
 	whole, err := route.WithDomain(m.Control, address)
 	if err != nil {
@@ -73,7 +73,7 @@ func (m *MDA) mailbox(address string) (to addr.Address, u *control.User, err err
 		return to, nil, err
 	}
 	if len(targets) != 1 || targets[0].Kind != route.Local {
-		return to, nil, &status.Error{Exit: status.NoMailbox, Text: "no single mailbox here: " + whole}
+		return to, nil, &status.Error{Exit: status.NoMailbox, Text: "the address does not lead to exactly one mailbox: " + whole}
 	}
 	return targets[0].Addr, targets[0].User, nil
 }

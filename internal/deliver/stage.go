@@ -1,5 +1,5 @@
-// Package deliver puts messages into mailboxes: the entries of its inbox by
-// way of the spool, and single messages as the MDA of another mail system.
+// Package deliver puts messages into mailboxes: the entries of its inbox through the
+// spool, and single messages as the MDA of another mail system.
 package deliver
 
 import (
@@ -25,16 +25,16 @@ type Stage struct {
 	Settle  func(e *spool.Entry, results []settle.Result) spool.Outcome
 }
 
-// Handle decides about an entry in deliver/. Aliases are expanded in route/
-// alone and nothing goes back there: the recipient has a mailbox of its own, or
-// the attempt has failed.
+// Handle decides about an entry in deliver/. Only route/ expands aliases, and nothing
+// goes back there: either the recipient has a mailbox of its own, or the attempt
+// fails.
 func (s *Stage) Handle(_ context.Context, e *spool.Entry) spool.Outcome {
 	pending := e.Pending()
 	if len(pending) == 0 {
 		return spool.DropBecause("the recipient is done")
 	}
 	if len(e.Envelope.To) != 1 {
-		return apart(e, pending)
+		return splitRecipients(e, pending)
 	}
 	path, err := s.mailbox(e)
 	switch {
@@ -46,9 +46,9 @@ func (s *Stage) Handle(_ context.Context, e *spool.Entry) spool.Outcome {
 	return spool.DeliverTo(path)
 }
 
-// apart gives each recipient of an entry that a person moved here one of its
-// own: an entry is renamed into one mailbox.
-func apart(e *spool.Entry, pending []int) spool.Outcome {
+// splitRecipients gives each recipient of an entry that a person moved here an entry of
+// its own, since an entry is renamed into one mailbox.
+func splitRecipients(e *spool.Entry, pending []int) spool.Outcome {
 	var children []spool.Child
 	for _, i := range pending {
 		to := e.Envelope.To[i : i+1]
@@ -57,28 +57,28 @@ func apart(e *spool.Entry, pending []int) spool.Outcome {
 	return spool.SplitInto(children...)
 }
 
-// mailbox returns the Maildir for the one recipient of e, made where it is
+// mailbox returns the Maildir for the one recipient of e, and creates it if it is
 // missing.
 func (s *Stage) mailbox(e *spool.Entry) (string, error) {
 	a, err := addr.Parse(e.Envelope.To[0].Addr)
 	if err != nil {
-		return "", status.Refuse("5.1.3", "the recipient is no address")
+		return "", status.Refuse("5.1.3", "the recipient is not a valid address")
 	}
 	u, err := Owner(s.Control, a, nil)
 	if err != nil {
 		return "", err
 	}
 	if u == nil {
-		return "", s.missing(e, a)
+		return "", s.noMailbox(e, a)
 	}
-	if err := route.Looped(e, a); err != nil { // by way of an alias, or mailroute had said so
+	if err := route.Looped(e, a); err != nil { // through an alias, or mailroute would have refused it
 		return "", err
 	}
 	return Prepare(s.Home, u)
 }
 
-// Owner returns whose mailbox a is, aliases left aside; nil without an error
-// where it is nobody's. Every error is temporary.
+// Owner returns the user whose mailbox a is, whatever aliases say; nil without an error
+// if there is no such mailbox. Every error is temporary.
 func Owner(c *control.Control, a addr.Address, t *explain.Trail) (*control.User, error) {
 	where, local, err := c.IsLocal(a.Domain)
 	if err != nil {
@@ -98,20 +98,20 @@ func Owner(c *control.Control, a addr.Address, t *explain.Trail) (*control.User,
 	return u, err
 }
 
-// missing is the error of a recipient without a mailbox. Where its mail would go
-// elsewhere the tables may have changed since it was routed: for a day that is
-// left to a person to say, for the message may have been there.
-func (s *Stage) missing(e *spool.Entry, a addr.Address) error {
+// noMailbox is the error of a recipient without a mailbox. If its mail would go
+// elsewhere, the tables may have changed since it was routed. A person has a day to
+// reroute it; the program must not, for the message may have been there before.
+func (s *Stage) noMailbox(e *spool.Entry, a addr.Address) error {
 	targets, err := route.ResolveFor(s.Control, a, e, nil)
 	if status.IsTemporary(err) {
 		return err
 	}
-	dead := slices.ContainsFunc(targets, func(t route.Target) bool {
+	unknown := slices.ContainsFunc(targets, func(t route.Target) bool {
 		return t.Kind == route.Unknown && t.Addr == a
 	})
-	if err == nil && !dead && s.Now().Sub(e.Arrival) < route.GracePeriod {
-		return status.Temp("4.2.1", "no mailbox any more: "+a.String(),
-			fmt.Errorf("its mail goes elsewhere now; to route this one afresh: mailctl queue reroute %s", e.Key))
+	if err == nil && !unknown && s.Now().Sub(e.Arrival) < route.GracePeriod {
+		return status.Temp("4.2.1", "the mailbox no longer exists: "+a.String(),
+			fmt.Errorf("mail for the address now goes elsewhere; to route this message again: mailctl queue reroute %s", e.Key))
 	}
 	return route.WithGrace(e, s.Now(), route.NoMailbox(a))
 }

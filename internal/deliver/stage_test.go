@@ -197,7 +197,7 @@ func TestLateBinding(t *testing.T) {
 	}
 }
 
-// What waits because its mail goes elsewhere now says how it is mended, and
+// An entry that is deferred because its mail goes elsewhere now says what to do, and
 // that works.
 func TestRerouted(t *testing.T) {
 	p := newFixture(t)
@@ -235,7 +235,7 @@ func TestTheUserHasGone(t *testing.T) {
 	p.want("mail/example.net/bob/Maildir/new", "mail/example.net/bob/Maildir/new")
 }
 
-// Where nothing may be made nothing is, and the entry waits.
+// If nothing may be created, nothing is, and the entry is deferred.
 func TestNotMounted(t *testing.T) {
 	for about, tt := range map[string]struct {
 		to    string
@@ -286,8 +286,8 @@ func TestExplain(t *testing.T) {
 	for _, tt := range []struct{ ask, outcome string }{
 		{"alice@example.net", "store in " + path},
 		{"alice+x", "store in " + path},
-		{"team@example.net", "wait to be rerouted: it has no mailbox of its own (see mailroute team@example.net)"},
-		{"x@x.example", "wait to be rerouted: it has no mailbox of its own (see mailroute x@x.example)"},
+		{"team@example.net", "defer: the address has no mailbox of its own and must be rerouted (see mailroute team@example.net)"},
+		{"x@x.example", "defer: the address has no mailbox of its own and must be rerouted (see mailroute x@x.example)"},
 		{"nobody", "fail: no such mailbox: nobody@example.net"},
 	} {
 		var trail explain.Trail
