@@ -9,27 +9,26 @@ import (
 	"paperpath/internal/status"
 )
 
-// Limits is how many connections a server takes, and from whom.
+// Limits says how many connections a server accepts, and from whom.
 type Limits struct {
 	Max        int                   // connections at a time; 0: no limit
 	MaxPerAddr int                   // from one IPv4 address or IPv6 /64; 0: no limit
 	Owner      int                   // uid of the home's owner, of Unix sockets
-	Exempt     func(netip.Addr) bool // from what is by address; nil: nobody is
+	Exempt     func(netip.Addr) bool // addresses without a limit of their own; nil: none
 	// Proxy reports who sends a PROXY header, and must; nil: nobody. After an
 	// error, which has been logged, the peer is told to try again.
 	Proxy func(netip.Addr) (bool, error)
-	// Often counts a connection from what is not exempt, and says that they
-	// are too many lately; nil: they never are.
+	// Often counts a connection of a client that is not exempt, and reports whether
+	// it has had too many lately; nil: no limit.
 	Often func(Origin) bool
 }
 
-// Origin is what counts as one client: an IPv4 address, the /64 that an IPv6
-// host has to itself, or a user of this machine behind a Unix socket; ""
-// counts for nobody.
+// Origin is what counts as one client: an IPv4 address, the /64 of an IPv6 address, or
+// a local user on a Unix socket; "" for what is not counted.
 type Origin string
 
-// Client returns conn with the client that the peer's PROXY header tells,
-// where the peer is one that sends it. An error that is no status.Error is that
+// Client returns conn with the client that the PROXY header names, if the peer is one
+// that sends it. An error that is no status.Error is that
 // of the header.
 func (l Limits) Client(conn net.Conn) (net.Conn, error) {
 	ip := IP(conn.RemoteAddr())
@@ -44,8 +43,8 @@ func (l Limits) Client(conn net.Conn) (net.Conn, error) {
 	return readProxy(conn, proxyTime)
 }
 
-// Refusal counts a connection, and names the limit that it is beyond, or "".
-// Who else has connections is not looked at.
+// Refusal counts a connection and returns the name of the limit that it exceeds, or "".
+// It does not look at the connections that are open.
 func (l Limits) Refusal(client net.Conn) string {
 	if from := l.origin(client); l.Often != nil && from != "" && l.Often(from) {
 		return "client-connections"
@@ -53,8 +52,8 @@ func (l Limits) Refusal(client net.Conn) string {
 	return ""
 }
 
-// origin is whom a connection counts for by its address: nobody for a Unix
-// socket and for who is exempt.
+// origin returns the Origin of a connection by its address: "" for a Unix socket and
+// for an exempt client.
 func (l Limits) origin(client net.Conn) Origin {
 	ip := IP(client.RemoteAddr())
 	if !ip.IsValid() || l.Exempt != nil && l.Exempt(ip) {
@@ -63,17 +62,17 @@ func (l Limits) origin(client net.Conn) Origin {
 	return OriginOf(ip)
 }
 
-// claim is what a client may have of a server's connections.
+// claim is a client's share of a server's connections.
 type claim struct {
 	from Origin
 	most int // connections of its own; 0: no limit
-	room int // connections of all, for its first one; 0: no limit
+	room int // connections of all clients with its first one; 0: no limit
 	more int // the same for each further one
 }
 
-// claim returns what a client may have. A tenth of all stays for those who have
-// none yet. Of a Unix socket a user has an eighth, and another tenth stays for
-// root and the owner of the home, whom nobody limits.
+// claim returns the share of a client. A tenth of all connections is kept for clients
+// that have none yet. On a Unix socket a user has an eighth, and another tenth is kept
+// for root and the owner of the home, who have no limit.
 func (l Limits) claim(client net.Conn) claim {
 	if cred, err := PeerCred(client); err == nil && cred != nil {
 		return l.ofUser(int(cred.Uid))
@@ -85,7 +84,7 @@ func (l Limits) claim(client net.Conn) claim {
 	return c
 }
 
-// ofUser is what a user of this machine may have.
+// ofUser returns the share of a local user.
 func (l Limits) ofUser(uid int) claim {
 	c := claim{from: Origin(fmt.Sprintf("uid %d", uid))}
 	if uid == 0 || uid == l.Owner || l.Max <= 0 {
@@ -97,16 +96,15 @@ func (l Limits) ofUser(uid int) claim {
 	return c
 }
 
-// The time that a client gets for its first words while a server is nearly
-// full: the most where four fifths of its connections are taken, the least
-// where all are.
+// How long a client may take to its first command while a server is nearly full:
+// mostHaste when four fifths of the connections are in use, leastHaste when all are.
 const (
 	mostHaste  = 30 * time.Second
 	leastHaste = 10 * time.Second
 )
 
-// haste is that time where used of most connections are taken, 0 where no haste
-// is needed. A server with few of them has none to keep.
+// haste returns that time when used of most connections are in use, 0 for no limit. A
+// server with fewer than ten connections has none to spare.
 func haste(used, most int) time.Duration {
 	if over := 5*used - 4*most; most >= 10 && over > 0 {
 		return mostHaste - (mostHaste-leastHaste)*time.Duration(min(over, most))/time.Duration(most)
@@ -114,7 +112,7 @@ func haste(used, most int) time.Duration {
 	return 0
 }
 
-// OriginOf returns what an address counts for.
+// OriginOf returns the Origin of an address.
 func OriginOf(ip netip.Addr) Origin {
 	ip = ip.Unmap()
 	bits := 64

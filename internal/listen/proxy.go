@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// The PROXY protocol, as HAProxy's proxy-protocol.txt has it: a header in text
+// The PROXY protocol (HAProxy's proxy-protocol.txt): a header in text
 // (version 1) or in binary (version 2) before the first octet of the session.
 const (
 	proxyTime  = 10 * time.Second // for the header
@@ -23,13 +23,13 @@ const (
 )
 
 var (
-	errShort = errors.New("the header is not complete")
-	errProxy = errors.New("that is no PROXY header")
+	errShort = errors.New("incomplete PROXY header")
+	errProxy = errors.New("invalid PROXY header")
 )
 
-// proxyHeader is what a header says.
+// proxyHeader holds what a header says.
 type proxyHeader struct {
-	client netip.AddrPort // not valid: the connection is the proxy's own, or it cannot tell
+	client netip.AddrPort // invalid: the connection is the proxy's own, or the client is unknown
 	secure bool           // the client speaks TLS with the proxy
 }
 
@@ -64,8 +64,8 @@ func readProxy(conn net.Conn, limit time.Duration) (net.Conn, error) {
 	}
 }
 
-// parseProxy reads a header at the start of b and returns its length, or
-// errShort where more of it is needed: never with maxProxyV2 octets.
+// parseProxy parses a header at the start of b and returns its length, or errShort if
+// it needs more octets: never with maxProxyV2 of them.
 func parseProxy(b []byte) (h proxyHeader, size int, err error) {
 	n := min(len(b), len(proxyV2))
 	switch {
@@ -89,11 +89,11 @@ func parseProxy(b []byte) (h proxyHeader, size int, err error) {
 	return h, 0, errShort
 }
 
-// parseProxyV1 reads "PROXY TCP4 client server port port" (2.1).
+// parseProxyV1 parses "PROXY TCP4 client server port port" (2.1).
 func parseProxyV1(line string) (h proxyHeader, err error) {
 	word := strings.Split(line, " ")
 	if word[1] == "UNKNOWN" {
-		return h, nil // whatever follows means nothing
+		return h, nil // the rest has no meaning
 	}
 	if len(word) != 6 || word[1] != "TCP4" && word[1] != "TCP6" {
 		return h, errProxy
@@ -135,7 +135,7 @@ func parseProxyV2(b []byte) (h proxyHeader, size int, err error) {
 	case len(b) < size:
 		return h, 0, errShort
 	case command == cmdLocal:
-		return h, size, nil // the proxy's own: all that follows is skipped
+		return h, size, nil // the proxy's own connection: the rest is skipped
 	case !known, size < 16+length:
 		return h, 0, errProxy
 	}
@@ -152,8 +152,8 @@ func parseProxyV2(b []byte) (h proxyHeader, size int, err error) {
 	return h, size, err
 }
 
-// extensions walks the type-length-values behind the addresses, checks the
-// checksum where there is one, and reports whether the client speaks TLS.
+// extensions goes through the type-length-values after the addresses, verifies a
+// checksum among them, and reports whether the client speaks TLS.
 func extensions(header []byte, at int) (secure bool, err error) {
 	for at < len(header) {
 		if len(header) < at+3 {
@@ -174,8 +174,8 @@ func extensions(header []byte, at int) (secure bool, err error) {
 	return secure, nil
 }
 
-// intact reports whether the CRC32c at the given place is that of the header
-// with zeroes there.
+// intact reports whether the CRC32c at that offset is that of the header with zeroes
+// in its place.
 func intact(header []byte, at int) bool {
 	zeroed := bytes.Clone(header)
 	copy(zeroed[at:], make([]byte, 4))

@@ -233,7 +233,7 @@ func TestServerProxy(t *testing.T) {
 				t.Errorf("%q", got)
 			}
 			stop()
-			if tt.want == "" && !strings.Contains(log.String(), `event=disconnected key=- why="that is no PROXY header" messages=0 client=127.0.0.1`) {
+			if tt.want == "" && !strings.Contains(log.String(), `event=disconnected key=- why="invalid PROXY header" messages=0 client=127.0.0.1`) {
 				t.Errorf("log: %s", log)
 			}
 		})

@@ -1,5 +1,5 @@
-// Package listen brings connections to a protocol: listeners with limits,
-// sockets from systemd, and standard input as a connection.
+// Package listen brings connections to a protocol: listeners with limits, sockets of
+// systemd, the PROXY protocol, and standard input as a connection.
 package listen
 
 import (
@@ -15,7 +15,7 @@ import (
 	"paperpath/internal/status"
 )
 
-// defaultDrain is how long sessions may go on when the server ends.
+// defaultDrain is how long sessions may go on when the server shuts down.
 const defaultDrain = 15 * time.Second
 
 // Server accepts connections and gives each to Handle.
@@ -27,39 +27,39 @@ type Server struct {
 
 	UnixMode os.FileMode // of Unix sockets; 0 leaves it to the umask
 
-	// TLS must be there where a socket speaks TLS from the first octet. The
-	// handshake is Handle's, within its own deadlines.
+	// TLS is required if a socket speaks TLS from the first octet. Handle does the
+	// handshake, within its own deadlines.
 	TLS *tls.Config
 
-	// Limits are those in force now; it is called for each connection. nil:
-	// there are none.
+	// Limits returns the limits in force now. It is called for each connection; nil:
+	// no limits.
 	Limits func() (Limits, error)
 
-	Idle  time.Duration // without a client, until Run ends; for StdinAddr alone. 0: a minute
-	Drain time.Duration // for sessions when ctx is done; 0: defaultDrain
+	Idle  time.Duration // time without a client after which Run ends; only for StdinAddr. 0: a minute
+	Drain time.Duration // how long sessions may go on when ctx is done; 0: defaultDrain
 	Log   *maillog.Log  // may be nil
 
-	// Handle speaks with one client until the connection or ctx ends. It runs
-	// in its own goroutine; the connection is closed behind it.
+	// Handle serves one client until the connection or ctx ends. It runs in its own
+	// goroutine; the connection is closed after it.
 	Handle func(ctx context.Context, conn net.Conn, implicit bool)
 
-	// Refuse tells a client beyond the limits so, briefly; nil: only close.
-	// It is not called where the client waits for TLS.
+	// Refuse tells a client that the limits do not admit it; nil: only close. It is
+	// not called if the client expects TLS.
 	Refuse func(net.Conn)
 
-	// Ready is called once, when every socket accepts; may be nil.
+	// Ready is called once every socket accepts connections; may be nil.
 	Ready func()
 
 	mu    sync.Mutex
-	conns map[net.Conn]Origin // as it was accepted, and whose it is
+	conns map[net.Conn]Origin // each as accepted, with its Origin
 	of    map[Origin]int      // how many
-	most  int                 // connections at a time, as the last one was told
+	most  int                 // connections at a time, as of the last one
 	wg    sync.WaitGroup
 }
 
-// Run listens on every address, or where there is none on the sockets of
-// systemd, until ctx is done. Then it accepts no more, lets sessions go on for
-// Drain, closes what is left and returns nil.
+// Run listens on every address, or without addresses on the sockets of systemd, until
+// ctx is done. Then it stops accepting, lets sessions go on for Drain, closes the
+// others and returns nil.
 func (s *Server) Run(ctx context.Context) error {
 	list, err := s.open()
 	if err != nil {
@@ -81,7 +81,7 @@ func (s *Server) Run(ctx context.Context) error {
 	return nil
 }
 
-// drain waits for the sessions, and closes those that take too long.
+// drain waits for the sessions and closes those that take too long.
 func (s *Server) drain() {
 	done := make(chan struct{})
 	go func() {
@@ -114,8 +114,8 @@ func waited(done <-chan struct{}, limit time.Duration) bool {
 	}
 }
 
-// acceptAll accepts until the listener is closed. No other error ends it: a
-// full table of descriptors empties again.
+// acceptAll accepts connections until the listener is closed. No other error ends it:
+// a shortage of descriptors passes.
 func (s *Server) acceptAll(ctx context.Context, l listener) {
 	var pause time.Duration
 	for {
@@ -135,7 +135,8 @@ func (s *Server) acceptAll(ctx context.Context, l listener) {
 	}
 }
 
-// take starts a session, or refuses it. Nothing here waits: settings may.
+// take starts a session or refuses it, in a goroutine: reading the settings may take
+// time.
 func (s *Server) take(ctx context.Context, conn net.Conn, implicit bool) {
 	s.wg.Go(func() {
 		defer s.leave(conn)
@@ -168,7 +169,7 @@ func (s *Server) limits() (Limits, error) {
 	return s.Limits()
 }
 
-// session speaks with a client unless a limit by its address forbids it.
+// session serves a client unless a limit of its own forbids it.
 func (s *Server) session(ctx context.Context, conn net.Conn, implicit bool, limits Limits) {
 	client, err := limits.Client(conn)
 	if err != nil {
@@ -187,7 +188,7 @@ func (s *Server) session(ctx context.Context, conn net.Conn, implicit bool, limi
 	s.Handle(ctx, client, implicit)
 }
 
-// enter counts a connection, where there is room for it.
+// enter counts a connection if there is room for it.
 func (s *Server) enter(conn net.Conn, most int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -199,8 +200,8 @@ func (s *Server) enter(conn net.Conn, most int) bool {
 	return true
 }
 
-// admit counts a connection for its client, or names the limit that is in the
-// way.
+// admit counts a connection for its client, or returns the name of the limit that it
+// exceeds.
 func (s *Server) admit(conn net.Conn, c claim) (limit string) {
 	if c.from == "" {
 		return ""
@@ -223,8 +224,8 @@ func (s *Server) admit(conn net.Conn, c claim) (limit string) {
 	return ""
 }
 
-// Haste is how long a client may take to its first words now, while nearly all
-// connections are taken; 0 while they are not.
+// Haste returns how long a client may take to its first command now: a short time while
+// nearly all connections are in use, otherwise 0, no limit.
 func (s *Server) Haste() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -245,7 +246,7 @@ func (s *Server) leave(conn net.Conn) {
 	}
 }
 
-// refuse tells a client that there is no session for it, and hangs up.
+// refuse tells a client that it is not served, and hangs up.
 func (s *Server) refuse(conn net.Conn, implicit bool) {
 	if s.Refuse != nil && !implicit {
 		s.Refuse(conn)

@@ -16,15 +16,14 @@ import (
 	"paperpath/internal/status"
 )
 
-// listener is a socket that accepts, and whether TLS begins with the first
-// octet on it.
+// listener is a listening socket; implicit: TLS begins with the first octet.
 type listener struct {
 	net.Listener
 	implicit bool
 }
 
-// open opens every address, or takes the sockets of systemd where there is no
-// address. On an error nothing stays open.
+// open opens every address, or takes the sockets of systemd if there is no address.
+// On an error nothing stays open.
 func (s *Server) open() (list []listener, err error) {
 	defer func() {
 		if err != nil {
@@ -77,9 +76,9 @@ func (s *Server) bind() (list []listener, err error) {
 // Ports are open TCP sockets by address, "host:port".
 type Ports map[string]net.Listener
 
-// CheckAddr returns a usage error for an address that no Server can listen on:
-// neither "unix:path" nor StdinAddr nor "host:port" with a port that is a
-// number or has a name on this machine.
+// CheckAddr returns a usage error for an address that no Server can listen on: it is
+// neither "unix:path" nor StdinAddr nor "host:port" with a number or known service
+// name as the port.
 func CheckAddr(addr string) error {
 	if addr == StdinAddr || strings.HasPrefix(addr, "unix:") {
 		return nil
@@ -89,18 +88,19 @@ func CheckAddr(addr string) error {
 		return status.UsageError("listen on %q: not ADDRESS:PORT", addr)
 	}
 	if _, err := net.LookupPort("tcp", port); err != nil {
-		return status.UsageError("listen on %q: the port is neither a number up to 65535 nor a name in /etc/services", addr)
+		return status.UsageError(
+			"listen on %q: the port is neither a number up to 65535 nor a name in /etc/services", addr)
 	}
 	return nil
 }
 
-// Bind opens the TCP addresses among addrs. It is for a program that gives up the
-// right to before it runs a Server. On an error nothing stays open.
+// Bind opens the TCP addresses among addrs, for a program that drops its privileges
+// before it runs a Server. On an error nothing stays open.
 func Bind(addrs []string) (Ports, error) {
 	ports := Ports{}
 	for _, a := range addrs {
 		if CheckAddr(a) != nil || a == StdinAddr || strings.HasPrefix(a, "unix:") {
-			continue // Run says what is wrong with it
+			continue // Run reports it
 		}
 		l, err := net.Listen("tcp", a)
 		if err != nil {
@@ -138,12 +138,12 @@ func (s *Server) bindOne(addr string) (net.Listener, error) {
 	return l, nil
 }
 
-// removeStale removes a Unix socket that a killed server left: one that
-// refuses connections. Nothing else is ever removed.
+// removeStale removes the Unix socket of a killed server: one that refuses
+// connections. It never removes anything else.
 func removeStale(path string) error {
 	st, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && st.Mode()&os.ModeSocket == 0 {
-		return nil // Listen says what is wrong with it
+		return nil // Listen reports it
 	}
 	if err != nil {
 		return err
@@ -162,21 +162,21 @@ func removeStale(path string) error {
 // firstFD is SD_LISTEN_FDS_START of sd_listen_fds(3).
 const firstFD = 3
 
-// Activated reports whether systemd hands this process listening sockets
-// (sd_listen_fds(3)), as opposed to one connection, which Stdin takes.
+// Activated reports whether systemd has passed listening sockets to this process
+// (sd_listen_fds(3)), as opposed to one connection, which is for Stdin.
 func Activated() bool { return handedOver() && !connected() }
 
 func handedOver() bool {
 	return os.Getenv("LISTEN_PID") == strconv.Itoa(os.Getpid()) && os.Getenv("LISTEN_FDS") != ""
 }
 
-// connected reports whether the one descriptor that systemd hands over is a
-// connection: Accept=yes without StandardInput=socket.
+// connected reports whether the one descriptor passed by systemd is a connection:
+// Accept=yes without StandardInput=socket.
 func connected() bool {
 	if !handedOver() || os.Getenv("LISTEN_FDS") != "1" {
 		return false
 	}
-	_, err := unix.GetsockoptInt(firstFD, unix.SOL_SOCKET, unix.SO_TYPE) // a socket at all
+	_, err := unix.GetsockoptInt(firstFD, unix.SOL_SOCKET, unix.SO_TYPE) // is it a socket?
 	return err == nil && !accepting(firstFD)
 }
 
@@ -194,15 +194,15 @@ func accepting(fd int) bool {
 	return err == nil && accepts != 0
 }
 
-// inherited returns the sockets of systemd. One whose FileDescriptorName= is
-// or ends in "tls" speaks TLS from the first octet.
+// inherited returns the sockets passed by systemd. One whose FileDescriptorName= ends
+// in "tls" speaks TLS from the first octet.
 func inherited() ([]listener, error) {
 	if !Activated() {
 		return nil, nil
 	}
 	n, err := strconv.Atoi(os.Getenv("LISTEN_FDS"))
 	if err != nil || n < 0 || n > 1000 {
-		return nil, errors.New("LISTEN_FDS is no small number")
+		return nil, errors.New("LISTEN_FDS is not a number up to 1000")
 	}
 	names := strings.Split(os.Getenv("LISTEN_FDNAMES"), ":")
 	var list []listener
@@ -227,9 +227,9 @@ func inherit(fd int, name string) (listener, error) {
 		return listener{}, fmt.Errorf("descriptor %d is not open", fd)
 	}
 	defer f.Close() // FileListener has its own
-	// FileListener takes a connection too, and could never accept on it.
+	// FileListener would take a connection too, on which Accept always fails.
 	if !accepting(fd) {
-		return listener{}, fmt.Errorf("descriptor %d is no listening socket", fd)
+		return listener{}, fmt.Errorf("descriptor %d is not a listening socket", fd)
 	}
 	l, err := net.FileListener(f)
 	if err != nil {

@@ -14,15 +14,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Stdin returns standard input and output as one connection. Where both are
-// the same socket (inetd, xinetd, systemd) it is that socket; else (pipes, a
-// terminal, two sockets) a pair. Deadlines work on sockets and pipes, and for
-// reading on terminals; on files, and for writing on terminals, they are
-// accepted and have no effect.
+// Stdin returns standard input and output as one connection: the socket if both are the
+// same one (inetd, xinetd, systemd), otherwise a pair (pipes, a terminal, two sockets).
+// Deadlines work on sockets and pipes, and for reading on terminals. On files, and for
+// writing on terminals, they are accepted without effect.
 //
-// Where systemd hands over one connection (Accept=yes) it is that one. The
-// remote address is the socket's; pipes and files have none, whatever the
-// environment says: that is for Wrapped.
+// If systemd has passed one connection (Accept=yes), Stdin returns that. The remote
+// address is the socket's; pipes and files have none. The environment is for Wrapped.
 func Stdin(in, out *os.File) (net.Conn, error) {
 	if connected() {
 		f, err := passed()
@@ -95,8 +93,8 @@ type side struct {
 	restore int // descriptor to make blocking again, or -1
 }
 
-// openEnd duplicates f so that its deadlines work. Non-blocking mode belongs to
-// the open file, which other processes may share; it is undone on Close.
+// openEnd duplicates f so that its deadlines work. Other processes may share the open
+// file, to which non-blocking mode belongs; Close undoes it.
 func openEnd(f *os.File) (*side, error) {
 	st, err := f.Stat()
 	if err != nil {
@@ -124,9 +122,9 @@ func openEnd(f *os.File) (*side, error) {
 	return s, nil
 }
 
-// openInput is openEnd for what is read. A read from a terminal or another
-// character device, which may never end, is waited for by a goroutine of its
-// own: to make it non-blocking would be seen by the shell that has it too.
+// openInput is openEnd for input. A goroutine of its own waits for reads from a terminal
+// or another character device, which may never end: in non-blocking mode the device
+// would be so for the shell too.
 func openInput(f *os.File) (*side, error) {
 	s, err := openEnd(f)
 	if err != nil {
@@ -138,7 +136,7 @@ func openInput(f *os.File) (*side, error) {
 	ours, theirs := net.Pipe()
 	go func() {
 		_, err := copyAll(theirs, s.end)
-		_ = err // the reader sees the end, whatever the reason
+		_ = err // for the reader every error is the end of input
 		theirs.Close()
 	}()
 	return &side{end: ours, restore: s.restore}, nil
@@ -199,7 +197,7 @@ func (p *pair) SetDeadline(t time.Time) error {
 func (p *pair) SetReadDeadline(t time.Time) error  { return supported(p.in.SetReadDeadline(t)) }
 func (p *pair) SetWriteDeadline(t time.Time) error { return supported(p.out.SetWriteDeadline(t)) }
 
-// supported passes over what files and terminals cannot do.
+// supported ignores errors about what files and terminals cannot do.
 func supported(err error) error {
 	if errors.Is(err, os.ErrNoDeadline) || errors.Is(err, syscall.ENOTSUP) {
 		return nil

@@ -16,9 +16,9 @@ import (
 // with the NUL).
 const maxUnixPath = 107
 
-// shortPath returns a name for path that fits into a socket's address: where
-// it is too long, one that begins at its open directory. Close that after use;
-// it may be nil.
+// shortPath returns a name for path that fits into a socket's address: if path is too
+// long, one by way of its open directory, which must be closed after use; it may be
+// nil.
 func shortPath(path string) (string, *os.File, error) {
 	if len(path) <= maxUnixPath {
 		return path, nil, nil
@@ -45,7 +45,7 @@ func DialUnix(path string, limit time.Duration) (net.Conn, error) {
 	return net.DialTimeout("unix", name, limit)
 }
 
-// unixListener is a Unix socket with the directory that its name begins at.
+// unixListener is a Unix socket and the directory of its shortPath.
 type unixListener struct {
 	*net.UnixListener
 	dir *os.File
@@ -61,8 +61,8 @@ func closeDir(dir *os.File) error {
 	return dir.Close()
 }
 
-// listenUnix opens a Unix socket at path. What a killed server left there is
-// removed. mode 0 leaves its mode to the umask.
+// listenUnix opens a Unix socket at path, and removes first what a killed server left
+// there. Mode 0 leaves the mode to the umask.
 func listenUnix(path string, mode os.FileMode) (net.Listener, error) {
 	name, dir, err := shortPath(path)
 	if err != nil {
@@ -85,8 +85,8 @@ func listenUnix(path string, mode os.FileMode) (net.Listener, error) {
 	return unixListener{l, dir}, nil
 }
 
-// PeerCred returns who is at the other end of a Unix socket, as the kernel
-// knows it (SO_PEERCRED, unix(7)); nil where conn is none.
+// PeerCred returns the credentials of the peer of a Unix socket (SO_PEERCRED, unix(7));
+// nil for any other conn.
 func PeerCred(conn net.Conn) (*unix.Ucred, error) {
 	c, ok := conn.(*net.UnixConn)
 	if !ok {

@@ -12,12 +12,12 @@ import (
 // StdinAddr is the address of the listening socket on standard input.
 const StdinAddr = "stdin"
 
-// idleTime is how long a server on the socket of another program stays without
-// a client: that one starts it again for the next.
+// idleTime is how long a server on another program's socket runs without a client; that
+// program starts it again for the next one.
 const idleTime = time.Minute
 
-// Waiting reports whether f, standard input, is a listening socket, as inetd
-// passes it on for a service with wait.
+// Waiting reports whether f, standard input, is a listening socket, as inetd passes it
+// to a service with "wait".
 func Waiting(f *os.File) bool {
 	raw, err := f.SyscallConn()
 	if err != nil {
@@ -27,17 +27,17 @@ func Waiting(f *os.File) bool {
 	return raw.Control(func(fd uintptr) { waiting = accepting(int(fd)) }) == nil && waiting
 }
 
-// listenStdin is the socket on standard input. Others have it too: it is never
-// shut down.
+// listenStdin returns the socket on standard input. Other processes share it: it is
+// never shut down.
 func listenStdin() (net.Listener, error) {
 	if !Waiting(os.Stdin) {
-		return nil, fmt.Errorf("standard input is no listening socket")
+		return nil, fmt.Errorf("standard input is not a listening socket")
 	}
 	return net.FileListener(os.Stdin)
 }
 
-// untilIdle returns a context that ends with ctx, and where the server is on the
-// socket of standard input, when it has had no connection for a while.
+// untilIdle returns a context that ends with ctx and, for a server on the socket of
+// standard input, when it has had no connection for a while.
 func (s *Server) untilIdle(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	if !slices.Contains(s.Addrs, StdinAddr) && !slices.Contains(s.TLSAddrs, StdinAddr) {
@@ -61,7 +61,7 @@ func (s *Server) untilIdle(ctx context.Context) (context.Context, context.Cancel
 	return ctx, cancel
 }
 
-// used is how many connections there are.
+// used returns the number of connections.
 func (s *Server) used() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -11,19 +11,19 @@ import (
 	"paperpath/internal/status"
 )
 
-// Wrappers are the programs whose environment says who the client is.
+// Wrappers returns the names of the programs that pass the client in the environment.
 func Wrappers() []string { return []string{"tcpserver", "s6", "xinetd", "systemd"} }
 
-// Wrapped returns conn with the client that the environment tells, as the
-// wrapper writes it:
+// Wrapped returns conn with the client that the environment names, in the variables of
+// the wrapper:
 //
 //	tcpserver, s6   PROTO (TCP without it), ${PROTO}REMOTEIP, ${PROTO}REMOTEPORT, ${PROTO}REMOTEHOST
 //	xinetd          REMOTE_HOST
 //	systemd         REMOTE_ADDR, REMOTE_PORT
 //
-// RELAYCLIENT, whatever its value, says that the client may send anywhere;
-// SSL_PROTOCOL that it speaks TLS with the wrapper. An environment without the
-// client's address is an error: it would pass for a caller on this machine.
+// RELAYCLIENT, whatever its value, allows the client to relay; SSL_PROTOCOL says that it
+// speaks TLS with the wrapper. An environment without the client's address is an error:
+// the client would pass for one on this machine.
 func Wrapped(conn net.Conn, wrapper string) (net.Conn, error) {
 	var ip, port, host string
 	switch wrapper {
@@ -38,19 +38,19 @@ func Wrapped(conn net.Conn, wrapper string) (net.Conn, error) {
 	case "systemd":
 		ip, port = os.Getenv("REMOTE_ADDR"), os.Getenv("REMOTE_PORT")
 	default:
-		return nil, status.UsageError("wrapper %q is none of %s", wrapper, strings.Join(Wrappers(), ", "))
+		return nil, status.UsageError("unknown wrapper %q (%s)", wrapper, strings.Join(Wrappers(), ", "))
 	}
 	addr, err := netip.ParseAddr(ip)
 	if err != nil || addr.Zone() != "" {
 		return nil, status.Temp("4.3.5", fmt.Sprintf("the environment of %s names no client (%q)", wrapper, ip), nil)
 	}
-	n, _ := strconv.ParseUint(port, 10, 16) // only the log wants it
+	n, _ := strconv.ParseUint(port, 10, 16) // only for the log
 	_, relay := os.LookupEnv("RELAYCLIENT")
 	return &forwarded{Conn: conn, client: net.TCPAddrFromAddrPort(netip.AddrPortFrom(addr.Unmap(), uint16(n))),
 		host: host, relay: relay, secure: os.Getenv("SSL_PROTOCOL") != ""}, nil
 }
 
-// protocol is the beginning of the names of the variables.
+// protocol returns the prefix of the names of the variables.
 func protocol() (string, error) {
 	switch p := os.Getenv("PROTO"); p {
 	case "":

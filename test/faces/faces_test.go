@@ -206,5 +206,5 @@ func TestHaproxy(t *testing.T) {
 	if line, err := c.Line(); err == nil {
 		t.Errorf("without a header: %q", line)
 	}
-	s.event("event=disconnected", "that is no PROXY header", "client=127.0.0.7")
+	s.event("event=disconnected", "invalid PROXY header", "client=127.0.0.7")
 }
