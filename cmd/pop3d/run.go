@@ -33,7 +33,7 @@ func session(ctx context.Context, h *home.Home, _ *cli.Context) error {
 
 func expire(ctx context.Context, h *home.Home, c *cli.Context) error {
 	if c.Args().Present() {
-		return status.UsageError("there are no operands, so not %q", c.Args().First())
+		return status.UsageError("unexpected operand %q", c.Args().First())
 	}
 	if launched, err := pop3serve.Launch(ctx, h); launched {
 		return err

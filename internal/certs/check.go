@@ -29,7 +29,7 @@ func Check(home string, now time.Time) (findings []control.Finding, inForce []co
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 			return nil, []control.Value{{Setting: "tls", Text: "no TLS", From: "default"}}
 		}
-		return []control.Finding{wrong("", err.Error(), "the owner of the home has to read it")}, nil
+		return []control.Finding{wrong("", err.Error(), "the owner of the home must be able to read it")}, nil
 	}
 	for _, e := range entries {
 		host := e.Name()
@@ -38,7 +38,7 @@ func Check(home string, now time.Time) (findings []control.Finding, inForce []co
 		case control.PassedOver(host), host == "clientca.pem", host == "lost+found":
 			continue
 		case err == nil && !info.IsDir():
-			findings = append(findings, wrong(host, "no setting has this name",
+			findings = append(findings, wrong(host, "unknown setting",
 				"a directory for each host has "+chainName+" and "+keyName))
 			continue
 		case !hostName(host):

@@ -49,7 +49,7 @@ func TestCheck(t *testing.T) {
 		"true control/tls/c.example/privkey.pem: every user of this machine can read it (chmod o-r " + key + ")",
 		"false control/tls/lacks.example: privkey.pem: no such file or directory (it is not served without a readable, matching pair)",
 		"false control/tls/mixed.example: tls: private key does not match public key (it is not served without a readable, matching pair)",
-		"false control/tls/mx.pem: no setting has this name (a directory for each host has fullchain.pem and privkey.pem)",
+		"false control/tls/mx.pem: unknown setting (a directory for each host has fullchain.pem and privkey.pem)",
 	}
 	if d := cmp.Diff(want, lines(found)); d != "" {
 		t.Error(d)

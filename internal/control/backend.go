@@ -143,7 +143,7 @@ func (s asked[R]) parsed(a answer) (*R, error) {
 	entries, err := s.table.parse("control/"+s.table.name+":"+s.from.String(), a.text)
 	switch {
 	case err != nil:
-		return nil, failFile(s.table.name, "%s: the answer is no row: %v", s.from, err)
+		return nil, failFile(s.table.name, "%s: the answer is not a row: %v", s.from, err)
 	case strings.Contains(a.text, "\n") || notText(1, a.text) != nil:
 		return nil, failFile(s.table.name, "%s: the answer is not one line", s.from)
 	case len(entries) != 1 || entries[0].key != a.key:

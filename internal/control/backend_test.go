@@ -90,10 +90,10 @@ func TestABackendIsOneRow(t *testing.T) {
 func TestABackendBesideRows(t *testing.T) {
 	f := newFixture(t, map[string]string{"users": "exec:/bin/true\na@x.example:\n", "aliases": "exec:/bin/true\n", "domains": "x.example\n"})
 	_, err := f.User("a@x.example")
-	wantError(t, err, "control/users: exec:/bin/true stands instead of rows")
+	wantError(t, err, "control/users: exec:/bin/true looks up the rows")
 	f.write("users", "exec:/bin/true")
 	_, err = f.User("a@x.example")
-	wantError(t, err, "control/users:1: the last line has no end")
+	wantError(t, err, "control/users:1: the last line has no line end")
 	if faults, errs := f.Faults("aliases"); len(faults) != 1 || len(errs) > 0 {
 		t.Error(faults, errs)
 	}

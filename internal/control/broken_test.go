@@ -128,7 +128,7 @@ func (a asking) check(t *testing.T, rt *rapid.T) {
 	case 1:
 		key = rapid.SampledFrom(rest).Draw(rt, "key")
 		row = fmt.Sprintf(a.broken, key)
-	case 2: // the last line has no end
+	case 2: // the last line has no line end
 		key, end = rapid.SampledFrom(rest).Draw(rt, "key"), ""
 		row = strings.Replace(strings.Replace(a.value, "%s", key, 1), "%d", "9", 1)
 	}

@@ -102,7 +102,7 @@ func (r *Report) error(err error, of ...Setting) {
 		f.Mend = "such as `" + of[0].Like() + "`, see control(5)"
 	}
 	if errors.Is(err, fs.ErrPermission) {
-		f.Mend = "the owner of the home has to read it: chown or chmod it"
+		f.Mend = "the owner of the home must be able to read it: chown or chmod it"
 	}
 	r.Findings = append(r.Findings, Finding{Fault: f})
 }
@@ -121,15 +121,15 @@ func (c *Control) unknownName(e fs.DirEntry) (f Fault, unknown bool) {
 	case PassedOver(name), known && (s.Form != Directory || err != nil || info.IsDir()):
 		return f, false
 	case known:
-		return Fault{File: name, What: "is a file, and has to be a directory", Mend: "see control(5)"}, true
+		return Fault{File: name, What: "is a file, but must be a directory", Mend: "see control(5)"}, true
 	}
-	f = Fault{File: name, What: "no setting has this name", Mend: "remove it; control(5) has them all"}
+	f = Fault{File: name, What: "unknown setting", Mend: "remove it; control(5) lists them all"}
 	var all []string
 	for _, s := range Settings() {
 		all = append(all, s.Name)
 	}
 	if like := nearest(name, all); like != "" {
-		f.Mend = "is " + like + " meant?"
+		f.Mend = "did you mean " + like + "?"
 	}
 	return f, true
 }

@@ -31,29 +31,29 @@ func TestCheckFinds(t *testing.T) {
 		{"nothing", nil, nil},
 		{"names that are none", map[string]string{"aliasses": "x: y\n", "zzzzzzzz": "", "dkim": "", ".aliases.swp": "", "users~": "",
 			"users.dpkg-old": "", "..data": "", "tls": ""}, []string{
-			"error: control/aliasses: no setting has this name (is aliases meant?)",
-			"error: control/dkim: no setting has this name (remove it; control(5) has them all)",
-			"error: control/tls: is a file, and has to be a directory (see control(5))",
-			"error: control/zzzzzzzz: no setting has this name (remove it; control(5) has them all)"}},
+			"error: control/aliasses: unknown setting (did you mean aliases?)",
+			"error: control/dkim: unknown setting (remove it; control(5) lists them all)",
+			"error: control/tls: is a file, but must be a directory (see control(5))",
+			"error: control/zzzzzzzz: unknown setting (remove it; control(5) lists them all)"}},
 		{"a wrong value", map[string]string{"databytes": "# x\n25MB\n"}, []string{
-			"error: control/databytes:2: \"25MB\" is no whole number (such as `26214400`, see control(5))"}},
+			"error: control/databytes:2: \"25MB\" is not a whole number (such as `26214400`, see control(5))"}},
 		{"an unknown key", map[string]string{"retry": "step: 1m\n"}, []string{
 			`error: control/retry:1: step: "1m" has an unknown key (steps, lifetime, attempts)`}},
 		{"a program that is not there", map[string]string{"users": "exec:/nonexistent/x\n"}, []string{
 			"error: control/users: stat /nonexistent/x: no such file or directory (such as `alice@example.org:*`, see control(5))"}},
 		{"a container's name", map[string]string{"hostname": "# x\n0123456789ab\n"}, []string{
-			`warning: control/hostname:2: "0123456789ab" looks like the id of a container (write the name that DNS has for this host, such as mx.example.org)`}},
+			`warning: control/hostname:2: "0123456789ab" looks like the id of a container (set it to this host's name in the DNS, such as mx.example.org)`}},
 		{"a short name", map[string]string{"hostname": "mx\n"}, []string{
-			`warning: control/hostname:1: "mx" is not fully qualified (write the name that DNS has for this host, such as mx.example.org)`}},
+			`warning: control/hostname:1: "mx" is not fully qualified (set it to this host's name in the DNS, such as mx.example.org)`}},
 		{"the loopback's name", map[string]string{"hostname": "localhost.localdomain\n"}, []string{
-			`warning: control/hostname:1: "localhost.localdomain" is not fully qualified (write the name that DNS has for this host, such as mx.example.org)`}},
+			`warning: control/hostname:1: "localhost.localdomain" is not fully qualified (set it to this host's name in the DNS, such as mx.example.org)`}},
 		{"a dead route", map[string]string{"routes": ".: smart.example\nA.Example: x.example\n.a.example: y.example\n"}, []string{
 			`warning: control/routes:2: route "a.example" can never match (control/domains:1 has the domain, remove one of the two)`}},
 		{"a dead alias", map[string]string{"aliases": "ok: x@elsewhere.example\n*: x\n"}, []string{
 			`warning: control/aliases:2: alias "*" can never match (there are no wildcards)`}},
 		{"users", map[string]string{"users": "b@b.example:*::::/srv/none\n"}, []string{
-			"warning: control/users:1: b@b.example gets no mail: b.example is not in control/domains (write the domain there, or remove the user)",
-			"warning: control/users:1: the home of b@b.example is empty: /srv/none has no Maildir (the first delivery makes it below mail/, mailctl user add before)"}},
+			"warning: control/users:1: b@b.example gets no mail: b.example is not in control/domains (add the domain there, or remove the user)",
+			"warning: control/users:1: the home of b@b.example is empty: /srv/none has no Maildir (below mail/ the first delivery makes it)"}},
 	} {
 		files := map[string]string{"hostname": "mx.a.example\n", "domains": "a.example\n", "users": ""}
 		for name, text := range tt.files {

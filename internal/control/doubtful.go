@@ -21,7 +21,7 @@ func (c *Control) checkHostname(r *Report) {
 	if err != nil {
 		return
 	}
-	const mend = "write the name that DNS has for this host, such as mx.example.org"
+	const mend = "set it to this host's name in the DNS, such as mx.example.org"
 	line := 0
 	if ls := c.fileLines("hostname"); len(ls) > 0 {
 		line = ls[0].n
@@ -52,13 +52,13 @@ func (c *Control) checkReached(r *Report) {
 		if len(local) > 0 && local[addr.FoldDomain(domain)] == 0 {
 			if apart++; apart <= maxAlike {
 				r.warn("users", line, fmt.Sprintf("%s gets no mail: %s is not in control/domains", u.Address, domain),
-					"write the domain there, or remove the user")
+					"add the domain there, or remove the user")
 			}
 		}
 		if lacksMailbox(u.Home) {
 			if empty++; empty <= maxAlike {
 				r.warn("users", line, fmt.Sprintf("the home of %s is empty: %s has no Maildir", u.Address, u.Home),
-					"the first delivery makes it below mail/, mailctl user add before")
+					"below mail/ the first delivery makes it")
 			}
 		}
 	}

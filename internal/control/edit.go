@@ -23,7 +23,7 @@ func (c *Control) AddUser(address, hash, homeField string) error {
 	}
 	return c.editUsers(address, hash, func(data []byte, u *User) ([]byte, error) {
 		if u != nil {
-			return nil, refuse("%s stands in %s already", address, u.Where)
+			return nil, refuse("%s is already in %s", address, u.Where)
 		}
 		if len(data) > 0 && data[len(data)-1] != '\n' {
 			data = append(data, '\n')
@@ -123,11 +123,11 @@ func (c *Control) rowNow(data []byte, address string) (*User, error) {
 		return nil, err
 	}
 	if t.asked() {
-		return nil, refuse("control/users says %s, so its users are not to be edited here", t.from)
+		return nil, refuse("control/users looks its users up by %s, so they cannot be edited here", t.from)
 	}
 	u, err := t.row(addr.FoldAddress(address))
 	if err != nil {
-		return nil, refuse("%v: mend the row first", err)
+		return nil, refuse("%v: correct the row first", err)
 	}
 	return u, nil
 }
@@ -141,7 +141,7 @@ func editLine(data []byte, u *User, edit func(string) string) ([]byte, error) {
 	}
 	ls := bytes.SplitAfter(data, []byte("\n"))
 	if n > len(ls) {
-		return nil, errors.New("the row has gone")
+		return nil, errors.New("the row is gone")
 	}
 	text, ended := strings.CutSuffix(string(ls[n-1]), "\n")
 	text = edit(text)

@@ -93,9 +93,9 @@ func parseNetwork(s string) (netip.Prefix, string) {
 	p, err := netip.ParsePrefix(s)
 	switch {
 	case err != nil:
-		return p, "is no address and no network (192.0.2.0/24, 2001:db8::/32)"
+		return p, "is neither an address nor a network (192.0.2.0/24, 2001:db8::/32)"
 	case p != p.Masked():
-		return p, "has bits set behind its prefix (" + p.Masked().String() + "?)"
+		return p, "has bits set beyond its prefix length (" + p.Masked().String() + "?)"
 	}
 	return p, ""
 }

@@ -63,7 +63,7 @@ func parseRates(name string, data []byte) (map[string]Rate, error) {
 
 // parseRate reads NUMBER/SPAN, or "none".
 func parseRate(s string) (Rate, string) {
-	const wrong = "is no rate (60/1m, 1000/1h, none)"
+	const wrong = "is not a rate (60/1m, 1000/1h, none)"
 	if s == "none" {
 		return Rate{}, ""
 	}

@@ -65,7 +65,7 @@ func checkRouteKey(key string) error {
 
 // hostPort reads `host`, `host:port`, `IP:port`, `[IP]` and `[IP]:port`.
 func hostPort(s, defPort string) (host, port, wrong string) {
-	const form = "is no host or host:port (mx.example.org:25, 127.0.0.1:2525, [::1]:25)"
+	const form = "is not a host or host:port (mx.example.org:25, 127.0.0.1:2525, [::1]:25)"
 	if inner, ok := strings.CutPrefix(s, "["); ok && strings.HasSuffix(s, "]") {
 		s = net.JoinHostPort(strings.TrimSuffix(inner, "]"), defPort)
 	} else if !strings.Contains(s, ":") {

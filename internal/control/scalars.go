@@ -67,7 +67,7 @@ func parseResolver(s string) (string, string) {
 	if ap, err := netip.ParseAddrPort(s); err == nil && ap.Port() != 0 {
 		return ap.String(), ""
 	}
-	return "", "is no address:port (127.0.0.1:53, [::1]:53)"
+	return "", "is not address:port (127.0.0.1:53, [::1]:53)"
 }
 
 // Databytes returns the largest message that is accepted, in bytes.
@@ -175,7 +175,7 @@ func atLeast(least int64) func(string) (int64, string) {
 func number(s string, least int64) (int64, string) {
 	n, err := strconv.ParseUint(s, 10, 62)
 	if err != nil {
-		return 0, "is no whole number"
+		return 0, "is not a whole number"
 	}
 	if int64(n) < least {
 		return 0, "is less than " + strconv.FormatInt(least, 10)
@@ -186,7 +186,7 @@ func number(s string, least int64) (int64, string) {
 // duration reads a time span: numbers, each with a unit of s, m, h, d or w,
 // the largest unit first (90s, 1h30m, 5d).
 func duration(s string) (time.Duration, string) {
-	const wrong = "is no time span (90s, 1h30m, 5d)"
+	const wrong = "is not a time span (90s, 1h30m, 5d)"
 	units := map[byte]time.Duration{'s': time.Second, 'm': time.Minute, 'h': time.Hour,
 		'd': 24 * time.Hour, 'w': 7 * 24 * time.Hour}
 	if s == "0" {

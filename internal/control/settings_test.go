@@ -37,11 +37,11 @@ func TestRowsReadWhatTheySay(t *testing.T) {
 func TestFileWithoutRow(t *testing.T) {
 	f := newFixture(t, map[string]string{"greeting": "hello\n"})
 	_, _, err := load(f.Control, file[string]{name: "greeting"})
-	wantError(t, err, "no row of its table of settings")
+	wantError(t, err, "a setting that it does not know")
 	_, err = one[int](f.Control, "greeting")
-	wantError(t, err, "no row of its table of settings")
+	wantError(t, err, "a setting that it does not know")
 	_, err = one[int](f.Control, "hostname") // a row of another type
-	wantError(t, err, "no row of its table of settings")
+	wantError(t, err, "a setting that it does not know")
 }
 
 // Each table that Faults reads is a row, and each row without a parser is one

@@ -139,7 +139,7 @@ func (t table[R]) read(c *Control, data []byte) (contents[R], error) {
 		}
 	}
 	if r.from != nil && len(r.rows)+len(r.contents.broken) > 0 {
-		return r.contents, failFile(t.name, "%s stands instead of rows, and there are both", r.from)
+		return r.contents, failFile(t.name, "%s looks up the rows, but there are rows in the file too", r.from)
 	}
 	if r.source == nil {
 		r.source = &r.rowset
@@ -230,7 +230,7 @@ func (r *reading[R]) put(e entry[R]) {
 	r.rows = append(r.rows, e.row)
 }
 
-var errNoEnd = errors.New("the last line has no end, so rows may be missing (end it with a newline)")
+var errNoEnd = errors.New("the last line has no line end, so rows may be missing (end it with a newline)")
 
 func (r *reading[R]) fault(l rawRow, err error) { r.note(l, r.faultOf(l, err)) }
 

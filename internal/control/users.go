@@ -155,7 +155,7 @@ func parseID(what, s string) (int, error) {
 	}
 	n, err := strconv.ParseUint(s, 10, 31)
 	if err != nil {
-		return 0, errors.New(what + " " + strconv.Quote(s) + " is no number")
+		return 0, errors.New(what + " " + strconv.Quote(s) + " is not a number")
 	}
 	return int(n), nil
 }
@@ -166,7 +166,7 @@ func userHome(home, address, field string) (string, error) {
 	if field == "" {
 		local, domain := addr.Split(addr.FoldAddress(address))
 		if !PathElement(local) || !PathElement(domain) {
-			return "", errors.New("this address makes no directory name, so the row needs a home field")
+			return "", errors.New("this address cannot be a directory name, so the row needs a home field")
 		}
 		return filepath.Join(home, "mail", domain, local), nil
 	}

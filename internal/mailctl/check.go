@@ -73,7 +73,7 @@ func lostPrograms(c *control.Control) (found []control.Finding) {
 	for _, row := range rows {
 		if _, err := findProgram(row.Args[0]); err != nil {
 			f := control.Finding{Warning: true, Fault: control.Fault{File: "services", What: err.Error(),
-				Mend: "mailctl start does not begin without it"}}
+				Mend: "mailctl start refuses to start without it"}}
 			fmt.Sscanf(row.Where, "control/services:%d", &f.Line)
 			found = append(found, f)
 		}
@@ -168,5 +168,5 @@ func checkToStart(home string, c *control.Control, now time.Time, notes io.Write
 	if len(wrong) == 0 {
 		return nil
 	}
-	return refused("nothing is started before %s can be used (mailctl check says what is in force)", strings.Join(wrong, " and "))
+	return refused("nothing is started until %s is corrected (see mailctl check)", strings.Join(wrong, " and "))
 }

@@ -39,7 +39,7 @@ func TestCheck(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	for _, line := range []string{"warning: control/services:1: paperpath-absent is neither beside mailctl nor in PATH (mailctl start does not begin without it)",
+	for _, line := range []string{"warning: control/services:1: paperpath-absent is neither next to mailctl nor in PATH (mailctl start refuses to start without it)",
 		"hostname: mx.example.org (control/hostname:1)", "databytes: 26214400 (default)", "limits hops: 100 (default)",
 		"domains: b.example (control/domains:2)"} {
 		if !strings.Contains("\n"+out, "\n"+line+"\n") {
@@ -55,7 +55,7 @@ func TestCheck(t *testing.T) {
 	if status.Exit(err) != status.Refused || !strings.HasPrefix(err.Error(), "2 errors in ") {
 		t.Error(err)
 	}
-	if want := "error: control/databyte: no setting has this name (is databytes meant?)\nerror: control/limits:1: hops: \"x\" is no whole number"; !strings.HasPrefix(out, want) {
+	if want := "error: control/databyte: unknown setting (did you mean databytes?)\nerror: control/limits:1: hops: \"x\" is not a whole number"; !strings.HasPrefix(out, want) {
 		t.Error(out)
 	}
 }
@@ -76,7 +76,7 @@ func TestCheckJSON(t *testing.T) {
 		found[row.Kind+" "+row.Name+row.File+" "+row.Key] = row
 	}
 	for key, want := range map[string]checkedRow{
-		"error control/databyte ": {Kind: "error", File: "control/databyte", What: "no setting has this name", Mend: "is databytes meant?"},
+		"error control/databyte ": {Kind: "error", File: "control/databyte", What: "unknown setting", Mend: "did you mean databytes?"},
 		"setting limits hops":     {Kind: "setting", Name: "limits", Key: "hops", Value: "100", From: "default", About: "what is too much"},
 	} {
 		if found[key] != want {
@@ -139,7 +139,7 @@ func TestInitChecks(t *testing.T) {
 	}
 	writeControl(t, home, map[string]string{"hostname": "mx.example.org\n", "retrry": ""})
 	initAgain()
-	if !strings.Contains(notes.String(), "error: control/retrry: no setting has this name (is retry meant?)\n") ||
+	if !strings.Contains(notes.String(), "error: control/retrry: unknown setting (did you mean retry?)\n") ||
 		strings.Contains(notes.String(), "warning") {
 		t.Error(notes.String())
 	}

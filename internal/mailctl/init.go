@@ -92,12 +92,12 @@ func (i *Init) names() error {
 	if i.Hostname == "" {
 		name, err := os.Hostname()
 		if err != nil {
-			return status.UsageError("this machine has no name (give one with --hostname)")
+			return status.UsageError("this machine has no hostname (give one with --hostname)")
 		}
 		i.Hostname = name
 	}
 	if err := addr.CheckDomain(i.Hostname); err != nil || i.Hostname[0] == '[' {
-		return status.UsageError("hostname %q is no host name (give one with --hostname)", i.Hostname)
+		return status.UsageError("hostname %q is not a host name (give one with --hostname)", i.Hostname)
 	}
 	if len(i.Domains) == 0 {
 		i.Domains = []string{i.Hostname}
@@ -165,7 +165,7 @@ func stranger(part string) string {
 
 func notOurs(dir, name string) error {
 	return &status.Error{Exit: status.Refused,
-		Text: fmt.Sprintf("%s is not empty and no Paperpath home: %s is not ours (name a new directory)", dir, name)}
+		Text: fmt.Sprintf("%s is not empty and not a Paperpath home: %s is not ours (name a new directory)", dir, name)}
 }
 
 func exists(path string) bool {
@@ -216,7 +216,7 @@ func (i Init) settings() error {
 		case errors.Is(err, fs.ErrNotExist):
 			err = control.Write(path, []byte(file.text), 0o600)
 		case err == nil && string(old) != file.text && file.name != "users" && file.name != "services":
-			fmt.Fprintf(i.Notes, "control/%s is there already and stays as it is\n", file.name)
+			fmt.Fprintf(i.Notes, "control/%s exists already and is left unchanged\n", file.name)
 		}
 		if err != nil {
 			return err

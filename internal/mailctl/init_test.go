@@ -167,7 +167,7 @@ func TestInitRefuses(t *testing.T) {
 		{Init{Dir: unmounted}, status.TempFail, "mail has no file .paperpath"},
 		{Init{Dir: filepath.Join(write(t.TempDir(), "file"), "file")}, status.TempFail, "file"},
 		{Init{Dir: t.TempDir(), Hostname: "a b"}, status.Usage, `hostname "a b"`},
-		{Init{Dir: t.TempDir(), Hostname: "[127.0.0.1]"}, status.Usage, "is no host name"},
+		{Init{Dir: t.TempDir(), Hostname: "[127.0.0.1]"}, status.Usage, "is not a host name"},
 		{Init{Dir: t.TempDir(), Domains: []string{"a/b"}}, status.Usage, `domain "a/b"`},
 	}
 	for _, tt := range tests {

@@ -71,17 +71,17 @@ func (i Init) likelyOwner() (owner, error) {
 	}
 	path, st, err := nearest(i.Dir)
 	if err != nil {
-		return owner{}, fmt.Errorf("whose will the home be: %w", err)
+		return owner{}, fmt.Errorf("find an owner for the home: %w", err)
 	}
 	if st.Uid != 0 {
 		return owner{int(st.Uid), int(st.Gid), "as " + path + " does"}, nil
 	}
-	o, err := namedOwner(systemUser, "since there is that user")
+	o, err := namedOwner(systemUser, "because that user exists")
 	if err == nil {
 		return o, nil
 	}
 	return o, &status.Error{Exit: status.NotAllowed, Text: "a mail system does not run as root: " +
-		"say whose the home is with --owner USER, or --create-user makes a user " + systemUser + " (--owner root, if it must be)"}
+		"name the owner of the home with --owner USER, or let --create-user make the user " + systemUser + " (or --owner root, if you insist)"}
 }
 
 // nearest returns path, or the nearest directory above it that exists.
@@ -140,7 +140,7 @@ func (i Init) createUser() (owner, error) {
 		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
 			return owner{}, status.Temp("4.3.5", fmt.Sprintf("%s: %q", strings.Join(args, " "), strings.TrimSpace(string(out))), err)
 		}
-		fmt.Fprintf(i.Notes, "did: %s\n", strings.Join(args, " "))
+		fmt.Fprintf(i.Notes, "ran: %s\n", strings.Join(args, " "))
 	}
 	return namedOwner(systemUser, why)
 }
@@ -311,7 +311,7 @@ func (i Init) mend() error {
 		if err := os.Chmod(path, info.Mode()&^fs.ModePerm|want); err != nil {
 			return err
 		}
-		fmt.Fprintf(i.Notes, "%s had mode %04o and has %04o now\n", visible.Escape(path), had, want)
+		fmt.Fprintf(i.Notes, "%s had mode %04o, now %04o\n", visible.Escape(path), had, want)
 	}
 	return nil
 }
@@ -322,6 +322,6 @@ func (i Init) allowRoot() error {
 	if exists(path) {
 		return nil
 	}
-	fmt.Fprintf(i.Notes, "every program here runs as root: control/root allows it\n")
+	fmt.Fprintf(i.Notes, "control/root allows every program of this home to run as root\n")
 	return control.Write(path, []byte("*\n"), 0o600)
 }

@@ -40,7 +40,7 @@ func PasswordLine(r io.Reader) (string, error) {
 func PasswordPrompt(ctx context.Context, in, out *os.File) (string, error) {
 	fd := int(in.Fd())
 	if !term.IsTerminal(fd) {
-		return "", status.UsageError("standard input is no terminal (give the password with --password-stdin)")
+		return "", status.UsageError("standard input is not a terminal (give the password with --password-stdin)")
 	}
 	before, err := term.GetState(fd)
 	if err != nil {
@@ -65,7 +65,7 @@ func PasswordPrompt(ctx context.Context, in, out *os.File) (string, error) {
 		return a.text, a.err
 	case <-ctx.Done():
 		fmt.Fprintln(out)
-		return "", errors.New("interrupted, nothing is changed")
+		return "", errors.New("interrupted, nothing was changed")
 	}
 }
 
@@ -84,7 +84,7 @@ func twice(fd int, out io.Writer) (text string, err error) {
 		if first == second {
 			return first, nil
 		}
-		fmt.Fprintln(out, "the two differ, please try again")
+		fmt.Fprintln(out, "the passwords differ, please try again")
 	}
 	return "", status.UsageError("the two passwords differ")
 }

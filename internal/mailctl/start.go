@@ -81,7 +81,7 @@ func Start(ctx context.Context, h *home.Home) error {
 func lockRun(path string) (unlock func(), err error) {
 	d, err := dir.Open(path)
 	if err != nil {
-		return nil, status.Temp("4.3.5", "the home is not whole (mailctl init makes what it lacks)", err)
+		return nil, status.Temp("4.3.5", "the home is incomplete (mailctl init makes what is missing)", err)
 	}
 	err = unix.Flock(d.Fd(), unix.LOCK_EX|unix.LOCK_NB)
 	if err == nil {
@@ -153,7 +153,7 @@ func (g *group) environment(notify string) []string {
 // can, and with an error those whose programs are there.
 func (g *group) servicesOf(rows []control.Service) (list []*service, err error) {
 	if len(rows) == 0 {
-		return nil, status.Temp("4.3.5", filepath.Join(g.home, "control", "services")+" names no service (one command a line)", nil)
+		return nil, status.Temp("4.3.5", filepath.Join(g.home, "control", "services")+" has no commands (one per line)", nil)
 	}
 	var errs []error
 	for _, row := range rows {
@@ -187,7 +187,7 @@ func isOurs(path string) bool {
 	return err == nil && filepath.Dir(real) == filepath.Dir(self) && control.IsProgram(filepath.Base(real))
 }
 
-// findProgram looks for a program beside mailctl itself, then in PATH.
+// findProgram looks for a program next to mailctl itself, then in PATH.
 func findProgram(name string) (string, error) {
 	if strings.Contains(name, "/") {
 		return exec.LookPath(name)
@@ -199,7 +199,7 @@ func findProgram(name string) (string, error) {
 	}
 	path, err := exec.LookPath(name)
 	if err != nil {
-		return "", fmt.Errorf("%s is neither beside mailctl nor in PATH", name)
+		return "", fmt.Errorf("%s is neither next to mailctl nor in PATH", name)
 	}
 	return path, nil
 }

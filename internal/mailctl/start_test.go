@@ -198,8 +198,8 @@ func TestStartReportsUsageErrors(t *testing.T) {
 
 func TestStartRefuses(t *testing.T) {
 	for services, want := range map[string]string{
-		"# none":            "control/services names no service",
-		"x-ready\nx-absent": "control/services:2: x-absent is neither beside mailctl nor in PATH",
+		"# none":            "control/services has no commands",
+		"x-ready\nx-absent": "control/services:2: x-absent is neither next to mailctl nor in PATH",
 	} {
 		s := newStage(t, services)
 		if err := Start(t.Context(), s.home); status.Exit(err) != status.TempFail || !strings.Contains(err.Error(), want) {

@@ -58,7 +58,7 @@ func (u Users) Add(address, scheme string, password func() (string, error)) erro
 	}
 	box := (&control.User{Home: filepath.Join(u.Home, home)}).Maildir()
 	if exists(box) {
-		fmt.Fprintf(u.Notes, "%s is there already: its mail is now %s's\n", visible.Escape(home), visible.Escape(address))
+		fmt.Fprintf(u.Notes, "%s exists already: its mail now belongs to %s\n", visible.Escape(home), visible.Escape(address))
 	}
 	root := control.MailRoot(u.Home)
 	place := maildir.Place{Base: root, UID: os.Geteuid(), Rel: strings.TrimPrefix(box, root+"/")}
@@ -84,7 +84,7 @@ func (u Users) checkNew(address string) error {
 		return err
 	}
 	if old != nil {
-		return refused("%s stands in %s already (mailctl user passwd changes the password)", old.Address, old.Where)
+		return refused("%s is already in %s (mailctl user passwd changes the password)", old.Address, old.Where)
 	}
 	return nil
 }
@@ -94,7 +94,7 @@ func homeField(address string) (string, error) {
 	local, domain := addr.Split(addr.FoldAddress(address))
 	// A row that began with # would be a comment.
 	if !control.PathElement(local) || !control.PathElement(domain) || strings.ContainsAny(local+domain, ": ") || local[0] == '#' {
-		return "", refused("address %q makes no directory name", address)
+		return "", refused("address %q cannot be a directory name", address)
 	}
 	return filepath.Join("mail", domain, local), nil
 }
@@ -145,7 +145,7 @@ func (u Users) Del(address string, purge bool) error {
 		return nil
 	}
 	if err := os.RemoveAll(gone.Home); err != nil {
-		return status.Temp("4.3.0", gone.Address+" is no user any more, but some of the mail stays", err)
+		return status.Temp("4.3.0", gone.Address+" is no longer a user, but some of the mail is still there", err)
 	}
 	return nil
 }
@@ -161,12 +161,12 @@ func (u Users) mayPurge(address string) error {
 	}
 	rel, err := filepath.Rel(control.MailRoot(u.Home), user.Home)
 	if err != nil || !filepath.IsLocal(rel) || !strings.Contains(rel, "/") {
-		return refused("%s is no directory mail/DOMAIN/USER: remove it yourself, and the user without --purge", u.shown(user.Home))
+		return refused("%s is not a directory mail/DOMAIN/USER: remove it yourself, and the user without --purge", u.shown(user.Home))
 	}
 	if whole, err := u.Control.UsersWhole(); err != nil {
 		return err
 	} else if !whole {
-		return refused("a row of control/users is broken, and may have its mailbox there too: mend it first")
+		return refused("a row of control/users is broken, and its mailbox may be there too: correct it first")
 	}
 	all, err := u.Control.UsersNow()
 	if err != nil {

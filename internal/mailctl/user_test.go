@@ -57,7 +57,7 @@ func TestUserLife(t *testing.T) {
 	if err := u.Del("ALICE@example.org", false); err != nil || !exists(maildirs) {
 		t.Error("the mail went", err)
 	}
-	if err := u.Add("alice@example.org", "PLAIN", says("x")); err != nil || !strings.Contains(out.String(), "is there already") {
+	if err := u.Add("alice@example.org", "PLAIN", says("x")); err != nil || !strings.Contains(out.String(), "exists already") {
 		t.Error(err, out)
 	}
 	if err := u.Del("alice@example.org", true); err != nil || exists(filepath.Dir(maildirs)) {
@@ -81,15 +81,15 @@ func TestUserRefused(t *testing.T) {
 		exit int
 		want string
 	}{
-		{u.Add("alice@example.ORG", "", never), status.Refused, "stands in control/users:1 already"},
+		{u.Add("alice@example.ORG", "", never), status.Refused, "is already in control/users:1"},
 		{u.Add("a@elsewhere.example", "", never), status.Refused, "elsewhere.example is not in control/domains (echo elsewhere.example >>"},
 		{u.Add("alice", "", never), status.Refused, "has no @domain"},
-		{u.Add("../../x@example.org", "", never), status.Refused, "makes no directory name"},
-		{u.Add("a/b@example.org", "", never), status.Refused, "makes no directory name"},
-		{u.Add("#x@example.org", "", never), status.Refused, "makes no directory name"},
-		{u.Add(".a@example.org", "", never), status.Refused, "makes no directory name"},
+		{u.Add("../../x@example.org", "", never), status.Refused, "cannot be a directory name"},
+		{u.Add("a/b@example.org", "", never), status.Refused, "cannot be a directory name"},
+		{u.Add("#x@example.org", "", never), status.Refused, "cannot be a directory name"},
+		{u.Add(".a@example.org", "", never), status.Refused, "cannot be a directory name"},
 		{u.Add("a\x1bb@example.org", "", never), status.Refused, "directory name"},
-		{u.Add("\"a b\"@example.org", "", never), status.Refused, "makes no directory name"},
+		{u.Add("\"a b\"@example.org", "", never), status.Refused, "cannot be a directory name"},
 		{u.Add("carol@example.org", "", says("")), status.Usage, "the password is empty"},
 		{u.Add("carol@example.org", "ROT13", says("x")), status.Usage, "unknown password scheme"},
 		{u.Add("carol@example.org", "", func() (string, error) { return "", errors.New("no tty") }), status.TempFail, "no tty"},
@@ -137,7 +137,7 @@ func TestPurgeRefusedForParents(t *testing.T) {
 			t.Fatal(err)
 		}
 		u, _ := usersOf(home)
-		if err := u.Del("a@example.org", true); status.Exit(err) != status.Refused || !strings.Contains(err.Error(), "is no directory mail/DOMAIN/USER") {
+		if err := u.Del("a@example.org", true); status.Exit(err) != status.Refused || !strings.Contains(err.Error(), "is not a directory mail/DOMAIN/USER") {
 			t.Errorf("%s: %v", field, err)
 		}
 	}
@@ -227,7 +227,7 @@ func TestPasswordPrompt(t *testing.T) {
 	if r := <-done; r.text != "s3cret" || r.err != nil {
 		t.Error(r)
 	}
-	if strings.Contains(shown, "s3cret") || strings.Contains(shown, "0ther") || !strings.Contains(shown, "the two differ") {
+	if strings.Contains(shown, "s3cret") || strings.Contains(shown, "0ther") || !strings.Contains(shown, "the passwords differ") {
 		t.Errorf("the terminal shows %q", shown)
 	}
 }

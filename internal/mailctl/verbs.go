@@ -80,7 +80,7 @@ func (v Verbs) reason(otherwise string) string {
 // is made of the entry's, so that a repeat makes no second one.
 func (v Verbs) bounce(e *spool.Entry) error {
 	why := v.reason("returned by the postmaster of " + v.Host)
-	if err := v.Spool.HoldByHand(e, "being bounced by hand: "+why); err != nil {
+	if err := v.Spool.HoldByHand(e, "bounced by hand: "+why); err != nil {
 		return err
 	}
 	held, err := v.Spool.Find(e.Key)
@@ -154,7 +154,7 @@ func CheckSpool(sp *spool.Spool, out io.Writer, repair bool, ages func() bool) e
 	for _, f := range found {
 		done, mended := "--repair would "+f.Remedy, false
 		if f.Remedy == "" {
-			done = "left as it is, a person must look"
+			done = "left as it is, needs manual repair"
 		} else if repair {
 			done, mended = mend(f, ages)
 		}
@@ -177,7 +177,7 @@ func CheckSpool(sp *spool.Spool, out io.Writer, repair bool, ages func() bool) e
 // mend does what a finding's remedy says, and says how that went.
 func mend(f spool.Finding, ages func() bool) (done string, mended bool) {
 	if f.Aged && !ages() {
-		return "left for now: its age is not to be believed, an event says why", false
+		return "left for now: its age is not reliable, see the log", false
 	}
 	if err := f.Repair(); err != nil {
 		return fmt.Sprintf("repair failed: %v", err), false

@@ -28,7 +28,7 @@ func Listens(c *cli.Context) (bool, error) {
 	listens := c.IsSet("listen") || c.IsSet("listen-tls")
 	switch wrapper := c.String("env"); {
 	case c.Args().Present():
-		return false, status.UsageError("there are no operands, so not %q", c.Args().First())
+		return false, status.UsageError("unexpected operand %q", c.Args().First())
 	case listens && c.Bool("tls"):
 		return false, status.UsageError("--tls is for standard input; it is --listen-tls for an address")
 	case listens && c.IsSet("env"):

@@ -105,7 +105,7 @@ func ParseVia(s string) (*control.Route, error) {
 	}
 	name, err := dns.ASCII(host)
 	if err != nil {
-		return nil, fmt.Errorf("%q is no host or host:port (mx.example.org:25, 127.0.0.1:2525, [::1]:25)", s)
+		return nil, fmt.Errorf("%q is not a host or host:port (mx.example.org:25, 127.0.0.1:2525, [::1]:25)", s)
 	}
 	return &control.Route{Host: name, Port: port, Where: "--via"}, nil
 }

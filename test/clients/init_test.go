@@ -62,7 +62,7 @@ func TestInitAsRoot(t *testing.T) {
 	if err := os.Chmod(dir+"/above/named/run", 0o502); err != nil {
 		t.Fatal(err)
 	}
-	init(0, "/run had mode 0502 and has 0711 now", dir+"/above/named")
+	init(0, "/run had mode 0502, now 0711", dir+"/above/named")
 	init(0, "as before", dir+"/roots")
 	init(77, "is a home of uid 61001", dir+"/above/named", "--owner", strconv.Itoa(carolUID))
 	init(77, "is a home of uid 0", dir+"/roots", "--owner", strconv.Itoa(carolUID))
@@ -112,7 +112,7 @@ getent passwd paperpath && stat -c '%n %U %G' "$0/home/spool" "$0/again/spool"`
 		}
 		t.Skipf("no mounts: %s", out)
 	}
-	for _, want := range []string{"did: ", "useradd", dir + "/home/spool paperpath paperpath\n", dir + "/again/spool paperpath paperpath\n", "nologin"} {
+	for _, want := range []string{"ran: ", "useradd", dir + "/home/spool paperpath paperpath\n", dir + "/again/spool paperpath paperpath\n", "nologin"} {
 		if err != nil || !strings.Contains(string(out), want) {
 			t.Fatalf("%v, no %q: %s", err, want, out)
 		}

@@ -63,7 +63,7 @@ func TestMistakesSayTheWayOut(t *testing.T) {
 	as(0, 77, "control/users belongs to root: chown it to uid 61234)", "", "mailctl", "user", "list")
 	as(0, 65, "1 error in "+home, "", "mailctl", "check")
 	r, err := programs.Run(home, nil, "mailctl", "check")
-	if want := "error: control/users: permission denied (the owner of the home has to read it: chown or chmod it)\n"; err != nil ||
+	if want := "error: control/users: permission denied (the owner of the home must be able to read it: chown or chmod it)\n"; err != nil ||
 		!strings.HasPrefix(r.Stdout, want) {
 		t.Errorf("%+v, %v; want %q", r, err, want)
 	}

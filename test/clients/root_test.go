@@ -57,7 +57,7 @@ func TestHomeOfRoot(t *testing.T) {
 		w := strings.Fields(words)
 		refusal := "does not run as root"
 		if w[0] == "mailctl" {
-			refusal = "may not do what it needs to"
+			refusal = "is not allowed to do its work"
 		}
 		exit(t, s.Home.Dir, 77, refusal, "", w[0], w[1:]...)
 	}
