@@ -20,7 +20,7 @@ var floors = [][]string{
 	{"internal/clock", "internal/compose", "internal/control", "internal/explain", "internal/maillog", "internal/params", "internal/ratelimit", "maildir"},
 	{"internal/certs", "internal/dsn", "internal/listen", "internal/spool"},
 	{"internal/auth", "internal/mailq", "internal/settle"},
-	{"internal/home", "internal/pop3", "internal/route", "internal/smtpd"},
+	{"internal/home", "internal/pop3", "internal/route", "internal/smtpc", "internal/smtpd"},
 	{"internal/check", "internal/deliver", "internal/relay"}, // the decisions of one program each, as route
 	{"internal/mailctl", "internal/pop3serve", "internal/program", "internal/submit"},
 	{"cmd/mailcheck", "cmd/mailctl", "cmd/maildeliver", "cmd/mailrelay", "cmd/mailroute", "cmd/mailsubmit", "cmd/pop3d"},

@@ -55,6 +55,7 @@ type shape struct {
 
 // measure looks at the text once.
 func (m *Message) measure() error {
+	m.shape = shape{}
 	c := cleaner{r: io.NewSectionReader(m.Content, 0, m.Content.Size())}
 	header, line := true, 0 // octets of the line so far
 	buf := make([]byte, 64<<10)
@@ -94,8 +95,9 @@ func (m *Message) needsUTF8() bool {
 }
 
 // cleaner turns LF and CRLF line ends into CRLF and a stray CR into a blank:
-// a bare CR is never sent (RFC 5321 2.3.8). A text that ends before it should,
-// because its file was cut, is an error and not an end.
+// a bare CR is never sent (RFC 5321 2.3.8). A last line without an end gets one.
+// A text that ends before it should, because its file was cut, is an error and
+// not an end.
 type cleaner struct {
 	r    io.Reader
 	want int64 // octets to come; 0 is not checked
@@ -104,6 +106,7 @@ type cleaner struct {
 	in   []byte // read, not yet handed out
 	cr   bool   // the last octet was a CR that is not handed out yet
 	lf   bool   // an LF is due: its CR is handed out
+	last byte   // that was read
 	err  error
 }
 
@@ -162,6 +165,9 @@ func (c *cleaner) fill() bool {
 	}
 	n, err := c.r.Read(c.buf[:])
 	c.in, c.got = c.buf[:n], c.got+int64(n)
+	if n > 0 {
+		c.last = c.buf[n-1]
+	}
 	if err == nil {
 		return true
 	}
@@ -169,8 +175,21 @@ func (c *cleaner) fill() bool {
 	if errors.Is(err, io.EOF) && c.got < c.want {
 		c.err = fmt.Errorf("the file ends after %d of %d octets", c.got, c.want)
 	}
-	if errors.Is(err, io.EOF) && c.cr {
-		c.in, c.cr = append(c.buf[:n], ' '), false // the last octet was a stray CR
+	if errors.Is(err, io.EOF) && c.got > 0 && c.last != '\n' {
+		c.in = append(c.in, c.end()...)
 	}
 	return len(c.in) > 0
+}
+
+// end is what ends the last line; a stray CR before it becomes a blank.
+func (c *cleaner) end() string {
+	switch {
+	case c.last != '\r':
+		return "\n"
+	case len(c.in) > 0:
+		c.in[len(c.in)-1] = ' '
+		return "\n"
+	}
+	c.cr = false
+	return " \n"
 }

@@ -18,6 +18,7 @@ import (
 	"paperpath/internal/dns"
 	"paperpath/internal/maillog"
 	"paperpath/internal/settle"
+	"paperpath/internal/smtpc"
 	"paperpath/internal/spool"
 )
 
@@ -271,8 +272,8 @@ func newLab(t *testing.T) *lab {
 		return []net.Addr{&net.IPNet{IP: net.ParseIP("192.0.2.99"), Mask: net.CIDRMask(24, 32)}}, nil
 	}
 	short := 2 * time.Second
-	l.Times = Times{Lookup: short, Connect: short, Greeting: short, Hello: short, Handshake: short, Mail: short, Rcpt: short,
-		Data: short, Block: short, Answer: short, Quit: short, Session: time.Minute, Grace: short}
+	l.Times = Times{Lookup: short, Connect: short, Session: time.Minute, Times: smtpc.Times{Greeting: short, Hello: short,
+		Handshake: short, Mail: short, Rcpt: short, Data: short, Block: short, Answer: short, Quit: short, Grace: short}}
 	return l
 }
 

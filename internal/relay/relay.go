@@ -1,16 +1,10 @@
 // Package relay sends mail to other hosts by SMTP.
 //
-// go-smtp's client speaks the protocol, behind a wire of our own that cures
-// what the client lacks: it bounds time and size of every reply, gives the
-// text its own deadlines, reads EHLO keywords in any case, knows the whole
-// reply, and sees to it that a text which could not be sent to its end is
-// never ended with a dot. Changing to TLS is done here and not in the client,
-// which says EHLO localhost first. What cannot be had this way is PIPELINING
-// (go-smtp v0.25.1 waits for each reply): it costs round trips, not
-// correctness.
+// A session is smtpc's; what it is for, and what its end means for a recipient,
+// is decided here.
 //
-// What decides is one of three: the host took the message (2xx after the final
-// dot), it refused for good (5xx to a correct request, a name that the DNS
+// What decides is one of three: the host took the message (2xx after the end
+// of the text), it refused for good (5xx to a correct request, a name that the DNS
 // says does not exist), or anything else, which is tried again.
 package relay
 

@@ -202,12 +202,12 @@ func (a *attempt) try(ctx context.Context, h host) {
 		a.logSettings(f)
 		return
 	}
-	defer s.quit()
+	defer s.smtp.Quit()
 	a.silent = false
 	a.sessions++
 	a.reach.reached(a.name)
 	failed := s.deliver(ctx, a.m, a.left)
-	a.reach.answered(a.name, s.wire.broken == nil)
+	a.reach.answered(a.name, !s.smtp.Over())
 	left := a.left
 	a.left = nil
 	complained := false

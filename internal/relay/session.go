@@ -2,17 +2,29 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"net"
 	"net/netip"
-	"strings"
 	"time"
 
-	"github.com/emersion/go-smtp"
-
+	"paperpath/internal/smtpc"
 	"paperpath/internal/status"
 	"paperpath/internal/visible"
 )
+
+// Times are the limits of an attempt.
+type Times struct {
+	smtpc.Times
+	Lookup  time.Duration // for all that an attempt asks the DNS
+	Connect time.Duration
+	Session time.Duration // for everything up to the end of a text
+}
+
+// DefaultTimes returns the times of RFC 5321 4.5.3.2, and our own where it has
+// none.
+func DefaultTimes() Times {
+	return Times{Times: smtpc.DefaultTimes(), Lookup: 30 * time.Second, Connect: 30 * time.Second, Session: 2 * time.Hour}
+}
 
 // host is one address of a host to talk to.
 type host struct {
@@ -31,14 +43,11 @@ func (h host) String() string {
 // session is an SMTP session with a host that has answered EHLO or HELO.
 type session struct {
 	host host
-	wire *wire
-	smtp *smtp.Client
+	smtp *smtpc.Client
 	tls  string // version and cipher, "" in the clear
-	helo string
 
 	distrust error // why the certificate does not prove the host's name
 	refused  error // why STARTTLS came to nothing, so that this session is in the clear
-	halt     func() bool
 }
 
 // failure is why a host or a recipient was not served.
@@ -59,56 +68,51 @@ func (r *Relay) connect(ctx context.Context, h host, helo string) (*session, *fa
 	c, err := r.Dial(dialing, "tcp", h.addr.String())
 	if err != nil {
 		if dialing.Err() != nil && ctx.Err() == nil {
-			err = errSilent
+			err = smtpc.ErrTime
 		}
 		return nil, &failure{host: h, elsewhere: true, silent: true,
-			err: status.Temp("4.4.1", fmt.Sprintf("%s: connect: %v", h, plain(err)), nil)}
+			err: status.Temp("4.4.1", fmt.Sprintf("%s: connect: %v", h, smtpc.Plain(err)), nil)}
 	}
-	s := &session{host: h, helo: helo, wire: newWire(c, r.Times, time.Now().Add(r.Times.Session))}
-	s.halt = context.AfterFunc(ctx, s.wire.stop)
-	s.smtp = smtp.NewClient(s.wire)
-	s.wire.allow(r.Times.Greeting, false)
-	if err := s.smtp.Hello(helo); err != nil {
+	s := &session{host: h}
+	s.smtp, err = smtpc.Open(ctx, c, helo, r.Times.Times, time.Now().Add(r.Times.Session))
+	if err != nil {
 		f := s.failed(err)
-		f.elsewhere, f.silent = true, s.wire.command == "" && s.wire.reply.code == 0
-		s.quit()
+		var e *smtpc.Error
+		f.elsewhere, f.silent = true, errors.As(err, &e) && e.Command == greeting && e.Reply.Code == 0
 		return nil, f
 	}
 	return s, nil
 }
 
+// greeting is the name of what a host says before it is asked.
+const greeting = "greeting"
+
 // offers reports whether the host has an extension.
 func (s *session) offers(name string) bool {
-	ok, _ := s.smtp.Extension(name)
+	_, ok := s.smtp.Offers(name)
 	return ok
 }
 
-// failed makes the failure of the last command. A whole reply decides by its
-// first digit; without one it is temporary.
+// failed makes the failure of a command. A whole reply decides by its first
+// digit; without one it is temporary.
 func (s *session) failed(err error) *failure {
-	what := s.wire.command
-	if what == "" {
-		what = "greeting"
-	}
-	f := &failure{host: s.host, reply: visible.Shorten(s.wire.reply.text, 512)}
-	if s.wire.broken != nil && !s.wire.replied {
-		err = s.wire.broken
-	}
+	f := &failure{host: s.host}
 	after := ""
 	if s.refused != nil {
 		after = fmt.Sprintf(" (in the clear, for STARTTLS: %v)", s.refused)
 	}
-	if !s.wire.replied {
-		f.reply = ""
-		f.err = status.Temp("4.4.2", fmt.Sprintf("%s: %s: %v%s", s.host, what, err, after), nil)
+	var e *smtpc.Error
+	if !errors.As(err, &e) || e.Reply.Code == 0 || e.Err != nil {
+		f.err = status.Temp("4.4.2", fmt.Sprintf("%s: %v%s", s.host, err, after), nil)
 		return f
 	}
-	text := fmt.Sprintf("%s: %s: %s%s", s.host, what, f.reply, after)
-	f.err = byReply(s.wire.reply, text)
-	if (s.host.routed || s.refused != nil) && wantsSettings(s.wire.reply) {
+	f.reply = visible.Shorten(e.Reply.Text, 512)
+	text := fmt.Sprintf("%s: %s: %s%s", s.host, e.Command, f.reply, after)
+	f.err = byReply(e.Reply, text)
+	if (s.host.routed || s.refused != nil) && wantsSettings(e.Reply) {
 		f.settings, f.err = true, status.Temp("4.7.0", text, nil)
 	}
-	if s.wire.command == "" && s.wire.reply.code != noMailHere && !status.IsTemporary(f.err) {
+	if e.Command == greeting && e.Reply.Code != noMailHere && !status.IsTemporary(f.err) {
 		// Nothing was asked yet: a 5xx refuses the client, and may do so for now.
 		f.err = status.Temp("4.3.2", text, nil)
 	}
@@ -119,13 +123,13 @@ func (s *session) failed(err error) *failure {
 const noMailHere = 521
 
 // byReply classes a reply that is no success.
-func byReply(r reply, text string) *status.Error {
-	if r.class() == 5 {
-		return &status.Error{Exit: status.Unavailable, Reply: r.code, Enhanced: enhanced(r), Text: text}
+func byReply(r smtpc.Reply, text string) *status.Error {
+	if r.Class() == 5 {
+		return &status.Error{Exit: status.Unavailable, Reply: r.Code, Enhanced: r.Enhanced(), Text: text}
 	}
-	e := status.Temp(enhanced(r), text, nil)
-	if r.class() == 4 {
-		e.Reply = r.code
+	e := status.Temp(r.Enhanced(), text, nil)
+	if r.Class() == 4 {
+		e.Reply = r.Code
 	}
 	return e
 }
@@ -135,56 +139,14 @@ func byReply(r reply, text string) *status.Error {
 // 3207 4, RFC 5248). Of a host that control/routes names, or that has just
 // refused TLS itself, that says something about our settings or the host's
 // trouble, and nothing about the message or a recipient.
-func wantsSettings(r reply) bool {
-	switch r.code {
+func wantsSettings(r smtpc.Reply) bool {
+	switch r.Code {
 	case 530, 534, 535, 538:
 		return true
 	}
-	switch enhanced(r) {
+	switch r.Enhanced() {
 	case "5.7.8", "5.7.9", "5.7.10", "5.7.11":
 		return true
 	}
 	return false
-}
-
-// enhanced is the status in a reply (RFC 2034), or one that says as much as
-// its first digit.
-func enhanced(r reply) string {
-	class := byte('4')
-	if r.class() == 5 {
-		class = '5'
-	}
-	if len(r.text) > 4 {
-		word, _, _ := strings.Cut(r.text[4:], " ")
-		if parts := strings.Split(word, "."); len(parts) == 3 && word[0] == class &&
-			digits(parts[0], 1) && digits(parts[1], 3) && digits(parts[2], 3) {
-			return word
-		}
-	}
-	return string(class) + ".0.0"
-}
-
-func digits(s string, most int) bool {
-	if s == "" || len(s) > most {
-		return false
-	}
-	return strings.Trim(s, "0123456789") == ""
-}
-
-// ok reports whether the last command was done, whatever the exact code
-// (RFC 5321 4.3.2).
-func (s *session) ok() bool { return s.wire.replied && s.wire.reply.class() == 2 }
-
-// close ends the session without a word.
-func (s *session) close() {
-	s.halt()
-	s.wire.cut(net.ErrClosed)
-}
-
-// quit says QUIT where the host still listens (RFC 5321 4.1.1.10), and closes.
-func (s *session) quit() {
-	if s.wire.broken == nil && s.wire.reply.code != 421 {
-		_ = s.wire.do("QUIT") // the work is done or has failed already
-	}
-	s.close()
 }

@@ -7,9 +7,8 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/emersion/go-smtp"
-
 	"paperpath/internal/maillog"
+	"paperpath/internal/smtpc"
 	"paperpath/internal/status"
 )
 
@@ -21,21 +20,23 @@ func (r *Relay) open(ctx context.Context, m *Message, h host, helo string) (*ses
 	if f != nil || !s.offers("STARTTLS") {
 		return s, f
 	}
-	refused := s.startTLS(ctx, r.Times, r.roots)
+	refused := s.startTLS(r.roots)
 	if refused == nil {
 		return s, nil
 	}
 	if m.requireTLS() {
-		s.quit()
+		s.smtp.Quit()
 		text := fmt.Sprintf("%s: STARTTLS: %v, and the message is for TLS alone (REQUIRETLS)", h, refused)
 		return nil, &failure{host: h, elsewhere: true, err: status.Temp("4.7.5", text, nil)}
 	}
 	r.Log.Trouble(m.Key, "STARTTLS with "+h.String()+", going on in the clear", refused)
-	if s.goesOn() {
+	// The host may have said that it ends the session (RFC 5321 3.8), or simply
+	// have closed the connection.
+	if !s.smtp.Over() && s.smtp.Reset() == nil {
 		s.refused = refused
 		return s, nil
 	}
-	s.quit()
+	s.smtp.Quit()
 	if s, f = r.connect(ctx, h, helo); f != nil {
 		f.err.Text += fmt.Sprintf(" (in the clear, for STARTTLS: %v)", refused)
 		f.silent = false // it has answered before
@@ -45,51 +46,24 @@ func (r *Relay) open(ctx context.Context, m *Message, h host, helo string) (*ses
 	return s, nil
 }
 
-// goesOn reports whether the host that has refused STARTTLS still listens: it
-// may have said so (RFC 5321 3.8), or simply have closed the connection.
-func (s *session) goesOn() bool {
-	if s.wire.broken != nil || s.wire.reply.code == 421 {
-		return false
-	}
-	return s.wire.do("RSET") == nil && s.ok()
-}
-
-// startTLS changes to TLS (RFC 3207). go-smtp's own way says EHLO localhost
-// first and trusts what it has read before, so the client is replaced: the new
-// one knows only what was said inside TLS. Its greeting, which SMTP does not
-// repeat there, is made up.
-func (s *session) startTLS(ctx context.Context, t Times, roots *x509.CertPool) error {
-	if err := s.wire.do("STARTTLS"); err != nil {
-		return err
-	}
-	if s.wire.reply.code != 220 {
-		return errors.New(s.wire.reply.text)
-	}
-	if s.wire.r.Buffered() > 0 { // injected, perhaps (RFC 3207 6)
-		s.wire.cut(errEarly)
-		return errEarly
-	}
-	c := tls.Client(s.wire.Conn, &tls.Config{
+// startTLS changes to TLS. The error says what the host said, or what went
+// wrong instead.
+func (s *session) startTLS(roots *x509.CertPool) error {
+	err := s.smtp.StartTLS(&tls.Config{
 		ServerName:         s.host.name,
 		InsecureSkipVerify: true, // unauthenticated TLS is better than none (RFC 7435 3)
 		MinVersion:         tls.VersionTLS12,
 	})
-	shaking, cancel := context.WithTimeout(ctx, t.Handshake)
-	defer cancel()
-	if err := c.HandshakeContext(shaking); err != nil {
-		s.wire.cut(err)
-		return fmt.Errorf("handshake: %w", plain(err))
+	var e *smtpc.Error
+	switch {
+	case errors.As(err, &e) && e.Command == "STARTTLS" && e.Reply.Code != 0:
+		return errors.New(e.Reply.Text)
+	case errors.As(err, &e) && e.Command == "STARTTLS":
+		return e.Err
+	case err != nil:
+		return err
 	}
-	s.halt()
-	s.wire = newWire(c, t, s.wire.latest())
-	s.halt = context.AfterFunc(ctx, s.wire.stop)
-	s.wire.out.WriteString("220 TLS\r\n")
-	s.smtp = smtp.NewClient(s.wire)
-	if err := s.smtp.Hello(s.helo); err != nil {
-		s.wire.cut(err)
-		return fmt.Errorf("EHLO inside TLS: %w", err)
-	}
-	st := c.ConnectionState()
+	st := s.smtp.TLS()
 	s.distrust = verify(st, s.host.name, roots)
 	s.tls = maillog.TLS(&st)
 	return nil

@@ -352,14 +352,11 @@ func halfTLS(c net.Conn, conf *tls.Config, injected string) (said []string) {
 	}
 }
 
-func TestDecoded(t *testing.T) {
-	for in, want := range map[string]string{"a": "a", "a+2Bb": "a+b", "+": "?", "+2": "?", "+zz": "?", "+0A": "?", "+C3+BC": "?", "": ""} {
-		got, ok := decoded(in)
-		if !ok {
-			got = "?"
-		}
-		if got != want {
-			t.Errorf("%q: %q, want %q", in, got, want)
+func TestIsXtext(t *testing.T) {
+	for in, want := range map[string]bool{"a": true, "a+2Bb": true, "+": false, "+2": false, "+zz": false, "+0A": false, "+C3+BC": false, "": false,
+		"ä": false, "a b": false, "a\r\nQUIT": false} {
+		if got := isXtext(in); got != want {
+			t.Errorf("%q: %v, want %v", in, got, want)
 		}
 	}
 }

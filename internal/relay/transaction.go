@@ -2,17 +2,16 @@ package relay
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"slices"
+	"strconv"
 	"strings"
-
-	"github.com/emersion/go-smtp"
 
 	"paperpath/internal/addr"
 	"paperpath/internal/dns"
 	"paperpath/internal/params"
+	"paperpath/internal/smtpc"
+	"paperpath/internal/spool"
 	"paperpath/internal/status"
 )
 
@@ -25,8 +24,9 @@ const maxRecipients = 100
 func (s *session) deliver(ctx context.Context, m *Message, todo []int) map[int]*failure {
 	t := &transaction{session: s, m: m, failed: map[int]*failure{}}
 	for first := true; len(todo) > 0; first = false {
-		if !first {
-			t.between(ctx)
+		if !first && t.over == nil && ctx.Err() != nil {
+			t.over = &failure{host: t.host, ours: true,
+				err: status.Temp("4.3.2", fmt.Sprintf("%s: stopped between two transactions", t.host), nil)}
 		}
 		if t.over != nil {
 			fail(t.failed, todo, t.over)
@@ -52,64 +52,122 @@ type transaction struct {
 	over   *failure // the session can do nothing more
 }
 
-// between makes the session ready for another transaction.
-func (t *transaction) between(ctx context.Context) {
-	switch {
-	case t.over != nil:
-	case ctx.Err() != nil:
-		t.over = &failure{host: t.host, ours: true,
-			err: status.Temp("4.3.2", fmt.Sprintf("%s: stopped between two transactions", t.host), nil)}
-	case t.wire.reply.code == 421:
-		t.over = t.trouble(nil)
-	default:
-		if err := t.wire.do("RSET"); err != nil || !t.ok() {
-			t.over = t.trouble(err)
-		}
-	}
-}
-
 // run returns the recipients that want a transaction of their own.
 func (t *transaction) run(batch []int) (later []int) {
 	batch = t.suited(batch)
 	if len(batch) == 0 {
 		return nil
 	}
-	if !t.mail(batch) {
+	m := &smtpc.Message{Mail: t.mail(batch), Text: t.m.text, Size: t.m.shape.octets}
+	for _, i := range batch {
+		m.Rcpt = append(m.Rcpt, t.rcpt(t.m.To[i]))
+	}
+	var res *smtpc.Result
+	m.Done = func(r *smtpc.Result) { res = r }
+	t.smtp.Send(smtpc.Options{Pipeline: true, Chunk: true}, m, func() *smtpc.Message { return nil })
+	return t.conclude(batch, m, res)
+}
+
+// conclude takes the host's answers apart. It returns the recipients that
+// were not decided on.
+func (t *transaction) conclude(batch []int, m *smtpc.Message, res *smtpc.Result) (later []int) {
+	if res.Mail.Class() >= 4 {
+		t.over = t.refusal("MAIL "+m.Mail, res.Mail)
 		return batch
 	}
-	accepted, later := t.rcpts(batch)
-	if t.over != nil {
+	accepted, later := t.recipients(batch, m, res)
+	if t.smtp.Over() {
+		t.over = t.lost(res)
+	}
+	switch {
+	case len(accepted) == 0:
+		return later
+	case !res.Begun && res.Err != nil:
 		return slices.Concat(accepted, later)
 	}
-	if len(accepted) == 0 {
-		return later
-	}
-	if f := t.data(); f != nil {
+	if f := t.text(res); f != nil {
 		fail(t.failed, accepted, f)
-		if t.wire.broken != nil || !t.wire.replied {
-			t.over = f.again()
-		}
 		return later
 	}
 	if !t.offers("DSN") {
-		t.m.noteNoDSN(accepted, answer{t.host.name, t.wire.reply.text})
+		t.m.noteNoDSN(accepted, answer{t.host.name, res.Final.Text})
 	}
-	t.m.Done(accepted, t.host.name, t.host.addr.Addr().String(), t.tls, t.wire.reply.text)
+	t.m.Done(accepted, t.host.name, t.host.addr.Addr().String(), t.tls, res.Final.Text)
 	return later
 }
 
-// again is the failure of those for whom the text was never begun.
-func (f *failure) again() *failure {
-	g := *f
-	g.elsewhere = !f.ours
-	return &g
+// recipients sorts out who is accepted and who waits for a transaction of
+// their own: those for whom the host had enough (RFC 5321 4.5.3.1.10), and
+// those it did not answer.
+func (t *transaction) recipients(batch []int, m *smtpc.Message, res *smtpc.Result) (accepted, later []int) {
+	for n, i := range batch {
+		switch {
+		case n >= len(res.Rcpt) || res.Rcpt[n].Code == 421:
+			later = append(later, i)
+		case res.Rcpt[n].Class() == 2:
+			accepted = append(accepted, i)
+		case len(accepted) > 0 && tooMany(res.Rcpt[n]):
+			later = append(later, i)
+		default:
+			t.failed[i] = t.refusal("RCPT "+m.Rcpt[n], res.Rcpt[n])
+		}
+	}
+	return accepted, later
 }
 
-// trouble is the failure of the last command. Where the host refused it for
-// now, or was lost, another may do better.
-func (t *transaction) trouble(err error) *failure {
-	f := t.session.failed(err)
+// tooMany reports whether a reply to RCPT speaks of their number.
+func tooMany(r smtpc.Reply) bool {
+	if r.Code != 452 && r.Code != 552 {
+		return false
+	}
+	e := r.Enhanced()
+	return strings.HasSuffix(e, ".0.0") || strings.HasSuffix(e, ".5.3")
+}
+
+// text is why those whom the host accepted did not get the text; nil where
+// they did. Before its end is out another host may be tried; behind it only a
+// refusal says that the message was not taken.
+func (t *transaction) text(res *smtpc.Result) *failure {
+	switch {
+	case res.Final.Class() == 2:
+		return nil
+	case res.Final.Code != 0:
+		return t.refusal(t.end(), res.Final)
+	case res.Data.Class() >= 4:
+		return t.refusal("DATA", res.Data)
+	case res.Ours != nil:
+		return &failure{host: t.host, ours: true, err: status.Temp("4.3.0", "the message cannot be read", res.Ours)}
+	case res.Words.Class() >= 4:
+		return t.refusal("message text", res.Words)
+	}
+	f := t.lost(res)
+	f.elsewhere = !res.Sent
+	return f
+}
+
+// end names the end of a text.
+func (t *transaction) end() string {
+	if t.offers("CHUNKING") {
+		return "BDAT LAST"
+	}
+	return "final dot"
+}
+
+// refusal is the failure that a reply means. Where the host refused for now,
+// another may do better.
+func (t *transaction) refusal(command string, r smtpc.Reply) *failure {
+	f := t.session.failed(&smtpc.Error{Command: command, Reply: r})
 	f.elsewhere = status.IsTemporary(f.err)
+	return f
+}
+
+// lost is the failure of a session that has ended, which another host may mend.
+func (t *transaction) lost(res *smtpc.Result) *failure {
+	if res.Words.Code != 0 {
+		return t.refusal(res.Command, res.Words)
+	}
+	f := t.session.failed(&smtpc.Error{Command: res.Command, Err: res.Err})
+	f.elsewhere = res.Ours == nil
 	return f
 }
 
@@ -117,7 +175,7 @@ func (t *transaction) trouble(err error) *failure {
 // said (RFC 1870 6.1), a message for verified TLS alone (RFC 8689), an address
 // that needs SMTPUTF8 (RFC 6531 3.2).
 func (t *transaction) suited(batch []int) (list []int) {
-	if most, ok := t.smtp.MaxMessageSize(); ok && most > 0 && t.m.shape.octets > int64(most) {
+	if most := t.smtp.MaxSize(); most > 0 && t.m.shape.octets > most {
 		fail(t.failed, batch, t.unsuited(552, "5.3.4",
 			fmt.Sprintf("the message has %d octets, the host takes %d", t.m.shape.octets, most)))
 		return nil
@@ -166,125 +224,51 @@ func needsUTF8(address string) bool {
 	return false
 }
 
-func (t *transaction) mail(batch []int) bool {
+// mail is what follows MAIL: the reverse path, and what RFC 3461 5.2 wants
+// passed on where the host offers DSN.
+func (t *transaction) mail(batch []int) string {
+	words := []string{"FROM:<" + path(t.m.From.Addr) + ">"}
 	utf8 := t.m.needsUTF8() || needsUTF8(t.m.From.Addr)
 	for _, i := range batch {
 		utf8 = utf8 || needsUTF8(t.m.To[i].Addr)
 	}
-	o := &smtp.MailOptions{Size: t.m.shape.octets, UTF8: utf8, RequireTLS: t.m.requireTLS()}
-	o.Return = smtp.DSNReturn(params.Get(t.m.From.Params, "RET"))
-	if o.Return != smtp.DSNReturnFull && o.Return != smtp.DSNReturnHeaders {
-		o.Return = ""
-	}
-	if id, ok := decoded(params.Get(t.m.From.Params, "ENVID")); ok {
-		o.EnvelopeID = id
-	}
-	t.wire.expect("MAIL")
-	err := t.smtp.Mail(path(t.m.From.Addr), o)
-	if t.ok() {
-		return true
-	}
-	t.over = t.trouble(err)
-	return false
-}
-
-// rcpts names the recipients. Those behind the one at which the host had
-// enough are left for later (RFC 5321 4.5.3.1.10).
-func (t *transaction) rcpts(batch []int) (accepted, later []int) {
-	for n, i := range batch {
-		t.wire.expect("RCPT")
-		err := t.smtp.Rcpt(path(t.m.To[i].Addr), rcptOptions(t.m.To[i].Params))
-		switch {
-		case t.ok():
-			accepted = append(accepted, i)
-		case !t.wire.replied || t.wire.reply.code == 421:
-			t.over = t.trouble(err)
-			return accepted, batch[n:]
-		case len(accepted) > 0 && tooMany(t.wire.reply):
-			return accepted, batch[n:]
-		default:
-			t.failed[i] = t.trouble(err)
+	add := func(offer, word string, is bool) {
+		if is && t.offers(offer) {
+			words = append(words, word)
 		}
 	}
-	return accepted, nil
+	add("8BITMIME", "BODY=8BITMIME", true)
+	add("SIZE", "SIZE="+strconv.FormatInt(t.m.shape.octets, 10), true)
+	add("SMTPUTF8", "SMTPUTF8", utf8)
+	add("REQUIRETLS", "REQUIRETLS", t.m.requireTLS())
+	ret := params.Get(t.m.From.Params, "RET")
+	add("DSN", "RET="+ret, ret == "FULL" || ret == "HDRS")
+	id := params.Get(t.m.From.Params, "ENVID")
+	add("DSN", "ENVID="+id, isXtext(id))
+	return strings.Join(words, " ")
 }
 
-// tooMany reports whether a reply to RCPT speaks of their number.
-func tooMany(r reply) bool {
-	if r.code != 452 && r.code != 552 {
-		return false
+// rcpt is what follows RCPT.
+func (t *transaction) rcpt(to spool.Recipient) string {
+	words := []string{"TO:<" + path(to.Addr) + ">"}
+	if !t.offers("DSN") {
+		return words[0]
 	}
-	e := enhanced(r)
-	return strings.HasSuffix(e, ".0.0") || strings.HasSuffix(e, ".5.3")
+	if notify := params.Notify(to.Params); len(notify) > 0 {
+		words = append(words, "NOTIFY="+strings.Join(notify, ","))
+	}
+	kind, text, _ := strings.Cut(params.Get(to.Params, "ORCPT"), ";")
+	if strings.EqualFold(kind, "rfc822") && isXtext(text) {
+		words = append(words, "ORCPT=rfc822;"+text)
+	}
+	return strings.Join(words, " ")
 }
 
-// data sends the text. Before the final dot is out another host may be tried;
-// behind it only a refusal says that the message was not taken.
-func (t *transaction) data() *failure {
-	t.wire.expect("DATA")
-	d, err := t.smtp.Data()
-	if err != nil {
-		return t.trouble(err)
-	}
-	t.wire.text()
-	ours, theirs := copyText(d, t.m.text())
-	if ours != nil {
-		// A dot would make what is out so far a message.
-		t.wire.cut(ours)
-		return &failure{host: t.host, ours: true, err: status.Temp("4.3.0", "the message cannot be read", ours)}
-	}
-	if theirs != nil {
-		t.wire.lastWords()
-		return t.trouble(theirs)
-	}
-	_, err = d.CloseWithResponse()
-	if t.ok() {
-		return nil
-	}
-	f := t.trouble(err)
-	f.elsewhere = f.elsewhere && t.wire.replied
-	return f
-}
-
-// copyText copies the text into an open DATA. A failure is ours where the text
-// could not be read, theirs where the host would not take it.
-func copyText(w io.Writer, text io.Reader) (ours, theirs error) {
-	buf := make([]byte, 32<<10)
-	for {
-		n, err := text.Read(buf)
-		if n > 0 {
-			if _, err := w.Write(buf[:n]); err != nil {
-				return nil, err
-			}
-		}
-		if errors.Is(err, io.EOF) {
-			return nil, nil
-		}
-		if err != nil {
-			return err, nil
-		}
-	}
-}
-
-// rcptOptions passes on what RFC 3461 5.2 wants passed on, where the host
-// offers DSN.
-func rcptOptions(words string) *smtp.RcptOptions {
-	o := &smtp.RcptOptions{}
-	for _, word := range params.Notify(words) {
-		o.Notify = append(o.Notify, smtp.DSNNotify(word))
-	}
-	kind, text, _ := strings.Cut(params.Get(words, "ORCPT"), ";")
-	if orig, ok := decoded(text); ok && strings.EqualFold(kind, "rfc822") && orig != "" {
-		o.OriginalRecipientType, o.OriginalRecipient = smtp.DSNAddressTypeRFC822, orig
-	}
-	return o
-}
-
-// decoded is an xtext value that go-smtp may be given: printable ASCII.
-func decoded(xtext string) (string, bool) {
-	s, ok := params.Decode(xtext)
-	for i := 0; i < len(s); i++ {
-		ok = ok && s[i] < 0x80
-	}
-	return s, ok
+// isXtext reports whether a word may go into a command: xtext (RFC 3461 4) that
+// stands for printable ASCII.
+func isXtext(word string) bool {
+	s, ok := params.Decode(word)
+	strange := func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '=' }
+	return ok && s != "" && !strings.ContainsFunc(word, strange) &&
+		!strings.ContainsFunc(s, func(r rune) bool { return r >= 0x7f })
 }

@@ -164,6 +164,9 @@ func (p tracee) write(a [6]uint64) *call {
 		return nil
 	}
 	n := min(a[2], 64)
+	if strings.HasPrefix(c.path, "socket:") {
+		n = min(a[2], 4096) // a flight of commands
+	}
 	c.data, c.tail = p.memory(a[1], int(n)), p.memory(a[1]+a[2]-n, int(n))
 	return c
 }

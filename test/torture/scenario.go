@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -234,6 +235,14 @@ func expired(s scenario) scenario {
 	return s
 }
 
+// endsText reports whether the end of a small message is among what is written:
+// as a chunk, or with a dot.
+func endsText(c *call) bool {
+	return lastChunk.Match(c.data) || bytes.HasSuffix(c.tail, []byte("\r\n.\r\n"))
+}
+
+var lastChunk = regexp.MustCompile(`^BDAT \d+ LAST\r\n`)
+
 // betweenReplyAndMark: a host has taken the message, the mark is not made yet;
 // after a power cut: not synced yet (spool(5), mark).
 func betweenReplyAndMark(before []*call, powerCut bool) bool {
@@ -243,10 +252,10 @@ func betweenReplyAndMark(before []*call, powerCut bool) bool {
 	}
 	for _, c := range before {
 		switch {
-		case strings.HasPrefix(c.path, "socket:") && bytes.HasPrefix(c.data, []byte("RCPT ")):
-			named++
-		case strings.HasPrefix(c.path, "socket:") && bytes.HasSuffix(c.tail, []byte(".\r\n")):
+		case strings.HasPrefix(c.path, "socket:") && endsText(c):
 			named, unmarked = 0, unmarked+named
+		case strings.HasPrefix(c.path, "socket:"):
+			named += bytes.Count(append([]byte("\r\n"), c.data...), []byte("\r\nRCPT "))
 		case strings.Contains(c.path, "/spool/relay/new/") && c.name == mark:
 			unmarked--
 		}

@@ -1,0 +1,192 @@
+// Package smtpc is the client's side of SMTP (RFC 5321): one session with one
+// host, pipelined (RFC 2920) and chunked (RFC 3030) where the host offers it.
+//
+// What a caller must know of a message is which recipients a host has taken.
+// Three rules keep that right whatever a host answers. A reply is matched to
+// its command, and one that the command cannot have ends the session. What has
+// no final reply is not done. Nothing but the answer to the end of a text says
+// that a message was taken.
+package smtpc
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"paperpath/internal/visible"
+)
+
+// Client is a session. It is for one goroutine, but for the context it was
+// opened with, which may end at any time.
+type Client struct {
+	conn    *conn
+	hello   string
+	offered map[string]string // what the host offers, keywords in capitals
+	refused error             // why the host refuses any transaction from now on
+	halt    func() bool
+	state   tls.ConnectionState
+	dirty   bool // a transaction may be open at the host: the next one begins with RSET
+}
+
+// Error is a command that came to nothing.
+type Error struct {
+	Command string // as it was sent; "greeting" before the first
+	Reply   Reply  // zero where none came, or none that the command can have
+	Err     error  // why there is no reply
+}
+
+// Error implements error.
+func (e *Error) Error() string {
+	if e.Reply.Code != 0 {
+		return e.Command + ": " + e.Reply.Text
+	}
+	return fmt.Sprintf("%s: %v", e.Command, e.Err)
+}
+
+// Unwrap returns why there is no reply.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Open begins a session on a connection to a host: it reads the greeting and
+// says EHLO, or HELO to a host that does not know EHLO (RFC 5321 3.2). hello is
+// the name of this host. No wait passes end but that for the answer to a text.
+// When ctx ends, a transaction has Times.Grace to end. The error is an *Error.
+func Open(ctx context.Context, c net.Conn, hello string, t Times, end time.Time) (*Client, error) {
+	s := &Client{conn: newConn(c, t, end), hello: hello}
+	s.halt = context.AfterFunc(ctx, s.conn.stop)
+	r, err := s.conn.reply(t.Greeting, false, nil)
+	if err != nil || r.Class() != 2 {
+		if r.Code == 421 {
+			s.refused = errors.New(r.Text)
+		}
+		s.Quit()
+		return nil, &Error{Command: "greeting", Reply: r, Err: err}
+	}
+	if err := s.greet(); err != nil {
+		s.Quit()
+		return nil, err
+	}
+	return s, nil
+}
+
+// greet says EHLO, or HELO where that is not known.
+func (s *Client) greet() error {
+	s.offered = map[string]string{}
+	first := true
+	_, err := s.ask(s.conn.times.Hello, func(line string) {
+		if !first && len(line) > 4 {
+			word, args, _ := strings.Cut(line[4:], " ")
+			s.offered[strings.ToUpper(word)] = args // RFC 5321 2.4
+		}
+		first = false
+	}, "EHLO", s.hello)
+	var e *Error
+	if errors.As(err, &e) && e.Reply.Code/10 == 50 { // it does not know the command (RFC 5321 3.2)
+		clear(s.offered)
+		_, err = s.ask(s.conn.times.Hello, nil, "HELO", s.hello)
+	}
+	return err
+}
+
+// ask sends a command alone and returns the reply, which is a 2xx or 3xx where
+// there is no error.
+func (s *Client) ask(limit time.Duration, each func(string), words ...string) (Reply, error) {
+	name := strings.Join(words, " ")
+	if err := s.conn.silent(); err != nil {
+		return Reply{}, &Error{Command: name, Err: err}
+	}
+	s.conn.command(words...)
+	if err := s.conn.flush(); err != nil {
+		return Reply{}, &Error{Command: name, Err: err}
+	}
+	r, err := s.conn.reply(limit, false, each)
+	if r.Code == 421 {
+		s.refused = errors.New(r.Text)
+	}
+	if err != nil || r.Class() >= 4 {
+		return r, &Error{Command: name, Reply: r, Err: err}
+	}
+	return r, nil
+}
+
+// Reset says RSET, and reports so whether the host still listens.
+func (s *Client) Reset() error {
+	r, err := s.ask(s.conn.times.Mail, nil, "RSET")
+	if err == nil && r.Class() != 2 {
+		err = s.impossible("RSET", r)
+	}
+	return err
+}
+
+// Offers returns what the host says behind a keyword in its answer to EHLO.
+func (s *Client) Offers(keyword string) (args string, ok bool) {
+	args, ok = s.offered[keyword]
+	return args, ok
+}
+
+// MaxSize is how many octets a message may have (RFC 1870); 0: the host does
+// not say.
+func (s *Client) MaxSize() int64 {
+	n, err := strconv.ParseInt(s.offered["SIZE"], 10, 64)
+	if err != nil || n < 0 {
+		return 0
+	}
+	return n
+}
+
+// TLS is the state of the connection; zero in the clear.
+func (s *Client) TLS() tls.ConnectionState { return s.state }
+
+// StartTLS changes to TLS and says EHLO anew (RFC 3207 4.2). What the host has
+// sent in the clear behind its reply is not taken for its word inside TLS: it
+// ends the session. The error is an *Error; with a Reply the session goes on
+// in the clear, without one it is over.
+func (s *Client) StartTLS(cfg *tls.Config) error {
+	r, err := s.ask(s.conn.times.Hello, nil, "STARTTLS")
+	if err != nil {
+		return err
+	}
+	if r.Class() != 2 {
+		return s.impossible("STARTTLS", r)
+	}
+	if err := s.conn.silent(); err != nil {
+		return &Error{Command: "STARTTLS", Err: err}
+	}
+	if err := s.Secure(cfg); err != nil {
+		return err
+	}
+	return s.greet()
+}
+
+// impossible ends the session for a reply that the command cannot have.
+func (s *Client) impossible(command string, r Reply) *Error {
+	err := fmt.Errorf("an answer that this command cannot have: \"%s\"", visible.Shorten(r.Text, 80))
+	s.conn.cut(err)
+	return &Error{Command: command, Err: err}
+}
+
+// Over reports whether the session can do nothing more.
+func (s *Client) Over() bool { return s.conn.broken != nil || s.refused != nil }
+
+// Quit says QUIT where the host still listens (RFC 5321 4.1.1.10), and closes
+// the connection. It is never sent in a flight with a message.
+func (s *Client) Quit() {
+	if !s.Over() && s.conn.silent() == nil {
+		s.conn.command("QUIT")
+		if s.conn.flush() == nil {
+			// The work is done or has failed already.
+			_, _ = s.conn.reply(s.conn.times.Quit, false, nil)
+		}
+	}
+	s.Close()
+}
+
+// Close ends the session without a word.
+func (s *Client) Close() {
+	s.halt()
+	s.conn.cut(net.ErrClosed)
+}

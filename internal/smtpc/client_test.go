@@ -1,0 +1,470 @@
+package smtpc
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"strings"
+	"testing"
+	"time"
+)
+
+// pair returns both ends of a loopback connection.
+func pair(t *testing.T) (client, host *net.TCPConn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	dialed, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	accepted, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { dialed.Close(); accepted.Close() })
+	_ = accepted.SetDeadline(time.Now().Add(10 * time.Second))
+	return dialed.(*net.TCPConn), accepted.(*net.TCPConn)
+}
+
+// host runs what a host does and returns what it got, at its end.
+func host(c net.Conn, does func(r *bufio.Reader) error) chan error {
+	done := make(chan error, 1)
+	go func() {
+		defer c.Close()
+		done <- does(bufio.NewReader(c))
+	}()
+	return done
+}
+
+// talk sends each reply when the commands before it are there: "C...", "S...".
+func talk(c io.Writer, r *bufio.Reader, lines ...string) error {
+	for _, line := range lines {
+		if text, says := strings.CutPrefix(line, "S: "); says {
+			if _, err := io.WriteString(c, text+"\r\n"); err != nil {
+				return err
+			}
+			continue
+		}
+		got, err := r.ReadString('\n')
+		if want := strings.TrimPrefix(line, "C: ") + "\r\n"; err != nil || got != want {
+			return fmt.Errorf("the client sent %q (%v), want %q", got, err, want)
+		}
+	}
+	return nil
+}
+
+var hello = []string{"S: 220 hi", "C: EHLO c.test", "S: 250-mx.test", "S: 250-CHUNKING", "S: 250-STARTTLS",
+	"S: 250-AUTH PLAIN", "S: 250 PIPELINING"}
+
+var envelope = []string{"C: MAIL FROM:<a@x.test>", "C: RCPT TO:<b@y.test>", "S: 250 ok", "S: 250 ok"}
+
+func open(t *testing.T, ctx context.Context, c net.Conn, times Times) *Client {
+	t.Helper()
+	s, err := Open(ctx, c, "c.test", times, time.Now().Add(10*time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// send sends one message and returns how it ended.
+func send(s *Client, o Options, text io.Reader, size int64) (res *Result) {
+	m := &Message{Mail: "FROM:<a@x.test>", Rcpt: []string{"TO:<b@y.test>"}, Size: size,
+		Text: func() io.Reader { return text }, Done: func(r *Result) { res = r }}
+	s.Send(o, m, func() *Message { return nil })
+	s.Quit()
+	return res
+}
+
+var both = map[string]Options{"DATA": {Pipeline: true}, "BDAT": {Pipeline: true, Chunk: true}}
+
+// A text that changes while it is sent never arrives as a whole one.
+func TestTextThatChanges(t *testing.T) {
+	for how, o := range both {
+		for name, c := range map[string]struct {
+			text string
+			size int64
+		}{
+			"shorter": {"line\r\n", 12}, "longer": {"line\r\nmore\r\n", 6}, "empty": {"", 1},
+		} {
+			client, other := pair(t)
+			var rest []byte
+			done := host(other, func(r *bufio.Reader) error {
+				err := talk(other, r, hello...)
+				if err == nil {
+					err = talk(other, r, envelope[:2]...)
+				}
+				if err == nil && how == "DATA" {
+					err = talk(other, r, "C: DATA")
+				}
+				if err == nil {
+					err = talk(other, r, "S: 250 ok", "S: 250 ok")
+				}
+				if err == nil && how == "DATA" {
+					err = talk(other, r, "S: 354 go on")
+				}
+				rest, _ = io.ReadAll(r)
+				return err
+			})
+			s := open(t, t.Context(), client, DefaultTimes())
+			res := send(s, o, strings.NewReader(c.text), c.size)
+			if err := <-done; err != nil {
+				t.Fatalf("%s, %s: %v", how, name, err)
+			}
+			if res.Ours == nil || res.Sent || res.Taken(0) || !s.Over() {
+				t.Errorf("%s, %s: %+v", how, name, res)
+			}
+			whole := how == "DATA" && bytes.HasSuffix(rest, []byte("\r\n.\r\n"))
+			if head, body, ok := bytes.Cut(rest, []byte("\r\n")); how == "BDAT" && ok {
+				var size int
+				_, _ = fmt.Sscanf(string(head), "BDAT %d LAST", &size)
+				whole = len(body) >= size
+			}
+			if whole {
+				t.Errorf("%s, %s: the host got a whole message: %q", how, name, rest)
+			}
+		}
+	}
+	client, other := pair(t)
+	done := host(other, func(r *bufio.Reader) error {
+		err := talk(other, r, append(append([]string{}, hello...), "C: MAIL FROM:<a@x.test>", "C: RCPT TO:<b@y.test>", "C: DATA",
+			"S: 250 ok", "S: 250 ok", "S: 354 go on")...)
+		_, _ = io.Copy(io.Discard, r)
+		return err
+	})
+	res := send(open(t, t.Context(), client, DefaultTimes()), both["DATA"], strings.NewReader("no end"), 6)
+	if err := <-done; err != nil || res.Ours == nil || res.Sent {
+		t.Errorf("a last line without an end: %+v, %v", res, err)
+	}
+}
+
+// patterned is a text of n octets in lines, some of which begin with a dot.
+func patterned(n int) []byte {
+	return bytes.Repeat([]byte(".23456789012345678901234567890\r\n"), n/32)
+}
+
+// A large text arrives octet by octet, in chunks or with dots.
+func TestLargeText(t *testing.T) {
+	text := patterned(9 << 20)
+	for how, o := range both {
+		client, other := pair(t)
+		var got []byte
+		done := host(other, func(r *bufio.Reader) error {
+			if err := talk(other, r, hello...); err != nil {
+				return err
+			}
+			if how == "DATA" {
+				if err := talk(other, r, "C: MAIL FROM:<a@x.test>", "C: RCPT TO:<b@y.test>", "C: DATA", "S: 250 ok", "S: 250 ok", "S: 354 go on"); err != nil {
+					return err
+				}
+				return undot(other, r, &got)
+			}
+			if err := talk(other, r, envelope...); err != nil {
+				return err
+			}
+			return unchunk(other, r, &got, -1)
+		})
+		res := send(open(t, t.Context(), client, DefaultTimes()), o, bytes.NewReader(text), int64(len(text)))
+		if err := <-done; err != nil {
+			t.Fatalf("%s: %v", how, err)
+		}
+		if !res.Taken(0) || !bytes.Equal(got, text) {
+			t.Errorf("%s: %d of %d octets, %+v", how, len(got), len(text), res)
+		}
+	}
+}
+
+// undot reads a text that ends with a dot.
+func undot(c io.Writer, r *bufio.Reader, got *[]byte) error {
+	for {
+		line, err := r.ReadBytes('\n')
+		if err != nil {
+			return err
+		}
+		if string(line) == ".\r\n" {
+			return talk(c, r, "S: 250 queued", "C: QUIT", "S: 221 bye")
+		}
+		*got = append(*got, bytes.TrimPrefix(line, []byte("."))...)
+	}
+}
+
+// unchunk reads chunks and refuses the one of that number.
+func unchunk(c io.Writer, r *bufio.Reader, got *[]byte, refuse int) error {
+	for n := 0; ; n++ {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			return err
+		}
+		if line == "QUIT\r\n" {
+			return talk(c, r, "S: 221 bye")
+		}
+		var size int
+		var last string
+		_, _ = fmt.Sscanf(line, "BDAT %d %s", &size, &last)
+		chunk := make([]byte, size)
+		if _, err := io.ReadFull(r, chunk); err != nil {
+			return err
+		}
+		*got = append(*got, chunk...)
+		answer := "S: 250 chunk"
+		if n == refuse {
+			answer = "S: 552 5.3.4 too big"
+		} else if refuse >= 0 && n > refuse {
+			answer = "S: 503 no transaction"
+		}
+		if err := talk(c, r, answer); err != nil {
+			return err
+		}
+	}
+}
+
+// A chunk that is refused ends the text behind a whole chunk, and the first
+// refusal is the one that counts.
+func TestChunkRefused(t *testing.T) {
+	text := patterned(20 << 20)
+	for refuse := range 5 {
+		client, other := pair(t)
+		var got []byte
+		done := host(other, func(r *bufio.Reader) error {
+			if err := talk(other, r, append(append([]string{}, hello...), envelope...)...); err != nil {
+				return err
+			}
+			return unchunk(other, r, &got, refuse)
+		})
+		res := send(open(t, t.Context(), client, DefaultTimes()), both["BDAT"], bytes.NewReader(text), int64(len(text)))
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		if res.Final.Code != 552 || res.Err != nil || res.Taken(0) {
+			t.Errorf("chunk %d refused: %+v", refuse, res)
+		}
+		if most := (refuse + 2) * chunkSize; len(got) > most || len(got)%chunkSize != 0 && len(got) != len(text) {
+			t.Errorf("chunk %d refused: %d octets came", refuse, len(got))
+		}
+	}
+}
+
+// What a host says before it stops reading is heard.
+func TestLastWords(t *testing.T) {
+	client, other := pair(t)
+	_ = client.SetWriteBuffer(8 << 10)
+	done := host(other, func(r *bufio.Reader) error {
+		err := talk(other, r, append(append([]string{}, hello...), "C: MAIL FROM:<a@x.test>", "C: RCPT TO:<b@y.test>", "C: DATA",
+			"S: 250 ok", "S: 250 ok", "S: 354 go on")...)
+		if err == nil {
+			_, err = io.CopyN(io.Discard, r, 64<<10)
+		}
+		if err == nil {
+			err = talk(other, r, "S: 552 5.3.4 too big")
+		}
+		if err == nil {
+			// Reading on for a while lets the reply arrive before the reset.
+			_, err = io.CopyN(io.Discard, r, 1<<20)
+		}
+		return err
+	})
+	text := patterned(64 << 20)
+	res := send(open(t, t.Context(), client, DefaultTimes()), both["DATA"], bytes.NewReader(text), int64(len(text)))
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if res.Err == nil || res.Sent || res.Taken(0) || res.Words.Code != 0 && res.Words.Code != 552 {
+		t.Errorf("%+v", res)
+	}
+}
+
+// A silent host is waited for as long as the command has, and no longer.
+func TestTimes(t *testing.T) {
+	for name, c := range map[string]struct {
+		said    int // lines of what is said
+		times   func(*Times)
+		command string
+	}{
+		"greeting": {0, func(s *Times) { s.Greeting = 10 * time.Millisecond }, "greeting"},
+		"hello":    {2, func(s *Times) { s.Hello = 10 * time.Millisecond }, "EHLO c.test"},
+		"mail":     {9, func(s *Times) { s.Mail = 10 * time.Millisecond }, "MAIL FROM:<a@x.test>"},
+		"rcpt":     {10, func(s *Times) { s.Rcpt = 10 * time.Millisecond }, "RCPT TO:<b@y.test>"},
+		"answer":   {11, func(s *Times) { s.Answer = 10 * time.Millisecond }, "BDAT LAST"},
+	} {
+		client, other := pair(t)
+		lines := append(append([]string{}, hello...), envelope...)
+		done := host(other, func(r *bufio.Reader) error {
+			err := talk(other, r, lines[:c.said]...)
+			_, _ = io.Copy(io.Discard, r)
+			return err
+		})
+		times := DefaultTimes()
+		c.times(&times)
+		command, err := "", error(nil)
+		s, opened := Open(t.Context(), client, "c.test", times, time.Now().Add(10*time.Second))
+		if e := new(Error); errors.As(opened, &e) {
+			command, err = e.Command, e.Err
+		} else {
+			res := send(s, both["BDAT"], strings.NewReader("text\r\n"), 6)
+			command, err = res.Command, res.Err
+		}
+		if failed := <-done; failed != nil || command != c.command || !errors.Is(err, ErrTime) {
+			t.Errorf("%s: %q, %v (%v)", name, command, err, failed)
+		}
+	}
+}
+
+// Once the program is to stop, the answer to a text is waited for a moment.
+func TestStop(t *testing.T) {
+	client, other := pair(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := host(other, func(r *bufio.Reader) error {
+		err := talk(other, r, append(append([]string{}, hello...), envelope...)...)
+		if err == nil {
+			err = talk(other, r, "C: BDAT 6 LAST", "C: text")
+		}
+		cancel()
+		_, _ = io.Copy(io.Discard, r)
+		return err
+	})
+	times := DefaultTimes()
+	times.Grace = 20 * time.Millisecond
+	res := send(open(t, ctx, client, times), both["BDAT"], strings.NewReader("text\r\n"), 6)
+	if err := <-done; err != nil || !res.Sent || !errors.Is(res.Err, ErrTime) {
+		t.Errorf("%+v, %v", res, err)
+	}
+}
+
+// certificate is a new key pair for mx.test.
+func certificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	form := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"mx.test"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, form, form, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(made)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
+}
+
+// Behind STARTTLS nothing counts that came in the clear, neither extensions
+// nor replies.
+func TestStartTLS(t *testing.T) {
+	cert, pool := certificate(t)
+	for name, behind := range map[string]string{"": "", "a reply": "\r\n250 injected", "a part of one": "\r\n2"} {
+		client, other := pair(t)
+		done := host(other, func(r *bufio.Reader) error {
+			err := talk(other, r, append(append([]string{}, hello...), "C: STARTTLS", "S: 220 go on"+behind)...)
+			if err != nil || behind != "" {
+				return err
+			}
+			secure := tls.Server(other, &tls.Config{Certificates: []tls.Certificate{cert}})
+			inner := bufio.NewReader(secure)
+			return talk(secure, inner, "C: EHLO c.test", "S: 250-mx.test", "S: 250 SIZE 1000", "C: QUIT", "S: 221 bye")
+		})
+		s := open(t, t.Context(), client, DefaultTimes())
+		err := s.StartTLS(&tls.Config{RootCAs: pool, ServerName: "mx.test"})
+		if name != "" {
+			if !errors.Is(err, ErrEarly) || !s.Over() {
+				t.Errorf("%s: %v", name, err)
+			}
+			s.Close()
+			<-done
+			continue
+		}
+		if _, ok := s.Offers("CHUNKING"); err != nil || ok || s.MaxSize() != 1000 || s.TLS().Version == 0 {
+			t.Errorf("%v, CHUNKING %v, SIZE %d", err, ok, s.MaxSize())
+		}
+		s.Quit()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A STARTTLS that is refused leaves the session as it was.
+func TestStartTLSRefused(t *testing.T) {
+	client, other := pair(t)
+	done := host(other, func(r *bufio.Reader) error {
+		return talk(other, r, append(append([]string{}, hello...), "C: STARTTLS", "S: 454 not now", "C: QUIT", "S: 221 bye")...)
+	})
+	s := open(t, t.Context(), client, DefaultTimes())
+	var e *Error
+	if err := s.StartTLS(&tls.Config{}); !errors.As(err, &e) || e.Reply.Code != 454 || s.Over() {
+		t.Errorf("%v, over %v", err, s.Over())
+	}
+	s.Quit()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAuth(t *testing.T) {
+	long := bytes.Repeat([]byte("token"), 100)
+	refuse := errors.New("no such challenge")
+	for name, c := range map[string]struct {
+		initial []byte
+		next    func([]byte) ([]byte, error)
+		lines   []string
+		code    int
+		err     error
+	}{
+		"initial":      {[]byte("\x00u\x00p"), nil, []string{"C: AUTH TEST AHUAcA==", "S: 235 welcome"}, 0, nil},
+		"empty":        {[]byte{}, nil, []string{"C: AUTH TEST =", "S: 235 welcome"}, 0, nil},
+		"long":         {long, nil, []string{"C: AUTH TEST", "S: 334 ", "C: " + encode(long), "S: 235 welcome"}, 0, nil},
+		"challenge":    {nil, func(b []byte) ([]byte, error) { return append(b, '!'), nil }, []string{"C: AUTH TEST", "S: 334 YQ==", "C: YSE=", "S: 334 ", "C: IQ==", "S: 235 welcome"}, 0, nil},
+		"refused":      {[]byte("x"), nil, []string{"C: AUTH TEST eA==", "S: 535 5.7.8 wrong"}, 535, nil},
+		"taken back":   {nil, func([]byte) ([]byte, error) { return nil, refuse }, []string{"C: AUTH TEST", "S: 334 YQ==", "C: *", "S: 501 ended"}, 0, refuse},
+		"no challenge": {nil, nil, []string{"C: AUTH TEST", "S: 334 no base64", "C: *", "S: 501 ended"}, 0, errors.New("any")},
+	} {
+		client, other := pair(t)
+		done := host(other, func(r *bufio.Reader) error {
+			return talk(other, r, append(append(append([]string{}, hello...), c.lines...), "C: QUIT", "S: 221 bye")...)
+		})
+		s := open(t, t.Context(), client, DefaultTimes())
+		err := s.Auth("TEST", c.initial, c.next)
+		s.Quit()
+		if failed := <-done; failed != nil {
+			t.Errorf("%s: %v", name, failed)
+		}
+		var e *Error
+		switch {
+		case c.code == 0 && c.err == nil && err != nil, (c.code != 0 || c.err != nil) && err == nil:
+			t.Errorf("%s: %v", name, err)
+		case err != nil && (!errors.As(err, &e) || e.Reply.Code != c.code || e.Command != "AUTH TEST"):
+			t.Errorf("%s: %+v", name, err)
+		}
+	}
+	// A 250 is none of the answers to AUTH.
+	client, other := pair(t)
+	done := host(other, func(r *bufio.Reader) error {
+		return talk(other, r, append(append([]string{}, hello...), "C: AUTH TEST =", "S: 250 ok")...)
+	})
+	s := open(t, t.Context(), client, DefaultTimes())
+	if err := s.Auth("TEST", []byte{}, nil); err == nil || !s.Over() {
+		t.Errorf("250 to AUTH: %v", err)
+	}
+	s.Close()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
