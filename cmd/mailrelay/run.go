@@ -17,25 +17,25 @@ import (
 )
 
 func mailrelay() program.Program {
-	via := &cli.StringFlag{Name: "via", Usage: "send to `HOST[:PORT]`, whatever control/routes and the MX say"}
+	via := &cli.StringFlag{Name: "via", Usage: "send to `HOST[:PORT]` instead of the hosts in control/routes and the DNS"}
 	return program.Program{
 		Name: "mailrelay", Usage: "Send a message to other hosts by SMTP.",
 		Operands: "[address ...] < message",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "from", Usage: "the reverse path `ADDRESS`; empty is the null one"},
-			&cli.StringSliceFlag{Name: "to", Usage: "a recipient's `ADDRESS`, as an operand is"},
+			&cli.StringSliceFlag{Name: "to", Usage: "a recipient's `ADDRESS`, like an operand"},
 			via,
 		},
 		Action: one, Kind: program.Agent,
 		Verbs: append(program.Stage{Inbox: spool.InboxRelay, Does: "send", Make: runner}.Verbs(),
-			program.Verb{Name: "explain", Usage: "say through which hosts mail for an address goes, and why", Operands: "address ...", Kind: program.Person,
+			program.Verb{Name: "explain", Usage: "print through which hosts mail for an address goes, and why", Operands: "address ...", Kind: program.Person,
 				Flags:  []cli.Flag{via, &cli.BoolFlag{Name: "json", Usage: "print one JSON object a line"}},
 				Action: explainCommand}),
 	}
 }
 
-// patience is how long an attempt holds a worker: a host that is silent, or
-// slow, holds its own mail back and no other.
+// patience is how long an attempt occupies a worker: a silent or slow host delays only
+// its own mail.
 const patience = 10 * time.Second
 
 // runner sends what is due, a few sessions at a time to each destination.
@@ -63,7 +63,7 @@ func one(ctx context.Context, h *home.Home, c *cli.Context) error {
 	to := append(c.StringSlice("to"), c.Args().Slice()...)
 	switch {
 	case !c.IsSet("from"):
-		return status.UsageError("--from is missing (--from '' is the null reverse path)")
+		return status.UsageError("--from is required (--from '' is the null reverse path)")
 	case len(to) == 0:
 		return status.UsageError("no recipient (see mailrelay --help)")
 	}

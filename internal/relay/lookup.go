@@ -8,9 +8,9 @@ import (
 	"paperpath/internal/dns"
 )
 
-// lookups asks the DNS for one attempt, within one span of time for all that is
-// looked up. Each look-up gets half of what is left, so that a name whose
-// servers are silent takes no more than that from the names behind it.
+// lookups asks the DNS for one attempt, within one time limit for all look-ups. Each gets
+// half of the time that is left, so that a name whose servers do not answer leaves time
+// for the names after it.
 type lookups struct {
 	dns  Resolver
 	left time.Duration

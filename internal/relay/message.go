@@ -19,23 +19,23 @@ type Message struct {
 	From    spool.Path
 	To      []spool.Recipient
 	Content *io.SectionReader
-	Asked   time.Time // when a person wanted it tried now; zero: nobody did
+	Asked   time.Time // when a person asked for an attempt; zero: nobody did
 
-	// Done is called as soon as a host has taken the message for these
+	// Done is called as soon as a host has accepted the message for these
 	// recipients.
 	Done func(taken []int, host, ip, tls, reply string)
 
 	shape shape
 
 	mu    sync.Mutex
-	noDSN map[int]answer // recipients that hosts took which make no reports
+	noDSN map[int]answer // recipients at hosts that send no reports of success
 }
 
-// answer is what a host said in the end.
+// answer is the last reply of a host.
 type answer struct{ host, reply string }
 
-// noteNoDSN notes that a host took the message for these recipients and will not
-// tell the sender what becomes of it (RFC 3461 5.2.2).
+// noteNoDSN notes that a host accepted the message for these recipients and will not
+// report their delivery to the sender (RFC 3461 5.2.2).
 func (m *Message) noteNoDSN(taken []int, a answer) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -47,13 +47,13 @@ func (m *Message) noteNoDSN(taken []int, a answer) {
 	}
 }
 
-// shape is what a look at the text says about the way it must go.
+// shape is what the text requires of a host.
 type shape struct {
-	octets     int64 // as it is sent, dots not counted (RFC 1870 3)
+	octets     int64 // as it is sent, without dot-stuffing (RFC 1870 3)
 	utf8Header bool  // its header has octets beyond ASCII
 }
 
-// measure looks at the text once.
+// measure reads the text once.
 func (m *Message) measure() error {
 	m.shape = shape{}
 	c := cleaner{r: io.NewSectionReader(m.Content, 0, m.Content.Size())}
@@ -88,24 +88,23 @@ func (m *Message) text() io.Reader {
 	return &cleaner{r: io.NewSectionReader(m.Content, 0, m.Content.Size()), want: m.Content.Size()}
 }
 
-// needsUTF8 reports whether the message itself can only travel with SMTPUTF8:
-// it was asked for and the header makes use of it (RFC 6531 3.2).
+// needsUTF8 reports whether the message itself needs SMTPUTF8: that was requested, and
+// the header uses it (RFC 6531 3.2).
 func (m *Message) needsUTF8() bool {
 	return strings.HasPrefix(m.With, "UTF8") && m.shape.utf8Header
 }
 
-// cleaner turns LF and CRLF line ends into CRLF and a stray CR into a blank:
-// a bare CR is never sent (RFC 5321 2.3.8). A last line without an end gets one.
-// A text that ends before it should, because its file was cut, is an error and
-// not an end.
+// cleaner turns LF and CRLF line ends into CRLF and a stray CR into a blank, since a bare
+// CR must not be sent (RFC 5321 2.3.8). A last line without an end gets one. A text that
+// is too short because its file was truncated is an error, not the end.
 type cleaner struct {
 	r    io.Reader
-	want int64 // octets to come; 0 is not checked
+	want int64 // octets expected; 0 is not checked
 	got  int64
 	buf  [32 << 10]byte
-	in   []byte // read, not yet handed out
-	cr   bool   // the last octet was a CR that is not handed out yet
-	lf   bool   // an LF is due: its CR is handed out
+	in   []byte // read, but not returned yet
+	cr   bool   // the last octet was a CR that is not returned yet
+	lf   bool   // an LF is due: its CR is returned
 	last byte   // that was read
 	err  error
 }
@@ -133,14 +132,14 @@ func (c *cleaner) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// octet hands out what the next octet becomes.
+// octet returns what the next octet becomes.
 func (c *cleaner) octet(p []byte) int {
 	b := c.in[0]
 	switch {
 	case b == '\n':
 		c.in, c.cr, c.lf = c.in[1:], false, true
 		p[0] = '\r'
-	case c.cr: // it was a stray one
+	case c.cr: // it was a stray CR
 		c.cr = false
 		p[0] = ' '
 	case b == '\r':
@@ -158,7 +157,7 @@ func (c *cleaner) octet(p []byte) int {
 	return 1
 }
 
-// fill reads more; false at the end.
+// fill reads more; it returns false at the end.
 func (c *cleaner) fill() bool {
 	if c.err != nil {
 		return false

@@ -17,23 +17,13 @@ import (
 	"paperpath/internal/status"
 )
 
-// One sends the message that in holds, with LF or CRLF line ends, and calls
-// report for each recipient that failed. The error's class is the worst of
-// theirs; it has no text of its own then.
+// One sends the message that in holds, with LF or CRLF line ends, and calls report for
+// each recipient that failed. The class of the returned error is the worst of theirs; it
+// has no text then.
 func (r *Relay) One(ctx context.Context, in io.Reader, from string, to []string, report func(address string, err error)) error {
-	if from == "<>" {
-		from = ""
-	}
-	if _, err := addr.Parse(from); err != nil && from != "" {
-		return status.UsageError("--from: %v", err)
-	}
-	m := &Message{From: spool.Path{Addr: from}}
-	var todo []int
-	for i, address := range to {
-		if _, err := addr.Parse(address); err != nil {
-			return status.UsageError("%v", err)
-		}
-		m.To, todo = append(m.To, spool.Recipient{Addr: address}), append(todo, i)
+	m, err := envelopeOf(from, to)
+	if err != nil {
+		return err
 	}
 	f, err := r.store(in)
 	if err != nil {
@@ -50,6 +40,10 @@ func (r *Relay) One(ctx context.Context, in io.Reader, from string, to []string,
 			r.Log.Relayed("", to[i], host, ip, tls, reply)
 		}
 	}
+	todo := make([]int, len(to))
+	for i := range to {
+		todo[i] = i
+	}
 	var worst error
 	for _, res := range r.Send(ctx, m, todo) {
 		if res.Err == nil {
@@ -64,10 +58,28 @@ func (r *Relay) One(ctx context.Context, in io.Reader, from string, to []string,
 	return worst
 }
 
-// store copies the message into a file without a name, so that it can be read
-// for more than one host. No more than control/databytes is taken.
+// envelopeOf returns a message with the envelope of a command line.
+func envelopeOf(from string, to []string) (*Message, error) {
+	if from == "<>" {
+		from = ""
+	}
+	if _, err := addr.Parse(from); err != nil && from != "" {
+		return nil, status.UsageError("--from: %v", err)
+	}
+	m := &Message{From: spool.Path{Addr: from}}
+	for _, address := range to {
+		if _, err := addr.Parse(address); err != nil {
+			return nil, status.UsageError("%v", err)
+		}
+		m.To = append(m.To, spool.Recipient{Addr: address})
+	}
+	return m, nil
+}
+
+// store copies the message into a file without a name, since it may be read for more
+// than one host. A message larger than control/databytes is refused.
 func (r *Relay) store(in io.Reader) (*os.File, error) {
-	most, err := r.Control.Databytes()
+	limit, err := r.Control.Databytes()
 	if err != nil {
 		return nil, err
 	}
@@ -76,17 +88,18 @@ func (r *Relay) store(in io.Reader) (*os.File, error) {
 		return nil, status.Temp("4.3.1", "cannot store the message", err)
 	}
 	os.Remove(f.Name())
-	n, err := io.Copy(f, io.LimitReader(in, most+1))
+	n, err := io.Copy(f, io.LimitReader(in, limit+1))
 	switch {
 	case err != nil:
-		f.Close()
-		return nil, status.Temp("4.3.1", "cannot store the message", err)
+		err = status.Temp("4.3.1", "cannot store the message", err)
 	case n == 0:
+		err = status.Refuse("5.6.0", "no message on standard input")
+	case n > limit:
+		err = status.TooLarge(limit)
+	}
+	if err != nil {
 		f.Close()
-		return nil, status.Refuse("5.6.0", "no message on standard input")
-	case n > most:
-		f.Close()
-		return nil, status.TooLarge(most)
+		return nil, err
 	}
 	return f, nil
 }
@@ -98,14 +111,14 @@ func ParseVia(s string) (*control.Route, error) {
 		host, port = strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"), "25"
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-		return nil, fmt.Errorf("%q has no port between 1 and 65535", s)
+		return nil, fmt.Errorf("%q does not have a port between 1 and 65535", s)
 	}
 	if ip, err := netip.ParseAddr(host); err == nil && ip.Zone() == "" {
 		return &control.Route{Host: ip.String(), Port: port, Where: "--via"}, nil
 	}
 	name, err := dns.ASCII(host)
 	if err != nil {
-		return nil, fmt.Errorf("%q is not a host or host:port (mx.example.org:25, 127.0.0.1:2525, [::1]:25)", s)
+		return nil, fmt.Errorf("%q is not a HOST or HOST:PORT (mx.example.org:25, 127.0.0.1:2525, [::1]:25)", s)
 	}
 	return &control.Route{Host: name, Port: port, Where: "--via"}, nil
 }

@@ -33,7 +33,7 @@ func TestDeadHost(t *testing.T) {
 		return err
 	}
 	step(0, 1)
-	if err := step(59*time.Second, 1); !strings.Contains(err.Error(), "is not tried again before") ||
+	if err := step(59*time.Second, 1); !strings.Contains(err.Error(), "next attempt after") ||
 		!strings.Contains(err.Error(), "a.example [192.0.2.1]:25: connect:") {
 		t.Errorf("%v", err)
 	}

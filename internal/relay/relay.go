@@ -1,11 +1,11 @@
 // Package relay sends mail to other hosts by SMTP.
 //
-// A session is smtpc's; what it is for, and what its end means for a recipient,
-// is decided here.
+// Package smtpc speaks the protocol; relay decides where a message goes, and what the
+// result of a session means for a recipient.
 //
-// What decides is one of three: the host took the message (2xx after the end
-// of the text), it refused for good (5xx to a correct request, a name that the DNS
-// says does not exist), or anything else, which is tried again.
+// An attempt has one of three results: the host accepted the message (2xx after the end
+// of the text), it failed permanently (5xx to a correct request, a name that the DNS says
+// does not exist), or anything else, which is tried again.
 package relay
 
 import (
@@ -31,7 +31,7 @@ type Relay struct {
 	Log     *maillog.Log
 	Now     func() time.Time
 	Settle  func(*spool.Entry, []settle.Result) spool.Outcome
-	Via     *control.Route // where everything goes; nil: control/routes and the DNS decide
+	Via     *control.Route // where all mail goes; nil: control/routes and the DNS decide
 	Times   Times
 	Dial    func(ctx context.Context, network, address string) (net.Conn, error)
 
@@ -41,21 +41,21 @@ type Relay struct {
 	roots *x509.CertPool // nil: the system's
 }
 
-// New returns a relay with the times of RFC 5321. settle decides what the
-// results of an entry mean; it may be nil where only Send is used.
+// New returns a relay with the timeouts of RFC 5321. settle decides what the results of
+// an entry mean; it may be nil where only Send is used.
 func New(c *control.Control, log *maillog.Log, now func() time.Time, settle func(*spool.Entry, []settle.Result) spool.Outcome) *Relay {
 	return &Relay{Control: c, DNS: dns.New(c), Log: log, Now: now, Settle: settle,
 		Times: DefaultTimes(), Dial: new(net.Dialer).DialContext, port: 25, local: net.InterfaceAddrs}
 }
 
-// Handle is the stage: it sends an entry to all recipients that are not done.
-// Those of a transaction are marked together as soon as a host has taken it.
+// Handle is the stage: it sends an entry to all pending recipients. Those of a
+// transaction are marked together as soon as a host has accepted it.
 func (r *Relay) Handle(ctx context.Context, e *spool.Entry) spool.Outcome {
 	var mu sync.Mutex
 	m := &Message{Key: string(e.Key), With: e.With, From: e.Envelope.From, To: e.Envelope.To, Content: e.Content()}
 	var err error
 	if m.Asked, err = e.Asked(); err != nil {
-		r.Log.Trouble(m.Key, "see whether a person asked", err) // then nobody did
+		r.Log.Trouble(m.Key, "see whether a person asked for an attempt", err) // assume that nobody did
 	}
 	m.Done = func(taken []int, host, ip, tls, reply string) {
 		mu.Lock()
@@ -84,8 +84,8 @@ func (r *Relay) Lane(e *spool.Entry) string {
 }
 
 // PerLane returns how many attempts there may be at a time in a lane: most()
-// where the destination answered when it was last asked, else one, so that
-// destinations which say nothing do not take all the workers.
+// if the destination answered the last time, else one, so that destinations which
+// do not answer cannot occupy all workers.
 func (r *Relay) PerLane(most func() int) func(lane string) int {
 	return func(lane string) int {
 		if lane == "" || r.reach.isAnswering(lane) {
@@ -95,14 +95,14 @@ func (r *Relay) PerLane(most func() int) func(lane string) int {
 	}
 }
 
-// Explain records where an address goes and through which hosts; it connects
-// to none.
+// Explain records where an address goes and through which hosts; it does not connect to
+// them.
 func (r *Relay) Explain(ctx context.Context, address string, t *explain.Trail) error {
 	err := r.explain(ctx, address, t)
 	if err != nil {
-		verdict := "refused: "
+		verdict := "fail: "
 		if status.IsTemporary(err) {
-			verdict = "tried again later: "
+			verdict = "defer: "
 		}
 		t.End(verdict + err.Error())
 	}

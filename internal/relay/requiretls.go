@@ -7,21 +7,20 @@ import (
 	"paperpath/internal/params"
 )
 
-// requireTLS reports whether the sender wants the message to travel inside
-// verified TLS alone (RFC 8689).
+// requireTLS reports whether the sender requires verified TLS for the message (RFC
+// 8689).
 func (m *Message) requireTLS() bool { return params.Has(m.From.Params, "REQUIRETLS") }
 
-// bound reports why a message with REQUIRETLS may not go to this host, "" where
-// it may: by TLS, to a host whose certificate proves the name that control/routes
-// has for it, and which binds itself to the same (RFC 8689 4.2.1). A name from an
-// MX record is whatever somebody put into the DNS; it proves nothing without
-// DNSSEC or MTA-STS.
+// bound reports why a message with REQUIRETLS may not go to this host, or "": it needs
+// TLS, a certificate for the name in control/routes, and a host that offers REQUIRETLS
+// itself (RFC 8689 4.2.1). A name from an MX record proves nothing without DNSSEC or
+// MTA-STS: anybody may have put it into the DNS.
 func (s *session) bound() string {
 	switch {
 	case s.tls == "":
-		return "the host does not speak TLS"
+		return "the host does not offer TLS"
 	case !s.host.routed:
-		return "nothing proves that the MX record names the right host"
+		return "the MX record is not authenticated (no DNSSEC or MTA-STS)"
 	case s.distrust != nil:
 		return "its certificate: " + s.distrust.Error()
 	case !s.offers("REQUIRETLS"):
@@ -30,8 +29,8 @@ func (s *session) bound() string {
 	return ""
 }
 
-// verify holds the chain that a host showed against the roots; nil are those
-// of the system.
+// verify checks the certificate chain of a host against the roots; nil means those of
+// the system.
 func verify(st tls.ConnectionState, name string, roots *x509.CertPool) error {
 	o := x509.VerifyOptions{DNSName: name, Roots: roots, Intermediates: x509.NewCertPool()}
 	for _, c := range st.PeerCertificates[1:] {

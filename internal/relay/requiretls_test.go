@@ -26,7 +26,7 @@ func TestRequireTLS(t *testing.T) {
 		why    string
 	}{
 		"all as it must be": {func(s *smtp.Server, l *lab) { s.TLSConfig, s.EnableREQUIRETLS = conf, true }, ""},
-		"no TLS":            {func(s *smtp.Server, l *lab) {}, "does not speak TLS"},
+		"no TLS":            {func(s *smtp.Server, l *lab) {}, "does not offer TLS"},
 		"not offered":       {func(s *smtp.Server, l *lab) { s.TLSConfig = conf }, "does not offer REQUIRETLS"},
 		"unknown issuer": {func(s *smtp.Server, l *lab) {
 			s.TLSConfig, s.EnableREQUIRETLS = conf, true

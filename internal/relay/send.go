@@ -12,21 +12,21 @@ import (
 )
 
 const (
-	maxHosts    = 8  // addresses that are tried in one attempt
-	maxSessions = 3  // of them that may answer and then not take everything
+	maxHosts    = 8  // addresses tried in one attempt
+	maxSessions = 3  // of these that may answer without accepting everything
 	maxGroups   = 10 // destinations of one message at a time
 )
 
-// Send sends m to the recipients todo, every destination by itself, and
-// returns the result of each.
+// Send sends m to the recipients todo, to each destination separately, and returns the
+// result of each recipient.
 func (r *Relay) Send(ctx context.Context, m *Message, todo []int) []settle.Result {
 	failed := map[int]*failure{}
 	if err := m.measure(); err != nil {
-		fail(failed, todo, &failure{err: status.Temp("4.3.0", "the message cannot be read", err)})
+		fail(failed, todo, &failure{err: status.Temp("4.3.0", "cannot read the message", err)})
 		return results(m, todo, failed)
 	}
 	if _, err := addr.Parse(m.From.Addr); err != nil && m.From.Addr != "" {
-		fail(failed, todo, &failure{err: permanent(553, "5.1.7", "the reverse path %+q is no address", m.From.Addr)})
+		fail(failed, todo, &failure{err: permanent(553, "5.1.7", "the reverse path %+q is not a valid address", m.From.Addr)})
 		return results(m, todo, failed)
 	}
 	var mu sync.Mutex
@@ -50,7 +50,7 @@ func (r *Relay) Send(ctx context.Context, m *Message, todo []int) []settle.Resul
 	return results(m, todo, failed)
 }
 
-// results says for each of todo how it ended.
+// results returns how the attempt ended for each of todo.
 func results(m *Message, todo []int, failed map[int]*failure) []settle.Result {
 	var list []settle.Result
 	for _, i := range todo {
@@ -68,13 +68,13 @@ func results(m *Message, todo []int, failed map[int]*failure) []settle.Result {
 	return list
 }
 
-// group is the recipients that go to one destination.
+// group is the recipients of one destination.
 type group struct {
 	destination
 	todo []int
 }
 
-// groups sorts the recipients by destination.
+// groups groups the recipients by destination.
 func (r *Relay) groups(m *Message, todo []int, failed map[int]*failure) []*group {
 	var list []*group
 	of := map[string]*group{}
@@ -93,7 +93,7 @@ func (r *Relay) groups(m *Message, todo []int, failed map[int]*failure) []*group
 	return list
 }
 
-// classified makes any error one with a class: temporary, unless it says otherwise.
+// classified gives any error a class: temporary, unless it has one.
 func classified(err error) *status.Error {
 	if e, ok := err.(*status.Error); ok {
 		return e
@@ -115,12 +115,12 @@ func (r *Relay) guarded(ctx context.Context, g *group, m *Message) (failed map[i
 	return failed
 }
 
-// deliver takes a group to its destination, one host after the other until
-// every recipient is done or has failed for good.
+// deliver tries the hosts of a group's destination, one after the other, until every
+// recipient is done or has failed permanently.
 func (r *Relay) deliver(ctx context.Context, g *group, m *Message) map[int]*failure {
 	a := &attempt{Relay: r, group: g, m: m, failed: map[int]*failure{}, left: g.todo, began: r.Now(), silent: true}
 	if last, paused := r.reach.paused(g.name, a.began, m.Asked); paused {
-		a.failAll(&failure{err: status.Temp("4.4.1", fmt.Sprintf("%s could not be reached at %s and is not tried again before %s: %s",
+		a.failAll(&failure{err: status.Temp("4.4.1", fmt.Sprintf("%s could not be reached at %s, next attempt after %s: %s",
 			g.name, clockTime(last.since), clockTime(last.until()), last.why), nil)})
 		return a.failed
 	}
@@ -130,7 +130,7 @@ func (r *Relay) deliver(ctx context.Context, g *group, m *Message) map[int]*fail
 		a.lookupFailed(&failure{err: classified(err)})
 	}
 	for _, x := range list {
-		if a.finished(ctx) { // what nobody will be asked for is not looked up
+		if a.finished(ctx) { // no look-up without a use for it
 			break
 		}
 		hosts, f := r.hosts(ctx, look, g.destination, x, nil)
@@ -154,21 +154,21 @@ func (r *Relay) deliver(ctx context.Context, g *group, m *Message) map[int]*fail
 
 func clockTime(t time.Time) string { return t.UTC().Format("15:04:05Z") }
 
-// attempt is what deliver knows so far.
+// attempt is the state of deliver.
 type attempt struct {
 	*Relay
 	*group
 	m        *Message
 	failed   map[int]*failure
-	left     []int // neither done nor failed everywhere
+	left     []int // neither done nor failed at all hosts
 	tried    int   // addresses
 	sessions int
-	silent   bool // nobody has answered yet
+	silent   bool // no host has answered yet
 	why      string
 	began    time.Time
 }
 
-// lookupFailed notes that a look-up failed for all that are left.
+// lookupFailed notes that a look-up failed for all recipients that are left.
 func (a *attempt) lookupFailed(f *failure) {
 	a.failAll(f)
 	if f.err.Enhanced == dnsTrouble {
@@ -176,7 +176,7 @@ func (a *attempt) lookupFailed(f *failure) {
 	}
 }
 
-// finished reports whether no further host is to be tried.
+// finished reports whether no further host will be tried.
 func (a *attempt) finished(ctx context.Context) bool {
 	if ctx.Err() != nil && a.tried == 0 {
 		a.failAll(&failure{err: status.Temp("4.3.2", "stopped before the first connection", nil)})
@@ -184,7 +184,7 @@ func (a *attempt) finished(ctx context.Context) bool {
 	return ctx.Err() != nil || len(a.left) == 0 || a.tried >= maxHosts || a.sessions >= maxSessions
 }
 
-// try does what is left with one host.
+// try sends to the recipients that are left through one host.
 func (a *attempt) try(ctx context.Context, h host) {
 	if a.finished(ctx) {
 		return
@@ -225,24 +225,24 @@ func (a *attempt) try(ctx context.Context, h host) {
 	}
 }
 
-// logSettings tells the postmaster of a failure that only settings can mend, and
-// reports whether it was one.
+// logSettings logs a failure that only a change of the settings can fix, and reports
+// whether it was one.
 func (a *attempt) logSettings(f *failure) bool {
 	if f.settings {
-		a.Log.Trouble(a.m.Key, "settings for "+f.host.String()+", mail waits for them", f.err)
+		a.Log.Trouble(a.m.Key, "settings for "+f.host.String()+", mail is deferred", f.err)
 	}
 	return f.settings
 }
 
-// failAll notes a failure for all that are left.
+// failAll notes a failure of all recipients that are left.
 func (a *attempt) failAll(f *failure) {
 	for _, i := range a.left {
 		a.note(i, f)
 	}
 }
 
-// note keeps the failure that counts. Where one host refuses for good what
-// another might take, it counts only if no host gives reason to hope.
+// note keeps the failure that counts. A permanent failure at one host, where another
+// host may accept the recipient, counts only if no host failed temporarily.
 func (a *attempt) note(i int, f *failure) {
 	old := a.failed[i]
 	if old != nil && f.elsewhere && status.IsTemporary(old.err) && !status.IsTemporary(f.err) {

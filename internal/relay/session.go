@@ -99,7 +99,7 @@ func (s *session) failed(err error) *failure {
 	f := &failure{host: s.host}
 	after := ""
 	if s.refused != nil {
-		after = fmt.Sprintf(" (in the clear, for STARTTLS: %v)", s.refused)
+		after = fmt.Sprintf(" (without TLS, since STARTTLS failed: %v)", s.refused)
 	}
 	var e *smtpc.Error
 	if !errors.As(err, &e) || e.Reply.Code == 0 || e.Err != nil {

@@ -49,7 +49,7 @@ func TestSmarthostWantsSettings(t *testing.T) {
 		}
 		match(t, files["relay/reason"], c.reply)
 		if strings.HasPrefix(c.reply, "5") {
-			match(t, s.log(), `op="settings for 127.0.0.1:\d+, mail waits for them" error=".*`+c.reply)
+			match(t, s.log(), `op="settings for 127.0.0.1:\d+, mail is deferred" error=".*`+c.reply)
 			if n := strings.Count(s.log(), "op=\"settings"); n != 1 {
 				t.Errorf("%s: %d events", name, n)
 			}

@@ -13,7 +13,7 @@ import (
 )
 
 // open begins a session for m, by TLS where the host offers it. Where TLS then
-// does not work it goes on in the clear, for nobody has asked for TLS (RFC 7435);
+// does not work the session continues without TLS, which nobody asked for (RFC 7435);
 // for a message that does ask, the host fails for now.
 func (r *Relay) open(ctx context.Context, m *Message, h host, helo string) (*session, *failure) {
 	s, f := r.connect(ctx, h, helo)
@@ -26,10 +26,10 @@ func (r *Relay) open(ctx context.Context, m *Message, h host, helo string) (*ses
 	}
 	if m.requireTLS() {
 		s.smtp.Quit()
-		text := fmt.Sprintf("%s: STARTTLS: %v, and the message is for TLS alone (REQUIRETLS)", h, refused)
+		text := fmt.Sprintf("%s: STARTTLS: %v, and the message requires TLS (REQUIRETLS)", h, refused)
 		return nil, &failure{host: h, elsewhere: true, err: status.Temp("4.7.5", text, nil)}
 	}
-	r.Log.Trouble(m.Key, "STARTTLS with "+h.String()+", going on in the clear", refused)
+	r.Log.Trouble(m.Key, "STARTTLS with "+h.String()+", continuing without TLS", refused)
 	// The host may have said that it ends the session (RFC 5321 3.8), or simply
 	// have closed the connection.
 	if !s.smtp.Over() && s.smtp.Reset() == nil {
@@ -38,7 +38,7 @@ func (r *Relay) open(ctx context.Context, m *Message, h host, helo string) (*ses
 	}
 	s.smtp.Quit()
 	if s, f = r.connect(ctx, h, helo); f != nil {
-		f.err.Text += fmt.Sprintf(" (in the clear, for STARTTLS: %v)", refused)
+		f.err.Text += fmt.Sprintf(" (without TLS, since STARTTLS failed: %v)", refused)
 		f.silent = false // it has answered before
 		return nil, f
 	}

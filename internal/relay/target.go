@@ -18,7 +18,7 @@ import (
 	"paperpath/internal/status"
 )
 
-// destination is where recipients go together.
+// destination is where the mail of a group of recipients goes.
 type destination struct {
 	name   string         // of the lane: the domain, or host:port of the route
 	domain string         // in A-labels and lower case, or an address literal
@@ -32,25 +32,25 @@ type exchanger struct {
 	port uint16
 }
 
-// Resolver is what relaying asks the DNS.
+// Resolver answers the DNS queries of relaying.
 type Resolver interface {
 	MX(ctx context.Context, domain string) ([]dns.MX, error)
 	Addrs(ctx context.Context, host string) ([]netip.Addr, error)
 }
 
-// dnsTrouble is the status where the DNS does not answer (RFC 3463 3.5).
+// dnsTrouble is the status if the DNS does not answer (RFC 3463 3.5).
 const dnsTrouble = "4.4.3"
 
 func permanent(reply int, enhanced, format string, args ...any) *status.Error {
 	return &status.Error{Exit: status.Unavailable, Reply: reply, Enhanced: enhanced, Text: fmt.Sprintf(format, args...)}
 }
 
-// destination finds out where an address goes: by the row of control/routes
-// for its domain, else by its MX.
+// destination finds out where an address goes: by the row of control/routes for its
+// domain, else by its MX.
 func (r *Relay) destination(address string, t *explain.Trail) (destination, error) {
 	a, err := addr.Parse(address)
 	if err != nil || a.Domain == "" {
-		return destination{}, permanent(553, "5.1.3", "%+q is no address with a domain", address)
+		return destination{}, permanent(553, "5.1.3", "%+q is not an address with a domain", address)
 	}
 	d := destination{domain: strings.ToLower(a.Domain)}
 	if _, literal := addr.Literal(a.Domain); !literal {
@@ -72,8 +72,8 @@ func (r *Relay) destination(address string, t *explain.Trail) (destination, erro
 	return d, nil
 }
 
-// exchangers returns the hosts of a destination in the order in which they are
-// to be tried (RFC 5321 5.1).
+// exchangers returns the hosts of a destination in the order in which they are tried
+// (RFC 5321 5.1).
 func (r *Relay) exchangers(ctx context.Context, look Resolver, d destination, t *explain.Trail) ([]exchanger, error) {
 	if d.route != nil {
 		port, err := strconv.ParseUint(d.route.Port, 10, 16)
@@ -93,8 +93,8 @@ func (r *Relay) exchangers(ctx context.Context, look Resolver, d destination, t 
 	return r.withoutUs(d, list, t)
 }
 
-// byMX looks the MX up. A domain without one is its own (RFC 5321 5.1); one
-// with a null MX takes no mail (RFC 7505).
+// byMX looks up the MX records. A domain without any is its own mail host (RFC 5321
+// 5.1); one with a null MX does not accept mail (RFC 7505).
 func (r *Relay) byMX(ctx context.Context, look Resolver, domain string, t *explain.Trail) ([]exchanger, error) {
 	mx, err := look.MX(ctx, domain)
 	switch {
@@ -107,7 +107,7 @@ func (r *Relay) byMX(ctx context.Context, look Resolver, domain string, t *expla
 		return nil, status.Temp(dnsTrouble, err.Error(), nil)
 	case len(mx) == 1 && mx[0].Host == "":
 		t.Add("mx", ".", "DNS MX "+domain)
-		return nil, permanent(556, "5.1.10", "the domain %s takes no mail (null MX)", domain)
+		return nil, permanent(556, "5.1.10", "the domain %s does not accept mail (null MX)", domain)
 	}
 	var list []exchanger
 	for _, x := range mx {
@@ -119,8 +119,8 @@ func (r *Relay) byMX(ctx context.Context, look Resolver, domain string, t *expla
 	return list, nil
 }
 
-// withoutUs leaves out this host and all that are no better, or mail would go
-// round in circles (RFC 5321 5.1).
+// withoutUs removes this host and all hosts that are not preferred to it, or mail would
+// loop (RFC 5321 5.1).
 func (r *Relay) withoutUs(d destination, list []exchanger, t *explain.Trail) ([]exchanger, error) {
 	own, err := r.Control.Hostname()
 	if err != nil {
@@ -130,24 +130,24 @@ func (r *Relay) withoutUs(d destination, list []exchanger, t *explain.Trail) ([]
 	if i < 0 {
 		return list, nil
 	}
-	t.Add("loop", own+" is this host, so it and the hosts behind it are left out", "control/hostname")
+	t.Add("loop", own+" is this host, so it and all hosts that are not preferred to it are left out", "control/hostname")
 	better := slices.DeleteFunc(slices.Clone(list), func(x exchanger) bool { return x.pref >= list[i].pref })
 	if len(better) == 0 {
 		return nil, permanent(554, "5.4.6",
-			"mail for %s loops back: this host, %s, is its best MX but does not take it", d.domain, own)
+			"mail for %s loops back to myself: this host, %s, is its best MX, but the domain is not local", d.domain, own)
 	}
 	return better, nil
 }
 
-// hosts returns the addresses of an exchanger. One that only a stranger's DNS
-// entry leads to is never this machine.
+// hosts returns the addresses of an exchanger, without this machine's own unless
+// control/routes names it.
 func (r *Relay) hosts(ctx context.Context, look Resolver, d destination, x exchanger, t *explain.Trail) ([]host, *failure) {
 	ips, err := look.Addrs(ctx, x.name)
 	f := &failure{host: host{name: x.name}, elsewhere: true}
 	switch {
 	case errors.Is(err, dns.ErrNoDomain), errors.Is(err, dns.ErrNoData), errors.Is(err, dns.ErrBadName):
 		f.err = permanent(550, "5.4.4", "the host %s of %s has no address", x.name, d.domain)
-		if d.route != nil { // our own setting never fails a message
+		if d.route != nil { // a setting of ours never fails a message permanently
 			f.err = status.Temp("4.3.5", fmt.Sprintf("%s: the host %s has no address", d.route.Where, x.name), err)
 		}
 		return nil, f
@@ -158,7 +158,7 @@ func (r *Relay) hosts(ctx context.Context, look Resolver, d destination, x excha
 	var list []host
 	for _, ip := range ips {
 		if d.route == nil && r.ours(ip) {
-			t.Add("address", ip.String()+" of "+x.name+" is this machine, left out", "")
+			t.Add("address", ip.String()+" of "+x.name+" is this machine: left out", "")
 			continue
 		}
 		if ip.String() != x.name {
@@ -167,20 +167,20 @@ func (r *Relay) hosts(ctx context.Context, look Resolver, d destination, x excha
 		list = append(list, host{name: x.name, addr: netip.AddrPortFrom(ip, x.port), routed: d.route != nil})
 	}
 	if len(list) == 0 {
-		f.err = status.Temp("4.4.4", fmt.Sprintf("the addresses of %s are this machine's own, and no route leads there", x.name), nil)
+		f.err = status.Temp("4.4.4", fmt.Sprintf("%s has only addresses of this machine, and no row of control/routes for them", x.name), nil)
 		return nil, f
 	}
 	return list, nil
 }
 
-// ours reports whether an address is this machine, or nobody's.
+// ours reports whether an address belongs to this machine or to no host at all.
 func (r *Relay) ours(ip netip.Addr) bool {
 	if ip.IsLoopback() || ip.IsUnspecified() || ip.IsMulticast() {
 		return true
 	}
 	local, err := r.local()
 	if err != nil {
-		return false // the connection will show
+		return false // the connection attempt will show
 	}
 	return slices.ContainsFunc(local, func(a net.Addr) bool {
 		p, err := netip.ParsePrefix(a.String())

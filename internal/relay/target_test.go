@@ -34,20 +34,20 @@ func TestWhere(t *testing.T) {
 		}, far, "relay to a.example [192.0.2.1]:25", 0, ""},
 		{"no MX, own address", func(l *lab) { l.host("elsewhere.example", "2001:db8::1", nil) }, far,
 			"relay to elsewhere.example [2001:db8::1]:25", 0, ""},
-		{"no MX, no address", func(l *lab) {}, far, "refused", 69, "5.4.4"},
-		{"null MX", func(l *lab) { mx(l, dns.MX{}) }, far, "refused: the domain elsewhere.example takes no mail (null MX)", 69, "5.1.10"},
-		{"no domain", func(l *lab) { l.w.errs["MX elsewhere.example"] = dnsError(dns.ErrNoDomain) }, far, "refused", 69, "5.1.2"},
-		{"DNS trouble", func(l *lab) { l.w.errs["MX elsewhere.example"] = dnsError(dns.ErrTemporary) }, far, "tried again later", 75, "4.4.3"},
-		{"unknown trouble", func(l *lab) { l.w.errs["MX elsewhere.example"] = errors.New("?") }, far, "tried again later", 75, "4.4.3"},
-		{"MX without address", func(l *lab) { mx(l, dns.MX{Host: "a.example"}) }, far, "refused", 69, "5.4.4"},
+		{"no MX, no address", func(l *lab) {}, far, "fail", 69, "5.4.4"},
+		{"null MX", func(l *lab) { mx(l, dns.MX{}) }, far, "fail: the domain elsewhere.example does not accept mail (null MX)", 69, "5.1.10"},
+		{"no domain", func(l *lab) { l.w.errs["MX elsewhere.example"] = dnsError(dns.ErrNoDomain) }, far, "fail", 69, "5.1.2"},
+		{"DNS trouble", func(l *lab) { l.w.errs["MX elsewhere.example"] = dnsError(dns.ErrTemporary) }, far, "defer", 75, "4.4.3"},
+		{"unknown trouble", func(l *lab) { l.w.errs["MX elsewhere.example"] = errors.New("?") }, far, "defer", 75, "4.4.3"},
+		{"MX without address", func(l *lab) { mx(l, dns.MX{Host: "a.example"}) }, far, "fail", 69, "5.4.4"},
 		{"one MX without address, one unknown", func(l *lab) {
 			mx(l, dns.MX{Host: "b.example"}, dns.MX{Host: "a.example", Pref: 1})
 			l.w.errs["A b.example"] = dnsError(dns.ErrTemporary)
-		}, far, "tried again later", 75, "4.4.3"},
+		}, far, "defer", 75, "4.4.3"},
 		{"we are the best MX", func(l *lab) {
 			mx(l, dns.MX{Host: "mx.example.net", Pref: 10}, dns.MX{Host: "a.example", Pref: 10})
 			l.host("a.example", "192.0.2.1", nil)
-		}, far, "refused: mail for elsewhere.example loops back", 69, "5.4.6"},
+		}, far, "fail: mail for elsewhere.example loops back", 69, "5.4.6"},
 		{"we are a backup MX", func(l *lab) {
 			mx(l, dns.MX{Host: "mx.example.net", Pref: 20}, dns.MX{Host: "a.example", Pref: 10})
 			l.host("a.example", "192.0.2.1", nil)
@@ -55,18 +55,18 @@ func TestWhere(t *testing.T) {
 		{"MX on loopback", func(l *lab) {
 			mx(l, dns.MX{Host: "a.example", Pref: 10})
 			l.host("a.example", "127.0.0.1", nil)
-		}, far, "tried again later", 75, "4.4.4"},
+		}, far, "defer", 75, "4.4.4"},
 		{"MX is one of our addresses", func(l *lab) {
 			mx(l, dns.MX{Host: "a.example", Pref: 10})
 			l.host("a.example", "192.0.2.99", nil)
-		}, far, "tried again later", 75, "4.4.4"},
+		}, far, "defer", 75, "4.4.4"},
 		{"MX on no address", func(l *lab) {
 			mx(l, dns.MX{Host: "a.example", Pref: 10})
 			l.host("a.example", "0.0.0.0", nil)
-		}, far, "tried again later", 75, "4.4.4"},
+		}, far, "defer", 75, "4.4.4"},
 		{"literal", func(l *lab) {}, "x@[192.0.2.7]", "relay to 192.0.2.7:25", 0, ""},
 		{"literal, IPv6", func(l *lab) {}, "x@[IPv6:2001:db8::7]", "relay to [2001:db8::7]:25", 0, ""},
-		{"literal of this machine", func(l *lab) {}, "x@[127.0.0.1]", "tried again later", 75, "4.4.4"},
+		{"literal of this machine", func(l *lab) {}, "x@[127.0.0.1]", "defer", 75, "4.4.4"},
 		{"route to loopback", func(l *lab) { l.set("routes", "elsewhere.example: 127.0.0.1:2525") }, far,
 			"relay to 127.0.0.1:2525", 0, ""},
 		{"route to a name, without its MX", func(l *lab) {
@@ -74,19 +74,19 @@ func TestWhere(t *testing.T) {
 			l.w.mx["hub.example"] = []dns.MX{{Host: "no.example"}}
 			l.host("hub.example", "192.0.2.5", nil)
 		}, far, "relay to hub.example [192.0.2.5]:25", 0, ""},
-		{"route to a name that has gone", func(l *lab) { l.set("routes", "elsewhere.example: hub.example") }, far, "tried again later", 75, "4.3.5"},
+		{"route to a name that has gone", func(l *lab) { l.set("routes", "elsewhere.example: hub.example") }, far, "defer", 75, "4.3.5"},
 		{"smarthost", func(l *lab) { l.set("routes", ".: [2001:db8::5]:587") }, far, "relay to [2001:db8::5]:587", 0, ""},
-		{"broken routes", func(l *lab) { l.set("routes", "elsewhere.example 127.0.0.1") }, far, "tried again later: control/routes:1", 75, "4.3.5"},
+		{"broken routes", func(l *lab) { l.set("routes", "elsewhere.example 127.0.0.1") }, far, "defer: control/routes:1", 75, "4.3.5"},
 		{"no hostname", func(l *lab) {
 			mx(l, dns.MX{Host: "a.example", Pref: 10})
 			l.set("hostname", "")
-		}, far, "tried again later", 75, "4.3.5"},
+		}, far, "defer", 75, "4.3.5"},
 		{"U-labels", func(l *lab) {
 			l.w.mx["xn--bcher-kva.example"] = []dns.MX{{Host: "a.example"}}
 			l.host("a.example", "192.0.2.1", nil)
 		}, "x@Bücher.example", "relay to a.example [192.0.2.1]:25", 0, ""},
-		{"no domain in the address", func(l *lab) {}, "postmaster", "refused", 69, "5.1.3"},
-		{"no DNS name", func(l *lab) {}, "x@" + strings.Repeat("a.", 127) + "b", "refused", 69, "5.1.2"},
+		{"no domain in the address", func(l *lab) {}, "postmaster", "fail", 69, "5.1.3"},
+		{"no DNS name", func(l *lab) {}, "x@" + strings.Repeat("a.", 127) + "b", "fail", 69, "5.1.2"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := newLab(t)

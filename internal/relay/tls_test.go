@@ -225,7 +225,7 @@ func TestBrokenTLS(t *testing.T) {
 			if sessions != c.sessions || len(texts) != 1 || strings.HasPrefix(l.done[0], "TLS") {
 				t.Errorf("%d sessions, %d texts, %q", sessions, len(texts), l.done[0])
 			}
-			if !strings.Contains(l.log(), "going on in the clear") {
+			if !strings.Contains(l.log(), "continuing without TLS") {
 				t.Error("the log does not say so")
 			}
 		})
@@ -253,7 +253,7 @@ func TestRefusedTLSIsTheReason(t *testing.T) {
 		if !status.IsTemporary(err) || !strings.Contains(err.Error(), "421 4.7.0 no entropy") || !strings.Contains(err.Error(), second) {
 			t.Errorf("%s: %v", name, err)
 		}
-		match(t, l.log(), `event=trouble key=KEY op="STARTTLS with .*, going on in the clear" error="421 4.7.0 no entropy"`)
+		match(t, l.log(), `event=trouble key=KEY op="STARTTLS with .*, continuing without TLS" error="421 4.7.0 no entropy"`)
 	}
 }
 

@@ -136,7 +136,7 @@ func (t *transaction) text(res *smtpc.Result) *failure {
 	case res.Data.Class() >= 4:
 		return t.refusal("DATA", res.Data)
 	case res.Ours != nil:
-		return &failure{host: t.host, ours: true, err: status.Temp("4.3.0", "the message cannot be read", res.Ours)}
+		return &failure{host: t.host, ours: true, err: status.Temp("4.3.0", "cannot read the message", res.Ours)}
 	case res.Words.Class() >= 4:
 		return t.refusal("message text", res.Words)
 	}
@@ -177,7 +177,7 @@ func (t *transaction) lost(res *smtpc.Result) *failure {
 func (t *transaction) suited(batch []int) (list []int) {
 	if most := t.smtp.MaxSize(); most > 0 && t.m.shape.octets > most {
 		fail(t.failed, batch, t.unsuited(552, "5.3.4",
-			fmt.Sprintf("the message has %d octets, the host takes %d", t.m.shape.octets, most)))
+			fmt.Sprintf("the message has %d octets, the host accepts at most %d", t.m.shape.octets, most)))
 		return nil
 	}
 	if t.m.requireTLS() {
@@ -192,7 +192,7 @@ func (t *transaction) suited(batch []int) (list []int) {
 			list = append(list, i)
 			continue
 		}
-		t.failed[i] = t.unsuited(553, "5.6.7", "the host does not offer SMTPUTF8, which the address or the header needs")
+		t.failed[i] = t.unsuited(553, "5.6.7", "the host does not offer SMTPUTF8, which an address or the header requires")
 	}
 	return list
 }
