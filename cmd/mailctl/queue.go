@@ -32,9 +32,9 @@ func queueVerb() program.Verb {
 			keysVerb("retry", "make a deferred entry due now", nil),
 			keysVerb("hold", "put an entry into hold/", reason),
 			keysVerb("release", "put a held entry into route/", nil),
-			keysVerb("reroute", "put an entry into route/, to be routed afresh", nil),
+			keysVerb("reroute", "put an entry into route/, to be routed again", nil),
 			keysVerb("bounce", "return an entry to its sender", reason),
-			keysVerb("remove", "remove an entry for good; nobody is told", nil),
+			keysVerb("remove", "remove an entry for good; no bounce is sent", nil),
 		},
 	}
 }
@@ -43,7 +43,7 @@ func keysVerb(name, usage string, flags []cli.Flag) program.Verb {
 	return program.Verb{Name: name, Usage: usage, Operands: "KEY ...", Flags: flags,
 		Action: func(_ context.Context, h *home.Home, c *cli.Context) error {
 			if !c.Args().Present() {
-				return status.UsageError("which KEY? (mailctl queue lists them)")
+				return status.UsageError("no KEY (mailctl queue lists them)")
 			}
 			sp, err := h.Spool()
 			if err != nil {
@@ -63,8 +63,8 @@ func spoolVerb() program.Verb {
 	return program.Verb{
 		Name: "spool", Usage: "look after the spool",
 		Verbs: []program.Verb{{
-			Name: "check", Usage: "hold every file against the state table of spool(5); changes nothing",
-			Flags: []cli.Flag{&cli.BoolFlag{Name: "repair", Usage: "mend what was found"}},
+			Name: "check", Usage: "compare every file with the state table of spool(5); change nothing",
+			Flags: []cli.Flag{&cli.BoolFlag{Name: "repair", Usage: "repair what was found"}},
 			Action: func(_ context.Context, h *home.Home, c *cli.Context) error {
 				if err := none(c); err != nil {
 					return err

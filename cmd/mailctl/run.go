@@ -23,12 +23,12 @@ func run() int {
 
 func initVerb() program.Verb {
 	return program.Verb{
-		Name: "init", Usage: "make the home DIR, or what a half-made one lacks", Operands: "DIR",
+		Name: "init", Usage: "make the home DIR, or what is missing in it", Operands: "DIR",
 		KeepRoot: true, Homeless: true,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "hostname", Usage: "this host's mail `NAME` (default: the machine's)"},
-			&cli.StringFlag{Name: "owner", Usage: "whose the home is, a `USER` or a number, where root makes it"},
-			&cli.BoolFlag{Name: "create-user", Usage: "make the system user paperpath, whose the home is"},
+			&cli.StringFlag{Name: "owner", Usage: "the owner of the home, a `USER` or a number; for root"},
+			&cli.BoolFlag{Name: "create-user", Usage: "make the system user paperpath, the owner of the home"},
 			&cli.StringSliceFlag{Name: "domain", Usage: "a `DOMAIN` whose mail is delivered here (default: the hostname)"},
 		},
 		Action: func(_ context.Context, h *home.Home, c *cli.Context) error {
@@ -44,7 +44,7 @@ func initVerb() program.Verb {
 
 func checkVerb() program.Verb {
 	return program.Verb{
-		Name: "check", Usage: "read all settings: what is wrong, what is in force and where it comes from",
+		Name: "check", Usage: "read all settings; print what is wrong, and what is in force and where it comes from",
 		Flags: []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print JSON, one object a line"}},
 		Action: func(_ context.Context, h *home.Home, c *cli.Context) error {
 			if err := none(c); err != nil {

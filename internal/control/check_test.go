@@ -38,7 +38,7 @@ func TestCheckFinds(t *testing.T) {
 		{"a wrong value", map[string]string{"databytes": "# x\n25MB\n"}, []string{
 			"error: control/databytes:2: \"25MB\" is not a whole number (such as `26214400`, see control(5))"}},
 		{"an unknown key", map[string]string{"retry": "step: 1m\n"}, []string{
-			`error: control/retry:1: step: "1m" has an unknown key (steps, lifetime, attempts)`}},
+			`error: control/retry:1: unknown key "step" (steps, lifetime, attempts)`}},
 		{"a program that is not there", map[string]string{"users": "exec:/nonexistent/x\n"}, []string{
 			"error: control/users: stat /nonexistent/x: no such file or directory (such as `alice@example.org:*`, see control(5))"}},
 		{"a container's name", map[string]string{"hostname": "# x\n0123456789ab\n"}, []string{

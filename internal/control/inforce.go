@@ -14,7 +14,7 @@ type Value struct {
 	From    string // "control/limits:2", "default"
 }
 
-// fromDefault is where a value comes from that stands in no file.
+// fromDefault is where a value comes from that is in no file.
 const fromDefault = "default"
 
 // maxShown is how many rows of a table Check prints.
@@ -59,7 +59,7 @@ func (c *Control) inForce(s Setting, found []Finding) []Value {
 		return []Value{{Setting: s.Name, Text: text, From: "control/" + s.Name}}
 	}
 	if broken && len(values) == 0 {
-		return nil // whoever has a broken row means something else than the default
+		return nil // a broken row was meant to say something other than the default
 	}
 	return append(values, s.defaults(values)...)
 }
@@ -81,7 +81,7 @@ func (s Setting) defaults(said []Value) (values []Value) {
 }
 
 // rowLines returns the lines of a file that begin something: no comment, no line
-// that goes on with the one before it. What is wrong with them is not looked at.
+// that continues the one before it. It does not matter whether they are correct.
 func rowLines(data []byte) (out []line) {
 	n := 0
 	for text := range strings.Lines(string(data)) {

@@ -21,8 +21,8 @@ type row struct {
 	key, value string
 }
 
-// lines returns the lines of a file that say something. A comment has a line
-// of its own and begins with #, blanks before it aside.
+// lines returns the lines of a file without empty lines and comments. A comment has
+// a line of its own, whose first non-blank character is #.
 func lines(name string, data []byte) ([]line, error) {
 	var out []line
 	for n, rest := 1, string(data); rest != ""; n++ {
@@ -64,16 +64,16 @@ func notText(n int, text string) error {
 	return nil
 }
 
-// rawRow is a row of a table, or what stands in the place of one.
+// rawRow is a row of a table, or a line that should be one.
 type rawRow struct {
 	line
 	wrong error // why its bytes are no row
 	torn  bool  // it is the last line, and has no end
-	blank bool  // an empty line or a comment: here only if something is wrong with it
+	blank bool  // an empty line or a comment; included only if something is wrong with it
 }
 
-// rawRows returns the rows of a table in the order of its lines. joined says
-// that a line which begins with a blank goes on with the one before it.
+// rawRows returns the rows of a table in the order of its lines. If joined, a line
+// that begins with a blank continues the one before it.
 func rawRows(data []byte, joined bool) []rawRow {
 	var out []rawRow
 	row := -1 // the last of out that is no blank line
@@ -99,7 +99,7 @@ func rawRows(data []byte, joined bool) []rawRow {
 	return out
 }
 
-// join adds a line that goes on with r.
+// join adds a line that continues r.
 func (r *rawRow) join(l rawRow) {
 	r.text += l.text
 	r.torn = l.torn
@@ -168,7 +168,7 @@ func keyAndValue(text string) (key, value string, err error) {
 	return key, value, nil
 }
 
-// keyEnd returns where the colon behind a row's key stands, below 0: nowhere.
+// keyEnd returns the index of the colon after a row's key, or -1.
 func keyEnd(text string) int {
 	from := 0
 	if strings.HasPrefix(text, "[") { // a domain literal may hold colons

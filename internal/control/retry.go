@@ -1,6 +1,7 @@
 package control
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -52,8 +53,8 @@ func (r Retry) Longest() time.Duration {
 	return longest
 }
 
-// Expired reports whether an entry is given up. Its age alone is not enough:
-// clocks step, and a spool may come back from a backup.
+// Expired reports whether an entry is given up. Its age alone is not enough: the
+// clock may have been set, and a spool may come from a backup.
 func (r Retry) Expired(age time.Duration, attempts int) bool {
 	return age > r.Lifetime && attempts >= r.Attempts
 }
@@ -74,6 +75,9 @@ func parseRetry(name string, data []byte) (*Retry, error) {
 	}
 	r := defaultRetry()
 	for _, row := range rs {
+		if known := names(retryKeys()); !slices.Contains(known, row.key) {
+			return nil, fail(name, row.n, "unknown key %q (%s)", row.key, strings.Join(known, ", "))
+		}
 		if wrong := r.set(row.key, row.value); wrong != "" {
 			return nil, fail(name, row.n, "%s: %q %s", row.key, row.value, wrong)
 		}
@@ -91,8 +95,6 @@ func (r *Retry) set(key, value string) (wrong string) {
 		var n int64
 		n, wrong = number(value, 1)
 		r.Attempts = int(min(n, 1<<30))
-	default:
-		wrong = "has an unknown key (steps, lifetime, attempts)"
 	}
 	return wrong
 }

@@ -11,7 +11,7 @@ import (
 type table[R any] struct {
 	name     string
 	required bool   // no file is an error
-	form     string // what a row looks like, for who has to mend one
+	form     string // what a row looks like, for people who have to correct one
 	repeats  bool   // a key may have several rows, none of which is looked up by it
 	bare     bool   // a row is its key and nothing else
 	joined   bool   // a line that begins with a blank goes on with the one before it
@@ -39,7 +39,7 @@ type entry[R any] struct {
 // folded. A nil row without an error says that there is none.
 type source[R any] interface {
 	row(key string) (*R, error)
-	fresh(key string) (*R, error) // row, never from an answer that is remembered
+	fresh(key string) (*R, error) // row, but never from a cached answer
 	list() []R                    // all, in order; none where only single rows can be asked for
 	some(n uint32) *R             // any row, for one n the same as long as possible; nil: none is known
 	asked() bool                  // a program or a database has the rows: the file's state says nothing of them
@@ -69,8 +69,8 @@ func (t contents[R]) brokenRows() []brokenRow { return t.broken }
 // tabled is what holds the contents of a table of R.
 type tabled[R any] interface{ in() contents[R] }
 
-// rowset is the source of rows that stand in the file. A broken row answers for
-// its name, so that nothing falls through to a less specific one.
+// rowset is the source of the rows in the file. A broken row keeps its name, so that
+// no lookup falls through to a less specific row.
 type rowset[R any] struct {
 	rows   []R
 	index  map[string]int       // key to place in rows
@@ -108,7 +108,7 @@ type reading[R any] struct {
 	seen map[string]first // by the key of the row
 }
 
-// first is where a key stands for the first time.
+// first is the first row of a key.
 type first struct {
 	line int
 	text string
@@ -120,8 +120,8 @@ func (t table[R]) file(c *Control) file[contents[R]] {
 		parse: func(_ string, data []byte) (contents[R], error) { return t.read(c, data) }}
 }
 
-// read makes the contents of the file's bytes. What is wrong with one row is no
-// error: it is the row's alone. Errors are what leaves nothing to ask.
+// read makes the contents of the file's bytes. An error in a row affects that row
+// alone; read itself fails only if it leaves nothing to look up.
 func (t table[R]) read(c *Control, data []byte) (contents[R], error) {
 	r := reading[R]{table: t, seen: map[string]first{},
 		rowset: rowset[R]{index: map[string]int{}, broken: map[string]brokenRow{}}}
@@ -147,7 +147,7 @@ func (t table[R]) read(c *Control, data []byte) (contents[R], error) {
 	return r.contents, nil
 }
 
-// comment takes a line that says nothing, and is here for what is wrong with it.
+// comment takes an empty line or a comment that has something wrong with it.
 func (r *reading[R]) comment(l rawRow) {
 	if l.torn {
 		r.note(l, r.faultOf(l, errNoEnd))
@@ -241,8 +241,8 @@ func (r *reading[R]) note(l rawRow, f Fault) {
 	if f.Key != "" {
 		r.rowset.broken[f.Key] = b
 	}
-	// Beyond these all have one id: one of them stands for the others, and the
-	// first that hides something for those that do.
+	// All rows beyond these share an id: one of them represents the others, and the
+	// first that hides something represents those that do.
 	if len(r.contents.broken) <= maxMarks {
 		r.contents.broken = append(r.contents.broken, b)
 		if len(r.rows) == 0 {
@@ -254,8 +254,8 @@ func (r *reading[R]) note(l rawRow, f Fault) {
 	}
 }
 
-// faultOf says what is wrong with a row, and how to mend it: what stands in
-// brackets in the error, else how a row looks.
+// faultOf says what is wrong with a row, and how to correct it: the text in brackets
+// in the error, else what a row looks like.
 func (r *reading[R]) faultOf(l rawRow, err error) Fault {
 	f := Fault{File: r.name, Line: l.n, What: err.Error(), Mend: r.form}
 	if before, after, ok := strings.Cut(f.What, " ("); ok && strings.HasSuffix(after, ")") {
@@ -267,7 +267,7 @@ func (r *reading[R]) faultOf(l rawRow, err error) Fault {
 	return f
 }
 
-// readableKey returns key, "" where nobody can say that it is the name meant.
+// readableKey returns key, or "" if it may not be the name that was meant.
 func readableKey(key string) string {
 	if !utf8.ValidString(key) || strings.Contains(key, "\ufeff") || strings.ContainsFunc(key, isControl) {
 		return ""
@@ -275,9 +275,9 @@ func readableKey(key string) string {
 	return key
 }
 
-// find asks for the keys in turn, the most specific first, and returns the row
-// of the first that has one, and its place among them. A negative answer is only
-// waited for as query does.
+// find looks up the keys in turn, the most specific first, and returns the row of
+// the first that has one, with its index. query decides when a negative answer
+// counts.
 func find[R any, T tabled[R]](c *Control, f file[T], keys ...string) (row *R, at int, err error) {
 	row, err = query(c, f, func(t T) (*R, bool, error) {
 		s := t.in()

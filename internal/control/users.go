@@ -41,8 +41,8 @@ type userTable struct {
 
 const checkPrefix = "checkpassword:"
 
-// UsersProgram reports whether a program stands in control/users, without a look
-// at the rows. Where the file cannot be read there is none.
+// UsersProgram reports whether control/users names a program, without a look at the
+// rows. If the file cannot be read, it names none.
 func (c *Control) UsersProgram() bool {
 	data, _, err := read(c.path("users"), maxTable)
 	if err != nil {
@@ -220,11 +220,10 @@ func (c *Control) User(address string) (*User, error) {
 	return u, err
 }
 
-// LoginUser is User for who says to be that user: what holds the rows is asked
-// each time. What is remembered are only users that exist, and it would be
-// quicker for them. For the same reason nobody waits for a table that an editor
-// may be at work on, and a row that cannot be read hides nobody: LoginsSettled
-// says what a negative answer is worth.
+// LoginUser is User for a login, where timing must not reveal which users exist. So
+// no answer comes from the cache, which has existing users only, no login waits for
+// a table that an editor may be at work on, and a row that cannot be read hides no
+// user: LoginsSettled says what a negative answer is worth.
 func (c *Control) LoginUser(address string) (*User, error) {
 	t, _, err := load(c, usersFile(c))
 	if err != nil {
@@ -234,17 +233,16 @@ func (c *Control) LoginUser(address string) (*User, error) {
 	return u, c.temporary(err)
 }
 
-// LoginsSettled reports whether control/users has been still for a second and
-// has no row that may be anybody's, so that a login which it does not let in is
-// wrong.
+// LoginsSettled reports whether control/users has not changed for a second and has
+// no row that cannot be read, so that a login it does not allow is wrong.
 func (c *Control) LoginsSettled() bool {
 	s, err := stat(c.path("users"))
 	return err == nil && !c.fresh(s) && hiddenIn[User](c, usersFile(c)) == nil
 }
 
 // Users returns all rows in the order of the file, without those that are
-// broken, and none where something else has them. It has no default: no file is
-// a temporary error.
+// broken, and none if a backend has them. It has no default: a missing file is a
+// temporary error.
 func (c *Control) Users() ([]User, error) {
 	return query(c, usersFile(c), func(t userTable) ([]User, bool, error) {
 		all := t.list()
@@ -252,8 +250,8 @@ func (c *Control) Users() ([]User, error) {
 	})
 }
 
-// UserNow is User without the wait for a file at rest, for people who have
-// just edited it: their mistake costs no mail.
+// UserNow is User without the wait for a file that may still be changing, for people
+// who have just edited it: a mistake there costs no mail.
 func (c *Control) UserNow(address string) (*User, error) {
 	t, _, err := load(c, usersFile(c))
 	if err != nil {
@@ -263,7 +261,7 @@ func (c *Control) UserNow(address string) (*User, error) {
 	return u, c.temporary(err)
 }
 
-// UsersNow is Users without the wait for a file at rest.
+// UsersNow is Users without that wait.
 func (c *Control) UsersNow() ([]User, error) {
 	t, _, err := load(c, usersFile(c))
 	if err != nil {
@@ -282,15 +280,15 @@ func (c *Control) FirstUser() (string, error) {
 	return u.Address, nil
 }
 
-// UsersWhole reports whether no row of control/users is broken, so that what no
-// row has is nobody's.
+// UsersWhole reports whether no row of control/users is broken, so that what is in
+// no row belongs to no user.
 func (c *Control) UsersWhole() (bool, error) {
 	t, _, err := load(c, usersFile(c))
 	return err == nil && len(t.broken) == 0, err
 }
 
-// SomeUser returns a row, for each n the same while the table does not change;
-// nil where none is known.
+// SomeUser returns a row, the same one for the same n while the table does not
+// change; nil if none is known.
 func (c *Control) SomeUser(n uint32) (*User, error) {
 	return query(c, usersFile(c), func(t userTable) (*User, bool, error) {
 		u := t.some(n)
@@ -298,7 +296,7 @@ func (c *Control) SomeUser(n uint32) (*User, error) {
 	})
 }
 
-// AsksForUsers reports whether something else has the rows of control/users.
+// AsksForUsers reports whether a backend has the rows of control/users.
 func (c *Control) AsksForUsers() (bool, error) {
 	t, _, err := load(c, usersFile(c))
 	return err == nil && t.asked(), err

@@ -49,7 +49,7 @@ mailrelay watch
 pop3d --listen 127.0.0.1:2110 --listen-tls 127.0.0.1:2995
 `
 
-// Run makes the home, or what a half-made one lacks. What is there stays as it
+// Run makes the home, or what is missing in it. What is there stays as it
 // is. A directory that holds other things is refused.
 func (i Init) Run() error {
 	path, err := filepath.Abs(i.Dir)
@@ -115,7 +115,7 @@ func (i *Init) names() error {
 	return nil
 }
 
-// takeOver refuses a directory that is no home and not empty, and one whose
+// takeOver refuses a directory that is neither a home nor empty, and a home whose
 // volumes are not mounted.
 func (i Init) takeOver() error {
 	entries, err := os.ReadDir(i.Dir)
@@ -140,16 +140,16 @@ func (i Init) takeOver() error {
 			if err := spool.CheckMark(filepath.Join(i.Dir, part)); err != nil {
 				return err
 			}
-		} else if name := stranger(filepath.Join(i.Dir, part)); name != "" {
+		} else if name := foreignName(filepath.Join(i.Dir, part)); name != "" {
 			return notOurs(i.Dir, filepath.Join(part, name))
 		}
 	}
 	return nil
 }
 
-// stranger returns a name in an unmarked part of the home that mailctl init
-// would not have made, "" for none.
-func stranger(part string) string {
+// foreignName returns a name in an unmarked part of the home that mailctl init
+// would not have made, "" if there is none.
+func foreignName(part string) string {
 	if exists(filepath.Join(part, spool.Mark)) {
 		return ""
 	}
@@ -192,9 +192,9 @@ func (i Init) directories() error {
 	return nil
 }
 
-// mode is that of a directory of the home. What root makes serves a machine
-// with several users: they pass through to run/submit, which they cannot see
-// beside. A person's home is theirs alone until they say otherwise.
+// mode is the mode of a directory of the home. A home made by root serves a machine
+// with several users: they may pass through to run/submit, but not list what else is
+// there. A person's home is theirs alone until they decide otherwise.
 func mode(sub string, public bool) fs.FileMode {
 	if public && (sub == "" || sub == "run") {
 		return 0o711
@@ -225,7 +225,7 @@ func (i Init) settings() error {
 	return nil
 }
 
-// readRegular reads a file of any name but what is none: a fifo never ends.
+// readRegular reads a regular file and refuses anything else: a fifo never ends.
 func readRegular(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err == nil && !info.Mode().IsRegular() {

@@ -31,8 +31,8 @@ const (
 
 // Start checks the settings, then runs the commands of control/services until
 // ctx ends: it prints `ready` on standard output once each has said that it is,
-// starts again what exits, and in the end stops them all. A command that calls its own
-// arguments wrong (exit status 64) or may not do its work (77) before all are
+// starts again what exits, and in the end stops them all. A command that rejects its
+// arguments (exit status 64) or is not allowed to do its work (77) before all are
 // ready ends the start.
 func Start(ctx context.Context, h *home.Home) error {
 	lent, err := h.LendRoot()
@@ -109,7 +109,7 @@ type group struct {
 	lent bool
 
 	ready  chan *service
-	broken chan error // a service that will never be ready
+	broken chan error // of a service that will never be ready
 
 	running sync.WaitGroup
 	awaited chan struct{} // closed when the first services are ready

@@ -75,9 +75,9 @@ func (v Verbs) reason(otherwise string) string {
 	return otherwise
 }
 
-// bounce takes the entry out of its stage's hands into hold/, and then reports
-// it to its sender. A crash between the two leaves it held; the report's key
-// is made of the entry's, so that a repeat makes no second one.
+// bounce moves the entry to hold/, so that no stage works on it, and then sends the
+// bounce. A crash between the two leaves it held; the key of the bounce is derived
+// from the entry's, so a repetition sends no second one.
 func (v Verbs) bounce(e *spool.Entry) error {
 	why := v.reason("returned by the postmaster of " + v.Host)
 	if err := v.Spool.HoldByHand(e, "bounced by hand: "+why); err != nil {
@@ -106,8 +106,8 @@ func (v Verbs) bounce(e *spool.Entry) error {
 	return nil
 }
 
-// show prints all that is known of an entry, then its message, which may hold
-// anything: a terminal gets nothing of it to obey.
+// show prints all that is known about an entry, then its message, escaped so that a
+// terminal obeys nothing in it.
 func (v Verbs) show(e *spool.Entry) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "key       %s\ninbox     %s\nstate     %s\nwith      %s\narrival   %s\nsize      %d\n", e.Key, e.Inbox, e.State(),
@@ -142,9 +142,9 @@ func params(p string) string {
 	return " " + visible.Escape(p)
 }
 
-// CheckSpool prints what Inspect finds, and with repair does what it can; ages,
-// which is asked before anything goes for its age, says whether that is to be
-// believed. The error, exit status 65, says that something was found, or is left.
+// CheckSpool prints what Inspect finds, and with repair does what it can; ages
+// reports whether the age of a file can be relied on, and is asked before a file is
+// removed for it. An error, exit status 65, says that findings are left.
 func CheckSpool(sp *spool.Spool, out io.Writer, repair bool, ages func() bool) error {
 	found, err := sp.Inspect()
 	if err != nil {

@@ -23,9 +23,9 @@ const (
 	Server             // listens, or works at an inbox: 77, and never as root unless control/root lets it
 )
 
-// refuseRoot is the error of a face that does not run as root, where it still is
-// root: the spool is root's too. Nothing that strangers send is worked upon as
-// the root of a machine, unless control/root says so.
+// refuseRoot is the error of a face that must not run as root but still does, because
+// the spool belongs to root too. Mail from strangers is not processed as the root of a
+// machine unless control/root allows it.
 func (f *frame) refuseRoot(kind Kind) error {
 	if os.Geteuid() != 0 || kind != Server && kind != Agent || userns.Strangers(userns.Map()) {
 		return nil
@@ -42,7 +42,7 @@ func (f *frame) refuseRoot(kind Kind) error {
 		f.Name, f.Dir, f.Name, filepath.Join(f.Dir, "control", "root"))})
 }
 
-// refusal gives an error that says 77 the exit status that the kind has for it.
+// refusal gives an error with exit status 77 the one that the kind uses instead.
 func (k Kind) refusal(err error) error {
 	if status.Exit(err) == status.NotAllowed && (k == Agent || k == Filter) {
 		return &status.Error{Exit: status.TempFail, Text: err.Error()}

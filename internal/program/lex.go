@@ -41,8 +41,8 @@ func lex(args []string, flags []cli.Flag, optional string) (words []string, err 
 	return append(append(l.options, "--"), l.operands...), nil
 }
 
-// firstOperand is where the first operand before "--" stands in args: len(args)
-// for none, and where an option before it is not right.
+// firstOperand is the index in args of the first operand before "--"; len(args) if
+// there is none, or if an option before it is wrong.
 func firstOperand(args []string, flags []cli.Flag, optional string) int {
 	l := newLexer(flags, optional)
 	for rest := args; len(rest) > 0 && rest[0] != "--"; {
@@ -58,8 +58,8 @@ func firstOperand(args []string, flags []cli.Flag, optional string) int {
 	return len(args)
 }
 
-// word takes what args begin with, an option and its value or an operand, and
-// returns the rest.
+// word takes the first of args, an option with its value or an operand, and returns
+// the rest.
 func (l *lexer) word(args []string) (rest []string, err error) {
 	arg, rest := args[0], args[1:]
 	switch {

@@ -58,7 +58,7 @@ type Verb struct {
 	Action   Action
 	Verbs    []Verb
 	KeepRoot bool // stay root: its children give it up themselves
-	Homeless bool // it has nothing to do with the home that the options name
+	Homeless bool // it does not use the home that the options name
 	Kind     Kind // Filter: that of the face above it
 
 	StartsPrograms bool // of users, which may be set-id
@@ -87,10 +87,10 @@ func Main(p Program) int {
 	return p.run(ctx, f, os.Args[1:])
 }
 
-// catchBrokenPipes makes writing to standard output or error, of which nobody
-// reads any more, an error as it is everywhere else: the signal would end
-// mailctl start, and with it the whole system, because a logger died, and whoever
-// gave us a message would get no exit status. What we start has the signal again.
+// catchBrokenPipes makes writing to a standard output or error that has no reader an
+// error, as with any other file. The signal would end mailctl start, and with it the
+// whole system, because a logger died, and the caller that gave us a message would
+// get no exit status. The programs that we start have the signal again.
 func catchBrokenPipes() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
 
 // muteClient keeps errors from the client: below inetd standard error is its
@@ -244,7 +244,7 @@ func (v Verb) app(name string) *cli.App {
 	flags := append([]cli.Flag{}, v.Flags...)
 	flags = append(flags,
 		&cli.StringFlag{Name: "home", Usage: "the home `DIR` (default: $PAPERPATH_HOME, then " + home.Default + ")"},
-		&cli.StringFlag{Name: "now", Usage: "begin at this `TIME` (RFC 3339), for tests"},
+		&cli.StringFlag{Name: "now", Usage: "start the clock at `TIME` (RFC 3339), for tests"},
 		&cli.BoolFlag{Name: "help", Usage: "print this help and exit"},
 		&cli.BoolFlag{Name: "version", Usage: "print the version and exit"})
 	return &cli.App{

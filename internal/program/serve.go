@@ -30,11 +30,11 @@ func Listens(c *cli.Context) (bool, error) {
 	case c.Args().Present():
 		return false, status.UsageError("unexpected operand %q", c.Args().First())
 	case listens && c.Bool("tls"):
-		return false, status.UsageError("--tls is for standard input; it is --listen-tls for an address")
+		return false, status.UsageError("--tls is for standard input; use --listen-tls for an address")
 	case listens && c.IsSet("env"):
 		return false, status.UsageError("--env is for standard input, not for an address")
 	case c.IsSet("env") && !slices.Contains(listen.Wrappers(), wrapper):
-		return false, status.UsageError("--env is one of %s, not %q", strings.Join(listen.Wrappers(), ", "), wrapper)
+		return false, status.UsageError("--env must be one of %s, not %q", strings.Join(listen.Wrappers(), ", "), wrapper)
 	}
 	return listens || listen.Activated() || listen.Waiting(os.Stdin), nil
 }

@@ -13,14 +13,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// wayOut says, behind an error of the system, how its person gets on: whose the
-// file is, or which port to take. It is "" where that is not known.
+// wayOut is advice to print after a system error: who owns the file, or what to do
+// about the port. It is "" if there is none.
 func (f *frame) wayOut(err error) string {
 	var call *os.SyscallError
 	if errors.As(err, &call) {
 		switch {
 		case call.Syscall == "bind" && errors.Is(err, unix.EADDRINUSE):
-			return " (another program has it: stop that, or take another port here and in control/services)"
+			return " (another program uses it: stop that program, or use another port here and in control/services)"
 		case call.Syscall == "bind" && errors.Is(err, unix.EACCES):
 			return " (ports below 1024 are opened by root: start this as root, or by systemd or inetd)"
 		}

@@ -52,7 +52,7 @@ func TestMistakesSayTheWayOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	as(us, 75, "another program has it", "", "mailsubmit", "smtp", "--listen", taken.Addr().String())
+	as(us, 75, "another program uses it", "", "mailsubmit", "smtp", "--listen", taken.Addr().String())
 	as(us, 77, "opened by root", "", "mailsubmit", "smtp", "--listen", portBelow1024(t))
 
 	// What root has edited with an editor that makes a new file.
