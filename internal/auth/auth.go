@@ -1,8 +1,9 @@
-// Package auth checks and makes passwords. The hashes stand in control/users;
-// their formats are those of crypt(3) and of Dovecot's {SCHEME} prefixes.
+// Package auth checks and makes passwords, runs SASL exchanges and guards against
+// guessing. The hashes in control/users have the formats of crypt(3) and of Dovecot's
+// {SCHEME} prefixes.
 //
-// Hostile input: login and password come from the network, the hash from a
-// file that a script may have written. Cost parameters in it are capped.
+// Hostile input: login and password come from the network, the hash from a file that a
+// script may have written. Its cost parameters are capped.
 package auth
 
 import (
@@ -15,21 +16,23 @@ import (
 	"paperpath/internal/status"
 )
 
-// maxPassword is the longest password in octets: what fits a line of POP3 and
-// costs SHA-crypt no more than three times a short one. A longer one is wrong.
+// maxPassword is the maximum length of a password in octets: it fits a line of POP3 and
+// costs SHA-crypt at most three times what a short one does. A longer one is wrong.
 const maxPassword = 256
 
-// Check returns the user whose login and password these are. An unknown user
-// and a wrong password get the same refusal (535 5.7.8, RFC 4954 6) after the
-// same work, so neither answer nor time tells which users exist (CWE-204,
-// CWE-208). Every other error is temporary (454 4.7.0).
+// Check returns the user with this login and password. An unknown user and a wrong
+// password get the same refusal (535 5.7.8, RFC 4954 6) after the same work, so that
+// neither the answer nor its time reveals which users exist (CWE-204, CWE-208). Every
+// other error is temporary (454 4.7.0).
 func Check(c *control.Control, login, password string) (*control.User, error) {
 	return check(c, login, password, func(_ work, f func() error) error { return f() })
 }
 
-// check is Check where do does what is expensive, when there is room for it. A panic
-// is temporary.
-func check(c *control.Control, login, password string, do func(work, func() error) error) (u *control.User, err error) {
+// doWork calls a function when there is room for the work that it does.
+type doWork func(w work, f func() error) error
+
+// check is Check with the expensive work done by do. A panic is a temporary error.
+func check(c *control.Control, login, password string, do doWork) (u *control.User, err error) {
 	panicked := status.Guard(func() error {
 		u, err = compare(c, login, password, do)
 		return nil
@@ -40,11 +43,11 @@ func check(c *control.Control, login, password string, do func(work, func() erro
 	return u, err
 }
 
-func compare(c *control.Control, login, password string, do func(work, func() error) error) (u *control.User, err error) {
+func compare(c *control.Control, login, password string, do doWork) (u *control.User, err error) {
 	if len(password) > maxPassword {
-		return nil, refused() // before anything is known of the user: it takes no time for anybody
+		return nil, refused() // before the user is looked up: equally fast for everybody
 	}
-	// Never from memory, which knows only who exists and would be quicker.
+	// Never from the cache: it has existing users only, and would be faster for them.
 	if u, err = c.LoginUser(login); err != nil {
 		return nil, temporary(err)
 	}
@@ -66,13 +69,13 @@ func compare(c *control.Control, login, password string, do func(work, func() er
 	return u, nil
 }
 
-// match holds a password against a field. Only where that is the user's own
-// does it matter what comes out.
+// match compares a password with a field. The result counts only if the field is the
+// user's own.
 func match(u *control.User, field, password string) error {
 	ok, err := verify(field, password)
 	own := u != nil && field == u.Hash
 	if err != nil && !own {
-		_, _ = verify(dummyHash, password) // the other row is broken, which takes no time
+		_, _ = verify(dummyHash, password) // the other row is broken, which would take no time
 	}
 	switch {
 	case !own || password == "":
@@ -85,13 +88,12 @@ func match(u *control.User, field, password string) error {
 	return nil
 }
 
-// Barred reports a password field that no password matches.
+// Barred reports whether no password matches this field.
 func Barred(hash string) bool { return control.Barred(hash) }
 
-// fieldFor returns the password field that a login is held against: the user's
-// own, or where there is none that could be right one like those of others, the
-// same for each try of a login, so that an unknown login costs what a known one
-// does whatever schemes are in use.
+// fieldFor returns the password field to compare with: the user's own, or without a
+// usable one that of another user, always the same for a login. So an unknown login
+// costs what a known one does, whatever schemes are in use.
 func fieldFor(c *control.Control, u *control.User, login string) (string, error) {
 	program, err := c.AsksForUsers()
 	if err != nil {
@@ -120,7 +122,7 @@ func fieldFor(c *control.Control, u *control.User, login string) (string, error)
 	return dummyHash, nil
 }
 
-// dummyHash is a hash of the default scheme that belongs to nobody.
+// dummyHash is a hash of the default scheme without a user.
 const dummyHash = "{SHA512-CRYPT}$6$rounds=50000$f23c9d0e98fdf6b7$" +
 	"CMuXsgT/RveXmBtOF8/9RW8VbworQIM3pLh.jsKM.MHNWNxpWBu0Qgbalm2BpX0WaVaLEB3/FyEQoX6iRs71C1"
 
@@ -129,14 +131,15 @@ func refused() error {
 		Text: "authentication failed"}
 }
 
-// temporary keeps the cause for the log; the peer learns nothing of it.
+// temporary keeps the cause for the log; the client does not learn it.
 func temporary(err error) error {
 	return &status.Error{Exit: status.TempFail, Reply: 454, Enhanced: "4.7.0", Err: err}
 }
 
-// Schemes returns the names that Hash takes, the default first.
+// Schemes returns the schemes that Hash accepts, the default first.
 func Schemes() []string {
-	return []string{"SHA512-CRYPT", "SHA256-CRYPT", "BLF-CRYPT", "ARGON2ID", "SSHA512", "SSHA256", Scram, "PLAIN"}
+	return []string{"SHA512-CRYPT", "SHA256-CRYPT", "BLF-CRYPT", "ARGON2ID",
+		"SSHA512", "SSHA256", Scram, "PLAIN"}
 }
 
 var errMalformed = errors.New("the password hash is malformed")

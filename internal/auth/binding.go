@@ -8,15 +8,15 @@ import (
 	_ "crypto/sha512" // crypto.SHA384 and SHA512 for tls-server-end-point
 )
 
-// binding returns the data of a channel binding. What this connection does not
-// have is Malformed: the client chose it.
+// binding returns the data of a channel binding. One that this connection does not have
+// is Malformed: the client chose it.
 func (p Peer) binding(kind string) ([]byte, error) {
 	var data []byte
 	switch kind {
 	case "tls-exporter": // RFC 9266
-		// TLS 1.2 needs the extended master secret, which this sees to. What
-		// the RFC calls a context of length zero is none in GnuTLS, OpenSSL
-		// and their users; in TLS 1.3 there is no difference.
+		// In TLS 1.2 ExportKeyingMaterial insists on the extended master secret.
+		// GnuTLS, OpenSSL and their users take the zero-length context of the RFC
+		// as no context; in TLS 1.3 there is no difference.
 		var err error
 		if data, err = p.TLS.ExportKeyingMaterial("EXPORTER-Channel-Binding", nil, 32); err != nil {
 			data = nil
@@ -24,8 +24,8 @@ func (p Peer) binding(kind string) ([]byte, error) {
 	case "tls-server-end-point":
 		data = endPoint(p.Leaf)
 	case "tls-unique": // nil in TLS 1.3, which has none (RFC 8446 C.5)
-		// The triple handshake attack needs a resumed session (RFC 7627 1);
-		// where there is one without the extended master secret, Go gives none.
+		// The triple handshake attack needs a resumed session (RFC 7627 1); for one
+		// without the extended master secret Go returns nil.
 		data = p.TLS.TLSUnique
 	}
 	if len(data) == 0 {
@@ -34,9 +34,9 @@ func (p Peer) binding(kind string) ([]byte, error) {
 	return data, nil
 }
 
-// endPoint is tls-server-end-point (RFC 5929 4.1): the certificate hashed with
-// the hash of its signature, SHA-256 in the place of MD5 and SHA-1. A signature
-// without a hash of its own (Ed25519) has none.
+// endPoint returns tls-server-end-point (RFC 5929 4.1): the certificate hashed with the
+// hash of its signature, or with SHA-256 instead of MD5 and SHA-1. It is nil for a
+// signature without a hash of its own (Ed25519).
 func endPoint(leaf *x509.Certificate) []byte {
 	if leaf == nil {
 		return nil
@@ -55,15 +55,15 @@ func endPoint(leaf *x509.Certificate) []byte {
 	return h.Sum(nil)
 }
 
-// ServerTLS returns the settings for one handshake: a client certificate is
-// asked for where one can be of use, and leaf tells afterwards which
-// certificate of ours was used. A client's certificate that nobody vouches for
-// does not end the handshake: it only proves nothing.
+// ServerTLS returns the settings of one handshake. It requests a client certificate if
+// the policy has a use for one; leaf returns afterwards which certificate of ours was
+// used. An untrusted client certificate does not end the handshake: it just proves
+// nothing.
 func (p Policy) ServerTLS(cfg *tls.Config) (once *tls.Config, leaf func() *x509.Certificate) {
 	once = cfg.Clone()
 	if p.ClientCA != nil {
 		once.ClientAuth = tls.RequestClientCert
-		once.ClientCAs = p.ClientCA // named to the client, so that it finds the right one
+		once.ClientCAs = p.ClientCA // sent to the client, which selects its certificate by them
 	}
 	var used *x509.Certificate
 	if get := cfg.GetCertificate; get != nil {

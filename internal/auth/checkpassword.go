@@ -9,14 +9,13 @@ import (
 	"paperpath/internal/control"
 )
 
-// maxCheckPassword is the longest input of a checkpassword program, in octets.
+// maxCheckPassword is the maximum input of a checkpassword program, in octets.
 const maxCheckPassword = 512
 
-// askProgram has a password checked by a program that speaks D. J. Bernstein's
-// checkpassword interface: it reads login, password and a time, each ended by a
-// NUL, on descriptor 3, and runs the program in its arguments where they fit
-// together. That program is true(1). For who has no row it is asked all the
-// same: the work tells nothing.
+// askProgram checks a password by a program with D. J. Bernstein's checkpassword
+// interface: it reads login, password and a time, each ended by a NUL, on descriptor 3,
+// and runs the program in its arguments, here true(1), if the password is right. It is
+// run for a login without a row too, so that the time reveals nothing.
 func askProgram(p control.Program, u *control.User, login, password string) error {
 	name := login
 	if u != nil {
@@ -41,8 +40,8 @@ func askProgram(p control.Program, u *control.User, login, password string) erro
 	return nil
 }
 
-// closed reports the password field of a row that nobody logs in by, whatever
-// a program says.
+// closed reports whether the password field bars every login, whatever a program
+// says.
 func closed(hash string) bool {
 	_, _, rest := control.SplitScheme(hash)
 	return rest != "" && (rest[0] == '!' || rest[0] == '*')

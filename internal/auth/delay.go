@@ -11,33 +11,31 @@ import (
 	"paperpath/internal/ratelimit"
 )
 
-// The wait before a wrong login is answered: the first time firstDelay, twice
-// as long with each further one, maxDelay at most. What was counted is halved
-// every forgetAfter.
+// The delay of the answer to a wrong login: firstDelay for the first one, twice as long
+// for each further one, maxDelay at most. The count is halved every forgetAfter.
 const (
 	firstDelay  = 500 * time.Millisecond
 	maxDelay    = 4 * time.Second
 	forgetAfter = 10 * time.Minute
-	maxFailures = 16 // counted; more would only be remembered for longer
+	maxFailures = 16 // of the count; more would only be remembered longer
 )
 
-// delays counts wrong logins by client and by account, and makes them wait. The
-// counts stand in a table of the home, which the processes of all programs
-// share.
+// delays counts wrong logins by client and by account, and delays their answers. The
+// table of counts is shared by all processes of the home.
 type delays struct {
 	table *ratelimit.Table
 	now   func() time.Time
 	wait  func(context.Context, time.Duration)
 }
 
-// newDelays returns the delays that are counted in table.
+// newDelays returns delays with their counts in table.
 func newDelays(table *ratelimit.Table, now func() time.Time) *delays {
 	return &delays{table: table, now: now, wait: clock.Wait}
 }
 
-// Failed counts a wrong login of a client, whose address may be "", and waits
-// before it returns: in ctx, and never longer than maxDelay. A login that does
-// not exist counts as one that does; account "" is none.
+// Failed counts a wrong login of a client, whose address may be "", and waits until ctx
+// ends, for maxDelay at most. A login that does not exist counts like one that does;
+// "" is no account.
 func (d *delays) Failed(ctx context.Context, client, account string) {
 	var most uint64
 	if account != "" {
@@ -49,7 +47,7 @@ func (d *delays) Failed(ctx context.Context, client, account string) {
 	d.wait(ctx, delayOf(most))
 }
 
-// delayOf is the wait at the nth wrong login.
+// delayOf returns the delay of the nth wrong login.
 func delayOf(n uint64) time.Duration {
 	if n == 0 {
 		return firstDelay
@@ -57,8 +55,8 @@ func delayOf(n uint64) time.Duration {
 	return min(firstDelay<<min(n-1, maxFailures), maxDelay)
 }
 
-// count counts one more for key and returns how many it makes. A table that
-// cannot even be had in memory counts none.
+// count adds one to the count of key and returns it; 0 if there is no table, not even
+// in memory.
 func (d *delays) count(key string) (n uint64) {
 	now := d.now()
 	_ = d.table.Update(key, func(e ratelimit.Entry) ratelimit.Entry {
@@ -69,8 +67,8 @@ func (d *delays) count(key string) (n uint64) {
 	return n
 }
 
-// oneMore adds one to what is left at the time now. A count from the future
-// says that a clock was set: it counts as one of now.
+// oneMore adds one to what is left of the count at the time now. A count from the future
+// (a clock was set) is treated as one of now.
 func oneMore(e ratelimit.Entry, now time.Time) ratelimit.Entry {
 	left := min(e.Count, maxFailures)
 	if age := now.Sub(e.Time); age > 0 {

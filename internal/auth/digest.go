@@ -13,16 +13,16 @@ import (
 	"strings"
 )
 
-// digest is a scheme that is a plain digest of the password, and of a salt
-// where it has one, which then stands behind the digest.
+// digest is a scheme that is a plain digest of the password and a salt. The salt, if
+// any, follows the digest.
 type digest struct {
 	new      func() hash.Hash
 	salted   bool
-	encoding string // where the scheme names none
+	encoding string // if the scheme names none
 }
 
-// digests returns Dovecot's schemes of this kind. All but the salted SHA-2 are
-// old, and read because user tables have them.
+// digests returns Dovecot's schemes of this kind. All but the salted SHA-2 are old, and
+// supported only because existing user tables have them.
 func digests() map[string]digest {
 	return map[string]digest{
 		"SSHA256":   {sha256.New, true, "B64"},
@@ -38,7 +38,7 @@ func digests() map[string]digest {
 	}
 }
 
-// verify reports whether password has the digest text.
+// verify reports whether text is the digest of password.
 func (d digest) verify(encoding, text, password string) (bool, error) {
 	h := d.new()
 	if encoding == "" {

@@ -13,42 +13,42 @@ import (
 	"paperpath/internal/dir"
 )
 
-// Places in the file of the gate: what takes one locks its octet. What is written
-// in the file is since when each of the first two kinds is taken (markSize).
+// Places in the file of the gate. To take one is to lock its octet. The content of the
+// file is since when each place of the first two kinds has been taken (markSize).
 const (
-	hashPlaces    = 0       // one a hash in work
-	programPlaces = 1 << 16 // one a checkpassword program
-	memoryPlaces  = 1 << 20 // one a MiB
+	hashPlaces    = 0       // one per hash in progress
+	programPlaces = 1 << 16 // one per checkpassword program
+	memoryPlaces  = 1 << 20 // one per MiB
 
-	sparePlaces = 1 << 15 // from a place of the first two kinds to its spare
+	sparePlaces = 1 << 15 // distance from a place of the first two kinds to its spare
 	spareMemory = 1 << 32
 
-	lanePlaces = 1 << 56 // one an account
-	pairPlaces = 1 << 60 // pairWaiting a pair of account and network
-	hashed     = 1 << 48 // accounts, pairs
+	lanePlaces = 1 << 56 // one per account
+	pairPlaces = 1 << 60 // pairWaiting per pair of account and network
+	hashed     = 1 << 48 // number of accounts, of pairs
 )
 
 const (
-	pairWaiting  = 3  // logins of one pair at a time; further ones are told to come again
+	pairWaiting  = 3  // logins of one pair at a time; further ones must try again later
 	programsMost = 16 // checkpassword programs at a time
 
-	gateTime  = 20 * time.Second // that a login waits for its turn
-	laneTime  = 30 * time.Second // that a network waits which is new to an account under attack
+	gateTime  = 20 * time.Second // how long a login waits for its turn
+	laneTime  = 30 * time.Second // how long a new network waits at an account under attack
 	pollTime  = 5 * time.Millisecond
-	stuckTime = 30 * time.Second // that no check takes: who has a place for longer was stopped
-	freeAbove = 8                // MiB of a hash, which then go back to the system at once
+	stuckTime = 30 * time.Second // longer than any check: a process with a place for longer was stopped
+	freeAbove = 8                // MiB of a hash that are returned to the system at once
 )
 
-// gate bounds what password checks cost at a time, for all processes of a home:
-// under inetd each session is one. What is taken are locks on octets of one
-// file (fcntl(2), F_OFD_SETLK), which the kernel gives back when a process dies.
+// gate limits what concurrent password checks cost, over all processes of a home: under
+// inetd each session is one. It takes locks on octets of one file (fcntl(2),
+// F_OFD_SETLK), which the kernel releases when a process dies.
 type gate struct {
 	path string
 	tell func(op string, err error)
-	now  func() time.Duration // of a clock that all processes share
-	turn [2]chan struct{}     // of this process one stranger and one who is known polls, the others queue
+	now  func() time.Duration // a clock that all processes share
+	turn [2]chan struct{}     // in this process one stranger and one known client poll, the others queue
 
-	memory spans // in the place of the file where that cannot be had
+	memory spans // replaces the file if that cannot be opened
 }
 
 func newGate(path string, tell func(string, error)) *gate {
@@ -56,43 +56,43 @@ func newGate(path string, tell func(string, error)) *gate {
 		turn: [2]chan struct{}{make(chan struct{}, 1), make(chan struct{}, 1)}}
 }
 
-// bounds are what there may be at a time.
+// bounds are the limits in force.
 type bounds struct {
 	slots  int // hashes
 	memory int // MiB for them
 }
 
-// work is what a check of a password needs.
+// work is what a password check needs.
 type work struct {
-	program bool // one is run; else it is a hash
+	program bool // a program is run; otherwise a hash is computed
 	memory  int  // MiB
 }
 
-// pass is one login's hold of the gate. What it holds goes when it is closed.
+// pass is one login at the gate. Closing it releases what it holds.
 type pass struct {
 	locks
 	gate *gate
 }
 
-// locks are one login's hold of octets.
+// locks are the octets that one login has locked.
 type locks interface {
 	// try locks n octets, and reports whether they were free.
 	try(at, n int64) (bool, error)
 	// free unlocks what try has locked.
 	free(at, n int64)
-	// blocker returns octets that others have locked among n, length 0 for none.
+	// blocker returns octets among n that others have locked, length 0 for none.
 	blocker(at, n int64) (start, length int64, err error)
-	// mark notes since when a place is taken, 0 for not at all; marks returns that of
-	// n places, or less where it is not known.
+	// mark records since when a place has been taken, 0 for not at all; marks returns
+	// that of n places, or of fewer if it is unknown.
 	mark(place int64, since time.Duration)
 	marks(at, n int64) []time.Duration
 	// close unlocks everything.
 	close()
 }
 
-// open begins a login. Each has the file open for itself: the locks belong to
-// the open file, not to the process. Where there is no file the gate is one of
-// this process alone, for which it needs nothing that could be missing.
+// open begins a login. Each login opens the file for itself: the locks belong to the
+// open file, not to the process. If that fails, the gate is one of this process
+// alone, which needs nothing that could be missing.
 func (g *gate) open() *pass {
 	f, err := dir.OpenPath(g.path, os.O_RDWR|os.O_CREATE, 0o660)
 	if err != nil {
@@ -115,8 +115,8 @@ func (p *pass) one(at int64, n int) (place int64, ok bool, err error) {
 	return 0, false, nil
 }
 
-// run does f when there is room for it. A fifth of the room is for who is known:
-// a flood of strangers leaves it to them. It reports whether f was called.
+// run calls f when there is room for it, and reports whether it did. A fifth of the room
+// is reserved for known clients, so that a flood of strangers does not keep them out.
 func (p *pass) run(ctx context.Context, b bounds, w work, known bool, f func() error) (ran bool, err error) {
 	var r room
 	ok, err := p.await(ctx, known, func() (ok bool, err error) {
@@ -129,7 +129,7 @@ func (p *pass) run(ctx context.Context, b bounds, w work, known bool, f func() e
 	p.mark(r.slot, p.gate.now())
 	defer func() {
 		if w.memory >= freeAbove && !w.program {
-			debug.FreeOSMemory() // else the next process's comes on top of it
+			debug.FreeOSMemory() // or it would add to that of the next process
 		}
 		p.mark(r.slot, 0)
 		p.leave(r)
@@ -137,7 +137,7 @@ func (p *pass) run(ctx context.Context, b bounds, w work, known bool, f func() e
 	return true, f()
 }
 
-// room is what a check of a password holds.
+// room is what a password check holds.
 type room struct{ slot, block, mib int64 }
 
 func (p *pass) leave(r room) {
@@ -147,8 +147,8 @@ func (p *pass) leave(r room) {
 	p.free(r.slot, 1)
 }
 
-// room takes what w needs. Where others are stuck in their places there is as much
-// again: a process that was stopped must not keep everybody out.
+// room takes what w needs. If others are stuck in their places, there is as much again:
+// a stopped process must not keep everybody out.
 func (p *pass) room(b bounds, w work, known bool) (r room, ok bool, err error) {
 	most, base := b.slots, int64(hashPlaces)
 	if w.program {
@@ -175,7 +175,7 @@ func (p *pass) take(r *room, slots, blocks int64, most, memory int, known bool) 
 	return ok, err
 }
 
-// stuck reports whether somebody has one of n places for longer than any work takes.
+// stuck reports whether a process has held one of n places longer than any work takes.
 func (p *pass) stuck(at, n int64) bool {
 	now := p.gate.now()
 	for i, since := range p.marks(at, n) {
@@ -191,8 +191,8 @@ func (p *pass) stuck(at, n int64) bool {
 	return false
 }
 
-// slot takes one of most places; the last fifth of them is looked at by who is
-// known alone, and first.
+// slot takes one of most places. The last fifth is for known clients only, who try it
+// first.
 func (p *pass) slot(base int64, most int, known bool) (place int64, ok bool, err error) {
 	kept := (most + 4) / 5
 	if known {
@@ -203,8 +203,8 @@ func (p *pass) slot(base int64, most int, known bool) (place int64, ok bool, err
 	return p.one(base, most-kept)
 }
 
-// block takes n MiB that lie together; the last fifth of all is for who is
-// known, and for what needs more than the rest.
+// block takes n contiguous MiB. The last fifth of all is for known clients, and for what
+// needs more than the rest.
 func (p *pass) block(base, n, all int64, known bool) (at int64, ok bool, err error) {
 	if !known {
 		all = max(n, all-(all+4)/5)
@@ -217,13 +217,13 @@ func (p *pass) block(base, n, all int64, known bool) (at int64, ok bool, err err
 		if err != nil {
 			return 0, false, err
 		}
-		at = max(at, start) + length // behind who is in the way
+		at = max(at, start) + length // past the one in the way
 	}
 	return 0, false, nil
 }
 
-// await tries until it gets what it wants, for gateTime at most. Within a process
-// who came first is first.
+// await retries try until it succeeds, for gateTime at most. Within a process it is
+// first come, first served.
 func (p *pass) await(ctx context.Context, known bool, try func() (bool, error)) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, gateTime)
 	defer cancel()
@@ -240,7 +240,7 @@ func (p *pass) await(ctx context.Context, known bool, try func() (bool, error)) 
 	return poll(ctx, try)
 }
 
-// poll tries until it gets what it wants or ctx ends.
+// poll retries try until it succeeds or ctx ends.
 func poll(ctx context.Context, try func() (bool, error)) (bool, error) {
 	for {
 		if ok, err := try(); ok || err != nil {
@@ -253,8 +253,8 @@ func poll(ctx context.Context, try func() (bool, error)) (bool, error) {
 	}
 }
 
-// placeOf is where a name's place is among those that begin at base. The key
-// keeps others from finding a name with the same one.
+// placeOf returns a name's place among those that begin at base. The key keeps others
+// from finding a name with the same place.
 func placeOf(key []byte, base int64, each int, name string) int64 {
 	sum := mac(key, []byte(name))
 	return base + int64(binary.BigEndian.Uint64(sum[:sha256.Size])%hashed)*int64(each)

@@ -19,23 +19,23 @@ const (
 	laneStep = 2 * time.Second     // between two guesses of unknown networks at one account
 )
 
-// Guard stands before every check of a password: it bounds what they cost at a
-// time and how many wrong ones there may be, for all processes of a home.
+// Guard limits the cost of concurrent password checks and the number of wrong passwords,
+// over all processes of a home.
 type Guard struct {
 	control *control.Control
 	gate    *gate
 	delays  *delays
-	wrong   *ratelimit.Table // what strangers can fill
-	right   *ratelimit.Table // pairs of account and network that were right
+	wrong   *ratelimit.Table // which strangers can fill
+	right   *ratelimit.Table // pairs of account and network with a right login
 	now     func() time.Time
 	wait    func(context.Context, time.Duration)
 	trouble func(op string, err error)
 }
 
-// NewGuard returns the guard that counts wrong logins and right ones in these
-// tables and keeps its file at path. It calls trouble at each login that has to
-// do without a file of the home.
-func NewGuard(c *control.Control, path string, wrong, right *ratelimit.Table, now func() time.Time, trouble func(op string, err error)) *Guard {
+// NewGuard returns a Guard that counts wrong and right logins in these tables and has
+// its file at path. It calls trouble for each login without one of the home's files.
+func NewGuard(c *control.Control, path string, wrong, right *ratelimit.Table, now func() time.Time,
+	trouble func(op string, err error)) *Guard {
 	return &Guard{control: c, gate: newGate(path, trouble), delays: newDelays(wrong, now),
 		wrong: wrong, right: right, now: now, wait: clock.Wait, trouble: trouble}
 }
@@ -46,9 +46,9 @@ func (g *Guard) tell(op string, err error) {
 	}
 }
 
-// Limited says that a login was not looked at, or not answered, because there
-// were too many; the client may come again. Limit is the limit's name in
-// control/concurrency or control/rates.
+// Limited means that a login was not checked or not answered because there were too
+// many; the client may try again. Limit is the limit's name in control/concurrency or
+// control/rates.
 type Limited struct {
 	Limit string
 	err   *status.Error
@@ -56,7 +56,7 @@ type Limited struct {
 
 func (l *Limited) Error() string { return l.Limit + ": " + l.err.Text }
 
-// LimitOf returns the limit that kept a login out, "" for none.
+// LimitOf returns the limit that err is about, or "".
 func LimitOf(err error) string {
 	var l *Limited
 	if errors.As(err, &l) {
@@ -65,7 +65,7 @@ func LimitOf(err error) string {
 	return ""
 }
 
-// Unwrap gives the status and the reply (454 4.7.0, RFC 4954 4.7.12).
+// Unwrap returns the error with the status and reply (454 4.7.0, RFC 4954 4.7.12).
 func (l *Limited) Unwrap() error { return l.err }
 
 func limited(limit, text string) error {
@@ -76,7 +76,7 @@ func limited(limit, text string) error {
 func tooBusy() error      { return limited("passwords", "too many logins at once") }
 func tooManyWrong() error { return limited("login-failures", "too many failed logins") }
 
-// visit is one login at the guard; nil is one where there is none.
+// visit is one login at the guard; nil without a guard.
 type visit struct {
 	g       *Guard
 	pass    *pass
@@ -86,11 +86,11 @@ type visit struct {
 	secret  []byte
 	rate    ratelimit.Rate
 	known   bool // the network is known to the account
-	lane    bool // it has the account's only lane for those that are not
+	lane    bool // it has the account's only lane for unknown networks
 }
 
-// networkOf is what counts as one network: an IPv4 /24, an IPv6 /64, or this
-// machine's pipes and Unix sockets.
+// networkOf returns what counts as one network: an IPv4 /24, an IPv6 /64, or all pipes
+// and Unix sockets of this machine.
 func networkOf(client string) string {
 	ip, err := netip.ParseAddr(client)
 	if err != nil {
@@ -111,10 +111,10 @@ func pairOf(account, client string) string {
 	return addr.FoldAddress(account) + " " + networkOf(client)
 }
 
-// begin takes one of the few places that logins of one account from one network
-// have, and refuses it where there were too many wrong ones. kind tells
-// passwords, which may be the same wrong one again, from proofs, which are
-// never the same. The visit has to end.
+// begin takes one of the few places for logins of one account from one network, or
+// refuses the login after too many wrong ones. kind distinguishes passwords, which may
+// be the same wrong one again, from proofs, which never are. The caller must end the
+// visit.
 func (g *Guard) begin(ctx context.Context, secret []byte, kind, account, client string) (*visit, error) {
 	if g == nil {
 		return nil, nil
@@ -145,9 +145,8 @@ func (g *Guard) begin(ctx context.Context, secret []byte, kind, account, client 
 	return v, nil
 }
 
-// place takes one of the pair's places. A network that the account knows and
-// that had no wrong password lately may wait for it: a mailer logs in by many
-// connections at once.
+// place takes one of the pair's places. A network that the account knows, without a
+// recent wrong password, may wait for one: mail clients open many connections at once.
 func (v *visit) place(ctx context.Context) (bool, error) {
 	at := placeOf(v.secret, pairPlaces, pairWaiting, v.pair)
 	take := func() (bool, error) {
@@ -162,25 +161,25 @@ func (v *visit) place(ctx context.Context) (bool, error) {
 	return poll(ctx, take)
 }
 
-// knows reports whether the last right login of a pair is not too long ago. A
-// table that cannot be read knows nobody.
+// knows reports whether the pair had a right login not too long ago; never if the table
+// cannot be read.
 func (g *Guard) knows(pair string) bool {
 	e, err := g.right.Get(pair)
 	age := g.now().Sub(e.Time)
 	return err == nil && !e.Time.IsZero() && age < knownFor && age > -knownFor
 }
 
-// full reports whether there were as many of key as there may be. What cannot
-// be counted is not too many: the table counts in memory where it must.
+// full reports whether the count of key has reached the limit. An error means no: if it
+// must, the table counts in memory.
 func (v *visit) full(key string) bool {
 	full, err := v.g.wrong.Full(key, v.rate, v.g.now())
 	return full && err == nil
 }
 
-// queue has networks that are new to an account guess one after another, once
-// there were too many wrong passwords for it from all of them. Nobody whom the
-// account knows comes here, so nobody is locked out. It is asked before the
-// work, and again before the answer: many may have come in between.
+// queue lets networks that are new to an account guess only one after another, once there
+// have been too many wrong passwords from all of them. Known networks never queue, so
+// no user is locked out. It is called before the work and again before the answer:
+// many logins may have come in between.
 func (v *visit) queue(ctx context.Context) error {
 	if v == nil || v.known || v.lane || !v.full("wrong account "+v.account) {
 		return nil
@@ -199,7 +198,7 @@ func (v *visit) queue(ctx context.Context) error {
 	return nil
 }
 
-// hash does the work of f when there is room for it.
+// hash calls f when there is room for its work.
 func (v *visit) hash(ctx context.Context, w work, f func() error) error {
 	if v == nil {
 		return f()
@@ -223,9 +222,8 @@ func (v *visit) hash(ctx context.Context, w work, f func() error) error {
 	return tooBusy()
 }
 
-// settle counts what a check said, err, and returns what the client may know of
-// it: beyond the limit neither a right one nor a wrong one is told. password is
-// "" for a proof.
+// settle counts err, the result of a check, and returns what the client may know of it:
+// beyond the limit neither success nor failure. password is "" for a proof.
 func (v *visit) settle(ctx context.Context, err error, password string) error {
 	if v == nil || err != nil && !IsWrong(err) {
 		return err
@@ -241,7 +239,7 @@ func (v *visit) settle(ctx context.Context, err error, password string) error {
 	case full:
 		return tooManyWrong()
 	case err == nil:
-		// It may fail: then the network is a stranger the next time.
+		// If this fails, the network is a stranger the next time.
 		_ = v.g.right.Update(v.pair, func(e ratelimit.Entry) ratelimit.Entry {
 			return ratelimit.Entry{Time: v.g.now(), Count: e.Count + 1}
 		})
@@ -249,21 +247,21 @@ func (v *visit) settle(ctx context.Context, err error, password string) error {
 	return err
 }
 
-// count counts a wrong login, and reports whether it was within the limit.
+// count counts a wrong login and reports whether it was within the limit.
 func (v *visit) count(password string) bool {
-	if v.repeated(password) {
+	if v.sentBefore(password) {
 		return true
 	}
-	// An error is no limit: the table counts in memory where it must.
+	// An error is within the limit: if it must, the table counts in memory.
 	ok, _ := v.g.wrong.Take(v.wrongKey(), 1, v.rate, v.g.now())
 	_, _ = v.g.wrong.Take("wrong account "+v.account, 1, v.rate, v.g.now())
 	return ok
 }
 
-// repeated reports whether this pair brought the same wrong password lately, as a
-// phone does that nobody told the new one, and remembers it. Of the password
-// two octets of a keyed hash are kept, which tell it to nobody.
-func (v *visit) repeated(password string) (seen bool) {
+// sentBefore remembers the password and reports whether this pair sent the same wrong one
+// recently, as a phone with an old password does. Only two octets of a keyed hash of
+// the password are kept, which do not reveal it.
+func (v *visit) sentBefore(password string) (seen bool) {
 	if password == "" || v.rate.Most <= 0 {
 		return false
 	}
@@ -276,18 +274,18 @@ func (v *visit) repeated(password string) (seen bool) {
 	return seen && err == nil
 }
 
-// wrongKey is under which the wrong ones of the pair are counted.
+// wrongKey is the key under which the wrong logins of the pair are counted.
 func (v *visit) wrongKey() string { return "wrong " + v.kind + " " + v.pair }
 
-// end gives everything back that the visit holds.
+// end releases what the visit holds.
 func (v *visit) end() {
 	if v != nil {
 		v.pass.close()
 	}
 }
 
-// failed waits before a wrong login is answered. An account's own count is not
-// for networks that it knows.
+// failed delays the answer to a wrong login. The account's own count does not apply to
+// networks that it knows.
 func (g *Guard) failed(ctx context.Context, client, account string) {
 	if g == nil {
 		return

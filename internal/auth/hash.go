@@ -39,23 +39,23 @@ func Hash(scheme, password string) (string, error) {
 	return "{" + scheme + "}" + text, nil
 }
 
-// checkPassword refuses what no login could bring, or the scheme not keep.
+// checkPassword refuses a password that no login can send or the scheme cannot store.
 func checkPassword(scheme, password string) error {
 	switch {
 	case password == "":
 		return status.UsageError("the password is empty")
 	case len(password) > maxPassword:
-		return status.UsageError("the password is longer than %d octets, which no login takes", maxPassword)
+		return status.UsageError("the password is longer than %d octets, the maximum of a login", maxPassword)
 	case !utf8.ValidString(password):
-		return status.UsageError("the password is not UTF-8, so no login can bring it")
+		return status.UsageError("the password is not UTF-8, so no login can use it")
 	case strings.ContainsFunc(password, addr.IsControl):
-		return status.UsageError("the password has a tab or another control character in it, which no login takes")
+		return status.UsageError("the password has a tab or another control character, which no login can have")
 	case !WellFormed(password):
-		return status.UsageError("no login takes this password")
+		return status.UsageError("no login can use this password")
 	case scheme == "BLF-CRYPT" && len(password) > 72:
 		return status.UsageError("the password is longer than the 72 octets that BLF-CRYPT can use")
 	case scheme == "PLAIN" && (strings.Contains(password, ":") || strings.ContainsAny(password[:1], "!*")):
-		return status.UsageError("this password cannot stand in control/users in clear")
+		return status.UsageError("this password cannot be stored in control/users in clear text")
 	}
 	return nil
 }
@@ -82,7 +82,7 @@ func hashWith(scheme, password string) (string, error) {
 	return "", status.UsageError("unknown password scheme %.20q (%s)", scheme, strings.Join(Schemes(), ", "))
 }
 
-// digestOf turns a hasher, or the error that there is none, into a function.
+// digestOf turns a hasher, or the error of making one, into a function.
 func digestOf[H algorithm.Hash](h H, err error) func(string) (string, error) {
 	return func(password string) (string, error) {
 		if err != nil {

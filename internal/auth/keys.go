@@ -14,18 +14,18 @@ import (
 	"paperpath/internal/control"
 )
 
-// Keys are what SCRAM-SHA-256 keeps of a password (RFC 5802 3).
+// Keys are what SCRAM-SHA-256 stores of a password (RFC 5802 3).
 type Keys struct {
 	Iterations                 int
 	Salt, StoredKey, ServerKey []byte
 
-	Nobody bool // made up for who has none: no proof is right
+	Nobody bool // made up for a login without keys: no proof is right
 }
 
 const (
 	minIterations   = 4096      // RFC 7677 4
 	maxIterations   = 1_000_000 // of a row; a check takes half a second then
-	scramIterations = 4096      // of new rows: it is the client, a phone perhaps, that works at each login
+	scramIterations = 4096      // of new rows: the client, perhaps a phone, does this work at each login
 	scramSalt       = 16        // octets
 )
 
@@ -36,12 +36,12 @@ func newKeys(password string, salt []byte, iterations int) (Keys, error) {
 		return Keys{}, fmt.Errorf("derive the keys: %w", err)
 	}
 	stored := sha256.Sum256(mac(salted, []byte("Client Key")))
-	return Keys{Iterations: iterations, Salt: salt, StoredKey: stored[:], ServerKey: mac(salted, []byte("Server Key"))}, nil
+	return Keys{Iterations: iterations, Salt: salt, StoredKey: stored[:],
+		ServerKey: mac(salted, []byte("Server Key"))}, nil
 }
 
-// prepared is the password as SCRAM hashes it (SASLprep, RFC 4013). What that
-// does not have, or makes nothing of, is taken as it is: the empty password is
-// nobody's.
+// prepared returns the password as SCRAM hashes it (SASLprep, RFC 4013). A password that
+// SASLprep rejects or empties is taken as it is.
 func prepared(password string) string {
 	if p, err := stringprep.SASLprep.Prepare(password); err == nil && p != "" {
 		return p
@@ -49,7 +49,7 @@ func prepared(password string) string {
 	return password
 }
 
-// scramText makes a row's field of a password.
+// scramText makes the field of a row from a password.
 func scramText(password string) (string, error) {
 	salt := make([]byte, scramSalt)
 	rand.Read(salt) // never fails: crypto/rand ends the program instead
@@ -63,7 +63,7 @@ func (k Keys) String() string {
 	return strconv.Itoa(k.Iterations) + "," + b64(k.Salt) + "," + b64(k.StoredKey) + "," + b64(k.ServerKey)
 }
 
-// parseKeys reads what String writes.
+// parseKeys parses what String writes.
 func parseKeys(s string) (k Keys, err error) {
 	f := strings.Split(s, ",")
 	if len(f) != 4 {
@@ -82,13 +82,14 @@ func parseKeys(s string) (k Keys, err error) {
 			return k, errMalformed
 		}
 	}
-	if len(k.Salt) == 0 || len(k.Salt) > maxBlob || len(k.StoredKey) != sha256.Size || len(k.ServerKey) != sha256.Size {
+	if len(k.Salt) == 0 || len(k.Salt) > maxBlob ||
+		len(k.StoredKey) != sha256.Size || len(k.ServerKey) != sha256.Size {
 		return k, errMalformed
 	}
 	return k, nil
 }
 
-// verifyKeys checks a password against keys, as PLAIN and LOGIN bring it.
+// verifyKeys checks a password, from PLAIN or LOGIN, against keys.
 func verifyKeys(s, password string) (bool, error) {
 	k, err := parseKeys(s)
 	if err != nil {
@@ -98,8 +99,8 @@ func verifyKeys(s, password string) (bool, error) {
 	return err == nil && equal(got.StoredKey, k.StoredKey), err
 }
 
-// keysOf returns what a row's password field has for SCRAM: a password in clear,
-// or stored keys, or neither.
+// keysOf returns what a row's password field has for SCRAM: the password in clear text,
+// stored keys, or neither.
 func keysOf(field string) (clear []byte, k Keys, err error) {
 	scheme, encoding, rest := control.SplitScheme(field)
 	switch {

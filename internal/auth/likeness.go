@@ -12,18 +12,18 @@ import (
 	"paperpath/internal/dir"
 )
 
-// likenessFile is where a process that has seen no user of a program yet, as one
-// for each session below inetd, learns what checking a password costs here. It
-// holds a password field that is nobody's.
+// likenessFile is the file from which a process that has not seen a user of the program
+// yet (under inetd each session is one) learns what a password check costs here. It
+// has a password field without a user.
 func likenessFile(c *control.Control) string { return filepath.Join(c.Home(), "run", "likeness") }
 
-// maxLikeness is the longest that is read, in octets.
+// maxLikeness is how much of the file is read, in octets.
 const maxLikeness = 4096
 
 // readLikeness returns the field in the file, "" for none.
 func readLikeness(c *control.Control) string { return readShort(likenessFile(c)) }
 
-// readShort returns what is in a file of run/ without its last line end.
+// readShort returns the content of a file in run/ without its last line end.
 func readShort(path string) string {
 	f, err := dir.OpenPath(path, os.O_RDONLY, 0)
 	if err != nil {
@@ -35,7 +35,7 @@ func readShort(path string) string {
 	return strings.TrimSuffix(string(text[:n]), "\n")
 }
 
-// writeShort replaces what readShort reads. It may fail.
+// writeShort replaces the file of readShort, if it can.
 func writeShort(path, text string) {
 	f, err := os.CreateTemp(filepath.Dir(path), ".likeness*")
 	if err != nil {
@@ -49,8 +49,8 @@ func writeShort(path, text string) {
 	}
 }
 
-// keepLikeness has the file cost what field does. It may fail: then an unknown
-// login costs what the default scheme does.
+// keepLikeness puts a field with the cost of this one into the file. If it cannot, an
+// unknown login costs what the default scheme does.
 func keepLikeness(c *control.Control, field string) {
 	if costOf(readLikeness(c)) == costOf(field) {
 		return
@@ -62,7 +62,7 @@ func keepLikeness(c *control.Control, field string) {
 	writeShort(likenessFile(c), like)
 }
 
-// costOf is a field without what differs between users of one scheme.
+// costOf returns a field without what differs between users of one scheme.
 func costOf(field string) string {
 	scheme, _, rest := control.SplitScheme(field)
 	f := strings.Split(rest, "$")
@@ -80,8 +80,8 @@ func costOf(field string) string {
 	return strings.Join(f[:min(len(f)-1, 4)], "$")
 }
 
-// likeness makes a field of the cost of another, of which it has nothing that
-// tells about a password. It is "" where there is none.
+// likeness makes a field with the cost of another one and nothing of its password; "" if
+// it cannot.
 func likeness(field string) string {
 	scheme, _, rest := control.SplitScheme(field)
 	f := strings.Split(rest, "$")
@@ -116,8 +116,8 @@ func likeness(field string) string {
 	if len(last) <= kept {
 		return ""
 	}
-	// Hex digits belong to the alphabets of all of these. The last letter stands
-	// for fewer bits than it could, which yescrypt insists on.
+	// All of these alphabets have the hex digits. The last letter has to encode fewer
+	// bits than it could: yescrypt insists on that.
 	f[len(f)-1] = last[:kept] + hex.EncodeToString(random(len(last)))[:len(last)-kept-1] + "0"
 	return strings.Join(f, "$")
 }

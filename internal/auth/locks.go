@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fileLocks are locks on octets of a file (F_OFD_SETLK), which all processes see.
+// fileLocks are locks on octets of a file (F_OFD_SETLK), seen by all processes.
 type fileLocks struct{ f *os.File }
 
 func (l *fileLocks) close() { l.f.Close() }
@@ -25,8 +25,8 @@ func (l *fileLocks) try(at, n int64) (bool, error) {
 }
 
 func (l *fileLocks) free(at, n int64) {
-	// It cannot fail but where memory for a split lock is lacking; then the
-	// place is free when the login ends.
+	// It fails only for lack of memory to split a lock; then the place is free when
+	// the login ends.
 	_ = l.lock(unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_UNLCK, Start: at, Len: n})
 }
 
@@ -46,11 +46,11 @@ func (l *fileLocks) lock(cmd int, k *unix.Flock_t) error {
 	}
 }
 
-// markSize is the length of what is noted of a place, in octets, at as many times its
-// number.
+// markSize is the size of a mark, in octets. That of a place is at its number times
+// markSize.
 const markSize = 8
 
-// mark may fail: then nobody takes the place for one that is stuck.
+// mark may fail: then the place never counts as stuck.
 func (l *fileLocks) mark(place int64, since time.Duration) {
 	_, _ = l.f.WriteAt(binary.BigEndian.AppendUint64(nil, uint64(since)), place*markSize)
 }
@@ -65,8 +65,8 @@ func (l *fileLocks) marks(at, n int64) (list []time.Duration) {
 	return list
 }
 
-// monotonic is the time since some moment before this machine's start, the same in all
-// of its processes. While the machine sleeps it stands still.
+// monotonic returns the time on a clock that all processes of this machine share. It
+// stands still while the machine sleeps.
 func monotonic() time.Duration {
 	var ts unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
@@ -75,7 +75,7 @@ func monotonic() time.Duration {
 	return time.Duration(ts.Nano())
 }
 
-// spans are what the logins of one process hold where there is no file.
+// spans are what the logins of one process hold without a file.
 type spans struct {
 	mu   sync.Mutex
 	held []span
@@ -89,7 +89,7 @@ type span struct {
 // spanLocks are locks among spans.
 type spanLocks struct{ all *spans }
 
-// other returns the first span that another one has of n octets. The caller has the
+// other returns the first span of another login among n octets. The caller holds the
 // mutex.
 func (l *spanLocks) other(at, n int64) (span, bool) {
 	i := slices.IndexFunc(l.all.held, func(s span) bool { return s.by != l && s.at < at+n && at < s.at+s.n })
@@ -113,14 +113,14 @@ func (l *spanLocks) free(at, n int64) { l.drop(func(s span) bool { return s.at =
 
 func (l *spanLocks) close() { l.drop(func(span) bool { return true }) }
 
-// drop gives back what it holds and which says.
+// drop releases those of its spans that which selects.
 func (l *spanLocks) drop(which func(span) bool) {
 	l.all.mu.Lock()
 	defer l.all.mu.Unlock()
 	l.all.held = slices.DeleteFunc(l.all.held, func(s span) bool { return s.by == l && which(s) })
 }
 
-// Who is stopped here is stopped with everybody.
+// A process that is stopped has only its own logins.
 func (l *spanLocks) mark(int64, time.Duration)          {}
 func (l *spanLocks) marks(int64, int64) []time.Duration { return nil }
 

@@ -7,20 +7,18 @@ import (
 	"paperpath/internal/control"
 )
 
-// View is what a login asks for beside the address: a folder, and only to
-// look. It is of use to POP3 alone; SMTP takes the same logins, for clients have
-// one for both.
+// View is what a login requests besides the address: a folder, and read-only access. It
+// is for POP3; SMTP accepts the same logins, because clients use one for both.
 type View struct {
 	Folder   string // Maildir++ folder, "" for the inbox
 	ReadOnly bool
 }
 
-// maxFolder is the longest name of a folder: with its dot it is a file name.
+// maxFolder is the maximum length of a folder's name: with a dot it is a file name.
 const maxFolder = 200
 
-// AddressOf returns the address that a login means, and what it asks for: a
-// name without a domain is one of the first of control/domains. A folder's name
-// that cannot be one makes the login that of nobody.
+// AddressOf returns the address and the view of a login. A name without a domain belongs
+// to the first of control/domains. A login with an invalid folder is nobody's.
 func AddressOf(c *control.Control, login string) (address string, v View, err error) {
 	address, v, ok := SplitLogin(login)
 	if !ok || strings.Contains(address, "@") {
@@ -36,10 +34,9 @@ func AddressOf(c *control.Control, login string) (address string, v View, err er
 	return address + "@" + domains[0], v, nil
 }
 
-// SplitLogin takes a login apart: ADDRESS, ADDRESS+FOLDER, and either with a !
-// at the end for a session that only reads. Neither sign can be in a domain,
-// so no address is taken for something else; a name without a domain has no
-// suffix. ok is false where the folder's name cannot be one.
+// SplitLogin parses a login: ADDRESS or ADDRESS+FOLDER, either with a ! at the end for a
+// read-only session. A domain cannot have these characters, so no address is mistaken;
+// a name without a domain has no suffix. ok is false if the folder is invalid.
 func SplitLogin(login string) (address string, v View, ok bool) {
 	at := strings.LastIndexByte(login, '@')
 	if at < 0 {
@@ -55,10 +52,9 @@ func SplitLogin(login string) (address string, v View, ok bool) {
 	return login[:at] + domain, v, true
 }
 
-// IsFolder reports whether name can be a Maildir++ folder's, in the form in
-// which it lies on the disk: levels with dots between them, in printable
-// ASCII (other letters in the modified UTF-7 of RFC 3501 5.1.3, as IMAP
-// servers store them). None of it can leave the Maildir.
+// IsFolder reports whether name is a Maildir++ folder as it is on the disk: levels
+// separated by dots, in printable ASCII (other letters in the modified UTF-7 of RFC 3501
+// 5.1.3, as IMAP servers store them). It cannot lead out of the Maildir.
 func IsFolder(name string) bool {
 	if len(name) > maxFolder {
 		return false

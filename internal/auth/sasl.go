@@ -13,8 +13,8 @@ import (
 	"paperpath/internal/addr"
 )
 
-// The mechanisms of SASL (RFC 4422) that there are: RFC 4616, LOGIN which no
-// RFC has and Outlook uses, RFC 5802 with RFC 7677, and RFC 4422 appendix A.
+// The supported mechanisms of SASL (RFC 4422): RFC 4616; LOGIN, which has no RFC and
+// which Outlook uses; RFC 5802 with RFC 7677; RFC 4422 appendix A.
 const (
 	Plain     = "PLAIN"
 	Login     = "LOGIN"
@@ -23,57 +23,57 @@ const (
 	External  = "EXTERNAL"
 )
 
-// maxLogin is the longest login, in octets.
+// maxLogin is the maximum length of a login, in octets.
 const maxLogin = 1024
 
 // Policy is what the settings say about logins.
 type Policy struct {
 	Only     []string       // mechanisms that may be offered; nil: all
 	Scram    bool           // SCRAM is offered
-	ClientCA *x509.CertPool // who may vouch for a client in TLS; nil: nobody, and no certificate is asked for
+	ClientCA *x509.CertPool // issuers of client certificates; nil: none are requested
 }
 
-// Peer is what an exchange knows of the connection.
+// Peer is what an exchange knows about the connection.
 type Peer struct {
 	Policy
 	TLS     *tls.ConnectionState // nil: clear text
-	Leaf    *x509.Certificate    // of ours that TLS used, nil where that is not known
-	Private bool                 // loopback, a pipe or a Unix socket: nobody listens to clear text
+	Leaf    *x509.Certificate    // our certificate in TLS, nil if unknown
+	Private bool                 // loopback, a pipe or a Unix socket: nobody can read clear text
 }
 
-// Verifier proves who a client is. An error that is IsWrong says that the
-// client did not prove it; it must not tell an unknown name from a wrong
-// password, nor must its time. Every other error is trouble of our own.
+// Verifier verifies who a client is. An error that IsWrong means that the client did not
+// prove it; neither it nor its time may distinguish an unknown name from a wrong
+// password. Every other error is trouble of our own.
 type Verifier interface {
-	// Password checks a login and password that are wellFormed.
+	// Password checks a login and password that are WellFormed.
 	Password(ctx context.Context, login, password string) error
 
-	// Keys returns what SCRAM compares with. Who does not exist, or has no
-	// keys, gets made up ones (Nobody), with a salt that stays the same.
+	// Keys returns the keys for SCRAM. For a login that does not exist or has no keys
+	// they are made up (Nobody), always with the same salt.
 	Keys(ctx context.Context, login string) (Keys, error)
 
-	// Proved is told whether the proof was right that login gave for what Keys
-	// returned last, and has the last word: nil lets the client in.
+	// Proved is called with the result of the proof for the keys returned last, and
+	// decides: nil lets the client in.
 	Proved(ctx context.Context, login string, right bool) error
 
-	// Certificate returns whose certificate this is; login is whom the client
-	// wants to be, "" where it leaves that to the certificate.
+	// Certificate returns whose certificate this is. login is whom the client wants to
+	// be, "" if it leaves that to the certificate.
 	Certificate(ctx context.Context, login string, cert *x509.Certificate) (string, error)
 }
 
-// Malformed is what a client sent that the mechanism does not have.
+// Malformed is an error in what the client sent.
 type Malformed string
 
 func (m Malformed) Error() string { return string(m) }
 
-// Why an exchange does not begin.
+// Why an exchange cannot begin.
 var (
 	ErrUnknown   = errors.New("unknown mechanism")
-	ErrClearText = errors.New("no password in clear text here: begin TLS first")
+	ErrClearText = errors.New("plaintext authentication disallowed: use TLS")
 )
 
-// Mechanisms returns what a client may use on this connection as it is now.
-// In clear text only nobody's hearing (RFC 8314 3, RFC 4954 4) lets it log in.
+// Mechanisms returns the mechanisms that a client may use on this connection now. In
+// clear text there are none unless the connection is private (RFC 8314 3, RFC 4954 4).
 func Mechanisms(p Peer) []string {
 	if p.TLS == nil && !p.Private {
 		return nil
@@ -94,7 +94,7 @@ func Mechanisms(p Peer) []string {
 	return slices.DeleteFunc(list, func(m string) bool { return !slices.Contains(p.Only, m) })
 }
 
-// certificate returns the client's certificate where somebody vouches for it.
+// certificate returns the client's certificate if a trusted issuer signed it.
 func (p Peer) certificate() *x509.Certificate {
 	if p.TLS == nil || p.ClientCA == nil || len(p.TLS.PeerCertificates) == 0 {
 		return nil
@@ -120,9 +120,9 @@ type Exchange struct {
 	login     string
 }
 
-// step takes a response of the client, nil where there is none yet. It returns
-// a challenge and what takes the answer to it; without the latter the client
-// has proved who it is.
+// step takes a response of the client, nil if there is none yet. It returns a challenge
+// and the step for the response to it; a nil step means that the client has proved who
+// it is.
 type step func(ctx context.Context, response []byte) (challenge []byte, next step, err error)
 
 // Start begins an exchange. It fails with ErrUnknown or ErrClearText.
@@ -152,20 +152,19 @@ func Start(mechanism string, p Peer, users Verifier) (*Exchange, error) {
 // Mechanism returns the mechanism's name.
 func (x *Exchange) Mechanism() string { return x.mechanism }
 
-// Login returns whom the client said to be, or proved to be, as far as that is
-// known.
+// Login returns who the client claims or has proved to be, as far as that is known.
 func (x *Exchange) Login() string { return x.login }
 
-// Next takes a response, decoded; nil where the client sent none with the
-// command. While it is not done there is a challenge to send. An error ends the
-// exchange: Malformed, one that IsWrong, or trouble of our own.
+// Next takes a decoded response; nil if the client sent none with the command. Until it
+// is done there is a challenge to send. An error ends the exchange: Malformed, one that
+// IsWrong, or trouble of our own.
 func (x *Exchange) Next(ctx context.Context, response []byte) (challenge []byte, done bool, err error) {
 	challenge, x.next, err = x.next(ctx, response)
 	return challenge, err == nil && x.next == nil, err
 }
 
-// whole is the first step of a mechanism that the client begins: where it
-// sent nothing with the command it is asked by an empty challenge.
+// whole is the first step of a mechanism that the client begins: if it sent nothing with
+// the command, it gets an empty challenge.
 func (x *Exchange) whole(s step) step {
 	return func(ctx context.Context, response []byte) ([]byte, step, error) {
 		if response == nil {
@@ -184,8 +183,8 @@ func (x *Exchange) plain(ctx context.Context, response []byte) ([]byte, step, er
 	return nil, nil, x.password(ctx, part[0], part[1], part[2])
 }
 
-// loginName is the first question of LOGIN, which may be answered with the
-// command. The texts of its challenges are what clients look for.
+// loginName is the first step of LOGIN; the name may come with the command. Clients
+// look for these texts of the challenges.
 func (x *Exchange) loginName(_ context.Context, response []byte) ([]byte, step, error) {
 	if response == nil {
 		return []byte("Username:"), x.loginName, nil
@@ -199,12 +198,12 @@ func (x *Exchange) loginName(_ context.Context, response []byte) ([]byte, step, 
 func (x *Exchange) password(ctx context.Context, acting, login, password string) error {
 	x.login = login
 	if acting != "" && acting != login || !WellFormed(login) || !WellFormed(password) {
-		return refused() // nobody acts for another
+		return refused() // nobody may act for another user
 	}
 	return x.users.Password(ctx, login, password)
 }
 
-// external is EXTERNAL: TLS has seen the proof already.
+// external is EXTERNAL: the proof came in the TLS handshake.
 func (x *Exchange) external(ctx context.Context, response []byte) ([]byte, step, error) {
 	x.login = string(response)
 	if x.login != "" && !WellFormed(x.login) {
@@ -217,8 +216,8 @@ func (x *Exchange) external(ctx context.Context, response []byte) ([]byte, step,
 	return nil, nil, err
 }
 
-// What ends an exchange by the client's will or fault, beside what the mechanism
-// finds malformed. Nobody was refused.
+// How a client ends an exchange before there is a result, besides what the mechanism
+// finds malformed.
 const (
 	ErrCancelled = Malformed("authentication cancelled")
 	ErrLongLine  = Malformed("line too long")
@@ -233,15 +232,16 @@ func (l *Lost) Error() string { return l.Err.Error() }
 // Unwrap returns the error of the connection.
 func (l *Lost) Unwrap() error { return l.Err }
 
-// Run holds the exchange to its end, in the form that SMTP and POP3 have for it
-// (RFC 4954 4, RFC 5034 4). initial is what the client sent with the command, ""
-// for nothing. ask sends a challenge and returns the client's line; what it fails
-// with is returned as *Lost unless it is Malformed. Other errors are those of Next.
-func (x *Exchange) Run(ctx context.Context, initial string, ask func(challenge string) (line string, err error)) error {
+// Run runs the exchange to its end, in the form that SMTP and POP3 share (RFC 4954 4,
+// RFC 5034 4). initial is what the client sent with the command, "" for nothing. ask
+// sends a challenge and returns the client's line; its error is returned as *Lost
+// unless it is Malformed. Other errors are those of Next.
+func (x *Exchange) Run(ctx context.Context, initial string,
+	ask func(challenge string) (line string, err error)) error {
 	var response []byte
 	var err error
 	if initial != "" {
-		if response, err = Decode(initial); err != nil {
+		if response, err = decodeResponse(initial); err != nil {
 			return err
 		}
 	}
@@ -260,7 +260,7 @@ func (x *Exchange) Run(ctx context.Context, initial string, ask func(challenge s
 		case line == "*":
 			return ErrCancelled
 		}
-		if response, err = Decode(line); err != nil {
+		if response, err = decodeResponse(line); err != nil {
 			return err
 		}
 	}
@@ -273,14 +273,14 @@ func WellFormed(s string) bool {
 		!strings.ContainsFunc(s, addr.IsControl)
 }
 
-// Decode reads a response as SMTP and POP3 send it, in base64. "=" is an empty
-// one (RFC 4954 4, RFC 5034 4).
-func Decode(text string) ([]byte, error) {
+// decodeResponse decodes the base64 of a response; "=" is an empty one (RFC 4954 4,
+// RFC 5034 4).
+func decodeResponse(text string) ([]byte, error) {
 	if text == "=" {
 		return []byte{}, nil
 	}
 	data, err := base64.StdEncoding.Strict().DecodeString(text)
-	if err != nil || strings.ContainsAny(text, "\r\n") { // which the decoder passes over
+	if err != nil || strings.ContainsAny(text, "\r\n") { // which the decoder ignores
 		return nil, ErrBase64
 	}
 	return data, nil

@@ -15,17 +15,17 @@ import (
 
 const errScram = Malformed("invalid SCRAM message")
 
-// scramRun is an exchange of SCRAM behind the client's first message.
+// scramRun is an exchange of SCRAM after the client's first message.
 type scramRun struct {
 	*Exchange
 	keys    Keys
 	nonce   string // the client's and ours
-	binding []byte // what c= has to hold: the gs2 header and the channel's data
+	binding []byte // the required c=: the gs2 header and the channel's data
 	said    string // client-first-message-bare "," server-first-message
-	wrong   bool   // whatever proof comes
+	wrong   bool   // whatever the proof
 }
 
-// scramFirst takes the client's first message (RFC 5802 7).
+// scramFirst handles the client's first message (RFC 5802 7).
 func (x *Exchange) scramFirst(ctx context.Context, response []byte) ([]byte, step, error) {
 	m, ok := parseFirst(string(response))
 	if !ok {
@@ -47,17 +47,19 @@ func (x *Exchange) scramFirst(ctx context.Context, response []byte) ([]byte, ste
 	}
 	r.wrong = r.wrong || r.keys.Nobody
 	r.nonce = m.nonce + rand.Text()
-	first := "r=" + r.nonce + ",s=" + base64.StdEncoding.EncodeToString(r.keys.Salt) + ",i=" + strconv.Itoa(r.keys.Iterations)
+	first := "r=" + r.nonce + ",s=" + base64.StdEncoding.EncodeToString(r.keys.Salt) +
+		",i=" + strconv.Itoa(r.keys.Iterations)
 	r.said = m.bare + "," + first
 	return []byte(first), r.final, nil
 }
 
-// final takes the client's proof. Every way to be wrong gets the same answer.
+// final handles the client's proof. All wrong proofs get the same answer.
 func (r *scramRun) final(ctx context.Context, response []byte) ([]byte, step, error) {
 	without, proof, ok := cutLast(string(response), ",p=")
 	given, err := base64.StdEncoding.Strict().DecodeString(proof)
 	fields := strings.Split(without, ",")
-	if !ok || err != nil || len(fields) < 2 || !strings.HasPrefix(fields[0], "c=") || !strings.HasPrefix(fields[1], "r=") {
+	if !ok || err != nil || len(fields) < 2 ||
+		!strings.HasPrefix(fields[0], "c=") || !strings.HasPrefix(fields[1], "r=") {
 		return nil, nil, errScram
 	}
 	binding, err := base64.StdEncoding.Strict().DecodeString(fields[0][2:])
@@ -71,19 +73,19 @@ func (r *scramRun) final(ctx context.Context, response []byte) ([]byte, step, er
 		return nil, nil, cmp.Or(err, refused())
 	}
 	signature := mac(r.keys.ServerKey, said)
-	return []byte("v=" + base64.StdEncoding.EncodeToString(signature)), r.over, nil
+	return []byte("v=" + base64.StdEncoding.EncodeToString(signature)), r.finish, nil
 }
 
-// over takes the empty answer to our own proof, which neither protocol can
-// send along with its success.
-func (r *scramRun) over(_ context.Context, response []byte) ([]byte, step, error) {
+// finish handles the empty response to our own proof, which neither protocol can send
+// with its success.
+func (r *scramRun) finish(_ context.Context, response []byte) ([]byte, step, error) {
 	if len(response) > 0 {
 		return nil, nil, errScram
 	}
 	return nil, nil, nil
 }
 
-// proves reports whether a ClientProof belongs to these keys (RFC 5802 3).
+// proves reports whether a ClientProof matches these keys (RFC 5802 3).
 func (k Keys) proves(proof, said []byte) bool {
 	signature := mac(k.StoredKey, said)
 	if len(proof) != len(signature) {
@@ -101,8 +103,8 @@ func mac(key, text []byte) []byte {
 	return h.Sum(nil)
 }
 
-// channel returns the data of the channel binding that the client asks for
-// with the flag of its header, and whether the client may do as it says.
+// channel returns the data of the channel binding that the client requests by the flag
+// of its header, and whether the flag is allowed.
 func (x *Exchange) channel(flag string) (data []byte, ok bool, err error) {
 	kind, binds := strings.CutPrefix(flag, "p=")
 	switch {
@@ -112,14 +114,14 @@ func (x *Exchange) channel(flag string) (data []byte, ok bool, err error) {
 		data, err := x.peer.binding(kind)
 		return data, err == nil, err
 	case flag == "y":
-		// The client can bind and thinks that we cannot: somebody has cut
-		// -PLUS from what we offered (RFC 5802 6).
+		// The client supports binding and thinks that we do not: somebody has removed
+		// -PLUS from our list (RFC 5802 6).
 		return nil, x.peer.TLS == nil, nil
 	}
 	return nil, flag == "n", nil
 }
 
-// firstMessage is the client's first one, taken apart.
+// firstMessage holds the parts of the client's first message.
 type firstMessage struct {
 	header string // gs2-header
 	flag   string // "n", "y" or "p=KIND"
@@ -129,8 +131,8 @@ type firstMessage struct {
 	nonce  string
 }
 
-// parseFirst reads `flag,a=authzid,n=login,r=nonce` and extensions, of which
-// none may be mandatory.
+// parseFirst parses `flag,a=authzid,n=login,r=nonce`, and extensions unless one is
+// mandatory.
 func parseFirst(s string) (m firstMessage, ok bool) {
 	f := strings.SplitN(s, ",", 3)
 	if len(f) < 3 {
@@ -161,8 +163,8 @@ func printable(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
-// saslName undoes the writing of a name: =2C is a comma, =3D an equals sign,
-// and no other equals sign is there (RFC 5802 5.1).
+// saslName decodes a name: =2C is a comma, =3D an equals sign, and no other equals sign
+// is allowed (RFC 5802 5.1).
 func saslName(s string) (string, bool) {
 	plain := strings.NewReplacer("=2C", "", "=3D", "").Replace(s)
 	return strings.NewReplacer("=2C", ",", "=3D", "=").Replace(s), s != "" && !strings.Contains(plain, "=")

@@ -8,16 +8,16 @@ import (
 	"paperpath/internal/control"
 )
 
-// costsFile is where processes learn what exchanges of SCRAM show where a program
-// stands for the users: the iterations and the length of the salt, one kind of them
-// a line. Nobody has a row there to count.
+// costsFile is the file from which processes learn what exchanges of SCRAM show if a
+// program knows the users, and there are no rows to look at: iterations and length of
+// the salt, one kind a line.
 func costsFile(c *control.Control) string { return filepath.Join(c.Home(), "run", "likeness-scram") }
 
 // maxCosts is how many kinds are kept: a site has one, or an older one beside it.
 const maxCosts = 16
 
-// scramCosts returns what keys are made up of: the costs of the rows, or those that a
-// program's users were seen to have.
+// scramCosts returns the costs for made-up keys: those of the rows, or those seen of a
+// program's users.
 func scramCosts(c *control.Control) (map[control.ScramCost]int, error) {
 	costs, err := c.ScramCosts()
 	if err != nil || len(costs) > 0 {
@@ -36,8 +36,8 @@ func scramCosts(c *control.Control) (map[control.ScramCost]int, error) {
 	return costs, nil
 }
 
-// keepCost has the file know what an exchange with k shows. It may fail: then who
-// has no keys is shown what new ones have.
+// keepCost adds the cost of k to the file. If it cannot, made-up keys have the cost of
+// new ones.
 func keepCost(c *control.Control, k Keys) {
 	program, err := c.AsksForUsers()
 	if err != nil || !program {

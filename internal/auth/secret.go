@@ -2,6 +2,7 @@ package auth
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -20,10 +21,9 @@ import (
 // secretSize is the length of the file of secret, in octets.
 const secretSize = 32
 
-// secret salts what is made up, and nothing else: whoever knows it learns who
-// has no keys, and gets in nowhere. It is kept in run/, so that every process
-// and every session makes the same salts of it; where the file can be neither
-// read nor made, each process has one of its own.
+// secret returns the key for made-up salts. Whoever knows it learns which logins have no
+// keys, but cannot log in. It is stored in run/, so that all processes make the same
+// salts; if the file can be neither read nor made, each process has a key of its own.
 func (t *Users) secret() []byte {
 	path := filepath.Join(t.Control.Home(), "run", "scram.key")
 	key, err := readSecret(path)
@@ -37,7 +37,7 @@ func (t *Users) secret() []byte {
 	return key
 }
 
-// readSecret returns what is in the file.
+// readSecret returns the content of the file.
 func readSecret(path string) ([]byte, error) {
 	f, err := dir.OpenPath(path, os.O_RDONLY, 0)
 	if err != nil {
@@ -46,7 +46,7 @@ func readSecret(path string) ([]byte, error) {
 	defer f.Close()
 	key := make([]byte, secretSize+1)
 	if n, _ := io.ReadFull(f, key); n != secretSize {
-		return nil, fmt.Errorf("%s does not hold %d octets (remove it, it is made again)", path, secretSize)
+		return nil, fmt.Errorf("%s does not hold %d octets (remove it; it is made again)", path, secretSize)
 	}
 	return key[:secretSize], nil
 }
@@ -58,8 +58,8 @@ var ownSecret = sync.OnceValue(func() []byte {
 	return key
 })
 
-// makeSecret makes the file and returns what is in it then. link(2) lets one of
-// several processes win.
+// makeSecret makes the file and returns its content. If several processes do so, link(2)
+// lets one of them win.
 func makeSecret(path string) ([]byte, error) {
 	f, err := os.CreateTemp(filepath.Dir(path), ".scram*")
 	if err != nil {
@@ -79,9 +79,8 @@ func makeSecret(path string) ([]byte, error) {
 	return key, err
 }
 
-// fakeKeys returns keys for who has none: always the same cost and salt for an
-// address, and nothing that tells them from real ones. What no peer sees of
-// them is random each time, so that there is nothing to find out.
+// fakeKeys returns keys for an address that has none: always with the same cost and salt,
+// so that they look like real ones. What no client sees of them is random each time.
 func (t *Users) fakeKeys(address string) (Keys, error) {
 	costs, err := scramCosts(t.Control)
 	if err != nil {
@@ -89,7 +88,8 @@ func (t *Users) fakeKeys(address string) (Keys, error) {
 	}
 	secret, name := t.secret(), addr.FoldAddress(address)
 	cost := pickCost(secret, name, costs)
-	k := Keys{Iterations: cost.Iterations, Nobody: true, StoredKey: make([]byte, 32), ServerKey: make([]byte, 32)}
+	k := Keys{Iterations: cost.Iterations, Nobody: true,
+		StoredKey: make([]byte, sha256.Size), ServerKey: make([]byte, sha256.Size)}
 	for i := byte(0); len(k.Salt) < cost.Salt; i++ {
 		k.Salt = append(k.Salt, mac(secret, append([]byte{i}, name...))...)
 	}
@@ -99,14 +99,14 @@ func (t *Users) fakeKeys(address string) (Keys, error) {
 	return k, nil
 }
 
-// pickCost picks the cost for a name among those that rows have, each as often as
-// rows have it. Weighted rendezvous hashing: when a row comes or goes hardly any
-// name gets another cost, which would show that it has no keys.
+// pickCost picks the cost of a name among those of the rows, as often as rows have it. By
+// weighted rendezvous hashing hardly any name gets another cost when a row comes or
+// goes: that would show that it has no keys.
 func pickCost(secret []byte, name string, costs map[control.ScramCost]int) control.ScramCost {
 	best, least := control.ScramCost{Iterations: scramIterations, Salt: scramSalt}, math.Inf(1)
 	for cost, rows := range costs {
 		if cost.Iterations < minIterations || cost.Iterations > maxIterations || cost.Salt > maxBlob {
-			continue // an error of its row
+			continue // its row is in error
 		}
 		text := fmt.Sprintf("cost %d %d %s", cost.Iterations, cost.Salt, name)
 		u := (float64(binary.BigEndian.Uint64(mac(secret, []byte(text)))>>11) + 1) / (1 << 53)

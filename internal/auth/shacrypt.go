@@ -7,14 +7,14 @@ import (
 	"strings"
 )
 
-// sha512Rounds are those of a string that names none.
+// sha512Rounds is the default of a string without rounds.
 const sha512Rounds = 5000
 
 // matchSHA512 reports whether password is that of a crypt(3) string of the kind
-// $6$, whose form the caller has checked. It is the algorithm of Drepper's
-// "Unix crypt using SHA-256 and SHA-512", and here because of its inner loop
-// alone: with one message in one buffer, and no hash object, a check takes two
-// thirds of the library's time, and most of a login is this.
+// $6$, whose form the caller has checked. It implements Drepper's "Unix crypt using
+// SHA-256 and SHA-512", because of the inner loop alone: with one message in one buffer
+// and no hash object a check takes two thirds of the library's time, and is most of a
+// login.
 func matchSHA512(s, password string) bool {
 	f := strings.Split(s, "$")
 	rounds := sha512Rounds
@@ -26,7 +26,7 @@ func matchSHA512(s, password string) bool {
 	return subtle.ConstantTimeCompare(got, []byte(f[3])) == 1
 }
 
-// sha512Crypt is the digest. p and salt are at most some KiB.
+// sha512Crypt returns the digest. p and salt are at most a few KiB.
 func sha512Crypt(p, salt []byte, rounds int) (a [sha512.Size]byte) {
 	a = sha512Start(p, salt)
 	seqP := sha512Sequence(p, len(p))
@@ -57,7 +57,7 @@ func sha512Crypt(p, salt []byte, rounds int) (a [sha512.Size]byte) {
 	return a
 }
 
-// sha512Start is the digest before the rounds.
+// sha512Start returns the digest before the rounds.
 func sha512Start(p, salt []byte) (a [sha512.Size]byte) {
 	h := sha512.New()
 	h.Write(p)
@@ -79,8 +79,8 @@ func sha512Start(p, salt []byte) (a [sha512.Size]byte) {
 	return a
 }
 
-// sha512Sequence is as long as what, and made of the digest of so many times
-// what.
+// sha512Sequence returns as many octets as what has, of the digest of what repeated
+// that many times.
 func sha512Sequence(what []byte, times int) []byte {
 	h := sha512.New()
 	for range times {
@@ -89,7 +89,7 @@ func sha512Sequence(what []byte, times int) []byte {
 	return repeated(h.Sum(nil), len(what))
 }
 
-// repeated is the first n bytes of b, b, b and so on.
+// repeated returns the first n bytes of b, b, b and so on.
 func repeated(b []byte, n int) []byte {
 	all := make([]byte, 0, n+len(b))
 	for len(all) < n {
@@ -98,7 +98,7 @@ func repeated(b []byte, n int) []byte {
 	return all[:n]
 }
 
-// sha512Text is a digest in the letters and the order of crypt(3).
+// sha512Text encodes a digest as crypt(3) does.
 func sha512Text(a [sha512.Size]byte) []byte {
 	const letters = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 	var text []byte

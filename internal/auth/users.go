@@ -18,20 +18,20 @@ import (
 // Users is the Verifier over control/users for one session.
 type Users struct {
 	Control *control.Control
-	Client  string // the client's IP address, "" where it has none
-	Guard   *Guard // nil: nothing is bounded or counted
+	Client  string // the client's IP address, "" if it has none
+	Guard   *Guard // nil: no limits
 
 	busy    uint64        // logins of this session that found no place
-	user    *control.User // who was proved
-	claimed *control.User // whose keys an exchange of SCRAM has
+	user    *control.User // the user that has logged in
+	claimed *control.User // the user whose keys the exchange of SCRAM has
 }
 
-// User returns the row of who was last proved.
+// User returns the row of the user that last logged in.
 func (t *Users) User() *control.User { return t.user }
 
-// PolicyOf returns what the settings say about logins. Without a word in
-// control/mechanisms SCRAM is offered where everybody who has a password can
-// use it: clients choose it wherever they see it, and would fail.
+// PolicyOf returns what the settings say about logins. If control/mechanisms is empty,
+// SCRAM is offered only if every user with a password can use it: clients prefer it
+// wherever it is offered, and would fail.
 func PolicyOf(c *control.Control) (p Policy, err error) {
 	if p.Only, err = c.Mechanisms(); err != nil {
 		return p, err
@@ -40,12 +40,13 @@ func PolicyOf(c *control.Control) (p Policy, err error) {
 	if err != nil {
 		return p, err
 	}
-	p.Scram = len(p.Only) > 0 || len(schemes) > 0 && !slices.ContainsFunc(schemes, func(s string) bool { return s != Scram && !isClear(s) })
+	unfit := func(scheme string) bool { return scheme != Scram && !isClear(scheme) }
+	p.Scram = len(p.Only) > 0 || len(schemes) > 0 && !slices.ContainsFunc(schemes, unfit)
 	p.ClientCA, err = c.ClientCA()
 	return p, err
 }
 
-// address is which address a login means, by the one rule of all protocols.
+// address returns the address of a login, by the same rule in all protocols.
 func (t *Users) address(login string) (string, error) {
 	address, _, err := AddressOf(t.Control, login)
 	if err != nil {
@@ -72,15 +73,16 @@ func (t *Users) Password(ctx context.Context, login, password string) error {
 	if err := v.queue(ctx); err != nil {
 		return err
 	}
-	u, err := check(t.Control, address, password, func(w work, f func() error) error { return v.hash(ctx, w, f) })
+	hash := func(w work, f func() error) error { return v.hash(ctx, w, f) }
+	u, err := check(t.Control, address, password, hash)
 	if err = v.settle(ctx, err, password); err == nil {
 		t.user = u
 	}
 	return t.orRetry(err)
 }
 
-// begin comes to the guard. The first login of a session that finds no place is
-// told so at once; who goes on trying waits, else a flood would fill the log.
+// begin begins a visit at the guard. The first login of a session without a place is
+// refused at once; further ones wait, or a flood would fill the log.
 func (t *Users) begin(ctx context.Context, kind, address string) (*visit, error) {
 	v, err := t.Guard.begin(ctx, t.secret(), kind, address, t.Client)
 	if LimitOf(err) == "passwords" {
@@ -92,8 +94,8 @@ func (t *Users) begin(ctx context.Context, kind, address string) (*visit, error)
 	return v, err
 }
 
-// Keys returns the keys of login's row. The work is the same whoever it is: one
-// derivation of as many iterations as the exchange shows.
+// Keys returns the keys of login's row. The work is the same for every login: one
+// derivation with as many iterations as the exchange shows.
 func (t *Users) Keys(ctx context.Context, login string) (Keys, error) {
 	t.user, t.claimed = nil, nil
 	address, err := t.address(login)
@@ -139,8 +141,8 @@ func (t *Users) Keys(ctx context.Context, login string) (Keys, error) {
 	return like, nil
 }
 
-// scramRow returns the row of address, with the password in clear or the keys
-// that it has for SCRAM; neither where a program checks passwords.
+// scramRow returns the row of address with its password in clear text or its keys for
+// SCRAM; neither if a program checks passwords.
 func (t *Users) scramRow(address string) (u *control.User, clear []byte, stored Keys, err error) {
 	u, err = t.Control.LoginUser(address)
 	if err != nil || u == nil {
@@ -157,8 +159,8 @@ func (t *Users) scramRow(address string) (u *control.User, clear []byte, stored 
 	return u, clear, stored, err
 }
 
-// Proved takes the word of the exchange for whom Keys returned keys. Each wrong
-// proof counts: it does not show whether the password behind it was the same.
+// Proved takes the result of the exchange for the last Keys. Every wrong proof counts:
+// it does not show whether the password was the same again.
 func (t *Users) Proved(ctx context.Context, login string, right bool) error {
 	address, err := t.address(login)
 	if err != nil {
@@ -184,8 +186,8 @@ func (t *Users) Proved(ctx context.Context, login string, right bool) error {
 	return t.orRetry(err)
 }
 
-// stillValid reports whether a right proof still is one: the row may have been locked
-// or given another password since Keys.
+// stillValid reports whether a right proof still is one: since Keys the row may have been
+// locked or its password changed.
 func (t *Users) stillValid(right bool) (bool, error) {
 	if !right || t.claimed == nil {
 		return false, nil
@@ -197,9 +199,9 @@ func (t *Users) stillValid(right bool) (bool, error) {
 	return u != nil && u.Hash == t.claimed.Hash, nil
 }
 
-// orRetry makes a refusal a temporary one while somebody may be at work on
-// control/users, for those who have a row and those who have none: what is not
-// there may come in a moment. It counts all the same.
+// orRetry makes a refusal temporary while somebody may be editing control/users, with a
+// row or without one: a missing row may come in a moment. The refusal counts all the
+// same.
 func (t *Users) orRetry(err error) error {
 	if IsWrong(err) && !t.Control.LoginsSettled() {
 		return temporary(errors.New("control/users has just been changed"))
@@ -207,7 +209,7 @@ func (t *Users) orRetry(err error) error {
 	return err
 }
 
-// Failed is told of a wrong login, and waits before it returns.
+// Failed counts a wrong login, and waits before it returns.
 func (t *Users) Failed(ctx context.Context, client, login string) {
 	account := login
 	if address, err := t.address(login); err == nil {
@@ -216,9 +218,8 @@ func (t *Users) Failed(ctx context.Context, client, login string) {
 	t.Guard.failed(ctx, client, account)
 }
 
-// Certificate returns the user whom a verified certificate names: by an
-// rfc822Name or the subject's common name that is their address, or by its
-// SHA-256 in the field cert= of their row.
+// Certificate returns the user of a verified certificate: the one whose address is its
+// rfc822Name or common name, or whose row has its SHA-256 in the field cert=.
 func (t *Users) Certificate(_ context.Context, login string, cert *x509.Certificate) (string, error) {
 	t.user = nil
 	named, err := t.byCertificate(cert)
@@ -245,8 +246,8 @@ func (t *Users) Certificate(_ context.Context, login string, cert *x509.Certific
 	return "", t.certificateRefused()
 }
 
-// certificateRefused is the refusal of a certificate that names nobody, or
-// somebody else than the login; temporary while a row that is broken may have it.
+// certificateRefused is the refusal of a certificate without a user, or of another user
+// than the login; temporary while a broken row may have it.
 func (t *Users) certificateRefused() error {
 	whole, err := t.Control.UsersWhole()
 	if err == nil && !whole {
@@ -258,8 +259,8 @@ func (t *Users) certificateRefused() error {
 	return t.orRetry(refused())
 }
 
-// byCertificate returns the users whom a certificate names. A locked one (whose password
-// begins with !) is none.
+// byCertificate returns the users of a certificate, except locked ones (whose password
+// begins with !).
 func (t *Users) byCertificate(cert *x509.Certificate) (list []*control.User, err error) {
 	if cert == nil {
 		return nil, nil
@@ -303,8 +304,8 @@ func locked(hash string) bool {
 	return strings.HasPrefix(rest, "!")
 }
 
-// IsWrong reports whether err says that a client did not prove who it is, as
-// opposed to: it could not be found out.
+// IsWrong reports whether err means that the client did not prove who it is, as opposed
+// to trouble in finding out.
 func IsWrong(err error) bool {
 	var e *status.Error
 	return errors.As(err, &e) && e.Exit == status.NotAllowed

@@ -22,8 +22,8 @@ import (
 	"paperpath/internal/control"
 )
 
-// The most that one check may cost, about a second of one processor. A hash
-// that asks for more is an error in control/users.
+// The maximum cost of one check, about a second of one processor. A hash that needs more
+// is an error in control/users.
 const (
 	maxRounds    = 1_000_000  // SHA-crypt
 	maxBlowfish  = 14         // bcrypt, as a power of two
@@ -56,7 +56,7 @@ func verify(field, password string) (bool, error) {
 	return verifyCrypt(scheme, rest, password)
 }
 
-// equal compares in a time that does not depend on where they differ.
+// equal compares in constant time.
 func equal(a, b []byte) bool {
 	x, y := sha256.Sum256(a), sha256.Sum256(b)
 	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
@@ -81,12 +81,13 @@ func wrapDecode(b []byte, err error) ([]byte, error) {
 	return b, nil
 }
 
-// verifyCrypt checks a crypt(3) string. The scheme may name its kind.
+// verifyCrypt checks a password against a crypt(3) string. The scheme may name its kind.
 func verifyCrypt(scheme, s, password string) (bool, error) {
 	kind, ok := kindOf(s)
 	if !ok {
 		if scheme == "CRYPT" || slices.Contains(cryptSchemes(), scheme) {
-			return false, errors.New("the password hash is of an unknown kind ($1$, $5$, $6$, $2y$, $argon2i$, $argon2id$, $y$)")
+			return false, errors.New("the password hash is of an unknown kind " +
+				"($1$, $5$, $6$, $2y$, $argon2i$, $argon2id$, $y$)")
 		}
 		return false, fmt.Errorf("unknown password scheme {%.20s}", scheme)
 	}
@@ -104,7 +105,7 @@ func verifyCrypt(scheme, s, password string) (bool, error) {
 		return false, errMalformed // the library's text quotes the hash
 	}
 	if kind.scheme == "BLF-CRYPT" {
-		password = password[:min(len(password), 72)] // bcrypt sees no more, anywhere
+		password = password[:min(len(password), 72)] // no bcrypt uses more
 	}
 	if kind.scheme == "SHA512-CRYPT" {
 		return matchSHA512(s, password), nil
@@ -116,8 +117,8 @@ func verifyCrypt(scheme, s, password string) (bool, error) {
 	return ok, nil
 }
 
-// kind is one form of crypt(3) strings. cap refuses what costs too much or
-// has the wrong shape, from the fields between the dollar signs.
+// kind is one form of crypt(3) strings. cap refuses a string that is malformed or too
+// costly, by the fields between its dollar signs.
 type kind struct {
 	scheme string
 	cap    func(fields []string) error
@@ -225,14 +226,12 @@ func capArgon(f []string) error {
 	return nil
 }
 
-// yescrypt is the memory in MiB that the settings of crypt_gensalt(3) need, for
-// its costs 1 to 7.
+// yescrypt returns the memory in MiB for the settings of crypt_gensalt(3), costs 1 to 7.
 func yescrypt() map[string]int {
 	return map[string]int{"j75": 1, "j85": 2, "j95": 4, "jA5": 8, "j9T": 16, "jAT": 32, "jBT": 64}
 }
 
-// memoryOf returns the memory in MiB that a check against a field needs, 1 where
-// that is next to nothing.
+// memoryOf returns the memory in MiB that a check against a field needs, at least 1.
 func memoryOf(field string) int {
 	_, _, rest := control.SplitScheme(field)
 	f := strings.Split(rest, "$")
@@ -246,7 +245,7 @@ func memoryOf(field string) int {
 		for _, p := range strings.Split(f[3], ",") {
 			if value, ok := strings.CutPrefix(p, "m="); ok {
 				n, err := strconv.ParseUint(value, 10, 31)
-				if err == nil && n <= maxMemory { // else it is not hashed
+				if err == nil && n <= maxMemory { // otherwise it is refused
 					return int(n>>10) + 1
 				}
 			}
