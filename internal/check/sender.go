@@ -108,7 +108,7 @@ func Claims(c *control.Control, who Submitter, h *message.Header, domain string,
 	if err != nil {
 		return err
 	}
-	for _, f := range Authors(h) {
+	for _, f := range authorFields(h) {
 		list, err := addr.ParseAuthors(f.Value)
 		switch {
 		case free && err != nil: // mailcheck decides: the sendmail face accepts what cron writes
@@ -138,9 +138,9 @@ func unrestricted(c *control.Control, who Submitter) (bool, error) {
 	return err == nil && (source == "" || slices.Contains(patterns, "*")), err
 }
 
-// Authors returns the fields that name who wrote or sent a message: the submitter
+// authorFields returns the fields that name who wrote or sent a message: the submitter
 // must be allowed to use all addresses in them.
-func Authors(h *message.Header) []message.Field {
+func authorFields(h *message.Header) []message.Field {
 	var fields []message.Field
 	for _, name := range []string{"From", "Sender", "Resent-From", "Resent-Sender"} {
 		fields = append(fields, h.All(name)...)

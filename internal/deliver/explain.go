@@ -28,7 +28,7 @@ func foresee(c *control.Control, home, address string, t *explain.Trail) (string
 	if err != nil {
 		return "", status.UsageError("%v", err)
 	}
-	u, err := Owner(c, a, t)
+	u, err := owner(c, a, t)
 	if err != nil {
 		return "", err
 	}

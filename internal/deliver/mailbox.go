@@ -13,11 +13,11 @@ import (
 	"paperpath/maildir"
 )
 
-// Prepare returns the Maildir of u and creates it if it is missing. Below home/mail the
+// prepare returns the Maildir of u and creates it if it is missing. Below home/mail the
 // directories above it are created too; elsewhere the owner's directory must exist. If
 // a volume does not seem to be mounted, or a directory on the way belongs to another
 // user, nothing is created. Every error is temporary.
-func Prepare(home string, u *control.User) (string, error) {
+func prepare(home string, u *control.User) (string, error) {
 	p, err := maildirOf(home, u)
 	if err != nil {
 		return "", err

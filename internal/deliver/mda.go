@@ -31,7 +31,7 @@ func (m *MDA) Deliver(address string, from *addr.Address, in io.Reader) error {
 	if err != nil {
 		return err
 	}
-	path, err := Prepare(m.Home, u)
+	path, err := prepare(m.Home, u)
 	if err != nil {
 		return err
 	}

@@ -64,7 +64,7 @@ func (s *Stage) mailbox(e *spool.Entry) (string, error) {
 	if err != nil {
 		return "", status.Refuse("5.1.3", "the recipient is not a valid address")
 	}
-	u, err := Owner(s.Control, a, nil)
+	u, err := owner(s.Control, a, nil)
 	if err != nil {
 		return "", err
 	}
@@ -74,12 +74,12 @@ func (s *Stage) mailbox(e *spool.Entry) (string, error) {
 	if err := route.Looped(e, a); err != nil { // through an alias, or mailroute would have refused it
 		return "", err
 	}
-	return Prepare(s.Home, u)
+	return prepare(s.Home, u)
 }
 
-// Owner returns the user whose mailbox a is, whatever aliases say; nil without an error
+// owner returns the user whose mailbox a is, whatever aliases say; nil without an error
 // if there is no such mailbox. Every error is temporary.
-func Owner(c *control.Control, a addr.Address, t *explain.Trail) (*control.User, error) {
+func owner(c *control.Control, a addr.Address, t *explain.Trail) (*control.User, error) {
 	where, local, err := c.IsLocal(a.Domain)
 	if err != nil {
 		return nil, err

@@ -148,7 +148,7 @@ func (d *decider) loop(a addr.Address) error {
 // expanded reports whether row has been expanded for the message before.
 func (d *decider) expanded(row addr.Address) (bool, error) {
 	p, err := d.hasPassed()
-	return p.Expanded(row), err
+	return p.expanded(row), err
 }
 
 // hasPassed is what the message has passed.

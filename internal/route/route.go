@@ -62,7 +62,7 @@ func Resolve(c *control.Control, a addr.Address, t *explain.Trail) ([]Target, er
 func ResolveFor(c *control.Control, a addr.Address, e *spool.Entry, t *explain.Trail) ([]Target, error) {
 	return resolve(c, a, func(row addr.Address) (bool, error) {
 		p, err := passedBy(e)
-		return p.Expanded(row), err
+		return p.expanded(row), err
 	}, t)
 }
 
