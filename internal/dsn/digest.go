@@ -50,7 +50,8 @@ func (d *Digest) Compose() []byte {
 	d.table(&b, "By sending host:", func(e Held) string { return cmp.Or(e.Client, "local or unknown") })
 	d.keys(&b)
 	d.rows(&b)
-	b.WriteString(wrap("\n", "", "mailctl queue show KEY prints a message, release lets it go on, bounce returns it to its sender, remove deletes it."))
+	b.WriteString(wrap("\n", "", "mailctl queue show KEY prints a message, release lets it go on, "+
+		"bounce returns it to its sender, remove deletes it."))
 	return []byte(b.String())
 }
 

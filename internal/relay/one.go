@@ -20,7 +20,8 @@ import (
 // One sends the message that in holds, with LF or CRLF line ends, and calls report for
 // each recipient that failed. The class of the returned error is the worst of theirs; it
 // has no text then.
-func (r *Relay) One(ctx context.Context, in io.Reader, from string, to []string, report func(address string, err error)) error {
+func (r *Relay) One(ctx context.Context, in io.Reader, from string, to []string,
+	report func(address string, err error)) error {
 	m, err := envelopeOf(from, to)
 	if err != nil {
 		return err

@@ -43,7 +43,8 @@ type Relay struct {
 
 // New returns a relay with the timeouts of RFC 5321. settle decides what the results of
 // an entry mean; it may be nil where only Send is used.
-func New(c *control.Control, log *maillog.Log, now func() time.Time, settle func(*spool.Entry, []settle.Result) spool.Outcome) *Relay {
+func New(c *control.Control, log *maillog.Log, now func() time.Time,
+	settle func(*spool.Entry, []settle.Result) spool.Outcome) *Relay {
 	return &Relay{Control: c, DNS: dns.New(c), Log: log, Now: now, Settle: settle,
 		Times: DefaultTimes(), Dial: new(net.Dialer).DialContext, port: 25, local: net.InterfaceAddrs}
 }

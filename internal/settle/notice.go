@@ -35,7 +35,8 @@ func (s *Settler) deliver(e *spool.Entry, r Result) spool.Outcome {
 // attemptNotices reports what the sender asked to know about an attempt besides
 // failures: that hosts which send no reports of success took the message, and
 // that it is delayed.
-func (s *Settler) attemptNotices(e *spool.Entry, sum summary, results []Result, retry control.Retry) ([]spool.Notice, error) {
+func (s *Settler) attemptNotices(e *spool.Entry, sum summary, results []Result,
+	retry control.Retry) ([]spool.Notice, error) {
 	var relayed []Result
 	for _, r := range results {
 		if r.Err == nil && r.Relayed {
@@ -89,7 +90,8 @@ func (s *Settler) notices(e *spool.Entry, k dsn.Kind, about []Result, lifetime t
 // false where that is spent. The budget comes last, so that an attempt that fails
 // before costs nothing. lifetime is how long the recipients of a delay report are
 // tried at most; 0 where there are no further attempts.
-func (s *Settler) reportWithinBudget(e *spool.Entry, k dsn.Kind, about []Result, lifetime time.Duration) (body []byte, ok bool, err error) {
+func (s *Settler) reportWithinBudget(e *spool.Entry, k dsn.Kind, about []Result,
+	lifetime time.Duration) (body []byte, ok bool, err error) {
 	host, err := s.Control.Hostname()
 	if err != nil {
 		return nil, false, err
