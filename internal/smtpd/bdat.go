@@ -124,7 +124,7 @@ func (d *chunkReader) Read(p []byte) (n int, err error) {
 			d.fill()
 		case d.left > 0:
 			n = d.step(p)
-		case d.flaw != nil:
+		case d.defect != nil:
 			d.over = true
 		case d.last:
 			n = d.end(p)
@@ -252,9 +252,9 @@ func (d *chunkReader) command(line string) (again bool) {
 // giveUp discards the message. next is run in its place.
 func (d *chunkReader) giveUp(next string) {
 	d.over, d.next = true, next
-	if d.flaw == nil {
+	if d.defect == nil {
 		// For the Session: the client gets the reply to next.
-		d.flaw = &status.Error{Exit: status.TempFail, Reply: 451, Enhanced: "4.4.2",
+		d.defect = &status.Error{Exit: status.TempFail, Reply: 451, Enhanced: "4.4.2",
 			Text: "the client did not finish the message", Err: io.ErrUnexpectedEOF}
 	}
 }

@@ -22,7 +22,7 @@ func chunked(in []byte, lengths []byte) []byte {
 	return append(fmt.Appendf(out, "BDAT %d LAST\r\n", len(in)), in...)
 }
 
-// sound reports whether a message has no flaw that BDAT would find.
+// sound reports whether a message has no defect that BDAT would find.
 func sound(in []byte) bool {
 	rest := bytes.ReplaceAll(in, crlf, nil)
 	return !bytes.ContainsAny(rest, "\r\n\x00")

@@ -291,14 +291,14 @@ func (c *Conn) recipients() int {
 	return 1
 }
 
-// answer replies to a message, that many times. A flaw that the reader found takes
+// answer replies to a message, that many times. A defect that the reader found takes
 // precedence over the Session's result.
 func (c *Conn) answer(t *text, times int, reply string, err error) error {
 	if t.lost != nil {
 		return c.lost(t.lost)
 	}
-	if t.flaw != nil {
-		err = t.flaw
+	if t.defect != nil {
+		err = t.defect
 	}
 	if err != nil {
 		if !status.IsTemporary(err) {

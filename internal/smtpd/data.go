@@ -17,8 +17,8 @@ const (
 )
 
 // dataReader reads the text of one message (RFC 5321 4.1.1.4). It unstuffs dots and
-// turns CRLF into LF. Only CRLF.CRLF ends the message. One with a flaw is read to
-// that end too, but nothing of it is returned any more; the flaw is the error.
+// turns CRLF into LF. Only CRLF.CRLF ends the message. One with a defect is read to
+// that end too, but nothing of it is returned any more; the defect is the error.
 type dataReader struct {
 	text
 	state scanState

@@ -68,7 +68,7 @@ func TestDataReader(t *testing.T) {
 		{"cut behind a line", "a\r\n", "", lost, ""},
 		{"cut in the end", "a\r\n.\r", "", lost, ""},
 		{"cut at once", "", "", lost, ""},
-		{"flaw and cut", "a\nb", "", lost, ""},
+		{"defect and cut", "a\nb", "", lost, ""},
 		{"longest line", long + "\r\n.\r\n", long + "\n", "", ""},
 		{"line too long", long + "x\r\n.\r\n.", "", "too long", "."},
 		{"line far too long", long + long + long + "\r\na\r\n.\r\n.", "", "too long", "."},

@@ -20,10 +20,10 @@ var crlf, lf = []byte("\r\n"), []byte("\n")
 type text struct {
 	wire *stream
 
-	size int64 // octets so far, counted with CRLF line ends
-	line int   // octets of the current line so far
-	flaw error // the first one; nothing is returned any more
-	lost error
+	size   int64 // octets so far, counted with CRLF line ends
+	line   int   // octets of the current line so far
+	defect error // the first one; nothing is returned any more
+	lost   error
 
 	received int64         // octets from the connection
 	waited   time.Duration // for them
@@ -66,8 +66,8 @@ func (t *text) outcome() error {
 	switch {
 	case t.lost != nil:
 		return t.lost
-	case t.flaw != nil:
-		return t.flaw
+	case t.defect != nil:
+		return t.defect
 	}
 	return io.EOF
 }
@@ -104,29 +104,29 @@ func (t *text) bareCR(dst []byte) int {
 }
 
 // bare records a CR or LF without the other (RFC 5321 2.3.8).
-func (t *text) bare(flaw string) {
+func (t *text) bare(defect string) {
 	if !t.wire.cfg.Normalise {
-		t.spoil(flaw)
+		t.spoil(defect)
 	}
 }
 
-// put copies text to dst unless the message has a flaw. octets is its size with CRLF
+// put copies text to dst unless the message has a defect. octets is its size with CRLF
 // line ends.
 func (t *text) put(dst, b []byte, octets int) int {
-	if t.flaw != nil {
+	if t.defect != nil {
 		return 0
 	}
 	t.size += int64(octets)
 	if most := t.wire.cfg.MaxSize; most > 0 && t.size > most {
-		t.flaw = status.TooLarge(most)
+		t.defect = status.TooLarge(most)
 		return 0
 	}
 	return copy(dst, b)
 }
 
-// spoil records the first flaw.
+// spoil records the first defect.
 func (t *text) spoil(why string) {
-	if t.flaw == nil {
-		t.flaw = status.Refuse("5.6.0", why)
+	if t.defect == nil {
+		t.defect = status.Refuse("5.6.0", why)
 	}
 }
