@@ -25,7 +25,8 @@ func queueVerb() program.Verb {
 	flags := []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print JSON, one object a line"}}
 	reason := []cli.Flag{&cli.StringFlag{Name: "reason", Usage: "why, in `WORDS` for people"}}
 	return program.Verb{
-		Name: "queue", Usage: "show what is in the inboxes, and move single entries", Flags: flags, Action: list,
+		Name: "queue", Usage: "show what is in the inboxes, and move single entries", Flags: flags,
+		Action: list,
 		Verbs: []program.Verb{
 			{Name: "list", Usage: "show the queue: the default", Flags: flags, Action: list},
 			keysVerb("show", "print an entry: envelope, reasons, message", nil),
@@ -53,7 +54,8 @@ func keysVerb(name, usage string, flags []cli.Flag) program.Verb {
 			if err != nil {
 				return err
 			}
-			v := mailctl.Verbs{Spool: sp, Host: host, Out: h.Stdout, Errors: h.Stderr, Reason: c.String("reason"),
+			v := mailctl.Verbs{Spool: sp, Host: host, Out: h.Stdout, Errors: h.Stderr,
+				Reason:  c.String("reason"),
 				Settler: h.Settler()}
 			return v.Each(name, c.Args().Slice())
 		}}

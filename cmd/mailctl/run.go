@@ -28,8 +28,10 @@ func initVerb() program.Verb {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "hostname", Usage: "this host's mail `NAME` (default: the machine's)"},
 			&cli.StringFlag{Name: "owner", Usage: "the owner of the home, a `USER` or a number; for root"},
-			&cli.BoolFlag{Name: "create-user", Usage: "make the system user paperpath, the owner of the home"},
-			&cli.StringSliceFlag{Name: "domain", Usage: "a `DOMAIN` whose mail is delivered here (default: the hostname)"},
+			&cli.BoolFlag{Name: "create-user",
+				Usage: "make the system user paperpath, the owner of the home"},
+			&cli.StringSliceFlag{Name: "domain",
+				Usage: "a `DOMAIN` whose mail is delivered here (default: the hostname)"},
 		},
 		Action: func(_ context.Context, h *home.Home, c *cli.Context) error {
 			dir, err := operand(c, "DIR")
@@ -37,7 +39,8 @@ func initVerb() program.Verb {
 				return err
 			}
 			return mailctl.Init{Dir: dir, Hostname: c.String("hostname"), Domains: c.StringSlice("domain"),
-				Owner: c.String("owner"), CreateUser: c.Bool("create-user"), Now: h.Clock.Now(), Notes: h.Stderr}.Run()
+				Owner: c.String("owner"), CreateUser: c.Bool("create-user"), Now: h.Clock.Now(),
+				Notes: h.Stderr}.Run()
 		},
 	}
 }
@@ -50,7 +53,8 @@ func checkVerb() program.Verb {
 			if err := none(c); err != nil {
 				return err
 			}
-			return mailctl.Check{Home: h.Dir, Control: h.Control, Now: h.Clock.Now(), Out: h.Stdout, JSON: c.Bool("json")}.Run()
+			return mailctl.Check{Home: h.Dir, Control: h.Control, Now: h.Clock.Now(), Out: h.Stdout,
+				JSON: c.Bool("json")}.Run()
 		},
 	}
 }

@@ -16,8 +16,10 @@ func userVerb() program.Verb {
 	return program.Verb{
 		Name: "user", Usage: "add, change, remove and list the users", Operands: "verb ...",
 		Verbs: []program.Verb{
-			{Name: "add", Usage: "add a user and make the mailbox", Operands: "ADDRESS", Flags: passwordFlags(), Action: userAdd},
-			{Name: "passwd", Usage: "give a user a new password", Operands: "ADDRESS", Flags: passwordFlags(), Action: userPasswd},
+			{Name: "add", Usage: "add a user and make the mailbox", Operands: "ADDRESS",
+				Flags: passwordFlags(), Action: userAdd},
+			{Name: "passwd", Usage: "give a user a new password", Operands: "ADDRESS",
+				Flags: passwordFlags(), Action: userPasswd},
 			{Name: "del", Usage: "remove a user", Operands: "ADDRESS", Action: userDel,
 				Flags: []cli.Flag{&cli.BoolFlag{Name: "purge", Usage: "remove the mail too"}}},
 			{Name: "list", Usage: "list the users", Action: userList},
@@ -28,7 +30,8 @@ func userVerb() program.Verb {
 func passwordFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.BoolFlag{Name: "password-stdin", Usage: "read the password from one line of standard input"},
-		&cli.StringFlag{Name: "scheme", Usage: "hash the password with `SCHEME`: " + strings.Join(auth.Schemes(), ", ")},
+		&cli.StringFlag{Name: "scheme",
+			Usage: "hash the password with `SCHEME`: " + strings.Join(auth.Schemes(), ", ")},
 	}
 }
 

@@ -109,7 +109,8 @@ func (r *Report) error(err error, of ...Setting) {
 
 // warn adds a warning.
 func (r *Report) warn(file string, line int, what, mend string) {
-	r.Findings = append(r.Findings, Finding{Warning: true, Fault: Fault{File: file, Line: line, What: what, Mend: mend}})
+	f := Fault{File: file, Line: line, What: what, Mend: mend}
+	r.Findings = append(r.Findings, Finding{Fault: f, Warning: true})
 }
 
 // unknownName is what is wrong with a name in control/ that no program reads.

@@ -51,13 +51,15 @@ func (c *Control) checkReached(r *Report) {
 		_, domain := addr.Split(u.Address)
 		if len(local) > 0 && local[addr.FoldDomain(domain)] == 0 {
 			if apart++; apart <= maxAlike {
-				r.warn("users", line, fmt.Sprintf("%s gets no mail: %s is not in control/domains", u.Address, domain),
+				r.warn("users", line, fmt.Sprintf("%s gets no mail: %s is not in control/domains",
+					u.Address, domain),
 					"add the domain there, or remove the user")
 			}
 		}
 		if lacksMailbox(u.Home) {
 			if empty++; empty <= maxAlike {
-				r.warn("users", line, fmt.Sprintf("the home of %s is empty: %s has no Maildir", u.Address, u.Home),
+				r.warn("users", line, fmt.Sprintf("the home of %s is empty: %s has no Maildir",
+					u.Address, u.Home),
 					"below mail/ the first delivery makes it")
 			}
 		}

@@ -157,5 +157,6 @@ func refuse(format string, args ...any) error {
 }
 
 func noUser(address string) error {
-	return &status.Error{Exit: status.NoMailbox, Text: fmt.Sprintf("there is no user %q in control/users", address)}
+	return &status.Error{Exit: status.NoMailbox,
+		Text: fmt.Sprintf("there is no user %q in control/users", address)}
 }

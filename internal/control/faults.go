@@ -66,8 +66,12 @@ func (c *Control) tables() []checkedTable {
 		{"routes", c.routeFaults},
 		{"senders", func() ([]Fault, error) { return faultsOf[senderRow](c, sendersFile(c)) }},
 		{"relayfrom", func() ([]Fault, error) { return faultsOf[relayRow](c, relaysFile(c)) }},
-		{"proxyfrom", func() ([]Fault, error) { return faultsOf[netip.Prefix](c, networksFile(c, "proxyfrom")) }},
-		{"xclientfrom", func() ([]Fault, error) { return faultsOf[netip.Prefix](c, networksFile(c, "xclientfrom")) }},
+		{"proxyfrom", func() ([]Fault, error) {
+			return faultsOf[netip.Prefix](c, networksFile(c, "proxyfrom"))
+		}},
+		{"xclientfrom", func() ([]Fault, error) {
+			return faultsOf[netip.Prefix](c, networksFile(c, "xclientfrom"))
+		}},
 		{"services", func() ([]Fault, error) { return faultsOf[Service](c, servicesFile(c)) }},
 	}
 }

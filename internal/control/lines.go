@@ -80,7 +80,8 @@ func rawRows(data []byte, joined bool) []rawRow {
 	for n, rest := 1, string(data); rest != ""; n++ {
 		text, after, ended := strings.Cut(rest, "\n")
 		rest = after
-		l := rawRow{line: line{n, strings.TrimRight(text, " \t")}, wrong: notText(n, text), torn: !ended, blank: isBlank(text)}
+		l := rawRow{line: line{n, strings.TrimRight(text, " \t")}, wrong: notText(n, text), torn: !ended,
+			blank: isBlank(text)}
 		goesOn := joined && !l.blank && strings.ContainsAny(text[:1], " \t")
 		switch {
 		case l.blank && l.wrong == nil && !l.torn:

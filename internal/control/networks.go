@@ -34,7 +34,8 @@ func (c *Control) networks(name string) (Networks, error) {
 // for as long as the row is broken, and any other for a day.
 func (n Networks) Has(ip netip.Addr) (bool, error) {
 	ip = ip.Unmap()
-	if !ip.IsValid() || slices.ContainsFunc(n.rows.list(), func(p netip.Prefix) bool { return p.Contains(ip) }) {
+	if !ip.IsValid() || slices.ContainsFunc(n.rows.list(),
+		func(p netip.Prefix) bool { return p.Contains(ip) }) {
 		return ip.IsValid(), nil
 	}
 	if err := n.control.hiddenFor(ip, n.rows.broken, n.rows.hiding); err != nil || len(n.rows.hiding) == 0 {

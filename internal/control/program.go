@@ -57,7 +57,8 @@ type running struct {
 	limit time.Duration
 }
 
-func (p Program) run(ctx context.Context, how running, fd3 []byte, args ...string) (out []byte, exit int, err error) {
+func (p Program) run(ctx context.Context, how running, fd3 []byte, args ...string) (
+	out []byte, exit int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, how.limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, p[0], append(append([]string(nil), p[1:]...), args...)...)

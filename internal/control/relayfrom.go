@@ -77,7 +77,8 @@ func (r Relays) Names(ip netip.Addr, address string) bool {
 	address = addr.FoldAddress(address)
 	_, domain := addr.Split(address)
 	return slices.ContainsFunc(r, func(row relayRow) bool {
-		return row.network.Contains(ip) && (slices.Contains(row.paths, address) || slices.Contains(row.paths, "@"+domain))
+		return row.network.Contains(ip) &&
+			(slices.Contains(row.paths, address) || slices.Contains(row.paths, "@"+domain))
 	})
 }
 

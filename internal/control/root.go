@@ -25,7 +25,8 @@ func parseRoot(name string, data []byte) (names []string, err error) {
 	}
 	for _, l := range ls {
 		if l.text != "*" && !slices.Contains(rootPrograms, l.text) {
-			return nil, fail(name, l.n, "%q is neither * nor one of %s", l.text, strings.Join(rootPrograms, ", "))
+			return nil, fail(name, l.n, "%q is neither * nor one of %s", l.text,
+				strings.Join(rootPrograms, ", "))
 		}
 		names = append(names, l.text)
 	}

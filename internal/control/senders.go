@@ -84,7 +84,8 @@ func parseSender(where, text string) ([]entry[senderRow], error) {
 		if err != nil {
 			return nil, fmt.Errorf("sender %q %w", word, err)
 		}
-		entries = append(entries, entry[senderRow]{addr.FoldAddress(login), senderRow{[]string{pattern}, where}})
+		entries = append(entries, entry[senderRow]{addr.FoldAddress(login), senderRow{[]string{pattern},
+			where}})
 	}
 	return entries, nil
 }

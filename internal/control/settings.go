@@ -78,7 +78,8 @@ func names(keys []Key) []string {
 // Settings returns the table of all settings, in the order of control(5).
 func Settings() []Setting {
 	var all []Setting
-	for _, group := range [][]Setting{pathSettings(), submitSettings(), limitSettings(), boxSettings(), sharedSettings()} {
+	for _, group := range [][]Setting{pathSettings(), submitSettings(), limitSettings(), boxSettings(),
+		sharedSettings()} {
 		all = append(all, group...)
 	}
 	return all

@@ -60,7 +60,8 @@ func (c *Control) replaced(name string) stamp {
 		return stamp{}
 	}
 	for _, n := range names {
-		if n.Name() != name && strings.HasPrefix(strings.TrimPrefix(n.Name(), "."), name) && PassedOver(n.Name()) {
+		if n.Name() != name && strings.HasPrefix(strings.TrimPrefix(n.Name(), "."), name) &&
+			PassedOver(n.Name()) {
 			return dir
 		}
 	}

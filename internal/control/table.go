@@ -139,7 +139,8 @@ func (t table[R]) read(c *Control, data []byte) (contents[R], error) {
 		}
 	}
 	if r.from != nil && len(r.rows)+len(r.contents.broken) > 0 {
-		return r.contents, failFile(t.name, "%s looks up the rows, but there are rows in the file too", r.from)
+		return r.contents, failFile(t.name, "%s looks up the rows, but there are rows in the file too",
+			r.from)
 	}
 	if r.source == nil {
 		r.source = &r.rowset

@@ -209,27 +209,6 @@ func TestRelayFrom(t *testing.T) {
 	}
 }
 
-func TestNetworks(t *testing.T) {
-	f := newFixture(t, map[string]string{"proxyfrom": "192.0.2.0/24\n\n  2001:db8::/32 \n192.0.2.0/24\n"})
-	for ip, want := range map[string]bool{"192.0.2.7": true, "::ffff:192.0.2.7": true, "192.0.3.7": false, "2001:db8:1::1": true, "::1": false} {
-		if got, err := has(f, netip.MustParseAddr(ip)); got != want || err != nil {
-			t.Errorf("%s: not %v, %v", ip, want, err)
-		}
-	}
-	if got, err := has(f, netip.Addr{}); got || err != nil {
-		t.Error("no address is in a network", err)
-	}
-}
-
-// has asks control/proxyfrom for ip.
-func has(f *fixture, ip netip.Addr) (bool, error) {
-	n, err := f.ProxyFrom()
-	if err != nil {
-		return false, err
-	}
-	return n.Has(ip)
-}
-
 func TestRates(t *testing.T) {
 	f := newFixture(t, map[string]string{"rates": "user-messages: 100/1h\nclient-messages: 5/90s\nclient-connections: none\n"})
 	for name, want := range map[string]Rate{

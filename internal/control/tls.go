@@ -13,7 +13,8 @@ func (c *Control) ClientCA() (*x509.CertPool, error) {
 }
 
 func clientCAFile() file[*x509.CertPool] {
-	return file[*x509.CertPool]{name: "tls/clientca.pem", max: 1 << 20, parse: func(name string, data []byte) (*x509.CertPool, error) {
+	return file[*x509.CertPool]{name: "tls/clientca.pem", max: 1 << 20, parse: func(name string,
+		data []byte) (*x509.CertPool, error) {
 		pool := x509.NewCertPool()
 		if !pool.AppendCertsFromPEM(data) {
 			return nil, failFile(name, "there is no certificate in it")

@@ -39,7 +39,8 @@ func unknownTargets(c *control.Control, dead []control.Finding) (found []control
 				more++
 				continue
 			}
-			found = append(found, aliasWarning(a.Where, fmt.Sprintf("%s, a target of alias %q, is unknown", target, a.Name),
+			found = append(found, aliasWarning(a.Where,
+				fmt.Sprintf("%s, a target of alias %q, is unknown", target, a.Name),
 				"add the user, or remove the target"))
 		}
 	}
@@ -71,7 +72,10 @@ func unknownIn(c *control.Control, a control.Alias, domains []string) []string {
 		}
 		same := func(t string) bool {
 			local, _ := addr.Split(t)
-			return !slices.ContainsFunc(here, func(h string) bool { l, _ := addr.Split(h); return l == local })
+			return !slices.ContainsFunc(here, func(h string) bool {
+				l, _ := addr.Split(h)
+				return l == local
+			})
 		}
 		unknown = slices.DeleteFunc(unknown, same)
 		if len(unknown) == 0 {

@@ -109,7 +109,8 @@ func writeText(w io.Writer, r control.Report) error {
 	}
 	for _, v := range r.InForce {
 		name := strings.TrimSpace(v.Setting + " " + v.Key)
-		if _, err := fmt.Fprintf(w, "%s: %s (%s)\n", visible.Escape(name), visible.Line(v.Text), visible.Escape(v.From)); err != nil {
+		if _, err := fmt.Fprintf(w, "%s: %s (%s)\n", visible.Escape(name), visible.Line(v.Text),
+			visible.Escape(v.From)); err != nil {
 			return err
 		}
 	}
@@ -139,10 +140,12 @@ func writeJSON(w io.Writer, r control.Report) error {
 	}
 	var rows []checkedRow
 	for _, f := range r.Findings {
-		rows = append(rows, checkedRow{Kind: kindOf(f), File: "control/" + f.File, Line: f.Line, What: f.What, Mend: f.Mend})
+		rows = append(rows, checkedRow{Kind: kindOf(f), File: "control/" + f.File, Line: f.Line,
+			What: f.What, Mend: f.Mend})
 	}
 	for _, v := range r.InForce {
-		rows = append(rows, checkedRow{Kind: "setting", Name: v.Setting, Key: v.Key, Value: v.Text, From: v.From, About: about[v.Setting]})
+		rows = append(rows, checkedRow{Kind: "setting", Name: v.Setting, Key: v.Key, Value: v.Text,
+			From: v.From, About: about[v.Setting]})
 	}
 	for _, row := range rows {
 		if err := visible.JSON(w, row); err != nil {
@@ -161,12 +164,14 @@ func checkToStart(home string, c *control.Control, now time.Time, notes io.Write
 	}
 	var wrong []string
 	for _, f := range r.Errors() {
-		if name := "control/" + f.File; slices.Contains([]string{"services", "hostname", "domains"}, f.File) && !slices.Contains(wrong, name) {
+		needed := slices.Contains([]string{"services", "hostname", "domains"}, f.File)
+		if name := "control/" + f.File; needed && !slices.Contains(wrong, name) {
 			wrong = append(wrong, name)
 		}
 	}
 	if len(wrong) == 0 {
 		return nil
 	}
-	return refused("nothing is started until %s is corrected (see mailctl check)", strings.Join(wrong, " and "))
+	return refused("nothing is started until %s is corrected (see mailctl check)",
+		strings.Join(wrong, " and "))
 }

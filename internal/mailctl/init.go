@@ -68,7 +68,8 @@ func (i Init) Run() error {
 	if err != nil {
 		return err
 	}
-	steps := []func() error{func() error { return i.giveTo(o) }, i.directories, i.mend, i.settings, i.certificate, i.marks}
+	steps := []func() error{func() error { return i.giveTo(o) }, i.directories, i.mend, i.settings,
+		i.certificate, i.marks}
 	if o.uid == 0 {
 		steps = append(steps, i.allowRoot)
 	}
@@ -83,7 +84,8 @@ func (i Init) Run() error {
 	if err := tellFindings(i.Notes, examine(i.Dir, control.Open(i.Dir, time.Now), i.Now)); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(i.Notes, "%s is ready: mailctl --home %s user add ADDRESS, then mailctl --home %s start\n", i.Dir, i.Dir, i.Dir)
+	_, err = fmt.Fprintf(i.Notes,
+		"%s is ready: mailctl --home %s user add ADDRESS, then mailctl --home %s start\n", i.Dir, i.Dir, i.Dir)
 	return err
 }
 
@@ -128,7 +130,8 @@ func (i Init) takeOver() error {
 	whole := exists(filepath.Join(i.Dir, spool.Mark))
 	for _, e := range entries {
 		name := e.Name()
-		if !slices.Contains([]string{"control", "spool", "mail", "log", "run", spool.Mark, "lost+found"}, name) {
+		if !slices.Contains([]string{"control", "spool", "mail", "log", "run", spool.Mark, "lost+found"},
+			name) {
 			if whole {
 				continue // a home may hold a person's own files
 			}
@@ -165,7 +168,8 @@ func foreignName(part string) string {
 
 func notOurs(dir, name string) error {
 	return &status.Error{Exit: status.Refused,
-		Text: fmt.Sprintf("%s is not empty and not a Paperpath home: %s is not ours (name a new directory)", dir, name)}
+		Text: fmt.Sprintf("%s is not empty and not a Paperpath home: %s is not ours (name a new directory)",
+			dir, name)}
 }
 
 func exists(path string) bool {

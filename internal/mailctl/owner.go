@@ -42,7 +42,8 @@ func (o owner) String() string {
 func (i Init) chooseOwner() (owner, error) {
 	switch {
 	case i.CreateUser && i.Owner != "":
-		return owner{}, status.UsageError("--create-user makes the user %s, so there is no other --owner", systemUser)
+		return owner{}, status.UsageError("--create-user makes the user %s, so there is no other --owner",
+			systemUser)
 	case i.CreateUser:
 		o, err := i.createUser()
 		return o, cmp.Or(err, mayGive(o, systemUser))
@@ -58,7 +59,8 @@ func (i Init) chooseOwner() (owner, error) {
 // mayGive refuses a home that its owner would not get.
 func mayGive(o owner, name string) error {
 	if os.Geteuid() != 0 && o.uid != os.Geteuid() {
-		return &status.Error{Exit: status.NotAllowed, Text: "only root makes a home for another user: " + name}
+		return &status.Error{Exit: status.NotAllowed,
+			Text: "only root makes a home for another user: " + name}
 	}
 	return nil
 }
@@ -66,7 +68,8 @@ func mayGive(o owner, name string) error {
 // likelyOwner is the owner where root says nothing: that of the home, or of
 // where it will be, else the system user.
 func (i Init) likelyOwner() (owner, error) {
-	if st, err := statOf(filepath.Join(i.Dir, "spool")); err == nil && exists(filepath.Join(i.Dir, "control", "root")) {
+	if st, err := statOf(filepath.Join(i.Dir, "spool")); err == nil &&
+		exists(filepath.Join(i.Dir, "control", "root")) {
 		return owner{int(st.Uid), int(st.Gid), "as before"}, nil
 	}
 	path, st, err := nearest(i.Dir)
@@ -130,7 +133,8 @@ func (i Init) createUser() (owner, error) {
 		return o, nil
 	}
 	if os.Geteuid() != 0 {
-		return owner{}, &status.Error{Exit: status.NotAllowed, Text: "only root makes users (run this as root, or without --create-user for a home of your own)"}
+		return owner{}, &status.Error{Exit: status.NotAllowed,
+			Text: "only root makes users (run this as root, or without --create-user for a home of your own)"}
 	}
 	commands, err := userCommands(i.Dir)
 	if err != nil {
@@ -138,7 +142,8 @@ func (i Init) createUser() (owner, error) {
 	}
 	for _, args := range commands {
 		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
-			return owner{}, status.Temp("4.3.5", fmt.Sprintf("%s: %q", strings.Join(args, " "), strings.TrimSpace(string(out))), err)
+			return owner{}, status.Temp("4.3.5", fmt.Sprintf("%s: %q", strings.Join(args, " "),
+				strings.TrimSpace(string(out))), err)
 		}
 		fmt.Fprintf(i.Notes, "ran: %s\n", strings.Join(args, " "))
 	}
@@ -153,7 +158,8 @@ func userCommands(home string) ([][]string, error) {
 		shell = "/bin/false"
 	}
 	if path := adminTool("useradd"); path != "" {
-		return [][]string{{path, "--system", "--user-group", "--no-create-home", "--home-dir", home, "--shell", shell, systemUser}}, nil
+		return [][]string{{path, "--system", "--user-group", "--no-create-home", "--home-dir", home,
+			"--shell", shell, systemUser}}, nil
 	}
 	path := adminTool("adduser")
 	real, err := filepath.EvalSymlinks(path)
@@ -163,7 +169,8 @@ func userCommands(home string) ([][]string, error) {
 		return [][]string{{real, "addgroup", "-S", systemUser},
 			{real, "adduser", "-S", "-D", "-H", "-h", home, "-s", shell, "-G", systemUser, systemUser}}, nil
 	default:
-		return [][]string{{path, "--system", "--group", "--no-create-home", "--home", home, "--shell", shell, systemUser}}, nil
+		return [][]string{{path, "--system", "--group", "--no-create-home", "--home", home, "--shell",
+			shell, systemUser}}, nil
 	}
 	return nil, status.Temp("4.3.5", "there is neither useradd nor adduser here to make the user "+systemUser+
 		" (make one in another way, or name a user or a number with --owner)", nil)
@@ -189,8 +196,10 @@ func (i Init) giveTo(o owner) error {
 	if os.Geteuid() != 0 {
 		return os.MkdirAll(filepath.Dir(i.Dir), 0o755)
 	}
-	if st, err := statOf(filepath.Join(i.Dir, "spool")); err == nil && int(st.Uid) != o.uid && exists(filepath.Join(i.Dir, "spool", "route")) {
-		return &status.Error{Exit: status.NotAllowed, Text: fmt.Sprintf("%s is a home of uid %d, not of %s (stop it, then chown -R it)", i.Dir, st.Uid, o)}
+	if st, err := statOf(filepath.Join(i.Dir, "spool")); err == nil && int(st.Uid) != o.uid &&
+		exists(filepath.Join(i.Dir, "spool", "route")) {
+		return &status.Error{Exit: status.NotAllowed,
+			Text: fmt.Sprintf("%s is a home of uid %d, not of %s (stop it, then chown -R it)", i.Dir, st.Uid, o)}
 	}
 	if err := i.make(o); err != nil {
 		return err

@@ -90,8 +90,9 @@ func (q Queue) inbox(in spool.Inbox, running bool, list []spool.Listing) error {
 }
 
 func (q Queue) object(l spool.Listing, running bool) queued {
-	o := queued{Inbox: l.Inbox, Runner: running, Key: string(l.Key), Name: visible.Escape(l.Name), State: l.State,
-		Size: l.Size, From: l.Envelope.From.Addr, To: []queuedTo{}, Attempts: l.Attempts, Reason: l.LastReason}
+	o := queued{Inbox: l.Inbox, Runner: running, Key: string(l.Key), Name: visible.Escape(l.Name),
+		State: l.State, Size: l.Size, From: l.Envelope.From.Addr, To: []queuedTo{}, Attempts: l.Attempts,
+		Reason: l.LastReason}
 	if !l.Arrival.IsZero() {
 		at := l.Arrival.UTC()
 		o.Arrival, o.Age = &at, int64(q.Now.Sub(at)/time.Second)

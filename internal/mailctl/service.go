@@ -171,9 +171,11 @@ func (s *service) exited(ctx context.Context, cmd *exec.Cmd, err error) {
 	switch {
 	case !errors.As(err, &exit):
 	case exit.ExitCode() == status.Usage:
-		never = status.Temp("4.3.5", fmt.Sprintf("%s: %s rejects its command line: %q", s.where, s.path, s.name), nil)
+		never = status.Temp("4.3.5", fmt.Sprintf("%s: %s rejects its command line: %q", s.where, s.path,
+			s.name), nil)
 	case exit.ExitCode() == status.NotAllowed:
-		never = &status.Error{Exit: status.NotAllowed, Text: fmt.Sprintf("%s: %s is not allowed to do its work", s.where, s.name)}
+		never = &status.Error{Exit: status.NotAllowed,
+			Text: fmt.Sprintf("%s: %s is not allowed to do its work", s.where, s.name)}
 	}
 	if never == nil {
 		return

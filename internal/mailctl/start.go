@@ -153,7 +153,8 @@ func (g *group) environment(notify string) []string {
 // can, and with an error those whose programs are there.
 func (g *group) servicesOf(rows []control.Service) (list []*service, err error) {
 	if len(rows) == 0 {
-		return nil, status.Temp("4.3.5", filepath.Join(g.home, "control", "services")+" has no commands (one per line)", nil)
+		return nil, status.Temp("4.3.5",
+			filepath.Join(g.home, "control", "services")+" has no commands (one per line)", nil)
 	}
 	var errs []error
 	for _, row := range rows {
@@ -173,7 +174,8 @@ func (g *group) service(row control.Service) (*service, error) {
 	if err != nil {
 		return nil, status.Temp("4.3.5", fmt.Sprintf("%s: %v", row.Where, err), nil)
 	}
-	return &service{group: g, name: strings.Join(row.Args, " "), where: row.Where, path: path, args: row.Args[1:]}, nil
+	return &service{group: g, name: strings.Join(row.Args, " "), where: row.Where, path: path,
+		args: row.Args[1:]}, nil
 }
 
 // isOurs reports whether the program at path is one of Paperpath's own: those
@@ -206,7 +208,8 @@ func findProgram(name string) (string, error) {
 
 // run supervises the services until ctx ends or one cannot ever be ready.
 // hangups has reload called.
-func (g *group) run(ctx context.Context, hangups func(context.Context) (stop func()), allReady func() error) error {
+func (g *group) run(ctx context.Context, hangups func(context.Context) (stop func()),
+	allReady func() error) error {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	for _, s := range g.services {

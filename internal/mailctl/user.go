@@ -58,7 +58,8 @@ func (u Users) Add(address, scheme string, password func() (string, error)) erro
 	}
 	box := (&control.User{Home: filepath.Join(u.Home, home)}).Maildir()
 	if exists(box) {
-		fmt.Fprintf(u.Notes, "%s exists already: its mail now belongs to %s\n", visible.Escape(home), visible.Escape(address))
+		fmt.Fprintf(u.Notes, "%s exists already: its mail now belongs to %s\n", visible.Escape(home),
+			visible.Escape(address))
 	}
 	root := control.MailRoot(u.Home)
 	place := maildir.Place{Base: root, UID: os.Geteuid(), Rel: strings.TrimPrefix(box, root+"/")}
@@ -84,7 +85,8 @@ func (u Users) checkNew(address string) error {
 		return err
 	}
 	if old != nil {
-		return refused("%s is already in %s (mailctl user passwd changes the password)", old.Address, old.Where)
+		return refused("%s is already in %s (mailctl user passwd changes the password)", old.Address,
+			old.Where)
 	}
 	return nil
 }
@@ -93,7 +95,8 @@ func (u Users) checkNew(address string) error {
 func homeField(address string) (string, error) {
 	local, domain := addr.Split(addr.FoldAddress(address))
 	// A row that began with # would be a comment.
-	if !control.PathElement(local) || !control.PathElement(domain) || strings.ContainsAny(local+domain, ": ") || local[0] == '#' {
+	if !control.PathElement(local) || !control.PathElement(domain) ||
+		strings.ContainsAny(local+domain, ": ") || local[0] == '#' {
 		return "", refused("address %q cannot be a directory name", address)
 	}
 	return filepath.Join("mail", domain, local), nil
@@ -141,11 +144,13 @@ func (u Users) Del(address string, purge bool) error {
 		return err
 	}
 	if !purge {
-		fmt.Fprintf(u.Notes, "the mail stays in %s (--purge removes it)\n", visible.Escape(u.shown(gone.Home)))
+		fmt.Fprintf(u.Notes, "the mail stays in %s (--purge removes it)\n",
+			visible.Escape(u.shown(gone.Home)))
 		return nil
 	}
 	if err := os.RemoveAll(gone.Home); err != nil {
-		return status.Temp("4.3.0", gone.Address+" is no longer a user, but some of the mail is still there", err)
+		return status.Temp("4.3.0",
+			gone.Address+" is no longer a user, but some of the mail is still there", err)
 	}
 	return nil
 }
@@ -174,7 +179,8 @@ func (u Users) mayPurge(address string) error {
 	}
 	for _, other := range all {
 		if other.Where != user.Where && (below(other.Home, user.Home) || below(user.Home, other.Home)) {
-			return refused("%s is also the mailbox of %s: remove the user without --purge", u.shown(user.Home), other.Address)
+			return refused("%s is also the mailbox of %s: remove the user without --purge",
+				u.shown(user.Home), other.Address)
 		}
 	}
 	return nil
@@ -219,5 +225,6 @@ func refused(format string, args ...any) error {
 }
 
 func noUser(address string) error {
-	return &status.Error{Exit: status.NoMailbox, Text: fmt.Sprintf("there is no user %q in control/users", address)}
+	return &status.Error{Exit: status.NoMailbox,
+		Text: fmt.Sprintf("there is no user %q in control/users", address)}
 }

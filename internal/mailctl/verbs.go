@@ -110,9 +110,11 @@ func (v Verbs) bounce(e *spool.Entry) error {
 // terminal obeys nothing in it.
 func (v Verbs) show(e *spool.Entry) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "key       %s\ninbox     %s\nstate     %s\nwith      %s\narrival   %s\nsize      %d\n", e.Key, e.Inbox, e.State(),
+	fmt.Fprintf(&b, "key       %s\ninbox     %s\nstate     %s\nwith      %s\narrival   %s\nsize      %d\n",
+		e.Key, e.Inbox, e.State(),
 		visible.Escape(e.With), e.Arrival.UTC().Format("2006-01-02T15:04:05Z"), e.Size)
-	fmt.Fprintf(&b, "from      <%s>%s\n", visible.Escape(e.Envelope.From.Addr), params(e.Envelope.From.Params))
+	fmt.Fprintf(&b, "from      <%s>%s\n", visible.Escape(e.Envelope.From.Addr),
+		params(e.Envelope.From.Params))
 	for _, r := range e.Envelope.To {
 		done := ""
 		if r.Done {
@@ -161,7 +163,8 @@ func CheckSpool(sp *spool.Spool, out io.Writer, repair bool, ages func() bool) e
 		if !mended {
 			left++
 		}
-		if _, err := fmt.Fprintf(out, "%s: %s; %s\n", visible.Escape(f.Path), visible.Escape(f.What), visible.Escape(done)); err != nil {
+		if _, err := fmt.Fprintf(out, "%s: %s; %s\n", visible.Escape(f.Path), visible.Escape(f.What),
+			visible.Escape(done)); err != nil {
 			return err
 		}
 	}

@@ -13,7 +13,8 @@ func confine() {
 	// Memory holds passwords, keys and mail: no core file (also of the programs
 	// that we start), no debugger, and nobody else's look into /proc/PID.
 	unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
-	for _, resource := range []int{unix.RLIMIT_CORE, unix.RLIMIT_MEMLOCK, unix.RLIMIT_MSGQUEUE, unix.RLIMIT_RTPRIO, unix.RLIMIT_NICE} {
+	for _, resource := range []int{unix.RLIMIT_CORE, unix.RLIMIT_MEMLOCK, unix.RLIMIT_MSGQUEUE,
+		unix.RLIMIT_RTPRIO, unix.RLIMIT_NICE} {
 		unix.Setrlimit(resource, &unix.Rlimit{})
 	}
 }

@@ -28,8 +28,9 @@ func enoughFiles() error {
 	}
 	if limit.Cur < manyFiles {
 		if n := freeFiles(); n < needFiles {
-			return status.Temp("4.3.5", fmt.Sprintf("%d more files can be opened here, and %d may be needed: raise the limit of open files (ulimit -n, RLIMIT_NOFILE; it is %d)",
-				n, needFiles, limit.Cur), nil)
+			return status.Temp("4.3.5",
+				fmt.Sprintf("%d more files can be opened here, and %d may be needed: raise the limit of open files (ulimit -n, RLIMIT_NOFILE; it is %d)",
+					n, needFiles, limit.Cur), nil)
 		}
 	}
 	r, w, err := os.Pipe() // the first file that can be waited for starts the poller

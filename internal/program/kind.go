@@ -37,9 +37,10 @@ func (f *frame) refuseRoot(kind Kind) error {
 	if may || err != nil {
 		return err
 	}
-	return kind.refusal(&status.Error{Exit: status.NotAllowed, Text: fmt.Sprintf("%s does not run as root, whose "+
-		"this home is: give %s to a user (mailctl init --owner), or write %q into %s",
-		f.Name, f.Dir, f.Name, filepath.Join(f.Dir, "control", "root"))})
+	return kind.refusal(&status.Error{Exit: status.NotAllowed,
+		Text: fmt.Sprintf("%s does not run as root, whose "+
+			"this home is: give %s to a user (mailctl init --owner), or write %q into %s",
+			f.Name, f.Dir, f.Name, filepath.Join(f.Dir, "control", "root"))})
 }
 
 // refusal gives an error with exit status 77 the one that the kind uses instead.

@@ -153,7 +153,8 @@ func (f *frame) readerIsGone(err error) bool {
 // dispatch finds the face that args call for and runs it.
 func (p Program) dispatch(ctx context.Context, f *frame, args []string) error {
 	face := Verb{Name: p.Name, Usage: p.Usage, Operands: p.Operands, Flags: p.Flags,
-		Action: p.Action, Verbs: p.Verbs, KeepRoot: p.KeepRoot, Kind: p.Kind, StartsPrograms: p.StartsPrograms}
+		Action: p.Action, Verbs: p.Verbs, KeepRoot: p.KeepRoot, Kind: p.Kind,
+		StartsPrograms: p.StartsPrograms}
 	name := p.Name
 	var before []string // options before a verb
 	for {
@@ -243,7 +244,8 @@ func find(verbs []Verb, name string) *Verb {
 func (v Verb) app(name string) *cli.App {
 	flags := append([]cli.Flag{}, v.Flags...)
 	flags = append(flags,
-		&cli.StringFlag{Name: "home", Usage: "the home `DIR` (default: $PAPERPATH_HOME, then " + home.Default + ")"},
+		&cli.StringFlag{Name: "home",
+			Usage: "the home `DIR` (default: $PAPERPATH_HOME, then " + home.Default + ")"},
 		&cli.StringFlag{Name: "now", Usage: "start the clock at `TIME` (RFC 3339), for tests"},
 		&cli.BoolFlag{Name: "help", Usage: "print this help and exit"},
 		&cli.BoolFlag{Name: "version", Usage: "print the version and exit"})
@@ -273,7 +275,8 @@ func (v Verb) help(out io.Writer, app *cli.App) error {
 	}
 	b.WriteString("\noptions:\n")
 	for _, fl := range app.VisibleFlags() {
-		fmt.Fprintf(&b, "  %s\n", strings.NewReplacer("\t", "  ", " (default: false)", "").Replace(fl.String()))
+		fmt.Fprintf(&b, "  %s\n", strings.NewReplacer("\t", "  ", " (default: false)",
+			"").Replace(fl.String()))
 	}
 	_, err := io.WriteString(out, b.String())
 	return err

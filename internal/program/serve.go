@@ -16,8 +16,10 @@ import (
 func ServeFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringSliceFlag{Name: "listen", Usage: "listen on `ADDRESS:PORT`"},
-		&cli.StringSliceFlag{Name: "listen-tls", Usage: "listen on `ADDRESS:PORT` for TLS from the first octet"},
-		&cli.StringFlag{Name: "env", Usage: "believe the environment of `WRAPPER` (" + strings.Join(listen.Wrappers(), ", ") + ") about the client on standard input"},
+		&cli.StringSliceFlag{Name: "listen-tls",
+			Usage: "listen on `ADDRESS:PORT` for TLS from the first octet"},
+		&cli.StringFlag{Name: "env",
+			Usage: "believe the environment of `WRAPPER` (" + strings.Join(listen.Wrappers(), ", ") + ") about the client on standard input"},
 		&cli.BoolFlag{Name: "tls", Usage: "the session on standard input begins with TLS"},
 	}
 }
@@ -34,7 +36,8 @@ func Listens(c *cli.Context) (bool, error) {
 	case listens && c.IsSet("env"):
 		return false, status.UsageError("--env is for standard input, not for an address")
 	case c.IsSet("env") && !slices.Contains(listen.Wrappers(), wrapper):
-		return false, status.UsageError("--env must be one of %s, not %q", strings.Join(listen.Wrappers(), ", "), wrapper)
+		return false, status.UsageError("--env must be one of %s, not %q", strings.Join(listen.Wrappers(),
+			", "), wrapper)
 	}
 	return listens || listen.Activated() || listen.Waiting(os.Stdin), nil
 }

@@ -24,10 +24,12 @@ type Stage struct {
 // Verbs returns the verbs run and watch.
 func (s Stage) Verbs() []Verb {
 	return []Verb{
-		{Name: "run", Usage: s.Does + " all that is due in " + string(s.Inbox) + "/, then exit", Action: s.work(false),
-			Kind: Server, StartsPrograms: s.StartsPrograms},
-		{Name: "watch", Usage: s.Does + " what is due and what arrives, and keep running", Action: s.work(true),
-			Kind: Server, StartsPrograms: s.StartsPrograms},
+		{Name: "run", Usage: s.Does + " all that is due in " + string(s.Inbox) + "/, then exit",
+			Action: s.work(false),
+			Kind:   Server, StartsPrograms: s.StartsPrograms},
+		{Name: "watch", Usage: s.Does + " what is due and what arrives, and keep running",
+			Action: s.work(true),
+			Kind:   Server, StartsPrograms: s.StartsPrograms},
 	}
 }
 
