@@ -5,15 +5,15 @@ import (
 	"errors"
 )
 
-// ErrEndless ends a line beyond every limit: what follows it cannot be told from
-// the line.
+// ErrEndless means that a line exceeded every limit. Its end was not found, so the
+// session cannot go on.
 var ErrEndless = errors.New("endless line")
 
-// Ending finds the end of a line in b, of which cr says that it comes behind a CR.
-// It returns the length of the line with its end.
+// Ending finds the end of a line in b and returns the length of the line with its end.
+// cr means that b follows a CR.
 type Ending func(b []byte, cr bool) (length int, ended bool)
 
-// CRLF is the Ending of protocols in which nothing else ends a line.
+// CRLF is the Ending of protocols in which only CRLF ends a line.
 func CRLF(b []byte, cr bool) (length int, ended bool) {
 	if cr && len(b) > 0 && b[0] == '\n' {
 		return 1, true
@@ -24,7 +24,7 @@ func CRLF(b []byte, cr bool) (length int, ended bool) {
 	return len(b), false
 }
 
-// LF is the Ending of protocols that take a bare LF, as a person at nc(1) sends it.
+// LF is the Ending of protocols that accept a bare LF too, as a person at nc(1) sends it.
 func LF(b []byte, _ bool) (length int, ended bool) {
 	if i := bytes.IndexByte(b, '\n'); i >= 0 {
 		return i + 1, true
@@ -32,11 +32,10 @@ func LF(b []byte, _ bool) (length int, ended bool) {
 	return len(b), false
 }
 
-// Line returns the next line with its end, and its size. Of a line larger than keep
-// it returns the beginning; the rest is read, so that the session stays in step. A
-// line larger than most is ErrEndless; 0 bounds it by nothing but the limit of the
-// reads. What the end of input cuts off is no line. The octets are good until the
-// next call.
+// Line returns the next line with its end, and its size. Of a line larger than keep it
+// returns only the beginning, but reads all of it, so that the session can go on. A line
+// larger than most is ErrEndless; with 0 only the time limit applies. A line cut off by
+// the end of input is not returned. The octets are valid until the next call.
 func (c *Conn) Line(end Ending, keep, most int) (line []byte, size int, err error) {
 	c.line = c.line[:0]
 	for cr, ended := false, false; !ended; {

@@ -1,7 +1,6 @@
-// Package wire is the connection of a server to one client, for protocols of
-// lines: replies are collected and leave before a read waits, every read has a
-// limit that may change while it waits, and STARTTLS discards what came in
-// clear text.
+// Package wire is a server's connection to one client, for line protocols: replies are
+// collected and written before a read waits, every read has a time limit that may
+// change meanwhile, and STARTTLS discards input that came in clear text.
 package wire
 
 import (
@@ -20,37 +19,37 @@ type Limit struct {
 	At  time.Time
 	Why error // what the read returns when At has passed
 
-	// Recheck asks for the limit again every recheckEvery: it may come to be
-	// earlier by something of which Change is not told.
+	// Recheck calls Options.Limit again every recheckEvery, for a limit that may
+	// come nearer without a call of Change.
 	Recheck bool
 }
 
-// recheckEvery is how often a waiting read asks again.
+// recheckEvery is how often a waiting read asks for its limit again.
 const recheckEvery = 2 * time.Second
 
-// Options are what a protocol wants of its connection.
+// Options are the settings of a Conn.
 type Options struct {
-	Buffer       int           // octets of input read at a time
+	Buffer       int           // size of the input buffer, in octets
 	WriteTimeout time.Duration // for each write
-	Limit        func() Limit  // of the read that begins or waits; called with the lock of Change
-	Waits        func()        // called before each wait for input, when no output is left; may be nil
+	Limit        func() Limit  // of a read that begins or waits; called under the lock of Change
+	Waits        func()        // called before each wait for input, when all output is written; may be nil
 }
 
 // Conn is the connection with an input buffer and collected output. One goroutine
 // uses it; Change may be called from others, and while no output is collected Send
 // and Close too.
 type Conn struct {
-	Out []byte // what is to be written: append to it
+	Out []byte // collected output: append to it
 
 	opt    Options
 	client net.Conn // for deadlines
 	rw     net.Conn // client, or TLS over it
 	buf    []byte
-	r, w   int // buf[r:w] is to be read
+	r, w   int // buf[r:w] is unread input
 	line   []byte
-	broken error // the first error of writing; nothing more is written
+	broken error // the first write error, after which nothing is written
 
-	mu      sync.Mutex // guards what is below, and what Options.Limit looks at
+	mu      sync.Mutex // guards the fields below, and what Options.Limit depends on
 	waiting wait
 	limit   Limit // of the read that waits
 }
@@ -61,23 +60,23 @@ type wait int
 const (
 	nothing wait = iota
 	input
-	handshake // which cannot go on after a timeout
+	handshake // unlike a read it cannot go on after a timeout
 )
 
-// ErrStalled ends a write that the client does not take.
+// ErrStalled means that the client did not read what was written in time.
 var ErrStalled = errors.New("timeout: the client reads nothing")
 
 // New returns the connection of a client.
 func New(client net.Conn, opt Options) *Conn { return &Conn{opt: opt, client: client, rw: client} }
 
-// Change runs f, which changes or reads what Options.Limit looks at. A read that
-// waits meanwhile has the new limit.
+// Change calls f, which changes or reads what Options.Limit depends on. The new limit
+// applies to a read that is waiting too.
 func (c *Conn) Change(f func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f()
 	if c.waiting != nothing {
-		// An error here is one that the reader gets too.
+		// The waiting read gets the error too.
 		_ = c.setDeadline()
 	}
 }
@@ -93,7 +92,7 @@ func (c *Conn) setDeadline() error {
 	return c.client.SetReadDeadline(at)
 }
 
-// begin begins a wait and returns when it ends at the latest.
+// begin begins a wait and returns its limit.
 func (c *Conn) begin(what wait) (time.Time, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -108,8 +107,8 @@ func (c *Conn) end() {
 	c.waiting = nothing
 }
 
-// reason replaces a timeout by what it means, or by nil where it only was the time
-// to ask for the limit again.
+// reason replaces a timeout by its reason, or by nil if it was only time to ask for the
+// limit again.
 func (c *Conn) reason(err error) error {
 	if !isTimeout(err) {
 		return err
@@ -127,10 +126,10 @@ func isTimeout(err error) bool {
 	return errors.As(err, &t) && t.Timeout()
 }
 
-// maxEmptyReads is how many reads in a row may bring nothing.
+// maxEmptyReads is how many reads in a row may return no data.
 const maxEmptyReads = 100
 
-// fill reads into p, once all output has gone out.
+// fill writes all output and reads into p.
 func (c *Conn) fill(p []byte) (int, error) {
 	if err := c.Flush(); err != nil {
 		return 0, err
@@ -146,7 +145,7 @@ func (c *Conn) fill(p []byte) (int, error) {
 		n, err := c.rw.Read(p)
 		switch {
 		case n > 0:
-			return n, nil // the next read has the error again
+			return n, nil // the next read returns the error again
 		case err == nil:
 			empty++
 		default:
@@ -168,19 +167,19 @@ func (c *Conn) Fill() (err error) {
 	return err
 }
 
-// Resize makes the buffer that large from the next Fill on.
+// Resize changes the size of the buffer from the next Fill on.
 func (c *Conn) Resize(octets int) { c.opt.Buffer = octets }
 
-// Buffered is the input that was read and not taken.
+// Buffered returns the unread input in the buffer.
 func (c *Conn) Buffered() []byte { return c.buf[c.r:c.w] }
 
-// Skip takes n octets of it.
+// Skip consumes n octets of it.
 func (c *Conn) Skip(n int) { c.r += n }
 
-// Empty reports whether all of it is taken.
+// Empty reports whether there is none.
 func (c *Conn) Empty() bool { return c.r == c.w }
 
-// Read takes buffered input, and waits for some where there is none.
+// Read implements io.Reader. It returns buffered input before it waits for more.
 func (c *Conn) Read(p []byte) (int, error) {
 	if c.Empty() {
 		if err := c.Fill(); err != nil {
@@ -216,10 +215,9 @@ func (c *Conn) Send(b []byte) error {
 	return err
 }
 
-// StartTLS makes the connection a TLS one, within the limit in force. Input that
-// was sent in clear text and not taken yet is discarded: somebody on the way may
-// have put it there (RFC 3207 4.2, RFC 2595 4, CVE-2011-0411). After an error
-// nothing more can be said.
+// StartTLS makes the connection a TLS one, within the limit in force. It discards unread
+// input, which came in clear text and may have been injected (RFC 3207 4.2, RFC 2595 4,
+// CVE-2011-0411). After an error the connection is of no more use.
 func (c *Conn) StartTLS(ctx context.Context, cfg *tls.Config) (*tls.ConnectionState, error) {
 	if err := c.Flush(); err != nil {
 		return nil, err
@@ -248,17 +246,17 @@ const (
 	maxLinger  = 256 << 10 // octets
 )
 
-// Linger lets the client read the last reply before Close: to close a socket with
-// unread input would reset the connection and take the reply with it.
+// Linger lets the client read the last reply before Close: closing a socket with unread
+// input would reset the connection, and the reply might be lost.
 func (c *Conn) Linger() {
 	half, ok := c.rw.(interface{ CloseWrite() error })
 	if !ok || half.CloseWrite() != nil || c.client.SetReadDeadline(time.Now().Add(lingerTime)) != nil {
 		return
 	}
-	// However it ends, the connection is closed next.
+	// Whatever the error, the connection is closed next.
 	_, _ = io.CopyN(io.Discard, c.rw, maxLinger)
 }
 
-// Close ends the connection. TLS says so to the client first, which can tell the
-// end from a cut then.
+// Close closes the connection. In TLS it notifies the client first, so that the end is
+// not taken for a truncation.
 func (c *Conn) Close() error { return c.rw.Close() }
