@@ -57,7 +57,7 @@ func PasswordPrompt(ctx context.Context, in, out *os.File) (string, error) {
 	}
 	got := make(chan answer, 1)
 	go func() {
-		text, err := twice(fd, out)
+		text, err := twice(bufio.NewReader(io.LimitReader(in, 6*maxInput)), out)
 		got <- answer{text, err}
 	}()
 	select {
@@ -70,14 +70,14 @@ func PasswordPrompt(ctx context.Context, in, out *os.File) (string, error) {
 }
 
 // twice asks until both answers are the same, three times at most.
-func twice(fd int, out io.Writer) (text string, err error) {
+func twice(in *bufio.Reader, out io.Writer) (text string, err error) {
 	defer status.Catch(&err)
 	for range 3 {
-		first, err := ask(fd, out, "password: ")
+		first, err := ask(in, out, "password: ")
 		if err != nil {
 			return "", err
 		}
-		second, err := ask(fd, out, "again: ")
+		second, err := ask(in, out, "again: ")
 		if err != nil {
 			return "", err
 		}
@@ -89,22 +89,27 @@ func twice(fd int, out io.Writer) (text string, err error) {
 	return "", status.UsageError("the two passwords differ")
 }
 
-func ask(fd int, out io.Writer, prompt string) (string, error) {
+// ask reads a line. It leaves the terminal's settings alone, unlike
+// term.ReadPassword: an interrupt just then would find the echo turned off again.
+func ask(in *bufio.Reader, out io.Writer, prompt string) (string, error) {
 	fmt.Fprint(out, prompt)
-	text, err := term.ReadPassword(fd)
+	text, err := in.ReadString('\n')
 	fmt.Fprintln(out)
-	if err != nil {
+	if err != nil && (text == "" || !errors.Is(err, io.EOF)) {
 		return "", fmt.Errorf("read the password: %w", err)
 	}
-	return string(text), nil
+	return strings.TrimRight(text, "\r\n"), nil
 }
 
-// silence turns the terminal's echo off.
+// silence turns the terminal's echo off, and lets it hand over whole lines and
+// turn an interrupt into a signal, as it does for people.
 func silence(fd int) error {
 	t, err := unix.IoctlGetTermios(fd, unix.TCGETS)
 	if err != nil {
 		return err
 	}
 	t.Lflag &^= unix.ECHO
+	t.Lflag |= unix.ICANON | unix.ISIG
+	t.Iflag |= unix.ICRNL
 	return unix.IoctlSetTermios(fd, unix.TCSETS, t)
 }
