@@ -36,7 +36,7 @@ func (c *Control) AddUser(address, hash, homeField string) error {
 func (c *Control) SetPassword(address, hash string) error {
 	return c.editUsers(address, hash, func(data []byte, u *User) ([]byte, error) {
 		if u == nil {
-			return nil, noUser(address)
+			return nil, NoUser(address)
 		}
 		return editLine(data, u, func(row string) string {
 			f := strings.SplitN(row, ":", 3)
@@ -51,7 +51,7 @@ func (c *Control) DelUser(address string) (*User, error) {
 	var gone *User
 	err := c.editUsers(address, "", func(data []byte, u *User) ([]byte, error) {
 		if u == nil {
-			return nil, noUser(address)
+			return nil, NoUser(address)
 		}
 		gone = u
 		return editLine(data, u, func(string) string { return "" })
@@ -156,7 +156,8 @@ func refuse(format string, args ...any) error {
 	return &status.Error{Exit: status.Refused, Text: fmt.Sprintf(format, args...)}
 }
 
-func noUser(address string) error {
+// NoUser is the error of a change to a user that control/users does not have.
+func NoUser(address string) error {
 	return &status.Error{Exit: status.NoMailbox,
 		Text: fmt.Sprintf("there is no user %q in control/users", address)}
 }

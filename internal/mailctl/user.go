@@ -120,7 +120,7 @@ func (u Users) Passwd(address, scheme string, password func() (string, error)) e
 		return err
 	}
 	if old == nil {
-		return noUser(address)
+		return control.NoUser(address)
 	}
 	hash, err := hashed(scheme, password)
 	if err != nil {
@@ -162,7 +162,7 @@ func (u Users) mayPurge(address string) error {
 		return err
 	}
 	if user == nil {
-		return noUser(address)
+		return control.NoUser(address)
 	}
 	rel, err := filepath.Rel(control.MailRoot(u.Home), user.Home)
 	if err != nil || !filepath.IsLocal(rel) || !strings.Contains(rel, "/") {
@@ -222,9 +222,4 @@ func (u Users) List() error {
 
 func refused(format string, args ...any) error {
 	return &status.Error{Exit: status.Refused, Text: fmt.Sprintf(format, args...)}
-}
-
-func noUser(address string) error {
-	return &status.Error{Exit: status.NoMailbox,
-		Text: fmt.Sprintf("there is no user %q in control/users", address)}
 }
