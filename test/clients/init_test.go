@@ -40,7 +40,7 @@ func TestInitAsRoot(t *testing.T) {
 	init(0, fmt.Sprint("belongs to uid ", ownerUID), dir+"/above/named", "--owner", strconv.Itoa(ownerUID))
 	init(0, "as "+theirs+" does", theirs+"/mail/home")
 	init(0, "", dir+"/mounted", "--owner", strconv.Itoa(ownerUID))
-	init(0, "control/root allows it", dir+"/roots", "--owner", "root")
+	init(0, "control/root allows", dir+"/roots", "--owner", "root")
 	for home, uid := range map[string]int{"/above/named": ownerUID, "/carol/deep/mail/home": carolUID, "/mounted": ownerUID, "/roots": 0} {
 		filepath.WalkDir(dir+home, func(path string, _ os.DirEntry, err error) error {
 			if err != nil || ownerOf(t, path) != uid && filepath.Base(path) != "lost+found" {

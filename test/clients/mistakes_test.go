@@ -44,7 +44,7 @@ func TestMistakesSayTheWayOut(t *testing.T) {
 	if _, err := os.Stat(own + "/home"); err == nil {
 		t.Error("--create-user made a home that is not that user's")
 	}
-	as(other, 75, "(mailctl start runs its server)", "x\n", "sendmail", "a@mx.example.net")
+	as(other, 75, "(mailctl start runs it)", "x\n", "sendmail", "a@mx.example.net")
 	as(other, 75, "none is not a Paperpath home", "", "mailctl", "queue", "--home", scratch+"/none")
 
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
@@ -82,7 +82,7 @@ func TestLostRunIsMadeAgain(t *testing.T) {
 		if err := os.RemoveAll(run); err != nil {
 			t.Fatal(err)
 		}
-		exit(t, home, 75, "mailctl init makes what it lacks", "", "mailctl", "start")
+		exit(t, home, 75, "mailctl init makes what is missing", "", "mailctl", "start")
 		exit(t, home, 0, "", "", "mailroute", "run")
 		if info, err := os.Stat(run); err != nil || info.Mode().Perm()&0o001 != mode&0o001 {
 			t.Errorf("home %v: run/ %v, %v", mode, info.Mode(), err)
