@@ -1,5 +1,5 @@
-// Mailcheck judges messages: one on standard input as a filter, or those in
-// its inbox.
+// Mailcheck checks messages: one on standard input as a filter, or those in its
+// inbox.
 package main
 
 import "os"

@@ -47,7 +47,7 @@ func runner(h *home.Home) (*spool.Runner, error) {
 	return &spool.Runner{Handle: s.Handle}, nil
 }
 
-// filter passes the message on, with our result on top and without results that
+// filter passes the message on, with our result at the top and without results that
 // claim to be ours. A refused message is not passed on.
 func filter(ctx context.Context, h *home.Home, c *cli.Context) error {
 	s, buf, err := subject(ctx, h, c)
@@ -120,7 +120,7 @@ func subject(ctx context.Context, h *home.Home, c *cli.Context) (check.Subject, 
 	return s, buf, nil
 }
 
-// subjectFromFlags is what the options say of the message.
+// subjectFromFlags is what the options say about the message.
 func subjectFromFlags(c *cli.Context) (check.Subject, error) {
 	s := check.Subject{Login: c.String("login"), Helo: c.String("helo")}
 	if c.Args().Present() {

@@ -39,7 +39,7 @@ func users(h *home.Home) mailctl.Users {
 	return mailctl.Users{Home: h.Dir, Control: h.Control, Out: h.Stdout, Notes: h.Stderr}
 }
 
-// password returns what asks for the password, by the options.
+// password returns the function that asks for the password, as the options say.
 func password(ctx context.Context, h *home.Home, c *cli.Context) func() (string, error) {
 	if c.Bool("password-stdin") {
 		return func() (string, error) { return mailctl.PasswordLine(h.Input(ctx)) }

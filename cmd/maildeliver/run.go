@@ -29,8 +29,8 @@ func maildeliver() program.Program {
 	}
 }
 
-// usageStatus is 75 for the MDA: on 64 another mail system would bounce mail because of
-// a fault in its own configuration.
+// usageStatus is 75 for the MDA: on 64 another mail system would bounce mail because
+// of an error in its own configuration.
 func usageStatus(args []string) int {
 	for _, a := range args {
 		if a == "--" {

@@ -45,7 +45,7 @@ func runner(h *home.Home) (*spool.Runner, error) {
 	return &spool.Runner{Handle: r.Handle, Lane: r.Lane, PerLane: r.PerLane(lane), Patience: patience}, err
 }
 
-// newRelay returns the relay of this home, with --via where it is given.
+// newRelay returns the relay of this home, with --via if it is given.
 func newRelay(h *home.Home, c *cli.Context) (*relay.Relay, error) {
 	r := relay.New(h.Control, h.Log, h.Clock.Now, nil)
 	if c.String("via") == "" {

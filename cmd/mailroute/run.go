@@ -43,8 +43,8 @@ func explainCommand(_ context.Context, h *home.Home, c *cli.Context) error {
 	})
 }
 
-// each asks about all addresses and returns the error that weighs most: one
-// that says nothing about an address before one that does.
+// each asks about all addresses and returns the most serious error: one that gives no
+// answer about an address outranks one that does.
 func each(addresses []string, do func(string) error) error {
 	if len(addresses) == 0 {
 		return status.UsageError("no address (see mailroute --help)")

@@ -70,7 +70,7 @@ func ownSpool(h *home.Home) (*spool.Spool, error) {
 	return sp, err
 }
 
-// newaliases builds nothing, for aliases are read at each use. It reports whether
+// newaliases builds nothing, because aliases are read at each use. It reports whether
 // they are valid.
 func newaliases(_ context.Context, h *home.Home, _ *cli.Context) error {
 	if err := spool.CheckMark(filepath.Join(h.Dir, "spool")); err != nil {
@@ -83,7 +83,7 @@ func newaliases(_ context.Context, h *home.Home, _ *cli.Context) error {
 	return err
 }
 
-// verify prints where addresses lead: it executes mailroute, which knows.
+// verify prints where addresses lead: it executes mailroute, which knows that.
 func verify(h *home.Home, addresses []string) error {
 	if len(addresses) == 0 {
 		return status.UsageError("-bv needs addresses to verify")
@@ -97,7 +97,8 @@ func verify(h *home.Home, addresses []string) error {
 }
 
 // runQueue is sendmail -q: the selected deferred entries become due, and each stage
-// runs once. A watcher of an inbox attempts at once what has become due.
+// runs once. If an inbox is being watched, its watcher attempts at once what has
+// become due.
 func runQueue(ctx context.Context, h *home.Home, value string) error {
 	selection, due, err := mailq.ParseSelection(value)
 	if err != nil {
@@ -139,7 +140,7 @@ func runStage(ctx context.Context, h *home.Home, stage string) error {
 	return nil
 }
 
-// sibling finds a program beside this one, then in PATH.
+// sibling finds a program next to this one, then in PATH.
 func sibling(name string) (string, error) {
 	if self, err := os.Executable(); err == nil {
 		path := filepath.Join(filepath.Dir(self), name)

@@ -107,7 +107,7 @@ func options(c *cli.Context) (submit.Options, error) {
 // maxRecipients bounds the size of a file of recipients, in octets.
 const maxRecipients = 16 << 20
 
-// readRecipients adds the recipients in a file; lines with # are comments.
+// readRecipients adds the recipients in a file; lines that begin with # are comments.
 func readRecipients(name string, o *submit.Options) error {
 	f, err := os.Open(name)
 	if err != nil {
@@ -129,8 +129,8 @@ func readRecipients(name string, o *submit.Options) error {
 	return nil
 }
 
-// verp parses -XV, and the former -V of Postfix with two delimiters. Other values
-// of -X name a log file in sendmail, and are ignored.
+// verp parses -XV, and the older -V of Postfix with two delimiters. Other values of
+// -X name a log file in sendmail, and are ignored.
 func verp(c *cli.Context, o *submit.Options) (err error) {
 	for _, word := range c.StringSlice("X") {
 		if delimiters, ok := strings.CutPrefix(word, "V"); ok {

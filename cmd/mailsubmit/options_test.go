@@ -15,7 +15,7 @@ import (
 	"paperpath/internal/submit"
 )
 
-// parse runs the face up to where it would act, and returns the mode, the
+// parse runs the face up to the point where it would act, and returns the mode, the
 // options and the exit status.
 func parse(t *testing.T, name string, args ...string) (what byte, o submit.Options, queue string, code int) {
 	t.Helper()

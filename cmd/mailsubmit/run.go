@@ -13,7 +13,7 @@ import (
 
 func run(name string) int { return program.Main(face(name)) }
 
-// face is the program under the name by which it was called.
+// face is the program under the name that it was called by.
 func face(name string) program.Program {
 	p := program.Program{
 		Name:     "mailsubmit",
@@ -29,7 +29,7 @@ func face(name string) program.Program {
 		Verbs:          []program.Verb{smtpVerb(), explainVerb()},
 	}
 	switch filepath.Base(name) {
-	case "sendmail": // no word is a verb under this name
+	case "sendmail": // this name has no verbs
 		p.Name, p.Verbs = "sendmail", nil
 	case "mailq":
 		p.Name, p.Verbs, p.Usage, p.Operands = "mailq", nil, "list the queue", ""

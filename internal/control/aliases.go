@@ -11,7 +11,7 @@ import (
 // Alias is a row of control/aliases.
 type Alias struct {
 	Name    string   // folded, with a domain or without
-	Targets []string // as written; one without a domain has got the alias's
+	Targets []string // as written; one without a domain gets the alias's
 	Where   string   // "control/aliases:3"
 }
 
@@ -53,7 +53,7 @@ func parseAlias(text string) (key string, targets []string, err error) {
 		return "", nil, err
 	}
 	if last := len(words) - 1; last > 0 && words[last] == "" {
-		words = words[:last] // a comma at the end of the list, as sendmail and Postfix take it
+		words = words[:last] // a comma at the end of the list, which sendmail and Postfix accept too
 	}
 	for _, w := range words {
 		target, err := parseTarget(w)
@@ -65,10 +65,11 @@ func parseAlias(text string) (key string, targets []string, err error) {
 	return key, targets, nil
 }
 
-// aliasKey folds the left side: `user`, `user@domain`, either in quotes.
+// aliasKey folds the left side: `user` or `user@domain`, either of them optionally in
+// quotes.
 func aliasKey(s string) (string, error) {
 	if inside, ok := unquoted(s); ok && !strings.Contains(inside, " ") {
-		s = inside // quotes that quote nothing
+		s = inside // the quotes are not needed
 	}
 	err := addr.CheckLocal(s)
 	if strings.Contains(s, "@") && s[0] != '"' || strings.Contains(s, "\"@") {
@@ -83,9 +84,9 @@ func aliasKey(s string) (string, error) {
 	return addr.FoldAddress(s), nil
 }
 
-// parseTarget reads an address, with or without a domain. Whole addresses may
-// stand in quotes, and a backslash before one, inside them or not, stays: it says
-// that the mailbox is meant and no alias (sendmail's aliases(5)).
+// parseTarget parses an address, with or without a domain. Quotes around a whole
+// address are removed. A backslash before the address, inside the quotes or not,
+// stays: it means the mailbox and no alias (sendmail's aliases(5)).
 func parseTarget(s string) (string, error) {
 	inside, quoted := unquoted(s)
 	if quoted && (strings.HasPrefix(inside, `\`) || strings.Contains(inside, "@")) {
@@ -97,8 +98,8 @@ func parseTarget(s string) (string, error) {
 	return s, checkTarget(strings.TrimPrefix(s, `\`))
 }
 
-// unquoted returns what stands in the quotes around all of s; false where there
-// are none, or where they hold quotes.
+// unquoted returns what is inside the quotes around all of s; false if there are
+// none, or if there are quotes inside them.
 func unquoted(s string) (string, bool) {
 	if len(s) <= 2 || s[0] != '"' || s[len(s)-1] != '"' {
 		return "", false
@@ -107,7 +108,7 @@ func unquoted(s string) (string, bool) {
 	return inside, !strings.Contains(inside, `"`)
 }
 
-// checkTarget refuses what is no address, with or without a domain.
+// checkTarget refuses anything but an address, with or without a domain.
 func checkTarget(s string) error {
 	bare := strings.TrimPrefix(s, "\"")
 	switch {
@@ -123,8 +124,8 @@ func checkTarget(s string) error {
 	return addr.CheckLocal(s)
 }
 
-// cutOutside cuts s at each sep that stands outside quotes, into n parts at
-// most (-1: all), and trims the blanks around them.
+// cutOutside cuts s at each sep outside quotes, into at most n parts (-1: all), and
+// trims the blanks around them.
 func cutOutside(s string, sep byte, n int) ([]string, error) {
 	var parts []string
 	quoted, from := false, 0
@@ -145,7 +146,7 @@ func cutOutside(s string, sep byte, n int) ([]string, error) {
 	return append(parts, strings.Trim(s[from:], " \t")), nil
 }
 
-// cutFirst cuts s at the first sep that stands outside quotes.
+// cutFirst cuts s at the first sep outside quotes.
 func cutFirst(s string, sep byte) (before, after string, ok bool) {
 	quoted := false
 	for i := 0; i < len(s); i++ {
@@ -161,10 +162,10 @@ func cutFirst(s string, sep byte) (before, after string, ok bool) {
 	return s, "", false
 }
 
-// Alias returns what address stands for: the row `user@domain`, else the row
-// `user`, which holds in every local domain. nil without an error says that
-// there is no alias that can be read; whoever goes on to a less specific name
-// than address asks AliasHidden.
+// Alias returns what address expands to: the row `user@domain`, else the row `user`,
+// which applies to every local domain. nil without an error means that there is no
+// readable alias; a caller that goes on to a less specific name than address must ask
+// AliasHidden.
 func (c *Control) Alias(address string) (*Alias, error) {
 	key := addr.FoldAddress(address)
 	local, domain := addr.Split(key)
@@ -186,8 +187,8 @@ func (c *Control) Alias(address string) (*Alias, error) {
 	return a.in(domain), nil
 }
 
-// AliasesNow returns all rows that are not broken, in the order of the file and
-// as they are now: for people, who may be at work on it.
+// AliasesNow returns all rows that are not broken, in the order of the file. It does
+// not wait for the file to settle: it is for people, who may be editing it.
 func (c *Control) AliasesNow() ([]Alias, error) {
 	t, _, err := load(c, aliasesFile(c))
 	if err != nil {
@@ -196,11 +197,11 @@ func (c *Control) AliasesNow() ([]Alias, error) {
 	return t.in().list(), nil
 }
 
-// AliasHidden returns a temporary error where control/aliases has a row that
-// cannot be read, for a day: it may be that of a name that Alias does not find.
+// AliasHidden returns a temporary error, for a day, if control/aliases has a row that
+// cannot be read: that row may be for a name that Alias does not find.
 func (c *Control) AliasHidden() error { return hiddenIn[Alias](c, aliasesFile(c)) }
 
-// in returns a copy whose bare targets have the domain.
+// in returns a copy in which targets without a domain get this one.
 func (a Alias) in(domain string) *Alias {
 	targets := make([]string, len(a.Targets))
 	for i, t := range a.Targets {

@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// backend is what can hold the rows of a table in the place of its file: a line
-// `NAME:ARGUMENT` in the file says that it does. A new one is a file of its own
-// and a row of backends; every lookup in every table finds it there.
+// backend can provide the rows of a table in place of its file: a line
+// `NAME:ARGUMENT` in the file selects it. A new backend is one more file and one more
+// row of backends; every lookup in every table then finds it.
 type backend struct {
 	name     string
-	programs bool // it starts programs, which may have to gain rights
+	programs bool // it starts programs, which may need to gain privileges
 	open     func(c *Control, argument string) (asker, error)
 }
 
@@ -21,18 +21,18 @@ func backends() []backend {
 	}
 }
 
-// asker is a backend that has been opened. It may be asked concurrently.
+// asker is an opened backend. Its methods may be called concurrently.
 type asker interface {
-	// ask returns the row of key as it would stand in the file, without a line
-	// end. That it has none is found false; an error is temporary.
+	// ask returns the row of key as it would be written in the file, without a line
+	// end. found is false if there is none; an error is temporary.
 	ask(key string) (text string, found bool, err error)
 	// check says, for people, why it cannot be asked.
 	check() error
-	// String is what stands in the file.
+	// String is the backend as the file names it.
 	String() string
 }
 
-// backend returns what the line of a table says that holds its rows. No row
+// backend returns the backend that a line of a table names, with its argument. No row
 // begins like that: an address has an @ before its first colon.
 func (c *Control) backend(text string) (b backend, argument string, ok bool) {
 	for _, b := range c.backends {
@@ -44,24 +44,24 @@ func (c *Control) backend(text string) (b backend, argument string, ok bool) {
 }
 
 const (
-	lookupFresh = 5 * time.Second // for which an answer holds
+	lookupFresh = 5 * time.Second // how long an answer is valid
 	lookupKept  = 1000            // answers
 )
 
-// memory is what a backend answered lately.
+// memory is a cache of the recent answers of a backend.
 type memory struct {
 	mu    sync.Mutex
 	known map[string]answer
-	last  *answer // whoever it was about
+	last  *answer // the last row found, for any key
 }
 
-// answer is a row that was found. That there is none is never remembered.
+// answer is a row that was found. That a row does not exist is never cached.
 type answer struct {
 	key, text string
 	at        time.Time
 }
 
-// memory returns that of a table and the line in it. The caller holds c.mu.
+// memory returns the cache for a table and the line in it. The caller holds c.mu.
 func (c *Control) memory(line string) *memory {
 	m := c.memories[line]
 	if m == nil {
@@ -71,7 +71,7 @@ func (c *Control) memory(line string) *memory {
 	return m
 }
 
-// recall returns an answer that still holds.
+// recall returns an answer that is still valid.
 func (m *memory) recall(key string) (a answer, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -88,7 +88,7 @@ func (m *memory) keep(a answer) {
 	m.known[a.key] = a
 }
 
-// asked is the source of rows that a backend has.
+// asked is the source of the rows that a backend has.
 type asked[R any] struct {
 	table  table[R]
 	from   asker
@@ -132,13 +132,13 @@ func (s asked[R]) ask(key string, keep bool) (*R, error) {
 	return r, nil
 }
 
-// askableText reports whether a backend may see the key: not what could be an
-// option of a program, or leave the line of a protocol.
+// askableText reports whether a backend may see the key: not if a program could take
+// it for an option, or if it could break out of a line of a protocol.
 func askableText(key string) bool {
 	return key != "" && key[0] != '-' && !strings.ContainsFunc(key, isControl)
 }
 
-// parsed reads the row of an answer.
+// parsed parses the row in an answer.
 func (s asked[R]) parsed(a answer) (*R, error) {
 	entries, err := s.table.parse("control/"+s.table.name+":"+s.from.String(), a.text)
 	switch {
@@ -152,7 +152,7 @@ func (s asked[R]) parsed(a answer) (*R, error) {
 	return &entries[0].row, nil
 }
 
-// some returns the row that was found last, whoever it is about.
+// some returns the row that was found last, for any key.
 func (s asked[R]) some(uint32) *R {
 	s.memory.mu.Lock()
 	last := s.memory.last

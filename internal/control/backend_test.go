@@ -10,8 +10,8 @@ import (
 	"paperpath/internal/status"
 )
 
-// shelf is a backend that no program has: this test is its one file, and the
-// row that TestABackendIsOneRow adds is all that has to know of it.
+// shelf is a backend that no program has: only this test, its one file, and the row
+// that TestABackendIsOneRow adds know about it.
 type shelf struct {
 	name  string
 	rows  map[string]string
@@ -30,8 +30,8 @@ func (s shelf) ask(key string) (string, bool, error) {
 	return text, ok, nil
 }
 
-// TestABackendIsOneRow: whatever looks users up finds a backend that is nothing
-// but a file and a row of Control.backends.
+// TestABackendIsOneRow: every lookup of users finds a backend that consists of a file
+// and a row of Control.backends.
 func TestABackendIsOneRow(t *testing.T) {
 	f := newFixture(t, map[string]string{"domains": "x.example\n", "users": "# where they are\nshelf:A 3\n"})
 	asked := 0
@@ -85,8 +85,8 @@ func TestABackendIsOneRow(t *testing.T) {
 	}
 }
 
-// Rows and a backend exclude each other, and a table that takes none takes its
-// line for a row.
+// Rows and a backend exclude each other, and a table that takes no backend reads its
+// line as a row.
 func TestABackendBesideRows(t *testing.T) {
 	f := newFixture(t, map[string]string{"users": "exec:/bin/true\na@x.example:\n", "aliases": "exec:/bin/true\n", "domains": "x.example\n"})
 	_, err := f.User("a@x.example")
@@ -99,9 +99,9 @@ func TestABackendBesideRows(t *testing.T) {
 	}
 }
 
-// TestBackendsAreNamedOnce: what knows a backend by name, or asks whether there
-// is one, is its own file and the interface; every other place would be one
-// more to change.
+// TestBackendsAreNamedOnce: only a backend's own file and the interface know a
+// backend by name, or ask whether there is one; every other place would be one more
+// to change.
 func TestBackendsAreNamedOnce(t *testing.T) {
 	files, err := filepath.Glob("*.go")
 	if err != nil {

@@ -17,25 +17,25 @@ import (
 )
 
 const (
-	// hiding is how long a row that cannot be read hides what it may have said: for
-	// this long, lookups that find nothing fail temporarily; then the row counts as
-	// absent.
+	// hiding is how long a row that cannot be read makes lookups that find nothing
+	// fail temporarily, since it may be the row that they look for; after that the
+	// row counts as absent.
 	hiding = 24 * time.Hour
 
 	reportAgain = time.Hour // between two events about a row
-	maxMarks    = 20        // rows of a table that have a mark of their own
+	maxMarks    = 20        // rows of a table that get a mark of their own
 )
 
-// brokenRow is a row that makes lookups fail: those of its name, or those that
-// find nothing.
+// brokenRow is a row that makes lookups fail: those for its key, or those that find
+// nothing.
 type brokenRow struct {
 	Fault
-	id    string // made of its text, so it survives a move in the file; it reveals no password
-	hides bool   // its name cannot be read, or rows after it may be missing
+	id    string // derived from its text, so it survives a move in the file; it reveals no password
+	hides bool   // its key cannot be read, or rows after it may be missing
 }
 
-// newBrokenRow makes the nth one of a table. Those beyond maxMarks share an id: a
-// file in which every line is broken has one fault, not a million.
+// newBrokenRow makes the nth broken row of a table. Those beyond maxMarks share an
+// id: a file in which every line is broken has one fault, not a million.
 func newBrokenRow(f Fault, l rawRow, nth int) brokenRow {
 	b := brokenRow{Fault: f, id: "more", hides: f.Key == "" || l.torn}
 	if nth < maxMarks {
@@ -52,12 +52,12 @@ func (e rowError) Error() string { return e.String() }
 
 // seenRow is what is known about a broken row.
 type seenRow struct {
-	first    time.Time // when it was met first
-	reported time.Time // when it was reported last
+	first    time.Time // when a lookup first met it
+	reported time.Time // when it was last reported
 }
 
-// OnBrokenRow has report called with each broken row that a lookup meets, once an
-// hour in all processes of the home. Without it nothing is recorded in run/.
+// OnBrokenRow makes lookups call report for each broken row that they meet, once an
+// hour in all processes of the home together. Without it nothing is recorded in run/.
 func (c *Control) OnBrokenRow(report func(error)) { c.report = report }
 
 // temporary turns a rowError into the temporary error of the lookup, and reports
@@ -91,8 +91,8 @@ func IsBrokenRow(err error) bool {
 	return errors.As(err, &r)
 }
 
-// hidden returns a temporary error if one of the rows may be the one that was
-// looked up, for a day from when it was met first.
+// hidden returns a temporary error if one of the rows may be the one that was looked
+// up, for a day from when a lookup first met it.
 func (c *Control) hidden(rows []brokenRow) error {
 	var err error
 	for _, b := range rows {
@@ -103,7 +103,7 @@ func (c *Control) hidden(rows []brokenRow) error {
 	return err
 }
 
-// firstMet records that a lookup met the row, and returns when that happened first.
+// firstMet records that a lookup met the row, and returns when that first happened.
 func (c *Control) firstMet(b brokenRow) time.Time {
 	c.seenMu.Lock()
 	name := b.File + "-" + b.id
@@ -126,14 +126,15 @@ func (c *Control) firstMet(b brokenRow) time.Time {
 	return s.first
 }
 
-// mark is the file that records a broken row: when it was met first, in its text,
-// and when it was reported last, as its mtime. A process may live for one message
-// only.
+// mark is the file that records a broken row: its text says when a lookup first met
+// the row, its mtime when the row was last reported. It is a file because a process
+// may live for one message only.
 func (c *Control) mark(file, id string) string {
 	return filepath.Join(c.home, "run", "broken-"+strings.ReplaceAll(file, "/", "-")+"-"+id)
 }
 
-// readMark returns what is known; a row without a mark is met now.
+// readMark returns what is known about the row; without a mark, it is met for the
+// first time now.
 func (c *Control) readMark(b brokenRow) seenRow {
 	s := seenRow{first: c.now()}
 	f, err := dir.OpenPath(c.mark(b.File, b.id), os.O_RDONLY, 0)
@@ -157,7 +158,7 @@ func (c *Control) readMark(b brokenRow) seenRow {
 	return s
 }
 
-// writeMark makes the mark, or records in it that the row is reported now.
+// writeMark makes the mark, or records in it that the row is being reported now.
 func (c *Control) writeMark(b brokenRow, first time.Time) error {
 	f, err := dir.OpenPath(c.mark(b.File, b.id), os.O_WRONLY|os.O_CREATE, 0o660)
 	if err != nil {
@@ -178,8 +179,8 @@ func (c *Control) writeMark(b brokenRow, first time.Time) error {
 	return err
 }
 
-// changed is the ctime of the file, which nobody can set: it is when a row was met
-// first whose mark cannot be written.
+// changed is the ctime of the file, which nobody can set: if a mark cannot be
+// written, that is when the row was first met.
 func (c *Control) changed(file string) time.Time {
 	s, err := stat(c.path(file))
 	if err != nil {
@@ -188,8 +189,8 @@ func (c *Control) changed(file string) time.Time {
 	return time.Unix(0, s.ctime)
 }
 
-// forget removes the marks of rows that have been corrected: if they come back,
-// their day starts again.
+// forget removes the marks of rows that have been corrected: if such a row comes
+// back, its day starts again.
 func (c *Control) forget(file string, rows []brokenRow) {
 	if c.report == nil {
 		return
@@ -201,7 +202,7 @@ func (c *Control) forget(file string, rows []brokenRow) {
 	run, prefix := filepath.Split(c.mark(file, ""))
 	names, err := os.ReadDir(run)
 	if err != nil {
-		return // then there are none
+		return // then there are no marks
 	}
 	for _, n := range names {
 		if path := run + n.Name(); strings.HasPrefix(n.Name(), prefix) && !keep[path] {

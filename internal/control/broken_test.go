@@ -17,17 +17,17 @@ import (
 	"paperpath/internal/status"
 )
 
-// asking is how a table is asked in TestABrokenRowHarmsItselfAlone.
+// asking is how TestABrokenRowHarmsItselfAlone looks rows up in a table.
 type asking struct {
 	table  string
-	files  map[string]string // beside it
-	keys   []string          // that rows may have
-	value  string            // %d: something that tells one row from another
-	broken string            // the row of a key, with something wrong behind it
-	names  []string          // that are asked for
+	files  map[string]string // other files
+	keys   []string          // of the rows
+	value  string            // %d: something that distinguishes the rows
+	broken string            // the row of a key, with something wrong after the key
+	names  []string          // to look up
 
-	// asks returns the keys that a lookup of name asks for, the most specific
-	// first, and how many of them are no less specific than the first.
+	// asks returns the keys that a lookup of name tries, the most specific first, and
+	// how many of them are as specific as the first.
 	asks func(name string) (keys []string, same int)
 	ask  func(c *Control, name string) (string, error)
 }
@@ -99,11 +99,12 @@ func askings() []asking {
 	}
 }
 
-// unreadable are rows whose left side nobody can read, in any table.
+// unreadable are rows whose key cannot be read in any table.
 var unreadable = []string{"what is this", "\xff\xfe: x", "@@@: x", "a b c d: x", "\x01:"}
 
-// TestABrokenRowHarmsItselfAlone: a table with one broken row answers as the
-// table without that row, but for the names that the row is about, or may be.
+// TestABrokenRowHarmsItselfAlone: a table with one broken row gives the same answers
+// as the table without it, except for the names that the row is about, or may be
+// about.
 func TestABrokenRowHarmsItselfAlone(t *testing.T) {
 	for _, a := range askings() {
 		t.Run(a.table, func(t *testing.T) {
@@ -158,7 +159,7 @@ func (a asking) check(t *testing.T, rt *rapid.T) {
 				if hidden = hides || falls; hidden || slices.Contains(keys, k) {
 					break
 				}
-				hidden = (key == "" || end == "") && !day // to nothing
+				hidden = (key == "" || end == "") && !day // the lookup finds nothing
 			}
 			want, _ := a.ask(whole.Control, name)
 			got, err := a.ask(broken.Control, name)
@@ -176,8 +177,8 @@ func (a asking) check(t *testing.T, rt *rapid.T) {
 	}
 }
 
-// A second row that says the same is dead, one that says something else makes
-// the name temporary.
+// A second row that says the same is dead; one that says something else makes lookups
+// of the name fail temporarily.
 func TestARowTwice(t *testing.T) {
 	f := newFixture(t, map[string]string{"users": "", "domains": "x.example\nX.example\n", "aliases": "a: b\nc: d\na: b\nA: c\n"})
 	if a, err := f.Alias("a@x.example"); a != nil || err == nil {
@@ -201,7 +202,7 @@ func TestARowTwice(t *testing.T) {
 	}
 }
 
-// The postmaster's mail, and names without a domain, go to no second choice.
+// The postmaster's mail, and names without a domain, do not go to a second choice.
 func TestABrokenFirstRow(t *testing.T) {
 	f := newFixture(t, map[string]string{"domains": "x.example\r\ny.example\n", "users": "a@x.example:{\nb@x.example:\n"})
 	if p, err := f.Postmaster(); p != "" || err == nil {
@@ -227,7 +228,7 @@ func TestABrokenFirstRow(t *testing.T) {
 	}
 }
 
-// process opens the settings as another process does, with what it reports.
+// process opens the settings as another process does, and returns what it reports.
 func (f *fixture) process() (*Control, *[]string) {
 	c, reported := Open(f.home, func() time.Time { return f.clock }), &[]string{}
 	c.sleep = f.sleep
@@ -235,11 +236,12 @@ func (f *fixture) process() (*Control, *[]string) {
 	return c, reported
 }
 
-// A row is reported when a lookup meets it, once an hour by all processes; its day
-// ends for all of them, and begins anew where it is mended and comes again.
+// A row is reported when a lookup meets it, once an hour by all processes together;
+// its day ends for all of them, and starts again if the row is corrected and comes
+// back.
 func TestBrokenRowsAreReportedOnceAnHour(t *testing.T) {
 	f := newFixture(t, map[string]string{"users": "a b\nb@x.example:{\nc@x.example:\n"})
-	f.clock = time.Now().Add(time.Minute) // marks have the kernel's time
+	f.clock = time.Now().Add(time.Minute) // marks get the kernel's time
 	if err := os.Mkdir(filepath.Join(f.home, "run"), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -285,7 +287,7 @@ func answered(u *User, err error) string {
 	return "found"
 }
 
-// Where nothing can be written the day begins with the change of the file.
+// If nothing can be written, the day begins with the change of the file.
 func TestADayWithoutMarks(t *testing.T) {
 	f := newFixture(t, map[string]string{"users": "a b\n"}) // there is no run/
 	f.clock = time.Now().Add(time.Hour)
@@ -298,7 +300,7 @@ func TestADayWithoutMarks(t *testing.T) {
 	}
 }
 
-// Lines without number are one fault, and leave no file each.
+// However many lines are broken, only a few of them are reported and leave a file.
 func TestManyBrokenRows(t *testing.T) {
 	var rows strings.Builder
 	for i := range 1000 {
@@ -326,7 +328,8 @@ func TestManyBrokenRows(t *testing.T) {
 	}
 }
 
-// A file that cannot be read at all is nobody's row.
+// If a file cannot be read at all, its lookups fail temporarily for as long as that
+// lasts: there is no row whose day could end.
 func TestWholeFileStaysTemporary(t *testing.T) {
 	f := newFixture(t, map[string]string{"domains": "x.example\n", "users": strings.Repeat("#\n", 2)})
 	if err := os.Remove(f.path("users")); err != nil {
@@ -355,7 +358,7 @@ func (c *Control) checkTable(name string) error {
 	return errors.Join(errs...)
 }
 
-// A broken row of relayfrom is no refusal of the hosts that it may be about.
+// A broken row of relayfrom does not refuse the hosts that it may be about.
 func TestABrokenRelay(t *testing.T) {
 	f := newFixture(t, map[string]string{"relayfrom": "192.0.2.0/24\n192.0.2.0/24 @a.example\n198.51.100.0/24 *\n"})
 	hidden := func(ip string) bool { return f.RelayHidden(netip.MustParseAddr(ip)) != nil }

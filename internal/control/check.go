@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// Finding is something in control/ that a person should mend.
+// Finding is something in control/ that a person should correct.
 type Finding struct {
 	Fault
-	Warning bool // it works as it is, though hardly as it was meant
+	Warning bool // it works, though probably not as intended
 }
 
 // Report is what Check found: what is wrong, and what is in force.
@@ -20,14 +20,14 @@ type Report struct {
 	InForce  []Value
 }
 
-// Errors returns the findings that are no warnings.
+// Errors returns the findings that are not warnings.
 func (r Report) Errors() []Finding {
 	return slices.DeleteFunc(slices.Clone(r.Findings), func(f Finding) bool { return f.Warning })
 }
 
-// Check reads every file in control/. Errors are files and rows that cannot be
-// used, files without a default that are missing, and names that are no
-// setting, since a misspelt one would otherwise be a silent default.
+// Check reads every file in control/. These are errors: files and rows that cannot be
+// used, missing files that have no default, and names that are not settings, since a
+// misspelt one would otherwise silently mean the default.
 func (c *Control) Check() Report {
 	var r Report
 	entries, err := os.ReadDir(c.path(""))
@@ -87,8 +87,8 @@ func (c *Control) checkPrograms() error {
 	return nil
 }
 
-// error adds what reading a file came to. How to mend it is what stands in
-// brackets in the text, else what the file of the setting may say.
+// error adds an error from reading a file. How to correct it is in parentheses in the
+// text; otherwise the advice is what the file of the setting may say.
 func (r *Report) error(err error, of ...Setting) {
 	f := Fault{What: err.Error()}
 	var p *fileError
@@ -113,7 +113,7 @@ func (r *Report) warn(file string, line int, what, mend string) {
 	r.Findings = append(r.Findings, Finding{Fault: f, Warning: true})
 }
 
-// unknownName is what is wrong with a name in control/ that no program reads.
+// unknownName returns what is wrong with a name in control/ that no program reads.
 func (c *Control) unknownName(e fs.DirEntry) (f Fault, unknown bool) {
 	name := e.Name()
 	s, known := c.settings[name]

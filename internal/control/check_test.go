@@ -65,8 +65,8 @@ func TestCheckFinds(t *testing.T) {
 	}
 }
 
-// What has no default and is missing is an error each; a home without settings
-// is one.
+// A missing file without a default is an error of its own; a home without settings is
+// one error.
 func TestCheckOfMissingFiles(t *testing.T) {
 	if got := newFixture(t, nil).Check().Errors(); len(got) != 3 {
 		t.Errorf("an empty directory: %v, want the three files without a default", got)
@@ -77,7 +77,7 @@ func TestCheckOfMissingFiles(t *testing.T) {
 	}
 }
 
-// A flood of rows with one fault is a few lines.
+// A flood of rows with the same fault takes only a few lines.
 func TestCheckNamesAFewOfMany(t *testing.T) {
 	users := ""
 	for i := range 100 {
@@ -89,8 +89,8 @@ func TestCheckNamesAFewOfMany(t *testing.T) {
 	}
 }
 
-// Secrets that whoever has an account can read: only where each directory on
-// the way lets them through.
+// Secrets that every user of the machine can read: only if each directory above them
+// lets users through.
 func TestCheckSecrets(t *testing.T) {
 	f := newFixture(t, map[string]string{"hostname": "mx.a.example\n", "domains": "a.example\n", "users": ""})
 	for dir := f.home; len(dir) > len(os.TempDir()); dir = filepath.Dir(dir) {

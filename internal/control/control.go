@@ -19,7 +19,7 @@ const (
 	maxTable  = 64 << 20 // bytes in a table
 	maxLine   = 1 << 20  // bytes in a line, continuation lines joined
 
-	settled     = time.Second     // a file that has not changed for this long is complete
+	settled     = time.Second     // a file that has not changed for this long is taken as complete
 	longestWait = 5 * time.Second // for that
 )
 
@@ -30,10 +30,10 @@ type Control struct {
 	sleep func(time.Duration)
 
 	settings map[string]Setting
-	report   func(error) // of a broken row; nil: nobody wants to know
+	report   func(error) // called for a broken row; nil: not wanted
 
 	backends []backend
-	slots    chan struct{}       // of programs that are asked for rows
+	slots    chan struct{}       // for programs that look up rows
 	runAs    *syscall.Credential // the user they run as; nil: ours
 
 	mu       sync.Mutex
@@ -63,7 +63,7 @@ func (c *Control) path(name string) string { return filepath.Join(c.home, "contr
 func where(name string, line int) string { return fmt.Sprintf("control/%s:%d", name, line) }
 
 // broken makes the temporary error for a control file (RFC 3463 3.4, X.3.5: system
-// incorrectly configured). Its text stays on this machine and is no part of the
+// incorrectly configured). Its text stays on this machine and is not part of the
 // reply to a peer.
 func broken(err error) error {
 	return &status.Error{Exit: status.TempFail, Reply: 451, Enhanced: "4.3.5", Err: err}

@@ -12,8 +12,8 @@ import (
 	"paperpath/internal/status"
 )
 
-// fixture is a home whose control files the test writes. Files are an hour
-// old unless the test says otherwise; sleeping advances the clock.
+// fixture is a home whose control files the test writes. Files are an hour old unless
+// the test says otherwise; sleeping advances the clock.
 type fixture struct {
 	*Control
 	t     *testing.T
@@ -49,7 +49,7 @@ func (f *fixture) write(name, text string) {
 	}
 }
 
-// touch gives a file the age.
+// touch sets the age of a file.
 func (f *fixture) touch(name string, age time.Duration) {
 	f.t.Helper()
 	at := f.clock.Add(-age)
@@ -58,7 +58,8 @@ func (f *fixture) touch(name string, age time.Duration) {
 	}
 }
 
-// wantError checks that err is temporary, says text, and keeps it from peers.
+// wantError checks that err is temporary, contains text, and that peers do not see
+// it.
 func wantError(t *testing.T, err error, text string) {
 	t.Helper()
 	if err == nil || !strings.Contains(err.Error(), text) {
@@ -313,7 +314,7 @@ func TestLinkedControl(t *testing.T) {
 	}
 }
 
-// An alias that no address can match is said to people; mail goes on.
+// An alias that no address can match is reported to people; mail is not held up.
 func TestAliasesThatNeverMatch(t *testing.T) {
 	f := newFixture(t, map[string]string{"domains": "a.example\n", "aliases": "*: x\nok: x\nx@b.example: y\n*@a.example: x\n" +
 		"a+b: x\n\"a..b\"@A.example: x\n"})

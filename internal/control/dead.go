@@ -9,9 +9,9 @@ import (
 	"paperpath/internal/status"
 )
 
-// CheckAliases reads control/aliases for people: beside what does not parse, an
-// alias that can never match is an error, with exit status 65. Mail goes on
-// beside such a row.
+// CheckAliases reads control/aliases for people: in addition to rows that do not
+// parse, an alias that can never match is an error, with exit status 65. Such a row
+// does not hold up mail.
 func (c *Control) CheckAliases() error {
 	faults, errs := c.Faults("aliases")
 	for _, f := range faults {
@@ -46,8 +46,7 @@ func (c *Control) aliasFaults() ([]Fault, error) {
 	return faults, nil
 }
 
-// neverMatches says why no address can match the key of an alias; "" where one
-// can.
+// neverMatches says why no address can match the key of an alias; "" if one can.
 func (c *Control) neverMatches(key string) (why string) {
 	local, domain := addr.Split(key)
 	if local == "*" {
@@ -56,7 +55,7 @@ func (c *Control) neverMatches(key string) (why string) {
 	whole := key
 	if domain == "" {
 		whole += "@example.org"
-	} else if where, err := c.localNow(domain); err == nil && where == "" { // else it is no fault of the alias
+	} else if where, err := c.localNow(domain); err == nil && where == "" { // else the alias is not at fault
 		return domain + " is not in control/domains"
 	}
 	if a, err := addr.Parse(whole); err != nil || addr.FoldAddress(a.String()) != whole {
@@ -81,7 +80,7 @@ func (c *Control) routeFaults() ([]Fault, error) {
 	return faults, nil
 }
 
-// localNow is IsLocal without the wait for a file at rest.
+// localNow is IsLocal without waiting for the file to settle.
 func (c *Control) localNow(domain string) (where string, err error) {
 	t, _, err := load(c, domainsFile(c))
 	if err != nil {

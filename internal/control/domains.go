@@ -10,7 +10,7 @@ import (
 // domainRow is a row of control/domains.
 type domainRow struct{ name, where string }
 
-// domainsTable has a domain a line.
+// domainsTable has one domain a line.
 func domainsTable() table[domainRow] {
 	return table[domainRow]{
 		name: "domains", required: true, bare: true,
@@ -36,9 +36,9 @@ func domainsTable() table[domainRow] {
 func domainsFile(c *Control) file[contents[domainRow]] { return domainsTable().file(c) }
 
 // Domains returns the local domains in lower case, in the order of the file and
-// without those of broken rows; it is temporary where such a row stands before
-// them, for names without a domain take the first. It has no default: no file is
-// a temporary error.
+// without those of broken rows. A broken row before the first domain is a temporary
+// error, because names without a domain take the first one. There is no default: a
+// missing file is a temporary error.
 func (c *Control) Domains() ([]string, error) {
 	f := domainsFile(c)
 	if _, err := firstRow[domainRow](c, f); err != nil {

@@ -12,10 +12,10 @@ import (
 	"paperpath/internal/addr"
 )
 
-// containerID is the name that a container has where nobody gave it one.
+// containerID matches the hostname of a container that was given no name.
 var containerID = regexp.MustCompile(`^([0-9a-f]{12}|[0-9a-f]{64})(\.|$)`)
 
-// checkHostname warns of a name that other hosts cannot know.
+// checkHostname warns of a hostname that other hosts cannot know.
 func (c *Control) checkHostname(r *Report) {
 	host, err := c.Hostname()
 	if err != nil {
@@ -37,7 +37,7 @@ func (c *Control) checkHostname(r *Report) {
 // maxAlike is how many rows with the same fault Check names.
 const maxAlike = 20
 
-// checkReached warns of users whom no mail reaches, or has reached yet.
+// checkReached warns of users whom mail cannot reach, or has not reached yet.
 func (c *Control) checkReached(r *Report) {
 	users, err := c.UsersNow()
 	if err != nil {
@@ -82,8 +82,8 @@ func (c *Control) checkSecret(r *Report, name string) {
 	}
 }
 
-// OthersRead reports whether whoever has an account can read path: its mode
-// says so, and that of each directory on the way to it.
+// OthersRead reports whether every user of the machine can read path: its mode allows
+// that, and so does the mode of each directory above it.
 func OthersRead(path string) bool {
 	path, err := filepath.EvalSymlinks(path)
 	if err != nil {
@@ -103,8 +103,8 @@ func OthersRead(path string) bool {
 	}
 }
 
-// fileLines returns the lines of a file that say something, those that can be
-// read: for Check, which does not wait for a file at rest.
+// fileLines returns the lines of a file that begin a row, if it can be read: for
+// Check, which does not wait for the file to settle.
 func (c *Control) fileLines(name string) []line {
 	data, _, err := read(c.path(name), maxTable)
 	if err != nil {

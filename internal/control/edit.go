@@ -14,9 +14,9 @@ import (
 	"paperpath/internal/status"
 )
 
-// AddUser appends a row to control/users. homeField is the row's home, below
-// the Paperpath home. An address that is there already, or that no row can
-// hold, is refused. Every other byte of the file stays.
+// AddUser appends a row to control/users. homeField is the row's home, below the
+// Paperpath home. It refuses an address that is there already or that no row can
+// hold. Every other byte of the file stays.
 func (c *Control) AddUser(address, hash, homeField string) error {
 	if err := addr.CheckAddress(address); err != nil {
 		return refuse("address %q %v", address, err)
@@ -62,9 +62,9 @@ func (c *Control) DelUser(address string) (*User, error) {
 	return gone, nil
 }
 
-// editUsers replaces control/users by what edit makes of it, one editor at a
-// time. edit gets the row of address, nil where there is none. Afterwards that
-// row has to have the password field hash; without a hash it has to be gone.
+// editUsers replaces the text of control/users with the result of edit, one editor at
+// a time. edit gets the row of address, nil if there is none. Afterwards that row
+// must have the password field hash; if hash is empty, the row must be gone.
 func (c *Control) editUsers(address, hash string, edit func([]byte, *User) ([]byte, error)) error {
 	unlock, err := c.lock()
 	if err != nil {
@@ -93,8 +93,8 @@ func (c *Control) editUsers(address, hash string, edit func([]byte, *User) ([]by
 	return nil
 }
 
-// lock takes the directory for one editor. The lock is on the directory: the
-// file itself is another one after each edit.
+// lock locks the directory for one editor. It is not the file that is locked, because
+// each edit replaces the file.
 func (c *Control) lock() (unlock func(), err error) {
 	d, err := os.Open(c.path(""))
 	if err != nil {
@@ -112,9 +112,9 @@ func (c *Control) lock() (unlock func(), err error) {
 	}
 }
 
-// rowNow returns the row of address in the text of control/users, nil where
-// there is none. Broken rows of others stay as they are; one of address itself,
-// and rows that something else has, are not ours to edit.
+// rowNow returns the row of address in the text of control/users, nil if there is
+// none. Broken rows of other users stay as they are; a broken row of address itself,
+// and rows that a backend has, are not ours to edit.
 func (c *Control) rowNow(data []byte, address string) (*User, error) {
 	c.mu.Lock()
 	t, err := parseUsers(c, data)

@@ -90,7 +90,7 @@ func TestEditorsTakeTurns(t *testing.T) {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			// One Control each, as separate processes have.
+			// One Control each, as in separate processes.
 			if err := Open(f.home, time.Now).AddUser(fmt.Sprintf("u%d@example.org", i), "x", "mail/u"); err != nil {
 				t.Error(err)
 			}

@@ -9,13 +9,14 @@ import (
 	"paperpath/internal/status"
 )
 
-// RunProgramsAs lets the programs that stand in control/users run as another
-// user, where we are root: who writes there need not be. It is for the start.
+// RunProgramsAs makes the programs that control/users names run as another user if we
+// are root: whoever may write that file need not be root. It is to be called at the
+// start.
 func (c *Control) RunProgramsAs(uid, gid int) {
 	c.runAs = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid), Groups: []uint32{uint32(gid)}}
 }
 
-// lookupMost is how many programs are asked at a time.
+// lookupMost is how many programs run at a time.
 const lookupMost = 16
 
 // execAsker is the backend exec: a program that is run for each lookup.
@@ -44,6 +45,6 @@ func (e execAsker) ask(key string) (text string, found bool, err error) {
 	case exit != 0:
 		return "", false, fmt.Errorf("%s: exit status %d", e, exit)
 	}
-	// What stands behind the line is not one, and asked says so.
+	// If anything follows the line, asked reports it.
 	return strings.TrimSuffix(string(out), "\n"), true, nil
 }

@@ -79,8 +79,8 @@ func TestExec(t *testing.T) {
 	}
 }
 
-// Nothing of what a peer says reaches a shell or becomes an option, and an
-// answer holds for a moment.
+// Nothing that a peer says reaches a shell or becomes an option, and an answer stays
+// valid for a moment.
 func TestExecArguments(t *testing.T) {
 	c, log := execControl(t, "exec:% -v\n")
 	for range 3 {
@@ -120,7 +120,7 @@ func TestExecLines(t *testing.T) {
 	}
 }
 
-// A program that does not end is ended, with what it started.
+// A program that does not end is killed, together with what it started.
 func TestProgramTime(t *testing.T) {
 	const limit = 200 * time.Millisecond // programTime is ten seconds
 	start := time.Now()

@@ -9,11 +9,11 @@ import (
 // Fault is a row of a table that cannot do what it was written for.
 type Fault struct {
 	File string // in control/: "aliases"
-	Line int    // from 1; 0 where it is the whole file
-	Key  string // the name that the row is about, folded; "" where it cannot be read
+	Line int    // from 1; 0: the whole file
+	Key  string // the name that the row is about, folded; "" if it cannot be read
 	What string // what is wrong: "no colon"
-	Mend string // how to mend it: "a row is `name: target, target`"
-	Dead bool   // the row is read, and can never matter: it harms nothing
+	Mend string // how to correct it: "a row is `name: target, target`"
+	Dead bool   // the row can be read but never has an effect: it does no harm
 }
 
 // Where returns "control/aliases:3".
@@ -33,9 +33,9 @@ func (f Fault) String() string {
 	return text
 }
 
-// Faults returns the broken and the dead rows of every table, or of the named
-// ones, by file and line. errs has the files that cannot be read as a whole; one
-// that is missing is an error where it has no default.
+// Faults returns the broken and the dead rows of every table, or of the named ones,
+// by file and line. errs has the files that cannot be read as a whole; a missing file
+// is an error if it has no default.
 func (c *Control) Faults(tables ...string) (faults []Fault, errs []error) {
 	for _, t := range c.tables() {
 		if len(tables) > 0 && !slices.Contains(tables, t.name) {
@@ -57,7 +57,7 @@ type checkedTable struct {
 	faults func() ([]Fault, error)
 }
 
-// tables are the files of rows, in the order in which they are reported.
+// tables are the files that have rows, in the order in which they are reported.
 func (c *Control) tables() []checkedTable {
 	return []checkedTable{
 		{"domains", func() ([]Fault, error) { return faultsOf[domainRow](c, domainsFile(c)) }},

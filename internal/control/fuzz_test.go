@@ -73,7 +73,7 @@ func FuzzTables(f *testing.F) {
 	})
 }
 
-// readTable reads a table, which no text can make impossible.
+// readTable reads a table; no text may make that fail.
 func readTable[R any](t *testing.T, tab table[R], text string) contents[R] {
 	t.Helper()
 	got, err := tab.read(Open("/home/paperpath", time.Now), []byte(text))
@@ -84,8 +84,8 @@ func readTable[R any](t *testing.T, tab table[R], text string) contents[R] {
 	return got
 }
 
-// wantSound checks that what is wrong is named by its line, and that a row
-// answers where it stands, or the fault that hides it.
+// wantSound checks that each fault names its line, and that every key finds its row,
+// or the fault that hides it.
 func wantSound[R any](t *testing.T, text string, got contents[R]) {
 	t.Helper()
 	for _, f := range got.faults {

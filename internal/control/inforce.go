@@ -10,18 +10,18 @@ import (
 type Value struct {
 	Setting string // "databytes"
 	Key     string // of a row: "hops" of limits
-	Text    string // as a file has it, or in words
+	Text    string // as in the file, or in words
 	From    string // "control/limits:2", "default"
 }
 
-// fromDefault is where a value comes from that is in no file.
+// fromDefault is the From of a value that is in no file.
 const fromDefault = "default"
 
 // maxShown is how many rows of a table Check prints.
 const maxShown = 50
 
-// inForce returns what holds of a setting: its rows in the file, but for those
-// that are at fault, and what they do not say.
+// inForce returns what is in force of a setting: the rows in its file, except those
+// at fault, and the defaults of what they leave out.
 func (c *Control) inForce(s Setting, found []Finding) []Value {
 	bad, broken := map[int]bool{}, false
 	for _, f := range found {
@@ -29,7 +29,7 @@ func (c *Control) inForce(s Setting, found []Finding) []Value {
 			continue
 		}
 		if bad[f.Line] = true; f.Line == 0 || s.file != nil {
-			return nil // nothing of the file holds, and no default either
+			return nil // nothing in the file is in force, and no default either
 		}
 		broken = broken || !f.Dead
 	}
@@ -64,7 +64,8 @@ func (c *Control) inForce(s Setting, found []Finding) []Value {
 	return append(values, s.defaults(values)...)
 }
 
-// defaults are what holds beside the values of a file, nil for no file.
+// defaults returns what is in force in addition to the values of a file; said is nil
+// if there is no file.
 func (s Setting) defaults(said []Value) (values []Value) {
 	for _, k := range s.Keys {
 		if !slices.ContainsFunc(said, func(v Value) bool { return v.Key == k.Name }) {
@@ -80,8 +81,8 @@ func (s Setting) defaults(said []Value) (values []Value) {
 	return []Value{{Setting: s.Name, Text: s.Holds(), From: fromDefault}}
 }
 
-// rowLines returns the lines of a file that begin something: no comment, no line
-// that continues the one before it. It does not matter whether they are correct.
+// rowLines returns the lines that begin a row, correct or not: no comments, and no
+// lines that continue the one before them.
 func rowLines(data []byte) (out []line) {
 	n := 0
 	for text := range strings.Lines(string(data)) {

@@ -19,8 +19,8 @@ func concurrencyKeys() []Key {
 		{Name: "destination", Default: "5"}, // sessions to one destination
 		{Name: "client", Default: "50"},     // sessions from one address
 		{Name: "user", Default: "10"},       // POP3 sessions of one user
-		// Checked by all programs: four at least, so that the one for whoever is
-		// known is not half of them.
+		// Checked at the same time, by all programs: at least four, so that the one
+		// reserved for known clients is not half of them.
 		{Name: "passwords", Default: strconv.Itoa(max(4, runtime.NumCPU())), Varies: true},
 	}
 }
@@ -29,12 +29,12 @@ func concurrencyKeys() []Key {
 func limitKeys() []Key {
 	return []Key{
 		{Name: "recipients", Default: "1000"},      // of one message
-		{Name: "copybytes", Default: "1073741824"}, // that copies for its recipients may take, of one message
+		{Name: "copybytes", Default: "1073741824"}, // bytes of the copies of one message
 		{Name: "headerbytes", Default: "262144"},   // of one message
 		{Name: "fields", Default: "5000"},          // header fields of one message
 		{Name: "hops", Default: "100"},             // Received fields of one message (RFC 5321 6.3 asks for at least 100)
 		{Name: "errors", Default: "10"},            // of one session
-		{Name: "junk", Default: "100"},             // commands of one session that bring no mail forward
+		{Name: "junk", Default: "100"},             // commands of one session that lead to no message
 		{Name: "unknown", Default: "10"},           // recipients of one session, before it is slowed down
 		{Name: "session", Default: "3600"},         // seconds from the greeting to the end
 		{Name: "bounces", Default: "1000"},         // an hour
@@ -43,14 +43,14 @@ func limitKeys() []Key {
 	}
 }
 
-// Concurrency returns how many of name there may be at a time: of a
-// program its workers or sessions.
+// Concurrency returns how many of name there may be at a time; for a program, how
+// many workers or sessions it may have.
 func (c *Control) Concurrency(name string) (int, error) {
 	n, err := c.numberOf("concurrency", name)
 	return int(min(n, 1<<20)), err
 }
 
-// Limit returns the limit name.
+// Limit returns the limit called name.
 func (c *Control) Limit(name string) (int64, error) {
 	return c.numberOf("limits", name)
 }

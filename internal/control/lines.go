@@ -38,13 +38,13 @@ func lines(name string, data []byte) ([]line, error) {
 	return out, nil
 }
 
-// isBlank reports an empty line or a comment.
+// isBlank reports whether text is an empty line or a comment.
 func isBlank(text string) bool {
 	bare := strings.Trim(text, " \t\r")
 	return bare == "" || bare[0] == '#'
 }
 
-// notText says why the bytes of line n are no text; nil: they are.
+// notText says why the bytes of line n are not text; nil: they are.
 func notText(n int, text string) error {
 	switch {
 	case len(text) > maxLine:
@@ -67,8 +67,8 @@ func notText(n int, text string) error {
 // rawRow is a row of a table, or a line that should be one.
 type rawRow struct {
 	line
-	wrong error // why its bytes are no row
-	torn  bool  // it is the last line, and has no end
+	wrong error // why its bytes cannot be a row
+	torn  bool  // it is the last line, and has no line end
 	blank bool  // an empty line or a comment; included only if something is wrong with it
 }
 
@@ -76,7 +76,7 @@ type rawRow struct {
 // that begins with a blank continues the one before it.
 func rawRows(data []byte, joined bool) []rawRow {
 	var out []rawRow
-	row := -1 // the last of out that is no blank line
+	row := -1 // the last of out that is not blank
 	for n, rest := 1, string(data); rest != ""; n++ {
 		text, after, ended := strings.Cut(rest, "\n")
 		rest = after
@@ -112,10 +112,10 @@ func (r *rawRow) join(l rawRow) {
 	}
 }
 
-// isControl reports control characters, tab aside.
+// isControl reports whether r is a control character other than tab.
 func isControl(r rune) bool { return r != '\t' && (r < ' ' || r >= 0x7f && r < 0xa0) }
 
-// items returns the lines of a list: an item a line, blanks around it aside.
+// items returns the lines of a list: one item a line, without the blanks around it.
 func items(name string, data []byte) ([]line, error) {
 	ls, err := lines(name, data)
 	for i := range ls {
@@ -124,7 +124,7 @@ func items(name string, data []byte) ([]line, error) {
 	return ls, err
 }
 
-// rows returns the rows of a table. A key occurs once, whatever its case.
+// rows returns the rows of a table. Keys are unique, ignoring case.
 func rows(name string, data []byte) ([]row, error) {
 	ls, err := items(name, data)
 	if err != nil {
@@ -153,7 +153,7 @@ func splitRow(name string, l line) (row, error) {
 	return row{l.n, key, value}, nil
 }
 
-// keyAndValue cuts a row at the colon behind its key.
+// keyAndValue cuts a row at the colon after its key.
 func keyAndValue(text string) (key, value string, err error) {
 	i := keyEnd(text)
 	if i < 0 {
@@ -191,7 +191,7 @@ func once(name string, seen map[string]int, key string, n int) error {
 	return nil
 }
 
-// scalar returns the one value of a file, with its line.
+// scalar returns the only value of a file, with its line.
 func scalar(name string, data []byte) (line, error) {
 	ls, err := items(name, data)
 	switch {

@@ -14,11 +14,11 @@ import (
 type file[T any] struct {
 	name     string
 	max      int64 // bytes
-	required bool  // absent is an error instead of the zero T
+	required bool  // a missing file is an error and not the zero T
 	parse    func(name string, data []byte) (T, error)
 }
 
-// stamp tells one state of a file from another.
+// stamp distinguishes the states of a file.
 type stamp struct {
 	present      bool
 	dev, ino     uint64
@@ -26,7 +26,7 @@ type stamp struct {
 	mtime, ctime int64 // nanoseconds
 }
 
-// cached is what was made of a file in the state stamp.
+// cached is what was read from a file in the state stamp.
 type cached struct {
 	stamp stamp
 	torn  bool // the last line had no line end
@@ -34,7 +34,7 @@ type cached struct {
 	err   error
 }
 
-// load returns the value of f, from memory where the file has not changed.
+// load returns the value of f, from memory if the file has not changed.
 func load[T any](c *Control, f file[T]) (T, cached, error) {
 	if top, _, _ := strings.Cut(f.name, "/"); c.settings[top].Name == "" {
 		return *new(T), cached{}, failFile(f.name, "the program asks for a setting that it does not know")
@@ -55,8 +55,8 @@ func load[T any](c *Control, f file[T]) (T, cached, error) {
 	}
 	v, err := f.parse(f.name, data)
 	got := cached{stamp: now, value: v, err: err, torn: len(data) > 0 && data[len(data)-1] != '\n'}
-	// A file that was read within the second of its change may change again
-	// without a new mtime: only a still one is answered from memory.
+	// A file that is read within a second of a change may change again without a new
+	// mtime, so its value is not cached.
 	delete(c.cache, f.name)
 	if !c.fresh(now) {
 		c.cache[f.name] = got
@@ -67,7 +67,7 @@ func load[T any](c *Control, f file[T]) (T, cached, error) {
 	return v, got, err
 }
 
-// absent is the answer of a file that could not be read.
+// absent is the result for a file that could not be read.
 func absent[T any](f file[T], err error) (T, cached, error) {
 	var zero T
 	switch {
@@ -80,8 +80,8 @@ func absent[T any](f file[T], err error) (T, cached, error) {
 	return zero, cached{}, nil
 }
 
-// fresh reports whether the file changed so lately that its writer may not be
-// done. A time more than a second in the future says nothing and counts as old.
+// fresh reports whether the file changed so recently that its writer may not be done.
+// A time more than a second in the future means nothing and counts as old.
 func (c *Control) fresh(s stamp) bool {
 	age := c.now().Sub(time.Unix(0, s.mtime))
 	return s.present && age < settled && age > -settled
@@ -105,8 +105,8 @@ func stampOf(info fs.FileInfo) stamp {
 
 // read returns the bytes of a regular file and the state they belong to.
 func read(path string, max int64) ([]byte, stamp, error) {
-	// What is no regular file is not opened; O_NONBLOCK for what replaces it in
-	// between: a fifo in the place of a file must not hold a program up.
+	// Only a regular file is opened. O_NONBLOCK is for whatever may replace it in
+	// between: a fifo in place of the file must not block the program.
 	if info, err := os.Stat(path); err != nil {
 		return nil, stamp{}, plain(err)
 	} else if !info.Mode().IsRegular() {
@@ -134,8 +134,8 @@ func read(path string, max int64) ([]byte, stamp, error) {
 	return data, stampOf(info), nil
 }
 
-// plain takes the path out of the text of a system error: the caller names the
-// file. errors.As still finds it.
+// plain removes the path from the text of a system error: the caller names the file.
+// errors.As still finds it.
 func plain(err error) error {
 	var p *fs.PathError
 	if errors.As(err, &p) {
@@ -144,7 +144,7 @@ func plain(err error) error {
 	return err
 }
 
-// unnamed is an error of a file whose name its text does not say.
+// unnamed is an error about a file that its text does not name.
 type unnamed struct{ file *fs.PathError }
 
 func (u unnamed) Error() string { return u.file.Err.Error() }

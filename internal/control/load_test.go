@@ -45,8 +45,8 @@ func TestCacheIsUsed(t *testing.T) {
 	}
 }
 
-// A file can change within the resolution of its times, with the same size and
-// in place: what was read just after a change is not kept.
+// A file can change in place, with the same size, within the resolution of its times:
+// what was read just after a change is not cached.
 func TestCacheDoubtsFreshFiles(t *testing.T) {
 	f := newFixture(t, map[string]string{"hostname": "one.example\n"})
 	for age, keeps := range map[time.Duration]bool{0: false, 999 * time.Millisecond: false, time.Second: true, -time.Hour: true} {
@@ -110,8 +110,8 @@ func TestQuietSecondPositiveDoesNotWait(t *testing.T) {
 	}
 }
 
-// A file caught half written: its last row is cut, so even a positive answer
-// could be wrong.
+// A file that is read half-written: its last row may be cut off, so even a positive
+// answer could be wrong.
 func TestTornLastLineWaits(t *testing.T) {
 	f := newFixture(t, map[string]string{"users": "a@b.example:*::::mail/b.example/a-lo"})
 	f.touch("users", 0)

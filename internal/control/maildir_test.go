@@ -2,7 +2,7 @@ package control
 
 import "testing"
 
-// A user's mailbox is the home's own where it lies below mail/, and only there.
+// A user's mailbox is one of the home's own if it is below mail/, and only then.
 func TestMailboxPath(t *testing.T) {
 	for _, c := range []struct {
 		home, maildir string

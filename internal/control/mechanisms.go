@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Mechanisms returns the SASL mechanisms of control/mechanisms in upper case,
-// nil where there is no such file.
+// Mechanisms returns the SASL mechanisms of control/mechanisms in upper case, nil if
+// there is no such file.
 func (c *Control) Mechanisms() ([]string, error) {
 	return value[[]string](c, "mechanisms")
 }

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// Every name that a program asks Limit or Concurrency for is one that the
-// file can have, and control(5) says so.
+// Every name that a program passes to Limit or Concurrency is one that the file can
+// have, and control(5) lists it.
 func TestAskedNamesAreKnown(t *testing.T) {
 	asked := regexp.MustCompile(`\.(Limit|Concurrency)\("([a-z0-9]+)"`)
 	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {

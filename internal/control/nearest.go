@@ -1,6 +1,6 @@
 package control
 
-// nearest returns the name at most two edits away from the misspelt one.
+// nearest returns the name that is at most two edits away from the misspelt one.
 func nearest(name string, names []string) string {
 	best, least := "", 3
 	for _, n := range names {

@@ -22,16 +22,17 @@ func (c *Control) XClientFrom() (Networks, error) { return c.networks("xclientfr
 
 func (c *Control) networks(name string) (Networks, error) {
 	return query(c, networksFile(c, name), func(t contents[netip.Prefix]) (Networks, bool, error) {
-		// The caller looks for one address and may not find it: what a
-		// changing file lacks is always waited for.
+		// The caller looks for one address and may not find it, so we always wait for
+		// what a changing file may still lack.
 		return Networks{c, t.in()}, false, nil
 	})
 }
 
-// Has reports whether ip is in one of the networks. The error is temporary: a
-// broken row may be about ip. A host that speaks for others would otherwise be
-// taken for its clients, so one that is trusted by its address has that answer
-// for as long as the row is broken, and any other for a day.
+// Has reports whether ip is in one of the networks. The error is temporary: a broken
+// row may be about ip, and without that row a host that speaks for others would
+// itself be taken for the client. So an address that is trusted (loopback,
+// control/relayfrom), or in the network of the broken row, gets the error for as long
+// as the row is broken, and any other for a day.
 func (n Networks) Has(ip netip.Addr) (bool, error) {
 	ip = ip.Unmap()
 	if !ip.IsValid() || slices.ContainsFunc(n.rows.list(),
@@ -63,7 +64,7 @@ func networksFile(c *Control, name string) file[contents[netip.Prefix]] {
 	return networksTable(name).file(c)
 }
 
-// networksTable has an address or a network a line.
+// networksTable has one address or network a line.
 func networksTable(name string) table[netip.Prefix] {
 	return table[netip.Prefix]{
 		name: name, repeats: true, bare: true,

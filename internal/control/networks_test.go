@@ -18,7 +18,7 @@ func TestNetworks(t *testing.T) {
 	}
 }
 
-// has asks control/proxyfrom for ip.
+// has looks up ip in control/proxyfrom.
 func has(f *fixture, ip netip.Addr) (bool, error) {
 	n, err := f.ProxyFrom()
 	if err != nil {
@@ -27,8 +27,8 @@ func has(f *fixture, ip netip.Addr) (bool, error) {
 	return n.Has(ip)
 }
 
-// A broken row of proxyfrom is no "no": a proxy that is taken for a client lends
-// all behind it what it may do itself.
+// A broken row of proxyfrom does not mean "no": a proxy that is taken for a client
+// would give all hosts behind it its own rights.
 func TestABrokenNetwork(t *testing.T) {
 	f := newFixture(t, map[string]string{"proxyfrom": "192.0.2.0/24\n198.51.100.7\r\n", "relayfrom": "203.0.113.7\n"})
 	ask := func(ip, want string) {

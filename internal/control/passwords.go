@@ -18,7 +18,7 @@ func SplitScheme(field string) (scheme, encoding, rest string) {
 	return "CRYPT", "", field
 }
 
-// Barred reports a password field that no password matches.
+// Barred reports whether a password field matches no password.
 func Barred(field string) bool {
 	_, _, rest := SplitScheme(field)
 	return rest == "" || rest[0] == '!' || rest[0] == '*'
@@ -31,7 +31,7 @@ func (c *Control) Schemes() ([]string, error) {
 	return t.schemes, err
 }
 
-// ScramCost is what a SCRAM-SHA-256 exchange shows of stored keys (RFC 5802 7):
+// ScramCost is what a SCRAM-SHA-256 exchange reveals about stored keys (RFC 5802 7):
 // the iterations, and the salt's length in octets.
 type ScramCost struct{ Iterations, Salt int }
 
@@ -47,8 +47,8 @@ func scramCost(field string) (cost ScramCost, ok bool) {
 	return ScramCost{n, len(salt)}, err == nil && wrong == nil && n > 0 && len(salt) > 0
 }
 
-// ScramCosts returns how many rows of control/users have keys of each cost. The
-// map is not to be changed; it is empty where a program stands for the rows.
+// ScramCosts returns how many rows of control/users have keys of each cost. The map
+// is read-only; it is empty if a program has the rows.
 func (c *Control) ScramCosts() (map[ScramCost]int, error) {
 	t, _, err := load(c, usersFile(c))
 	return t.scram, err

@@ -21,8 +21,8 @@ const (
 // Program is a program that a setting names, with its first arguments.
 type Program []string
 
-// parseProgram reads the words behind exec: or checkpassword:. There is no
-// shell, so there is no quoting.
+// parseProgram parses the words after exec: or checkpassword:. There is no shell, so
+// there is no quoting.
 func parseProgram(s string) (Program, error) {
 	p := Program(strings.Fields(s))
 	if len(p) == 0 || !filepath.IsAbs(p[0]) {
@@ -43,15 +43,16 @@ func (p Program) check() error {
 	return err
 }
 
-// Run runs the program with further arguments, for 10 seconds at most, and
-// returns what it wrote to its standard output and its exit status. Nothing of
-// ours is open in it but, where fd3 is not nil, descriptor 3, which gives that.
-// An error says that there is no exit status.
+// Run runs the program with further arguments, for at most 10 seconds, and returns
+// its standard output and its exit status. The program inherits no open file of ours;
+// if fd3 is not nil, it can read that from descriptor 3. An error means that there is
+// no exit status.
 func (p Program) Run(ctx context.Context, fd3 []byte, args ...string) (out []byte, exit int, err error) {
 	return p.run(ctx, running{limit: programTime}, fd3, args...)
 }
 
-// running is as whom a program runs, nil for our own user, and for how long at most.
+// running is the user that a program runs as, nil for our own, and the longest time
+// that it may take.
 type running struct {
 	as    *syscall.Credential
 	limit time.Duration
@@ -63,11 +64,11 @@ func (p Program) run(ctx context.Context, how running, fd3 []byte, args ...strin
 	defer cancel()
 	cmd := exec.CommandContext(ctx, p[0], append(append([]string(nil), p[1:]...), args...)...)
 	stdout := &bounded{max: programOutput}
-	// Not our standard error: below inetd that is the client's socket.
+	// Not our standard error: under inetd that is the client's socket.
 	cmd.Stdout, cmd.Stderr = stdout, &bounded{max: 0}
 	cmd.Dir = "/"
 	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
-	// What it started ends with it.
+	// Killing the process group ends whatever the program started too.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: how.as}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second
@@ -94,7 +95,7 @@ func (p Program) run(ctx context.Context, how running, fd3 []byte, args ...strin
 	return stdout.Bytes(), 0, nil
 }
 
-// filled returns the end of a pipe that holds data, which fits into it.
+// filled returns the read end of a pipe that holds data, which must fit into it.
 func filled(data []byte) (*os.File, error) {
 	read, write, err := os.Pipe()
 	if err != nil {

@@ -61,7 +61,7 @@ func parseRates(name string, data []byte) (map[string]Rate, error) {
 	return t, nil
 }
 
-// parseRate reads NUMBER/SPAN, or "none".
+// parseRate parses NUMBER/SPAN, or "none".
 func parseRate(s string) (Rate, string) {
 	const wrong = "is not a rate (60/1m, 1000/1h, none)"
 	if s == "none" {

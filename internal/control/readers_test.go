@@ -10,8 +10,9 @@ import (
 	"testing"
 )
 
-// Each file in control/ has code beside its row that reads it, and each accessor has
-// a program that asks: else a setting would be explained that changes nothing.
+// Each file in control/ has code, other than its row, that reads it, and each
+// accessor has a program that calls it: otherwise a setting would be documented that
+// changes nothing.
 func TestEverySettingIsAskedFor(t *testing.T) {
 	code := ""
 	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {

@@ -13,24 +13,24 @@ import (
 // Relays are the rows of control/relayfrom.
 type Relays []relayRow
 
-// relayRow is a network whose hosts may send anywhere, and whose mail they
-// send beside our own.
+// relayRow is a network whose hosts may send anywhere, and the addresses other than
+// ours whose mail they send.
 type relayRow struct {
 	network netip.Prefix
 	paths   []string // folded: an address, or "@domain"
 }
 
-// RelayFrom returns the networks whose hosts may send to any destination, but
-// for those of broken rows: whoever refuses a host for not being in one asks
-// RelayHidden.
+// RelayFrom returns the networks whose hosts may send to any destination, except
+// those of broken rows: a caller that refuses a host because it is in none of them
+// must ask RelayHidden first.
 func (c *Control) RelayFrom() (Relays, error) {
 	return query(c, relaysFile(c), func(t contents[relayRow]) (Relays, bool, error) {
-		return t.in().list(), false, nil // as with networks: what a changing file lacks is waited for
+		return t.in().list(), false, nil // as in networks: wait for what a changing file may still lack
 	})
 }
 
-// RelayHidden returns a temporary error where a broken row may be about ip: it
-// names a network that has it or, for a day, nobody can read which.
+// RelayHidden returns a temporary error if a broken row may be about ip: its network
+// contains ip or, for a day, cannot be read.
 func (c *Control) RelayHidden(ip netip.Addr) error {
 	t, _, err := load(c, relaysFile(c))
 	if err != nil || len(t.broken) == 0 || !ip.IsValid() {
@@ -41,7 +41,7 @@ func (c *Control) RelayHidden(ip netip.Addr) error {
 
 func relaysFile(c *Control) file[contents[relayRow]] { return relaysTable().file(c) }
 
-// relaysTable has a network a row, and behind it the reverse paths that it names.
+// relaysTable has one network a row, followed by the reverse paths of its mail.
 func relaysTable() table[relayRow] {
 	return table[relayRow]{
 		name: "relayfrom", repeats: true,
@@ -70,8 +70,8 @@ func (r Relays) Has(ip netip.Addr) bool {
 	return slices.ContainsFunc(r, func(row relayRow) bool { return row.network.Contains(ip) })
 }
 
-// Names reports whether a row whose network holds ip names the reverse path
-// address, or its domain: reports about its mail may go there.
+// Names reports whether a row whose network contains ip names the reverse path
+// address, or its domain: reports about that mail may go there.
 func (r Relays) Names(ip netip.Addr, address string) bool {
 	ip = ip.Unmap()
 	address = addr.FoldAddress(address)
@@ -83,7 +83,7 @@ func (r Relays) Names(ip netip.Addr, address string) bool {
 }
 
 func parseRelay(words []string) (row relayRow, err error) {
-	if len(words) == 0 { // blanks that are no ASCII
+	if len(words) == 0 { // only blanks that are not ASCII
 		return row, errors.New("there is no network")
 	}
 	p, wrong := parseNetwork(words[0])
@@ -101,8 +101,8 @@ func parseRelay(words []string) (row relayRow, err error) {
 	return row, nil
 }
 
-// reversePath reads an address, "@domain" or "domain". There is no word for
-// any: a report must not go to whomever a host claims to be.
+// reversePath parses an address, "@domain" or "domain". There is no word for any
+// address: a host must not be able to direct reports to whatever address it claims.
 func reversePath(word string) (path, wrong string) {
 	if word == "*" {
 		return "", "names nobody (name domains or addresses)"

@@ -10,7 +10,7 @@ import (
 type Retry struct {
 	Steps    []time.Duration // the waits one after another; the last repeats
 	Lifetime time.Duration   // an entry expires when it is older than this ...
-	Attempts int             // ... and was tried this often
+	Attempts int             // ... and has been tried this often
 }
 
 // retryKeys are the rows of control/retry.
@@ -29,9 +29,9 @@ func defaultRetry() (r Retry) {
 	return r
 }
 
-// Next returns how long an entry of this age waits for its next attempt. It
-// depends on the age alone: the waits are laid end to end from the arrival,
-// and the one that the age falls into is the answer.
+// Next returns how long an entry of this age waits for its next attempt. It depends
+// on the age alone: the waits follow one another from the arrival, and the result is
+// the one that the age falls into.
 func (r Retry) Next(age time.Duration) time.Duration {
 	var end time.Duration
 	for _, step := range r.Steps {
@@ -43,7 +43,7 @@ func (r Retry) Next(age time.Duration) time.Duration {
 	return r.Longest()
 }
 
-// Longest returns the longest wait. A due time further off than this comes
+// Longest returns the longest wait. A due time further in the future than that comes
 // from a clock that was wrong.
 func (r Retry) Longest() time.Duration {
 	var longest time.Duration
@@ -53,7 +53,7 @@ func (r Retry) Longest() time.Duration {
 	return longest
 }
 
-// Expired reports whether an entry is given up. Its age alone is not enough: the
+// Expired reports whether to give up on an entry. Its age alone is not enough: the
 // clock may have been set, and a spool may come from a backup.
 func (r Retry) Expired(age time.Duration, attempts int) bool {
 	return age > r.Lifetime && attempts >= r.Attempts
@@ -99,7 +99,7 @@ func (r *Retry) set(key, value string) (wrong string) {
 	return wrong
 }
 
-// durations reads waits of at least a second each.
+// durations parses waits of at least a second each.
 func durations(s string) ([]time.Duration, string) {
 	var out []time.Duration
 	for _, word := range strings.Fields(s) {

@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// rootPrograms are those that control/root can name.
+// rootPrograms are the programs that control/root can name.
 var rootPrograms = []string{"mailsubmit", "mailcheck", "mailroute", "maildeliver", "mailrelay", "pop3d"}
 
-// IsProgram reports whether a program of this name works at a home.
+// IsProgram reports whether name is one of the programs that work on a home.
 func IsProgram(name string) bool { return slices.Contains(rootPrograms, name) }
 
-// MayRunAsRoot reports whether control/root lets the program prog work as root
-// where the home is root's.
+// MayRunAsRoot reports whether control/root allows the program prog to run as root in
+// a home that belongs to root.
 func (c *Control) MayRunAsRoot(prog string) (bool, error) {
 	names, err := value[[]string](c, "root")
 	return slices.Contains(names, prog) || slices.Contains(names, "*"), err

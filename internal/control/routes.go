@@ -10,8 +10,8 @@ import (
 	"paperpath/internal/addr"
 )
 
-// Route is a row of control/routes: mail for the domain goes to this host,
-// without a lookup of its MX.
+// Route is a row of control/routes: mail for the domain goes to this host, without an
+// MX lookup.
 type Route struct {
 	Host  string // a name or an IP address without brackets
 	Port  string
@@ -55,7 +55,7 @@ func parseRoute(where, text string) ([]entry[Route], error) {
 	return []entry[Route]{{addr.FoldDomain(key), Route{Host: host, Port: port, Where: where}}}, nil
 }
 
-// checkRouteKey refuses what is none of `domain`, `.domain` and `.`.
+// checkRouteKey refuses anything but `domain`, `.domain` and `.`.
 func checkRouteKey(key string) error {
 	if key == "." {
 		return nil
@@ -63,7 +63,7 @@ func checkRouteKey(key string) error {
 	return addr.CheckDomain(strings.TrimPrefix(key, "."))
 }
 
-// hostPort reads `host`, `host:port`, `IP:port`, `[IP]` and `[IP]:port`.
+// hostPort parses `host`, `host:port`, `IP:port`, `[IP]` and `[IP]:port`.
 func hostPort(s, defPort string) (host, port, wrong string) {
 	const form = "is not a host or host:port (mx.example.org:25, 127.0.0.1:2525, [::1]:25)"
 	if inner, ok := strings.CutPrefix(s, "["); ok && strings.HasSuffix(s, "]") {
@@ -87,8 +87,8 @@ func hostPort(s, defPort string) (host, port, wrong string) {
 	return addr.FoldDomain(host), port, ""
 }
 
-// Route returns where mail for domain goes: the domain's own row, else that of
-// the nearest `.parent`, else `.`. nil without an error says: look up its MX.
+// Route returns where mail for domain goes: the domain's own row, else that of the
+// nearest `.parent`, else `.`. nil without an error means: look up its MX.
 func (c *Control) Route(domain string) (*Route, error) {
 	domain = addr.FoldDomain(domain)
 	keys := []string{domain}

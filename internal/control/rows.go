@@ -1,6 +1,6 @@
 package control
 
-// pathSettings are where mail goes, and what runs.
+// pathSettings say where mail goes, and what runs.
 func pathSettings() []Setting {
 	return []Setting{
 		scalarOf(Setting{Name: "hostname", Without: "none", Example: "mx.example.org",
@@ -27,7 +27,7 @@ func pathSettings() []Setting {
 	}
 }
 
-// submitSettings are what is taken, and from whom.
+// submitSettings say what is accepted, and from whom.
 func submitSettings() []Setting {
 	return []Setting{
 		scalarOf(Setting{Name: "databytes", Default: "26214400",
@@ -62,7 +62,7 @@ func submitSettings() []Setting {
 	}
 }
 
-// boxSettings are what is kept, and for how long.
+// boxSettings say what is kept, and for how long.
 func boxSettings() []Setting {
 	return []Setting{
 		scalarOf(Setting{Name: "expire", Default: "never", Readers: "pop3d",
@@ -74,7 +74,7 @@ func boxSettings() []Setting {
 	}
 }
 
-// limitSettings are how long runs and held entries last.
+// limitSettings say how long runs may take, and how long held entries are kept.
 func limitSettings() []Setting {
 	return []Setting{
 		scalarOf(Setting{Name: "runtime", Default: "50m", Readers: "all stages", Counts: AtStart,
@@ -88,7 +88,7 @@ func limitSettings() []Setting {
 	}
 }
 
-// sharedSettings are those of all programs that serve.
+// sharedSettings are those of all programs that serve clients.
 func sharedSettings() []Setting {
 	return []Setting{
 		scalarOf(Setting{Name: "log", Default: "file", Readers: "all programs", Doc: "where events go"},

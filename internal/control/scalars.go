@@ -11,7 +11,7 @@ import (
 	"paperpath/internal/addr"
 )
 
-// scalarParser returns the parser of a file whose one value parse reads; wrong
+// scalarParser returns the parser of a file with one value, which parse parses; wrong
 // says why it cannot.
 func scalarParser[T any](parse func(string) (v T, wrong string)) func(name string, data []byte) (*T, error) {
 	return func(name string, data []byte) (*T, error) {
@@ -27,7 +27,7 @@ func scalarParser[T any](parse func(string) (v T, wrong string)) func(name strin
 	}
 }
 
-// Hostname returns this host's mail name in lower case. It has no default.
+// Hostname returns this host's mail name in lower case. There is no default.
 func (c *Control) Hostname() (string, error) { return one[string](c, "hostname") }
 
 func parseHostname(s string) (string, string) { return addr.Fold(s), reason(addr.CheckDomain(s)) }
@@ -73,22 +73,22 @@ func parseResolver(s string) (string, string) {
 // Databytes returns the largest message that is accepted, in bytes.
 func (c *Control) Databytes() (int64, error) { return one[int64](c, "databytes") }
 
-// Runtime returns how long `run` goes on.
+// Runtime returns how long `run` keeps working.
 func (c *Control) Runtime() (time.Duration, error) { return one[time.Duration](c, "runtime") }
 
-// Holdtime returns how long an entry stays in hold/; 0 is for ever.
+// Holdtime returns how long an entry stays in hold/; 0: for ever.
 func (c *Control) Holdtime() (time.Duration, error) { return one[time.Duration](c, "holdtime") }
 
-// Holdbytes returns how many octets hold/ may have before the oldest of what
-// strangers sent goes.
+// Holdbytes returns how many octets hold/ may contain before the oldest mail from
+// strangers is removed.
 func (c *Control) Holdbytes() (int64, error) { return one[int64](c, "holdbytes") }
 
-// Holdcount returns how many entries hold/ may have before the oldest of what
-// strangers sent go.
+// Holdcount returns how many entries hold/ may contain before the oldest from
+// strangers are removed.
 func (c *Control) Holdcount() (int64, error) { return one[int64](c, "holdcount") }
 
-// NormaliseLines reports whether a bare CR or LF in a message that a user submits
-// by SMTP is made a line end; else the message is refused.
+// NormaliseLines reports whether a bare CR or LF in a message that a user submits by
+// SMTP is turned into a line end; if not, the message is refused.
 func (c *Control) NormaliseLines() (bool, error) { return one[bool](c, "barelines") }
 
 func parseBareLines(s string) (bool, string) {
@@ -96,12 +96,12 @@ func parseBareLines(s string) (bool, string) {
 	return word == "normalise", wrong
 }
 
-// Undelete returns how long a message that POP3 deleted stays in the folder
-// Trash; 0 is not at all.
+// Undelete returns how long a message that was deleted by POP3 stays in the folder
+// Trash; 0: it is not kept.
 func (c *Control) Undelete() (time.Duration, error) { return one[time.Duration](c, "undelete") }
 
-// LoginDelay returns the least time between two POP3 logins of one user
-// (RFC 2449 6.5); 0 is none.
+// LoginDelay returns the minimum time between two POP3 logins of one user (RFC 2449
+// 6.5); 0: none.
 func (c *Control) LoginDelay() (time.Duration, error) { return one[time.Duration](c, "logindelay") }
 
 // Expire returns what POP3 clients are told about how many days messages are
@@ -122,14 +122,14 @@ func parseExpire(s string) (string, string) {
 // Log returns where events go: "file", "stderr" or "syslog".
 func (c *Control) Log() (string, error) { return one[string](c, "log") }
 
-// HideClient reports whether Received leaves out from where a user who logged
-// in submitted.
+// HideClient reports whether the Received field omits the client of a user who logged
+// in.
 func (c *Control) HideClient() (bool, error) {
 	word, err := one[string](c, "hideclient")
 	return word == "yes", err
 }
 
-// oneOf reads one of the words.
+// oneOf parses one of the words.
 func oneOf(words ...string) func(string) (string, string) {
 	return func(s string) (string, string) {
 		if slices.Contains(words, s) {
@@ -142,7 +142,7 @@ func oneOf(words ...string) func(string) (string, string) {
 	}
 }
 
-// reserve is what accepting leaves free on the spool's file system.
+// reserve is how much accepting mail must leave free on the file system of the spool.
 type reserve struct{ bytes, inodes int64 }
 
 // Reserve returns the free bytes and inodes below which nothing is accepted.
@@ -151,7 +151,7 @@ func (c *Control) Reserve() (bytes, inodes int64, err error) {
 	return r.bytes, r.inodes, err
 }
 
-// defaultInodes are those of a reserve that names bytes alone.
+// defaultInodes are the inodes of a reserve that gives only bytes.
 const defaultInodes = 100
 
 func parseReserve(s string) (reserve, string) {
@@ -166,12 +166,12 @@ func parseReserve(s string) (reserve, string) {
 	return r, wrong
 }
 
-// atLeast reads a whole number not below least.
+// atLeast returns a parser of whole numbers that are not below least.
 func atLeast(least int64) func(string) (int64, string) {
 	return func(s string) (int64, string) { return number(s, least) }
 }
 
-// number reads a whole number not below least.
+// number parses a whole number that is not below least.
 func number(s string, least int64) (int64, string) {
 	n, err := strconv.ParseUint(s, 10, 62)
 	if err != nil {
@@ -183,8 +183,8 @@ func number(s string, least int64) (int64, string) {
 	return int64(n), ""
 }
 
-// duration reads a time span: numbers, each with a unit of s, m, h, d or w,
-// the largest unit first (90s, 1h30m, 5d).
+// duration parses a time span: numbers, each with a unit of s, m, h, d or w, the
+// largest unit first (90s, 1h30m, 5d).
 func duration(s string) (time.Duration, string) {
 	const wrong = "is not a time span (90s, 1h30m, 5d)"
 	units := map[byte]time.Duration{'s': time.Second, 'm': time.Minute, 'h': time.Hour,
@@ -212,8 +212,8 @@ func duration(s string) (time.Duration, string) {
 	return total, ""
 }
 
-// GreetPause returns how long a client of the role mx waits for the greeting;
-// who talks before it is refused. 0: it is not looked at.
+// GreetPause returns how long a client of the role mx has to wait for the greeting; a
+// client that talks before it is refused. 0: that is not checked.
 func (c *Control) GreetPause() (time.Duration, error) { return one[time.Duration](c, "greetpause") }
 
 func parseGreetPause(s string) (d time.Duration, wrong string) {

@@ -36,8 +36,8 @@ func sendersTable() table[senderRow] {
 
 func sendersFile(c *Control) file[contents[senderRow]] { return sendersTable().file(c) }
 
-// sendersKey folds what a row is about: a login, or the wildcard whose addresses
-// it gives away.
+// sendersKey folds the key of a row: a login, or the wildcard whose addresses the row
+// gives away.
 func sendersKey(key string) string {
 	if wild, domain := wildcard(key); wild != "" {
 		if domain != "" && addr.CheckDomain(domain) != nil {
@@ -51,7 +51,7 @@ func sendersKey(key string) string {
 	return addr.FoldAddress(key)
 }
 
-// checkLogin refuses what no submitter is called.
+// checkLogin refuses what cannot be the name of a submitter.
 func checkLogin(key string) error {
 	if strings.ContainsAny(key, " \t") && addr.CheckAddress(key) != nil {
 		return fmt.Errorf("login %q has a blank in it", key)
@@ -59,7 +59,7 @@ func checkLogin(key string) error {
 	return nil
 }
 
-// parseSender takes `login: pattern ...` or `wildcard: login ...`.
+// parseSender parses `login: pattern ...` or `wildcard: login ...`.
 func parseSender(where, text string) ([]entry[senderRow], error) {
 	key, value, err := keyAndValue(strings.Trim(text, " \t"))
 	if err != nil {
@@ -90,8 +90,8 @@ func parseSender(where, text string) ([]entry[senderRow], error) {
 	return entries, nil
 }
 
-// wildcard returns the pattern that a row's key is, `*` or `@domain`, and its
-// domain; "" where the key is a login.
+// wildcard returns the pattern, `*` or `@domain`, and its domain if a row's key is
+// one; "" if the key is a login.
 func wildcard(key string) (pattern, domain string) {
 	if key == "*" {
 		return key, ""
@@ -111,8 +111,8 @@ func atDomain(pattern string) string {
 	return pattern
 }
 
-// senderLogin reads who may use a wildcard: a login, which takes the domain
-// of the wildcard where it has none, `local` or `local/USER`.
+// senderLogin parses who may use a wildcard: `local`, `local/USER` or a login. A
+// login without a domain gets the domain of the wildcard.
 func senderLogin(word, domain string) (string, error) {
 	if word == "local" || strings.HasPrefix(word, "local/") {
 		return word, nil
@@ -123,7 +123,7 @@ func senderLogin(word, domain string) (string, error) {
 	return word, addr.CheckAddress(word)
 }
 
-// checkPattern refuses what is none of `*`, `@domain` and an address.
+// checkPattern refuses anything but `*`, `@domain` and an address.
 func checkPattern(p string) error {
 	if p == "*" {
 		return nil
@@ -134,11 +134,11 @@ func checkPattern(p string) error {
 	return addr.CheckAddress(p)
 }
 
-// Senders returns which reverse paths and From addresses the submitter login
-// may use beside its own: addresses, `@domain` for a whole one, `*` for any.
-// The logins `local`, `local/USER` and `local/UID` stand for callers on this
-// machine. nil patterns without an error say that there is no row that can be
-// read; whoever refuses an address, or takes another row, asks SendersHidden.
+// Senders returns the reverse paths and From addresses that the submitter login may
+// use in addition to its own: addresses, `@domain` for a whole domain, `*` for any.
+// The logins `local`, `local/USER` and `local/UID` are callers on this machine. nil
+// patterns without an error mean that there is no readable row; a caller that then
+// refuses an address, or uses another row, must ask SendersHidden.
 func (c *Control) Senders(login string) (patterns []string, source string, err error) {
 	r, _, err := find[senderRow](c, sendersFile(c), addr.FoldAddress(login))
 	if r == nil || err != nil {
@@ -147,8 +147,8 @@ func (c *Control) Senders(login string) (patterns []string, source string, err e
 	return append([]string(nil), r.patterns...), r.where, nil
 }
 
-// SendersHidden returns a temporary error where a row of control/senders that is
-// broken may say who may use an address of the domain: one about it or about all
+// SendersHidden returns a temporary error if a broken row of control/senders may say
+// who may use an address of the domain: a row about the domain or about all
 // addresses, or, for a day, one that cannot be read at all.
 func (c *Control) SendersHidden(domain string) error {
 	f := sendersFile(c)

@@ -11,8 +11,9 @@ type Service struct {
 	Where string // "control/services:1"
 }
 
-// Services returns the commands in the order of the file, without broken rows:
-// whoever ends what is not among them asks Faults. None where it is absent.
+// Services returns the commands in the order of the file, without broken rows: a
+// caller that stops what is not among them must ask Faults. There are none if the
+// file is absent.
 func (c *Control) Services() ([]Service, error) {
 	t, _, err := load(c, servicesFile(c))
 	if err != nil {
@@ -23,7 +24,7 @@ func (c *Control) Services() ([]Service, error) {
 
 func servicesFile(c *Control) file[contents[Service]] { return servicesTable().file(c) }
 
-// servicesTable has a command a line, which is looked up by nothing.
+// servicesTable has one command a line. Nothing is looked up by key.
 func servicesTable() table[Service] {
 	return table[Service]{
 		name: "services", repeats: true,
@@ -42,8 +43,8 @@ func servicesTable() table[Service] {
 	}
 }
 
-// words cuts a command line at its blanks. Single and double quotes keep
-// blanks; there is no other syntax: no shell sees the line.
+// words splits a command line at its blanks. Single and double quotes protect blanks;
+// there is no other syntax, since no shell sees the line.
 func words(s string) ([]string, error) {
 	var out []string
 	var word strings.Builder

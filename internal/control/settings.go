@@ -1,17 +1,17 @@
 package control
 
-// Form is how a control file is written, as control(5) calls it.
+// Form is the format of a control file, in the words of control(5).
 type Form string
 
 // The forms.
 const (
 	Scalar    Form = "scalar"    // one value on one line
-	List      Form = "list"      // an item a line
-	Table     Form = "table"     // a row `key: value` a line
-	Directory Form = "directory" // files of its own
+	List      Form = "list"      // one item a line
+	Table     Form = "table"     // one row `key: value` a line
+	Directory Form = "directory" // a directory of files
 )
 
-// Counts is when a changed file counts.
+// Counts is when a change to a file takes effect.
 type Counts int
 
 // The times.
@@ -21,24 +21,24 @@ const (
 	AtStart                // at a program's start
 )
 
-// Setting is the row of one file in control/: whatever is said of the file, by
-// its accessor, by mailctl check and in the table of control(5), is said here.
+// Setting is the row of one file in control/. Everything that its accessor, mailctl
+// check and the table of control(5) say about the file is said here.
 type Setting struct {
 	Name    string
 	Form    Form
-	Default string // what a file that changes nothing would say; "" where none can
-	Without string // what holds without the file, in words, where Default is ""
-	Example string // what the file may say, where Default is ""
-	Readers string // who reads it, as control(5) has it
+	Default string // the content of a file that would change nothing; "" if there can be none
+	Without string // what is in force without the file, in words, if Default is ""
+	Example string // what the file may say, if Default is ""
+	Readers string // the programs that read it, as control(5) lists them
 	Counts  Counts
 	Doc     string // what it is, in one line without a full stop
-	Keys    []Key  // of a table that has no others
+	Keys    []Key  // of a table that can have no other keys
 
-	Required bool // no file is an error
-	Secret   bool // nobody but the owner of the home shall read it
-	Counted  bool // its rows are too many, or too secret, to be printed
+	Required bool // a missing file is an error
+	Secret   bool // only the owner of the home should be able to read it
+	Counted  bool // its rows are too many, or too secret, to print: they are only counted
 
-	file any // a file[T]; nil for what Faults reads, and for a directory
+	file any // a file[T]; nil for a file that Faults reads, and for a directory
 	def  any // the T of Default
 	read func(c *Control) error
 }
@@ -46,11 +46,11 @@ type Setting struct {
 // Key is a row that a table of numbers or rates can have.
 type Key struct {
 	Name    string
-	Default string // as the row would have it
-	Varies  bool   // the default depends on the machine, and control(5) has it in words
+	Default string // as it would be written in the row
+	Varies  bool   // the default depends on the machine; control(5) describes it in words
 }
 
-// Holds returns what is in force without the file, as people read it.
+// Holds returns what is in force without the file, for people to read.
 func (s Setting) Holds() string {
 	if s.Default != "" {
 		return s.Default
@@ -58,7 +58,7 @@ func (s Setting) Holds() string {
 	return s.Without
 }
 
-// Like returns what the file may say.
+// Like returns an example of what the file may say.
 func (s Setting) Like() string {
 	if s.Example != "" {
 		return s.Example
@@ -66,7 +66,7 @@ func (s Setting) Like() string {
 	return s.Default
 }
 
-// names returns those of the keys.
+// names returns the names of the keys.
 func names(keys []Key) []string {
 	out := make([]string, len(keys))
 	for i, k := range keys {
@@ -85,7 +85,7 @@ func Settings() []Setting {
 	return all
 }
 
-// byName returns the rows by the name of the file.
+// byName returns the settings by file name.
 func byName() map[string]Setting {
 	all := map[string]Setting{}
 	for _, s := range Settings() {
@@ -94,8 +94,7 @@ func byName() map[string]Setting {
 	return all
 }
 
-// with gives the row the file that f is, with what is read of it in def where
-// it is absent.
+// with adds to the setting the file that parse reads, and how Check reads it.
 func with[T any](s Setting, max int64, parse func(name string, data []byte) (T, error)) Setting {
 	f := file[T]{name: s.Name, max: max, required: s.Required, parse: parse}
 	s.file = f
@@ -103,7 +102,7 @@ func with[T any](s Setting, max int64, parse func(name string, data []byte) (T, 
 	return s
 }
 
-// scalarOf is with for one value, whose default parse reads too.
+// scalarOf is with for a file of one value. parse reads the default too.
 func scalarOf[T any](s Setting, parse func(string) (v T, wrong string)) Setting {
 	s.Form = Scalar
 	var def T
@@ -114,7 +113,7 @@ func scalarOf[T any](s Setting, parse func(string) (v T, wrong string)) Setting 
 	return with(s, maxScalar, scalarParser(parse))
 }
 
-// fileOf returns the file of the row name, whose value is a T.
+// fileOf returns the file of the setting name, whose value is a T.
 func fileOf[T any](c *Control, name string) (file[T], error) {
 	f, ok := c.settings[name].file.(file[T])
 	if !ok {
@@ -123,7 +122,7 @@ func fileOf[T any](c *Control, name string) (file[T], error) {
 	return f, nil
 }
 
-// value reads the file name; the zero T where it is absent.
+// value reads the file name; it returns the zero T if the file is absent.
 func value[T any](c *Control, name string) (T, error) {
 	f, err := fileOf[T](c, name)
 	if err != nil {
@@ -133,7 +132,7 @@ func value[T any](c *Control, name string) (T, error) {
 	return v, err
 }
 
-// one reads the scalar name, or returns its default where it is absent.
+// one reads the scalar name; it returns the default if the file is absent.
 func one[T any](c *Control, name string) (T, error) {
 	v, err := value[*T](c, name)
 	if err == nil && v != nil {

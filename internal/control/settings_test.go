@@ -10,8 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// A row's default and example are what its parser takes, and the default is
-// what the accessor returns where there is no file.
+// The parser of a row accepts its default and its example, and the accessor returns
+// the default if there is no file.
 func TestRowsReadWhatTheySay(t *testing.T) {
 	for _, s := range Settings() {
 		if s.Form == Directory {
@@ -33,7 +33,7 @@ func TestRowsReadWhatTheySay(t *testing.T) {
 	}
 }
 
-// Whatever reads a file has a row: load refuses what has none.
+// Every file that is read has a row: load refuses a file without one.
 func TestFileWithoutRow(t *testing.T) {
 	f := newFixture(t, map[string]string{"greeting": "hello\n"})
 	_, _, err := load(f.Control, file[string]{name: "greeting"})
@@ -44,8 +44,8 @@ func TestFileWithoutRow(t *testing.T) {
 	wantError(t, err, "a setting that it does not know")
 }
 
-// Each table that Faults reads is a row, and each row without a parser is one
-// that Faults reads: a broken line in any file is found.
+// Each table that Faults reads has a row, and Faults reads each row without a parser:
+// so a broken line in any file is found.
 func TestEveryRowIsRead(t *testing.T) {
 	read := map[string]bool{}
 	for _, table := range newFixture(t, nil).tables() {
@@ -76,8 +76,8 @@ func TestEveryRowIsRead(t *testing.T) {
 	}
 }
 
-// The table of control(5) is this one: the same rows, in the same order, with
-// form, default and readers.
+// The table of control(5) is this one: the same rows, in the same order, with form,
+// default and readers.
 func TestPageHasTheTable(t *testing.T) {
 	page := controlPage(t)
 	_, table, _ := strings.Cut(page, "\n.It Sy File Ta Sy Form Ta Sy Default Ta Sy Read by\n")
@@ -95,7 +95,7 @@ func TestPageHasTheTable(t *testing.T) {
 	}
 }
 
-// Each setting has a section, which says its form and explains its rows.
+// Each setting has a section, which gives its form and explains its rows.
 func TestPageExplainsEverySetting(t *testing.T) {
 	page := controlPage(t)
 	sections := map[string]string{}
@@ -128,7 +128,7 @@ func TestPageExplainsEverySetting(t *testing.T) {
 	}
 }
 
-// control(5) says which files count later than from the next attempt or session.
+// control(5) says which files take effect later than at the next attempt or session.
 func TestPageSaysWhatIsReadAtTheStart(t *testing.T) {
 	_, list, _ := strings.Cut(controlPage(t), "\nThese are read at a program's start instead:\n")
 	list, _, _ = strings.Cut(list, "\n.El\n")

@@ -8,9 +8,9 @@ import (
 )
 
 // query asks the table f. A negative answer counts only if the file has not changed
-// for a second: an editor may be at work on it, and what is not there yet would be
-// refused for good. The same applies to every answer from a file whose last line
-// has no line end. If the file keeps changing, the error is temporary.
+// for a second: somebody may be editing it, and what is not there yet would be
+// refused for good. The same applies to every answer from a file whose last line has
+// no line end. If the file keeps changing, the error is temporary.
 func query[T, A any](c *Control, f file[T], ask func(T) (A, bool, error)) (A, error) {
 	var waited time.Duration
 	for {
@@ -34,8 +34,8 @@ func query[T, A any](c *Control, f file[T], ask func(T) (A, bool, error)) (A, er
 	}
 }
 
-// unsettled returns how long to wait until the file has not changed for a second;
-// 0 if it has not.
+// unsettled returns how long to wait until the file will not have changed for a
+// second; 0: no longer.
 func (c *Control) unsettled(name string, s stamp) time.Duration {
 	if !s.present {
 		s = c.replaced(name)
@@ -68,8 +68,8 @@ func (c *Control) replaced(name string) stamp {
 	return stamp{}
 }
 
-// PassedOver reports whether name in control/ is ignored: what editors, package
-// managers and our own tools leave beside the files.
+// PassedOver reports whether name in control/ is ignored: editors, package managers
+// and our own tools leave such files beside the settings.
 func PassedOver(name string) bool {
 	return strings.HasPrefix(name, ".") || strings.HasSuffix(name, "~") || strings.Contains(name, ".dpkg-")
 }

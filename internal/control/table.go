@@ -7,25 +7,26 @@ import (
 	"unicode/utf8"
 )
 
-// table describes one table: how the text of a row is read, whatever holds it.
+// table describes one table: how the text of a row is read, wherever the rows come
+// from.
 type table[R any] struct {
 	name     string
-	required bool   // no file is an error
+	required bool   // a missing file is an error
 	form     string // what a row looks like, for people who have to correct one
 	repeats  bool   // a key may have several rows, none of which is looked up by it
 	bare     bool   // a row is its key and nothing else
-	joined   bool   // a line that begins with a blank goes on with the one before it
+	joined   bool   // a line that begins with a blank continues the one before it
 
-	// key returns the name that a row is about, folded, and "" where it cannot
-	// be read. The rest of the row may be anything.
+	// key returns the name that a row is about, folded, or "" if it cannot be read.
+	// The rest of the row may be anything.
 	key func(text string) string
-	// parse reads a row. Most have one key.
+	// parse parses a row. Most rows have one key.
 	parse func(where, text string) ([]entry[R], error)
-	// merge makes one of two rows of a key; nil: a key has one row.
+	// merge combines two rows of a key into one; nil: a key has one row.
 	merge func(old, more R) R
-	// askable reports whether a backend is asked for key; nil: the table takes none.
+	// askable reports whether to ask a backend for key; nil: the table takes no backend.
 	askable func(key string) bool
-	// setting takes a line that is no row; nil: there are none.
+	// setting handles a line that is not a row; nil: there are none.
 	setting func(text string) (is bool, err error)
 }
 
@@ -35,28 +36,28 @@ type entry[R any] struct {
 	row R
 }
 
-// source answers the lookups in one table, whatever holds its rows. Keys are
-// folded. A nil row without an error says that there is none.
+// source answers the lookups in one table, wherever its rows come from. Keys are
+// folded. A nil row without an error means that there is none.
 type source[R any] interface {
 	row(key string) (*R, error)
 	fresh(key string) (*R, error) // row, but never from a cached answer
-	list() []R                    // all, in order; none where only single rows can be asked for
-	some(n uint32) *R             // any row, for one n the same as long as possible; nil: none is known
-	asked() bool                  // a program or a database has the rows: the file's state says nothing of them
+	list() []R                    // all, in order; none if rows can only be looked up one by one
+	some(n uint32) *R             // any row, the same for the same n as long as possible; nil: none is known
+	asked() bool                  // a backend has the rows: the file's state says nothing about them
 }
 
-// contents is a table as its file says.
+// contents is what the file of a table says.
 type contents[R any] struct {
 	source[R]
-	broken []brokenRow // the first of them alone where there are many
-	hiding []brokenRow // those of them that hide what is not found
-	before int         // how many of broken stand before the first good row
+	broken []brokenRow // if there are many, only the first of them
+	hiding []brokenRow // those of them that may hide a row that is not found
+	before int         // how many of broken come before the first good row
 	faults []Fault     // all that is wrong with rows
-	keys   []string    // of the rows in the file, in their order
-	from   asker       // nil: the rows stand in the file
+	keys   []string    // of the rows in the file, in order
+	from   asker       // nil: the rows are in the file
 }
 
-// in returns the contents; those of an absent file have no row.
+// in returns the contents; those of an absent file have no rows.
 func (t contents[R]) in() contents[R] {
 	if t.source == nil {
 		t.source = &rowset[R]{}
@@ -66,7 +67,7 @@ func (t contents[R]) in() contents[R] {
 
 func (t contents[R]) brokenRows() []brokenRow { return t.broken }
 
-// tabled is what holds the contents of a table of R.
+// tabled is a value that has the contents of a table of R.
 type tabled[R any] interface{ in() contents[R] }
 
 // rowset is the source of the rows in the file. A broken row keeps its name, so that
@@ -100,7 +101,7 @@ func (s *rowset[R]) some(n uint32) *R {
 	return &r
 }
 
-// reading is a table while its file is read.
+// reading is a table whose file is being read.
 type reading[R any] struct {
 	table[R]
 	rowset[R]
@@ -120,7 +121,7 @@ func (t table[R]) file(c *Control) file[contents[R]] {
 		parse: func(_ string, data []byte) (contents[R], error) { return t.read(c, data) }}
 }
 
-// read makes the contents of the file's bytes. An error in a row affects that row
+// read makes the contents from the file's bytes. An error in a row affects that row
 // alone; read itself fails only if it leaves nothing to look up.
 func (t table[R]) read(c *Control, data []byte) (contents[R], error) {
 	r := reading[R]{table: t, seen: map[string]first{},
@@ -148,7 +149,7 @@ func (t table[R]) read(c *Control, data []byte) (contents[R], error) {
 	return r.contents, nil
 }
 
-// comment takes an empty line or a comment that has something wrong with it.
+// comment records an empty line or a comment that has something wrong with it.
 func (r *reading[R]) comment(l rawRow) {
 	if l.torn {
 		r.note(l, r.faultOf(l, errNoEnd))
@@ -159,7 +160,7 @@ func (r *reading[R]) comment(l rawRow) {
 	r.faults = append(r.faults, f)
 }
 
-// special takes a line that is no row: a backend, or a setting of the table.
+// special handles a line that is not a row: a backend, or a setting of the table.
 func (r *reading[R]) special(c *Control, l rawRow) (is bool, err error) {
 	if r.setting != nil {
 		is, err = r.setting(l.text)
@@ -179,7 +180,7 @@ func (r *reading[R]) special(c *Control, l rawRow) (is bool, err error) {
 	return true, nil
 }
 
-// ask takes the backend of a line.
+// ask opens the backend that a line names.
 func (r *reading[R]) ask(c *Control, b backend, argument, line string) (err error) {
 	if r.from != nil {
 		return fmt.Errorf("%s: is in the file already", b.name)
@@ -191,7 +192,7 @@ func (r *reading[R]) ask(c *Control, b backend, argument, line string) (err erro
 	return nil
 }
 
-// add takes a row, or notes what is wrong with it.
+// add adds a row, or notes what is wrong with it.
 func (r *reading[R]) add(l rawRow) {
 	if l.wrong != nil {
 		r.fault(l, l.wrong)
@@ -235,7 +236,7 @@ var errNoEnd = errors.New("the last line has no line end, so rows may be missing
 
 func (r *reading[R]) fault(l rawRow, err error) { r.note(l, r.faultOf(l, err)) }
 
-// note takes a broken row.
+// note records a broken row.
 func (r *reading[R]) note(l rawRow, f Fault) {
 	b := newBrokenRow(f, l, len(r.contents.broken))
 	r.faults = append(r.faults, f)
@@ -255,8 +256,8 @@ func (r *reading[R]) note(l rawRow, f Fault) {
 	}
 }
 
-// faultOf says what is wrong with a row, and how to correct it: the text in brackets
-// in the error, else what a row looks like.
+// faultOf says what is wrong with a row, and how to correct it: the text in
+// parentheses in the error, or else what a row looks like.
 func (r *reading[R]) faultOf(l rawRow, err error) Fault {
 	f := Fault{File: r.name, Line: l.n, What: err.Error(), Mend: r.form}
 	if before, after, ok := strings.Cut(f.What, " ("); ok && strings.HasSuffix(after, ")") {
@@ -276,8 +277,8 @@ func readableKey(key string) string {
 	return key
 }
 
-// find looks up the keys in turn, the most specific first, and returns the row of
-// the first that has one, with its index. query decides when a negative answer
+// find looks up the keys in turn, the most specific first, and returns the first row
+// that it finds, with the index of its key. query decides when a negative answer
 // counts.
 func find[R any, T tabled[R]](c *Control, f file[T], keys ...string) (row *R, at int, err error) {
 	row, err = query(c, f, func(t T) (*R, bool, error) {

@@ -48,7 +48,7 @@ func TestUsers(t *testing.T) {
 	}
 }
 
-// The field order is Dovecot's: the sixth is the home, the seventh the shell.
+// The order of the fields is Dovecot's: the sixth is the home, the seventh the shell.
 func TestUserFields(t *testing.T) {
 	u, err := parseUser("/h", "a@b.example:{PLAIN}p:1:2:Gecos: text")
 	if err != nil || u.Home != "/h/ text" {

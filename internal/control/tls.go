@@ -5,8 +5,8 @@ import (
 	"os"
 )
 
-// ClientCA returns the certificates of control/tls/clientca.pem, which vouch
-// for clients that log in by certificate; nil where there is no such file.
+// ClientCA returns the certificates of control/tls/clientca.pem, which verify clients
+// that log in by certificate; nil if there is no such file.
 func (c *Control) ClientCA() (*x509.CertPool, error) {
 	p, _, err := load(c, clientCAFile())
 	return p, err
@@ -23,11 +23,11 @@ func clientCAFile() file[*x509.CertPool] {
 	}}
 }
 
-// readTLS reads what is in control/tls beside the certificates, which package
-// certs knows.
+// readTLS reads what is in control/tls apart from the certificates, which package
+// certs reads.
 func (c *Control) readTLS() error {
 	if info, err := os.Stat(c.path("tls")); err != nil || !info.IsDir() {
-		return nil // there is none, or unknownName has it
+		return nil // there is none, or unknownName reports it
 	}
 	_, err := c.ClientCA()
 	return err

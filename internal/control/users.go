@@ -16,32 +16,32 @@ type User struct {
 	Address  string            // as written in the row
 	Hash     string            // `{SCHEME}hash`; "" never matches a password
 	Home     string            // absolute directory of the owner
-	UID, GID int               // -1 where the row names none
-	Extra    map[string]string // the extra fields; not to be changed
+	UID, GID int               // -1 if the row has none
+	Extra    map[string]string // the extra fields; read-only
 	Where    string            // "control/users:12"
 }
 
 // Maildir is the path of the user's mailbox.
 func (u *User) Maildir() string { return filepath.Join(u.Home, "Maildir") }
 
-// Within reports whether the mailbox is one of those below MailRoot(home), which
-// are the home's own.
+// Within reports whether the mailbox is below MailRoot(home), where the home keeps
+// its own mailboxes.
 func (u *User) Within(home string) bool { return strings.HasPrefix(u.Home, MailRoot(home)+"/") }
 
 // MailRoot is the directory of a home that holds the mailboxes of virtual users.
 func MailRoot(home string) string { return filepath.Join(home, "mail") }
 
-// userTable is control/users, with what is made of all its rows.
+// userTable is control/users, with what is derived from all its rows.
 type userTable struct {
 	contents[User]
-	check   Program // checks passwords; nil: the rows have them
+	check   Program // checks passwords; nil: the rows have the hashes
 	schemes []string
 	scram   map[ScramCost]int
 }
 
 const checkPrefix = "checkpassword:"
 
-// UsersProgram reports whether control/users names a program, without a look at the
+// UsersProgram reports whether control/users names a program, without parsing the
 // rows. If the file cannot be read, it names none.
 func (c *Control) UsersProgram() bool {
 	data, _, err := read(c.path("users"), maxTable)
@@ -109,7 +109,7 @@ func usersTable(home string) table[User] {
 	}
 }
 
-// checkLine takes a line checkpassword:PROGRAM.
+// checkLine parses a line checkpassword:PROGRAM.
 func (t *userTable) checkLine(text string) (is bool, err error) {
 	rest, is := strings.CutPrefix(text, checkPrefix)
 	switch {
@@ -160,8 +160,9 @@ func parseID(what, s string) (int, error) {
 	return int(n), nil
 }
 
-// userHome returns the absolute path for a row's home field: absolute as it
-// is, else below the Paperpath home, mail/DOMAIN/USER where it is empty.
+// userHome returns the absolute path for a row's home field: an absolute one stays as
+// it is, a relative one is below the Paperpath home, and an empty one means
+// mail/DOMAIN/USER.
 func userHome(home, address, field string) (string, error) {
 	if field == "" {
 		local, domain := addr.Split(addr.FoldAddress(address))
@@ -185,14 +186,14 @@ func userHome(home, address, field string) (string, error) {
 	return filepath.Join(home, clean), nil
 }
 
-// PathElement reports whether s can be a directory's name as it is: not
-// hidden, not too long, no slash, no quote and no control character.
+// PathElement reports whether s can be the name of a directory as it is: not hidden,
+// not too long, without slashes, quotes and control characters.
 func PathElement(s string) bool {
 	return s != "" && len(s) <= 200 && s[0] != '.' && s[0] != '-' &&
 		!strings.ContainsAny(s, "/\\\"") && strings.IndexFunc(s, isControl) < 0 && !strings.Contains(s, "\t")
 }
 
-// parseExtra reads `name=value name ...`.
+// parseExtra parses `name=value name ...`.
 func parseExtra(s string) (map[string]string, error) {
 	words := strings.Fields(s)
 	if len(words) == 0 {
@@ -209,8 +210,8 @@ func parseExtra(s string) (map[string]string, error) {
 	return extra, nil
 }
 
-// User returns the row of exactly this address, ASCII letters folded. nil
-// without an error says that there is none.
+// User returns the row of exactly this address, ASCII letters folded. nil without an
+// error means that there is none.
 func (c *Control) User(address string) (*User, error) {
 	f := usersFile(c)
 	u, _, err := find[User](c, f, addr.FoldAddress(address))
@@ -221,9 +222,9 @@ func (c *Control) User(address string) (*User, error) {
 }
 
 // LoginUser is User for a login, where timing must not reveal which users exist. So
-// no answer comes from the cache, which has existing users only, no login waits for
-// a table that an editor may be at work on, and a row that cannot be read hides no
-// user: LoginsSettled says what a negative answer is worth.
+// no answer comes from the cache, which has only users that exist; no login waits for
+// a table that may still be changing; and a row that cannot be read hides no user:
+// LoginsSettled says whether a negative answer can be relied on.
 func (c *Control) LoginUser(address string) (*User, error) {
 	t, _, err := load(c, usersFile(c))
 	if err != nil {
@@ -270,8 +271,8 @@ func (c *Control) UsersNow() ([]User, error) {
 	return t.list(), nil
 }
 
-// FirstUser returns the address of the first row, "" where there is none. It is
-// temporary where a broken row stands before it.
+// FirstUser returns the address of the first row, "" if there is none. A broken row
+// before it is a temporary error.
 func (c *Control) FirstUser() (string, error) {
 	u, err := firstRow[User](c, usersFile(c))
 	if u == nil || err != nil {
@@ -280,8 +281,8 @@ func (c *Control) FirstUser() (string, error) {
 	return u.Address, nil
 }
 
-// UsersWhole reports whether no row of control/users is broken, so that what is in
-// no row belongs to no user.
+// UsersWhole reports whether no row of control/users is broken, so that a mailbox
+// that no row names belongs to no user.
 func (c *Control) UsersWhole() (bool, error) {
 	t, _, err := load(c, usersFile(c))
 	return err == nil && len(t.broken) == 0, err
@@ -302,8 +303,8 @@ func (c *Control) AsksForUsers() (bool, error) {
 	return err == nil && t.asked(), err
 }
 
-// CheckPassword returns the program that control/users has for passwords, nil
-// for none.
+// CheckPassword returns the program that control/users names for checking passwords,
+// nil if there is none.
 func (c *Control) CheckPassword() (Program, error) {
 	t, _, err := load(c, usersFile(c))
 	return t.check, err

@@ -12,9 +12,9 @@ import (
 	"paperpath/internal/dir"
 )
 
-// Write replaces the settings file path, or makes it with perm: whoever reads
-// it, and whatever a crash leaves, sees the old bytes or the new ones. A file
-// that is there keeps its owner and mode, and a symbolic link stays one.
+// Write replaces the settings file path, or makes it with perm. Readers, and anyone
+// after a crash, see either the old bytes or the new ones. An existing file keeps its
+// owner and mode, and a symbolic link stays one.
 func Write(path string, data []byte, perm fs.FileMode) error {
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target
@@ -34,7 +34,7 @@ func Write(path string, data []byte, perm fs.FileMode) error {
 	return dir.Sync(filepath.Dir(path))
 }
 
-// writeTemp makes the durable file tmp, or leaves none.
+// writeTemp writes the file tmp durably, or leaves none.
 func writeTemp(tmp string, data []byte, perm fs.FileMode, old fs.FileInfo) (err error) {
 	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {

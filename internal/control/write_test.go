@@ -43,7 +43,7 @@ func TestWrite(t *testing.T) {
 
 func TestWriteLeavesNothing(t *testing.T) {
 	dir := t.TempDir()
-	// A directory in the place of the file: the rename fails.
+	// A directory in place of the file: the rename fails.
 	path := filepath.Join(dir, "users")
 	if err := os.MkdirAll(filepath.Join(path, "x"), 0o700); err != nil {
 		t.Fatal(err)

@@ -6,8 +6,8 @@ import (
 	"paperpath/internal/clock"
 )
 
-// AgesCount reports whether things may be removed for their age now: not while the
-// wall clock may be wrong. The log has the reason.
+// AgesCount reports whether files may be removed because of their age now: not while
+// the wall clock may be wrong. The log has the reason.
 func (h *Home) AgesCount() bool {
 	a, err := clock.Look(h.Dir, h.Clock.Now())
 	if a.Nameless != nil {

@@ -7,7 +7,7 @@ import (
 	"paperpath/internal/visible"
 )
 
-// maxNamed is how many broken rows are named at a time.
+// maxNamed is how many broken rows are listed at a time.
 const maxNamed = 10
 
 // LogBrokenRows makes lookups log the broken rows that they meet, each once an
@@ -16,9 +16,9 @@ func (h *Home) LogBrokenRows() { h.Control.OnBrokenRow(h.brokenRow) }
 
 func (h *Home) brokenRow(err error) { h.Log.Trouble("", "read settings", err) }
 
-// nameBrokenRows writes the broken rows of the tables that this program uses to
-// the log and to standard error: the work goes on without them. A table that
-// cannot be read at all is an error of its lookups.
+// nameBrokenRows writes the broken rows of the tables that this program uses to the
+// log and to standard error: the program continues without them. If a table cannot be
+// read at all, its lookups fail.
 func (h *Home) nameBrokenRows() {
 	tables := tablesOf(h.Name)
 	if len(tables) == 0 {
@@ -55,7 +55,7 @@ func tablesOf(name string) []string {
 	case "pop3d":
 		return []string{"domains", "users", "relayfrom", "proxyfrom"}
 	case "mailctl":
-		return []string{"services"} // the services name the rest
+		return []string{"services"} // the services report those that they use
 	}
 	return nil
 }

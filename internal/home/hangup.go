@@ -8,9 +8,9 @@ import (
 	"syscall"
 )
 
-// OnHangup calls reload at each SIGHUP, one call at a time, until ctx ends or stop
-// is called, which waits for a running call. The log has the result; after an
-// error the settings in force stay so. At the start and at each reload it names
+// OnHangup calls reload at each SIGHUP, one call at a time, until ctx ends or stop is
+// called. stop waits for a running call. The log has the result; after an error the
+// settings in force stay in force. At the start and at each reload OnHangup reports
 // the broken rows of tables.
 func (h *Home) OnHangup(ctx context.Context, reload func() error) (stop func()) {
 	if !h.named { // a watcher calls this again after each SIGHUP

@@ -1,4 +1,4 @@
-// Package home is a program's home: its directory, clock, settings, log and
+// Package home is the home of a program: its directory, clock, settings, log and
 // spool, its privileges there, and the counters that processes share.
 package home
 
@@ -36,8 +36,8 @@ type Home struct {
 	countersMu sync.Mutex
 	tables     map[string]*ratelimit.Table
 	seldomMu   sync.Mutex
-	lastTold   map[string]time.Time // when an op last had trouble
-	named      bool                 // broken rows were named at the start
+	lastTold   map[string]time.Time // when trouble was last logged, by op
+	named      bool                 // broken rows were reported at the start
 	death      parentDeath
 }
 
@@ -47,7 +47,7 @@ func New(name string) *Home {
 	return &Home{Name: name, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, death: askParentDeath()}
 }
 
-// Rights are the privileges that a program keeps, and others give up in Open.
+// Rights are the privileges that a program keeps; the others are given up in Open.
 type Rights struct {
 	Root    bool // it gives up root later, or its children do
 	SetUser bool // it starts programs that may be set-user-ID
@@ -56,9 +56,9 @@ type Rights struct {
 }
 
 // Open finds the directory: dir, else $PAPERPATH_HOME, else Default. It opens
-// settings and log, sets the clock to the time now (RFC 3339), else to
-// $PAPERPATH_NOW, else to the machine's time, and gives up all privileges but
-// keep. It creates nothing.
+// settings and log and sets the clock to the time now (RFC 3339), else to
+// $PAPERPATH_NOW, else to the machine's time. It gives up all privileges except keep.
+// It creates nothing.
 func (h *Home) Open(dir, now string, keep Rights) error {
 	dir, err := filepath.Abs(cmp.Or(dir, os.Getenv("PAPERPATH_HOME"), Default))
 	if err != nil {
@@ -86,8 +86,8 @@ func (h *Home) Open(dir, now string, keep Rights) error {
 	return nil
 }
 
-// Spool opens the spool on first use, and again when the settings that it depends
-// on have changed. The one before stays open for sessions and attempts that use it.
+// Spool opens the spool on first use, and again when the settings that it depends on
+// have changed. The previous one stays open for sessions and attempts that use it.
 func (h *Home) Spool() (*spool.Spool, error) {
 	if err := spool.CheckMark(filepath.Join(h.Dir, "spool")); err != nil {
 		return nil, err

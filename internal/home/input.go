@@ -7,16 +7,16 @@ import (
 	"paperpath/internal/status"
 )
 
-// Input returns standard input for a program that reads a message or a password
-// from it. Once ctx has ended reading is an error, not the end of the input, so
+// Input returns standard input for a program that reads a message or a password from
+// it. Once ctx has ended, reading fails instead of reporting the end of the input, so
 // that half a message is never taken for a whole one. The error is temporary.
 func (h *Home) Input(ctx context.Context) io.Reader {
 	return &interruptible{ctx: ctx, in: h.Stdin}
 }
 
 // interruptible is a Reader whose reads end with ctx. A system call that is still
-// waiting then is abandoned, together with its buffer: on a terminal or an
-// inherited pipe it cannot be interrupted.
+// blocked then is abandoned, together with its buffer: on a terminal or an inherited
+// pipe it cannot be interrupted.
 type interruptible struct {
 	ctx context.Context
 	in  io.Reader

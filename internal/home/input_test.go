@@ -15,7 +15,8 @@ type panicking struct{}
 
 func (panicking) Read([]byte) (int, error) { panic("odd") }
 
-// Standard input is read as it is, and after the end of ctx not even its end is.
+// Standard input is read unchanged; after the end of ctx, not even its end is
+// reported.
 func TestInput(t *testing.T) {
 	r, w, err := os.Pipe()
 	if err != nil {

@@ -3,8 +3,8 @@ package home
 import "sync"
 
 // Concurrency returns a function that reads a number of control/concurrency at each
-// call. The error is that of the first read. Later the last number stays in force
-// while the file cannot be read, and the log has the reason once.
+// call. The error is that of the first read. After that, the last number stays in
+// force while the file cannot be read, and the reason is logged once.
 func (h *Home) Concurrency(name string) (func() int, error) {
 	read := func() (int, error) { return h.Control.Concurrency(name) }
 	first, err := read()
@@ -16,8 +16,8 @@ func (h *Home) Concurrency(name string) (func() int, error) {
 }
 
 // logsTo returns a function that reads control/log at each call. While it cannot be
-// read the last value stays. The event about that is written by another goroutine,
-// for the log calls this while it writes one.
+// read, the last value stays in force. Another goroutine writes the event about that,
+// because the log calls this function while it writes an event.
 func (h *Home) logsTo() func() string {
 	return lastGood("", h.Control.Log, func(err error) { go h.Log.Trouble("", "read control/log", err) })
 }

@@ -57,8 +57,8 @@ func TestConcurrencyIsTheOneInForce(t *testing.T) {
 	}
 }
 
-// An event goes where control/log says at that moment; while the file is broken to the
-// last place, followed by the reason.
+// An event goes to where control/log says at that moment; while the file is broken,
+// to the last such place, followed by the reason.
 func TestTheLogIsWhereTheFileSays(t *testing.T) {
 	home := t.TempDir()
 	for _, dir := range []string{"control", "log"} {

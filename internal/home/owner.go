@@ -15,9 +15,9 @@ import (
 	"paperpath/internal/userns"
 )
 
-// Owner returns the user that a program started as root has to become: the owner
-// of the spool, or of the home if there is no spool. ok is false if the program is
-// not root, and if that user is root, for which see package program.
+// Owner returns the user that a program started as root has to become: the owner of
+// the spool, or of the home if there is no spool. ok is false if the program is not
+// root, or if that user is root, for which see package program.
 func (h *Home) Owner() (uid, gid int, ok bool) {
 	uid, gid, ok = h.SpoolOwner()
 	if !ok {
@@ -39,14 +39,14 @@ func ownerOf(path string) (uid, gid int, ok bool) {
 	return int(st.Uid), int(st.Gid), true
 }
 
-// trust refuses (77) to let root work with a home that a third user could replace:
-// the settings, and the programs that they name, could be that user's, whoever
-// owns the home.
+// trust refuses (77) to let root work on a home that a third user could replace: the
+// settings, and the programs that they name, could be that user's, whoever owns the
+// home.
 func (h *Home) trust() error {
 	if os.Geteuid() != 0 {
 		return nil
 	}
-	uid, _, _ := h.Owner() // 0 where root stays root
+	uid, _, _ := h.Owner() // 0 if root stays root
 	parts := []string{"spool"}
 	if uid == 0 {
 		parts = []string{"control", "spool", "mail", "log", "run"}
@@ -79,7 +79,7 @@ func (h *Home) GiveUpRoot() error {
 	return nil
 }
 
-// Become makes this process, which is root, run as uid with no group but gid,
+// Become makes this process, which is root, run as uid, with gid as its only group,
 // irrevocably.
 func Become(uid, gid int) error {
 	if err := syscall.Setgroups([]int{gid}); err != nil {
@@ -123,7 +123,7 @@ func StartAsRoot(cmd *exec.Cmd) error {
 	return cmd.Start()
 }
 
-// StartAsOwner starts a child after LendRoot that can never be root again. Only the
+// StartAsOwner starts, after LendRoot, a child that can never be root again. Only the
 // thread that forks it is root for that moment.
 func StartAsOwner(cmd *exec.Cmd) error {
 	uid, gid := os.Geteuid(), os.Getegid()

@@ -11,8 +11,8 @@ import (
 )
 
 // forgoPrivileges keeps this process and its children from gaining privileges by a
-// set-user-ID program, unless control/users names a program: one that uses PAM may
-// need that.
+// set-user-ID program, unless control/users names a program: a program that uses PAM
+// may need that.
 func (h *Home) forgoPrivileges() {
 	if !h.Control.UsersProgram() {
 		NoNewPrivileges()
@@ -27,10 +27,11 @@ func NoNewPrivileges() {
 	}
 }
 
-// parentDeath is the signal that we get when our parent ends; 0 is none.
+// parentDeath is the signal that we get when our parent ends; 0: none.
 type parentDeath int32
 
-// askParentDeath gets it. Only the first thread has it, on which main begins.
+// askParentDeath returns that signal. It must be called on the thread on which main
+// begins: only that one has the signal.
 func askParentDeath() (p parentDeath) {
 	unix.RawSyscall(unix.SYS_PRCTL, unix.PR_GET_PDEATHSIG, uintptr(unsafe.Pointer(&p)), 0)
 	return p

@@ -10,8 +10,8 @@ import (
 )
 
 // TooMany counts n for who against a rate of control/rates, across all processes of
-// the home, and reports whether that exceeds the rate. If it cannot be counted the
-// answer is no, and the log has the reason.
+// the home, and reports whether that exceeds the rate. If counting fails, the answer
+// is no, and the log has the reason.
 func (h *Home) TooMany(rate, who string, n int64) bool {
 	r, err := h.Control.Rate(rate)
 	if err == nil {
@@ -31,9 +31,9 @@ func (h *Home) TooMany(rate, who string, n int64) bool {
 }
 
 // counters returns a table of counters that the processes of the home share,
-// run/tally-KIND. Strangers have a table of their own: a full one forgets, and they
-// must not make it forget what users did. With fallback this process counts alone
-// while the table cannot be written.
+// run/tally-KIND. Strangers have a table of their own: a full table forgets counts,
+// and strangers must not be able to make it forget those of users. With fallback,
+// this process counts on its own while the table cannot be written.
 func (h *Home) counters(kind string, fallback bool) *ratelimit.Table {
 	h.countersMu.Lock()
 	defer h.countersMu.Unlock()
@@ -52,14 +52,14 @@ func (h *Home) counters(kind string, fallback bool) *ratelimit.Table {
 	return t
 }
 
-// Guard returns the guard against the guessing of passwords.
+// Guard returns the guard against password guessing.
 func (h *Home) Guard() *auth.Guard {
 	return auth.NewGuard(h.Control, filepath.Join(h.Dir, "run", "gate"),
 		h.counters("logins", true), h.counters("known", true), h.Clock.Now, h.seldom)
 }
 
-// seldom writes the event trouble at most once an hour for each op: for errors that
-// every login would repeat.
+// seldom logs trouble at most once an hour for each op: for errors that every login
+// would repeat.
 func (h *Home) seldom(op string, err error) {
 	h.seldomMu.Lock()
 	defer h.seldomMu.Unlock()

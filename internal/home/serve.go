@@ -77,10 +77,10 @@ func (h *Home) limits() (l listen.Limits, err error) {
 // errRefused is for a client that is not served; the log has the reason.
 var errRefused = &status.Error{Exit: status.TempFail, Reply: 421, Enhanced: "4.7.0"}
 
-// session returns standard input and output (or the one connection of systemd) as
-// the connection of the client that a PROXY header or the wrapper's environment
-// names; wrapper is "" for none. With an error it may return the connection too,
-// to refuse the client on it. The caller closes it.
+// session returns standard input and output (or the one connection from systemd) as
+// the connection of the client, which a PROXY header or the wrapper's environment may
+// name; wrapper is "" if there is none. With an error it may return the connection
+// too, so that the client can be refused on it. The caller closes it.
 func (h *Home) session(wrapper string) (net.Conn, error) {
 	conn, err := listen.Stdin(h.Stdin, h.Stdout)
 	if err != nil {
@@ -108,7 +108,7 @@ func (h *Home) session(wrapper string) (net.Conn, error) {
 	return client, nil
 }
 
-// inHome makes relative paths of Unix sockets relative to the home.
+// inHome resolves relative paths of Unix sockets against the home.
 func (h *Home) inHome(addrs []string) []string {
 	var out []string
 	for _, a := range addrs {
@@ -121,7 +121,7 @@ func (h *Home) inHome(addrs []string) []string {
 }
 
 // certificates returns the TLS settings of a server called host, nil if there is no
-// certificate. The log has changes that cannot be used.
+// certificate. Changes that cannot be used are logged.
 func (h *Home) certificates(host string) (*tls.Config, error) {
 	return certs.Config(h.Dir, host, func(err error) { h.Log.Trouble("", "certificate", err) })
 }

@@ -16,13 +16,13 @@ import (
 type Service struct {
 	Home *Home
 
-	// Open reads what the sessions share, and returns what serves them. It is
-	// called at the start, and again at each SIGHUP for the sessions that begin
+	// Open reads what the sessions share, and returns the handler that serves them.
+	// It is called at the start, and again at each SIGHUP for the sessions that begin
 	// after it.
 	Open func() (Handler, error)
 
-	// Unavailable tells a client that it is not served, in place of the greeting.
-	// It is not called where the client waits for TLS.
+	// Unavailable tells a client, in place of the greeting, that it is not served. It
+	// is not called if the client waits for TLS.
 	Unavailable func(conn net.Conn, err error)
 
 	NoTLS    bool        // the protocol never leaves the machine
@@ -39,17 +39,17 @@ type Client struct {
 	Implicit bool        // TLS begins with the first octet (RFC 8314)
 	TLS      *tls.Config // nil: there is no certificate
 
-	Listening bool                 // the client came to a socket of ours
+	Listening bool                 // the client connected to a socket of ours
 	Haste     func() time.Duration // listen.Server.Haste; nil on standard input
 	Drain     time.Duration        // for a session when ctx ends; 0: the protocol's default
 }
 
-// stdinDrain is how long a session on standard input goes on after a signal:
-// whoever is at the other end sent the signal too.
+// stdinDrain is how long a session on standard input continues after a signal:
+// whoever is at the other end also sent the signal.
 const stdinDrain = time.Millisecond
 
-// ErrInterrupted ends a session on standard input that a signal interrupted. It
-// has no text: below inetd nobody reads it, and the protocol told the client.
+// ErrInterrupted ends a session on standard input that a signal interrupted. It has
+// no text: under inetd nobody reads it, and the client was told in the protocol.
 var ErrInterrupted = &status.Error{Exit: status.TempFail}
 
 // serving is what is in force from one SIGHUP to the next.
@@ -58,8 +58,8 @@ type serving struct {
 	tls    *tls.Config
 }
 
-// open reads what sessions that begin from now on have. Where no certificate can
-// be used any more the one before stays: a half-written pair does not end TLS.
+// open reads what sessions need that begin from now on. If no certificate can be used
+// any more, the previous one stays: a half-written pair does not end TLS.
 func (s *Service) open(before *serving) (*serving, error) {
 	handle, err := s.Open()
 	if err != nil {
@@ -91,8 +91,8 @@ func (s *Service) serve(ctx context.Context, now *serving, c *Client) error {
 	return err
 }
 
-// Stdin serves the client on standard input and output, which may be a socket
-// of inetd or a pair of pipes. With implicit it begins with TLS. wrapper is the
+// Stdin serves the client on standard input and output, which may be a socket from
+// inetd or a pair of pipes. If implicit is set, it begins with TLS. wrapper is the
 // program whose environment names the client, "" for none.
 func (s *Service) Stdin(ctx context.Context, implicit bool, wrapper string) error {
 	conn, err := s.Home.session(wrapper)
@@ -109,7 +109,7 @@ func (s *Service) Stdin(ctx context.Context, implicit bool, wrapper string) erro
 	return s.One(ctx, conn, implicit)
 }
 
-// One serves the one client that conn is.
+// One serves the single client on conn.
 func (s *Service) One(ctx context.Context, conn net.Conn, implicit bool) error {
 	now, err := s.open(&serving{})
 	if err == nil && implicit && now.tls == nil {
@@ -128,8 +128,8 @@ func (s *Service) One(ctx context.Context, conn net.Conn, implicit bool) error {
 	return err
 }
 
-// Listen serves clients on the addresses, or on the sockets of systemd, until
-// ctx ends. The log has why a client was not served.
+// Listen serves clients on the addresses, or on the sockets from systemd, until ctx
+// ends. If a client is not served, the log has the reason.
 func (s *Service) Listen(ctx context.Context, addrs, tlsAddrs []string) error {
 	h := s.Home
 	ports, err := h.bindPorts(addrs, tlsAddrs)

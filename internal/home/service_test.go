@@ -41,7 +41,8 @@ func newService(t *testing.T) (*Service, *bytes.Buffer) {
 	}, &log
 }
 
-// selfSigned makes a pair and returns its directory.
+// selfSigned makes a self-signed certificate and its key, and returns their
+// directory.
 func selfSigned(t *testing.T, s *Service) string {
 	t.Helper()
 	pair := filepath.Join(s.Home.Dir, "control", "tls", "mx.example.net")
@@ -90,7 +91,7 @@ func TestServiceKeepsTheCertificate(t *testing.T) {
 	}
 }
 
-// What a client sees, and what the program does, where there is one client.
+// What the client sees, and what the program does, if there is just one client.
 func TestServiceOne(t *testing.T) {
 	broken := errors.New("broken")
 	for _, tt := range []struct {

@@ -23,7 +23,7 @@ func (h *Home) Ready() {
 	}
 }
 
-// Settler returns what decides about failed recipients.
+// Settler returns the Settler that decides about failed recipients.
 func (h *Home) Settler() *settle.Settler {
 	return &settle.Settler{Control: h.Control, Log: h.Log, Now: h.Clock.Now, Home: h.Dir}
 }

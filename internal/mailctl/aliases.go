@@ -10,12 +10,12 @@ import (
 	"paperpath/internal/route"
 )
 
-// maxAlike is how many aliases with unknown targets are named.
+// maxAlike is how many unknown targets of aliases are listed.
 const maxAlike = 20
 
-// unknownTargets warns of aliases with a target that no user and no alias has.
-// dead are the findings so far: an alias that can never match needs no second
-// line. Where something else has the users nobody is asked for each of them.
+// unknownTargets warns of aliases with a target that is neither a user nor an alias.
+// dead are the findings so far: an alias that can never match needs no second line.
+// If a backend has the users, it is not asked about each target.
 func unknownTargets(c *control.Control, dead []control.Finding) (found []control.Finding) {
 	asks, err := c.AsksForUsers()
 	if asks || err != nil {
@@ -23,7 +23,7 @@ func unknownTargets(c *control.Control, dead []control.Finding) (found []control
 	}
 	domains, err := c.Domains()
 	if err != nil {
-		return nil // has been found already
+		return nil // has been reported already
 	}
 	aliases, err := c.AliasesNow()
 	if err != nil {
@@ -56,9 +56,9 @@ func aliasWarning(where, what, mend string) control.Finding {
 	return f
 }
 
-// unknownIn returns the targets of the row a that lead nowhere. The row of a name
-// without a domain holds in each local one: it is meant for those in which the
-// target is known, and unknown where it is in none of them.
+// unknownIn returns the targets of the row a that lead nowhere. A row for a name
+// without a domain applies to every local domain: it is meant for those in which the
+// target is known, so a target is unknown only if it is so in all of them.
 func unknownIn(c *control.Control, a control.Alias, domains []string) []string {
 	if _, domain := addr.Split(a.Name); domain != "" {
 		return unknownOf(c, a, a.Name)
@@ -85,8 +85,8 @@ func unknownIn(c *control.Control, a control.Alias, domains []string) []string {
 	return unknown
 }
 
-// unknownOf returns the targets that the row a adds to address and that are
-// unknown. What cannot be told now is none of them.
+// unknownOf returns the unknown targets among those that the row a adds to address. A
+// target that cannot be looked up now is not one of them.
 func unknownOf(c *control.Control, a control.Alias, address string) (unknown []string) {
 	parsed, err := addr.Parse(address)
 	if err != nil {

@@ -26,8 +26,8 @@ type Check struct {
 	JSON    bool
 }
 
-// Run prints what is wrong and what is in force. The error, exit status 65,
-// says that there is something that cannot be used.
+// Run prints what is wrong and what is in force. The error, exit status 65, means
+// that something cannot be used.
 func (k Check) Run() error {
 	if _, err := os.ReadDir(filepath.Join(k.Home, "control")); errors.Is(err, fs.ErrNotExist) {
 		return status.Temp("4.3.5", "there is no home here (mailctl init makes one)", err)
@@ -68,7 +68,7 @@ func examine(home string, c *control.Control, now time.Time) control.Report {
 func lostPrograms(c *control.Control) (found []control.Finding) {
 	rows, err := c.Services()
 	if err != nil {
-		return nil // has been found already
+		return nil // has been reported already
 	}
 	for _, row := range rows {
 		if _, err := findProgram(row.Args[0]); err != nil {
@@ -81,7 +81,7 @@ func lostPrograms(c *control.Control) (found []control.Finding) {
 	return found
 }
 
-// tellFindings prints what is wrong, a line each, the errors first.
+// tellFindings prints what is wrong, one line each, errors first.
 func tellFindings(w io.Writer, r control.Report) error {
 	for _, warnings := range []bool{false, true} {
 		for _, f := range r.Findings {
@@ -127,7 +127,7 @@ type checkedRow struct {
 	From  string `json:"from,omitempty"`
 	About string `json:"about,omitempty"`
 
-	File string `json:"file,omitempty"` // of what is wrong
+	File string `json:"file,omitempty"` // of a finding
 	Line int    `json:"line,omitempty"`
 	What string `json:"what,omitempty"`
 	Mend string `json:"mend,omitempty"`
@@ -155,8 +155,8 @@ func writeJSON(w io.Writer, r control.Report) error {
 	return nil
 }
 
-// checkToStart prints what is wrong with the settings. The error, exit status
-// 65, is of those without which nothing is begun.
+// checkToStart prints what is wrong with the settings. The error, exit status 65, is
+// about those that must be correct before anything is started.
 func checkToStart(home string, c *control.Control, now time.Time, notes io.Writer) error {
 	r := examine(home, c, now)
 	if err := tellFindings(notes, r); err != nil {

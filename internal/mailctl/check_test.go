@@ -15,7 +15,7 @@ import (
 	"paperpath/internal/status"
 )
 
-// writeControl writes control files of a home, one a pair of name and text.
+// writeControl writes control files of a home, by name.
 func writeControl(t *testing.T, home string, files map[string]string) {
 	t.Helper()
 	for name, text := range files {
@@ -91,8 +91,8 @@ func TestCheckWithoutHome(t *testing.T) {
 	}
 }
 
-// What start needs itself ends it with 65, before anything is started; every
-// other finding is printed, and it goes on.
+// If start itself needs a setting that is wrong, it ends with 65 before anything is
+// started; it prints every other finding and continues.
 func TestStartChecks(t *testing.T) {
 	for name, text := range map[string]string{"services": "x-ready 'a\n", "hostname": "a b\n", "domains": "a b\n"} {
 		s := newStage(t, "x-ready")
@@ -145,7 +145,7 @@ func TestInitChecks(t *testing.T) {
 	}
 }
 
-// An alias whose target is neither a user nor an alias is named, and no other.
+// An alias whose target is neither a user nor an alias is reported, and no other.
 func TestUnknownTargets(t *testing.T) {
 	const users = "alice@example.org:*\nbob@b.example:*\n"
 	for _, tt := range []struct {

@@ -1,5 +1,5 @@
-// Package mailctl is mailctl's work: making a home, its users, running its
-// services, showing its queue.
+// Package mailctl does the work of mailctl: it makes a home and its users, runs its
+// services and shows its queue.
 package mailctl
 
 import (
@@ -25,19 +25,19 @@ import (
 // Init describes a home to make.
 type Init struct {
 	Dir      string
-	Hostname string   // "" is the machine's
-	Domains  []string // none is the hostname
+	Hostname string   // "": the machine's
+	Domains  []string // none: the hostname
 	Now      time.Time
 	Notes    io.Writer // what a person should know
 
 	Owner      string // a user's name or number; "": see chooseOwner
-	CreateUser bool   // the system user is the owner, made where there is none
+	CreateUser bool   // the system user is the owner, and is made if there is none
 
-	public bool // root makes it: other users of the machine pass through
+	public bool // root makes it: other users of the machine may pass through
 }
 
-// firstServices is control/services of a new home: every program, on loopback
-// ports that need no privilege.
+// firstServices is control/services of a new home: every program, on loopback ports
+// that need no privileges.
 const firstServices = `# The commands that mailctl start runs, one a line.
 mailsubmit smtp --role mx --listen 127.0.0.1:2525
 mailsubmit smtp --role submission --listen 127.0.0.1:2587 --listen-tls 127.0.0.1:2465
@@ -49,8 +49,8 @@ mailrelay watch
 pop3d --listen 127.0.0.1:2110 --listen-tls 127.0.0.1:2995
 `
 
-// Run makes the home, or what is missing in it. What is there stays as it
-// is. A directory that holds other things is refused.
+// Run makes the home, or what is missing in it. What is already there stays as it is.
+// Run refuses a directory that holds anything else.
 func (i Init) Run() error {
 	path, err := filepath.Abs(i.Dir)
 	if err != nil {
@@ -183,11 +183,11 @@ func homeParts() []string { return []string{"", "control", "spool", "mail", "log
 func (i Init) directories() error {
 	for _, sub := range homeParts() {
 		if sub == "spool" {
-			continue // spool.Init's
+			continue // spool.Init makes it
 		}
 		path := filepath.Join(i.Dir, sub)
 		if info, err := os.Stat(path); err == nil && info.IsDir() {
-			continue // perhaps a symbolic link, as control may be
+			continue // or a symbolic link to one, which control may be
 		}
 		if err := dir.Make(path, mode(sub, i.public)); err != nil {
 			return err
@@ -198,7 +198,7 @@ func (i Init) directories() error {
 
 // mode is the mode of a directory of the home. A home made by root serves a machine
 // with several users: they may pass through to run/submit, but not list what else is
-// there. A person's home is theirs alone until they decide otherwise.
+// there. A user's own home is theirs alone until they decide otherwise.
 func mode(sub string, public bool) fs.FileMode {
 	if public && (sub == "" || sub == "run") {
 		return 0o711
@@ -229,7 +229,8 @@ func (i Init) settings() error {
 	return nil
 }
 
-// readRegular reads a regular file and refuses anything else: a fifo never ends.
+// readRegular reads a regular file and refuses anything else: reading a fifo might
+// never end.
 func readRegular(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err == nil && !info.Mode().IsRegular() {
@@ -241,8 +242,8 @@ func readRegular(path string) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
-// certificate makes a self-signed one where the host has none, both files in
-// one rename.
+// certificate makes a self-signed certificate if the host has none; one rename puts
+// both files in place.
 func (i Init) certificate() error {
 	host, err := control.Open(i.Dir, time.Now).Hostname()
 	if err != nil {
@@ -286,7 +287,7 @@ func (i Init) marks() error {
 	if err := spool.WriteMark(control.MailRoot(i.Dir)); err != nil {
 		return err
 	}
-	if !exists(filepath.Join(i.Dir, spool.Mark)) { // a new home: what its first pass is compared with
+	if !exists(filepath.Join(i.Dir, spool.Mark)) { // a new home: its first pass is compared with this time
 		if err := clock.Begin(i.Dir, i.Now); err != nil {
 			return err
 		}

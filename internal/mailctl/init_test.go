@@ -34,7 +34,7 @@ func makeHome(dir string) error {
 // ours is the option --owner of a home that the tests themselves work in.
 func ours() string { return strconv.Itoa(os.Geteuid()) }
 
-// tree returns path, mode and content of all that is below dir.
+// tree returns path, mode and content of everything below dir.
 func tree(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -89,7 +89,7 @@ func TestInit(t *testing.T) {
 	for name, what := range tree(t, home) {
 		mode := what[:10]
 		public := strings.HasSuffix(name, ".paperpath") || strings.HasSuffix(name, "fullchain.pem")
-		shared := name == "run/clock" && mode == "-rw-rw----" // by the users of the stages
+		shared := name == "run/clock" && mode == "-rw-rw----" // between the users of the stages
 		passed := shared || os.Geteuid() == 0 && (name == "." || name == "run") && mode == "drwx--x--x"
 		if !passed && mode != "drwx------" && mode != "-rw-------" && !(public && mode == "-rw-r--r--") {
 			t.Errorf("%s has mode %s", name, mode)
@@ -117,7 +117,7 @@ func TestInitTwiceChangesNothing(t *testing.T) {
 	}
 }
 
-// Each prefix of what init makes is a home that init completes.
+// Whatever part of its work init has done, a second init completes the home.
 func TestInitCompletes(t *testing.T) {
 	for _, gone := range []string{".paperpath", "run", "log", "spool/.paperpath", "spool/hold", "spool/route/reason",
 		"mail/.paperpath", "control/tls/mx.example.org", "control/tls", "control/services", "control/hostname", "control"} {
@@ -125,7 +125,7 @@ func TestInitCompletes(t *testing.T) {
 		if err := os.RemoveAll(filepath.Join(home, gone)); err != nil {
 			t.Fatal(err)
 		}
-		os.Remove(filepath.Join(home, ".paperpath")) // it was not whole yet
+		os.Remove(filepath.Join(home, ".paperpath")) // it was not complete yet
 		if err := os.MkdirAll(filepath.Join(home, "control", "tls", ".new", "x"), 0o700); err != nil {
 			t.Fatal(err)
 		}

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// notifySocket is where one run of a service says READY=1, in the way of
-// sd_notify(3). Its name is in the kernel's abstract name space, so no file is
-// left over, and cannot be guessed, so nobody else speaks for the service.
+// notifySocket is where one run of a service sends READY=1, as in sd_notify(3). Its
+// name is in the kernel's abstract name space, so no file is left over, and it cannot
+// be guessed, so no other process can speak for the service.
 type notifySocket struct {
 	address string // for NOTIFY_SOCKET
 	conn    *net.UnixConn

@@ -21,10 +21,10 @@ import (
 	"paperpath/internal/visible"
 )
 
-// systemUser is the user whom a home of a whole machine belongs to.
+// systemUser is the user that owns a home that serves the whole machine.
 const systemUser = "paperpath"
 
-// owner is whose a home is.
+// owner is the user that owns a home.
 type owner struct {
 	uid, gid int
 	why      string // for a person: "as --owner says"
@@ -37,7 +37,7 @@ func (o owner) String() string {
 	return fmt.Sprintf("uid %d, gid %d", o.uid, o.gid)
 }
 
-// chooseOwner decides whose the home will be. Nothing is asked: init runs in
+// chooseOwner decides who will own the home. It asks no questions: init runs in
 // installers too.
 func (i Init) chooseOwner() (owner, error) {
 	switch {
@@ -56,7 +56,7 @@ func (i Init) chooseOwner() (owner, error) {
 	return i.likelyOwner()
 }
 
-// mayGive refuses a home that its owner would not get.
+// mayGive refuses to make a home for o if we cannot give it to them.
 func mayGive(o owner, name string) error {
 	if os.Geteuid() != 0 && o.uid != os.Geteuid() {
 		return &status.Error{Exit: status.NotAllowed,
@@ -65,8 +65,8 @@ func mayGive(o owner, name string) error {
 	return nil
 }
 
-// likelyOwner is the owner where root says nothing: that of the home, or of
-// where it will be, else the system user.
+// likelyOwner is the owner if root names none: the owner of the home or of the
+// directory that it will be in, else the system user.
 func (i Init) likelyOwner() (owner, error) {
 	if st, err := statOf(filepath.Join(i.Dir, "spool")); err == nil &&
 		exists(filepath.Join(i.Dir, "control", "root")) {
@@ -105,8 +105,8 @@ func statOf(path string) (st unix.Stat_t, err error) {
 	return st, nil
 }
 
-// namedOwner finds a user by name or number. A number without an account, as in
-// a container, is its own group.
+// namedOwner finds a user by name or number. For a number without an account, as in a
+// container, the group has the same number.
 func namedOwner(name, why string) (owner, error) {
 	u, err := user.Lookup(name)
 	uid, number := strconv.ParseUint(name, 10, 31)
@@ -126,7 +126,7 @@ func namedOwner(name, why string) (owner, error) {
 	return owner{id, gid, why}, nil
 }
 
-// createUser makes the system user where there is none.
+// createUser makes the system user if there is none.
 func (i Init) createUser() (owner, error) {
 	const why = "as --create-user says"
 	if o, err := namedOwner(systemUser, why); err == nil {
@@ -150,8 +150,8 @@ func (i Init) createUser() (owner, error) {
 	return namedOwner(systemUser, why)
 }
 
-// userCommands are the commands that make the system user here: useradd of
-// shadow, or adduser, which is another program on Debian than in BusyBox.
+// userCommands are the commands that make the system user here: useradd of shadow, or
+// adduser, which is not the same program on Debian as in BusyBox.
 func userCommands(home string) ([][]string, error) {
 	shell := "/usr/sbin/nologin"
 	if !exists(shell) {
@@ -176,7 +176,7 @@ func userCommands(home string) ([][]string, error) {
 		" (make one in another way, or name a user or a number with --owner)", nil)
 }
 
-// adminTool finds a program that is root's, also where PATH is a user's.
+// adminTool finds a program for root, even if PATH is that of a user.
 func adminTool(name string) string {
 	if path, err := exec.LookPath(name); err == nil {
 		return path
@@ -189,9 +189,9 @@ func adminTool(name string) string {
 	return ""
 }
 
-// giveTo makes the home's directory for its owner, and lets them have the parts of
-// the home that root made, such as mount points. From then on we are the owner,
-// so that nothing below is written as root.
+// giveTo makes the home's directory for its owner, and gives them the parts of the
+// home that root made, such as mount points. From then on we are the owner, so that
+// nothing below is written as root.
 func (i Init) giveTo(o owner) error {
 	if os.Geteuid() != 0 {
 		return os.MkdirAll(filepath.Dir(i.Dir), 0o755)
@@ -213,9 +213,10 @@ func (i Init) giveTo(o owner) error {
 	return os.MkdirAll(filepath.Dir(i.Dir), 0o755)
 }
 
-// make does as root what the owner cannot: a directory in one of root's, and to
-// give them what is root's in the home. What the owner can exchange while
-// we look at it is left to them: there root would make and give away other things.
+// make does as root what the owner cannot: it makes a directory in one of root's, and
+// gives the owner what belongs to root in the home. A path that the owner could
+// replace in the meantime is left to them: there, root could be tricked into making
+// and giving away something else.
 func (i Init) make(o owner) error {
 	path, st, err := nearest(i.Dir)
 	if err != nil {
@@ -244,9 +245,9 @@ func (i Init) make(o owner) error {
 	return i.handOver(o, maker)
 }
 
-// handOver gives the home to its owner, who is o or, before that, root: the
-// directories in it that are root's. What is another one's, and what is no
-// directory, stays as it is.
+// handOver gives o the home, which belongs to before (o or root) until then, and the
+// directories in it that belong to root. What belongs to anyone else, and what is not
+// a directory, stays as it is.
 func (i Init) handOver(o owner, before int) error {
 	real, err := filepath.EvalSymlinks(i.Dir)
 	if err != nil {
@@ -284,7 +285,7 @@ func (i Init) handOver(o owner, before int) error {
 	return nil
 }
 
-// giveDir gives a directory of root's to the owner.
+// giveDir gives a directory that belongs to root to the owner.
 func giveDir(d *dir.Dir, o owner) error {
 	st, err := d.Stat()
 	if err != nil || st.Uid != 0 || o.uid == 0 {
@@ -296,9 +297,9 @@ func giveDir(d *dir.Dir, o owner) error {
 	return nil
 }
 
-// mend gives the directories of the home the modes that they need, and says so:
-// their owner may do all, nobody else writes, and where root made the home the
-// users of the machine pass through to run/submit.
+// mend gives the directories of the home the modes that they need, and reports each
+// change: the owner may do everything, others may not write, and if root made the
+// home, the users of the machine may pass through to run/submit.
 func (i Init) mend() error {
 	for _, sub := range homeParts() {
 		path := filepath.Join(i.Dir, sub)
@@ -325,7 +326,7 @@ func (i Init) mend() error {
 	return nil
 }
 
-// allowRoot writes control/root where the home is meant to be root's.
+// allowRoot writes control/root, for a home that is meant to belong to root.
 func (i Init) allowRoot() error {
 	path := filepath.Join(i.Dir, "control", "root")
 	if exists(path) {

@@ -15,13 +15,13 @@ type Queue struct {
 	Spool *spool.Spool
 	Now   time.Time
 	Out   io.Writer
-	JSON  bool // one object a line
+	JSON  bool // print one object a line
 }
 
 // queued is an entry as --json prints it.
 type queued struct {
 	Inbox    spool.Inbox `json:"inbox"`
-	Runner   bool        `json:"runner"` // something works the inbox
+	Runner   bool        `json:"runner"` // a program is working on the inbox
 	Key      string      `json:"key"`
 	Name     string      `json:"name"`
 	State    string      `json:"state"`
@@ -30,7 +30,7 @@ type queued struct {
 	Age      int64       `json:"age"` // seconds
 	From     string      `json:"from"`
 	To       []queuedTo  `json:"to"`
-	Due      *time.Time  `json:"due,omitempty"` // absent is now
+	Due      *time.Time  `json:"due,omitempty"` // absent: now
 	Attempts int         `json:"attempts"`
 	Reason   string      `json:"reason,omitempty"`
 }
@@ -78,7 +78,7 @@ func (q Queue) inbox(in spool.Inbox, running bool, list []spool.Listing) error {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s/ %s", in, count(len(list), "entry", "entries"))
-	if !running && in != spool.InboxHold { // people work hold/
+	if !running && in != spool.InboxHold { // hold/ is for people
 		b.WriteString(", no runner")
 	}
 	b.WriteString("\n")
@@ -107,8 +107,7 @@ func (q Queue) object(l spool.Listing, running bool) queued {
 	return o
 }
 
-// entry prints one entry: a line about it, then its envelope and what stands
-// in its way.
+// entry prints one entry: a line about it, then its envelope and what holds it up.
 func (q Queue) entry(b *strings.Builder, l spool.Listing) {
 	name := string(l.Key)
 	if name == "" {
@@ -156,7 +155,7 @@ func count(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
-// octets writes a size with three digits or so.
+// octets formats a size with about three digits.
 func octets(n int64) string {
 	units := []string{"B", "KiB", "MiB", "GiB", "TiB"}
 	f := float64(n)
@@ -169,7 +168,7 @@ func octets(n int64) string {
 	return fmt.Sprintf("%.1f %s", f, units[0])
 }
 
-// span writes a duration in its two largest units.
+// span formats a duration in its two largest units.
 func span(d time.Duration) string {
 	d = max(d, 0).Truncate(time.Second)
 	switch day := 24 * time.Hour; {

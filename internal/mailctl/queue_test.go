@@ -19,9 +19,9 @@ type letter struct{ *strings.Reader }
 
 func (l letter) Size() int64 { return l.Reader.Size() }
 
-var epoch = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC) // arrival of every entry
+var epoch = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC) // the arrival of every entry
 
-// queueOf returns the queue of a fresh home and what it prints.
+// queueOf returns the queue of a new home and what it prints.
 func queueOf(t *testing.T) (Queue, *bytes.Buffer) {
 	t.Helper()
 	return queueIn(t, newHome(t))
@@ -139,7 +139,8 @@ func TestQueueHeldAndRunner(t *testing.T) {
 	}
 }
 
-// A file that somebody put into an inbox shows, and moves no terminal.
+// A file that somebody put into an inbox is listed, escaped so that a terminal obeys
+// nothing in it.
 func TestQueueShowsStrangers(t *testing.T) {
 	home := newHome(t)
 	q, out := queueIn(t, home)

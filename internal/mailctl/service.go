@@ -33,21 +33,21 @@ type service struct {
 	pending bool        // it missed a SIGHUP while it was not
 }
 
-// same reports whether two lines of control/services are one service.
+// same reports whether two lines of control/services are the same service.
 func (s *service) same(o *service) bool { return s.path == o.path && slices.Equal(s.args, o.args) }
 
-// hangup passes SIGHUP on, at the latest when the service is ready: before
-// that it may not have said yet that it wants it.
+// hangup passes SIGHUP on, but not before the service is ready: until then it may not
+// yet have asked for the signal.
 func (s *service) hangup() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.pending = s.process == nil; !s.pending {
-		// One that has ended is started again, and reads everything then.
+		// A process that has ended is started again, and then reads everything.
 		_ = s.process.Signal(syscall.SIGHUP)
 	}
 }
 
-// setReady notes the process that takes signals now, nil for none.
+// setReady records the process that takes signals now, nil for none.
 func (s *service) setReady(p *os.Process) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -60,8 +60,8 @@ func (s *service) setReady(p *os.Process) {
 
 // supervise runs the service again and again until ctx ends.
 func (s *service) supervise(ctx context.Context) {
-	// The kernel ends a child when the thread that started it ends, so this
-	// thread is ours until the service is done for good.
+	// The kernel kills a child when the thread that started it ends, so we keep this
+	// thread until the service is done for good.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	wait := s.group.firstWait
@@ -101,10 +101,9 @@ func (s *service) runOnce(ctx context.Context) {
 	s.exited(ctx, cmd, err)
 }
 
-// command is the service's process: home and readiness socket in its
-// environment, nothing on its standard input, our standard error as both its
-// outputs, a process group of its own so that a terminal's signals reach it
-// through us alone.
+// command is the service's process: it has the home and the readiness socket in its
+// environment, nothing on standard input, and our standard error for both outputs. It
+// has its own process group, so that signals of a terminal reach it only through us.
 func (s *service) command(notify string) *exec.Cmd {
 	cmd := exec.Command(s.path, s.args...)
 	cmd.Env = s.group.environment(notify)
@@ -113,7 +112,7 @@ func (s *service) command(notify string) *exec.Cmd {
 	return cmd
 }
 
-// start starts cmd as whom it has to be.
+// start starts cmd as the user that it has to run as.
 func (s *service) start(cmd *exec.Cmd) error {
 	switch {
 	case !s.group.lent:
@@ -137,8 +136,8 @@ func (s *service) awaitReady(ctx context.Context, n *notifySocket, p *os.Process
 	}
 }
 
-// stopAtEnd ends the process when ctx ends: SIGTERM, and SIGKILL for all that
-// is left of its group after the grace.
+// stopAtEnd ends the process when ctx ends: first SIGTERM, and after the grace period
+// SIGKILL for everything left of its group.
 func (s *service) stopAtEnd(ctx context.Context, p *os.Process, done <-chan struct{}) {
 	select {
 	case <-done:

@@ -29,11 +29,11 @@ const (
 	grace     = 20 * time.Second // from SIGTERM to SIGKILL; longer than a server gives its sessions
 )
 
-// Start checks the settings, then runs the commands of control/services until
-// ctx ends: it prints `ready` on standard output once each has said that it is,
-// starts again what exits, and in the end stops them all. A command that rejects its
-// arguments (exit status 64) or is not allowed to do its work (77) before all are
-// ready ends the start.
+// Start checks the settings, then runs the commands of control/services until ctx
+// ends: it prints `ready` on standard output once each of them has reported that it
+// is ready, restarts those that exit, and stops them all at the end. If a command
+// rejects its arguments (exit status 64) or is not allowed to do its work (77) before
+// all are ready, Start fails.
 func Start(ctx context.Context, h *home.Home) error {
 	lent, err := h.LendRoot()
 	if err != nil {
@@ -77,7 +77,8 @@ func Start(ctx context.Context, h *home.Home) error {
 	})
 }
 
-// lockRun lets one mailctl start work a home. The lock goes with the process.
+// lockRun allows one mailctl start at a time to run a home. The lock ends with the
+// process.
 func lockRun(path string) (unlock func(), err error) {
 	d, err := dir.Open(path)
 	if err != nil {
@@ -94,8 +95,7 @@ func lockRun(path string) (unlock func(), err error) {
 	return nil, status.Temp("4.3.0", "cannot lock "+path, err)
 }
 
-// group is the services of a running mailctl start. services changes in reload
-// alone.
+// group is the services of a running mailctl start. Only reload changes services.
 type group struct {
 	home     string
 	clock    clock.Clock
@@ -104,8 +104,8 @@ type group struct {
 	services []*service
 
 	// lent says that root is only lent to us: our own programs are started as root
-	// each time, so that they can bind their ports, and other commands are not.
-	// They are the owner's, who may write what they will into control/services.
+	// each time, so that they can bind their ports. Other commands are started as the
+	// owner, who may write anything into control/services.
 	lent bool
 
 	ready  chan *service
@@ -123,16 +123,16 @@ func newGroup(h *home.Home) *group {
 		firstWait: firstWait, lastWait: lastWait, grace: grace}
 }
 
-// guard calls work; a panic in it is an event, not the end of the program.
+// guard calls work; a panic in it is logged and does not end the program.
 func (g *group) guard(what string, work func()) {
 	if err := status.Guard(func() error { work(); return nil }); err != nil {
 		g.log.Trouble("", what, err)
 	}
 }
 
-// environment is what a service gets: ours without the sockets of whoever
-// started mailctl, the home, where to say that it is ready, and the clock
-// where that is not the machine's.
+// environment is the environment of a service: ours without the sockets of whatever
+// started mailctl, plus the home, where to report that it is ready, and the clock if
+// it is not the machine's.
 func (g *group) environment(notify string) []string {
 	var env []string
 	for _, v := range os.Environ() {
@@ -141,7 +141,7 @@ func (g *group) environment(notify string) []string {
 			env = append(env, v)
 		}
 	}
-	// Of two values of a name the last one counts.
+	// If a name has two values, the last one counts.
 	env = append(env, "PAPERPATH_HOME="+g.home, "NOTIFY_SOCKET="+notify)
 	if g.clock.Shifted() {
 		env = append(env, "PAPERPATH_NOW="+g.clock.Now().UTC().Format(time.RFC3339))
@@ -149,8 +149,8 @@ func (g *group) environment(notify string) []string {
 	return env
 }
 
-// servicesOf makes the services of the lines of control/services: those that it
-// can, and with an error those whose programs are there.
+// servicesOf makes the services of the lines of control/services. With an error, it
+// returns those whose programs exist.
 func (g *group) servicesOf(rows []control.Service) (list []*service, err error) {
 	if len(rows) == 0 {
 		return nil, status.Temp("4.3.5",
@@ -168,7 +168,7 @@ func (g *group) servicesOf(rows []control.Service) (list []*service, err error) 
 	return list, errors.Join(errs...)
 }
 
-// service makes one of a line of control/services.
+// service makes the service of a line of control/services.
 func (g *group) service(row control.Service) (*service, error) {
 	path, err := findProgram(row.Args[0])
 	if err != nil {
@@ -178,8 +178,8 @@ func (g *group) service(row control.Service) (*service, error) {
 		args: row.Args[1:]}, nil
 }
 
-// isOurs reports whether the program at path is one of Paperpath's own: those
-// that lie where mailctl does.
+// isOurs reports whether the program at path is one of Paperpath's own, which are in
+// the directory of mailctl.
 func isOurs(path string) bool {
 	self, err := os.Executable()
 	if err != nil {
@@ -206,8 +206,8 @@ func findProgram(name string) (string, error) {
 	return path, nil
 }
 
-// run supervises the services until ctx ends or one cannot ever be ready.
-// hangups has reload called.
+// run supervises the services until ctx ends or one of them can never be ready.
+// hangups makes SIGHUP call reload.
 func (g *group) run(ctx context.Context, hangups func(context.Context) (stop func()),
 	allReady func() error) error {
 	ctx, end := context.WithCancel(ctx)
@@ -227,7 +227,7 @@ func (g *group) run(ctx context.Context, hangups func(context.Context) (stop fun
 	return err
 }
 
-// launch supervises a service until ctx ends or it is let go.
+// launch supervises a service until ctx ends or letGo is called.
 func (g *group) launch(ctx context.Context, s *service) {
 	ctx, s.letGo = context.WithCancel(ctx)
 	g.running.Go(func() {
@@ -235,9 +235,9 @@ func (g *group) launch(ctx context.Context, s *service) {
 	})
 }
 
-// reload starts what is new in control/services, ends what is no longer there,
-// and passes SIGHUP on to the rest. Where rows are broken nothing is ended: a
-// service that is not among the others may be that of such a row.
+// reload starts what is new in control/services, stops what is no longer there, and
+// passes SIGHUP on to the rest. If rows are broken, nothing is stopped: a service
+// that is missing may be the one that such a row names.
 func (g *group) reload(ctx context.Context, rows []control.Service, broken bool) error {
 	<-g.awaited
 	wanted, err := g.servicesOf(rows)
@@ -270,7 +270,8 @@ func (g *group) reload(ctx context.Context, rows []control.Service, broken bool)
 	return err
 }
 
-// await returns once every service has been ready, or with why that cannot be.
+// await returns once every service has been ready, or with an error if that cannot
+// happen.
 func (g *group) await(ctx context.Context, allReady func() error) error {
 	waiting := map[*service]bool{}
 	for _, s := range g.services {

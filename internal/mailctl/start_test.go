@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 	case "stubborn":
 		signal.Ignore(syscall.SIGTERM)
 		sayReady()
-		for { // select {} would be a deadlock where there is no cgo
+		for { // select {} would be a deadlock without cgo
 			time.Sleep(time.Hour)
 		}
 	case "start":
@@ -117,7 +117,7 @@ func (s *stage) read(name string) string {
 
 func (s *stage) log() string { return s.read(filepath.Join(s.home.Dir, "log", "mail.log")) }
 
-// wait waits until ok, ten seconds at most.
+// wait waits until ok returns true, at most ten seconds.
 func (s *stage) wait(what string, ok func() bool) {
 	s.t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -245,7 +245,7 @@ func TestStopKillsWhatStays(t *testing.T) {
 	}
 	g.services = []*service{sv}
 	ctx, stop := context.WithCancel(t.Context())
-	// Ready means that the signal is ignored; then the end comes.
+	// Ready means that the signal is ignored by now; then ctx ends.
 	if err := g.run(ctx, func(context.Context) func() { return func() {} }, func() error { stop(); return nil }); err != nil {
 		t.Error(err)
 	}
@@ -271,7 +271,7 @@ func TestBackoffGrows(t *testing.T) {
 		done <- g.run(ctx, func(context.Context) func() { return func() {} }, func() error { return errors.New("never ready") })
 	}()
 	s.wait("seven runs", func() bool { return len(s.read(s.out)) >= 14 })
-	// Waits of 1, 2, 4, ... 32 ms lie between seven runs.
+	// There are waits of 1, 2, 4, ... 32 ms between seven runs.
 	if took := time.Since(begun); took < 63*time.Millisecond {
 		t.Errorf("seven runs in %v", took)
 	}
@@ -329,8 +329,8 @@ func TestServicesEndWithTheirParent(t *testing.T) {
 	})
 }
 
-// With a broken row nothing is ended, what is new is started, and with no broken
-// row what is gone is ended.
+// While a row is broken, new services are started but none is stopped; once no row is
+// broken, those that are gone are stopped.
 func TestReloadBesideBrokenRows(t *testing.T) {
 	s := newStage(t)
 	s.script("x-say", `trap 'echo "ended $1" >>"$CTL_TEST_OUT"; exit 0' TERM

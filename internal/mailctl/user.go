@@ -25,7 +25,7 @@ type Users struct {
 	Notes   io.Writer // what a person should know
 }
 
-// check refuses a home that is missing, half made or not mounted.
+// check refuses a home that is missing, incomplete or not mounted.
 func (u Users) check() error {
 	for _, part := range []string{"spool", "mail"} {
 		if err := spool.CheckMark(filepath.Join(u.Home, part)); err != nil {
@@ -35,9 +35,9 @@ func (u Users) check() error {
 	return nil
 }
 
-// Add makes the user address with its Maildir. password is asked only when
-// everything else is right. The row comes last: whoever can log in has a
-// mailbox.
+// Add makes the user address with its Maildir. The password is asked for only when
+// everything else is right. The row is written last, so that anyone who can log in
+// has a mailbox.
 func (u Users) Add(address, scheme string, password func() (string, error)) error {
 	if err := u.check(); err != nil {
 		return err
@@ -69,7 +69,7 @@ func (u Users) Add(address, scheme string, password func() (string, error)) erro
 	return u.Control.AddUser(address, hash, home)
 }
 
-// checkNew refuses a domain that is not ours and an address that is there.
+// checkNew refuses a domain that is not local and an address that already exists.
 func (u Users) checkNew(address string) error {
 	_, domain := addr.Split(address)
 	_, local, err := u.Control.IsLocal(domain)
@@ -155,7 +155,7 @@ func (u Users) Del(address string, purge bool) error {
 	return nil
 }
 
-// mayPurge refuses to remove a directory that is not one user's alone.
+// mayPurge refuses to remove a directory that does not belong to one user alone.
 func (u Users) mayPurge(address string) error {
 	user, err := u.Control.UserNow(address)
 	if err != nil {
@@ -186,13 +186,13 @@ func (u Users) mayPurge(address string) error {
 	return nil
 }
 
-// below reports whether path is parent or lies in it.
+// below reports whether path is parent or inside it.
 func below(path, parent string) bool {
 	rel, err := filepath.Rel(parent, path)
 	return err == nil && filepath.IsLocal(rel)
 }
 
-// shown is a path as people see it: below the home where it is.
+// shown is a path as people see it: relative to the home if it is inside it.
 func (u Users) shown(path string) string {
 	if rel, err := filepath.Rel(u.Home, path); err == nil && filepath.IsLocal(rel) {
 		return rel
@@ -200,7 +200,7 @@ func (u Users) shown(path string) string {
 	return path
 }
 
-// List prints address, directory and, where no password matches, `no password`.
+// List prints address and directory, and `no password` if no password matches.
 func (u Users) List() error {
 	if err := u.check(); err != nil {
 		return err

@@ -128,7 +128,7 @@ func TestPurgeRefused(t *testing.T) {
 	}
 }
 
-// A directory that is the only user's but no mail/DOMAIN/USER stays too.
+// A directory that belongs to one user alone, but is not mail/DOMAIN/USER, stays too.
 func TestPurgeRefusedForParents(t *testing.T) {
 	for _, field := range []string{"/srv/a", "mail", "mail/example.org", "spool/route", "control"} {
 		home := newHome(t)
@@ -193,7 +193,7 @@ func terminal(t *testing.T) (person, program *os.File) {
 	return person, program
 }
 
-// await reads what the program writes until text has come.
+// await reads what the program writes until text appears.
 func await(t *testing.T, person *os.File, text string) string {
 	t.Helper()
 	var got []byte
@@ -232,7 +232,7 @@ func TestPasswordPrompt(t *testing.T) {
 	}
 }
 
-// An interrupt at the prompt gives the terminal its echo back.
+// After an interrupt at the prompt, the terminal echoes again.
 func TestPasswordPromptInterrupted(t *testing.T) {
 	person, prog := terminal(t)
 	ctx, interrupt := context.WithCancel(t.Context())
@@ -250,7 +250,7 @@ func TestPasswordPromptInterrupted(t *testing.T) {
 	if err != nil || settings.Lflag&unix.ECHO == 0 {
 		t.Error("no echo", err)
 	}
-	person.WriteString("x\nx\n") // lets the reader go
+	person.WriteString("x\nx\n") // unblocks the reader
 }
 
 func TestPasswordPromptNeedsTerminal(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 	"paperpath/internal/visible"
 )
 
-// Verbs are what a person does to single entries.
+// Verbs are what a person can do with single entries.
 type Verbs struct {
 	Spool   *spool.Spool
 	Settler *settle.Settler
@@ -21,8 +21,8 @@ type Verbs struct {
 	Reason  string    // of hold and bounce, in the person's words
 }
 
-// Each does verb to every key and goes on behind one that fails. The error is
-// the first.
+// Each applies verb to every key and continues after one that fails. It returns the
+// first error.
 func (v Verbs) Each(verb string, keys []string) error {
 	var first error
 	find := v.Spool.Finder()
@@ -37,7 +37,7 @@ func (v Verbs) Each(verb string, keys []string) error {
 	return first
 }
 
-// one does verb to one key; a file name that begins with it will do.
+// one applies verb to one key; a file name that begins with the key will do.
 func (v Verbs) one(find *spool.Finder, verb, text string) error {
 	text, _, _ = strings.Cut(text, ",")
 	k, err := spool.ParseKey(text)
@@ -144,9 +144,9 @@ func params(p string) string {
 	return " " + visible.Escape(p)
 }
 
-// CheckSpool prints what Inspect finds, and with repair does what it can; ages
+// CheckSpool prints what Inspect finds, and with repair it repairs what it can. ages
 // reports whether the age of a file can be relied on, and is asked before a file is
-// removed for it. An error, exit status 65, says that findings are left.
+// removed because of its age. An error, exit status 65, means that findings are left.
 func CheckSpool(sp *spool.Spool, out io.Writer, repair bool, ages func() bool) error {
 	found, err := sp.Inspect()
 	if err != nil {
@@ -177,7 +177,7 @@ func CheckSpool(sp *spool.Spool, out io.Writer, repair bool, ages func() bool) e
 	return err
 }
 
-// mend does what a finding's remedy says, and says how that went.
+// mend applies the remedy of a finding, and says how that went.
 func mend(f spool.Finding, ages func() bool) (done string, mended bool) {
 	if f.Aged && !ages() {
 		return "left for now: its age is not reliable, see the log", false

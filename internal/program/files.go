@@ -10,17 +10,17 @@ import (
 )
 
 const (
-	// needFiles is how many files a program has open at most when it works on one
+	// needFiles is the most files that a program has open while it works on one
 	// message: five inboxes with five directories each, settings, log, a message.
 	needFiles = 48
-	// manyFiles is a limit at which what was inherited leaves enough.
+	// manyFiles is a limit that is high enough whatever files were inherited.
 	manyFiles = 4096
 )
 
-// enoughFiles refuses to begin where RLIMIT_NOFILE leaves too few descriptors:
-// half-way the runtime would abort when it cannot have the two that its poller
-// needs, so it gets them now. The soft limit is the hard one already: package
-// os raises it, and gives our children back what we had.
+// enoughFiles refuses to begin if RLIMIT_NOFILE leaves too few descriptors. Later on,
+// the runtime would abort if it could not get the two that its poller needs, so it
+// gets them now. The soft limit is already the hard one: package os raises it, and
+// gives our children back what we had.
 func enoughFiles() error {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
@@ -42,8 +42,8 @@ func enoughFiles() error {
 	return nil
 }
 
-// freeFiles is how many files more can be opened, needFiles at most: what the
-// caller left open counts too.
+// freeFiles is how many more files can be opened, at most needFiles: files that the
+// caller left open count too.
 func freeFiles() int {
 	var fds []int
 	for len(fds) < needFiles {

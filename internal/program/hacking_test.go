@@ -25,8 +25,8 @@ func hackingPage(t *testing.T) string {
 	return string(page)
 }
 
-// TestHackingHasEveryPackage: the page's table has the packages of floors, on their
-// floors.
+// TestHackingHasEveryPackage: the table on the page lists the packages of floors,
+// each on its floor.
 func TestHackingHasEveryPackage(t *testing.T) {
 	got := map[string]int{}
 	for _, row := range regexp.MustCompile("(?m)^\\| (\\d+) \\| (`[^|]+) \\|").FindAllStringSubmatch(hackingPage(t), -1) {
@@ -71,7 +71,7 @@ func TestHackingNamesWhatIsThere(t *testing.T) {
 			if !there[name] {
 				t.Errorf("there is no %s", name)
 			}
-		case file.MatchString(name) && !strings.HasPrefix(name, "control/"): // that is in a home
+		case file.MatchString(name) && !strings.HasPrefix(name, "control/"): // those are in a home
 			named++
 			if _, err := os.Stat(filepath.Join("../..", name)); err != nil {
 				t.Error(err)

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// floors has every package of the programs. A package imports only those of lower
-// floors; a new one is given its floor here.
+// floors has every package of the programs. A package may import only packages on
+// lower floors; a new one gets its floor here.
 var floors = [][]string{
 	{"internal/addr", "internal/status", "internal/userns", "internal/visible"},
 	{"internal/dir", "internal/dns", "internal/message", "internal/wire"},
@@ -26,11 +26,11 @@ var floors = [][]string{
 	{"cmd/mailcheck", "cmd/mailctl", "cmd/maildeliver", "cmd/mailrelay", "cmd/mailroute", "cmd/mailsubmit", "cmd/pop3d"},
 }
 
-// commandLine is the library that parses it: for cmd/ and the frame.
+// commandLine is the library that parses the command line: for cmd/ and the frame.
 const commandLine = "github.com/urfave/cli"
 
-// Imports point one way, and no package below cmd/ and the frame knows of a
-// command line.
+// Imports point one way, and no package below cmd/ and the frame deals with a command
+// line.
 func TestImportsPointOneWay(t *testing.T) {
 	floor := map[string]int{}
 	for i, list := range floors {
@@ -61,7 +61,7 @@ func TestImportsPointOneWay(t *testing.T) {
 	}
 }
 
-// packages returns what each package of the programs imports, tests aside.
+// packages returns the imports of each package of the programs, without tests.
 func packages(t *testing.T) map[string][]string {
 	const root = "../.."
 	imports := map[string][]string{}
@@ -75,7 +75,7 @@ func packages(t *testing.T) map[string][]string {
 				return err
 			}
 			in := strings.TrimPrefix(path.Dir(name), root+"/")
-			imports[in] = append(imports[in], "") // one without imports is a package too
+			imports[in] = append(imports[in], "") // a package may have no imports
 			for _, spec := range file.Imports {
 				imported, err := strconv.Unquote(spec.Path.Value)
 				if err != nil {
@@ -92,7 +92,7 @@ func packages(t *testing.T) map[string][]string {
 	return imports
 }
 
-// go.mod tells the modules of the programs from those that only tests import.
+// go.mod separates the modules of the programs from those that only tests import.
 func TestModulesOfTests(t *testing.T) {
 	text, err := os.ReadFile("../../go.mod")
 	if err != nil {

@@ -11,16 +11,16 @@ import (
 	"paperpath/internal/userns"
 )
 
-// Kind is what a face is, for what its caller may not do.
+// Kind is the kind of a face, which decides what its caller may not do.
 type Kind int
 
-// The kinds. A face with a message in hand answers 75, since whoever gave it
-// the message would bounce it on 77 for a fault of ours.
+// The kinds. A face that has a message in hand exits with 75 instead of 77: on 77
+// whoever gave it the message would bounce it for a fault of ours.
 const (
 	Filter Kind = iota // has a message in hand
-	Agent              // has one too, and stores or sends for others: never as root unless control/root lets it
+	Agent              // has one too, and stores or sends for others: as root only if control/root allows it
 	Person             // a verb for people: 77
-	Server             // listens, or works at an inbox: 77, and never as root unless control/root lets it
+	Server             // listens, or works on an inbox: 77, and as root only if control/root allows it
 )
 
 // refuseRoot is the error of a face that must not run as root but still does, because
@@ -43,7 +43,8 @@ func (f *frame) refuseRoot(kind Kind) error {
 			f.Name, f.Dir, f.Name, filepath.Join(f.Dir, "control", "root"))})
 }
 
-// refusal gives an error with exit status 77 the one that the kind uses instead.
+// refusal replaces an error with exit status 77 by the one that the kind uses
+// instead.
 func (k Kind) refusal(err error) error {
 	if status.Exit(err) == status.NotAllowed && (k == Agent || k == Filter) {
 		return &status.Error{Exit: status.TempFail, Text: err.Error()}
@@ -51,8 +52,8 @@ func (k Kind) refusal(err error) error {
 	return err
 }
 
-// notAllowed gives an error that a lack of permission brought about the exit
-// status 77, for the kinds that have it.
+// notAllowed reports whether err comes from a lack of permission and the kind uses
+// exit status 77 for that.
 func (k Kind) notAllowed(err error) bool {
 	return (k == Person || k == Server) && errors.Is(err, fs.ErrPermission)
 }

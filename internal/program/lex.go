@@ -7,12 +7,12 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// lexer knows which options there are. cli/v2 finds options only before the
-// first operand and no glued or bundled letters, so it is given what the lexer
-// makes of the command line: --name=value words, "--", operands.
+// lexer knows which options there are. cli/v2 finds options only before the first
+// operand, and no letters with a glued value or in a bundle. So it gets the command
+// line in the form that the lexer makes: --name=value words, "--", operands.
 type lexer struct {
 	takes    map[string]bool // option name: takes a value
-	optional string          // letters whose value is only ever glued on
+	optional string          // letters whose value can only be glued on
 	options  []string
 	operands []string
 }
@@ -28,8 +28,8 @@ func newLexer(flags []cli.Flag, optional string) *lexer {
 	return l
 }
 
-// lex sorts args into options and operands. Options stand anywhere before
-// "--"; a lone "-" is an operand.
+// lex sorts args into options and operands. Options may be anywhere before "--"; a
+// lone "-" is an operand.
 func lex(args []string, flags []cli.Flag, optional string) (words []string, err error) {
 	l := newLexer(flags, optional)
 	for len(args) > 0 && err == nil {
@@ -75,7 +75,7 @@ func (l *lexer) word(args []string) (rest []string, err error) {
 	return rest, nil
 }
 
-// long takes --name, --name=value or --name value.
+// long parses --name, --name=value or --name value.
 func (l *lexer) long(word string, rest []string) ([]string, error) {
 	name, value, glued := strings.Cut(word, "=")
 	takes, known := l.takes[name]
@@ -96,7 +96,7 @@ func (l *lexer) long(word string, rest []string) ([]string, error) {
 	return rest, nil
 }
 
-// short takes a bundle of letters: -ti, -fvalue, -f value.
+// short parses a bundle of letters: -ti, -fvalue, -f value.
 func (l *lexer) short(bundle string, rest []string) ([]string, error) {
 	for i := 0; i < len(bundle); i++ {
 		name := bundle[i : i+1]

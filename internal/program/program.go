@@ -1,6 +1,6 @@
-// Package program is the frame of every Paperpath program: it reads the
-// options, opens the home, and turns what the program returns into an exit
-// status. It is for cmd/ alone: nothing below knows of a command line.
+// Package program is the frame of every Paperpath program: it reads the options,
+// opens the home, and turns what the program returns into an exit status. It is for
+// cmd/ only: no other package deals with a command line.
 package program
 
 import (
@@ -27,18 +27,18 @@ import (
 // Version is the version of all programs.
 const Version = "0.1.0"
 
-// Action does a program's or a verb's work. ctx ends on SIGTERM and SIGINT.
+// Action does the work of a program or a verb. ctx ends on SIGTERM and SIGINT.
 type Action func(ctx context.Context, h *home.Home, c *cli.Context) error
 
 // Program describes a program to the frame.
 type Program struct {
 	Name        string
-	LogName     string     // in events, where it is called by another name; "" is Name
+	LogName     string     // in events, if it has another name there; "": Name
 	Usage       string     // one line
 	Operands    string     // as the synopsis shows them: "[address ...]"
 	Flags       []cli.Flag // of the face without a verb; --home, --now, --help and --version come with the frame
-	Optional    string     // letters of options whose value is only ever glued to them
-	Action      Action     // the face without a verb; nil: a verb is needed
+	Optional    string     // letters of options whose value can only be glued on
+	Action      Action     // of the face without a verb; nil: a verb is needed
 	Verbs       []Verb
 	UsageStatus func(args []string) int // exit status of a usage error; nil: 64
 	KeepRoot    bool                    // the face without a verb stays root: it makes a home, or gives it up itself
@@ -48,7 +48,7 @@ type Program struct {
 	StartsPrograms bool
 }
 
-// Verb is a word that chooses another face of a program. It is one only as the
+// Verb is a word that chooses another face of a program. It is a verb only as the
 // first operand before "--".
 type Verb struct {
 	Name     string
@@ -57,17 +57,17 @@ type Verb struct {
 	Flags    []cli.Flag
 	Action   Action
 	Verbs    []Verb
-	KeepRoot bool // stay root: its children give it up themselves
+	KeepRoot bool // it stays root: its children give it up themselves
 	Homeless bool // it does not use the home that the options name
 	Kind     Kind // Filter: that of the face above it
 
 	StartsPrograms bool // of users, which may be set-id
 }
 
-// frame is a program at work.
+// frame is a running program.
 type frame struct {
 	*home.Home
-	kind  Kind // of the face at work
+	kind  Kind // of the face that runs
 	muted bool // standard error was the client's
 }
 
@@ -87,15 +87,16 @@ func Main(p Program) int {
 	return p.run(ctx, f, os.Args[1:])
 }
 
-// catchBrokenPipes makes writing to a standard output or error that has no reader an
-// error, as with any other file. The signal would end mailctl start, and with it the
-// whole system, because a logger died, and the caller that gave us a message would
-// get no exit status. The programs that we start have the signal again.
+// catchBrokenPipes makes writing to a standard output or error without a reader an
+// error, as with any other file. Otherwise SIGPIPE would end mailctl start, and with
+// it the whole system, because a logger died, and the caller that gave us a message
+// would get no exit status. In the programs that we start the signal has its default
+// action again.
 func catchBrokenPipes() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
 
-// muteClient keeps errors from the client: below inetd standard error is its
-// socket, where nothing but protocol may be written. It reports whether it had
-// to; what would be printed is an event then.
+// muteClient keeps errors from the client: under inetd standard error is the client's
+// socket, where only the protocol may be written. It reports whether that was so;
+// errors then become events.
 func muteClient() bool {
 	var in, out unix.Stat_t
 	if unix.Fstat(0, &in) != nil || unix.Fstat(2, &out) != nil {
@@ -143,8 +144,8 @@ func (p Program) run(ctx context.Context, f *frame, args []string) (code int) {
 	return code
 }
 
-// readerIsGone reports whether err says no more than that whoever read our standard
-// output has enough of it, as head(1) has.
+// readerIsGone reports whether err only means that the reader of our standard output
+// has had enough, like head(1).
 func (f *frame) readerIsGone(err error) bool {
 	var writing *fs.PathError
 	return errors.As(err, &writing) && errors.Is(err, syscall.EPIPE) && writing.Path == f.Stdout.Name()
@@ -177,7 +178,8 @@ func (p Program) dispatch(ctx context.Context, f *frame, args []string) error {
 	if err != nil {
 		return status.UsageError("%v (see %s --help)", err, name)
 	}
-	// cli answers --help itself, in another form: it must not see it.
+	// cli would answer --help itself, in another format, so it must not see the
+	// option.
 	if i := slices.Index(words, "--help"); i >= 0 && i < slices.Index(words, "--") {
 		return face.help(f.Stdout, app)
 	}
@@ -205,8 +207,8 @@ func (p Program) dispatch(ctx context.Context, f *frame, args []string) error {
 	return app.RunContext(ctx, append([]string{p.Name}, words...))
 }
 
-// verbAt is where in args the verb of a face with verbs stands: it is the first
-// operand, wherever options stand. len(args) is nowhere.
+// verbAt is the index in args of the verb of a face that has verbs: the first
+// operand, wherever options are. len(args) means that there is none.
 func (v Verb) verbAt(args []string, optional string) int {
 	if len(v.Verbs) == 0 {
 		return len(args)

@@ -54,7 +54,7 @@ func TestLex(t *testing.T) {
 	}
 }
 
-// The verb may be the first operand, which a value of an option is not.
+// The verb may be the first operand, but the value of an option is not an operand.
 func TestFirstOperand(t *testing.T) {
 	for in, want := range map[string]int{
 		"": 0, "a": 0, "-t a b": 1, "-ti a": 1, "-f x a": 2, "-fx a": 1, "-tf x a": 2, "--role mx a": 2, "--role=mx a": 1,

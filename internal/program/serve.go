@@ -11,8 +11,7 @@ import (
 	"paperpath/internal/status"
 )
 
-// ServeFlags are the options of a server that may also be started for one
-// connection.
+// ServeFlags are the options of a server that can also be started for one connection.
 func ServeFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringSliceFlag{Name: "listen", Usage: "listen on `ADDRESS:PORT`"},
@@ -42,8 +41,8 @@ func Listens(c *cli.Context) (bool, error) {
 	return listens || listen.Activated() || listen.Waiting(os.Stdin), nil
 }
 
-// Sockets returns the addresses of ServeFlags to listen on; that of standard
-// input where it is a listening socket and there are none.
+// Sockets returns the addresses of ServeFlags to listen on; if there are none and
+// standard input is a listening socket, it returns the address of that.
 func Sockets(c *cli.Context) (addrs, tlsAddrs []string, err error) {
 	addrs, tlsAddrs = c.StringSlice("listen"), c.StringSlice("listen-tls")
 	for _, a := range slices.Concat(addrs, tlsAddrs) {

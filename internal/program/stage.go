@@ -12,7 +12,7 @@ import (
 	"paperpath/internal/status"
 )
 
-// Stage describes a program's work at its inbox.
+// Stage describes a program's work on its inbox.
 type Stage struct {
 	Inbox spool.Inbox
 	Does  string // what it does, for the help: "route"
@@ -52,8 +52,8 @@ func (s Stage) work(stay bool) Action {
 	}
 }
 
-// watch works for as long as ctx lives. At SIGHUP it begins anew with what is
-// read at the start, when the attempts under way have ended.
+// watch works until ctx ends. At SIGHUP it reads again what is read at the start, and
+// begins anew with that once the attempts under way have ended.
 func (s Stage) watch(ctx context.Context, h *home.Home) error {
 	r, err := s.runner(h)
 	for err == nil {
@@ -86,7 +86,7 @@ func unlessCanceled(err error) error {
 	return err
 }
 
-// runner makes the stage's runner, with all that the home knows.
+// runner makes the stage's runner, with everything that it needs from the home.
 func (s Stage) runner(h *home.Home) (*spool.Runner, error) {
 	r, err := s.Make(h)
 	if err != nil {

@@ -53,7 +53,7 @@ func (f *frame) whoMay(path string) string {
 	switch {
 	case int(st.Uid) == us:
 		return ""
-	case ok && uid == us && ours: // what root edited
+	case ok && uid == us && ours: // a file that root has edited
 		return fmt.Sprintf(" (%s belongs to %s: chown it to %s)", path, owner, userName(us))
 	case st.Uid == 0:
 		return fmt.Sprintf(" (%s belongs to root: run this as root)", path)
@@ -61,7 +61,7 @@ func (f *frame) whoMay(path string) string {
 	return fmt.Sprintf(" (%s belongs to %s: run this as that user, or as root)", path, owner)
 }
 
-// userName is a user's name, or the number of one without an account.
+// userName is the name of a user, or the number if there is no account.
 func userName(uid int) string {
 	id := strconv.Itoa(uid)
 	if u, err := user.LookupId(id); err == nil {
