@@ -37,7 +37,7 @@ type cached struct {
 // load returns the value of f, from memory if the file has not changed.
 func load[T any](c *Control, f file[T]) (T, cached, error) {
 	if top, _, _ := strings.Cut(f.name, "/"); c.settings[top].Name == "" {
-		return *new(T), cached{}, failFile(f.name, "the program asks for a setting that it does not know")
+		return *new(T), cached{}, failFile(f.name, "this setting has no row in internal/control/rows.go")
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

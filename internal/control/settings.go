@@ -117,7 +117,7 @@ func scalarOf[T any](s Setting, parse func(string) (v T, wrong string)) Setting 
 func fileOf[T any](c *Control, name string) (file[T], error) {
 	f, ok := c.settings[name].file.(file[T])
 	if !ok {
-		return f, failFile(name, "the program asks for a setting that it does not know")
+		return f, failFile(name, "this setting has no row in internal/control/rows.go")
 	}
 	return f, nil
 }

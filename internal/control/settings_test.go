@@ -35,13 +35,37 @@ func TestRowsReadWhatTheySay(t *testing.T) {
 
 // Every file that is read has a row: load refuses a file without one.
 func TestFileWithoutRow(t *testing.T) {
-	f := newFixture(t, map[string]string{"greeting": "hello\n"})
-	_, _, err := load(f.Control, file[string]{name: "greeting"})
-	wantError(t, err, "a setting that it does not know")
-	_, err = one[int](f.Control, "greeting")
-	wantError(t, err, "a setting that it does not know")
+	f := newFixture(t, map[string]string{"nosuchfile": "hello\n"})
+	_, _, err := load(f.Control, file[string]{name: "nosuchfile"})
+	wantError(t, err, "has no row in internal/control/rows.go")
+	_, err = one[int](f.Control, "nosuchfile")
+	wantError(t, err, "has no row in internal/control/rows.go")
 	_, err = one[int](f.Control, "hostname") // a row of another type
-	wantError(t, err, "a setting that it does not know")
+	wantError(t, err, "has no row in internal/control/rows.go")
+}
+
+// Each name that an accessor reads has a row.
+func TestEveryAccessorHasARow(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := regexp.MustCompile(`\bone\[[^]]+\]\(c, "([^"]+)"\)`)
+	names := 0
+	for _, path := range files {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range read.FindAllStringSubmatch(string(text), -1) {
+			if names++; byName()[m[1]].Name == "" && !strings.HasSuffix(path, "_test.go") {
+				t.Errorf("%s reads control/%s, which has no row in rows.go", path, m[1])
+			}
+		}
+	}
+	if names < 10 {
+		t.Errorf("only %d accessors were found", names)
+	}
 }
 
 // Each table that Faults reads has a row, and Faults reads each row without a parser:
@@ -142,7 +166,7 @@ func TestPageSaysWhatIsReadAtTheStart(t *testing.T) {
 		delete(said, s.Name)
 		if ok != (s.Counts != AtOnce) || ok && (!strings.Contains(text, "start") ||
 			strings.Contains(text, "SIGHUP") != (s.Counts == AtHangup)) {
-			t.Errorf("of when %s counts control(5) says %q", s.Name, text)
+			t.Errorf("control/%s: Counts is %v, but the list of settings that are read at a start in control(5) says %q", s.Name, s.Counts, text)
 		}
 	}
 	for name := range said {
