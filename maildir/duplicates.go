@@ -261,8 +261,8 @@ func hostOf(key string) string {
 }
 
 // withdraw removes a name of a file that also exists elsewhere. Another program may
-// give that name to a message at this very moment, so the file is first moved to
-// tmp/, and moved back if it is not the one that was meant.
+// give that name to a message at this very moment, so the file is first moved to tmp/,
+// and moved back if it is another file.
 func (d *Dir) withdraw(m Message, meant func(unix.Stat_t) bool) error {
 	from := d.sub(m.Sub)
 	aside := "withdrawn." + rand.Text()

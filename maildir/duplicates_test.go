@@ -70,8 +70,8 @@ func TestOneFileUnderTwoNames(t *testing.T) {
 	}
 }
 
-// Two files of one key are two messages: the first one keeps it for life, the
-// other has another one from the first look on, whoever looks.
+// Two files of one key are two messages: the first one keeps it for life, the other has
+// a new one from the first listing on, in every session.
 func TestTwoFilesOfOneKey(t *testing.T) {
 	const key = "1764000000.M000001R0123456789abcdef.mx"
 	for _, c := range []struct{ first, later string }{
@@ -105,7 +105,7 @@ func TestTwoFilesOfOneKey(t *testing.T) {
 	}
 }
 
-// What another program does to flags and directories changes nobody's id.
+// Whatever another program does to flags and directories changes no id.
 func TestFirstFileKeepsItsKeyWhateverIsFlagged(t *testing.T) {
 	d, path := open(t)
 	put(t, path, "cur/1.k.mx,S=2:2,", "a\n")
@@ -118,7 +118,7 @@ func TestFirstFileKeepsItsKeyWhateverIsFlagged(t *testing.T) {
 	}
 }
 
-// Of equal bytes one goes, and stays away.
+// Of two files with equal bytes one is removed, and stays away.
 func TestEqualBytesOfOneKey(t *testing.T) {
 	d, path := open(t)
 	put(t, path, "cur/1.k.mx,S=2:2,S", "a\n")
@@ -157,7 +157,8 @@ func TestManyFilesOfOneKey(t *testing.T) {
 	}
 }
 
-// A size that no file of such a name has is none, and the name gets one W= alone.
+// A size that no file with such a name can have is ignored, and the name gets a single
+// W=.
 func TestImpossibleSizes(t *testing.T) {
 	for name, want := range map[string][2]int64{
 		"1.k,S=24,W=7": {24, -1}, "1.k,S=24,W=49": {24, -1}, "1.k,S=24,W=24": {24, 24}, "1.k,S=24,W=48": {24, 48},
@@ -180,8 +181,8 @@ func TestImpossibleSizes(t *testing.T) {
 	}
 }
 
-// Empty directories are left behind by what carries a mailbox from place to
-// place; the mail is there all the same.
+// Tools that copy a mailbox may leave out empty directories; the mail is there all the
+// same.
 func TestMissingDirectories(t *testing.T) {
 	for _, gone := range []string{"tmp", "new", "cur", "tmp new", "tmp cur", "tmp new cur"} {
 		for _, mend := range []bool{true, false} {
@@ -224,7 +225,7 @@ func TestMissingDirectories(t *testing.T) {
 	}
 }
 
-// What is no directory is no empty one.
+// Something other than a directory is not taken for an empty one.
 func TestFileForDirectory(t *testing.T) {
 	for _, make := range []func(string) error{
 		func(p string) error { return os.WriteFile(p, nil, 0o600) },

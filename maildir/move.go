@@ -16,8 +16,8 @@ import (
 // IMAP server moves 100,000 messages from new/ to cur/ at once.
 type index []Message
 
-// find returns what m has become: the file with the same name up to the colon, else
-// the only one whose sizes do not differ. If several qualify there is none.
+// find returns what m has become: the file with the same name up to the colon, else the
+// only one whose sizes do not differ. If several qualify, none is found.
 func (x index) find(m Message) (Message, bool) {
 	base := m.base()
 	byKey := func(a Message, key string) int { return strings.Compare(a.Key, key) }

@@ -59,7 +59,7 @@ func TestSized(t *testing.T) {
 		if err := d.AddSizes(&m, 2, 3); err != nil || m.Name != want || m.Sub != list[i].Sub {
 			t.Errorf("%s became %s/%s, %v", list[i].Name, m.Sub, m.Name, err)
 		}
-		if list[i].Name != want { // whoever knew the old name finds it
+		if list[i].Name != want { // a reader that knew the old name finds it
 			f, err := d.Open(&list[i])
 			if err != nil {
 				t.Error(err)

@@ -156,9 +156,8 @@ func TestBrokenTableIsTemporary(t *testing.T) {
 	}
 }
 
-// A broken row lets everybody else in. One that may be anybody's makes every
-// refusal temporary, of those who have a row too: the answer does not tell who
-// exists.
+// A broken row keeps nobody else out. A broken row that could be anyone's makes every
+// refusal temporary, also for users with a row: the answer does not reveal who exists.
 func TestBrokenRowHarmsItselfAlone(t *testing.T) {
 	const good = "a@b.example:{PLAIN}right\n"
 	for text, want := range map[string]string{
@@ -224,8 +223,8 @@ func TestHashRefuses(t *testing.T) {
 	}
 }
 
-// A password that is too long is wrong before it is hashed, whoever has it: the
-// hash is one that cannot be checked, which every other password finds out.
+// A password that is too long is wrong before it is hashed: this hash cannot be
+// checked, so any other password fails temporarily.
 func TestTooLongIsNotHashed(t *testing.T) {
 	c := settings(t, "a@b.example:{NOSUCH}x", "plain@b.example:{PLAIN}"+strings.Repeat("x", 256), "long@b.example:{PLAIN}"+strings.Repeat("x", 257))
 	if _, err := Check(c, "a@b.example", strings.Repeat("x", 256)); status.Exit(err) != status.TempFail {
@@ -239,8 +238,8 @@ func TestTooLongIsNotHashed(t *testing.T) {
 	}
 }
 
-// An unknown login costs what a known one does: as many hashes, of the same
-// cost. Counted, since a clock tells little on a busy machine.
+// An unknown login costs what a known one does: as many hashes, of the same cost. The
+// hashes are counted, since timing tells little on a busy machine.
 func TestUnknownUserCostsTheSame(t *testing.T) {
 	for name, hash := range foreignHashes() {
 		rows := map[string][]string{"rows": {"a@b.example:" + hash, "b@b.example:" + hash}}
@@ -271,8 +270,8 @@ esac
 	}
 }
 
-// A program that knows the users is run for each try of a login, whoever was
-// looked up before: it is not quicker for one that exists.
+// A program that looks up users is run for each login attempt, even for a user who was
+// looked up before: an existing login is not answered faster.
 func TestProgramRunsForEachTry(t *testing.T) {
 	ran := filepath.Join(t.TempDir(), "ran")
 	c := settings(t, "exec:"+script(t, `echo $1 >>`+ran+`
@@ -282,7 +281,7 @@ a@b.example) echo 'a@b.example:{PLAIN}secret' ;;
 esac
 `))
 	for _, login := range []string{"a@b.example", "nobody@b.example"} {
-		if _, err := c.User(login); err != nil { // as mail for them does
+		if _, err := c.User(login); err != nil { // as mail for this user does
 			t.Fatal(err)
 		}
 		os.Remove(ran)

@@ -13,7 +13,7 @@ import (
 	"paperpath/internal/ratelimit"
 )
 
-// clocked are delays on a clock that stands, which note their waits.
+// clocked is delays with a stopped clock; it records their waits.
 type clocked struct {
 	*delays
 	now   time.Time
@@ -93,7 +93,7 @@ func TestDelayForgets(t *testing.T) {
 	}
 }
 
-// The table stays small whatever names are tried.
+// The table stays small, no matter which names are tried.
 func TestDelayIsBounded(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "tally")
 	c := newClocked(path)

@@ -91,8 +91,8 @@ type locks interface {
 }
 
 // open begins a login. Each login opens the file for itself: the locks belong to the
-// open file, not to the process. If that fails, the gate is one of this process
-// alone, which needs nothing that could be missing.
+// open file, not to the process. If that fails, the gate is private to this process and
+// needs nothing from the system.
 func (g *gate) open() *pass {
 	f, err := dir.OpenPath(g.path, os.O_RDWR|os.O_CREATE, 0o660)
 	if err != nil {
@@ -147,8 +147,8 @@ func (p *pass) leave(r room) {
 	p.free(r.slot, 1)
 }
 
-// room takes what w needs. If others are stuck in their places, there is as much again:
-// a stopped process must not keep everybody out.
+// room takes what w needs. If others are stuck in their places, as much room again is
+// available: a stopped process must not keep everybody out.
 func (p *pass) room(b bounds, w work, known bool) (r room, ok bool, err error) {
 	most, base := b.slots, int64(hashPlaces)
 	if w.program {

@@ -34,7 +34,7 @@ func (g *gate) run(t *testing.T, b bounds, w work, known bool, f func() error) (
 
 func nothing() error { return nil }
 
-// inGate is another process that stands in the gate until it is killed.
+// inGate starts another process that holds its place in the gate until it is killed.
 func inGate(t *testing.T, path string, w work) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestGateAcrossProcesses$")
@@ -57,8 +57,8 @@ func inGate(t *testing.T, path string, w work) *exec.Cmd {
 	return cmd
 }
 
-// The gate is one for all processes; a fifth of it is for who is known, and what
-// a process held is free when it was killed.
+// All processes share one gate; a fifth of it is reserved for known clients, and what a
+// process held is free once it is killed.
 func TestGateAcrossProcesses(t *testing.T) {
 	b := bounds{slots: 5, memory: 100}
 	if path := os.Getenv("PAPERPATH_TEST_GATE"); path != "" {
@@ -113,8 +113,8 @@ func TestGateAcrossProcesses(t *testing.T) {
 	}
 }
 
-// Where there is no file the gate of this process bounds it; what needs more
-// than there is gets all of it.
+// Without a file the gate limits this process alone; work that needs more memory than
+// there is gets all of it.
 func TestGateWithinAProcess(t *testing.T) {
 	for _, path := range []string{filepath.Join(t.TempDir(), "gate"), "/proc/nowhere/gate", "/dev/null"} {
 		g := newGate(path, func(string, error) {})
@@ -154,8 +154,8 @@ func TestGateWithinAProcess(t *testing.T) {
 	}
 }
 
-// The gate of this process alone needs nothing from the system, which may have no
-// /proc, and here has no descriptor left.
+// The gate of a single process needs nothing from the system, which may have no /proc,
+// and here has no descriptor left.
 func TestGateOutOfNothing(t *testing.T) {
 	c := settings(t, "alice@b.example:{PLAIN}right")
 	g := newGuard(t, c)
@@ -177,12 +177,12 @@ func TestGateOutOfNothing(t *testing.T) {
 	}
 }
 
-// An error of the work is the work's; the gate is free again.
+// An error of the work is returned as it is, and the gate is free again.
 func TestGateGivesBack(t *testing.T) {
 	g, b, oops := newGate(filepath.Join(t.TempDir(), "gate"), func(string, error) {}), bounds{slots: 2, memory: 10}, errors.New("oops")
 	for range 5 {
 		p := g.open()
-		defer p.close() // not now: a login may do more than one thing
+		defer p.close() // only at the end: a login may do more than one thing
 		if ran, err := p.run(context.Background(), b, work{memory: 10}, false, func() error { return oops }); !ran || err != oops {
 			t.Fatal(ran, err)
 		}
@@ -199,8 +199,8 @@ func TestMemoryOf(t *testing.T) {
 	}
 }
 
-// 24 wrong logins at once, each of 64 MiB, take no more memory than the budget
-// and what a program needs besides.
+// 24 wrong logins at once, each of 64 MiB, take no more memory than the budget and what
+// the program needs anyway.
 func TestPeakMemory(t *testing.T) {
 	if os.Getenv("PAPERPATH_TEST_PEAK") == "" {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestPeakMemory$", "-test.v")

@@ -19,7 +19,7 @@ import (
 	"paperpath/internal/status"
 )
 
-// guarded is a guard on a clock that stands, which notes what it waits.
+// guarded is a guard with a stopped clock; it records the waits.
 type guarded struct {
 	*Guard
 	time   time.Time
@@ -62,8 +62,8 @@ func (g *guarded) expect(t *testing.T, what string, want int, client, login, pas
 	}
 }
 
-// fixedKey has all prints of passwords made with one key: they have two octets,
-// and by a random one some guesses look like the same now and then.
+// fixedKey makes all fingerprints of passwords use one key: they have two octets, so
+// with a random key two guesses would look the same now and then.
 func fixedKey(t *testing.T, c *control.Control) {
 	t.Helper()
 	run := filepath.Join(c.Home(), "run")
@@ -80,7 +80,7 @@ func TestLoginFailures(t *testing.T) {
 		g := newGuard(t, c)
 		right, guesses := 0, 18
 		if login == "nobody" {
-			right, guesses = 535, 17 // its "right" is one more wrong one
+			right, guesses = 535, 17 // its "right" is another wrong guess
 		}
 		// A phone with an old password locks nobody out.
 		for range 100 {
@@ -92,7 +92,7 @@ func TestLoginFailures(t *testing.T) {
 		}
 		g.expect(t, "the household", right, "192.0.2.77", login+"@b.example", "right")
 		g.expect(t, "the last guess", 535, "192.0.2.1", login, "last")
-		// All spellings of the account and all of the network are the same.
+		// All spellings of the account and all addresses of the network count together.
 		g.expect(t, "one more", 454, "192.0.2.200", login, "one more")
 		g.expect(t, "beyond", 454, "192.0.2.200", strings.ToUpper(login)+"@B.example", "right")
 		g.expect(t, "beyond", 454, "::ffff:192.0.2.1", login+"@b.example+Junk!", "right")
@@ -100,10 +100,11 @@ func TestLoginFailures(t *testing.T) {
 		if g.waited == 0 {
 			t.Error("refusals do not wait")
 		}
-		// Others do not feel it: another account, another network.
+		// Another account and another network are not affected.
 		g.expect(t, "another account", 0, "192.0.2.1", "bob", "right")
 		g.expect(t, "another network", right, "198.51.100.1", login, "right")
-		// One is forgotten each span divided by number.
+		// The limit is a number per span: after span/number one wrong login is
+		// forgotten.
 		g.time = g.time.Add(3*time.Minute + time.Second)
 		g.expect(t, "later", right, "192.0.2.1", login, "right")
 	}
@@ -119,7 +120,7 @@ func TestLoginFailuresNone(t *testing.T) {
 	g.expect(t, "none", 0, "192.0.2.1", "alice", "right")
 }
 
-// Each wrong proof counts, and a right one beyond the limit is not told.
+// Each wrong proof counts, and beyond the limit even a right one is refused.
 func TestLoginFailuresByProof(t *testing.T) {
 	c := settings(t, "alice@b.example:{PLAIN}right")
 	writeControl(t, c, "rates", "login-failures: 3/1h\n")
@@ -159,8 +160,8 @@ func TestLoginFailuresByProof(t *testing.T) {
 	g.expect(t, "by password", 0, "2001:db8::1", "alice", "right")
 }
 
-// Fifty connections of one network get the answers of as many guesses as one
-// connection does, and the right password is among what is not told.
+// Fifty connections from one network get no more guesses answered than one connection
+// does, and beyond that even the right password gets no answer.
 func TestManyConnectionsOfOneNetwork(t *testing.T) {
 	c := settings(t, "alice@b.example:{SHA512-CRYPT}$6$rounds=5000$abcdefghijklmnop$q2YZbPhm1LySTIzZVDisu/y2CX1McrFsw529ViOLMxoKT.sfgjBo4aFu.hwtGjEDxRb6mn/TZMj7V4/1AUTLi1")
 	g := newGuard(t, c)
@@ -190,8 +191,8 @@ func TestManyConnectionsOfOneNetwork(t *testing.T) {
 	}
 }
 
-// A login beside three others of its pair is told at once to come again, and
-// later each time it does so in the same session.
+// A login beside three others of its pair is refused at once; each further one in the
+// same session waits longer for its refusal.
 func TestNoPlace(t *testing.T) {
 	c := settings(t, "alice@b.example:{PLAIN}right")
 	g := newGuard(t, c)
@@ -214,8 +215,8 @@ func TestNoPlace(t *testing.T) {
 	g.expect(t, "another account", 535, "192.0.2.1", "bob", "right")
 }
 
-// A mailer that logs in by many connections at once gets in by all of them, as
-// long as it is known and right.
+// A mail client that logs in on many connections at once gets in on all of them, as
+// long as it is known and its password is right.
 func TestManyRightConnections(t *testing.T) {
 	c := settings(t, "alice@b.example:{PLAIN}right")
 	g := newGuard(t, c)
@@ -248,8 +249,8 @@ func TestManyRightConnections(t *testing.T) {
 	}
 }
 
-// A botnet at one account: its networks guess one after another, while those
-// from which the account has logged in lately feel nothing.
+// A botnet attacks one account: its networks guess one after another, while networks
+// from which the account has logged in lately notice nothing.
 func TestManyNetworksAtOneAccount(t *testing.T) {
 	c := settings(t, "alice@b.example:{PLAIN}right")
 	g := newGuard(t, c)
@@ -265,8 +266,8 @@ func TestManyNetworksAtOneAccount(t *testing.T) {
 		t.Errorf("the first ones waited %v", g.waited)
 	}
 	g.expect(t, "botnet", 535, "10.0.99.1", "alice", "guess")
-	// From now on all of them share one lane: nobody else has an answer while
-	// one waits.
+	// From now on all of them share one lane: no other login is answered while one
+	// waits.
 	inLane, goOn := make(chan struct{}), make(chan struct{})
 	var waits atomic.Int64
 	g.wait = func(_ context.Context, d time.Duration) {
@@ -295,12 +296,12 @@ func TestManyNetworksAtOneAccount(t *testing.T) {
 	if code := <-first; code != 535 {
 		t.Error(code)
 	}
-	// A stranger with the right password comes in, a month after too.
+	// A stranger with the right password gets in, even a month later.
 	g.expect(t, "long ago", 0, "198.51.100.1", "alice", "right")
 	g.expect(t, "long ago, now known", 0, "198.51.100.1", "alice", "right")
 }
 
-// What strangers do fills tables of their own.
+// The logins of strangers fill a table of their own.
 func TestFloodForgetsNoNetwork(t *testing.T) {
 	c := settings(t, "alice@b.example:{PLAIN}right")
 	g := newGuard(t, c)
@@ -322,7 +323,8 @@ func TestNetworks(t *testing.T) {
 	}
 }
 
-// Whatever stands in the place of a file of run/ hangs no login, and is told.
+// Nothing in the place of a file in run/ makes a login hang, and each oddity is
+// reported.
 func TestOddFilesOfRun(t *testing.T) {
 	odd := map[string]func(string) error{
 		"fifo":      func(p string) error { return unix.Mkfifo(p, 0o600) },

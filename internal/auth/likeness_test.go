@@ -10,8 +10,8 @@ import (
 	"paperpath/internal/control"
 )
 
-// A likeness costs what its model does, can be checked, and has nothing of it
-// but settings and salt.
+// A likeness can be checked, costs as much as its model, and has nothing of it but
+// settings and salt.
 func TestLikeness(t *testing.T) {
 	for name, hash := range foreignHashes() {
 		like := likeness(hash)
@@ -35,8 +35,8 @@ func TestLikeness(t *testing.T) {
 	}
 }
 
-// A process that knows no user yet, as each session below inetd, does for an
-// unknown login what another process saw to be the cost of a known one.
+// A process that has not seen a user yet, such as a session under inetd, does the work
+// for an unknown login that another process saw a known one cost.
 func TestUnknownUserOfAProgramInANewProcess(t *testing.T) {
 	for name, hash := range foreignHashes() {
 		c := settings(t, "exec:"+script(t, `case $1 in

@@ -17,8 +17,9 @@ type View struct {
 // maxFolder is the maximum length of a folder's name: with a dot it is a file name.
 const maxFolder = 200
 
-// AddressOf returns the address and the view of a login. A name without a domain belongs
-// to the first of control/domains. A login with an invalid folder is nobody's.
+// AddressOf returns the address and the view of a login. A name without a domain
+// belongs to the first of control/domains. A login with an invalid folder belongs to no
+// user.
 func AddressOf(c *control.Control, login string) (address string, v View, err error) {
 	address, v, ok := SplitLogin(login)
 	if !ok || strings.Contains(address, "@") {

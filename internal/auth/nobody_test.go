@@ -64,7 +64,7 @@ func scramRows(t *testing.T) (rows []string) {
 	return rows
 }
 
-// Who has no keys is wrong by SCRAM whatever the proof is made of: the file that
+// A login without keys fails SCRAM whatever the proof is made from: the key for the
 // salts, the password fields, or nothing at all.
 func TestScramSecretIsNoPassword(t *testing.T) {
 	rows := scramRows(t)
@@ -102,7 +102,7 @@ func TestScramSecretIsNoPassword(t *testing.T) {
 	try()
 }
 
-// Where a program checks passwords the fields of the rows let nobody in.
+// If a program checks passwords, the password fields of the rows let nobody in.
 func TestScramBesideCheckPassword(t *testing.T) {
 	c := settings(t, "checkpassword:/bin/false", "alice@b.example:{PLAIN}right")
 	users, err := talk(t, Scram, Peer{Private: true, Policy: Policy{Scram: true}}, c, rawClient("alice@b.example", []byte("right")))
@@ -111,8 +111,8 @@ func TestScramBesideCheckPassword(t *testing.T) {
 	}
 }
 
-// What an exchange shows of made up keys is drawn from what rows have, as often
-// as they have it, and stays when a row comes.
+// What an exchange shows of made-up keys is drawn from what the rows have, in the same
+// proportion, and stays the same when a row is added.
 func TestMadeUpKeysLookReal(t *testing.T) {
 	keys := func(n, salt int) string {
 		k, err := newKeys("x", []byte(strings.Repeat("s", salt)), n)
@@ -160,14 +160,14 @@ func TestMadeUpKeysLookReal(t *testing.T) {
 			moved++
 		}
 	}
-	// 200 and 18 are expected; chance goes beyond these once in 10^9 runs.
+	// 200 and 18 are expected; by chance these limits are exceeded once in 10^9 runs.
 	if expensive < 120 || expensive > 290 || moved > 60 {
 		t.Errorf("%d of 1000 are like 2 of 10 rows; %d changed with an eleventh", expensive, moved)
 	}
 }
 
-// Each spelling of an address, as IDNA reads its domain too, is shown the same
-// salt, whether or not it has a row.
+// Every spelling of an address, including those that IDNA maps to its domain, gets the
+// same salt, whether or not it has a row.
 func TestSpellingsShowTheSameKeys(t *testing.T) {
 	rows := []string{"plain@b.example:{PLAIN}right", "barred@b.example:*"}
 	hash, err := Hash(Scram, "right")

@@ -21,8 +21,8 @@ func script(t *testing.T, text string) string {
 	return path
 }
 
-// checker is a checkpassword program: alice's password is "secret", of the
-// account bob it is "s2"; "broken" is one that it cannot look up.
+// checker is a checkpassword program: alice's password is "secret", that of the account
+// bob is "s2"; it cannot look up "broken".
 const checker = `got=$(cat <&3 | tr '\000' '|')
 case $got in
 "alice@b.example|secret|"[0-9]*"|") exec "$@" ;;
@@ -82,7 +82,7 @@ func TestCheckPasswordMissing(t *testing.T) {
 	}
 }
 
-// Passwords of users whom a program knows.
+// Passwords of users that a program looks up.
 func TestExecUsers(t *testing.T) {
 	c := settings(t, "exec:"+script(t, `case $1 in
 alice@b.example) echo 'alice@b.example:{PLAIN}secret::::mail/a::' ;;
@@ -104,7 +104,7 @@ esac
 	}
 }
 
-// openssl makes hashes now.
+// The hashes are made by openssl during the test.
 func TestOpenSSLHashes(t *testing.T) {
 	if _, err := exec.LookPath("openssl"); err != nil {
 		if os.Getenv("CI") == "true" {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// anyone is a Verifier for alice with her password, and for nobody else.
+// anyone is a Verifier that knows alice and her password, and no other user.
 type anyone struct{ Verifier }
 
 func (anyone) Password(_ context.Context, login, password string) error {

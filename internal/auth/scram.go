@@ -77,7 +77,7 @@ func (r *scramRun) final(ctx context.Context, response []byte) ([]byte, step, er
 }
 
 // finish handles the empty response to our own proof, which neither protocol can send
-// with its success.
+// in its success reply.
 func (r *scramRun) finish(_ context.Context, response []byte) ([]byte, step, error) {
 	if len(response) > 0 {
 		return nil, nil, errScram

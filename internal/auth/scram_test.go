@@ -19,8 +19,8 @@ import (
 	"paperpath/internal/control"
 )
 
-// talk holds an exchange with a client that is a function from a challenge to
-// a response.
+// talk runs an exchange with a client, which is a function from a challenge to a
+// response.
 func talk(t *testing.T, mechanism string, p Peer, c *control.Control, client func(string) (string, error)) (*Users, error) {
 	t.Helper()
 	users := &Users{Control: c}
@@ -44,7 +44,7 @@ func talk(t *testing.T, mechanism string, p Peer, c *control.Control, client fun
 	return nil, nil
 }
 
-// scramClient is a client of another author.
+// scramClient is another author's implementation of a client.
 func scramClient(t *testing.T, login, password, authzid string, cb *scram.ChannelBinding) func(string) (string, error) {
 	t.Helper()
 	c, err := scram.SHA256.NewClient(login, password, authzid)
@@ -89,14 +89,14 @@ func TestScram(t *testing.T) {
 			t.Errorf("%q %q %q: %v", tt.login, tt.password, tt.authzid, err)
 		}
 	}
-	// The same row takes PLAIN.
+	// PLAIN works with the same row.
 	if _, err := Check(c, "alice@b.example", "pen,=cil\u00aa"); err != nil {
 		t.Error(err)
 	}
 	wantRefused(t, c, "alice@b.example", "pencil")
 }
 
-// What other programs stored is read: the vector is of RFC 7677 3.
+// Keys that other programs stored are read: the vector is from RFC 7677 3.
 func TestScramVector(t *testing.T) {
 	const field = "{SCRAM-SHA-256}4096,W22ZaJ0SNY7soEsUEjb6gQ==,WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=,wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="
 	c := settings(t, "user@b.example:"+field)
@@ -108,8 +108,8 @@ func TestScramVector(t *testing.T) {
 	}
 }
 
-// A login that does not exist, one of another scheme and a barred one look
-// alike, always with the same salt, which is another one for each.
+// A login that does not exist, one with another scheme and a barred one look alike.
+// Each always has the same salt, and no two have the same.
 func TestScramTellsNobody(t *testing.T) {
 	stored, _ := Hash(Scram, "x")
 	rows := []string{"alice@b.example:" + stored, "carol@b.example:{SSHA256}drM+3cqVtSdA/BAoLMZPDQAK6mEuzMpdgQQ5kgkdpTFzYWx0U0FMVA==", "dave@b.example:!x"}
@@ -229,7 +229,7 @@ func TestScramPlus(t *testing.T) {
 			if _, err := talk(t, ScramPlus, server, c, scramClient(t, "bob@b.example", "pencils", "", &cb)); !IsWrong(err) {
 				t.Errorf("%x %s: wrong password: %v", version, cb.Type, err)
 			}
-			// Somebody in the middle has two connections.
+			// A man in the middle has two connections.
 			if _, err := talk(t, ScramPlus, other, c, scramClient(t, "bob@b.example", "pencil", "", &cb)); !IsWrong(err) {
 				t.Errorf("%x %s: another connection: %v", version, cb.Type, err)
 			}
@@ -247,7 +247,8 @@ func TestScramPlus(t *testing.T) {
 	}
 }
 
-// A client that could bind and was told that we cannot has been lied to.
+// If a client supports channel binding and heard that we do not, somebody has tampered
+// with our list.
 func TestScramDowngrade(t *testing.T) {
 	server, _ := inTLS(t, Policy{Scram: true}, tls.VersionTLS13)
 	for _, tt := range []struct {

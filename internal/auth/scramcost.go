@@ -8,12 +8,13 @@ import (
 	"paperpath/internal/control"
 )
 
-// costsFile is the file from which processes learn what exchanges of SCRAM show if a
-// program knows the users, and there are no rows to look at: iterations and length of
-// the salt, one kind a line.
+// costsFile is the file from which processes learn what SCRAM exchanges show if a
+// program looks up the users, so that there are no rows to look at: iterations and
+// length of the salt, one kind per line.
 func costsFile(c *control.Control) string { return filepath.Join(c.Home(), "run", "likeness-scram") }
 
-// maxCosts is how many kinds are kept: a site has one, or an older one beside it.
+// maxCosts is how many kinds are kept: a site has one, perhaps with an older one beside
+// it.
 const maxCosts = 16
 
 // scramCosts returns the costs for made-up keys: those of the rows, or those seen of a

@@ -10,8 +10,8 @@ import (
 	"paperpath/internal/control"
 )
 
-// Where a program stands for the users, who has no keys is shown what its users have
-// been seen to have, in each process and for good.
+// If a program looks up the users, a login without keys is shown a cost that its users
+// have been seen to have, the same in every process and for good.
 func TestMadeUpKeysOfAProgram(t *testing.T) {
 	field := func(iterations, salt int) string {
 		k, err := newKeys("right", make([]byte, salt), iterations)

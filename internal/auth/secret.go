@@ -21,9 +21,10 @@ import (
 // secretSize is the length of the file of secret, in octets.
 const secretSize = 32
 
-// secret returns the key for made-up salts. Whoever knows it learns which logins have no
-// keys, but cannot log in. It is stored in run/, so that all processes make the same
-// salts; if the file can be neither read nor made, each process has a key of its own.
+// secret returns the key for made-up salts. Anyone who knows it can tell which logins
+// have no keys, but cannot log in. It is stored in run/, so that all processes make the
+// same salts; if the file can be neither read nor made, each process has a key of its
+// own.
 func (t *Users) secret() []byte {
 	path := filepath.Join(t.Control.Home(), "run", "scram.key")
 	key, err := readSecret(path)
@@ -99,9 +100,9 @@ func (t *Users) fakeKeys(address string) (Keys, error) {
 	return k, nil
 }
 
-// pickCost picks the cost of a name among those of the rows, as often as rows have it. By
-// weighted rendezvous hashing hardly any name gets another cost when a row comes or
-// goes: that would show that it has no keys.
+// pickCost picks the cost of a name among those of the rows, in proportion to how many
+// rows have it. With weighted rendezvous hashing hardly any name gets another cost when
+// a row is added or removed: a change would show that the name has no keys.
 func pickCost(secret []byte, name string, costs map[control.ScramCost]int) control.ScramCost {
 	best, least := control.ScramCost{Iterations: scramIterations, Salt: scramSalt}, math.Inf(1)
 	for cost, rows := range costs {

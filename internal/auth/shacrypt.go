@@ -10,11 +10,11 @@ import (
 // sha512Rounds is the default of a string without rounds.
 const sha512Rounds = 5000
 
-// matchSHA512 reports whether password is that of a crypt(3) string of the kind
-// $6$, whose form the caller has checked. It implements Drepper's "Unix crypt using
-// SHA-256 and SHA-512", because of the inner loop alone: with one message in one buffer
-// and no hash object a check takes two thirds of the library's time, and is most of a
-// login.
+// matchSHA512 reports whether password is that of a crypt(3) string of the kind $6$,
+// whose form the caller has checked. It implements Drepper's "Unix crypt using SHA-256
+// and SHA-512", only for the speed of the inner loop: with one message in one buffer
+// and no hash object a check, which is most of a login, takes two thirds of the
+// library's time.
 func matchSHA512(s, password string) bool {
 	f := strings.Split(s, "$")
 	rounds := sha512Rounds
@@ -79,8 +79,8 @@ func sha512Start(p, salt []byte) (a [sha512.Size]byte) {
 	return a
 }
 
-// sha512Sequence returns as many octets as what has, of the digest of what repeated
-// that many times.
+// sha512Sequence hashes what, repeated that many times, and returns the digest repeated
+// or cut to the length of what.
 func sha512Sequence(what []byte, times int) []byte {
 	h := sha512.New()
 	for range times {

@@ -8,7 +8,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Vectors of the specification, as libcrypt gives them.
+// Test vectors of the specification, as libcrypt computes them.
 func TestSHA512Vectors(t *testing.T) {
 	for hash, password := range map[string]string{
 		"$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uBnIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1":                    "Hello world!",
@@ -21,7 +21,7 @@ func TestSHA512Vectors(t *testing.T) {
 	}
 }
 
-// It agrees with the library, which makes the hashes.
+// The result agrees with the library, which makes the hashes.
 func TestSHA512Library(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		password := strings.Repeat(rapid.StringN(1, 40, 100).Draw(t, "password"), rapid.IntRange(1, 4).Draw(t, "times"))

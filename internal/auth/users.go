@@ -23,7 +23,7 @@ type Users struct {
 
 	busy    uint64        // logins of this session that found no place
 	user    *control.User // the user that has logged in
-	claimed *control.User // the user whose keys the exchange of SCRAM has
+	claimed *control.User // the user whose keys the SCRAM exchange uses
 }
 
 // User returns the row of the user that last logged in.

@@ -11,7 +11,7 @@ import (
 	"paperpath/internal/status"
 )
 
-// rewrite changes control/users, at that time.
+// rewrite replaces control/users and sets its time of change.
 func rewrite(t *testing.T, c *control.Control, row string, when time.Time) {
 	t.Helper()
 	path := filepath.Join(c.Home(), "control", "users")
@@ -23,8 +23,8 @@ func rewrite(t *testing.T, c *control.Control, row string, when time.Time) {
 	}
 }
 
-// While somebody may be at work on control/users nobody waits, who is right gets
-// in, and the others are told the same whether they have a row or not.
+// While somebody may be editing control/users, no login waits: a right password gets
+// in, and all others get the same answer, with or without a row.
 func TestFreshUsersTellNothing(t *testing.T) {
 	const row = "alice@b.example:{PLAIN}right"
 	for _, login := range []string{"alice", "nobody"} {
@@ -52,7 +52,7 @@ func TestFreshUsersTellNothing(t *testing.T) {
 	}
 }
 
-// A proof is right for the row as it is when the proof comes.
+// A proof is checked against the row as it is when the proof arrives.
 func TestRowChangesBeforeProof(t *testing.T) {
 	for row, want := range map[string]bool{"alice@b.example:{PLAIN}right": true, "alice@b.example:!{PLAIN}right": false,
 		"alice@b.example:{PLAIN}new": false, "bob@b.example:{PLAIN}right": false} {

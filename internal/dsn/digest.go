@@ -17,7 +17,7 @@ const (
 
 // Held is a message that a digest is about.
 type Held struct {
-	Key    string // "" for a file that is no entry
+	Key    string // "" for a file that is not an entry
 	Size   int64  // octets
 	Since  time.Time
 	Reason string

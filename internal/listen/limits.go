@@ -15,8 +15,8 @@ type Limits struct {
 	MaxPerAddr int                   // from one IPv4 address or IPv6 /64; 0: no limit
 	Owner      int                   // uid of the home's owner, of Unix sockets
 	Exempt     func(netip.Addr) bool // addresses without a limit of their own; nil: none
-	// Proxy reports who sends a PROXY header, and must; nil: nobody. After an
-	// error, which has been logged, the peer is told to try again.
+	// Proxy reports whether a peer sends a PROXY header, and must; nil: none does.
+	// After an error, which has been logged, the peer is asked to try again.
 	Proxy func(netip.Addr) (bool, error)
 	// Often counts a connection of a client that is not exempt, and reports whether
 	// it has had too many lately; nil: no limit.
@@ -28,8 +28,7 @@ type Limits struct {
 type Origin string
 
 // Client returns conn with the client that the PROXY header names, if the peer is one
-// that sends it. An error that is no status.Error is that
-// of the header.
+// that sends it. An error that is not a status.Error is about the header.
 func (l Limits) Client(conn net.Conn) (net.Conn, error) {
 	ip := IP(conn.RemoteAddr())
 	if l.Proxy == nil || !ip.IsValid() {

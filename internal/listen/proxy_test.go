@@ -43,7 +43,7 @@ func checked(flip byte) string {
 
 type proxyCase struct {
 	name, header string
-	client       string // "invalid AddrPort" where the proxy tells none, "" where it is refused
+	client       string // "invalid AddrPort" if the proxy names none, "" if it is refused
 }
 
 func proxyCases() []proxyCase {
@@ -124,7 +124,7 @@ func TestProxySSL(t *testing.T) {
 	}
 }
 
-// A header in single octets, what comes behind it, and who is the client then.
+// A header in single octets, what follows it, and who the client is then.
 func TestReadProxy(t *testing.T) {
 	for _, tt := range proxyCases() {
 		t.Run(tt.name, func(t *testing.T) {
@@ -201,8 +201,7 @@ func TestReadProxyTime(t *testing.T) {
 	})
 }
 
-// Whom a server believes: a listed peer and nobody else, and that one has to
-// send a header.
+// A server believes a listed peer and no other, and that peer has to send a header.
 func TestServerProxy(t *testing.T) {
 	who := func(_ context.Context, conn net.Conn, _ bool) {
 		line, _ := bufio.NewReader(conn).ReadString('\n')
@@ -240,7 +239,7 @@ func TestServerProxy(t *testing.T) {
 	}
 }
 
-// The limit by address counts the client that the header tells.
+// The limit by address counts the client that the header names.
 func TestServerProxyLimit(t *testing.T) {
 	s := &Server{Addrs: []string{"127.0.0.1:0"}, Handle: echo, Refuse: func(c net.Conn) { fmt.Fprintln(c, "full") },
 		Limits: fixed(Limits{MaxPerAddr: 1, Proxy: func(netip.Addr) (bool, error) { return true, nil }, Exempt: netip.Addr.IsLoopback})}
@@ -261,8 +260,8 @@ func TestServerProxyLimit(t *testing.T) {
 	}
 }
 
-// FuzzProxy holds the parser to its word: what it takes is bounded, is the same
-// however it comes in, and says an address that a strict reader finds there.
+// FuzzProxy: what the parser accepts is bounded, is the same however it comes in, and
+// yields an address that a strict reader finds there too.
 func FuzzProxy(f *testing.F) {
 	for _, tt := range proxyCases() {
 		f.Add([]byte(tt.header))

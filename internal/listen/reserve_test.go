@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// A tenth of the connections stays for addresses that have none, whoever is
-// exempt from the limit of one address.
+// A tenth of the connections is kept for addresses that have none, also if the others
+// are exempt from the limit of one address.
 func TestReserve(t *testing.T) {
 	for name, exempt := range map[string]bool{"counted": false, "exempt": true} {
 		t.Run(name, func(t *testing.T) {
@@ -63,7 +63,7 @@ func dialFrom(t *testing.T, from, to string) *bufio.Reader {
 	return bufio.NewReader(conn)
 }
 
-// Between four fifths and all the time is 30 to 10 seconds.
+// Between four fifths and all of the connections the time falls from 30 to 10 seconds.
 func TestHaste(t *testing.T) {
 	for _, c := range []struct {
 		used, most int
@@ -78,8 +78,8 @@ func TestHaste(t *testing.T) {
 	}
 }
 
-// Behind a Unix socket a user has an eighth, at least 4, and what stays for
-// those who have none, and for root and the owner, is not theirs.
+// On a Unix socket a user has an eighth, at least 4, and nothing of what is kept for
+// users who have none, and for root and the owner.
 func TestClaimOfAUser(t *testing.T) {
 	const owner, other = 1000, 54321
 	for _, c := range []struct {

@@ -259,8 +259,8 @@ func (s *Server) limited(limit string, client net.Conn) {
 	s.Log.Limited(limit, maillog.Client{Addr: ClientName(client)})
 }
 
-// unproxied refuses a peer of whom it is not known whether it is a proxy, and
-// writes the event for one that has to send a PROXY header and did not.
+// unproxied refuses a peer if it is not known whether that is a proxy, and writes the
+// event for a peer that has to send a PROXY header and did not.
 func (s *Server) unproxied(conn net.Conn, implicit bool, err error) {
 	var settings *status.Error
 	if errors.As(err, &settings) {

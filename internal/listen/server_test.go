@@ -164,7 +164,7 @@ func TestLimits(t *testing.T) {
 					t.Error("not closed")
 				}
 			}
-			// Who leaves makes room.
+			// A client that leaves makes room.
 			last.Close()
 			waitFor(t, func() bool {
 				_, r := dial(t, addrs[0])
@@ -185,7 +185,7 @@ func waitFor(t *testing.T, cond func() bool) {
 	}
 }
 
-// A client beyond the limits that waits for TLS is told nothing in clear.
+// A client beyond the limits that waits for TLS gets nothing in clear text.
 func TestRefuseTLS(t *testing.T) {
 	s := &Server{TLSAddrs: []string{"127.0.0.1:0"}, TLS: new(tls.Config), Limits: fixed(Limits{Max: 1}), Handle: echo,
 		Refuse: func(c net.Conn) { fmt.Fprintln(c, "full") }}

@@ -66,7 +66,7 @@ func TestSystemd(t *testing.T) {
 	}
 }
 
-// A connection is no listener: its Accept would fail for ever.
+// A connection is not a listener: its Accept would fail for ever.
 func TestSystemdConnection(t *testing.T) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
 	if err != nil {

@@ -31,8 +31,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// stdinChild says who the client is, waits 50 ms for a line, says it, and then
-// meets a deadline.
+// stdinChild prints who the client is, waits 50 ms for a line, prints it, and then runs
+// into a deadline.
 func stdinChild() int {
 	conn, err := Stdin(os.Stdin, os.Stdout)
 	if wrapper := os.Getenv("LISTEN_TEST_WRAPPER"); err == nil && wrapper != "" {
@@ -161,7 +161,7 @@ func TestStdinTwoSockets(t *testing.T) {
 	}
 }
 
-// Pipes have no address, whatever the environment says, unless it was asked.
+// Pipes have no address, whatever the environment says, unless a wrapper is named.
 func TestStdinPipes(t *testing.T) {
 	for _, tt := range []struct {
 		wrapper, want string
@@ -190,7 +190,8 @@ func TestStdinPipes(t *testing.T) {
 	}
 }
 
-// What is asked for and not there is an error, not a caller on this machine.
+// Missing or invalid variables of the named wrapper are an error, not a caller on this
+// machine.
 func TestWrappedErrors(t *testing.T) {
 	for _, tt := range []struct{ wrapper, name, value string }{
 		{"tcpserver", "X", ""}, {"tcpserver", "REMOTE_HOST", "192.0.2.7"}, {"tcpserver", "TCPREMOTEIP", "localhost"},
@@ -270,7 +271,7 @@ func TestStdinFiles(t *testing.T) {
 	}
 }
 
-// Others who have the same pipe open find it blocking again.
+// Other processes that have the same pipe open find it blocking again.
 func TestStdinRestores(t *testing.T) {
 	fds := make([]int, 2)
 	if err := unix.Pipe2(fds, unix.O_CLOEXEC); err != nil {

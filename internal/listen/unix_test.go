@@ -10,8 +10,7 @@ import (
 	"time"
 )
 
-// A Unix socket's address holds 108 octets; the path of a home knows nothing
-// of that.
+// A Unix socket's address holds 108 octets; the path of a home may be longer.
 func TestUnixSocketsAtAnyPath(t *testing.T) {
 	for _, depth := range []int{0, 1, 4} {
 		dir := t.TempDir()

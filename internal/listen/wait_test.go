@@ -14,7 +14,7 @@ import (
 	"paperpath/internal/maillog"
 )
 
-// waitHelper has this test's program be a server on standard input.
+// waitHelper makes this test's program a server on standard input.
 const waitHelper = "LISTEN_TEST_WAIT"
 
 // TestWaitHelper is the other process of TestWait.
@@ -29,9 +29,8 @@ func TestWaitHelper(t *testing.T) {
 	}
 }
 
-// A server on a listening socket of another program's serves its clients side by
-// side, ends when there are none for a while, and leaves the socket as it is for
-// the next one.
+// A server on another program's listening socket serves its clients side by side, ends
+// when it has had none for a while, and leaves the socket as it is for the next server.
 func TestWait(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

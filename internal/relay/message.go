@@ -104,7 +104,7 @@ type cleaner struct {
 	buf  [32 << 10]byte
 	in   []byte // read, but not returned yet
 	cr   bool   // the last octet was a CR that is not returned yet
-	lf   bool   // an LF is due: its CR is returned
+	lf   bool   // an LF is due: its CR has been returned
 	last byte   // that was read
 	err  error
 }

@@ -15,7 +15,7 @@ import (
 	"paperpath/internal/smtpd"
 )
 
-// handed are the parameters that the next host is told as smtpd got them.
+// handed are the parameters that the next host gets as smtpd received them.
 var handed = map[string]func(*backend) bool{
 	"RET":        func(b *backend) bool { return b.mails[0].Return == smtp.DSNReturnHeaders },
 	"ENVID":      func(b *backend) bool { return b.mails[0].EnvelopeID == "q+7" },

@@ -38,11 +38,11 @@ type peer struct {
 	mu       sync.Mutex
 	sessions int
 	commands []string
-	texts    []string // raw octets behind 354, with their final dot if it came
+	texts    []string // raw octets after 354, with their final dot if it came
 }
 
-// newPeer starts a peer. reply gets the command, "" for the greeting and "."
-// for the final dot; where it returns "" the peer is friendly.
+// newPeer starts a peer. reply gets the command, "" for the greeting and "." for the
+// final dot; if it returns "", the peer accepts the command.
 func newPeer(t *testing.T, reply func(session int, command string) string) *peer {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -279,7 +279,7 @@ func newLab(t *testing.T) *lab {
 
 func (l *lab) clock() time.Time { return l.now }
 
-// set writes a control file whose change nobody can miss.
+// set writes a control file so that its change is noticed at once.
 func (l *lab) set(name, value string) {
 	l.t.Helper()
 	path := filepath.Join(l.home, "control", name)
@@ -294,7 +294,7 @@ func (l *lab) set(name, value string) {
 // route sends a domain to a peer.
 func (l *lab) route(domain string, p *peer) { l.set("routes", domain+": "+p.addr) }
 
-// host makes name resolve to ip, where p listens; nil for nobody.
+// host makes name resolve to ip, where p listens; if p is nil, no host does.
 func (l *lab) host(name, ip string, p *peer) {
 	l.w.addrs[name] = append(l.w.addrs[name], netip.MustParseAddr(ip))
 	if p != nil {
@@ -321,7 +321,7 @@ func (l *lab) message(text string, to ...string) *Message {
 	return m
 }
 
-// send sends a letter to all of to and returns their errors.
+// send sends a message to all of to and returns their errors.
 func (l *lab) send(to ...string) []settle.Result {
 	return l.sendMessage(l.message(letter, to...))
 }

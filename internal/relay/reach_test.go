@@ -50,8 +50,8 @@ func TestDeadHost(t *testing.T) {
 	}
 }
 
-// TestStop: the signal to stop lets a session under way finish, and no longer
-// than the grace.
+// TestStop: the signal to stop lets a session under way finish, but not beyond the
+// grace period.
 func TestStop(t *testing.T) {
 	l := newLab(t)
 	l.Times.Grace = 50 * time.Millisecond
@@ -74,7 +74,7 @@ func TestStop(t *testing.T) {
 	}
 }
 
-// TestAskedEndsARest: a person's wish ends the rests that began before it, once.
+// TestAskedEndsARest: a person's request ends the pauses that began before it, once.
 func TestAskedEndsARest(t *testing.T) {
 	var m reachability
 	now := time.Now()
@@ -95,8 +95,8 @@ func TestAskedEndsARest(t *testing.T) {
 	}
 }
 
-// TestRetryTriesARestingDestination: what a person makes due is tried, though
-// its destination rests, and then everybody's mail goes there again.
+// TestRetryTriesARestingDestination: an entry that a person makes due is tried although
+// its destination is paused, and then all mail goes there again.
 func TestRetryTriesARestingDestination(t *testing.T) {
 	s := newStage(t)
 	var up atomic.Bool

@@ -11,8 +11,8 @@ import (
 	"paperpath/internal/status"
 )
 
-// A message with REQUIRETLS goes only to a host that a route names, whose
-// certificate proves that name, and that offers the same (RFC 8689 4.2.1).
+// A message with REQUIRETLS goes only to a host that a route names, whose certificate
+// proves that name, and that offers REQUIRETLS itself (RFC 8689 4.2.1).
 func TestRequireTLS(t *testing.T) {
 	conf := serverTLS(t)
 	leaf, err := x509.ParseCertificate(conf.Certificates[0].Certificate[0])
@@ -52,7 +52,7 @@ func TestRequireTLS(t *testing.T) {
 	}
 }
 
-// What an MX record names is proved by nothing.
+// Nothing proves the name in an MX record.
 func TestRequireTLSByMX(t *testing.T) {
 	s := &session{tls: "TLS1.3", host: host{name: "mx.example"}}
 	if why := s.bound(); !strings.Contains(why, "MX record") {

@@ -16,8 +16,8 @@ import (
 
 const far = "far@elsewhere.example"
 
-// TestPeerTrouble is what one host, reached by a route, can do, and what
-// becomes of the recipient.
+// TestPeerTrouble: what one host, reached by a route, can do wrong, and what becomes of
+// the recipient.
 func TestPeerTrouble(t *testing.T) {
 	long := strings.Repeat("250-more\r\n", 100000)
 	for _, c := range []struct {
@@ -62,7 +62,7 @@ func TestPeerTrouble(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l, p := newLab(t), newPeer(t, c.reply)
-			l.Times.Answer = 500 * time.Millisecond // for the 354 behind the dot
+			l.Times.Answer = 500 * time.Millisecond // for the 354 after the dot
 			l.route("elsewhere.example", p)
 			res := l.send(far)[0]
 			if got := status.Exit(res.Err); got != c.exit {
@@ -94,7 +94,7 @@ func TestPeerTrouble(t *testing.T) {
 	}
 }
 
-// TestSilence: a host that says nothing costs no more than the time for it.
+// TestSilence: a silent host costs no more than its time limit.
 func TestSilence(t *testing.T) {
 	for _, at := range []string{"", "EHLO", "MAIL", "RCPT", "DATA", "."} {
 		t.Run("at "+at, func(t *testing.T) {
@@ -133,8 +133,8 @@ func TestTextOnTheWire(t *testing.T) {
 	}
 }
 
-// FuzzCleaner: what goes out has no bare CR and no bare LF, and the same text
-// but for line ends and stray CRs, however it is read.
+// FuzzCleaner: what goes out has no bare CR and no bare LF, and is the same text apart
+// from line ends and stray CRs, however it is read.
 func FuzzCleaner(f *testing.F) {
 	for _, s := range []string{"", "a\nb\r\nc\rd\r", "\r\r\n\n", "\n\r", "x"} {
 		f.Add(s, 3)
@@ -157,8 +157,8 @@ func FuzzCleaner(f *testing.F) {
 	})
 }
 
-// TestOwnTrouble: a message that cannot be read to its end is never ended with
-// a dot, and no other host is bothered.
+// TestOwnTrouble: a message that cannot be read to its end is never ended with a dot,
+// and no other host is tried.
 func TestOwnTrouble(t *testing.T) {
 	text := letter + strings.Repeat("0123456789\n", 20000)
 	for name, broken := range map[string]io.ReaderAt{
@@ -172,8 +172,8 @@ func TestOwnTrouble(t *testing.T) {
 			l.host("b.example", "192.0.2.2", p)
 			m := l.message(text, far)
 			m.Content = io.NewSectionReader(broken, 0, int64(len(text)))
-			// The look at the text fails already; what counts here is what
-			// happens when it changes behind that look.
+			// measure would fail already; this tests what happens if the text changes
+			// after it.
 			m.shape.octets = 1000
 			s, f := l.open(context.Background(), l.message(letter, far), host{name: "a.example", addr: netip.MustParseAddrPort("192.0.2.1:25")}, "me")
 			if f != nil {
@@ -228,7 +228,8 @@ func waitFor(t *testing.T, ok func() bool) {
 	}
 }
 
-// TestCloseInText: big enough that the peer's absence is noticed.
+// TestCloseInText: the text is big enough that the client notices the closed
+// connection.
 func TestCloseInText(t *testing.T) {
 	big := letter + strings.Repeat(strings.Repeat("x", 70)+"\n", 200000)
 	for _, c := range []struct {
@@ -256,7 +257,8 @@ func TestCloseInText(t *testing.T) {
 	}
 }
 
-// TestMixedRecipients: each has its own reply, and only who is served is done.
+// TestMixedRecipients: each recipient has its own reply, and only those accepted are
+// done.
 func TestMixedRecipients(t *testing.T) {
 	l, p := newLab(t), newPeer(t, func(_ int, command string) string {
 		switch {
@@ -285,7 +287,7 @@ func TestMixedRecipients(t *testing.T) {
 	}
 }
 
-// TestManyRecipients: a hundred a transaction, fewer where the host wants so.
+// TestManyRecipients: a hundred per transaction, fewer if the host wants that.
 func TestManyRecipients(t *testing.T) {
 	for _, most := range []int{1000, 30} {
 		in := 0
@@ -365,8 +367,8 @@ func TestNextHost(t *testing.T) {
 	}
 }
 
-// TestRefusedEverywhere: a host that refuses everybody fails the message only
-// where no other gives hope.
+// TestRefusedEverywhere: a host that refuses everybody fails the message only if no
+// other host may still accept it.
 func TestRefusedEverywhere(t *testing.T) {
 	l := newLab(t)
 	l.w.mx["elsewhere.example"] = []dns.MX{{Host: "a.example", Pref: 10}, {Host: "b.example", Pref: 20}}

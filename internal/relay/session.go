@@ -47,7 +47,7 @@ type session struct {
 	tls  string // version and cipher, "" in the clear
 
 	distrust error // why the certificate does not prove the host's name
-	refused  error // why STARTTLS came to nothing, so that this session is in the clear
+	refused  error // why STARTTLS failed, so that this session is in the clear
 }
 
 // failure is why a host or a recipient was not served.
@@ -58,10 +58,10 @@ type failure struct {
 	elsewhere bool   // another host may do better
 	silent    bool   // the host was not reached at all
 	ours      bool   // it would be the same with any host
-	settings  bool   // the host wants what control/ does not give it
+	settings  bool   // the host requires something that control/ does not provide
 }
 
-// connect dials and says EHLO, or HELO to a host that knows no EHLO.
+// connect dials and says EHLO, or HELO to a host that does not know EHLO.
 func (r *Relay) connect(ctx context.Context, h host, helo string) (*session, *failure) {
 	dialing, cancel := context.WithTimeout(ctx, r.Times.Connect)
 	defer cancel()
@@ -84,7 +84,7 @@ func (r *Relay) connect(ctx context.Context, h host, helo string) (*session, *fa
 	return s, nil
 }
 
-// greeting is the name of what a host says before it is asked.
+// greeting is the Command in an *smtpc.Error about the host's greeting.
 const greeting = "greeting"
 
 // offers reports whether the host has an extension.
@@ -93,8 +93,8 @@ func (s *session) offers(name string) bool {
 	return ok
 }
 
-// failed makes the failure of a command. A whole reply decides by its first
-// digit; without one it is temporary.
+// failed returns the failure of a command. The first digit of a complete reply decides
+// its class; without such a reply it is temporary.
 func (s *session) failed(err error) *failure {
 	f := &failure{host: s.host}
 	after := ""
@@ -119,10 +119,10 @@ func (s *session) failed(err error) *failure {
 	return f
 }
 
-// noMailHere greets at a host that takes no mail at all (RFC 7504 3).
+// noMailHere is the greeting of a host that accepts no mail at all (RFC 7504 3).
 const noMailHere = 521
 
-// byReply classes a reply that is no success.
+// byReply classifies a reply that is not a success.
 func byReply(r smtpc.Reply, text string) *status.Error {
 	if r.Class() == 5 {
 		return &status.Error{Exit: status.Unavailable, Reply: r.Code, Enhanced: r.Enhanced(), Text: text}
@@ -134,11 +134,11 @@ func byReply(r smtpc.Reply, text string) *status.Error {
 	return e
 }
 
-// wantsSettings reports whether a host refuses for good not the message but how
-// it comes: without a login, with a wrong one, or without TLS (RFC 4954 6, RFC
-// 3207 4, RFC 5248). Of a host that control/routes names, or that has just
-// refused TLS itself, that says something about our settings or the host's
-// trouble, and nothing about the message or a recipient.
+// wantsSettings reports whether a permanent refusal is not about the message but about
+// how it comes: without a login, with a wrong one, or without TLS (RFC 4954 6,
+// RFC 3207 4, RFC 5248). From a host that control/routes names, or that has just
+// refused TLS itself, that says something about our settings or the host's trouble, and
+// nothing about the message or a recipient.
 func wantsSettings(r smtpc.Reply) bool {
 	switch r.Code {
 	case 530, 534, 535, 538:

@@ -9,9 +9,9 @@ import (
 	"paperpath/internal/status"
 )
 
-// A host of control/routes that wants a login or TLS refuses our settings, not
-// the message: it waits, and an event says so. What it says of one recipient is
-// about that one.
+// A host in control/routes that requires a login or TLS refuses our settings, not the
+// message: the message waits, and an event says so. A reply about one recipient applies
+// to that one alone.
 func TestSmarthostWantsSettings(t *testing.T) {
 	for _, c := range []struct {
 		verb, reply string
@@ -57,8 +57,8 @@ func TestSmarthostWantsSettings(t *testing.T) {
 	}
 }
 
-// Of a host that the DNS names, the same words are a refusal like any other:
-// whoever wants a login for their own mail gets none.
+// From a host that the DNS names, the same replies are refusals like any other: a host
+// that requires a login for its own mail gets none.
 func TestMXWantsSettings(t *testing.T) {
 	l := newLab(t)
 	l.w.mx["elsewhere.example"] = []dns.MX{{Host: "a.example"}}

@@ -207,8 +207,8 @@ func TestQueueForDeadHost(t *testing.T) {
 	}
 }
 
-// Where the next host makes no reports the sender who wants one hears that it
-// has the message; where it does, that is the host's business (RFC 3461 5.2.2).
+// If the next host sends no reports, a sender who wants one hears from us that the host
+// has the message; otherwise the report is the host's business (RFC 3461 5.2.2).
 func TestRelayedReport(t *testing.T) {
 	for _, offers := range []bool{false, true} {
 		s := newStage(t)

@@ -12,9 +12,9 @@ import (
 	"paperpath/internal/status"
 )
 
-// open begins a session for m, by TLS where the host offers it. Where TLS then
-// does not work the session continues without TLS, which nobody asked for (RFC 7435);
-// for a message that does ask, the host fails for now.
+// open begins a session for m, in TLS if the host offers it. If TLS then fails, the
+// session continues without it, since the message does not require it (RFC 7435); for a
+// message that does, the host fails for now.
 func (r *Relay) open(ctx context.Context, m *Message, h host, helo string) (*session, *failure) {
 	s, f := r.connect(ctx, h, helo)
 	if f != nil || !s.offers("STARTTLS") {
@@ -46,8 +46,8 @@ func (r *Relay) open(ctx context.Context, m *Message, h host, helo string) (*ses
 	return s, nil
 }
 
-// startTLS changes to TLS. The error says what the host said, or what went
-// wrong instead.
+// startTLS switches to TLS. The error says what the host said, or what went wrong
+// instead.
 func (s *session) startTLS(roots *x509.CertPool) error {
 	err := s.smtp.StartTLS(&tls.Config{
 		ServerName:         s.host.name,

@@ -16,7 +16,7 @@ import (
 
 func dnsError(kind error) error { return &dns.Error{Kind: kind, Name: "x", Type: "MX"} }
 
-// TestWhere is what the DNS and the settings say, and where mail goes for it.
+// TestWhere: where mail goes, depending on what the DNS and the settings say.
 func TestWhere(t *testing.T) {
 	mx := func(l *lab, list ...dns.MX) { l.w.mx["elsewhere.example"] = list }
 	for _, c := range []struct {
@@ -151,7 +151,7 @@ func TestGroups(t *testing.T) {
 	}
 }
 
-// TestSlowDestination: one that hangs does not hold up the others.
+// TestSlowDestination: a destination that hangs does not hold up the others.
 func TestSlowDestination(t *testing.T) {
 	l := newLab(t)
 	served := make(chan struct{})

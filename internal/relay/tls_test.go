@@ -20,7 +20,7 @@ import (
 	"paperpath/internal/status"
 )
 
-// backend is what a go-smtp server, a peer that behaves, has received.
+// backend is what a go-smtp server, a well-behaved peer, has received.
 type backend struct {
 	mu      sync.Mutex
 	hellos  []string
@@ -106,8 +106,8 @@ func serverTLS(t *testing.T) *tls.Config {
 	return &tls.Config{Certificates: []tls.Certificate{cert}}
 }
 
-// TestServer: a whole session with a server that behaves, inside TLS whoever
-// signed its certificate, our own name in both EHLOs.
+// TestServer: a whole session with a well-behaved server, inside TLS no matter who
+// signed its certificate, with our own name in both EHLOs.
 func TestServer(t *testing.T) {
 	l := newLab(t)
 	conf := serverTLS(t)
@@ -139,7 +139,7 @@ func TestServer(t *testing.T) {
 	}
 }
 
-// TestUTF8: SMTPUTF8 is asked for where it is needed, and only there.
+// TestUTF8: SMTPUTF8 is requested if it is needed, and only then.
 func TestUTF8(t *testing.T) {
 	header := "Subject: \xc3\xa4\n\n\xc3\xa4\n"
 	for _, c := range []struct {
@@ -176,7 +176,7 @@ func TestUTF8(t *testing.T) {
 	}
 }
 
-// TestTooLarge: what the host says it cannot take is not sent.
+// TestTooLarge: a message larger than the host accepts is not sent.
 func TestTooLarge(t *testing.T) {
 	l := newLab(t)
 	b := newServer(t, l, func(s *smtp.Server) { s.MaxMessageBytes = 100 })
@@ -186,9 +186,8 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
-// TestBrokenTLS: where TLS does not work the message goes in the clear, in a
-// new session where the old one is lost, and what was said before TLS is
-// forgotten.
+// TestBrokenTLS: if TLS does not work, the message goes in the clear, in a new session
+// if the old one is lost, and what was said before TLS is forgotten.
 func TestBrokenTLS(t *testing.T) {
 	for name, c := range map[string]struct {
 		reply    string
@@ -232,7 +231,7 @@ func TestBrokenTLS(t *testing.T) {
 	}
 }
 
-// What becomes of a message in the clear says what was said to STARTTLS.
+// A failure in the clear includes the reply to STARTTLS.
 func TestRefusedTLSIsTheReason(t *testing.T) {
 	for name, second := range map[string]string{"greeting": "421 4.3.2 too busy", "MAIL FROM": "530 5.7.0 must issue STARTTLS first"} {
 		l := newLab(t)
@@ -257,8 +256,8 @@ func TestRefusedTLSIsTheReason(t *testing.T) {
 	}
 }
 
-// A message for TLS alone never goes on in the clear, and waits for the TLS of a
-// host that offers it.
+// A message that requires TLS never goes out in the clear, and waits until TLS works at
+// a host that offers it.
 func TestRefusedTLSAndRequireTLS(t *testing.T) {
 	l := newLab(t)
 	p := newPeer(t, func(_ int, command string) string {
@@ -282,8 +281,8 @@ func TestRefusedTLSAndRequireTLS(t *testing.T) {
 	}
 }
 
-// TestTLSFromAfar: extensions and replies from before TLS count for nothing,
-// and a host that says something between the two is not trusted with TLS.
+// TestTLSFromAfar: extensions and replies from before TLS do not count, and a host that
+// sends something between its reply and TLS gets no TLS session.
 func TestTLSFromAfar(t *testing.T) {
 	inside := "EHLO mx.example.net|MAIL FROM:<alice@example.net>|RCPT TO:<" + far + ">|DATA|QUIT"
 	for injected, want := range map[string]string{
@@ -361,7 +360,7 @@ func TestIsXtext(t *testing.T) {
 	}
 }
 
-// TestBadSender: a reverse path that is none never gets near a host.
+// TestBadSender: an invalid reverse path never gets near a host.
 func TestBadSender(t *testing.T) {
 	l, p := newLab(t), newPeer(t, kind)
 	l.route("elsewhere.example", p)

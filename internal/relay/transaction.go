@@ -15,12 +15,12 @@ import (
 	"paperpath/internal/status"
 )
 
-// maxRecipients is how many every host must take in one transaction
+// maxRecipients is how many recipients every host must accept in one transaction
 // (RFC 5321 4.5.3.1.8).
 const maxRecipients = 100
 
-// deliver sends m to the recipients todo, in as many transactions as the host
-// wants, and returns why it failed for which. Who is missing there is done.
+// deliver sends m to the recipients todo, in as many transactions as the host requires,
+// and returns the failures by recipient. Recipients without a failure are done.
 func (s *session) deliver(ctx context.Context, m *Message, todo []int) map[int]*failure {
 	t := &transaction{session: s, m: m, failed: map[int]*failure{}}
 	for first := true; len(todo) > 0; first = false {
@@ -52,7 +52,7 @@ type transaction struct {
 	over   *failure // the session can do nothing more
 }
 
-// run returns the recipients that want a transaction of their own.
+// run runs the transaction and returns the recipients that need another one.
 func (t *transaction) run(batch []int) (later []int) {
 	batch = t.suited(batch)
 	if len(batch) == 0 {
@@ -68,8 +68,8 @@ func (t *transaction) run(batch []int) (later []int) {
 	return t.conclude(batch, m, res)
 }
 
-// conclude takes the host's answers apart. It returns the recipients that
-// were not decided on.
+// conclude evaluates the host's replies. It returns the recipients that are still
+// undecided.
 func (t *transaction) conclude(batch []int, m *smtpc.Message, res *smtpc.Result) (later []int) {
 	if res.Mail.Class() >= 4 {
 		t.over = t.refusal("MAIL "+m.Mail, res.Mail)
@@ -96,9 +96,9 @@ func (t *transaction) conclude(batch []int, m *smtpc.Message, res *smtpc.Result)
 	return later
 }
 
-// recipients sorts out who is accepted and who waits for a transaction of
-// their own: those for whom the host had enough (RFC 5321 4.5.3.1.10), and
-// those it did not answer.
+// recipients separates the recipients that were accepted from those that need another
+// transaction: those that were too many for the host (RFC 5321 4.5.3.1.10), and those
+// it did not answer.
 func (t *transaction) recipients(batch []int, m *smtpc.Message, res *smtpc.Result) (accepted, later []int) {
 	for n, i := range batch {
 		switch {
@@ -115,7 +115,7 @@ func (t *transaction) recipients(batch []int, m *smtpc.Message, res *smtpc.Resul
 	return accepted, later
 }
 
-// tooMany reports whether a reply to RCPT speaks of their number.
+// tooMany reports whether a reply to RCPT means that there are too many recipients.
 func tooMany(r smtpc.Reply) bool {
 	if r.Code != 452 && r.Code != 552 {
 		return false
@@ -124,9 +124,9 @@ func tooMany(r smtpc.Reply) bool {
 	return strings.HasSuffix(e, ".0.0") || strings.HasSuffix(e, ".5.3")
 }
 
-// text is why those whom the host accepted did not get the text; nil where
-// they did. Before its end is out another host may be tried; behind it only a
-// refusal says that the message was not taken.
+// text returns why the accepted recipients did not get the text, nil if they did.
+// Before its end is out another host may be tried; after that only a refusal says that
+// the message was not accepted.
 func (t *transaction) text(res *smtpc.Result) *failure {
 	switch {
 	case res.Final.Class() == 2:
@@ -153,7 +153,7 @@ func (t *transaction) end() string {
 	return "final dot"
 }
 
-// refusal is the failure that a reply means. Where the host refused for now,
+// refusal returns the failure that a reply means. If the host refused only for now,
 // another may do better.
 func (t *transaction) refusal(command string, r smtpc.Reply) *failure {
 	f := t.session.failed(&smtpc.Error{Command: command, Reply: r})
@@ -161,7 +161,7 @@ func (t *transaction) refusal(command string, r smtpc.Reply) *failure {
 	return f
 }
 
-// lost is the failure of a session that has ended, which another host may mend.
+// lost returns the failure of a session that has ended; another host may do better.
 func (t *transaction) lost(res *smtpc.Result) *failure {
 	if res.Words.Code != 0 {
 		return t.refusal(res.Command, res.Words)
@@ -171,9 +171,9 @@ func (t *transaction) lost(res *smtpc.Result) *failure {
 	return f
 }
 
-// suited sorts out what the host cannot take anyway: a message larger than it
-// said (RFC 1870 6.1), a message for verified TLS alone (RFC 8689), an address
-// that needs SMTPUTF8 (RFC 6531 3.2).
+// suited fails what the host cannot accept anyway and returns the rest: it fails a
+// message larger than the host's limit (RFC 1870 6.1), a message for verified TLS alone
+// (RFC 8689), and an address that needs SMTPUTF8 (RFC 6531 3.2).
 func (t *transaction) suited(batch []int) (list []int) {
 	if most := t.smtp.MaxSize(); most > 0 && t.m.shape.octets > most {
 		fail(t.failed, batch, t.unsuited(552, "5.3.4",
@@ -202,7 +202,7 @@ func (t *transaction) unsuited(code int, enhanced, why string) *failure {
 		Reply: code, Enhanced: enhanced, Text: fmt.Sprintf("%s: %s", t.host, why)}}
 }
 
-// path is an address as it goes over the wire: its domain in A-labels, so that
+// path returns an address as it goes over the wire: its domain in A-labels, so that
 // only a local part beyond ASCII needs SMTPUTF8.
 func path(address string) string {
 	a, err := addr.Parse(address)
@@ -224,8 +224,8 @@ func needsUTF8(address string) bool {
 	return false
 }
 
-// mail is what follows MAIL: the reverse path, and what RFC 3461 5.2 wants
-// passed on where the host offers DSN.
+// mail returns what follows MAIL: the reverse path, and what RFC 3461 5.2 requires to
+// be passed on if the host offers DSN.
 func (t *transaction) mail(batch []int) string {
 	words := []string{"FROM:<" + path(t.m.From.Addr) + ">"}
 	utf8 := t.m.needsUTF8() || needsUTF8(t.m.From.Addr)
@@ -248,7 +248,7 @@ func (t *transaction) mail(batch []int) string {
 	return strings.Join(words, " ")
 }
 
-// rcpt is what follows RCPT.
+// rcpt returns what follows RCPT.
 func (t *transaction) rcpt(to spool.Recipient) string {
 	words := []string{"TO:<" + path(to.Addr) + ">"}
 	if !t.offers("DSN") {
@@ -264,8 +264,8 @@ func (t *transaction) rcpt(to spool.Recipient) string {
 	return strings.Join(words, " ")
 }
 
-// isXtext reports whether a word may go into a command: xtext (RFC 3461 4) that
-// stands for printable ASCII.
+// isXtext reports whether a word may go into a command: xtext (RFC 3461 4) that decodes
+// to printable ASCII.
 func isXtext(word string) bool {
 	s, ok := params.Decode(word)
 	strange := func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '=' }

@@ -29,8 +29,7 @@ func offering(t testing.TB, extensions ...string) *session {
 	return &session{smtp: c}
 }
 
-// FuzzParameters: what stands in an entry never makes more of a command than
-// one line of printable ASCII.
+// FuzzParameters: whatever an entry contains, a command is one line of printable ASCII.
 func FuzzParameters(f *testing.F) {
 	s := offering(f, "DSN", "SIZE", "8BITMIME", "REQUIRETLS")
 	for _, p := range []string{"NOTIFY=NEVER", "NOTIFY=SUCCESS,SUCCESS", "NOTIFY=NEVER,DELAY", "ORCPT=rfc822;a+2Bb", "ORCPT=utf-8;x",

@@ -25,8 +25,8 @@ func (p *path) setLimits(text string) {
 	}
 }
 
-// TestCopyBytes: a message whose copies would take too much is refused for all,
-// at once, whatever its age; what needs one copy is not counted.
+// TestCopyBytes: a message whose copies would take too much is refused for all
+// recipients, at once, whatever its age; a message that needs one copy is not counted.
 func TestCopyBytes(t *testing.T) {
 	for _, row := range []struct {
 		name, limits string
@@ -65,8 +65,8 @@ func TestCopyBytes(t *testing.T) {
 	}
 }
 
-// TestCopies counts mailboxes once, all other hosts together, and those behind an
-// alias, who get its name, by themselves.
+// TestCopies: each mailbox counts once, all other hosts count together, and recipients
+// behind an alias, whose copy gets its name, count by themselves.
 func TestCopies(t *testing.T) {
 	_, c := home(t, map[string]string{"hostname": "mx.example.net\n", "domains": domains, "users": users,
 		"aliases": "team: alice, bob, x@elsewhere.example\n"})
@@ -94,8 +94,8 @@ func TestCopies(t *testing.T) {
 	}
 }
 
-// TestCopyBytesToTheOctet: what the copies take together may be the limit, and
-// not one octet more, however it divides among them.
+// TestCopyBytesToTheOctet: the copies may take exactly the limit together, and not one
+// octet more, however it divides among them.
 func TestCopyBytesToTheOctet(t *testing.T) {
 	for pad := range 3 {
 		p := newPath(t, "team: alice, bob, x@far.example\n")

@@ -9,8 +9,8 @@ import (
 	"paperpath/internal/spool"
 )
 
-// Aliases may make of a few recipients more than the head of one entry holds:
-// every child can be read again.
+// Aliases may turn a few recipients into more than the head of one entry holds; every
+// child can still be read back.
 func TestVeryManyRecipientsAtOtherHosts(t *testing.T) {
 	const lists, each = 60, 600
 	var aliases, to []string

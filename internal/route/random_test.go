@@ -14,8 +14,8 @@ import (
 	"paperpath/internal/status"
 )
 
-// Whatever the aliases say: Resolve ends, names nothing twice, and what it
-// calls a mailbox is so for maildeliver too, which asks again.
+// Whatever the aliases say: Resolve ends, names nothing twice, and what it calls a
+// mailbox is one for maildeliver too, which asks again.
 func TestRandomAliases(t *testing.T) {
 	names := []string{"alice", "alice+x", "alice+y", "bob", "a", "b", "a+x", "dead", "postmaster", "mailer-daemon", "root"}
 	dir, _ := home(t, map[string]string{"domains": domains, "users": users})

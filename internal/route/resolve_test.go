@@ -58,7 +58,7 @@ func parseOrBare(t *testing.T, s string) addr.Address {
 	return a
 }
 
-// lines writes targets as a test reads them.
+// lines formats targets for comparison.
 func lines(targets []Target) []string {
 	var list []string
 	for _, t := range targets {
@@ -171,8 +171,8 @@ func TestUnknownIsAPositiveAnswer(t *testing.T) {
 	}
 }
 
-// What the tables could not answer is temporary, whatever is asked. A broken row
-// harms the names that it may be about, and no other.
+// If the tables cannot answer, the error is temporary for every name. A broken row
+// harms the names that it may be about, and no others.
 func TestBrokenTablesAreTemporary(t *testing.T) {
 	everybody := []string{"alice@example.net", "nobody@example.net", "postmaster@example.net", "postmaster"}
 	for about, tt := range map[string]struct {
@@ -213,8 +213,8 @@ func TestBrokenTablesAreTemporary(t *testing.T) {
 	}
 }
 
-// An editor has written half of the users when the question comes: the answer
-// waits for the rest.
+// An editor has written half of the users when the query comes: the answer waits for
+// the rest.
 func TestHalfWrittenUsersAreWaitedFor(t *testing.T) {
 	dir, _ := home(t, map[string]string{"domains": domains, "users": "alice@example.net:\nbo"})
 	var once sync.Once

@@ -16,8 +16,8 @@ import (
 	"paperpath/internal/spool"
 )
 
-// The address of a blind copy stands in no file but its own: no mailbox, no
-// peer and no report gets it.
+// The address of a blind copy is in no file but its own: no mailbox, no peer and no
+// report gets it.
 func TestBlindCopiesStayBlind(t *testing.T) {
 	p := newPath(t, "team: bob, far@y.example, dead\n")
 	hidden := []string{"bob@example.net", "carol@example.net", "nobody@example.net", "dead@example.net", "team@example.net"}

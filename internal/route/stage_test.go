@@ -52,8 +52,7 @@ func newPath(t *testing.T, aliases string) *path {
 	return p
 }
 
-// accept puts a message into route/. A recipient may have parameters behind a
-// blank.
+// accept puts a message into route/. A recipient may have parameters after a blank.
 func (p *path) accept(from, with string, to ...string) spool.Key {
 	p.t.Helper()
 	env := spool.Envelope{From: spool.Path{Addr: from}}
@@ -80,8 +79,8 @@ func (p *path) run() {
 	}
 }
 
-// head is what stands in an entry above its Received, as one line, with the
-// directory that it is in. Done recipients stand in brackets.
+// heads returns what each entry has above its Received, as one line, with the directory
+// that it is in. Done recipients are in brackets.
 func (p *path) heads() []string {
 	p.t.Helper()
 	list := []string{}
@@ -124,7 +123,7 @@ func (p *path) want(want ...string) {
 
 const sender = "alice@example.net"
 
-// deep are aliases that lie too deep in each other.
+// deep are aliases that are nested too deeply.
 var deep = func() string {
 	text := "a: d0\n"
 	for n := range maxDepth + 1 {
@@ -212,7 +211,8 @@ func TestStage(t *testing.T) {
 	}
 }
 
-// What could not be looked up waits; the rest has gone and is not sent again.
+// Recipients that could not be looked up wait; the others have gone on and are not sent
+// again.
 func TestTheTablesMend(t *testing.T) {
 	p := newPath(t, deep)
 	p.accept(sender, spool.WithLocal, "a@example.net", "bob@example.net", "x@x.example")
@@ -239,7 +239,7 @@ func (p *path) empty(in spool.Inbox) {
 	}
 }
 
-// The SMTP session found the address; a day long we believe it.
+// The SMTP session found the address; for a day we believe it.
 func TestAcceptedAtRCPTIsTemporaryForADay(t *testing.T) {
 	p := newPath(t, "")
 	p.accept(sender, "ESMTPSA", "nobody@example.net")
@@ -261,7 +261,7 @@ func TestAStrangerGetsNoBounce(t *testing.T) {
 	p.want("deliver new <x@x.example> bob@example.net", "hold held <x@x.example> nobody@example.net [bob@example.net]")
 }
 
-// Settings that cannot be read are nobody's fault but ours.
+// Settings that cannot be read are our own fault.
 func TestBrokenSettingsWait(t *testing.T) {
 	for _, file := range []string{"users", "domains", "aliases", "retry"} {
 		p := newPath(t, "")
@@ -272,7 +272,7 @@ func TestBrokenSettingsWait(t *testing.T) {
 	}
 }
 
-// Whatever becomes of the others: what is placed must not be sent twice.
+// A recipient that has a child must not be sent twice, whatever becomes of the others.
 func TestPlacedIsDoneWhateverSettleSays(t *testing.T) {
 	p := newPath(t, "")
 	p.stage.Settle = func(*spool.Entry, []settle.Result) spool.Outcome {
@@ -300,8 +300,9 @@ func (p *path) handle(h spool.Handler) {
 	}
 }
 
-// What a message has passed is not expanded again, whoever hands it in; only a
-// mail system may not store it there again.
+// A name that a message has passed is not expanded again, no matter who hands the
+// message in. Its mailbox may get the message again, unless a mail system brings it
+// back.
 func TestPassed(t *testing.T) {
 	const (
 		aliases  = "bob: bob, far@x.example\na: a2\na2: far@x.example, alice\nteam: bob, alice\n"
@@ -342,8 +343,8 @@ func TestPassed(t *testing.T) {
 	}
 }
 
-// The name that a child leaves behind is that of the alias, and a message that
-// comes to one host by two aliases is one message that names both.
+// A child's Delivered-To names the alias, and a message that goes to one host through
+// two aliases is one message that names both.
 func TestTrace(t *testing.T) {
 	p := newPath(t, "one: far@x.example, near@x.example, four, bob\ntwo: three\nthree: far@x.example\nfour: next@x.example\n")
 	p.accept(sender, spool.WithLocal, "one@example.net", "two+x@example.net", "other@x.example")

@@ -14,7 +14,7 @@ import (
 	"paperpath/internal/spool"
 )
 
-// digestEvery is how often the postmaster is told what is in hold/.
+// digestEvery is how often the postmaster gets a digest of hold/.
 const digestEvery = 24 * time.Hour
 
 // Digest sends the postmaster a list of what is held where run/digest is older

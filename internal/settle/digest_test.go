@@ -157,8 +157,8 @@ func TestDigestAfterAKill(t *testing.T) {
 	}
 }
 
-// TestDigestText: what it says, how long it gets, and that no digest lists
-// another.
+// TestDigestText: what it says, how long it gets, and that no digest lists another
+// digest.
 func TestDigestText(t *testing.T) {
 	f := newFixture(t)
 	f.control("domains", "example.net\n")

@@ -68,8 +68,8 @@ func TestDelayedReport(t *testing.T) {
 	}
 }
 
-// Nobody gets a report that they did not ask for; a sender who is not verified
-// gets none, and nothing is held for that.
+// No sender gets a report that they did not ask for; a sender who is not verified gets
+// none, and nothing is held for that.
 func TestNoNotice(t *testing.T) {
 	for _, c := range []struct{ name, with, from, to string }{
 		{"not asked", spool.WithLocal, "alice@example.org", "a@x.example"},

@@ -187,7 +187,7 @@ func TestInternational(t *testing.T) {
 	}
 }
 
-// TestSameAgain: an attempt that a crash cut off writes the same report again.
+// TestSameAgain: an attempt after a crash writes the same report again.
 func TestSameAgain(t *testing.T) {
 	f := newFixture(t)
 	f.entry(spool.WithLocal, "alice@example.org", mailText, "a@x.example", "b@x.example")

@@ -57,8 +57,7 @@ func (f *fixture) control(name, text string) {
 	}
 }
 
-// entry accepts a message; "NOTIFY=NEVER" and the like follow an address
-// behind a blank.
+// entry accepts a message; "NOTIFY=NEVER" and the like follow an address after a blank.
 func (f *fixture) entry(with, from, body string, to ...string) {
 	f.t.Helper()
 	env := spool.Envelope{}
@@ -117,7 +116,7 @@ func (f *fixture) list(in spool.Inbox) string {
 	return strings.Join(out, "; ")
 }
 
-// report returns the report in route/, "" where there is none.
+// report returns the report in route/, "" if there is none.
 func (f *fixture) report() string {
 	f.t.Helper()
 	text := ""

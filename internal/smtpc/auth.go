@@ -11,11 +11,10 @@ import (
 // (RFC 5321 4.5.3.1.4). A longer first response waits for the host's 334.
 const maxCommand = 512
 
-// Auth logs in by a mechanism (RFC 4954 4). initial is the first response; nil
-// where the mechanism waits for a challenge. next answers a challenge; its
-// error takes the exchange back, and is in the one that is returned. Neither
-// password nor token is in any error: the Command of the *Error is "AUTH" and
-// the mechanism.
+// Auth logs in with a mechanism (RFC 4954 4). initial is the first response, nil if the
+// mechanism waits for a challenge. next answers a challenge; an error from it cancels
+// the exchange and is wrapped by the returned error. No error contains a password or
+// token: the Command of the *Error is "AUTH" and the mechanism.
 func (s *Client) Auth(mechanism string, initial []byte, next func(challenge []byte) ([]byte, error)) error {
 	name := "AUTH " + mechanism
 	words, held := []string{"AUTH", mechanism}, false
@@ -33,7 +32,7 @@ func (s *Client) Auth(mechanism string, initial []byte, next func(challenge []by
 			answer, gone = respond(r, next)
 		}
 		if held = false; gone != nil {
-			_, _ = s.ask(s.conn.times.Hello, nil, "*") // a refusal is what this asks for
+			_, _ = s.ask(s.conn.times.Hello, nil, "*") // this asks the host to refuse
 			return &Error{Command: name, Err: gone}
 		}
 		words = []string{base64.StdEncoding.EncodeToString(answer)}
@@ -48,7 +47,7 @@ func (s *Client) Auth(mechanism string, initial []byte, next func(challenge []by
 	return nil
 }
 
-// encode is a first response: an empty one is "=" (RFC 4954 4).
+// encode returns a first response as it is sent: an empty one is "=" (RFC 4954 4).
 func encode(initial []byte) string {
 	if len(initial) == 0 {
 		return "="

@@ -1,11 +1,10 @@
 // Package smtpc is the client's side of SMTP (RFC 5321): one session with one
 // host, pipelined (RFC 2920) and chunked (RFC 3030) where the host offers it.
 //
-// What a caller must know of a message is which recipients a host has taken.
-// Three rules keep that right whatever a host answers. A reply is matched to
-// its command, and one that the command cannot have ends the session. What has
-// no final reply is not done. Nothing but the answer to the end of a text says
-// that a message was taken.
+// A caller must know for which recipients a host has accepted a message. Three rules
+// keep that right whatever a host answers. A reply is matched to its command, and one
+// that the command cannot have ends the session. Nothing counts as done without a final
+// reply. Only the answer to the end of a text says that a message was accepted.
 package smtpc
 
 import (
@@ -21,8 +20,8 @@ import (
 	"paperpath/internal/visible"
 )
 
-// Client is a session. It is for one goroutine, but for the context it was
-// opened with, which may end at any time.
+// Client is a session. It is for one goroutine; only the context that it was opened
+// with may end at any time.
 type Client struct {
 	conn    *conn
 	hello   string
@@ -33,10 +32,10 @@ type Client struct {
 	dirty   bool // a transaction may be open at the host: the next one begins with RSET
 }
 
-// Error is a command that came to nothing.
+// Error says which command failed and why.
 type Error struct {
 	Command string // as it was sent; "greeting" before the first
-	Reply   Reply  // zero where none came, or none that the command can have
+	Reply   Reply  // zero if none came, or one that the command cannot have
 	Err     error  // why there is no reply
 }
 
@@ -51,10 +50,10 @@ func (e *Error) Error() string {
 // Unwrap returns why there is no reply.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Open begins a session on a connection to a host: it reads the greeting and
-// says EHLO, or HELO to a host that does not know EHLO (RFC 5321 3.2). hello is
-// the name of this host. No wait passes end but that for the answer to a text.
-// When ctx ends, a transaction has Times.Grace to end. The error is an *Error.
+// Open begins a session on a connection to a host: it reads the greeting and says EHLO,
+// or HELO to a host that does not know EHLO (RFC 5321 3.2). hello is the name of this
+// host. No wait goes beyond end, except that for the answer to a text. When ctx ends, a
+// transaction has Times.Grace to finish. The error is an *Error.
 func Open(ctx context.Context, c net.Conn, hello string, t Times, end time.Time) (*Client, error) {
 	s := &Client{conn: newConn(c, t, end), hello: hello}
 	s.halt = context.AfterFunc(ctx, s.conn.stop)
@@ -73,7 +72,7 @@ func Open(ctx context.Context, c net.Conn, hello string, t Times, end time.Time)
 	return s, nil
 }
 
-// greet says EHLO, or HELO where that is not known.
+// greet says EHLO, or HELO if the host does not know EHLO.
 func (s *Client) greet() error {
 	s.offered = map[string]string{}
 	first := true
@@ -92,8 +91,8 @@ func (s *Client) greet() error {
 	return err
 }
 
-// ask sends a command alone and returns the reply, which is a 2xx or 3xx where
-// there is no error.
+// ask sends a single command and returns the reply, which is a 2xx or 3xx if there is
+// no error.
 func (s *Client) ask(limit time.Duration, each func(string), words ...string) (Reply, error) {
 	name := strings.Join(words, " ")
 	if err := s.conn.silent(); err != nil {
@@ -113,7 +112,7 @@ func (s *Client) ask(limit time.Duration, each func(string), words ...string) (R
 	return r, nil
 }
 
-// Reset says RSET, and reports so whether the host still listens.
+// Reset says RSET, and so finds out whether the host still listens.
 func (s *Client) Reset() error {
 	r, err := s.ask(s.conn.times.Mail, nil, "RSET")
 	if err == nil && r.Class() != 2 {
@@ -122,7 +121,7 @@ func (s *Client) Reset() error {
 	return err
 }
 
-// Offers returns what the host says behind a keyword in its answer to EHLO.
+// Offers returns what follows a keyword in the host's answer to EHLO.
 func (s *Client) Offers(keyword string) (args string, ok bool) {
 	args, ok = s.offered[keyword]
 	return args, ok
@@ -141,10 +140,10 @@ func (s *Client) MaxSize() int64 {
 // TLS is the state of the connection; zero in the clear.
 func (s *Client) TLS() tls.ConnectionState { return s.state }
 
-// StartTLS changes to TLS and says EHLO anew (RFC 3207 4.2). What the host has
-// sent in the clear behind its reply is not taken for its word inside TLS: it
-// ends the session. The error is an *Error; with a Reply the session goes on
-// in the clear, without one it is over.
+// StartTLS switches to TLS and says EHLO again (RFC 3207 4.2). Anything that the host
+// has sent in the clear after its reply ends the session, since it must not be read as
+// if it came inside TLS. The error is an *Error; with a Reply the session goes on in
+// the clear, without one it is over.
 func (s *Client) StartTLS(cfg *tls.Config) error {
 	r, err := s.ask(s.conn.times.Hello, nil, "STARTTLS")
 	if err != nil {
@@ -172,8 +171,8 @@ func (s *Client) impossible(command string, r Reply) *Error {
 // Over reports whether the session can do nothing more.
 func (s *Client) Over() bool { return s.conn.broken != nil || s.refused != nil }
 
-// Quit says QUIT where the host still listens (RFC 5321 4.1.1.10), and closes
-// the connection. It is never sent in a flight with a message.
+// Quit says QUIT if the host still listens (RFC 5321 4.1.1.10), and closes the
+// connection. It is never sent in a flight with a message.
 func (s *Client) Quit() {
 	if !s.Over() && s.conn.silent() == nil {
 		s.conn.command("QUIT")
@@ -185,7 +184,7 @@ func (s *Client) Quit() {
 	s.Close()
 }
 
-// Close ends the session without a word.
+// Close ends the session without QUIT.
 func (s *Client) Close() {
 	s.halt()
 	s.conn.cut(net.ErrClosed)

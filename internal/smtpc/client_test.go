@@ -40,7 +40,7 @@ func pair(t *testing.T) (client, host *net.TCPConn) {
 	return dialed.(*net.TCPConn), accepted.(*net.TCPConn)
 }
 
-// host runs what a host does and returns what it got, at its end.
+// host plays the host and sends its error when it has finished.
 func host(c net.Conn, does func(r *bufio.Reader) error) chan error {
 	done := make(chan error, 1)
 	go func() {
@@ -92,7 +92,7 @@ func send(s *Client, o Options, text io.Reader, size int64) (res *Result) {
 
 var both = map[string]Options{"DATA": {Pipeline: true}, "BDAT": {Pipeline: true, Chunk: true}}
 
-// A text that changes while it is sent never arrives as a whole one.
+// A text that changes while it is sent never arrives as a complete one.
 func TestTextThatChanges(t *testing.T) {
 	for how, o := range both {
 		for name, c := range map[string]struct {
@@ -202,7 +202,7 @@ func undot(c io.Writer, r *bufio.Reader, got *[]byte) error {
 	}
 }
 
-// unchunk reads chunks and refuses the one of that number.
+// unchunk reads chunks and refuses the one with that number.
 func unchunk(c io.Writer, r *bufio.Reader, got *[]byte, refuse int) error {
 	for n := 0; ; n++ {
 		line, err := r.ReadString('\n')
@@ -232,8 +232,7 @@ func unchunk(c io.Writer, r *bufio.Reader, got *[]byte, refuse int) error {
 	}
 }
 
-// A chunk that is refused ends the text behind a whole chunk, and the first
-// refusal is the one that counts.
+// A refused chunk ends the text after a whole chunk, and the first refusal counts.
 func TestChunkRefused(t *testing.T) {
 	text := patterned(20 << 20)
 	for refuse := range 5 {
@@ -258,7 +257,7 @@ func TestChunkRefused(t *testing.T) {
 	}
 }
 
-// What a host says before it stops reading is heard.
+// A reply that a host sends before it stops reading is not missed.
 func TestLastWords(t *testing.T) {
 	client, other := pair(t)
 	_ = client.SetWriteBuffer(8 << 10)
@@ -287,10 +286,10 @@ func TestLastWords(t *testing.T) {
 	}
 }
 
-// A silent host is waited for as long as the command has, and no longer.
+// A silent host gets the time limit of the command, and no more.
 func TestTimes(t *testing.T) {
 	for name, c := range map[string]struct {
-		said    int // lines of what is said
+		said    int // lines of the conversation before the host falls silent
 		times   func(*Times)
 		command string
 	}{
@@ -323,7 +322,7 @@ func TestTimes(t *testing.T) {
 	}
 }
 
-// Once the program is to stop, the answer to a text is waited for a moment.
+// When the program must stop, it still waits a moment for the answer to a text.
 func TestStop(t *testing.T) {
 	client, other := pair(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -366,8 +365,7 @@ func certificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
 }
 
-// Behind STARTTLS nothing counts that came in the clear, neither extensions
-// nor replies.
+// After STARTTLS nothing that came in the clear counts, neither extensions nor replies.
 func TestStartTLS(t *testing.T) {
 	cert, pool := certificate(t)
 	for name, behind := range map[string]string{"": "", "a reply": "\r\n250 injected", "a part of one": "\r\n2"} {
@@ -401,7 +399,7 @@ func TestStartTLS(t *testing.T) {
 	}
 }
 
-// A STARTTLS that is refused leaves the session as it was.
+// A refused STARTTLS leaves the session as it was.
 func TestStartTLSRefused(t *testing.T) {
 	client, other := pair(t)
 	done := host(other, func(r *bufio.Reader) error {
@@ -454,7 +452,7 @@ func TestAuth(t *testing.T) {
 			t.Errorf("%s: %+v", name, err)
 		}
 	}
-	// A 250 is none of the answers to AUTH.
+	// 250 is not a valid answer to AUTH.
 	client, other := pair(t)
 	done := host(other, func(r *bufio.Reader) error {
 		return talk(other, r, append(append([]string{}, hello...), "C: AUTH TEST =", "S: 250 ok")...)

@@ -39,10 +39,9 @@ func DefaultTimes() Times {
 	}
 }
 
-// conn is the connection: commands are collected and leave in one flight,
-// replies are read whole and bounded, and every wait has its limit. Once it is
-// broken no octet goes out any more, so a text that could not be sent to its
-// end is never ended with a dot.
+// conn is the connection: commands are collected and sent in one flight, replies are
+// read whole and bounded, and every wait has its limit. Once it is broken no more
+// octets go out, so a text that could not be sent completely never gets its final dot.
 type conn struct {
 	raw    net.Conn // for deadlines
 	rw     net.Conn // raw, or TLS over it
@@ -52,7 +51,7 @@ type conn struct {
 	broken error // for good
 
 	mu      sync.Mutex
-	end     time.Time // no deadline is later, but that of the answer to a text
+	end     time.Time // no deadline is later, except that of the answer to a text
 	stopped bool
 }
 
@@ -60,8 +59,8 @@ func newConn(c net.Conn, t Times, end time.Time) *conn {
 	return &conn{raw: c, rw: c, r: bufio.NewReaderSize(c, maxReadLine), times: t, end: end}
 }
 
-// allow gives what comes next so much time. Behind the end of a text only the
-// answer tells what happened: the session's own limit does not cut it off.
+// allow sets the time for the next step. past is true after the end of a text: only the
+// answer tells what happened then, so the session's own limit does not cut it off.
 func (c *conn) allow(d time.Duration, past bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -69,11 +68,11 @@ func (c *conn) allow(d time.Duration, past bool) {
 	if at.After(c.end) && (!past || c.stopped) {
 		at = c.end
 	}
-	_ = c.raw.SetDeadline(at) // a connection that cannot is closed, which the next call finds
+	_ = c.raw.SetDeadline(at) // this fails only on a closed connection, which the next call notices
 }
 
-// stop lets the session go on for a moment: a transaction that is cut between
-// the end of its text and the answer comes twice.
+// stop lets the session go on for a moment: the message of a transaction that is cut
+// between the end of its text and the answer would arrive twice.
 func (c *conn) stop() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -108,8 +107,8 @@ func (c *conn) flush() error {
 	return err
 }
 
-// silent fails where the host has sent something that nothing asked for: the
-// replies would no longer be those to the commands.
+// silent fails if the host has sent something unasked: the replies would no longer
+// match the commands.
 func (c *conn) silent() error {
 	if c.broken == nil && c.r.Buffered() > 0 {
 		c.cut(ErrEarly)
@@ -117,8 +116,8 @@ func (c *conn) silent() error {
 	return c.broken
 }
 
-// reply reads one reply to its last line (RFC 5321 4.2.1), and hands each line
-// to each where that is not nil. past is as in allow.
+// reply reads one reply to its last line (RFC 5321 4.2.1), and hands each line to each
+// if that is not nil. past is as in allow.
 func (c *conn) reply(limit time.Duration, past bool, each func(line string)) (Reply, error) {
 	if c.broken != nil {
 		return Reply{}, c.broken

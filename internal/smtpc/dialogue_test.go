@@ -19,7 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-// A dialogue is a file testdata/NAME.dialogue, a line each:
+// A dialogue is a file testdata/NAME.dialogue, with these lines:
 //
 //	# comment
 //	: pipeline chunk ahead   Options that are set; all of them unless this line is there
@@ -31,12 +31,12 @@ import (
 //	K:                the host resets it
 //	R: outcome        the result of a message, in order
 //
-// %20x% is x twenty times. The greeting and EHLO with PIPELINING are implied
-// unless the first line is ": raw". The client says QUIT at the end where the
-// session lasts: that is implied too.
+// %20x% is x twenty times. The greeting and EHLO with PIPELINING are implied unless the
+// first line is ": raw". If the session lasts, the client says QUIT at the end: that is
+// implied too.
 //
-// Each is held as it stands, then with a host that sends one octet at a time,
-// then with one that is cut off behind each octet it sends.
+// Each is played as written, then with a host that sends one octet at a time, then with
+// one that is cut off after each octet it sends.
 type dialogue struct {
 	options  Options
 	messages []*Message
@@ -154,7 +154,8 @@ func describe(m *Message, r *Result) string {
 	return b.String()
 }
 
-// recorder is the client's connection, and what it wrote between two reads.
+// recorder is the client's connection; it records what the client wrote between two
+// reads.
 type recorder struct {
 	net.Conn
 	mu      sync.Mutex
@@ -180,15 +181,15 @@ func (r *recorder) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// outcome is what came of a dialogue.
+// outcome is the result of a dialogue.
 type outcome struct {
 	Flights []string
 	Results []string
 	taken   map[string]bool
 }
 
-// hold plays the host. slow: one octet a write; cut: the connection is closed
-// behind that many octets of the host, -1 for never.
+// hold plays the host. slow: one octet a write; cut: the connection is closed after
+// that many octets of the host, -1 for never.
 func (d *dialogue) hold(t *testing.T, slow bool, cut int) outcome {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -205,7 +206,7 @@ func (d *dialogue) hold(t *testing.T, slow bool, cut int) outcome {
 	rec := &recorder{Conn: c}
 	out := outcome{taken: map[string]bool{}}
 	d.client(rec, &out)
-	// A client that ends the session does not read what still comes.
+	// A client that ends the session does not read the rest.
 	if err := <-hosted; err != nil && cut < 0 && !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
 		t.Error(err)
 	}
@@ -300,7 +301,7 @@ func say(c net.Conn, data []byte, slow bool) error {
 	return nil
 }
 
-// leave answers QUIT, where it comes.
+// leave answers QUIT if it comes.
 func leave(c net.Conn) error {
 	rest, err := io.ReadAll(io.LimitReader(c, 6))
 	if string(rest) == "QUIT\r\n" {
@@ -311,7 +312,7 @@ func leave(c net.Conn) error {
 	return err
 }
 
-// want is what must come of a dialogue.
+// want returns the flights that the client must send.
 func (d *dialogue) want() (flights []string) {
 	for _, s := range d.steps {
 		if s.kind == 'C' {
@@ -347,9 +348,8 @@ func TestDialogues(t *testing.T) {
 	}
 }
 
-// again holds the dialogue octet by octet, then cut off behind each octet: no
-// recipient may be taken that was not when all of it was heard, and each
-// message ends once.
+// again plays the dialogue octet by octet, then cut off after each octet: no recipient
+// may count as accepted that was not in the whole dialogue, and each message ends once.
 func (d *dialogue) again(t *testing.T, whole outcome) {
 	slow := d.hold(t, true, -1)
 	if diff := cmp.Diff(whole.Results, slow.Results); diff != "" {

@@ -10,11 +10,11 @@ import (
 const (
 	maxReadLine = 8 << 10  // of a line of a reply
 	maxReply    = 64 << 10 // of a whole reply
-	keptReply   = 4 << 10  // of a reply that are kept for people
+	keptReply   = 4 << 10  // of a reply, kept for people
 )
 
-// Why a host's answer ends the session. Nothing that follows can be matched to
-// a command any more, so nothing that is not final is taken for done.
+// Why a host's answer ends the session. What follows can no longer be matched to a
+// command, so nothing without a final reply counts as done.
 var (
 	ErrEarly = errors.New("it answers before it is asked")
 	ErrLong  = fmt.Errorf("its reply is longer than %d octets", maxReply)
@@ -22,14 +22,14 @@ var (
 	ErrTime  = errors.New("no answer in time")
 )
 
-// Reply is a whole reply of a host. The zero Reply is none.
+// Reply is a whole reply of a host. The zero Reply means that there is none.
 type Reply struct {
 	Code int    // 200 to 599
 	Text string // its lines as they came, joined by blanks: printable ASCII, at most 4 KiB
 }
 
-// Class is the first digit, all that a code nobody knows says (RFC 5321 4.3.2);
-// 0 where there is no reply.
+// Class is the first digit, which is all that an unknown code says (RFC 5321 4.3.2); 0
+// if there is no reply.
 func (r Reply) Class() int { return r.Code / 100 }
 
 // Enhanced is the status code of the reply (RFC 2034 4), or one that says as

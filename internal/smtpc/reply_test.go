@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// deaf is a connection on which a stranger has already said everything.
+// deaf is a connection on which a stranger has already sent everything.
 type deaf struct {
 	net.Conn
 	said *bytes.Reader
@@ -19,8 +19,8 @@ func (d deaf) Write(p []byte) (int, error) { return len(p), nil }
 func (d deaf) Close() error                { return nil }
 func (d deaf) SetDeadline(time.Time) error { return nil }
 
-// FuzzReply: whatever a host says, what comes of it is one reply of SMTP that
-// is printable and bounded, or an error that ends the session.
+// FuzzReply: whatever a host sends, the result is one SMTP reply, printable and
+// bounded, or an error that ends the session.
 func FuzzReply(f *testing.F) {
 	for _, s := range []string{"220 hello\r\n", "250-a\r\n250 b\r\n250 c\r\n", "250\n", "250-\r\n250-", "\xff\x00\r\n", "999 x\r\n",
 		"250-a\r\n251 b\r\n", "550 \x1b[2J\xc3\xa4\r\n", strings.Repeat("250-x\r\n", 20000)} {

@@ -10,7 +10,7 @@ import (
 
 const (
 	pieceSize = 32 << 10 // octets of a text that are read at once
-	chunkSize = 4 << 20  // of a chunk: a host that refuses the first need not eat the others
+	chunkSize = 4 << 20  // of a chunk: a host that refuses the first need not read the others
 )
 
 // text sends the text and reads the answers to it. behind may add commands to
@@ -37,7 +37,7 @@ func (f *flight) text(t *transaction, behind func()) {
 	}
 }
 
-// source is a text that must have as many octets as it was said to have.
+// source is a text that must have as many octets as announced.
 type source struct {
 	r    io.Reader
 	left int64
@@ -93,7 +93,7 @@ func (f *flight) dotted(t *transaction, src *source, behind func()) error {
 	return f.finish(t, 0, behind)
 }
 
-// overflow sends what has gathered, where it is a piece.
+// overflow sends the collected octets once they fill a piece.
 func (f *flight) overflow() error {
 	if len(f.conn.out) < pieceSize {
 		return nil
@@ -101,9 +101,9 @@ func (f *flight) overflow() error {
 	return f.conn.flush()
 }
 
-// chunks sends a text as BDAT does (RFC 3030 2). Where the host pipelines, the
-// answer to a chunk is read when the next one is out: a refusal ends the text
-// early, behind a chunk that is whole.
+// chunks sends a text as BDAT does (RFC 3030 2). Where the host pipelines, the answer
+// to a chunk is read when the next one is out: a refusal ends the text early, after a
+// whole chunk.
 func (f *flight) chunks(t *transaction, src *source, behind func()) error {
 	unanswered := 0
 	for {
@@ -157,8 +157,8 @@ func (f *flight) chunk(src *source, size int64) error {
 	return nil
 }
 
-// finish sends the end of a text, with what may go out behind it, and reads the
-// answers to the chunks that have none, and to the end.
+// finish sends the end of a text, with the commands that may follow it, and reads the
+// replies to the chunks not answered yet, and to the end.
 func (f *flight) finish(t *transaction, unanswered int, behind func()) error {
 	behind()
 	t.res.Sent = true
@@ -178,8 +178,8 @@ func (f *flight) finish(t *transaction, unanswered int, behind func()) error {
 	return nil
 }
 
-// final reads the answer to the end of a text, or to a chunk of it. The first
-// refusal is the one that counts. It reports whether the session goes on.
+// final reads the answer to the end of a text, or to a chunk of it. The first refusal
+// counts. It reports whether the session goes on.
 func (f *flight) final(t *transaction, command string, last bool) bool {
 	r, err := f.conn.reply(f.conn.times.Answer, true, nil)
 	if err != nil {

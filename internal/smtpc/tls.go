@@ -6,7 +6,7 @@ import (
 	"crypto/tls"
 )
 
-// Secure begins TLS on the connection, as behind STARTTLS.
+// Secure begins TLS on the connection, as after STARTTLS.
 func (s *Client) Secure(cfg *tls.Config) error {
 	c := s.conn
 	c.allow(c.times.Handshake, false)

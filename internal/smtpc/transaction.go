@@ -13,13 +13,13 @@ type Message struct {
 	Mail string   // what follows MAIL: FROM:<a@x.example> and its parameters
 	Rcpt []string // what follows each RCPT: TO:<b@y.example> and its parameters
 
-	// Text opens the text: CRLF line ends, no bare CR or LF, the last line
-	// ended. It has Size octets: one that is shorter or longer is an error, and
-	// the session ends before the host can take it for whole.
+	// Text opens the text: CRLF line ends, no bare CR or LF, the last line ended. It
+	// has Size octets: a shorter or longer one is an error, and the session ends before
+	// the host can take it for complete.
 	Text func() io.Reader
 	Size int64
 
-	// Done is told how it ended.
+	// Done is called with the result at the end.
 	Done func(*Result)
 }
 
@@ -28,12 +28,12 @@ type Message struct {
 type Result struct {
 	Mail  Reply
 	Rcpt  []Reply // those that were read
-	Data  Reply   // to DATA where the recipients were refused or it was; else zero
+	Data  Reply   // to DATA, if one was read
 	Final Reply   // to the end of the text
 
 	// Err is why the session ended before all of them were read.
 	Err error
-	// Command is the one that had no reply, as it was sent.
+	// Command is the command without a reply, as it was sent.
 	Command string
 	// Words is what the host said when it ended the session: a 421, or a reply
 	// that came while the text was sent.
@@ -41,9 +41,9 @@ type Result struct {
 
 	Begun   bool  // the text was begun
 	Ours    error // why the text could not be read; the host has no whole message
-	Sent    bool  // the end of the text went out: without Final nobody knows
+	Sent    bool  // the end of the text went out: without Final the outcome is unknown
 	Unheard bool  // the session ended before the first reply to this transaction
-	Ahead   bool  // the envelope of the next message went out behind this text
+	Ahead   bool  // the envelope of the next message went out after this text
 }
 
 // Taken reports whether the host has taken the message for recipient i.
@@ -71,10 +71,9 @@ type Options struct {
 	Ahead    bool // the next envelope in the flight of the end of a text
 }
 
-// Send sends first, and after it what next returns, until that is nil or the
-// session is over. next is asked for a message while the text before it is
-// sent, and must not wait. Each message's Done has been called once when Send
-// returns.
+// Send sends first, and after it what next returns, until that is nil or the session is
+// over. next is called while the text before it is being sent, and must not block. Each
+// message's Done has been called once when Send returns.
 func (s *Client) Send(o Options, first *Message, next func() *Message) {
 	_, pipelines := s.offered["PIPELINING"]
 	_, chunks := s.offered["CHUNKING"]
@@ -141,8 +140,8 @@ func (t *transaction) line(n int) string {
 // make both sides wait for the other to read (RFC 2920 3.1).
 const maxFlight = 16 << 10
 
-// run takes a transaction to its end and returns the one that has begun behind
-// it, nil where none has.
+// run finishes a transaction and returns the next one, whose envelope may have gone out
+// already; nil if there is none.
 func (f *flight) run(t *transaction, next func() *Message, ahead bool) *transaction {
 	if !f.envelope(t) {
 		f.end(t)
@@ -172,7 +171,7 @@ func (f *flight) run(t *transaction, next func() *Message, ahead bool) *transact
 	return behind
 }
 
-// end tells how a transaction ended.
+// end reports how a transaction ended.
 func (f *flight) end(t *transaction) {
 	t.res.Unheard = t.res.Err != nil && t.heard == 0
 	f.dirty = t.res.Final.Class() != 2
@@ -191,8 +190,8 @@ func (f *flight) write(t *transaction) {
 	}
 }
 
-// envelope sends what of an envelope is not out yet and reads the replies. It
-// reports whether the session can go on.
+// envelope sends what is left of an envelope and reads the replies. It reports whether
+// the session can go on.
 func (f *flight) envelope(t *transaction) bool {
 	for n := f.commands(t); t.heard < n; {
 		if t.heard == t.written {
@@ -214,8 +213,8 @@ func (f *flight) envelope(t *transaction) bool {
 	return true
 }
 
-// stop reports whether what has been answered makes the rest of the envelope
-// pointless: it is not sent then.
+// stop reports whether the replies so far make the rest of the envelope pointless; then
+// it is not sent.
 func (f *flight) stop(t *transaction) bool {
 	if t.res.Mail.Class() >= 4 {
 		return true
@@ -277,7 +276,7 @@ func (f *flight) limit(verb string) time.Duration {
 }
 
 // wanted reports whether the text is to be sent. A host that says 354 though no
-// recipient is accepted waits for a text: it gets an empty one, for nobody.
+// recipient is accepted waits for a text: it gets an empty one, which goes to no one.
 func (f *flight) wanted(t *transaction) bool {
 	if t.res.accepted() && (f.chunked || t.res.Data.Code == 354) {
 		return true

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// TestArrival: what is done to an entry makes it neither younger nor older.
+// TestArrival: nothing that is done to an entry makes it younger or older.
 func TestArrival(t *testing.T) {
 	const days = 6 * 24 * time.Hour
 	for _, row := range []struct {
@@ -69,9 +69,9 @@ func TestArrivalClockAhead(t *testing.T) {
 	}
 }
 
-// TestArrivalOfOthers: a child is as old as its parent, a report of ours is as
-// old as itself although its key has the time of its entry, and so is what
-// becomes of it.
+// TestArrivalOfOthers: a child is as old as its parent. The age of a report of ours
+// counts from the report itself, although its key has the time of its entry, and so
+// does that of its children.
 func TestArrivalOfOthers(t *testing.T) {
 	f := newFixture(t)
 	const days = 6 * 24 * time.Hour
@@ -98,8 +98,8 @@ func TestArrivalOfOthers(t *testing.T) {
 	}
 }
 
-// TestMarkKeepsSchedule: of an old entry the next attempt is as far off after a
-// recipient was served as before.
+// TestMarkKeepsSchedule: marking a recipient does not change how far off the next
+// attempt of an old entry is.
 func TestMarkKeepsSchedule(t *testing.T) {
 	f := newFixture(t)
 	now := f.time

@@ -169,9 +169,9 @@ func (r *Runner) stillFor(j job) (time.Duration, error) {
 	return r.Spool.machine().Sub(time.Unix(st.Ctim.Unix())), nil
 }
 
-// holdFile moves a file that is no entry of ours to hold/, under its own name
-// where that is one of an entry and its key is free there, else under a new one:
-// what is held already keeps its name and its reason.
+// holdFile moves a file that is not an entry of ours to hold/, under its own name if
+// that is an entry's name and its key is free there, else under a new one: what is held
+// already keeps its name and its reason.
 func (s *Spool) holdFile(at spot, reason string) error {
 	hold, err := s.inbox(InboxHold)
 	if err != nil {

@@ -108,7 +108,7 @@ func TestSplitMakesChildrenOnce(t *testing.T) {
 			t.Errorf("%s lost its message", name)
 		}
 	}
-	// A crash before the parent went: the same decision is the same names.
+	// A crash before the parent went: the same decision gives the same names.
 	if err := os.WriteFile(path, parent, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -163,8 +163,8 @@ func TestDeliveryIsARename(t *testing.T) {
 	}
 }
 
-// What a killed delivery left in a mailbox's tmp/ goes with a later delivery,
-// once no writer can still be at it.
+// A later delivery removes what a killed one left in a mailbox's tmp/, once no writer
+// can still be using it.
 func TestDeliveryCleansTheMailbox(t *testing.T) {
 	f := newFixture(t)
 	box := filepath.Join(f.home, "Maildir")
@@ -269,8 +269,8 @@ func TestBounceIsPublishedOnceAndMarks(t *testing.T) {
 	}
 }
 
-// TestOriginalRecipient: the mailbox gets the address that a submitter named,
-// and what a stranger put into ORCPT never.
+// TestOriginalRecipient: the mailbox gets the address that a submitter named, but never
+// what a stranger put into ORCPT.
 func TestOriginalRecipient(t *testing.T) {
 	stranger, user, app := Trace{By: "mx", With: "ESMTPS"}, Trace{By: "mx", With: "ESMTPSA"}, Trace{By: "mx", With: "ESMTP", Relay: true}
 	for _, tt := range []struct {

@@ -46,8 +46,8 @@ type stray struct {
 	kind string
 }
 
-// strays finds what is no regular file in tmp/ and reason/, and in new/ and cur/ of
-// hold/, which has no stage. They stay, since we do not know whose they are.
+// strays finds everything but regular files in tmp/ and reason/, and in new/ and cur/
+// of hold/, which has no stage. They stay, since we do not know whose they are.
 func (b *inbox) strays() (list []stray, err error) {
 	dirs := []*dir.Dir{b.tmp, b.reason}
 	if b.name == InboxHold {

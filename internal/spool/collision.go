@@ -123,9 +123,9 @@ func sameBytes(a, b io.Reader) (answer, error) {
 	}
 }
 
-// published answers for a name whose key stands for a decision: a regular file
-// with that name is that decision, published before a crash. Anything else is an
-// error: we did not publish it.
+// published answers for a name whose key names a decision: a regular file with that
+// name is that decision, published before a crash. Anything else is an error: we did
+// not publish it.
 func (p spot) published() (answer, error) {
 	st, err := p.stat()
 	if errors.Is(err, fs.ErrNotExist) {

@@ -10,7 +10,7 @@ import (
 	"paperpath/maildir"
 )
 
-// failed is no answer.
+// failed means that there is no answer.
 const failed answer = -1
 
 func orFailed(found answer, err error) answer {
@@ -30,14 +30,15 @@ func changed(old, new string) func(from, to string) error {
 	}
 }
 
-// What has a name that an entry wants is the entry, another file, or nothing.
+// The name that an entry wants belongs to the entry itself, to another file, or to
+// nothing.
 func TestWhatHasTheName(t *testing.T) {
 	for _, row := range []struct {
 		name  string
 		put   func(from, to string) error // from is the entry's file, to has its name
 		inbox answer                      // what is found in an inbox
 		box   answer                      // in a mailbox
-		child answer                      // in a mailbox, by an entry whose key stands for a decision
+		child answer                      // in a mailbox, by an entry whose key names a decision
 		dup   answer                      // in a mailbox, by an entry with a second link
 	}{
 		{"a copy", changed("", ""), same, same, same, other},

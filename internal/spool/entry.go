@@ -113,12 +113,12 @@ func (e *Entry) derived() bool { return e.Key.isChild() || e.With == WithBounce 
 
 func (e *Entry) close() { e.file.Close() }
 
-// What a file in an inbox may be that no stage can work on; errForeign and
-// errDuplicate are two more.
+// Why no stage can work on a file in an inbox; errForeign and errDuplicate are two more
+// reasons.
 var (
 	errGone    = errors.New("gone")             // moved or removed in the meantime
 	errTorn    = errors.New("shorter than S=")  // perhaps being copied in
-	errNotOurs = errors.New("not ours to move") // no regular file of our own
+	errNotOurs = errors.New("not ours to move") // not a regular file of our own
 )
 
 // arrival is the earlier of the acceptance and the file's mtime: marks and copies

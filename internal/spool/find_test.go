@@ -59,7 +59,7 @@ func linear(t *testing.T, what string, work func(n int) time.Duration) {
 	}
 }
 
-// To make a whole queue due costs each entry the same, however many there are.
+// Making a whole queue due costs the same per entry, however many there are.
 func TestRetryOfManyIsLinear(t *testing.T) {
 	linear(t, "retry by keys", func(n int) time.Duration {
 		f := newFixture(t)
@@ -84,7 +84,7 @@ func TestRetryOfManyIsLinear(t *testing.T) {
 	})
 }
 
-// To look whether a report of ours is in the spool costs each report the same, however
+// Looking whether a report of ours is in the spool costs the same per report, however
 // long the queue is: a dead smarthost ends thousands of messages at once.
 func TestReportsAboutManyAreLinear(t *testing.T) {
 	linear(t, "reports", func(n int) time.Duration {
@@ -165,7 +165,7 @@ func TestAWatcherTakesUpManyInLinearTime(t *testing.T) {
 	})
 }
 
-// A Finder's view gets old: what came, moved or went in the meantime is seen.
+// A Finder's view gets old: it notices what came, moved or went in the meantime.
 func TestAFinderFollowsWhatMoves(t *testing.T) {
 	f := newFixture(t)
 	keys := f.deferred(3)

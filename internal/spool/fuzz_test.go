@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// FuzzReadHead compares the reader of our fields with their writer: what it
+// FuzzReadHead compares the reader of our fields with their writer: what the reader
 // accepts is written again as the same octets.
 func FuzzReadHead(f *testing.F) {
 	key := "1764000000.M000001R0123456789abcdef.mx"

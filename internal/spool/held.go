@@ -19,9 +19,9 @@ type HeldEntry struct {
 	Client string // IP address that it came from; "" for a local one, or where that is not known
 }
 
-// EachHeld calls each for every entry in hold/ but digests. Of a file that is no
-// entry it knows the size, since when it is there and, if its name has one, the
-// key.
+// EachHeld calls each for every entry in hold/ except digests. For a file that is not
+// an entry it gives the size, the time since which it is there and, if its name has
+// one, the key.
 func (s *Spool) EachHeld(each func(HeldEntry)) error {
 	b, err := s.inbox(InboxHold)
 	if err != nil {

@@ -61,7 +61,7 @@ func TestASecondFileOfThatNameIsHeldToo(t *testing.T) {
 	}
 }
 
-// hold/ is cleaned too where nothing is ever removed for its age.
+// hold/ is cleaned even if nothing is ever removed for its age.
 func TestHoldIsCleanedWithoutHoldtime(t *testing.T) {
 	f := newFixture(t)
 	k := f.accept(InboxRoute, "From: a@b\n\nx\n", "bob@example.net")
@@ -102,8 +102,7 @@ func TestAPanicBesideTheStageIsTemporary(t *testing.T) {
 	f.only("route/new")
 }
 
-// Once it is to stop a watcher starts nothing, so nothing that falls due may
-// wake it.
+// A watcher that must stop starts nothing, so nothing that falls due may wake it.
 func TestAStoppingWatcherIsNotWoken(t *testing.T) {
 	f := newFixture(t)
 	s := newSchedule(context.Background(), f.runner(InboxRoute, nil), true)

@@ -155,7 +155,7 @@ func (i *inspector) drafts(b *inbox) error {
 	return err
 }
 
-// notFile says why what is no regular file stays.
+// notFile says why something other than a regular file stays.
 func notFile(st unix.Stat_t) string {
 	return fmt.Sprintf("%v: %v but %s", errNotOurs, dir.ErrNotRegular, dir.Kind(st))
 }

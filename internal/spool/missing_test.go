@@ -12,8 +12,8 @@ import (
 	"paperpath/internal/status"
 )
 
-// What carries a home from place to place may not carry empty directories:
-// they are made, and the mail that is there goes on.
+// Tools that copy a home may leave out empty directories: they are made, and the mail
+// that is there goes on.
 func TestMissingDirectoriesAreMade(t *testing.T) {
 	home := t.TempDir()
 	if err := Init(home); err != nil {

@@ -9,7 +9,7 @@ import (
 )
 
 // What happens to the spool of the model apart from its stages: time, people, and
-// programs that begin anew.
+// programs that start again.
 
 func (m *model) pass(rt *rapid.T) {
 	m.time = m.time.Add(time.Duration(rapid.IntRange(1, 60).Draw(rt, "minutes")) * time.Minute)

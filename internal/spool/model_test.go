@@ -109,8 +109,7 @@ const (
 	decisions        // how many there are
 )
 
-// stage runs a stage over its inbox. What it decides about each entry is drawn
-// before.
+// stage runs a stage over its inbox. Its decision about each entry is drawn beforehand.
 func (m *model) stage(rt *rapid.T, in Inbox) {
 	plan := map[string]int{}
 	for _, e := range m.entries {
@@ -206,8 +205,8 @@ func (m *model) route(e *Entry) Outcome {
 	return SplitInto(children...)
 }
 
-// expect does to the model what the stage decided. It reports whether the
-// crash was one that leaves the entry behind.
+// expect changes the model as the stage decided. It reports whether the crash was one
+// that leaves the entry behind.
 func (m *model) expect(e *modelEntry, what int, due time.Time) (crashed bool) {
 	switch {
 	case what == postpone:
@@ -254,8 +253,8 @@ func (m *model) remove(e *modelEntry) {
 	m.entries = slices.DeleteFunc(m.entries, func(x *modelEntry) bool { return x == e })
 }
 
-// recover puts back what a crash before the last step of a split or of a copy
-// would have left, and lets the stage decide again: as if nothing had been.
+// recover puts back what a crash before the last step of a split or of a copy would
+// have left, and lets the stage decide again: as if nothing had happened.
 func (m *model) recover(rt *rapid.T, in Inbox, undo map[string][]byte) {
 	back := 0
 	for name, content := range undo {

@@ -16,7 +16,7 @@ import (
 	"paperpath/internal/dir"
 )
 
-// oddity makes something that is no regular file.
+// oddity makes something that is not a regular file.
 type oddity struct {
 	name string
 	make func(path string) error
@@ -103,7 +103,7 @@ func within(t *testing.T, what string, do func()) {
 	}
 }
 
-// TestOddFiles: what is no regular file is never opened. It stays, an event
+// TestOddFiles: only regular files are ever opened. Anything else stays; an event
 // reports it, and so do the queue and the check of the spool.
 func TestOddFiles(t *testing.T) {
 	f := newFixture(t)
@@ -183,8 +183,8 @@ func (f *fixture) seeOdd(paths []string) {
 	}
 }
 
-// TestOddReason: an entry whose reason is no regular file stays, with an event
-// that names it, and so does one that cannot be held for that.
+// TestOddReason: an entry whose reason is not a regular file stays, with an event that
+// names it, and so does one that cannot be held because of that.
 func TestOddReason(t *testing.T) {
 	for _, o := range oddities(t) {
 		t.Run(o.name, func(t *testing.T) {
@@ -211,7 +211,8 @@ func TestOddReason(t *testing.T) {
 	}
 }
 
-// TestOddCollision: what is no file under a wanted name is no repeat.
+// TestOddCollision: something that is not a file under a wanted name is not taken for a
+// repeat.
 func TestOddCollision(t *testing.T) {
 	for _, o := range oddities(t) {
 		t.Run(o.name, func(t *testing.T) {

@@ -9,8 +9,8 @@ import (
 	"paperpath/maildir"
 )
 
-// That a message is in the mailbox is reported once it is there, and before the
-// entry goes; a repeat says it and doubles nothing.
+// The delivery of a message is reported once it is in the mailbox, and before the entry
+// goes; a second attempt makes the report and does not double the message.
 func TestNoticeComesBehindTheCopy(t *testing.T) {
 	f := newFixture(t)
 	box := filepath.Join(f.home, "Maildir")

@@ -185,7 +185,7 @@ func (r *Runner) cleanHold(now time.Time) error {
 	return errors.Join(r.Spool.clean(b, now, r.Ages), r.logStrays(b))
 }
 
-// logStrays logs what is no regular file in the inbox, and stays.
+// logStrays logs what stays in the inbox because it is not a regular file.
 func (r *Runner) logStrays(b *inbox) error {
 	list, err := b.strays()
 	for _, s := range list {

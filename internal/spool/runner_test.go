@@ -203,7 +203,7 @@ func TestALaneDoesNotBlockOthers(t *testing.T) {
 	}
 }
 
-// What a watcher's Workers says counts from the next attempt.
+// A change of a watcher's Workers counts from the next attempt.
 func TestWorkersMayChangeWhileWatching(t *testing.T) {
 	f := newFixture(t)
 	for range 4 {
@@ -242,8 +242,8 @@ func TestWorkersMayChangeWhileWatching(t *testing.T) {
 	}
 }
 
-// At the end of its time a Run takes up nothing new, and what is under way is
-// not asked to stop.
+// At the end of its time a Run starts nothing new, and does not ask attempts under way
+// to stop.
 func TestRuntimeStopsNoAttempt(t *testing.T) {
 	f := newFixture(t)
 	f.accept(InboxRelay, "From: a@b\n\nx\n", "bob@far.example")

@@ -72,7 +72,7 @@ func (f *fixture) held(keys ...Key) string {
 	return strings.Join(out, " ")
 }
 
-// What strangers sent makes room, oldest first; what is a user's, or a person
+// What strangers sent makes room, oldest first; the mail of users, and what a person
 // has held, stays however full hold/ is.
 func TestHoldHasAShare(t *testing.T) {
 	f := newFixture(t)

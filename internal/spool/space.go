@@ -39,10 +39,10 @@ type claim struct {
 	need
 }
 
-// room claims space on the file system of path for new files with so many octets
+// room claims space on the file system of path for new files with that many octets
 // together. Where that would use the reserve, the error is temporary, with 452
-// (RFC 5321 4.2.3). Release the claim once the files are written: from then on the
-// file system counts them.
+// (RFC 5321 4.2.3). Release the claim once the files are written: from then on the file
+// system counts them.
 func (s *space) room(path string, octets, files int64) (*claim, error) {
 	c := &s.claims
 	c.mu.Lock()

@@ -188,8 +188,8 @@ func (s *Spool) publishChild(d *draft, e *Entry, c Child) error {
 	return d.publishOnce()
 }
 
-// publishOnce publishes a draft whose key stands for a decision, unless that is in
-// new/ or cur/ already: made before a crash.
+// publishOnce publishes a draft whose key names a decision, unless that is in new/ or
+// cur/ already: made before a crash.
 func (d *draft) publishOnce() error {
 	n := d.fileName()
 	deferred := spot{d.inbox, stateDeferred, n.in(stateDeferred)}

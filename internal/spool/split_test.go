@@ -16,8 +16,8 @@ import (
 	"paperpath/maildir"
 )
 
-// onSmallDisk makes a fixture whose home is a file system of so many MiB, of
-// which half is reserved.
+// onSmallDisk makes a fixture whose home is a file system of that many MiB, half of
+// them reserved.
 func onSmallDisk(t *testing.T, megabytes int64) *fixture {
 	t.Helper()
 	home := t.TempDir()
@@ -75,7 +75,7 @@ func (f *fixture) count(dir string) (n int) {
 	return len(names)
 }
 
-// TestSplitKeepsReserve: what would touch the reserve is not begun, and is done
+// TestSplitKeepsReserve: a split that would touch the reserve is not begun, and is done
 // once there is room.
 func TestSplitKeepsReserve(t *testing.T) {
 	for _, children := range []int{10, 24} { // synced one by one, and together
@@ -300,8 +300,8 @@ func (f *fixture) entry() *Entry {
 	return f.find(list[0].Key)
 }
 
-// TestChildNameIsNoFile: what is no regular file under a child's name is not
-// that child, so its parent stays.
+// TestChildNameIsNoFile: something other than a regular file under a child's name is
+// not that child, so its parent stays.
 func TestChildNameIsNoFile(t *testing.T) {
 	f := newFixture(t)
 	k := f.accept(InboxRoute, "x\n", "all@example.net")

@@ -43,7 +43,7 @@ func (p spot) stat() (unix.Stat_t, error) { return p.dir().StatName(p.name) }
 
 func (p spot) remove() error { return p.dir().Remove(p.name) }
 
-// key is the key in the name, "" where there is none.
+// key is the key in the name, "" if there is none.
 func (p spot) key() Key {
 	n, _ := parseName(p.name)
 	return n.key
@@ -192,8 +192,8 @@ func (p spot) openDuplicate() (*Entry, error) {
 	return e, err
 }
 
-// foreign is the error for a name that no entry can have. What is not ours to
-// move is that first of all, whatever its name.
+// foreign returns the error for a name that no entry can have: errNotOurs if the file
+// is not ours to move, whatever its name, else errForeign.
 func (p spot) foreign(why error) error {
 	st, err := p.stat()
 	if err != nil {

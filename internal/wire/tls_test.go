@@ -25,8 +25,8 @@ func certificate(t *testing.T) (server, client *tls.Config) {
 	return &tls.Config{Certificates: s.TLS.Certificates}, &tls.Config{RootCAs: pool, ServerName: "example.com"}
 }
 
-// A command that was sent in clear text behind STARTTLS, in the same segment, is
-// not run inside TLS (CVE-2011-0411).
+// A command that was sent in clear text after STARTTLS, in the same segment, is not run
+// inside TLS (CVE-2011-0411).
 func TestStartTLSDiscards(t *testing.T) {
 	server, trust := certificate(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -78,7 +78,7 @@ func TestStartTLSDiscards(t *testing.T) {
 	}
 }
 
-// A handshake ends with the limit in force; a time to ask again is no end of it.
+// A handshake ends with the limit in force; asking for the limit again does not end it.
 func TestStartTLSLimit(t *testing.T) {
 	bubble(t, "silent client", func(t *testing.T) {
 		begin := time.Now()

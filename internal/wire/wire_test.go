@@ -31,8 +31,8 @@ func pair(t *testing.T, opt Options) (*Conn, net.Conn) {
 	return New(far, opt), near
 }
 
-// hangUp closes the client's end once the server waits for input: net.Pipe takes no
-// deadline behind that.
+// hangUp closes the client's end once the server waits for input: net.Pipe accepts no
+// deadline after that.
 func hangUp(client net.Conn) {
 	synctest.Wait()
 	client.Close()
@@ -42,7 +42,7 @@ func bubble(t *testing.T, name string, f func(t *testing.T)) {
 	t.Run(name, func(t *testing.T) { synctest.Test(t, f) })
 }
 
-// Output leaves before a read waits, in one write, and not before.
+// Output is written when a read is about to wait, in one write, and not before.
 func TestFlushBeforeRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		waits := 0
@@ -77,7 +77,8 @@ func TestFlushBeforeRead(t *testing.T) {
 	})
 }
 
-// A timeout is what the limit in force says, which may come while a read waits.
+// A timeout returns the error of the limit in force, which may be set while a read
+// waits.
 func TestLimits(t *testing.T) {
 	var at time.Time
 	var why error
@@ -147,7 +148,7 @@ func TestRecheck(t *testing.T) {
 	}
 }
 
-// A client that reads nothing is waited for once.
+// The server waits only once for a client that reads nothing.
 func TestStalled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := pair(t, Options{})
@@ -186,7 +187,7 @@ func TestRead(t *testing.T) {
 	})
 }
 
-// What brings nothing over and over is an error.
+// Reads that keep returning nothing are an error.
 func TestNoProgress(t *testing.T) {
 	c := New(empty{}, Options{Buffer: 10, Limit: func() Limit { return Limit{} }})
 	if err := c.Fill(); err != io.ErrNoProgress {

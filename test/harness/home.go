@@ -45,15 +45,15 @@ func (p Programs) NewHome(dir string, users ...string) (*Home, error) {
 	return h, h.freePorts()
 }
 
-// Still makes a control file one that nobody has edited lately: what a table that
-// has just changed does not have is temporary.
+// Still makes a control file look as if it had not been edited lately: a row missing
+// from a table that has just changed is a temporary error.
 func (h *Home) Still(name string) error {
 	then := time.Now().Add(-time.Minute)
 	return os.Chtimes(filepath.Join(h.Dir, "control", name), then, then)
 }
 
-// Self is the --owner of a home that the tests themselves work in: whoever runs
-// them, root too, whom control/root allows there.
+// Self is the --owner of a home that the tests themselves work in: the user who runs
+// them, even root, which control/root allows there.
 func Self() string { return strconv.Itoa(os.Geteuid()) }
 
 // AddUser adds user@Domain with Password.
@@ -177,8 +177,7 @@ lines:
 	return found
 }
 
-// Describe says what lies in the spool and the last events, for the text of
-// a failure.
+// Describe returns what is in the spool and the last events, for the text of a failure.
 func (h *Home) Describe() string {
 	events := h.Events()
 	if len(events) > 40 {
@@ -192,7 +191,7 @@ func (h *Home) Describe() string {
 	return fmt.Sprintf("spool:\n%s%s\nlast events:\n%s", strings.Join(files, "\n"), more, strings.Join(events, "\n"))
 }
 
-// NothingAt reports whether nothing accepts at an address.
+// NothingAt reports whether nothing accepts connections at an address.
 func NothingAt(addr string) bool {
 	c, err := net.DialTimeout("tcp", addr, time.Second)
 	if err == nil {

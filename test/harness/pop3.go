@@ -14,8 +14,8 @@ type Fetched struct {
 	Data   []byte
 }
 
-// Pop logs into the POP3 server at addr and fetches every message; where
-// remove is set it deletes them.
+// Pop logs into the POP3 server at addr and fetches every message; if remove is set it
+// deletes them.
 func Pop(addr, user, password string, remove bool) ([]Fetched, error) {
 	c, err := Dial(addr)
 	if err != nil {
@@ -124,10 +124,9 @@ func (c *Conversation) list(command string) ([]string, error) {
 	return all, nil
 }
 
-// Body returns what stands below the trace fields of a stored, fetched or relayed
-// message: the message as it came. The end of the first Received is the end
-// of what the system wrote, but for the names of the aliases that led to another
-// host.
+// Body returns what is below the trace fields of a stored, fetched or relayed message:
+// the message as it came. The end of the first Received is the end of what the system
+// wrote, except for the names of the aliases that led to another host.
 func Body(data []byte) []byte {
 	lines := bytes.SplitAfter(data, []byte("\n"))
 	n := 0

@@ -19,8 +19,8 @@ import (
 // Programs is a directory that holds the built programs.
 type Programs string
 
-// Build returns the programs in $PAPERPATH_BIN where that is set, else it
-// builds them into dir as the Makefile does.
+// Build returns the programs in $PAPERPATH_BIN if that is set; otherwise it builds them
+// into dir as the Makefile does.
 func Build(dir string) (Programs, error) {
 	if bin := os.Getenv("PAPERPATH_BIN"); bin != "" {
 		abs, err := filepath.Abs(bin)

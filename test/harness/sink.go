@@ -51,7 +51,8 @@ func NewSink(mode string) (*Sink, error) {
 	return s, nil
 }
 
-// knownMode is an error where a sink would take everything for want of sense.
+// knownMode returns an error for an unknown mode, in which a sink would accept
+// everything.
 func knownMode(mode string) error {
 	switch mode {
 	case "ok", "greet4xx", "greet5xx", "rcpt4xx", "rcpt5xx", "data4xx", "data5xx",
@@ -61,7 +62,7 @@ func knownMode(mode string) error {
 	return fmt.Errorf("a sink has no mode %q", mode)
 }
 
-// SetMode changes the mode for what comes.
+// SetMode changes the mode from now on.
 func (s *Sink) SetMode(mode string) error {
 	if err := knownMode(mode); err != nil {
 		return err
@@ -88,8 +89,8 @@ func (s *Sink) Received() []Received {
 	return append([]Received(nil), s.received...)
 }
 
-// Wrong returns what clients did against RFC 5321: bare CR or LF, lines too
-// long, commands out of order.
+// Wrong returns how clients broke RFC 5321: bare CR or LF, lines too long, commands out
+// of order.
 func (s *Sink) Wrong() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Conversation is one side of a line protocol, by hand: what is sent is what
-// the caller says, octet by octet.
+// Conversation is one side of a line protocol, by hand: it sends what the caller says,
+// octet by octet.
 type Conversation struct {
 	net.Conn
 	r *bufio.Reader
@@ -59,8 +59,8 @@ func (c *Conversation) Send(format string, args ...any) error {
 	return err
 }
 
-// Expect sends a command ("" for none) and returns the reply, an error where
-// it does not begin with want.
+// Expect sends a command ("" for none) and returns the reply, with an error if it does
+// not begin with want.
 func (c *Conversation) Expect(want, command string) (string, error) {
 	if command != "" {
 		if err := c.Send("%s", command); err != nil {

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Wait asks cond until it holds, at most for d, and says what it waited for
-// where it never did.
+// Wait calls cond until it holds, for d at most; if it never does, the error says what
+// Wait waited for.
 func Wait(what string, d time.Duration, cond func() bool) error {
 	deadline := time.Now().Add(d)
 	for pause := time.Millisecond; !cond(); pause = min(2*pause, 50*time.Millisecond) {
@@ -32,7 +32,7 @@ type System struct {
 	stderr string // its file
 }
 
-// Start runs `mailctl start` in the home and returns once it said ready.
+// Start runs `mailctl start` in the home and returns once that is ready.
 func (h *Home) Start() (*System, error) {
 	s := &System{done: make(chan struct{}), stderr: filepath.Join(h.Dir, "log", "start.stderr")}
 	errs, err := os.Create(s.stderr)
@@ -123,8 +123,8 @@ func Descendants(pid int) []int {
 	return all
 }
 
-// Resident returns the proportional set size of a process in bytes, or its
-// resident size where the kernel does not say.
+// Resident returns the proportional set size of a process in bytes, or its resident
+// size if the kernel does not say.
 func Resident(pid int) int64 {
 	if n := procKB(pid, "smaps_rollup", "Pss:"); n > 0 {
 		return n
@@ -159,8 +159,8 @@ func Report(format string, args ...any) {
 	}
 }
 
-// Missing reports that something was not tested for want of what; it returns
-// true where that is a failure, with CI=true.
+// Missing reports that something was not tested because what is missing; it returns
+// true if that is a failure, with CI=true.
 func Missing(what string) bool {
 	Report("MISSING: %s", what)
 	return os.Getenv("CI") == "true"

@@ -16,9 +16,9 @@ import (
 	"github.com/emersion/go-smtp"
 )
 
-// TLSSink is a recording SMTP server made of go-smtp's, which offers STARTTLS
-// with a certificate that nobody knows: another implementation than ours for
-// mailrelay to talk to.
+// TLSSink is a recording SMTP server made of go-smtp's, which offers STARTTLS with a
+// certificate that no client knows: an implementation other than ours for mailrelay to
+// talk to.
 type TLSSink struct {
 	Addr   string
 	server *smtp.Server

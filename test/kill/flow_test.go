@@ -12,8 +12,8 @@ import (
 	"paperpath/test/harness"
 )
 
-// flow sends mail from SMTP and stdin until it is told to end, and remembers
-// what was acknowledged.
+// flow sends mail by SMTP and stdin until it is stopped, and remembers what was
+// acknowledged.
 type flow struct {
 	h    *harness.Home
 	seed uint64

@@ -9,8 +9,8 @@ import (
 	"paperpath/test/harness"
 )
 
-// parameters are what a server is told at MAIL and RCPT, and what the entry in
-// our spool has of it.
+// parameters are what a server gets at MAIL and RCPT, and what the entry in our spool
+// has of that.
 var parameters = []struct {
 	name, extension, sender, mail, rcpt string
 	want                                []string
@@ -22,8 +22,8 @@ var parameters = []struct {
 	{"NEVER", "DSN", sender, "", " NOTIFY=NEVER", []string{"Delivered-To: <" + alice + "> NOTIFY=NEVER"}},
 }
 
-// What a server was told by parameters it tells us, and the spool has it. Only
-// the role mx runs, so that the entries stay there.
+// A server passes the parameters that it got on to us, and the spool has them. Only the
+// role mx runs, so that the entries stay there.
 func TestServersCarryParameters(t *testing.T) {
 	for name, run := range servers {
 		t.Run(name, func(t *testing.T) {
@@ -34,7 +34,7 @@ func TestServersCarryParameters(t *testing.T) {
 			theirs := hello(t, p.addr)
 			defer theirs.Close()
 			for _, c := range parameters {
-				if !theirs.offers(c.extension) { // SMTPUTF8 is nothing that OpenSMTPD knows
+				if !theirs.offers(c.extension) { // OpenSMTPD does not know SMTPUTF8
 					if name != "opensmtpd" || c.extension != "SMTPUTF8" {
 						t.Errorf("%s does not offer %s", name, c.extension)
 					}

@@ -18,8 +18,8 @@ import (
 	"paperpath/test/harness"
 )
 
-// After sessions that end in every way the server has no goroutine and no
-// descriptor more than before. It runs in this process, to be counted.
+// After sessions that end in every way the server has no more goroutines and
+// descriptors than before. It runs in this process, so that they can be counted.
 func TestNothingLeaks(t *testing.T) {
 	h := newHome(t)
 	set(t, h, "concurrency", "mailsubmit: 500")
@@ -88,7 +88,7 @@ var ends = []string{
 	strings.Repeat("WRONG\r\n", 30),
 }
 
-// breakOff has 50 sessions for each of ends, half of them reset.
+// breakOff holds 50 sessions for each of ends; half of them are reset.
 func breakOff(t *testing.T, addr string) {
 	t.Helper()
 	var wg sync.WaitGroup

@@ -9,8 +9,8 @@ import (
 	"paperpath/test/harness"
 )
 
-// Postfix delivers by LMTP to the role lmtp: each recipient has a reply of its
-// own, and the one that is refused does not keep the others from theirs.
+// Postfix delivers by LMTP to the role lmtp: each recipient has a reply of its own, and
+// a refused recipient does not affect the others.
 func TestPostfixByLMTP(t *testing.T) {
 	unpacked(t, "postfix")
 	h := newHome(t)

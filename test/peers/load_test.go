@@ -21,9 +21,9 @@ func mxAlone(t *testing.T, h *harness.Home) int {
 	return harness.Descendants(start(t, h).PID())[0]
 }
 
-// smtp-source sends with 100 sessions at once. Every message that it was told
-// was taken is in the spool, and then in the mailbox, each once. A limit for
-// each client's address does not hold it up: loopback has none.
+// smtp-source sends with 100 sessions at once. Every message that was acknowledged is
+// in the spool, and then in the mailbox, exactly once. The limit per client address
+// does not hold it up: loopback has none.
 func TestSMTPSource(t *testing.T) {
 	const messages, sessions = 2000, 100
 	h := newHome(t)
@@ -46,15 +46,14 @@ func TestSMTPSource(t *testing.T) {
 	}
 }
 
-// A thousand connections at once, of which ten send an octet every five
-// seconds: the others are through within two seconds, and nothing stays open.
-// Where other processes take a part of the machine's time the limit grows by
-// that part.
+// A thousand connections at once, of which ten send an octet every five seconds: the
+// others are through within two seconds, and nothing stays open. If other processes
+// take part of the machine's time, the limit grows by that part.
 func TestThousandConnections(t *testing.T) {
 	const all, slow = 1000, 10
 	h := newHome(t)
-	// The last tenth of all is not for one address, and where four fifths are
-	// taken the slow have to hurry: see concurrency in control(5).
+	// One address cannot have the last tenth of all, and once four fifths are taken
+	// slow clients have to hurry: see concurrency in control(5).
 	set(t, h, "concurrency", fmt.Sprintf("mailsubmit: %d", all+all/3))
 	pid := mxAlone(t, h)
 	warm(t, h.Addr["mx"])
@@ -62,7 +61,7 @@ func TestThousandConnections(t *testing.T) {
 	stop := dribble(t, h.Addr["mx"], slow)
 	t.Cleanup(stop)
 	var late bool
-	for round := 0; round == 0 || late && round < 5; round++ { // of a disk that is shared the test knows nothing
+	for round := 0; round == 0 || late && round < 5; round++ { // the test cannot know how busy a shared disk is
 		before := usage(t, pid)
 		took := rush(t, h.Addr["mx"], all-slow)
 		spent := usage(t, pid).since(before)
@@ -85,7 +84,7 @@ func TestThousandConnections(t *testing.T) {
 	}
 }
 
-// warm has the server open what it keeps open.
+// warm makes the server open what it keeps open.
 func warm(t *testing.T, addr string) {
 	t.Helper()
 	if _, err := harness.SendMail(addr, sender, []string{alice}, letter("warm", "\nx\n")); err != nil {

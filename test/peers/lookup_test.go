@@ -22,8 +22,8 @@ import (
 	"paperpath/test/harness"
 )
 
-// zone is a DNS server that knows what it was told, and says nothing at all
-// about names that begin with "silent".
+// zone is a DNS server with some records that does not answer at all for names that
+// begin with "silent".
 type zone struct {
 	addr    string
 	records []dns.RR
@@ -135,7 +135,7 @@ func sendMany(t *testing.T, z *zone, sink *harness.Sink, lookup time.Duration) (
 	return time.Since(began), err
 }
 
-// Once a host has taken the message nothing is looked up any more.
+// Once a host has accepted the message, nothing more is looked up.
 func TestNoLookupBehindTheAnswer(t *testing.T) {
 	z := newZone(t, manyHosts(append([]string{"first"}, silentHosts(12)...)...)...)
 	sink, err := harness.NewSink("ok")
@@ -154,8 +154,8 @@ func TestNoLookupBehindTheAnswer(t *testing.T) {
 	}
 }
 
-// All look-ups of an attempt share one span of time, and a silent name leaves
-// enough of it to those behind.
+// All look-ups of an attempt share one time limit, and a silent name leaves enough of
+// it for the names after it.
 func TestOneDeadlineForAllLookups(t *testing.T) {
 	sink, err := harness.NewSink("ok")
 	if err != nil {

@@ -23,7 +23,7 @@ func TestMain(m *testing.M) { os.Exit(harness.Main(m, &programs)) }
 const (
 	alice  = "alice@example.net"
 	bob    = "bob@example.net"
-	sender = "carol@example.org" // whom nobody here knows
+	sender = "carol@example.org" // unknown on every host here
 )
 
 // newHome returns a home with alice and bob that is not started yet.
@@ -87,8 +87,8 @@ type peer struct {
 	name, dir, addr string
 }
 
-// server is how a peer is set up: what lies over its package, whom it knows,
-// and what starts it.
+// server is how a peer is set up: the files laid over its package, the users and groups
+// that it knows, and the command that starts it.
 type server struct {
 	files         map[string]string
 	passwd, group string
@@ -100,7 +100,7 @@ type server struct {
 func startPeer(t *testing.T, name, addr string, s server) *peer {
 	t.Helper()
 	p := &peer{name, t.TempDir(), addr}
-	// Servers give up root, and must get through to their files then.
+	// Servers give up root and must still reach their files.
 	if err := os.Chmod(filepath.Dir(p.dir), 0o755); err != nil {
 		t.Fatal(err)
 	}

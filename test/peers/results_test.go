@@ -32,9 +32,8 @@ func forgeries() []string {
 	return all
 }
 
-// TestPythonFindsNoForgedResults: by whichever face a message comes in,
-// Python's email package finds no results in what lies in the mailbox that
-// claim to be ours but those that we wrote.
+// TestPythonFindsNoForgedResults: however a message comes in, the only results claiming
+// to be ours that Python's email package finds in the mailbox are those that we wrote.
 func TestPythonFindsNoForgedResults(t *testing.T) {
 	if _, err := exec.LookPath("python3"); err != nil {
 		missing(t, "python3")

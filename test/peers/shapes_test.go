@@ -11,10 +11,10 @@ import (
 
 const crowd = 120 // recipients of one message
 
-// shapes are messages whose octets a mail server may be tempted to touch. The
-// name of each stands in its X-Shape field. Other servers may refuse lines
-// above 998 octets (RFC 5321 4.5.3.1.6), which is why "long lines" is the
-// longest that they all pass on with their limits lifted.
+// shapes are messages whose octets a mail server may be tempted to touch. The name of
+// each is in its X-Shape field. Other servers may refuse lines above 998 octets
+// (RFC 5321 4.5.3.1.6), which is why "long lines" is the longest that they all pass on
+// with their limits lifted.
 func shapes() map[string][]byte {
 	bodies := map[string]string{
 		"plain":         "\nhello\n",
@@ -66,7 +66,7 @@ func shapeOf(message []byte) string {
 	return string(shape)
 }
 
-// inject sends a message to another server, as 8 bit where it takes that.
+// inject sends a message to another server, as 8 bit if it accepts that.
 func inject(t *testing.T, addr string, to []string, message []byte) {
 	t.Helper()
 	c := hello(t, addr)
@@ -117,7 +117,7 @@ func (s *session) offers(extension string) bool {
 	return false
 }
 
-// offered returns then where the extension is offered, else nothing.
+// offered returns then if the extension is offered, else nothing.
 func (s *session) offered(extension, then string) string {
 	if s.offers(extension) {
 		return then

@@ -14,9 +14,9 @@ import (
 	"paperpath/test/harness"
 )
 
-// Hosts that never answer hold back their own mail and nobody else's: four that
-// accept and say nothing, one that does not even accept, and one whose DNS is
-// silent, each with a queue of mail for it; then comes mail for one that answers.
+// Hosts that never answer hold back their own mail and no other: four that accept and
+// say nothing, one that does not even accept, and one whose DNS is silent, each with a
+// queue of mail for it; then comes mail for one that answers.
 func TestSilentHostsStopNobody(t *testing.T) {
 	h := newHome(t)
 	sink, err := harness.NewSink("ok")
@@ -56,7 +56,7 @@ func TestSilentHostsStopNobody(t *testing.T) {
 	harness.Report("measured: mail beside that for six silent hosts left after %.1f s", time.Since(began).Seconds())
 }
 
-// queue lays so many messages for each domain into relay/.
+// queue puts that many messages for each domain into relay/.
 func queue(t *testing.T, h *harness.Home, messages int, domains ...string) {
 	t.Helper()
 	for i := range messages * len(domains) {

@@ -37,7 +37,7 @@ func TestSMTPSink(t *testing.T) {
 	}
 }
 
-// postfixTool returns a command of Postfix's, which needs its libraries.
+// postfixTool returns a command of Postfix, with the libraries that it needs.
 func postfixTool(t *testing.T, name string, args ...string) *exec.Cmd {
 	t.Helper()
 	postfix := unpacked(t, "postfix")

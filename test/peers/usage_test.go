@@ -47,7 +47,7 @@ func (u ticks) since(v ticks) ticks {
 	return ticks{u.all - v.all, u.busy - v.busy, u.server - v.server, u.here - v.here}
 }
 
-// share returns which part of the machine other processes left.
+// share returns the part of the machine that other processes left.
 func (u ticks) share() float64 {
 	return max(0.05, min(1, 1-(u.busy-u.server-u.here)/u.all))
 }

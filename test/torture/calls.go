@@ -22,7 +22,7 @@ type call struct {
 	fd       int    // what fsync syncs
 	makes    bool   // openat with O_CREAT or O_TMPFILE
 	cuts     bool   // openat with O_TRUNC
-	changes  bool   // changes a file system, or says something to somebody
+	changes  bool   // changes a file system, or sends something to a peer
 	ret      int64  // -errno for a failure
 	done     bool   // false: the program was killed before
 	injected bool
@@ -55,8 +55,8 @@ func (c *call) ok() bool { return c.done && c.ret >= 0 }
 // tracee reads the memory and the descriptors of a stopped thread.
 type tracee struct{ pid, tid int }
 
-// decoders are the calls that somebody wants to see; the tracer stops at no
-// other. A decoder returns nil for a call on something that is nobody's business.
+// decoders are the calls that the tests want to see; the tracer stops at no other. A
+// decoder returns nil for a call on something that does not concern them.
 var decoders = map[uint64]func(p tracee, a [6]uint64) *call{
 	unix.SYS_WRITE:    tracee.write,
 	unix.SYS_PWRITE64: tracee.write,
@@ -95,7 +95,7 @@ var decoders = map[uint64]func(p tracee, a [6]uint64) *call{
 	unix.SYS_FCHMODAT:  onName("fchmodat", 0),
 }
 
-// decode returns nil for a call that nobody wants to see.
+// decode returns nil for a call that the tests do not want to see.
 func decode(pid, tid int, nr uint64, a [6]uint64) *call {
 	d := decoders[nr]
 	if d == nil {
@@ -111,13 +111,13 @@ func onFile(name string, fd int) func(tracee, [6]uint64) *call {
 	}
 }
 
-// looksAt decodes a call that leaves the file of the descriptor in its first
-// argument as it is.
+// looksAt decodes a call that does not change the file of the descriptor in its first
+// argument.
 func looksAt(name string) func(tracee, [6]uint64) *call {
 	return func(p tracee, a [6]uint64) *call { return files(&call{name: name, path: p.fd(a[0])}) }
 }
 
-// looksFor decodes a call that leaves what a name leads to as it is.
+// looksFor decodes a call that does not change what a name leads to.
 func looksFor(name string) func(tracee, [6]uint64) *call {
 	return func(p tracee, a [6]uint64) *call { return files(&call{name: name, path: p.at(a[0], a[1])}) }
 }
@@ -149,7 +149,7 @@ func (p tracee) open(a [6]uint64) *call {
 	return files(c)
 }
 
-// files drops a call on what is no file of the machine's disks.
+// files drops a call on anything but a file on the machine's disks.
 func files(c *call) *call {
 	if !strings.HasPrefix(c.path, "/") || strings.HasPrefix(c.path, "/proc/") ||
 		strings.HasPrefix(c.path, "/sys/") || strings.HasPrefix(c.path, "/dev/") && !strings.HasPrefix(c.path, "/dev/shm/") {
@@ -184,7 +184,7 @@ func (p tracee) fd(n uint64) string {
 func (p tracee) at(dirfd, address uint64) string {
 	name := p.text(address)
 	if strings.HasPrefix(name, "/") {
-		dir, err := filepath.EvalSymlinks(filepath.Dir(name)) // as descriptors tell it
+		dir, err := filepath.EvalSymlinks(filepath.Dir(name)) // as descriptors report it
 		if err != nil {
 			return filepath.Clean(name)
 		}
@@ -200,7 +200,7 @@ func (p tracee) at(dirfd, address uint64) string {
 }
 
 func (p tracee) text(address uint64) string {
-	for _, size := range []int{256, 4096, 64} { // the page behind may not be there
+	for _, size := range []int{256, 4096, 64} { // the next page may not be mapped
 		b := p.memory(address, size)
 		if i := bytes.IndexByte(b, 0); i >= 0 {
 			return string(b[:i])

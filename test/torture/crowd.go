@@ -16,10 +16,9 @@ import (
 	"paperpath/test/harness"
 )
 
-// A crowd is what the stops of a race cannot show: several programs at work on
-// one home, all at full speed, built with the race detector. Each round has a
-// home of its own with a few letters in it, and every letter must be where it
-// belongs exactly once in the end.
+// A crowd shows what the stops of a race cannot: several programs, built with the race
+// detector, work on one home at full speed. Each round has a home of its own with a few
+// letters in it, and in the end every letter must be where it belongs exactly once.
 type crowd struct {
 	name    string
 	prepare func(w *world) error
@@ -122,8 +121,8 @@ func halfWanted() []want {
 	return list
 }
 
-// program runs one of the programs to its end. That another one is at work, or
-// that an entry has gone, is no failure; a data race is.
+// program runs one of the programs to its end. It is no failure if another one is at
+// work or an entry has gone; a data race is one.
 func (r *round) program(name string, args ...string) error {
 	res, err := r.raced.Run(r.home, nil, name, args...)
 	if err != nil {
@@ -153,8 +152,8 @@ func (r *round) watch(name, inbox string) error {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	// A second runner ends at once; the first one may be told to end only when
-	// it listens.
+	// A second runner ends at once; the first one may be stopped only once it listens
+	// for the signal.
 	err := harness.Wait(name+" watch: an empty inbox", patience, func() bool {
 		return len(ended) > 0 || len(r.entries(inbox)) == 0 && strings.Contains(r.log(), "prog="+name+" event=watching")
 	})
@@ -214,8 +213,7 @@ func (r *round) names() (list []string) {
 	return list
 }
 
-// deleteOld is a POP3 session that deletes what is old, in whatever place it
-// is by now.
+// deleteOld is a POP3 session that deletes the old letters, wherever they are by now.
 func (r *round) deleteOld() error {
 	ours, theirs, err := socketPair()
 	if err != nil {
@@ -311,7 +309,7 @@ func (wk *worker) crowd(c crowd, s *scenario, raced harness.Programs) (finding, 
 	return w.judge(&both, true, false)
 }
 
-// all lets the actors loose, all at once.
+// all starts the actors, all at once.
 func (r *round) all(actors []actor) error {
 	var ending, waiting sync.WaitGroup
 	errs := make([]error, len(actors))
@@ -333,7 +331,7 @@ func (r *round) all(actors []actor) error {
 	return errors.Join(errs...)
 }
 
-// releaseAll releases what people have held and not released.
+// releaseAll releases what people held and did not release.
 func releaseAll(w *world, _ bool) error {
 	for _, path := range w.entries("hold") {
 		key, _, _ := strings.Cut(filepath.Base(path), ",")

@@ -17,7 +17,7 @@ type powerCut struct {
 	images map[*worker][]*image
 }
 
-// What has got to the disk by itself before the cut.
+// What has reached the disk by itself before the cut.
 const (
 	nothing     = iota // only what was synced
 	namesSynced        // one image: others have synced where names were moved to
@@ -91,7 +91,7 @@ func (c *powerCut) world(wk *worker, s *scenario) (*world, error) {
 	return w, nil
 }
 
-// of returns the images of a worker, or of the one that it is a copy of.
+// of returns the images of a worker, or of the worker that it is a copy of.
 func (c *powerCut) of(wk *worker) []*image {
 	for w, list := range c.images {
 		if w.near == wk.near {
@@ -185,9 +185,9 @@ func (c *powerCut) cut(wk *worker, lead int, before []*call) error {
 	return nil
 }
 
-// syncTargets syncs the directories into which names were moved, as whoever
-// accepts or delivers another message there does. The directories from which
-// they came are not synced: btrfs may then have the file under both names.
+// syncTargets syncs the directories into which names were moved, as a program that
+// accepts or delivers another message there does. The directories from which they came
+// are not synced: btrfs may then have the file under both names.
 func syncTargets(before []*call) error {
 	for _, c := range before {
 		if c.name != "rename" || !c.ok() || within(c.path, "tmp") {

@@ -24,8 +24,9 @@ var faults = map[string][]syscall.Errno{
 	"":            {syscall.EIO, syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EACCES, syscall.EMFILE},
 }
 
-// errorsOf returns the errors to try at a call: all, or n of them in turn, so
-// that neighbours meet different ones; then a call that only looks meets one.
+// errorsOf returns the errors to try at a call: all, or n of them in turn, so that
+// neighbouring calls meet different ones, and a call that changes nothing meets only
+// one.
 func errorsOf(c *call, at, n int) []syscall.Errno {
 	name := c.name
 	if c.makes {
@@ -163,7 +164,7 @@ func misbehaved(s *scenario, step ran) string {
 		return fmt.Sprintf("it died of %v: %.500s", step.signal, step.stderr)
 	case strings.Contains(step.stderr, "panic") || strings.Contains(step.stderr, "goroutine "):
 		return fmt.Sprintf("it panicked: %.500s", step.stderr)
-	case step.status == 77 && !s.inHand(): // at its start; what it told a client is held below
+	case step.status == 77 && !s.inHand(): // at its start; what it told a client is checked below
 	case step.status != 0 && step.status != 75 && !(s.finds && step.status == 65):
 		return fmt.Sprintf("exit status %d: %.300s", step.status, step.stderr)
 	}
@@ -178,8 +179,8 @@ func misbehaved(s *scenario, step ran) string {
 	return syncedAgain(step.calls)
 }
 
-// placedUnsynced finds a file that was placed although its sync, or that of its
-// whole file system, had failed: it may be whole in memory alone.
+// placedUnsynced finds a file that was placed although its sync, or that of its whole
+// file system, had failed: it may be complete in memory only.
 func placedUnsynced(calls []*call) string {
 	written, failed := map[string]bool{}, map[string]bool{}
 	for _, c := range calls {
@@ -197,8 +198,8 @@ func placedUnsynced(calls []*call) string {
 	return ""
 }
 
-// syncedAgain finds a file that was synced again, without having been written
-// again, after its fsync had failed: the second one would lie, for the kernel
+// syncedAgain finds a file that was synced again, without having been written again,
+// after its fsync had failed: the second fsync would report success, since the kernel
 // has forgotten what it could not write.
 func syncedAgain(calls []*call) string {
 	failed := map[string]bool{}

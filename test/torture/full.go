@@ -108,7 +108,7 @@ func (f full) split(wk *worker, i *image, r *row) error {
 	return nil
 }
 
-// fillUpTo writes a file that leaves so many octets free.
+// fillUpTo writes a file that leaves that many octets free.
 func fillUpTo(path, name string, octets int64) error {
 	var st syscall.Statfs_t
 	if err := syscall.Statfs(path, &st); err != nil {
@@ -168,8 +168,8 @@ func (w *world) submit(token string, size int) (harness.Result, error) {
 	return w.programs.Run(w.home, bytes.NewReader(letter(token, size)), "mailsubmit", "-f", "bob@example.net", "alice@example.net")
 }
 
-// stillFree checks that the reserve was left alone, but for a few blocks of
-// the log and of directories.
+// stillFree checks that the reserve was left alone, except for a few blocks of the log
+// and of directories.
 func (f full) stillFree(path string) error {
 	var st syscall.Statfs_t
 	if err := syscall.Statfs(path, &st); err != nil {

@@ -10,12 +10,11 @@ import (
 	"paperpath/internal/spool"
 )
 
-// stranger sends from a reverse path that nothing has verified: no report goes
-// there.
+// stranger is a reverse path that nothing has verified: no report goes there.
 const stranger = "carol@example.org"
 
-// holdScenarios are the steps that lay an entry before a person, and the end of
-// what nobody has looked at.
+// holdScenarios are the steps that hold an entry for a person, and the removal of
+// entries that no person has looked at.
 func holdScenarios() []scenario {
 	return []scenario{
 		{name: "mailrelay, refused and held", program: "mailrelay", args: fixed("run"), peer: "rcpt5xx",
@@ -39,8 +38,8 @@ func fromStranger(in spool.Inbox, addresses ...string) func(*world) error {
 	}
 }
 
-// removeChild is the person who removes the child for nobody. It must be there:
-// nothing else tells that a recipient failed.
+// removeChild is a person who removes the child for nobody@example.net. It must be
+// there: nothing else shows that a recipient failed.
 func removeChild(w *world, _ bool) error {
 	if n := len(w.entries("hold")); n != 1 {
 		return fmt.Errorf("%d entries in hold/ for the recipient that failed", n)
@@ -70,8 +69,7 @@ func takeName(w *world) error {
 	return write(filepath.Join(box, "new", name), entryText(poisonKey))
 }
 
-// freeName is the person who gives the other message another name and lets the
-// entry go on.
+// freeName is a person who renames the other message and releases the entry.
 func freeName(w *world, yes bool) error {
 	names, _ := filepath.Glob(filepath.Join(w.mailbox("alice"), "Maildir", "new", "*"))
 	for _, name := range names {
@@ -85,7 +83,7 @@ func freeName(w *world, yes bool) error {
 	return releaseHeld(w, yes)
 }
 
-// holdOne holds an entry where held entries are removed after a day.
+// holdOne holds an entry in a home that removes held entries after a day.
 func holdOne(w *world) error {
 	if err := w.set("holdtime", "1d"); err != nil {
 		return err
@@ -97,7 +95,7 @@ func holdOne(w *world) error {
 	return err
 }
 
-// holdLong is holdOne of two days ago.
+// holdLong is holdOne, two days ago.
 func holdLong(w *world) error {
 	if err := holdOne(w); err != nil {
 		return err
@@ -107,9 +105,9 @@ func holdLong(w *world) error {
 	return os.Chtimes(filepath.Join(w.home, "spool/hold/reason", w.key()), then, then)
 }
 
-// expireHeld is the runs that follow, with which the entry must go; where a fault
+// expireHeld makes the runs that follow, after which the entry must be gone. If a fault
 // left a record of the clock that cannot be read, or the runs that drained the queue
-// moved the clock, a day passes before.
+// moved the clock, a day passes before that.
 func expireHeld(w *world, _ bool) error {
 	if _, err := w.programs.Must(w.home, nil, "mailroute", "run"); err != nil {
 		return err
@@ -128,12 +126,13 @@ func expireHeld(w *world, _ bool) error {
 	if left := w.entries("hold"); len(left) > 0 {
 		return fmt.Errorf("in hold/ stay %v", left)
 	}
-	// A crash may leave the reason alone. It stays for an hour, and is no fault until then.
+	// A crash may leave the reason without its entry. It stays for an hour, and is no
+	// fault until then.
 	_, err := w.programs.Must(w.home, nil, "mailctl", "spool", "check")
 	return err
 }
 
-// holdBeforeJump holds an entry; then a pass notes how late it is.
+// holdBeforeJump holds an entry; then a pass notes the time.
 func holdBeforeJump(w *world) error {
 	if err := holdOne(w); err != nil {
 		return err
@@ -142,7 +141,7 @@ func holdBeforeJump(w *world) error {
 	return err
 }
 
-// jumpAgain is more passes by a wrong clock, which must take nothing; then a
+// jumpAgain makes more passes with a wrong clock, which must remove nothing; then a
 // person releases what is there.
 func jumpAgain(w *world, yes bool) error {
 	for _, later := range []time.Duration{55 * time.Hour, 100 * 24 * time.Hour} {
@@ -153,7 +152,7 @@ func jumpAgain(w *world, yes bool) error {
 	return releaseHeld(w, yes)
 }
 
-// runAt is a run as late as that.
+// runAt returns the arguments of a run that much later.
 func runAt(w *world, later time.Duration) []string {
 	at := time.Now().Add(later)
 	w.digested(at)

@@ -128,7 +128,7 @@ func (i *image) reboot() error {
 	}
 	if i.copied {
 		i.copied = false
-		// What the device has cached is not what the file holds from now on.
+		// From now on the file differs from what the device has cached.
 		if err := i.forget(); err != nil {
 			return err
 		}
@@ -142,9 +142,9 @@ func (i *image) reboot() error {
 	return i.attach()
 }
 
-// snapshot copies the image of a mounted btrfs. What it writes it writes
-// elsewhere until a new superblock says so: a copy is the state of one instant
-// where that has not changed meanwhile.
+// snapshot copies the image of a mounted btrfs. Btrfs writes to free space until a new
+// superblock refers to it: the copy is the state of one instant if the superblock has
+// not changed meanwhile.
 func (i *image) snapshot() error {
 	for range 10 {
 		before, err := i.superblock()
@@ -165,7 +165,7 @@ func (i *image) snapshot() error {
 	return fmt.Errorf("%s changes all the time", i.file)
 }
 
-// superblock is the first of btrfs.
+// superblock returns the first superblock of a btrfs.
 func (i *image) superblock() ([]byte, error) {
 	f, err := os.Open(i.file)
 	if err != nil {

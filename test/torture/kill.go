@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// killSweep runs the scenario once for each of its state-changing calls and
-// kills the program there, before the call is made; then everything is brought
-// to its end and counted.
+// killSweep runs the scenario once for each of its state-changing calls and kills the
+// program there, before the call is made; then all that is queued is finished and
+// counted.
 func killSweep(p *pool, s *scenario) *row {
 	r := &row{name: "kill: " + s.name}
 	points := p.baseline(s, r, changing)
@@ -28,12 +28,12 @@ func killSweep(p *pool, s *scenario) *row {
 	return r
 }
 
-// changing is the filter of calls after which the world is another.
+// changing is the filter of calls that change the world.
 func changing(w *world, c *call) bool {
 	return c.changes && (strings.HasPrefix(c.path, "socket:") || w.holds(c.path))
 }
 
-// holds reports whether path lies in the world.
+// holds reports whether path is in the world.
 func (w *world) holds(path string) bool {
 	return strings.HasPrefix(path, w.home) || strings.HasPrefix(path, w.far)
 }
@@ -57,7 +57,7 @@ func nth(n int, f filter, at **call, do act) func(*world) hook {
 	}
 }
 
-// pointResult is a step with its end and its verdict.
+// pointResult is a step with its result and its verdict.
 type pointResult struct {
 	ran
 	finding
@@ -92,7 +92,7 @@ func (p *pool) baseline(s *scenario, r *row, f filter) (points int) {
 	return points
 }
 
-// point runs one step with a hook, then brings all to its end and judges.
+// point runs one step with a hook, then settles everything and judges.
 func (wk *worker) point(s *scenario, h func(*world) hook) (pointResult, error) {
 	w, err := wk.world(s)
 	if err != nil {

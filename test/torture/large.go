@@ -123,7 +123,7 @@ func (w *world) deferMany(n int) error {
 	return nil
 }
 
-// wholePath is what a new message for a local mailbox goes through.
+// wholePath returns the steps of a new message for a local mailbox.
 func wholePath() []scenario {
 	return []scenario{
 		{program: "mailsubmit", args: fixed("-f", "bob@example.net", "alice@example.net"), input: letter(token, small)},
@@ -133,9 +133,9 @@ func wholePath() []scenario {
 	}
 }
 
-// sameCalls holds the system calls of a new message against each other. How many
-// they are may differ by one or two with threads and time, in either home; some
-// of a few rounds must be alike.
+// sameCalls compares the system calls that a new message takes in the two homes. In
+// either home their number may vary by one or two with threads and time, but in a few
+// rounds each program must make the same calls in both at least once.
 func sameCalls(empty, full *world) error {
 	seen := map[string][2]map[string]bool{}
 	for range 6 {
@@ -223,7 +223,7 @@ func (w *world) firstAttempt() (time.Duration, int64, error) {
 	go func() { ended <- cmd.Wait() }()
 	var arrived time.Duration
 	var peak int64
-	// What the kernel says at the end counts the parent before exec too.
+	// What the kernel reports at the end includes the parent before exec.
 	err := harness.Wait("mailrelay run", patience, func() bool {
 		if arrived == 0 && len(w.sink.Received()) > 0 {
 			arrived = time.Since(start)

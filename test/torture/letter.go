@@ -23,7 +23,7 @@ func letter(token string, size int) []byte {
 
 const small = 300 // octets of most letters
 
-// report is what stands for the token of a bounce.
+// report is the token of every bounce.
 const report = "report"
 
 // identify returns the token of a message that arrived, and whether the
@@ -48,7 +48,7 @@ func isReport(message []byte) bool {
 	return bytes.Contains(header, []byte("multipart/report"))
 }
 
-// isOwn is for what the MDA face stores: no Received of ours on top.
+// isOwn is for what maildeliver stores as an MDA: no Received of ours on top.
 func isOwn(message, letter []byte) bool {
 	head := bytes.TrimSuffix(message, letter)
 	return bytes.HasPrefix(head, []byte("Return-Path: ")) && bytes.Count(head, []byte("\n")) == 2

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// lint reads the trace of one step as a file system might that promises no
-// more than POSIX: nothing is durable but what was synced, file and name each
-// by itself. It finds what ext4 hides.
+// lint reads the trace of one step for a file system that promises no more than POSIX:
+// nothing is durable but what was synced, the file and its name each by itself. It
+// finds what ext4 hides.
 type lint struct {
 	dirty   map[string]bool            // files with data that is not synced
 	names   map[string]map[string]bool // by directory: new names that are not synced
@@ -57,8 +57,7 @@ func (l *lint) call(c *call) {
 	}
 }
 
-// all: what lies below the directory is durable. More may be, which no step
-// relies on.
+// all: what is below the directory is durable. More may be, but no step relies on that.
 func (l *lint) all(dir string) {
 	below := func(path string) bool { return strings.HasPrefix(path, dir+"/") }
 	maps.DeleteFunc(l.dirty, func(path string, _ bool) bool { return below(path) })
@@ -107,7 +106,7 @@ func (l *lint) remove(path string) {
 
 func within(path, sub string) bool { return filepath.Base(filepath.Dir(path)) == sub }
 
-// yes: whoever hears it relies on all that was done.
+// yes: the client that hears it relies on all that was done.
 func (l *lint) yes(what string) {
 	l.settled(what)
 	for dir := range l.removed {

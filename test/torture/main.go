@@ -23,9 +23,9 @@
 // failure unless spool(5) names the window), lost, torn, or something else was
 // wrong.
 //
-// With -quick, an error sweep tries two errors for each call that changes
-// something and one for each call that only reads, a power cut tries one of the
-// ways in which the disk may be ahead, and a crowd meets 20 times instead of 500.
+// With -quick, an error sweep tries two errors for each call that changes something and
+// one for each call that only reads, a power cut tries one of the ways in which the
+// disk may be ahead, and each crowd runs 20 rounds instead of 500.
 package main
 
 import (
@@ -229,7 +229,7 @@ func (c *config) parts(t *table, p *pool, all []scenario) error {
 	return nil
 }
 
-// rounds is how often each crowd meets.
+// rounds is how many rounds each crowd runs.
 func (c *config) rounds() int {
 	if c.quick {
 		return 20

@@ -12,9 +12,9 @@ import (
 // tornMinute is how long a torn entry is left alone (spool(5)), and a little.
 const tornMinute = 62 * time.Second
 
-// tornRow lays half an entry into each inbox and returns what finds, a minute
-// later, that it was left alone before and is held now. All else goes on
-// meanwhile.
+// tornRow puts half an entry into each inbox and returns a function that checks, a
+// minute later, that it was left alone until then and is held now. Everything else goes
+// on meanwhile.
 func tornRow(p *pool) func() *row {
 	r := &row{name: "poison: torn for longer than a minute"}
 	laid := time.Now()

@@ -11,16 +11,16 @@ import (
 	"paperpath/internal/spool"
 )
 
-// poison is a file in an inbox that is no entry to work on.
+// poison is a file in an inbox that no stage can work on.
 type poison struct {
 	name string
 	lay  func(w *world, path string) error // path is free, in the inbox's new/
-	held bool                              // it ends in hold/ with a reason; else it stays and is reported
+	held bool                              // it ends up in hold/ with a reason; else it stays and is reported
 }
 
 const poisonKey = "1764000000.M000001R0123456789abcdef.mx"
 
-// entryText is an entry as it should be, but for its id.
+// entryText is an entry as it should be, except for its id.
 func entryText(id string) string {
 	return "Return-Path: <bob@example.net>\nDelivered-To: alice@example.net\n" +
 		"Received: by mx.example.net\n with local id " + id + "; Mon, 23 Nov 2026 12:00:00 +0000\n" + string(letter("token-9", small))
@@ -88,8 +88,8 @@ func poisons() []poison {
 	}
 }
 
-// poisonRow lays each poison into each inbox, a good message beside it, and
-// runs the stage: the good one goes on, the bad one is isolated.
+// poisonRow puts each poison into each inbox, with a good message beside it, and runs
+// the stage: the good one goes on, the bad one is isolated.
 func poisonRow(p *pool) *row {
 	r := &row{name: "poison"}
 	list := poisons()

@@ -26,7 +26,7 @@ type worker struct {
 	far    string // a directory on another file system
 }
 
-// newPool makes n workers. near is best in memory, far on a disk.
+// newPool makes n workers. near should be in memory, far on a disk.
 func newPool(ctx context.Context, p harness.Programs, near, far string, n int) (*pool, error) {
 	pl := &pool{ctx: ctx, programs: p, templates: filepath.Join(near, "templates"), workers: make(chan *worker, n)}
 	for i := range n {
@@ -66,8 +66,8 @@ func (p *pool) template(s *scenario) (string, error) {
 	return dir, os.Rename(w.far, filepath.Join(dir, "far"))
 }
 
-// each runs do for 1 to n, as many at once as there are workers. It ends early
-// where the whole run is to end.
+// each runs do for 1 to n, as many at once as there are workers. It ends early if the
+// whole run must end.
 func (p *pool) each(n int, do func(w *worker, i int)) {
 	var wg sync.WaitGroup
 	for i := 1; i <= n && p.ctx.Err() == nil; i++ {

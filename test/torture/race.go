@@ -9,9 +9,9 @@ import (
 	"paperpath/internal/spool"
 )
 
-// A race is a step that is stopped before each of its changes and locks in turn, while a
-// rival does all of its work; then the step goes on. No delay could open a
-// window wider.
+// A race is a step that is stopped before each of its changes and locks in turn, while
+// a rival does all of its work; then the step goes on. No delay could make a window
+// wider.
 type race struct {
 	scenario string
 	rivals   []rival
@@ -50,8 +50,8 @@ func races() []race {
 	}
 }
 
-// rivalRun runs a program; that it finds nothing to do or is told to try again
-// is no failure.
+// rivalRun runs a program; it is no failure if that finds nothing to do or has to try
+// again.
 func (w *world) rivalRun(program string, args ...string) error {
 	r, err := w.programs.Run(w.home, nil, program, args...)
 	if err == nil && r.Status != 0 && r.Status != 75 && r.Status != 65 {
@@ -124,7 +124,8 @@ func raceRows(t *table, p *pool, all []scenario, only string) {
 	}
 }
 
-// racing is the filter of calls before which a rival may make a difference.
+// racing is the filter of calls whose effect a rival may change if it acts just before
+// them.
 func racing(w *world, c *call) bool { return changing(w, c) || c.name == "flock" && w.holds(c.path) }
 
 func (wk *worker) race(s *scenario, v rival, n int) (finding, error) {

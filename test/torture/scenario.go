@@ -14,8 +14,8 @@ import (
 	"paperpath/test/harness"
 )
 
-// scenario is one step of a message on its way, and what is promised of it.
-// What adds a transition to spool(5) adds a scenario here.
+// scenario is one step of a message on its way, and what is promised about it. Every
+// new transition in spool(5) needs a scenario here.
 type scenario struct {
 	name    string
 	prepare func(w *world) error // puts the home into the state before
@@ -32,11 +32,10 @@ type scenario struct {
 	watches spool.Inbox                    // it stays: it is ended once this inbox is empty
 }
 
-// window reports whether a crash behind these calls is in a window that
-// spool(5) names.
+// window reports whether a crash after these calls is in a window that spool(5) names.
 type window func(before []*call, powerCut bool) bool
 
-// want says what of a message must be where in the end.
+// want says in which box a message must be in the end.
 type want struct {
 	box, token string
 	accepts    bool // the step accepts it: it must be there only after a yes
@@ -51,14 +50,14 @@ type exchange struct {
 	yes   bool // the reply is the yes
 }
 
-// accepts reports whether the step accepts a message from a client, who sends
-// it again where nobody says yes.
+// accepts reports whether the step accepts a message from a client, which sends it
+// again if it hears no yes.
 func (s *scenario) accepts() bool {
 	return (s.input != nil || s.dialog != nil) && s.wants[0].accepts
 }
 
-// inHand reports whether the step has somebody's message from its start: then a
-// permission that is lacking is no reason to refuse.
+// inHand reports whether the step has somebody's message from its start: then a missing
+// permission is no reason to refuse it.
 func (s *scenario) inHand() bool { return s.input != nil }
 
 func fixed(args ...string) func(*world) []string { return func(*world) []string { return args } }
@@ -289,8 +288,8 @@ func popScenarios() []scenario {
 	return []scenario{deletes, parks}
 }
 
-// loginAgain is the next session, which takes away second names that a power
-// cut left in the mailbox (spool(5)).
+// loginAgain is the next session, which removes second names that a power cut left in
+// the mailbox (spool(5)).
 func (w *world) loginAgain(bool) error {
 	ours, theirs, err := socketPair()
 	if err != nil {
@@ -374,7 +373,7 @@ func repairs() scenario {
 		}}
 }
 
-// releaseHeld is the person who looks into hold/.
+// releaseHeld is a person who looks into hold/.
 func releaseHeld(w *world, _ bool) error {
 	if len(w.entries("hold")) == 0 {
 		return nil

@@ -17,7 +17,7 @@ import (
 type ran struct {
 	ended
 	yes     bool     // the client was told that it is done
-	replies []string // the last line of each reply that was none that was waited for
+	replies []string // the last line of each reply that was not the expected one
 	stderr  string
 }
 
@@ -52,7 +52,7 @@ func (w *world) step(s *scenario, h hook) (ran, error) {
 	return r, err
 }
 
-// scratch returns a file without a name, outside of all that is tortured.
+// scratch returns a file without a name, outside everything under test.
 func scratch() (*os.File, error) {
 	f, err := os.CreateTemp("", "paperpath-torture")
 	if err == nil {
@@ -141,8 +141,8 @@ func converse(c *harness.Conversation, dialog []exchange) (yes bool, others []st
 	return yes, others
 }
 
-// settle brings everything to its end after a step: the stages run without
-// faults, a person does what people do, and the stages run again.
+// settle finishes everything after a step: the stages run without faults, a person does
+// what people do, and the stages run again.
 func (w *world) settle(s *scenario, yes bool) error {
 	if err := w.drain(); err != nil {
 		return err

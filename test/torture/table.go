@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// row is a line of the table: what the points of one scenario came to.
+// row is a line of the table: the verdicts on the points of one scenario.
 type row struct {
 	name   string
 	mu     sync.Mutex
@@ -18,7 +18,7 @@ type row struct {
 
 const maxNotes = 5
 
-// add takes a point. allowed says that twice is a window of spool(5) here.
+// add counts a point. allowed says that twice is in a window of spool(5) here.
 func (r *row) add(f finding, allowed bool, where string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -34,7 +34,7 @@ func (r *row) add(f finding, allowed bool, where string) {
 	r.notes = append(r.notes, fmt.Sprintf("%s: %s", where, f.why))
 }
 
-// fail takes a point that could not be judged.
+// fail counts a point that could not be judged.
 func (r *row) fail(where string, err error) { r.add(finding{wrong, err.Error()}, false, where) }
 
 func (r *row) points() (n int) {

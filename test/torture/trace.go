@@ -12,14 +12,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The tracer runs a program under ptrace(2) and sees the system calls that
-// decoders names, of all its threads, in the order in which the kernel takes
-// them. Against strace's inject it counts over all threads together, so that
-// each n-th call is met and met once, and it can stop the program at a call for
-// as long as it likes. A seccomp filter picks the calls out: most of what a Go
-// program calls is its scheduler's, and a stop costs more than the call.
+// The tracer runs a program under ptrace(2) and sees the system calls that decoders
+// names, of all its threads, in the order in which the kernel takes them. Unlike
+// strace's inject it counts over all threads together, so that each n-th call is hit
+// exactly once, and it can stop the program at a call for as long as it likes. A
+// seccomp filter picks the calls out: most of what a Go program calls is its
+// scheduler's, and a stop costs more than the call.
 
-// act is what is to become of a call that the program is about to make.
+// act says what to do with a call that the program is about to make.
 type act struct {
 	kill bool
 	fail syscall.Errno // 0: it is made
@@ -35,7 +35,7 @@ type process struct {
 	began func(pid int) // called once it runs
 }
 
-// ended is what became of it.
+// ended is how the program ended.
 type ended struct {
 	calls  []*call
 	status int            // exit status, -1 for a signal
@@ -213,7 +213,7 @@ func (s *session) syscall(tid int, t *thread) {
 		s.calls = append(s.calls, t.in)
 		do := s.hook(t.in)
 		switch {
-		case do.kill: // the call at whose entry a thread is killed is not made
+		case do.kill: // a call is not made if its thread is killed at the entry
 			s.killed = true
 			t.in.ret = -int64(unix.EINTR)
 			syscall.Kill(s.pid, syscall.SIGKILL)

@@ -11,7 +11,7 @@ import (
 
 const knowsRegisters = true
 
-// skip turns the call at whose entry tid stands into no call.
+// skip cancels the call that tid is about to make.
 func skip(tid int) error {
 	var regs unix.PtraceRegs
 	if err := unix.PtraceGetRegs(tid, &regs); err != nil {
@@ -21,7 +21,7 @@ func skip(tid int) error {
 	return unix.PtraceSetRegs(tid, &regs)
 }
 
-// setReturn sets what the call at whose exit tid stands returns.
+// setReturn sets the return value of the call that tid has just made.
 func setReturn(tid int, value int64) error {
 	var regs unix.PtraceRegs
 	if err := unix.PtraceGetRegs(tid, &regs); err != nil {
@@ -31,12 +31,13 @@ func setReturn(tid int, value int64) error {
 	return unix.PtraceSetRegs(tid, &regs)
 }
 
-// machine is what a filter tells the system calls of this machine by.
+// machine is the architecture by which a filter recognizes the system calls of this
+// machine.
 const machine = unix.AUDIT_ARCH_X86_64
 
-// install makes the program that stands at its first instruction set its own
-// seccomp filter: it is lent a system call instruction and the memory below its
-// stack, and gets both back.
+// install makes a program that is stopped at its first instruction set its own seccomp
+// filter. It puts a system call instruction in place of the first one and uses the
+// memory below the stack, then restores instruction and registers.
 func install(pid int, filter []unix.SockFilter) error {
 	var regs unix.PtraceRegs
 	if err := unix.PtraceGetRegs(pid, &regs); err != nil {
@@ -68,7 +69,7 @@ func install(pid int, filter []unix.SockFilter) error {
 	return unix.PtraceSetRegs(pid, &regs)
 }
 
-// program returns struct sock_fprog and the filter behind it, as they are at
+// program returns struct sock_fprog and, after it, the filter, as they will be at
 // address.
 func program(filter []unix.SockFilter, address uintptr) []byte {
 	var b bytes.Buffer

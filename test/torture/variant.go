@@ -164,8 +164,8 @@ func (v variant) build(root, good string) (bin string, err error) {
 	return bin, err
 }
 
-// overlay writes the edited files and the map that go build reads. Text that is
-// no longer in its file is an error: the variant would be none.
+// overlay writes the edited files and the map that go build reads. Text that is no
+// longer in its file is an error: the variant would have no defect.
 func (v variant) overlay(root, dir string) (string, error) {
 	replace := map[string]string{}
 	for i, e := range v.edits {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// verdict is what a point came to.
+// verdict is the result of a point.
 type verdict int
 
 const (
@@ -22,8 +22,8 @@ type finding struct {
 	why     string
 }
 
-// judge compares what arrived with what the scenario wants. repeated says that
-// the client sent the message again because nobody said yes.
+// judge compares what arrived with what the scenario wants. repeated says that the
+// client sent the message again because it heard no yes.
 func (w *world) judge(s *scenario, yes, repeated bool) (finding, error) {
 	a, err := w.arrived()
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"paperpath/test/harness"
 )
 
-// watchScenarios are runners that stay. What they do to an entry is what run
-// does; when they sync and what they do after an error is their own.
+// watchScenarios are runners that keep running. They do to an entry what run does, but
+// differ in when they sync and in what they do after an error.
 func watchScenarios() []scenario {
 	var all []scenario
 	watch := func(s scenario, in spool.Inbox) {
@@ -27,8 +27,8 @@ func watchScenarios() []scenario {
 	return all
 }
 
-// watchQuiet is how long a watcher says nothing to the kernel before it counts
-// as waiting: after an error of its own it does, and is ended as it waits.
+// watchQuiet is how long a watcher makes no system call before it counts as waiting:
+// after an error of its own it waits, and is ended then.
 const watchQuiet = 300 * time.Millisecond
 
 // ender ends a watcher that has done what there was to do.
@@ -37,7 +37,7 @@ type ender struct {
 	last atomic.Int64 // when its last call was, in Unix nanoseconds
 }
 
-// watch is h, which e learns of too.
+// watch returns h, with each call noted in e.
 func (e *ender) watch(h hook) hook {
 	e.last.Store(time.Now().UnixNano())
 	return func(c *call) act {

@@ -90,7 +90,7 @@ func makeOld(dir string) error {
 	})
 }
 
-// open makes a world of the template dir: home in homeDir, what is far in
+// openWorld makes a world from the template dir: home in homeDir, what is far in
 // farDir. Both are empty or missing.
 func openWorld(p harness.Programs, template, homeDir, farDir string) (*world, error) {
 	w := &world{home: filepath.Join(homeDir, "home"), far: filepath.Join(farDir, "far"), programs: p}
@@ -192,9 +192,9 @@ func (w *world) entries(inboxes ...string) (all []string) {
 	return all
 }
 
-// stages are the inboxes in the order against the paper path: what a crash has
-// left on both sides of a step is worked on at its far side first, which is
-// when a repeat would show.
+// stages are the inboxes in the reverse order of the paper path: what a crash has left
+// on both sides of a step is worked on at the far side first, which is when a repeat
+// would show.
 var stages = []struct{ inbox, program string }{
 	{"relay", "mailrelay"}, {"deliver", "maildeliver"}, {"route", "mailroute"}, {"check", "mailcheck"},
 }
@@ -262,9 +262,9 @@ func (w *world) work(program string, at time.Time) error {
 	return nil
 }
 
-// clean runs each stage whose inbox holds drafts or reasons when all of them
-// are old, by a clock that went there without a step, and says what its cleaner
-// has left.
+// clean runs each stage whose inbox holds drafts or reasons, at a time when all of them
+// are old, by a clock that got there without a step, and says what its cleaner has
+// left.
 func (w *world) clean(at time.Time) error {
 	left := func(inbox string) (all []string) {
 		for _, sub := range []string{"tmp", "reason"} {
