@@ -105,6 +105,9 @@ func TestCompleteDropsForgedResults(t *testing.T) {
 }
 
 func TestEnvelopes(t *testing.T) {
+	for _, name := range []string{"USER", "LOGNAME", "EMAIL", "QMAILUSER", "QMAILHOST", "MAILUSER", "MAILHOST"} {
+		t.Setenv(name, "") // whoever runs the tests is not the sender
+	}
 	for _, c := range []struct {
 		o    Options
 		want string
