@@ -17,7 +17,7 @@ func (m *Message) requireTLS() bool { return params.Has(m.From.Params, "REQUIRET
 // MTA-STS: anybody may have put it into the DNS.
 func (s *session) bound() string {
 	switch {
-	case s.tls == "":
+	case s.cipher == "":
 		return "the host does not offer TLS"
 	case !s.host.routed:
 		return "the MX record is not authenticated (no DNSSEC or MTA-STS)"

@@ -54,7 +54,7 @@ func TestRequireTLS(t *testing.T) {
 
 // Nothing proves the name in an MX record.
 func TestRequireTLSByMX(t *testing.T) {
-	s := &session{tls: "TLS1.3", host: host{name: "mx.example"}}
+	s := &session{cipher: "TLS1.3", terms: terms{host: host{name: "mx.example"}}}
 	if why := s.bound(); !strings.Contains(why, "MX record") {
 		t.Error(why)
 	}

@@ -189,13 +189,13 @@ func (a *attempt) try(ctx context.Context, h host) {
 	if a.finished(ctx) {
 		return
 	}
-	helo, err := a.Control.Hostname()
+	t, err := a.terms(a.m, h)
 	if err != nil {
 		a.failAll(&failure{err: classified(err)})
 		return
 	}
 	a.tried++
-	s, f := a.open(ctx, a.m, h, helo)
+	s, f := a.open(ctx, t, a.m.Key)
 	if f != nil {
 		a.silent, a.why = a.silent && f.silent, f.err.Error()
 		a.failAll(f)

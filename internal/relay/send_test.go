@@ -175,7 +175,7 @@ func TestOwnTrouble(t *testing.T) {
 			// measure would fail already; this tests what happens if the text changes
 			// after it.
 			m.shape.octets = 1000
-			s, f := l.open(context.Background(), l.message(letter, far), host{name: "a.example", addr: netip.MustParseAddrPort("192.0.2.1:25")}, "me")
+			s, f := l.open(context.Background(), terms{host: host{name: "a.example", addr: netip.MustParseAddrPort("192.0.2.1:25")}, helo: "me"}, "KEY")
 			if f != nil {
 				t.Fatal(f.err)
 			}

@@ -42,9 +42,9 @@ func (h host) String() string {
 
 // session is an SMTP session with a host that has answered EHLO or HELO.
 type session struct {
-	host host
-	smtp *smtpc.Client
-	tls  string // version and cipher, "" in the clear
+	terms
+	smtp   *smtpc.Client
+	cipher string // TLS version and cipher, "" in the clear
 
 	distrust error // why the certificate does not prove the host's name
 	refused  error // why STARTTLS failed, so that this session is in the clear
@@ -62,19 +62,19 @@ type failure struct {
 }
 
 // connect dials and says EHLO, or HELO to a host that does not know EHLO.
-func (r *Relay) connect(ctx context.Context, h host, helo string) (*session, *failure) {
+func (r *Relay) connect(ctx context.Context, t terms) (*session, *failure) {
 	dialing, cancel := context.WithTimeout(ctx, r.Times.Connect)
 	defer cancel()
-	c, err := r.Dial(dialing, "tcp", h.addr.String())
+	c, err := r.Dial(dialing, "tcp", t.host.addr.String())
 	if err != nil {
 		if dialing.Err() != nil && ctx.Err() == nil {
 			err = smtpc.ErrTime
 		}
-		return nil, &failure{host: h, elsewhere: true, silent: true,
-			err: status.Temp("4.4.1", fmt.Sprintf("%s: connect: %v", h, smtpc.Plain(err)), nil)}
+		return nil, &failure{host: t.host, elsewhere: true, silent: true,
+			err: status.Temp("4.4.1", fmt.Sprintf("%s: connect: %v", t.host, smtpc.Plain(err)), nil)}
 	}
-	s := &session{host: h}
-	s.smtp, err = smtpc.Open(ctx, c, helo, r.Times.Times, time.Now().Add(r.Times.Session))
+	s := &session{terms: t}
+	s.smtp, err = smtpc.Open(ctx, c, t.helo, r.Times.Times, time.Now().Add(r.Times.Session))
 	if err != nil {
 		f := s.failed(err)
 		var e *smtpc.Error

@@ -12,11 +12,11 @@ import (
 	"paperpath/internal/status"
 )
 
-// open begins a session for m, in TLS if the host offers it. If TLS then fails, the
-// session continues without it, since the message does not require it (RFC 7435); for a
-// message that does, the host fails for now.
-func (r *Relay) open(ctx context.Context, m *Message, h host, helo string) (*session, *failure) {
-	s, f := r.connect(ctx, h, helo)
+// open begins a session on these terms, in TLS if the host offers it. If TLS then fails,
+// the session continues without it, unless the terms require TLS (RFC 7435); then the
+// host fails for now. key is that of the entry for which it is opened, for the log.
+func (r *Relay) open(ctx context.Context, t terms, key string) (*session, *failure) {
+	s, f := r.connect(ctx, t)
 	if f != nil || !s.offers("STARTTLS") {
 		return s, f
 	}
@@ -24,12 +24,12 @@ func (r *Relay) open(ctx context.Context, m *Message, h host, helo string) (*ses
 	if refused == nil {
 		return s, nil
 	}
-	if m.requireTLS() {
+	if t.required {
 		s.smtp.Quit()
-		text := fmt.Sprintf("%s: STARTTLS: %v, and the message requires TLS (REQUIRETLS)", h, refused)
-		return nil, &failure{host: h, elsewhere: true, err: status.Temp("4.7.5", text, nil)}
+		text := fmt.Sprintf("%s: STARTTLS: %v, and the message requires TLS (REQUIRETLS)", t.host, refused)
+		return nil, &failure{host: t.host, elsewhere: true, err: status.Temp("4.7.5", text, nil)}
 	}
-	r.Log.Trouble(m.Key, "STARTTLS with "+h.String()+", continuing without TLS", refused)
+	r.Log.Trouble(key, "STARTTLS with "+t.host.String()+", continuing without TLS", refused)
 	// The host may have said that it ends the session (RFC 5321 3.8), or simply
 	// have closed the connection.
 	if !s.smtp.Over() && s.smtp.Reset() == nil {
@@ -37,7 +37,7 @@ func (r *Relay) open(ctx context.Context, m *Message, h host, helo string) (*ses
 		return s, nil
 	}
 	s.smtp.Quit()
-	if s, f = r.connect(ctx, h, helo); f != nil {
+	if s, f = r.connect(ctx, t); f != nil {
 		f.err.Text += fmt.Sprintf(" (without TLS, since STARTTLS failed: %v)", refused)
 		f.silent = false // it has answered before
 		return nil, f
@@ -65,6 +65,6 @@ func (s *session) startTLS(roots *x509.CertPool) error {
 	}
 	st := s.smtp.TLS()
 	s.distrust = verify(st, s.host.name, roots)
-	s.tls = maillog.TLS(&st)
+	s.cipher = maillog.TLS(&st)
 	return nil
 }

@@ -1,0 +1,22 @@
+package relay
+
+import "net/netip"
+
+// terms are all that tells sessions apart: messages with equal terms may share a session.
+// It must stay comparable. What decides a field is noted there; a field that nothing
+// decides yet is zero, and means what it says.
+type terms struct {
+	host     host       // name, address and port, and whether control/routes names it
+	verify   string     // the name that its certificate must prove; "": none has to be proven
+	tls      string     // the TLS rule in force, as text that tells rules apart; "": TLS if offered
+	required bool       // REQUIRETLS: there is no session without TLS
+	login    string     // who logs in there; "": nobody
+	source   netip.Addr // the address of ours to connect from; zero: the system chooses
+	helo     string     // our name in EHLO
+}
+
+// terms returns the terms on which m may go to a host.
+func (r *Relay) terms(m *Message, h host) (terms, error) {
+	helo, err := r.Control.Hostname()
+	return terms{host: h, required: m.requireTLS(), helo: helo}, err
+}
