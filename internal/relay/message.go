@@ -27,8 +27,13 @@ type Message struct {
 
 	shape shape
 
+	// sign returns the fields that go in front of a text, with CRLF line ends: its
+	// signatures. nil: there are none.
+	sign func(text io.Reader) ([]byte, error)
+
 	mu    sync.Mutex
 	noDSN map[int]answer // recipients at hosts that send no reports of success
+	forms map[form]*rendering
 }
 
 // answer is the last reply of a host.
@@ -49,8 +54,9 @@ func (m *Message) noteNoDSN(taken []int, a answer) {
 
 // shape is what the text requires of a host.
 type shape struct {
-	octets     int64 // as it is sent, without dot-stuffing (RFC 1870 3)
+	octets     int64 // with CRLF line ends
 	utf8Header bool  // its header has octets beyond ASCII
+	eightBit   bool  // its body has
 }
 
 // measure reads the text once.
@@ -64,7 +70,8 @@ func (m *Message) measure() error {
 		m.shape.octets += int64(n)
 		for _, b := range buf[:n] {
 			if !header {
-				break
+				m.shape.eightBit = m.shape.eightBit || b >= 0x80
+				continue
 			}
 			m.shape.utf8Header = m.shape.utf8Header || b >= 0x80
 			switch {
@@ -83,8 +90,8 @@ func (m *Message) measure() error {
 	}
 }
 
-// text returns the message as it goes out.
-func (m *Message) text() io.Reader {
+// cleaned opens the text as it is, with line ends for the wire.
+func (m *Message) cleaned() io.Reader {
 	return &cleaner{r: io.NewSectionReader(m.Content, 0, m.Content.Size()), want: m.Content.Size()}
 }
 

@@ -27,7 +27,7 @@ var handed = map[string]func(*backend) bool{
 // notHanded are the others, and why.
 var notHanded = map[string]string{
 	"SIZE":     "RFC 1870: the message is measured as it is sent, with our Received (TestServer)",
-	"BODY":     "RFC 6152: the message is 8BITMIME for every host that offers it (TestServer)",
+	"BODY":     "RFC 6152 2: said where the text has 8-bit octets (TestBody)",
 	"SMTPUTF8": "RFC 6531 3.2: asked for where address or header need it (TestUTF8)",
 	"AUTH":     "RFC 4954 5: we trust no client to say who wrote a message, so we do not repeat it",
 }

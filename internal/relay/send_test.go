@@ -40,7 +40,7 @@ func TestPeerTrouble(t *testing.T) {
 		{"EHLO 4xx", always("EHLO", "451 later"), 75, "4.0.0", "EHLO mx.example.net: 451 later", 0},
 		{"EHLO 5xx", always("EHLO", "550 5.7.1 not you"), 69, "5.7.1", "EHLO mx.example.net: 550 5.7.1 not you", 0},
 		{"EHLO unknown, HELO", always("EHLO", "500 what"), 0, "", "", 1},
-		{"MAIL 4xx", always("MAIL", "450 4.1.8 busy"), 75, "4.1.8", "MAIL FROM:<alice@example.net> BODY=8BITMIME SIZE=", 0},
+		{"MAIL 4xx", always("MAIL", "450 4.1.8 busy"), 75, "4.1.8", "MAIL FROM:<alice@example.net> SIZE=", 0},
 		{"MAIL 5xx", always("MAIL", "550-5.1.8 no\r\n550 5.1.8 really"), 69, "5.1.8", "550-5.1.8 no 550 5.1.8 really", 0},
 		{"MAIL closes", always("MAIL", hangUp), 75, "4.4.2", "it closed the connection", 0},
 		{"MAIL 2xx of another kind", always("MAIL", "251 fine"), 0, "", "", 1},

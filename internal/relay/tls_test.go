@@ -128,7 +128,7 @@ func TestServer(t *testing.T) {
 	if got := fmt.Sprint(b.hellos, b.froms, b.tos, b.overTLS); got != "[mx.example.net] [alice@example.net] [far@elsewhere.example Two@elsewhere.example] [true]" {
 		t.Error(got)
 	}
-	if o := b.mails[0]; o.Size != int64(strings.Count(letter, "\n")+len(letter)) || o.Return != "HDRS" || o.EnvelopeID != "q+7" || o.Body != "8BITMIME" {
+	if o := b.mails[0]; o.Size != int64(strings.Count(letter, "\n")+len(letter)) || o.Return != "HDRS" || o.EnvelopeID != "q+7" || o.Body != "" {
 		t.Errorf("%+v", o)
 	}
 	if o := b.rcpts[0]; len(o.Notify) != 2 || o.OriginalRecipient != "a+b@example.org" {

@@ -48,17 +48,20 @@ func fail(failed map[int]*failure, list []int, f *failure) {
 type transaction struct {
 	*session
 	m      *Message
+	text   *rendering // as the host gets it
 	failed map[int]*failure
 	over   *failure // the session can do nothing more
 }
 
 // run runs the transaction and returns the recipients that need another one.
 func (t *transaction) run(batch []int) (later []int) {
-	batch = t.suited(batch)
+	if batch = t.render(batch); len(batch) > 0 {
+		batch = t.suited(batch)
+	}
 	if len(batch) == 0 {
 		return nil
 	}
-	m := &smtpc.Message{Mail: t.mail(batch), Text: t.m.text, Size: t.m.shape.octets}
+	m := &smtpc.Message{Mail: t.mail(batch), Text: t.text.open, Size: t.text.octets}
 	for _, i := range batch {
 		m.Rcpt = append(m.Rcpt, t.rcpt(t.m.To[i]))
 	}
@@ -85,7 +88,7 @@ func (t *transaction) conclude(batch []int, m *smtpc.Message, res *smtpc.Result)
 	case !res.Begun && res.Err != nil:
 		return slices.Concat(accepted, later)
 	}
-	if f := t.text(res); f != nil {
+	if f := t.lacking(res); f != nil {
 		fail(t.failed, accepted, f)
 		return later
 	}
@@ -124,10 +127,10 @@ func tooMany(r smtpc.Reply) bool {
 	return strings.HasSuffix(e, ".0.0") || strings.HasSuffix(e, ".5.3")
 }
 
-// text returns why the accepted recipients did not get the text, nil if they did.
+// lacking returns why the accepted recipients did not get the text, nil if they did.
 // Before its end is out another host may be tried; after that only a refusal says that
 // the message was not accepted.
-func (t *transaction) text(res *smtpc.Result) *failure {
+func (t *transaction) lacking(res *smtpc.Result) *failure {
 	switch {
 	case res.Final.Class() == 2:
 		return nil
@@ -171,13 +174,23 @@ func (t *transaction) lost(res *smtpc.Result) *failure {
 	return f
 }
 
+// render makes the text as the host gets it, and fails all recipients if there is none.
+func (t *transaction) render(batch []int) []int {
+	var err error
+	if t.text, err = t.m.as(t.m.formFor(t.offers)); err == nil {
+		return batch
+	}
+	fail(t.failed, batch, &failure{host: t.host, ours: true, err: status.Temp("4.3.0", err.Error(), nil)})
+	return nil
+}
+
 // suited fails what the host cannot accept anyway and returns the rest: it fails a
 // message larger than the host's limit (RFC 1870 6.1), a message for verified TLS alone
 // (RFC 8689), and an address that needs SMTPUTF8 (RFC 6531 3.2).
 func (t *transaction) suited(batch []int) (list []int) {
-	if most := t.smtp.MaxSize(); most > 0 && t.m.shape.octets > most {
+	if most := t.smtp.MaxSize(); most > 0 && t.text.octets > most {
 		fail(t.failed, batch, t.unsuited(552, "5.3.4",
-			fmt.Sprintf("the message has %d octets, the host accepts at most %d", t.m.shape.octets, most)))
+			fmt.Sprintf("the message has %d octets, the host accepts at most %d", t.text.octets, most)))
 		return nil
 	}
 	if t.m.requireTLS() {
@@ -237,8 +250,8 @@ func (t *transaction) mail(batch []int) string {
 			words = append(words, word)
 		}
 	}
-	add("8BITMIME", "BODY=8BITMIME", true)
-	add("SIZE", "SIZE="+strconv.FormatInt(t.m.shape.octets, 10), true)
+	add("8BITMIME", "BODY=8BITMIME", t.m.shape.eightBit || t.m.shape.utf8Header)
+	add("SIZE", "SIZE="+strconv.FormatInt(t.text.octets, 10), true)
 	add("SMTPUTF8", "SMTPUTF8", utf8)
 	add("REQUIRETLS", "REQUIRETLS", t.m.requireTLS())
 	ret := params.Get(t.m.From.Params, "RET")

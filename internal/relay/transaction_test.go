@@ -38,7 +38,7 @@ func FuzzParameters(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, params string) {
 		m := &Message{From: spool.Path{Addr: "a@b.example", Params: params}, To: []spool.Recipient{{Addr: "b@c.example", Params: params}}}
-		tx := &transaction{session: s, m: m}
+		tx := &transaction{session: s, m: m, text: &rendering{}}
 		for _, command := range []string{tx.mail([]int{0}), tx.rcpt(m.To[0])} {
 			for _, b := range []byte(command) {
 				if b < ' ' || b >= 0x7f {
