@@ -128,11 +128,22 @@ func (l *Log) Rekeyed(key, fresh, mailbox string) {
 	l.event("rekeyed", key, slog.String("fresh", fresh), slog.String("mailbox", mailbox))
 }
 
+// Remote is a host that mail went to. Empty fields are left out of the line.
+type Remote struct {
+	Host, Addr string
+	TLS        string // version and cipher, as TLS makes it
+	Verified   string // whether the certificate proves the host's name: "yes" or "no"
+	Rule       string // the TLS rule of the session, and where it comes from
+}
+
 // Relayed: a remote host took responsibility for a recipient. reply is its whole
-// reply; tls is empty without TLS.
-func (l *Log) Relayed(key, to, host, addr, tls, reply string) {
-	a := []slog.Attr{slog.String("to", to), slog.String("host", host), slog.String("addr", addr)}
-	l.event("relayed", key, append(appendIf(a, "tls", tls), slog.String("reply", reply))...)
+// reply.
+func (l *Log) Relayed(key, to string, r Remote, reply string) {
+	a := []slog.Attr{slog.String("to", to), slog.String("host", r.Host), slog.String("addr", r.Addr)}
+	a = appendIf(a, "tls", r.TLS)
+	a = appendIf(a, "verified", r.Verified)
+	a = appendIf(a, "rule", r.Rule)
+	l.event("relayed", key, append(a, slog.String("reply", reply))...)
 }
 
 // Deferred: the next attempt for the entry is due at due.

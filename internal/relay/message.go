@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"paperpath/internal/maillog"
 	"paperpath/internal/spool"
 )
 
@@ -23,7 +24,7 @@ type Message struct {
 
 	// Done is called as soon as a host has accepted the message for these
 	// recipients.
-	Done func(taken []int, host, ip, tls, reply string)
+	Done func(taken []int, by maillog.Remote, reply string)
 
 	shape shape
 

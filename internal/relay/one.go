@@ -13,6 +13,7 @@ import (
 	"paperpath/internal/addr"
 	"paperpath/internal/control"
 	"paperpath/internal/dns"
+	"paperpath/internal/maillog"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
 )
@@ -36,9 +37,9 @@ func (r *Relay) One(ctx context.Context, in io.Reader, from string, to []string,
 		return status.Temp("4.3.0", "cannot store the message", err)
 	}
 	m.Content = io.NewSectionReader(f, 0, st.Size())
-	m.Done = func(taken []int, host, ip, tls, reply string) {
+	m.Done = func(taken []int, by maillog.Remote, reply string) {
 		for _, i := range taken {
-			r.Log.Relayed("", to[i], host, ip, tls, reply)
+			r.Log.Relayed("", to[i], by, reply)
 		}
 	}
 	todo := make([]int, len(to))

@@ -311,11 +311,11 @@ func (l *lab) message(text string, to ...string) *Message {
 	for _, a := range to {
 		m.To = append(m.To, spool.Recipient{Addr: a})
 	}
-	m.Done = func(taken []int, _, _, tls, reply string) {
+	m.Done = func(taken []int, by maillog.Remote, reply string) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		for _, i := range taken {
-			l.done[i] = strings.TrimSpace(tls + " " + reply)
+			l.done[i] = strings.TrimSpace(by.TLS + " " + reply)
 		}
 	}
 	return m

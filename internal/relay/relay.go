@@ -58,11 +58,11 @@ func (r *Relay) Handle(ctx context.Context, e *spool.Entry) spool.Outcome {
 	if m.Asked, err = e.Asked(); err != nil {
 		r.Log.Trouble(m.Key, "see whether a person asked for an attempt", err) // assume that nobody did
 	}
-	m.Done = func(taken []int, host, ip, tls, reply string) {
+	m.Done = func(taken []int, by maillog.Remote, reply string) {
 		mu.Lock()
 		defer mu.Unlock()
 		for _, i := range taken {
-			r.Log.Relayed(m.Key, m.To[i].Addr, host, ip, tls, reply)
+			r.Log.Relayed(m.Key, m.To[i].Addr, by, reply)
 		}
 		if err := e.Mark(taken...); err != nil {
 			r.Log.Trouble(m.Key, "mark", err) // the outcome marks them again

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"paperpath/internal/maillog"
 	"paperpath/internal/smtpc"
 	"paperpath/internal/status"
 	"paperpath/internal/visible"
@@ -86,6 +87,19 @@ func (r *Relay) connect(ctx context.Context, t terms) (*session, *failure) {
 
 // greeting is the Command in an *smtpc.Error about the host's greeting.
 const greeting = "greeting"
+
+// remote is the host as the log shows it.
+func (s *session) remote() maillog.Remote {
+	r := maillog.Remote{Host: s.host.name, Addr: s.host.addr.Addr().String(), TLS: s.cipher}
+	switch {
+	case s.cipher == "":
+	case s.distrust == nil:
+		r.Verified = "yes"
+	default:
+		r.Verified = "no"
+	}
+	return r
+}
 
 // offers reports whether the host has an extension.
 func (s *session) offers(name string) bool {

@@ -95,7 +95,7 @@ func (t *transaction) conclude(batch []int, m *smtpc.Message, res *smtpc.Result)
 	if !t.offers("DSN") {
 		t.m.noteNoDSN(accepted, answer{t.host.name, res.Final.Text})
 	}
-	t.m.Done(accepted, t.host.name, t.host.addr.Addr().String(), t.cipher, res.Final.Text)
+	t.m.Done(accepted, t.remote(), res.Final.Text)
 	return later
 }
 

@@ -129,7 +129,7 @@ func sendMany(t *testing.T, z *zone, sink *harness.Sink, lookup time.Duration) (
 	text := "Subject: hello\n\nhello\n"
 	m := &relay.Message{From: spool.Path{Addr: alice}, To: []spool.Recipient{{Addr: "dora@many.example"}},
 		Content: io.NewSectionReader(strings.NewReader(text), 0, int64(len(text))),
-		Done:    func([]int, string, string, string, string) {}}
+		Done:    func([]int, maillog.Remote, string) {}}
 	began := time.Now()
 	err := r.Send(context.Background(), m, []int{0})[0].Err
 	return time.Since(began), err
