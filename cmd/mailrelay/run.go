@@ -18,18 +18,19 @@ import (
 
 func mailrelay() program.Program {
 	via := &cli.StringFlag{Name: "via", Usage: "send to `HOST[:PORT]` instead of the hosts in control/routes and the DNS"}
+	from := &cli.StringFlag{Name: "from", Usage: "the reverse path `ADDRESS`; empty is the null one"}
 	return program.Program{
 		Name: "mailrelay", Usage: "Send a message to other hosts by SMTP.",
 		Operands: "[address ...] < message",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "from", Usage: "the reverse path `ADDRESS`; empty is the null one"},
+			from,
 			&cli.StringSliceFlag{Name: "to", Usage: "a recipient's `ADDRESS`, like an operand"},
 			via,
 		},
 		Action: one, Kind: program.Agent,
 		Verbs: append(program.Stage{Inbox: spool.InboxRelay, Does: "send", Make: runner}.Verbs(),
 			program.Verb{Name: "explain", Usage: "print through which hosts mail for an address goes, and why", Operands: "address ...", Kind: program.Person,
-				Flags:  []cli.Flag{via, &cli.BoolFlag{Name: "json", Usage: "print one JSON object a line"}},
+				Flags:  []cli.Flag{from, via, &cli.BoolFlag{Name: "json", Usage: "print one JSON object a line"}},
 				Action: explainCommand}),
 	}
 }
@@ -82,5 +83,5 @@ func explainCommand(ctx context.Context, h *home.Home, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return program.Explain(h, c, func(address string, t *explain.Trail) error { return r.Explain(ctx, address, t) })
+	return program.Explain(h, c, func(address string, t *explain.Trail) error { return r.Explain(ctx, c.String("from"), address, t) })
 }

@@ -87,6 +87,28 @@ func askings() []asking {
 				}
 				return text(*r, err)
 			}},
+		{table: "sender-routes", keys: []string{"c@x.example", "x.example", ".x.example", ".example", "<>", "a.x.example"}, value: "%s: h%d.example",
+			broken: "%s: h:99999", names: []string{"c@x.example", "d@x.example", "c@a.x.example", "", "c@other.test"},
+			asks: func(name string) ([]string, int) {
+				local, domain := addr.Split(name)
+				if local == "" {
+					return []string{"<>"}, 1
+				}
+				keys := []string{name, domain}
+				for i, b := range domain {
+					if b == '.' {
+						keys = append(keys, domain[i:])
+					}
+				}
+				return keys, 1
+			},
+			ask: func(c *Control, name string) (string, error) {
+				r, err := c.RouteFrom(name, "elsewhere.test")
+				if r == nil {
+					return "", err
+				}
+				return text(*r, err)
+			}},
 		{table: "senders", keys: addresses, value: "%s: s%d@x.example", broken: "%s: one two",
 			names: append([]string{"c@x.example"}, addresses...), asks: only,
 			ask: func(c *Control, name string) (string, error) {

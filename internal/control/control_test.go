@@ -79,6 +79,7 @@ func TestBrokenFiles(t *testing.T) {
 	users := func(c *Control) error { return c.checkTable("users") }
 	alias := func(c *Control) error { return c.checkTable("aliases") }
 	route := func(c *Control) error { return c.checkTable("routes") }
+	senderRoute := func(c *Control) error { return c.checkTable("sender-routes") }
 	senders := func(c *Control) error { return c.checkTable("senders") }
 	retry := func(c *Control) error { _, err := c.Retry(); return err }
 	services := func(c *Control) error { return c.checkTable("services") }
@@ -136,7 +137,33 @@ func TestBrokenFiles(t *testing.T) {
 		{"routes", "example.org:\n", route, "control/routes:1: no value"},
 		{"routes", "example.org: x:0\n", route, "control/routes:1:"},
 		{"routes", "example.org: x:99999\n", route, "control/routes:1:"},
-		{"routes", "example.org: a b\n", route, "control/routes:1:"},
+		{"routes", "example.org: a <b>\n", route, `control/routes:1: "<b>" is not a host`},
+		{"routes", "a.example: lmpt:/run/lmtp\n", route, `control/routes:1: "lmpt:/run/lmtp" is not a target (did you mean lmtp?)`},
+		{"routes", "a.example: smtp:mx.example\n", route, "(leave out smtp:)"},
+		{"routes", "a.example: lmtp:h.example\n", route, "has no port (lmtp:HOST:PORT, lmtp:/PATH)"},
+		{"routes", "a.example: lmtp:/" + strings.Repeat("x", 107) + "\n", route, "is longer than the 107 octets"},
+		{"routes", "a.example: tls:h.example:0\n", route, "has no port between 1 and 65535"},
+		{"routes", "a.example: program:uux -\n", route, "does not begin with / (program:/usr/bin/uux ARG ...)"},
+		{"routes", "a.example: program:/bin/cat 'x\n", route, "a quote is not closed"},
+		{"routes", "a.example: mx program:/bin/cat x\n", route, "program is not the only target (it stands alone)"},
+		{"routes", "a.example: mx hold\n", route, "hold is not the only target (it stands alone)"},
+		{"routes", "a.example: local mx\n", route, "local is not the only target (it stands alone)"},
+		{"routes", "a.example: inflight=4\n", route, "no target, only options"},
+		{"routes", "a.example: h inflight=0\n", route, "inflight=0 is not a number between 1 and 16"},
+		{"routes", "a.example: h inflight=2 inflight=3\n", route, "inflight= is there twice"},
+		{"routes", "a.example: h inflgiht=2\n", route, `unknown option "inflgiht" (did you mean inflight?)`},
+		{"routes", "a.example: h tls=no\n", route, "(the options are inflight and recipients)"},
+		{"routes", "a.example: hold inflight=2\n", route, "inflight= is not for hold"},
+		{"routes", "a.example: h recipients=2\n", route, "recipients= is for program: alone"},
+		{"routes", "a.example: error:\n", route, "error: without a text"},
+		{"routes", "a.example: error: 4.7.1 later\n", route, "the status code 4.7.1 is not that of a refusal"},
+		{"routes", "a.example: error: gr\u00fc\u00dfe\n", route, "is not ASCII"},
+		{"routes", "a.example: " + strings.Repeat("h ", 17) + "\n", route, "more than 16 targets"},
+		{"routes", "a@a.example: h\n", route, `control/routes:1: domain "a@a.example"`},
+		{"sender-routes", "a b@a.example: h\n", senderRoute, `control/sender-routes:1: sender "a b@a.example"`},
+		{"sender-routes", ".: h\n", senderRoute, "a row for every sender (that is the row `.` of control/routes)"},
+		{"sender-routes", "a@a.example: local\n", senderRoute, "local is for control/routes"},
+		{"sender-routes", "@A.example: h\na.Example: x\n", senderRoute, "is already in line 1"},
 		{"routes", "ex ample: a\n", route, "control/routes:1: domain"},
 		{"routes", ".: ::1\n", route, "control/routes:1:"},
 		{"routes", "a.example: x\nA.example: y\n", route, "is already in line 1"},

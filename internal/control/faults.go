@@ -64,6 +64,7 @@ func (c *Control) tables() []checkedTable {
 		{"users", func() ([]Fault, error) { return faultsOf[User](c, usersFile(c)) }},
 		{"aliases", c.aliasFaults},
 		{"routes", c.routeFaults},
+		{"sender-routes", func() ([]Fault, error) { return faultsOf[Route](c, senderRoutesFile(c)) }},
 		{"senders", func() ([]Fault, error) { return faultsOf[senderRow](c, sendersFile(c)) }},
 		{"relayfrom", func() ([]Fault, error) { return faultsOf[relayRow](c, relaysFile(c)) }},
 		{"proxyfrom", func() ([]Fault, error) {

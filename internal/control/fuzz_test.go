@@ -61,6 +61,7 @@ func FuzzTables(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		data := []byte(text)
 		readTable(t, routesTable(), text)
+		readTable(t, senderRoutesTable(), text)
 		readTable(t, sendersTable(), text)
 		readTable(t, domainsTable(), text)
 		readTable(t, relaysTable(), text)

@@ -1,27 +1,48 @@
 package control
 
 import (
+	"errors"
 	"fmt"
-	"net"
-	"net/netip"
-	"strconv"
 	"strings"
 
 	"paperpath/internal/addr"
 )
 
-// Route is a row of control/routes: mail for the domain goes to this host, without an
-// MX lookup.
+// Route is a row of control/routes or control/sender-routes: where mail goes that would
+// otherwise go by the MX of its domain.
 type Route struct {
-	Host  string // a name or an IP address without brackets
-	Port  string
-	Where string // "control/routes:2"
+	Key        string        // of the row, folded
+	Targets    []RouteTarget // in the order in which they are tried
+	Inflight   int           // whole transactions in flight; 0: the row does not say
+	Recipients int           // of one call of a program; 0: the row does not say
+	Where      string        // "control/routes:2"
 }
 
+// String is the row's value as it is in force: targets, then options.
+func (r *Route) String() string {
+	var words []string
+	for _, t := range r.Targets {
+		words = append(words, t.String())
+	}
+	return strings.Join(words, " ")
+}
+
+// routeForm is the form of a row, for people who have to correct one.
+const routeForm = "a row is `%s: TARGET ...`, such as `%s: mx.example.org:25`"
+
 func routesTable() table[Route] {
+	return routeTable("routes", fmt.Sprintf(routeForm, "domain", "example.org"), checkRouteKey)
+}
+
+func senderRoutesTable() table[Route] {
+	return routeTable("sender-routes", fmt.Sprintf(routeForm, "sender", "@example.net"), checkSenderKey)
+}
+
+// routeTable is a table of routes whose keys check allows.
+func routeTable(name, form string, check func(key string) error) table[Route] {
 	return table[Route]{
-		name: "routes",
-		form: "a row is `domain: host` or `domain: host:port`",
+		name: name,
+		form: form,
 		key: func(text string) string {
 			text = strings.TrimLeft(text, " \t")
 			end := keyEnd(text)
@@ -29,30 +50,52 @@ func routesTable() table[Route] {
 				return ""
 			}
 			key := strings.TrimRight(text[:end], " \t")
-			if key == "" || checkRouteKey(key) != nil {
+			if key == "" || check(key) != nil {
 				return ""
 			}
-			return addr.FoldDomain(key)
+			return foldRouteKey(key)
 		},
-		parse: parseRoute,
+		parse: func(where, text string) ([]entry[Route], error) { return parseRoute(name, check, where, text) },
 	}
 }
 
-func routesFile(c *Control) file[contents[Route]] { return routesTable().file(c) }
+func routesFile(c *Control) file[contents[Route]]       { return routesTable().file(c) }
+func senderRoutesFile(c *Control) file[contents[Route]] { return senderRoutesTable().file(c) }
 
-func parseRoute(where, text string) ([]entry[Route], error) {
+func parseRoute(name string, check func(string) error, where, text string) ([]entry[Route], error) {
 	key, value, err := keyAndValue(strings.Trim(text, " \t"))
 	if err != nil {
 		return nil, err
 	}
-	if err := checkRouteKey(key); err != nil {
-		return nil, fmt.Errorf("domain %q %w", key, err)
+	if err := check(key); err != nil {
+		return nil, err
 	}
-	host, port, wrong := hostPort(value, "25")
-	if wrong != "" {
-		return nil, fmt.Errorf("%q %s", value, wrong)
+	r, err := ParseRoute(where, value)
+	if err != nil {
+		return nil, err
 	}
-	return []entry[Route]{{addr.FoldDomain(key), Route{Host: host, Port: port, Where: where}}}, nil
+	if r.Key = foldRouteKey(key); name == "sender-routes" && r.Targets[0].Kind == ToLocal {
+		return nil, errors.New("local is for control/routes (which mailbox it is, the recipient decides)")
+	}
+	return []entry[Route]{{r.Key, *r}}, nil
+}
+
+// ParseRoute parses what stands behind the key of a row: options and targets.
+func ParseRoute(where, value string) (*Route, error) {
+	r := &Route{Where: where}
+	return r, r.parse(value)
+}
+
+// foldRouteKey is the spelling under which a row is found.
+func foldRouteKey(key string) string {
+	if local, domain := addr.Split(key); local != "" && domain != "" {
+		return addr.FoldAddress(key)
+	}
+	key = strings.TrimPrefix(key, "@")
+	if parent, ok := strings.CutPrefix(key, "."); ok {
+		return "." + addr.FoldDomain(parent)
+	}
+	return addr.FoldDomain(key)
 }
 
 // checkRouteKey refuses anything but `domain`, `.domain` and `.`.
@@ -60,47 +103,82 @@ func checkRouteKey(key string) error {
 	if key == "." {
 		return nil
 	}
-	return addr.CheckDomain(strings.TrimPrefix(key, "."))
+	if err := addr.CheckDomain(strings.TrimPrefix(key, ".")); err != nil {
+		return fmt.Errorf("domain %q %w", key, err)
+	}
+	return nil
 }
 
-// hostPort parses `host`, `host:port`, `IP:port`, `[IP]` and `[IP]:port`.
-func hostPort(s, defPort string) (host, port, wrong string) {
-	const form = "is not a host or host:port (mx.example.org:25, 127.0.0.1:2525, [::1]:25)"
-	if inner, ok := strings.CutPrefix(s, "["); ok && strings.HasSuffix(s, "]") {
-		s = net.JoinHostPort(strings.TrimSuffix(inner, "]"), defPort)
-	} else if !strings.Contains(s, ":") {
-		s = net.JoinHostPort(s, defPort)
+// checkSenderKey refuses anything but an address, `domain`, `@domain`, `.domain` and
+// `<>`, the null reverse path.
+func checkSenderKey(key string) error {
+	local, domain := addr.Split(key)
+	var err error
+	switch {
+	case key == "<>":
+		return nil
+	case key == ".":
+		return errors.New("a row for every sender (that is the row `.` of control/routes)")
+	case domain == "":
+		err = addr.CheckDomain(strings.TrimPrefix(key, "."))
+	case local == "":
+		err = addr.CheckDomain(domain)
+	default:
+		err = addr.CheckAddress(key)
 	}
-	host, port, err := net.SplitHostPort(s)
 	if err != nil {
-		return "", "", form
+		return fmt.Errorf("sender %q %w", key, err)
 	}
-	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-		return "", "", "has no port between 1 and 65535"
-	}
-	if ip, err := netip.ParseAddr(host); err == nil {
-		return ip.String(), port, ""
-	}
-	if addr.CheckDomain(host) != nil || strings.HasPrefix(host, "[") {
-		return "", "", form
-	}
-	return addr.FoldDomain(host), port, ""
+	return nil
 }
 
-// Route returns where mail for domain goes: the domain's own row, else that of the
-// nearest `.parent`, else `.`. nil without an error means: look up its MX.
-func (c *Control) Route(domain string) (*Route, error) {
+// domainKeys are the keys of rows about a domain, the most specific first: its own and
+// those of its parents.
+func domainKeys(domain string) []string {
 	domain = addr.FoldDomain(domain)
 	keys := []string{domain}
-	if !strings.HasPrefix(domain, "[") {
-		for i := range len(domain) {
-			if domain[i] == '.' {
-				keys = append(keys, domain[i:])
-			}
+	if strings.HasPrefix(domain, "[") {
+		return keys
+	}
+	for i := range len(domain) {
+		if domain[i] == '.' {
+			keys = append(keys, domain[i:])
 		}
 	}
-	f := routesFile(c)
-	r, at, err := find[Route](c, f, append(keys, ".")...)
+	return keys
+}
+
+// Route returns where mail for domain goes, whoever sent it: the domain's own row, else
+// that of the nearest `.parent`, else `.`. nil without an error means: look up its MX.
+func (c *Control) Route(domain string) (*Route, error) {
+	return c.route(routesFile(c), append(domainKeys(domain), ".")...)
+}
+
+// RouteFrom returns where mail of a sender for domain goes: by the row for the domain or
+// its nearest `.parent`, else by the row of control/sender-routes for the sender, the
+// sender's domain or its nearest `.parent`, else by the row `.`. A row that names the
+// domain is the more specific one: it says who takes its mail. nil without an error
+// means: look up its MX.
+func (c *Control) RouteFrom(sender, domain string) (*Route, error) {
+	r, err := c.route(routesFile(c), domainKeys(domain)...)
+	if r != nil || err != nil {
+		return r, err
+	}
+	keys := []string{"<>"}
+	if _, from := addr.Split(sender); from != "" {
+		keys = append([]string{addr.FoldAddress(sender)}, domainKeys(from)...)
+	} else if sender != "" {
+		keys = []string{addr.Fold(sender)}
+	}
+	if r, err = c.route(senderRoutesFile(c), keys...); r != nil || err != nil {
+		return r, err
+	}
+	return c.route(routesFile(c), ".")
+}
+
+// route returns the row of the first key that has one.
+func (c *Control) route(f file[contents[Route]], keys ...string) (*Route, error) {
+	r, at, err := find[Route](c, f, keys...)
 	if err == nil && at > 0 {
 		err = hiddenIn[Route](c, f)
 	}

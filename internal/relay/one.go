@@ -4,15 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/netip"
 	"os"
-	"strconv"
-	"strings"
 
 	"paperpath/internal/addr"
 	"paperpath/internal/control"
-	"paperpath/internal/dns"
 	"paperpath/internal/maillog"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
@@ -106,21 +102,15 @@ func (r *Relay) store(in io.Reader) (*os.File, error) {
 	return f, nil
 }
 
-// ParseVia reads HOST, HOST:PORT, [IP] and [IP]:PORT.
+// ParseVia reads the targets of --via: HOST, HOST:PORT, [IP] or what a row of
+// control/routes may name.
 func ParseVia(s string) (*control.Route, error) {
-	host, port, err := net.SplitHostPort(s)
-	if err != nil {
-		host, port = strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"), "25"
+	if ip, err := netip.ParseAddr(s); err == nil {
+		s = "[" + ip.String() + "]"
 	}
-	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-		return nil, fmt.Errorf("%q does not have a port between 1 and 65535", s)
+	r, err := control.ParseRoute("--via", s)
+	if err == nil && !r.Targets[0].Peer() {
+		err = fmt.Errorf("%q is not a host", s)
 	}
-	if ip, err := netip.ParseAddr(host); err == nil && ip.Zone() == "" {
-		return &control.Route{Host: ip.String(), Port: port, Where: "--via"}, nil
-	}
-	name, err := dns.ASCII(host)
-	if err != nil {
-		return nil, fmt.Errorf("%q is not a HOST or HOST:PORT (mx.example.org:25, 127.0.0.1:2525, [::1]:25)", s)
-	}
-	return &control.Route{Host: name, Port: port, Where: "--via"}, nil
+	return r, err
 }

@@ -77,7 +77,7 @@ func (r *Relay) Lane(e *spool.Entry) string {
 	if len(pending) == 0 {
 		return ""
 	}
-	d, err := r.destination(e.Envelope.To[pending[0]].Addr, nil)
+	d, err := r.destination(e.Envelope.From.Addr, e.Envelope.To[pending[0]].Addr, nil)
 	if err != nil {
 		return ""
 	}
@@ -96,10 +96,10 @@ func (r *Relay) PerLane(most func() int) func(lane string) int {
 	}
 }
 
-// Explain records where an address goes and through which hosts; it does not connect to
-// them.
-func (r *Relay) Explain(ctx context.Context, address string, t *explain.Trail) error {
-	err := r.explain(ctx, address, t)
+// Explain records where mail of a sender for an address goes and through which hosts; it
+// does not connect to them.
+func (r *Relay) Explain(ctx context.Context, from, address string, t *explain.Trail) error {
+	err := r.explain(ctx, from, address, t)
 	if err != nil {
 		verdict := "fail: "
 		if status.IsTemporary(err) {
@@ -110,35 +110,50 @@ func (r *Relay) Explain(ctx context.Context, address string, t *explain.Trail) e
 	return err
 }
 
-func (r *Relay) explain(ctx context.Context, address string, t *explain.Trail) error {
+func (r *Relay) explain(ctx context.Context, from, address string, t *explain.Trail) error {
 	t.Add("recipient", address, "")
-	d, err := r.destination(address, t)
+	d, err := r.destination(from, address, t)
 	if err != nil {
 		return err
 	}
 	look := r.lookups()
-	list, err := r.exchangers(ctx, look, d, t)
-	if err != nil {
-		return err
+	var first string
+	var last error
+	for _, to := range d.targets() {
+		through, err := r.explainTarget(ctx, look, d, to, t)
+		if first == "" {
+			first = through
+		}
+		if err != nil && (last == nil || status.IsTemporary(err)) {
+			last = err
+		}
 	}
-	var first *host
-	var last *failure
+	if first == "" {
+		return last
+	}
+	t.End("relay to " + first)
+	return nil
+}
+
+// explainTarget records the hosts of one target and returns the first.
+func (r *Relay) explainTarget(ctx context.Context, look Resolver, d destination, to control.RouteTarget,
+	t *explain.Trail) (first string, err error) {
+	list, err := r.exchangers(ctx, look, d, to, t)
+	if err != nil {
+		return "", err
+	}
 	for _, x := range list {
 		hosts, f := r.hosts(ctx, look, d, x, t)
 		if f != nil {
 			t.Add("host", x.name+": "+f.err.Error(), "")
-			if last == nil || status.IsTemporary(f.err) {
-				last = f
+			if err == nil || status.IsTemporary(f.err) {
+				err = f.err
 			}
 			continue
 		}
-		if first == nil {
-			first = &hosts[0]
+		if first == "" {
+			first = hosts[0].String()
 		}
 	}
-	if first == nil {
-		return last.err
-	}
-	t.End("relay to " + first.String())
-	return nil
+	return first, err
 }

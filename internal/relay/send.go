@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	maxHosts    = 8  // addresses tried in one attempt
+	maxHosts    = 8  // addresses of one target tried in one attempt
 	maxSessions = 3  // of these that may answer without accepting everything
 	maxGroups   = 10 // destinations of one message at a time
 )
@@ -79,7 +79,7 @@ func (r *Relay) groups(m *Message, todo []int, failed map[int]*failure) []*group
 	var list []*group
 	of := map[string]*group{}
 	for _, i := range todo {
-		d, err := r.destination(m.To[i].Addr, nil)
+		d, err := r.destination(m.From.Addr, m.To[i].Addr, nil)
 		if err != nil {
 			failed[i] = &failure{err: classified(err)}
 			continue
@@ -124,24 +124,7 @@ func (r *Relay) deliver(ctx context.Context, g *group, m *Message) map[int]*fail
 			g.name, clockTime(last.since), clockTime(last.until()), last.why), nil)})
 		return a.failed
 	}
-	look := r.lookups()
-	list, err := r.exchangers(ctx, look, g.destination, nil)
-	if err != nil {
-		a.lookupFailed(&failure{err: classified(err)})
-	}
-	for _, x := range list {
-		if a.finished(ctx) { // no look-up without a use for it
-			break
-		}
-		hosts, f := r.hosts(ctx, look, g.destination, x, nil)
-		if f != nil {
-			a.lookupFailed(f)
-			continue
-		}
-		for _, h := range hosts {
-			a.try(ctx, h)
-		}
-	}
+	a.through(ctx, r.lookups())
 	switch {
 	case ctx.Err() != nil:
 	case a.tried > 0 && a.silent:
@@ -162,8 +145,9 @@ type attempt struct {
 	failed   map[int]*failure
 	left     []int // neither done nor failed at all hosts
 	tried    int   // addresses
-	sessions int
-	silent   bool // no host has answered yet
+	before   int   // of these, those of former targets
+	sessions int   // with hosts of this target
+	silent   bool  // no host has answered yet
 	why      string
 	began    time.Time
 }
@@ -181,7 +165,7 @@ func (a *attempt) finished(ctx context.Context) bool {
 	if ctx.Err() != nil && a.tried == 0 {
 		a.failAll(&failure{err: status.Temp("4.3.2", "stopped before the first connection", nil)})
 	}
-	return ctx.Err() != nil || len(a.left) == 0 || a.tried >= maxHosts || a.sessions >= maxSessions
+	return ctx.Err() != nil || len(a.left) == 0 || a.tried-a.before >= maxHosts || a.sessions >= maxSessions
 }
 
 // try sends to the recipients that are left through one host.

@@ -31,7 +31,9 @@ func DefaultTimes() Times {
 type host struct {
 	name   string // as the DNS or the route has it
 	addr   netip.AddrPort
-	routed bool // control/routes names it
+	routed bool // a row of control/routes or control/sender-routes names it
+
+	implicit bool // TLS begins before the greeting (RFC 8314 3.3)
 }
 
 func (h host) String() string {
@@ -75,6 +77,14 @@ func (r *Relay) connect(ctx context.Context, t terms) (*session, *failure) {
 			err: status.Temp("4.4.1", fmt.Sprintf("%s: connect: %v", t.host, smtpc.Plain(err)), nil)}
 	}
 	s := &session{terms: t}
+	if t.host.implicit {
+		secure, f := r.inside(ctx, t, c)
+		if f != nil {
+			return nil, f
+		}
+		s.secured(r, secure.ConnectionState())
+		c = secure
+	}
 	s.smtp, err = smtpc.Open(ctx, c, t.helo, r.Times.Times, time.Now().Add(r.Times.Session))
 	if err != nil {
 		f := s.failed(err)

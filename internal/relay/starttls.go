@@ -2,12 +2,9 @@ package relay
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 
-	"paperpath/internal/maillog"
 	"paperpath/internal/smtpc"
 	"paperpath/internal/status"
 )
@@ -17,10 +14,10 @@ import (
 // host fails for now. key is that of the entry for which it is opened, for the log.
 func (r *Relay) open(ctx context.Context, t terms, key string) (*session, *failure) {
 	s, f := r.connect(ctx, t)
-	if f != nil || !s.offers("STARTTLS") {
+	if f != nil || t.host.implicit || !s.offers("STARTTLS") {
 		return s, f
 	}
-	refused := s.startTLS(r.roots)
+	refused := s.startTLS(r)
 	if refused == nil {
 		return s, nil
 	}
@@ -48,12 +45,8 @@ func (r *Relay) open(ctx context.Context, t terms, key string) (*session, *failu
 
 // startTLS switches to TLS. The error says what the host said, or what went wrong
 // instead.
-func (s *session) startTLS(roots *x509.CertPool) error {
-	err := s.smtp.StartTLS(&tls.Config{
-		ServerName:         s.host.name,
-		InsecureSkipVerify: true, // unauthenticated TLS is better than none (RFC 7435 3)
-		MinVersion:         tls.VersionTLS12,
-	})
+func (s *session) startTLS(r *Relay) error {
+	err := s.smtp.StartTLS(tlsConfig(s.terms))
 	var e *smtpc.Error
 	switch {
 	case errors.As(err, &e) && e.Command == "STARTTLS" && e.Reply.Code != 0:
@@ -63,8 +56,6 @@ func (s *session) startTLS(roots *x509.CertPool) error {
 	case err != nil:
 		return err
 	}
-	st := s.smtp.TLS()
-	s.distrust = verify(st, s.host.name, roots)
-	s.cipher = maillog.TLS(&st)
+	s.secured(r, s.smtp.TLS())
 	return nil
 }

@@ -20,16 +20,42 @@ import (
 
 // destination is where the mail of a group of recipients goes.
 type destination struct {
-	name   string         // of the lane: the domain, or host:port of the route
+	name   string         // of the lane: the domain, or the targets of the route
 	domain string         // in A-labels and lower case, or an address literal
 	route  *control.Route // nil: by MX
 }
 
+// targets are where the destination's mail may go, in the order in which they are tried.
+func (d destination) targets() []control.RouteTarget {
+	if d.route == nil {
+		return []control.RouteTarget{{Kind: control.ToMX}}
+	}
+	return d.route.Targets
+}
+
+// named is the name of a lane.
+func (d destination) named() string {
+	if d.route == nil {
+		return d.domain
+	}
+	words := []string{}
+	for _, t := range d.route.Targets {
+		if t.Kind == control.ToMX {
+			words = append(words, d.domain)
+		} else {
+			words = append(words, t.String())
+		}
+	}
+	return strings.Join(words, " ")
+}
+
 // exchanger is a host that a destination's mail may go to.
 type exchanger struct {
-	name string
-	pref uint16
-	port uint16
+	name     string
+	pref     uint16
+	port     uint16
+	routed   bool // a row names it
+	implicit bool // TLS begins before the greeting
 }
 
 // Resolver answers the DNS queries of relaying.
@@ -38,16 +64,18 @@ type Resolver interface {
 	Addrs(ctx context.Context, host string) ([]netip.Addr, error)
 }
 
-// dnsTrouble is the status if the DNS does not answer (RFC 3463 3.5).
-const dnsTrouble = "4.4.3"
+const (
+	dnsTrouble = "4.4.3"  // the DNS does not answer (RFC 3463 3.5)
+	nullMX     = "5.1.10" // the domain accepts no mail (RFC 7505 4.2)
+)
 
 func permanent(reply int, enhanced, format string, args ...any) *status.Error {
 	return &status.Error{Exit: status.Unavailable, Reply: reply, Enhanced: enhanced, Text: fmt.Sprintf(format, args...)}
 }
 
-// destination finds out where an address goes: by the row of control/routes for its
-// domain, else by its MX.
-func (r *Relay) destination(address string, t *explain.Trail) (destination, error) {
+// destination finds out where mail of a sender for an address goes: by a row of
+// control/routes or control/sender-routes, else by the MX of its domain.
+func (r *Relay) destination(from, address string, t *explain.Trail) (destination, error) {
 	a, err := addr.Parse(address)
 	if err != nil || a.Domain == "" {
 		return destination{}, permanent(553, "5.1.3", "%+q is not an address with a domain", address)
@@ -60,27 +88,29 @@ func (r *Relay) destination(address string, t *explain.Trail) (destination, erro
 	}
 	t.Add("domain", d.domain, "")
 	if d.route = r.Via; d.route == nil {
-		if d.route, err = r.Control.Route(d.domain); err != nil {
+		if d.route, err = r.Control.RouteFrom(from, d.domain); err != nil {
 			return destination{}, err
 		}
 	}
-	d.name = d.domain
+	d.name = d.named()
 	if d.route != nil {
-		d.name = net.JoinHostPort(d.route.Host, d.route.Port)
-		t.Add("route", d.name, d.route.Where)
+		for _, target := range d.route.Targets {
+			t.Add("route", target.String(), d.route.Where)
+		}
 	}
 	return d, nil
 }
 
-// exchangers returns the hosts of a destination in the order in which they are tried
-// (RFC 5321 5.1).
-func (r *Relay) exchangers(ctx context.Context, look Resolver, d destination, t *explain.Trail) ([]exchanger, error) {
-	if d.route != nil {
-		port, err := strconv.ParseUint(d.route.Port, 10, 16)
+// exchangers returns the hosts of a target in the order in which they are tried (RFC
+// 5321 5.1).
+func (r *Relay) exchangers(ctx context.Context, look Resolver, d destination, to control.RouteTarget,
+	t *explain.Trail) ([]exchanger, error) {
+	if to.Host != "" {
+		port, err := strconv.ParseUint(to.Port, 10, 16)
 		if err != nil {
-			return nil, status.Temp("4.3.5", d.route.Where+": port "+d.route.Port, err)
+			return nil, status.Temp("4.3.5", d.route.Where+": port "+to.Port, err)
 		}
-		return []exchanger{{name: d.route.Host, port: uint16(port)}}, nil
+		return []exchanger{{name: to.Host, port: uint16(port), routed: true, implicit: to.Kind == control.ToTLS}}, nil
 	}
 	if ip, literal := addr.Literal(d.domain); literal {
 		t.Add("address literal", ip.String(), "RFC 5321 4.1.3")
@@ -107,7 +137,7 @@ func (r *Relay) byMX(ctx context.Context, look Resolver, domain string, t *expla
 		return nil, status.Temp(dnsTrouble, err.Error(), nil)
 	case len(mx) == 1 && mx[0].Host == "":
 		t.Add("mx", ".", "DNS MX "+domain)
-		return nil, permanent(556, "5.1.10", "the domain %s does not accept mail (null MX)", domain)
+		return nil, permanent(556, nullMX, "the domain %s does not accept mail (null MX)", domain)
 	}
 	var list []exchanger
 	for _, x := range mx {
@@ -147,7 +177,7 @@ func (r *Relay) hosts(ctx context.Context, look Resolver, d destination, x excha
 	switch {
 	case errors.Is(err, dns.ErrNoDomain), errors.Is(err, dns.ErrNoData), errors.Is(err, dns.ErrBadName):
 		f.err = permanent(550, "5.4.4", "the host %s of %s has no address", x.name, d.domain)
-		if d.route != nil { // a setting of ours never fails a message permanently
+		if x.routed { // a setting of ours never fails a message permanently
 			f.err = status.Temp("4.3.5", fmt.Sprintf("%s: the host %s has no address", d.route.Where, x.name), err)
 		}
 		return nil, f
@@ -157,14 +187,14 @@ func (r *Relay) hosts(ctx context.Context, look Resolver, d destination, x excha
 	}
 	var list []host
 	for _, ip := range ips {
-		if d.route == nil && r.ours(ip) {
+		if !x.routed && r.ours(ip) {
 			t.Add("address", ip.String()+" of "+x.name+" is this machine: left out", "")
 			continue
 		}
 		if ip.String() != x.name {
 			t.Add("address", ip.String(), x.name)
 		}
-		list = append(list, host{name: x.name, addr: netip.AddrPortFrom(ip, x.port), routed: d.route != nil})
+		list = append(list, host{name: x.name, addr: netip.AddrPortFrom(ip, x.port), routed: x.routed, implicit: x.implicit})
 	}
 	if len(list) == 0 {
 		f.err = status.Temp("4.4.4", fmt.Sprintf("%s has only addresses of this machine, and no row of control/routes for them", x.name), nil)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"paperpath/internal/control"
 	"paperpath/internal/dns"
 	"paperpath/internal/explain"
 	"paperpath/internal/status"
@@ -92,7 +93,7 @@ func TestWhere(t *testing.T) {
 			l := newLab(t)
 			c.make(l)
 			var trail explain.Trail
-			err := l.Explain(context.Background(), c.to, &trail)
+			err := l.Explain(context.Background(), "", c.to, &trail)
 			if got := status.Exit(err); got != c.exit || !strings.HasPrefix(trail.Outcome, c.want) {
 				t.Fatalf("exit %d, %q; want %d, %q", got, trail.Outcome, c.exit, c.want)
 			}
@@ -116,7 +117,7 @@ func TestMXOrder(t *testing.T) {
 	l.w.mx["elsewhere.example"] = []dns.MX{{Host: "a", Pref: 5}, {Host: "b", Pref: 10}, {Host: "c", Pref: 10}, {Host: "d", Pref: 20}}
 	seen := map[string]int{}
 	for range 100 {
-		list, err := l.exchangers(context.Background(), l.lookups(), destination{domain: "elsewhere.example"}, nil)
+		list, err := l.exchangers(context.Background(), l.lookups(), destination{domain: "elsewhere.example"}, control.RouteTarget{Kind: control.ToMX}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -196,13 +197,14 @@ func (panics) MX(context.Context, string) ([]dns.MX, error) { panic("boom") }
 
 func TestParseVia(t *testing.T) {
 	for in, want := range map[string]string{
-		"127.0.0.1:2525": "127.0.0.1 2525", "mx.example.org": "mx.example.org 25", "MX.example.org:587": "mx.example.org 587",
-		"[::1]:25": "::1 25", "[2001:db8::1]": "2001:db8::1 25", "192.0.2.1": "192.0.2.1 25",
-		"": "", "a b": "", "a:0": "", "a:99999": "", "a:smtp": "", "a:b:c": "", "-x;y": "",
+		"127.0.0.1:2525": "127.0.0.1:2525", "mx.example.org": "mx.example.org:25", "MX.example.org:587": "mx.example.org:587",
+		"[::1]:25": "[::1]:25", "[2001:db8::1]": "[2001:db8::1]:25", "192.0.2.1": "192.0.2.1:25", "2001:db8::1": "[2001:db8::1]:25",
+		"tls:a.example": "tls:a.example:465", "a b:26": "a:25 b:26",
+		"": "", "a:0": "", "a:99999": "", "a:smtp": "", "a:b:c": "", "-x;y": "", "hold": "", "local": "", "error: x": "",
 	} {
 		got := ""
 		if r, err := ParseVia(in); err == nil {
-			got = r.Host + " " + r.Port
+			got = r.String()
 		}
 		if got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)

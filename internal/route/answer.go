@@ -3,7 +3,6 @@ package route
 import (
 	"fmt"
 	"io"
-	"net"
 	"strings"
 
 	"paperpath/internal/addr"
@@ -103,7 +102,7 @@ func destination(c *control.Control, t Target) (Destination, error) {
 			return d, err
 		}
 		if row != nil {
-			d.Via, d.Where = net.JoinHostPort(row.Host, row.Port), join(t.Where, row.Where)
+			d.Via, d.Where = row.String(), join(t.Where, row.Where)
 		}
 	}
 	return d, nil
