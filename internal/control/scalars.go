@@ -1,6 +1,7 @@
 package control
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"slices"
@@ -181,6 +182,15 @@ func number(s string, least int64) (int64, string) {
 		return 0, "is less than " + strconv.FormatInt(least, 10)
 	}
 	return int64(n), ""
+}
+
+// ParseSpan reads a time span as the settings have it: 30s, 2h or 1d12h.
+func ParseSpan(s string) (time.Duration, error) {
+	d, wrong := duration(s)
+	if wrong != "" {
+		return 0, errors.New(wrong)
+	}
+	return d, nil
 }
 
 // duration parses a time span: numbers, each with a unit of s, m, h, d or w, the

@@ -58,43 +58,43 @@ func (l *Log) Accepted(m Message, c Client) {
 // Refused: a message, a recipient or a command was refused. reply is what the peer got.
 func (l *Log) Refused(from, to, reply string, c Client) {
 	a := []slog.Attr{slog.String("from", from), slog.String("to", to), slog.String("reply", reply)}
-	l.event("refused", noKey, append(a, c.attrs()...)...)
+	l.event("refused", NoKey, append(a, c.attrs()...)...)
 }
 
 // Limited: a limit of control/limits, control/rates or control/concurrency refused
 // something, or began to slow it down. limit is its name there.
 func (l *Log) Limited(limit string, c Client) {
-	l.event("limited", noKey, append([]slog.Attr{slog.String("limit", limit)}, c.attrs()...)...)
+	l.event("limited", NoKey, append([]slog.Attr{slog.String("limit", limit)}, c.attrs()...)...)
 }
 
 // Login: a user proved who they are.
 func (l *Log) Login(mechanism string, c Client) {
-	l.event("login", noKey, append([]slog.Attr{slog.String("mech", mechanism)}, c.attrs()...)...)
+	l.event("login", NoKey, append([]slog.Attr{slog.String("mech", mechanism)}, c.attrs()...)...)
 }
 
 // LoginFailed: somebody tried to log in and failed. c.Login is the name given.
 func (l *Log) LoginFailed(mechanism, why string, c Client) {
 	a := []slog.Attr{slog.String("mech", mechanism), slog.String("why", why)}
-	l.event("login-failed", noKey, append(a, c.attrs()...)...)
+	l.event("login-failed", NoKey, append(a, c.attrs()...)...)
 }
 
 // Disconnected: a session ended; messages counts what it accepted or fetched.
 func (l *Log) Disconnected(why string, messages int, c Client) {
 	a := []slog.Attr{slog.String("why", why), slog.Int("messages", messages)}
-	l.event("disconnected", noKey, append(a, c.attrs()...)...)
+	l.event("disconnected", NoKey, append(a, c.attrs()...)...)
 }
 
 // Fetched: a POP3 session on a mailbox ended. complete says whether QUIT was carried out.
 func (l *Log) Fetched(mailbox string, retrieved, deleted int, octets int64, complete bool, c Client) {
 	a := []slog.Attr{slog.String("mailbox", mailbox), slog.Int("retrieved", retrieved),
 		slog.Int("deleted", deleted), slog.Int64("octets", octets), slog.Bool("quit", complete)}
-	l.event("fetched", noKey, append(a, c.attrs()...)...)
+	l.event("fetched", NoKey, append(a, c.attrs()...)...)
 }
 
 // Expired: messages that POP3 clients had deleted were removed from the trash, after
 // the time in control/undelete.
 func (l *Log) Expired(mailbox string, messages int) {
-	l.event("expired", noKey, slog.String("mailbox", mailbox), slog.Int("messages", messages))
+	l.event("expired", NoKey, slog.String("mailbox", mailbox), slog.Int("messages", messages))
 }
 
 // Checked: mailcheck checked an entry. verdict is pass, refuse, hold or defer.
@@ -190,41 +190,41 @@ func (l *Log) Dropped(key, inbox, why string) {
 
 // Ran: a run over an inbox ended.
 func (l *Log) Ran(inbox string, done, deferred int) {
-	l.event("ran", noKey, slog.String("inbox", inbox), slog.Int("done", done), slog.Int("deferred", deferred))
+	l.event("ran", NoKey, slog.String("inbox", inbox), slog.Int("done", done), slog.Int("deferred", deferred))
 }
 
 // Busy: another runner works on the inbox, so this one ended at once.
 func (l *Log) Busy(inbox string) {
-	l.event("busy", noKey, slog.String("inbox", inbox))
+	l.event("busy", NoKey, slog.String("inbox", inbox))
 }
 
 // Watching: a runner watches its inbox.
 func (l *Log) Watching(inbox string) {
-	l.event("watching", noKey, slog.String("inbox", inbox))
+	l.event("watching", NoKey, slog.String("inbox", inbox))
 }
 
 // Listening: a server accepts connections.
 func (l *Log) Listening(addr string) {
-	l.event("listening", noKey, slog.String("addr", addr))
+	l.event("listening", NoKey, slog.String("addr", addr))
 }
 
 // Reloaded: a long-running program read its start-up settings again.
-func (l *Log) Reloaded() { l.event("reloaded", noKey) }
+func (l *Log) Reloaded() { l.event("reloaded", NoKey) }
 
 // Started: mailctl start runs a service.
 func (l *Log) Started(service string, pid int) {
-	l.event("started", noKey, slog.String("service", service), slog.Int("pid", pid))
+	l.event("started", NoKey, slog.String("service", service), slog.Int("pid", pid))
 }
 
 // Exited: a service of mailctl start ended. how is its exit status or signal.
 func (l *Log) Exited(service string, pid int, how string) {
-	l.event("exited", noKey, slog.String("service", service), slog.Int("pid", pid), slog.String("how", how))
+	l.event("exited", NoKey, slog.String("service", service), slog.Int("pid", pid), slog.String("how", how))
 }
 
 // ClockMoved: since the last look the wall clock gained ahead over the boot clock;
 // nothing is removed because of its age during wait.
 func (l *Log) ClockMoved(ahead, wait time.Duration) {
-	l.event("clock-moved", noKey, slog.Duration("ahead", ahead), slog.Duration("wait", wait))
+	l.event("clock-moved", NoKey, slog.Duration("ahead", ahead), slog.Duration("wait", wait))
 }
 
 // Trouble: something of our own failed, and what depended on it will be tried again. For
@@ -237,5 +237,5 @@ func (l *Log) Trouble(key, op string, err error) {
 // lostLine is the event lost: that many events could not be written before the one that
 // follows.
 func (l *Log) lostLine(events int64) []byte {
-	return l.line("lost", noKey, slog.Int64("events", events))
+	return l.line("lost", NoKey, slog.Int64("events", events))
 }

@@ -16,9 +16,6 @@ import (
 	"unicode/utf8"
 )
 
-// noKey is the key of an event that concerns no entry.
-const noKey = "-"
-
 // Log writes events. It never fails, and never waits for long: an event that
 // cannot be written within a second is lost, the mail is not.
 type Log struct {
@@ -56,7 +53,7 @@ func (l *Log) event(name, key string, attrs ...slog.Attr) {
 // line formats an event.
 func (l *Log) line(name, key string, attrs ...slog.Attr) []byte {
 	if key == "" {
-		key = noKey
+		key = NoKey
 	}
 	var line bytes.Buffer
 	h := slog.NewTextHandler(&line, &slog.HandlerOptions{ReplaceAttr: dropBuiltin})

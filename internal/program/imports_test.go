@@ -19,7 +19,7 @@ var floors = [][]string{
 	{"internal/dir", "internal/dns", "internal/message", "internal/wire"},
 	{"internal/clock", "internal/compose", "internal/control", "internal/explain", "internal/maillog", "internal/params", "internal/ratelimit", "maildir"},
 	{"internal/certs", "internal/dsn", "internal/listen", "internal/spool"},
-	{"internal/auth", "internal/mailq", "internal/settle"},
+	{"internal/auth", "internal/mailq", "internal/settle", "internal/trace"},
 	{"internal/home", "internal/pop3", "internal/route", "internal/smtpc", "internal/smtpd"},
 	{"internal/check", "internal/deliver", "internal/relay"}, // the decisions of one program each, as route
 	{"internal/mailctl", "internal/pop3serve", "internal/program", "internal/submit"},

@@ -165,7 +165,7 @@ func (e *Entry) read() error {
 	if e.head, err = readHead(io.NewSectionReader(e.file, 0, e.Size)); err != nil {
 		return err
 	}
-	if e.head.id != e.Key && e.head.id != e.Key.root() {
+	if e.head.id != e.Key && e.head.id != e.Key.Root() {
 		return fmt.Errorf("%w: its id is %s", errForeign, e.head.id)
 	}
 	e.Envelope, e.With, e.Relay, e.Client = e.head.env, e.head.with, e.head.relay, e.head.client

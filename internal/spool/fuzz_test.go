@@ -54,7 +54,7 @@ func FuzzName(f *testing.F) {
 		if cut, _, _ := strings.Cut(name, ":"); base != cut || strings.ContainsAny(base, "/:\x00\n ") {
 			t.Fatalf("%q became %q, %q", name, k, base)
 		}
-		if len(k) > maxKey || k.root() != k.root().root() {
+		if len(k) > maxKey || k.Root() != k.Root().Root() {
 			t.Fatalf("key %q", k)
 		}
 	})
@@ -73,10 +73,10 @@ func TestKeys(t *testing.T) {
 		}
 		env := Envelope{To: []Recipient{{Addr: "a@b"}}}
 		c := k.child(Child{Inbox: InboxDeliver, From: env.From, To: env.To})
-		if _, err := ParseKey(string(c)); err != nil || !c.isChild() || !strings.HasPrefix(string(c), string(k.root())) {
+		if _, err := ParseKey(string(c)); err != nil || !c.isChild() || !strings.HasPrefix(string(c), string(k.Root())) {
 			t.Errorf("child %s of %s: %v", c, k, err)
 		}
-		if g := c.child(Child{Inbox: InboxRelay, From: env.From, To: env.To}); len(g) != len(c) || g == c || g.root() != c.root() {
+		if g := c.child(Child{Inbox: InboxRelay, From: env.From, To: env.To}); len(g) != len(c) || g == c || g.Root() != c.Root() {
 			t.Errorf("child %s of the child %s", g, c)
 		}
 		if c != k.child(Child{Inbox: InboxDeliver, From: env.From, To: env.To}) || c == k.child(Child{Inbox: InboxRelay, From: env.From, To: env.To}) {

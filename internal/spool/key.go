@@ -94,7 +94,7 @@ func hexDigits(s string) bool { return strings.Trim(s, "0123456789abcdef") == ""
 func (k Key) child(c Child) Key {
 	h := sha256.New()
 	fmt.Fprintf(h, "%s\n%s\n%s%s", k, c.Inbox, formatEnvelope(c.envelope()), c.trace())
-	return Key(string(k.root()) + "-" + hex.EncodeToString(h.Sum(nil))[:suffixLen-1])
+	return Key(string(k.Root()) + "-" + hex.EncodeToString(h.Sum(nil))[:suffixLen-1])
 }
 
 // bounce returns the key of the report about the recipients failed of k.
@@ -112,11 +112,11 @@ func (k Key) stamp() time.Time {
 }
 
 // isChild reports whether k carries a child's suffix: its root is another key.
-func (k Key) isChild() bool { return k.root() != k }
+func (k Key) isChild() bool { return k.Root() != k }
 
-// root is the key without a child's suffix. A host's label may hold a hyphen
+// Root is the key without a child's suffix. A host's label may hold a hyphen
 // too, so the suffix is known by its form.
-func (k Key) root() Key {
+func (k Key) Root() Key {
 	i := len(k) - suffixLen
 	if i >= stampLen && k[i] == '-' && hexDigits(string(k[i+1:])) {
 		return k[:i]

@@ -30,7 +30,7 @@ func TestAClockThatStepsTakesNothingThatIsBeingWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.run(InboxRelay, func(_ context.Context, e *Entry) Outcome {
-		d, err := b.newDraft(k.root())
+		d, err := b.newDraft(k.Root())
 		if err != nil {
 			t.Fatal(err)
 		}
