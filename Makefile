@@ -86,10 +86,15 @@ peers: all
 	PAPERPATH_BIN=$(CURDIR)/bin PAPERPATH_REPORT=$(CURDIR)/.build/peers.report $(GO) test -count=1 -timeout 10m ./test/peers
 	@cat .build/peers.report
 
-# pop3d beside Dovecot on the same mailboxes: see test/bench. Needs root and
+# mailrelay beside Postfix on queues of the same mail: see test/bench/relay. Needs root
+# and Postfix from test/peers/fetch.sh. BENCH holds options: make bench BENCH=-short.
+bench: all
+	@$(GO) build -o .build/bench-relay ./test/bench/relay && PAPERPATH_BIN=$(CURDIR)/bin .build/bench-relay $(BENCH)
+
+# pop3d beside Dovecot on the same mailboxes: see test/bench/pop3. Needs root and
 # Debian's dovecot-pop3d. BENCH holds options: make bench-pop3 BENCH=-short.
 bench-pop3: all
-	@$(GO) build -o .build/bench ./test/bench && PAPERPATH_BIN=$(CURDIR)/bin .build/bench $(BENCH)
+	@$(GO) build -o .build/bench-pop3 ./test/bench/pop3 && PAPERPATH_BIN=$(CURDIR)/bin .build/bench-pop3 $(BENCH)
 
 demo: all
 	@PAPERPATH_BIN=$(CURDIR)/bin $(GO) run ./test/demo
@@ -109,4 +114,4 @@ clean:
 	rm -rf bin .build
 
 .NOTPARALLEL:
-.PHONY: all check begin format vet staticcheck manlint unit system torture peers demo install uninstall clean
+.PHONY: all check begin format vet staticcheck manlint unit system torture peers bench bench-pop3 demo install uninstall clean

@@ -1,4 +1,6 @@
-package main
+// Package bench contains what the benchmarks share: servers with their processor time and
+// memory, message texts, and the numbers in the tables.
+package bench
 
 import (
 	"bytes"
@@ -14,18 +16,22 @@ import (
 	"time"
 )
 
-// server is a running server.
-type server struct {
-	name, addr string
+// Server is a running server.
+type Server struct {
+	Name, Addr string
 	cmd        *exec.Cmd
 	output     bytes.Buffer
 	gone       chan struct{}
 }
 
-// start runs cmd and waits until it greets at addr.
-func start(name, addr string, cmd *exec.Cmd) (*server, error) {
-	s := &server{name: name, addr: addr, cmd: cmd, gone: make(chan struct{})}
+// Start runs cmd, in a process group of its own, and waits until greets has no error.
+func Start(name, addr string, cmd *exec.Cmd, greets func(addr string) error) (*Server, error) {
+	s := &Server{Name: name, Addr: addr, cmd: cmd, gone: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = &s.output, &s.output
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Setpgid = true
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -34,9 +40,9 @@ func start(name, addr string, cmd *exec.Cmd) (*server, error) {
 		close(s.gone)
 	}()
 	for deadline := time.Now().Add(20 * time.Second); ; {
-		c, err := dial(addr)
+		err := greets(addr)
 		if err == nil {
-			return s, c.quit()
+			return s, nil
 		}
 		select {
 		case <-s.gone:
@@ -44,14 +50,14 @@ func start(name, addr string, cmd *exec.Cmd) (*server, error) {
 		case <-time.After(10 * time.Millisecond):
 		}
 		if time.Now().After(deadline) {
-			s.stop()
+			s.Stop()
 			return nil, fmt.Errorf("%s does not greet: %w", name, err)
 		}
 	}
 }
 
-// stop ends the server and waits for its end.
-func (s *server) stop() {
+// Stop ends the server and waits for its end.
+func (s *Server) Stop() {
 	s.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-s.gone:
@@ -61,9 +67,9 @@ func (s *server) stop() {
 	}
 }
 
-// memory is the proportional set size of all the server's processes: a page
+// Memory is the proportional set size of all the server's processes: a page
 // that several have is counted once, in equal parts.
-func (s *server) memory() (octets int64, processes int, err error) {
+func (s *Server) Memory() (octets int64, processes int, err error) {
 	for _, pid := range family(s.cmd.Process.Pid) {
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
@@ -110,9 +116,9 @@ func family(root int) []int {
 	return all
 }
 
-// processorTime is what each process of the server has spent so far, in
+// ProcessorTime is what each process of the server has spent so far, in
 // nanoseconds, all threads together.
-func (s *server) processorTime() map[int]int64 {
+func (s *Server) ProcessorTime() map[int]int64 {
 	spent := map[int]int64{}
 	for _, pid := range family(s.cmd.Process.Pid) {
 		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
@@ -126,12 +132,53 @@ func (s *server) processorTime() map[int]int64 {
 	return spent
 }
 
-// since is the sum of what was spent after an earlier count, in seconds. What a
+// Since is the sum of what was spent after an earlier count, in seconds. What a
 // process spent that has ended meanwhile is missed.
-func (s *server) since(earlier map[int]int64) float64 {
+func (s *Server) Since(earlier map[int]int64) float64 {
 	var sum int64
-	for pid, n := range s.processorTime() {
+	for pid, n := range s.ProcessorTime() {
 		sum += n - earlier[pid]
 	}
 	return float64(sum) / 1e9
+}
+
+// Spent is the processor time, in seconds, of all processes that the server has or
+// had, if each was waited for by one that is still there.
+func (s *Server) Spent() float64 {
+	const inAndOut, hertz = 4, 100 // utime, stime, cutime, cstime; USER_HZ
+	var ticks int64
+	for _, pid := range family(s.cmd.Process.Pid) {
+		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		_, rest, _ := strings.Cut(string(text), ") ")
+		fields := strings.Fields(rest)
+		if len(fields) < 11+inAndOut {
+			continue
+		}
+		for _, f := range fields[11 : 11+inAndOut] {
+			n, _ := strconv.ParseInt(f, 10, 64)
+			ticks += n
+		}
+	}
+	return float64(ticks) / hertz
+}
+
+// PID is the process that was started.
+func (s *Server) PID() int { return s.cmd.Process.Pid }
+
+// Gone reports whether it has ended.
+func (s *Server) Gone() bool {
+	select {
+	case <-s.gone:
+		return true
+	default:
+		return false
+	}
+}
+
+// Output is what a server has said that has ended, "" before.
+func (s *Server) Output() string {
+	if !s.Gone() {
+		return ""
+	}
+	return s.output.String()
 }

@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"paperpath/internal/auth"
+	"paperpath/test/bench"
 	"paperpath/test/harness"
 )
 
@@ -78,13 +79,7 @@ func letter(i, size int) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Return-Path: <sender%d@example.org>\nDelivered-To: user@%s\nReceived: from mail.example.org (mail.example.org [192.0.2.7]) by mx.%s\n with ESMTPS id 1; Sun, 22 Nov 2026 20:13:00 +0000\nFrom: Sender <sender%d@example.org>\nTo: user@%s\nSubject: message %d\nDate: Sun, 22 Nov 2026 20:12:59 +0000\nMessage-ID: <%d@mail.example.org>\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n\n",
 		i, domain, domain, i, domain, i, i)
-	const text = "The quick brown fox jumps over the lazy dog, and nobody in this mailbox has minded yet."
-	for line := 0; b.Len() < size; line++ {
-		if line%20 == 19 {
-			b.WriteByte('.')
-		}
-		b.WriteString(text[:(i*13+line*37)%len(text)] + "\n")
-	}
+	bench.Fill(&b, i, size)
 	return b.String()
 }
 
@@ -155,10 +150,10 @@ func (w *world) seal() error {
 func shaCrypt() (string, error) { return auth.Hash("SHA512-CRYPT", password) }
 
 // paperpath starts our server.
-func (w *world) paperpath(p harness.Programs) (*server, error) {
+func (w *world) paperpath(p harness.Programs) (*bench.Server, error) {
 	addr := harness.FreeAddr()
 	cmd := exec.Command(p.Path("pop3d"), "--home", w.home, "--listen", addr)
 	cmd.Env = p.Env(w.home)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: &syscall.Credential{Uid: owner, Gid: owner}}
-	return start("pop3d", addr, cmd)
+	return bench.Start("pop3d", addr, cmd, greets)
 }

@@ -1,4 +1,4 @@
-// Bench compares pop3d with Dovecot: they take turns on the same mailboxes, with
+// Pop3 compares pop3d with Dovecot: they take turns on the same mailboxes, with
 // the same passwords, on the same machine. It prints a table of medians and of
 // the ratio for each pair of runs, and at the end a line of counts. It needs
 // root, as Dovecot does, and Debian's dovecot-pop3d.
@@ -19,14 +19,15 @@ import (
 	"syscall"
 	"time"
 
+	"paperpath/test/bench"
 	"paperpath/test/harness"
 )
 
 // allowed is how good a row must be beside Dovecot for the run to pass.
 const allowed = 0.5
 
-// bench is what was asked for, and what there is.
-type bench struct {
+// comparison is what was asked for, and what there is.
+type comparison struct {
 	short bool
 	keep  bool
 	only  string
@@ -36,14 +37,14 @@ type bench struct {
 
 	programs     harness.Programs
 	world        *world
-	ours, theirs *server
+	ours, theirs *bench.Server
 	table        table
 }
 
 func main() { os.Exit(run(os.Args[1:])) }
 
 func run(args []string) int {
-	b := &bench{table: table{out: os.Stdout}}
+	b := &comparison{table: table{out: os.Stdout}}
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.BoolVar(&b.short, "short", false, "at most a minute: small mailboxes, few pairs")
 	f.BoolVar(&b.keep, "keep", false, "leave the mailboxes and the logs where they are")
@@ -72,7 +73,7 @@ func run(args []string) int {
 	fmt.Printf("in %v\n", time.Since(begin).Round(time.Second))
 	b.table.end()
 	if len(b.table.far) > 0 {
-		fmt.Printf("bench-pop3: FAILED: less than %g times as good as Dovecot%s\n", allowed, names(b.table.far))
+		fmt.Printf("bench-pop3: FAILED: less than %g times as good as Dovecot%s\n", allowed, bench.Names(b.table.far))
 		return 1
 	}
 	return 0
@@ -89,7 +90,7 @@ func missing() string {
 	return ""
 }
 
-func (b *bench) run() error {
+func (b *comparison) run() error {
 	dir, err := os.MkdirTemp(b.dir, "paperpath-bench")
 	if err != nil {
 		return err
@@ -115,7 +116,7 @@ func (b *bench) run() error {
 	version, _ := exec.Command("dovecot", "--version").Output()
 	fmt.Printf("# Dovecot %s, %d processors; medians of %d pairs in turn, servers and client on the same machine\n",
 		strings.TrimSpace(string(version)), runtime.NumCPU(), b.pairs)
-	fmt.Println("# Dovecot's settings stand in test/bench/dovecot.go; memory is the PSS of all processes of a server")
+	fmt.Println("# Dovecot's settings stand in test/bench/pop3/dovecot.go; memory is the PSS of all processes of a server")
 	fmt.Println("# better: how often as good pop3d is, by the clock; cpu: how often its processor time goes into Dovecot's")
 	b.table.head()
 	if err := b.start(); err != nil {
@@ -129,7 +130,7 @@ func (b *bench) run() error {
 	return b.memory()
 }
 
-func (b *bench) start() (err error) {
+func (b *comparison) start() (err error) {
 	if b.ours, err = b.world.paperpath(b.programs); err != nil {
 		return err
 	}
@@ -137,10 +138,10 @@ func (b *bench) start() (err error) {
 	return err
 }
 
-func (b *bench) stop() {
-	for _, s := range []*server{b.ours, b.theirs} {
+func (b *comparison) stop() {
+	for _, s := range []*bench.Server{b.ours, b.theirs} {
 		if s != nil {
-			s.stop()
+			s.Stop()
 		}
 	}
 }
@@ -152,7 +153,7 @@ const atOnce = 10
 const many = 1000
 
 // fill makes the mailboxes.
-func (b *bench) fill() error {
+func (b *comparison) fill() error {
 	w := b.world
 	if err := w.make(b.programs); err != nil {
 		return err
@@ -178,14 +179,14 @@ func (b *bench) fill() error {
 	return w.seal()
 }
 
-func (b *bench) sizes() []int {
+func (b *comparison) sizes() []int {
 	if b.short {
 		return []int{1000, 10_000}
 	}
 	return []int{1000, 10_000, 100_000}
 }
 
-func (b *bench) idlers() int {
+func (b *comparison) idlers() int {
 	if b.short {
 		return 100
 	}
@@ -193,7 +194,7 @@ func (b *bench) idlers() int {
 }
 
 // speed measures what takes time.
-func (b *bench) speed() error {
+func (b *comparison) speed() error {
 	if strings.HasPrefix(b.only, "memory") {
 		return nil
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"paperpath/test/bench"
 )
 
 // figures are the measurements of one server in a row.
@@ -14,7 +16,7 @@ type figures struct {
 
 // compare takes the pairs of a row, in turn, after one of each that does not
 // count.
-func (b *bench) compare(r *row) error {
+func (b *comparison) compare(r *row) error {
 	if !strings.Contains(r.name, b.only) {
 		return nil
 	}
@@ -40,13 +42,13 @@ func (b *bench) compare(r *row) error {
 
 // measure takes one measurement. Beside it, it counts the server's processor
 // time, which another program on the machine changes less than the clock.
-func (r *row) measure(s *server) (v, cpu float64, err error) {
+func (r *row) measure(s *bench.Server) (v, cpu float64, err error) {
 	if r.before != nil {
 		if err := r.before(); err != nil {
 			return 0, 0, err
 		}
 	}
-	spent, begin := s.processorTime(), time.Now()
+	spent, begin := s.ProcessorTime(), time.Now()
 	if v, err = r.take(s); err != nil {
 		return 0, 0, err
 	}
@@ -54,5 +56,5 @@ func (r *row) measure(s *server) (v, cpu float64, err error) {
 	if r.faster {
 		pieces = time.Since(begin).Seconds() * v // v is pieces a second
 	}
-	return v, s.since(spent) / pieces, nil
+	return v, s.Since(spent) / pieces, nil
 }

@@ -4,7 +4,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
+
+	"paperpath/test/bench"
 )
 
 // table prints rows as they come, and counts.
@@ -24,7 +25,7 @@ func (t *table) add(r *row, ours, theirs figures) {
 	for i := range ratios {
 		ratios[i] = r.better(ours.took[i], theirs.took[i])
 	}
-	ratio := median(ratios)
+	ratio := bench.Median(ratios)
 	verdict := "ahead"
 	t.rows++
 	switch {
@@ -48,7 +49,7 @@ func (t *table) add(r *row, ours, theirs figures) {
 	if ratio < allowed {
 		t.far = append(t.far, r.name)
 	}
-	fmt.Fprintf(t.out, "%-52s %-11s %9s %9s %6.2f %-15s %6s  %s%s\n", r.name, r.unit, figure(median(ours.took)), figure(median(theirs.took)),
+	fmt.Fprintf(t.out, "%-52s %-11s %9s %9s %6.2f %-15s %6s  %s%s\n", r.name, r.unit, bench.Figure(bench.Median(ours.took)), bench.Figure(bench.Median(theirs.took)),
 		ratio, fmt.Sprintf("(%.2f to %.2f)", slices.Min(ratios), slices.Max(ratios)), processor(ours.cpu, theirs.cpu), verdict, r.note)
 }
 
@@ -61,35 +62,11 @@ func processor(ours, theirs []float64) string {
 	if len(ratios) == 0 {
 		return "-"
 	}
-	return fmt.Sprintf("%.2f", median(ratios))
+	return fmt.Sprintf("%.2f", bench.Median(ratios))
 }
 
 // end is the plain line.
 func (t *table) end() {
 	fmt.Fprintf(t.out, "bench-pop3: %d of %d rows ahead of Dovecot, %d behind%s; %d of the %d that aim at twice as good reach it%s\n",
-		t.ahead, t.rows, len(t.behind), names(t.behind), t.reached, t.aims, names(t.short))
-}
-
-func names(list []string) string {
-	if len(list) == 0 {
-		return ""
-	}
-	return " (" + strings.Join(list, "; ") + ")"
-}
-
-func median(v []float64) float64 {
-	v = slices.Sorted(slices.Values(v))
-	n := len(v)
-	return (v[(n-1)/2] + v[n/2]) / 2
-}
-
-// figure is three digits that count.
-func figure(v float64) string {
-	switch {
-	case v >= 100:
-		return fmt.Sprintf("%.0f", v)
-	case v >= 10:
-		return fmt.Sprintf("%.1f", v)
-	}
-	return fmt.Sprintf("%.2f", v)
+		t.ahead, t.rows, len(t.behind), bench.Names(t.behind), t.reached, t.aims, bench.Names(t.short))
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"paperpath/test/bench"
 	"paperpath/test/harness"
 )
 
@@ -78,7 +79,7 @@ var (
 )
 
 // dovecot starts Dovecot on the mailboxes of w.
-func (w *world) dovecot(ways dovecotWays) (*server, error) {
+func (w *world) dovecot(ways dovecotWays) (*bench.Server, error) {
 	addr := harness.FreeAddr()
 	dir, err := os.MkdirTemp(w.dir, "dovecot")
 	if err != nil {
@@ -94,7 +95,7 @@ func (w *world) dovecot(ways dovecotWays) (*server, error) {
 	}
 	cmd := exec.Command("dovecot", "-F", "-c", conf)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	s, err := start("Dovecot", addr, cmd)
+	s, err := bench.Start("Dovecot", addr, cmd, greets)
 	if err != nil {
 		log, _ := os.ReadFile(filepath.Join(dir, "dovecot.log"))
 		return nil, fmt.Errorf("%w\n%s", err, log)

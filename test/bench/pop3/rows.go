@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"paperpath/test/bench"
 )
 
 // row is one comparison. take is one measurement of a server; before prepares
@@ -18,7 +20,7 @@ type row struct {
 	pairs  int
 	note   string // behind the row
 	before func() error
-	take   func(s *server) (float64, error)
+	take   func(s *bench.Server) (float64, error)
 }
 
 // better is how often as good the first number is as the second.
@@ -31,8 +33,8 @@ func (r *row) better(ours, theirs float64) float64 {
 
 // logins is the rate of sessions that log in, say STAT and QUIT, with so many
 // at once as there are users.
-func logins(users []string, span time.Duration) func(*server) (float64, error) {
-	return func(s *server) (float64, error) {
+func logins(users []string, span time.Duration) func(*bench.Server) (float64, error) {
+	return func(s *bench.Server) (float64, error) {
 		var (
 			wg    sync.WaitGroup
 			mu    sync.Mutex
@@ -58,14 +60,14 @@ func logins(users []string, span time.Duration) func(*server) (float64, error) {
 	}
 }
 
-func oneLogin(s *server, user string) error {
+func oneLogin(s *bench.Server, user string) error {
 	c, err := enter(s, user)
 	if err != nil {
 		return err
 	}
 	n, _, err := c.stat()
 	if err == nil && n != small {
-		err = fmt.Errorf("%s: %d messages, not %d", s.name, n, small)
+		err = fmt.Errorf("%s: %d messages, not %d", s.Name, n, small)
 	}
 	if err != nil {
 		c.close()
@@ -75,22 +77,22 @@ func oneLogin(s *server, user string) error {
 }
 
 // enter is a session that has logged in.
-func enter(s *server, user string) (*client, error) {
-	c, err := dial(s.addr)
+func enter(s *bench.Server, user string) (*client, error) {
+	c, err := dial(s.Addr)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", s.name, err)
+		return nil, fmt.Errorf("%s: %w", s.Name, err)
 	}
 	if err := c.login(user+"@"+domain, password); err != nil {
 		c.close()
-		return nil, fmt.Errorf("%s: %w", s.name, err)
+		return nil, fmt.Errorf("%s: %w", s.Name, err)
 	}
 	return c, nil
 }
 
 // scan is the milliseconds that a session takes which sees what there is, the
 // mean of as many as fit into span, one at least.
-func scan(user string, n int, span time.Duration) func(*server) (float64, error) {
-	return func(s *server) (float64, error) {
+func scan(user string, n int, span time.Duration) func(*bench.Server) (float64, error) {
+	return func(s *bench.Server) (float64, error) {
 		begin := time.Now()
 		for times := 1; ; times++ {
 			if err := oneScan(s, user, n); err != nil {
@@ -103,14 +105,14 @@ func scan(user string, n int, span time.Duration) func(*server) (float64, error)
 	}
 }
 
-func oneScan(s *server, user string, want int) error {
+func oneScan(s *bench.Server, user string, want int) error {
 	c, err := enter(s, user)
 	if err != nil {
 		return err
 	}
 	n, _, err := c.stat()
 	if err == nil && n != int64(want) {
-		err = fmt.Errorf("%s: %d messages, not %d", s.name, n, want)
+		err = fmt.Errorf("%s: %d messages, not %d", s.Name, n, want)
 	}
 	if err == nil {
 		err = c.multi("UIDL", nil)
@@ -127,8 +129,8 @@ func oneScan(s *server, user string, want int) error {
 
 // retr is the milliseconds that it takes to fetch n messages, asked for in one
 // flight or one by one, login and QUIT not counted.
-func retr(user string, n int, flight bool) func(*server) (float64, error) {
-	return func(s *server) (float64, error) {
+func retr(user string, n int, flight bool) func(*bench.Server) (float64, error) {
+	return func(s *bench.Server) (float64, error) {
 		c, err := enter(s, user)
 		if err != nil {
 			return 0, err
@@ -144,7 +146,7 @@ func retr(user string, n int, flight bool) func(*server) (float64, error) {
 		took := time.Since(begin)
 		if err != nil {
 			c.close()
-			return 0, fmt.Errorf("%s: %w", s.name, err)
+			return 0, fmt.Errorf("%s: %w", s.Name, err)
 		}
 		return took.Seconds() * 1e3, c.quit()
 	}
@@ -164,20 +166,20 @@ func (c *client) flight(n int) error {
 
 // agree sees to it that both servers say the same about a mailbox of n
 // messages: else it would be another work that is compared.
-func agree(a, b *server, user string, n int) error {
+func agree(a, b *bench.Server, user string, n int) error {
 	x, err := contents(a, user, n)
 	if err != nil {
 		return err
 	}
 	y, err := contents(b, user, n)
 	if err == nil && x != y {
-		err = fmt.Errorf("%s and %s do not give the same messages of %s", a.name, b.name, user)
+		err = fmt.Errorf("%s and %s do not give the same messages of %s", a.Name, b.Name, user)
 	}
 	return err
 }
 
 // contents is the digest of STAT, LIST and every message.
-func contents(s *server, user string, n int) (sum [32]byte, err error) {
+func contents(s *bench.Server, user string, n int) (sum [32]byte, err error) {
 	c, err := enter(s, user)
 	if err != nil {
 		return sum, err
@@ -193,7 +195,7 @@ func contents(s *server, user string, n int) (sum [32]byte, err error) {
 	}
 	if err != nil {
 		c.close()
-		return sum, fmt.Errorf("%s: %w", s.name, err)
+		return sum, fmt.Errorf("%s: %w", s.Name, err)
 	}
 	return [32]byte(h.Sum(nil)), c.quit()
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"paperpath/test/bench"
 )
 
 // settle is how long sessions are idle before memory is counted.
@@ -11,12 +13,12 @@ const settle = 5 * time.Second
 
 // idle is the memory in MiB of a server, just started, that holds n sessions
 // which have logged in, said STAT and then nothing.
-func (w *world) idle(n int, run func() (*server, error)) (mib float64, processes int, err error) {
+func (w *world) idle(n int, run func() (*bench.Server, error)) (mib float64, processes int, err error) {
 	s, err := run()
 	if err != nil {
 		return 0, 0, err
 	}
-	defer s.stop()
+	defer s.Stop()
 	var held []*client
 	defer func() {
 		for _, c := range held {
@@ -34,13 +36,13 @@ func (w *world) idle(n int, run func() (*server, error)) (mib float64, processes
 		}
 	}
 	time.Sleep(settle)
-	octets, processes, err := s.memory()
+	octets, processes, err := s.Memory()
 	if err != nil {
 		return 0, 0, err
 	}
 	for _, c := range held { // nobody gained by hanging up
 		if _, err := c.do("NOOP"); err != nil {
-			return 0, 0, fmt.Errorf("%s: %w", s.name, err)
+			return 0, 0, fmt.Errorf("%s: %w", s.Name, err)
 		}
 	}
 	return float64(octets) / (1 << 20), processes, nil
@@ -50,7 +52,7 @@ func idleUser(i int) string { return fmt.Sprintf("idle%d", i) }
 
 // memory measures what is held by idle sessions, of servers just started: beside
 // Dovecot as it is measured otherwise, and as it needs the least.
-func (b *bench) memory() error {
+func (b *comparison) memory() error {
 	numbers := []int{100, b.idlers()}
 	if b.short {
 		numbers = numbers[:1]
@@ -72,18 +74,18 @@ func (b *bench) memory() error {
 // pairsOfMemory are enough: memory knows little noise.
 const pairsOfMemory = 3
 
-func (b *bench) compareIdle(r *row, n int, ways dovecotWays) error {
+func (b *comparison) compareIdle(r *row, n int, ways dovecotWays) error {
 	pairs := pairsOfMemory
 	if b.short {
 		pairs = 1
 	}
 	var ours, theirs figures
 	for range pairs {
-		x, own, err := b.world.idle(n, func() (*server, error) { return b.world.paperpath(b.programs) })
+		x, own, err := b.world.idle(n, func() (*bench.Server, error) { return b.world.paperpath(b.programs) })
 		if err != nil {
 			return err
 		}
-		y, others, err := b.world.idle(n, func() (*server, error) { return b.world.dovecot(ways) })
+		y, others, err := b.world.idle(n, func() (*bench.Server, error) { return b.world.dovecot(ways) })
 		if err != nil {
 			return err
 		}

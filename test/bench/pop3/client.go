@@ -54,6 +54,15 @@ func dial(addr string) (*client, error) {
 	return c, nil
 }
 
+// greets reports, as an error, that no POP3 server greets at addr.
+func greets(addr string) error {
+	c, err := dial(addr)
+	if err != nil {
+		return err
+	}
+	return c.quit()
+}
+
 func (c *client) close() {
 	unix.Close(c.fd)
 	buffers.Put(c.buf)

@@ -1,0 +1,227 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// sink is the SMTP server that everything is sent to. It only counts: a message is
+// known by its recipients, of which no two messages share one.
+type sink struct {
+	extensions []string
+	listeners  []net.Listener
+
+	mu           sync.Mutex
+	got          map[string]int // messages by recipient
+	sessions     int
+	transactions int
+	last         time.Time // when the last message was accepted
+	awaited      int       // recipients until done is closed
+	done         chan struct{}
+}
+
+func newSink(chunking bool) *sink {
+	words := []string{"sink.example", "PIPELINING", "SIZE 104857600", "8BITMIME", "ENHANCEDSTATUSCODES"}
+	s := &sink{extensions: words}
+	if chunking {
+		s.extensions = append(s.extensions, "CHUNKING")
+	}
+	s.await(0)
+	return s
+}
+
+// listen serves a free port of ip and returns the address.
+func (s *sink) listen(ip string) (string, error) {
+	l, err := net.Listen("tcp", net.JoinHostPort(ip, "0"))
+	if err != nil {
+		return "", err
+	}
+	s.listeners = append(s.listeners, l)
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go s.serve(c)
+		}
+	}()
+	return l.Addr().String(), nil
+}
+
+func (s *sink) close() {
+	for _, l := range s.listeners {
+		l.Close()
+	}
+}
+
+// await forgets what came and begins to wait for n recipients.
+func (s *sink) await(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.got, s.sessions, s.transactions, s.awaited = map[string]int{}, 0, 0, n
+	s.done = make(chan struct{})
+}
+
+// count is what has arrived.
+type count struct {
+	recipients, twice, sessions, transactions int
+	last                                      time.Time
+}
+
+func (s *sink) count() count {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := count{recipients: len(s.got), sessions: s.sessions, transactions: s.transactions, last: s.last}
+	for _, n := range s.got {
+		if n > 1 {
+			c.twice++
+		}
+	}
+	return c
+}
+
+func (s *sink) accepted(to []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.transactions++
+	s.last = time.Now()
+	before := len(s.got)
+	for _, rcpt := range to {
+		s.got[rcpt]++
+	}
+	if before < s.awaited && len(s.got) >= s.awaited {
+		close(s.done)
+	}
+}
+
+// guest is one session.
+type guest struct {
+	*sink
+	r  *bufio.Reader
+	w  *bufio.Writer
+	to []string
+}
+
+// serve speaks SMTP: the replies to what came together go out together.
+func (s *sink) serve(c net.Conn) {
+	defer c.Close()
+	s.mu.Lock()
+	s.sessions++
+	s.mu.Unlock()
+	g := &guest{sink: s, r: bufio.NewReaderSize(c, 64<<10), w: bufio.NewWriter(c)}
+	g.say("220 sink.example ESMTP")
+	for {
+		if g.r.Buffered() == 0 && g.w.Flush() != nil {
+			return
+		}
+		line, err := g.r.ReadSlice('\n')
+		if err != nil || !g.command(string(bytes.TrimRight(line, "\r\n"))) {
+			g.w.Flush()
+			return
+		}
+	}
+}
+
+func (g *guest) say(line string) { g.w.WriteString(line + "\r\n") }
+
+// command answers one command; false ends the session.
+func (g *guest) command(line string) bool {
+	verb, rest, _ := strings.Cut(line, " ")
+	switch strings.ToUpper(verb) {
+	case "EHLO":
+		for i, word := range g.extensions {
+			sep := map[bool]string{true: " ", false: "-"}[i == len(g.extensions)-1]
+			g.say("250" + sep + word)
+		}
+	case "MAIL", "RSET":
+		g.to = nil
+		g.say("250 2.1.0 ok")
+	case "RCPT":
+		_, path, _ := strings.Cut(rest, "<")
+		address, _, _ := strings.Cut(path, ">")
+		g.to = append(g.to, address)
+		g.say("250 2.1.5 ok")
+	case "DATA":
+		return g.data()
+	case "BDAT":
+		return g.chunk(strings.Fields(rest))
+	case "QUIT":
+		g.say("221 2.0.0 bye")
+		return false
+	default:
+		g.say("502 5.5.1 no such command")
+	}
+	return true
+}
+
+func (g *guest) data() bool {
+	g.say("354 go on")
+	if g.w.Flush() != nil {
+		return false
+	}
+	for {
+		line, err := g.r.ReadSlice('\n')
+		if err != nil {
+			return false
+		}
+		if string(line) == ".\r\n" {
+			break
+		}
+	}
+	g.end()
+	return true
+}
+
+func (g *guest) chunk(words []string) bool {
+	if len(words) == 0 {
+		return false
+	}
+	n, err := strconv.ParseInt(words[0], 10, 64)
+	if err != nil {
+		return false
+	}
+	if _, err := io.CopyN(io.Discard, g.r, n); err != nil {
+		return false
+	}
+	if len(words) == 1 {
+		g.say(fmt.Sprintf("250 2.0.0 %d octets", n))
+		return true
+	}
+	g.end()
+	return true
+}
+
+func (g *guest) end() {
+	g.accepted(g.to)
+	g.to = nil
+	g.say("250 2.0.0 taken")
+}
+
+// listenSilently accepts connections at a free port of ip and never says a word.
+func listenSilently(ip string) (net.Listener, error) {
+	l, err := net.Listen("tcp", net.JoinHostPort(ip, "0"))
+	if err != nil {
+		return nil, err
+	}
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				io.Copy(io.Discard, c)
+				c.Close()
+			}()
+		}
+	}()
+	return l, nil
+}
