@@ -17,7 +17,7 @@ import (
 var floors = [][]string{
 	{"internal/addr", "internal/status", "internal/userns", "internal/visible"},
 	{"internal/dir", "internal/dns", "internal/message", "internal/wire"},
-	{"internal/clock", "internal/compose", "internal/control", "internal/dkim", "internal/explain", "internal/maillog", "internal/params", "internal/ratelimit", "maildir"},
+	{"internal/clock", "internal/compose", "internal/control", "internal/dkim", "internal/explain", "internal/maillog", "internal/params", "internal/ratelimit", "internal/sevenbit", "maildir"},
 	{"internal/certs", "internal/dsn", "internal/listen", "internal/spool"},
 	{"internal/auth", "internal/mailq", "internal/settle", "internal/trace"},
 	{"internal/home", "internal/pop3", "internal/route", "internal/smtpc", "internal/smtpd"},

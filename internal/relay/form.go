@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"io"
 	"sync"
+
+	"paperpath/internal/sevenbit"
 )
 
 // form is how a host gets the text of a message. A text is made once for each form that
 // is asked for: converted first, then signed, so that a signature covers what is sent.
 type form struct {
 	seven bool // no octet beyond ASCII in the body: the host does not offer 8BITMIME
+	fold  bool // lines of at most 998 octets (RFC 5321 4.5.3.1.6)
 }
 
 // rendering is a text in a form.
@@ -26,9 +29,13 @@ type rendering struct {
 // open opens the text: CRLF line ends, no bare CR or LF, the last line ended.
 func (r *rendering) open() io.Reader { return io.MultiReader(bytes.NewReader(r.fields), r.plain()) }
 
-// formFor returns the form that a host gets.
+// formFor returns the form that a host gets. Without 8BITMIME a signed message is
+// converted too: a signature that is broken counts as none (RFC 6376 6.1), and otherwise
+// the message would have to bounce. A long line alone is no reason to break one, since
+// most hosts take it.
 func (m *Message) formFor(offers func(string) bool) form {
-	return form{seven: m.shape.eightBit && !offers("8BITMIME")}
+	seven := m.shape.eightBit && !offers("8BITMIME")
+	return form{seven: seven, fold: seven || m.shape.long && !m.shape.signed}
 }
 
 // as returns the text in a form. It may be called at any time by several goroutines.
@@ -47,9 +54,15 @@ func (m *Message) as(f form) (*rendering, error) {
 	return r, r.err
 }
 
-// render makes the text in a form.
-func (m *Message) render(_ form, r *rendering) error {
+// render makes the text in a form. The error is a *sevenbit.Refusal if it has no such
+// form.
+func (m *Message) render(f form, r *rendering) error {
 	r.plain, r.octets = m.cleaned, m.shape.octets
+	if f != (form{}) {
+		if err := m.convert(f, r); err != nil {
+			return err
+		}
+	}
 	if m.sign == nil {
 		return nil
 	}
@@ -61,5 +74,21 @@ func (m *Message) render(_ form, r *rendering) error {
 		return errors.New("sign the message: the fields have no end")
 	}
 	r.octets += int64(len(r.fields))
+	return nil
+}
+
+// convert makes the text what a host without 8BITMIME, or for short lines, gets.
+func (m *Message) convert(f form, r *rendering) error {
+	plan, err := sevenbit.Scan(m.cleaned(), sevenbit.Options{Seven: f.seven, Fold: f.fold})
+	if err != nil {
+		return fmt.Errorf("convert the message: %w", err)
+	}
+	if plan.Empty() {
+		return nil
+	}
+	r.plain = func() io.Reader { return plan.Apply(m.cleaned()) }
+	if r.octets, err = io.Copy(io.Discard, r.plain()); err != nil {
+		return fmt.Errorf("convert the message: %w", err)
+	}
 	return nil
 }

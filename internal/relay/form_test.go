@@ -105,3 +105,61 @@ func TestNotSigned(t *testing.T) {
 		}
 	}
 }
+
+// TestConverted: 8-bit text for a host without 8BITMIME is converted, what cannot be
+// converted goes to the next host or fails; the message itself stays as it is.
+func TestConverted(t *testing.T) {
+	const mime = "MIME-Version: 1.0\r\nContent-Transfer-Encoding: quoted-printable\r\n"
+	long := strings.Repeat("long ", 200)
+	broken := strings.Repeat(strings.Repeat("long ", 15)+"=\r\n", 13) + strings.Repeat("long ", 4) + "long=20\r\n"
+	signature := "DKIM-Signature: v=1\n"
+	signed := "Content-Type: multipart/signed; boundary=b\n\n--b\n\n\xe4\n--b--\n"
+	for _, c := range []struct {
+		name, text, want string
+		reply            func(int, string) string
+		fails            string
+	}{
+		{"8BITMIME", "a: b\n\n\xe4\n", "a: b\r\n\r\n\xe4\r\n", kind, ""},
+		{"none", "a: b\n\n\xe4\n", "a: b\r\n" + mime + "Content-Type: text/plain; charset=unknown-8bit\r\n\r\n=E4\r\n", without8BIT, ""},
+		{"none, HELO", "a: b\n\n\xe4\n", "a: b\r\n" + mime + "Content-Type: text/plain; charset=unknown-8bit\r\n\r\n=E4\r\n", always("EHLO", "500 what"), ""},
+		{"none, in the header", "a: \xe4\n\nb\n", "a: \xe4\r\n\r\nb\r\n", without8BIT, ""},
+		{"none, signed by DKIM", signature + "\n\xc3\xa4\n", "DKIM-Signature: v=1\r\n" + mime + "Content-Type: text/plain; charset=utf-8\r\n\r\n=C3=A4\r\n", without8BIT, ""},
+		{"none, signed part", signed, "", without8BIT, "554 5.6.3 multipart/signed"},
+		{"8BITMIME, signed part", signed, strings.ReplaceAll(signed, "\n", "\r\n"), kind, ""},
+		{"long line", "a: b\n\n" + long + "\n", "a: b\r\n" + mime + "Content-Type: text/plain; charset=us-ascii\r\n\r\n" + broken, kind, ""},
+		{"long line, signed by DKIM", signature + "\n" + long + "\n", "DKIM-Signature: v=1\r\n\r\n" + long + "\r\n", kind, ""},
+		{"long line, signed by ARC", "ARC-Message-Signature: i=1\n\n" + long + "\n", "ARC-Message-Signature: i=1\r\n\r\n" + long + "\r\n", kind, ""},
+	} {
+		l, p := newLab(t), newPeer(t, c.reply)
+		l.route("elsewhere.example", p)
+		err := l.sendMessage(l.message(c.text, far))[0].Err
+		_, _, texts := p.seen()
+		switch {
+		case c.fails != "":
+			code, rest, _ := strings.Cut(c.fails, " ")
+			enhanced, why, _ := strings.Cut(rest, " ")
+			var e *status.Error
+			if !errors.As(err, &e) || fmt.Sprint(e.Reply) != code || e.Enhanced != enhanced || !strings.Contains(err.Error(), why) || len(texts) > 0 {
+				t.Errorf("%s: %v, %q", c.name, err, texts)
+			}
+		case err != nil || len(texts) != 1 || texts[0] != c.want+".\r\n":
+			t.Errorf("%s: %v, sent %q, want %q", c.name, err, texts, c.want)
+		}
+		if size := fmt.Sprintf("SIZE=%d", len(c.want)); err == nil && c.name != "none, HELO" && !strings.Contains(mailOf(p), size) {
+			t.Errorf("%s: MAIL %s, want %s", c.name, mailOf(p), size)
+		}
+	}
+}
+
+// TestNextWith8BIT: what cannot be converted goes to a host that need not have it
+// converted.
+func TestNextWith8BIT(t *testing.T) {
+	l, first, second := newLab(t), newPeer(t, without8BIT), newPeer(t, kind)
+	l.w.mx["elsewhere.example"] = []dns.MX{{Host: "a.example", Pref: 10}, {Host: "b.example", Pref: 20}}
+	l.host("a.example", "192.0.2.1", first)
+	l.host("b.example", "192.0.2.2", second)
+	m := l.message("Content-Type: multipart/signed; boundary=b\n\n--b\n\n\xe4\n--b--\n", far)
+	if err := l.sendMessage(m)[0].Err; err != nil || first.count("MAIL") != 0 || second.count("MAIL") != 1 {
+		t.Errorf("%v, %d and %d messages", err, first.count("MAIL"), second.count("MAIL"))
+	}
+}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"paperpath/internal/maillog"
+	"paperpath/internal/message"
+	"paperpath/internal/sevenbit"
 	"paperpath/internal/spool"
 )
 
@@ -58,28 +60,32 @@ type shape struct {
 	octets     int64 // with CRLF line ends
 	utf8Header bool  // its header has octets beyond ASCII
 	eightBit   bool  // its body has
+	long       bool  // it has a line of more than 998 octets
+	signed     bool  // it is signed by DKIM or ARC
 }
 
 // measure reads the text once.
 func (m *Message) measure() error {
-	m.shape = shape{}
-	c := cleaner{r: io.NewSectionReader(m.Content, 0, m.Content.Size())}
+	m.shape = shape{signed: m.isSigned()}
+	c := m.cleaned()
 	header, line := true, 0 // octets of the line so far
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := c.Read(buf)
 		m.shape.octets += int64(n)
 		for _, b := range buf[:n] {
-			if !header {
-				m.shape.eightBit = m.shape.eightBit || b >= 0x80
-				continue
-			}
-			m.shape.utf8Header = m.shape.utf8Header || b >= 0x80
 			switch {
-			case b != '\n' && b != '\r':
-				line++
+			case b >= 0x80 && header:
+				m.shape.utf8Header = true
+			case b >= 0x80:
+				m.shape.eightBit = true
+			}
+			switch {
 			case b == '\n':
-				header, line = line > 0, 0
+				m.shape.long = m.shape.long || line > sevenbit.MaxLine
+				header, line = header && line > 0, 0
+			case b != '\r':
+				line++
 			}
 		}
 		if errors.Is(err, io.EOF) {
@@ -89,6 +95,13 @@ func (m *Message) measure() error {
 			return fmt.Errorf("read the message: %w", err)
 		}
 	}
+}
+
+// isSigned reports whether the header has a signature by DKIM or ARC. In a header that
+// is too long to be read only its beginning counts.
+func (m *Message) isSigned() bool {
+	h, _ := message.Read(io.NewSectionReader(m.Content, 0, m.Content.Size()), 256<<10, 5000)
+	return h.Has("DKIM-Signature") || h.Has("ARC-Message-Signature")
 }
 
 // cleaned opens the text as it is, with line ends for the wire.

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 	"paperpath/internal/addr"
 	"paperpath/internal/dns"
 	"paperpath/internal/params"
+	"paperpath/internal/sevenbit"
 	"paperpath/internal/smtpc"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
@@ -177,10 +179,16 @@ func (t *transaction) lost(res *smtpc.Result) *failure {
 // render makes the text as the host gets it, and fails all recipients if there is none.
 func (t *transaction) render(batch []int) []int {
 	var err error
-	if t.text, err = t.m.as(t.m.formFor(t.offers)); err == nil {
+	var refusal *sevenbit.Refusal
+	switch t.text, err = t.m.as(t.m.formFor(t.offers)); {
+	case err == nil:
 		return batch
+	case errors.As(err, &refusal):
+		fail(t.failed, batch, t.unsuited(554, "5.6.3", "the host does not offer 8BITMIME, and the message "+
+			"cannot be converted: "+refusal.Why))
+	default:
+		fail(t.failed, batch, &failure{host: t.host, ours: true, err: status.Temp("4.3.0", err.Error(), nil)})
 	}
-	fail(t.failed, batch, &failure{host: t.host, ours: true, err: status.Temp("4.3.0", err.Error(), nil)})
 	return nil
 }
 
