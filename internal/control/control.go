@@ -42,6 +42,9 @@ type Control struct {
 
 	seenMu sync.Mutex
 	seen   map[string]seenRow // broken rows, by table and id
+
+	rulesOnce sync.Once
+	rules     []ReplyRule // those that are built in
 }
 
 // Open returns the settings of home. Nothing is read yet. now is compared with the

@@ -65,6 +65,7 @@ func (c *Control) tables() []checkedTable {
 		{"aliases", c.aliasFaults},
 		{"routes", c.routeFaults},
 		{"sender-routes", func() ([]Fault, error) { return faultsOf[Route](c, senderRoutesFile(c)) }},
+		{"reply-rules", func() ([]Fault, error) { return faultsOf[ReplyRule](c, replyRulesFile(c)) }},
 		{"senders", func() ([]Fault, error) { return faultsOf[senderRow](c, sendersFile(c)) }},
 		{"relayfrom", func() ([]Fault, error) { return faultsOf[relayRow](c, relaysFile(c)) }},
 		{"proxyfrom", func() ([]Fault, error) {

@@ -1,6 +1,9 @@
 package control
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -29,23 +32,40 @@ func defaultRetry() (r Retry) {
 	return r
 }
 
-// Next returns how long an entry of this age waits for its next attempt. It depends
-// on the age alone: the waits follow one another from the arrival, and the result is
-// the one that the age falls into.
-func (r Retry) Next(age time.Duration) time.Duration {
+// Next returns how long the entry with this key waits at this age for its next attempt.
+// It depends on both alone: the waits follow one another from the arrival, and the result
+// is the one that the age falls into, spread.
+func (r Retry) Next(age time.Duration, key string) time.Duration {
 	var end time.Duration
 	for _, step := range r.Steps {
 		end += step
 		if age < end {
-			return step
+			return r.Spread(step, key)
 		}
 	}
-	return r.Longest()
+	return r.Spread(r.longestStep(), key)
+}
+
+// spreadBy is the share of a wait by which it grows at most.
+const spreadBy = 4
+
+// Spread lengthens a wait by up to a quarter, so that entries which failed together do
+// not fall due together. The same wait of the same entry always gives the same result;
+// another wait, or another entry, another one.
+func (r Retry) Spread(wait time.Duration, key string) time.Duration {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %s", wait, key))
+	n := binary.BigEndian.Uint64(sum[:])
+	return wait + time.Duration(float64(wait)/spreadBy*float64(n>>11)/(1<<53))
 }
 
 // Longest returns the longest wait. A due time further in the future than that comes
 // from a clock that was wrong.
 func (r Retry) Longest() time.Duration {
+	longest := r.longestStep()
+	return longest + longest/spreadBy
+}
+
+func (r Retry) longestStep() time.Duration {
 	var longest time.Duration
 	for _, step := range r.Steps {
 		longest = max(longest, step)

@@ -263,6 +263,22 @@ func TestServices(t *testing.T) {
 	}
 }
 
+// TestRetrySpreads: what failed together does not fall due together.
+func TestRetrySpreads(t *testing.T) {
+	const entries, slots = 100000, 75 // of a second each: a quarter of five minutes
+	r := defaultRetry()
+	var due [slots]int
+	for i := range entries {
+		key := fmt.Sprintf("1764000000.M%06dR%016x.mx", i%1000000, i)
+		due[int((r.Next(0, key)-5*time.Minute)/time.Second)]++
+	}
+	for s, n := range due {
+		if n < entries/slots/2 || n > entries/slots*2 {
+			t.Errorf("%d entries are due in second %d", n, s)
+		}
+	}
+}
+
 func TestRetry(t *testing.T) {
 	f := newFixture(t, map[string]string{"retry": "steps: 1m 10s 2m\nlifetime: 1d12h\nattempts: 3\n"})
 	r, err := f.Retry()
@@ -274,11 +290,12 @@ func TestRetry(t *testing.T) {
 		time.Minute: 10 * time.Second, 69 * time.Second: 10 * time.Second,
 		70 * time.Second: 2 * time.Minute, 100 * time.Hour: 2 * time.Minute,
 	} {
-		if got := r.Next(age); got != want {
-			t.Errorf("Next(%v) = %v, want %v", age, got, want)
+		got := r.Next(age, "key")
+		if got < want || got > want+want/4 || got != r.Next(age, "key") {
+			t.Errorf("Next(%v) = %v, want %v and up to a quarter more", age, got, want)
 		}
 	}
-	if r.Longest() != 2*time.Minute {
+	if r.Longest() != 2*time.Minute+30*time.Second {
 		t.Error(r.Longest())
 	}
 	if r.Expired(36*time.Hour, 99) || r.Expired(37*time.Hour, 2) || !r.Expired(37*time.Hour, 3) {

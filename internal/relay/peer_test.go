@@ -49,6 +49,12 @@ func newPeer(t *testing.T, reply func(session int, command string) string) *peer
 	if err != nil {
 		t.Fatal(err)
 	}
+	return peerOn(t, l, reply)
+}
+
+// peerOn starts a peer on a listener.
+func peerOn(t *testing.T, l net.Listener, reply func(session int, command string) string) *peer {
+	t.Helper()
 	p := &peer{addr: l.Addr().String(), reply: reply}
 	done := make(chan struct{})
 	var wait sync.WaitGroup

@@ -27,6 +27,15 @@ type outage struct {
 	pause time.Duration
 	why   string
 	noted time.Time // by the machine's clock
+	asked bool      // the host asked for the pause
+}
+
+// what says what happened.
+func (o outage) what() string {
+	if o.asked {
+		return "asked for less mail"
+	}
+	return "could not be reached"
 }
 
 func (o outage) until() time.Time { return o.since.Add(o.pause) }
@@ -69,6 +78,13 @@ func (r *reachability) unknown(name, why string, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.remember(name, outage{since: now, pause: firstPause, why: why})
+}
+
+// rest notes that a host asked for less mail, so that name is not tried for a while.
+func (r *reachability) rest(name, why string, pause time.Duration, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.remember(name, outage{since: now, pause: pause, why: why, asked: true})
 }
 
 // remember notes an outage. The caller holds mu.

@@ -57,6 +57,7 @@ func results(m *Message, todo []int, failed map[int]*failure) []settle.Result {
 		res := settle.Result{Index: i}
 		if f := failed[i]; f != nil {
 			res.Err, res.Diagnostic = f.err, f.reply
+			res.Rule, res.Hold, res.Again = f.rule, f.hold, f.again
 			if f.reply != "" {
 				res.RemoteMTA = f.host.name
 			}
@@ -120,8 +121,8 @@ func (r *Relay) guarded(ctx context.Context, g *group, m *Message) (failed map[i
 func (r *Relay) deliver(ctx context.Context, g *group, m *Message) map[int]*failure {
 	a := &attempt{Relay: r, group: g, m: m, failed: map[int]*failure{}, left: g.todo, began: r.Now(), silent: true}
 	if last, paused := r.reach.paused(g.name, a.began, m.Asked); paused {
-		a.failAll(&failure{err: status.Temp("4.4.1", fmt.Sprintf("%s could not be reached at %s, next attempt after %s: %s",
-			g.name, clockTime(last.since), clockTime(last.until()), last.why), nil)})
+		a.failAll(&failure{err: status.Temp("4.4.1", fmt.Sprintf("%s %s at %s, next attempt after %s: %s",
+			g.name, last.what(), clockTime(last.since), clockTime(last.until()), last.why), nil)})
 		return a.failed
 	}
 	a.through(ctx, r.lookups())
@@ -150,6 +151,7 @@ type attempt struct {
 	silent   bool  // no host has answered yet
 	why      string
 	began    time.Time
+	shunned  map[int]shunned // by recipient: what a rule said not to try any more
 }
 
 // lookupFailed notes that a look-up failed for all recipients that are left.
@@ -173,6 +175,12 @@ func (a *attempt) try(ctx context.Context, h host) {
 	if a.finished(ctx) {
 		return
 	}
+	todo, not := a.from(h)
+	if len(todo) == 0 {
+		return
+	}
+	a.left = todo
+	defer func() { a.left = append(a.left, not...) }()
 	t, err := a.terms(a.m, h)
 	if err != nil {
 		a.failAll(&failure{err: classified(err)})
@@ -182,6 +190,7 @@ func (a *attempt) try(ctx context.Context, h host) {
 	s, f := a.open(ctx, t, a.m.Key)
 	if f != nil {
 		a.silent, a.why = a.silent && f.silent, f.err.Error()
+		a.judge(f)
 		a.failAll(f)
 		a.logSettings(f)
 		return
@@ -202,6 +211,7 @@ func (a *attempt) try(ctx context.Context, h host) {
 			continue
 		}
 		complained = complained || a.logSettings(f)
+		a.judge(f)
 		a.note(i, f)
 		if f.elsewhere {
 			a.left = append(a.left, i)
@@ -233,4 +243,5 @@ func (a *attempt) note(i int, f *failure) {
 		return
 	}
 	a.failed[i] = f
+	a.shunFor(i, f)
 }

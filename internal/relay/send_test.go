@@ -38,7 +38,7 @@ func TestPeerTrouble(t *testing.T) {
 		{"greeting two lines", always("", "220-one\r\n220 two"), 0, "", "", 1},
 		{"greeting code changes", always("", "220-one\r\n250 two"), 75, "4.4.2", "not SMTP", 0},
 		{"EHLO 4xx", always("EHLO", "451 later"), 75, "4.0.0", "EHLO mx.example.net: 451 later", 0},
-		{"EHLO 5xx", always("EHLO", "550 5.7.1 not you"), 69, "5.7.1", "EHLO mx.example.net: 550 5.7.1 not you", 0},
+		{"EHLO 5xx", always("EHLO", "550 5.7.1 not you"), 75, "4.3.2", "EHLO mx.example.net: 550 5.7.1 not you", 0},
 		{"EHLO unknown, HELO", always("EHLO", "500 what"), 0, "", "", 1},
 		{"MAIL 4xx", always("MAIL", "450 4.1.8 busy"), 75, "4.1.8", "MAIL FROM:<alice@example.net> SIZE=", 0},
 		{"MAIL 5xx", always("MAIL", "550-5.1.8 no\r\n550 5.1.8 really"), 69, "5.1.8", "550-5.1.8 no 550 5.1.8 really", 0},

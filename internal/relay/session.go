@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"paperpath/internal/maillog"
@@ -62,6 +63,13 @@ type failure struct {
 	silent    bool   // the host was not reached at all
 	ours      bool   // it would be the same with any host
 	settings  bool   // the host requires something that control/ does not provide
+
+	words  smtpc.Reply   // the whole reply, for the rules
+	judged bool          // they have been applied
+	rule   string        // the one that decided, and where it is; "" if none did
+	hold   bool          // it says that a person must look at the message
+	again  time.Duration // it says when to try again; 0: by the schedule
+	shuns  shun          // what it says not to try any more
 }
 
 // connect dials and says EHLO, or HELO to a host that does not know EHLO.
@@ -130,17 +138,23 @@ func (s *session) failed(err error) *failure {
 		f.err = status.Temp("4.4.2", fmt.Sprintf("%s: %v%s", s.host, err, after), nil)
 		return f
 	}
-	f.reply = visible.Shorten(e.Reply.Text, 512)
+	f.reply, f.words = visible.Shorten(e.Reply.Text, 512), e.Reply
 	text := fmt.Sprintf("%s: %s: %s%s", s.host, e.Command, f.reply, after)
 	f.err = byReply(e.Reply, text)
 	if (s.host.routed || s.refused != nil) && wantsSettings(e.Reply) {
 		f.settings, f.err = true, status.Temp("4.7.0", text, nil)
 	}
-	if e.Command == greeting && e.Reply.Code != noMailHere && !status.IsTemporary(f.err) {
+	if early(e.Command) && e.Reply.Code != noMailHere && !status.IsTemporary(f.err) {
 		// Nothing was asked yet: a 5xx refuses the client, and may do so for now.
 		f.err = status.Temp("4.3.2", text, nil)
 	}
 	return f
+}
+
+// early reports whether a command comes before the first request of a session.
+func early(command string) bool {
+	verb, _, _ := strings.Cut(command, " ")
+	return command == greeting || verb == "EHLO" || verb == "HELO"
 }
 
 // noMailHere is the greeting of a host that accepts no mail at all (RFC 7504 3).

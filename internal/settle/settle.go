@@ -27,6 +27,10 @@ type Result struct {
 	Diagnostic string // its reply, or ""
 	Relayed    bool   // done by a host that sends no reports of success (RFC 3461 5.2.2)
 	Mailbox    string // Maildir that the entry's one recipient is to be delivered to, or ""
+
+	Rule  string        // the rule of control/reply-rules that decided, or ""
+	Hold  bool          // it says that a person must look at the entry
+	Again time.Duration // it says when to try again; 0: the schedule does
 }
 
 // Settler turns the results of an attempt into an outcome.
@@ -65,13 +69,16 @@ func (s *Settler) Settle(e *spool.Entry, results []Result) spool.Outcome {
 	if err != nil {
 		return s.trouble(e, err, results)
 	}
+	if len(sum.held) > 0 {
+		o = withHeld(e, sum, o)
+	}
 	o.Notices = notices
 	for _, r := range sum.failed {
 		s.Log.Failed(string(e.Key), e.Envelope.To[r.Index].Addr, dsn.FailureStatus(r.Err), reason(r))
 	}
 	o.Done = append(o.Done, sum.done...)
 	if sum.remaining > 0 {
-		o.Action, o.Due, o.Reason = spool.Defer, s.Now().Add(retry.Next(age)), sum.deferralReason()
+		o.Action, o.Due, o.Reason = spool.Defer, s.Now().Add(sum.wait(e, retry, age)), sum.deferralReason()
 	}
 	return o
 }
@@ -80,6 +87,7 @@ func (s *Settler) Settle(e *spool.Entry, results []Result) spool.Outcome {
 type summary struct {
 	done      []int
 	failed    []Result // permanently
+	held      []Result // a rule says that a person must look at them
 	deferred  []Result // failed temporarily
 	remaining int      // recipients neither done nor failed: deferred or not tried
 }
@@ -99,6 +107,8 @@ func summarize(e *spool.Entry, results []Result, retry control.Retry, expired bo
 			sum.remaining++
 		case r.Err == nil:
 			sum.done = append(sum.done, i)
+		case !status.IsTemporary(r.Err) && r.Hold:
+			sum.held = append(sum.held, r)
 		case !status.IsTemporary(r.Err):
 			sum.failed = append(sum.failed, r)
 		case expired:
@@ -111,6 +121,32 @@ func summarize(e *spool.Entry, results []Result, retry control.Retry, expired bo
 	}
 	return sum
 }
+
+// wait is the time to the next attempt. A rule that says when to try again counts if all
+// that is deferred waits for it, or if it comes before the schedule's own time; but not
+// time after time, so that a host which always says so is not asked all day.
+func (sum summary) wait(e *spool.Entry, retry control.Retry, age time.Duration) time.Duration {
+	next := retry.Next(age, string(e.Key))
+	var again time.Duration
+	for _, r := range sum.deferred {
+		switch {
+		case r.Again == 0 || age > patientFor && strings.Contains(e.Last, ruleMark):
+			return next
+		case again == 0 || r.Again < again:
+			again = r.Again
+		}
+	}
+	if again == 0 || sum.remaining > len(sum.deferred) {
+		return next
+	}
+	return min(retry.Spread(again, string(e.Key)), retry.Longest())
+}
+
+// ruleMark comes before the rule that decided, in a reason.
+const ruleMark = " [rule "
+
+// patientFor is the age up to which a rule may say again and again when to try again.
+const patientFor = time.Hour
 
 // deferralReason tells people why the entry is deferred: each reason once.
 func (sum summary) deferralReason() string {
@@ -134,6 +170,9 @@ func reason(r Result) string {
 	}
 	if r.RemoteMTA != "" && !strings.Contains(text, r.RemoteMTA) {
 		text = r.RemoteMTA + ": " + text
+	}
+	if r.Rule != "" {
+		text += ruleMark + r.Rule + "]"
 	}
 	return text
 }
@@ -210,6 +249,19 @@ func hold(e *spool.Entry, sum summary, failed []Result, unwanted []int, why stri
 		c.To = append(c.To, e.Envelope.To[r.Index])
 	}
 	return spool.Outcome{Children: []spool.Child{c}, Done: append(indexes(failed), unwanted...)}
+}
+
+// withHeld adds to an outcome that a rule of control/reply-rules holds recipients.
+func withHeld(e *spool.Entry, sum summary, o spool.Outcome) spool.Outcome {
+	const why = "a rule for replies holds it"
+	if o.Action == spool.Hold || sum.remaining == 0 && len(sum.failed) == 0 {
+		return hold(e, sum, sum.held, o.Done, why)
+	}
+	apart := sum
+	apart.remaining++ // what is held leaves the entry
+	h := hold(e, apart, sum.held, nil, why)
+	o.Children, o.Done = append(o.Children, h.Children...), append(o.Done, h.Done...)
+	return o
 }
 
 // trouble is the outcome after an error of our own. What is done stays done; the

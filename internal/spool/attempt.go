@@ -128,7 +128,7 @@ func (r *Runner) delay(e *Entry) time.Duration {
 	if err != nil {
 		return troubleDelay
 	}
-	return retry.Next(r.Spool.now().Sub(e.Arrival))
+	return retry.Next(r.Spool.now().Sub(e.Arrival), string(e.Key))
 }
 
 // unworkable decides what becomes of a file that no stage can work on, and reports

@@ -27,6 +27,7 @@ type Entry struct {
 	wireSize int64     // octets with CRLF line ends
 	Attempts int       // deferrals in this inbox so far
 	Tried    time.Time // the last one; zero where that is not known
+	Last     string    // its line in the reason, for people
 
 	at        spot
 	head      *head
@@ -172,7 +173,7 @@ func (e *Entry) read() error {
 	e.Arrival = e.arrival(st.ModTime())
 	var last string
 	e.Attempts, _, last, err = e.at.inbox.readReason(e.Key)
-	e.Tried = reasonTime(last)
+	e.Tried, e.Last = reasonTime(last), last
 	if errors.Is(err, dir.ErrNotRegular) {
 		return fmt.Errorf("%w: its reason: %w", errNotOurs, err)
 	}
