@@ -165,3 +165,15 @@ func Missing(what string) bool {
 	Report("MISSING: %s", what)
 	return os.Getenv("CI") == "true"
 }
+
+// Unpacked returns the folder into which test/peers/fetch.sh unpacked a package, "" if it
+// is not there.
+func Unpacked(name string) string {
+	dir, err := os.Getwd()
+	for ; err == nil && dir != "/"; dir = filepath.Dir(dir) {
+		if found, err := filepath.EvalSymlinks(filepath.Join(dir, ".build/peers", name)); err == nil {
+			return found
+		}
+	}
+	return ""
+}

@@ -81,7 +81,7 @@ func missing() string {
 	if os.Getuid() != 0 {
 		return "root, for Postfix"
 	}
-	if postfixPackage() == "" {
+	if harness.Unpacked("postfix") == "" {
 		return "postfix (test/peers/fetch.sh)"
 	}
 	return ""

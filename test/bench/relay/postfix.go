@@ -4,11 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"os/user"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -18,101 +15,45 @@ import (
 	"paperpath/test/harness"
 )
 
-// postfixSettings are Postfix's defaults, but for where it lies, who it is and where
-// mail goes. Numbers of processes, of connections and of recipients, connection reuse
-// and writing to disk are as shipped.
-const postfixSettings = `compatibility_level = 3.7
-queue_directory = %[1]s/spool
-data_directory = %[1]s/data
-daemon_directory = %[2]s/usr/lib/postfix/sbin
-command_directory = %[2]s/usr/sbin
-shlib_directory = %[2]s/usr/lib/postfix
-mail_owner = %[3]s
-setgid_group = %[4]s
-import_environment = MAIL_CONFIG LD_LIBRARY_PATH TZ
-maillog_file = %[1]s/log
-maillog_file_prefixes = %[1]s
-myhostname = postfix.example
-mydestination =
-alias_maps =
-alias_database =
+// postfixSettings are what Postfix has beside its defaults. Numbers of processes, of
+// connections and of recipients, connection reuse and writing to disk are as shipped.
+// Without in_flow_delay accepting does not wait for the queue manager, which is not there
+// yet.
+const postfixSettings = `myhostname = postfix.example
 mynetworks = 127.0.0.0/8
 inet_protocols = ipv4
-transport_maps = texthash:%[1]s/etc/transport
+in_flow_delay = 0
+transport_maps = texthash:%s/etc/transport
 `
 
-// postfixServices are Debian's master.cf without what is not used here, and without
-// chroot. The queue manager comes when the queue is full.
-const postfixServices = ` inet n - n - - smtpd
-cleanup unix n - n - 0 cleanup
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-proxymap unix - - n - - proxymap
-smtp unix - - n - - smtp
-relay unix - - n - - smtp
-error unix - - n - - error
-retry unix - - n - - error
-anvil unix - - n - 1 anvil
-scache unix - - n - 1 scache
-postlog unix-dgram n - n - 1 postlogd
-`
-
-const queueManager = "qmgr unix n - n 300 1 qmgr\n"
-
-// postfixOwner and postfixGroup are names that every Debian has and that own nothing
-// where Postfix looks: it wants an owner of its own.
-const postfixOwner, postfixGroup = "games", "operator"
-
-// postfix is an instance of Postfix that runs from its unpacked package.
+// postfix is an instance whose queue manager comes when the queue is full.
 type postfix struct {
-	dir, addr string
-	server    *bench.Server
-}
-
-// postfixPackage returns the unpacked package, "" if it is not there.
-func postfixPackage() string {
-	dir, err := filepath.Abs(".build/peers/postfix")
-	if err != nil {
-		return ""
-	}
-	if dir, err = filepath.EvalSymlinks(dir); err != nil {
-		return ""
-	}
-	return dir
+	*harness.Postfix
+	addr   string
+	server *bench.Server
 }
 
 // newPostfix starts Postfix without its queue manager.
 func newPostfix(dir string, transports []string) (*postfix, error) {
-	p := &postfix{dir: dir, addr: harness.FreeAddr()}
-	pkg := postfixPackage()
-	files := map[string]string{
-		"etc/main.cf":        fmt.Sprintf(postfixSettings, dir, pkg, postfixOwner, postfixGroup),
-		"etc/master.cf":      p.addr + postfixServices,
-		"etc/transport":      strings.Join(transports, "\n") + "\n",
-		"etc/dynamicmaps.cf": "",
+	p := &postfix{addr: harness.FreeAddr()}
+	var err error
+	if p.Postfix, err = harness.NewPostfix(dir, fmt.Sprintf(postfixSettings, dir), p.services("")); err != nil {
+		return nil, err
 	}
-	for name, text := range files {
-		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
-			return nil, err
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
-			return nil, err
-		}
-	}
-	if err := p.directories(); err != nil {
+	if err := p.Write("transport", strings.Join(transports, "\n")+"\n"); err != nil {
 		return nil, err
 	}
 	return p, p.start()
 }
 
+// services is master.cf.
+func (p *postfix) services(more string) string {
+	return p.addr + " inet n - n - - smtpd\n" + harness.PostfixServices + more
+}
+
 // start runs Postfix.
 func (p *postfix) start() (err error) {
-	pkg := postfixPackage()
-	cmd := exec.Command(pkg+"/usr/lib/postfix/sbin/master", "-d", "-c", p.dir+"/etc")
-	cmd.Env = append(os.Environ(), "MAIL_CONFIG="+p.dir+"/etc", "LD_LIBRARY_PATH="+pkg+"/usr/lib/postfix")
-	p.server, err = bench.Start("Postfix", p.addr, cmd, func(addr string) error {
+	p.server, err = bench.Start("Postfix", p.addr, p.Command(), func(addr string) error {
 		c, err := harness.Dial(addr)
 		if err != nil {
 			return err
@@ -122,7 +63,7 @@ func (p *postfix) start() (err error) {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("%w\n%s", err, p.log())
+		return fmt.Errorf("%w\n%s", err, p.Log())
 	}
 	return nil
 }
@@ -130,51 +71,11 @@ func (p *postfix) start() (err error) {
 // restart ends Postfix with all that it does, and starts it again with an empty queue.
 func (p *postfix) restart() error {
 	p.server.Stop()
-	return errors.Join(p.services(""), p.forget(), p.start())
+	return errors.Join(p.Services(p.services("")), p.forget(), p.start())
 }
 
-// directories makes the queue as postfix(1) would.
-func (p *postfix) directories() error {
-	owner, err := user.Lookup(postfixOwner)
-	if err != nil {
-		return err
-	}
-	group, err := user.LookupGroup(postfixGroup)
-	if err != nil {
-		return err
-	}
-	uid, _ := strconv.Atoi(owner.Uid)
-	gid, _ := strconv.Atoi(group.Gid)
-	if err := os.MkdirAll(filepath.Join(p.dir, "spool/pid"), 0o755); err != nil {
-		return err
-	}
-	own := []string{"active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming", "private",
-		"saved", "trace", "maildrop", "public"}
-	for _, name := range own {
-		dir := filepath.Join(p.dir, "spool", name)
-		if err := errors.Join(os.MkdirAll(dir, 0o700), os.Chown(dir, uid, -1)); err != nil {
-			return err
-		}
-	}
-	data := filepath.Join(p.dir, "data")
-	return errors.Join(os.Mkdir(data, 0o700),
-		os.Chown(data, uid, -1), os.Chmod(filepath.Join(p.dir, "spool/public"), 0o710),
-		os.Chown(filepath.Join(p.dir, "spool/public"), uid, gid))
-}
-
-// queued is how many messages are in the queue.
-func (p *postfix) queued() int {
-	n := 0
-	for _, name := range []string{"incoming", "active", "deferred", "hold", "maildrop"} {
-		filepath.WalkDir(filepath.Join(p.dir, "spool", name), func(_ string, d os.DirEntry, err error) error {
-			if err == nil && d.Type().IsRegular() {
-				n++
-			}
-			return nil
-		})
-	}
-	return n
-}
+// queued implements relayer.
+func (p *postfix) queued() int { return p.Queued() }
 
 // fill submits messages by SMTP, over some sessions.
 func (p *postfix) fill(list []letter) error {
@@ -191,10 +92,10 @@ func (p *postfix) fill(list []letter) error {
 	}
 	wg.Wait()
 	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("fill Postfix's queue: %w\n%s", err, p.log())
+		return fmt.Errorf("fill Postfix's queue: %w\n%s", err, p.Log())
 	}
 	if n := p.queued(); n != len(list) {
-		return fmt.Errorf("fill Postfix's queue: it has %d messages, not %d\n%s", n, len(list), p.log())
+		return fmt.Errorf("fill Postfix's queue: it has %d messages, not %d\n%s", n, len(list), p.Log())
 	}
 	return nil
 }
@@ -221,20 +122,20 @@ func (p *postfix) submit(work chan letter) error {
 }
 
 // begin lets the queue manager begin its work.
-func (p *postfix) begin() error { return p.services(queueManager) }
+func (p *postfix) begin() error { return p.become(harness.PostfixQueueManager) }
 
 // end waits until the queue is empty, and takes the queue manager away again.
 func (p *postfix) end() error {
 	err := harness.Wait("Postfix's queue to be empty", time.Minute, func() bool { return p.queued() == 0 })
 	if err != nil {
-		return fmt.Errorf("%w\n%s", err, p.log())
+		return fmt.Errorf("%w\n%s", err, p.Log())
 	}
 	return p.halt()
 }
 
 // halt ends the queue manager and forgets what is still queued.
 func (p *postfix) halt() error {
-	if err := p.services(""); err != nil {
+	if err := p.become(""); err != nil {
 		return err
 	}
 	err := harness.Wait("Postfix's queue manager to end", 20*time.Second, func() bool {
@@ -249,7 +150,7 @@ func (p *postfix) halt() error {
 // forget removes what is queued.
 func (p *postfix) forget() (err error) {
 	for _, name := range []string{"incoming", "active", "deferred", "defer"} {
-		files, _ := filepath.Glob(filepath.Join(p.dir, "spool", name, "*"))
+		files, _ := filepath.Glob(filepath.Join(p.Dir, "spool", name, "*"))
 		for _, f := range files {
 			err = errors.Join(err, os.RemoveAll(f))
 		}
@@ -257,17 +158,10 @@ func (p *postfix) forget() (err error) {
 	return err
 }
 
-// services writes master.cf and has it read.
-func (p *postfix) services(more string) error {
-	file := filepath.Join(p.dir, "etc/master.cf")
-	if err := os.WriteFile(file, []byte(p.addr+postfixServices+more), 0o644); err != nil || p.server.Gone() {
+// become has Postfix read master.cf again, with more services.
+func (p *postfix) become(more string) error {
+	if err := p.Services(p.services(more)); err != nil {
 		return err
 	}
 	return syscall.Kill(p.server.PID(), syscall.SIGHUP)
-}
-
-// log is the end of what Postfix has logged.
-func (p *postfix) log() string {
-	text, _ := os.ReadFile(filepath.Join(p.dir, "log"))
-	return string(text[max(0, len(text)-4000):]) + p.server.Output()
 }
