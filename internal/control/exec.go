@@ -36,7 +36,8 @@ func (e execAsker) check() error   { return e.program.check() }
 func (e execAsker) ask(key string) (text string, found bool, err error) {
 	e.control.slots <- struct{}{}
 	defer func() { <-e.control.slots }()
-	out, exit, err := e.program.run(context.Background(), running{e.control.runAs, programTime}, nil, key)
+	how := running{as: e.control.runAs, limit: programTime}
+	out, exit, err := e.program.run(context.Background(), how, nil, key)
 	switch {
 	case err != nil:
 		return "", false, fmt.Errorf("exec: %w", err)

@@ -51,11 +51,12 @@ func (p Program) Run(ctx context.Context, fd3 []byte, args ...string) (out []byt
 	return p.run(ctx, running{limit: programTime}, fd3, args...)
 }
 
-// running is the user that a program runs as, nil for our own, and the longest time
-// that it may take.
+// running is the user that a program runs as, nil for our own, the longest time that it
+// may take, and what its environment has beside PATH.
 type running struct {
 	as    *syscall.Credential
 	limit time.Duration
+	env   []string
 }
 
 func (p Program) run(ctx context.Context, how running, fd3 []byte, args ...string) (
@@ -67,7 +68,8 @@ func (p Program) run(ctx context.Context, how running, fd3 []byte, args ...strin
 	// Not our standard error: under inetd that is the client's socket.
 	cmd.Stdout, cmd.Stderr = stdout, &bounded{max: 0}
 	cmd.Dir = "/"
-	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+	cmd.Env = append([]string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+		how.env...)
 	// Killing the process group ends whatever the program started too.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: how.as}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
@@ -86,13 +88,13 @@ func (p Program) run(ctx context.Context, how running, fd3 []byte, args ...strin
 	case ctx.Err() != nil:
 		return nil, 0, fmt.Errorf("%s: no answer within %v", p[0], how.limit)
 	case errors.As(err, &exited) && exited.Exited():
-		return stdout.Bytes(), exited.ExitCode(), nil
+		return stdout.kept.Bytes(), exited.ExitCode(), nil
 	case err != nil:
 		return nil, 0, fmt.Errorf("%s: %w", p[0], plain(err))
 	case stdout.over:
 		return nil, 0, fmt.Errorf("%s: more than %d bytes of output", p[0], programOutput)
 	}
-	return stdout.Bytes(), 0, nil
+	return stdout.kept.Bytes(), 0, nil
 }
 
 // filled returns the read end of a pipe that holds data, which must fit into it.
@@ -112,16 +114,17 @@ func filled(data []byte) (*os.File, error) {
 	return read, nil
 }
 
-// bounded keeps the first max bytes.
+// bounded keeps the first max bytes. It embeds no bytes.Buffer: with the buffer's
+// ReadFrom, os/exec would go around Write and its bound.
 type bounded struct {
-	bytes.Buffer
+	kept bytes.Buffer
 	max  int
 	over bool
 }
 
 func (b *bounded) Write(p []byte) (int, error) {
-	fits := min(len(p), b.max-b.Len())
+	fits := min(len(p), b.max-b.kept.Len())
 	b.over = b.over || fits < len(p)
-	b.Buffer.Write(p[:fits])
+	b.kept.Write(p[:fits])
 	return len(p), nil
 }
