@@ -48,6 +48,7 @@ func (c *Control) Check() Report {
 		}
 		r.InForce = append(r.InForce, c.inForce(s, r.Findings[from:])...)
 	}
+	c.checkRelayLogins(&r)
 	c.checkHostname(&r)
 	c.checkReached(&r)
 	return r

@@ -20,6 +20,8 @@ func pathSettings() []Setting {
 		{Name: "sender-routes", Form: Table, Without: "as for any sender",
 			Example: "alice@example.net: tls:smtp.example.com",
 			Readers: "mailrelay", Doc: "where mail of a sender goes"},
+		{Name: relayLoginsDir, Form: Directory, Without: "no login", Readers: "mailrelay",
+			Doc: "how mailrelay logs in at the hosts of routes", read: func(*Control) error { return nil }},
 		{Name: "services", Form: List, Without: "none", Example: "mailroute watch", Readers: "mailctl start",
 			Counts: AtHangup, Doc: "the commands that mailctl start runs"},
 		with(Setting{Name: "root", Form: List, Without: "nobody", Example: "*",

@@ -146,6 +146,21 @@ func (l *Log) Relayed(key, to string, r Remote, reply string) {
 	l.event("relayed", key, append(a, slog.String("reply", reply))...)
 }
 
+// RelayLogin: a session logged in at a host.
+func (l *Log) RelayLogin(key string, r Remote, user, mechanism string) {
+	a := []slog.Attr{slog.String("host", r.Host), slog.String("addr", r.Addr)}
+	a = appendIf(appendIf(a, "tls", r.TLS), "user", user)
+	l.event("relay-login", key, append(a, slog.String("mech", mechanism))...)
+}
+
+// RelayLoginFailed: a session could not log in at a host, for which mail now waits. why
+// has the host's words; mechanism is empty if none was begun.
+func (l *Log) RelayLoginFailed(key string, r Remote, user, mechanism, why string) {
+	a := []slog.Attr{slog.String("host", r.Host), slog.String("addr", r.Addr)}
+	a = appendIf(appendIf(appendIf(a, "tls", r.TLS), "user", user), "mech", mechanism)
+	l.event("relay-login-failed", key, append(a, slog.String("why", why))...)
+}
+
 // Deferred: the next attempt for the entry is due at due.
 func (l *Log) Deferred(key, inbox string, due time.Time, reason string) {
 	l.event("deferred", key, slog.String("inbox", inbox),

@@ -16,7 +16,7 @@ import (
 func (r *Relay) inside(ctx context.Context, t terms, c net.Conn) (*tls.Conn, *failure) {
 	ctx, cancel := context.WithTimeout(ctx, r.Times.Handshake)
 	defer cancel()
-	secure := tls.Client(c, tlsConfig(t))
+	secure := tls.Client(c, r.tlsConfig(t))
 	if err := secure.HandshakeContext(ctx); err != nil {
 		c.Close()
 		return nil, &failure{host: t.host, elsewhere: true,
@@ -27,15 +27,18 @@ func (r *Relay) inside(ctx context.Context, t terms, c net.Conn) (*tls.Conn, *fa
 
 // secured notes what the TLS of a session is worth.
 func (s *session) secured(r *Relay, st tls.ConnectionState) {
+	s.state = &st
 	s.distrust = verify(st, s.host.name, r.roots)
 	s.cipher = maillog.TLS(&st)
 }
 
 // tlsConfig is for a session on these terms.
-func tlsConfig(t terms) *tls.Config {
+func (r *Relay) tlsConfig(t terms) *tls.Config {
 	return &tls.Config{
 		ServerName:         t.host.name,
 		InsecureSkipVerify: true, // unauthenticated TLS is better than none (RFC 7435 3)
 		MinVersion:         tls.VersionTLS12,
+
+		GetClientCertificate: r.clientCertificate(t),
 	}
 }

@@ -285,7 +285,8 @@ func newLab(t *testing.T) *lab {
 
 func (l *lab) clock() time.Time { return l.now }
 
-// set writes a control file so that its change is noticed at once.
+// set writes a control file so that its change is noticed at once: a file that has just
+// been written may still be changing, and lookups that fail wait for that.
 func (l *lab) set(name, value string) {
 	l.t.Helper()
 	path := filepath.Join(l.home, "control", name)
@@ -293,6 +294,10 @@ func (l *lab) set(name, value string) {
 		l.t.Fatal(err)
 	}
 	if err := os.WriteFile(path, []byte(value+"\n"), 0o644); err != nil {
+		l.t.Fatal(err)
+	}
+	still := time.Now().Add(-2 * time.Second)
+	if err := os.Chtimes(path, still, still); err != nil {
 		l.t.Fatal(err)
 	}
 }

@@ -35,10 +35,11 @@ type Relay struct {
 	Times   Times
 	Dial    func(ctx context.Context, network, address string) (net.Conn, error)
 
-	port  uint16 // of SMTP
-	local func() ([]net.Addr, error)
-	reach reachability
-	roots *x509.CertPool // nil: the system's
+	port   uint16 // of SMTP
+	local  func() ([]net.Addr, error)
+	reach  reachability
+	logins *logins
+	roots  *x509.CertPool // nil: the system's
 }
 
 // New returns a relay with the timeouts of RFC 5321. settle decides what the results of
@@ -46,7 +47,7 @@ type Relay struct {
 func New(c *control.Control, log *maillog.Log, now func() time.Time,
 	settle func(*spool.Entry, []settle.Result) spool.Outcome) *Relay {
 	return &Relay{Control: c, DNS: dns.New(c), Log: log, Now: now, Settle: settle,
-		Times: DefaultTimes(), Dial: new(net.Dialer).DialContext, port: 25, local: net.InterfaceAddrs}
+		logins: newLogins(c.Home()), Times: DefaultTimes(), Dial: new(net.Dialer).DialContext, port: 25, local: net.InterfaceAddrs}
 }
 
 // Handle is the stage: it sends an entry to all pending recipients. Those of a
@@ -121,6 +122,7 @@ func (r *Relay) explain(ctx context.Context, from, address string, t *explain.Tr
 	var last error
 	for _, to := range d.targets() {
 		through, err := r.explainTarget(ctx, look, d, to, t)
+		r.explainLogin(to, from, t)
 		if first == "" {
 			first = through
 		}

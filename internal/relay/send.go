@@ -183,11 +183,17 @@ func (a *attempt) try(ctx context.Context, h host) {
 	defer func() { a.left = append(a.left, not...) }()
 	t, err := a.terms(a.m, h)
 	if err != nil {
-		a.failAll(&failure{err: classified(err)})
+		f := &failure{host: h, settings: true, err: classified(err)}
+		a.failAll(f)
+		a.logSettings(f)
+		return
+	}
+	if err := a.logins.rest(t, a.Now(), a.m.asked(a.Now())); err != nil {
+		a.failAll(&failure{host: h, elsewhere: true, err: classified(err)})
 		return
 	}
 	a.tried++
-	s, f := a.open(ctx, t, a.m.Key)
+	s, f := a.begin(ctx, t, a.m.Key)
 	if f != nil {
 		a.silent, a.why = a.silent && f.silent, f.err.Error()
 		a.judge(f)

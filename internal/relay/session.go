@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -48,7 +49,8 @@ func (h host) String() string {
 type session struct {
 	terms
 	smtp   *smtpc.Client
-	cipher string // TLS version and cipher, "" in the clear
+	cipher string               // TLS version and cipher, "" in the clear
+	state  *tls.ConnectionState // nil in the clear
 
 	distrust error // why the certificate does not prove the host's name
 	refused  error // why STARTTLS failed, so that this session is in the clear
@@ -142,6 +144,9 @@ func (s *session) failed(err error) *failure {
 	text := fmt.Sprintf("%s: %s: %s%s", s.host, e.Command, f.reply, after)
 	f.err = byReply(e.Reply, text)
 	if (s.host.routed || s.refused != nil) && wantsSettings(e.Reply) {
+		if s.host.routed && s.login == "" && e.Reply.Code == 530 {
+			text += " (there is no control/relay-logins/" + s.host.name + ")"
+		}
 		f.settings, f.err = true, status.Temp("4.7.0", text, nil)
 	}
 	if early(e.Command) && e.Reply.Code != noMailHere && !status.IsTemporary(f.err) {

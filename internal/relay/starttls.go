@@ -46,7 +46,7 @@ func (r *Relay) open(ctx context.Context, t terms, key string) (*session, *failu
 // startTLS switches to TLS. The error says what the host said, or what went wrong
 // instead.
 func (s *session) startTLS(r *Relay) error {
-	err := s.smtp.StartTLS(tlsConfig(s.terms))
+	err := s.smtp.StartTLS(r.tlsConfig(s.terms))
 	var e *smtpc.Error
 	switch {
 	case errors.As(err, &e) && e.Command == "STARTTLS" && e.Reply.Code != 0:

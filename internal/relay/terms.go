@@ -10,7 +10,7 @@ type terms struct {
 	verify   string     // the name that its certificate must prove; "": none has to be proven
 	tls      string     // the TLS rule in force, as text that tells rules apart; "": TLS if offered
 	required bool       // REQUIRETLS: there is no session without TLS
-	login    string     // who logs in there; "": nobody
+	login    string     // the ID of a login in control/relay-logins; "": none
 	source   netip.Addr // the address of ours to connect from; zero: the system chooses
 	helo     string     // our name in EHLO
 }
@@ -18,5 +18,9 @@ type terms struct {
 // terms returns the terms on which m may go to a host.
 func (r *Relay) terms(m *Message, h host) (terms, error) {
 	helo, err := r.Control.Hostname()
-	return terms{host: h, required: m.requireTLS(), helo: helo}, err
+	if err != nil {
+		return terms{}, err
+	}
+	login, err := r.loginTerm(h, m.From.Addr)
+	return terms{host: h, required: m.requireTLS(), helo: helo, login: login}, err
 }

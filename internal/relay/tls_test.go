@@ -93,10 +93,17 @@ func newServer(t *testing.T, l *lab, change func(*smtp.Server)) *backend {
 	return b
 }
 
-func serverTLS(t *testing.T) *tls.Config {
+func serverTLS(t *testing.T) *tls.Config { return serverTLSFor(t, "peer.example") }
+
+// selfSigned writes fullchain.pem and privkey.pem for a name into dir.
+func selfSigned(dir, name string) error {
+	return certs.SelfSigned(dir, name, []string{name, "127.0.0.1"}, time.Now())
+}
+
+func serverTLSFor(t *testing.T, name string) *tls.Config {
 	t.Helper()
 	dir := t.TempDir()
-	if err := certs.SelfSigned(dir, "peer.example", []string{"peer.example", "127.0.0.1"}, time.Now()); err != nil {
+	if err := selfSigned(dir, name); err != nil {
 		t.Fatal(err)
 	}
 	cert, err := tls.LoadX509KeyPair(dir+"/fullchain.pem", dir+"/privkey.pem")

@@ -47,6 +47,9 @@ func (s *Client) Auth(mechanism string, initial []byte, next func(challenge []by
 	return nil
 }
 
+// Mechanisms returns the SASL mechanisms that the host offers, in capitals.
+func (s *Client) Mechanisms() []string { return strings.Fields(strings.ToUpper(s.offered["AUTH"])) }
+
 // encode returns a first response as it is sent: an empty one is "=" (RFC 4954 4).
 func encode(initial []byte) string {
 	if len(initial) == 0 {

@@ -79,7 +79,7 @@ func (s *Client) greet() error {
 	_, err := s.ask(s.conn.times.Hello, func(line string) {
 		if !first && len(line) > 4 {
 			word, args, _ := strings.Cut(line[4:], " ")
-			s.offered[strings.ToUpper(word)] = args // RFC 5321 2.4
+			s.offer(strings.ToUpper(word), args) // RFC 5321 2.4
 		}
 		first = false
 	}, "EHLO", s.hello)
@@ -89,6 +89,18 @@ func (s *Client) greet() error {
 		_, err = s.ask(s.conn.times.Hello, nil, "HELO", s.hello)
 	}
 	return err
+}
+
+// offer notes a keyword. Mechanisms of AUTH may come in several lines, and old hosts
+// write `AUTH=` (RFC 4954 3 has neither).
+func (s *Client) offer(keyword, args string) {
+	if first, old := strings.CutPrefix(keyword, "AUTH="); old {
+		keyword, args = "AUTH", first+" "+args
+	}
+	if keyword == "AUTH" {
+		args = strings.TrimSpace(s.offered[keyword] + " " + args)
+	}
+	s.offered[keyword] = args
 }
 
 // ask sends a single command and returns the reply, which is a 2xx or 3xx if there is

@@ -1,0 +1,136 @@
+package relay
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"paperpath/internal/control"
+	"paperpath/internal/ratelimit"
+	"paperpath/internal/status"
+)
+
+const (
+	secretKept   = time.Minute     // what a command printed is used again for so long
+	shortRest    = time.Minute     // of a login that failed otherwise than by a refusal
+	refusalRest  = 5 * time.Minute // after a refused login; doubles each time, since providers lock accounts
+	longestRest  = time.Hour
+	maxKeptLogin = 1000 // logins whose secrets are kept
+)
+
+// logins are the secrets that commands printed, and the logins that rest. Rests are
+// shared by all processes, in a file of run/: one that cron starts each minute would
+// otherwise try a refused password each minute.
+type logins struct {
+	table *ratelimit.Table
+
+	mu   sync.Mutex
+	kept map[string]*keptSecret // by ID of the login
+}
+
+// keptSecret is what the command of a login printed.
+type keptSecret struct {
+	mu     sync.Mutex // held while the command runs: once for all sessions that wait for it
+	secret control.Secret
+	until  time.Time
+}
+
+func newLogins(home string) *logins {
+	path := filepath.Join(home, "run", "relay-logins")
+	// Where the file cannot be used this process still knows.
+	return &logins{table: ratelimit.OpenWithFallback(path, func(error) {}), kept: map[string]*keptSecret{}}
+}
+
+// secret returns the password or token of a login. cached means that its command has not
+// just run.
+func (l *logins) secret(ctx context.Context, of *control.RelayLogin) (
+	s control.Secret, cached bool, err error) {
+	if of.Command == nil {
+		return of.Password, false, nil
+	}
+	k := l.keep(of.ID)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.secret != "" && time.Now().Before(k.until) {
+		return k.secret, true, nil
+	}
+	k.secret, err = of.Secret(ctx)
+	k.until = time.Now().Add(secretKept)
+	return k.secret, false, err
+}
+
+// keep returns the place of a secret, and forgets those that are too old.
+func (l *logins) keep(id string) *keptSecret {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for other, k := range l.kept {
+		if other != id && k.mu.TryLock() {
+			if old := time.Now().After(k.until); old || len(l.kept) > maxKeptLogin {
+				delete(l.kept, other)
+			}
+			k.mu.Unlock()
+		}
+	}
+	if l.kept[id] == nil {
+		l.kept[id] = &keptSecret{}
+	}
+	return l.kept[id]
+}
+
+// forget makes the command run again.
+func (l *logins) forget(of *control.RelayLogin) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.kept, of.ID)
+}
+
+// refused lets a login rest. The entry counts refusals for good.
+func (l *logins) refused(of *control.RelayLogin, forGood bool, now time.Time) {
+	// A table that cannot be written falls back to memory.
+	_ = l.table.Update(of.ID, func(e ratelimit.Entry) ratelimit.Entry {
+		e.Time = now
+		if forGood {
+			e.Count++
+		}
+		return e
+	})
+}
+
+// accepted ends the rest of a login.
+func (l *logins) accepted(of *control.RelayLogin) {
+	_ = l.table.Update(of.ID, func(ratelimit.Entry) ratelimit.Entry { return ratelimit.Entry{} })
+}
+
+// asked is when a person asked for an attempt, on the clock that says now: files have the
+// machine's. Zero: nobody did.
+func (m *Message) asked(now time.Time) time.Time {
+	if m.Asked.IsZero() {
+		return m.Asked
+	}
+	return m.Asked.Add(time.Until(now)).Add(coarse)
+}
+
+// rest returns why a login is not tried now; nil: it may be. asked is when a person asked
+// for an attempt, on the clock of now: that ends a rest which began before.
+func (l *logins) rest(t terms, now, asked time.Time) error {
+	if t.login == "" {
+		return nil
+	}
+	e, err := l.table.Get(t.login)
+	if err != nil || e.Time.IsZero() || asked.After(e.Time) {
+		return nil
+	}
+	pause, what := shortRest, "failed"
+	if e.Count > 0 {
+		pause, what = min(refusalRest<<min(e.Count-1, 8), longestRest), "was refused"
+	}
+	until := e.Time.Add(pause)
+	if !now.Before(until) || now.Before(e.Time.Add(-longestRest)) { // the clock was set
+		return nil
+	}
+	text := fmt.Sprintf("%s: the login %s at %s and is tried again after %s (see relay-login-failed in the log)",
+		t.host.name, what, clockTime(e.Time), clockTime(until))
+	return status.Temp("4.7.8", text, nil)
+}
