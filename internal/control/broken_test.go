@@ -87,6 +87,29 @@ func askings() []asking {
 				}
 				return text(*r, err)
 			}},
+		{table: "source", keys: []string{"a.x.test", ".x.test", ".test", "c@x.example", "@x.example", "<>", "."}, value: "%s: helo=h%d.example",
+			broken: "%s: ip=x", names: []string{"a.x.test c@x.example", "b.x.test c@x.example", "y.other d@x.example", "y.other "},
+			asks: func(name string) ([]string, int) {
+				domain, sender, _ := strings.Cut(name, " ")
+				keys := []string{domain}
+				for i, b := range domain {
+					if b == '.' {
+						keys = append(keys, domain[i:])
+					}
+				}
+				if _, from := addr.Split(sender); from != "" {
+					return append(keys, sender, "@"+from, "."), 1
+				}
+				return append(keys, "<>", "."), 1
+			},
+			ask: func(c *Control, name string) (string, error) {
+				domain, sender, _ := strings.Cut(name, " ")
+				s, err := c.Source(sender, domain)
+				if s == nil {
+					return "", err
+				}
+				return s.String(), err
+			}},
 		{table: "sender-routes", keys: []string{"c@x.example", "x.example", ".x.example", ".example", "<>", "a.x.example"}, value: "%s: h%d.example",
 			broken: "%s: h:99999", names: []string{"c@x.example", "d@x.example", "c@a.x.example", "", "c@other.test"},
 			asks: func(name string) ([]string, int) {

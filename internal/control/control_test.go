@@ -80,6 +80,7 @@ func TestBrokenFiles(t *testing.T) {
 	alias := func(c *Control) error { return c.checkTable("aliases") }
 	route := func(c *Control) error { return c.checkTable("routes") }
 	senderRoute := func(c *Control) error { return c.checkTable("sender-routes") }
+	source := func(c *Control) error { return c.checkTable("source") }
 	senders := func(c *Control) error { return c.checkTable("senders") }
 	retry := func(c *Control) error { _, err := c.Retry(); return err }
 	services := func(c *Control) error { return c.checkTable("services") }
@@ -164,6 +165,16 @@ func TestBrokenFiles(t *testing.T) {
 		{"sender-routes", ".: h\n", senderRoute, "a row for every sender (that is the row `.` of control/routes)"},
 		{"sender-routes", "a@a.example: local\n", senderRoute, "local is for control/routes"},
 		{"sender-routes", "@A.example: h\na.Example: x\n", senderRoute, "is already in line 1"},
+		{"source", "a.example: 192.0.2.1\n", source, "control/source:1: \"192.0.2.1\""},
+		{"source", "a.example: ip=x\n", source, "\"ip=x\" is not an address of a host"},
+		{"source", "a.example: ip=fe80::1%eth0\n", source, "is not an address of a host"},
+		{"source", "a.example: ip=0.0.0.0\n", source, "is not an address of a host"},
+		{"source", "a.example: ip=192.0.2.1 ip=::ffff:192.0.2.2\n", source, "the second address of its family"},
+		{"source", "a.example: helo=-x\n", source, "helo \"-x\""},
+		{"source", "a.example: helo=x helo=y\n", source, "the second helo="},
+		{"source", "a.example: ip=::1 name=x\n", source, "\"name=x\" (the options are ip= and helo=)"},
+		{"source", "@: ip=::1\n", source, "sender \"@\""},
+		{"source", "@a.example: ip=::1\n@A.example: ip=::2\n", source, "is already in line 1"},
 		{"routes", "ex ample: a\n", route, "control/routes:1: domain"},
 		{"routes", ".: ::1\n", route, "control/routes:1:"},
 		{"routes", "a.example: x\nA.example: y\n", route, "is already in line 1"},

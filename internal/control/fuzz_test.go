@@ -57,11 +57,13 @@ func FuzzTables(f *testing.F) {
 	f.Add("x: @a.example *\n")
 	f.Add("mailroute watch 'a b'\n")
 	f.Add("192.0.2.0/24\n")
+	f.Add("@a.example: ip=192.0.2.1 ip=::2 helo=b.example\n")
 	f.Add("\u3000\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		data := []byte(text)
 		readTable(t, routesTable(), text)
 		readTable(t, senderRoutesTable(), text)
+		readTable(t, sourceTable(), text)
 		readTable(t, sendersTable(), text)
 		readTable(t, domainsTable(), text)
 		readTable(t, relaysTable(), text)

@@ -200,6 +200,38 @@ func TestSendersOfWildcards(t *testing.T) {
 	}
 }
 
+func TestSource(t *testing.T) {
+	f := newFixture(t, map[string]string{"source": "a.example: ip=192.0.2.1\n.example: ip=192.0.2.2 ip=2001:db8::2 helo=Two.example\n" +
+		"bob@b.test: ip=192.0.2.3\n@B.test: ip=192.0.2.4\n<>: helo=five.example\n.: ip=192.0.2.6\n"})
+	for _, c := range [][3]string{
+		{"bob@b.test", "a.example", "ip=192.0.2.1 (control/source:1)"}, // the destination comes first
+		{"bob@b.test", "c.A.example", "ip=192.0.2.2 ip=2001:db8::2 helo=two.example (control/source:2)"},
+		{"Bob@B.test", "other.test", "ip=192.0.2.3 (control/source:3)"},
+		{"ann@b.test", "other.test", "ip=192.0.2.4 (control/source:4)"},
+		{"ann@sub.b.test", "other.test", "ip=192.0.2.6 (control/source:6)"},
+		{"", "other.test", "helo=five.example (control/source:5)"},
+		{"", "[192.0.2.9]", "helo=five.example (control/source:5)"},
+	} {
+		s, err := f.Source(c[0], c[1])
+		if err != nil || s == nil || s.String()+" ("+s.Where+")" != c[2] {
+			t.Errorf("%s to %s: %v %v, want %s", c[0], c[1], s, err, c[2])
+		}
+	}
+	two, err := f.Source("", "b.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for to, want := range map[string]string{"198.51.100.1": "192.0.2.2", "::ffff:198.51.100.1": "192.0.2.2", "2001:db8::9": "2001:db8::2"} {
+		if got := two.IP(netip.MustParseAddr(to)); got.String() != want {
+			t.Errorf("to %s from %v, want %s", to, got, want)
+		}
+	}
+	one, err := f.Source("", "a.example")
+	if err != nil || one.IP(netip.MustParseAddr("2001:db8::9")).IsValid() || (*Source)(nil).IP(netip.MustParseAddr("::1")).IsValid() {
+		t.Errorf("an address of another family, %v", err)
+	}
+}
+
 func TestRelayFrom(t *testing.T) {
 	f := newFixture(t, map[string]string{"relayfrom": "192.0.2.0/24\n::1 *@Shop.example  a@b.example\n::ffff:10.0.0.1\tx.example\n"})
 	got, err := f.RelayFrom()

@@ -12,6 +12,7 @@ import (
 	"context"
 	"crypto/x509"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -35,6 +36,8 @@ type Relay struct {
 	Times   Times
 	Dial    func(ctx context.Context, network, address string) (net.Conn, error)
 
+	dialFrom func(ctx context.Context, source netip.Addr, address string) (net.Conn, error)
+
 	port   uint16 // of SMTP
 	local  func() ([]net.Addr, error)
 	reach  reachability
@@ -47,7 +50,8 @@ type Relay struct {
 func New(c *control.Control, log *maillog.Log, now func() time.Time,
 	settle func(*spool.Entry, []settle.Result) spool.Outcome) *Relay {
 	return &Relay{Control: c, DNS: dns.New(c), Log: log, Now: now, Settle: settle,
-		logins: newLogins(c.Home()), Times: DefaultTimes(), Dial: new(net.Dialer).DialContext, port: 25, local: net.InterfaceAddrs}
+		logins: newLogins(c.Home()), Times: DefaultTimes(),
+		Dial: new(net.Dialer).DialContext, dialFrom: dialFrom, port: 25, local: net.InterfaceAddrs}
 }
 
 // Handle is the stage: it sends an entry to all pending recipients. Those of a

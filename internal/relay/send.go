@@ -85,11 +85,12 @@ func (r *Relay) groups(m *Message, todo []int, failed map[int]*failure) []*group
 			failed[i] = &failure{err: classified(err)}
 			continue
 		}
-		if of[d.name] == nil {
-			of[d.name] = &group{destination: d}
-			list = append(list, of[d.name])
+		together := d.together()
+		if of[together] == nil {
+			of[together] = &group{destination: d}
+			list = append(list, of[together])
 		}
-		of[d.name].todo = append(of[d.name].todo, i)
+		of[together].todo = append(of[together].todo, i)
 	}
 	return list
 }
@@ -181,7 +182,7 @@ func (a *attempt) try(ctx context.Context, h host) {
 	}
 	a.left = todo
 	defer func() { a.left = append(a.left, not...) }()
-	t, err := a.terms(a.m, h)
+	t, err := a.terms(a.m, a.group.destination, h)
 	if err != nil {
 		f := &failure{host: h, settings: true, err: classified(err)}
 		a.failAll(f)

@@ -78,8 +78,11 @@ type failure struct {
 func (r *Relay) connect(ctx context.Context, t terms) (*session, *failure) {
 	dialing, cancel := context.WithTimeout(ctx, r.Times.Connect)
 	defer cancel()
-	c, err := r.Dial(dialing, "tcp", t.host.addr.String())
+	c, err := r.dial(dialing, t)
 	if err != nil {
+		if f := notOurs(t, err); f != nil {
+			return nil, f
+		}
 		if dialing.Err() != nil && ctx.Err() == nil {
 			err = smtpc.ErrTime
 		}

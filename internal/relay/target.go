@@ -20,9 +20,10 @@ import (
 
 // destination is where the mail of a group of recipients goes.
 type destination struct {
-	name   string         // of the lane: the domain, or the targets of the route
-	domain string         // in A-labels and lower case, or an address literal
-	route  *control.Route // nil: by MX
+	name   string          // of the lane: the domain, or the targets of the route
+	domain string          // in A-labels and lower case, or an address literal
+	route  *control.Route  // nil: by MX
+	source *control.Source // nil: the system chooses
 }
 
 // targets are where the destination's mail may go, in the order in which they are tried.
@@ -47,6 +48,15 @@ func (d destination) named() string {
 		}
 	}
 	return strings.Join(words, " ")
+}
+
+// together tells apart what cannot be sent together: domains with one route may have
+// rows of their own in other tables.
+func (d destination) together() string {
+	if d.source == nil {
+		return d.name
+	}
+	return d.name + " from " + d.source.Where
 }
 
 // exchanger is a host that a destination's mail may go to.
@@ -91,6 +101,9 @@ func (r *Relay) destination(from, address string, t *explain.Trail) (destination
 		if d.route, err = r.Control.RouteFrom(from, d.domain); err != nil {
 			return destination{}, err
 		}
+	}
+	if d.source, err = r.Control.Source(from, d.domain); err != nil {
+		return destination{}, err
 	}
 	d.name = d.named()
 	if d.route != nil {

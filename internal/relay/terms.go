@@ -15,12 +15,13 @@ type terms struct {
 	helo     string     // our name in EHLO
 }
 
-// terms returns the terms on which m may go to a host.
-func (r *Relay) terms(m *Message, h host) (terms, error) {
-	helo, err := r.Control.Hostname()
-	if err != nil {
-		return terms{}, err
+// terms returns the terms on which m may go to a host of a destination.
+func (r *Relay) terms(m *Message, d destination, h host) (terms, error) {
+	t := terms{host: h, required: m.requireTLS()}
+	if err := r.from(&t, d.source); err != nil {
+		return t, err
 	}
-	login, err := r.loginTerm(h, m.From.Addr)
-	return terms{host: h, required: m.requireTLS(), helo: helo, login: login}, err
+	var err error
+	t.login, err = r.loginTerm(h, m.From.Addr)
+	return t, err
 }
