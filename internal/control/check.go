@@ -49,6 +49,7 @@ func (c *Control) Check() Report {
 		r.InForce = append(r.InForce, c.inForce(s, r.Findings[from:])...)
 	}
 	c.checkRelayLogins(&r)
+	c.checkDKIM(&r)
 	c.checkHostname(&r)
 	c.checkReached(&r)
 	return r

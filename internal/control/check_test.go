@@ -32,7 +32,7 @@ func TestCheckFinds(t *testing.T) {
 		{"names that are none", map[string]string{"aliasses": "x: y\n", "zzzzzzzz": "", "dkim": "", ".aliases.swp": "", "users~": "",
 			"users.dpkg-old": "", "..data": "", "tls": ""}, []string{
 			"error: control/aliasses: unknown setting (did you mean aliases?)",
-			"error: control/dkim: unknown setting (remove it; control(5) lists them all)",
+			"error: control/dkim: is a file, but must be a directory (see control(5))",
 			"error: control/tls: is a file, but must be a directory (see control(5))",
 			"error: control/zzzzzzzz: unknown setting (remove it; control(5) lists them all)"}},
 		{"a wrong value", map[string]string{"databytes": "# x\n25MB\n"}, []string{

@@ -44,6 +44,9 @@ func newFixture(t *testing.T, files map[string]string) *fixture {
 
 func (f *fixture) write(name, text string) {
 	f.t.Helper()
+	if err := os.MkdirAll(filepath.Dir(f.path(name)), 0o700); err != nil {
+		f.t.Fatal(err)
+	}
 	if err := os.WriteFile(f.path(name), []byte(text), 0o600); err != nil {
 		f.t.Fatal(err)
 	}

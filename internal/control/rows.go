@@ -118,6 +118,8 @@ func sharedSettings() []Setting {
 		with(Setting{Name: "mechanisms", Form: List, Without: "all that suit", Example: "PLAIN",
 			Readers: "mailsubmit, pop3d", Doc: "the SASL mechanisms that clients may use"}, maxScalar,
 			parseMechanisms),
+		{Name: "dkim", Form: Directory, Without: "no signatures", Readers: "mailrelay",
+			Doc: "the keys that sign mail", read: (*Control).readDKIM},
 		{Name: "tls", Form: Directory, Without: "no TLS", Readers: "mailsubmit, pop3d", Counts: AtHangup,
 			Doc: "certificates and their keys", read: (*Control).readTLS},
 	}

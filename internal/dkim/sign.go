@@ -48,6 +48,7 @@ func signedFields() []struct {
 // Signed is what Sign made.
 type Signed struct {
 	Fields    string   // DKIM-Signature fields with CRLF line ends, to stand above the message
+	Domain    string   // of the keys that signed
 	Selectors []string // that signed, in the order of the keys
 }
 
@@ -77,7 +78,7 @@ func Sign(r io.Reader, keys []Key, now time.Time) (Signed, error) {
 			return out, fmt.Errorf("sign for %s with %s: %w", k.Domain, k.Selector, err)
 		}
 		out.Fields += field
-		out.Selectors = append(out.Selectors, k.Selector)
+		out.Domain, out.Selectors = k.Domain, append(out.Selectors, k.Selector)
 	}
 	return out, nil
 }

@@ -134,6 +134,7 @@ type Remote struct {
 	TLS        string // version and cipher, as TLS makes it
 	Verified   string // whether the certificate proves the host's name: "yes" or "no"
 	Rule       string // the TLS rule of the session, and where it comes from
+	Signed     string // the domain and the selectors that signed the message
 }
 
 // Relayed: a remote host took responsibility for a recipient. reply is its whole
@@ -143,6 +144,7 @@ func (l *Log) Relayed(key, to string, r Remote, reply string) {
 	a = appendIf(a, "tls", r.TLS)
 	a = appendIf(a, "verified", r.Verified)
 	a = appendIf(a, "rule", r.Rule)
+	a = appendIf(a, "signed", r.Signed)
 	l.event("relayed", key, append(a, slog.String("reply", reply))...)
 }
 

@@ -1,10 +1,10 @@
 package relay
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 
 	"paperpath/internal/sevenbit"
@@ -21,13 +21,14 @@ type form struct {
 type rendering struct {
 	once   sync.Once
 	err    error            // why there is none
-	fields []byte           // in front of the text, with CRLF line ends: signatures
+	fields string           // in front of the text, with CRLF line ends: signatures
+	signed string           // who signed it, for the log
 	octets int64            // as they are sent, without dot-stuffing (RFC 1870 3)
 	plain  func() io.Reader // what follows them
 }
 
 // open opens the text: CRLF line ends, no bare CR or LF, the last line ended.
-func (r *rendering) open() io.Reader { return io.MultiReader(bytes.NewReader(r.fields), r.plain()) }
+func (r *rendering) open() io.Reader { return io.MultiReader(strings.NewReader(r.fields), r.plain()) }
 
 // formFor returns the form that a host gets. Without 8BITMIME a signed message is
 // converted too: a signature that is broken counts as none (RFC 6376 6.1), and otherwise
@@ -66,11 +67,12 @@ func (m *Message) render(f form, r *rendering) error {
 	if m.sign == nil {
 		return nil
 	}
-	var err error
-	if r.fields, err = m.sign(r.plain()); err != nil {
+	s, err := m.sign(r.plain())
+	if err != nil {
 		return fmt.Errorf("sign the message: %w", err)
 	}
-	if len(r.fields) > 0 && !bytes.HasSuffix(r.fields, []byte("\r\n")) {
+	r.fields, r.signed = s.Fields, signedBy(s.Domain, s.Selectors)
+	if len(r.fields) > 0 && !strings.HasSuffix(r.fields, "\r\n") {
 		return errors.New("sign the message: the fields have no end")
 	}
 	r.octets += int64(len(r.fields))

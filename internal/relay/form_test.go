@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"paperpath/internal/dkim"
 	"paperpath/internal/dns"
 	"paperpath/internal/status"
 )
@@ -68,10 +69,10 @@ func TestSigned(t *testing.T) {
 	l.host("b.example", "192.0.2.2", p)
 	m := l.message(letter, far)
 	calls, seen := 0, ""
-	m.sign = func(text io.Reader) ([]byte, error) {
+	m.sign = func(text io.Reader) (dkim.Signed, error) {
 		b, err := io.ReadAll(text)
 		calls, seen = calls+1, string(b)
-		return []byte("Signature: x\r\n"), err
+		return dkim.Signed{Fields: "Signature: x\r\n"}, err
 	}
 	if err := l.sendMessage(m)[0].Err; err != nil {
 		t.Fatal(err)
@@ -89,9 +90,9 @@ func TestSigned(t *testing.T) {
 // TestNotSigned: a signature that cannot be made, or that would run into the text,
 // defers the message; nothing is sent.
 func TestNotSigned(t *testing.T) {
-	for name, sign := range map[string]func(io.Reader) ([]byte, error){
-		"error":  func(io.Reader) ([]byte, error) { return nil, errors.New("no key") },
-		"no end": func(io.Reader) ([]byte, error) { return []byte("Signature: x"), nil },
+	for name, sign := range map[string]func(io.Reader) (dkim.Signed, error){
+		"error":  func(io.Reader) (dkim.Signed, error) { return dkim.Signed{}, errors.New("no key") },
+		"no end": func(io.Reader) (dkim.Signed, error) { return dkim.Signed{Fields: "Signature: x"}, nil },
 	} {
 		l, p := newLab(t), newPeer(t, kind)
 		l.route("elsewhere.example", p)

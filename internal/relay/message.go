@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"paperpath/internal/dkim"
 	"paperpath/internal/maillog"
 	"paperpath/internal/message"
 	"paperpath/internal/sevenbit"
@@ -23,6 +24,7 @@ type Message struct {
 	To      []spool.Recipient
 	Content *io.SectionReader
 	Asked   time.Time // when a person asked for an attempt; zero: nobody did
+	Ours    bool      // whoever sent it may send as our users do, so it may be signed
 
 	// Done is called as soon as a host has accepted the message for these
 	// recipients.
@@ -30,9 +32,8 @@ type Message struct {
 
 	shape shape
 
-	// sign returns the fields that go in front of a text, with CRLF line ends: its
-	// signatures. nil: there are none.
-	sign func(text io.Reader) ([]byte, error)
+	// sign returns the signatures that go in front of a text. nil: there are none.
+	sign func(text io.Reader) (dkim.Signed, error)
 
 	mu    sync.Mutex
 	noDSN map[int]answer // recipients at hosts that send no reports of success

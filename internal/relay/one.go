@@ -64,7 +64,7 @@ func envelopeOf(from string, to []string) (*Message, error) {
 	if _, err := addr.Parse(from); err != nil && from != "" {
 		return nil, status.UsageError("--from: %v", err)
 	}
-	m := &Message{From: spool.Path{Addr: from}}
+	m := &Message{From: spool.Path{Addr: from}, Ours: true}
 	for _, address := range to {
 		if _, err := addr.Parse(address); err != nil {
 			return nil, status.UsageError("%v", err)

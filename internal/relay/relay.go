@@ -58,7 +58,8 @@ func New(c *control.Control, log *maillog.Log, now func() time.Time,
 // transaction are marked together as soon as a host has accepted it.
 func (r *Relay) Handle(ctx context.Context, e *spool.Entry) spool.Outcome {
 	var mu sync.Mutex
-	m := &Message{Key: string(e.Key), With: e.With, From: e.Envelope.From, To: e.Envelope.To, Content: e.Content()}
+	m := &Message{Key: string(e.Key), With: e.With, From: e.Envelope.From, To: e.Envelope.To, Content: e.Content(),
+		Ours: e.Trusted() || e.Relay || e.With == spool.WithBounce}
 	var err error
 	if m.Asked, err = e.Asked(); err != nil {
 		r.Log.Trouble(m.Key, "see whether a person asked for an attempt", err) // assume that nobody did
@@ -117,6 +118,7 @@ func (r *Relay) Explain(ctx context.Context, from, address string, t *explain.Tr
 
 func (r *Relay) explain(ctx context.Context, from, address string, t *explain.Trail) error {
 	t.Add("recipient", address, "")
+	r.explainSigning(from, t)
 	d, err := r.destination(from, address, t)
 	if err != nil {
 		return err

@@ -29,6 +29,10 @@ func (r *Relay) Send(ctx context.Context, m *Message, todo []int) []settle.Resul
 		fail(failed, todo, &failure{err: permanent(553, "5.1.7", "the reverse path %+q is not a valid address", m.From.Addr)})
 		return results(m, todo, failed)
 	}
+	if err := r.prepareSigning(m); err != nil {
+		fail(failed, todo, &failure{err: classified(err)})
+		return results(m, todo, failed)
+	}
 	var mu sync.Mutex
 	var wait sync.WaitGroup
 	free := make(chan struct{}, maxGroups)

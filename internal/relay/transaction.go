@@ -97,7 +97,9 @@ func (t *transaction) conclude(batch []int, m *smtpc.Message, res *smtpc.Result)
 	if !t.offers("DSN") {
 		t.m.noteNoDSN(accepted, answer{t.host.name, res.Final.Text})
 	}
-	t.m.Done(accepted, t.remote(), res.Final.Text)
+	by := t.remote()
+	by.Signed = t.text.signed
+	t.m.Done(accepted, by, res.Final.Text)
 	return later
 }
 
