@@ -31,7 +31,9 @@ func mailrelay() program.Program {
 		Verbs: append(program.Stage{Inbox: spool.InboxRelay, Does: "send", Make: runner}.Verbs(),
 			program.Verb{Name: "explain", Usage: "print through which hosts mail for an address goes, and why", Operands: "address ...", Kind: program.Person,
 				Flags:  []cli.Flag{from, via, &cli.BoolFlag{Name: "json", Usage: "print one JSON object a line"}},
-				Action: explainCommand}),
+				Action: explainCommand},
+			program.Verb{Name: "forget", Usage: "do not hold a host to the TLS that it had any more",
+				Operands: "HOST[:PORT] ...", Kind: program.Person, Action: forget}),
 	}
 }
 
@@ -84,4 +86,20 @@ func explainCommand(ctx context.Context, h *home.Home, c *cli.Context) error {
 		return err
 	}
 	return program.Explain(h, c, func(address string, t *explain.Trail) error { return r.Explain(ctx, c.String("from"), address, t) })
+}
+
+// forget forgets what hosts could do.
+func forget(_ context.Context, h *home.Home, c *cli.Context) error {
+	if c.NArg() == 0 {
+		return status.UsageError("no host (see mailrelay forget --help)")
+	}
+	r := relay.New(h.Control, h.Log, h.Clock.Now, nil)
+	for _, name := range c.Args().Slice() {
+		host, had, err := r.Forget(name)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(h.Stdout, "%s: forgotten: %s\n", visible.Line(host), had)
+	}
+	return nil
 }

@@ -132,6 +132,16 @@ func askings() []asking {
 				}
 				return text(*r, err)
 			}},
+		{table: "tls-policy", keys: []string{"a.x.example", ".x.example", ".example", ".", "x.example"}, value: "%s: encrypt",
+			broken: "%s: encrypted", names: []string{"a.x.example", "b.x.example", "x.example", "other.test"},
+			asks: func(name string) ([]string, int) { return append(domainKeys(name), "."), 1 },
+			ask: func(c *Control, name string) (string, error) {
+				p, err := c.TLSPolicy(name, "")
+				if p == nil {
+					return "", err
+				}
+				return text(*p, err)
+			}},
 		{table: "senders", keys: addresses, value: "%s: s%d@x.example", broken: "%s: one two",
 			names: append([]string{"c@x.example"}, addresses...), asks: only,
 			ask: func(c *Control, name string) (string, error) {

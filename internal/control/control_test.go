@@ -84,6 +84,8 @@ func TestBrokenFiles(t *testing.T) {
 	route := func(c *Control) error { return c.checkTable("routes") }
 	senderRoute := func(c *Control) error { return c.checkTable("sender-routes") }
 	source := func(c *Control) error { return c.checkTable("source") }
+	policy := func(c *Control) error { return c.checkTable("tls-policy") }
+	roots := func(c *Control) error { _, err := c.TLSRoots(); return err }
 	senders := func(c *Control) error { return c.checkTable("senders") }
 	retry := func(c *Control) error { _, err := c.Retry(); return err }
 	services := func(c *Control) error { return c.checkTable("services") }
@@ -137,6 +139,20 @@ func TestBrokenFiles(t *testing.T) {
 		{"aliases", "x: \"a b@c@d e\"\n", alias, "control/aliases:1: target"},
 		{"aliases", "x@: a\n", alias, `name "x@" has no @domain`},
 		{"aliases", ": a\n", alias, `name "" is empty`},
+		{"tls-policy", "example.org\n", policy, "control/tls-policy:1: no colon"},
+		{"tls-policy", "a.example: must\n", policy, `control/tls-policy:1: "must" is not a level`},
+		{"tls-policy", "a.example: may min=1.3\n", policy, `control/tls-policy:1: "min=1.3" has no meaning with the level may`},
+		{"tls-policy", "a.example: none always\n", policy, `"always" has no meaning with the level none`},
+		{"tls-policy", "a.example: encrypt name=x.example\n", policy, `"name=x.example" has no meaning with the level encrypt`},
+		{"tls-policy", "a.example: encrypt min=1.0\n", policy, "min=1.0 is not a version"},
+		{"tls-policy", "a.example: encrypt x\n", policy, `"x" is not an option`},
+		{"tls-policy", "a.example: verify name=\n", policy, "name="},
+		{"tls-policy", "a.example: verify name=a.example,\n", policy, "name=a.example,"},
+		{"tls-policy", "a.example: verify name=a.example name=b.example\n", policy, "name= is there twice"},
+		{"tls-policy", "a.example: fingerprint\n", policy, "no fingerprint after the level"},
+		{"tls-policy", "a.example: fingerprint 0a0b\n", policy, `"0a0b" is not a SHA-256 fingerprint`},
+		{"tls-policy", "a example: may\n", policy, "control/tls-policy:1: domain"},
+		{"tls-roots", "ca.pem\n", roots, "is neither system nor a path"},
 		{"routes", "example.org\n", route, "control/routes:1: no colon"},
 		{"routes", "example.org:\n", route, "control/routes:1: no value"},
 		{"routes", "example.org: x:0\n", route, "control/routes:1:"},

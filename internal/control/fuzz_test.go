@@ -58,6 +58,7 @@ func FuzzTables(f *testing.F) {
 	f.Add("mailroute watch 'a b'\n")
 	f.Add("192.0.2.0/24\n")
 	f.Add("@a.example: ip=192.0.2.1 ip=::2 helo=b.example\n")
+	f.Add("x.example: verify name=a,.b min=1.3 always\n.: fingerprint " + strings.Repeat("0a:", 31) + "0a\n")
 	f.Add("\u3000\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		data := []byte(text)
@@ -65,6 +66,7 @@ func FuzzTables(f *testing.F) {
 		readTable(t, senderRoutesTable(), text)
 		readTable(t, sourceTable(), text)
 		readTable(t, sendersTable(), text)
+		readTable(t, tlsPolicyTable(), text)
 		readTable(t, domainsTable(), text)
 		readTable(t, relaysTable(), text)
 		readTable(t, networksTable("proxyfrom"), text)

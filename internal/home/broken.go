@@ -49,7 +49,7 @@ func tablesOf(name string) []string {
 	case "mailroute", "maildeliver":
 		return []string{"domains", "users", "aliases", "relayfrom"}
 	case "mailrelay":
-		return []string{"domains", "routes", "relayfrom"}
+		return []string{"domains", "routes", "sender-routes", "tls-policy", "reply-rules", "relayfrom"}
 	case "mailcheck":
 		return []string{"domains", "senders", "relayfrom"}
 	case "pop3d":

@@ -163,6 +163,17 @@ func (l *Log) RelayLoginFailed(key string, r Remote, user, mechanism, why string
 	l.event("relay-login-failed", key, append(a, slog.String("why", why))...)
 }
 
+// Untrusted: a host was not used, since it does not meet the TLS rule.
+func (l *Log) Untrusted(key, host, addr, rule, reason string) {
+	l.event("untrusted", key, slog.String("host", host), slog.String("addr", addr),
+		slog.String("rule", rule), slog.String("reason", reason))
+}
+
+// Forgot: a host is not held to the TLS that it had any more.
+func (l *Log) Forgot(host, reason string) {
+	l.event("forgot", NoKey, slog.String("host", host), slog.String("reason", reason))
+}
+
 // Deferred: the next attempt for the entry is due at due.
 func (l *Log) Deferred(key, inbox string, due time.Time, reason string) {
 	l.event("deferred", key, slog.String("inbox", inbox),

@@ -154,7 +154,7 @@ func (s *session) exposed() string {
 	case s.cipher == "":
 		return "the host does not offer STARTTLS"
 	case s.distrust != nil:
-		return fmt.Sprintf("its certificate: %v", s.distrust)
+		return s.distrust.Error()
 	}
 	return ""
 }

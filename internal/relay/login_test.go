@@ -2,7 +2,6 @@ package relay
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -173,9 +172,6 @@ func TestRefusedLoginRests(t *testing.T) {
 			t.Errorf("%s: %d logins, want %d: %v", what, n, want, err)
 		}
 		return err
-	}
-	if err := os.Mkdir(filepath.Join(l.home, "run"), 0o700); err != nil {
-		t.Fatal(err)
 	}
 	tries(1, "first")
 	if err := tries(1, "resting"); err == nil || !strings.Contains(err.Error(), "the login was refused at ") || status.Exit(err) != status.TempFail {
@@ -354,26 +350,20 @@ func newSmart(t *testing.T, l *lab, mechanism string, conf *tls.Config) (b *back
 	return b, logins
 }
 
-// trust makes the relay trust the certificate of conf.
-func (l *lab) trust(conf *tls.Config) {
-	l.t.Helper()
-	leaf, err := x509.ParseCertificate(conf.Certificates[0].Certificate[0])
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	l.roots = x509.NewCertPool()
-	l.roots.AddCert(leaf)
-}
-
 // A password goes into TLS with a verified certificate, and nowhere else.
 func TestLoginNeedsVerifiedTLS(t *testing.T) {
 	for name, c := range map[string]struct {
 		tls, trusted bool
+		row          string // of control/tls-policy
 		why          string
 	}{
-		"verified":   {true, true, ""},
-		"unverified": {true, false, "a login needs TLS with a verified certificate: its certificate: x509: "},
-		"in clear":   {false, false, "a login needs TLS with a verified certificate: the host does not offer STARTTLS"},
+		"verified":   {true, true, "#", ""},
+		"unverified": {true, false, "#", "its certificate: x509: "},
+		"in clear":   {false, false, "#", "it does not offer STARTTLS"},
+		"unverified, encrypt": {true, false, smart + ": encrypt",
+			"a login needs TLS with a verified certificate: its certificate: x509: "},
+		"in clear, may": {false, false, smart + ": may",
+			"a login needs TLS with a verified certificate: the host does not offer STARTTLS"},
 	} {
 		l := newLab(t)
 		var conf *tls.Config
@@ -381,7 +371,7 @@ func TestLoginNeedsVerifiedTLS(t *testing.T) {
 			conf = serverTLSFor(t, smart)
 		}
 		b, logins := newSmart(t, l, sasl.Plain, conf)
-		l.roots = x509.NewCertPool()
+		l.set("tls-policy", c.row)
 		if c.trusted {
 			l.trust(conf)
 		}
@@ -397,7 +387,11 @@ func TestLoginNeedsVerifiedTLS(t *testing.T) {
 		if status.Exit(err) != status.TempFail || !strings.Contains(err.Error(), c.why) || len(*logins) > 0 {
 			t.Errorf("%s: %v, %v", name, err, *logins)
 		}
-		match(t, l.log(), `event=relay-login-failed .* why=".*`+c.why)
+		if c.row == "#" {
+			match(t, l.log(), `event=untrusted .* rule="verify name=smtp.example.org \(control/routes:1\)" reason=".*`+c.why)
+		} else {
+			match(t, l.log(), `event=relay-login-failed .* why=".*`+c.why)
+		}
 	}
 }
 

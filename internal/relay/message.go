@@ -30,7 +30,8 @@ type Message struct {
 	// recipients.
 	Done func(taken []int, by maillog.Remote, reply string)
 
-	shape shape
+	shape    shape
+	optional *bool // TLS-Required: No; nil: not looked for yet
 
 	// sign returns the signatures that go in front of a text. nil: there are none.
 	sign func(text io.Reader) (dkim.Signed, error)

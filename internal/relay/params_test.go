@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"crypto/x509"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -36,13 +35,8 @@ var notHanded = map[string]string{
 // that takes it, or there is a reason why not.
 func TestEveryParameter(t *testing.T) {
 	conf := serverTLS(t)
-	leaf, err := x509.ParseCertificate(conf.Certificates[0].Certificate[0])
-	if err != nil {
-		t.Fatal(err)
-	}
 	l := newLab(t)
-	l.roots = x509.NewCertPool()
-	l.roots.AddCert(leaf)
+	l.trust(conf)
 	b := newServer(t, l, func(s *smtp.Server) { s.TLSConfig, s.EnableREQUIRETLS = conf, true })
 	m := l.message(letter, far)
 	to, err := addr.Parse(far)

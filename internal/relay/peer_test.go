@@ -266,8 +266,10 @@ func newLab(t *testing.T) *lab {
 	l := &lab{t: t, home: home, done: map[int]string{}, now: time.Now(),
 		w: &world{mx: map[string][]dns.MX{}, addrs: map[string][]netip.Addr{}, errs: map[string]error{}, peers: map[string]string{}}}
 	l.set("hostname", "mx.example.net")
-	if err := os.MkdirAll(filepath.Join(home, "log"), 0o755); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"log", "run"} {
+		if err := os.MkdirAll(filepath.Join(home, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
 	}
 	c := control.Open(home, time.Now)
 	log := maillog.Open(home, "mailrelay", func() string { return "file" }, time.Now)

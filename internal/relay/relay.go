@@ -10,7 +10,6 @@ package relay
 
 import (
 	"context"
-	"crypto/x509"
 	"net"
 	"net/netip"
 	"sync"
@@ -23,6 +22,7 @@ import (
 	"paperpath/internal/settle"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
+	"paperpath/internal/tlsrule"
 )
 
 // Relay sends messages, and is the stage that works relay/.
@@ -33,6 +33,7 @@ type Relay struct {
 	Now     func() time.Time
 	Settle  func(*spool.Entry, []settle.Result) spool.Outcome
 	Via     *control.Route // where all mail goes; nil: control/routes and the DNS decide
+	Ratchet *tlsrule.Ratchet
 	Times   Times
 	Dial    func(ctx context.Context, network, address string) (net.Conn, error)
 
@@ -42,7 +43,7 @@ type Relay struct {
 	local  func() ([]net.Addr, error)
 	reach  reachability
 	logins *logins
-	roots  *x509.CertPool // nil: the system's
+	tls    *tlsrule.Decider
 }
 
 // New returns a relay with the timeouts of RFC 5321. settle decides what the results of
@@ -51,7 +52,8 @@ func New(c *control.Control, log *maillog.Log, now func() time.Time,
 	settle func(*spool.Entry, []settle.Result) spool.Outcome) *Relay {
 	return &Relay{Control: c, DNS: dns.New(c), Log: log, Now: now, Settle: settle,
 		logins: newLogins(c.Home()), Times: DefaultTimes(),
-		Dial: new(net.Dialer).DialContext, dialFrom: dialFrom, port: 25, local: net.InterfaceAddrs}
+		Dial: new(net.Dialer).DialContext, dialFrom: dialFrom, port: 25, local: net.InterfaceAddrs,
+		tls: &tlsrule.Decider{Control: c}, Ratchet: tlsrule.OpenRatchet(c)}
 }
 
 // Handle is the stage: it sends an entry to all pending recipients. Those of a
@@ -161,6 +163,9 @@ func (r *Relay) explainTarget(ctx context.Context, look Resolver, d destination,
 		}
 		if first == "" {
 			first = hosts[0].String()
+		}
+		if err := r.explainTLS(d, hosts[0], t); err != nil {
+			return "", err
 		}
 	}
 	return first, err

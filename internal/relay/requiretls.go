@@ -1,9 +1,10 @@
 package relay
 
 import (
-	"crypto/tls"
-	"crypto/x509"
+	"io"
+	"strings"
 
+	"paperpath/internal/message"
 	"paperpath/internal/params"
 )
 
@@ -11,31 +12,44 @@ import (
 // 8689).
 func (m *Message) requireTLS() bool { return params.Has(m.From.Params, "REQUIRETLS") }
 
+// Most of a header that is searched for TLS-Required.
+const (
+	maxHeader = 1 << 20
+	maxFields = 1000
+)
+
+// optionalTLS reports whether the sender prefers delivery to secrecy: the header has one
+// field TLS-Required, and it says No (RFC 8689 5).
+func (m *Message) optionalTLS() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.optional == nil {
+		no := false
+		if m.Content != nil {
+			// Of a header that is too long the beginning counts.
+			h, _ := message.Read(io.NewSectionReader(m.Content, 0, m.Content.Size()), maxHeader, maxFields)
+			fields := h.All("TLS-Required")
+			no = len(fields) == 1 && strings.EqualFold(strings.TrimSpace(fields[0].Value), "No")
+		}
+		m.optional = &no
+	}
+	return *m.optional
+}
+
 // bound reports why a message with REQUIRETLS may not go to this host, or "": it needs
-// TLS, a certificate for the name in control/routes, and a host that offers REQUIRETLS
+// TLS, a certificate for a name that our settings have, and a host that offers REQUIRETLS
 // itself (RFC 8689 4.2.1). A name from an MX record proves nothing without DNSSEC or
 // MTA-STS: anybody may have put it into the DNS.
 func (s *session) bound() string {
 	switch {
 	case s.cipher == "":
 		return "the host does not offer TLS"
-	case !s.host.routed:
+	case !s.rule.Named:
 		return "the MX record is not authenticated (no DNSSEC or MTA-STS)"
 	case s.distrust != nil:
-		return "its certificate: " + s.distrust.Error()
+		return s.distrust.Error()
 	case !s.offers("REQUIRETLS"):
 		return "the host does not offer REQUIRETLS"
 	}
 	return ""
-}
-
-// verify checks the certificate chain of a host against the roots; nil means those of
-// the system.
-func verify(st tls.ConnectionState, name string, roots *x509.CertPool) error {
-	o := x509.VerifyOptions{DNSName: name, Roots: roots, Intermediates: x509.NewCertPool()}
-	for _, c := range st.PeerCertificates[1:] {
-		o.Intermediates.AddCert(c)
-	}
-	_, err := st.PeerCertificates[0].Verify(o)
-	return err
 }

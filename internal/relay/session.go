@@ -72,6 +72,7 @@ type failure struct {
 	hold   bool          // it says that a person must look at the message
 	again  time.Duration // it says when to try again; 0: by the schedule
 	shuns  shun          // what it says not to try any more
+	unsafe error         // how the host does not meet the TLS rule; err is set by unmet
 }
 
 // connect dials and says EHLO, or HELO to a host that does not know EHLO.
@@ -91,12 +92,9 @@ func (r *Relay) connect(ctx context.Context, t terms) (*session, *failure) {
 	}
 	s := &session{terms: t}
 	if t.host.implicit {
-		secure, f := r.inside(ctx, t, c)
-		if f != nil {
-			return nil, f
+		if c, err = r.inside(ctx, s, c); err != nil {
+			return nil, &failure{host: t.host, elsewhere: true, unsafe: err}
 		}
-		s.secured(r, secure.ConnectionState())
-		c = secure
 	}
 	s.smtp, err = smtpc.Open(ctx, c, t.helo, r.Times.Times, time.Now().Add(r.Times.Session))
 	if err != nil {
@@ -121,6 +119,7 @@ func (s *session) remote() maillog.Remote {
 	default:
 		r.Verified = "no"
 	}
+	r.Rule = s.rule.String()
 	return r
 }
 

@@ -147,7 +147,7 @@ func TestAttempts(t *testing.T) {
 			t.Errorf("a recipient's address went along:\n%s", text)
 		}
 	}
-	match(t, s.log(), `event=relayed key=\S+ to=yes@elsewhere.example host=127.0.0.1 addr=127.0.0.1 reply="250 2.0.0 taken as 4711"`)
+	match(t, s.log(), `event=relayed key=\S+ to=yes@elsewhere.example host=127.0.0.1 addr=127.0.0.1 rule="may \(default\)" reply="250 2.0.0 taken as 4711"`)
 	match(t, s.log(), `event=failed key=\S+ to=no@elsewhere.example status=5.1.1 reason=".*550 5.1.1 here`)
 	match(t, s.log(), `event=deferred key=\S+ inbox=relay .*450 4.2.1 grey`)
 }

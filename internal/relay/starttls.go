@@ -5,36 +5,87 @@ import (
 	"errors"
 	"fmt"
 
+	"paperpath/internal/control"
 	"paperpath/internal/smtpc"
-	"paperpath/internal/status"
 )
 
-// open begins a session on these terms, in TLS if the host offers it. If TLS then fails,
-// the session continues without it, unless the terms require TLS (RFC 7435); then the
-// host fails for now. key is that of the entry for which it is opened, for the log.
+// open begins a session on these terms, in TLS if the host offers it. Without TLS, or
+// where it fails, the session continues in the clear (RFC 7435), unless the rule or the
+// ratchet wants more; then the host fails for now. key is that of the entry for which it
+// is opened, for the log.
 func (r *Relay) open(ctx context.Context, t terms, key string) (*session, *failure) {
 	s, f := r.connect(ctx, t)
-	if f != nil || t.host.implicit || !s.offers("STARTTLS") {
-		return s, f
-	}
-	refused := s.startTLS(r)
-	if refused == nil {
+	switch {
+	case f != nil && f.unsafe != nil:
+		return nil, r.unmet(t, key, f.unsafe)
+	case f != nil:
+		return nil, f
+	case t.host.implicit:
+		return r.keep(s, key)
+	case t.rule.Level == control.TLSNone:
+		return s, nil
+	case !s.offers("STARTTLS"):
+		if err := r.clear(t, key, errNotOffered); err != nil {
+			s.smtp.Quit()
+			return nil, r.unmet(t, key, err)
+		}
 		return s, nil
 	}
-	if t.required {
+	refused, f := s.startTLS(r)
+	switch {
+	case f != nil:
 		s.smtp.Quit()
-		text := fmt.Sprintf("%s: STARTTLS: %v, and the message requires TLS (REQUIRETLS)", t.host, refused)
-		return nil, &failure{host: t.host, elsewhere: true, err: status.Temp("4.7.5", text, nil)}
+		return nil, f
+	case refused == nil:
+		return r.judged(s, key)
+	}
+	if err := r.clear(t, key, fmt.Errorf("STARTTLS: %w", refused)); err != nil || t.required {
+		s.smtp.Quit()
+		if err == nil {
+			err = fmt.Errorf("STARTTLS: %w", refused)
+		}
+		return nil, r.unmet(t, key, err)
 	}
 	r.Log.Trouble(key, "STARTTLS with "+t.host.String()+", continuing without TLS", refused)
-	// The host may have said that it ends the session (RFC 5321 3.8), or simply
-	// have closed the connection.
+	return r.inClear(ctx, s, refused)
+}
+
+// clear says why a session may not be in the clear; nil: it may.
+func (r *Relay) clear(t terms, key string, why error) error {
+	if t.rule.Level.Demands() {
+		return why
+	}
+	return r.held(t, key, false, why)
+}
+
+// judged is a session in which TLS has begun, if it meets the rule.
+func (r *Relay) judged(s *session, key string) (*session, *failure) {
+	if err := s.secured(r, s.smtp.TLS()); err != nil {
+		s.smtp.Quit()
+		return nil, r.unmet(s.terms, key, err)
+	}
+	return r.keep(s, key)
+}
+
+// keep is a session in TLS, unless the ratchet wants more.
+func (r *Relay) keep(s *session, key string) (*session, *failure) {
+	if err := r.accepted(s, key); err != nil {
+		s.smtp.Quit()
+		return nil, r.unmet(s.terms, key, err)
+	}
+	return s, nil
+}
+
+// inClear goes on without TLS: in the same session, unless the host has said that it
+// ends it (RFC 5321 3.8), or simply closed the connection.
+func (r *Relay) inClear(ctx context.Context, s *session, refused error) (*session, *failure) {
 	if !s.smtp.Over() && s.smtp.Reset() == nil {
 		s.refused = refused
 		return s, nil
 	}
 	s.smtp.Quit()
-	if s, f = r.connect(ctx, t); f != nil {
+	s, f := r.connect(ctx, s.terms)
+	if f != nil {
 		f.err.Text += fmt.Sprintf(" (without TLS, since STARTTLS failed: %v)", refused)
 		f.silent = false // it has answered before
 		return nil, f
@@ -43,19 +94,22 @@ func (r *Relay) open(ctx context.Context, t terms, key string) (*session, *failu
 	return s, nil
 }
 
-// startTLS switches to TLS. The error says what the host said, or what went wrong
-// instead.
-func (s *session) startTLS(r *Relay) error {
+// startTLS switches to TLS. refused says what the host said, or what went wrong instead.
+// A refusal of EHLO inside TLS is a failure: the host refuses us, and not TLS.
+func (s *session) startTLS(r *Relay) (refused error, f *failure) {
 	err := s.smtp.StartTLS(r.tlsConfig(s.terms))
 	var e *smtpc.Error
 	switch {
-	case errors.As(err, &e) && e.Command == "STARTTLS" && e.Reply.Code != 0:
-		return errors.New(e.Reply.Text)
-	case errors.As(err, &e) && e.Command == "STARTTLS":
-		return e.Err
-	case err != nil:
-		return err
+	case !errors.As(err, &e):
+		return err, nil
+	case e.Command == "STARTTLS" && e.Reply.Code != 0:
+		return errors.New(e.Reply.Text), nil
+	case e.Command == "STARTTLS":
+		return e.Err, nil
+	case e.Reply.Code != 0:
+		f = s.failed(err)
+		f.elsewhere = true
+		return nil, f
 	}
-	s.secured(r, s.smtp.TLS())
-	return nil
+	return err, nil
 }

@@ -24,6 +24,7 @@ type destination struct {
 	domain string          // in A-labels and lower case, or an address literal
 	route  *control.Route  // nil: by MX
 	source *control.Source // nil: the system chooses
+	tls    string          // what of control/tls-policy applies to the domain
 }
 
 // targets are where the destination's mail may go, in the order in which they are tried.
@@ -53,10 +54,11 @@ func (d destination) named() string {
 // together tells apart what cannot be sent together: domains with one route may have
 // rows of their own in other tables.
 func (d destination) together() string {
-	if d.source == nil {
-		return d.name
+	text := d.name + " by " + d.tls
+	if d.source != nil {
+		text += " from " + d.source.Where
 	}
-	return d.name + " from " + d.source.Where
+	return text
 }
 
 // exchanger is a host that a destination's mail may go to.
@@ -106,6 +108,9 @@ func (r *Relay) destination(from, address string, t *explain.Trail) (destination
 		return destination{}, err
 	}
 	d.name = d.named()
+	if d.tls, err = r.tls.Group(d.domain); err != nil {
+		return destination{}, err
+	}
 	if d.route != nil {
 		for _, target := range d.route.Targets {
 			t.Add("route", target.String(), d.route.Where)

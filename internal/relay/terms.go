@@ -1,18 +1,21 @@
 package relay
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"paperpath/internal/tlsrule"
+)
 
 // terms are all that tells sessions apart: messages with equal terms may share a session.
 // It must stay comparable. What decides a field is noted there; a field that nothing
 // decides yet is zero, and means what it says.
 type terms struct {
-	host     host       // name, address and port, and whether control/routes names it
-	verify   string     // the name that its certificate must prove; "": none has to be proven
-	tls      string     // the TLS rule in force, as text that tells rules apart; "": TLS if offered
-	required bool       // REQUIRETLS: there is no session without TLS
-	login    string     // the ID of a login in control/relay-logins; "": none
-	source   netip.Addr // the address of ours to connect from; zero: the system chooses
-	helo     string     // our name in EHLO
+	host     host         // name, address and port, and whether control/routes names it
+	rule     tlsrule.Rule // the TLS that it must have
+	required bool         // REQUIRETLS: there is no session without TLS
+	login    string       // the ID of a login in control/relay-logins; "": none
+	source   netip.Addr   // the address of ours to connect from; zero: the system chooses
+	helo     string       // our name in EHLO
 }
 
 // terms returns the terms on which m may go to a host of a destination.
@@ -22,6 +25,9 @@ func (r *Relay) terms(m *Message, d destination, h host) (terms, error) {
 		return t, err
 	}
 	var err error
-	t.login, err = r.loginTerm(h, m.From.Addr)
+	if t.login, err = r.loginTerm(h, m.From.Addr); err != nil {
+		return t, err
+	}
+	t.rule, err = r.rule(m, d, t)
 	return t, err
 }

@@ -3,10 +3,13 @@ package relay
 import (
 	"bufio"
 	"crypto/tls"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -111,6 +114,17 @@ func serverTLSFor(t *testing.T, name string) *tls.Config {
 		t.Fatal(err)
 	}
 	return &tls.Config{Certificates: []tls.Certificate{cert}}
+}
+
+// trust makes the certificate of a server an authority.
+func (l *lab) trust(conf *tls.Config) {
+	l.t.Helper()
+	path := filepath.Join(l.home, "roots.pem")
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: conf.Certificates[0].Certificate[0]})
+	if err := os.WriteFile(path, text, 0o644); err != nil {
+		l.t.Fatal(err)
+	}
+	l.set("tls-roots", path)
 }
 
 // TestServer: a whole session with a well-behaved server, inside TLS no matter who
