@@ -30,7 +30,8 @@ func mailrelay() program.Program {
 		Action: one, Kind: program.Agent,
 		Verbs: append(program.Stage{Inbox: spool.InboxRelay, Does: "send", Make: runner}.Verbs(),
 			program.Verb{Name: "explain", Usage: "print through which hosts mail for an address goes, and why", Operands: "address ...", Kind: program.Person,
-				Flags:  []cli.Flag{from, via, &cli.BoolFlag{Name: "json", Usage: "print one JSON object a line"}},
+				Flags: append([]cli.Flag{from, via,
+					&cli.BoolFlag{Name: "json", Usage: "print one JSON object a line"}}, replyFlags()...),
 				Action: explainCommand},
 			program.Verb{Name: "forget", Usage: "do not hold a host to the TLS that it had any more",
 				Operands: "HOST[:PORT] ...", Kind: program.Person, Action: forget}),
@@ -84,6 +85,9 @@ func explainCommand(ctx context.Context, h *home.Home, c *cli.Context) error {
 	r, err := newRelay(h, c)
 	if err != nil {
 		return err
+	}
+	if c.IsSet("reply") {
+		return explainReply(h, c, r)
 	}
 	return program.Explain(h, c, func(address string, t *explain.Trail) error { return r.Explain(ctx, c.String("from"), address, t) })
 }

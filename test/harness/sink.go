@@ -33,6 +33,7 @@ type Sink struct {
 //	ok         takes everything
 //	greet4xx   421 for a greeting     greet5xx  554 for a greeting
 //	rcpt4xx    450 to each RCPT       rcpt5xx   550 to each RCPT
+//	rcpt:TEXT  TEXT to each RCPT
 //	data4xx    451 after the dot      data5xx   554 after the dot
 //	garbage    bytes that are no SMTP
 //	silent     says nothing at all
@@ -59,6 +60,9 @@ func knownMode(mode string) error {
 		"garbage", "silent", "middata", "nodot":
 		return nil
 	}
+	if strings.HasPrefix(mode, "rcpt:") {
+		return nil
+	}
 	return fmt.Errorf("a sink has no mode %q", mode)
 }
 
@@ -77,6 +81,17 @@ func (s *Sink) is(mode string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.mode == mode
+}
+
+// says returns what follows the prefix of the mode, "" in another mode.
+func (s *Sink) says(prefix string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	text, ok := strings.CutPrefix(s.mode, prefix)
+	if !ok {
+		return ""
+	}
+	return text
 }
 
 // Close stops listening.
@@ -180,6 +195,8 @@ func (s *Sink) rcpt(c *Conversation, m *Received, to string) {
 		c.Send("450 4.2.1 mailbox busy")
 	case s.is("rcpt5xx"):
 		c.Send("550 5.1.1 no such user here")
+	case s.says("rcpt:") != "":
+		c.Send(s.says("rcpt:"))
 	default:
 		m.To = append(m.To, to)
 		c.Send("250 2.1.5 ok")
