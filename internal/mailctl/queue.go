@@ -1,6 +1,7 @@
 package mailctl
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"strings"
@@ -12,10 +13,12 @@ import (
 
 // Queue shows the entries of all inboxes.
 type Queue struct {
-	Spool *spool.Spool
-	Now   time.Time
-	Out   io.Writer
-	JSON  bool // print one object a line
+	Spool  *spool.Spool
+	Now    time.Time
+	Out    io.Writer
+	Filter Filter
+	JSON   bool // print one object a line
+	Long   bool // print all recipients and the whole reason
 }
 
 // queued is an entry as --json prints it.
@@ -23,6 +26,7 @@ type queued struct {
 	Inbox    spool.Inbox `json:"inbox"`
 	Runner   bool        `json:"runner"` // a program is working on the inbox
 	Key      string      `json:"key"`
+	ID       string      `json:"id"` // the beginning of the key's random digits that no other has
 	Name     string      `json:"name"`
 	State    string      `json:"state"`
 	Size     int64       `json:"size"`
@@ -40,57 +44,146 @@ type queuedTo struct {
 	Done    bool   `json:"done"`
 }
 
-// List prints the queue inbox by inbox, oldest entries first.
+// List prints the queue inbox by inbox, oldest entries first, and what it amounts to.
 func (q Queue) List() error {
-	empty := true
+	list, ids, err := selected(q.Spool, q.Filter, q.Now)
+	if err != nil {
+		return err
+	}
+	out := bufio.NewWriter(q.Out)
+	var sum total
 	for _, in := range spool.Inboxes() {
-		list, err := q.Spool.List(in)
-		if err != nil {
-			return err
+		n := 0
+		for n < len(list) && list[n].Inbox == in {
+			n++
 		}
-		if len(list) == 0 {
+		if n == 0 {
 			continue
 		}
-		empty = false
 		running, err := q.Spool.Running(in)
 		if err != nil {
 			return err
 		}
-		if err := q.inbox(in, running, list); err != nil {
+		if err := q.inbox(out, in, running, list[:n], ids); err != nil {
 			return err
 		}
+		sum.add(list[:n])
+		list = list[n:]
 	}
-	if empty && !q.JSON {
-		_, err := fmt.Fprintln(q.Out, "queue is empty")
-		return err
+	if !q.JSON {
+		fmt.Fprintln(out, q.totalText(sum))
 	}
-	return nil
+	return out.Flush()
 }
 
-func (q Queue) inbox(in spool.Inbox, running bool, list []spool.Listing) error {
+func (q Queue) inbox(out *bufio.Writer, in spool.Inbox, running bool, list []spool.Listing, ids map[spool.Key]string) error {
 	if q.JSON {
 		for _, l := range list {
-			if err := visible.JSON(q.Out, q.object(l, running)); err != nil {
+			if err := visible.JSON(out, q.object(l, running, ids[l.Key])); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s/ %s", in, count(len(list), "entry", "entries"))
+	fmt.Fprintf(out, "%s/ %s", in, count(len(list), "entry", "entries"))
 	if !running && in != spool.InboxHold { // hold/ is for people
-		b.WriteString(", no runner")
+		fmt.Fprint(out, ", no runner")
 	}
-	b.WriteString("\n")
+	fmt.Fprintln(out)
 	for _, l := range list {
-		q.entry(&b, l)
+		if q.Long {
+			q.entry(out, l)
+		} else {
+			q.line(out, l, ids[l.Key])
+		}
 	}
-	_, err := io.WriteString(q.Out, b.String())
-	return err
+	return nil
 }
 
-func (q Queue) object(l spool.Listing, running bool) queued {
-	o := queued{Inbox: l.Inbox, Runner: running, Key: string(l.Key), Name: visible.Escape(l.Name),
+// maxWhy bounds the reason in a line, in octets.
+const maxWhy = 100
+
+// line prints an entry in one line: its short key, state, size, age, sender, recipients
+// that are not done, and what it waits for.
+func (q Queue) line(w io.Writer, l spool.Listing, id string) {
+	if l.Key == "" {
+		fmt.Fprintf(w, "%s  %s: %s\n", visible.Escape(l.Name), l.State, visible.Line(l.LastReason))
+		return
+	}
+	to, more := "", 0
+	for _, r := range l.Envelope.To {
+		switch {
+		case r.Done:
+		case to == "":
+			to = r.Addr
+		default:
+			more++
+		}
+	}
+	fmt.Fprintf(w, "%-8s  %-8s %9s %6s  <%s> <%s>", id, l.State, octets(l.Size), span(q.Now.Sub(l.Arrival)),
+		visible.Escape(l.Envelope.From.Addr), visible.Escape(to))
+	if more > 0 {
+		fmt.Fprintf(w, " +%d", more)
+	}
+	if l.Attempts > 0 {
+		fmt.Fprintf(w, "  tried %d, next %s", l.Attempts, q.next(l))
+	}
+	if l.LastReason != "" {
+		fmt.Fprintf(w, "  %s", visible.Shorten(visible.Line(why(l.LastReason)), maxWhy))
+	}
+	fmt.Fprintln(w)
+}
+
+// why returns a line of a reason without the inbox and the time in front.
+func why(reason string) string {
+	if _, after, ok := strings.Cut(reason, ": "); ok {
+		return after
+	}
+	return reason
+}
+
+// total is what a list of entries amounts to.
+type total struct {
+	octets int64
+	states map[string]int
+}
+
+func (t *total) add(list []spool.Listing) {
+	if t.states == nil {
+		t.states = map[string]int{}
+	}
+	for _, l := range list {
+		t.octets += l.Size
+		t.states[l.State]++
+	}
+}
+
+// String returns, for example, "3 entries, 12.0 KiB: 1 new, 2 deferred".
+func (t total) String() string {
+	n := 0
+	var words []string
+	for _, state := range []string{"new", "deferred", "held", "torn", "foreign"} {
+		if t.states[state] > 0 {
+			n += t.states[state]
+			words = append(words, fmt.Sprintf("%d %s", t.states[state], state))
+		}
+	}
+	if n == 0 {
+		return "no entry matches"
+	}
+	return fmt.Sprintf("%s, %s: %s", count(n, "entry", "entries"), octets(t.octets), strings.Join(words, ", "))
+}
+
+// totalText says what the list amounts to.
+func (q Queue) totalText(t total) string {
+	if len(t.states) == 0 && q.Filter.Any() {
+		return "queue is empty"
+	}
+	return t.String()
+}
+
+func (q Queue) object(l spool.Listing, running bool, id string) queued {
+	o := queued{Inbox: l.Inbox, Runner: running, Key: string(l.Key), ID: id, Name: visible.Escape(l.Name),
 		State: l.State, Size: l.Size, From: l.Envelope.From.Addr, To: []queuedTo{}, Attempts: l.Attempts,
 		Reason: l.LastReason}
 	if !l.Arrival.IsZero() {
@@ -108,7 +201,7 @@ func (q Queue) object(l spool.Listing, running bool) queued {
 }
 
 // entry prints one entry: a line about it, then its envelope and what holds it up.
-func (q Queue) entry(b *strings.Builder, l spool.Listing) {
+func (q Queue) entry(b io.Writer, l spool.Listing) {
 	name := string(l.Key)
 	if name == "" {
 		name = l.Name
@@ -117,7 +210,7 @@ func (q Queue) entry(b *strings.Builder, l spool.Listing) {
 	if l.Key != "" {
 		fmt.Fprintf(b, "  %s  %s old", octets(l.Size), span(q.Now.Sub(l.Arrival)))
 	}
-	b.WriteString("\n")
+	fmt.Fprintln(b)
 	if l.Key != "" {
 		fmt.Fprintf(b, "    from    <%s>\n", visible.Escape(l.Envelope.From.Addr))
 	}

@@ -86,6 +86,7 @@ func TestQueue(t *testing.T) {
 		return spool.DeferUntil(epoch.Add(3*time.Hour), "connection refused")
 	})
 	fresh := accept(t, q, spool.InboxRoute, "", "x@example.org")
+	q.Long = true
 	if err := q.List(); err != nil {
 		t.Fatal(err)
 	}
@@ -124,6 +125,7 @@ func TestQueueHeldAndRunner(t *testing.T) {
 		}}
 	go func() { done <- r.Run(ctx) }()
 	<-entered
+	q.Long = true
 	err := q.List()
 	stop()
 	<-done
@@ -150,7 +152,7 @@ func TestQueueShowsStrangers(t *testing.T) {
 	if err := q.List(); err != nil {
 		t.Fatal(err)
 	}
-	if s := out.String(); !strings.Contains(s, `by\x1b[2Jhand`) || !strings.Contains(s, "reason  ") || strings.Contains(s, "\x1b") {
+	if s := out.String(); !strings.Contains(s, `by\x1b[2Jhand`) || !strings.Contains(s, "foreign: ") || strings.Contains(s, "\x1b") {
 		t.Errorf("%q", s)
 	}
 	out.Reset()

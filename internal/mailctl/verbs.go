@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"paperpath/internal/settle"
 	"paperpath/internal/spool"
@@ -11,11 +12,12 @@ import (
 	"paperpath/internal/visible"
 )
 
-// Verbs are what a person can do with single entries.
+// Verbs are what a person can do with entries.
 type Verbs struct {
 	Spool   *spool.Spool
 	Settler *settle.Settler
 	Host    string
+	Now     time.Time
 	Out     io.Writer
 	Errors  io.Writer // all but the first
 	Reason  string    // of hold and bounce, in the person's words
@@ -24,31 +26,112 @@ type Verbs struct {
 // Each applies verb to every key and continues after one that fails. It returns the
 // first error.
 func (v Verbs) Each(verb string, keys []string) error {
-	var first error
+	f := failures{out: v.Errors}
 	find := v.Spool.Finder()
 	for _, text := range keys {
-		err := v.one(find, verb, text)
-		if err != nil && first == nil {
-			first = err
-		} else if err != nil {
-			fmt.Fprintf(v.Errors, "mailctl: %s\n", visible.Line(err.Error()))
-		}
+		f.add(v.one(find, verb, text))
 	}
-	return first
+	return f.first
 }
 
-// one applies verb to one key; a file name that begins with the key will do.
+// Selected applies verb to every entry that the filter selects, continues after one that
+// fails, and says how many there were. dry only prints them. It returns the first error.
+func (v Verbs) Selected(verb string, filter Filter, dry bool) error {
+	switch { // what the verb is for
+	case filter.State != "":
+	case verb == "retry":
+		filter.State = "deferred"
+	case verb == "release":
+		filter.State = "held"
+	}
+	if dry {
+		return Queue{Spool: v.Spool, Now: v.Now, Out: v.Out, Filter: filter}.List()
+	}
+	list, _, err := selected(v.Spool, filter, v.Now)
+	if err != nil {
+		return err
+	}
+	f := failures{out: v.Errors}
+	bar := newProgress(v.Errors, verb, len(list))
+	done := 0
+	for _, l := range list {
+		err := v.listed(verb, l)
+		if f.add(err); err == nil {
+			done++
+		}
+		bar.step()
+	}
+	bar.end()
+	line := fmt.Sprintf("%s: %s", verb, count(done, "entry", "entries"))
+	if f.n > 0 {
+		line += fmt.Sprintf(", %d failed", f.n)
+	}
+	if _, err := fmt.Fprintln(v.Out, line); err != nil {
+		return err
+	}
+	return f.first
+}
+
+// failures prints all errors but the first, and at most so many.
+type failures struct {
+	out   io.Writer
+	n     int
+	first error
+}
+
+const maxFailures = 100
+
+func (f *failures) add(err error) {
+	if err == nil {
+		return
+	}
+	f.n++
+	switch {
+	case f.first == nil:
+		f.first = err
+	case f.n <= maxFailures:
+		fmt.Fprintf(f.out, "mailctl: %s\n", visible.Line(err.Error()))
+	case f.n == maxFailures+1:
+		fmt.Fprintln(f.out, "mailctl: further errors are not shown")
+	}
+}
+
+// one applies verb to one key; a file name that begins with the key will do, and so will
+// the beginning of its random digits.
 func (v Verbs) one(find *spool.Finder, verb, text string) error {
 	text, _, _ = strings.Cut(text, ",")
+	var e *spool.Entry
 	k, err := spool.ParseKey(text)
-	if err != nil {
-		return status.UsageError("%v (mailctl queue lists them)", err)
+	switch {
+	case err == nil:
+		e, err = find.Find(k)
+	case len(text) >= shortTag && spool.IsTag(text):
+		e, err = find.Tagged(text)
+	default:
+		err = status.UsageError("%v (mailctl queue lists them)", err)
 	}
-	e, err := find.Find(k)
 	if err != nil {
 		return err
 	}
 	defer e.Close()
+	return v.apply(verb, e)
+}
+
+// listed applies verb to an entry of a list. One that has gone in the meantime needs
+// nothing.
+func (v Verbs) listed(verb string, l spool.Listing) error {
+	if l.Key == "" {
+		return status.Refuse("5.0.0", fmt.Sprintf("%s is no entry: %s", l.Name, l.LastReason))
+	}
+	e, err := v.Spool.Listed(l)
+	if err != nil {
+		return err
+	}
+	defer e.Close()
+	return v.apply(verb, e)
+}
+
+func (v Verbs) apply(verb string, e *spool.Entry) error {
 	switch verb {
 	case "show":
 		return v.show(e)

@@ -31,6 +31,7 @@ type Entry struct {
 
 	at        spot
 	head      *head
+	reasons   reasons
 	file      *os.File
 	duplicate bool // it has a second link, perhaps in its mailbox
 }
@@ -171,9 +172,9 @@ func (e *Entry) read() error {
 	}
 	e.Envelope, e.With, e.Relay, e.Client = e.head.env, e.head.with, e.head.relay, e.head.client
 	e.Arrival = e.arrival(st.ModTime())
-	var last string
-	e.Attempts, _, last, err = e.at.inbox.readReason(e.Key)
-	e.Tried, e.Last = reasonTime(last), last
+	e.reasons, err = e.at.inbox.readReason(e.Key)
+	e.Attempts, e.Last = e.reasons.lines, e.reasons.last
+	e.Tried = reasonTime(e.Last)
 	if errors.Is(err, dir.ErrNotRegular) {
 		return fmt.Errorf("%w: its reason: %w", errNotOurs, err)
 	}

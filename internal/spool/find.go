@@ -3,6 +3,8 @@ package spool
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"paperpath/internal/status"
@@ -43,6 +45,30 @@ func (f *Finder) Find(k Key) (*Entry, error) {
 
 func unknown(k Key) error {
 	return status.Refuse("5.0.0", fmt.Sprintf("no entry %s in the spool", k))
+}
+
+// Tagged opens the entry whose key has a Tag that begins with tag. That none has one is
+// exit status 65, that several have one is a usage error.
+func (f *Finder) Tagged(tag string) (*Entry, error) {
+	if f.at == nil || time.Since(f.read) > rereadAfter {
+		if err := f.readAll(); err != nil {
+			return nil, err
+		}
+	}
+	var found []Key
+	for k := range f.at {
+		if strings.HasPrefix(k.Tag(), tag) {
+			found = append(found, k)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return nil, unknown(Key(tag))
+	case 1:
+		return f.Find(found[0])
+	}
+	slices.Sort(found)
+	return nil, status.UsageError("%s is the beginning of %d entries, such as %s and %s", tag, len(found), found[0], found[1])
 }
 
 // open opens k where it was; errGone where it is no longer in that inbox.

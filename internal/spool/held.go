@@ -42,8 +42,8 @@ func (s *Spool) EachHeld(each func(HeldEntry)) error {
 			}
 		}
 		if h.key != "" {
-			if _, first, _, err := b.readReason(h.key); err == nil {
-				_, x.Reason, _ = strings.Cut(first, ": ")
+			if r, err := b.readReason(h.key); err == nil {
+				_, x.Reason, _ = strings.Cut(r.first, ": ")
 			}
 		}
 		each(x)

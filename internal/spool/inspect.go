@@ -244,11 +244,7 @@ func (i *inspector) twice(k Key, path string) {
 }
 
 func (i *inspector) heldWithoutReason(e *Entry) {
-	if e.Inbox != InboxHold {
-		return
-	}
-	lines, _, _, err := e.at.inbox.readReason(e.Key)
-	if err != nil || lines > 0 {
+	if e.Inbox != InboxHold || e.reasons.lines > 0 {
 		return
 	}
 	i.add(e.at.below(), "held without a reason", "write one", func() error {

@@ -111,6 +111,20 @@ func (k Key) stamp() time.Time {
 	return time.Unix(s, usec*1000)
 }
 
+// Tag is the part of a key by which people know it: its random digits, and for a child
+// the suffix.
+func (k Key) Tag() string {
+	_, rest, _ := strings.Cut(string(k), ".M")
+	return rest[7:23] + string(k[len(k.Root()):])
+}
+
+// IsTag reports whether s may be the beginning of a Tag.
+func IsTag(s string) bool {
+	random, suffix, child := strings.Cut(s, "-")
+	return s != "" && hexDigits(random) && hexDigits(suffix) && len(random) <= 16 && len(suffix) < suffixLen &&
+		(!child || len(random) == 16)
+}
+
 // isChild reports whether k carries a child's suffix: its root is another key.
 func (k Key) isChild() bool { return k.Root() != k }
 

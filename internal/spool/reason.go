@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"strings"
 	"time"
 
@@ -86,31 +85,43 @@ func (b *inbox) due(k Key) (t time.Time, found bool, err error) {
 	return time.Unix(st.Mtim.Unix()), true, nil
 }
 
-// readReason returns how many lines the reason file has, its first and last.
-func (b *inbox) readReason(k Key) (lines int, first, last string, err error) {
-	f, err := b.reason.OpenFile(string(k), unix.O_RDONLY, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, "", "", nil
-	}
-	if err != nil {
-		return 0, "", "", err
-	}
-	defer f.Close()
-	return scanReason(f)
+// reasons is what a reason file says.
+type reasons struct {
+	lines       int
+	first, last string
+	due         time.Time // of the next attempt; zero: there is no file
 }
 
-func scanReason(f *os.File) (lines int, first, last string, err error) {
+// readReason reads the reason file of an entry. An entry without one has no reasons.
+func (b *inbox) readReason(k Key) (r reasons, err error) {
+	f, err := b.reason.OpenFile(string(k), unix.O_RDONLY, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return r, nil
+	}
+	if err != nil {
+		return r, err
+	}
+	defer f.Close()
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return r, &fs.PathError{Op: "stat", Path: f.Name(), Err: err}
+	}
+	r.due = time.Unix(st.Mtim.Unix())
+	return r, r.scan(f)
+}
+
+func (r *reasons) scan(f io.Reader) error {
 	sc := bufio.NewScanner(io.LimitReader(f, maxReasonFile))
-	sc.Buffer(nil, 2*maxReasonLine)
+	sc.Buffer(make([]byte, 0, 512), 2*maxReasonLine) // most files are short
 	for sc.Scan() {
 		if text := string(bytes.ToValidUTF8(sc.Bytes(), []byte("?"))); text != "" {
-			if lines == 0 {
-				first = text
+			if r.lines == 0 {
+				r.first = text
 			}
-			lines, last = lines+1, text
+			r.lines, r.last = r.lines+1, text
 		}
 	}
-	return lines, first, last, sc.Err()
+	return sc.Err()
 }
 
 // dropReason removes the reason of an entry that has left. The cleaner removes one

@@ -184,11 +184,7 @@ func (f *fitter) take(h *held, do func(*Entry) error) error {
 		return nil // gone, or nothing of ours to judge
 	}
 	defer e.close()
-	_, first, _, err := f.inbox.readReason(h.key)
-	if err != nil {
-		return err
-	}
-	if !heldByStage(first) || !f.share.Stranger(e) {
+	if !heldByStage(e.reasons.first) || !f.share.Stranger(e) {
 		return nil
 	}
 	return do(e)
