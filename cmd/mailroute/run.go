@@ -14,20 +14,21 @@ import (
 )
 
 func mailroute() program.Program {
-	asJSON := []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print one JSON object a line"}}
+	flags := []cli.Flag{&cli.StringFlag{Name: "from", Usage: "of mail with the reverse path `ADDRESS`"},
+		&cli.BoolFlag{Name: "json", Usage: "print one JSON object a line"}}
 	return program.Program{
 		Name: "mailroute", Usage: "Say where mail for an address goes, and why.",
-		Operands: "address ...", Flags: asJSON, Action: ask, Kind: program.Person,
+		Operands: "address ...", Flags: flags, Action: ask, Kind: program.Person,
 		Verbs: append(program.Stage{Inbox: spool.InboxRoute, Does: "route", Make: runner}.Verbs(),
 			program.Verb{Name: "explain", Usage: "print every decision on the way", Operands: "address ...",
-				Flags: asJSON, Action: explainCommand}),
+				Flags: flags, Action: explainCommand}),
 	}
 }
 
 // ask prints where each address goes.
 func ask(_ context.Context, h *home.Home, c *cli.Context) error {
 	return each(c.Args().Slice(), func(address string) error {
-		answer, err := route.Ask(h.Control, address, nil)
+		answer, err := route.Ask(h.Control, c.String("from"), address, nil)
 		if failed := answer.Write(h.Stdout, c.Bool("json")); failed != nil {
 			return failed
 		}
@@ -38,7 +39,7 @@ func ask(_ context.Context, h *home.Home, c *cli.Context) error {
 // explainCommand prints the decisions for each address.
 func explainCommand(_ context.Context, h *home.Home, c *cli.Context) error {
 	return program.Explain(h, c, func(address string, t *explain.Trail) error {
-		_, err := route.Ask(h.Control, address, t)
+		_, err := route.Ask(h.Control, c.String("from"), address, t)
 		return err
 	})
 }

@@ -72,7 +72,7 @@ func (c *Control) routeFaults() ([]Fault, error) {
 	}
 	faults, rows := slices.Clone(t.faults), t.in().list()
 	for i, key := range t.keys {
-		if where, err := c.localNow(key); err == nil && where != "" {
+		if where, err := c.listedNow(key); err == nil && where != "" {
 			why := where + " has the domain, remove one of the two"
 			faults = append(faults, deadRow("routes", rows[i].Where, key, fmt.Sprintf("route %q", key), why))
 		}
@@ -80,8 +80,32 @@ func (c *Control) routeFaults() ([]Fault, error) {
 	return faults, nil
 }
 
-// localNow is IsLocal without waiting for the file to settle.
+// localNow is IsLocal without waiting for the files to settle.
 func (c *Control) localNow(domain string) (where string, err error) {
+	if where, err = c.listedNow(domain); where != "" || err != nil {
+		return where, err
+	}
+	t, _, err := load(c, routesFile(c))
+	if err != nil {
+		return "", err
+	}
+	for _, key := range append(domainKeys(domain), ".") {
+		r, err := t.in().row(key)
+		if err != nil {
+			return "", err
+		}
+		if r != nil && r.Targets[0].Kind == ToLocal {
+			return r.Where, nil
+		} else if r != nil {
+			break
+		}
+	}
+	return "", nil
+}
+
+// listedNow returns the line of control/domains that has the domain, "" if there is none,
+// without waiting for the file to settle.
+func (c *Control) listedNow(domain string) (where string, err error) {
 	t, _, err := load(c, domainsFile(c))
 	if err != nil {
 		return "", err

@@ -55,16 +55,23 @@ func (c *Control) Domains() ([]string, error) {
 	return names, nil
 }
 
-// IsLocal reports whether mail for domain is delivered here, and which line
-// of control/domains says so.
+// IsLocal reports whether mail for domain is delivered here, and which line of
+// control/domains, or row `local` of control/routes, says so.
 func (c *Control) IsLocal(domain string) (source string, local bool, err error) {
 	f := domainsFile(c)
 	d, _, err := find[domainRow](c, f, addr.FoldDomain(domain))
 	switch {
 	case err != nil:
 		return "", false, err
-	case d == nil:
-		return "", false, hiddenIn[domainRow](c, f)
+	case d != nil:
+		return d.where, true, nil
 	}
-	return d.where, true, nil
+	if err := hiddenIn[domainRow](c, f); err != nil {
+		return "", false, err
+	}
+	r, err := c.Route(domain)
+	if r == nil || err != nil || r.Targets[0].Kind != ToLocal {
+		return "", false, err
+	}
+	return r.Where, true, nil
 }

@@ -43,13 +43,13 @@ func (c *Control) checkReached(r *Report) {
 	if err != nil {
 		return
 	}
-	local := c.domainLines()
+	some := len(c.fileLines("domains")) > 0
 	apart, empty := 0, 0
 	for _, u := range users {
 		line := 0
 		fmt.Sscanf(u.Where, "control/users:%d", &line)
 		_, domain := addr.Split(u.Address)
-		if len(local) > 0 && local[addr.FoldDomain(domain)] == 0 {
+		if where, err := c.localNow(domain); some && where == "" && err == nil {
 			if apart++; apart <= maxAlike {
 				r.warn("users", line, fmt.Sprintf("%s gets no mail: %s is not in control/domains",
 					u.Address, domain),
@@ -111,13 +111,4 @@ func (c *Control) fileLines(name string) []line {
 		return nil
 	}
 	return rowLines(data)
-}
-
-// domainLines returns the lines of the local domains.
-func (c *Control) domainLines() map[string]int {
-	lines := map[string]int{}
-	for _, l := range c.fileLines("domains") {
-		lines[addr.FoldDomain(l.text)] = l.n
-	}
-	return lines
 }

@@ -70,6 +70,7 @@ func (c *Control) tables() []checkedTable {
 		{"tls-policy", func() ([]Fault, error) { return faultsOf[TLSPolicy](c, tlsPolicyFile(c)) }},
 		{"senders", func() ([]Fault, error) { return faultsOf[senderRow](c, sendersFile(c)) }},
 		{"relayfrom", func() ([]Fault, error) { return faultsOf[relayRow](c, relaysFile(c)) }},
+		{"relayto", func() ([]Fault, error) { return faultsOf[relayTo](c, relayToFile(c)) }},
 		{"proxyfrom", func() ([]Fault, error) {
 			return faultsOf[netip.Prefix](c, networksFile(c, "proxyfrom"))
 		}},

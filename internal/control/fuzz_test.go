@@ -53,6 +53,8 @@ func FuzzAliases(f *testing.F) {
 func FuzzTables(f *testing.F) {
 	f.Add("a.example: b.example:25\n.: 127.0.0.1:2525\n")
 	f.Add("[IPv6:::1]: [::1]:25\n")
+	f.Add("a.example: inflight=2 tls:b.example:466 mx\n.: error: 5.1.6 moved\n<>: hold\n")
+	f.Add("a.example: program:/bin/sh -c 'a \"b\"'\nb: lmtp:[::1]:24 lmtp:/run/lmtp h: 26\n@c: local\n")
 	f.Add("steps: 1m 2h\nlifetime: 5d\nattempts: 1\n")
 	f.Add("x: @a.example *\n")
 	f.Add("mailroute watch 'a b'\n")
@@ -65,6 +67,7 @@ func FuzzTables(f *testing.F) {
 		readTable(t, routesTable(), text)
 		readTable(t, senderRoutesTable(), text)
 		readTable(t, sourceTable(), text)
+		readTable(t, relayToTable(), text)
 		readTable(t, sendersTable(), text)
 		readTable(t, tlsPolicyTable(), text)
 		readTable(t, domainsTable(), text)

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"paperpath/internal/addr"
+	"paperpath/internal/status"
 )
 
 // TargetKind says how mail for a target travels.
@@ -124,6 +125,12 @@ func (r *Route) refuse(text string) error {
 	}
 	r.Targets = []RouteTarget{t}
 	return nil
+}
+
+// Refusal is the error of mail whose route refuses it.
+func (r *Route) Refusal() *status.Error {
+	t := r.Targets[0]
+	return &status.Error{Exit: status.Unavailable, Reply: 550, Enhanced: t.Enhanced, Text: t.Text}
 }
 
 // isEnhanced reports whether word is an enhanced status code (RFC 3463 2).

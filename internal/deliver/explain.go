@@ -53,7 +53,7 @@ func foresee(c *control.Control, home, address string, t *explain.Trail) (string
 
 // without is what happens to an entry for an address without a mailbox.
 func without(c *control.Control, a addr.Address) (string, error) {
-	_, err := route.Resolve(c, a, nil)
+	_, err := route.Resolve(c, "", a, nil)
 	switch {
 	case status.IsTemporary(err):
 		return "", err

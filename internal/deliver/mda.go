@@ -68,7 +68,7 @@ func (m *MDA) mailbox(address string) (to addr.Address, u *control.User, err err
 			return to, u, err
 		}
 	}
-	targets, err := route.Resolve(m.Control, to, nil)
+	targets, err := route.Resolve(m.Control, "", to, nil)
 	if err != nil {
 		return to, nil, err
 	}

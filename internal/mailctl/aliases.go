@@ -92,7 +92,7 @@ func unknownOf(c *control.Control, a control.Alias, address string) (unknown []s
 	if err != nil {
 		return nil
 	}
-	targets, _ := route.Resolve(c, parsed, nil)
+	targets, _ := route.Resolve(c, "", parsed, nil)
 	for _, t := range targets {
 		if t.Kind == route.Unknown && (t.Where == a.Where || strings.HasSuffix(t.Where, ", "+a.Where)) {
 			unknown = append(unknown, t.Addr.String())

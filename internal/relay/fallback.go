@@ -21,6 +21,11 @@ func (a *attempt) through(ctx context.Context, look Resolver) {
 		switch to.Kind {
 		case control.ToMX, control.ToHost, control.ToTLS:
 			a.hostsOf(ctx, look, to)
+		case control.ToError:
+			a.failAll(&failure{ours: true, err: a.route.Refusal()})
+		case control.ToLocal, control.ToHold: // the row has changed since mailroute has read it
+			a.failAll(&failure{ours: true, err: status.Temp("4.3.5", fmt.Sprintf(
+				"%s says %s now (mailctl queue reroute %s)", a.route.Where, to.Kind, a.m.Key), nil)})
 		default:
 			a.failAll(&failure{elsewhere: true, err: status.Temp("4.3.5",
 				fmt.Sprintf("%s: mailrelay does not carry mail to %s", a.route.Where, to.Kind), nil)})

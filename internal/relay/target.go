@@ -181,6 +181,11 @@ func (r *Relay) withoutUs(d destination, list []exchanger, t *explain.Trail) ([]
 	t.Add("loop", own+" is this host, so it and all hosts that are not preferred to it are left out", "control/hostname")
 	better := slices.DeleteFunc(slices.Clone(list), func(x exchanger) bool { return x.pref >= list[i].pref })
 	if len(better) == 0 {
+		if where, _, err := r.Control.RelayTo(d.domain); err != nil {
+			return nil, err
+		} else if where != "" { // a setting of ours never fails a message permanently
+			return nil, status.Temp("4.4.6", fmt.Sprintf("%s: this host, %s, is itself the best MX of %s", where, own, d.domain), nil)
+		}
 		return nil, permanent(554, "5.4.6",
 			"mail for %s loops back to myself: this host, %s, is its best MX, but the domain is not local", d.domain, own)
 	}

@@ -14,12 +14,12 @@ import (
 
 // Destination is one line of an Answer.
 type Destination struct {
-	Action  string `json:"action"` // "deliver", "relay" or "unknown"
+	Action  string `json:"action"` // "deliver", "relay", "hold", "refuse" or "unknown"
 	Address string `json:"address"`
 	Maildir string `json:"maildir,omitempty"`
-	Via     string `json:"via,omitempty"` // host:port of an explicit route
+	Via     string `json:"via,omitempty"` // the targets of a route
 	Where   string `json:"where,omitempty"`
-	Why     string `json:"why,omitempty"` // of "unknown": the reason
+	Why     string `json:"why,omitempty"` // of "unknown" and "refuse": the reason
 }
 
 // String is the destination as people read it.
@@ -47,10 +47,10 @@ type Answer struct {
 	Error        string        `json:"error,omitempty"`
 }
 
-// Ask answers for the address in text; an address without a domain gets the first
-// local one. The error is a usage error where text is not an address, else that of
+// Ask answers for mail from a sender to the address in text; an address without a domain
+// gets the first local one. The error is a usage error where text is not an address, else that of
 // Resolve; the answer is valid also with an error of exit status 67.
-func Ask(c *control.Control, text string, t *explain.Trail) (Answer, error) {
+func Ask(c *control.Control, from, text string, t *explain.Trail) (Answer, error) {
 	answer := Answer{Address: text, Destinations: []Destination{}}
 	whole, err := WithDomain(c, text)
 	if err != nil {
@@ -60,14 +60,9 @@ func Ask(c *control.Control, text string, t *explain.Trail) (Answer, error) {
 	if err != nil {
 		return answer.failed(status.UsageError("%v", err), t)
 	}
-	targets, err := Resolve(c, a, t)
+	targets, err := Resolve(c, from, a, t)
 	for _, target := range targets {
-		d, failed := destination(c, target)
-		if failed != nil {
-			err = failed
-			break
-		}
-		answer.Destinations = append(answer.Destinations, d)
+		answer.Destinations = append(answer.Destinations, destination(target))
 	}
 	if err != nil {
 		return answer.failed(err, t)
@@ -90,22 +85,22 @@ func (a Answer) outcome() string {
 	return strings.Join(list, "; ")
 }
 
-func destination(c *control.Control, t Target) (Destination, error) {
+func destination(t Target) Destination {
 	d := Destination{Action: "unknown", Address: t.Addr.String(), Where: t.Where, Why: t.Why}
 	switch t.Kind {
 	case Local:
 		d.Action, d.Maildir = "deliver", t.User.Maildir()
+	case Held:
+		d.Action = "hold"
+	case Refused:
+		d.Action, d.Why = "refuse", t.Route.Refusal().Text
 	case Remote:
 		d.Action = "relay"
-		row, err := c.Route(t.Addr.Domain)
-		if err != nil {
-			return d, err
-		}
-		if row != nil {
-			d.Via, d.Where = row.String(), join(t.Where, row.Where)
+		if t.Route != nil {
+			d.Via = t.Route.String()
 		}
 	}
-	return d, nil
+	return d
 }
 
 // Write prints a line `address -> destination` for each destination, or the answer

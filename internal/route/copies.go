@@ -32,9 +32,9 @@ func (c *Copies) Add(r spool.Recipient, targets []Target) (copies int64, undo fu
 	before := *c
 	var added []string
 	for _, t := range targets {
-		if t.Kind == Remote && len(t.Through) > 0 {
+		if t.elsewhere() && len(t.Through) > 0 {
 			c.aliased = before.aliased + 1
-		} else if t.Kind == Remote {
+		} else if t.elsewhere() && t.Kind != Held {
 			c.remote = true
 		} else if k := copyKey(r, t); !c.seen[k] {
 			c.seen[k] = true

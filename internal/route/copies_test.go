@@ -80,7 +80,7 @@ func TestCopies(t *testing.T) {
 		{"y@elsewhere.example", 2, false}, {"z@other.example", 2, false}, {"team@example.net", 4, false}, {"bob@example.net", 4, false},
 		{"alice+x@example.net", 4, false},
 	} {
-		targets, err := Resolve(c, parseOrBare(t, row.to), nil)
+		targets, err := Resolve(c, "", parseOrBare(t, row.to), nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -30,6 +30,7 @@ type Failure struct {
 // Decision is what becomes of an entry's recipients.
 type Decision struct {
 	HandOn   spool.Inbox   // where the entry goes as it is; "" where it does not
+	Reason   string        // of HandOn to hold/
 	Children []spool.Child // what replaces it otherwise
 	Routed   []int         // recipients that HandOn or Children take care of
 	Failed   []Failure
@@ -45,13 +46,13 @@ func Decide(c *control.Control, e *spool.Entry, now time.Time, t *explain.Trail)
 	for _, i := range e.Pending() {
 		d.recipient(i)
 	}
-	if in := d.whole(); in != "" {
-		return Decision{HandOn: in, Routed: d.Routed}
+	if in, reason := d.whole(); in != "" {
+		return Decision{HandOn: in, Reason: reason, Routed: d.Routed}
 	}
 	for _, group := range groups(d.remote) {
 		for chunk := range slices.Chunk(group, maxTogether) {
-			child := d.child(spool.InboxRelay)
-			child.Passed = passed(group)
+			child := d.child(group[0].inbox())
+			child.Passed, child.Reason = passed(group), group[0].held
 			for _, f := range chunk {
 				child.To = append(child.To, f.to)
 			}
@@ -108,7 +109,7 @@ func (d *decider) resolve(text string) (a addr.Address, targets []Target, err er
 	if err := d.loop(a); err != nil {
 		return a, nil, err
 	}
-	targets, err = resolve(d.control, a, d.expanded, d.trail)
+	targets, err = resolve(d.control, d.entry.Envelope.From.Addr, a, d.expanded, d.trail)
 	return a, targets, err
 }
 
@@ -170,7 +171,7 @@ func (d *decider) target(i int, t Target) {
 	k := foldKey(t, to)
 	if at, there := d.seen[k]; there {
 		d.asIs = false
-		if t.Kind == Remote {
+		if t.elsewhere() {
 			d.remote[at].join(i, t.Through)
 		}
 		return
@@ -178,9 +179,9 @@ func (d *decider) target(i int, t Target) {
 	if to.Addr != r.Addr || len(t.Through) > 0 {
 		d.asIs = false
 	}
-	if t.Kind == Remote {
+	if t.elsewhere() {
 		d.seen[k] = len(d.remote)
-		f := folded{to: to}
+		f := folded{to: to, held: holdReason(t)}
 		f.join(i, t.Through)
 		d.remote = append(d.remote, f)
 		return
@@ -220,14 +221,14 @@ func (d *decider) child(in spool.Inbox, to ...spool.Recipient) spool.Child {
 }
 
 // whole returns the inbox that the entry may go to unchanged, or "".
-func (d *decider) whole() spool.Inbox {
+func (d *decider) whole() (in spool.Inbox, reason string) {
 	switch {
 	case !d.asIs || len(d.Routed) == 0:
-		return ""
-	case d.local == 0:
-		return spool.InboxRelay
+		return "", ""
+	case d.local == 0 && len(groups(d.remote)) == 1:
+		return d.remote[0].inbox(), d.remote[0].held
 	case len(d.entry.Envelope.To) == 1:
-		return spool.InboxDeliver
+		return spool.InboxDeliver, ""
 	}
-	return ""
+	return "", ""
 }

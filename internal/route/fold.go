@@ -10,9 +10,10 @@ import (
 	"paperpath/internal/spool"
 )
 
-// folded is a recipient at another host.
+// folded is a recipient elsewhere.
 type folded struct {
 	to      spool.Recipient
+	held    string   // why it goes to hold/, "" if it does not
 	roots   []int    // the recipients of the entry that lead to it through aliases
 	through []string // those aliases
 }
@@ -25,14 +26,30 @@ func (f *folded) join(i int, through []string) {
 	}
 }
 
-// groups puts those recipients at other hosts together to whom the same recipients
-// of the entry lead. So no host learns of an alias that did not lead to it, which
+// inbox is where f goes.
+func (f folded) inbox() spool.Inbox {
+	if f.held != "" {
+		return spool.InboxHold
+	}
+	return spool.InboxRelay
+}
+
+// holdReason is why a target goes to hold/, "" if it does not.
+func holdReason(t Target) string {
+	if t.Kind != Held {
+		return ""
+	}
+	return t.Route.Where + " holds mail for " + t.Route.Key + " (change the row, then release it)"
+}
+
+// groups puts those recipients elsewhere together to whom the same recipients of the
+// entry lead, apart from those that are held for another reason. So no host learns of an alias that did not lead to it, which
 // may be a blind copy's.
 func groups(remote []folded) [][]folded {
 	index := map[string]int{}
 	var list [][]folded
 	for _, f := range remote {
-		k := fmt.Sprint(f.roots)
+		k := fmt.Sprint(f.roots, f.held)
 		at, there := index[k]
 		if !there {
 			at = len(list)

@@ -85,7 +85,7 @@ func pathBetween(from, to, without *name) []*name {
 	return nil
 }
 
-// trace finds the names that lead to each target at another host.
+// trace finds the names that lead to each target elsewhere.
 func (r *resolver) trace() {
 	into := map[*name][]*name{}
 	for _, n := range r.graph {
@@ -95,7 +95,7 @@ func (r *resolver) trace() {
 	}
 	for i := range r.targets {
 		t := &r.targets[i]
-		if t.Kind != Remote {
+		if !t.elsewhere() {
 			continue
 		}
 		found := map[*name]bool{}

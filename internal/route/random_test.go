@@ -37,7 +37,7 @@ func TestRandomAliases(t *testing.T) {
 }
 
 func resolveAndCheck(t *rapid.T, c *control.Control, a addr.Address) {
-	targets, err := Resolve(c, a, nil)
+	targets, err := Resolve(c, "", a, nil)
 	if always(a) && status.Exit(err) == status.NoMailbox {
 		t.Errorf("%s is refused: %v", a, err)
 	}

@@ -15,6 +15,7 @@ import (
 // below itself it means its own mailbox, so that every expansion ends.
 type resolver struct {
 	control *control.Control
+	from    string // the reverse path, for control/sender-routes
 	trail   *explain.Trail
 	passed  func(row addr.Address) (bool, error) // whether row has been expanded for the message before
 	names   map[string]*name
@@ -50,7 +51,7 @@ func (r *resolver) address(a addr.Address, s step) error {
 		return err
 	}
 	if !local {
-		return r.add(Target{Addr: a, Kind: Remote, Where: s.where}, s.from)
+		return r.elsewhere(a, s)
 	}
 	for _, form := range forms(a) {
 		found, err := r.row(a, form, s)
@@ -138,7 +139,7 @@ func (r *resolver) itself(target addr.Address, s step) error {
 	if _, local, err := r.domain(target, s); err != nil {
 		return err
 	} else if !local {
-		return r.add(Target{Addr: target, Kind: Remote, Where: s.where}, s.from)
+		return r.elsewhere(target, s)
 	}
 	return r.mailbox(target, "", s)
 }
@@ -223,7 +224,7 @@ func (r *resolver) postmastersMailbox(a addr.Address, why string, s step) error 
 		return err
 	}
 	if !local {
-		return r.add(Target{Addr: to, Kind: Remote, Where: s.where}, s.from)
+		return r.elsewhere(to, s)
 	}
 	if u, err := Mailbox(r.control, to); err != nil {
 		return err
@@ -286,10 +287,10 @@ func (r *resolver) add(t Target, from *name) error {
 	return nil
 }
 
-// known reports whether any target is not Unknown.
+// known reports whether mail goes to any of the targets.
 func (r *resolver) known() bool {
 	for _, t := range r.targets {
-		if t.Kind != Unknown {
+		if t.Kind != Unknown && t.Kind != Refused {
 			return true
 		}
 	}

@@ -147,7 +147,7 @@ func TestResolve(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.about, func(t *testing.T) {
 			_, c := home(t, map[string]string{"domains": domains, "users": users, "aliases": tt.aliases + "\n"})
-			targets, err := Resolve(c, parseOrBare(t, tt.ask), nil)
+			targets, err := Resolve(c, "", parseOrBare(t, tt.ask), nil)
 			got := strings.Join(lines(targets), "; ")
 			if err != nil {
 				got = fmt.Sprint(status.Exit(err))
@@ -164,7 +164,7 @@ func TestResolve(t *testing.T) {
 
 func TestUnknownIsAPositiveAnswer(t *testing.T) {
 	_, c := home(t, map[string]string{"domains": domains, "users": users})
-	_, err := Resolve(c, parseOrBare(t, "nob\u00f6dy@example.net"), nil)
+	_, err := Resolve(c, "", parseOrBare(t, "nob\u00f6dy@example.net"), nil)
 	code, enhanced, text := status.Reply(err)
 	if code != 550 || enhanced != "5.1.1" || text != `no such mailbox: nob\u{f6}dy@example.net` {
 		t.Errorf("reply %d %s %s", code, enhanced, text)
@@ -196,19 +196,19 @@ func TestBrokenTablesAreTemporary(t *testing.T) {
 		t.Run(about, func(t *testing.T) {
 			_, c := home(t, tt.files)
 			for _, ask := range tt.whom {
-				if targets, err := Resolve(c, parseOrBare(t, ask), nil); !status.IsTemporary(err) {
+				if targets, err := Resolve(c, "", parseOrBare(t, ask), nil); !status.IsTemporary(err) {
 					t.Errorf("%s: %q, %v", ask, lines(targets), err)
 				}
 			}
 			for _, ask := range tt.not {
-				if _, err := Resolve(c, parseOrBare(t, ask), nil); err != nil {
+				if _, err := Resolve(c, "", parseOrBare(t, ask), nil); err != nil {
 					t.Errorf("%s: %v", ask, err)
 				}
 			}
 		})
 	}
 	_, c := home(t, map[string]string{"domains": domains, "users": "\n"})
-	if _, err := Resolve(c, addr.Address{Local: "postmaster"}, nil); !status.IsTemporary(err) {
+	if _, err := Resolve(c, "", addr.Address{Local: "postmaster"}, nil); !status.IsTemporary(err) {
 		t.Errorf("postmaster without any user: %v", err)
 	}
 }
@@ -231,7 +231,7 @@ func TestHalfWrittenUsersAreWaitedFor(t *testing.T) {
 	write(t, dir, "../asked", "")
 	answer := make(chan error)
 	go func() {
-		_, err := Resolve(c, addr.Address{Local: "bob", Domain: "example.net"}, nil)
+		_, err := Resolve(c, "", addr.Address{Local: "bob", Domain: "example.net"}, nil)
 		answer <- err
 	}()
 	<-isRead // half of the file; the whole is found without asking again
@@ -262,13 +262,13 @@ func TestExpansionIsBounded(t *testing.T) {
 		"bush": {bush.String(), "d0@example.net"},
 	} {
 		_, c := home(t, map[string]string{"domains": domains, "users": users, "aliases": tt.aliases})
-		_, err := Resolve(c, parseOrBare(t, tt.ask), nil)
+		_, err := Resolve(c, "", parseOrBare(t, tt.ask), nil)
 		if !status.IsTemporary(err) || !strings.Contains(err.Error(), "cannot be expanded") {
 			t.Errorf("%s: %v", about, err)
 		}
 	}
 	_, c := home(t, map[string]string{"domains": domains, "users": users, "aliases": deep.String()})
-	if _, err := Resolve(c, parseOrBare(t, "d20@example.net"), nil); status.Exit(err) != status.NoMailbox {
+	if _, err := Resolve(c, "", parseOrBare(t, "d20@example.net"), nil); status.Exit(err) != status.NoMailbox {
 		t.Errorf("ten aliases deep: %v", err)
 	}
 }
@@ -284,12 +284,12 @@ func TestAMailboxIsItsOwnTarget(t *testing.T) {
 	} {
 		_, c := home(t, map[string]string{"domains": domains, "users": users, "aliases": aliases})
 		for _, ask := range []string{"alice", "alice+a", "alice+z", "bob", "carol", "carol+x", "carol+x+y", "carol+y", "postmaster", "mailer-daemon"} {
-			targets, _ := Resolve(c, parseOrBare(t, ask+"@example.net"), nil)
+			targets, _ := Resolve(c, "", parseOrBare(t, ask+"@example.net"), nil)
 			for _, target := range targets {
 				if target.Kind != Local {
 					continue
 				}
-				again, err := Resolve(c, target.Addr, nil)
+				again, err := Resolve(c, "", target.Addr, nil)
 				if !cmp.Equal(contains(again, target.Addr), true) {
 					t.Errorf("%q: %s leads to %s, and that to %q (%v)", aliases, ask, target.Addr, lines(again), err)
 				}
@@ -310,7 +310,7 @@ func contains(targets []Target, a addr.Address) bool {
 func TestTrailNamesTheRows(t *testing.T) {
 	_, c := home(t, map[string]string{"domains": domains, "users": users, "aliases": "# staff\nteam: bob, x@elsewhere.example\n"})
 	var trail explain.Trail
-	targets, err := Resolve(c, parseOrBare(t, "team@example.net"), &trail)
+	targets, err := Resolve(c, "", parseOrBare(t, "team@example.net"), &trail)
 	if err != nil {
 		t.Fatal(err)
 	}

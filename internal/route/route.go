@@ -21,17 +21,20 @@ type Kind string
 const (
 	Local   Kind = "local"   // a mailbox here
 	Remote  Kind = "remote"  // another host
-	Unknown Kind = "unknown" // a local domain that has no such address
+	Unknown Kind = "unknown" // a domain that has no such address
+	Held    Kind = "held"    // hold/, by a row of control/routes or control/sender-routes
+	Refused Kind = "refused" // nowhere, by such a row
 )
 
 // Target is one destination of an address.
 type Target struct {
 	Addr  addr.Address
 	Kind  Kind
-	User  *control.User // of a local target: whose mailbox
-	Where string        // the rows that led here: "control/aliases:3, control/users:1"
+	User  *control.User  // of a local target: whose mailbox
+	Route *control.Route // of a target elsewhere; nil: by its MX
+	Where string         // the rows that led here: "control/aliases:3, control/users:1"
 
-	Through []string // of a remote target: the names whose expansion led to it
+	Through []string // of a target elsewhere: the names whose expansion led to it
 	Why     string   // of an unknown target that has an alias: why that was not expanded
 }
 
@@ -40,8 +43,11 @@ const (
 	maxNames = 1000 // addresses and aliases that one address may expand to
 )
 
-// Resolve returns the targets of a after the expansion of aliases, each address
-// once. In a local domain the first of these decides: an alias of exactly this
+// elsewhere reports whether t is not in a domain of this host.
+func (t Target) elsewhere() bool { return t.Kind == Remote || t.Kind == Held || t.Kind == Refused }
+
+// Resolve returns the targets of mail from a sender to a after the expansion of aliases,
+// each address once. In a local domain the first of these decides: an alias of exactly this
 // address, its own row in control/users, then both again without the +extension.
 // postmaster, MAILER-DAEMON, root and abuse always have a mailbox, the first two
 // (RFC 5321 4.5.1) also without a domain.
@@ -51,24 +57,24 @@ const (
 //
 // An alias may name unknown addresses beside others; such targets have the Kind
 // Unknown. Where there are no others the error is a *status.Error with exit status
-// 67 and reply 550 5.1.1, and the targets are returned with it. Every other error
-// is temporary.
-func Resolve(c *control.Control, a addr.Address, t *explain.Trail) ([]Target, error) {
-	return resolve(c, a, func(addr.Address) (bool, error) { return false, nil }, t)
+// 67 and reply 550 5.1.1, and the targets are returned with it. So it is with the Kind
+// Refused; its error has the text of the row. Every other error is temporary.
+func Resolve(c *control.Control, from string, a addr.Address, t *explain.Trail) ([]Target, error) {
+	return resolve(c, from, a, func(addr.Address) (bool, error) { return false, nil }, t)
 }
 
 // ResolveFor is Resolve for a message in the spool. Names that it has passed, here
 // or on its way here, are not expanded again but mean their own mailboxes.
 func ResolveFor(c *control.Control, a addr.Address, e *spool.Entry, t *explain.Trail) ([]Target, error) {
-	return resolve(c, a, func(row addr.Address) (bool, error) {
+	return resolve(c, e.Envelope.From.Addr, a, func(row addr.Address) (bool, error) {
 		p, err := passedBy(e)
 		return p.expanded(row), err
 	}, t)
 }
 
-func resolve(c *control.Control, a addr.Address, passed func(addr.Address) (bool, error),
+func resolve(c *control.Control, from string, a addr.Address, passed func(addr.Address) (bool, error),
 	t *explain.Trail) ([]Target, error) {
-	r := resolver{control: c, trail: t, passed: passed,
+	r := resolver{control: c, from: from, trail: t, passed: passed,
 		names: map[string]*name{}, index: map[string]int{}, above: map[string][]*name{}}
 	if err := r.address(a, step{}); err != nil {
 		return nil, err
@@ -80,6 +86,8 @@ func resolve(c *control.Control, a addr.Address, passed func(addr.Address) (bool
 	switch {
 	case r.known():
 		return r.targets, nil
+	case r.refusal() != nil:
+		return r.targets, r.refusal()
 	case always(a):
 		return r.targets, status.Temp("4.3.5", "mail for "+visible.ASCII(a.String())+" has no mailbox", nil)
 	}

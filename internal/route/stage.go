@@ -24,6 +24,9 @@ func (s *Stage) Handle(_ context.Context, e *spool.Entry) spool.Outcome {
 		return spool.DropBecause("all recipients are done")
 	}
 	d := Decide(s.Control, e, s.Now(), nil)
+	if d.HandOn == spool.InboxHold {
+		return spool.HoldBecause(d.Reason)
+	}
 	if d.HandOn != "" {
 		return spool.HandOnTo(d.HandOn)
 	}

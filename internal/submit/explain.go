@@ -45,7 +45,7 @@ func Explain(h *home.Home, from, login string, words []string, asJSON bool) erro
 		var t explain.Trail
 		err := check.Sender(h.Control, submitter, sender, resolver(h.Control), &t)
 		if err == nil {
-			_, err = route.Resolve(h.Control, a, &t)
+			_, err = route.Resolve(h.Control, sender.String(), a, &t)
 		}
 		t.End("accept " + a.String())
 		if err != nil {

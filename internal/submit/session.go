@@ -37,9 +37,12 @@ type session struct {
 	login    string
 	tx       transaction
 	accepted int
-	found    map[addr.Address][]route.Target // what the recipients so far lead to
-	kept     int                             // targets and recipients in found
+	found    map[path][]route.Target // what the recipients so far lead to
+	kept     int                     // targets and recipients in found
 }
+
+// path is what decides where a recipient leads.
+type path struct{ from, to addr.Address }
 
 // transaction is what MAIL and RCPT gave since the last reset.
 type transaction struct {
@@ -167,17 +170,18 @@ const maxFound = 20000
 // resolve looks a recipient up, once per session: an alias may have very many
 // targets.
 func (s *session) resolve(to addr.Address) ([]route.Target, error) {
-	if targets, ok := s.found[to]; ok {
+	p := path{s.tx.from, to}
+	if targets, ok := s.found[p]; ok {
 		return targets, nil
 	}
-	targets, err := route.Resolve(s.server.control, to, nil)
+	targets, err := route.Resolve(s.server.control, s.tx.from.String(), to, nil)
 	if err != nil {
 		return nil, err
 	}
 	if s.kept += 1 + len(targets); s.found == nil || s.kept > maxFound {
-		s.found, s.kept = map[addr.Address][]route.Target{}, 1+len(targets)
+		s.found, s.kept = map[path][]route.Target{}, 1+len(targets)
 	}
-	s.found[to] = targets
+	s.found[p] = targets
 	return targets, nil
 }
 
@@ -187,6 +191,9 @@ func (s *session) relay(to addr.Address) error {
 		return nil
 	}
 	if _, local, err := s.server.control.IsLocal(to.Domain); local || err != nil {
+		return err
+	}
+	if ok, err := route.RelayTo(s.server.control, to); ok || err != nil {
 		return err
 	}
 	if ok, err := s.mayRelay(); ok || err != nil {
