@@ -66,7 +66,7 @@ unit:
 system: all
 	@mkdir -p .build
 	PAPERPATH_BIN=$(CURDIR)/bin PAPERPATH_REPORT=$(REPORT) \
-		$(GO) test -count=1 -p 3 -timeout 10m $$($(GO) list ./test/... | grep -v -e /test/peers -e /test/measure)
+		$(GO) test -count=1 -p 3 -timeout 10m $$($(GO) list ./test/... | grep -v -e /test/peers -e /test/world -e /test/measure)
 	PAPERPATH_BIN=$(CURDIR)/bin PAPERPATH_REPORT=$(REPORT) \
 		$(GO) test -count=1 -timeout 10m ./test/measure
 
@@ -80,10 +80,11 @@ torture: all
 		PAPERPATH_BIN=$(CURDIR)/bin .build/torture $(TORTURE)
 
 # Other people's mail servers, load generators and client libraries, and the
-# load of many connections. The servers are fetched by test/peers/fetch.sh.
+# load of many connections; then the servers on a network of their own. They are
+# fetched by test/peers/fetch.sh.
 peers: all
 	@mkdir -p .build; : >.build/peers.report
-	PAPERPATH_BIN=$(CURDIR)/bin PAPERPATH_REPORT=$(CURDIR)/.build/peers.report $(GO) test -count=1 -timeout 10m ./test/peers
+	PAPERPATH_BIN=$(CURDIR)/bin PAPERPATH_REPORT=$(CURDIR)/.build/peers.report $(GO) test -count=1 -p 1 -timeout 10m ./test/peers ./test/world
 	@cat .build/peers.report
 
 # mailrelay beside Postfix on queues of the same mail: see test/bench/relay. Needs root

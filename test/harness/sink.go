@@ -39,11 +39,14 @@ type Sink struct {
 //	silent     says nothing at all
 //	middata    closes in the middle of DATA
 //	nodot      takes the message, then closes without an answer
-func NewSink(mode string) (*Sink, error) {
+func NewSink(mode string) (*Sink, error) { return NewSinkAt("127.0.0.1:0", mode) }
+
+// NewSinkAt returns a sink at addr.
+func NewSinkAt(addr, mode string) (*Sink, error) {
 	if err := knownMode(mode); err != nil {
 		return nil, err
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, err
 	}

@@ -6,8 +6,8 @@
 set -eu
 cd "$(dirname "$0")/../.."
 peers=$PWD/.build/peers
-libraries="libbsd0 libdb5.3 libevent-2.1-7 libgnutls-dane0 libicu72 libidn12 libidn2-0 libnsl2 libpam0g libpcre2-8-0 libsasl2-2
- libssl3 netbase"
+libraries="libbsd0 libdb5.3 libevent-2.1-7 libfstrm0 libgnutls-dane0 libicu72 libidn12 libidn2-0 libnsl2
+ libnss-wrapper libpam0g libpcre2-8-0 libprotobuf-c1 libsasl2-2 libssl3 netbase"
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
@@ -31,5 +31,6 @@ as_root apt-get -qq -y --no-install-recommends install $libraries >/dev/null
 unpack postfix postfix
 unpack exim exim4-daemon-light exim4-base
 unpack opensmtpd opensmtpd
+unpack nsd nsd
 # Clients of sendmail whose packages depend on a mail server.
 unpack clients bsd-mailx liblockfile1 cron

@@ -23,7 +23,7 @@ func TestMain(m *testing.M) { os.Exit(harness.Main(m, &programs)) }
 const (
 	alice  = "alice@example.net"
 	bob    = "bob@example.net"
-	sender = "carol@example.org" // unknown on every host here
+	sender = harness.Carol // unknown on every host here
 )
 
 // newHome returns a home with alice and bob that is not started yet.

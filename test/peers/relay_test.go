@@ -220,7 +220,11 @@ func checkSink(t *testing.T, h *harness.Home, sink *harness.Sink, sent map[strin
 			}
 			seen[id] = true
 		}
-		sameBytes(t, shapeOf(m.Data), relayed(m.Data), sent[shapeOf(m.Data)])
+		got := relayed(m.Data)
+		if shapeOf(m.Data) == "long lines" { // beyond what SMTP allows
+			got = harness.Unconverted(got)
+		}
+		sameBytes(t, shapeOf(m.Data), got, sent[shapeOf(m.Data)])
 	}
 	for _, wrong := range sink.Wrong() {
 		t.Error("at the sink:", wrong)
