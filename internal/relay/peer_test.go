@@ -35,9 +35,14 @@ type peer struct {
 	addr  string
 	reply func(session int, command string) string
 
+	// secure begins TLS behind the 220 to STARTTLS, or breaks it: nil ends the session.
+	// Without it STARTTLS is a command like any other.
+	secure func(session int, c net.Conn) net.Conn
+
 	mu       sync.Mutex
 	sessions int
 	commands []string
+	inside   []string // those of commands that came inside TLS
 	texts    []string // raw octets after 354, with their final dot if it came
 }
 
@@ -98,20 +103,42 @@ func (p *peer) serve(c net.Conn) {
 	p.sessions++
 	n := p.sessions
 	p.mu.Unlock()
-	r := bufio.NewReader(c)
+	r, within := bufio.NewReader(c), false
 	for command := ""; ; {
 		if !p.answer(c, r, n, command) {
 			return
 		}
-		line, err := r.ReadString('\n')
-		if err != nil {
+		var ok bool
+		if command, ok = p.command(r, within); !ok {
 			return
 		}
-		command = strings.TrimSuffix(line, "\r\n")
-		p.mu.Lock()
-		p.commands = append(p.commands, command)
-		p.mu.Unlock()
+		if command == "STARTTLS" && p.secure != nil {
+			fmt.Fprint(c, "220 go on\r\n")
+			if c = p.secure(n, c); c == nil {
+				return
+			}
+			r, within = bufio.NewReader(c), true
+			if command, ok = p.command(r, within); !ok {
+				return
+			}
+		}
 	}
+}
+
+// command reads one command.
+func (p *peer) command(r *bufio.Reader, within bool) (command string, ok bool) {
+	line, err := r.ReadString('\n')
+	if err != nil {
+		return "", false
+	}
+	command = strings.TrimSuffix(line, "\r\n")
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.commands = append(p.commands, command)
+	if within {
+		p.inside = append(p.inside, command)
+	}
+	return command, true
 }
 
 // answer replies to one command; false ends the session.

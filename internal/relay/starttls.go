@@ -31,7 +31,7 @@ func (r *Relay) open(ctx context.Context, t terms, key string) (*session, *failu
 		}
 		return s, nil
 	}
-	refused, f := s.startTLS(r)
+	f, refused := s.startTLS(r)
 	switch {
 	case f != nil:
 		s.smtp.Quit()
@@ -96,20 +96,20 @@ func (r *Relay) inClear(ctx context.Context, s *session, refused error) (*sessio
 
 // startTLS switches to TLS. refused says what the host said, or what went wrong instead.
 // A refusal of EHLO inside TLS is a failure: the host refuses us, and not TLS.
-func (s *session) startTLS(r *Relay) (refused error, f *failure) {
+func (s *session) startTLS(r *Relay) (f *failure, refused error) {
 	err := s.smtp.StartTLS(r.tlsConfig(s.terms))
 	var e *smtpc.Error
 	switch {
 	case !errors.As(err, &e):
-		return err, nil
+		return nil, err
 	case e.Command == "STARTTLS" && e.Reply.Code != 0:
-		return errors.New(e.Reply.Text), nil
+		return nil, errors.New(e.Reply.Text)
 	case e.Command == "STARTTLS":
-		return e.Err, nil
+		return nil, e.Err
 	case e.Reply.Code != 0:
 		f = s.failed(err)
 		f.elsewhere = true
-		return nil, f
+		return f, nil
 	}
-	return err, nil
+	return nil, err
 }

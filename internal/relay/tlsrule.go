@@ -64,16 +64,20 @@ func (r *Relay) held(t terms, key string, verify bool, why error) error {
 		return nil
 	}
 	hold, err := r.Ratchet.Fell(t.host.ratchet(), verify, r.Now())
-	switch {
-	case hold.Held:
-		return fmt.Errorf("%w; %s (`mailrelay forget %s` or a row of control/tls-policy ends that)",
-			why, hold.Why, t.host.ratchet())
-	case err != nil:
-		r.Log.Trouble(key, "remember the TLS of "+t.host.String(), err)
-	case hold.Freed:
+	if err != nil {
+		return fmt.Errorf("%w; %w", why, err)
+	}
+	if hold.Fault != nil {
+		r.Log.Trouble(key, "remember the TLS of "+t.host.String(), hold.Fault)
+	}
+	if hold.Freed {
 		r.Log.Forgot(t.host.ratchet(), hold.Why)
 	}
-	return nil
+	if !hold.Held {
+		return nil
+	}
+	return fmt.Errorf("%w; %s (`mailrelay forget %s` or a row of control/tls-policy ends that)",
+		why, hold.Why, t.host.ratchet())
 }
 
 // secured notes what the TLS of a session is worth. The error says how it does not meet

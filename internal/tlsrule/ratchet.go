@@ -76,10 +76,11 @@ type Hold struct {
 	Held  bool   // the host is not used now
 	Why   string // what it had, and until when it is held; "": nothing is known
 	Freed bool   // it was held until now, and is not any more: Why says so
+	Fault error  // why the memory cannot be used: then nothing is held
 }
 
 // Fell notes that a host has no TLS any more (verify: a certificate that does not prove its
-// name), and says whether it is held to what it had.
+// name), and says whether it is held to what it had. An error is of our settings.
 func (r *Ratchet) Fell(host string, verify bool, now time.Time) (Hold, error) {
 	set, err := r.c.TLSRatchet()
 	if err != nil {
@@ -87,7 +88,7 @@ func (r *Ratchet) Fell(host string, verify bool, now time.Time) (Hold, error) {
 	}
 	m, err := r.Memory(host)
 	if err != nil || !m.binds(set, verify, now) {
-		return Hold{}, err
+		return Hold{Fault: err}, nil
 	}
 	retry, err := r.c.Retry()
 	if err != nil {
@@ -101,12 +102,14 @@ func (r *Ratchet) Fell(host string, verify bool, now time.Time) (Hold, error) {
 	end := since.Add(min(patience, retry.Lifetime/2))
 	if !now.Before(end) {
 		err := r.Forget(host)
-		return Hold{Freed: err == nil, Why: fmt.Sprintf("%s and not since %s", had, since.UTC().Format(time.RFC3339))}, err
+		return Hold{Freed: true, Fault: err,
+			Why: fmt.Sprintf("%s and not since %s", had, since.UTC().Format(time.RFC3339))}, nil
 	}
 	err = r.table.Update(failedKey(host), func(ratelimit.Entry) ratelimit.Entry {
 		return ratelimit.Entry{Time: since, Count: uint64(max(now.Unix(), 1))}
 	})
-	return Hold{Held: err == nil, Why: fmt.Sprintf("%s, so it is held to that until %s", had, end.UTC().Format(time.RFC3339))}, err
+	return Hold{Held: err == nil, Fault: err,
+		Why: fmt.Sprintf("%s, so it is held to that until %s", had, end.UTC().Format(time.RFC3339))}, nil
 }
 
 // binds reports whether a host is held to what it had.

@@ -53,7 +53,8 @@ func (r Rule) Config(host string) *tls.Config {
 		for _, suite := range tls.CipherSuites() {
 			c.CipherSuites = append(c.CipherSuites, suite.ID)
 		}
-		c.CipherSuites = append(c.CipherSuites, tls.TLS_RSA_WITH_AES_256_GCM_SHA384, tls.TLS_RSA_WITH_AES_128_GCM_SHA256,
+		c.CipherSuites = append(c.CipherSuites,
+			tls.TLS_RSA_WITH_AES_256_GCM_SHA384, tls.TLS_RSA_WITH_AES_128_GCM_SHA256,
 			tls.TLS_RSA_WITH_AES_256_CBC_SHA, tls.TLS_RSA_WITH_AES_128_CBC_SHA)
 	}
 	return c
@@ -107,7 +108,8 @@ func (r Rule) certified(chain []*x509.Certificate, roots *x509.CertPool, now tim
 			return nil
 		}
 	}
-	return fmt.Errorf("its certificate is for %s, not for %s", namesOf(chain[0]), strings.ReplaceAll(r.Names, " ", " or "))
+	return fmt.Errorf("its certificate is for %s, not for %s", namesOf(chain[0]),
+		strings.ReplaceAll(r.Names, " ", " or "))
 }
 
 // suits reports whether a certificate is for a name: a host's, or any below a domain that
