@@ -34,7 +34,7 @@ func (c *Control) DKIMKeys(domain string) ([]DKIMKey, error) {
 	if _, err := os.Stat(c.path("dkim")); err != nil && plainAbsent(err) {
 		return nil, nil
 	}
-	domain, err := dkimDomain(domain)
+	domain, err := DKIMDomain(domain)
 	if err != nil {
 		return nil, nil // a name that no domain has has no key
 	}
@@ -52,8 +52,9 @@ func (c *Control) DKIMKeys(domain string) ([]DKIMKey, error) {
 
 func plainAbsent(err error) bool { return errors.Is(err, os.ErrNotExist) }
 
-// dkimDomain returns a domain as the name of a directory.
-func dkimDomain(domain string) (string, error) {
+// DKIMDomain returns a domain as the name of its directory in control/dkim: in A-labels
+// and lower case.
+func DKIMDomain(domain string) (string, error) {
 	if err := addr.CheckDomain(domain); err != nil {
 		return "", fmt.Errorf("domain %q %w", domain, err)
 	}
@@ -148,4 +149,56 @@ func parseDKIMKey(name string, data []byte) (crypto.Signer, error) {
 		return key, nil
 	}
 	return nil, failFile(name, "not an RSA or Ed25519 key")
+}
+
+// DKIMKey returns the key of a selector.
+func (c *Control) DKIMKey(domain, selector string) (crypto.Signer, error) {
+	domain, err := DKIMDomain(domain)
+	if err == nil {
+		err = CheckSelector(selector)
+	}
+	if err != nil {
+		return nil, refuse("%v", err)
+	}
+	f := dkimKeyFile(domain, selector)
+	f.required = true
+	signer, _, err := load(c, f)
+	return signer, err
+}
+
+// DKIMDomains returns the domains that have a directory in control/dkim.
+func (c *Control) DKIMDomains() ([]string, error) {
+	entries, err := os.ReadDir(c.path("dkim"))
+	if err != nil && !plainAbsent(err) {
+		return nil, failFile("dkim", "%w", plain(err))
+	}
+	var list []string
+	for _, e := range entries {
+		if domain, err := DKIMDomain(e.Name()); err == nil && domain == e.Name() && isDir(c.path("dkim/"+domain)) {
+			list = append(list, domain)
+		}
+	}
+	return list, nil
+}
+
+// DKIMSelectors returns the selectors of a domain that have a key, in order, and which of
+// them sign.
+func (c *Control) DKIMSelectors(domain string) (all, active []string, err error) {
+	if domain, err = DKIMDomain(domain); err != nil {
+		return nil, nil, refuse("%v", err)
+	}
+	entries, err := os.ReadDir(c.path("dkim/" + domain))
+	if err != nil && !plainAbsent(err) {
+		return nil, nil, failFile("dkim/"+domain, "%w", plain(err))
+	}
+	for _, e := range entries {
+		if s, ok := strings.CutSuffix(e.Name(), dkimSuffix); ok && CheckSelector(s) == nil {
+			all = append(all, s)
+		}
+	}
+	list, _, err := load(c, dkimActiveFile(domain))
+	for _, l := range list {
+		active = append(active, l.text)
+	}
+	return all, active, err
 }

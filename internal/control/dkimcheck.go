@@ -32,7 +32,7 @@ func (c *Control) checkDKIM(r *Report) {
 	c.checkPrivate(r, "dkim", 0o700)
 	for _, e := range entries {
 		name := "dkim/" + e.Name()
-		domain, err := dkimDomain(e.Name())
+		domain, err := DKIMDomain(e.Name())
 		switch {
 		case PassedOver(e.Name()), e.Name() == "lost+found":
 		case err != nil, domain != e.Name(), !isDir(c.path(name)):

@@ -33,7 +33,8 @@ type Init struct {
 	Owner      string // a user's name or number; "": see chooseOwner
 	CreateUser bool   // the system user is the owner, and is made if there is none
 
-	public bool // root makes it: other users of the machine may pass through
+	generate func(algorithm string) ([]byte, error) // of DKIM keys; nil: dkim.Generate
+	public   bool                                   // root makes it: other users of the machine may pass through
 }
 
 // firstServices is control/services of a new home: every program, on loopback ports
@@ -69,7 +70,7 @@ func (i Init) Run() error {
 		return err
 	}
 	steps := []func() error{func() error { return i.giveTo(o) }, i.directories, i.mend, i.settings,
-		i.certificate, i.marks}
+		i.certificate, i.signingKeys, i.marks}
 	if o.uid == 0 {
 		steps = append(steps, i.allowRoot)
 	}
@@ -277,6 +278,35 @@ func (i Init) certificate() error {
 // hostDomains returns the domains other than host that a certificate can name.
 func (i Init) hostDomains(host string) []string {
 	return slices.DeleteFunc(slices.Clone(i.Domains), func(d string) bool { return d == host || d[0] == '[' })
+}
+
+// signingKeys makes keys for the domains that have none. They do not sign before their
+// records are in the DNS and a person says so.
+func (i Init) signingKeys() error {
+	d := DKIM{Control: control.Open(i.Dir, time.Now), Now: i.Now, generate: i.generate}
+	domains, err := d.Control.Domains()
+	if err != nil {
+		return nil // the findings at the end will tell
+	}
+	for _, text := range domains {
+		domain, err := control.DKIMDomain(text)
+		if err != nil || !strings.Contains(domain, ".") {
+			continue // nobody can publish a key there
+		}
+		all, _, err := d.Control.DKIMSelectors(domain)
+		if err != nil {
+			return err
+		}
+		if len(all) > 0 {
+			continue
+		}
+		if _, err := d.makePair(domain); err != nil {
+			return err
+		}
+		fmt.Fprintf(i.Notes, "control/dkim has a key for %[1]s, which does not sign yet: "+
+			"mailctl --home %[2]s dkim show %[1]s\n", domain, i.Dir)
+	}
+	return nil
 }
 
 // marks makes the spool and writes the marks, that of the whole home last.
