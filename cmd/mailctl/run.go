@@ -17,7 +17,8 @@ func run() int {
 		Usage:    "make and run a Paperpath home",
 		Operands: "verb ...",
 		Kind:     program.Person,
-		Verbs:    []program.Verb{initVerb(), userVerb(), checkVerb(), dkimVerb(), startVerb(), queueVerb(), traceVerb(), spoolVerb()},
+		Verbs: []program.Verb{initVerb(), userVerb(), checkVerb(), dkimVerb(), statusVerb(), startVerb(), queueVerb(), traceVerb(),
+			spoolVerb()},
 	})
 }
 

@@ -52,6 +52,29 @@ func Files(home string, since time.Time) ([]string, error) {
 	return paths, nil
 }
 
+// Events calls do for each event in the log of a home since then, oldest file first.
+func Events(home string, since time.Time, do func(maillog.Event)) error {
+	files, err := Files(home, since)
+	if err != nil {
+		return err
+	}
+	from := []byte(since.UTC().Format(eventTime))
+	for _, f := range files {
+		err := each(f, func(e maillog.Event) {
+			if bytes.Compare(e.Time, from) >= 0 {
+				do(e)
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// eventTime is the form of an event's time.
+const eventTime = "2006-01-02T15:04:05.000000Z"
+
 func denied(path string) error {
 	return &status.Error{Exit: status.NotAllowed,
 		Text: fmt.Sprintf("%s: permission denied: the owner of the home and root may read the log", path)}

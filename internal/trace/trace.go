@@ -52,7 +52,7 @@ const minPart = 6
 func New(what string, since time.Time, most int) (*Trace, error) {
 	t := &Trace{most: most, links: map[string][]string{}, hits: map[string]string{}, steps: map[string][]step{}}
 	if !since.IsZero() {
-		t.since = []byte(since.UTC().Format("2006-01-02T15:04:05.000000Z"))
+		t.since = []byte(since.UTC().Format(eventTime))
 	}
 	what = strings.TrimSpace(what)
 	if inner, ok := strings.CutPrefix(what, "<"); ok {
