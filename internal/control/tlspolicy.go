@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -197,6 +198,12 @@ func (p *TLSPolicy) pin(word string) error {
 // anything.
 func (c *Control) TLSPolicy(domain, host string) (*TLSPolicy, error) {
 	keys := domainKeys(domain)
+	if ip, err := netip.ParseAddr(host); err == nil { // its row has it as an address does
+		host = "[" + ip.String() + "]"
+		if ip.Is6() {
+			host = "[ipv6:" + ip.String() + "]"
+		}
+	}
 	if host != "" {
 		for _, key := range domainKeys(host) {
 			if !slices.Contains(keys, key) {

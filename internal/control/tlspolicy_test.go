@@ -20,7 +20,8 @@ func TestTLSPolicy(t *testing.T) {
 		"hub.example: fingerprint " + pin + " " + strings.ToUpper(strings.ReplaceAll(pin, ":", "")) + "\n" +
 		".example: encrypt\n" +
 		"[192.0.2.1]: may\n" +
-		"bücher.example: may\n"})
+		"bücher.example: may\n" +
+		"[IPv6:2001:DB8::1]: encrypt\n"})
 	plain := strings.ReplaceAll(pin, ":", "")
 	hub := &TLSPolicy{Level: TLSFingerprint, Pins: plain + " " + plain, Min: tls.VersionTLS12, Where: "control/tls-policy:4"}
 	for _, c := range []struct {
@@ -38,6 +39,8 @@ func TestTLSPolicy(t *testing.T) {
 		{"other.test", "b.example", &TLSPolicy{Level: TLSEncrypt, Min: tls.VersionTLS12, Where: "control/tls-policy:5"}},
 		{"[192.0.2.1]", "", &TLSPolicy{Level: TLSMay, Min: tls.VersionTLS12, Where: "control/tls-policy:6"}},
 		{"xn--bcher-kva.example", "", &TLSPolicy{Level: TLSMay, Min: tls.VersionTLS12, Where: "control/tls-policy:7"}},
+		{"other.test", "192.0.2.1", &TLSPolicy{Level: TLSMay, Min: tls.VersionTLS12, Where: "control/tls-policy:6"}},
+		{"other.test", "2001:db8::1", &TLSPolicy{Level: TLSEncrypt, Min: tls.VersionTLS12, Where: "control/tls-policy:8"}},
 		{"other.test", "192.0.2.7", nil},
 		{"other.test", "", nil},
 	} {

@@ -85,11 +85,15 @@ func (r *Relay) held(t terms, key string, verify bool, why error) error {
 func (s *session) secured(r *Relay, st tls.ConnectionState) error {
 	s.state, s.cipher = &st, maillog.TLS(&st)
 	roots, err := r.tls.Roots()
-	if err != nil {
+	switch {
+	case err == nil:
+		s.distrust, err = s.rule.Check(st, roots, r.Now())
+		return err
+	case s.required || s.rule.Level == control.TLSVerify:
 		return err
 	}
-	s.distrust, err = s.rule.Check(st, roots, r.Now())
-	return err
+	s.distrust = err // nothing depends on it
+	return nil
 }
 
 // accepted takes a session in TLS, unless an earlier one with the host was better. The

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"io"
 	"math/big"
 	"net"
@@ -21,6 +22,7 @@ import (
 // talk to.
 type TLSSink struct {
 	Addr   string
+	PEM    []byte // its certificate
 	server *smtp.Server
 
 	mu       sync.Mutex
@@ -37,7 +39,8 @@ func NewTLSSink() (*TLSSink, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &TLSSink{Addr: l.Addr().String()}
+	s := &TLSSink{Addr: l.Addr().String(),
+		PEM: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Certificate[0]})}
 	s.server = smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return &tlsSession{sink: s}, nil }))
 	s.server.Domain = "tls.example"
 	s.server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}}

@@ -163,8 +163,31 @@ func sendBytes(c *harness.Conversation, n int, quoted string) error {
 	return nil
 }
 
+// cmdTLSSink starts a sink with STARTTLS and writes its certificate into a file.
+func cmdTLSSink(ts *testscript.TestScript, args []string) {
+	s, err := harness.NewTLSSink()
+	ts.Check(err)
+	ts.Defer(func() { s.Close() })
+	ts.Setenv(args[0], s.Addr)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), s.PEM, 0o644))
+	ts.SetCmd("tlsgot-"+args[0], word("tlsgot N", func(ts *testscript.TestScript, args []string) {
+		n, err := strconv.Atoi(args[0])
+		ts.Check(err)
+		if got := len(s.Received()); got != n {
+			ts.Fatalf("the sink has %d messages, want %d", got, n)
+		}
+	}))
+	ts.SetCmd("tlsdown-"+args[0], word("tlsdown", func(ts *testscript.TestScript, _ []string) {
+		ts.Check(s.Close())
+	}))
+}
+
 func cmdSink(ts *testscript.TestScript, args []string) {
-	s, err := harness.NewSink(args[1])
+	addr := "127.0.0.1:0"
+	if len(args) > 2 {
+		addr = args[2]
+	}
+	s, err := harness.NewSinkAt(addr, args[1])
 	ts.Check(err)
 	ts.Defer(func() { s.Close() })
 	ts.Setenv(args[0], s.Addr)

@@ -25,7 +25,8 @@ func commands() map[string]command {
 		"body PATTERN FILE":             cmdBody,      // the only match below our own fields
 		"waitfor HOW WHAT PATTERN":      cmdWaitfor,   // waitfor glob N PATTERN | waitfor grep REGEXP PATTERN
 		"dialog ADDR FILE [PROG...]":    cmdDialog,    // ADDR or exec: play a conversation
-		"sink NAME MODE":                cmdSink,      // an SMTP peer at $NAME
+		"sink NAME MODE [ADDR]":         cmdSink,      // an SMTP peer at $NAME
+		"tlssink NAME CERT":             cmdTLSSink,   // one with STARTTLS, whose certificate is in CERT
 		"mount DIR OPTIONS":             cmdMount,     // a tmpfs until the script ends
 		"flood N MAXMIB HEADER PROG...": cmdFlood,     // exit status N to 1 GiB on stdin
 		"peak MAXMIB PID":               cmdPeak,      // its resident size never was larger
