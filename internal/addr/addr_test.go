@@ -212,3 +212,24 @@ func FuzzParseList(f *testing.F) {
 		}
 	})
 }
+
+// Where addresses are: what is between Start and End is the address, and nothing else.
+func TestSpans(t *testing.T) {
+	for field, want := range map[string]string{
+		"": "", "a@b": "a@b", " root@lap (Cron Daemon)\n": "root@lap", "\"A, B\" <a@b>,\n c@d , x": "a@b|c@d|x",
+		"g: a@b, <c@[192.0.2.1]>; d@e": "a@b|c@[192.0.2.1]|d@e", "Jo <\"a b\"@c>": "\"a b\"@c", "a (x) @ (y) b": "a (x) @ (y) b",
+		"(a@b) c@d": "c@d",
+	} {
+		spans, err := Spans(field)
+		var got []string
+		for _, s := range spans {
+			got = append(got, field[s.Start:s.End])
+			if again, err := ParseList(field[s.Start:s.End]); err != nil || len(again) != 1 || again[0] != s.Address {
+				t.Errorf("%q: %v is not at %d-%d: %v", field, s.Address, s.Start, s.End, err)
+			}
+		}
+		if strings.Join(got, "|") != want || err != nil {
+			t.Errorf("%q: %q, %v, want %s", field, got, err, want)
+		}
+	}
+}

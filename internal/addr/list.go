@@ -51,11 +51,30 @@ func parseAuthors(field string, mode phraseMode) ([]Address, error) {
 // Unqualified parses a list as ParseList does and returns the offsets at which addresses
 // without a domain end.
 func Unqualified(field string) ([]int, error) {
+	spans, err := Spans(field)
+	var ends []int
+	for _, s := range spans {
+		if s.Domain == "" {
+			ends = append(ends, s.End)
+		}
+	}
+	return ends, err
+}
+
+// Span is an address in a list, and where it is: after the start, before the end, without
+// angle brackets and display name.
+type Span struct {
+	Address
+	Start, End int
+}
+
+// Spans parses a list as ParseList does and returns where its addresses are.
+func Spans(field string) ([]Span, error) {
 	l := lister{s: field}
 	if err := l.run(); err != nil {
 		return nil, err
 	}
-	return l.bare, nil
+	return l.spans, nil
 }
 
 // run parses the whole list.
@@ -94,6 +113,9 @@ func (l *lister) run() error {
 				}
 				continue // a comment of sorts
 			}
+			if len(l.words) == 0 {
+				l.start = l.i - len(tok.text)
+			}
 			l.words, l.end = append(l.words, tok), l.i
 		}
 	}
@@ -115,11 +137,12 @@ type lister struct {
 	i      int
 	words  []token
 	phrase []token // before <
+	start  int     // of the first of words
 	end    int     // of the last of words
 	angle  bool    // between < and >
 	whole  bool    // behind >
 	list   []Address
-	bare   []int // where addresses without a domain end
+	spans  []Span
 }
 
 // token is a word (kind 'w'), a quoted string ('"'), a domain literal ('[') or
@@ -169,9 +192,7 @@ func (l *lister) finish() error {
 		return fmt.Errorf("an unquoted @ before <%s>", a)
 	}
 	l.list = append(l.list, a)
-	if a.Domain == "" {
-		l.bare = append(l.bare, l.end)
-	}
+	l.spans = append(l.spans, Span{a, l.start, l.end})
 	return nil
 }
 

@@ -31,7 +31,8 @@ type Message struct {
 	Done func(taken []int, by maillog.Remote, reply string)
 
 	shape    shape
-	optional *bool // TLS-Required: No; nil: not looked for yet
+	optional *bool  // TLS-Required: No; nil: not looked for yet
+	masked   string // the reverse path that stands for From elsewhere; "": there is none
 
 	// sign returns the signatures that go in front of a text. nil: there are none.
 	sign func(text io.Reader) (dkim.Signed, error)

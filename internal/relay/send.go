@@ -21,6 +21,10 @@ const (
 // result of each recipient.
 func (r *Relay) Send(ctx context.Context, m *Message, todo []int) []settle.Result {
 	failed := map[int]*failure{}
+	if err := r.masquerade(m); err != nil {
+		fail(failed, todo, &failure{err: classified(err)})
+		return results(m, todo, failed)
+	}
 	if err := m.measure(); err != nil {
 		fail(failed, todo, &failure{err: status.Temp("4.3.0", "cannot read the message", err)})
 		return results(m, todo, failed)

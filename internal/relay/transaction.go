@@ -211,7 +211,7 @@ func (t *transaction) suited(batch []int) (list []int) {
 	}
 	utf8 := t.offers("SMTPUTF8")
 	for _, i := range batch {
-		if utf8 || !t.m.needsUTF8() && !needsUTF8(t.m.From.Addr) && !needsUTF8(t.m.To[i].Addr) {
+		if utf8 || !t.m.needsUTF8() && !needsUTF8(t.m.reversePath()) && !needsUTF8(t.m.To[i].Addr) {
 			list = append(list, i)
 			continue
 		}
@@ -250,8 +250,8 @@ func needsUTF8(address string) bool {
 // mail returns what follows MAIL: the reverse path, and what RFC 3461 5.2 requires to
 // be passed on if the host offers DSN.
 func (t *transaction) mail(batch []int) string {
-	words := []string{"FROM:<" + path(t.m.From.Addr) + ">"}
-	utf8 := t.m.needsUTF8() || needsUTF8(t.m.From.Addr)
+	words := []string{"FROM:<" + path(t.m.reversePath()) + ">"}
+	utf8 := t.m.needsUTF8() || needsUTF8(t.m.reversePath())
 	for _, i := range batch {
 		utf8 = utf8 || needsUTF8(t.m.To[i].Addr)
 	}

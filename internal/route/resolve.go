@@ -249,6 +249,14 @@ func (r *resolver) last(a addr.Address, s step) error {
 		r.trail.Add("postmaster", to.String(), "control/postmaster or the first user")
 		return r.expand(a, a, []string{to.String()}, "control/postmaster", s)
 	}
+	mask, err := r.control.Masquerade()
+	if err != nil {
+		return err
+	}
+	if to, masked := mask.Of(a); masked {
+		r.trail.Add(a.String(), to.String(), "control/masquerade")
+		return r.expand(a, a, []string{to.String()}, "control/masquerade", s)
+	}
 	r.trail.Add("mailbox "+a.String(), "unknown", "control/users")
 	return r.add(Target{Addr: a, Kind: Unknown, Where: s.where}, s.from)
 }
