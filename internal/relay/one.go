@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"sync"
 
 	"paperpath/internal/addr"
 	"paperpath/internal/control"
@@ -14,11 +15,18 @@ import (
 	"paperpath/internal/status"
 )
 
+// Answer is what became of a recipient of One.
+type Answer struct {
+	To    string
+	Host  string // that spoke last, "" if none did
+	Words string // its last reply about the recipient
+	Err   error  // nil: it has accepted the message
+}
+
 // One sends the message that in holds, with LF or CRLF line ends, and calls report for
-// each recipient that failed. The class of the returned error is the worst of theirs; it
-// has no text then.
-func (r *Relay) One(ctx context.Context, in io.Reader, from string, to []string,
-	report func(address string, err error)) error {
+// each recipient. The class of the returned error is the worst of theirs; it has no text
+// then.
+func (r *Relay) One(ctx context.Context, in io.Reader, from string, to []string, report func(Answer)) error {
 	m, err := envelopeOf(from, to)
 	if err != nil {
 		return err
@@ -33,27 +41,43 @@ func (r *Relay) One(ctx context.Context, in io.Reader, from string, to []string,
 		return status.Temp("4.3.0", "cannot store the message", err)
 	}
 	m.Content = io.NewSectionReader(f, 0, st.Size())
-	m.Done = func(taken []int, by maillog.Remote, reply string) {
-		for _, i := range taken {
-			r.Log.Relayed("", to[i], by, reply)
-		}
-	}
-	todo := make([]int, len(to))
-	for i := range to {
-		todo[i] = i
-	}
+	answers := r.oneTo(ctx, m)
 	var worst error
-	for _, res := range r.Send(ctx, m, todo) {
-		if res.Err == nil {
-			continue
+	for _, a := range answers {
+		if report(a); a.Err != nil {
+			worst = status.Worse(worst, &status.Error{Exit: status.Exit(a.Err)})
 		}
-		if !status.IsTemporary(res.Err) {
-			r.Log.Failed("", to[res.Index], status.Enhanced(res.Err), res.Err.Error())
-		}
-		report(to[res.Index], res.Err)
-		worst = status.Worse(worst, &status.Error{Exit: status.Exit(res.Err)})
 	}
 	return worst
+}
+
+// oneTo sends m to all its recipients.
+func (r *Relay) oneTo(ctx context.Context, m *Message) []Answer {
+	answers := make([]Answer, len(m.To))
+	todo := make([]int, len(m.To))
+	for i, to := range m.To {
+		answers[i].To, todo[i] = to.Addr, i
+	}
+	var mu sync.Mutex
+	m.Done = func(taken []int, by maillog.Remote, reply string) {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, i := range taken {
+			answers[i].Host, answers[i].Words = by.Host, reply
+			r.Log.Relayed("", m.To[i].Addr, by, reply)
+		}
+	}
+	for _, res := range r.Send(ctx, m, todo) {
+		a := &answers[res.Index]
+		if a.Err = res.Err; a.Err == nil {
+			continue
+		}
+		a.Host, a.Words = res.RemoteMTA, res.Diagnostic
+		if !status.IsTemporary(a.Err) {
+			r.Log.Failed("", a.To, status.Enhanced(a.Err), a.Err.Error())
+		}
+	}
+	return answers
 }
 
 // envelopeOf returns a message with the envelope of a command line.

@@ -17,11 +17,9 @@ import (
 
 	"paperpath/internal/control"
 	"paperpath/internal/dns"
-	"paperpath/internal/explain"
 	"paperpath/internal/maillog"
 	"paperpath/internal/settle"
 	"paperpath/internal/spool"
-	"paperpath/internal/status"
 	"paperpath/internal/tlsrule"
 )
 
@@ -102,71 +100,4 @@ func (r *Relay) PerLane(most func() int) func(lane string) int {
 		}
 		return 1
 	}
-}
-
-// Explain records where mail of a sender for an address goes and through which hosts; it
-// does not connect to them.
-func (r *Relay) Explain(ctx context.Context, from, address string, t *explain.Trail) error {
-	err := r.explain(ctx, from, address, t)
-	if err != nil {
-		verdict := "fail: "
-		if status.IsTemporary(err) {
-			verdict = "defer: "
-		}
-		t.End(verdict + err.Error())
-	}
-	return err
-}
-
-func (r *Relay) explain(ctx context.Context, from, address string, t *explain.Trail) error {
-	t.Add("recipient", address, "")
-	r.explainSigning(from, t)
-	d, err := r.destination(from, address, t)
-	if err != nil {
-		return err
-	}
-	look := r.lookups()
-	var first string
-	var last error
-	for _, to := range d.targets() {
-		through, err := r.explainTarget(ctx, look, d, to, t)
-		r.explainLogin(to, from, t)
-		if first == "" {
-			first = through
-		}
-		if err != nil && (last == nil || status.IsTemporary(err)) {
-			last = err
-		}
-	}
-	if first == "" {
-		return last
-	}
-	t.End("relay to " + first)
-	return nil
-}
-
-// explainTarget records the hosts of one target and returns the first.
-func (r *Relay) explainTarget(ctx context.Context, look Resolver, d destination, to control.RouteTarget,
-	t *explain.Trail) (first string, err error) {
-	list, err := r.exchangers(ctx, look, d, to, t)
-	if err != nil {
-		return "", err
-	}
-	for _, x := range list {
-		hosts, f := r.hosts(ctx, look, d, x, t)
-		if f != nil {
-			t.Add("host", x.name+": "+f.err.Error(), "")
-			if err == nil || status.IsTemporary(f.err) {
-				err = f.err
-			}
-			continue
-		}
-		if first == "" {
-			first = hosts[0].String()
-		}
-		if err := r.explainTLS(d, hosts[0], t); err != nil {
-			return "", err
-		}
-	}
-	return first, err
 }

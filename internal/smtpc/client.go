@@ -29,6 +29,7 @@ type Client struct {
 	refused error             // why the host refuses any transaction from now on
 	halt    func() bool
 	state   tls.ConnectionState
+	said    said
 	dirty   bool // a transaction may be open at the host: the next one begins with RSET
 }
 
@@ -65,6 +66,7 @@ func Open(ctx context.Context, c net.Conn, hello string, t Times, end time.Time)
 		s.Quit()
 		return nil, &Error{Command: "greeting", Reply: r, Err: err}
 	}
+	s.said.greeting = r
 	if err := s.greet(); err != nil {
 		s.Quit()
 		return nil, err
@@ -76,7 +78,10 @@ func Open(ctx context.Context, c net.Conn, hello string, t Times, end time.Time)
 func (s *Client) greet() error {
 	s.offered = map[string]string{}
 	first := true
+	s.said.hello = nil
+	hear := func(line string) { s.said.hello = append(s.said.hello, line) }
 	_, err := s.ask(s.conn.times.Hello, func(line string) {
+		hear(line)
 		if !first && len(line) > 4 {
 			word, args, _ := strings.Cut(line[4:], " ")
 			s.offer(strings.ToUpper(word), args) // RFC 5321 2.4
@@ -86,7 +91,8 @@ func (s *Client) greet() error {
 	var e *Error
 	if errors.As(err, &e) && e.Reply.Code/10 == 50 { // it does not know the command (RFC 5321 3.2)
 		clear(s.offered)
-		_, err = s.ask(s.conn.times.Hello, nil, "HELO", s.hello)
+		s.said.hello = nil
+		_, err = s.ask(s.conn.times.Hello, hear, "HELO", s.hello)
 	}
 	return err
 }
@@ -184,16 +190,17 @@ func (s *Client) impossible(command string, r Reply) *Error {
 func (s *Client) Over() bool { return s.conn.broken != nil || s.refused != nil }
 
 // Quit says QUIT if the host still listens (RFC 5321 4.1.1.10), and closes the
-// connection. It is never sent in a flight with a message.
-func (s *Client) Quit() {
+// connection. It is never sent in a flight with a message. It returns what the host said:
+// the work is done, or has failed already.
+func (s *Client) Quit() (bye Reply) {
 	if !s.Over() && s.conn.silent() == nil {
 		s.conn.command("QUIT")
 		if s.conn.flush() == nil {
-			// The work is done or has failed already.
-			_, _ = s.conn.reply(s.conn.times.Quit, false, nil)
+			bye, _ = s.conn.reply(s.conn.times.Quit, false, nil)
 		}
 	}
 	s.Close()
+	return bye
 }
 
 // Close ends the session without QUIT.

@@ -1,0 +1,95 @@
+package relay
+
+import (
+	"context"
+
+	"paperpath/internal/control"
+	"paperpath/internal/explain"
+	"paperpath/internal/status"
+)
+
+// Explain records where mail of a sender for an address goes and through which hosts; it
+// does not connect to them.
+func (r *Relay) Explain(ctx context.Context, from, address string, t *explain.Trail) error {
+	err := r.explain(ctx, from, address, t)
+	if err != nil {
+		verdict := "fail: "
+		if status.IsTemporary(err) {
+			verdict = "defer: "
+		}
+		t.End(verdict + err.Error())
+	}
+	return err
+}
+
+func (r *Relay) explain(ctx context.Context, from, address string, t *explain.Trail) error {
+	t.Add("recipient", address, "")
+	d, err := r.destination(from, address, t)
+	if err != nil {
+		return err
+	}
+	first, err := r.explainTargets(ctx, d, from, t)
+	r.explainSigning(from, t)
+	r.explainSource(d, t)
+	if first != "" {
+		t.End("relay to " + first)
+		return nil
+	}
+	return err
+}
+
+// explainTargets records through which hosts mail may go, and returns the first; if there
+// is none, why.
+func (r *Relay) explainTargets(ctx context.Context, d destination, from string, t *explain.Trail) (first string, last error) {
+	look := r.lookups()
+	for _, to := range d.targets() {
+		through, err := r.explainTarget(ctx, look, d, to, t)
+		r.explainLogin(to, from, t)
+		if first == "" {
+			first = through
+		}
+		if err != nil && (last == nil || status.IsTemporary(err)) {
+			last = err
+		}
+	}
+	return first, last
+}
+
+// explainTarget records the hosts of one target and returns the first.
+func (r *Relay) explainTarget(ctx context.Context, look Resolver, d destination, to control.RouteTarget,
+	t *explain.Trail) (first string, err error) {
+	list, err := r.exchangers(ctx, look, d, to, t)
+	if err != nil {
+		return "", err
+	}
+	for _, x := range list {
+		hosts, f := r.hosts(ctx, look, d, x, t)
+		if f != nil {
+			t.Add("host", x.name+": "+f.err.Error(), "")
+			if err == nil || status.IsTemporary(f.err) {
+				err = f.err
+			}
+			continue
+		}
+		if first == "" {
+			first = hosts[0].String()
+		}
+		if err := r.explainTLS(d, hosts[0], t); err != nil {
+			return "", err
+		}
+	}
+	return first, err
+}
+
+// explainSource records where connections come from, and what they are called.
+func (r *Relay) explainSource(d destination, t *explain.Trail) {
+	if d.source != nil {
+		t.Add("source", d.source.String(), d.source.Where)
+		if d.source.Helo != "" {
+			return
+		}
+	}
+	if helo, err := r.Control.Hostname(); err == nil {
+		t.Add("helo", helo, "control/hostname")
+	}
+}
