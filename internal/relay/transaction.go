@@ -122,13 +122,17 @@ func (t *transaction) recipients(batch []int, m *smtpc.Message, res *smtpc.Resul
 	return accepted, later
 }
 
-// tooMany reports whether a reply to RCPT means that there are too many recipients.
+// tooMany reports whether a reply to RCPT means that there are too many recipients: 452,
+// or 552 as before RFC 5321 (4.5.3.1.10), or the status of RFC 3463 3.6 with any 4xx, as
+// OpenSMTPD has it.
 func tooMany(r smtpc.Reply) bool {
-	if r.Code != 452 && r.Code != 552 {
-		return false
-	}
 	e := r.Enhanced()
-	return strings.HasSuffix(e, ".0.0") || strings.HasSuffix(e, ".5.3")
+	switch {
+	case r.Code == 452 || r.Code == 552:
+		return strings.HasSuffix(e, ".0.0") || strings.HasSuffix(e, ".5.3")
+	default:
+		return r.Class() == 4 && strings.HasSuffix(e, ".5.3")
+	}
 }
 
 // lacking returns why the accepted recipients did not get the text, nil if they did.

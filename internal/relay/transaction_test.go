@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"net"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -27,6 +28,20 @@ func offering(t testing.TB, extensions ...string) *session {
 	}
 	t.Cleanup(func() { c.Close(); theirs.Close() })
 	return &session{smtp: c}
+}
+
+// TestTooMany: the replies that make a recipient wait for the next transaction.
+func TestTooMany(t *testing.T) {
+	for text, want := range map[string]bool{
+		"452 too many recipients": true, "452 4.5.3 x": true, "552 5.5.3 x": true, "552 x": true,
+		"451 4.5.3 Too many recipients: Too many recipients": true,
+		"452 4.2.2 full": false, "552 5.2.2 full": false, "451 4.7.1 later": false, "451 x": false, "550 5.5.3 x": false,
+	} {
+		code, _ := strconv.Atoi(text[:3])
+		if got := tooMany(smtpc.Reply{Code: code, Text: text}); got != want {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
 }
 
 // FuzzParameters: whatever an entry contains, a command is one line of printable ASCII.

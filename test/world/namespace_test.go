@@ -105,6 +105,8 @@ func (n namespace) do(t *testing.T, f func() error) {
 // server is a process in the namespace.
 type server struct {
 	name   string
+	what   *exec.Cmd // as it would run without a namespace
+	at     []string
 	cmd    *exec.Cmd
 	output bytes.Buffer
 	log    string // a file or a folder of its own, or ""
@@ -115,22 +117,31 @@ type server struct {
 // connections at each of the addresses.
 func (w *world) serve(name string, cmd *exec.Cmd, log string, at ...string) *server {
 	w.t.Helper()
-	s := &server{name: name, cmd: w.out.move(cmd), log: log, done: make(chan struct{})}
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	s.cmd.Stdout, s.cmd.Stderr = &s.output, &s.output
-	s.cmd.WaitDelay = time.Second // its children have the pipe, too
-	if err := s.cmd.Start(); err != nil {
-		w.t.Fatal(err)
-	}
-	go func() { s.cmd.Wait(); close(s.done) }()
+	s := &server{name: name, what: cmd, log: log, at: at}
+	s.again(w)
 	w.t.Cleanup(func() {
 		s.stop()
 		if w.t.Failed() {
 			w.t.Log(s.describe())
 		}
 	})
-	for _, addr := range at {
-		err := harness.Wait(name+" at "+addr, 20*time.Second, func() bool {
+	return s
+}
+
+// again starts the server, for the first time or after stop.
+func (s *server) again(w *world) {
+	w.t.Helper()
+	s.cmd, s.done = w.out.move(s.what), make(chan struct{})
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	s.cmd.Stdout, s.cmd.Stderr = &s.output, &s.output
+	s.cmd.WaitDelay = time.Second // its children have the pipe, too
+	if err := s.cmd.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	cmd, done := s.cmd, s.done
+	go func() { cmd.Wait(); close(done) }()
+	for _, addr := range s.at {
+		err := harness.Wait(s.name+" at "+addr, 20*time.Second, func() bool {
 			c, err := net.DialTimeout("tcp", addr, time.Second)
 			if err == nil {
 				c.Close()
@@ -141,7 +152,6 @@ func (w *world) serve(name string, cmd *exec.Cmd, log string, at ...string) *ser
 			w.t.Fatal(err, s.describe())
 		}
 	}
-	return s
 }
 
 // stop ends the server with all its processes.

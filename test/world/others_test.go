@@ -10,10 +10,11 @@ import (
 	"strings"
 )
 
-// opensmtpd runs OpenSMTPD, which hands everything on to the sink. Its paths are built
+// opensmtpd runs OpenSMTPD, which refuses the local part refused and hands everything else
+// on to the sink; more is added to its settings. Its paths are built
 // in; the copy that runs has others of the same length. It has no directory to be locked
 // up in either.
-func (w *world) opensmtpd() *server {
+func (w *world) opensmtpd(more string) *server {
 	w.t.Helper()
 	from := unpacked(w.t, "opensmtpd") + "/usr/sbin/smtpd"
 	text, err := os.ReadFile(from)
@@ -38,9 +39,11 @@ func (w *world) opensmtpd() *server {
 pki peer key "%[1]s"
 listen on %[2]s port 25 tls pki peer hostname mx.opensmtpd.example
 smtp max-message-size 50M
+%[4]s
 action "sink" relay host smtp://%[3]s
+match from any for any rcpt-to "refused@opensmtpd.example" reject
 match from any for any action "sink"
-`, w.certificate(dir), opensmtpdAddr, w.sink.Addr), 0o644)
+`, w.certificate(dir), opensmtpdAddr, w.sink.Addr, more), 0o644)
 	cmd := exec.Command(program, "-d", "-f", conf)
 	cmd.Env = w.wrapper(dir,
 		"opensmtpd:x:64004:64004::/:/bin/false\nopensmtpq:x:64005:64005::/:/bin/false\n",
