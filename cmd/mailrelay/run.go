@@ -44,15 +44,17 @@ func mailrelay() program.Program {
 	}
 }
 
-// patience is how long an attempt occupies a worker: a silent or slow host delays only
-// its own mail.
-const patience = 10 * time.Second
-
-// runner sends what is due, a few sessions at a time to each destination.
+// runner sends what is due.
 func runner(h *home.Home) (*spool.Runner, error) {
-	lane, err := h.Concurrency("destination")
-	r := relay.New(h.Control, h.Log, h.Clock.Now, h.Settler().Settle)
-	return &spool.Runner{Handle: r.Handle, Lane: r.Lane, PerLane: r.PerLane(lane), Patience: patience}, err
+	sessions, err := h.Concurrency("mailrelay")
+	if err != nil {
+		return nil, err
+	}
+	connecting, err := h.Concurrency("connecting")
+	if err != nil {
+		return nil, err
+	}
+	return relay.New(h.Control, h.Log, h.Clock.Now, h.Settler().Settle).Runner(sessions, connecting), nil
 }
 
 // newRelay returns the relay of this home, with --via and --tls if they are given.
@@ -85,6 +87,7 @@ func one(ctx context.Context, h *home.Home, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	defer r.Close()
 	return r.One(ctx, h.Input(ctx), c.String("from"), to, func(a relay.Answer) {
 		if a.Words != "" {
 			fmt.Fprintf(h.Stdout, "<%s>: %s: %s\n", visible.Line(a.To), visible.Line(a.Host), visible.Line(a.Words))

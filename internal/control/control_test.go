@@ -286,7 +286,7 @@ func TestDefaults(t *testing.T) {
 	s, err = f.Postmaster()
 	check("postmaster", s, "", err)
 	c, err := f.Concurrency("mailrelay")
-	check("concurrency", c, 20, err)
+	check("concurrency", c, 100, err)
 	n, err = f.Limit("recipients")
 	check("limit", n, int64(1000), err)
 	r, err := f.Retry()

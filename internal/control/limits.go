@@ -14,11 +14,13 @@ func concurrencyKeys() []Key {
 		{Name: "mailcheck", Default: "4"},
 		{Name: "mailroute", Default: "4"},
 		{Name: "maildeliver", Default: "4"},
-		{Name: "mailrelay", Default: "20"},
+		{Name: "mailrelay", Default: "100"}, // sessions with other hosts
 		{Name: "pop3d", Default: "200"},
-		{Name: "destination", Default: "5"}, // sessions to one destination
-		{Name: "client", Default: "50"},     // sessions from one address
-		{Name: "user", Default: "10"},       // POP3 sessions of one user
+		{Name: "destination", Default: "20"}, // sessions of mailrelay to one destination
+		{Name: "host", Default: "20"},        // sessions of mailrelay with one address
+		{Name: "connecting", Default: "500"}, // sessions of mailrelay that wait for a host, or that are slow
+		{Name: "client", Default: "50"},      // sessions from one address
+		{Name: "user", Default: "10"},        // POP3 sessions of one user
 		// Checked at the same time, by all programs: at least four, so that the one
 		// reserved for known clients is not half of them.
 		{Name: "passwords", Default: strconv.Itoa(max(4, runtime.NumCPU())), Varies: true},
@@ -38,6 +40,9 @@ func limitKeys() []Key {
 		{Name: "unknown", Default: "10"},           // recipients of one session, before it is slowed down
 		{Name: "session", Default: "3600"},         // seconds from the greeting to the end
 		{Name: "bounces", Default: "1000"},         // an hour
+
+		{Name: "session-messages", Default: "100"}, // of one session of mailrelay
+		{Name: "session-time", Default: "300"},     // seconds in which it takes up messages
 
 		{Name: "passwordbytes", Default: "268435456"}, // of memory for checking passwords
 	}

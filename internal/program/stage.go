@@ -93,8 +93,10 @@ func (s Stage) runner(h *home.Home) (*spool.Runner, error) {
 		return nil, err
 	}
 	r.Inbox = s.Inbox
-	if r.Workers, err = h.Concurrency(h.Name); err != nil {
-		return nil, err
+	if r.Workers == nil {
+		if r.Workers, err = h.Concurrency(h.Name); err != nil {
+			return nil, err
+		}
 	}
 	if r.Spool, err = h.Spool(); err != nil {
 		return nil, err

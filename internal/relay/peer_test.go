@@ -302,6 +302,7 @@ func newLab(t *testing.T) *lab {
 	log := maillog.Open(home, "mailrelay", func() string { return "file" }, time.Now)
 	settler := &settle.Settler{Control: c, Log: log, Now: l.clock, Home: home}
 	l.Relay = New(c, log, l.clock, settler.Settle)
+	t.Cleanup(l.Close)
 	l.DNS, l.Dial = l.w, l.w.dial
 	l.local = func() ([]net.Addr, error) {
 		return []net.Addr{&net.IPNet{IP: net.ParseIP("192.0.2.99"), Mask: net.CIDRMask(24, 32)}}, nil
@@ -313,6 +314,17 @@ func newLab(t *testing.T) *lab {
 }
 
 func (l *lab) clock() time.Time { return l.now }
+
+// part ends the sessions that are idle.
+func (l *lab) part() {
+	l.t.Helper()
+	waitFor(l.t, func() bool {
+		l.pool.mu.Lock()
+		defer l.pool.mu.Unlock()
+		l.pool.dismiss(func(*kept) bool { return true })
+		return len(l.pool.lines) == 0
+	})
+}
 
 // set writes a control file so that its change is noticed at once: a file that has just
 // been written may still be changing, and lookups that fail wait for that.

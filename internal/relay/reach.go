@@ -18,7 +18,7 @@ const (
 type reachability struct {
 	mu          sync.Mutex
 	unreachable map[string]outage
-	answering   map[string]bool
+	answering   map[string]time.Time
 }
 
 // outage is why a destination is not tried for a while.
@@ -97,30 +97,24 @@ func (r *reachability) remember(name string, o outage) {
 	delete(r.answering, name)
 }
 
-// reached ends the outage of name.
+// reached notes that name answers, which ends its outage.
 func (r *reachability) reached(name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.unreachable, name)
-}
-
-// answered notes whether name answered to the end of a session.
-func (r *reachability) answered(name string, well bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !well {
-		delete(r.answering, name)
-		return
-	}
 	if r.answering == nil || len(r.answering) >= maxRemembered {
-		r.answering = map[string]bool{}
+		r.answering = map[string]time.Time{}
 	}
-	r.answering[name] = true
+	r.answering[name] = time.Now()
 }
 
-// isAnswering reports whether name answered when it was last asked.
+// answeringFor is how long a destination counts as one that answers.
+const answeringFor = time.Hour
+
+// isAnswering reports whether name has answered within the hour, and not failed since.
 func (r *reachability) isAnswering(name string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.answering[name]
+	at, ok := r.answering[name]
+	return ok && time.Since(at) < answeringFor
 }

@@ -40,6 +40,8 @@ type Relay struct {
 	port   uint16 // of SMTP
 	local  func() ([]net.Addr, error)
 	reach  reachability
+	known  hosts
+	pool   *pool
 	logins *logins
 	tls    *tlsrule.Decider
 }
@@ -48,11 +50,16 @@ type Relay struct {
 // an entry mean; it may be nil where only Send is used.
 func New(c *control.Control, log *maillog.Log, now func() time.Time,
 	settle func(*spool.Entry, []settle.Result) spool.Outcome) *Relay {
-	return &Relay{Control: c, DNS: dns.New(c), Log: log, Now: now, Settle: settle,
+	r := &Relay{Control: c, DNS: dns.New(c), Log: log, Now: now, Settle: settle,
 		logins: newLogins(c.Home()), Times: DefaultTimes(),
 		Dial: new(net.Dialer).DialContext, dialFrom: dialFrom, port: 25, local: net.InterfaceAddrs,
 		tls: &tlsrule.Decider{Control: c}, Ratchet: tlsrule.OpenRatchet(c)}
+	r.pool = newPool(r)
+	return r
 }
+
+// Close ends the sessions that are kept. Nothing may be sent any more.
+func (r *Relay) Close() { r.pool.end() }
 
 // Handle is the stage: it sends an entry to all pending recipients. Those of a
 // transaction are marked together as soon as a host has accepted it.
@@ -90,14 +97,28 @@ func (r *Relay) Lane(e *spool.Entry) string {
 	return d.name
 }
 
-// PerLane returns how many attempts there may be at a time in a lane: most()
-// if the destination answered the last time, else one, so that destinations which
-// do not answer cannot occupy all workers.
-func (r *Relay) PerLane(most func() int) func(lane string) int {
-	return func(lane string) int {
-		if lane == "" || r.reach.isAnswering(lane) {
-			return most()
-		}
-		return 1
+// Attempts there may be at a time: more than sessions, so that each finds its next message
+// waiting when it ends one.
+const (
+	perSession = 6
+	perUnknown = 3 // of a destination that has not answered
+)
+
+// Runner returns the runner of relay/. sessions is how many there may be in all, and
+// connecting how many may wait for a host besides.
+func (r *Relay) Runner(sessions, connecting func() int) *spool.Runner {
+	return &spool.Runner{Handle: r.Handle, Lane: r.Lane, PerLane: r.perLane, Known: r.reach.isAnswering,
+		Workers:  func() int { return perSession * sessions() },
+		MaxApart: connecting, Patience: slowReply, Close: r.Close}
+}
+
+// perLane returns how many attempts there may be at a time in a lane.
+func (r *Relay) perLane(lane string) int {
+	if lane == "" {
+		return 0
 	}
+	if !r.reach.isAnswering(lane) {
+		return perUnknown
+	}
+	return perSession * (r.pool.allowed(lane) + 1)
 }

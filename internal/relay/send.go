@@ -202,7 +202,9 @@ func (a *attempt) try(ctx context.Context, h host) {
 		return
 	}
 	a.tried++
-	s, f := a.begin(ctx, t, a.m.Key)
+	d, done := a.pool.dest(a.name)
+	defer done()
+	failed, f := a.pool.send(ctx, d, t, a.m, a.left)
 	if f != nil {
 		a.silent, a.why = a.silent && f.silent, f.err.Error()
 		a.judge(f)
@@ -210,12 +212,8 @@ func (a *attempt) try(ctx context.Context, h host) {
 		a.logSettings(f)
 		return
 	}
-	defer s.smtp.Quit()
 	a.silent = false
 	a.sessions++
-	a.reach.reached(a.name)
-	failed := s.deliver(ctx, a.m, a.left)
-	a.reach.answered(a.name, !s.smtp.Over())
 	left := a.left
 	a.left = nil
 	complained := false

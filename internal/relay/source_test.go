@@ -31,10 +31,10 @@ func caller(t *testing.T) (address string, seen func() string) {
 			}
 			fmt.Fprint(c, "220 peer.example\r\n")
 			line, _ := bufio.NewReader(c).ReadString('\n')
-			fmt.Fprint(c, "421 seen\r\n")
 			mu.Lock()
 			list = append(list, c.RemoteAddr().(*net.TCPAddr).IP.String()+" "+strings.TrimSpace(line))
 			mu.Unlock()
+			fmt.Fprint(c, "421 seen\r\n")
 			c.Close()
 		}
 	}()

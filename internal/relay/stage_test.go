@@ -52,8 +52,9 @@ func (s *stage) accept(to ...string) {
 // run works on all that is due.
 func (s *stage) run(ctx context.Context) {
 	s.t.Helper()
-	r := &spool.Runner{Spool: s.spool, Inbox: spool.InboxRelay, Handle: s.Handle, Lane: s.Lane, Workers: func() int { return 4 }, PerLane: s.PerLane(func() int { return 2 }),
-		Retry: s.Control.Retry}
+	few := func() int { return 4 }
+	r := s.Runner(few, few)
+	r.Spool, r.Inbox, r.Retry, r.Close = s.spool, spool.InboxRelay, s.Control.Retry, nil
 	if err := r.Run(ctx); err != nil {
 		s.t.Fatal(err)
 	}
@@ -199,7 +200,7 @@ func TestQueueForDeadHost(t *testing.T) {
 		s.accept(far)
 	}
 	s.run(context.Background())
-	if sessions, _, _ := p.seen(); sessions > 2 {
+	if sessions, _, _ := p.seen(); sessions > perUnknown {
 		t.Errorf("%d sessions with a dead host", sessions)
 	}
 	if got := places(s.files()); got != "relay/cur relay/reason" {

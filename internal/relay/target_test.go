@@ -163,7 +163,7 @@ func TestSlowDestination(t *testing.T) {
 		return ""
 	})
 	fast := newPeer(t, func(_ int, command string) string {
-		if command == "QUIT" {
+		if command == "." {
 			close(served)
 		}
 		return ""

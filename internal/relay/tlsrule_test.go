@@ -204,6 +204,7 @@ func steady(words string) string {
 // waits sends a message that has to wait, and nothing of it in the clear.
 func waits(t *testing.T, l *lab, p *peer, code, rule, words string) {
 	t.Helper()
+	l.part()
 	clear, secure := p.where()
 	err := l.send(far)[0].Err
 	if status.Exit(err) != status.TempFail || status.Enhanced(err) != code ||
@@ -421,6 +422,7 @@ func TestHeldToTLS(t *testing.T) {
 		mu.Lock()
 		has = !has
 		mu.Unlock()
+		l.part()
 		err := l.send(far)[0].Err
 		if has && err != nil || !has && status.Enhanced(err) != "4.7.4" {
 			t.Errorf("again, with TLS %v: %v", has, err)

@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -21,25 +20,6 @@ import (
 // (RFC 5321 4.5.3.1.8).
 const maxRecipients = 100
 
-// deliver sends m to the recipients todo, in as many transactions as the host requires,
-// and returns the failures by recipient. Recipients without a failure are done.
-func (s *session) deliver(ctx context.Context, m *Message, todo []int) map[int]*failure {
-	t := &transaction{session: s, m: m, failed: map[int]*failure{}}
-	for first := true; len(todo) > 0; first = false {
-		if !first && t.over == nil && ctx.Err() != nil {
-			t.over = &failure{host: t.host, ours: true,
-				err: status.Temp("4.3.2", fmt.Sprintf("%s: stopped between two transactions", t.host), nil)}
-		}
-		if t.over != nil {
-			fail(t.failed, todo, t.over)
-			break
-		}
-		batch := todo[:min(len(todo), maxRecipients)]
-		todo = slices.Concat(t.run(batch), todo[len(batch):])
-	}
-	return t.failed
-}
-
 func fail(failed map[int]*failure, list []int, f *failure) {
 	for _, i := range list {
 		failed[i] = f
@@ -53,10 +33,15 @@ type transaction struct {
 	text   *rendering // as the host gets it
 	failed map[int]*failure
 	over   *failure // the session can do nothing more
+	fits   int      // recipients that the host takes in a transaction; 0: it did not say
+
+	batch []int // the recipients that the host gets
+	sent  *smtpc.Message
 }
 
-// run runs the transaction and returns the recipients that need another one.
-func (t *transaction) run(batch []int) (later []int) {
+// begin returns the transaction for the recipients that the host can serve, nil if it
+// can serve none of them; the others have failed.
+func (t *transaction) begin(batch []int) *smtpc.Message {
 	if batch = t.render(batch); len(batch) > 0 {
 		batch = t.suited(batch)
 	}
@@ -67,21 +52,19 @@ func (t *transaction) run(batch []int) (later []int) {
 	for _, i := range batch {
 		m.Rcpt = append(m.Rcpt, t.rcpt(t.m.To[i]))
 	}
-	var res *smtpc.Result
-	m.Done = func(r *smtpc.Result) { res = r }
-	t.smtp.Send(smtpc.Options{Pipeline: true, Chunk: true}, m, func() *smtpc.Message { return nil })
-	return t.conclude(batch, m, res)
+	t.batch, t.sent = batch, m
+	return m
 }
 
 // conclude evaluates the host's replies. It returns the recipients that are still
 // undecided.
-func (t *transaction) conclude(batch []int, m *smtpc.Message, res *smtpc.Result) (later []int) {
+func (t *transaction) conclude(res *smtpc.Result) (later []int) {
 	if res.Mail.Class() >= 4 {
-		t.over = t.refusal("MAIL "+m.Mail, res.Mail)
-		return batch
+		t.over = t.refusal("MAIL "+t.sent.Mail, res.Mail)
+		return t.batch
 	}
-	accepted, later := t.recipients(batch, m, res)
-	if t.smtp.Over() {
+	accepted, later := t.recipients(t.batch, t.sent, res)
+	if res.Err != nil {
 		t.over = t.lost(res)
 	}
 	switch {
@@ -114,7 +97,7 @@ func (t *transaction) recipients(batch []int, m *smtpc.Message, res *smtpc.Resul
 		case res.Rcpt[n].Class() == 2:
 			accepted = append(accepted, i)
 		case len(accepted) > 0 && tooMany(res.Rcpt[n]):
-			later = append(later, i)
+			later, t.fits = append(later, i), len(accepted)
 		default:
 			t.failed[i] = t.refusal("RCPT "+m.Rcpt[n], res.Rcpt[n])
 		}

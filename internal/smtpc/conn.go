@@ -48,7 +48,8 @@ type conn struct {
 	r      *bufio.Reader
 	out    []byte
 	times  Times
-	broken error // for good
+	broken error         // for good
+	took   time.Duration // the wait for the last reply
 
 	mu      sync.Mutex
 	end     time.Time // no deadline is later, except that of the answer to a text
@@ -123,7 +124,9 @@ func (c *conn) reply(limit time.Duration, past bool, each func(line string)) (Re
 		return Reply{}, c.broken
 	}
 	c.allow(limit, past)
+	began := time.Now()
 	r, err := c.readReply(each)
+	c.took = time.Since(began)
 	if err != nil {
 		c.cut(err)
 		return Reply{}, c.broken

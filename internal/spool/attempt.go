@@ -29,8 +29,8 @@ type result struct {
 	due      time.Time
 	mailbox  string // delivered into; its directory needs a sync
 
-	slow  bool // it has used up the runner's patience
-	going bool // and is still running: this is not its end
+	apart bool // it holds no worker
+	going bool // it is still running: this is not its end
 }
 
 // attempt works on one entry, whatever it turns out to be. It never panics.

@@ -1,21 +1,27 @@
 package spool
 
-import (
-	"time"
-
-	"paperpath/internal/status"
-)
+import "paperpath/internal/status"
 
 // lane is what is due for one destination.
 type lane struct {
 	name    string
 	jobs    []job
 	running int
-	listed  bool // in ready
+	listed  turn // where in ready it is
 }
 
-// maxSlow is how many attempts for each worker may go on without holding it.
-const maxSlow = 4
+// turn is a list of lanes whose attempts may start.
+type turn int
+
+const (
+	unlisted turn = iota
+	ofOthers
+	ofKnown // by Runner.Known
+)
+
+// maxApart is how many attempts for each worker may go on without holding it, unless the
+// runner says how many there may be.
+const maxApart = 4
 
 // workers is how many attempts there may be at once, now.
 func (r *Runner) workers() int {
@@ -25,37 +31,34 @@ func (r *Runner) workers() int {
 	return max(r.Workers(), 1)
 }
 
-// free reports whether a worker is free. An attempt that has used up the runner's
-// patience holds none: it only waits for another host.
-func (s *schedule) free() bool {
-	workers := s.r.workers()
-	return s.running-s.slow < workers && s.running < (1+maxSlow)*workers
+// apart is how many attempts may go on without a worker.
+func (r *Runner) apart() int {
+	if r.MaxApart == nil {
+		return maxApart * r.workers()
+	}
+	return max(r.MaxApart(), 1)
 }
 
-// work makes an attempt, and reports twice where that takes long.
-func (s *schedule) work(j job) {
-	if s.r.Patience <= 0 {
-		s.results <- s.r.attempt(s.attempt, j)
-		return
+// known reports whether a lane is one of those for which a fifth of the workers is kept.
+func (r *Runner) known(lane string) bool { return r.Known != nil && r.Known(lane) }
+
+// free reports whether there is a worker for a lane of that turn. Lanes that are known
+// have a fifth of the workers, and of the places apart, for themselves.
+func (s *schedule) free(t turn) bool {
+	workers, apart := s.r.workers(), s.r.apart()
+	switch {
+	case t == ofKnown:
+		apart += apart / 5
+	case s.r.Known != nil:
+		workers -= workers / 5
 	}
-	done := make(chan result, 1)
-	go func() { done <- s.r.attempt(s.attempt, j) }()
-	patience := time.NewTimer(s.r.Patience)
-	defer patience.Stop()
-	select {
-	case res := <-done:
-		s.results <- res
-	case <-patience.C:
-		s.results <- result{job: j, slow: true, going: true}
-		res := <-done
-		res.slow = true
-		s.results <- res
-	}
+	return s.running-s.apart < workers && s.running < workers+apart
 }
 
-// list queues a lane that has a job and may have another worker.
+// list queues a lane that has a job and may have another worker. One that has become
+// known moves.
 func (s *schedule) list(l *lane) {
-	if l.listed || len(l.jobs) == 0 {
+	if l.listed == ofKnown || len(l.jobs) == 0 {
 		return
 	}
 	if s.r.PerLane != nil {
@@ -63,8 +66,30 @@ func (s *schedule) list(l *lane) {
 			return
 		}
 	}
-	l.listed = true
-	s.ready = append(s.ready, l)
+	t := ofOthers
+	if s.r.known(l.name) {
+		t = ofKnown
+	}
+	if l.listed != t {
+		l.listed = t
+		s.ready[t] = append(s.ready[t], l)
+	}
+}
+
+// pick takes the next lane for which a worker is free, from both lists in turn.
+func (s *schedule) pick() *lane {
+	s.turn = ofOthers + ofKnown - max(s.turn, ofOthers)
+	for _, t := range []turn{s.turn, ofOthers + ofKnown - s.turn} {
+		for len(s.ready[t]) > 0 && s.free(t) {
+			l := s.ready[t][0]
+			s.ready[t] = s.ready[t][1:]
+			if l.listed == t { // else it has moved to the other list
+				l.listed = unlisted
+				return l
+			}
+		}
+	}
+	return nil
 }
 
 // laneOf looks the lane up. Entries that cannot be opened share one; their attempts

@@ -25,17 +25,20 @@ type Runner struct {
 	Spool    *Spool
 	Inbox    Inbox
 	Handle   Handler
-	Lane     func(e *Entry) string // entries with one name share PerLane workers; nil: one lane
-	Workers  func() int            // attempts at once, asked before each; nil or 0: one
-	PerLane  func(lane string) int // of them in one lane, 0 is no limit; nil: there is none
-	Patience time.Duration         // how long an attempt holds its worker (maxSlow); 0: to its end
-	Runtime  time.Duration         // Run starts no attempt after it; 0 is no limit
+	Lane     func(e *Entry) string  // entries with one name share PerLane workers; nil: one lane
+	Workers  func() int             // attempts at once, asked before each; nil or 0: one
+	PerLane  func(lane string) int  // of them in one lane, 0 is no limit; nil: there is none
+	Known    func(lane string) bool // a fifth of the workers is for these lanes; nil: for all
+	MaxApart func() int             // attempts that hold no worker (Apart); nil: maxApart a worker
+	Patience time.Duration          // how long an attempt holds its worker at most; 0: to its end
+	Runtime  time.Duration          // Run starts no attempt after it; 0 is no limit
 	Holdtime func() (time.Duration, error)
 	Ages     func() bool           // whether the age of a file may be trusted now; nil: it may
 	Share    func() (Share, error) // of hold/; nil: it may grow
 	Digest   func(*Spool) error    // tells what is held, once a day; nil: none
 	Retry    func() (control.Retry, error)
 	Ready    func()          // Watch calls it once it watches
+	Close    func()          // Run and Watch call it at the end; nil: there is nothing to close
 	Attempts context.Context // of Watch's attempts, where they outlive its own; nil: they do not
 
 	inbox    *inbox
@@ -53,6 +56,7 @@ const (
 // Run works on everything that is due, then returns. Where another runner works the
 // inbox, it logs that and returns nil at once.
 func (r *Runner) Run(ctx context.Context) error {
+	defer r.close()
 	unlock, err := r.lock(ctx)
 	if unlock == nil {
 		return err
@@ -72,6 +76,7 @@ func (r *Runner) Run(ctx context.Context) error {
 // Watch works on what is due and what arrives, until ctx ends. It waits for another
 // runner's lock.
 func (r *Runner) Watch(ctx context.Context) error {
+	defer r.close()
 	unlock, err := r.lockWait(ctx)
 	if unlock == nil {
 		return err
@@ -94,6 +99,12 @@ func (r *Runner) Watch(ctx context.Context) error {
 		attempts = ctx
 	}
 	return newSchedule(attempts, r, true).run(ctx, w.Events, w.Errors)
+}
+
+func (r *Runner) close() {
+	if r.Close != nil {
+		r.Close()
+	}
 }
 
 // lock takes the inbox; unlock is nil where it could not.

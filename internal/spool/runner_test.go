@@ -272,7 +272,7 @@ func TestRuntimeStopsNoAttempt(t *testing.T) {
 // many do.
 func TestASlowAttemptHoldsNoWorker(t *testing.T) {
 	f := newFixture(t)
-	for range maxSlow + 2 {
+	for range maxApart + 2 {
 		f.accept(InboxRelay, "From: a@b\n\n", "x@slow.example")
 	}
 	const patience = 20 * time.Millisecond
@@ -284,7 +284,7 @@ func TestASlowAttemptHoldsNoWorker(t *testing.T) {
 		mu.Lock()
 		running++
 		most = max(most, running)
-		if running == maxSlow+1 {
+		if running == maxApart+1 {
 			once.Do(func() { time.AfterFunc(10*patience, func() { close(release) }) }) // one more would have come by then
 		}
 		mu.Unlock()
@@ -302,7 +302,7 @@ func TestASlowAttemptHoldsNoWorker(t *testing.T) {
 	if err := r.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	if most != maxSlow+1 || len(f.files()) != 0 {
-		t.Errorf("%d attempts at once, want %d; left %q", most, maxSlow+1, f.files())
+	if most != maxApart+1 || len(f.files()) != 0 {
+		t.Errorf("%d attempts at once, want %d; left %q", most, maxApart+1, f.files())
 	}
 }

@@ -14,9 +14,9 @@ import (
 	"paperpath/internal/status"
 )
 
-// laneWindow is how many due entries are looked at in advance to find one whose lane
-// is free.
-const laneWindow = 20000
+// lookAhead is how many due entries are looked at in a row to find one whose lane is
+// free; then what has happened in the meantime has its turn.
+const lookAhead = 200
 
 // syncEvery is how many deliveries a batch has at most.
 const syncEvery = 128
@@ -30,12 +30,15 @@ type schedule struct {
 	known    map[string]jobState
 	back     map[string]string // id to the name that came into new/ while its entry was at work
 	deferred deferredJobs      // due later
-	queue    []job             // due, lane not looked up
+	queue    []job             // due and never tried, lane not looked up
+	again    []job             // due and tried before, lane not looked up
+	older    bool              // the next one is from again
 	lanes    map[string]*lane
-	ready    []*lane // lanes with queued jobs and a free worker, in turn
-	queued   int     // jobs in lanes
-	running  int     // attempts
-	slow     int     // those of them that have used up the runner's patience
+	ready    map[turn][]*lane // lanes with queued jobs that may have another worker
+	turn     turn             // of the last lane picked
+	queued   int              // jobs in lanes
+	running  int              // attempts
+	apart    int              // those of them that hold no worker
 	results  chan result
 	dirty    map[string]int // mailboxes that need a sync
 	longest  time.Duration  // step of the retry schedule
@@ -48,7 +51,7 @@ type schedule struct {
 func newSchedule(ctx context.Context, r *Runner, stay bool) *schedule {
 	known := map[string]jobState{}
 	return &schedule{r: r, stay: stay, attempt: ctx, known: known, back: map[string]string{},
-		lanes: map[string]*lane{}, deferred: deferredJobs{at: known},
+		lanes: map[string]*lane{}, ready: map[turn][]*lane{}, deferred: deferredJobs{at: known},
 		results: make(chan result), dirty: map[string]int{}}
 }
 
@@ -94,7 +97,13 @@ func (s *schedule) run(ctx context.Context, events chan fsnotify.Event, errs cha
 func (s *schedule) await(ctx context.Context, events chan fsnotify.Event, errs chan error, t *tickers) {
 	wake, stop := s.wake(ctx)
 	defer stop()
+	var look chan bool
+	if ctx.Err() == nil && s.mayLook() {
+		look = make(chan bool)
+		close(look)
+	}
 	select {
+	case <-look:
 	case res := <-s.results:
 		s.finish(res)
 	case ev := <-events:
@@ -137,7 +146,7 @@ func (s *schedule) stopping(ctx context.Context) <-chan struct{} {
 }
 
 func (s *schedule) anyDue() bool {
-	return len(s.queue) > 0 || s.queued > 0 || s.deferredIsDue(s.r.Spool.now().UnixNano())
+	return len(s.queue) > 0 || len(s.again) > 0 || s.queued > 0 || s.deferredIsDue(s.r.Spool.now().UnixNano())
 }
 
 // deferredIsDue reports whether the first of the deferred jobs is due.
@@ -182,7 +191,9 @@ func (s *schedule) scan(states ...state) error {
 		}
 		s.add(at)
 	}
-	slices.SortStableFunc(s.queue, func(a, b job) int { return strings.Compare(a.at.name, b.at.name) })
+	byName := func(a, b job) int { return strings.Compare(a.at.name, b.at.name) }
+	slices.SortStableFunc(s.queue, byName)
+	slices.SortStableFunc(s.again, byName)
 	return nil
 }
 
@@ -211,10 +222,19 @@ func (s *schedule) add(at spot) {
 	}
 	switch {
 	case !j.due.After(s.r.Spool.now()):
-		s.known[id] = atWork
-		s.queue = append(s.queue, j)
+		s.enqueue(j)
 	case s.stay:
 		s.deferJob(j)
+	}
+}
+
+// enqueue queues a job that is due.
+func (s *schedule) enqueue(j job) {
+	s.known[j.id()] = atWork
+	if j.at.state == stateNew {
+		s.queue = append(s.queue, j)
+	} else {
+		s.again = append(s.again, j)
 	}
 }
 
@@ -277,15 +297,18 @@ func (s *schedule) arrive(ev fsnotify.Event) {
 func (s *schedule) start() {
 	now := s.r.Spool.now().UnixNano()
 	for s.deferredIsDue(now) {
-		j := heap.Pop(&s.deferred).(deferredJob).job(s.r.inbox)
-		s.known[j.id()] = atWork
-		s.queue = append(s.queue, j)
+		s.enqueue(heap.Pop(&s.deferred).(deferredJob).job(s.r.inbox))
 	}
-	s.assign()
-	for s.free() && len(s.ready) > 0 {
-		l := s.ready[0]
-		s.ready = s.ready[1:]
-		l.listed = false
+	for looked := 0; ; {
+		l := s.pick()
+		if l == nil {
+			if looked == lookAhead || !s.mayLook() {
+				return
+			}
+			looked++
+			s.assign()
+			continue
+		}
 		j := l.jobs[0]
 		l.jobs = l.jobs[1:]
 		l.running++
@@ -296,40 +319,50 @@ func (s *schedule) start() {
 	}
 }
 
-// assign moves due entries into their lanes, but not more than laneWindow.
+// mayLook reports whether a worker is free for what might be found among the due entries
+// that nobody has looked at.
+func (s *schedule) mayLook() bool {
+	return (len(s.queue) > 0 || len(s.again) > 0) && (s.free(ofOthers) || s.r.Known != nil && s.free(ofKnown))
+}
+
+// assign moves a due entry into its lane: in turn one that was never tried and one that
+// was, so that neither waits for all of the others.
 func (s *schedule) assign() {
-	for len(s.queue) > 0 && s.queued < laneWindow {
-		j := s.queue[0]
-		s.queue = s.queue[1:]
-		j.lane = s.laneOf(j)
-		l := s.lanes[j.lane]
-		if l == nil {
-			l = &lane{name: j.lane}
-			s.lanes[j.lane] = l
-		}
-		l.jobs = append(l.jobs, j)
-		s.queued++
-		s.list(l)
-		if s.r.Lane == nil && s.queued >= s.r.workers() {
-			return // one lane: no need to look ahead
-		}
+	from := &s.queue
+	if len(s.queue) == 0 || s.older && len(s.again) > 0 {
+		from = &s.again
 	}
-	if len(s.queue) == 0 {
-		s.queue = nil // give the memory of a burst back
+	s.older = !s.older
+	j := (*from)[0]
+	if *from = (*from)[1:]; len(*from) == 0 {
+		*from = nil // give the memory of a burst back
 	}
+	j.lane = s.laneOf(j)
+	l := s.lanes[j.lane]
+	if l == nil {
+		l = &lane{name: j.lane}
+		s.lanes[j.lane] = l
+	}
+	l.jobs = append(l.jobs, j)
+	s.queued++
+	s.list(l)
 }
 
 // finish takes an attempt's result.
 func (s *schedule) finish(res result) {
+	l := s.lanes[res.job.lane]
 	switch {
-	case res.going:
-		s.slow++
+	case res.going && res.apart:
+		s.apart++
 		return
-	case res.slow:
-		s.slow--
+	case res.going:
+		s.apart--
+		s.list(l) // it may have more workers now
+		return
+	case res.apart:
+		s.apart--
 	}
 	s.running--
-	l := s.lanes[res.job.lane]
 	l.running--
 	s.list(l)
 	if l.running == 0 && len(l.jobs) == 0 {

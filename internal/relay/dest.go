@@ -1,0 +1,109 @@
+package relay
+
+import (
+	"time"
+
+	"paperpath/internal/smtpc"
+)
+
+// dest is what a pool knows of a destination. The pool's mutex guards it.
+type dest struct {
+	name     string
+	allowed  int // sessions; it grows while the destination takes what it gets
+	sessions int
+	leaving  int // of them, that are about to end
+	orders   int // attempts that use it
+	good     int // transactions of this round without a 4xx
+	own      int // the most sessions by control/destinations; 0: as any destination
+	delay    time.Duration
+	next     time.Time // before which no message may begin
+	timed    bool      // the pool looks again at that time
+}
+
+// firstAllowed is how many sessions a destination has at first.
+const firstAllowed = 2
+
+// dest returns that of a name, which has an attempt more until done is called.
+func (p *pool) dest(name string) (d *dest, done func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	d = p.dests[name]
+	if d == nil {
+		d = &dest{name: name, allowed: firstAllowed}
+		p.dests[name] = d
+	}
+	d.orders++
+	return d, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		d.orders--
+	}
+}
+
+// allowed is how many sessions a destination may have now.
+func (p *pool) allowed(name string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if d := p.dests[name]; d != nil {
+		return d.most(p.limits())
+	}
+	return firstAllowed
+}
+
+// most is how many sessions it may have.
+func (d *dest) most(b bounds) int {
+	most := b.destination
+	if d.own > 0 {
+		most = d.own
+	}
+	return min(most, d.allowed)
+}
+
+func (d *dest) room(b bounds) bool { return d.sessions < d.most(b) }
+
+// ready reports whether a message may begin now. If not, the pool looks again when one
+// may.
+func (d *dest) ready(p *pool) bool {
+	wait := time.Until(d.next)
+	if d.delay == 0 || wait <= 0 {
+		return true
+	}
+	if !d.timed {
+		d.timed = true
+		time.AfterFunc(wait, func() {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			d.timed = false
+			p.serveAll()
+		})
+	}
+	return false
+}
+
+// begun notes that a message begins.
+func (d *dest) begun() { d.next = time.Now().Add(d.delay) }
+
+// heard notes the replies to a transaction. A 421 leaves one session; each round
+// without a 4xx, a transaction in each session, allows one more.
+func (d *dest) heard(res *smtpc.Result, b bounds) {
+	replies := append([]smtpc.Reply{res.Mail, res.Data, res.Final, res.Words}, res.Rcpt...)
+	worst := 0
+	for _, r := range replies {
+		if r.Class() == 4 && worst != 421 {
+			worst = r.Code
+		}
+	}
+	switch {
+	case worst == 421:
+		d.refused()
+	case worst != 0 || res.Err != nil:
+		d.good = 0
+	default:
+		if d.good++; d.good >= d.sessions && d.allowed < b.destination {
+			d.allowed, d.good = d.allowed+1, 0
+		}
+	}
+}
+
+// refused notes that the destination wants fewer sessions.
+func (d *dest) refused() { d.allowed, d.good = 1, 0 }
