@@ -26,22 +26,22 @@ func initVerb() program.Verb {
 	return program.Verb{
 		Name: "init", Usage: "make the home DIR, or what is missing in it", Operands: "DIR",
 		KeepRoot: true, Homeless: true,
-		Flags: []cli.Flag{
+		Flags: append(smarthostFlags(),
 			&cli.StringFlag{Name: "hostname", Usage: "this host's mail `NAME` (default: the machine's)"},
 			&cli.StringFlag{Name: "owner", Usage: "the owner of the home, a `USER` or a number; for root"},
 			&cli.BoolFlag{Name: "create-user",
 				Usage: "make the system user paperpath, the owner of the home"},
 			&cli.StringSliceFlag{Name: "domain",
 				Usage: "a `DOMAIN` whose mail is delivered here (default: the hostname)"},
-		},
-		Action: func(_ context.Context, h *home.Home, c *cli.Context) error {
+		),
+		Action: func(ctx context.Context, h *home.Home, c *cli.Context) error {
 			dir, err := operand(c, "DIR")
 			if err != nil {
 				return err
 			}
 			return mailctl.Init{Dir: dir, Hostname: c.String("hostname"), Domains: c.StringSlice("domain"),
 				Owner: c.String("owner"), CreateUser: c.Bool("create-user"), Now: h.Clock.Now(),
-				Notes: h.Stderr}.Run()
+				Notes: h.Stderr, Smarthost: smarthost(ctx, h, c)}.Run()
 		},
 	}
 }

@@ -173,6 +173,15 @@ func parseRelayLogins(name string, data []byte) ([]RelayLogin, error) {
 	return p.done, nil
 }
 
+// ParseRelayLogin parses the text of a file that has one login for all senders.
+func ParseRelayLogin(text string) (*RelayLogin, error) {
+	list, err := parseRelayLogins(relayLoginsDir, []byte(text))
+	if err != nil {
+		return nil, err
+	}
+	return LoginFor(list, ""), nil
+}
+
 // loginParser is the state of parseRelayLogins.
 type loginParser struct {
 	name    string

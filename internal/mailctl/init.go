@@ -30,6 +30,8 @@ type Init struct {
 	Now      time.Time
 	Notes    io.Writer // what a person should know
 
+	Smarthost *Smarthost // where a null client sends all mail; nil: this is none
+
 	Owner      string // a user's name or number; "": see chooseOwner
 	CreateUser bool   // the system user is the owner, and is made if there is none
 
@@ -64,6 +66,11 @@ func (i Init) Run() error {
 	if err := i.takeOver(); err != nil {
 		return err
 	}
+	if i.Smarthost != nil {
+		if err := i.Smarthost.prepare(i.Dir); err != nil {
+			return err
+		}
+	}
 	i.public = os.Geteuid() == 0
 	o, err := i.chooseOwner()
 	if err != nil {
@@ -71,6 +78,9 @@ func (i Init) Run() error {
 	}
 	steps := []func() error{func() error { return i.giveTo(o) }, i.directories, i.mend, i.settings,
 		i.certificate, i.signingKeys, i.marks}
+	if i.Smarthost != nil { // nobody connects to a null client, and nothing is from its own domain
+		steps = []func() error{steps[0], i.directories, i.mend, i.logins, i.settings, i.marks}
+	}
 	if o.uid == 0 {
 		steps = append(steps, i.allowRoot)
 	}
@@ -84,6 +94,9 @@ func (i Init) Run() error {
 	}
 	if err := tellFindings(i.Notes, examine(i.Dir, control.Open(i.Dir, time.Now), i.Now)); err != nil {
 		return err
+	}
+	if i.Smarthost != nil {
+		return i.Smarthost.tell(i)
 	}
 	_, err = fmt.Fprintf(i.Notes,
 		"%s is ready: mailctl --home %s user add ADDRESS, then mailctl --home %s start\n", i.Dir, i.Dir, i.Dir)
@@ -207,14 +220,25 @@ func mode(sub string, public bool) fs.FileMode {
 	return 0o700
 }
 
-// settings writes the control files that are missing.
-func (i Init) settings() error {
-	for _, file := range []struct{ name, text string }{
+// controlFile is a file in control/ of a new home.
+type controlFile struct{ name, text string }
+
+// files are the control files of a home.
+func (i Init) files() []controlFile {
+	list := []controlFile{
 		{"hostname", addr.Fold(i.Hostname) + "\n"},
 		{"domains", strings.Join(i.Domains, "\n") + "\n"},
 		{"users", ""},
-		{"services", firstServices},
-	} {
+	}
+	if i.Smarthost != nil {
+		return append(list, i.Smarthost.files()...)
+	}
+	return append(list, controlFile{"services", firstServices})
+}
+
+// settings writes the control files that are missing.
+func (i Init) settings() error {
+	for _, file := range i.files() {
 		path := filepath.Join(i.Dir, "control", file.name)
 		old, err := readRegular(path)
 		switch {
