@@ -56,26 +56,29 @@ func (r *Relay) explainTargets(ctx context.Context, d destination, from string, 
 }
 
 // explainTarget records the hosts of one target and returns the first.
-func (r *Relay) explainTarget(ctx context.Context, look Resolver, d destination, to control.RouteTarget,
+func (r *Relay) explainTarget(ctx context.Context, look *lookups, d destination, to control.RouteTarget,
 	t *explain.Trail) (first string, err error) {
 	list, err := r.exchangers(ctx, look, d, to, t)
 	if err != nil {
 		return "", err
 	}
-	for _, x := range list {
-		hosts, f := r.hosts(ctx, look, d, x, t)
-		if f != nil {
-			t.Add("host", x.name+": "+f.err.Error(), "")
-			if err == nil || status.IsTemporary(f.err) {
-				err = f.err
+	for len(list) > 0 {
+		var batch []found
+		batch, list = r.equals(ctx, look, d, list, t)
+		for _, x := range batch {
+			if x.failure != nil {
+				t.Add("host", x.name+": "+x.failure.err.Error(), "")
+				if err == nil || status.IsTemporary(x.failure.err) {
+					err = x.failure.err
+				}
+				continue
 			}
-			continue
-		}
-		if first == "" {
-			first = hosts[0].String()
-		}
-		if err := r.explainTLS(d, hosts[0], t); err != nil {
-			return "", err
+			if first == "" {
+				first = x.hosts[0].String()
+			}
+			if err := r.explainTLS(d, x.hosts[0], t); err != nil {
+				return "", err
+			}
 		}
 	}
 	return first, err

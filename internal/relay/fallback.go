@@ -12,7 +12,7 @@ import (
 // recipient is done or has failed for good. A target that cannot be reached, or that
 // refuses for now, leaves its recipients to the next one; so does an MX lookup without a
 // host. A permanent refusal is final, whatever follows: the host has judged the mail.
-func (a *attempt) through(ctx context.Context, look Resolver) {
+func (a *attempt) through(ctx context.Context, look *lookups) {
 	for _, to := range a.targets() {
 		if a.finished(ctx) {
 			return
@@ -34,7 +34,7 @@ func (a *attempt) through(ctx context.Context, look Resolver) {
 }
 
 // hostsOf tries the hosts of one target.
-func (a *attempt) hostsOf(ctx context.Context, look Resolver, to control.RouteTarget) {
+func (a *attempt) hostsOf(ctx context.Context, look *lookups, to control.RouteTarget) {
 	list, err := a.exchangers(ctx, look, a.group.destination, to, nil)
 	if err != nil {
 		f := &failure{err: classified(err), elsewhere: true}
@@ -43,17 +43,19 @@ func (a *attempt) hostsOf(ctx context.Context, look Resolver, to control.RouteTa
 			a.left = nil
 		}
 	}
-	for _, x := range list {
-		if a.finished(ctx) { // no look-up without a use for it
-			return
-		}
-		hosts, f := a.hosts(ctx, look, a.group.destination, x, nil)
-		if f != nil {
-			a.lookupFailed(f)
-			continue
-		}
-		for _, h := range hosts {
-			a.try(ctx, h)
+	for len(list) > 0 && !a.finished(ctx) { // no look-up without a use for it
+		var batch []found
+		batch, list = a.equals(ctx, look, a.group.destination, list, nil)
+		for _, x := range batch {
+			if a.finished(ctx) {
+				return
+			}
+			if x.failure != nil {
+				a.lookupFailed(x.failure)
+			}
+			for _, h := range x.hosts {
+				a.try(ctx, h)
+			}
 		}
 	}
 }

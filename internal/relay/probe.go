@@ -79,7 +79,8 @@ func (r *Relay) probe(ctx context.Context, to control.RouteTarget, p *Probe) err
 		return status.Temp(dnsTrouble, err.Error(), nil)
 	}
 	for _, ip := range ips[:min(len(ips), maxHosts)] {
-		h := host{name: to.Host, addr: netip.AddrPortFrom(ip, uint16(port)), implicit: to.Kind == control.ToTLS}
+		h := host{name: to.Host, addr: netip.AddrPortFrom(ip, uint16(port)), routed: true,
+			implicit: to.Kind == control.ToTLS}
 		rule := tlsrule.Rule{TLSPolicy: control.TLSPolicy{Level: control.TLSMay, Names: to.Host, Where: "probe"}}
 		reached, err := r.session(ctx, terms{host: h, helo: p.Helo, rule: rule}, p)
 		if reached {

@@ -210,6 +210,9 @@ func (a *attempt) try(ctx context.Context, h host) {
 		a.judge(f)
 		a.failAll(f)
 		a.logSettings(f)
+		if f.loop {
+			a.left = nil
+		}
 		return
 	}
 	a.silent = false

@@ -64,6 +64,7 @@ type failure struct {
 	elsewhere bool   // another host may do better
 	silent    bool   // the host was not reached at all
 	ours      bool   // it would be the same with any host
+	loop      bool   // it is this very machine: hosts that are not preferred to it are left out
 	settings  bool   // the host requires something that control/ does not provide
 
 	words  smtpc.Reply   // the whole reply, for the rules
@@ -101,6 +102,10 @@ func (r *Relay) connect(ctx context.Context, t terms) (*session, *failure) {
 		f := s.failed(err)
 		var e *smtpc.Error
 		f.elsewhere, f.silent = true, errors.As(err, &e) && e.Command == greeting && e.Reply.Code == 0
+		return nil, f
+	}
+	if f := r.loop(s); f != nil {
+		s.smtp.Quit()
 		return nil, f
 	}
 	return s, nil

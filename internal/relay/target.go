@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -190,53 +189,4 @@ func (r *Relay) withoutUs(d destination, list []exchanger, t *explain.Trail) ([]
 			"mail for %s loops back to myself: this host, %s, is its best MX, but the domain is not local", d.domain, own)
 	}
 	return better, nil
-}
-
-// hosts returns the addresses of an exchanger, without this machine's own unless
-// control/routes names it.
-func (r *Relay) hosts(ctx context.Context, look Resolver, d destination, x exchanger, t *explain.Trail) ([]host, *failure) {
-	ips, err := look.Addrs(ctx, x.name)
-	f := &failure{host: host{name: x.name}, elsewhere: true}
-	switch {
-	case errors.Is(err, dns.ErrNoDomain), errors.Is(err, dns.ErrNoData), errors.Is(err, dns.ErrBadName):
-		f.err = permanent(550, "5.4.4", "the host %s of %s has no address", x.name, d.domain)
-		if x.routed { // a setting of ours never fails a message permanently
-			f.err = status.Temp("4.3.5", fmt.Sprintf("%s: the host %s has no address", d.route.Where, x.name), err)
-		}
-		return nil, f
-	case err != nil:
-		f.err = status.Temp(dnsTrouble, err.Error(), nil)
-		return nil, f
-	}
-	var list []host
-	for _, ip := range ips {
-		if !x.routed && r.ours(ip) {
-			t.Add("address", ip.String()+" of "+x.name+" is this machine: left out", "")
-			continue
-		}
-		if ip.String() != x.name {
-			t.Add("address", ip.String(), x.name)
-		}
-		list = append(list, host{name: x.name, addr: netip.AddrPortFrom(ip, x.port), routed: x.routed, implicit: x.implicit})
-	}
-	if len(list) == 0 {
-		f.err = status.Temp("4.4.4", fmt.Sprintf("%s has only addresses of this machine, and no row of control/routes for them", x.name), nil)
-		return nil, f
-	}
-	return list, nil
-}
-
-// ours reports whether an address belongs to this machine or to no host at all.
-func (r *Relay) ours(ip netip.Addr) bool {
-	if ip.IsLoopback() || ip.IsUnspecified() || ip.IsMulticast() {
-		return true
-	}
-	local, err := r.local()
-	if err != nil {
-		return false // the connection attempt will show
-	}
-	return slices.ContainsFunc(local, func(a net.Addr) bool {
-		p, err := netip.ParsePrefix(a.String())
-		return err == nil && p.Addr().Unmap() == ip
-	})
 }
