@@ -121,9 +121,9 @@ func (k keys) compare(t *rapid.T, text string, want verdict) {
 		switch {
 		case known(name, text, got, other, err):
 		case err != nil:
-			t.Errorf("%s: %v; ours: %s", name, err, got)
+			t.Errorf("%s: %v; ours: %s; %q", name, err, got, text)
 		case other != got:
-			t.Errorf("%s: %s; ours: %s", name, other, got)
+			t.Errorf("%s: %s; ours: %s; %q", name, other, got, text)
 		}
 	}
 }
