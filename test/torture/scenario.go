@@ -1,14 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
-	"time"
 
 	"paperpath/internal/spool"
 	"paperpath/test/harness"
@@ -40,6 +37,7 @@ type want struct {
 	box, token string
 	accepts    bool // the step accepts it: it must be there only after a yes
 	deletes    bool // the step deletes it: it must be gone after a yes
+	may        bool // it may be missing: the reason for it may have gone by the next attempt
 }
 
 // exchange is a line of a dialogue: the reply that is waited for, and what is
@@ -188,78 +186,6 @@ func betweenReportAndEnd(before []*call, _ bool) bool {
 		}
 	}
 	return false
-}
-
-func relayScenarios() []scenario {
-	run := func(name, peer string, wants []want, addresses ...string) scenario {
-		return scenario{name: "mailrelay, " + name, program: "mailrelay", args: fixed("run"), peer: peer,
-			prepare: inInbox(spool.InboxRelay, to(addresses...)...), wants: wants, twice: betweenReplyAndMark}
-	}
-	refused := run("refused", "rcpt5xx", []want{{box: "bob", token: report}}, elsewhere)
-	refused.stays = true
-	return []scenario{
-		run("one host", "", must(elsewhere), elsewhere),
-		run("two recipients", "", must(elsewhere, other), elsewhere, other),
-		run("deferred", "rcpt4xx", must(elsewhere), elsewhere),
-		refused,
-		expired(refused),
-	}
-}
-
-// expired is an old entry of which one recipient was served just now: the mark
-// has not made it young, so that the other one is given up. Its mtime is that of
-// the mark.
-func expired(s scenario) scenario {
-	s.name, s.peer = "mailrelay, given up after a mark", "rcpt4xx"
-	s.prepare = func(w *world) error {
-		sp, err := spool.Open(w.home, spool.Options{Hostname: harness.Hostname,
-			Now: func() time.Time { return time.Now().Add(-132 * time.Hour) }})
-		if err != nil {
-			return err
-		}
-		defer sp.Close()
-		k, err := sp.Accept(spool.InboxRelay, spool.Envelope{From: spool.Path{Addr: "bob@example.net"}, To: to(other, elsewhere)}, nil,
-			spool.Trace{By: harness.Hostname, With: spool.WithLocal}, spool.BytesBody(letter(token, small)))
-		if err != nil {
-			return err
-		}
-		e, err := sp.Find(k)
-		if err != nil {
-			return err
-		}
-		defer e.Close()
-		reason := strings.Repeat("relay 2026-11-20T00:00:00Z deferred: for a reason\n", 10)
-		return errors.Join(e.Mark(0), write(filepath.Join(w.home, "spool/relay/reason", string(k)), reason))
-	}
-	return s
-}
-
-// endsText reports whether the end of a small message is among what is written:
-// as a chunk, or with a dot.
-func endsText(c *call) bool {
-	return lastChunk.Match(c.data) || bytes.HasSuffix(c.tail, []byte("\r\n.\r\n"))
-}
-
-var lastChunk = regexp.MustCompile(`^BDAT \d+ LAST\r\n`)
-
-// betweenReplyAndMark: a host has taken the message, the mark is not made yet;
-// after a power cut: not synced yet (spool(5), mark).
-func betweenReplyAndMark(before []*call, powerCut bool) bool {
-	named, unmarked, mark := 0, 0, "write"
-	if powerCut {
-		mark = "fdatasync"
-	}
-	for _, c := range before {
-		switch {
-		case strings.HasPrefix(c.path, "socket:") && endsText(c):
-			named, unmarked = 0, unmarked+named
-		case strings.HasPrefix(c.path, "socket:"):
-			named += bytes.Count(append([]byte("\r\n"), c.data...), []byte("\r\nRCPT "))
-		case strings.Contains(c.path, "/spool/relay/new/") && c.name == mark:
-			unmarked--
-		}
-	}
-	return unmarked > 0
 }
 
 func popScenarios() []scenario {

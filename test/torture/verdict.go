@@ -62,6 +62,8 @@ func (w *world) judge(s *scenario, yes, repeated bool) (finding, error) {
 // bounds returns how often the message must and may be there.
 func (x want) bounds(yes, repeated bool) (least, most int) {
 	switch {
+	case x.may:
+		return 0, 1
 	case x.deletes && yes:
 		return 0, 0
 	case x.deletes, x.accepts && !yes:
