@@ -38,7 +38,7 @@ func TestCheckFinds(t *testing.T) {
 		{"a wrong value", map[string]string{"databytes": "# x\n25MB\n"}, []string{
 			"error: control/databytes:2: \"25MB\" is not a whole number (such as `26214400`, see control(5))"}},
 		{"an unknown key", map[string]string{"retry": "step: 1m\n"}, []string{
-			`error: control/retry:1: unknown key "step" (steps, lifetime, attempts)`}},
+			`error: control/retry:1: unknown key "step" (steps, lifetime, attempts, delay-warning)`}},
 		{"a program that is not there", map[string]string{"users": "exec:/nonexistent/x\n"}, []string{
 			"error: control/users: stat /nonexistent/x: no such file or directory (such as `alice@example.org:*`, see control(5))"}},
 		{"a container's name", map[string]string{"hostname": "# x\n0123456789ab\n"}, []string{
@@ -131,7 +131,7 @@ func TestCheckSaysWhatIsInForce(t *testing.T) {
 		"hostname": {"mx.a.example (control/hostname:2)"}, "domains": {"a.example (control/domains:1)", "b.example (control/domains:2)"},
 		"users": {"1 row (control/users)"}, "aliases": {"2 rows (control/aliases)"}, "holdtime": {"90d (control/holdtime:1)"},
 		"databytes": nil, "greetpause": {"100ms (default)"}, "senders": {"own address (default)"},
-		"retry": {"steps: 5m 10m 30m 1h 2h 4h (default)", "lifetime: 5d (default)", "attempts: 10 (default)"},
+		"retry": {"steps: 5m 10m 30m 1h 2h 4h (default)", "lifetime: 5d (default)", "attempts: 10 (default)", "delay-warning: 4h (default)"},
 	}
 	for name, values := range want {
 		if d := cmp.Diff(values, got[name]); d != "" {

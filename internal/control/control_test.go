@@ -199,7 +199,7 @@ func TestBrokenFiles(t *testing.T) {
 		{"routes", "a.example: x\nA.example: y\n", route, "is already in line 1"},
 		{"senders", "x: alice\n", senders, `control/senders:1: sender "alice" has no @domain`},
 		{"senders", "x: @-a\n", senders, "control/senders:1:"},
-		{"retry", "step: 1m\n", retry, "control/retry:1: unknown key \"step\" (steps, lifetime, attempts)"},
+		{"retry", "step: 1m\n", retry, "control/retry:1: unknown key \"step\" (steps, lifetime, attempts, delay-warning)"},
 		{"retry", "steps: 1m 0\n", retry, "below a second"},
 		{"retry", "lifetime: 5\n", retry, "is not a time span"},
 		{"retry", "attempts: 0\n", retry, "is less than 1"},

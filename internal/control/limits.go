@@ -40,6 +40,7 @@ func limitKeys() []Key {
 		{Name: "unknown", Default: "10"},           // recipients of one session, before it is slowed down
 		{Name: "session", Default: "3600"},         // seconds from the greeting to the end
 		{Name: "bounces", Default: "1000"},         // an hour
+		{Name: "returnbytes", Default: "65536"},    // of a message that a bounce returns whole
 
 		{Name: "session-messages", Default: "100"}, // of one session of mailrelay
 		{Name: "session-time", Default: "300"},     // seconds in which it takes up messages

@@ -14,6 +14,7 @@ type Retry struct {
 	Steps    []time.Duration // the waits one after another; the last repeats
 	Lifetime time.Duration   // an entry expires when it is older than this ...
 	Attempts int             // ... and has been tried this often
+	Warning  time.Duration   // the age at which the sender hears of the delay; 0: they do not
 }
 
 // retryKeys are the rows of control/retry.
@@ -22,6 +23,7 @@ func retryKeys() []Key {
 		{Name: "steps", Default: "5m 10m 30m 1h 2h 4h"},
 		{Name: "lifetime", Default: "5d"},
 		{Name: "attempts", Default: "10"},
+		{Name: "delay-warning", Default: "4h"},
 	}
 }
 
@@ -111,6 +113,10 @@ func (r *Retry) set(key, value string) (wrong string) {
 		r.Steps, wrong = durations(value)
 	case "lifetime":
 		r.Lifetime, wrong = duration(value)
+	case "delay-warning":
+		if r.Warning = 0; value != "never" {
+			r.Warning, wrong = duration(value)
+		}
 	case "attempts":
 		var n int64
 		n, wrong = number(value, 1)

@@ -29,7 +29,7 @@ type phrases struct {
 func (k Kind) phrases() phrases {
 	switch k {
 	case Delayed:
-		return phrases{"is delayed", "could not be delivered yet to:",
+		return phrases{"is delayed", "has not been delivered yet to:",
 			"Delivery will be attempted again. There is no need to send the message again.\n", "Delayed message", "delayed"}
 	case Delivered:
 		return phrases{"was delivered", "was delivered to the mailbox of:",
@@ -40,8 +40,7 @@ func (k Kind) phrases() phrases {
 			"Relayed message", "relayed"}
 	}
 	return phrases{"could not be delivered", "could not be delivered to:",
-		"There will be no further attempt to deliver it to these recipients. If you can\n" +
-			"correct the problem described above, please send the message again.\n", "Undelivered message", "report"}
+		"There will be no further attempt to deliver it to these recipients.\n", "Undelivered message", "report"}
 }
 
 // status is the RFC 3463 status of a recipient in a report of this kind.

@@ -18,7 +18,7 @@ func failedReport() *Report {
 	at := time.Date(2026, 11, 22, 20, 13, 0, 0, time.UTC)
 	return &Report{Kind: Failed, Host: "mx.example.net", Key: "1764000000.M000000R0123456789abcdef.mx", Arrival: at, Now: at.Add(time.Hour),
 		Sender: "alice@example.org", Recipients: []Recipient{{Address: "b@x.example", Err: errUnknown}},
-		Message: io.NewSectionReader(strings.NewReader(text), 0, int64(len(text)))}
+		Message: io.NewSectionReader(strings.NewReader(text), 0, int64(len(text))), MaxReturned: 65536}
 }
 
 // TestKinds: what each kind of report says to people and to programs.
@@ -31,9 +31,9 @@ func TestKinds(t *testing.T) {
 		want  []string
 	}{
 		{Failed, errUnknown, 0, []string{"Subject: Your message could not be delivered\n", "Action: failed\nStatus: 5.1.1\n",
-			"\n<b@x.example>\n    no such mailbox\n", "\n\nhello\n", "Diagnostic-Code: x-paperpath; no such mailbox\n"}},
+			"\n<b@x.example>\n    There is no mailbox with this address. Check the address", "    In detail: no such mailbox\n", "\n\nhello\n", "Diagnostic-Code: x-paperpath; no such mailbox\n"}},
 		{Failed, &Expired{Lifetime: 120 * time.Hour, Cause: waiting}, 0, []string{"Action: failed\nStatus: 4.4.7\n",
-			"\n    given up after 5 days: no answer\n"}},
+			"\n    It could not be delivered for 5 days. At the last attempt:", "given up after 5 days: no answer\n"}},
 		{Delayed, waiting, 120 * time.Hour, []string{"Subject: Your message is delayed\n", "Action: delayed\nStatus: 4.4.1\n",
 			"Will-Retry-Until: Fri, 27 Nov 2026 20:13:00 +0000\n", "text/rfc822-headers"}},
 		{Delayed, errUnknown, 0, []string{"Status: 4.0.0\n"}},
@@ -61,10 +61,10 @@ func TestKinds(t *testing.T) {
 func TestBoundary(t *testing.T) {
 	r := &Report{Key: "1764000000.M000000R0123456789abcdef.mx"}
 	first := r.boundary(nil)
-	if again := r.boundary([]part{{text: "550 --" + first + "--\n"}}); again == first {
+	if again := r.boundary([]part{{text: []byte("550 --" + first + "--\n")}}); again == first {
 		t.Error("the boundary occurs in a part")
 	}
-	if r.boundary([]part{{text: "550 no"}}) != first {
+	if r.boundary([]part{{text: []byte("550 no")}}) != first {
 		t.Error("the boundary is not the same again")
 	}
 }

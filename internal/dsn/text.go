@@ -10,7 +10,9 @@ import (
 const (
 	maxText = 1000 // octets of a text from outside
 	maxWord = 400  // octets without a blank; no address is longer
-	maxLine = 76   // octets of a line that can be broken
+	maxLine = 72   // octets of a line that can be broken: quoted-printable adds to it
+
+	maxOctets = 998 // of any line (RFC 5322 2.1.1)
 )
 
 // bounded makes text from outside one line of printable ASCII, which is all that RFC

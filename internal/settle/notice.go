@@ -2,6 +2,7 @@ package settle
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"paperpath/internal/control"
@@ -10,8 +11,8 @@ import (
 	"paperpath/internal/spool"
 )
 
-// delayAfter is the age at which a sender who asked for reports of delay gets
-// one, once.
+// delayAfter is the age at which a sender who asked for reports of delay gets one if
+// control/retry has no warnings for the others.
 const delayAfter = 4 * time.Hour
 
 // Wants reports whether the sender asked for a report of that kind about
@@ -44,19 +45,39 @@ func (s *Settler) attemptNotices(e *spool.Entry, sum summary, results []Result,
 		}
 	}
 	list, err := s.notices(e, dsn.Relayed, wanting(e, "SUCCESS", relayed), 0)
-	if err != nil || !s.delayReportDue(e) {
+	if err != nil || !s.delayReportDue(e, retry.Warning) {
 		return list, err
 	}
-	more, err := s.notices(e, dsn.Delayed, wanting(e, "DELAY", sum.deferred), retry.Lifetime)
+	more, err := s.notices(e, dsn.Delayed, delayed(e, sum.deferred, retry.Warning > 0), retry.Lifetime)
+	for i := range more {
+		more[i].About = nil // one report an entry, whoever else is deferred by then
+	}
 	return append(list, more...), err
 }
 
-// delayReportDue reports whether this attempt is the first one after delayAfter.
-func (s *Settler) delayReportDue(e *spool.Entry) bool {
-	if s.Now().Sub(e.Arrival) < delayAfter {
+// delayReportDue reports whether this attempt is the first one after the age at which
+// delays are reported.
+func (s *Settler) delayReportDue(e *spool.Entry, after time.Duration) bool {
+	if after == 0 {
+		after = delayAfter
+	}
+	if s.Now().Sub(e.Arrival) < after {
 		return false
 	}
-	return e.Attempts == 0 || !e.Tried.IsZero() && e.Tried.Sub(e.Arrival) < delayAfter
+	return e.Attempts == 0 || !e.Tried.IsZero() && e.Tried.Sub(e.Arrival) < after
+}
+
+// delayed returns the deferred results that the sender is told of: those that they asked
+// about, and, with a warning, those about which they said nothing (RFC 3461 4.1), unless
+// a program sent the message.
+func delayed(e *spool.Entry, deferred []Result, warning bool) (list []Result) {
+	warning = warning && !automatic(e)
+	for _, r := range deferred {
+		if Wants(e, r.Index, "DELAY") || warning && len(params.Notify(e.Envelope.To[r.Index].Params)) == 0 {
+			list = append(list, r)
+		}
+	}
+	return list
 }
 
 // wanting returns the results that the sender wants a report of that kind about.
@@ -100,8 +121,13 @@ func (s *Settler) reportWithinBudget(e *spool.Entry, k dsn.Kind, about []Result,
 	if err != nil {
 		return nil, false, err
 	}
+	most, err := s.Control.Limit("returnbytes")
+	if err != nil {
+		return nil, false, err
+	}
 	r := dsn.Report{Kind: k, Host: host, Key: string(e.Key), Arrival: e.Arrival, Now: s.Now(),
-		Sender: e.Envelope.From.Addr, SenderParams: e.Envelope.From.Params, Message: e.Content()}
+		Sender: e.Envelope.From.Addr, SenderParams: e.Envelope.From.Params, Message: e.Content(),
+		MaxReturned: most, UTF8: strings.HasPrefix(e.With, "UTF8")}
 	for _, a := range about {
 		to := e.Envelope.To[a.Index]
 		r.Recipients = append(r.Recipients, dsn.Recipient{Address: to.Addr, Params: to.Params,

@@ -59,7 +59,8 @@ func TestDelayedReport(t *testing.T) {
 				t.Errorf("a report at attempt %d", hour)
 			}
 			has(t, report, "Subject: Your message is delayed\n", "Action: delayed\n", "Status: 4.4.1\n", "Final-Recipient: rfc822; a@x.example\n",
-				"Will-Retry-Until: ", "no need to send the message again", "If it cannot be delivered by ", "-b@x.example", "-c@x.example", "-5.0.0")
+				"Will-Retry-Until: ", "no need to send the message again", "If it cannot be delivered by ", "Final-Recipient: rfc822; b@x.example\n",
+				"-c@x.example", "-5.0.0", "-Check the address")
 		}
 		f.time = f.time.Add(time.Hour + 15*time.Minute) // a wait grows by up to a quarter
 	}
@@ -68,11 +69,50 @@ func TestDelayedReport(t *testing.T) {
 	}
 }
 
+// TestDelayWarning: who is warned of a delay, and after what time.
+func TestDelayWarning(t *testing.T) {
+	for _, c := range []struct {
+		name, retry, with, from, header, to string
+		after                               time.Duration // 0: never
+	}{
+		{"nothing said", "", spool.WithLocal, "alice@example.org", "", "a@x.example", 4 * time.Hour},
+		{"another time", "delay-warning: 2h", spool.WithLocal, "alice@example.org", "", "a@x.example", 2 * time.Hour},
+		{"switched off", "delay-warning: never", spool.WithLocal, "alice@example.org", "", "a@x.example", 0},
+		{"switched off, asked", "delay-warning: 0", spool.WithLocal, "alice@example.org", "", "a@x.example NOTIFY=DELAY", 4 * time.Hour},
+		{"NOTIFY without DELAY", "", spool.WithLocal, "alice@example.org", "", "a@x.example NOTIFY=FAILURE", 0},
+		{"NOTIFY=NEVER", "", spool.WithLocal, "alice@example.org", "", "a@x.example NOTIFY=NEVER", 0},
+		{"null reverse path", "", spool.WithLocal, "", "", "a@x.example", 0},
+		{"unverified", "", "ESMTPS", "alice@example.org", "", "a@x.example", 0},
+		{"automatic", "", spool.WithLocal, "alice@example.org", "Auto-Submitted: auto-generated (x)\n", "a@x.example", 0},
+		{"automatic, asked", "", spool.WithLocal, "alice@example.org", "Auto-Submitted: auto-replied\n", "a@x.example NOTIFY=DELAY", 4 * time.Hour},
+		{"not automatic", "", spool.WithLocal, "alice@example.org", "Auto-Submitted: No; x=y\n", "a@x.example", 4 * time.Hour},
+		{"bulk", "", spool.WithLocal, "alice@example.org", "Precedence: Bulk\n", "a@x.example", 0},
+		{"list", "", spool.WithLocal, "alice@example.org", "List-Id: <l.example.org>\n", "a@x.example", 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := newFixture(t)
+			f.control("retry", "steps: 5m\n"+c.retry+"\n")
+			f.entry(c.with, c.from, c.header+mailText, c.to)
+			began := f.time
+			var warned []time.Duration
+			for range 30 {
+				f.settle(Result{Err: errLater})
+				if f.report() != "" {
+					warned = append(warned, f.time.Sub(began))
+				}
+				f.time = f.time.Add(20 * time.Minute)
+			}
+			if c.after == 0 && len(warned) > 0 || c.after > 0 && (len(warned) != 1 || warned[0] != c.after) {
+				t.Errorf("warned after %v, want %v", warned, c.after)
+			}
+		})
+	}
+}
+
 // No sender gets a report that they did not ask for; a sender who is not verified gets
 // none, and nothing is held for that.
 func TestNoNotice(t *testing.T) {
 	for _, c := range []struct{ name, with, from, to string }{
-		{"not asked", spool.WithLocal, "alice@example.org", "a@x.example"},
 		{"never", spool.WithLocal, "alice@example.org", "a@x.example NOTIFY=NEVER"},
 		{"failure", spool.WithLocal, "alice@example.org", "a@x.example NOTIFY=FAILURE"},
 		{"null reverse path", spool.WithLocal, "", "a@x.example NOTIFY=SUCCESS,DELAY"},

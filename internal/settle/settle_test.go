@@ -289,7 +289,7 @@ func TestMarked(t *testing.T) {
 
 func TestExpired(t *testing.T) {
 	f := newFixture(t)
-	f.control("retry", "steps: 1h\nlifetime: 2d\nattempts: 3\n")
+	f.control("retry", "steps: 1h\nlifetime: 2d\nattempts: 3\ndelay-warning: never\n")
 	f.entry(spool.WithLocal, "alice@example.org", mailText, "a@x.example")
 	for range 3 {
 		f.time = f.time.Add(20 * time.Hour)

@@ -1,0 +1,41 @@
+package settle
+
+import (
+	"strings"
+
+	"paperpath/internal/message"
+	"paperpath/internal/spool"
+)
+
+// Bounds of the header that is searched.
+const (
+	maxHeader = 256 << 10
+	maxFields = 5000
+)
+
+// automatic reports whether a program sent the message to many, or as an answer: it has
+// no use for a warning, and neither has a list (RFC 3834 2, 5; RFC 2919). A header that
+// cannot be read says nothing, so it counts as a program's.
+func automatic(e *spool.Entry) bool {
+	h, err := message.Read(e.Message(), maxHeader, maxFields)
+	if err != nil {
+		return true
+	}
+	for _, f := range h.Fields {
+		word, _, _ := strings.Cut(strings.ToLower(f.Value), ";")
+		word = strings.TrimSpace(word)
+		switch strings.ToLower(f.Name) {
+		case "auto-submitted":
+			if word != "no" {
+				return true
+			}
+		case "precedence":
+			if word == "bulk" || word == "list" || word == "junk" {
+				return true
+			}
+		case "list-id", "list-unsubscribe":
+			return true
+		}
+	}
+	return false
+}
