@@ -63,6 +63,10 @@ func (t *transaction) conclude(res *smtpc.Result) (later []int) {
 		t.over = t.refusal("MAIL "+t.sent.Mail, res.Mail)
 		return t.batch
 	}
+	if errors.Is(res.Err, smtpc.ErrImpossible) || errors.Is(res.Err, smtpc.ErrEarly) {
+		t.over = t.lost(res) // the answers before may belong to other commands, too
+		return t.batch
+	}
 	accepted, later := t.recipients(t.batch, t.sent, res)
 	if res.Err != nil {
 		t.over = t.lost(res)

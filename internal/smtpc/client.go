@@ -80,7 +80,7 @@ func (s *Client) greet() error {
 	first := true
 	s.said.hello = nil
 	hear := func(line string) { s.said.hello = append(s.said.hello, line) }
-	_, err := s.ask(s.conn.times.Hello, func(line string) {
+	r, err := s.ask(s.conn.times.Hello, func(line string) {
 		hear(line)
 		if !first && len(line) > 4 {
 			word, args, _ := strings.Cut(line[4:], " ")
@@ -92,7 +92,10 @@ func (s *Client) greet() error {
 	if errors.As(err, &e) && e.Reply.Code/10 == 50 { // it does not know the command (RFC 5321 3.2)
 		clear(s.offered)
 		s.said.hello = nil
-		_, err = s.ask(s.conn.times.Hello, hear, "HELO", s.hello)
+		r, err = s.ask(s.conn.times.Hello, hear, "HELO", s.hello)
+	}
+	if err == nil && (r.Class() != 2 || r.Code == 221) {
+		return s.impossible("EHLO "+s.hello, r)
 	}
 	return err
 }
@@ -181,7 +184,7 @@ func (s *Client) StartTLS(cfg *tls.Config) error {
 
 // impossible ends the session for a reply that the command cannot have.
 func (s *Client) impossible(command string, r Reply) *Error {
-	err := fmt.Errorf("an answer that this command cannot have: \"%s\"", visible.Shorten(r.Text, 80))
+	err := fmt.Errorf("%w: \"%s\"", ErrImpossible, visible.Shorten(r.Text, 80))
 	s.conn.cut(err)
 	return &Error{Command: command, Err: err}
 }

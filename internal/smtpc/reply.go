@@ -16,10 +16,11 @@ const (
 // Why a host's answer ends the session. What follows can no longer be matched to a
 // command, so nothing without a final reply counts as done.
 var (
-	ErrEarly = errors.New("it answers before it is asked")
-	ErrLong  = fmt.Errorf("its reply is longer than %d octets", maxReply)
-	ErrCut   = errors.New("it closed the connection")
-	ErrTime  = errors.New("no answer in time")
+	ErrEarly      = errors.New("it answers before it is asked")
+	ErrImpossible = errors.New("an answer that this command cannot have")
+	ErrLong       = fmt.Errorf("its reply is longer than %d octets", maxReply)
+	ErrCut        = errors.New("it closed the connection")
+	ErrTime       = errors.New("no answer in time")
 )
 
 // Reply is a whole reply of a host. The zero Reply means that there is none.

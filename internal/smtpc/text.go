@@ -16,6 +16,11 @@ const (
 // text sends the text and reads the answers to it. behind may add commands to
 // the flight of its end.
 func (f *flight) text(t *transaction, behind func()) {
+	// An answer too many, to RCPT or DATA, would be taken for that to the text.
+	if err := f.conn.silent(); err != nil {
+		f.lost(t, "message text", err)
+		return
+	}
 	t.res.Begun = true
 	src := &source{r: t.Text(), left: t.Size}
 	var err error
