@@ -10,6 +10,7 @@ import (
 
 	"paperpath/internal/addr"
 	"paperpath/internal/check"
+	"paperpath/internal/dns"
 	"paperpath/internal/explain"
 	"paperpath/internal/home"
 	"paperpath/internal/program"
@@ -28,7 +29,11 @@ func run() int {
 		Verbs: append(program.Stage{Inbox: spool.InboxCheck, Does: "check", Make: runner}.Verbs(),
 			program.Verb{Name: "explain", Usage: "print how the message on standard input is checked", Operands: "< message",
 				Flags:  append(subjectFlags(), &cli.BoolFlag{Name: "json", Usage: "print JSON"}),
-				Action: explainCommand}),
+				Action: explainCommand},
+			program.Verb{Name: "dkim", Usage: "print what the signatures of the message on standard input prove",
+				Operands: "< message", Kind: program.Person,
+				Flags:  []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print JSON"}},
+				Action: dkimCommand}),
 	})
 }
 
@@ -84,6 +89,25 @@ func explainCommand(ctx context.Context, h *home.Home, c *cli.Context) error {
 	}
 	if v.Err != nil {
 		return &status.Error{Exit: status.Exit(v.Err)} // the explanation says why
+	}
+	return nil
+}
+
+// dkimCommand prints what the signatures of the message prove.
+func dkimCommand(ctx context.Context, h *home.Home, c *cli.Context) error {
+	if c.Args().Present() {
+		return status.UsageError("unexpected operand %q (the message is on standard input)", c.Args().First())
+	}
+	var t explain.Trail
+	err := check.DKIM(ctx, h.Input(ctx), dns.New(h.Control), h.Clock.Now, &t)
+	if t.Outcome == "" {
+		return err
+	}
+	if err := t.Write(h.Stdout, c.Bool("json")); err != nil {
+		return err
+	}
+	if err != nil {
+		return &status.Error{Exit: status.Exit(err)} // the explanation says why
 	}
 	return nil
 }
