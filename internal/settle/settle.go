@@ -122,24 +122,36 @@ func summarize(e *spool.Entry, results []Result, retry control.Retry, expired bo
 	return sum
 }
 
-// wait is the time to the next attempt. A rule that says when to try again counts if all
-// that is deferred waits for it, or if it comes before the schedule's own time; but not
-// time after time, so that a host which always says so is not asked all day.
+// wait is the time to the next attempt: by the schedule, or when a rule says, but not
+// long after the time at which the sender is to be warned.
 func (sum summary) wait(e *spool.Entry, retry control.Retry, age time.Duration) time.Duration {
-	next := retry.Next(age, string(e.Key))
-	var again time.Duration
+	key := string(e.Key)
+	wait := retry.Next(age, key)
+	if again := sum.again(e, age); again > 0 {
+		wait = min(retry.Spread(again, key), retry.Longest())
+	}
+	if left := retry.Warning - age; left > 0 && left < wait && len(delayed(e, sum.deferred, true)) > 0 {
+		wait = min(wait, retry.Spread(left, key))
+	}
+	return wait
+}
+
+// again is the wait that rules for replies demand of everything that is deferred, 0 if
+// they do not. They count for a young entry, or once in between, so that a host which
+// always says so is not asked all day.
+func (sum summary) again(e *spool.Entry, age time.Duration) (again time.Duration) {
 	for _, r := range sum.deferred {
 		switch {
 		case r.Again == 0 || age > patientFor && strings.Contains(e.Last, ruleMark):
-			return next
+			return 0
 		case again == 0 || r.Again < again:
 			again = r.Again
 		}
 	}
-	if again == 0 || sum.remaining > len(sum.deferred) {
-		return next
+	if sum.remaining > len(sum.deferred) {
+		return 0
 	}
-	return min(retry.Spread(again, string(e.Key)), retry.Longest())
+	return again
 }
 
 // ruleMark comes before the rule that decided, in a reason.
