@@ -28,6 +28,7 @@ type kept struct {
 	slow  bool
 
 	leaving bool // its destination counts it among those that are about to end
+	took    bool // the host has accepted a message
 }
 
 // style makes a session do what the host bears.
@@ -121,8 +122,9 @@ func (k *kept) message(o *order) (m *smtpc.Message) {
 func (k *kept) ended(o *order, res *smtpc.Result) {
 	p := k.pool
 	p.mu.Lock()
-	unheard := k.count > 0 && unheard(res)
-	k.learn(res, unheard)
+	worn := k.worn(res)
+	unheard := worn || k.count > 0 && unheard(res)
+	k.learn(res, unheard && (!worn || tooMany(res.Mail)))
 	if !unheard {
 		o.dest.heard(res, p.limits())
 		k.count++
