@@ -319,10 +319,14 @@ func (c *badCase) check(t *testing.T, i int, l left) {
 		}
 	}
 	text := strings.Join(strings.Fields(l.reasons[domain]+l.bounces[domain]), " ") // a bounce is folded
+	reason := c.reason
+	if _, words, ok := strings.Cut(reason, ".*: "); ok && !strings.Contains(got, "D") {
+		reason = words // a bounce has what the host said, not what it was asked
+	}
 	if got != c.want {
 		t.Errorf("%s: %s, want %s\n%s", c.name, got, c.want, text)
-	} else if got != "TTT" && !regexp.MustCompile(c.reason).MatchString(text) {
-		t.Errorf("%s: %s\nhas not %s", c.name, text, c.reason)
+	} else if got != "TTT" && !regexp.MustCompile(reason).MatchString(text) {
+		t.Errorf("%s: %s\nhas not %s", c.name, text, reason)
 	}
 	if strings.Contains(got, "D") != (l.reasons[domain] != "") {
 		t.Errorf("%s: %s with the reason %q", c.name, got, l.reasons[domain])
