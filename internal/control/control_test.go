@@ -172,7 +172,7 @@ func TestBrokenFiles(t *testing.T) {
 		{"routes", "a.example: h inflight=0\n", route, "inflight=0 is not a number between 1 and 16"},
 		{"routes", "a.example: h inflight=2 inflight=3\n", route, "inflight= is there twice"},
 		{"routes", "a.example: h inflgiht=2\n", route, `unknown option "inflgiht" (did you mean inflight?)`},
-		{"routes", "a.example: h tls=no\n", route, "(the options are inflight and recipients)"},
+		{"routes", "a.example: h tls=no\n", route, "(the options are inflight, recipients, time)"},
 		{"routes", "a.example: hold inflight=2\n", route, "inflight= is not for hold"},
 		{"routes", "a.example: h recipients=2\n", route, "recipients= is for program: alone"},
 		{"routes", "a.example: error:\n", route, "error: without a text"},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"paperpath/internal/addr"
 )
@@ -15,6 +16,7 @@ type Route struct {
 	Targets    []RouteTarget // in the order in which they are tried
 	Inflight   int           // whole transactions in flight; 0: the row does not say
 	Recipients int           // of one call of a program; 0: the row does not say
+	Time       time.Duration // that a call may take; 0: the row does not say
 	Where      string        // "control/routes:2"
 }
 

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"paperpath/internal/addr"
 	"paperpath/internal/status"
@@ -144,24 +145,46 @@ func digits(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }
 
-// option sets what a word `name=number` says about all targets of the row.
-func (r *Route) option(name, number string) error {
-	options := map[string]*int{"inflight": &r.Inflight, "recipients": &r.Recipients}
-	p, most := options[name], map[string]int{"inflight": 16, "recipients": 100}[name]
-	switch n, err := strconv.Atoi(number); {
-	case p == nil:
-		hint := "the options are inflight and recipients"
-		if like := nearest(name, []string{"inflight", "recipients"}); like != "" {
-			hint = "did you mean " + like + "?"
+// routeOptions are the options of a row, in the order in which errors name them.
+var routeOptions = []string{"inflight", "recipients", "time"}
+
+// option sets what a word `name=value` says about all targets of the row.
+func (r *Route) option(name, value string) error {
+	switch name {
+	case "inflight":
+		return count(name, value, &r.Inflight, 16)
+	case "recipients":
+		return count(name, value, &r.Recipients, 100)
+	case "time":
+		d, err := ParseSpan(value)
+		switch {
+		case err != nil:
+			return fmt.Errorf("time=%s: %w", value, err)
+		case d < time.Second || d > time.Hour:
+			return fmt.Errorf("time=%s is not between 1s and 1h", value)
+		case r.Time != 0:
+			return errors.New("time= is there twice")
 		}
-		return fmt.Errorf("unknown option %q (%s)", name, hint)
-	case err != nil || n < 1 || n > most:
-		return fmt.Errorf("%s=%s is not a number between 1 and %d", name, number, most)
-	case *p != 0:
-		return fmt.Errorf("%s= is there twice", name)
-	default:
-		*p = n
+		r.Time = d
+		return nil
 	}
+	hint := "the options are " + strings.Join(routeOptions, ", ")
+	if like := nearest(name, routeOptions); like != "" {
+		hint = "did you mean " + like + "?"
+	}
+	return fmt.Errorf("unknown option %q (%s)", name, hint)
+}
+
+// count sets an option that is a number.
+func count(name, value string, to *int, most int) error {
+	n, err := strconv.Atoi(value)
+	switch {
+	case err != nil || n < 1 || n > most:
+		return fmt.Errorf("%s=%s is not a number between 1 and %d", name, value, most)
+	case *to != 0:
+		return fmt.Errorf("%s= is there twice", name)
+	}
+	*to = n
 	return nil
 }
 
@@ -246,6 +269,8 @@ func (r *Route) fits() error {
 	switch {
 	case r.Recipients != 0 && !program:
 		return errors.New("recipients= is for program: alone")
+	case r.Time != 0 && !program:
+		return errors.New("time= is for program: alone")
 	case r.Inflight != 0 && (program || !r.Targets[0].Peer()):
 		return fmt.Errorf("inflight= is not for %s", r.Targets[0].Kind)
 	}

@@ -15,7 +15,7 @@ import (
 // floors has every package of the programs. A package may import only packages on
 // lower floors; a new one gets its floor here.
 var floors = [][]string{
-	{"internal/addr", "internal/status", "internal/userns", "internal/visible"},
+	{"internal/addr", "internal/callout", "internal/status", "internal/userns", "internal/visible"},
 	{"internal/dir", "internal/dns", "internal/message", "internal/saslc", "internal/wire"},
 	{"internal/clock", "internal/compose", "internal/control", "internal/dkim", "internal/explain", "internal/maillog", "internal/params", "internal/ratelimit", "internal/sevenbit", "maildir"},
 	{"internal/certs", "internal/dsn", "internal/listen", "internal/spool", "internal/tlsrule"},

@@ -32,14 +32,14 @@ func (r *Relay) explain(ctx context.Context, from, address string, t *explain.Tr
 	r.explainSigning(from, t)
 	r.explainSource(d, t)
 	if first != "" {
-		t.End("relay to " + first)
+		t.End(first)
 		return nil
 	}
 	return err
 }
 
-// explainTargets records through which hosts mail may go, and returns the first; if there
-// is none, why.
+// explainTargets records through which hosts mail may go, and returns what happens at the
+// first; if there is none, why.
 func (r *Relay) explainTargets(ctx context.Context, d destination, from string, t *explain.Trail) (first string, last error) {
 	look := r.lookups()
 	for _, to := range d.targets() {
@@ -55,9 +55,12 @@ func (r *Relay) explainTargets(ctx context.Context, d destination, from string, 
 	return first, last
 }
 
-// explainTarget records the hosts of one target and returns the first.
+// explainTarget records the hosts of one target and returns what happens at the first.
 func (r *Relay) explainTarget(ctx context.Context, look *lookups, d destination, to control.RouteTarget,
 	t *explain.Trail) (first string, err error) {
+	if to.Host == "" && to.Kind != control.ToMX {
+		return r.explainNear(d, to)
+	}
 	list, err := r.exchangers(ctx, look, d, to, t)
 	if err != nil {
 		return "", err
@@ -74,7 +77,10 @@ func (r *Relay) explainTarget(ctx context.Context, look *lookups, d destination,
 				continue
 			}
 			if first == "" {
-				first = x.hosts[0].String()
+				first = "relay to " + x.hosts[0].String()
+			}
+			if to.Kind == control.ToLMTP {
+				continue
 			}
 			if err := r.explainTLS(d, x.hosts[0], t); err != nil {
 				return "", err

@@ -14,27 +14,49 @@ import (
 // host. A permanent refusal is final, whatever follows: the host has judged the mail.
 func (a *attempt) through(ctx context.Context, look *lookups) {
 	for _, to := range a.targets() {
+		a.before, a.sessions = a.tried, 0
 		if a.finished(ctx) {
 			return
 		}
-		a.before, a.sessions = a.tried, 0
 		switch to.Kind {
 		case control.ToMX, control.ToHost, control.ToTLS:
-			a.hostsOf(ctx, look, to)
+			a.hostsOf(ctx, look, to, a.try)
+		case control.ToLMTP, control.ToProgram:
+			a.nearby(ctx, look, to)
+		// The rest are rows that have changed since mailroute has read them.
 		case control.ToError:
 			a.failAll(&failure{ours: true, err: a.route.Refusal()})
-		case control.ToLocal, control.ToHold: // the row has changed since mailroute has read it
+		case control.ToHold:
+			a.failAll(&failure{ours: true, hold: true, rule: a.route.Where, err: permanent(550, "5.7.0",
+				"mail for %s is held now (change the row, then release it)", a.domain)})
+		case control.ToLocal:
 			a.failAll(&failure{ours: true, err: status.Temp("4.3.5", fmt.Sprintf(
-				"%s says %s now (mailctl queue reroute %s)", a.route.Where, to.Kind, a.m.Key), nil)})
-		default:
-			a.failAll(&failure{elsewhere: true, err: status.Temp("4.3.5",
-				fmt.Sprintf("%s: mailrelay does not carry mail to %s", a.route.Where, to.Kind), nil)})
+				"%s says local now (mailctl queue reroute %s)", a.route.Where, a.m.Key), nil)})
 		}
 	}
 }
 
+// nearby tries a target that is not reached through the pool.
+func (a *attempt) nearby(ctx context.Context, look *lookups, to control.RouteTarget) {
+	leave, ok := a.near.enter(ctx, to.String(), a.bounds().destination)
+	if !ok {
+		a.finished(ctx)
+		return
+	}
+	defer leave()
+	switch {
+	case to.Kind == control.ToProgram:
+		a.tryProgram(ctx, to)
+	case to.Path != "":
+		a.tryLMTP(ctx, host{name: to.String(), routed: true}, "unix", to.Path)
+	default:
+		a.hostsOf(ctx, look, to, func(ctx context.Context, h host) { a.tryLMTP(ctx, h, "tcp", h.addr.String()) })
+	}
+}
+
 // hostsOf tries the hosts of one target.
-func (a *attempt) hostsOf(ctx context.Context, look *lookups, to control.RouteTarget) {
+func (a *attempt) hostsOf(ctx context.Context, look *lookups, to control.RouteTarget,
+	try func(context.Context, host)) {
 	list, err := a.exchangers(ctx, look, a.group.destination, to, nil)
 	if err != nil {
 		f := &failure{err: classified(err), elsewhere: true}
@@ -54,7 +76,7 @@ func (a *attempt) hostsOf(ctx context.Context, look *lookups, to control.RouteTa
 				a.lookupFailed(x.failure)
 			}
 			for _, h := range x.hosts {
-				a.try(ctx, h)
+				try(ctx, h)
 			}
 		}
 	}

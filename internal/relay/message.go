@@ -23,8 +23,9 @@ type Message struct {
 	From    spool.Path
 	To      []spool.Recipient
 	Content *io.SectionReader
-	Asked   time.Time // when a person asked for an attempt; zero: nobody did
-	Ours    bool      // whoever sent it may send as our users do, so it may be signed
+	Results *io.SectionReader // for LMTP hosts and programs: our result fields, then Content; nil: Content
+	Asked   time.Time         // when a person asked for an attempt; zero: nobody did
+	Ours    bool              // whoever sent it may send as our users do, so it may be signed
 
 	// Done is called as soon as a host has accepted the message for these
 	// recipients.

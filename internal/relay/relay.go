@@ -42,6 +42,7 @@ type Relay struct {
 	reach  reachability
 	known  hosts
 	pool   *pool
+	near   gate
 	logins *logins
 	tls    *tlsrule.Decider
 }
@@ -65,7 +66,7 @@ func (r *Relay) Close() { r.pool.end() }
 // transaction are marked together as soon as a host has accepted it.
 func (r *Relay) Handle(ctx context.Context, e *spool.Entry) spool.Outcome {
 	var mu sync.Mutex
-	m := &Message{Key: string(e.Key), With: e.With, From: e.Envelope.From, To: e.Envelope.To, Content: e.Content(),
+	m := &Message{Key: string(e.Key), With: e.With, From: e.Envelope.From, To: e.Envelope.To, Content: e.Content(), Results: e.WithResults(),
 		Ours: e.Trusted() || e.Relay || e.With == spool.WithBounce}
 	var err error
 	if m.Asked, err = e.Asked(); err != nil {

@@ -66,7 +66,7 @@ func results(m *Message, todo []int, failed map[int]*failure) []settle.Result {
 		if f := failed[i]; f != nil {
 			res.Err, res.Diagnostic = f.err, f.reply
 			res.Rule, res.Hold, res.Again = f.rule, f.hold, f.again
-			if f.reply != "" {
+			if f.reply != "" && f.host.addr.IsValid() { // a socket has no name for others
 				res.RemoteMTA = f.host.name
 			}
 		} else if a, ok := m.noDSN[i]; ok {
@@ -217,6 +217,12 @@ func (a *attempt) try(ctx context.Context, h host) {
 	}
 	a.silent = false
 	a.sessions++
+	a.noteAll(failed)
+}
+
+// noteAll notes how a host treated the recipients that were left; those without a failure
+// are done.
+func (a *attempt) noteAll(failed map[int]*failure) {
 	left := a.left
 	a.left = nil
 	complained := false

@@ -39,6 +39,9 @@ type host struct {
 }
 
 func (h host) String() string {
+	if !h.addr.IsValid() { // a socket or a program
+		return h.name
+	}
 	if h.name == h.addr.Addr().String() {
 		return h.addr.String()
 	}

@@ -263,9 +263,10 @@ func hold(e *spool.Entry, sum summary, failed []Result, unwanted []int, why stri
 	return spool.Outcome{Children: []spool.Child{c}, Done: append(indexes(failed), unwanted...)}
 }
 
-// withHeld adds to an outcome that a rule of control/reply-rules holds recipients.
+// withHeld adds to an outcome that a setting, a rule for replies or a route, holds
+// recipients.
 func withHeld(e *spool.Entry, sum summary, o spool.Outcome) spool.Outcome {
-	const why = "a rule for replies holds it"
+	const why = "the settings hold it"
 	if o.Action == spool.Hold || sum.remaining == 0 && len(sum.failed) == 0 {
 		return hold(e, sum, sum.held, o.Done, why)
 	}

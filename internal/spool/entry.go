@@ -78,6 +78,12 @@ func (e *Entry) Content() *io.SectionReader {
 	return io.NewSectionReader(e.file, e.head.received, e.Size-e.head.received)
 }
 
+// WithResults returns what LMTP hosts and programs get: Content, and our result fields in
+// front of it.
+func (e *Entry) WithResults() *io.SectionReader {
+	return io.NewSectionReader(e.file, e.head.results, e.Size-e.head.results)
+}
+
 // Message returns the message as it came, below our fields.
 func (e *Entry) Message() *io.SectionReader {
 	return io.NewSectionReader(e.file, e.head.end, e.Size-e.head.end)

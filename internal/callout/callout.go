@@ -1,0 +1,193 @@
+// Package callout hands a message to a program of somebody else on its standard input,
+// and waits for its exit status within limits of time, memory and output.
+package callout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Call is one call of a program. There is no shell: the arguments are passed on as they
+// are, and nothing of a message or an address should be among them.
+type Call struct {
+	Path  string
+	Args  []string // without the program's own name
+	Env   []string // all of it, beside PATH
+	Dir   string
+	Input *io.SectionReader
+
+	Time   time.Duration // then the program is killed, with all that it has started
+	Grace  time.Duration // how long it may go on once the context has ended
+	Memory uint64        // bytes of data that each of its processes may have
+	Output int           // bytes that it may write, to standard output and standard error together
+}
+
+// Result is what became of a call whose program ended by itself.
+type Result struct {
+	Exit   int
+	Output string // the beginning of what it wrote
+	Stays  bool   // something that it has started keeps its output open
+}
+
+// kept is how much output a Result has.
+const kept = 2 << 10
+
+// linger is how long a program's output stays open after its end, for what is still in
+// the pipe.
+const linger = time.Second
+
+// searchPath is PATH for a program: fixed, since nobody's own is known.
+const searchPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// Run runs the program. An error means that there is no exit status to go by: the program
+// did not start, was killed by us or a signal, or the message could not be read.
+//
+// A message is either passed on completely or the program is killed before it sees an
+// end. It need not read the message, though: its exit status alone says what became of
+// it.
+func (c Call) Run(ctx context.Context) (Result, error) {
+	ctx, cancel := c.limits(ctx)
+	defer cancel(nil)
+	out := &output{most: c.Output, over: func() {
+		cancel(fmt.Errorf("it wrote more than %d bytes", c.Output))
+	}}
+	cmd := exec.CommandContext(ctx, c.Path, c.Args...)
+	cmd.Env, cmd.Dir = append([]string{searchPath}, c.Env...), c.Dir
+	cmd.Stdout, cmd.Stderr = out, out // one writer, so both go through one pipe
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = linger
+	read, write, err := os.Pipe()
+	if err != nil {
+		return Result{}, fmt.Errorf("make a pipe: %w", err)
+	}
+	cmd.Stdin = read
+	err = cmd.Start()
+	read.Close()
+	if err != nil {
+		write.Close()
+		return Result{}, plain(err)
+	}
+	c.confine(cmd.Process.Pid)
+	ended, fed := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(fed)
+		defer write.Close()
+		if err := feed(write, c.Input); err != nil {
+			cancel(err)
+			<-ended // a closed pipe would look like the end of the message
+		}
+	}()
+	err = cmd.Wait()
+	close(ended)
+	// What the program has started may keep the pipe open, and full.
+	_ = write.SetDeadline(time.Now())
+	<-fed
+	return out.result(ctx, cmd.ProcessState, err)
+}
+
+// limits returns a context that ends when the program has to, with the cause.
+func (c Call) limits(ctx context.Context) (context.Context, context.CancelCauseFunc) {
+	run, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	late := time.AfterFunc(c.Time, func() { cancel(fmt.Errorf("it took longer than %v", c.Time)) })
+	halt := context.AfterFunc(ctx, func() {
+		select {
+		case <-time.After(c.Grace):
+			cancel(errors.New("stopped while it was running"))
+		case <-run.Done():
+		}
+	})
+	return run, func(cause error) {
+		cancel(cause)
+		if cause == nil { // it is over
+			late.Stop()
+			halt()
+		}
+	}
+}
+
+// confine bounds what the program's processes may use. It has begun already, but cannot
+// have done much.
+func (c Call) confine(pid int) {
+	if c.Memory > 0 {
+		limit := &unix.Rlimit{Cur: c.Memory, Max: c.Memory}
+		_ = unix.Prlimit(pid, unix.RLIMIT_DATA, limit, nil) // it may have ended
+	}
+}
+
+// feed writes the message. The error says that it could not be read to its end. That the
+// program stops reading is none.
+func feed(w io.Writer, in *io.SectionReader) error {
+	from := &source{in: io.NewSectionReader(in, 0, in.Size())} // in may be read again
+	n, err := io.Copy(w, from)
+	switch {
+	case from.err != nil:
+		return fmt.Errorf("read the message: %w", from.err)
+	case err == nil && n < in.Size():
+		return fmt.Errorf("the message ends after %d of %d octets", n, in.Size())
+	}
+	return nil
+}
+
+// source remembers why reading failed.
+type source struct {
+	in  io.Reader
+	err error
+}
+
+// Read implements io.Reader.
+func (s *source) Read(p []byte) (int, error) {
+	n, err := s.in.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		s.err = err
+	}
+	return n, err
+}
+
+// output keeps the beginning of what a program writes, and ends a program that writes too
+// much.
+type output struct {
+	kept []byte
+	n    int
+	most int
+	over func()
+}
+
+// Write implements io.Writer. It takes everything, or the program would hear of a full
+// pipe instead of its end.
+func (o *output) Write(p []byte) (int, error) {
+	o.kept = append(o.kept, p[:min(len(p), kept-len(o.kept))]...)
+	if o.n += len(p); o.n > o.most {
+		o.over()
+	}
+	return len(p), nil
+}
+
+// result says how a program ended.
+func (o *output) result(ctx context.Context, p *os.ProcessState, err error) (Result, error) {
+	r := Result{Exit: p.ExitCode(), Output: string(o.kept), Stays: errors.Is(err, exec.ErrWaitDelay)}
+	switch {
+	case p.Exited():
+		return r, nil
+	case context.Cause(ctx) != nil:
+		return r, context.Cause(ctx)
+	}
+	return r, fmt.Errorf("%v", p)
+}
+
+// plain is an error of the start without the path, which the caller knows.
+func plain(err error) error {
+	var of *os.PathError
+	if errors.As(err, &of) {
+		return of.Err
+	}
+	return err
+}
