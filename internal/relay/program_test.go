@@ -73,11 +73,12 @@ func TestProgramAnswers(t *testing.T) {
 func TestProgramMissing(t *testing.T) {
 	l := newLab(t)
 	path := l.takes("elsewhere.example", "", "exit 0")
-	for want, spoil := range map[string]func() error{
-		"permission denied":         func() error { return os.Chmod(path, 0o644) },
-		"no such file or directory": func() error { return os.Remove(path) },
-	} {
-		if err := spoil(); err != nil {
+	for _, want := range []string{"permission denied", "no such file or directory"} {
+		spoil := os.Remove
+		if want == "permission denied" {
+			spoil = func(path string) error { return os.Chmod(path, 0o644) }
+		}
+		if err := spoil(path); err != nil {
 			t.Fatal(err)
 		}
 		list := l.send(far, "near@elsewhere.example")
