@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"fmt"
 
 	"paperpath/internal/control"
 	"paperpath/internal/explain"
@@ -31,6 +32,7 @@ func (r *Relay) explain(ctx context.Context, from, address string, t *explain.Tr
 	first, err := r.explainTargets(ctx, d, from, t)
 	r.explainSigning(from, t)
 	r.explainSource(d, t)
+	r.explainLimits(t)
 	if first != "" {
 		t.End(first)
 		return nil
@@ -101,4 +103,12 @@ func (r *Relay) explainSource(d destination, t *explain.Trail) {
 	if helo, err := r.Control.Hostname(); err == nil {
 		t.Add("helo", helo, "control/hostname")
 	}
+}
+
+// explainLimits records how many sessions there may be, and how long they are.
+func (r *Relay) explainLimits(t *explain.Trail) {
+	b := r.bounds()
+	t.Add("sessions", fmt.Sprintf("%d with a destination, %d with an address, %d in all", b.destination, b.host, b.all),
+		"control/concurrency")
+	t.Add("session", fmt.Sprintf("at most %d messages, %v", b.messages, b.time), "control/limits")
 }

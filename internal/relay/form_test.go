@@ -164,3 +164,16 @@ func TestNextWith8BIT(t *testing.T) {
 		t.Errorf("%v, %d and %d messages", err, first.count("MAIL"), second.count("MAIL"))
 	}
 }
+
+// TestSizeOfConverted: a host's limit is compared with the text that it gets.
+func TestSizeOfConverted(t *testing.T) {
+	text := "a: b\n\n" + strings.Repeat("\xc3\xa4", 500) + "\n" // 1,008 octets, 3,000 and more when converted
+	for limit, want := range map[int]int{2000: 69, 5000: 0} {
+		l, p := newLab(t), newPeer(t, always("EHLO", fmt.Sprintf("250-a\r\n250 SIZE %d", limit)))
+		l.route("elsewhere.example", p)
+		err := l.sendMessage(l.message(text, far))[0].Err
+		if status.Exit(err) != want || want == 69 && status.Enhanced(err) != "5.3.4" {
+			t.Errorf("SIZE %d: %v", limit, err)
+		}
+	}
+}

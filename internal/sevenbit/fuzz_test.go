@@ -105,8 +105,10 @@ func wellFormed(t *testing.T, text, got string) {
 		t.Fatalf("%q became %q: octets beyond ASCII", text, got)
 	}
 	for _, line := range strings.SplitAfter(got, "\r\n") {
-		if len(line) > MaxLine+2 && !strings.Contains(text, line) {
-			t.Fatalf("%q became %q: a new long line", text, got)
+		// A field may have no blank to break it at, or have it too late.
+		at := foldAt([]byte(strings.TrimRight(line, "\r\n")), 0)
+		if len(line) > MaxLine+2 && !strings.Contains(text, line) && at >= 0 && at <= MaxLine {
+			t.Fatalf("%.300q became %.300q: a new long line %.300q", text, got, line)
 		}
 	}
 }
