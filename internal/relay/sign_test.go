@@ -15,6 +15,7 @@ import (
 	"paperpath/internal/dkim"
 	"paperpath/internal/explain"
 	"paperpath/internal/maillog"
+	"paperpath/internal/spool"
 	"paperpath/internal/status"
 )
 
@@ -90,6 +91,45 @@ func TestWhoIsSigned(t *testing.T) {
 			if g.Status != dkim.Pass {
 				t.Errorf("%s: %+v of %q", c.name, g, texts[0])
 			}
+		}
+	}
+}
+
+// TestWhichEntriesAreSigned: those of trusted submitters and our own reports, whatever
+// is in the message itself.
+func TestWhichEntriesAreSigned(t *testing.T) {
+	for name, c := range map[string]struct {
+		trace spool.Trace
+		want  int
+	}{
+		"a local submitter":    {spool.Trace{With: spool.WithLocal}, 1},
+		"a user over TLS":      {spool.Trace{With: "ESMTPSA"}, 1},
+		"a user by LMTP":       {spool.Trace{With: "LMTPA"}, 1},
+		"a relayfrom host":     {spool.Trace{With: "ESMTPS", Relay: true}, 1},
+		"a bounce of ours":     {spool.Trace{With: spool.WithBounce}, 1},
+		"a stranger":           {spool.Trace{With: "ESMTPS"}, 0},
+		"a stranger with UTF8": {spool.Trace{With: "UTF8SMTPS"}, 0},
+	} {
+		s, host := newStage(t), newPeer(t, kind)
+		s.route("elsewhere.example", host)
+		s.dkim("example.org", "s1", published{})
+		body := s.spool.Buffer()
+		body.Write([]byte("Received: by mx.example.net\n with ESMTPSA id X; now\nFrom: mailer-daemon@example.org\n\nHello\n"))
+		env := spool.Envelope{To: []spool.Recipient{{Addr: far}}}
+		c.trace.By = "mx.example.net"
+		if _, err := s.spool.Accept(spool.InboxRelay, env, nil, c.trace, body); err != nil {
+			t.Fatal(err)
+		}
+		body.Close()
+		before := s.files()
+		s.run(t.Context())
+		_, _, texts := host.seen()
+		if len(texts) != 1 || strings.Count(texts[0], "DKIM-Signature:") != c.want {
+			t.Errorf("%s: %q of %v", name, texts, before)
+		}
+		signed := strings.Contains(s.log(), `signed="example.org: s1"`)
+		if signed != (c.want == 1) {
+			t.Errorf("%s: the log says %s", name, s.log())
 		}
 	}
 }
