@@ -60,7 +60,7 @@ func (r *reachability) failed(name, why string, began, now time.Time) {
 	defer r.mu.Unlock()
 	o, ok := r.unreachable[name]
 	switch {
-	case !ok || now.Sub(o.until()) > longestPause:
+	case !ok || o.asked || now.Sub(o.until()) > longestPause:
 		o.pause = firstPause
 	case began.Before(o.since):
 		return
@@ -68,7 +68,7 @@ func (r *reachability) failed(name, why string, began, now time.Time) {
 	default:
 		o.pause = min(2*o.pause, longestPause)
 	}
-	o.since, o.why = now, why
+	o.since, o.why, o.asked = now, why, false
 	r.remember(name, o)
 }
 
@@ -101,7 +101,9 @@ func (r *reachability) remember(name string, o outage) {
 func (r *reachability) reached(name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.unreachable, name)
+	if !r.unreachable[name].asked { // a host that asks for a rest answers all the time
+		delete(r.unreachable, name)
+	}
 	if r.answering == nil || len(r.answering) >= maxRemembered {
 		r.answering = map[string]time.Time{}
 	}

@@ -153,6 +153,28 @@ func TestRuleActions(t *testing.T) {
 	}
 }
 
+// TestRestLasts: replies that come while a destination rests do not end its rest, and a
+// person does.
+func TestRestLasts(t *testing.T) {
+	var r reachability
+	now := time.Now()
+	r.rest("x.example", "421 slow", time.Hour, now)
+	r.reached("x.example")
+	if _, paused := r.paused("x.example", now.Add(time.Minute), time.Time{}); !paused {
+		t.Error("a reply ended the rest")
+	}
+	if _, paused := r.paused("x.example", now.Add(time.Minute), time.Now().Add(time.Second)); paused {
+		t.Error("a person did not end the rest")
+	}
+	if _, paused := r.paused("x.example", now.Add(61*time.Minute), time.Time{}); paused {
+		t.Error("the rest does not end")
+	}
+	r.failed("x.example", "silent", now.Add(2*time.Hour), now.Add(2*time.Hour))
+	if o := r.unreachable["x.example"]; o.pause != firstPause || o.asked {
+		t.Errorf("%+v after the first failure", o)
+	}
+}
+
 func TestExplainReply(t *testing.T) {
 	l := newLab(t)
 	l.set("reply-rules", "550 \"never mind\": hold\n421 host=.example.org: slow 3m")

@@ -1,6 +1,7 @@
 package settle
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -106,6 +107,40 @@ func TestDelayWarning(t *testing.T) {
 				t.Errorf("warned after %v, want %v", warned, c.after)
 			}
 		})
+	}
+}
+
+// TestWarningOnTime: an attempt falls to the time of the warning, if anybody is warned.
+func TestWarningOnTime(t *testing.T) {
+	for header, late := range map[string]bool{"": false, "Auto-Submitted: auto-generated\n": true} {
+		f := newFixture(t)
+		f.control("retry", "steps: 12h\n")
+		f.entry(spool.WithLocal, "alice@example.org", header+mailText, "a@x.example")
+		f.time = f.time.Add(3 * time.Hour)
+		due := f.settle(Result{Err: errLater}).Due.Sub(f.time)
+		if late && due < 12*time.Hour || !late && (due < time.Hour || due > 75*time.Minute) {
+			t.Errorf("with %q the next attempt is %v off", header, due)
+		}
+	}
+}
+
+// TestOneWarning: an attempt that is made again after a crash, and finds others deferred,
+// names the same warning: the spool writes it once.
+func TestOneWarning(t *testing.T) {
+	f := newFixture(t)
+	f.entry(spool.WithLocal, "alice@example.org", mailText, "a@x.example", "b@x.example")
+	f.time = f.time.Add(5 * time.Hour)
+	f.work(spool.InboxRelay, func(_ context.Context, e *spool.Entry) spool.Outcome {
+		one := f.s.Settle(e, []Result{{Err: errLater}, {Index: 1, Err: errLater}})
+		two := f.s.Settle(e, []Result{{Err: errLater}, {Index: 1}})
+		if len(one.Notices) != 1 || len(two.Notices) != 1 {
+			t.Fatalf("%d and %d notices", len(one.Notices), len(two.Notices))
+		}
+		one.Notices = append(one.Notices, two.Notices...)
+		return one
+	})
+	if got := f.list(spool.InboxRoute); got != "new alice@example.org" {
+		t.Errorf("route holds %q", got)
 	}
 }
 
