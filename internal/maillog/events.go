@@ -137,13 +137,18 @@ type Remote struct {
 	Signed     string // the domain and the selectors that signed the message
 }
 
+// attrs is how a session with the host is protected.
+func (r Remote) attrs() []slog.Attr {
+	a := []slog.Attr{slog.String("host", r.Host), slog.String("addr", r.Addr)}
+	a = appendIf(a, "tls", r.TLS)
+	a = appendIf(a, "verified", r.Verified)
+	return appendIf(a, "rule", r.Rule)
+}
+
 // Relayed: a remote host took responsibility for a recipient. reply is its whole
 // reply.
 func (l *Log) Relayed(key, to string, r Remote, reply string) {
-	a := []slog.Attr{slog.String("to", to), slog.String("host", r.Host), slog.String("addr", r.Addr)}
-	a = appendIf(a, "tls", r.TLS)
-	a = appendIf(a, "verified", r.Verified)
-	a = appendIf(a, "rule", r.Rule)
+	a := append([]slog.Attr{slog.String("to", to)}, r.attrs()...)
 	a = appendIf(a, "signed", r.Signed)
 	l.event("relayed", key, append(a, slog.String("reply", reply))...)
 }
@@ -164,9 +169,8 @@ func (l *Log) RelayLoginFailed(key string, r Remote, user, mechanism, why string
 }
 
 // Untrusted: a host was not used, since it does not meet the TLS rule.
-func (l *Log) Untrusted(key, host, addr, rule, reason string) {
-	l.event("untrusted", key, slog.String("host", host), slog.String("addr", addr),
-		slog.String("rule", rule), slog.String("reason", reason))
+func (l *Log) Untrusted(key string, r Remote, reason string) {
+	l.event("untrusted", key, append(r.attrs(), slog.String("reason", reason))...)
 }
 
 // Forgot: a host is not held to the TLS that it had any more.

@@ -70,13 +70,14 @@ type failure struct {
 	loop      bool   // it is this very machine: hosts that are not preferred to it are left out
 	settings  bool   // the host requires something that control/ does not provide
 
-	words  smtpc.Reply   // the whole reply, for the rules
-	judged bool          // they have been applied
-	rule   string        // the one that decided, and where it is; "" if none did
-	hold   bool          // it says that a person must look at the message
-	again  time.Duration // it says when to try again; 0: by the schedule
-	shuns  shun          // what it says not to try any more
-	unsafe error         // how the host does not meet the TLS rule; err is set by unmet
+	words   smtpc.Reply   // the whole reply, for the rules
+	judged  bool          // they have been applied
+	rule    string        // the one that decided, and where it is; "" if none did
+	hold    bool          // it says that a person must look at the message
+	again   time.Duration // it says when to try again; 0: by the schedule
+	shuns   shun          // what it says not to try any more
+	session *session      // that does not meet its TLS rule, and how: unmet makes a failure of it
+	unsafe  error
 }
 
 // connect dials and says EHLO, or HELO to a host that does not know EHLO.
@@ -97,7 +98,7 @@ func (r *Relay) connect(ctx context.Context, t terms) (*session, *failure) {
 	s := &session{terms: t}
 	if t.host.implicit {
 		if c, err = r.inside(ctx, s, c); err != nil {
-			return nil, &failure{host: t.host, elsewhere: true, unsafe: err}
+			return nil, &failure{host: t.host, elsewhere: true, session: s, unsafe: err}
 		}
 	}
 	s.smtp, err = smtpc.Open(ctx, c, t.helo, r.Times.Times, time.Now().Add(r.Times.Session))

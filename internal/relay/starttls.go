@@ -17,7 +17,7 @@ func (r *Relay) open(ctx context.Context, t terms, key string) (*session, *failu
 	s, f := r.connect(ctx, t)
 	switch {
 	case f != nil && f.unsafe != nil:
-		return nil, r.unmet(t, key, f.unsafe)
+		return nil, r.unmet(f.session, key, f.unsafe)
 	case f != nil:
 		return nil, f
 	case t.host.implicit:
@@ -27,7 +27,7 @@ func (r *Relay) open(ctx context.Context, t terms, key string) (*session, *failu
 	case !s.offers("STARTTLS"):
 		if err := r.clear(t, key, errNotOffered); err != nil {
 			s.smtp.Quit()
-			return nil, r.unmet(t, key, err)
+			return nil, r.unmet(s, key, err)
 		}
 		return s, nil
 	}
@@ -44,7 +44,7 @@ func (r *Relay) open(ctx context.Context, t terms, key string) (*session, *failu
 		if err == nil {
 			err = fmt.Errorf("STARTTLS: %w", refused)
 		}
-		return nil, r.unmet(t, key, err)
+		return nil, r.unmet(s, key, err)
 	}
 	r.Log.Trouble(key, "STARTTLS with "+t.host.String()+", continuing without TLS", refused)
 	return r.inClear(ctx, s, refused)
@@ -62,7 +62,7 @@ func (r *Relay) clear(t terms, key string, why error) error {
 func (r *Relay) judged(s *session, key string) (*session, *failure) {
 	if err := s.secured(r, s.smtp.TLS()); err != nil {
 		s.smtp.Quit()
-		return nil, r.unmet(s.terms, key, err)
+		return nil, r.unmet(s, key, err)
 	}
 	return r.keep(s, key)
 }
@@ -71,7 +71,7 @@ func (r *Relay) judged(s *session, key string) (*session, *failure) {
 func (r *Relay) keep(s *session, key string) (*session, *failure) {
 	if err := r.accepted(s, key); err != nil {
 		s.smtp.Quit()
-		return nil, r.unmet(s.terms, key, err)
+		return nil, r.unmet(s, key, err)
 	}
 	return s, nil
 }

@@ -41,17 +41,18 @@ func (r *Relay) rule(m *Message, d destination, t terms) (tlsrule.Rule, error) {
 
 // unmet returns the failure of a host that does not meet the TLS rule. That is never
 // permanent: the host may be as it should tomorrow, or the rule be corrected.
-func (r *Relay) unmet(t terms, key string, why error) *failure {
-	text, rule := fmt.Sprintf("%s: %v", t.host, why), t.rule.String()
-	if t.required {
-		rule = "REQUIRETLS"
+func (r *Relay) unmet(s *session, key string, why error) *failure {
+	by := s.remote()
+	if s.required {
+		by.Rule = "REQUIRETLS"
 	}
-	r.Log.Untrusted(key, t.host.name, t.host.addr.Addr().String(), rule, why.Error())
+	r.Log.Untrusted(key, by, why.Error())
 	code := brokenTLS
 	if errors.Is(why, errNotOffered) {
 		code = noTLS
 	}
-	return &failure{host: t.host, elsewhere: true, err: status.Temp(code, text+"; the TLS rule is "+rule, nil)}
+	text := fmt.Sprintf("%s: %v; the TLS rule is %s", s.host, why, by.Rule)
+	return &failure{host: s.host, elsewhere: true, err: status.Temp(code, text, nil)}
 }
 
 // ratchet is the key of a host in the memory of what hosts could do.

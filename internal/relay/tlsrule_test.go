@@ -1,10 +1,13 @@
 package relay
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"io"
+	"math/big"
 	"net"
 	"path/filepath"
 	"strconv"
@@ -273,6 +276,9 @@ func TestRules(t *testing.T) {
 	wrong, _ := leaf(other)
 	old := conf.Clone()
 	old.MaxVersion = tls.VersionTLS12
+	exchange := old.Clone()
+	exchange.Certificates = []tls.Certificate{rsaCertificate(t, "a.example")}
+	exchange.CipherSuites = []uint16{tls.TLS_RSA_WITH_AES_128_GCM_SHA256}
 	for name, c := range map[string]struct {
 		row  string
 		host *tls.Config // nil: no TLS
@@ -282,6 +288,9 @@ func TestRules(t *testing.T) {
 		"default":             {"#", conf, "", `tls="TLS1.3 \S+" verified=yes rule="may \(default\)"`},
 		"default, in clear":   {"#", nil, "", `addr=192.0.2.1 rule="may \(default\)"`},
 		"unverified":          {"#", other, "", `verified=no rule="may \(default\)"`},
+		"old key exchange":    {"#", exchange, "", `tls="TLS1.2 TLS_RSA_WITH_AES_128_GCM_SHA256" verified=no`},
+		"old, encrypt":        {": encrypt", exchange, "", `tls="TLS1.2 TLS_RSA_WITH_AES_128_GCM_SHA256" verified=no`},
+		"old, verify":         {": verify", exchange, "4.7.5", `reason=".*handshake failure`},
 		"none":                {": none", conf, "", `addr=192.0.2.1 rule="none \(control/tls-policy:1\)"`},
 		"may":                 {": may", nil, "", `rule="may \(control/tls-policy:1\)"`},
 		"encrypt":             {": encrypt", other, "", `verified=no rule="encrypt \(control/tls-policy:1\)"`},
@@ -318,6 +327,21 @@ func TestRules(t *testing.T) {
 			match(t, l.log(), event+".*"+c.want)
 		})
 	}
+}
+
+// rsaCertificate is a certificate with the kind of key that an old key exchange needs.
+func rsaCertificate(t *testing.T, name string) tls.Certificate {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{name}, NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, c, c, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
 func leafOf(t *testing.T, c *tls.Config) *x509.Certificate {

@@ -48,8 +48,8 @@ const byDefault = "default"
 // that a wrong one can be named.
 func (r Rule) Config(host string) *tls.Config {
 	c := &tls.Config{ServerName: host, InsecureSkipVerify: true, MinVersion: max(r.Min, tls.VersionTLS12)}
-	if !r.Level.Demands() {
-		// Where clear text would do, an old key exchange is better (RFC 7435 3).
+	if r.Level != control.TLSVerify && r.Level != control.TLSFingerprint {
+		// Where anybody may be the host, an old key exchange is better than none.
 		for _, suite := range tls.CipherSuites() {
 			c.CipherSuites = append(c.CipherSuites, suite.ID)
 		}

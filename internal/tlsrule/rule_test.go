@@ -132,6 +132,10 @@ func TestCheck(t *testing.T) {
 			}
 		})
 	}
+	late := tls.ConnectionState{PeerCertificates: []*x509.Certificate{good}}
+	if _, err := verifying("mx.example.net").Check(late, roots, time.Now().Add(2*time.Hour)); err == nil {
+		t.Error("the clock does not count")
+	}
 	if _, err := verifying("mx.example.net").Check(tls.ConnectionState{}, roots, time.Now()); err == nil {
 		t.Error("no certificate at all")
 	}
