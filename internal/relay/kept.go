@@ -14,18 +14,19 @@ import (
 // kept is an open session of a pool. Its goroutine alone talks to the host.
 type kept struct {
 	*session
-	pool  *pool
-	line  *line
-	dest  *dest       // of its last order; the pool's mutex guards it
-	give  chan *order // what an idle session is to do; nil: end
-	began time.Time
-	until time.Time // it ends then, if not before
-	left  int       // messages that it may still send
-	count int       // transactions that have ended
-	alone bool      // nothing may go out behind the end of a text
-	fresh bool      // the next transaction begins after a rest, or is the first
-	done  bool      // nothing more is to be sent
-	slow  bool
+	pool   *pool
+	line   *line
+	dest   *dest       // of its last order; the pool's mutex guards it
+	give   chan *order // what an idle session is to do; nil: end
+	began  time.Time
+	until  time.Time // it ends then, if not before
+	left   int       // messages that it may still send
+	count  int       // transactions that have ended
+	alone  bool      // nothing may go out behind the end of a text
+	broken bool      // it ended between the end of a text and the answer
+	fresh  bool      // the next transaction begins after a rest, or is the first
+	done   bool      // nothing more is to be sent
+	slow   bool
 
 	leaving bool // its destination counts it among those that are about to end
 	took    bool // the host has accepted a message
@@ -152,16 +153,18 @@ func unheard(res *smtpc.Result) bool {
 // learn remembers of a host that it closes after its 250 although an envelope is behind
 // it, which may destroy the 250 (RST), or after a number of messages.
 func (k *kept) learn(res *smtpc.Result, unheard bool) {
-	s := style{alone: k.alone}
+	var s style
 	switch {
+	case k.broken:
+		return // and what was behind the end of the text is unheard of course
 	case res.Sent && res.Ahead && res.Final.Code == 0 && cut(res.Err):
-		s.alone, s.most = true, k.count
+		s.alone, s.most, k.broken = true, k.count, true
 	case unheard && !k.fresh:
 		s.most = k.count
 	default:
 		return
 	}
-	k.pool.hosts.learn(k.host.addr.String(), s)
+	k.pool.hosts.learn(k.host.addr.String(), s, k.pool.now())
 }
 
 // cut reports whether an error means that the host has closed the connection.

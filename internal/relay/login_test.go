@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -220,12 +221,13 @@ func TestTokenCommand(t *testing.T) {
 	if err := os.WriteFile(command, []byte("#!/bin/sh\necho x >>"+count+"\nwc -l <"+count+"\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	good := "2"
+	var good atomic.Value // the token that counts
+	good.Store("2")
 	p := newPeer(t, func(_ int, text string) string {
 		switch {
 		case strings.HasPrefix(text, "EHLO"):
 			return "250-peer.example\r\n250 AUTH XOAUTH2"
-		case text == "AUTH XOAUTH2 "+b64("user=a\x01auth=Bearer "+good+"\x01\x01"):
+		case text == "AUTH XOAUTH2 "+b64("user=a\x01auth=Bearer "+good.Load().(string)+"\x01\x01"):
 			return "235 ok"
 		case strings.HasPrefix(text, "AUTH"):
 			return "535 expired"
@@ -245,13 +247,13 @@ func TestTokenCommand(t *testing.T) {
 	}
 	runs(1) // a fresh one that is refused is not fetched again
 	l.now = l.now.Add(time.Hour)
-	good = "1"
+	good.Store("1")
 	if err := l.send(far)[0].Err; err != nil {
 		t.Error(err)
 	}
 	runs(1)
 	l.part()
-	good = "2"
+	good.Store("2")
 	if err := l.send(far)[0].Err; err != nil {
 		t.Error(err)
 	}

@@ -15,6 +15,7 @@ type pool struct {
 	open  func(ctx context.Context, t terms, key string) (*session, *failure)
 	read  func() bounds
 	hosts *hosts
+	now   func() time.Time
 	heard func(destination string) // a session for it is open
 	all   sync.WaitGroup           // goroutines, each of which has a session
 
@@ -49,7 +50,9 @@ type line struct {
 }
 
 func newPool(r *Relay) *pool {
-	return &pool{open: r.begin, read: r.bounds, hosts: &r.known, heard: r.reach.reached,
+	return &pool{open: r.begin, read: r.bounds, hosts: r.known, now: r.Now,
+		heard: func(name string) { r.reach.reached(name); r.known.answered(name, r.Now()) },
+
 		lines: map[terms]*line{}, dests: map[string]*dest{}, at: map[netip.Addr]int{}}
 }
 
@@ -149,6 +152,14 @@ func (p *pool) begin(l *line) bool {
 	return false
 }
 
+// isOpen reports whether there is a session on these terms.
+func (p *pool) isOpen(t terms) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l := p.lines[t]
+	return l != nil && l.ready > 0
+}
+
 // dismiss ends the session that is idle for longest of those that are meant, to make
 // room for another.
 func (p *pool) dismiss(meant func(*kept) bool) {
@@ -195,12 +206,14 @@ func (p *pool) withdraw(list []*order) {
 // work opens a session for an order and lets it go on with what waits. It is a
 // goroutine of its own.
 func (p *pool) work(l *line, o *order) {
-	known := p.hosts.isKnown(l.host.addr.String())
+	addr, began := l.host.addr.String(), p.now()
+	known := p.hosts.isKnown(addr, began)
 	s, f := p.open(o.ctx, l.terms, o.m.Key)
 	if f != nil {
-		p.unopened(l, o, f)
+		p.unopened(l, o, f, began)
 		return
 	}
+	p.hosts.answered(addr, p.now())
 	k := p.opened(l, s, o)
 	p.admit(k, known)
 	for o != nil {
@@ -217,7 +230,7 @@ func (p *pool) opened(l *line, s *session, o *order) *kept {
 	b := p.limits()
 	k := &kept{pool: p, session: s, line: l, dest: o.dest, give: make(chan *order, 1), began: time.Now(),
 		left: b.messages, until: time.Now().Add(b.time)}
-	k.style(p.hosts.style(l.host.addr.String()))
+	k.style(p.hosts.style(l.host.addr.String(), p.now()))
 	if l.ready++; l.ready == 1 {
 		close(l.up)
 	}
@@ -229,7 +242,7 @@ func (p *pool) opened(l *line, s *session, o *order) *kept {
 // unopened ends the wait of an order whose session could not be opened. It waits for
 // another session where there is one; where there is none, all that wait have the same
 // failure.
-func (p *pool) unopened(l *line, o *order, f *failure) {
+func (p *pool) unopened(l *line, o *order, f *failure, began time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.opening--
@@ -237,6 +250,9 @@ func (p *pool) unopened(l *line, o *order, f *failure) {
 	l.sessions--
 	o.dest.sessions--
 	o.tries++
+	if (f.silent || f.refuses) && l.ready == 0 && o.ctx.Err() == nil {
+		p.hosts.failed(l.host.addr.String(), f.err.Error(), began, p.now())
+	}
 	switch {
 	case l.sessions > 0 && o.tries < maxTries && o.ctx.Err() == nil:
 		o.dest.refused()
@@ -280,11 +296,11 @@ func (p *pool) leave(k *kept) {
 	if k.line.ready--; k.line.ready == 0 {
 		k.line.up = make(chan struct{})
 	}
-	p.release(k)
 	p.mu.Unlock()
 	k.smtp.Quit() // in a flight of its own
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.release(k)
 	k.line.sessions--
 	k.dest.sessions--
 	if k.leaving {

@@ -40,36 +40,50 @@ func (o outage) what() string {
 
 func (o outage) until() time.Time { return o.since.Add(o.pause) }
 
-// paused reports whether name is not to be tried now, and why. asked is when a
-// person asked for an attempt (zero: nobody did): that ends a pause which began
-// before, but not the one that begins when the attempt they asked for fails.
-func (r *reachability) paused(name string, now, asked time.Time) (outage, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	o, ok := r.unreachable[name]
+// pauses reports whether nothing is to be tried now. asked is when a person asked for an
+// attempt (zero: nobody did): that ends a pause which began before, but not the one that
+// begins when the attempt they asked for fails.
+func (o outage) pauses(now, asked time.Time) bool {
 	if !asked.IsZero() && asked.Add(coarse).After(o.noted) {
-		return o, false
+		return false
 	}
-	return o, ok && now.Before(o.until())
+	// A pause that begins in the future is from before the clock was set back.
+	return now.Before(o.until()) && !o.since.After(now.Add(longestPause))
 }
 
-// failed notes that name could not be reached by an attempt that began then. The
-// pause grows once for all attempts that were under way together.
-func (r *reachability) failed(name, why string, began, now time.Time) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	o, ok := r.unreachable[name]
+// grow makes the outage last longer after an attempt that began then has failed, and
+// reports whether it did: once for all attempts that were under way together.
+func (o *outage) grow(began, now time.Time) bool {
 	switch {
-	case !ok || o.asked || now.Sub(o.until()) > longestPause:
+	case o.pause == 0 || o.asked || now.Sub(o.until()) > longestPause || o.since.After(now):
 		o.pause = firstPause
 	case began.Before(o.since):
-		return
+		return false
 	case began.Before(o.until()): // a person asked for this attempt
 	default:
 		o.pause = min(2*o.pause, longestPause)
 	}
-	o.since, o.why, o.asked = now, why, false
-	r.remember(name, o)
+	o.since, o.asked = now, false
+	return true
+}
+
+// paused reports whether name is not to be tried now, and why.
+func (r *reachability) paused(name string, now, asked time.Time) (outage, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	o, ok := r.unreachable[name]
+	return o, ok && o.pauses(now, asked)
+}
+
+// failed notes that name could not be reached by an attempt that began then.
+func (r *reachability) failed(name, why string, began, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	o := r.unreachable[name]
+	if o.grow(began, now) {
+		o.why = why
+		r.remember(name, o)
+	}
 }
 
 // unknown notes that the DNS did not say where name is. That may be the fault of
@@ -104,19 +118,26 @@ func (r *reachability) reached(name string) {
 	if !r.unreachable[name].asked { // a host that asks for a rest answers all the time
 		delete(r.unreachable, name)
 	}
+	r.answer(name)
+}
+
+// isAnswering reports whether name has answered within the hour, and not failed since.
+// ask is asked about a name that this process does not know.
+func (r *reachability) isAnswering(name string, ask func() bool) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	at, ok := r.answering[name]
+	if _, failed := r.unreachable[name]; !ok && !failed && ask() {
+		r.answer(name)
+		return true
+	}
+	return ok && time.Since(at) < knownFor
+}
+
+// answer notes that name answers now. The caller holds mu.
+func (r *reachability) answer(name string) {
 	if r.answering == nil || len(r.answering) >= maxRemembered {
 		r.answering = map[string]time.Time{}
 	}
 	r.answering[name] = time.Now()
-}
-
-// answeringFor is how long a destination counts as one that answers.
-const answeringFor = time.Hour
-
-// isAnswering reports whether name has answered within the hour, and not failed since.
-func (r *reachability) isAnswering(name string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	at, ok := r.answering[name]
-	return ok && time.Since(at) < answeringFor
 }

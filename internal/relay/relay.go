@@ -40,7 +40,7 @@ type Relay struct {
 	port   uint16 // of SMTP
 	local  func() ([]net.Addr, error)
 	reach  reachability
-	known  hosts
+	known  *hosts
 	pool   *pool
 	near   gate
 	logins *logins
@@ -55,6 +55,7 @@ func New(c *control.Control, log *maillog.Log, now func() time.Time,
 		logins: newLogins(c.Home()), Times: DefaultTimes(),
 		Dial: new(net.Dialer).DialContext, dialFrom: dialFrom, port: 25, local: net.InterfaceAddrs,
 		tls: &tlsrule.Decider{Control: c}, Ratchet: tlsrule.OpenRatchet(c)}
+	r.known = openHosts(r)
 	r.pool = newPool(r)
 	return r
 }
@@ -108,9 +109,14 @@ const (
 // Runner returns the runner of relay/. sessions is how many there may be in all, and
 // connecting how many may wait for a host besides.
 func (r *Relay) Runner(sessions, connecting func() int) *spool.Runner {
-	return &spool.Runner{Handle: r.Handle, Lane: r.Lane, PerLane: r.perLane, Known: r.reach.isAnswering,
+	return &spool.Runner{Handle: r.Handle, Lane: r.Lane, PerLane: r.perLane, Known: r.isKnown,
 		Workers:  func() int { return perSession * sessions() },
 		MaxApart: connecting, Patience: slowReply, Close: r.Close}
+}
+
+// isKnown reports whether a destination has answered within the hour, to any process.
+func (r *Relay) isKnown(lane string) bool {
+	return r.reach.isAnswering(lane, func() bool { return r.known.isKnown(lane, r.Now()) })
 }
 
 // perLane returns how many attempts there may be at a time in a lane.
@@ -118,7 +124,7 @@ func (r *Relay) perLane(lane string) int {
 	if lane == "" {
 		return 0
 	}
-	if !r.reach.isAnswering(lane) {
+	if !r.isKnown(lane) {
 		return perUnknown
 	}
 	return perSession * (r.pool.allowed(lane) + 1)

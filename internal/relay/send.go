@@ -201,6 +201,9 @@ func (a *attempt) try(ctx context.Context, h host) {
 		a.failAll(&failure{host: h, elsewhere: true, err: classified(err)})
 		return
 	}
+	if a.rests(h, t) {
+		return
+	}
 	a.tried++
 	d, done := a.pool.dest(a.name)
 	defer done()
@@ -239,6 +242,19 @@ func (a *attempt) noteAll(failed map[int]*failure) {
 			a.left = append(a.left, i)
 		}
 	}
+}
+
+// rests notes that a host is not tried now, if it is not.
+func (a *attempt) rests(h host, t terms) bool {
+	if a.pool.isOpen(t) {
+		return false
+	}
+	o, rests := a.known.rest(h.addr.String(), a.began, a.m.Asked)
+	if rests {
+		a.why = fmt.Sprintf("%s could not be reached at %s, next attempt after %s: %s", h, clockTime(o.since), clockTime(o.until()), o.why)
+		a.failAll(&failure{host: h, elsewhere: true, err: status.Temp("4.4.1", a.why, nil)})
+	}
+	return rests
 }
 
 // logSettings logs a failure that only a change of the settings can fix, and reports

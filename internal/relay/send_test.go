@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -291,13 +292,16 @@ func TestMixedRecipients(t *testing.T) {
 // TestManyRecipients: a hundred per transaction, fewer if the host wants that.
 func TestManyRecipients(t *testing.T) {
 	for _, most := range []int{1000, 30} {
-		in := 0
-		l, p := newLab(t), newPeer(t, func(_ int, command string) string {
+		var mu sync.Mutex
+		in := map[int]int{}
+		l, p := newLab(t), newPeer(t, func(n int, command string) string {
+			mu.Lock()
+			defer mu.Unlock()
 			switch {
 			case strings.HasPrefix(command, "MAIL"):
-				in = 0
+				in[n] = 0
 			case strings.HasPrefix(command, "RCPT"):
-				if in++; in > most {
+				if in[n]++; in[n] > most {
 					return "452 4.5.3 too many recipients"
 				}
 			}

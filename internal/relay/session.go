@@ -66,6 +66,7 @@ type failure struct {
 	reply     string // of the host, or ""
 	elsewhere bool   // another host may do better
 	silent    bool   // the host was not reached at all
+	refuses   bool   // its greeting was a refusal, for now
 	ours      bool   // it would be the same with any host
 	loop      bool   // it is this very machine: hosts that are not preferred to it are left out
 	settings  bool   // the host requires something that control/ does not provide
@@ -105,7 +106,9 @@ func (r *Relay) connect(ctx context.Context, t terms) (*session, *failure) {
 	if err != nil {
 		f := s.failed(err)
 		var e *smtpc.Error
-		f.elsewhere, f.silent = true, errors.As(err, &e) && e.Command == greeting && e.Reply.Code == 0
+		greets := errors.As(err, &e) && e.Command == greeting
+		f.elsewhere, f.silent = true, greets && e.Reply.Code == 0
+		f.refuses = greets && e.Reply.Code != 0 && e.Reply.Code != noMailHere
 		return nil, f
 	}
 	if f := r.loop(s); f != nil {

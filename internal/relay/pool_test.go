@@ -1,0 +1,324 @@
+package relay
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"paperpath/internal/status"
+)
+
+// together sends n messages at the same time and returns what became of them.
+func (l *lab) together(n int) []error {
+	l.t.Helper()
+	errs := make([]error, n)
+	var wait sync.WaitGroup
+	for i := range n {
+		wait.Go(func() { errs[i] = l.send(far)[0].Err })
+	}
+	wait.Wait()
+	return errs
+}
+
+// three messages in a row, and three at once, go in one session.
+func TestOneSession(t *testing.T) {
+	l, p := newLab(t), newPeer(t, kind)
+	l.route("elsewhere.example", p)
+	for range 3 {
+		if err := l.send(far)[0].Err; err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, err := range l.together(3) {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	sessions, commands, texts := p.seen()
+	if sessions != 1 || len(texts) != 6 {
+		t.Errorf("%d sessions, %d texts\n%s", sessions, len(texts), strings.Join(commands, "\n"))
+	}
+	l.part()
+	if p.count("QUIT") != 1 {
+		t.Error("the session did not end with QUIT")
+	}
+}
+
+// TestSessionBounds: a session ends after as many messages, and a destination and an
+// address have as many sessions as control/ says, however much waits.
+func TestSessionBounds(t *testing.T) {
+	for _, c := range []struct {
+		file, row string
+		sessions  int // at once, at most
+		messages  int // of a session, at most
+	}{
+		{"limits", "session-messages: 3", 100, 3},
+		{"concurrency", "destination: 1", 1, 100},
+		{"concurrency", "host: 1", 1, 100},
+		{"concurrency", "mailrelay: 1", 1, 100},
+	} {
+		t.Run(c.row, func(t *testing.T) {
+			l := newLab(t)
+			var mu sync.Mutex
+			open, most := map[int]int{}, 0
+			p := newPeer(t, func(n int, command string) string {
+				mu.Lock()
+				defer mu.Unlock()
+				switch command {
+				case "QUIT":
+					delete(open, n)
+				case ".":
+					open[n]++
+					most = max(most, len(open))
+					if open[n] > c.messages {
+						t.Errorf("%d messages in a session", open[n])
+					}
+				}
+				return ""
+			})
+			l.route("elsewhere.example", p)
+			l.set(c.file, c.row)
+			for _, err := range l.together(40) {
+				if err != nil {
+					t.Error(err)
+				}
+			}
+			if most > c.sessions {
+				t.Errorf("%d sessions at once, want at most %d", most, c.sessions)
+			}
+		})
+	}
+}
+
+// TestGrowth: a destination that takes everything gets more sessions, one that says 421
+// gets one.
+func TestGrowth(t *testing.T) {
+	l := newLab(t)
+	var full atomic.Bool
+	p := newPeer(t, func(_ int, command string) string {
+		if full.Load() && strings.HasPrefix(command, "MAIL") {
+			return "421 4.7.0 too much"
+		}
+		return ""
+	})
+	l.route("elsewhere.example", p)
+	l.together(200)
+	name := p.addr
+	if n := l.pool.allowed(name); n <= firstAllowed {
+		t.Errorf("after 200 messages it may have %d sessions", n)
+	}
+	l.part()
+	full.Store(true)
+	l.send(far)
+	if n := l.pool.allowed(name); n != 1 {
+		t.Errorf("after a 421 it may have %d sessions", n)
+	}
+}
+
+// TestClosedMeanwhile: a session that the host has ended before the next message was
+// answered, with a 421 or without a word, is no attempt.
+func TestClosedMeanwhile(t *testing.T) {
+	for _, last := range []string{hangUp, "421 4.4.2 idle\r\n" + hangUp} {
+		l := newLab(t)
+		mails := 0
+		p := newPeer(t, func(n int, command string) string {
+			if n == 1 && strings.HasPrefix(command, "MAIL") {
+				if mails++; mails == 2 {
+					return last
+				}
+			}
+			return ""
+		})
+		l.route("elsewhere.example", p)
+		for i := range 3 {
+			if err := l.send(far)[0].Err; err != nil {
+				t.Errorf("%q, message %d: %v", last, i, err)
+			}
+			waitFor(t, func() bool { l.pool.mu.Lock(); defer l.pool.mu.Unlock(); return len(l.pool.idle) == 1 })
+		}
+		if sessions, _, texts := p.seen(); sessions != 2 || len(texts) != 3 {
+			t.Errorf("%q: %d sessions, %d texts, %q", last, sessions, len(texts), p.commands)
+		}
+	}
+}
+
+// TestClosesAfterSome: a host that closes after two messages is not asked for a third in
+// the same session again, and no message is lost or sent twice.
+func TestClosesAfterSome(t *testing.T) {
+	l := newLab(t)
+	var mu sync.Mutex
+	taken := map[int]int{}
+	p := newPeer(t, func(n int, command string) string {
+		mu.Lock()
+		defer mu.Unlock()
+		if strings.HasPrefix(command, "RSET") || strings.HasPrefix(command, "MAIL") {
+			if taken[n] == 2 {
+				return hangUp
+			}
+		}
+		if command == "." {
+			taken[n]++
+		}
+		return ""
+	})
+	l.route("elsewhere.example", p)
+	for _, err := range l.together(12) {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if s := l.known.style(p.addr, l.now); s.most != 2 {
+		t.Errorf("it is remembered as %+v", s)
+	}
+	_, _, texts := p.seen()
+	if len(texts) != 12 {
+		t.Errorf("%d texts", len(texts))
+	}
+	l.part()
+	before := p.count("QUIT")
+	for _, err := range l.together(12) {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	l.part()
+	if ended := p.count("QUIT") - before; ended < 6 {
+		t.Errorf("%d of the sessions with two messages each ended with QUIT", ended)
+	}
+}
+
+// TestLostBehindDot: a session that breaks after the end of a text although the next
+// envelope is behind it leaves that message unclear, the other gets another session, and
+// nothing goes out behind the end of a text any more.
+func TestLostBehindDot(t *testing.T) {
+	l := newLab(t)
+	var mu sync.Mutex
+	broken := false
+	p := newPeer(t, func(n int, command string) string {
+		mu.Lock()
+		defer mu.Unlock()
+		if command == "." && n == 1 && !broken {
+			broken = true
+			return hangUp
+		}
+		return ""
+	})
+	l.route("elsewhere.example", p)
+	l.set("concurrency", "destination: 1")
+	lost := 0
+	for _, err := range l.together(8) {
+		if err != nil {
+			lost++
+			if !status.IsTemporary(err) || !strings.Contains(err.Error(), "final dot") {
+				t.Error(err)
+			}
+		}
+	}
+	if s := l.known.style(p.addr, l.now); lost != 1 || !s.alone {
+		t.Errorf("%d lost, %+v, %v", lost, s, p.commands)
+	}
+	if _, _, texts := p.seen(); len(texts) != 8 {
+		t.Errorf("%d texts", len(texts))
+	}
+}
+
+// TestStopWhileWaiting: an order to stop ends the wait of what no session has begun.
+func TestStopWhileWaiting(t *testing.T) {
+	l := newLab(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	l.Times.Grace = 50 * time.Millisecond
+	p := newPeer(t, func(_ int, command string) string {
+		if command == "." {
+			cancel()
+			return sayNone
+		}
+		return ""
+	})
+	l.route("elsewhere.example", p)
+	l.set("concurrency", "destination: 1")
+	var wait sync.WaitGroup
+	for range 10 {
+		wait.Go(func() {
+			if err := l.Send(ctx, l.message(letter, far), []int{0})[0].Err; !status.IsTemporary(err) {
+				t.Error(err)
+			}
+		})
+	}
+	wait.Wait()
+}
+
+// TestManyTerms: messages on other terms never share a session.
+func TestManyTerms(t *testing.T) {
+	l, p := newLab(t), newPeer(t, kind)
+	l.route("elsewhere.example", p)
+	for i := range 4 {
+		l.set("source", fmt.Sprintf("alice@example.net: helo=h%d.example", i%2))
+		if err := l.send(far)[0].Err; err != nil {
+			t.Fatal(err)
+		}
+	}
+	if sessions, _, _ := p.seen(); sessions != 2 || p.count("EHLO h0.example") != 1 || p.count("EHLO h1.example") != 1 {
+		t.Errorf("%d sessions", sessions)
+	}
+}
+
+// TestRestsAcrossRuns: a host that does not answer, and one that has closed with an
+// envelope unread, are remembered by the next process; a person's wish ends a rest.
+func TestRestsAcrossRuns(t *testing.T) {
+	l, p := newLab(t), newPeer(t, always("", hangUp))
+	if err := os.MkdirAll(filepath.Join(l.home, "run"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	l.route("elsewhere.example", p)
+	l.send(far)
+	l.known.learn("192.0.2.1:25", style{alone: true, most: 7}, l.now)
+	next := func() *lab {
+		again := &lab{Relay: New(l.Control, l.Log, l.clock, nil), t: t, home: l.home, w: l.w, done: map[int]string{}, now: l.now}
+		again.Times = l.Times
+		t.Cleanup(again.Close)
+		return again
+	}
+	second := next()
+	err := second.send(far)[0].Err
+	if !status.IsTemporary(err) || !strings.Contains(err.Error(), "could not be reached at ") {
+		t.Error(err)
+	}
+	if sessions, _, _ := p.seen(); sessions != 1 {
+		t.Errorf("%d sessions", sessions)
+	}
+	m := l.message(letter, far)
+	m.Asked = time.Now().Add(time.Second)
+	next().sendMessage(m)
+	if sessions, _, _ := p.seen(); sessions != 2 {
+		t.Errorf("%d sessions after a person has asked", sessions)
+	}
+	if s := second.known.style("192.0.2.1:25", l.now); !s.alone || s.most != 7 {
+		t.Errorf("%+v", s)
+	}
+	if s := second.known.style("192.0.2.1:25", l.now.Add(25*time.Hour)); s.alone || s.most != 0 {
+		t.Errorf("a day later %+v", s)
+	}
+	if err := os.WriteFile(filepath.Join(l.home, "run", "hosts"), []byte("broken"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	next().send(far)
+	if sessions, _, _ := p.seen(); sessions != 3 {
+		t.Errorf("%d sessions with a broken file", sessions)
+	}
+}
+
+// TestRCPTRestsNobody: a 4xx to a recipient says nothing about the host.
+func TestRCPTRestsNobody(t *testing.T) {
+	l, p := newLab(t), newPeer(t, always("RCPT", "451 4.7.1 grey"))
+	l.route("elsewhere.example", p)
+	l.send(far)
+	if _, rests := l.known.rest(p.addr, l.now, time.Time{}); rests || !l.known.isKnown(p.addr, l.now) {
+		t.Error("the host rests")
+	}
+}
