@@ -11,6 +11,7 @@ type dest struct {
 	name     string
 	allowed  int // sessions; it grows while the destination takes what it gets
 	sessions int
+	depth    int // transactions under way in each of them
 	leaving  int // of them, that are about to end
 	orders   int // attempts that use it
 	good     int // transactions of this round without a 4xx
@@ -24,7 +25,7 @@ type dest struct {
 const firstAllowed = 2
 
 // dest returns that of a name, which has an attempt more until done is called.
-func (p *pool) dest(name string) (d *dest, done func()) {
+func (p *pool) dest(name string, depth int) (d *dest, done func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	d = p.dests[name]
@@ -32,6 +33,7 @@ func (p *pool) dest(name string) (d *dest, done func()) {
 		d = &dest{name: name, allowed: firstAllowed}
 		p.dests[name] = d
 	}
+	d.depth = depth
 	d.orders++
 	return d, func() {
 		p.mu.Lock()
@@ -40,14 +42,16 @@ func (p *pool) dest(name string) (d *dest, done func()) {
 	}
 }
 
-// allowed is how many sessions a destination may have now.
-func (p *pool) allowed(name string) int {
+// attempts is how many attempts a destination may have at a time: enough that each of
+// its sessions, and one more, finds its next messages waiting.
+func (p *pool) attempts(name string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if d := p.dests[name]; d != nil {
-		return d.most(p.limits())
+	d := p.dests[name]
+	if d == nil {
+		return perSession * (firstAllowed + 1)
 	}
-	return firstAllowed
+	return (perSession - 1 + max(d.depth, 1)) * (d.most(p.limits()) + 1)
 }
 
 // most is how many sessions it may have.

@@ -49,8 +49,17 @@ func (k *kept) run(o *order) {
 		first = k.next()
 	}
 	if first != nil {
-		k.smtp.Send(smtpc.Options{Pipeline: true, Chunk: true, Ahead: !k.alone}, first, k.next)
+		k.smtp.Send(k.options(), first, k.next)
 	}
+}
+
+// options are how the session sends.
+func (k *kept) options() smtpc.Options {
+	o := smtpc.Options{Pipeline: true, Chunk: true, Ahead: !k.alone}
+	if o.Ahead {
+		o.Inflight = k.inflight
+	}
+	return o
 }
 
 // next returns the message after the one that is being sent, nil if there is none now.
@@ -147,7 +156,7 @@ func (k *kept) ended(o *order, res *smtpc.Result) {
 
 // unheard reports whether a session ended before a transaction was answered.
 func unheard(res *smtpc.Result) bool {
-	return res.Unheard || res.Words.Code == 421 && (res.Mail.Code == 0 || res.Mail.Code == 421) && !res.Begun
+	return res.Unheard || res.Words.Code == 421 && (res.Mail.Code == 0 || res.Mail.Code == 421) && !res.Begun && !res.Sent
 }
 
 // learn remembers of a host that it closes after its 250 although an envelope is behind

@@ -54,6 +54,17 @@ type errand struct {
 	back func()          // where it waits for that: it holds no worker of the runner then
 }
 
+// depth is how many transactions of a session are under way at a time.
+func (t terms) depth() int { return max(t.inflight, 1) }
+
+// recipients is how many recipients a transaction has at most, as far as is known.
+func (t terms) recipients() int {
+	if t.most > 0 {
+		return min(t.most, maxRecipients)
+	}
+	return maxRecipients
+}
+
 // send sends m to the recipients todo on these terms, in as many transactions as the
 // host requires, and returns the failures by recipient; recipients without one are done.
 // The failure is that of opening, if there was no session at all.
@@ -166,7 +177,7 @@ func (p *pool) recipients(t terms) int {
 	if l := p.lines[t]; l != nil {
 		return l.rcpts
 	}
-	return maxRecipients
+	return t.recipients()
 }
 
 // learn notes how many recipients the host takes in a transaction.

@@ -60,7 +60,7 @@ func newPool(r *Relay) *pool {
 func (p *pool) line(t terms) *line {
 	l := p.lines[t]
 	if l == nil {
-		l = &line{terms: t, up: make(chan struct{}), rcpts: maxRecipients}
+		l = &line{terms: t, up: make(chan struct{}), rcpts: t.recipients()}
 		p.lines[t] = l
 	}
 	return l
@@ -92,7 +92,7 @@ func (p *pool) serve(l *line) {
 		if p.hire(l) {
 			continue
 		}
-		if l.sessions > 0 && len(l.queue) <= 2*l.sessions || !p.begin(l) {
+		if l.sessions > 0 && len(l.queue) <= (1+l.depth())*l.sessions || !p.begin(l) {
 			return
 		}
 	}

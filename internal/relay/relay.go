@@ -127,5 +127,5 @@ func (r *Relay) perLane(lane string) int {
 	if !r.isKnown(lane) {
 		return perUnknown
 	}
-	return perSession * (r.pool.allowed(lane) + 1)
+	return r.pool.attempts(lane)
 }

@@ -205,7 +205,7 @@ func (a *attempt) try(ctx context.Context, h host) {
 		return
 	}
 	a.tried++
-	d, done := a.pool.dest(a.name)
+	d, done := a.pool.dest(a.name, t.depth())
 	defer done()
 	failed, f := a.pool.send(ctx, d, t, a.m, a.left)
 	if f != nil {

@@ -176,7 +176,7 @@ func TestOwnTrouble(t *testing.T) {
 			// measure would fail already; this tests what happens if the text changes
 			// after it.
 			m.shape.octets = 1000
-			d, done := l.pool.dest("elsewhere.example")
+			d, done := l.pool.dest("elsewhere.example", 1)
 			defer done()
 			failed, f := l.pool.send(context.Background(), d, terms{host: host{name: "a.example",
 				addr: netip.MustParseAddrPort("192.0.2.1:25")}, helo: "me"}, m, []int{0})

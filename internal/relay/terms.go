@@ -16,11 +16,16 @@ type terms struct {
 	login    string       // the ID of a login in control/relay-logins; "": none
 	source   netip.Addr   // the address of ours to connect from; zero: the system chooses
 	helo     string       // our name in EHLO
+	inflight int          // whole transactions that may be out without an answer; 0: none
+	most     int          // recipients in a transaction; 0: as many as any host takes
 }
 
 // terms returns the terms on which m may go to a host of a destination.
 func (r *Relay) terms(m *Message, d destination, h host) (terms, error) {
 	t := terms{host: h, required: m.requireTLS()}
+	if d.route != nil {
+		t.inflight, t.most = d.route.Inflight, d.route.Recipients
+	}
 	if err := r.from(&t, d.source); err != nil {
 		return t, err
 	}

@@ -161,6 +161,11 @@ func (t *transaction) refusal(command string, r smtpc.Reply) *failure {
 
 // lost returns the failure of a session that has ended; another host may do better.
 func (t *transaction) lost(res *smtpc.Result) *failure {
+	if res.Sent && res.Final.Code == 0 { // it may have the message
+		f := t.session.failed(&smtpc.Error{Command: res.Command, Err: res.Err})
+		f.elsewhere = false
+		return f
+	}
 	if res.Words.Code != 0 {
 		return t.refusal(res.Command, res.Words)
 	}

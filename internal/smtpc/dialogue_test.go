@@ -22,7 +22,8 @@ import (
 // A dialogue is a file testdata/NAME.dialogue, with these lines:
 //
 //	# comment
-//	: pipeline chunk ahead   Options that are set; all of them unless this line is there
+//	: pipeline chunk ahead   Options that are set; these unless this line is there. Another
+//	                         is inflight: whole transactions, three at a time
 //	M: a@x to b@y c@y | text | more   a message that waits to be sent
 //	S: reply          what the host sends, CRLF added; several in a row go out in one write
 //	C: line           what the client must send, CRLF added; several in a row are one flight
@@ -78,6 +79,9 @@ func (d *dialogue) line(line string) {
 	case "":
 		d.options = Options{Pipeline: strings.Contains(rest, "pipeline"), Chunk: strings.Contains(rest, "chunk"),
 			Ahead: strings.Contains(rest, "ahead")}
+		if strings.Contains(rest, "inflight") {
+			d.options.Inflight = 3
+		}
 	case "M":
 		d.messages = append(d.messages, parseMessage(rest))
 	case "R":

@@ -42,7 +42,7 @@ type Result struct {
 	Begun   bool  // the text was begun
 	Ours    error // why the text could not be read; the host has no whole message
 	Sent    bool  // the end of the text went out: without Final the outcome is unknown
-	Unheard bool  // the session ended before the first reply to this transaction
+	Unheard bool  // the session ended before the first reply to this transaction, and before its text was out
 	Ahead   bool  // the envelope of the next message went out after this text
 }
 
@@ -69,6 +69,7 @@ type Options struct {
 	Pipeline bool // several commands in a flight, where the host offers it
 	Chunk    bool // BDAT, where the host offers it
 	Ahead    bool // the next envelope in the flight of the end of a text
+	Inflight int  // whole transactions that may be out without an answer, where the host offers both
 }
 
 // Send sends first, and after it what next returns, until that is nil or the session is
@@ -78,6 +79,10 @@ func (s *Client) Send(o Options, first *Message, next func() *Message) {
 	_, pipelines := s.offered["PIPELINING"]
 	_, chunks := s.offered["CHUNKING"]
 	f := &flight{Client: s, pipelined: o.Pipeline && pipelines, chunked: o.Chunk && chunks}
+	if f.pipelined && f.chunked && o.Inflight > 1 {
+		f.abreast(first, next, o.Inflight)
+		return
+	}
 	for t := f.begin(first); t != nil; {
 		t = f.run(t, next, o.Ahead)
 	}
@@ -173,7 +178,7 @@ func (f *flight) run(t *transaction, next func() *Message, ahead bool) *transact
 
 // end reports how a transaction ended.
 func (f *flight) end(t *transaction) {
-	t.res.Unheard = t.res.Err != nil && t.heard == 0
+	t.res.Unheard = t.res.Err != nil && t.heard == 0 && !t.res.Sent
 	f.dirty = t.res.Final.Class() != 2
 	t.Done(t.res)
 }
