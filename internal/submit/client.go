@@ -39,7 +39,11 @@ const (
 	busyTimeout   = time.Minute     // for a server that has too many clients
 )
 
-// submitClient is an SMTP client of run/submit.
+// submitClient is an SMTP client of run/submit. go-smtp's, which speaks LMTP for
+// mailrelay, does not do here: it drops the texts of the greeting and of the first line
+// after EHLO, which name the server, and so the Message-IDs and addresses that we make; it
+// takes the parameters of an envelope apart only to build them anew; and after an error in
+// the text its Close ends the message with a dot.
 type submitClient struct {
 	text  *textproto.Conn
 	host  string            // the server's name
