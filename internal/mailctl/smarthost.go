@@ -49,16 +49,8 @@ func (s *Smarthost) prepare(home string) error {
 	if s.To == "" {
 		return status.UsageError("--user, --address, --mechanism and --password-command are for --smarthost HOST")
 	}
-	if s.Address == "" {
-		s.Address = s.User
-	}
-	switch err := addr.CheckAddress(s.Address); {
-	case s.User == "":
-		return status.UsageError("--smarthost without --user (the login name at the host)")
-	case err != nil && s.Address == s.User:
-		return status.UsageError("%q is not an address (name the account's with --address)", s.User)
-	case err != nil:
-		return status.UsageError("--address: %q %v", s.Address, err)
+	if err := s.setAddress(); err != nil {
+		return err
 	}
 	if err := s.setRoute(); err != nil {
 		return err
@@ -78,6 +70,22 @@ func (s *Smarthost) prepare(home string) error {
 	if l.User != s.User || s.Command == "" && "password: "+string(l.Password)+"\n" != secret {
 		return status.UsageError("a row of a file cannot hold this name or password: " +
 			"blanks around it would be lost (--password-command can print it)")
+	}
+	return nil
+}
+
+// setAddress finds the address of the account.
+func (s *Smarthost) setAddress() error {
+	if s.Address == "" {
+		s.Address = s.User
+	}
+	switch err := addr.CheckAddress(s.Address); {
+	case s.User == "":
+		return status.UsageError("--smarthost without --user (the login name at the host)")
+	case err != nil && s.Address == s.User:
+		return status.UsageError("%q is not an address (name the account's with --address)", s.User)
+	case err != nil:
+		return status.UsageError("--address: %q %v", s.Address, err)
 	}
 	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"time"
 
 	"paperpath/internal/control"
 	"paperpath/internal/explain"
@@ -49,7 +48,7 @@ func (r *Relay) explainLogin(to control.RouteTarget, sender string, t *explain.T
 		return
 	}
 	t.Add("login", l.String(), l.Where)
-	if err := r.logins.rest(terms{host: host{name: to.Host}, login: l.ID}, r.Now(), time.Time{}); err != nil {
+	if err := r.logins.rest(terms{host: host{name: to.Host}, login: l.ID}, r.Now()); err != nil {
 		t.Add("login", "defer: "+err.Error(), "")
 	}
 }
@@ -72,6 +71,9 @@ func (r *Relay) loginOf(t terms) (*control.RelayLogin, error) {
 func (r *Relay) begin(ctx context.Context, t terms, key string) (*session, *failure) {
 	if t.login == "" {
 		return r.open(ctx, t, key)
+	}
+	if err := r.logins.rest(t, r.Now()); err != nil {
+		return nil, &failure{host: t.host, elsewhere: true, err: classified(err)}
 	}
 	l, err := r.loginOf(t)
 	if err == nil && l.Certificate != "" {
@@ -113,8 +115,9 @@ func (r *Relay) clientCertificate(t terms) func(*tls.CertificateRequestInfo) (*t
 
 // logIn proves to the host who we are.
 func (r *Relay) logIn(ctx context.Context, s *session, l *control.RelayLogin, key string) *failure {
-	if why := s.exposed(); why != "" {
-		return r.loginFailed(s, l, key, "", "a login needs TLS with a verified certificate: "+why, nil)
+	defer r.logins.turn(ctx, l)()
+	if err := r.logins.rest(s.terms, r.Now()); err != nil { // another session has just been refused
+		return &failure{host: s.host, elsewhere: true, err: classified(err)}
 	}
 	for {
 		secret, cached, err := r.logins.secret(ctx, l)
@@ -143,11 +146,13 @@ func (r *Relay) logIn(ctx context.Context, s *session, l *control.RelayLogin, ke
 	}
 }
 
-// exposed says why a password must not go over this connection, "" if it may: TLS with a
-// verified certificate protects it, and nobody is between us and this very machine.
+// exposed says who else could read a password on this connection, "" if nobody: TLS with a
+// verified certificate protects it, nobody is between us and this very machine, and a row
+// `none` of control/tls-policy says that the way there is safe. Without a row a route with
+// a login must verify, so anything else is what a row says.
 func (s *session) exposed() string {
 	switch {
-	case s.host.addr.Addr().IsLoopback():
+	case s.host.addr.Addr().IsLoopback(), s.rule.Level == control.TLSNone:
 		return ""
 	case s.cipher == "" && s.refused != nil:
 		return fmt.Sprintf("STARTTLS failed: %v", s.refused)
@@ -171,7 +176,11 @@ func (s *session) auth(l *control.RelayLogin, secret control.Secret) (*saslc.Exc
 	if len(offered) == 0 {
 		return nil, errors.New("the host offers no AUTH")
 	}
-	x, err := saslc.Begin(offered, c, saslc.Channel{TLS: s.state, Safe: true}) // exposed has seen to that
+	exposed := s.exposed()
+	x, err := saslc.Begin(offered, c, saslc.Channel{TLS: s.state, Safe: exposed == ""})
+	if err != nil && exposed != "" {
+		err = fmt.Errorf("%w: %s", err, exposed)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -148,12 +149,12 @@ func TestLoginDialogues(t *testing.T) {
 // the file changes; an accepted one ends the count.
 func TestRefusedLoginRests(t *testing.T) {
 	l := newLab(t)
-	right := false
+	var right atomic.Bool
 	p := newPeer(t, func(_ int, command string) string {
 		switch {
 		case strings.HasPrefix(command, "EHLO"):
 			return "250-peer.example\r\n250 AUTH PLAIN"
-		case strings.HasPrefix(command, "AUTH") && right:
+		case strings.HasPrefix(command, "AUTH") && right.Load():
 			return "235 ok"
 		case strings.HasPrefix(command, "AUTH"):
 			return "535 5.7.8 wrong"
@@ -205,7 +206,7 @@ func TestRefusedLoginRests(t *testing.T) {
 	time.Sleep(2 * coarse)
 	tries(5, "asked")
 	l.loginFile("127.0.0.1", "user: alice\npassword: changed\n")
-	right = true
+	right.Store(true)
 	if err := tries(6, "changed"); err != nil {
 		t.Error(err)
 	}
@@ -364,9 +365,10 @@ func TestLoginNeedsVerifiedTLS(t *testing.T) {
 		"unverified": {true, false, "#", "its certificate: x509: "},
 		"in clear":   {false, false, "#", "it does not offer STARTTLS"},
 		"unverified, encrypt": {true, false, smart + ": encrypt",
-			"a login needs TLS with a verified certificate: its certificate: x509: "},
+			"it offers PLAIN alone, and the connection is not safe for a password: its certificate: x509: "},
 		"in clear, may": {false, false, smart + ": may",
-			"a login needs TLS with a verified certificate: the host does not offer STARTTLS"},
+			"it offers PLAIN alone, and the connection is not safe for a password: the host does not offer STARTTLS"},
+		"in clear, none": {false, false, smart + ": none", ""},
 	} {
 		l := newLab(t)
 		var conf *tls.Config
@@ -384,7 +386,7 @@ func TestLoginNeedsVerifiedTLS(t *testing.T) {
 			if err != nil || len(*logins) != 1 || len(b.texts) != 1 {
 				t.Errorf("%s: %v, %v", name, err, *logins)
 			}
-			match(t, l.log(), `event=relay-login key=KEY host=smtp.example.org addr=192.0.2.1 tls="TLS1.3 \S+" user=alice mech=PLAIN`)
+			match(t, l.log(), `event=relay-login key=KEY host=smtp.example.org addr=192.0.2.1 (tls="TLS1.3 \S+" )?user=alice mech=PLAIN`)
 			continue
 		}
 		if status.Exit(err) != status.TempFail || !strings.Contains(err.Error(), c.why) || len(*logins) > 0 {
@@ -395,6 +397,49 @@ func TestLoginNeedsVerifiedTLS(t *testing.T) {
 		} else {
 			match(t, l.log(), `event=relay-login-failed .* why=".*`+c.why)
 		}
+	}
+}
+
+// However many sessions want to log in at once, a wrong password is tried once.
+func TestRefusedLoginIsTriedOnce(t *testing.T) {
+	l := newLab(t)
+	p := newPeer(t, func(_ int, command string) string {
+		switch {
+		case strings.HasPrefix(command, "EHLO"):
+			return "250-peer.example\r\n250 AUTH PLAIN"
+		case strings.HasPrefix(command, "AUTH"):
+			return "535 5.7.8 wrong"
+		}
+		return ""
+	})
+	l.set("routes", ".: "+p.addr)
+	l.loginFile("127.0.0.1", "user: alice\npassword: hunter2\n")
+	var wait sync.WaitGroup
+	for i := range 20 {
+		wait.Go(func() {
+			if err := l.sendMessage(l.message(letter, fmt.Sprintf("x@d%d.example", i)))[0].Err; status.Exit(err) != status.TempFail {
+				t.Error(err)
+			}
+		})
+	}
+	wait.Wait()
+	if n := p.count("AUTH"); n != 1 {
+		t.Errorf("%d logins", n)
+	}
+}
+
+// Where a row allows less than a verified certificate, the mechanisms are left that do
+// not show the password.
+func TestLoginThatShowsNothing(t *testing.T) {
+	l := newLab(t)
+	p := newPeer(t, dialogue("250-AUTH PLAIN LOGIN CRAM-MD5", "334 "+b64("<1@x>"), "235 ok"))
+	l.w.peers["192.0.2.1:587"] = p.addr
+	l.host(smart, "192.0.2.1", nil)
+	l.set("routes", ".: "+smart+":587")
+	l.set("tls-policy", smart+": may")
+	l.loginFile(smart, "user: alice\npassword: hunter2\n")
+	if err := l.send(far)[0].Err; err != nil || p.count("AUTH CRAM-MD5") != 1 {
+		t.Error(err, l.log())
 	}
 }
 

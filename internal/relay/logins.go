@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"paperpath/internal/control"
@@ -27,20 +28,23 @@ type logins struct {
 	table *ratelimit.Table
 
 	mu   sync.Mutex
-	kept map[string]*keptSecret // by ID of the login
+	kept map[string]*keptLogin // by its ID
 }
 
-// keptSecret is what the command of a login printed.
-type keptSecret struct {
-	mu     sync.Mutex // held while the command runs: once for all sessions that wait for it
-	secret control.Secret
-	until  time.Time
+// keptLogin is what this process knows about a login.
+type keptLogin struct {
+	turn chan struct{} // holds one value while a session tries whether the login is good
+	good atomic.Bool   // a host has accepted it
+
+	mu     sync.Mutex     // held while the command runs: once for all sessions that wait for it
+	secret control.Secret // that the command printed
+	until  time.Time      // when it is forgotten
 }
 
 func newLogins(home string) *logins {
 	path := filepath.Join(home, "run", "relay-logins")
 	// Where the file cannot be used this process still knows.
-	return &logins{table: ratelimit.OpenWithFallback(path, func(error) {}), kept: map[string]*keptSecret{}}
+	return &logins{table: ratelimit.OpenWithFallback(path, func(error) {}), kept: map[string]*keptLogin{}}
 }
 
 // secret returns the password or token of a login. cached means that its command has not
@@ -61,22 +65,38 @@ func (l *logins) secret(ctx context.Context, of *control.RelayLogin) (
 	return k.secret, false, err
 }
 
-// keep returns the place of a secret, and forgets those that are too old.
-func (l *logins) keep(id string) *keptSecret {
+// keep returns what is known about a login, and forgets the secrets that are too old.
+func (l *logins) keep(id string) *keptLogin {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for other, k := range l.kept {
-		if other != id && k.mu.TryLock() {
-			if old := time.Now().After(k.until); old || len(l.kept) > maxKeptLogin {
-				delete(l.kept, other)
-			}
-			k.mu.Unlock()
+		if other == id || len(k.turn) > 0 || !k.mu.TryLock() {
+			continue
 		}
+		if time.Now().After(k.until) || len(l.kept) > maxKeptLogin {
+			delete(l.kept, other)
+		}
+		k.mu.Unlock()
 	}
 	if l.kept[id] == nil {
-		l.kept[id] = &keptSecret{}
+		l.kept[id] = &keptLogin{turn: make(chan struct{}, 1)}
 	}
 	return l.kept[id]
+}
+
+// turn waits until no other session tries whether a login is good: several at once would
+// be as many wrong passwords. done ends the turn.
+func (l *logins) turn(ctx context.Context, of *control.RelayLogin) (done func()) {
+	k := l.keep(of.ID)
+	if k.good.Load() {
+		return func() {}
+	}
+	select {
+	case k.turn <- struct{}{}:
+		return func() { <-k.turn }
+	case <-ctx.Done():
+		return func() {}
+	}
 }
 
 // forget makes the command run again.
@@ -88,6 +108,7 @@ func (l *logins) forget(of *control.RelayLogin) {
 
 // refused lets a login rest. The entry counts refusals for good.
 func (l *logins) refused(of *control.RelayLogin, forGood bool, now time.Time) {
+	l.keep(of.ID).good.Store(false)
 	// A table that cannot be written falls back to memory.
 	_ = l.table.Update(of.ID, func(e ratelimit.Entry) ratelimit.Entry {
 		e.Time = now
@@ -100,6 +121,7 @@ func (l *logins) refused(of *control.RelayLogin, forGood bool, now time.Time) {
 
 // accepted ends the rest of a login.
 func (l *logins) accepted(of *control.RelayLogin) {
+	l.keep(of.ID).good.Store(true)
 	_ = l.table.Update(of.ID, func(ratelimit.Entry) ratelimit.Entry { return ratelimit.Entry{} })
 }
 
@@ -112,14 +134,27 @@ func (m *Message) asked(now time.Time) time.Time {
 	return m.Asked.Add(time.Until(now)).Add(coarse)
 }
 
-// rest returns why a login is not tried now; nil: it may be. asked is when a person asked
-// for an attempt, on the clock of now: that ends a rest which began before.
-func (l *logins) rest(t terms, now, asked time.Time) error {
+// ask lets a login be tried again if a person has asked for that since it was refused.
+// asked is on the clock of now.
+func (l *logins) ask(t terms, asked time.Time) {
+	if t.login == "" || asked.IsZero() {
+		return
+	}
+	_ = l.table.Update(t.login, func(e ratelimit.Entry) ratelimit.Entry {
+		if asked.After(e.Time) {
+			e.Time = time.Time{}
+		}
+		return e
+	})
+}
+
+// rest returns why a login is not tried now; nil: it may be.
+func (l *logins) rest(t terms, now time.Time) error {
 	if t.login == "" {
 		return nil
 	}
 	e, err := l.table.Get(t.login)
-	if err != nil || e.Time.IsZero() || asked.After(e.Time) {
+	if err != nil || e.Time.IsZero() {
 		return nil
 	}
 	pause, what := shortRest, "failed"

@@ -197,7 +197,8 @@ func (a *attempt) try(ctx context.Context, h host) {
 		a.logSettings(f)
 		return
 	}
-	if err := a.logins.rest(t, a.Now(), a.m.asked(a.Now())); err != nil {
+	a.logins.ask(t, a.m.asked(a.Now()))
+	if err := a.logins.rest(t, a.Now()); err != nil {
 		a.failAll(&failure{host: h, elsewhere: true, err: classified(err)})
 		return
 	}

@@ -90,6 +90,11 @@ userdb {
   driver = static
   args = uid=65534 gid=65534 home=/
 }
+service anvil {
+  unix_listener anvil-auth-penalty {
+    mode = 0
+  }
+}
 service auth {
   user = root
   unix_listener ` + dir + `/auth {
