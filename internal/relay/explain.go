@@ -45,7 +45,7 @@ func (r *Relay) explain(ctx context.Context, from, address string, t *explain.Tr
 func (r *Relay) explainTargets(ctx context.Context, d destination, from string, t *explain.Trail) (first string, last error) {
 	look := r.lookups()
 	for _, to := range d.targets() {
-		through, err := r.explainTarget(ctx, look, d, to, t)
+		through, err := r.explainTarget(ctx, look, d, to, from, t)
 		r.explainLogin(to, from, t)
 		if first == "" {
 			first = through
@@ -59,7 +59,7 @@ func (r *Relay) explainTargets(ctx context.Context, d destination, from string, 
 
 // explainTarget records the hosts of one target and returns what happens at the first.
 func (r *Relay) explainTarget(ctx context.Context, look *lookups, d destination, to control.RouteTarget,
-	t *explain.Trail) (first string, err error) {
+	from string, t *explain.Trail) (first string, err error) {
 	if to.Host == "" && to.Kind != control.ToMX {
 		return r.explainNear(d, to)
 	}
@@ -84,7 +84,7 @@ func (r *Relay) explainTarget(ctx context.Context, look *lookups, d destination,
 			if to.Kind == control.ToLMTP {
 				continue
 			}
-			if err := r.explainTLS(d, x.hosts[0], t); err != nil {
+			if err := r.explainTLS(d, x.hosts[0], from, t); err != nil {
 				return "", err
 			}
 		}

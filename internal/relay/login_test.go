@@ -354,6 +354,23 @@ func newSmart(t *testing.T, l *lab, mechanism string, conf *tls.Config) (b *back
 	return b, logins
 }
 
+// What explain says of a host with a login is the rule that its sessions have.
+func TestExplainLogin(t *testing.T) {
+	l := newLab(t)
+	newSmart(t, l, sasl.Plain, nil)
+	l.loginFile(smart, "user: alice\npassword: hunter2\nsender: bob@example.net\nuser: bob\npassword: x\nmechanism: PLAIN\n")
+	for from, want := range map[string]string{"alice@example.net": `alice with password`, "bob@example.net": `bob with password by PLAIN`} {
+		var trail explain.Trail
+		if err := l.Explain(t.Context(), from, far, &trail); err != nil {
+			t.Fatal(err)
+		}
+		var told strings.Builder
+		trail.Write(&told, false)
+		match(t, told.String(), `(?m)^tls: verify .*\(control/routes:1\)$`)
+		match(t, told.String(), `(?m)^login: `+want+` \(control/relay-logins/smtp.example.org:\d\)$`)
+	}
+}
+
 // A password goes into TLS with a verified certificate, and nowhere else.
 func TestLoginNeedsVerifiedTLS(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -112,8 +112,15 @@ func (r *Relay) accepted(s *session, key string) error {
 }
 
 // explainTLS records the TLS rule of a host, and what is remembered about it.
-func (r *Relay) explainTLS(d destination, h host, t *explain.Trail) error {
-	rule, err := r.rule(&Message{}, d, terms{host: h})
+func (r *Relay) explainTLS(d destination, h host, from string, t *explain.Trail) error {
+	at := terms{host: h}
+	// A file that cannot be read has its own line; with it, too, a login was meant.
+	if login, err := r.loginTerm(h, from); err != nil {
+		at.login = h.name
+	} else {
+		at.login = login
+	}
+	rule, err := r.rule(&Message{}, d, at)
 	if err != nil {
 		return err
 	}
