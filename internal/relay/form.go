@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"paperpath/internal/sevenbit"
+	"paperpath/internal/status"
 )
 
 // form is how a host gets the text of a message. A text is made once for each form that
@@ -77,6 +78,22 @@ func (m *Message) render(f form, r *rendering) error {
 	}
 	r.octets += int64(len(r.fields))
 	return nil
+}
+
+// formless returns the failure of a message that has no text for a host. If it cannot be
+// converted, another host may take it as it is.
+func formless(h host, err error) *failure {
+	var refusal *sevenbit.Refusal
+	if errors.As(err, &refusal) {
+		return unsuited(h, 554, "5.6.3", "the host does not offer 8BITMIME, and the message cannot be converted: "+refusal.Why)
+	}
+	return &failure{host: h, ours: true, err: status.Temp("4.3.0", err.Error(), nil)}
+}
+
+// unsuited returns the failure of a message that a host cannot get; another one may.
+func unsuited(h host, code int, enhanced, why string) *failure {
+	return &failure{host: h, elsewhere: true, err: &status.Error{Exit: status.Unavailable,
+		Reply: code, Enhanced: enhanced, Text: fmt.Sprintf("%s: %s", h, why)}}
 }
 
 // convert makes the text what a host without 8BITMIME, or for short lines, gets.

@@ -177,3 +177,23 @@ func TestSizeOfConverted(t *testing.T) {
 		}
 	}
 }
+
+// TestConvertedForLMTP: a host by LMTP gets 7 bits where it does not offer 8BITMIME, and
+// what cannot be converted fails.
+func TestConvertedForLMTP(t *testing.T) {
+	for text, want := range map[string]string{
+		"a: b\n\n\xe4\n": "",
+		"Content-Type: multipart/signed; boundary=b\n\n--b\n\n\xe4\n--b--\n": "5.6.3",
+	} {
+		l, p := newLab(t), newPeer(t, always("LHLO", "250-peer.example\r\n250 SIZE"))
+		l.lmtpRoute(p)
+		err := l.sendMessage(l.message(text, far))[0].Err
+		_, _, texts := p.seen()
+		switch {
+		case want != "" && (err == nil || status.Enhanced(err) != want || status.IsTemporary(err)):
+			t.Errorf("%v, want %s", err, want)
+		case want == "" && (err != nil || len(texts) != 1 || !strings.Contains(texts[0], "\r\n\r\n=E4\r\n")):
+			t.Errorf("%v, sent %q", err, texts)
+		}
+	}
+}

@@ -301,7 +301,7 @@ func (t *lmtpTransaction) text(w io.Writer) *failure {
 	if err != nil {
 		t.over = err
 		t.conn.Close()
-		return &failure{host: t.host, ours: true, err: status.Temp("4.3.0", "cannot convert the message", err)}
+		return formless(t.host, err)
 	}
 	in := &watched{r: r.open()}
 	if _, err = io.Copy(w, in); err == nil {

@@ -10,7 +10,6 @@ import (
 	"paperpath/internal/addr"
 	"paperpath/internal/dns"
 	"paperpath/internal/params"
-	"paperpath/internal/sevenbit"
 	"paperpath/internal/smtpc"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
@@ -177,16 +176,10 @@ func (t *transaction) lost(res *smtpc.Result) *failure {
 // render makes the text as the host gets it, and fails all recipients if there is none.
 func (t *transaction) render(batch []int) []int {
 	var err error
-	var refusal *sevenbit.Refusal
-	switch t.text, err = t.m.as(t.m.formFor(t.offers)); {
-	case err == nil:
+	if t.text, err = t.m.as(t.m.formFor(t.offers)); err == nil {
 		return batch
-	case errors.As(err, &refusal):
-		fail(t.failed, batch, t.unsuited(554, "5.6.3", "the host does not offer 8BITMIME, and the message "+
-			"cannot be converted: "+refusal.Why))
-	default:
-		fail(t.failed, batch, &failure{host: t.host, ours: true, err: status.Temp("4.3.0", err.Error(), nil)})
 	}
+	fail(t.failed, batch, formless(t.host, err))
 	return nil
 }
 
@@ -217,8 +210,7 @@ func (t *transaction) suited(batch []int) (list []int) {
 }
 
 func (t *transaction) unsuited(code int, enhanced, why string) *failure {
-	return &failure{host: t.host, elsewhere: true, err: &status.Error{Exit: status.Unavailable,
-		Reply: code, Enhanced: enhanced, Text: fmt.Sprintf("%s: %s", t.host, why)}}
+	return unsuited(t.host, code, enhanced, why)
 }
 
 // path returns an address as it goes over the wire: its domain in A-labels, so that
