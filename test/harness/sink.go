@@ -39,6 +39,8 @@ type Sink struct {
 //	silent     says nothing at all
 //	middata    closes in the middle of DATA
 //	nodot      takes the message, then closes without an answer
+//
+// It speaks LMTP to a client that says LHLO.
 func NewSink(mode string) (*Sink, error) { return NewSinkAt("127.0.0.1:0", mode) }
 
 // NewSinkAt returns a sink at addr.
@@ -169,7 +171,8 @@ func (s *Sink) command(c *Conversation, m *Received, line string) bool {
 	}
 	verb, arg, _ := strings.Cut(line, " ")
 	switch strings.ToUpper(verb) {
-	case "EHLO":
+	case "EHLO", "LHLO":
+		c.lmtp = strings.EqualFold(verb, "LHLO")
 		c.Send("250-sink.example\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n250 SIZE 104857600")
 	case "HELO", "NOOP":
 		c.Send("250 2.0.0 ok")
@@ -239,7 +242,11 @@ func (s *Sink) data(c *Conversation, m *Received) bool {
 		s.mu.Lock()
 		s.received = append(s.received, *m)
 		s.mu.Unlock()
-		c.Send("250 2.0.0 taken")
+		answers := 1
+		if c.lmtp { // one for each recipient
+			answers = len(m.To)
+		}
+		c.Send("%s", strings.TrimSuffix(strings.Repeat("250 2.0.0 taken\r\n", answers), "\r\n"))
 	}
 	*m = Received{}
 	return true

@@ -13,7 +13,8 @@ import (
 // octet by octet.
 type Conversation struct {
 	net.Conn
-	r *bufio.Reader
+	r    *bufio.Reader
+	lmtp bool // the client said LHLO (RFC 2033)
 }
 
 // Dial opens a conversation with a server; everything in it must be over

@@ -37,7 +37,35 @@ func relayScenarios() []scenario {
 		delayed(run("a report of the delay", "rcpt4xx", nil)),
 		signed,
 		several(run("several entries in a session", "", nil)),
+		routed(run("LMTP, two recipients", "", must(elsewhere, other), elsewhere, other), "elsewhere.example: lmtp:SINK"),
+		byProgram(run("a program", "", must("alice"), elsewhere)),
 	}
+}
+
+// routed is a step that finds those routes.
+func routed(s scenario, rows string) scenario {
+	s.prepare = after(func(w *world) error { return write(filepath.Join(w.home, routesFile), rows) }, s.prepare)
+	return s
+}
+
+// byProgram goes to a program that stores the message in alice's mailbox.
+func byProgram(s scenario) scenario {
+	s.twice = func(before []*call, powerCut bool) bool { return !marked(before, powerCut) }
+	return routed(s, "elsewhere.example: program:BIN/maildeliver --home HOME -d alice@example.net")
+}
+
+// marked reports whether a mark was made.
+func marked(before []*call, powerCut bool) bool {
+	mark := "write"
+	if powerCut {
+		mark = "fdatasync"
+	}
+	for _, c := range before {
+		if strings.Contains(c.path, "/spool/relay/new/") && c.name == mark {
+			return true
+		}
+	}
+	return false
 }
 
 // after is a step that finds a home in which all of these were done.

@@ -107,7 +107,23 @@ func openWorld(p harness.Programs, template, homeDir, farDir string) (*world, er
 	if w.sink, err = harness.NewSink("ok"); err != nil {
 		return nil, err
 	}
-	return w, w.set("routes", "elsewhere.example: "+w.sink.Addr, "other.example: "+w.sink.Addr)
+	return w, w.setRoutes()
+}
+
+// routesFile has the routes of a template: SINK stands for the next host, HOME for the home,
+// which are others in each world, and BIN for the programs.
+const routesFile = "run/torture-routes"
+
+func (w *world) setRoutes() error {
+	rows, err := os.ReadFile(filepath.Join(w.home, routesFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		rows, err = []byte("elsewhere.example: SINK\nother.example: SINK"), nil
+	}
+	if err != nil {
+		return err
+	}
+	return w.set("routes", strings.NewReplacer("SINK", w.sink.Addr, "HOME", w.home,
+		"BIN", string(w.programs)).Replace(string(rows)))
 }
 
 // set writes a control file, as if an hour ago.
