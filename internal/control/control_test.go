@@ -152,6 +152,8 @@ func TestBrokenFiles(t *testing.T) {
 		{"tls-policy", "a.example: fingerprint\n", policy, "no fingerprint after the level"},
 		{"tls-policy", "a.example: fingerprint 0a0b\n", policy, `"0a0b" is not a SHA-256 fingerprint`},
 		{"tls-policy", "a example: may\n", policy, "control/tls-policy:1: domain"},
+		{"tls-roots", "/nowhere/ca.pem\n", func(c *Control) error { return c.temporary(c.checkRoots()) }, "control/tls-roots: open /nowhere/ca.pem"},
+		{"tls-roots", "/dev/null\n", func(c *Control) error { return c.temporary(c.checkRoots()) }, "control/tls-roots: /dev/null has no certificate"},
 		{"tls-roots", "ca.pem\n", roots, "is neither system nor a path"},
 		{"routes", "example.org\n", route, "control/routes:1: no colon"},
 		{"routes", "example.org:\n", route, "control/routes:1: no value"},

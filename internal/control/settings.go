@@ -102,6 +102,12 @@ func with[T any](s Setting, max int64, parse func(name string, data []byte) (T, 
 	return s
 }
 
+// checkedBy is the setting with more for Check to read than its file.
+func checkedBy(s Setting, read func(*Control) error) Setting {
+	s.read = read
+	return s
+}
+
 // scalarOf is with for a file of one value. parse reads the default too.
 func scalarOf[T any](s Setting, parse func(string) (v T, wrong string)) Setting {
 	s.Form = Scalar

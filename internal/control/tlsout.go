@@ -1,6 +1,8 @@
 package control
 
 import (
+	"crypto/x509"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -9,6 +11,28 @@ import (
 // TLSRoots returns the file of the authorities that other hosts' certificates are
 // verified by; "" means those of the system.
 func (c *Control) TLSRoots() (string, error) { return one[string](c, "tls-roots") }
+
+// ReadRoots reads a file of authorities.
+func ReadRoots(path string) (*x509.CertPool, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, failFile("tls-roots", "%w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, failFile("tls-roots", "%s has no certificate (PEM, as in /etc/ssl/certs)", path)
+	}
+	return pool, nil
+}
+
+// checkRoots reads the setting, and the file that it names.
+func (c *Control) checkRoots() error {
+	path, err := c.TLSRoots()
+	if err == nil && path != "" {
+		_, err = ReadRoots(path)
+	}
+	return err
+}
 
 func parseRoots(s string) (path, wrong string) {
 	switch {

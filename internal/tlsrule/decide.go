@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"crypto/tls"
 	"crypto/x509"
-	"fmt"
 	"os"
 	"sync"
 	"time"
@@ -96,16 +95,12 @@ func (d *Decider) Roots() (*x509.CertPool, error) {
 	if err == nil && path == d.path && same(info, d.read) {
 		return d.roots, nil
 	}
-	var text []byte
-	if err == nil {
-		text, err = os.ReadFile(path)
-	}
+	pool, err := control.ReadRoots(path)
 	if err != nil {
-		return nil, status.Temp("4.3.5", "control/tls-roots", err)
+		return nil, status.Temp("4.3.5", err.Error(), nil)
 	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(text) {
-		return nil, status.Temp("4.3.5", fmt.Sprintf("control/tls-roots: %s has no certificate", path), nil)
+	if info == nil {
+		return pool, nil // it is there by now
 	}
 	// What was written within a moment may be written again unseen.
 	if time.Since(info.ModTime()) > time.Second {
