@@ -13,7 +13,8 @@ import (
 // replyFlags are the options of explain for a reply.
 func replyFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "reply", Usage: "print which rule decides about the refusal `TEXT`, and what becomes of the recipient"},
+		&cli.StringFlag{Name: "reply",
+			Usage: "print which rule decides about the refusal `TEXT`, and what becomes of the recipient"},
 		&cli.StringFlag{Name: "host", Usage: "with --reply: the `HOST` that sent it"},
 	}
 }

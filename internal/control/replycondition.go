@@ -135,8 +135,8 @@ func (w *replyCondition) add(word string) error {
 		w.enhanced = append(w.enhanced, word)
 		return nil
 	}
-	return fmt.Errorf("%q is no condition (550, 5xx, 5.7.1, 5.7.x, host=NAME, to=DOMAIN, \"words\", /regexp/)",
-		visibleWord(word))
+	return fmt.Errorf("%q is no condition "+
+		"(550, 5xx, 5.7.1, 5.7.x, host=NAME, to=DOMAIN, \"words\", /regexp/)", visibleWord(word))
 }
 
 func domainPattern(s string) error {

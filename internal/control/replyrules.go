@@ -105,12 +105,13 @@ func parseReplyRule(where, text string) (r ReplyRule, err error) {
 // parseReplyAction parses an action, and the time that slow and retry may have.
 func parseReplyAction(text string) (ReplyAction, time.Duration, error) {
 	word, span, timed := strings.Cut(text, " ")
-	all := []ReplyAction{ReplyRetry, ReplyBounce, ReplyHold, ReplySlow, ReplyFamily, ReplyRoute, ReplyStandard}
+	all := []ReplyAction{ReplyRetry, ReplyBounce, ReplyHold, ReplySlow, ReplyFamily, ReplyRoute,
+		ReplyStandard}
 	a := ReplyAction(word)
 	switch {
 	case !slices.Contains(all, a):
-		return "", 0, fmt.Errorf("%q is no action (retry, bounce, hold, slow, other-family, other-route, standard)",
-			visibleWord(text))
+		return "", 0, fmt.Errorf("%q is no action "+
+			"(retry, bounce, hold, slow, other-family, other-route, standard)", visibleWord(text))
 	case timed && a != ReplySlow && a != ReplyRetry:
 		return "", 0, fmt.Errorf("%s has no time (only slow and retry have one)", a)
 	case !timed && a == ReplySlow:

@@ -35,7 +35,8 @@ func (r *Report) recipient(to Recipient) string {
 	if !addr.IsASCII(to.Address) {
 		kind = "utf-8" // RFC 6533 3
 	}
-	fmt.Fprintf(&b, "Final-Recipient: %s; %s\n", kind, visible.Field(to.Address)) // never folded: an address may hold blanks
+	// Never folded: an address may hold blanks.
+	fmt.Fprintf(&b, "Final-Recipient: %s; %s\n", kind, visible.Field(to.Address))
 	b.WriteString(field("Action", string(r.Kind)))
 	b.WriteString(field("Status", bounded(r.Kind.status(to.Err))))
 	if to.RemoteMTA != "" {

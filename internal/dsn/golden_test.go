@@ -203,3 +203,32 @@ func TestWhy(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// FuzzCompose: whatever a message, an address and a host say, the report keeps its form.
+func FuzzCompose(f *testing.F) {
+	f.Add("Subject: =?utf-8?q?x=0Ay?=\nReferences: <a@b> <c\n\nx\n", "550 no", "b@x.example")
+	f.Add("Bcc: x\nBcc\n : y\nDelivered-To: z\n\n--=_\n", "550-a\r\n550 b", "\"a b\"@x.example")
+	f.Fuzz(func(t *testing.T, text, reply, to string) {
+		if strings.IndexFunc(to, func(r rune) bool { return r < ' ' || r == 0x7f }) >= 0 || len(to) > 320 {
+			return // the spool refuses it
+		}
+		text = strings.ReplaceAll(text, "\r", "")
+		r := failedReport()
+		r.Message = io.NewSectionReader(strings.NewReader(text), 0, int64(len(text)))
+		r.Recipients = []Recipient{{Address: to, Err: errUnknown, RemoteMTA: "mx.x.example", Diagnostic: reply}}
+		got, err := r.Compose()
+		if err != nil {
+			t.Fatal(err)
+		}
+		head, _, _ := bytes.Cut(got, []byte("\n\n"))
+		for line := range bytes.Lines(head) {
+			if name, _, ok := bytes.Cut(line, []byte(":")); line[0] != ' ' && (!ok || bytes.ContainsAny(name, " <")) {
+				t.Fatalf("%q is no field", line)
+			}
+		}
+		if bytes.ContainsAny(got, "\r") {
+			t.Fatalf("%q", got)
+		}
+		wellFormed(t, got)
+	})
+}

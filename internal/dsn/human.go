@@ -40,7 +40,8 @@ func (r *Report) human(whole bool) string {
 	}
 	b.WriteString("\n" + words.next)
 	if !r.RetryUntil.IsZero() {
-		fmt.Fprintf(&b, "If it cannot be delivered by %s, you will receive\nanother report.\n", date(r.RetryUntil))
+		fmt.Fprintf(&b, "If it cannot be delivered by %s, you will receive\nanother report.\n",
+			date(r.RetryUntil))
 	}
 	b.WriteByte('\n')
 	what := "header of the message"

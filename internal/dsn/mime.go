@@ -113,7 +113,8 @@ func (r *Report) fields(parts []part, boundary string) textproto.Header {
 		list = append(list, [2]string{"In-Reply-To", id}, [2]string{"References", thread})
 	}
 	list = append(list, [2]string{"Auto-Submitted", "auto-replied"}, [2]string{"MIME-Version", "1.0"},
-		[2]string{"Content-Type", "multipart/report; report-type=delivery-status;\r\n boundary=\"" + boundary + "\""})
+		[2]string{"Content-Type", "multipart/report; report-type=delivery-status;\r\n boundary=\"" +
+			boundary + "\""})
 	for _, p := range parts {
 		if p.encoding() == "8bit" {
 			list = append(list, [2]string{"Content-Transfer-Encoding", "8bit"})
@@ -173,5 +174,6 @@ func (r *Report) thread() (id, thread string) {
 func isID(id string) bool {
 	inside, ok := strings.CutPrefix(id, "<")
 	inside, closed := strings.CutSuffix(inside, ">")
-	return ok && closed && inside != "" && len(id) <= maxID && !strings.ContainsAny(inside, "<> ") && bounded(id) == id
+	return ok && closed && inside != "" && len(id) <= maxID && !strings.ContainsAny(inside, "<> ") &&
+		bounded(id) == id
 }

@@ -69,7 +69,8 @@ func (f *failure) temporary() {
 // permanent makes a failure permanent.
 func (f *failure) permanent() {
 	if status.IsTemporary(f.err) {
-		f.err = &status.Error{Exit: status.Unavailable, Enhanced: ofClass("5", f.err.Enhanced), Text: f.err.Text}
+		f.err = &status.Error{Exit: status.Unavailable, Enhanced: ofClass("5", f.err.Enhanced),
+			Text: f.err.Text}
 	}
 }
 
@@ -144,7 +145,8 @@ func (r *Relay) slow(name, why string, pause time.Duration) {
 
 // ExplainReply says what rule decides about a reply as people have it in a log or a
 // bounce, and what becomes of the recipient.
-func (r *Relay) ExplainReply(text, host, domain string, add func(decision, value, source string)) (string, error) {
+func (r *Relay) ExplainReply(text, host, domain string,
+	add func(decision, value, source string)) (string, error) {
 	reply, err := control.ParseReply(text, host, domain)
 	if err != nil {
 		return "", status.UsageError("--reply: %v", err)
