@@ -69,7 +69,8 @@ func (a *asking) TXT(ctx context.Context, name string) ([]string, error) {
 // explain records one signature: what it says, what was asked, and the result.
 func (a *asking) explain(n int, r dkim.Result, t *explain.Trail) {
 	said := fmt.Sprintf("%d", n)
-	for _, tag := range [][2]string{{"d", r.Domain}, {"s", r.Selector}, {"a", r.Algorithm}, {"i", r.Identity}, {"b", r.B}} {
+	for _, tag := range [][2]string{{"d", r.Domain}, {"s", r.Selector}, {"a", r.Algorithm},
+		{"i", r.Identity}, {"b", r.B}} {
 		if tag[1] != "" {
 			said += " " + tag[0] + "=" + tag[1]
 		}

@@ -296,7 +296,8 @@ func (d DKIM) records(domain string, selectors []string) error {
 			parts, text = append(parts, `"`+text[:maxString]+`"`), text[maxString:]
 		}
 		parts = append(parts, `"`+text+`"`)
-		if _, err := fmt.Fprintf(d.Out, "%s. IN TXT %s\n", dkim.Name(s, domain), strings.Join(parts, " ")); err != nil {
+		line := fmt.Sprintf("%s. IN TXT %s\n", dkim.Name(s, domain), strings.Join(parts, " "))
+		if _, err := io.WriteString(d.Out, line); err != nil {
 			return err
 		}
 	}
