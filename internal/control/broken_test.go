@@ -87,6 +87,24 @@ func askings() []asking {
 				}
 				return text(*r, err)
 			}},
+		{table: "destinations", keys: []string{"a.x.example", ".x.example", ".example", ".", "x.example"}, value: "%s: sessions=1%d",
+			broken: "%s: rate=x", names: []string{"a.x.example", "b.x.example", "x.example", "other.test"},
+			asks: func(name string) ([]string, int) {
+				keys := []string{name}
+				for i, b := range name {
+					if b == '.' {
+						keys = append(keys, name[i:])
+					}
+				}
+				return append(keys, "."), 1
+			},
+			ask: func(c *Control, name string) (string, error) {
+				d, err := c.Destination(name)
+				if d == nil {
+					return "", err
+				}
+				return d.String(), err
+			}},
 		{table: "source", keys: []string{"a.x.test", ".x.test", ".test", "c@x.example", "@x.example", "<>", "."}, value: "%s: helo=h%d.example",
 			broken: "%s: ip=x", names: []string{"a.x.test c@x.example", "b.x.test c@x.example", "y.other d@x.example", "y.other "},
 			asks: func(name string) ([]string, int) {

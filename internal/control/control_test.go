@@ -83,6 +83,7 @@ func TestBrokenFiles(t *testing.T) {
 	alias := func(c *Control) error { return c.checkTable("aliases") }
 	route := func(c *Control) error { return c.checkTable("routes") }
 	senderRoute := func(c *Control) error { return c.checkTable("sender-routes") }
+	destinations := func(c *Control) error { return c.checkTable("destinations") }
 	source := func(c *Control) error { return c.checkTable("source") }
 	policy := func(c *Control) error { return c.checkTable("tls-policy") }
 	roots := func(c *Control) error { _, err := c.TLSRoots(); return err }
@@ -186,6 +187,11 @@ func TestBrokenFiles(t *testing.T) {
 		{"sender-routes", ".: h\n", senderRoute, "a row for every sender (that is the row `.` of control/routes)"},
 		{"sender-routes", "a@a.example: local\n", senderRoute, "local is for control/routes"},
 		{"sender-routes", "@A.example: h\na.Example: x\n", senderRoute, "is already in line 1"},
+		{"destinations", "a.example: sessions=0\n", destinations, "control/destinations:1: sessions: \"0\""},
+		{"destinations", "a.example: rate=5\n", destinations, "rate: \"5\" is not a rate"},
+		{"destinations", "a.example: delay=2m\n", destinations, "more than a minute"},
+		{"destinations", "a.example: delay=1s delay=2s\n", destinations, "delay= is there twice"},
+		{"destinations", "a.example: 5\n", destinations, "\"5\" (the options are sessions=, rate= and delay=)"},
 		{"source", "a.example: 192.0.2.1\n", source, "control/source:1: \"192.0.2.1\""},
 		{"source", "a.example: ip=x\n", source, "\"ip=x\" is not an address of a host"},
 		{"source", "a.example: ip=fe80::1%eth0\n", source, "is not an address of a host"},

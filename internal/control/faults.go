@@ -66,6 +66,7 @@ func (c *Control) tables() []checkedTable {
 		{"routes", c.routeFaults},
 		{"sender-routes", func() ([]Fault, error) { return faultsOf[Route](c, senderRoutesFile(c)) }},
 		{"reply-rules", func() ([]Fault, error) { return faultsOf[ReplyRule](c, replyRulesFile(c)) }},
+		{"destinations", func() ([]Fault, error) { return faultsOf[Destination](c, destinationsFile(c)) }},
 		{"source", func() ([]Fault, error) { return faultsOf[Source](c, sourceFile(c)) }},
 		{"tls-policy", func() ([]Fault, error) { return faultsOf[TLSPolicy](c, tlsPolicyFile(c)) }},
 		{"senders", func() ([]Fault, error) { return faultsOf[senderRow](c, sendersFile(c)) }},

@@ -67,6 +67,7 @@ func FuzzTables(f *testing.F) {
 		readTable(t, routesTable(), text)
 		readTable(t, senderRoutesTable(), text)
 		readTable(t, sourceTable(), text)
+		readTable(t, destinationsTable(), text)
 		readTable(t, relayToTable(), text)
 		readTable(t, sendersTable(), text)
 		readTable(t, tlsPolicyTable(), text)

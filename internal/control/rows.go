@@ -22,6 +22,8 @@ func pathSettings() []Setting {
 			Readers: "mailsubmit, mailroute, mailrelay", Doc: "where mail of a sender goes"},
 		{Name: relayLoginsDir, Form: Directory, Without: "no login", Readers: "mailrelay",
 			Doc: "how mailrelay logs in at the hosts of routes", read: func(*Control) error { return nil }},
+		{Name: "destinations", Form: Table, Without: "as limits say", Example: "example.org: sessions=5 rate=100/1h",
+			Readers: "mailrelay", Doc: "how much mail a domain gets at a time"},
 		{Name: "source", Form: Table, Without: "the system's choice",
 			Example: "@example.net: ip=192.0.2.1 helo=mail.example.net",
 			Readers: "mailrelay", Doc: "the address and the name that mail is sent from"},

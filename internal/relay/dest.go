@@ -3,6 +3,7 @@ package relay
 import (
 	"time"
 
+	"paperpath/internal/control"
 	"paperpath/internal/smtpc"
 )
 
@@ -39,6 +40,16 @@ func (p *pool) dest(name string, depth int) (d *dest, done func()) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		d.orders--
+	}
+}
+
+// limit makes a destination keep to its row of control/destinations; nil: it has none.
+func (p *pool) limit(d *dest, row *control.Destination) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	d.own, d.delay = 0, 0
+	if row != nil {
+		d.own, d.delay = row.Sessions, row.Delay
 	}
 }
 
@@ -103,7 +114,7 @@ func (d *dest) heard(res *smtpc.Result, b bounds) {
 	case worst != 0 || res.Err != nil:
 		d.good = 0
 	default:
-		if d.good++; d.good >= d.sessions && d.allowed < b.destination {
+		if d.good++; d.good >= d.sessions && d.allowed < max(b.destination, d.own) {
 			d.allowed, d.good = d.allowed+1, 0
 		}
 	}

@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"paperpath/internal/control"
 	"paperpath/internal/explain"
@@ -33,6 +34,11 @@ func (r *Relay) explain(ctx context.Context, from, address string, t *explain.Tr
 	r.explainSigning(from, t)
 	r.explainSource(d, t)
 	r.explainLimits(t)
+	if row, err := r.Control.Destination(d.domain); err != nil {
+		t.Add("limits", "defer: "+err.Error(), "")
+	} else if row != nil {
+		t.Add("limits", row.String(), row.Where)
+	}
 	if first != "" {
 		t.End(first)
 		return nil
@@ -84,12 +90,22 @@ func (r *Relay) explainTarget(ctx context.Context, look *lookups, d destination,
 			if to.Kind == control.ToLMTP {
 				continue
 			}
+			r.explainRests(x.hosts, t)
 			if err := r.explainTLS(d, x.hosts[0], from, t); err != nil {
 				return "", err
 			}
 		}
 	}
 	return first, err
+}
+
+// explainRests records which hosts are not tried now because they did not answer.
+func (r *Relay) explainRests(hosts []host, t *explain.Trail) {
+	for _, h := range hosts {
+		if o, rests := r.known.rest(h.addr.String(), r.Now(), time.Time{}); rests {
+			t.Add("rests", restText(h, o), "run/hosts")
+		}
+	}
 }
 
 // explainSource records where connections come from, and what they are called.

@@ -24,11 +24,12 @@ type pool struct {
 	readAt  time.Time
 	lines   map[terms]*line
 	dests   map[string]*dest
-	at      map[netip.Addr]int // sessions by address
-	idle    []*kept            // the longest idle first
-	opening int                // sessions without a greeting so far, and slow ones
-	brisk   int                // the others
-	asking  []*place           // sessions that wait to be among them
+	at      map[netip.Addr]int   // sessions by address
+	booked  map[string]time.Time // by destination with a rate: until when it is full
+	idle    []*kept              // the longest idle first
+	opening int                  // sessions without a greeting so far, and slow ones
+	brisk   int                  // the others
+	asking  []*place             // sessions that wait to be among them
 	ended   bool
 }
 
@@ -53,7 +54,8 @@ func newPool(r *Relay) *pool {
 	return &pool{open: r.begin, read: r.bounds, hosts: r.known, now: r.Now,
 		heard: func(name string) { r.reach.reached(name); r.known.answered(name, r.Now()) },
 
-		lines: map[terms]*line{}, dests: map[string]*dest{}, at: map[netip.Addr]int{}}
+		lines: map[terms]*line{}, dests: map[string]*dest{}, at: map[netip.Addr]int{},
+		booked: map[string]time.Time{}}
 }
 
 // line returns that of the terms. The caller holds mu.

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"paperpath/internal/explain"
 	"paperpath/internal/status"
 )
 
@@ -294,6 +295,13 @@ func TestRestsAcrossRuns(t *testing.T) {
 		t.Cleanup(again.Close)
 		return again
 	}
+	var trail explain.Trail
+	l.Explain(t.Context(), "", far, &trail)
+	var said strings.Builder
+	trail.Write(&said, false)
+	if !strings.Contains(said.String(), "rests: "+p.addr+" could not be reached at ") {
+		t.Errorf("explain does not say that the host rests:\n%s", said.String())
+	}
 	second := next()
 	err := second.send(far)[0].Err
 	if !status.IsTemporary(err) || !strings.Contains(err.Error(), "could not be reached at ") {
@@ -417,5 +425,40 @@ func chunkSession(c net.Conn, see func(string, bool)) {
 		if _, err := io.WriteString(c, reply); err != nil {
 			return
 		}
+	}
+}
+
+// TestDestinations: a row limits the sessions of a domain, the messages in a time and the
+// time between two of them.
+func TestDestinations(t *testing.T) {
+	l, p := newLab(t), newPeer(t, kind)
+	l.route("elsewhere.example", p)
+	l.set("destinations", "elsewhere.example: rate=3/1h")
+	var again []time.Duration
+	for range 5 {
+		if res := l.send(far)[0]; res.Err != nil {
+			if !strings.Contains(res.Err.Error(), "control/destinations:1 allows 3 messages in 1h0m0s for elsewhere.example") {
+				t.Error(res.Err)
+			}
+			again = append(again, res.Again)
+		}
+	}
+	if len(again) != 2 || again[0] != 20*time.Minute || again[1] != 40*time.Minute {
+		t.Errorf("deferred for %v", again)
+	}
+	l.set("destinations", "elsewhere.example: sessions=1 delay=1s")
+	l.set("limits", "session-messages: 2")
+	before, began := p.count("DATA"), time.Now()
+	for _, err := range l.together(3) {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if took := time.Since(began); p.count("DATA") != before+3 || took < 2*time.Second {
+		t.Errorf("%d messages in %v", p.count("DATA")-before, took)
+	}
+	l.set("destinations", "elsewhere.example: rate=x")
+	if err := l.send(far)[0].Err; !status.IsTemporary(err) {
+		t.Errorf("with a broken row: %v", err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"paperpath/internal/addr"
+	"paperpath/internal/control"
 	"paperpath/internal/settle"
 	"paperpath/internal/status"
 )
@@ -134,6 +135,17 @@ func (r *Relay) deliver(ctx context.Context, g *group, m *Message) map[int]*fail
 			g.name, last.what(), clockTime(last.since), clockTime(last.until()), last.why), nil)})
 		return a.failed
 	}
+	row, err := r.Control.Destination(g.domain)
+	if err != nil {
+		a.failAll(&failure{settings: true, err: classified(err)})
+		return a.failed
+	}
+	if f, again := r.quota(g.domain, row); f != nil {
+		f.again = again
+		a.failAll(f)
+		return a.failed
+	}
+	a.row = row
 	a.through(ctx, r.lookups())
 	switch {
 	case ctx.Err() != nil:
@@ -158,6 +170,7 @@ type attempt struct {
 	before   int   // of these, those of former targets
 	sessions int   // with hosts of this target
 	silent   bool  // no host has answered yet
+	row      *control.Destination
 	why      string
 	began    time.Time
 	shunned  map[int]shunned // by recipient: what a rule said not to try any more
@@ -208,6 +221,7 @@ func (a *attempt) try(ctx context.Context, h host) {
 	a.tried++
 	d, done := a.pool.dest(a.name, t.depth())
 	defer done()
+	a.pool.limit(d, a.row)
 	failed, f := a.pool.send(ctx, d, t, a.m, a.left)
 	if f != nil {
 		a.silent, a.why = a.silent && f.silent, f.err.Error()
@@ -245,6 +259,12 @@ func (a *attempt) noteAll(failed map[int]*failure) {
 	}
 }
 
+// restText says why a host is not tried now.
+func restText(h host, o outage) string {
+	return fmt.Sprintf("%s could not be reached at %s, next attempt after %s: %s",
+		h, clockTime(o.since), clockTime(o.until()), o.why)
+}
+
 // rests notes that a host is not tried now, if it is not.
 func (a *attempt) rests(h host, t terms) bool {
 	if a.pool.isOpen(t) {
@@ -252,7 +272,7 @@ func (a *attempt) rests(h host, t terms) bool {
 	}
 	o, rests := a.known.rest(h.addr.String(), a.began, a.m.Asked)
 	if rests {
-		a.why = fmt.Sprintf("%s could not be reached at %s, next attempt after %s: %s", h, clockTime(o.since), clockTime(o.until()), o.why)
+		a.why = restText(h, o)
 		a.failAll(&failure{host: h, elsewhere: true, err: status.Temp("4.4.1", a.why, nil)})
 	}
 	return rests
