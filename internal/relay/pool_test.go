@@ -30,6 +30,20 @@ func (l *lab) together(n int) []error {
 	return errs
 }
 
+// queued waits until so many orders wait for a session.
+func (l *lab) queued(n int) {
+	waitFor(l.t, func() bool {
+		l.pool.mu.Lock()
+		defer l.pool.mu.Unlock()
+		for _, line := range l.pool.lines {
+			if len(line.queue) == n {
+				return true
+			}
+		}
+		return false
+	})
+}
+
 // allowed is how many sessions a destination may have.
 func (l *lab) allowed(name string) int {
 	l.pool.mu.Lock()
@@ -212,6 +226,9 @@ func TestLostBehindDot(t *testing.T) {
 	var mu sync.Mutex
 	broken := false
 	p := newPeer(t, func(n int, command string) string {
+		if n == 1 && command == "" {
+			l.queued(7)
+		}
 		mu.Lock()
 		defer mu.Unlock()
 		if command == "." && n == 1 && !broken {
@@ -257,7 +274,7 @@ func TestStopWhileWaiting(t *testing.T) {
 	for range 10 {
 		wait.Go(func() {
 			if err := l.Send(ctx, l.message(letter, far), []int{0})[0].Err; !status.IsTemporary(err) {
-				t.Error(err)
+				t.Errorf("%#v", err)
 			}
 		})
 	}
