@@ -32,5 +32,8 @@ unpack postfix postfix
 unpack exim exim4-daemon-light exim4-base
 unpack opensmtpd opensmtpd
 unpack nsd nsd
+# Transports of mail that a route can call.
+unpack nncp nncp
+unpack uucp uucp
 # Clients of sendmail whose packages depend on a mail server.
 unpack clients bsd-mailx liblockfile1 cron
