@@ -69,9 +69,6 @@ func (t RouteTarget) String() string {
 // maxTargets is how many targets a route has, at most.
 const maxTargets = 16
 
-const targetForm = "is not a target (mx, HOST, HOST:PORT, tls:HOST, lmtp:HOST:PORT, lmtp:/PATH, " +
-	"program:/PATH ARG ..., local, hold, error: TEXT)"
-
 // parse parses options and targets, in any order.
 func (r *Route) parse(value string) error {
 	if text, ok := strings.CutPrefix(value, "error:"); ok {
