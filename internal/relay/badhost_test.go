@@ -52,13 +52,12 @@ type badHost struct {
 // badSession is a session with a badHost.
 type badSession struct {
 	*badHost
-	c      net.Conn
-	r      *bufio.Reader
-	inTLS  bool
-	rcpts  int
-	to     []string // accepted in this transaction
-	said   bool     // the trouble has been
-	closed bool
+	c     net.Conn
+	r     *bufio.Reader
+	inTLS bool
+	rcpts int
+	to    []string // accepted in this transaction
+	said  bool     // the trouble has been
 }
 
 // serve has one session.

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"time"
 
 	"paperpath/internal/addr"
 	"paperpath/internal/control"
@@ -88,7 +89,8 @@ func envelopeOf(from string, to []string) (*Message, error) {
 	if _, err := addr.Parse(from); err != nil && from != "" {
 		return nil, status.UsageError("--from: %v", err)
 	}
-	m := &Message{From: spool.Path{Addr: from}, Ours: true}
+	// A person asks for it now, so no rest of a host keeps it back.
+	m := &Message{From: spool.Path{Addr: from}, Ours: true, Asked: time.Now()}
 	for _, address := range to {
 		if _, err := addr.Parse(address); err != nil {
 			return nil, status.UsageError("%v", err)
