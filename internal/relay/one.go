@@ -41,6 +41,7 @@ func (r *Relay) One(ctx context.Context, in io.Reader, from string, to []string,
 	if err != nil {
 		return status.Temp("4.3.0", "cannot store the message", err)
 	}
+	m.Asked = time.Now() // now, whoever rests
 	m.Content = io.NewSectionReader(f, 0, st.Size())
 	answers := r.oneTo(ctx, m)
 	var worst error
