@@ -28,8 +28,9 @@ type kept struct {
 	done   bool      // nothing more is to be sent
 	slow   bool
 
-	leaving bool // its destination counts it among those that are about to end
-	took    bool // the host has accepted a message
+	under   []*order // given to the engine, without a result so far
+	leaving bool     // its destination counts it among those that are about to end
+	took    bool     // the host has accepted a message
 }
 
 // style makes a session do what the host bears.
@@ -123,15 +124,28 @@ func (k *kept) message(o *order) (m *smtpc.Message) {
 		o.end()
 		return nil
 	}
+	k.under = append(k.under, o)
 	m.Done = func(res *smtpc.Result) { k.ended(o, res) }
 	return m
 }
 
-// ended takes the result of a transaction. One that a session which was used before
-// never answered is no attempt: the host has closed the session in the meantime.
+// ended takes the result of a transaction.
 func (k *kept) ended(o *order, res *smtpc.Result) {
+	o.res = res
+	again := k.judge(o, res)
+	k.under = slices.DeleteFunc(k.under, func(other *order) bool { return other == o })
+	if !again {
+		o.end()
+	}
+}
+
+// judge notes what a result says of host and destination. One that a session which was
+// used before never answered is no attempt: the host has closed the session in the
+// meantime, so the order waits again, and judge returns true.
+func (k *kept) judge(o *order, res *smtpc.Result) (again bool) {
 	p := k.pool
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	worn := k.worn(res)
 	unheard := worn || k.count > 0 && unheard(res)
 	k.learn(res, unheard && (!worn || tooMany(res.Mail)))
@@ -141,17 +155,25 @@ func (k *kept) ended(o *order, res *smtpc.Result) {
 	}
 	p.pace(k, k.smtp.Took())
 	k.fresh = false
-	if unheard && o.ctx.Err() == nil {
-		o.t = nil
+	if again = unheard && o.ctx.Err() == nil; again {
+		o.t, o.res = nil, nil
 		k.line.queue = slices.Insert(k.line.queue, 0, o)
-		p.serve(k.line) // this session counts until it has left
-		p.mu.Unlock()
-		return
 	}
-	p.serve(k.line) // there may be one session more now
-	p.mu.Unlock()
-	o.res = res
-	o.end()
+	p.serve(k.line) // this session counts until it has left; there may be one more now
+	return again
+}
+
+// crashed ends a session in which there was a panic: what has no result yet is deferred.
+func (k *kept) crashed(err error) {
+	k.pool.trouble(k.host.name, err)
+	k.smtp.Close()
+	for _, o := range k.under {
+		if o.res == nil {
+			o.t, o.unopened = nil, &failure{host: k.host, ours: true, err: classified(err)}
+		}
+		o.end()
+	}
+	k.under = nil
 }
 
 // unheard reports whether a session ended before a transaction was answered.
@@ -187,17 +209,9 @@ func (k *kept) rest() *order {
 		return nil
 	}
 	p := k.pool
-	p.mu.Lock()
-	if p.ended || len(p.asking) > 0 && len(k.line.queue) == 0 {
-		p.mu.Unlock()
-		return nil
-	}
-	if o := p.pop(k); o != nil {
-		p.mu.Unlock()
+	if o, idle := k.settle(); !idle {
 		return o
 	}
-	p.idle = append(p.idle, k)
-	p.mu.Unlock()
 	t := time.NewTimer(idleTime)
 	defer t.Stop()
 	select {
@@ -215,6 +229,22 @@ func (k *kept) rest() *order {
 		return nil
 	}
 	return <-k.give
+}
+
+// settle takes the next order, or counts the session as idle. Neither means that it is to
+// end.
+func (k *kept) settle() (o *order, idle bool) {
+	p := k.pool
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ended || len(p.asking) > 0 && len(k.line.queue) == 0 {
+		return nil, false
+	}
+	if o := p.pop(k); o != nil {
+		return o, false
+	}
+	p.idle = append(p.idle, k)
+	return nil, true
 }
 
 // stopped is the failure of what was not begun when the program was told to stop.

@@ -6,18 +6,21 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"paperpath/internal/status"
 )
 
 // pool keeps sessions, and finds one for each transaction that is to be sent. A session
 // goes on with whatever waits on the same terms, and ends when nothing has come for
 // idleTime.
 type pool struct {
-	open  func(ctx context.Context, t terms, key string) (*session, *failure)
-	read  func() bounds
-	hosts *hosts
-	now   func() time.Time
-	heard func(destination string) // a session for it is open
-	all   sync.WaitGroup           // goroutines, each of which has a session
+	open    func(ctx context.Context, t terms, key string) (*session, *failure)
+	read    func() bounds
+	hosts   *hosts
+	now     func() time.Time
+	heard   func(destination string)     // a session for it is open
+	trouble func(host string, err error) // a panic in its session
+	all     sync.WaitGroup               // goroutines, each of which has a session
 
 	mu      sync.Mutex
 	bounds  bounds
@@ -52,7 +55,8 @@ type line struct {
 
 func newPool(r *Relay) *pool {
 	return &pool{open: r.begin, read: r.bounds, hosts: r.known, now: r.Now,
-		heard: func(name string) { r.reach.reached(name); r.known.answered(name, r.Now()) },
+		heard:   func(name string) { r.reach.reached(name); r.known.answered(name, r.Now()) },
+		trouble: func(host string, err error) { r.Log.Trouble("", "relay to "+host, err) },
 
 		lines: map[terms]*line{}, dests: map[string]*dest{}, at: map[netip.Addr]int{},
 		booked: map[string]time.Time{}}
@@ -210,7 +214,12 @@ func (p *pool) withdraw(list []*order) {
 func (p *pool) work(l *line, o *order) {
 	addr, began := l.host.addr.String(), p.now()
 	known := p.hosts.isKnown(addr, began)
-	s, f := p.open(o.ctx, l.terms, o.m.Key)
+	var s *session
+	var f *failure
+	if err := status.Guard(func() error { s, f = p.open(o.ctx, l.terms, o.m.Key); return nil }); err != nil {
+		p.trouble(l.host.name, err)
+		f = &failure{host: l.host, ours: true, err: classified(err)}
+	}
 	if f != nil {
 		p.unopened(l, o, f, began)
 		return
@@ -218,9 +227,15 @@ func (p *pool) work(l *line, o *order) {
 	p.hosts.answered(addr, p.now())
 	k := p.opened(l, s, o)
 	p.admit(k, known)
-	for o != nil {
-		k.run(o)
-		o = k.rest()
+	err := status.Guard(func() error {
+		for o != nil {
+			k.run(o)
+			o = k.rest()
+		}
+		return nil
+	})
+	if err != nil {
+		k.crashed(err)
 	}
 	p.leave(k)
 }

@@ -479,3 +479,43 @@ func TestDestinations(t *testing.T) {
 		t.Errorf("with a broken row: %v", err)
 	}
 }
+
+// trap is a message that cannot be read once it is armed.
+type trap struct {
+	io.ReaderAt
+	armed atomic.Bool
+}
+
+func (r *trap) ReadAt(p []byte, at int64) (int, error) {
+	if r.armed.Load() {
+		panic("a defect")
+	}
+	return r.ReaderAt.ReadAt(p, at)
+}
+
+// TestPanicInASession: a defect of ours ends the session and defers its message, and what
+// waits behind it goes in another session.
+func TestPanicInASession(t *testing.T) {
+	l := newLab(t)
+	r := &trap{ReaderAt: strings.NewReader(letter)}
+	p := newPeer(t, func(_ int, command string) string {
+		if command == "DATA" {
+			r.armed.Store(true)
+		}
+		return ""
+	})
+	l.route("elsewhere.example", p)
+	m := l.message(letter, far)
+	m.Content = io.NewSectionReader(r, 0, int64(len(letter)))
+	err := l.sendMessage(m)[0].Err
+	if !status.IsTemporary(err) || !strings.Contains(err.Error(), "a defect") {
+		t.Errorf("%v", err)
+	}
+	if !strings.Contains(l.log(), "event=trouble") || !strings.Contains(l.log(), "stack=") {
+		t.Errorf("no trouble with a stack in %s", l.log())
+	}
+	if err := l.send(far)[0].Err; err != nil {
+		t.Errorf("the message behind it: %v", err)
+	}
+	l.part()
+}
