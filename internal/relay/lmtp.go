@@ -377,7 +377,7 @@ func (t *lmtpTransaction) done(i int, reply string) {
 	if !t.offers("DSN") {
 		t.m.noteNoDSN([]int{i}, t.answer(reply))
 	}
-	t.m.Done([]int{i}, t.remote(), reply)
+	t.m.accepted([]int{i}, t.remote(), reply)
 }
 
 // suited fails what the host cannot take and returns the rest.

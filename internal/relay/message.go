@@ -40,11 +40,26 @@ type Message struct {
 
 	mu    sync.Mutex
 	noDSN map[int]answer // recipients at hosts that send no reports of success
+	taken map[int]bool   // recipients for whom a host has the message
 	forms map[form]*rendering
 }
 
 // answer is the last reply of a host.
 type answer struct{ host, reply string }
+
+// accepted notes that a host has taken the message for these recipients. It is the only
+// way in which a recipient becomes done.
+func (m *Message) accepted(taken []int, by maillog.Remote, reply string) {
+	m.mu.Lock()
+	if m.taken == nil {
+		m.taken = map[int]bool{}
+	}
+	for _, i := range taken {
+		m.taken[i] = true
+	}
+	m.mu.Unlock()
+	m.Done(taken, by, reply)
+}
 
 // noteNoDSN notes that a host accepted the message for these recipients and will not
 // report their delivery to the sender (RFC 3461 5.2.2).

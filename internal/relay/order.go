@@ -5,7 +5,6 @@ import (
 
 	"paperpath/internal/smtpc"
 	"paperpath/internal/spool"
-	"paperpath/internal/status"
 )
 
 // order is a transaction that waits for a session, or is under way in one.
@@ -48,9 +47,8 @@ type errand struct {
 	waiting []*order
 	later   []int // recipients for another transaction
 	failed  map[int]*failure
-	taken   map[int]bool // recipients for whom a host has the message
-	over    *failure     // for all recipients without a result so far
-	heard   bool         // there was a session
+	over    *failure // for all recipients without a result so far
+	heard   bool     // there was a session
 
 	up   <-chan struct{} // closed once there is a session to wait for
 	back func()          // where it waits for that: it holds no worker of the runner then
@@ -72,7 +70,7 @@ func (t terms) recipients() int {
 // The failure is that of opening, if there was no session at all.
 func (p *pool) send(ctx context.Context, d *dest, t terms, m *Message, todo []int) (map[int]*failure, *failure) {
 	e := &errand{pool: p, ctx: ctx, terms: t, dest: d, m: m, out: make(chan *order, len(todo)),
-		failed: map[int]*failure{}, taken: map[int]bool{}}
+		failed: map[int]*failure{}}
 	e.begin(todo)
 	defer e.resume()
 	for len(e.waiting) > 0 {
@@ -80,11 +78,6 @@ func (p *pool) send(ctx context.Context, d *dest, t terms, m *Message, todo []in
 	}
 	if !e.heard && e.over != nil {
 		return nil, e.over
-	}
-	for _, i := range todo { // only a host's reply makes a recipient done
-		if f := e.failed[i]; !e.taken[i] && (f == nil || f.err == nil) {
-			e.failed[i] = &failure{host: t.host, ours: true, err: status.Temp("4.3.0", t.host.String()+": the transaction has no result", nil)}
-		}
 	}
 	return e.failed, nil
 }
@@ -156,9 +149,6 @@ func (e *errand) take(o *order) {
 		var later []int
 		if o.res != nil {
 			later = o.t.conclude(o.res)
-		}
-		for _, i := range o.t.taken {
-			e.taken[i] = true
 		}
 		for i, f := range o.t.failed {
 			e.failed[i] = f

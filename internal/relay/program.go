@@ -90,7 +90,7 @@ func (p *program) call(ctx context.Context, batch []int) *failure {
 	switch {
 	case done:
 		p.m.noteNoDSN(batch, answer{})
-		p.m.Done(batch, maillog.Remote{Host: p.host.name}, text)
+		p.m.accepted(batch, maillog.Remote{Host: p.host.name}, text)
 		return nil
 	case enhanced[0] == '5':
 		return &failure{host: p.host, err: &status.Error{Exit: status.Unavailable, Reply: 550, Enhanced: enhanced,

@@ -64,12 +64,14 @@ func results(m *Message, todo []int, failed map[int]*failure) []settle.Result {
 	var list []settle.Result
 	for _, i := range todo {
 		res := settle.Result{Index: i}
-		if f := failed[i]; f != nil {
+		if f := failed[i]; f != nil && f.err != nil {
 			res.Err, res.Diagnostic = f.err, f.reply
 			res.Rule, res.Hold, res.Again = f.rule, f.hold, f.again
 			if f.reply != "" && f.host.addr.IsValid() { // a socket has no name for others
 				res.RemoteMTA = f.host.name
 			}
+		} else if !m.taken[i] { // whatever went wrong: only a host's reply makes it done
+			res.Err = status.Temp("4.3.0", "the attempt has no result", nil)
 		} else if a, ok := m.noDSN[i]; ok {
 			res.Relayed, res.RemoteMTA, res.Diagnostic = true, a.host, a.reply
 		}

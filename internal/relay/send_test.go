@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"paperpath/internal/dns"
+	"paperpath/internal/maillog"
 	"paperpath/internal/status"
 )
 
@@ -397,5 +398,19 @@ func TestRefusedEverywhere(t *testing.T) {
 	l.w.peers["192.0.2.2:25"] = no.addr
 	if err := l.send(far)[0].Err; status.Exit(err) != 75 {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestOnlyAReplyMakesDone: a recipient that no host has taken and that has no failure is
+// deferred, whatever went wrong.
+func TestOnlyAReplyMakesDone(t *testing.T) {
+	m := &Message{Done: func([]int, maillog.Remote, string) {}}
+	m.accepted([]int{1}, maillog.Remote{}, "250 ok")
+	failed := map[int]*failure{2: {}, 3: {err: permanent(550, "5.1.1", "no")}}
+	got := results(m, []int{0, 1, 2, 3}, failed)
+	for i, want := range []int{status.TempFail, status.OK, status.TempFail, status.Unavailable} {
+		if exit := status.Exit(got[i].Err); exit != want {
+			t.Errorf("recipient %d: exit status %d (%v), want %d", i, exit, got[i].Err, want)
+		}
 	}
 }

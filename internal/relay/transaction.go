@@ -32,7 +32,6 @@ type transaction struct {
 	text   *rendering // as the host gets it
 	failed map[int]*failure
 	over   *failure // the session can do nothing more
-	taken  []int    // recipients for whom the host has the message
 	fits   int      // recipients that the host takes in a transaction; 0: it did not say
 
 	batch []int // the recipients that the host gets
@@ -84,10 +83,9 @@ func (t *transaction) conclude(res *smtpc.Result) (later []int) {
 	if !t.offers("DSN") {
 		t.m.noteNoDSN(accepted, answer{t.host.name, res.Final.Text})
 	}
-	t.taken = accepted
 	by := t.remote()
 	by.Signed = t.text.signed
-	t.m.Done(accepted, by, res.Final.Text)
+	t.m.accepted(accepted, by, res.Final.Text)
 	return later
 }
 
