@@ -38,6 +38,7 @@ type Control struct {
 
 	mu       sync.Mutex
 	cache    map[string]cached
+	young    map[string]cached // of files that have just changed
 	memories map[string]*memory
 
 	seenMu sync.Mutex
@@ -53,7 +54,7 @@ type Control struct {
 func Open(home string, now func() time.Time) *Control {
 	return &Control{home: home, now: now, sleep: time.Sleep, settings: byName(),
 		backends: backends(), slots: make(chan struct{}, lookupMost),
-		cache: map[string]cached{}, memories: map[string]*memory{}, seen: map[string]seenRow{}}
+		cache: map[string]cached{}, young: map[string]cached{}, memories: map[string]*memory{}, seen: map[string]seenRow{}}
 }
 
 // Home returns the directory that Open was called with.

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"crypto/sha256"
 	"errors"
 	"io"
 	"io/fs"
@@ -30,6 +31,7 @@ type stamp struct {
 type cached struct {
 	stamp stamp
 	torn  bool // the last line had no line end
+	sum   [sha256.Size]byte
 	value any
 	err   error
 }
@@ -53,13 +55,21 @@ func load[T any](c *Control, f file[T]) (T, cached, error) {
 	if err != nil {
 		return absent(f, err)
 	}
-	v, err := f.parse(f.name, data)
-	got := cached{stamp: now, value: v, err: err, torn: len(data) > 0 && data[len(data)-1] != '\n'}
 	// A file that is read within a second of a change may change again without a new
-	// mtime, so its value is not cached.
+	// mtime, so it is read each time. The same bytes have the same value.
+	sum := sha256.Sum256(data)
+	got, ok := c.young[f.name]
+	v, _ := got.value.(T)
+	if !ok || got.sum != sum {
+		v, err = f.parse(f.name, data)
+		got = cached{value: v, err: err, sum: sum, torn: len(data) > 0 && data[len(data)-1] != '\n'}
+	}
+	got.stamp, err = now, got.err
 	delete(c.cache, f.name)
+	c.young[f.name] = got
 	if !c.fresh(now) {
 		c.cache[f.name] = got
+		delete(c.young, f.name)
 		if t, ok := any(v).(interface{ brokenRows() []brokenRow }); ok && err == nil {
 			c.forget(f.name, t.brokenRows())
 		}

@@ -90,12 +90,19 @@ type group struct {
 func (r *Relay) groups(m *Message, todo []int, failed map[int]*failure) []*group {
 	var list []*group
 	of := map[string]*group{}
+	known := map[string]destination{} // by domain: a thousand recipients may have one
 	for _, i := range todo {
-		d, err := r.destination(m.From.Addr, m.To[i].Addr, nil)
+		_, domain := addr.Split(m.To[i].Addr)
+		d, ok := known[domain]
+		_, err := addr.Parse(m.To[i].Addr)
+		if !ok || err != nil {
+			d, err = r.destination(m.From.Addr, m.To[i].Addr, nil)
+		}
 		if err != nil {
 			failed[i] = &failure{err: classified(err)}
 			continue
 		}
+		known[domain] = d
 		together := d.together()
 		if of[together] == nil {
 			of[together] = &group{destination: d}
