@@ -8,6 +8,7 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -159,12 +160,18 @@ func TestLMTPSocket(t *testing.T) {
 	}
 	l := newLab(t)
 	l.Dial = new(net.Dialer).DialContext
-	p := peerOn(t, listener, always(".", "250 2.0.0 stored"))
+	var full atomic.Bool
+	peerOn(t, listener, func(n int, command string) string {
+		if full.Load() {
+			return always(".", "552 5.2.2 full")(n, command)
+		}
+		return always(".", "250 2.0.0 stored")(n, command)
+	})
 	l.set("routes", "elsewhere.example: lmtp:"+path)
 	if err := l.send(far)[0].Err; err != nil || l.done[0] != "250 2.0.0 stored" {
 		t.Error(err, l.done)
 	}
-	p.reply = always(".", "552 5.2.2 full")
+	full.Store(true)
 	if r := l.send(far)[0]; r.RemoteMTA != "" || !strings.Contains(r.Err.Error(), "lmtp:"+path+": final dot: 552 5.2.2 full") {
 		t.Errorf("%+v", r)
 	}

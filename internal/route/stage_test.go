@@ -247,10 +247,11 @@ func TestAcceptedAtRCPTIsTemporaryForADay(t *testing.T) {
 	p.want("route deferred <alice@example.net> nobody@example.net")
 	p.time = p.time.Add(23 * time.Hour)
 	p.run()
-	p.want("route deferred <alice@example.net> nobody@example.net")
+	warning, bounce := "deliver new <> alice@example.net", "deliver new <> alice@example.net"
+	p.want(warning, "route deferred <alice@example.net> nobody@example.net")
 	p.time = p.time.Add(5 * time.Hour) // the longest step is 4 hours
 	p.run()
-	p.want("deliver new <> alice@example.net")
+	p.want(warning, bounce)
 }
 
 func TestAStrangerGetsNoBounce(t *testing.T) {
