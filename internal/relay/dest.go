@@ -15,7 +15,6 @@ type dest struct {
 	depth    int // transactions under way in each of them
 	leaving  int // of them, that are about to end
 	orders   int // attempts that use it
-	good     int // transactions of this round without a 4xx
 	own      int // the most sessions by control/destinations; 0: as any destination
 	delay    time.Duration
 	next     time.Time // before which no message may begin
@@ -98,8 +97,9 @@ func (d *dest) ready(p *pool) bool {
 // begun notes that a message begins.
 func (d *dest) begun() { d.next = time.Now().Add(d.delay) }
 
-// heard notes the replies to a transaction. A 421 leaves one session; each round
-// without a 4xx, a transaction in each session, allows one more.
+// heard notes the replies to a transaction. A 421 leaves one session; each transaction
+// without a 4xx allows one more. (One more for each round of all sessions would take 19
+// rounds to the 20 sessions of a far host: 1,000 messages at 40 ms took a sixth longer.)
 func (d *dest) heard(res *smtpc.Result, b bounds) {
 	replies := append([]smtpc.Reply{res.Mail, res.Data, res.Final, res.Words}, res.Rcpt...)
 	worst := 0
@@ -111,14 +111,10 @@ func (d *dest) heard(res *smtpc.Result, b bounds) {
 	switch {
 	case worst == 421:
 		d.refused()
-	case worst != 0 || res.Err != nil:
-		d.good = 0
-	default:
-		if d.good++; d.good >= d.sessions && d.allowed < max(b.destination, d.own) {
-			d.allowed, d.good = d.allowed+1, 0
-		}
+	case worst == 0 && res.Err == nil && d.allowed < max(b.destination, d.own):
+		d.allowed++
 	}
 }
 
 // refused notes that the destination wants fewer sessions.
-func (d *dest) refused() { d.allowed, d.good = 1, 0 }
+func (d *dest) refused() { d.allowed = 1 }
