@@ -195,10 +195,11 @@ func (a *attempt) lookupFailed(f *failure) {
 
 // finished reports whether no further host will be tried.
 func (a *attempt) finished(ctx context.Context) bool {
-	if ctx.Err() != nil && a.tried == 0 {
+	stop := ctx.Err() != nil // once: it may come between two looks
+	if stop && a.tried == 0 {
 		a.failAll(&failure{err: status.Temp("4.3.2", "stopped before the first connection", nil)})
 	}
-	return ctx.Err() != nil || len(a.left) == 0 || a.tried-a.before >= maxHosts || a.sessions >= maxSessions
+	return stop || len(a.left) == 0 || a.tried-a.before >= maxHosts || a.sessions >= maxSessions
 }
 
 // try sends to the recipients that are left through one host.
