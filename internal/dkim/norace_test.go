@@ -1,7 +1,0 @@
-//go:build !race
-
-package dkim
-
-import "time"
-
-const costLimit = time.Second
