@@ -139,12 +139,15 @@ func (c *powerCut) point(wk *worker, s *scenario, n, lead int) (f finding, allow
 			return act{}
 		}
 		if n--; n == 0 {
+			// Now: another thread's sync may be under way, and end before the kill.
+			allowed = s.twice != nil && s.twice(before[:len(before)-1], true)
 			at, failed = next, c.cut(wk, lead, before)
 			return act{kill: true}
 		}
 		return act{}
 	})
 	if err == nil && at == nil {
+		allowed = s.twice != nil && s.twice(before, true)
 		failed = c.cut(wk, lead, before)
 	}
 	for _, i := range c.of(wk) {
@@ -159,7 +162,7 @@ func (c *powerCut) point(wk *worker, s *scenario, n, lead int) (f finding, allow
 		return f, false, at, err
 	}
 	f, err = w.judge(s, yes, false)
-	return f, s.twice != nil && s.twice(upTo(step.calls, at), true), at, err
+	return f, allowed, at, err
 }
 
 // cut cuts the power of all images at once; one may be ahead.

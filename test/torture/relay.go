@@ -172,7 +172,7 @@ func betweenReplyAndMark(before []*call, powerCut bool) bool {
 		switch {
 		case strings.HasPrefix(c.path, "socket:"):
 			unmarked += texts(c, named)
-		case strings.Contains(c.path, "/spool/relay/new/") && c.name == mark:
+		case strings.Contains(c.path, "/spool/relay/new/") && c.name == mark && (c.done || !powerCut):
 			unmarked--
 		}
 	}
