@@ -40,23 +40,26 @@ func senderRoutesTable() table[Route] {
 	return routeTable("sender-routes", fmt.Sprintf(routeForm, "sender", "@example.net"), checkSenderKey)
 }
 
+// routeKey returns the folded key of a row that check allows, "" if there is none.
+func routeKey(text string, check func(key string) error) string {
+	text = strings.TrimLeft(text, " \t")
+	end := keyEnd(text)
+	if end < 0 {
+		return ""
+	}
+	key := strings.TrimRight(text[:end], " \t")
+	if key == "" || check(key) != nil {
+		return ""
+	}
+	return foldRouteKey(key)
+}
+
 // routeTable is a table of routes whose keys check allows.
 func routeTable(name, form string, check func(key string) error) table[Route] {
 	return table[Route]{
-		name: name,
-		form: form,
-		key: func(text string) string {
-			text = strings.TrimLeft(text, " \t")
-			end := keyEnd(text)
-			if end < 0 {
-				return ""
-			}
-			key := strings.TrimRight(text[:end], " \t")
-			if key == "" || check(key) != nil {
-				return ""
-			}
-			return foldRouteKey(key)
-		},
+		name:  name,
+		form:  form,
+		key:   func(text string) string { return routeKey(text, check) },
 		parse: func(where, text string) ([]entry[Route], error) { return parseRoute(name, check, where, text) },
 	}
 }

@@ -55,20 +55,9 @@ func (p TLSPolicy) String() string {
 
 func tlsPolicyTable() table[TLSPolicy] {
 	return table[TLSPolicy]{
-		name: "tls-policy",
-		form: "a row is `domain: LEVEL [OPTION ...]`, such as `example.org: encrypt`",
-		key: func(text string) string {
-			text = strings.TrimLeft(text, " \t")
-			end := keyEnd(text)
-			if end < 0 {
-				return ""
-			}
-			key := strings.TrimRight(text[:end], " \t")
-			if key == "" || checkRouteKey(key) != nil {
-				return ""
-			}
-			return foldRouteKey(key)
-		},
+		name:  "tls-policy",
+		form:  "a row is `domain: LEVEL [OPTION ...]`, such as `example.org: encrypt`",
+		key:   func(text string) string { return routeKey(text, checkRouteKey) },
 		parse: parseTLSPolicy,
 	}
 }

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -225,6 +226,9 @@ func newPeerAt(t *testing.T, address string, reply func(int, string) string) *pe
 	t.Helper()
 	l, err := net.Listen("tcp", address)
 	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("MISSING %s: %v", address, err)
+		}
 		t.Skipf("MISSING %s: %v", address, err)
 	}
 	return peerOn(t, l, reply)
