@@ -16,7 +16,7 @@ import (
 // lower floors; a new one gets its floor here.
 var floors = [][]string{
 	{"internal/addr", "internal/callout", "internal/status", "internal/userns", "internal/visible"},
-	{"internal/dir", "internal/dns", "internal/message", "internal/saslc", "internal/wire"},
+	{"internal/authres", "internal/dir", "internal/dns", "internal/message", "internal/saslc", "internal/wire"},
 	{"internal/clock", "internal/compose", "internal/control", "internal/dkim", "internal/explain", "internal/maillog", "internal/params", "internal/ratelimit", "internal/sevenbit", "maildir"},
 	{"internal/certs", "internal/dsn", "internal/listen", "internal/spool", "internal/tlsrule"},
 	{"internal/auth", "internal/mailq", "internal/settle", "internal/trace"},
