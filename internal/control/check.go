@@ -50,6 +50,7 @@ func (c *Control) Check() Report {
 	}
 	c.checkRelayLogins(&r)
 	c.checkDKIM(&r)
+	c.checkFilters(&r)
 	c.checkHostname(&r)
 	c.checkReached(&r)
 	return r

@@ -83,6 +83,7 @@ func TestBrokenFiles(t *testing.T) {
 	alias := func(c *Control) error { return c.checkTable("aliases") }
 	route := func(c *Control) error { return c.checkTable("routes") }
 	senderRoute := func(c *Control) error { return c.checkTable("sender-routes") }
+	filters := func(c *Control) error { return c.checkTable("filters") }
 	destinations := func(c *Control) error { return c.checkTable("destinations") }
 	source := func(c *Control) error { return c.checkTable("source") }
 	policy := func(c *Control) error { return c.checkTable("tls-policy") }
@@ -192,6 +193,21 @@ func TestBrokenFiles(t *testing.T) {
 		{"destinations", "a.example: delay=2m\n", destinations, "more than a minute"},
 		{"destinations", "a.example: delay=1s delay=2s\n", destinations, "delay= is there twice"},
 		{"destinations", "a.example: 5\n", destinations, "\"5\" (the options are sessions=, rate= and delay=)"},
+		{"filters", "A: program:/x\n", filters, "control/filters:1: the name \"A\""},
+		{"filters", "a: /x\n", filters, "\"/x\" is not a filter"},
+		{"filters", "a: away=tag\n", filters, "no filter, only options"},
+		{"filters", "a: program:x\n", filters, "does not begin with /"},
+		{"filters", "a: milter:inet:localhost\n", filters, "\"localhost\" has no port"},
+		{"filters", "a: milter:unix:run/x\n", filters, "does not begin with /"},
+		{"filters", "a: milter:local:/x\n", filters, "is not a socket"},
+		{"filters", "a: milter:unix:/x milter:unix:/y\n", filters, "a second filter in a row"},
+		{"filters", "a: milter:unix:/x program:/y\n", filters, "a second filter in a row"},
+		{"filters", "a: away=never program:/x\n", filters, "away=never is unknown (tempfail, accept, tag)"},
+		{"filters", "a: tyme=5s program:/x\n", filters, "unknown option \"tyme\" (did you mean time?)"},
+		{"filters", "a: time=1h program:/x\n", filters, "time=1h is not between 1s and 5m"},
+		{"filters", "a: memory=1 program:/x\n", filters, "memory=1 is less than 16777216"},
+		{"filters", "a: memory=99999999 milter:unix:/x\n", filters, "memory= is for programs alone"},
+		{"filters", "a: program:/x\na: program:/y\n", filters, "is already in line 1"},
 		{"source", "a.example: 192.0.2.1\n", source, "control/source:1: \"192.0.2.1\""},
 		{"source", "a.example: ip=x\n", source, "\"ip=x\" is not an address of a host"},
 		{"source", "a.example: ip=fe80::1%eth0\n", source, "is not an address of a host"},

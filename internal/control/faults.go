@@ -69,6 +69,7 @@ func (c *Control) tables() []checkedTable {
 		{"destinations", func() ([]Fault, error) { return faultsOf[Destination](c, destinationsFile(c)) }},
 		{"source", func() ([]Fault, error) { return faultsOf[Source](c, sourceFile(c)) }},
 		{"tls-policy", func() ([]Fault, error) { return faultsOf[TLSPolicy](c, tlsPolicyFile(c)) }},
+		{"filters", func() ([]Fault, error) { return faultsOf[Filter](c, filtersFile(c)) }},
 		{"senders", func() ([]Fault, error) { return faultsOf[senderRow](c, sendersFile(c)) }},
 		{"relayfrom", func() ([]Fault, error) { return faultsOf[relayRow](c, relaysFile(c)) }},
 		{"relayto", func() ([]Fault, error) { return faultsOf[relayTo](c, relayToFile(c)) }},

@@ -61,6 +61,7 @@ func FuzzTables(f *testing.F) {
 	f.Add("192.0.2.0/24\n")
 	f.Add("@a.example: ip=192.0.2.1 ip=::2 helo=b.example\n")
 	f.Add("x.example: verify name=a,.b min=1.3 always\n.: fingerprint " + strings.Repeat("0a:", 31) + "0a\n")
+	f.Add("a: away=tag time=5s program:/x 'y z'\nb: milter:inet:[::1]:1 for=outside\nc: milter:unix:/a memory=1\n")
 	f.Add("\u3000\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		data := []byte(text)
@@ -70,6 +71,7 @@ func FuzzTables(f *testing.F) {
 		readTable(t, destinationsTable(), text)
 		readTable(t, relayToTable(), text)
 		readTable(t, sendersTable(), text)
+		readTable(t, filtersTable(), text)
 		readTable(t, tlsPolicyTable(), text)
 		readTable(t, domainsTable(), text)
 		readTable(t, relaysTable(), text)

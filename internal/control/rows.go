@@ -65,6 +65,8 @@ func submitSettings() []Setting {
 		{Name: "senders", Form: Table, Without: "own address",
 			Example: "alice@example.org: office@example.org",
 			Readers: "mailsubmit, mailcheck", Doc: "which addresses a submitter may use beside their own"},
+		{Name: "filters", Form: Table, Without: "none", Example: "spam: milter:inet:127.0.0.1:11332",
+			Readers: "mailsubmit, mailcheck", Doc: "the filters of other people that mail passes"},
 		{Name: "relayfrom", Form: List, Without: "nobody", Example: "192.0.2.0/24",
 			Readers: "mailsubmit, pop3d, all stages",
 			Doc:     "the hosts that may send anywhere without a login"},

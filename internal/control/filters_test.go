@@ -1,0 +1,63 @@
+package control
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Rows are asked in the order of the file, and say what they leave out.
+func TestFilters(t *testing.T) {
+	c := newFixture(t, map[string]string{"filters": strings.Join([]string{
+		"# the scanner",
+		"scan: away=accept time=20s memory=100000000 for=outside program:/opt/scan -a 'b c' away=tag",
+		"spam: milter:inet:127.0.0.1:11332 away=tag",
+		"six: for=submitted milter:inet:[::1]:8891",
+		"sign: milter:unix:/run/opendkim/opendkim.sock", ""}, "\n")})
+	got, err := c.Filters()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Filter{
+		{Name: "scan", Kind: FilterProgram, Path: "/opt/scan", Args: []string{"-a", "b c", "away=tag"}, Away: AwayAccept,
+			For: ForOutside, Time: 20 * time.Second, Memory: 100000000, Where: "control/filters:2"},
+		{Name: "spam", Kind: FilterMilter, Network: "tcp", Address: "127.0.0.1:11332", Away: AwayTag, For: ForAll,
+			Time: time.Minute, Where: "control/filters:3"},
+		{Name: "six", Kind: FilterMilter, Network: "tcp", Address: "[::1]:8891", Away: AwayTempfail, For: ForSubmitted,
+			Time: time.Minute, Where: "control/filters:4"},
+		{Name: "sign", Kind: FilterMilter, Network: "unix", Address: "/run/opendkim/opendkim.sock", Away: AwayTempfail,
+			For: ForAll, Time: time.Minute, Where: "control/filters:5"},
+	}
+	if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {
+		t.Errorf("%+v\nwant %+v", got, want)
+	}
+}
+
+// A filter that cannot be read cannot be passed by: mail waits until its row is mended,
+// or for a day where not even its name can be read.
+func TestBrokenFilter(t *testing.T) {
+	for text, after := range map[string]bool{
+		"scan: program:/bin/true\nspam: milter:\n": true,
+		"scan: program:/bin/true\nspam milter\n":   false,
+	} {
+		c := newFixture(t, map[string]string{"filters": text})
+		if _, err := c.Filters(); !IsBrokenRow(err) || !strings.Contains(err.Error(), "control/filters:2") {
+			t.Errorf("%q: %v", text, err)
+		}
+		c.clock = c.clock.Add(25 * time.Hour)
+		if list, err := c.Filters(); IsBrokenRow(err) != after || !after && len(list) != 1 {
+			t.Errorf("%q a day later: %v %v", text, list, err)
+		}
+	}
+}
+
+// mailctl check says that a program is not there.
+func TestCheckFilters(t *testing.T) {
+	c := newFixture(t, map[string]string{"filters": "a: program:/bin/true\nb: milter:unix:/nowhere\nc: program:/nowhere/scan\n"})
+	var r Report
+	c.checkFilters(&r)
+	if len(r.Findings) != 1 || r.Findings[0].Where() != "control/filters:3" || !strings.Contains(r.Findings[0].What, "no such file") {
+		t.Errorf("%+v", r.Findings)
+	}
+}
