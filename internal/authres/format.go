@@ -12,8 +12,8 @@ const (
 	maxMethods    = 100
 	maxProperties = 20
 	maxValue      = 600 // octets of a value: an address has at most 320 (RFC 5321 4.5.3.1)
-	maxComment    = 200
-	maxLine       = 77 // columns: RFC 5322 2.1.1
+	maxComment    = 200 // octets of a comment, or of a reason
+	maxLine       = 77  // columns: RFC 5322 2.1.1
 )
 
 // Format returns the field of host with these results, folded, with LF line ends. Without
@@ -63,7 +63,7 @@ func (w *folder) fold() {
 func (w *folder) method(m Method, end string) {
 	words := append([]string{keyword(m.Name) + "=" + keyword(m.Result)}, comment(m.Comment)...)
 	if m.Reason != "" {
-		words = append(words, "reason="+value(m.Reason))
+		words = append(words, "reason="+value(visible.Shorten(m.Reason, maxComment)))
 	}
 	for i, p := range m.Properties {
 		if i < maxProperties && p.Value != "" && len(p.Value) <= maxValue {
