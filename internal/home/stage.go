@@ -12,7 +12,7 @@ func (h *Home) Share() (s spool.Share, err error) {
 		return s, err
 	}
 	s.Count, err = h.Control.Holdcount()
-	s.Stranger = h.Settler().Unverified
+	s.Stranger = h.Settler().Stranger
 	return s, err
 }
 

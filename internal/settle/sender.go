@@ -1,18 +1,63 @@
 package settle
 
 import (
+	"fmt"
 	"net/netip"
+	"strings"
 
 	"paperpath/internal/addr"
+	"paperpath/internal/authres"
 	"paperpath/internal/spool"
 )
 
 // unverified says why the sender may not get a report, or "". What the mail system
-// writes by itself goes only to senders that are known to have sent the message:
-// authenticated or local ones, and those of a host in control/relayfrom whose
-// reverse path is in a local domain or named in the host's row. Any other reverse
-// path may be forged (RFC 3834 2).
+// writes by itself goes only to senders that are known to have sent the message: ours,
+// and those for whose reverse path SPF or DKIM passed. Any other reverse path may be
+// forged (RFC 3834 2).
 func (s *Settler) unverified(e *spool.Entry) (why string, err error) {
+	if why, err = s.notOurs(e); why == "" || err != nil || e.Envelope.From.Addr == "" {
+		return why, err
+	}
+	found, err := authres.Read(e.Results())
+	if err != nil {
+		return "", fmt.Errorf("read the results: %w", err)
+	}
+	if reason, junk := found.Junk(); junk {
+		return "the message is junk (" + reason + "), so no bounce is sent", nil
+	}
+	if proved(found, e.Envelope.From.Addr) {
+		return "", nil
+	}
+	return why, nil
+}
+
+// proved reports whether SPF or DKIM passed for the domain of a reverse path. A pass for
+// another domain, that of HELO or of any signer, proves nothing about it.
+func proved(found authres.Field, path string) bool {
+	_, domain := addr.Split(addr.FoldAddress(path))
+	for _, m := range found.Methods {
+		if m.Result != "pass" {
+			continue
+		}
+		switch m.Name {
+		case "spf":
+			_, sender := addr.Split("@" + m.Get("smtp.mailfrom"))
+			if sender == domain {
+				return true
+			}
+		case "dkim":
+			if d := m.Get("header.d"); d != "" && (d == domain || strings.HasSuffix(domain, "."+d)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// notOurs says why nothing that this host knows by itself proves who sent an entry, or "":
+// the sender was authenticated or local, or of a host in control/relayfrom with a reverse
+// path in a local domain or named in the host's row.
+func (s *Settler) notOurs(e *spool.Entry) (why string, err error) {
 	from := e.Envelope.From.Addr
 	switch {
 	case from == "":
@@ -50,9 +95,9 @@ func (s *Settler) relayed(e *spool.Entry) (bool, error) {
 	return false, s.Control.RelayHidden(ip)
 }
 
-// Unverified reports whether nothing proves who sent an entry. Where the settings
-// cannot be read the sender counts as verified.
-func (s *Settler) Unverified(e *spool.Entry) bool {
-	why, err := s.unverified(e)
+// Stranger reports whether no user of ours and no host that may relay sent an entry: SPF
+// and DKIM make nobody less of one. Where the settings cannot be read it is none.
+func (s *Settler) Stranger(e *spool.Entry) bool {
+	why, err := s.notOurs(e)
 	return why != "" && err == nil
 }

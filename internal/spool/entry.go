@@ -84,6 +84,12 @@ func (e *Entry) WithResults() *io.SectionReader {
 	return io.NewSectionReader(e.file, e.head.results, e.Size-e.head.results)
 }
 
+// Results returns our result fields: between the envelope and our Received. They are read
+// nowhere else.
+func (e *Entry) Results() *io.SectionReader {
+	return io.NewSectionReader(e.file, e.head.results, e.head.received-e.head.results)
+}
+
 // Message returns the message as it came, below our fields.
 func (e *Entry) Message() *io.SectionReader {
 	return io.NewSectionReader(e.file, e.head.end, e.Size-e.head.end)
