@@ -72,6 +72,9 @@ func (s Setting) defaults(said []Value) (values []Value) {
 			values = append(values, Value{Setting: s.Name, Key: k.Name, Text: k.Default, From: fromDefault})
 		}
 	}
+	if s.behind != nil {
+		return s.behind(said)
+	}
 	switch {
 	case s.Keys != nil || len(said) > 0:
 		return values

@@ -181,6 +181,20 @@ func BuiltInReplyRules() (list []ReplyRule) {
 	return list
 }
 
+// builtInBehind returns the built-in rules that are in force behind rows of a file: none
+// behind one that matches every reply.
+func builtInBehind(rows []Value) (values []Value) {
+	for _, row := range rows {
+		if condition, _ := splitReplyRule(row.Text); condition == "*" {
+			return nil
+		}
+	}
+	for _, r := range BuiltInReplyRules() {
+		values = append(values, Value{Setting: "reply-rules", Text: r.Text, From: r.Where})
+	}
+	return values
+}
+
 // builtIn returns the built-in rules, parsed once.
 func (c *Control) builtIn() []ReplyRule {
 	c.rulesOnce.Do(func() { c.rules = BuiltInReplyRules() })

@@ -52,6 +52,36 @@ func TestBuiltInReplyRules(t *testing.T) {
 	}
 }
 
+// TestBuiltInRulesInForce: check prints them behind the rows of the file, unless one of
+// those matches every reply.
+func TestBuiltInRulesInForce(t *testing.T) {
+	all := len(builtInReplyRules())
+	for _, c := range []struct {
+		file string
+		want int
+		has  string
+	}{
+		{"", all, "421 4.7.28: slow 10m (built-in:1)"},
+		{"550 5.7.1: retry\n", 1 + all, "550 5.7.1: retry (control/reply-rules:1)"},
+		{"550 5.7.1: retry\n*: standard\n", 2, "*: standard (control/reply-rules:2)"},
+	} {
+		files := map[string]string{}
+		if c.file != "" {
+			files["reply-rules"] = c.file
+		}
+		n, has := 0, false
+		for _, v := range newFixture(t, files).Check().InForce {
+			if v.Setting == "reply-rules" {
+				n++
+				has = has || strings.HasSuffix(v.Text+" ("+v.From+")", c.has)
+			}
+		}
+		if n != c.want || !has {
+			t.Errorf("%q: %d rules, want %d; %q among them: %v", c.file, n, c.want, c.has, has)
+		}
+	}
+}
+
 // TestRepliesOfProviders: replies as these hosts really send them, and what is decided.
 func TestRepliesOfProviders(t *testing.T) {
 	f := newFixture(t, nil)

@@ -60,7 +60,7 @@ func submitSettings() []Setting {
 			Example: "lifetime: 5d",
 			Readers: "all stages", Doc: "when what could not be done is tried again"}, maxScalar, parseRetry),
 		{Name: "reply-rules", Form: Table, Without: "built-in rules",
-			Example: "550 5.7.1 host=.example.org: retry",
+			Example: "550 5.7.1 host=.example.org: retry", behind: builtInBehind,
 			Readers: "mailrelay", Doc: "what replies of other hosts mean"},
 		{Name: "senders", Form: Table, Without: "own address",
 			Example: "alice@example.org: office@example.org",

@@ -38,6 +38,8 @@ type Setting struct {
 	Secret   bool // only the owner of the home should be able to read it
 	Counted  bool // its rows are too many, or too secret, to print: they are only counted
 
+	behind func(rows []Value) []Value // what is in force behind the rows of the file; nil: nothing
+
 	file any // a file[T]; nil for a file that Faults reads, and for a directory
 	def  any // the T of Default
 	read func(c *Control) error
