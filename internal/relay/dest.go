@@ -19,6 +19,10 @@ type dest struct {
 	delay    time.Duration
 	next     time.Time // before which no message may begin
 	timed    bool      // the pool looks again at that time
+
+	slowly bool          // it asked for less mail
+	pause  time.Duration // between two messages, since then
+	taken  int           // transactions without a 4xx since pause was set
 }
 
 // firstAllowed is how many sessions a destination has at first.
@@ -28,11 +32,7 @@ const firstAllowed = 2
 func (p *pool) dest(name string, depth int) (d *dest, done func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	d = p.dests[name]
-	if d == nil {
-		d = &dest{name: name, allowed: firstAllowed}
-		p.dests[name] = d
-	}
+	d, _ = p.named(name)
 	d.depth = depth
 	d.orders++
 	return d, func() {
@@ -40,6 +40,16 @@ func (p *pool) dest(name string, depth int) (d *dest, done func()) {
 		defer p.mu.Unlock()
 		d.orders--
 	}
+}
+
+// named returns the destination of a name. The caller holds mu.
+func (p *pool) named(name string) (d *dest, isNew bool) {
+	d = p.dests[name]
+	if d == nil {
+		d, isNew = &dest{name: name, allowed: firstAllowed}, true
+		p.dests[name] = d
+	}
+	return d, isNew
 }
 
 // limit makes a destination keep to its row of control/destinations; nil: it has none.
@@ -79,7 +89,7 @@ func (d *dest) room(b bounds) bool { return d.sessions < d.most(b) }
 // may.
 func (d *dest) ready(p *pool) bool {
 	wait := time.Until(d.next)
-	if d.delay == 0 || wait <= 0 {
+	if d.between() == 0 || wait <= 0 {
 		return true
 	}
 	if !d.timed {
@@ -95,7 +105,7 @@ func (d *dest) ready(p *pool) bool {
 }
 
 // begun notes that a message begins.
-func (d *dest) begun() { d.next = time.Now().Add(d.delay) }
+func (d *dest) begun() { d.next = time.Now().Add(d.between()) }
 
 // heard notes the replies to a transaction. A 421 leaves one session; each transaction
 // without a 4xx allows one more. (One more for each round of all sessions would take 19
@@ -111,8 +121,8 @@ func (d *dest) heard(res *smtpc.Result, b bounds) {
 	switch {
 	case worst == 421:
 		d.refused()
-	case worst == 0 && res.Err == nil && d.allowed < max(b.destination, d.own):
-		d.allowed++
+	case worst == 0 && res.Err == nil:
+		d.took(max(b.destination, d.own))
 	}
 }
 

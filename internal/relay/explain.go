@@ -30,6 +30,9 @@ func (r *Relay) explain(ctx context.Context, from, address string, t *explain.Tr
 	if err != nil {
 		return err
 	}
+	if o, paused := r.paused(d.name, r.Now(), time.Time{}); paused {
+		t.Add("rests", o.text(d.name), "run/hosts")
+	}
 	first, err := r.explainTargets(ctx, d, from, t)
 	r.explainSigning(from, t)
 	r.explainSource(d, t)
@@ -103,7 +106,7 @@ func (r *Relay) explainTarget(ctx context.Context, look *lookups, d destination,
 func (r *Relay) explainRests(hosts []host, t *explain.Trail) {
 	for _, h := range hosts {
 		if o, rests := r.known.rest(h.addr.String(), r.Now(), time.Time{}); rests {
-			t.Add("rests", restText(h, o), "run/hosts")
+			t.Add("rests", o.text(h.String()), "run/hosts")
 		}
 	}
 }

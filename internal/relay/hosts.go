@@ -9,9 +9,10 @@ import (
 )
 
 // hosts is what is remembered of hosts, by address and port: which do not answer, which
-// have answered, and what they bear. It is in run/hosts, which all processes share; a
-// file that is missing or broken is made anew. Why a host did not answer only the
-// process knows that saw it.
+// have answered, and what they bear; and which destinations asked for less mail. It is
+// in run/hosts, which all processes share; a file that is missing or broken is made anew.
+// The words of a failure have no room in its records: only the process that saw it knows
+// them, and the others its cause.
 type hosts struct {
 	table *ratelimit.Table
 
@@ -90,8 +91,8 @@ func (h *hosts) answered(addr string, now time.Time) {
 	h.mu.Unlock()
 	if !fresh || failed {
 		h.put("known "+addr, ratelimit.Entry{Time: now})
-		if h.get("rest "+addr) != (ratelimit.Entry{}) {
-			h.put("rest "+addr, ratelimit.Entry{})
+		if h.get("rests "+addr) != (ratelimit.Entry{}) {
+			h.put("rests "+addr, ratelimit.Entry{})
 		}
 	}
 }
@@ -104,18 +105,18 @@ func (h *hosts) isKnown(addr string, now time.Time) bool {
 
 // failed notes that a host could not be reached, or refused to talk, in an attempt that
 // began then. Its rest grows once for all attempts that were under way together.
-func (h *hosts) failed(addr, why string, began, now time.Time) {
+func (h *hosts) failed(addr string, f *failure, began, now time.Time) {
 	h.mu.Lock()
 	if len(h.whys) >= maxRemembered {
 		clear(h.whys)
 	}
-	h.whys[addr] = why
+	h.whys[addr] = f.err.Error()
 	delete(h.noted, addr)
 	h.mu.Unlock()
-	_ = h.table.Update("rest "+addr, func(e ratelimit.Entry) ratelimit.Entry {
-		o := outageOf(e)
+	_ = h.table.Update("rests "+addr, func(e ratelimit.Entry) ratelimit.Entry {
+		o := outageOf(e, longestPause)
 		if o.grow(began, now) {
-			o.noted = time.Now()
+			o.noted, o.cause = time.Now(), f.cause
 		}
 		return o.entry()
 	})
@@ -125,36 +126,37 @@ func (h *hosts) failed(addr, why string, began, now time.Time) {
 // rest reports whether a host is not to be tried now, and why. asked is when a person
 // asked for an attempt, as in reachability.paused.
 func (h *hosts) rest(addr string, now, asked time.Time) (outage, bool) {
-	e := h.get("rest " + addr)
+	e := h.get("rests " + addr)
 	if e == (ratelimit.Entry{}) {
 		return outage{}, false
 	}
-	o := outageOf(e)
+	o := outageOf(e, longestPause)
 	if o.why = h.why(addr); o.why == "" {
-		o.why = "seen by another process"
+		o.why = o.cause.String() + seenElsewhere
 	}
 	return o, o.pauses(now, asked)
 }
+
+// slow notes that a destination asked for less mail.
+func (h *hosts) slow(name string, o outage) { h.put("slow "+name, o.entry()) }
+
+// slowed returns the rest of a destination that asked for less mail, as long as it gets
+// mail slowly after that.
+func (h *hosts) slowed(name string, now time.Time) (o outage, ok bool) {
+	o = outageOf(h.get("slow "+name), longestSlow)
+	o.why, o.asked = o.cause.String()+seenElsewhere, true
+	return o, !o.since.IsZero() && absolute(now.Sub(o.since)) < o.pause+slowFor
+}
+
+const (
+	longestSlow = 24 * time.Hour // that a row of control/reply-rules may say
+	slowFor     = time.Hour      // after a rest a process that begins sends slowly
+)
 
 func (h *hosts) why(addr string) string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.whys[addr]
-}
-
-// entry is an outage as the file has it: when it began, and in the count how many
-// minutes it lasts and, above that, when it was noted, in milliseconds.
-func (o outage) entry() ratelimit.Entry {
-	return ratelimit.Entry{Time: o.since, Count: uint64(o.noted.UnixMilli())<<8 | uint64(o.pause/time.Minute)&0xff}
-}
-
-// outageOf reads an entry. What no outage can be is none.
-func outageOf(e ratelimit.Entry) outage {
-	o := outage{since: e.Time, pause: time.Duration(e.Count&0xff) * time.Minute, noted: time.UnixMilli(int64(e.Count >> 8))}
-	if e.Time.IsZero() || o.pause < firstPause || o.pause > longestPause {
-		return outage{}
-	}
-	return o
 }
 
 func absolute(d time.Duration) time.Duration { return max(d, -d) }

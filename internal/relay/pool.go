@@ -268,7 +268,7 @@ func (p *pool) unopened(l *line, o *order, f *failure, began time.Time) {
 	o.dest.sessions--
 	o.tries++
 	if (f.silent || f.refuses) && l.ready == 0 && o.ctx.Err() == nil {
-		p.hosts.failed(l.host.addr.String(), f.err.Error(), began, p.now())
+		p.hosts.failed(l.host.addr.String(), f, began, p.now())
 	}
 	switch {
 	case l.sessions > 0 && o.tries < maxTries && o.ctx.Err() == nil:

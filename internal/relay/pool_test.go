@@ -1,20 +1,15 @@
 package relay
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
-	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"paperpath/internal/explain"
 	"paperpath/internal/status"
 )
 
@@ -293,155 +288,6 @@ func TestManyTerms(t *testing.T) {
 	}
 	if sessions, _, _ := p.seen(); sessions != 2 || p.count("EHLO h0.example") != 1 || p.count("EHLO h1.example") != 1 {
 		t.Errorf("%d sessions", sessions)
-	}
-}
-
-// TestRestsAcrossRuns: a host that does not answer, and one that has closed with an
-// envelope unread, are remembered by the next process; a person's wish ends a rest.
-func TestRestsAcrossRuns(t *testing.T) {
-	l, p := newLab(t), newPeer(t, always("", hangUp))
-	if err := os.MkdirAll(filepath.Join(l.home, "run"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	l.route("elsewhere.example", p)
-	l.send(far)
-	l.known.learn("192.0.2.1:25", style{alone: true, most: 7}, l.now)
-	next := func() *lab {
-		again := &lab{Relay: New(l.Control, l.Log, l.clock, nil), t: t, home: l.home, w: l.w, done: map[int]string{}, now: l.now}
-		again.Times = l.Times
-		t.Cleanup(again.Close)
-		return again
-	}
-	var trail explain.Trail
-	l.Explain(t.Context(), "", far, &trail)
-	var said strings.Builder
-	trail.Write(&said, false)
-	if !strings.Contains(said.String(), "rests: "+p.addr+" could not be reached at ") {
-		t.Errorf("explain does not say that the host rests:\n%s", said.String())
-	}
-	second := next()
-	err := second.send(far)[0].Err
-	if !status.IsTemporary(err) || !strings.Contains(err.Error(), "could not be reached at ") {
-		t.Error(err)
-	}
-	if sessions, _, _ := p.seen(); sessions != 1 {
-		t.Errorf("%d sessions", sessions)
-	}
-	m := l.message(letter, far)
-	m.Asked = time.Now().Add(time.Second)
-	next().sendMessage(m)
-	if sessions, _, _ := p.seen(); sessions != 2 {
-		t.Errorf("%d sessions after a person has asked", sessions)
-	}
-	if s := second.known.style("192.0.2.1:25", l.now); !s.alone || s.most != 7 {
-		t.Errorf("%+v", s)
-	}
-	if s := second.known.style("192.0.2.1:25", l.now.Add(25*time.Hour)); s.alone || s.most != 0 {
-		t.Errorf("a day later %+v", s)
-	}
-	if err := os.WriteFile(filepath.Join(l.home, "run", "hosts"), []byte("broken"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	next().send(far)
-	if sessions, _, _ := p.seen(); sessions != 3 {
-		t.Errorf("%d sessions with a broken file", sessions)
-	}
-}
-
-// TestRCPTRestsNobody: a 4xx to a recipient says nothing about the host.
-func TestRCPTRestsNobody(t *testing.T) {
-	l, p := newLab(t), newPeer(t, always("RCPT", "451 4.7.1 grey"))
-	l.route("elsewhere.example", p)
-	l.send(far)
-	if _, rests := l.known.rest(p.addr, l.now, time.Time{}); rests || !l.known.isKnown(p.addr, l.now) {
-		t.Error("the host rests")
-	}
-}
-
-// TestInflight: a route that says so gets whole transactions, and no other host does.
-func TestInflight(t *testing.T) {
-	for _, row := range []string{"", " inflight=3"} {
-		var mu sync.Mutex
-		early, waiting := 0, 0
-		l := newLab(t)
-		address := chunkHost(t, func(command string, buffered bool) {
-			mu.Lock()
-			defer mu.Unlock()
-			if strings.HasPrefix(command, "BDAT") {
-				waiting++
-				if buffered {
-					early++
-				}
-			}
-		})
-		l.set("routes", "elsewhere.example: "+address+row)
-		l.set("concurrency", "destination: 1")
-		for _, err := range l.together(30) {
-			if err != nil {
-				t.Error(err)
-			}
-		}
-		mu.Lock()
-		if waiting != 30 || (early > 0) != (row != "") {
-			t.Errorf("%q: %d texts, %d of them with more behind", row, waiting, early)
-		}
-		mu.Unlock()
-	}
-}
-
-// chunkHost is a host that takes chunks. see hears each command, and whether anything
-// that is no RSET or MAIL is behind its text already: then the text is not the last of
-// the flight.
-func chunkHost(t *testing.T, see func(command string, buffered bool)) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go chunkSession(c, see)
-		}
-	}()
-	return ln.Addr().String()
-}
-
-func chunkSession(c net.Conn, see func(string, bool)) {
-	defer c.Close()
-	r := bufio.NewReaderSize(c, 64<<10)
-	fmt.Fprint(c, "220 peer.example\r\n")
-	for {
-		line, err := r.ReadString('\n')
-		if err != nil {
-			return
-		}
-		command := strings.TrimSpace(line)
-		reply := "250 ok\r\n"
-		if strings.HasPrefix(command, "EHLO") {
-			reply = "250-peer.example\r\n250-PIPELINING\r\n250 CHUNKING\r\n"
-		}
-		behind := false
-		if n := 0; strings.HasPrefix(command, "BDAT") {
-			fmt.Sscanf(command, "BDAT %d", &n)
-			io.CopyN(io.Discard, r, int64(n))
-			time.Sleep(2 * time.Millisecond) // what is behind it may arrive
-			if r.Buffered() == 0 {
-				c.SetReadDeadline(time.Now().Add(time.Millisecond))
-				r.Peek(1)
-				c.SetReadDeadline(time.Time{})
-			}
-			text, _ := r.Peek(r.Buffered())
-			behind = strings.Contains(string(text), "BDAT")
-		}
-		see(command, behind)
-		if _, err := io.WriteString(c, reply); err != nil {
-			return
-		}
 	}
 }
 

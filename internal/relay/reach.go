@@ -21,52 +21,6 @@ type reachability struct {
 	answering   map[string]time.Time
 }
 
-// outage is why a destination is not tried for a while.
-type outage struct {
-	since time.Time
-	pause time.Duration
-	why   string
-	noted time.Time // by the machine's clock
-	asked bool      // the host asked for the pause
-}
-
-// what says what happened.
-func (o outage) what() string {
-	if o.asked {
-		return "asked for less mail"
-	}
-	return "could not be reached"
-}
-
-func (o outage) until() time.Time { return o.since.Add(o.pause) }
-
-// pauses reports whether nothing is to be tried now. asked is when a person asked for an
-// attempt (zero: nobody did): that ends a pause which began before, but not the one that
-// begins when the attempt they asked for fails.
-func (o outage) pauses(now, asked time.Time) bool {
-	if !asked.IsZero() && asked.Add(coarse).After(o.noted) {
-		return false
-	}
-	// A pause that begins in the future is from before the clock was set back.
-	return now.Before(o.until()) && !o.since.After(now.Add(longestPause))
-}
-
-// grow makes the outage last longer after an attempt that began then has failed, and
-// reports whether it did: once for all attempts that were under way together.
-func (o *outage) grow(began, now time.Time) bool {
-	switch {
-	case o.pause == 0 || o.asked || now.Sub(o.until()) > longestPause || o.since.After(now):
-		o.pause = firstPause
-	case began.Before(o.since):
-		return false
-	case began.Before(o.until()): // a person asked for this attempt
-	default:
-		o.pause = min(2*o.pause, longestPause)
-	}
-	o.since, o.asked = now, false
-	return true
-}
-
 // paused reports whether name is not to be tried now, and why.
 func (r *reachability) paused(name string, now, asked time.Time) (outage, bool) {
 	r.mu.Lock()
@@ -81,7 +35,7 @@ func (r *reachability) failed(name, why string, began, now time.Time) {
 	defer r.mu.Unlock()
 	o := r.unreachable[name]
 	if o.grow(began, now) {
-		o.why = why
+		o.why, o.noted = why, time.Now()
 		r.remember(name, o)
 	}
 }
@@ -91,14 +45,14 @@ func (r *reachability) failed(name, why string, began, now time.Time) {
 func (r *reachability) unknown(name, why string, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.remember(name, outage{since: now, pause: firstPause, why: why})
+	r.remember(name, outage{since: now, pause: firstPause, why: why, noted: time.Now()})
 }
 
-// rest notes that a host asked for less mail, so that name is not tried for a while.
-func (r *reachability) rest(name, why string, pause time.Duration, now time.Time) {
+// rest notes that name is not tried for a while.
+func (r *reachability) rest(name string, o outage) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.remember(name, outage{since: now, pause: pause, why: why, asked: true})
+	r.remember(name, o)
 }
 
 // remember notes an outage. The caller holds mu.
@@ -106,7 +60,6 @@ func (r *reachability) remember(name string, o outage) {
 	if r.unreachable == nil || len(r.unreachable) >= maxRemembered {
 		r.unreachable = map[string]outage{}
 	}
-	o.noted = time.Now()
 	r.unreachable[name] = o
 	delete(r.answering, name)
 }

@@ -3,7 +3,6 @@ package relay
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"paperpath/internal/control"
 	"paperpath/internal/smtpc"
@@ -29,7 +28,7 @@ func (a *attempt) judge(f *failure) {
 	case rule != nil && !(f.settings && rule.IsBuiltIn()):
 		f.obey(*rule)
 		if rule.Action == control.ReplySlow {
-			a.slow(a.name, f.err.Error(), rule.For)
+			a.slow(a.name, f, rule.For)
 		}
 	}
 }
@@ -40,7 +39,7 @@ func (f *failure) obey(rule control.ReplyRule) {
 	switch rule.Action {
 	case control.ReplyRetry, control.ReplySlow:
 		f.temporary()
-		f.elsewhere, f.again = true, rule.For
+		f.elsewhere, f.again, f.slow = true, rule.For, rule.Action == control.ReplySlow
 		if rule.Action == control.ReplyRetry && rule.For > 0 {
 			f.again = max(rule.For, hint(f.words.Text))
 		}
@@ -138,11 +137,6 @@ func (a *attempt) shunFor(i int, f *failure) {
 	a.shunned[i] = s
 }
 
-// slow gives a destination a rest.
-func (r *Relay) slow(name, why string, pause time.Duration) {
-	r.reach.rest(name, why, pause, r.Now())
-}
-
 // ExplainReply says what rule decides about a reply as people have it in a log or a
 // bounce, and what becomes of the recipient.
 func (r *Relay) ExplainReply(text, host, domain string,
@@ -179,8 +173,11 @@ func (f *failure) verdict() string {
 		then = "hold"
 	case status.IsTemporary(f.err):
 		then = "defer"
-		if f.again > 0 {
-			then += fmt.Sprintf(", next attempt or rest %v", f.again)
+		switch {
+		case f.slow:
+			then += fmt.Sprintf(", with no mail for the destination for %v and little after that", f.again)
+		case f.again > 0:
+			then += fmt.Sprintf(", next attempt after %v", f.again)
 		}
 	}
 	switch {

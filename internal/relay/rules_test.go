@@ -159,7 +159,7 @@ func TestRuleActions(t *testing.T) {
 func TestRestLasts(t *testing.T) {
 	var r reachability
 	now := time.Now()
-	r.rest("x.example", "421 slow", time.Hour, now)
+	r.rest("x.example", outage{since: now, pause: time.Hour, noted: time.Now(), asked: true})
 	r.reached("x.example")
 	if _, paused := r.paused("x.example", now.Add(time.Minute), time.Time{}); !paused {
 		t.Error("a reply ended the rest")
@@ -181,7 +181,7 @@ func TestExplainReply(t *testing.T) {
 	l.set("reply-rules", "550 \"never mind\": hold\n421 host=.example.org: slow 3m")
 	for _, c := range []struct{ reply, host, want string }{
 		{"550 5.1.1 never mind", "", "rule 550 \"never mind\": hold (control/reply-rules:1) => hold"},
-		{"421 busy", "mx.example.org", "rule 421 host=.example.org: slow 3m (control/reply-rules:2) => try the next host, then defer, next attempt or rest 3m0s"},
+		{"421 busy", "mx.example.org", "rule 421 host=.example.org: slow 3m (control/reply-rules:2) => try the next host, then defer, with no mail for the destination for 3m0s and little after that"},
 		{"421 busy", "", "rule none, so the first digit decides (RFC 5321 4.2.1) => try the next host, then defer"},
 		{"550 5.1.1 nobody", "", "rule none, so the first digit decides (RFC 5321 4.2.1) => bounce"},
 		{"550 5.7.25 PTR", "", "=> try addresses of the other family, then bounce"},

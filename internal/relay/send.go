@@ -2,7 +2,6 @@ package relay
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
@@ -139,9 +138,8 @@ func (r *Relay) guarded(ctx context.Context, g *group, m *Message) (failed map[i
 // recipient is done or has failed permanently.
 func (r *Relay) deliver(ctx context.Context, g *group, m *Message) map[int]*failure {
 	a := &attempt{Relay: r, group: g, m: m, failed: map[int]*failure{}, left: g.todo, began: r.Now(), silent: true}
-	if last, paused := r.reach.paused(g.name, a.began, m.Asked); paused {
-		a.failAll(&failure{err: status.Temp("4.4.1", fmt.Sprintf("%s %s at %s, next attempt after %s: %s",
-			g.name, last.what(), clockTime(last.since), clockTime(last.until()), last.why), nil)})
+	if last, paused := r.paused(g.name, a.began, m.Asked); paused {
+		a.failAll(last.failure(g.name))
 		return a.failed
 	}
 	row, err := r.Control.Destination(g.domain)
@@ -238,7 +236,7 @@ func (a *attempt) try(ctx context.Context, h host) {
 		a.judge(f)
 		a.failAll(f)
 		a.logSettings(f)
-		if f.loop {
+		if f.loop || f.rests {
 			a.left = nil
 		}
 		return
@@ -269,12 +267,6 @@ func (a *attempt) noteAll(failed map[int]*failure) {
 	}
 }
 
-// restText says why a host is not tried now.
-func restText(h host, o outage) string {
-	return fmt.Sprintf("%s could not be reached at %s, next attempt after %s: %s",
-		h, clockTime(o.since), clockTime(o.until()), o.why)
-}
-
 // rests notes that a host is not tried now, if it is not.
 func (a *attempt) rests(h host, t terms) bool {
 	if a.pool.isOpen(t) {
@@ -282,7 +274,7 @@ func (a *attempt) rests(h host, t terms) bool {
 	}
 	o, rests := a.known.rest(h.addr.String(), a.began, a.m.Asked)
 	if rests {
-		a.why = restText(h, o)
+		a.why = o.text(h.String())
 		a.failAll(&failure{host: h, elsewhere: true, err: status.Temp("4.4.1", a.why, nil)})
 	}
 	return rests

@@ -66,16 +66,19 @@ type failure struct {
 	reply     string // of the host, or ""
 	elsewhere bool   // another host may do better
 	silent    bool   // the host was not reached at all
+	cause     cause  // of that, or the code of the refusal in its greeting
 	refuses   bool   // its greeting was a refusal, for now
 	ours      bool   // it would be the same with any host
 	loop      bool   // it is this very machine: hosts that are not preferred to it are left out
+	rests     bool   // the destination as a whole gets no mail now
 	settings  bool   // the host requires something that control/ does not provide
 
 	words   smtpc.Reply   // the whole reply, for the rules
 	judged  bool          // they have been applied
 	rule    string        // the one that decided, and where it is; "" if none did
 	hold    bool          // it says that a person must look at the message
-	again   time.Duration // it says when to try again; 0: by the schedule
+	slow    bool          // it says that the destination gets less mail
+	again   time.Duration // it says when to try again, or how long the destination rests; 0: by the schedule
 	shuns   shun          // what it says not to try any more
 	session *session      // that does not meet its TLS rule, and how: unmet makes a failure of it
 	unsafe  error
@@ -93,7 +96,7 @@ func (r *Relay) connect(ctx context.Context, t terms) (*session, *failure) {
 		if dialing.Err() != nil && ctx.Err() == nil {
 			err = smtpc.ErrTime
 		}
-		return nil, &failure{host: t.host, elsewhere: true, silent: true,
+		return nil, &failure{host: t.host, elsewhere: true, silent: true, cause: causeOf(err, false),
 			err: status.Temp("4.4.1", fmt.Sprintf("%s: connect: %v", t.host, smtpc.Plain(err)), nil)}
 	}
 	s := &session{terms: t}
@@ -107,7 +110,7 @@ func (r *Relay) connect(ctx context.Context, t terms) (*session, *failure) {
 		f := s.failed(err)
 		var e *smtpc.Error
 		greets := errors.As(err, &e) && e.Command == greeting
-		f.elsewhere, f.silent = true, greets && e.Reply.Code == 0
+		f.elsewhere, f.silent, f.cause = true, greets && e.Reply.Code == 0, causeOf(err, true)
 		f.refuses = greets && e.Reply.Code != 0 && e.Reply.Code != noMailHere
 		return nil, f
 	}
