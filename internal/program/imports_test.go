@@ -19,7 +19,7 @@ var floors = [][]string{
 	{"internal/authres", "internal/dir", "internal/dns", "internal/message", "internal/saslc", "internal/wire"},
 	{"internal/clock", "internal/compose", "internal/control", "internal/dkim", "internal/dmarc", "internal/explain", "internal/maillog", "internal/params", "internal/ratelimit", "internal/sevenbit", "maildir"},
 	{"internal/certs", "internal/dsn", "internal/listen", "internal/spool", "internal/tlsrule"},
-	{"internal/auth", "internal/mailq", "internal/settle", "internal/trace"},
+	{"internal/auth", "internal/backup", "internal/mailq", "internal/settle", "internal/trace"},
 	{"internal/home", "internal/pop3", "internal/route", "internal/smtpc", "internal/smtpd"},
 	{"internal/check", "internal/deliver", "internal/relay"}, // the decisions of one program each, as route
 	{"internal/mailctl", "internal/pop3serve", "internal/program", "internal/submit"},

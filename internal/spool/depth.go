@@ -28,7 +28,7 @@ func (s *Spool) Depth(in Inbox) (d Depth, err error) {
 		if k == "" {
 			continue
 		}
-		born := k.stamp()
+		born := k.Made()
 		if d.Oldest.IsZero() || born.Before(d.Oldest) {
 			d.Oldest = born
 		}

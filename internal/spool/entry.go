@@ -141,7 +141,7 @@ var (
 // the entry was accepted, except in a report of ours: its key has the time of the
 // entry that it reports about, so there the date of its own Received counts.
 func (e *Entry) arrival(mtime time.Time) time.Time {
-	accepted := e.Key.stamp()
+	accepted := e.Key.Made()
 	if e.With == WithBounce && !e.head.date.IsZero() {
 		accepted = e.head.date
 	}

@@ -100,11 +100,11 @@ func (k Key) child(c Child) Key {
 // bounce returns the key of the report about the recipients failed of k.
 func (k Key) bounce(failed []string, host string) Key {
 	sum := sha256.Sum256([]byte("bounce\n" + string(k) + "\n" + strings.Join(failed, "\n")))
-	return makeKey(k.stamp(), [8]byte(sum[:8]), host)
+	return makeKey(k.Made(), [8]byte(sum[:8]), host)
 }
 
-// stamp is the time at which the key was made.
-func (k Key) stamp() time.Time {
+// Made is the time at which the key was made; for a child, that of its root.
+func (k Key) Made() time.Time {
 	sec, rest, _ := strings.Cut(string(k), ".M")
 	s, _ := strconv.ParseInt(sec, 10, 64)
 	usec, _ := strconv.ParseInt(rest[:6], 10, 64)
