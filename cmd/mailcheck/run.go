@@ -10,7 +10,6 @@ import (
 
 	"paperpath/internal/addr"
 	"paperpath/internal/check"
-	"paperpath/internal/dns"
 	"paperpath/internal/explain"
 	"paperpath/internal/home"
 	"paperpath/internal/program"
@@ -99,7 +98,7 @@ func dkimCommand(ctx context.Context, h *home.Home, c *cli.Context) error {
 		return status.UsageError("unexpected operand %q (the message is on standard input)", c.Args().First())
 	}
 	var t explain.Trail
-	err := check.DKIM(ctx, h.Input(ctx), dns.New(h.Control), h.Clock.Now, &t)
+	err := check.DKIM(ctx, h.Input(ctx), h.DNS(), h.Clock.Now, &t)
 	if t.Outcome == "" {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"paperpath/internal/control"
-	"paperpath/internal/dns"
 	"paperpath/internal/home"
 	"paperpath/internal/mailctl"
 	"paperpath/internal/program"
@@ -48,7 +47,7 @@ func dkimVerb() program.Verb {
 }
 
 func dkimKeys(h *home.Home) mailctl.DKIM {
-	return mailctl.DKIM{Control: h.Control, DNS: dns.New(h.Control), Now: h.Clock.Now(), Out: h.Stdout,
+	return mailctl.DKIM{Control: h.Control, DNS: h.DNS(), Now: h.Clock.Now(), Out: h.Stdout,
 		Notes: h.Stderr}
 }
 

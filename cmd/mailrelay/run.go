@@ -13,6 +13,7 @@ import (
 	"paperpath/internal/home"
 	"paperpath/internal/program"
 	"paperpath/internal/relay"
+	"paperpath/internal/settle"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
 	"paperpath/internal/visible"
@@ -54,12 +55,19 @@ func runner(h *home.Home) (*spool.Runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	return relay.New(h.Control, h.Log, h.Clock.Now, h.Settler().Settle).Runner(sessions, connecting), nil
+	return relayOf(h, h.Settler().Settle).Runner(sessions, connecting), nil
+}
+
+// relayOf returns a relay that asks this process's resolver.
+func relayOf(h *home.Home, settle func(*spool.Entry, []settle.Result) spool.Outcome) *relay.Relay {
+	r := relay.New(h.Control, h.Log, h.Clock.Now, settle)
+	r.DNS = h.DNS()
+	return r
 }
 
 // newRelay returns the relay of this home, with --via and --tls if they are given.
 func newRelay(h *home.Home, c *cli.Context) (*relay.Relay, error) {
-	r := relay.New(h.Control, h.Log, h.Clock.Now, nil)
+	r := relayOf(h, nil)
 	if via := c.String("via"); via != "" {
 		var err error
 		if r.Via, err = relay.ParseVia(via); err != nil {
@@ -115,7 +123,7 @@ func forget(_ context.Context, h *home.Home, c *cli.Context) error {
 	if c.NArg() == 0 {
 		return status.UsageError("no host (see mailrelay forget --help)")
 	}
-	r := relay.New(h.Control, h.Log, h.Clock.Now, nil)
+	r := relayOf(h, nil)
 	for _, name := range c.Args().Slice() {
 		host, had, err := r.Forget(name)
 		if err != nil {
@@ -138,7 +146,7 @@ func probe(ctx context.Context, h *home.Home, c *cli.Context) error {
 	if err != nil || len(via.Targets) > 1 || !smtp(via.Targets[0]) {
 		return status.UsageError("%q is not [tls:]HOST[:PORT]", c.Args().First())
 	}
-	r := relay.New(h.Control, h.Log, h.Clock.Now, nil)
+	r := relayOf(h, nil)
 	r.Times.Greeting, r.Times.Hello = patienceOfPeople, patienceOfPeople
 	p, probed := r.Probe(ctx, via.Targets[0])
 	if c.Bool("json") {

@@ -250,7 +250,9 @@ func TestBrokenFiles(t *testing.T) {
 		{"limits", "hops: 0\n", limits, "is less than 1"},
 		{"databytes", "25MB\n", func(c *Control) error { _, err := c.Databytes(); return err }, "control/databytes:1:"},
 		{"reserve", "1 2 3\n", func(c *Control) error { _, _, err := c.Reserve(); return err }, "control/reserve:1:"},
-		{"resolver", "localhost:53\n", func(c *Control) error { _, err := c.Resolver(); return err }, "control/resolver:1:"},
+		{"resolver", "localhost:53\n", func(c *Control) error { _, _, err := c.Resolver(); return err }, "control/resolver:1:"},
+		{"resolver", "127.0.0.1 trustad\n", func(c *Control) error { _, _, err := c.Resolver(); return err }, "and the word trust-ad"},
+		{"resolver", "127.0.0.1 trust-ad x\n", func(c *Control) error { _, _, err := c.Resolver(); return err }, "and the word trust-ad"},
 		{"log", "none\n", func(c *Control) error { _, err := c.Log(); return err }, "control/log:1:"},
 		{"runtime", "1h2h\n", func(c *Control) error { _, err := c.Runtime(); return err }, "control/runtime:1:"},
 		{"runtime", "999999999d\n", func(c *Control) error { _, err := c.Runtime(); return err }, "control/runtime:1:"},
@@ -305,8 +307,9 @@ func TestDefaults(t *testing.T) {
 	check("expire", expire, "NEVER", err)
 	s, err := f.Log()
 	check("log", s, "file", err)
-	s, err = f.Resolver()
+	s, trusted, err := f.Resolver()
 	check("resolver", s, "", err)
+	check("trust-ad", trusted, false, err)
 	s, err = f.Postmaster()
 	check("postmaster", s, "", err)
 	c, err := f.Concurrency("mailrelay")
@@ -334,7 +337,7 @@ func TestDefaults(t *testing.T) {
 func TestScalars(t *testing.T) {
 	f := newFixture(t, map[string]string{
 		"hostname": "# ours\n MX.Example.org \n", "databytes": "1000", "reserve": "5 6\n",
-		"runtime": "1h30m\n", "holdtime": "4w\n", "log": "syslog\n", "resolver": "127.0.0.1:5353\n",
+		"runtime": "1h30m\n", "holdtime": "4w\n", "log": "syslog\n", "resolver": "127.0.0.1:5353\ttrust-ad\n",
 		"undelete": "14d\n", "logindelay": "90s\n", "expire": "030\n",
 		"postmaster": "p@example.org\n", "concurrency": "mailrelay: 3\n", "limits": "hops:7\n",
 	})
@@ -363,8 +366,9 @@ func TestScalars(t *testing.T) {
 	check("expire", expire, "30", err)
 	s, err = f.Log()
 	check("log", s, "syslog", err)
-	s, err = f.Resolver()
+	s, trusted, err := f.Resolver()
 	check("resolver", s, "127.0.0.1:5353", err)
+	check("trust-ad", trusted, true, err)
 	s, err = f.Postmaster()
 	check("postmaster", s, "p@example.org", err)
 	c, err := f.Concurrency("mailrelay")

@@ -85,7 +85,7 @@ func TestOddFiles(t *testing.T) {
 	_, err = f.Log()
 	wantError(t, err, "control/log: not a regular file")
 	f.write("resolver", strings.Repeat("#\n", maxScalar))
-	_, err = f.Resolver()
+	_, _, err = f.Resolver()
 	wantError(t, err, "control/resolver: the file is too large")
 }
 

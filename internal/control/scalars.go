@@ -2,8 +2,6 @@ package control
 
 import (
 	"errors"
-	"net"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -56,20 +54,6 @@ func (c *Control) postmasterFile() (string, error) {
 }
 
 func parsePostmaster(s string) (string, string) { return s, reason(addr.CheckAddress(s)) }
-
-// Resolver returns the DNS server to ask, as address:port, or "" for the
-// system's.
-func (c *Control) Resolver() (string, error) { return one[string](c, "resolver") }
-
-func parseResolver(s string) (string, string) {
-	if ip, err := netip.ParseAddr(s); err == nil {
-		return net.JoinHostPort(ip.String(), "53"), ""
-	}
-	if ap, err := netip.ParseAddrPort(s); err == nil && ap.Port() != 0 {
-		return ap.String(), ""
-	}
-	return "", "is not address:port (127.0.0.1:53, [::1]:53)"
-}
 
 // Databytes returns the largest message that is accepted, in bytes.
 func (c *Control) Databytes() (int64, error) { return one[int64](c, "databytes") }

@@ -19,6 +19,8 @@ type Error struct {
 	Name string // printable
 	Type string // MX, A, ...
 	Err  error  // what happened, for people; may be nil
+
+	Secure bool // of ErrNoDomain and ErrNoData: as of an Answer
 }
 
 // Error returns one line for people.

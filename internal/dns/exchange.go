@@ -2,13 +2,12 @@ package dns
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"net"
-	"strings"
 	"time"
-
-	"github.com/miekg/dns"
 )
 
 const (
@@ -18,23 +17,26 @@ const (
 	tryTime    = 5 * time.Second // for an answer
 )
 
+// refusal is what a server says instead of an answer.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
+
 // ask returns the first conclusive answer: records, NODATA or NXDOMAIN. A server that
 // gives none of them counts as one that does not answer, and the next one is asked.
-func (r *Resolver) ask(ctx context.Context, name string, qtype uint16) (*dns.Msg, error) {
-	servers, err := r.servers()
-	if err != nil {
-		return nil, err
-	}
+func (m *memory) ask(ctx context.Context, name string, qtype Type) (*reply, error) {
+	var err error
 	for range rounds {
-		for _, server := range servers {
-			var m *dns.Msg
-			if m, err = r.askOne(ctx, server, name, qtype); err == nil {
-				return m, nil
-			}
-			if ctx.Err() != nil {
-				return nil, fmt.Errorf("%s: %w", server, err)
+		for _, server := range m.servers {
+			var r *reply
+			if r, err = m.askOne(ctx, server, name, qtype); err == nil {
+				r.secure = r.secure && m.trusted
+				return r, nil
 			}
 			err = fmt.Errorf("%s: %w", server, err)
+			if ctx.Err() != nil {
+				return nil, err
+			}
 		}
 	}
 	return nil, err
@@ -42,51 +44,43 @@ func (r *Resolver) ask(ctx context.Context, name string, qtype uint16) (*dns.Msg
 
 // askOne asks one server: over UDP, without EDNS if the server refuses that (RFC 6891 7),
 // over TCP if the answer is truncated (RFC 7766 5).
-func (r *Resolver) askOne(ctx context.Context, server, name string, qtype uint16) (*dns.Msg, error) {
-	q := new(dns.Msg)
-	q.SetQuestion(dns.Fqdn(name), qtype) // with a random id
-	q.AuthenticatedData = true
-	q.SetEdns0(udpSize, false)
-	m, err := r.exchange(ctx, "udp", server, q)
-	if err == nil && (m.Rcode == dns.RcodeFormatError || m.Rcode == dns.RcodeNotImplemented) {
-		q.Extra = nil
-		q.Id = dns.Id()
-		m, err = r.exchange(ctx, "udp", server, q)
+func (m *memory) askOne(ctx context.Context, server, name string, qtype Type) (*reply, error) {
+	edns := true
+	r, err := m.exchange(ctx, "udp", server, name, qtype, edns)
+	if err == nil && (r.rcode == formErr || r.rcode == notImpl) {
+		edns = false
+		r, err = m.exchange(ctx, "udp", server, name, qtype, edns)
 	}
-	if err == nil && m.Truncated {
-		q.Id = dns.Id()
-		m, err = r.exchange(ctx, "tcp", server, q)
+	if err == nil && r.truncated {
+		r, err = m.exchange(ctx, "tcp", server, name, qtype, edns)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return m, decides(m)
+	return r, decides(r)
 }
 
 // decides returns an error if the answer is not conclusive.
-func decides(m *dns.Msg) error {
+func decides(r *reply) error {
 	switch {
-	case m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError:
-		return errors.New("answer " + rcode(m.Rcode))
-	case m.Truncated:
-		return errors.New("answer cut short")
-	case len(m.Answer) == 0 && !m.Authoritative && !m.RecursionAvailable:
-		return errors.New("answer of a server that does not look further")
+	case r.rcode != noError && r.rcode != nxDomain:
+		return refusal("answer " + rcodeName(r.rcode))
+	case r.truncated:
+		return refusal("answer cut short")
+	case len(r.records) == 0 && !r.authoritative && !r.recursion:
+		return refusal("answer of a server that does not look further")
 	}
 	return nil
 }
 
-func rcode(n int) string {
-	if s, ok := dns.RcodeToString[n]; ok {
-		return s
+// exchange sends a question and waits for the answer. Over UDP anybody can send packets,
+// so what is not the answer is ignored until the time is up.
+func (m *memory) exchange(ctx context.Context, network, server, name string, qtype Type, edns bool) (*reply, error) {
+	q, err := newQuery(name, qtype, edns)
+	if err != nil {
+		return nil, err
 	}
-	return fmt.Sprintf("RCODE%d", n)
-}
-
-// exchange sends q and waits for the answer. Over UDP anybody can send packets, so what
-// is not an answer to q is ignored until the time is up.
-func (r *Resolver) exchange(ctx context.Context, network, server string, q *dns.Msg) (*dns.Msg, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.tryTime)
+	ctx, cancel := context.WithTimeout(ctx, m.tryTime)
 	defer cancel()
 	c, err := new(net.Dialer).DialContext(ctx, network, server)
 	if err != nil {
@@ -94,25 +88,50 @@ func (r *Resolver) exchange(ctx context.Context, network, server string, q *dns.
 	}
 	defer c.Close()
 	defer context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })()
-	co := &dns.Conn{Conn: c, UDPSize: udpSize}
-	if err := co.WriteMsg(q); err != nil {
+	var r *reply
+	if network == "tcp" {
+		r, err = q.overTCP(c)
+	} else {
+		r, err = q.overUDP(c)
+	}
+	if err != nil && ctx.Err() != nil {
+		return nil, ended(ctx)
+	}
+	return r, err
+}
+
+// overUDP returns the first packet that is the answer.
+func (q query) overUDP(c net.Conn) (*reply, error) {
+	if _, err := c.Write(q.packet); err != nil {
 		return nil, err
 	}
+	buf := make([]byte, 4096) // some send more than we asked for
 	for {
-		m, err := co.ReadMsg()
-		if err == nil && answers(m, q) {
-			return m, nil
-		}
-		var trouble net.Error
-		switch {
-		case ctx.Err() != nil:
-			return nil, ended(ctx)
-		case network == "tcp" && err == nil:
-			return nil, errors.New("answer to another question")
-		case network == "tcp" || errors.As(err, &trouble):
+		n, err := c.Read(buf)
+		if err != nil {
 			return nil, err
 		}
+		if r, err := q.read(buf[:n]); err == nil {
+			return r, nil
+		}
 	}
+}
+
+// overTCP returns the answer, which must come first (RFC 1035 4.2.2).
+func (q query) overTCP(c net.Conn) (*reply, error) {
+	packet := binary.BigEndian.AppendUint16(nil, uint16(len(q.packet)))
+	if _, err := c.Write(append(packet, q.packet...)); err != nil {
+		return nil, err
+	}
+	var size [2]byte
+	if _, err := io.ReadFull(c, size[:]); err != nil {
+		return nil, err
+	}
+	buf := make([]byte, binary.BigEndian.Uint16(size[:]))
+	if _, err := io.ReadFull(c, buf); err != nil {
+		return nil, err
+	}
+	return q.read(buf)
 }
 
 // ended says why ctx ended.
@@ -121,13 +140,4 @@ func ended(ctx context.Context) error {
 		return errors.New("no answer in time")
 	}
 	return ctx.Err()
-}
-
-// answers reports whether m is the answer to q: the same id and question.
-func answers(m, q *dns.Msg) bool {
-	if m.Id != q.Id || !m.Response || m.Opcode != dns.OpcodeQuery || len(m.Question) != 1 {
-		return false
-	}
-	a, b := m.Question[0], q.Question[0]
-	return a.Qtype == b.Qtype && a.Qclass == b.Qclass && strings.EqualFold(a.Name, b.Name)
 }

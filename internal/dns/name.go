@@ -39,14 +39,18 @@ func checkName(name string) error {
 	if name == "" || len(name) > maxName {
 		return fmt.Errorf("length of %d octets", len(name))
 	}
-	for _, label := range strings.Split(name, ".") {
-		if label == "" || len(label) > maxLabel {
-			return errors.New("empty or too long label")
-		}
-		for i := 0; i < len(label); i++ {
-			if !nameByte(label[i]) {
-				return fmt.Errorf("byte %+q in a name", label[i:i+1])
+	label := 0 // octets of it so far
+	for i := 0; i <= len(name); i++ {
+		switch {
+		case i == len(name) || name[i] == '.':
+			if label == 0 || label > maxLabel {
+				return errors.New("empty or too long label")
 			}
+			label = 0
+		case !nameByte(name[i]):
+			return fmt.Errorf("byte %+q in a name", name[i:i+1])
+		default:
+			label++
 		}
 	}
 	return nil

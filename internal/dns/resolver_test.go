@@ -3,9 +3,6 @@ package dns
 import (
 	"context"
 	"errors"
-	"io"
-	"log"
-	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -13,18 +10,20 @@ import (
 	"testing"
 	"time"
 
-	"github.com/foxcpp/go-mockdns"
 	"github.com/google/go-cmp/cmp"
+
+	"paperpath/internal/dns/dnstest"
 )
 
 // fixed is a control/resolver.
 type fixed string
 
-func (f fixed) Resolver() (string, error) {
+func (f fixed) Resolver() (string, bool, error) {
 	if f == "broken" {
-		return "", errors.New("control/resolver:1: broken")
+		return "", false, errors.New("control/resolver:1: broken")
 	}
-	return string(f), nil
+	server, trusted := strings.CutSuffix(string(f), " trust-ad")
+	return server, trusted, nil
 }
 
 // newResolver returns a resolver that asks server and knows no system files.
@@ -33,18 +32,15 @@ func newResolver(t *testing.T, server string) *Resolver {
 	r := New(fixed(server))
 	r.hosts.path, r.system.path = filepath.Join(t.TempDir(), "hosts"), filepath.Join(t.TempDir(), "resolv.conf")
 	r.tryTime = 2 * time.Second
+	r.again, r.hosts.again = 0, 0 // changes are seen at once
 	return r
 }
 
-// zones starts a mock DNS.
-func zones(t *testing.T, z map[string]mockdns.Zone) *Resolver {
+// zones starts a DNS server for a resolver.
+func zones(t *testing.T, zone string) (*Resolver, *dnstest.Server) {
 	t.Helper()
-	s, err := mockdns.NewServerWithLogger(z, log.New(io.Discard, "", 0), false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	return newResolver(t, s.LocalAddr().String())
+	s := dnstest.New(t, zone)
+	return newResolver(t, s.Addr), s
 }
 
 // kinds tells which kind an error is.
@@ -61,16 +57,18 @@ func kindOf(err error) string {
 }
 
 func TestMX(t *testing.T) {
-	r := zones(t, map[string]mockdns.Zone{
-		"two.example.":           {MX: []net.MX{{Host: "B.example.", Pref: 20}, {Host: "a.example.", Pref: 10}}},
-		"none.example.":          {A: []string{"192.0.2.1"}},
-		"null.example.":          {MX: []net.MX{{Host: ".", Pref: 0}}},
-		"mixed.example.":         {MX: []net.MX{{Host: ".", Pref: 0}, {Host: "a.example.", Pref: 10}}},
-		"odd.example.":           {MX: []net.MX{{Host: "a b.example.", Pref: 0}, {Host: "a.example.", Pref: 10}}},
-		"bad.example.":           {MX: []net.MX{{Host: "a\\010b.example.", Pref: 0}}},
-		"fail.example.":          {Err: errors.New("broken")},
-		"xn--bcher-kva.example.": {MX: []net.MX{{Host: "a.example.", Pref: 1}}},
-	})
+	r, _ := zones(t, `
+		two.example           MX 20 B.example
+		two.example           MX 10 a.example
+		none.example          A  192.0.2.1
+		null.example          MX 0  .
+		mixed.example         MX 0  .
+		mixed.example         MX 10 a.example
+		odd.example           MX 0  a\032b.example
+		odd.example           MX 10 a.example
+		bad.example           MX 0  a\010b.example
+		fail.example          !servfail
+		xn--bcher-kva.example MX 1  a.example`)
 	for domain, want := range map[string][]MX{
 		"two.example":    {{"a.example", 10}, {"b.example", 20}},
 		"TWO.Example.":   {{"a.example", 10}, {"b.example", 20}},
@@ -97,12 +95,13 @@ func TestMX(t *testing.T) {
 }
 
 func TestAddrs(t *testing.T) {
-	r := zones(t, map[string]mockdns.Zone{
-		"both.example.":  {A: []string{"192.0.2.1", "192.0.2.2"}, AAAA: []string{"2001:db8::1"}},
-		"four.example.":  {A: []string{"192.0.2.1"}},
-		"empty.example.": {TXT: []string{"x"}},
-		"fail.example.":  {Err: errors.New("broken")},
-	})
+	r, _ := zones(t, `
+		both.example  A    192.0.2.1
+		both.example  A    192.0.2.2
+		both.example  AAAA 2001:db8::1
+		four.example  A    192.0.2.1
+		empty.example TXT  x
+		fail.example  !servfail`)
 	if err := os.WriteFile(r.hosts.path, []byte("# known here\n10.0.0.1 near Near.example # and here\nfe80::1%eth0 near\njunk\n::1 near\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -135,10 +134,10 @@ func TestAddrs(t *testing.T) {
 }
 
 func TestPTR(t *testing.T) {
-	r := zones(t, map[string]mockdns.Zone{
-		"1.2.0.192.in-addr.arpa.": {PTR: []string{"Mail.example.", "a b.example."}},
-		"2.2.0.192.in-addr.arpa.": {PTR: []string{"a\\013b."}},
-	})
+	r, _ := zones(t, `
+		1.2.0.192.in-addr.arpa PTR Mail.example
+		1.2.0.192.in-addr.arpa PTR a\032b.example
+		2.2.0.192.in-addr.arpa PTR a\013b`)
 	got, err := r.PTR(context.Background(), netip.MustParseAddr("::ffff:192.0.2.1"))
 	if d := cmp.Diff([]string{"mail.example"}, got); d != "" || err != nil {
 		t.Errorf("%v %s", err, d)

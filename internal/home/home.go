@@ -11,6 +11,7 @@ import (
 
 	"paperpath/internal/clock"
 	"paperpath/internal/control"
+	"paperpath/internal/dns"
 	"paperpath/internal/maillog"
 	"paperpath/internal/ratelimit"
 	"paperpath/internal/spool"
@@ -39,6 +40,9 @@ type Home struct {
 	lastTold   map[string]time.Time // when trouble was last logged, by op
 	named      bool                 // broken rows were reported at the start
 	death      parentDeath
+
+	resolverOnce sync.Once
+	resolver     *dns.Resolver
 }
 
 // New returns the home of the program called name, with the process's streams;

@@ -15,7 +15,7 @@ import (
 // floors has every package of the programs. A package may import only packages on
 // lower floors; a new one gets its floor here.
 var floors = [][]string{
-	{"internal/addr", "internal/callout", "internal/status", "internal/userns", "internal/visible"},
+	{"internal/addr", "internal/callout", "internal/dns/dnstest", "internal/status", "internal/userns", "internal/visible"},
 	{"internal/authres", "internal/dir", "internal/dns", "internal/message", "internal/saslc", "internal/wire"},
 	{"internal/clock", "internal/compose", "internal/control", "internal/dkim", "internal/dmarc", "internal/explain", "internal/maillog", "internal/params", "internal/parts", "internal/ratelimit", "internal/sevenbit", "maildir"},
 	{"internal/certs", "internal/dsn", "internal/listen", "internal/spool", "internal/tlsrule"},
@@ -58,6 +58,31 @@ func TestImportsPointOneWay(t *testing.T) {
 		if imports[name] == nil {
 			t.Errorf("%s has a floor and no code", name)
 		}
+	}
+}
+
+// One file packs and unpacks the messages of the DNS, so that another library would change
+// one file; the server of the tests is another.
+func TestOneFileKnowsTheDNSLibrary(t *testing.T) {
+	const root, library = "../..", `"github.com/miekg/dns"`
+	var files []string
+	err := filepath.WalkDir(root, func(name string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(name, ".go") {
+			return err
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, spec := range file.Imports {
+			if spec.Path.Value == library {
+				files = append(files, strings.TrimPrefix(name, root+"/"))
+			}
+		}
+		return nil
+	})
+	if got := strings.Join(files, " "); err != nil || got != "internal/dns/dnstest/zone.go internal/dns/wire.go" {
+		t.Errorf("%s, %v", got, err)
 	}
 }
 

@@ -11,9 +11,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	miekg "github.com/miekg/dns"
 
 	"paperpath/internal/dns"
+	"paperpath/internal/dns/dnstest"
 	"paperpath/internal/status"
 )
 
@@ -25,62 +25,15 @@ type atlas struct {
 	peers  map[string]*peer // by address
 }
 
-// zone is a DNS server, which follows aliases as real ones do. The records of a name that
-// fails are "NAME FAIL".
+// zone has lines of dnstest.
 type zone []string
-
-// ServeDNS implements miekg.Handler.
-func (z zone) ServeDNS(w miekg.ResponseWriter, q *miekg.Msg) {
-	m := new(miekg.Msg).SetReply(q)
-	m.RecursionAvailable = true
-	name, known := strings.ToLower(q.Question[0].Name), false
-	for again := true; again; {
-		again, known = false, false
-		for _, text := range z {
-			owner, rest, _ := strings.Cut(text, " ")
-			if owner+"." != name {
-				continue
-			}
-			known = true
-			if rest == "FAIL" {
-				m.Rcode = miekg.RcodeServerFailure
-				break
-			}
-			rr, err := miekg.NewRR(owner + ". " + strings.TrimSpace(rest))
-			if err != nil {
-				panic(err)
-			}
-			if alias, ok := rr.(*miekg.CNAME); ok {
-				m.Answer, name, again = append(m.Answer, rr), alias.Target, true
-				break
-			}
-			if rr.Header().Rrtype == q.Question[0].Qtype {
-				m.Answer = append(m.Answer, rr)
-			}
-		}
-	}
-	if !known {
-		m.Rcode = miekg.RcodeNameError
-	}
-	_ = w.WriteMsg(m) // the test sees what the resolver makes of it
-}
 
 // newAtlas gives a lab a DNS, asked through our resolver.
 func newAtlas(t *testing.T, z zone) *atlas {
 	t.Helper()
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &miekg.Server{PacketConn: conn, Handler: z}
-	done := make(chan error, 1)
-	go func() { done <- s.ActivateAndServe() }()
-	t.Cleanup(func() {
-		conn.Close()
-		<-done
-	})
+	s := dnstest.New(t, strings.Join(z, "\n"))
 	a := &atlas{lab: newLab(t), peers: map[string]*peer{}}
-	a.set("resolver", conn.LocalAddr().String())
+	a.set("resolver", s.Addr)
 	a.DNS = dns.New(a.Control)
 	a.Dial = a.dial
 	a.local = func() ([]net.Addr, error) {
@@ -136,10 +89,10 @@ func TestWhereByDNS(t *testing.T) {
 		"no address":            {zone{"x.example TXT hello"}, "x.example", "", "", "5.4.4"},
 		"null MX":               {zone{"x.example MX 0 .", "x.example A " + a}, "x.example", a, "", "5.1.10"},
 		"null MX beside others": {zone{"x.example MX 10 a.example.", "x.example MX 0 .", "a.example A " + a}, "x.example", a, a, ""},
-		"the DNS fails":         {zone{"x.example FAIL"}, "x.example", "", "", "4.4.3"},
-		"one host's DNS fails": {zone{"x.example MX 10 a.example.", "x.example MX 20 b.example.", "a.example FAIL",
+		"the DNS fails":         {zone{"x.example !servfail"}, "x.example", "", "", "4.4.3"},
+		"one host's DNS fails": {zone{"x.example MX 10 a.example.", "x.example MX 20 b.example.", "a.example !servfail",
 			"b.example A " + b}, "x.example", b, b, ""},
-		"an equal's DNS fails": {zone{"x.example MX 10 a.example.", "x.example MX 10 b.example.", "a.example FAIL",
+		"an equal's DNS fails": {zone{"x.example MX 10 a.example.", "x.example MX 10 b.example.", "a.example !servfail",
 			"b.example A " + b}, "x.example", b, b, ""},
 		"MX without address": {zone{"x.example MX 10 a.example.", "x.example MX 20 b.example.", "b.example A " + b},
 			"x.example", b, b, ""},

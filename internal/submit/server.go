@@ -82,7 +82,7 @@ func newServer(h *home.Home, role Role) (*server, error) {
 		return nil, err
 	}
 	return &server{control: h.Control, log: h.Log, now: h.Clock.Now, tooMany: h.TooMany, role: role,
-		spool: sp, hostname: host, dns: dns.New(h.Control), guard: h.Guard(),
+		spool: sp, hostname: host, dns: h.DNS(), guard: h.Guard(),
 		wait: clock.Wait, judge: check.Message}, nil
 }
 

@@ -8,13 +8,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/miekg/dns"
-
 	"paperpath/internal/control"
+	"paperpath/internal/dns/dnstest"
 	"paperpath/internal/maillog"
 	"paperpath/internal/relay"
 	"paperpath/internal/spool"
@@ -22,83 +20,17 @@ import (
 	"paperpath/test/harness"
 )
 
-// zone is a DNS server with some records that does not answer at all for names that
-// begin with "silent".
-type zone struct {
-	addr    string
-	records []dns.RR
-
-	mu    sync.Mutex
-	asked []string // names, in turn
-}
-
-// newZone starts a DNS server with records in the form of a zone file.
-func newZone(t *testing.T, records ...string) *zone {
-	t.Helper()
-	p, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { p.Close() })
-	z := &zone{addr: p.LocalAddr().String()}
-	for _, text := range records {
-		rr, err := dns.NewRR(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		z.records = append(z.records, rr)
-	}
-	go func() {
-		for buf := make([]byte, 4096); ; {
-			n, from, err := p.ReadFrom(buf)
-			if err != nil {
-				return
-			}
-			q := new(dns.Msg)
-			if q.Unpack(buf[:n]) != nil {
-				continue
-			}
-			if packed := z.answer(q); packed != nil {
-				p.WriteTo(packed, from)
-			}
-		}
-	}()
-	return z
-}
-
-// answer returns nil for silence.
-func (z *zone) answer(q *dns.Msg) []byte {
-	ask := q.Question[0]
-	z.mu.Lock()
-	z.asked = append(z.asked, ask.Name)
-	z.mu.Unlock()
-	if strings.HasPrefix(ask.Name, "silent") {
-		return nil
-	}
-	m := new(dns.Msg).SetReply(q)
-	m.RecursionAvailable = true
-	for _, rr := range z.records {
-		if h := rr.Header(); h.Name == ask.Name && h.Rrtype == ask.Qtype {
-			m.Answer = append(m.Answer, rr)
-		}
-	}
-	packed, _ := m.Pack()
-	return packed
-}
-
-func (z *zone) names() []string {
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	return append([]string(nil), z.asked...)
-}
-
-// manyHosts are the MX records of many.example, in the order of preference.
-func manyHosts(hosts ...string) []string {
-	list := []string{"first.example. IN A 192.0.2.1"}
+// manyHosts are the MX records of many.example, in the order of preference. The DNS is
+// silent about hosts whose names begin with "silent".
+func manyHosts(hosts ...string) string {
+	list := []string{"first.example A 192.0.2.1"}
 	for i, host := range hosts {
-		list = append(list, fmt.Sprintf("many.example. IN MX %d %s.example.", i, host))
+		list = append(list, fmt.Sprintf("many.example MX %d %s.example", i, host))
+		if strings.HasPrefix(host, "silent") {
+			list = append(list, host+".example !silent")
+		}
 	}
-	return list
+	return strings.Join(list, "\n")
 }
 
 func silentHosts(n int) (list []string) {
@@ -110,13 +42,13 @@ func silentHosts(n int) (list []string) {
 
 // sendMany sends a letter to many.example, whose host "first" is the sink, and
 // returns how long it took, and the error.
-func sendMany(t *testing.T, z *zone, sink *harness.Sink, lookup time.Duration) (time.Duration, error) {
+func sendMany(t *testing.T, z *dnstest.Server, sink *harness.Sink, lookup time.Duration) (time.Duration, error) {
 	t.Helper()
 	home := t.TempDir()
 	if err := os.Mkdir(filepath.Join(home, "control"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range map[string]string{"hostname": "mx.example.net\n", "resolver": z.addr + "\n"} {
+	for name, text := range map[string]string{"hostname": "mx.example.net\n", "resolver": z.Addr + "\n"} {
 		if err := os.WriteFile(filepath.Join(home, "control", name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -137,7 +69,7 @@ func sendMany(t *testing.T, z *zone, sink *harness.Sink, lookup time.Duration) (
 
 // Once a host has accepted the message, nothing more is looked up.
 func TestNoLookupBehindTheAnswer(t *testing.T) {
-	z := newZone(t, manyHosts(append([]string{"first"}, silentHosts(12)...)...)...)
+	z := dnstest.New(t, manyHosts(append([]string{"first"}, silentHosts(12)...)...))
 	sink, err := harness.NewSink("ok")
 	if err != nil {
 		t.Fatal(err)
@@ -147,7 +79,7 @@ func TestNoLookupBehindTheAnswer(t *testing.T) {
 	if err != nil || len(sink.Received()) != 1 {
 		t.Fatalf("%v, %d messages", err, len(sink.Received()))
 	}
-	for _, name := range z.names() {
+	for _, name := range z.Asked() {
 		if strings.HasPrefix(name, "silent") {
 			t.Fatalf("%s was looked up too; all was over after %v", name, took)
 		}
@@ -162,12 +94,12 @@ func TestOneDeadlineForAllLookups(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer sink.Close()
-	z := newZone(t, manyHosts(silentHosts(12)...)...)
+	z := dnstest.New(t, manyHosts(silentHosts(12)...))
 	took, err := sendMany(t, z, sink, time.Second)
 	if !status.IsTemporary(err) || took > 3*time.Second {
 		t.Errorf("12 silent hosts: %v after %v", err, took)
 	}
-	z = newZone(t, manyHosts(append(silentHosts(3), "first")...)...)
+	z = dnstest.New(t, manyHosts(append(silentHosts(3), "first")...))
 	if _, err := sendMany(t, z, sink, 4*time.Second); err != nil || len(sink.Received()) != 1 {
 		t.Errorf("behind 3 silent hosts: %v, %d messages", err, len(sink.Received()))
 	}

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"paperpath/internal/dns/dnstest"
 	"paperpath/test/harness"
 )
 
@@ -26,7 +27,7 @@ func TestSilentHostsStopNobody(t *testing.T) {
 	defer sink.Close()
 	mute, reached := muteHosts(t, 4)
 	var routes, domains []string
-	records := []string{"host.good.example. IN A 127.0.0.1"}
+	records := []string{"host.good.example. IN A 127.0.0.1", "silent.example !silent"}
 	for i, at := range append(mute, fullHost(t)) {
 		domain := fmt.Sprintf("mute%d.example", i)
 		routes = append(routes, fmt.Sprintf("%s: host.%s:%d", domain, domain, at.Port))
@@ -34,7 +35,7 @@ func TestSilentHostsStopNobody(t *testing.T) {
 		domains = append(domains, domain)
 	}
 	set(t, h, "routes", append(routes, "good.example: host.good.example:"+harness.Port(sink.Addr))...)
-	set(t, h, "resolver", newZone(t, records...).addr)
+	set(t, h, "resolver", dnstest.New(t, strings.Join(records, "\n")).Addr)
 	queue(t, h, 6, append(domains, "silent.example")...)
 	relay := exec.Command(programs.Path("mailrelay"), "watch")
 	relay.Env = programs.Env(h.Dir)
