@@ -29,6 +29,7 @@ type kept struct {
 	slow   bool
 
 	under   []*order // given to the engine, without a result so far
+	stale   bool     // the host can do better TLS
 	leaving bool     // its destination counts it among those that are about to end
 	took    bool     // the host has accepted a message
 }
@@ -81,7 +82,7 @@ func (k *kept) take() *order {
 	p := k.pool
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	k.done = k.done || k.left <= 0 || time.Now().After(k.until) || k.surplus()
+	k.done = k.done || k.stale || k.left <= 0 || time.Now().After(k.until) || k.surplus()
 	if k.done {
 		return nil
 	}
@@ -237,7 +238,7 @@ func (k *kept) settle() (o *order, idle bool) {
 	p := k.pool
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.ended || len(p.asking) > 0 && len(k.line.queue) == 0 {
+	if p.ended || k.stale || len(p.asking) > 0 && len(k.line.queue) == 0 {
 		return nil, false
 	}
 	if o := p.pop(k); o != nil {

@@ -48,8 +48,10 @@ type line struct {
 	terms
 	queue    []*order
 	sessions int           // of any kind
-	ready    int           // that have answered EHLO
+	ready    int           // that have answered EHLO, and are used further
+	open     []*kept       // that have answered EHLO
 	up       chan struct{} // closed while there is a ready one
+	looked   time.Time     // when the memory was last asked whether they are stale
 	rcpts    int           // recipients that the host takes in a transaction
 }
 
@@ -248,6 +250,7 @@ func (p *pool) opened(l *line, s *session, o *order) *kept {
 	k := &kept{pool: p, session: s, line: l, dest: o.dest, give: make(chan *order, 1), began: time.Now(),
 		left: b.messages, until: time.Now().Add(b.time)}
 	k.style(p.hosts.style(l.host.addr.String(), p.now()))
+	l.open = append(l.open, k)
 	if l.ready++; l.ready == 1 {
 		close(l.up)
 	}
@@ -310,14 +313,13 @@ func (p *pool) forget(l *line) {
 // leave ends a session.
 func (p *pool) leave(k *kept) {
 	p.mu.Lock()
-	if k.line.ready--; k.line.ready == 0 {
-		k.line.up = make(chan struct{})
-	}
+	k.unready()
 	p.mu.Unlock()
 	k.smtp.Quit() // in a flight of its own
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.release(k)
+	k.line.open = slices.DeleteFunc(k.line.open, func(other *kept) bool { return other == k })
 	k.line.sessions--
 	k.dest.sessions--
 	if k.leaving {

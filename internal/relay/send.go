@@ -223,6 +223,7 @@ func (a *attempt) try(ctx context.Context, h host) {
 		a.failAll(&failure{host: h, elsewhere: true, err: classified(err)})
 		return
 	}
+	a.outgrow(t)
 	if a.rests(h, t) {
 		return
 	}

@@ -108,6 +108,7 @@ func (r *Relay) accepted(s *session, key string) error {
 	if err := r.Ratchet.Worked(s.host.ratchet(), s.distrust == nil, r.Now()); err != nil {
 		r.Log.Trouble(key, "remember the TLS of "+s.host.String(), err)
 	}
+	r.retire(s.host)
 	return nil
 }
 

@@ -51,11 +51,17 @@ func (r *Ratchet) Memory(host string) (Memory, error) {
 		return Memory{}, err
 	}
 	failed, err := r.table.Get(failedKey(host))
-	m := Memory{TLS: worked.Time, Verified: worked.Count&wasVerified != 0, Since: failed.Time}
+	m := memoryOf(worked)
+	m.Since = failed.Time
 	if failed.Count != 0 {
 		m.Last = time.Unix(int64(failed.Count), 0)
 	}
 	return m, err
+}
+
+// memoryOf is what the entry of a session in TLS says.
+func memoryOf(e ratelimit.Entry) Memory {
+	return Memory{TLS: e.Time, Verified: e.Count&wasVerified != 0}
 }
 
 // Worked notes a session in TLS.
@@ -110,6 +116,21 @@ func (r *Ratchet) Fell(host string, verify bool, now time.Time) (Hold, error) {
 	})
 	return Hold{Held: err == nil, Fault: err,
 		Why: fmt.Sprintf("%s, so it is held to that until %s", had, end.UTC().Format(time.RFC3339))}, nil
+}
+
+// Demands says what a host is held to: TLS, and a certificate that proves its name. It
+// notes nothing. A memory that cannot be used holds nothing.
+func (r *Ratchet) Demands(host string, now time.Time) (secure, verified bool) {
+	set, err := r.c.TLSRatchet()
+	if err != nil {
+		return false, false
+	}
+	worked, err := r.table.Get(workedKey(host))
+	if err != nil {
+		return false, false
+	}
+	m := memoryOf(worked)
+	return m.binds(set, false, now), m.binds(set, true, now)
 }
 
 // binds reports whether a host is held to what it had.
