@@ -1,9 +1,10 @@
 # Paperpath. `make` builds bin/, `make check` runs all tests, `make demo` shows
-# the whole path, `make install` honours DESTDIR, PREFIX, BINDIR and MANDIR.
+# the whole path, `make install` honours DESTDIR, PREFIX, BINDIR, MANDIR and DOCDIR.
 
 PREFIX = /usr/local
 BINDIR = $(PREFIX)/bin
 MANDIR = $(PREFIX)/share/man
+DOCDIR = $(PREFIX)/share/doc/paperpath
 
 GO       = go
 TAGS     = urfave_cli_no_docs
@@ -11,10 +12,16 @@ PROGRAMS = mailsubmit mailcheck mailroute maildeliver mailrelay pop3d mailctl
 LINKS    = sendmail mailq newaliases
 REPORT   = $(CURDIR)/.build/report
 
+# The commit that --version names. Go's own stamp fails for root in somebody else's
+# clone.
+COMMIT = $(shell git -c safe.directory='*' describe --always --dirty 2>/dev/null)
+LDFLAGS = -s -w -X paperpath/internal/program.commit=$(COMMIT)
+
 all:
 	@mkdir -p bin
-	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -tags $(TAGS) -o bin/ $(PROGRAMS:%=./cmd/%)
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -tags $(TAGS) -o bin/ $(PROGRAMS:%=./cmd/%)
 	@for l in $(LINKS); do ln -sf mailsubmit bin/$$l || exit 1; done
+	@$(GO) run ./test/completions -bin bin .build/completions
 
 # What a check could not do for want of a tool stands in the report and is the
 # last line that make check prints. With CI=true a missing tool fails.
@@ -106,16 +113,32 @@ oracle:
 demo: all
 	@PAPERPATH_BIN=$(CURDIR)/bin $(GO) run ./test/demo
 
-install: all
+# Without Go, as under sudo, what make built before is installed.
+install: $(if $(shell command -v $(GO)),all)
+	@[ -x bin/mailctl ] || { echo "make install: bin/ is not built, and $(GO) is not in PATH: run make first" >&2; exit 1; }
 	mkdir -p "$(DESTDIR)$(BINDIR)"
 	for p in $(PROGRAMS); do install -m 755 bin/$$p "$(DESTDIR)$(BINDIR)/$$p" || exit 1; done
 	for l in $(LINKS); do ln -sf mailsubmit "$(DESTDIR)$(BINDIR)/$$l" || exit 1; done
 	for m in man/*.[1-9]; do d="$(DESTDIR)$(MANDIR)/man$${m##*.}"; \
 		mkdir -p "$$d" && install -m 644 $$m "$$d/" || exit 1; done
+	for l in $(LINKS); do ln -sf mailsubmit.8 "$(DESTDIR)$(MANDIR)/man8/$$l.8" || exit 1; done
+	for f in README.md CHANGELOG.md LICENSE $$(find contrib -type f); do \
+		d="$(DESTDIR)$(DOCDIR)/$$f"; mkdir -p "$${d%/*}" && \
+		sed 's,/usr/local/bin,$(BINDIR),g' $$f >"$$d" || exit 1; \
+		if [ -x $$f ]; then chmod 755 "$$d"; else chmod 644 "$$d"; fi; done
+	cd .build/completions && \
+	for f in bash/* zsh/* fish/*; do case $$f in \
+		bash/*) d=bash-completion/completions;; zsh/*) d=zsh/site-functions;; *) d=fish/vendor_completions.d;; esac; \
+		d="$(DESTDIR)$(PREFIX)/share/$$d"; mkdir -p "$$d" && install -m 644 $$f "$$d/" || exit 1; done
 
 uninstall:
 	for p in $(PROGRAMS) $(LINKS); do rm -f "$(DESTDIR)$(BINDIR)/$$p"; done
 	for m in man/*.[1-9]; do rm -f "$(DESTDIR)$(MANDIR)/man$${m##*.}/$${m##*/}"; done
+	for l in $(LINKS); do rm -f "$(DESTDIR)$(MANDIR)/man8/$$l.8"; done
+	rm -rf "$(DESTDIR)$(DOCDIR)"
+	for p in $(PROGRAMS) sendmail; do rm -f "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$p" \
+		"$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_$$p" \
+		"$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/$$p.fish"; done
 
 clean:
 	rm -rf bin .build

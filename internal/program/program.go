@@ -27,6 +27,18 @@ import (
 // Version is the version of all programs.
 const Version = "0.1.0"
 
+// commit is what the programs were built from. Only the linker sets it (make all); ""
+// where there is no repository.
+var commit string
+
+// version is what --version prints.
+func version() string {
+	if commit == "" {
+		return Version
+	}
+	return Version + " (" + commit + ")"
+}
+
 // Action does the work of a program or a verb. ctx ends on SIGTERM and SIGINT.
 type Action func(ctx context.Context, h *home.Home, c *cli.Context) error
 
@@ -186,7 +198,7 @@ func (p Program) dispatch(ctx context.Context, f *frame, args []string) error {
 	app.Action = func(c *cli.Context) error {
 		switch {
 		case c.Bool("version"):
-			_, err := fmt.Fprintf(f.Stdout, "%s %s\n", p.Name, Version)
+			_, err := fmt.Fprintf(f.Stdout, "%s %s\n", p.Name, version())
 			return err
 		case face.Action == nil:
 			return missingVerb(name, c.Args().First())
