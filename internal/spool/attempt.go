@@ -57,7 +57,7 @@ func (r *Runner) work(ctx context.Context, j job, res *result) {
 		res.deferred, res.due = r.unworkable(j, err)
 		return
 	}
-	defer e.close()
+	defer r.leave(e)
 	defer func() { res.at = e.at }()
 	o := r.handle(ctx, e)
 	if e.duplicate {
@@ -71,6 +71,13 @@ func (r *Runner) work(ctx context.Context, j job, res *result) {
 		return
 	}
 	res.deferred, res.due = r.failed(e, err)
+}
+
+// leave closes an entry at the end of an attempt.
+func (r *Runner) leave(e *Entry) {
+	if err := e.close(); err != nil {
+		r.Spool.log.Trouble(string(e.Key), "mark", err)
+	}
 }
 
 // failed handles an outcome that could not be carried out. That is our own trouble,

@@ -156,6 +156,10 @@ func (s *Spool) drop(e *Entry, o Outcome) error {
 	if err := e.unlink(); err != nil {
 		return err
 	}
+	if e.unsynced { // else its work is on the disk elsewhere, and an entry that comes back has none
+		e.unsynced = false
+		s.removals.note(e.at.dir())
+	}
 	s.log.Dropped(string(e.Key), string(e.Inbox), o.Reason)
 	return nil
 }

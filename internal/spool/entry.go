@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,6 +35,7 @@ type Entry struct {
 	reasons   reasons
 	file      *os.File
 	duplicate bool // it has a second link, perhaps in its mailbox
+	unsynced  bool // all recipients are marked, which is not synced
 }
 
 // Trusted reports whether an authenticated or a local submitter sent it
@@ -95,9 +97,11 @@ func (e *Entry) Message() *io.SectionReader {
 	return io.NewSectionReader(e.file, e.head.end, e.Size-e.head.end)
 }
 
-// Mark notes durably that recipients are done: one byte each in place, so that
-// name and size stay and the marks go wherever the entry is moved, and one sync
-// for all of them.
+// Mark notes that recipients are done: one byte each in place, so that name and size
+// stay and the marks go wherever the entry is moved, and one sync for all of them. Where
+// these were the last, the entry is about to go: its removal is what is synced then
+// (drop), and the marks are only for a crash in between. If it stays after all, close
+// syncs them.
 func (e *Entry) Mark(done ...int) error {
 	var marked []int
 	for _, i := range done {
@@ -112,8 +116,11 @@ func (e *Entry) Mark(done ...int) error {
 	if len(marked) == 0 {
 		return nil
 	}
-	if err := unix.Fdatasync(int(e.file.Fd())); err != nil {
-		return &fs.PathError{Op: "fdatasync", Path: e.file.Name(), Err: err}
+	last := !slices.ContainsFunc(e.Pending(), func(i int) bool { return !slices.Contains(marked, i) })
+	if e.unsynced = last; !last {
+		if err := e.syncMarks(); err != nil {
+			return err
+		}
 	}
 	for _, i := range marked {
 		e.Envelope.To[i].Done = true
@@ -121,11 +128,28 @@ func (e *Entry) Mark(done ...int) error {
 	return nil
 }
 
+func (e *Entry) syncMarks() error {
+	if err := unix.Fdatasync(int(e.file.Fd())); err != nil {
+		return &fs.PathError{Op: "fdatasync", Path: e.file.Name(), Err: err}
+	}
+	e.unsynced = false
+	return nil
+}
+
 // derived reports whether the entry's key names a decision rather than an
 // acceptance, so that the same key may have been published before a crash.
 func (e *Entry) derived() bool { return e.Key.isChild() || e.With == WithBounce }
 
-func (e *Entry) close() { e.file.Close() }
+// close ends an attempt. Marks that are not synced by now are those of an entry that
+// has stayed.
+func (e *Entry) close() error {
+	var err error
+	if e.unsynced {
+		err = e.syncMarks()
+	}
+	e.file.Close()
+	return err
+}
 
 // Why no stage can work on a file in an inbox; errForeign and errDuplicate are two more
 // reasons.

@@ -58,7 +58,7 @@ func newSchedule(ctx context.Context, r *Runner, stay bool) *schedule {
 // run works until nothing is left (Run) or ctx ends (Watch). Attempts under way are
 // always finished.
 func (s *schedule) run(ctx context.Context, events chan fsnotify.Event, errs chan error) error {
-	defer s.sync()
+	defer s.finishBatch()
 	// New mail does not wait for a look at all that is deferred.
 	err := s.scan(stateNew)
 	if err == nil && ctx.Err() == nil {
@@ -402,6 +402,12 @@ func (s *schedule) settle(res result) {
 func (s *schedule) isNew(name string) bool {
 	_, err := s.r.inbox.new.StatName(name)
 	return err == nil
+}
+
+// finishBatch makes durable what the attempts of a batch have left to it.
+func (s *schedule) finishBatch() {
+	s.sync()
+	s.r.Spool.removals.sync()
 }
 
 // sync makes the deliveries of the batch durable in their mailboxes.

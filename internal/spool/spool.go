@@ -57,7 +57,8 @@ type Spool struct {
 	host    string
 	log     *maillog.Log
 	space
-	known knownKeys
+	known    knownKeys
+	removals removals
 
 	mu   sync.Mutex
 	open map[Inbox]*inbox
@@ -133,12 +134,15 @@ func Open(home string, o Options) (*Spool, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Spool{path: path, now: o.Now, machine: time.Now, shifted: o.Shifted, host: o.Hostname, log: o.Log,
-		space: space{reserve: o.Reserve, inodes: o.Inodes}, open: map[Inbox]*inbox{}}, nil
+	s := &Spool{path: path, now: o.Now, machine: time.Now, shifted: o.Shifted, host: o.Hostname, log: o.Log,
+		space: space{reserve: o.Reserve, inodes: o.Inodes}, open: map[Inbox]*inbox{}}
+	s.removals.failed = func(d *dir.Dir, err error) { s.log.Trouble("", "sync "+d.Path(), err) }
+	return s, nil
 }
 
 // Close closes the directories.
 func (s *Spool) Close() error {
+	s.removals.sync()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, b := range s.open {

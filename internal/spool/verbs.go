@@ -12,7 +12,7 @@ import (
 // lock: an attempt under way looks for its entry by key, and may find it gone.
 
 // Close closes an entry that Find or Listed has opened.
-func (e *Entry) Close() error { return e.file.Close() }
+func (e *Entry) Close() error { return e.close() }
 
 // State returns "new", "deferred" or "held".
 func (e *Entry) State() string {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -50,22 +51,41 @@ func routed(s scenario, rows string) scenario {
 
 // byProgram goes to a program that stores the message in alice's mailbox.
 func byProgram(s scenario) scenario {
-	s.twice = func(before []*call, powerCut bool) bool { return !marked(before, powerCut) }
+	s.twice = func(before []*call, powerCut bool) bool {
+		if powerCut {
+			return recorded(before) == 0
+		}
+		return !marked(before)
+	}
 	return routed(s, "elsewhere.example: program:BIN/maildeliver --home HOME -d alice@example.net")
 }
 
 // marked reports whether a mark was made.
-func marked(before []*call, powerCut bool) bool {
-	mark := "write"
-	if powerCut {
-		mark = "fdatasync"
-	}
+func marked(before []*call) bool {
+	return slices.ContainsFunc(before, func(c *call) bool { return c.name == "write" && inRelay(c.path) })
+}
+
+// inRelay reports whether a path is that of an entry in relay/.
+func inRelay(path string) bool {
+	return strings.Contains(path, "/spool/relay/") && (within(path, "new") || within(path, "cur"))
+}
+
+// recorded counts the transactions of which the disk knows: the marks of their recipients
+// are synced, or their entry has gone and then its directory was synced.
+func recorded(before []*call) (n int) {
+	gone := map[string]int{} // by directory: removals that are not synced
 	for _, c := range before {
-		if strings.Contains(c.path, "/spool/relay/new/") && c.name == mark {
-			return true
+		switch {
+		case inRelay(c.path) && c.name == "fdatasync" && c.ok():
+			n++
+		case inRelay(c.path) && c.name == "unlink" && c.ok():
+			gone[filepath.Dir(c.path)]++
+		case c.name == "fsync" && c.ok():
+			n += gone[c.path]
+			delete(gone, c.path)
 		}
 	}
-	return false
+	return n
 }
 
 // after is a step that finds a home in which all of these were done.
@@ -161,27 +181,28 @@ func expired(s scenario) scenario {
 	return s
 }
 
-// betweenReplyAndMark: a host has taken the message, the mark is not made yet;
-// after a power cut: not synced yet (spool(5), mark).
+// betweenReplyAndMark: a host has taken the message, the mark is not made yet; after a
+// power cut: neither a mark nor the removal of the entry is synced yet (spool(5), mark).
 func betweenReplyAndMark(before []*call, powerCut bool) bool {
-	named, unmarked, mark := map[string]int{}, 0, "write"
-	if powerCut {
-		mark = "fdatasync"
-	}
+	named, recipients, marks, transactions := map[string]int{}, 0, 0, 0
 	for _, c := range before {
 		switch {
 		case strings.HasPrefix(c.path, "socket:"):
-			unmarked += texts(c, named)
-		case strings.Contains(c.path, "/spool/relay/new/") && c.name == mark && (c.done || !powerCut):
-			unmarked--
+			to, ends := texts(c, named)
+			recipients, transactions = recipients+to, transactions+ends
+		case c.name == "write" && strings.Contains(c.path, "/spool/relay/new/"):
+			marks++
 		}
 	}
-	return unmarked > 0
+	if powerCut {
+		return transactions > recorded(before)
+	}
+	return recipients > marks
 }
 
-// texts returns how many recipients the messages have that end in what is written to a
-// session, and counts the recipients that are named in it for the next message.
-func texts(c *call, named map[string]int) (n int) {
+// texts returns how many messages end in what is written to a session, and how many
+// recipients these have. It counts the recipients that are named for the next message.
+func texts(c *call, named map[string]int) (n, ends int) {
 	rest := c.data
 	for len(rest) > 0 {
 		line, more, _ := bytes.Cut(rest, []byte("\r\n"))
@@ -191,12 +212,12 @@ func texts(c *call, named map[string]int) (n int) {
 		case len(words) > 0 && words[0] == "RCPT":
 			named[c.path]++
 		case len(words) == 3 && words[0] == "BDAT":
-			n, named[c.path] = n+named[c.path], 0
+			n, ends, named[c.path] = n+named[c.path], ends+1, 0
 			octets, _ := strconv.Atoi(words[1])
 			rest = rest[min(octets, len(rest)):]
 		case string(line) == ".":
-			n, named[c.path] = n+named[c.path], 0
+			n, ends, named[c.path] = n+named[c.path], ends+1, 0
 		}
 	}
-	return n
+	return n, ends
 }
