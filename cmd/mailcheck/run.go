@@ -47,8 +47,20 @@ func subjectFlags() []cli.Flag {
 }
 
 func runner(h *home.Home) (*spool.Runner, error) {
-	s := &check.Stage{Control: h.Control, Log: h.Log, Settle: h.Settler().Settle}
+	k, err := checker(h)
+	if err != nil {
+		return nil, err
+	}
+	s := &check.Stage{Checker: k, Log: h.Log, Settle: h.Settler().Settle}
 	return &spool.Runner{Handle: s.Handle}, nil
+}
+
+func checker(h *home.Home) (*check.Checker, error) {
+	host, err := h.Control.Hostname()
+	if err != nil {
+		return nil, err
+	}
+	return &check.Checker{Control: h.Control, Host: host, DNS: h.DNS(), Now: h.Clock.Now, Log: h.Log}, nil
 }
 
 // filter passes the message on, with our result at the top and without results that
@@ -59,15 +71,15 @@ func filter(ctx context.Context, h *home.Home, c *cli.Context) error {
 		return err
 	}
 	defer buf.Close()
-	host, err := h.Control.Hostname()
+	k, err := checker(h)
 	if err != nil {
 		return err
 	}
-	v := check.Message(ctx, h.Control, s, nil)
-	if v.Err != nil {
+	v := k.Message(ctx, s, nil)
+	if !v.Passes() {
 		return v.Err
 	}
-	out := check.WithResults(v, buf, host)
+	out := check.WithResults(v, k.Host)
 	if _, err = io.Copy(h.Stdout, io.NewSectionReader(out, 0, out.Size())); err != nil {
 		return fmt.Errorf("write standard output: %w", err)
 	}
@@ -81,8 +93,12 @@ func explainCommand(ctx context.Context, h *home.Home, c *cli.Context) error {
 		return err
 	}
 	defer buf.Close()
+	k, err := checker(h)
+	if err != nil {
+		return err
+	}
 	var t explain.Trail
-	v := check.Message(ctx, h.Control, s, &t)
+	v := k.Message(ctx, s, &t)
 	if err := t.Write(h.Stdout, c.Bool("json")); err != nil {
 		return err
 	}

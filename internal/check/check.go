@@ -1,144 +1,116 @@
 // Package check judges messages: in the SMTP session, where a refusal needs no
-// bounce, and in mailcheck. Its decisions depend only on the message, the envelope
-// and the settings.
+// bounce, and in mailcheck. Its decisions depend only on the message, the envelope,
+// the settings, and what the DNS says.
+//
+// A check is a small type in a file of its own; it is a row of rows, and of checkKinds in
+// internal/control, which says what becomes of a message for which it fails.
 package check
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io"
-	"net/netip"
-	"strings"
 
-	"paperpath/internal/addr"
+	"paperpath/internal/authres"
 	"paperpath/internal/control"
-	"paperpath/internal/explain"
-	"paperpath/internal/message"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
 )
 
-// Limits of a header for programs that cannot read the settings: the defaults of
-// control/limits.
-const (
-	MaxHeaderBytes = 256 << 10 // octets
-	MaxFields      = 5000
-)
-
-// Subject is what is judged.
-type Subject struct {
-	Envelope  spool.Envelope
-	With      string     // the protocol by which it came
-	SMTPPeer  bool       // it came from another host by SMTP or LMTP without a login
-	Client    netip.Addr // of the session; the zero value where there is none
-	Helo      string
-	Login     string                                     // of an authenticated submitter
-	LocalUser string                                     // login name of a local submitter, known by their uid
-	LocalUID  string                                     // the uid
-	Resolve   func(addr.Address) ([]addr.Address, error) // what a local address leads to; nil where that is not known
-	Body      spool.Body                                 // the message as it came
+// Check is one question about a message. There is one of each for every session, so it may
+// keep what belongs to a session. Whatever it does ends with the context.
+type Check interface {
+	// Name is its row in control/checks, and its name in events and explanations.
+	Name() string
+	// Ask answers for a whole message. Checks of one phase may be asked at the same time:
+	// each writes only its own fields of the case.
+	Ask(ctx context.Context, m *Case, q Query) Finding
 }
 
-// submitted reports whether one of our users sent it, so that we are responsible for
-// the author that it names.
-func (s Subject) submitted() bool {
-	return s.submitter().known() || s.With == spool.WithLocal
+// MailCheck is a check that can say something at MAIL already.
+type MailCheck interface {
+	Check
+	Mail(ctx context.Context, m *Case, q Query) Finding
 }
 
-func (s Subject) submitter() Submitter {
-	return Submitter{Login: s.Login, User: s.LocalUser, UID: s.LocalUID}
+// RcptCheck is a check that can say something about a recipient at RCPT already.
+type RcptCheck interface {
+	Check
+	Rcpt(ctx context.Context, m *Case, to spool.Recipient, q Query) Finding
 }
 
-// Verdict is the answer.
-type Verdict struct {
-	Kind    string          // pass, refuse or defer
-	Err     error           // for refuse and defer: the reason (a *status.Error for refuse)
-	Results []string        // our header fields, with line ends: for what SPF, DKIM and DMARC find
-	Header  *message.Header // as far as it was read; nil where it was not
+// Resetter is a check that has to know that a transaction is over, with or without a
+// message.
+type Resetter interface{ Reset() }
+
+// Closer is a check that has to know that the session is over.
+type Closer interface{ Close() }
+
+// Finding is the answer of a check.
+type Finding struct {
+	Result string // in a word: pass, fail, softfail, none, ...; "": pass, or fail if it fails
+	Reason string // why, a line for people; it may hold text from outside
+	Fails  bool   // the action of the row counts
+
+	// Row is the row of control/checks whose action counts; "": that of the check.
+	Row string
+	// Answer is what others want to become of the message where the row says answer.
+	Answer control.CheckAction
+	// Err is the reply for a message that is refused or deferred, or, if the check does not
+	// fail, why it could not be made: then it is temporary.
+	Err error
+	// Methods are for Authentication-Results, also where nothing fails.
+	Methods []authres.Method
+	// Changed is how a filter changed the message; nil: it did not.
+	Changed *Change
 }
 
-// Reason is the verdict's reason, or "".
-func (v Verdict) Reason() string {
-	if v.Err == nil {
-		return ""
-	}
-	return v.Err.Error()
+// Change is a message as a filter has changed it.
+type Change struct {
+	Body     spool.Body
+	Envelope spool.Envelope
 }
 
-// Message judges s and records its decisions in t, which may be nil.
-func Message(ctx context.Context, c *control.Control, s Subject, t *explain.Trail) Verdict {
-	j := &judge{c: c, s: s, t: t}
-	return j.verdict(ctx, checks())
-}
+// passes is the finding of a check that has nothing against the message.
+func passes(result string) Finding { return Finding{Result: result} }
 
-// check is one question about a message. It may add what it finds to judge.results.
-type check struct {
-	name string
-	ask  func(*judge, context.Context) error
-}
-
-// checks returns all checks, cheapest first. The first that fails decides.
-func checks() []check {
-	return []check{
-		{"size", (*judge).size},
-		{"header", (*judge).header},
-		{"from", (*judge).from},
-		{"hops", (*judge).hops},
-		{"loop", (*judge).loop},
-		{"identity", (*judge).identity},
-	}
-}
-
-func (j *judge) verdict(ctx context.Context, list []check) Verdict {
-	var err error
-	for _, c := range list {
-		if err = c.ask(j, ctx); err != nil {
-			break
-		}
-	}
-	v := Verdict{Kind: "pass", Err: err, Results: j.results, Header: j.h}
+// failed is the finding of a check for which err says it all: nil passes, a temporary
+// error is trouble, and anything else fails with this reply.
+func failed(err error) Finding {
 	switch {
 	case err == nil:
+		return Finding{}
 	case status.IsTemporary(err):
-		v.Kind = "defer"
-	default:
-		v.Kind = "refuse"
+		return Finding{Err: err}
 	}
-	j.t.End(strings.TrimSuffix(v.Kind+": "+v.Reason(), ": "))
-	return v
+	return Finding{Fails: true, Reason: err.Error(), Err: err}
 }
 
-// ReadHeader reads a message's header within the limits of control/limits. A header
-// that exceeds them is refused with 5.6.0, and returned as far as it was read.
-func ReadHeader(c *control.Control, body spool.Body) (*message.Header, error) {
-	octets, err := c.Limit("headerbytes")
-	if err != nil {
-		return nil, err
-	}
-	fields, err := c.Limit("fields")
-	if err != nil {
-		return nil, err
-	}
-	return HeaderWithin(octets, int(min(fields, 1<<30)), body)
+// phase is when a check is asked. A message that a phase refuses, defers or discards is not
+// asked about in the next one.
+type phase int
+
+const (
+	phaseFormat   phase = iota // one after another; the first that ends it decides
+	phaseIdentity              // who sent it: side by side, within the time of the longest
+	phasePolicy                // what follows from that, one after another
+	phaseFilters               // other people's filters, one after another
+	phases
+)
+
+// row is a check and when it is asked.
+type row struct {
+	make      func() Check
+	phase     phase
+	strangers bool // only about mail of strangers: our own submitters wait for no DNS
 }
 
-// HeaderWithin is ReadHeader for callers that cannot read control/ and bring their
-// own limits.
-func HeaderWithin(octets int64, fields int, body spool.Body) (*message.Header, error) {
-	// If the first lines show that there is no header, the spool and the MDA store
-	// the text below them as body, so it is judged as such.
-	if _, header, err := message.Leading(body, body.Size()); err != nil || !header {
-		return &message.Header{}, err
+// rows returns all checks, in their order.
+func rows() []row {
+	return []row{
+		{func() Check { return sizeCheck{} }, phaseFormat, false},
+		{func() Check { return headerCheck{} }, phaseFormat, false},
+		{func() Check { return fromCheck{} }, phaseFormat, false},
+		{func() Check { return hopsCheck{} }, phaseFormat, false},
+		{func() Check { return loopCheck{} }, phaseFormat, false},
+		{func() Check { return senderCheck{} }, phaseFormat, false},
 	}
-	h, err := message.Read(io.NewSectionReader(body, 0, body.Size()), octets, fields)
-	switch {
-	case errors.Is(err, message.ErrTooLong):
-		return h, status.Refuse("5.6.0", fmt.Sprintf("the header is longer than %d octets", octets))
-	case errors.Is(err, message.ErrTooMany):
-		return h, status.Refuse("5.6.0", fmt.Sprintf("the header has more than %d fields", fields))
-	case err != nil:
-		return h, fmt.Errorf("read the header: %w", err)
-	}
-	return h, nil
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"paperpath/internal/addr"
+	"paperpath/internal/authres"
 	"paperpath/internal/control"
 	"paperpath/internal/explain"
 	"paperpath/internal/spool"
@@ -58,19 +59,24 @@ func from(path string, s Subject) Subject {
 	return s
 }
 
+// checkerOf has these settings; with rows it makes these checks instead of ours.
+func checkerOf(c *control.Control, rows func() []row) *Checker {
+	return &Checker{Control: c, Host: "mx.example.net", Now: time.Now, rows: rows}
+}
+
 // judgeText judges a message and returns "kind exit reply status".
 func judgeText(c *control.Control, s Subject, text string) (string, Verdict) {
 	s.Body = spool.BytesBody([]byte(text))
-	v := Message(context.Background(), c, s, nil)
+	v := checkerOf(c, nil).Message(context.Background(), s, nil)
 	return summaryOf(v), v
 }
 
 func summaryOf(v Verdict) string {
-	if v.Err == nil {
-		return v.Kind
+	if v.Action == control.CheckAccept {
+		return "pass"
 	}
 	code, enhanced, _ := status.Reply(v.Err)
-	return strings.Join([]string{v.Kind, enhanced, replyClass(code)}, " ")
+	return strings.Join([]string{string(v.Action), enhanced, replyClass(code)}, " ")
 }
 
 func replyClass(code int) string { return string(rune('0'+code/100)) + "xx" }
@@ -113,42 +119,38 @@ func TestMessage(t *testing.T) {
 // have another result.
 func TestEveryCheckIsHeld(t *testing.T) {
 	c := limited(t)
-	for i, without := range checks() {
-		list := slices.Delete(checks(), i, i+1)
+	for i, without := range rows() {
+		list := slices.Delete(rows(), i, i+1)
+		k := checkerOf(c, func() []row { return list })
 		if !slices.ContainsFunc(messageRows(), func(x messageRow) bool {
 			x.s.Body = spool.BytesBody([]byte(x.text))
-			return !verdictIs(x.want, &judge{c: c, s: x.s}, list)
+			return summaryOf(k.Message(context.Background(), x.s, nil)) != x.want
 		}) {
-			t.Errorf("no row of TestMessage needs the check %s", without.name)
+			t.Errorf("no row of TestMessage needs the check %s", without.make().Name())
 		}
 	}
-}
-
-// verdictIs reports whether the verdict is want; a panic is not.
-func verdictIs(want string, j *judge, list []check) (is bool) {
-	defer func() { recover() }()
-	return summaryOf(j.verdict(context.Background(), list)) == want
 }
 
 // TestResultsReachTheVerdict: what a check finds is in the verdict and on top of the
 // message, also when a later check refuses.
 func TestResultsReachTheVerdict(t *testing.T) {
 	c := limited(t)
-	finds := check{"finds", func(j *judge, _ context.Context) error {
-		j.results = append(j.results, "X-Found: it\n")
-		return nil
-	}}
-	refuses := check{"refuses", func(*judge, context.Context) error { return status.Refuse("5.7.1", "no") }}
-	for _, last := range [][]check{nil, {refuses}} {
+	method := authres.Method{Name: "spf", Result: "pass"}
+	for _, refuses := range []bool{false, true} {
 		s := peer
 		s.Body = spool.BytesBody([]byte("From: bob@x.example\n\nhello\n"))
-		v := (&judge{c: c, s: s}).verdict(context.Background(), slices.Concat(checks(), []check{finds}, last))
-		if (v.Err != nil) != (last != nil) || !slices.Equal(v.Results, []string{"X-Found: it\n"}) {
+		k := checkerOf(c, func() []row {
+			return append(rows(),
+				fakeRow("from", phasePolicy, Finding{Methods: []authres.Method{method}}),
+				fakeRow("from", phaseFilters, Finding{Fails: refuses, Reason: "no"}))
+		})
+		v := k.Message(context.Background(), s, nil)
+		if (v.Err != nil) != refuses || len(v.Results) != 1 {
 			t.Errorf("%v, results %q", v.Err, v.Results)
 		}
-		out := WithResults(v, s.Body, "mx.example.net")
+		out := WithResults(v, "mx.example.net")
 		text, err := io.ReadAll(io.NewSectionReader(out, 0, out.Size()))
-		if err != nil || !strings.HasPrefix(string(text), "Authentication-Results: mx.example.net; none\nX-Found: it\nFrom: ") {
+		if err != nil || !strings.HasPrefix(string(text), "Authentication-Results: mx.example.net;\n spf=pass\nFrom: ") {
 			t.Errorf("%q, %v", text, err)
 		}
 	}
@@ -265,7 +267,7 @@ func TestReversePath(t *testing.T) {
 func TestTrouble(t *testing.T) {
 	for _, file := range []string{"databytes", "limits"} {
 		c := settings(t, file, "what: is this\nnow\n")
-		if got, v := judgeText(c, user, "From: alice@example.net\n\n"); v.Kind != "defer" {
+		if got, v := judgeText(c, user, "From: alice@example.net\n\n"); v.Action != control.CheckDefer {
 			t.Errorf("%s: %s (%s)", file, got, v.Reason())
 		}
 	}
@@ -283,7 +285,7 @@ func TestTrouble(t *testing.T) {
 		var kinds []string
 		for _, from := range []string{"alice@example.net", "bob@example.net", "x@example.org"} {
 			_, v := judgeText(c, user, "From: "+from+"\n\n")
-			kinds = append(kinds, v.Kind)
+			kinds = append(kinds, strings.Split(v.String(), ":")[0])
 		}
 		if got := strings.Join(kinds, " "); got != want {
 			t.Errorf("%q: %s, want %s", text, got, want)
@@ -291,12 +293,12 @@ func TestTrouble(t *testing.T) {
 	}
 	s := peer
 	s.Body = failing{}
-	if v := Message(context.Background(), settings(t), s, nil); v.Kind != "defer" || !strings.Contains(v.Reason(), "disk") {
+	if v := checkerOf(settings(t), nil).Message(context.Background(), s, nil); v.Action != control.CheckDefer || !strings.Contains(v.Reason(), "disk") {
 		t.Errorf("%+v", v)
 	}
 	s = user
 	s.Resolve = func(addr.Address) ([]addr.Address, error) { return nil, errors.New("no table") }
-	if got, v := judgeText(settings(t), s, "From: team@example.net\n\n"); v.Kind != "defer" {
+	if got, v := judgeText(settings(t), s, "From: team@example.net\n\n"); v.Action != control.CheckDefer {
 		t.Errorf("%s (%s)", got, v.Reason())
 	}
 }
@@ -311,7 +313,7 @@ func TestTrail(t *testing.T) {
 	var trail explain.Trail
 	s := user
 	s.Body = spool.BytesBody([]byte("From: eve@example.net\n\n"))
-	Message(context.Background(), settings(t), s, &trail)
+	checkerOf(settings(t), nil).Message(context.Background(), s, &trail)
 	var b strings.Builder
 	if err := trail.Write(&b, false); err != nil {
 		t.Fatal(err)
@@ -333,8 +335,8 @@ func FuzzMessage(f *testing.F) {
 	f.Fuzz(func(t *testing.T, p []byte) {
 		for _, s := range []Subject{peer, user, inbox} {
 			s.Body = spool.BytesBody(p)
-			v := Message(context.Background(), c, s, nil)
-			if v.Kind == "defer" || (v.Err == nil) != (v.Kind == "pass") {
+			v := checkerOf(c, nil).Message(context.Background(), s, nil)
+			if v.Action == control.CheckDefer || (v.Err == nil) != v.Passes() {
 				t.Fatalf("%+v", v)
 			}
 			_, _, text := status.Reply(v.Err)

@@ -6,12 +6,20 @@ import (
 
 	"paperpath/internal/authres"
 	"paperpath/internal/message"
-	"paperpath/internal/spool"
 )
 
-// results returns the Authentication-Results field of host (RFC 8601 2.2).
-// It says none while no method is tried.
-func results(host string) []string { return []string{authres.Format(host, nil)} }
+// resultFields returns the Authentication-Results field of host (RFC 8601 2.2); none where
+// no method was tried.
+func resultFields(host string, v Verdict) []string {
+	var methods []authres.Method
+	for _, f := range v.Found {
+		methods = append(methods, f.Methods...)
+	}
+	if len(methods) == 0 {
+		return nil
+	}
+	return []string{authres.Format(host, methods)}
+}
 
 // Forged returns the Authentication-Results fields that claim to come from host, in
 // their order: they are removed from a message (RFC 8601 5).
@@ -25,10 +33,14 @@ func Forged(h *message.Header, host string) []message.Field {
 	return forged
 }
 
-// WithResults is the message as a filter passes it on: our result on top, forged ones
-// removed, everything else as it came.
-func WithResults(v Verdict, body spool.Body, host string) *message.Pieces {
-	lines := strings.Join(append(results(host), v.Results...), "")
+// WithResults is the message as a filter passes it on: our result on top, everything else
+// as the verdict has it.
+func WithResults(v Verdict, host string) *message.Pieces {
+	fields := v.Results
+	if len(fields) == 0 {
+		fields = []string{authres.Format(host, nil)}
+	}
+	lines := strings.Join(fields, "")
 	if v.Header.CRLF {
 		lines = strings.ReplaceAll(lines, "\n", "\r\n")
 	}
@@ -38,14 +50,29 @@ func WithResults(v Verdict, body spool.Body, host string) *message.Pieces {
 	if len(v.Header.Fields) > 0 {
 		at = v.Header.Fields[0].Start
 	}
-	forged := Forged(v.Header, host)
-	for i := range forged {
-		forged[i].Start -= at
-		forged[i].End -= at
-	}
 	var out message.Pieces
-	out.Stretch(body, 0, at)
+	out.Stretch(v.Body, 0, at)
 	out.Text(lines)
-	out.Without(io.NewSectionReader(body, at, body.Size()-at), body.Size()-at, forged)
+	out.Stretch(v.Body, at, v.Body.Size()-at)
 	return &out
+}
+
+// dropForged removes the results that claim to be ours. The checks before it see the bytes
+// as they came.
+func (m *Case) dropForged() error {
+	forged := Forged(m.Header, m.Host)
+	if len(forged) == 0 {
+		return nil
+	}
+	size := m.Body.Size()
+	var p message.Pieces
+	p.Without(io.NewSectionReader(m.Body, 0, size), size, forged)
+	return m.change(&Change{Body: &p, Envelope: m.Envelope})
+}
+
+// change takes the message as a filter has changed it.
+func (m *Case) change(c *Change) (err error) {
+	m.Body, m.Envelope = c.Body, c.Envelope
+	m.Header, err = ReadHeader(m.Control, m.Body)
+	return err
 }

@@ -12,17 +12,23 @@ import (
 // Stage works the inbox check/: mail from local submitters, whose identity was
 // checked when it was accepted.
 type Stage struct {
-	Control *control.Control
+	Checker *Checker
 	Log     *maillog.Log
 	Settle  func(e *spool.Entry, results []settle.Result) spool.Outcome
 }
 
 // Handle judges an entry: it goes on to route/, is returned, held or deferred.
 func (s *Stage) Handle(ctx context.Context, e *spool.Entry) spool.Outcome {
-	v := Message(ctx, s.Control, Subject{Envelope: e.Envelope, With: e.With,
-		SMTPPeer: e.FromSMTP() && !e.Trusted(), Body: e.Message()}, nil)
-	s.Log.Checked(string(e.Key), v.Kind, v.Reason())
-	if v.Err == nil {
+	v := s.Checker.Message(ctx, Subject{Envelope: e.Envelope, With: e.With,
+		SMTPPeer: e.FromSMTP() && !e.Trusted(), Trusted: e.Relay, Body: e.Message()}, nil)
+	s.Log.Checked(string(e.Key), string(v.Action), v.Reason())
+	switch v.Action {
+	case control.CheckHold:
+		return spool.HoldBecause(v.Reason())
+	case control.CheckDiscard:
+		return spool.DropBecause("discarded by " + v.Check)
+	}
+	if v.Passes() {
 		return spool.HandOnTo(spool.InboxRoute)
 	}
 	var results []settle.Result

@@ -47,7 +47,7 @@ func TestStage(t *testing.T) {
 				t.Fatal(err)
 			}
 			c := control.Open(home, time.Now)
-			stage := &Stage{Control: c, Log: log, Settle: (&settle.Settler{Control: c, Log: log, Now: time.Now, Home: home}).Settle}
+			stage := &Stage{Checker: checkerOf(c, nil), Log: log, Settle: (&settle.Settler{Control: c, Log: log, Now: time.Now, Home: home}).Settle}
 			r := &spool.Runner{Spool: sp, Inbox: spool.InboxCheck, Handle: stage.Handle, Retry: c.Retry}
 			if err := r.Run(context.Background()); err != nil {
 				t.Fatal(err)

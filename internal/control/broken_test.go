@@ -105,6 +105,16 @@ func askings() []asking {
 				}
 				return d.String(), err
 			}},
+		{table: "checks", keys: []string{"from", "hops", "loop", "sender"}, value: "%s: defer time=1%ds", broken: "%s: often",
+			names: []string{"from", "hops", "loop", "sender", "size"}, asks: only,
+			ask: func(c *Control, name string) (string, error) {
+				s, err := c.Checks()
+				if err != nil {
+					return "", err
+				}
+				r := s.Row(name)
+				return fmt.Sprint(r.Action, r.Time, r.Where), r.Err
+			}},
 		{table: "source", keys: []string{"a.x.test", ".x.test", ".test", "c@x.example", "@x.example", "<>", "."}, value: "%s: helo=h%d.example",
 			broken: "%s: ip=x", names: []string{"a.x.test c@x.example", "b.x.test c@x.example", "y.other d@x.example", "y.other "},
 			asks: func(name string) ([]string, int) {

@@ -85,6 +85,7 @@ func TestBrokenFiles(t *testing.T) {
 	senderRoute := func(c *Control) error { return c.checkTable("sender-routes") }
 	filters := func(c *Control) error { return c.checkTable("filters") }
 	destinations := func(c *Control) error { return c.checkTable("destinations") }
+	checks := func(c *Control) error { return c.checkTable("checks") }
 	source := func(c *Control) error { return c.checkTable("source") }
 	policy := func(c *Control) error { return c.checkTable("tls-policy") }
 	roots := func(c *Control) error { _, err := c.TLSRoots(); return err }
@@ -208,6 +209,17 @@ func TestBrokenFiles(t *testing.T) {
 		{"filters", "a: memory=1 program:/x\n", filters, "memory=1 is less than 16777216"},
 		{"filters", "a: memory=99999999 milter:unix:/x\n", filters, "memory= is for programs alone"},
 		{"filters", "a: program:/x\na: program:/y\n", filters, "is already in line 1"},
+		{"checks", "form: tag\n", checks, "control/checks:1: \"form\" is not a check (did you mean from?)"},
+		{"checks", "from: tagg\n", checks, "from: \"tagg\" is not an action (off, accept, tag, junk, hold, defer, refuse, discard)"},
+		{"checks", "from: answer\n", checks, "from: \"answer\" cannot be the action of this check"},
+		{"checks", "size: off\n", checks, "size: \"off\" cannot be the action of this check (hold, defer, refuse, discard)"},
+		{"checks", "size: refuse temporary=accept\n", checks, "temporary: \"accept\" is not possible, this check must be made"},
+		{"checks", "from: tag temporary=refuse\n", checks, "temporary: \"refuse\" is not an action for trouble"},
+		{"checks", "from: tag time=0\n", checks, "time: \"0\" is not between 1s and 4m"},
+		{"checks", "from: tag time=2s time=3s\n", checks, "time= is there twice"},
+		{"checks", "from: tag x=1\n", checks, "from: \"x=\" is not an option (temporary=, time=)"},
+		{"checks", "from: tag junk\n", checks, "from: \"junk\" is not an option"},
+		{"checks", "from: tag\nfrom: junk\n", checks, "\"from\" is already in line 1"},
 		{"source", "a.example: 192.0.2.1\n", source, "control/source:1: \"192.0.2.1\""},
 		{"source", "a.example: ip=x\n", source, "\"ip=x\" is not an address of a host"},
 		{"source", "a.example: ip=fe80::1%eth0\n", source, "is not an address of a host"},

@@ -66,6 +66,7 @@ func (c *Control) tables() []checkedTable {
 		{"routes", c.routeFaults},
 		{"sender-routes", func() ([]Fault, error) { return faultsOf[Route](c, senderRoutesFile(c)) }},
 		{"reply-rules", func() ([]Fault, error) { return faultsOf[ReplyRule](c, replyRulesFile(c)) }},
+		{"checks", func() ([]Fault, error) { return faultsOf[CheckRow](c, checksFile(c)) }},
 		{"destinations", func() ([]Fault, error) { return faultsOf[Destination](c, destinationsFile(c)) }},
 		{"source", func() ([]Fault, error) { return faultsOf[Source](c, sourceFile(c)) }},
 		{"tls-policy", func() ([]Fault, error) { return faultsOf[TLSPolicy](c, tlsPolicyFile(c)) }},

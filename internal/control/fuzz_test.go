@@ -62,6 +62,7 @@ func FuzzTables(f *testing.F) {
 	f.Add("@a.example: ip=192.0.2.1 ip=::2 helo=b.example\n")
 	f.Add("x.example: verify name=a,.b min=1.3 always\n.: fingerprint " + strings.Repeat("0a:", 31) + "0a\n")
 	f.Add("a: away=tag time=5s program:/x 'y z'\nb: milter:inet:[::1]:1 for=outside\nc: milter:unix:/a memory=1\n")
+	f.Add("from: tag temporary=defer time=2s\nsize: refuse\n")
 	f.Add("\u3000\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		data := []byte(text)
@@ -69,6 +70,7 @@ func FuzzTables(f *testing.F) {
 		readTable(t, senderRoutesTable(), text)
 		readTable(t, sourceTable(), text)
 		readTable(t, destinationsTable(), text)
+		readTable(t, checksTable(), text)
 		readTable(t, relayToTable(), text)
 		readTable(t, sendersTable(), text)
 		readTable(t, filtersTable(), text)

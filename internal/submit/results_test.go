@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"paperpath/internal/check"
-	"paperpath/internal/control"
 	"paperpath/internal/explain"
 	"paperpath/internal/spool"
 )
@@ -20,8 +19,8 @@ func TestResultsAreStored(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.judge = func(ctx context.Context, c *control.Control, sub check.Subject, trail *explain.Trail) check.Verdict {
-		v := check.Message(ctx, c, sub, trail)
+	s.judge = func(checks *check.Session, ctx context.Context, sub check.Subject, trail *explain.Trail) check.Verdict {
+		v := checks.Message(ctx, sub, trail)
 		v.Results = append(v.Results, "Authentication-Results: mx.example.net; spf=pass\n")
 		return v
 	}

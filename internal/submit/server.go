@@ -65,12 +65,14 @@ type server struct {
 	dns      *dns.Resolver
 	guard    *auth.Guard
 
+	checker *check.Checker
+
 	wait  func(context.Context, time.Duration) // clock.Wait, but for tests
-	judge judgement                            // check.Message, but for tests
+	judge judgement                            // check.Session.Message, but for tests
 }
 
 // judgement checks a message.
-type judgement func(context.Context, *control.Control, check.Subject, *explain.Trail) check.Verdict
+type judgement func(*check.Session, context.Context, check.Subject, *explain.Trail) check.Verdict
 
 func newServer(h *home.Home, role Role) (*server, error) {
 	sp, err := h.Spool()
@@ -81,9 +83,11 @@ func newServer(h *home.Home, role Role) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
+	resolver := h.DNS()
 	return &server{control: h.Control, log: h.Log, now: h.Clock.Now, tooMany: h.TooMany, role: role,
-		spool: sp, hostname: host, dns: h.DNS(), guard: h.Guard(),
-		wait: clock.Wait, judge: check.Message}, nil
+		spool: sp, hostname: host, dns: resolver, guard: h.Guard(),
+		checker: &check.Checker{Control: h.Control, Host: host, DNS: resolver, Now: h.Clock.Now, Log: h.Log},
+		wait:    clock.Wait, judge: (*check.Session).Message}, nil
 }
 
 // Stdin speaks SMTP on standard input and output: below inetd and its kind,
@@ -134,10 +138,12 @@ func (s *server) serve(ctx context.Context, client *home.Client) error {
 		if sess != nil { // XCLIENT
 			accepted = sess.accepted
 		}
+		sess.close()
 		sess = s.session(ctx, c, client.Conn)
 		sess.accepted = accepted
 		return sess
 	})
+	defer sess.close()
 	if sess != nil {
 		s.log.Disconnected(s.ending(err), sess.accepted, sess.client())
 	}
@@ -158,7 +164,7 @@ func (s *server) ending(err error) string {
 // session is one for the client that c has now.
 func (s *server) session(ctx context.Context, c *smtpd.Conn, conn net.Conn) *session {
 	sess := &session{Users: auth.Users{Control: s.control, Guard: s.guard, Client: c.ClientIP()},
-		server: s, conn: c, local: !listen.IP(conn.RemoteAddr()).IsValid()}
+		server: s, conn: c, checks: s.checker.Session(), local: !listen.IP(conn.RemoteAddr()).IsValid()}
 	if name := c.ClientName(); name != "" {
 		sess.ptr = &reverse{} // a trusted host has looked it up
 		sess.ptr.found.Store(&name)

@@ -13,7 +13,6 @@ import (
 	"paperpath/internal/compose"
 	"paperpath/internal/control"
 	"paperpath/internal/maillog"
-	"paperpath/internal/message"
 	"paperpath/internal/route"
 	"paperpath/internal/smtpd"
 	"paperpath/internal/spool"
@@ -27,6 +26,7 @@ type session struct {
 	auth.Users
 	server      *server
 	conn        *smtpd.Conn
+	checks      *check.Session
 	ptr         *reverse
 	relayClient bool // the wrapper allows the client to relay
 	local       bool // the connection has no address
@@ -46,11 +46,12 @@ type path struct{ from, to addr.Address }
 
 // transaction is what MAIL and RCPT gave since the last reset.
 type transaction struct {
-	from   addr.Address
-	words  string // parameters of the reverse path
-	size   int64  // SIZE of MAIL, in octets; 0: not given
-	to     []spool.Recipient
-	copies route.Copies // of the message, one for each target
+	from    addr.Address
+	words   string // parameters of the reverse path
+	size    int64  // SIZE of MAIL, in octets; 0: not given
+	to      []spool.Recipient
+	trusted bool         // the client may relay without a login
+	copies  route.Copies // of the message, one for each target
 }
 
 func (s *session) client() maillog.Client {
@@ -104,7 +105,7 @@ func (s *session) Trust(_ context.Context, login string) error {
 }
 
 // Mail opens a transaction.
-func (s *session) Mail(_ context.Context, from addr.Address, p smtpd.MailParams) error {
+func (s *session) Mail(ctx context.Context, from addr.Address, p smtpd.MailParams) error {
 	err := s.mayMail()
 	if err == nil {
 		err = s.tooMany("messages", 1)
@@ -119,8 +120,24 @@ func (s *session) Mail(_ context.Context, from addr.Address, p smtpd.MailParams)
 			return s.refuse(from, "", err)
 		}
 	}
-	s.tx = transaction{from: from, words: p.Words(), size: p.Size}
+	tx := transaction{from: from, words: p.Words(), size: p.Size}
+	if tx.trusted, err = s.mayRelay(); err != nil {
+		return s.refuse(from, "", err)
+	}
+	if err := s.checks.Mail(ctx, s.subject(tx)); err != nil {
+		return s.refuse(from, "", err)
+	}
+	s.tx = tx
 	return nil
+}
+
+// subject is what the checks have to know of a transaction.
+func (s *session) subject(tx transaction) check.Subject {
+	ip, _ := netip.ParseAddr(s.conn.ClientIP())
+	return check.Subject{
+		Envelope: spool.Envelope{From: spool.Path{Addr: tx.from.String(), Params: tx.words}, To: tx.to},
+		With:     s.conn.With(), SMTPPeer: s.login == "", Trusted: tx.trusted, Client: ip, Helo: s.helo,
+		Login: s.login, Resolve: resolver(s.server.control)}
 }
 
 // mayMail refuses a client of the role submission that needs a login and has none.
@@ -155,6 +172,9 @@ func (s *session) Rcpt(ctx context.Context, to addr.Address, p smtpd.RcptParams)
 	takeBack, err := s.copied(r, targets)
 	if err == nil {
 		err = s.tooMany("recipients", 1)
+	}
+	if err == nil {
+		err = s.checks.Rcpt(ctx, r)
 	}
 	if err != nil {
 		takeBack()
@@ -238,50 +258,50 @@ func (s *session) recipients() string {
 
 // store checks a message and stores it in route/.
 func (s *session) store(ctx context.Context, buf *spool.Buffer) (spool.Key, error) {
-	h, body, err := s.compose(buf)
+	body, err := s.compose(buf)
 	if err != nil {
 		return "", err
 	}
 	if err := s.mayCopy(body.Size()); err != nil {
 		return "", err
 	}
-	env := spool.Envelope{From: spool.Path{Addr: s.tx.from.String(), Params: s.tx.words}, To: s.tx.to}
-	ip, _ := netip.ParseAddr(s.conn.ClientIP())
-	verdict := s.server.judge(ctx, s.server.control, check.Subject{Envelope: env, With: s.conn.With(),
-		SMTPPeer: s.login == "", Client: ip, Helo: s.helo, Login: s.login,
-		Resolve: resolver(s.server.control), Body: body}, nil)
-	if verdict.Err != nil {
+	sub := s.subject(s.tx)
+	sub.Body = body
+	verdict := s.server.judge(s.checks, ctx, sub, nil)
+	if !verdict.Passes() {
 		return "", verdict.Err
 	}
 	trace, err := s.trace()
 	if err != nil {
 		return "", err
 	}
-	key, err := s.server.spool.Accept(spool.InboxRoute, env, verdict.Results, trace, body)
+	key, err := s.server.spool.Accept(spool.InboxRoute, verdict.Envelope, verdict.Results, trace, verdict.Body)
 	if err != nil {
 		return "", err
 	}
-	s.server.log.Accepted(maillog.Message{Key: string(key), Inbox: string(spool.InboxRoute), From: env.From.Addr,
-		To: addresses(env), Size: body.Size(), With: trace.With, ID: h.Value("Message-ID")}, s.client())
+	s.server.log.Accepted(maillog.Message{Key: string(key), Inbox: string(spool.InboxRoute),
+		From: verdict.Envelope.From.Addr, To: addresses(verdict.Envelope), Size: verdict.Body.Size(),
+		With: trace.With, ID: verdict.Header.Value("Message-ID")}, s.client())
 	return key, nil
 }
 
-// compose drops forged results, and completes the message of a submitter.
-func (s *session) compose(buf *spool.Buffer) (*message.Header, spool.Body, error) {
+// compose completes the message of a submitter. That of anybody else is checked as it came.
+func (s *session) compose(buf *spool.Buffer) (spool.Body, error) {
+	submits, err := s.submits()
+	if err != nil || !submits {
+		return buf, err
+	}
 	h, err := check.ReadHeader(s.server.control, buf)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	m, err := compose.New(h, buf)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	m.Drop(check.Forged(h, s.server.hostname))
-	submits, err := s.submits()
-	if err == nil && submits {
-		err = s.complete(m)
-	}
-	return h, m.Body(), err
+	err = s.complete(m)
+	return m.Body(), err
 }
 
 // complete completes the message of a submitter.
@@ -314,7 +334,17 @@ func (s *session) submits() (bool, error) {
 }
 
 // Reset forgets the transaction.
-func (s *session) Reset(context.Context) { s.tx = transaction{} }
+func (s *session) Reset(context.Context) {
+	s.tx = transaction{}
+	s.checks.Reset()
+}
+
+// close ends the session.
+func (s *session) close() {
+	if s != nil {
+		s.checks.Close()
+	}
+}
 
 // refuse writes the event and returns err.
 func (s *session) refuse(from addr.Address, to string, err error) error {

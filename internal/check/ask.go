@@ -1,0 +1,157 @@
+package check
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"paperpath/internal/control"
+	"paperpath/internal/explain"
+	"paperpath/internal/status"
+)
+
+// Found is the finding of one check, and what it means.
+type Found struct {
+	Name string // of the check
+	Finding
+	Action control.CheckAction // what it wants to become of the message
+	Where  string              // the row that says so
+	Took   time.Duration
+
+	trail *explain.Trail
+}
+
+type askFunc func(ctx context.Context, m *Case, q Query) Finding
+
+// ask asks one check within its time. A panic in it is trouble like any other.
+func (s *Session) ask(ctx context.Context, c Check, ask askFunc, explained bool) Found {
+	f := Found{Name: c.Name()}
+	r := s.settings.Row(f.Name)
+	if r.Err != nil {
+		f.Err, f.Action, f.Where = r.Err, control.CheckDefer, r.Where
+		return f
+	}
+	if r.Action == control.CheckOff {
+		f.Result, f.Action, f.Where = "off", control.CheckAccept, r.Where
+		return f
+	}
+	q := Query{Row: r, DNS: s.DNS}
+	var notes *noted
+	if explained {
+		f.trail = &explain.Trail{}
+		notes = &noted{Resolver: s.DNS}
+		q.Trail, q.DNS = f.trail, notes
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.Time)
+	defer cancel()
+	began := time.Now()
+	err := status.Guard(func() error { f.Finding = ask(ctx, s.at, q); return nil })
+	f.Took = time.Since(began)
+	if err != nil {
+		f.Finding = Finding{Err: err}
+	}
+	if notes != nil {
+		notes.addTo(f.trail)
+	}
+	s.weigh(&f, r)
+	return f
+}
+
+// weigh decides what a finding means by the row r of its check, or the one that it names.
+func (s *Session) weigh(f *Found, r control.CheckRow) {
+	if f.Row != "" && f.Row != f.Name {
+		if r = s.settings.Row(f.Row); r.Err != nil {
+			f.Err, f.Action, f.Where = r.Err, control.CheckDefer, r.Where
+			return
+		}
+	}
+	f.Where = r.Where
+	switch {
+	case f.Fails:
+		f.Action = r.Action
+		if r.Action == control.CheckAnswer {
+			f.Action = f.Answer
+		}
+		if f.Result == "" {
+			f.Result = "fail"
+		}
+	case f.Err != nil:
+		f.Action = r.Temporary
+		if f.Result == "" {
+			f.Result = "temperror"
+		}
+		if f.Reason == "" {
+			f.Reason = f.Err.Error()
+		}
+	default:
+		f.Action = control.CheckAccept
+		if f.Result == "" {
+			f.Result = "pass"
+		}
+	}
+	if f.Action == "" || f.Action == control.CheckOff {
+		f.Action = control.CheckAccept
+	}
+}
+
+// askPhase asks the checks of one phase, and reports whether one ends it.
+func (s *Session) askPhase(ctx context.Context, p phase, explained bool) (all []Found, ends bool) {
+	list := s.inPhase(p)
+	if p == phaseIdentity {
+		all = s.askTogether(ctx, list, explained)
+	}
+	for i, c := range list {
+		if p != phaseIdentity {
+			all = append(all, s.ask(ctx, c, c.Ask, explained))
+		}
+		f := &all[i]
+		if f.Changed != nil {
+			if err := s.at.change(f.Changed); err != nil {
+				f.Err, f.Action = err, control.CheckDefer
+			}
+		}
+		if ends = ends || f.Action.Ends(); ends && p != phaseIdentity {
+			break
+		}
+	}
+	return all, ends
+}
+
+// inPhase returns the checks of a phase that concern the message.
+func (s *Session) inPhase(p phase) (list []Check) {
+	for _, c := range s.list {
+		if c.phase == p && (!c.strangers || s.at.stranger()) {
+			list = append(list, c.Check)
+		}
+	}
+	return list
+}
+
+// askTogether asks checks at the same time.
+func (s *Session) askTogether(ctx context.Context, list []Check, explained bool) []Found {
+	all := make([]Found, len(list))
+	var wg sync.WaitGroup
+	for i, c := range list {
+		wg.Go(func() { all[i] = s.ask(ctx, c, c.Ask, explained) })
+	}
+	wg.Wait()
+	return all
+}
+
+// soon asks at MAIL or RCPT those checks for which pick returns something.
+func (s *Session) soon(ctx context.Context, pick func(Check) askFunc) error {
+	for _, c := range s.list {
+		ask := pick(c.Check)
+		if ask == nil || c.strangers && !s.at.stranger() {
+			continue
+		}
+		f := s.ask(ctx, c.Check, ask, false)
+		switch {
+		case f.Action == control.CheckRefuse || f.Action == control.CheckDefer:
+			return f.reply()
+		case f.Action.Worse(control.CheckAccept):
+			s.early = append(s.early, f)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,73 @@
+package check
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"paperpath/internal/addr"
+	"paperpath/internal/control"
+	"paperpath/internal/dns"
+	"paperpath/internal/explain"
+	"paperpath/internal/message"
+	"paperpath/internal/spool"
+)
+
+// Subject is what is judged.
+type Subject struct {
+	Envelope  spool.Envelope
+	With      string     // the protocol by which it came
+	SMTPPeer  bool       // it came from another host by SMTP or LMTP without a login
+	Trusted   bool       // from a host that may relay without a login
+	Client    netip.Addr // of the session; the zero value where there is none
+	Helo      string
+	Login     string                                     // of an authenticated submitter
+	LocalUser string                                     // login name of a local submitter, known by their uid
+	LocalUID  string                                     // the uid
+	Resolve   func(addr.Address) ([]addr.Address, error) // what a local address leads to; nil where that is not known
+	Body      spool.Body                                 // the message as it came
+}
+
+// submitted reports whether one of our users sent it, so that we are responsible for
+// the author that it names.
+func (s Subject) submitted() bool {
+	return s.submitter().known() || s.With == spool.WithLocal
+}
+
+func (s Subject) submitter() Submitter {
+	return Submitter{Login: s.Login, User: s.LocalUser, UID: s.LocalUID}
+}
+
+// stranger reports whether another machine sent it that is not ours: who sent it is then a
+// question. Whatever comes by a pipe, a Unix socket or loopback comes from this machine.
+func (s Subject) stranger() bool {
+	return s.SMTPPeer && !s.Trusted && s.Client.IsValid() && !s.Client.IsLoopback()
+}
+
+// Case is a transaction of a session: what is known about the message so far. At MAIL and
+// RCPT there is no Body yet. A check may write a field of its own, which those of later
+// phases read.
+type Case struct {
+	Subject
+	Header    *message.Header // as far as it was read; not at MAIL and RCPT
+	HeaderErr error           // why it was not read to its end
+
+	Control *control.Control
+	Now     func() time.Time
+	Host    string // our name, as results and reports say it
+}
+
+// Query is what one check has for its answer.
+type Query struct {
+	Row   control.CheckRow
+	DNS   Resolver
+	Trail *explain.Trail // for what it read and what follows from it; may be nil
+}
+
+// Resolver asks the DNS; dns.Resolver is one.
+type Resolver interface {
+	TXT(ctx context.Context, name string) ([]string, error)
+	Addrs(ctx context.Context, host string) ([]netip.Addr, error)
+	PTR(ctx context.Context, ip netip.Addr) ([]string, error)
+	MX(ctx context.Context, domain string) ([]dns.MX, error)
+}

@@ -1,0 +1,127 @@
+package check
+
+import (
+	"context"
+	"time"
+
+	"paperpath/internal/control"
+	"paperpath/internal/explain"
+	"paperpath/internal/maillog"
+	"paperpath/internal/spool"
+)
+
+// Checker checks messages; a process has one.
+type Checker struct {
+	Control *control.Control
+	Host    string // our name, as results say it
+	DNS     Resolver
+	Now     func() time.Time
+	Log     *maillog.Log
+
+	rows func() []row // nil: rows, but for tests
+}
+
+// Session is what the checks know of one SMTP session. Its methods are not called
+// concurrently.
+type Session struct {
+	*Checker
+	settings control.Checks
+	err      error // of the settings
+	list     []asked
+	at       *Case   // the transaction
+	early    []Found // at MAIL and RCPT
+}
+
+// asked is a check of the session.
+type asked struct {
+	Check
+	row
+}
+
+// Session begins a session, with the settings in force now. Close ends it.
+func (k *Checker) Session() *Session {
+	s := &Session{Checker: k}
+	s.settings, s.err = k.Control.Checks()
+	all := rows
+	if k.rows != nil {
+		all = k.rows
+	}
+	for _, r := range all() {
+		s.list = append(s.list, asked{r.make(), r})
+	}
+	return s
+}
+
+// Mail begins a transaction: sub is what is known at MAIL. An error refuses or defers it.
+func (s *Session) Mail(ctx context.Context, sub Subject) error {
+	s.Reset()
+	s.begin(sub)
+	return s.soon(ctx, func(c Check) askFunc {
+		if m, ok := c.(MailCheck); ok {
+			return m.Mail
+		}
+		return nil
+	})
+}
+
+// Rcpt adds a recipient. An error refuses or defers it alone.
+func (s *Session) Rcpt(ctx context.Context, to spool.Recipient) error {
+	if s.at == nil {
+		return nil
+	}
+	err := s.soon(ctx, func(c Check) askFunc {
+		r, ok := c.(RcptCheck)
+		if !ok {
+			return nil
+		}
+		return func(ctx context.Context, m *Case, q Query) Finding { return r.Rcpt(ctx, m, to, q) }
+	})
+	if err == nil {
+		s.at.Envelope.To = append(s.at.Envelope.To, to)
+	}
+	return err
+}
+
+// Message judges a message: sub is all that is known of it, whether or not Mail and Rcpt
+// came before. t may be nil.
+func (s *Session) Message(ctx context.Context, sub Subject, t *explain.Trail) Verdict {
+	if s.at == nil {
+		s.begin(sub)
+	}
+	s.at.Subject = sub
+	return s.message(ctx, t)
+}
+
+// Reset ends the transaction.
+func (s *Session) Reset() {
+	if s.at == nil {
+		return
+	}
+	for _, c := range s.list {
+		if r, ok := c.Check.(Resetter); ok {
+			r.Reset()
+		}
+	}
+	s.at, s.early = nil, nil
+}
+
+// Close ends the session.
+func (s *Session) Close() {
+	s.Reset()
+	for _, c := range s.list {
+		if r, ok := c.Check.(Closer); ok {
+			r.Close()
+		}
+	}
+}
+
+// Message judges one message without a session of its own.
+func (k *Checker) Message(ctx context.Context, sub Subject, t *explain.Trail) Verdict {
+	s := k.Session()
+	defer s.Close()
+	return s.Message(ctx, sub, t)
+}
+
+func (s *Session) begin(sub Subject) {
+	s.at = &Case{Subject: sub, Control: s.Control, Now: s.Now, Host: s.Host}
+}

@@ -1,0 +1,67 @@
+package check
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"sync"
+
+	"paperpath/internal/dns"
+	"paperpath/internal/explain"
+)
+
+// noted notes what one check asked the DNS, and what the answer was, for explain.
+type noted struct {
+	Resolver
+	mu    sync.Mutex
+	steps []explain.Step
+}
+
+func (n *noted) note(question, answer string, err error) {
+	if err != nil {
+		answer = err.Error()
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.steps = append(n.steps, explain.Step{Decision: "dns", Value: answer, Source: question})
+}
+
+// addTo adds the notes to t.
+func (n *noted) addTo(t *explain.Trail) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	t.Steps = append(t.Steps, n.steps...)
+}
+
+// TXT implements Resolver.
+func (n *noted) TXT(ctx context.Context, name string) ([]string, error) {
+	list, err := n.Resolver.TXT(ctx, name)
+	n.note("TXT "+name, strings.Join(list, " | "), err)
+	return list, err
+}
+
+// Addrs implements Resolver.
+func (n *noted) Addrs(ctx context.Context, host string) ([]netip.Addr, error) {
+	list, err := n.Resolver.Addrs(ctx, host)
+	n.note("A AAAA "+host, strings.Trim(fmt.Sprint(list), "[]"), err)
+	return list, err
+}
+
+// PTR implements Resolver.
+func (n *noted) PTR(ctx context.Context, ip netip.Addr) ([]string, error) {
+	list, err := n.Resolver.PTR(ctx, ip)
+	n.note("PTR "+ip.String(), strings.Join(list, " "), err)
+	return list, err
+}
+
+// MX implements Resolver.
+func (n *noted) MX(ctx context.Context, domain string) ([]dns.MX, error) {
+	list, err := n.Resolver.MX(ctx, domain)
+	var hosts []string
+	for _, mx := range list {
+		hosts = append(hosts, fmt.Sprintf("%d %s", mx.Pref, mx.Host))
+	}
+	n.note("MX "+domain, strings.Join(hosts, ", "), err)
+	return list, err
+}

@@ -1,0 +1,80 @@
+package control
+
+import (
+	"slices"
+	"time"
+)
+
+// checkKind is a name that control/checks can have.
+type checkKind struct {
+	Name    string
+	Default string // the row's value where the file does not have it
+	Firm    bool   // it cannot be off, and what fails cannot pass: other code relies on it
+	Answers bool   // others say what becomes of the message, so answer is an action
+	Options []checkOption
+}
+
+// checkOption is an option of one check's own.
+type checkOption struct {
+	Name  string
+	wrong func(value string) string // why a value cannot be; "" if it can
+}
+
+// What a row says of trouble and time where neither it nor its default does.
+const (
+	checkTemporary = CheckDefer
+	checkTime      = time.Minute
+)
+
+// checkKinds are the names that control/checks can have, in the order in which the checks
+// are made.
+func checkKinds() []checkKind {
+	return []checkKind{
+		{Name: "size", Default: "refuse", Firm: true},
+		{Name: "header", Default: "refuse", Firm: true},
+		{Name: "from", Default: "refuse"},
+		{Name: "hops", Default: "refuse", Firm: true},
+		{Name: "loop", Default: "refuse", Firm: true},
+		{Name: "sender", Default: "refuse", Firm: true},
+	}
+}
+
+// kindOf returns the kind of that name, or nil.
+func kindOf(name string) *checkKind {
+	kinds := checkKinds()
+	i := slices.IndexFunc(kinds, func(k checkKind) bool { return k.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &kinds[i]
+}
+
+// actions are those that the row may have.
+func (k *checkKind) actions() []CheckAction {
+	if k.Firm {
+		return []CheckAction{CheckHold, CheckDefer, CheckRefuse, CheckDiscard}
+	}
+	if k.Answers {
+		return append(checkActions(), CheckAnswer)
+	}
+	return checkActions()
+}
+
+// checkKeys are the rows of control/checks.
+func checkKeys() (keys []Key) {
+	for _, k := range checkKinds() {
+		keys = append(keys, Key{Name: k.Name, Default: k.Default})
+	}
+	return keys
+}
+
+// checkDefaults are the rows that are in force without the file.
+func checkDefaults() map[string]CheckRow {
+	all := map[string]CheckRow{}
+	for _, k := range checkKinds() {
+		if r, err := k.parse(fromDefault, k.Default); err == nil { // TestCheckDefaults
+			all[k.Name] = *r
+		}
+	}
+	return all
+}
