@@ -66,3 +66,12 @@ func Decode(s string) (string, bool) {
 	}
 	return b.String(), true
 }
+
+// IsXtext reports whether a word may go into a command: xtext (RFC 3461 4) that decodes
+// to printable ASCII.
+func IsXtext(word string) bool {
+	s, ok := Decode(word)
+	strange := func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '=' }
+	return ok && s != "" && !strings.ContainsFunc(word, strange) &&
+		!strings.ContainsFunc(s, func(r rune) bool { return r >= 0x7f })
+}

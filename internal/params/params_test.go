@@ -25,6 +25,15 @@ func TestDecode(t *testing.T) {
 	}
 }
 
+func TestIsXtext(t *testing.T) {
+	for in, want := range map[string]bool{"a": true, "a+2Bb": true, "+": false, "+2": false, "+zz": false, "+0A": false, "+C3+BC": false, "": false,
+		"ä": false, "a b": false, "a\r\nQUIT": false} {
+		if got := IsXtext(in); got != want {
+			t.Errorf("%q: %v, want %v", in, got, want)
+		}
+	}
+}
+
 func FuzzEncode(f *testing.F) {
 	f.Add("a+b=c d")
 	f.Add("ü\x00")

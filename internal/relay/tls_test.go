@@ -372,15 +372,6 @@ func halfTLS(c net.Conn, conf *tls.Config, injected string) (said []string) {
 	}
 }
 
-func TestIsXtext(t *testing.T) {
-	for in, want := range map[string]bool{"a": true, "a+2Bb": true, "+": false, "+2": false, "+zz": false, "+0A": false, "+C3+BC": false, "": false,
-		"ä": false, "a b": false, "a\r\nQUIT": false} {
-		if got := isXtext(in); got != want {
-			t.Errorf("%q: %v, want %v", in, got, want)
-		}
-	}
-}
-
 // TestBadSender: an invalid reverse path never gets near a host.
 func TestBadSender(t *testing.T) {
 	l, p := newLab(t), newPeer(t, kind)

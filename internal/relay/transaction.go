@@ -255,7 +255,7 @@ func (t *transaction) mail(batch []int) string {
 	ret := params.Get(t.m.From.Params, "RET")
 	add("DSN", "RET="+ret, ret == "FULL" || ret == "HDRS")
 	id := params.Get(t.m.From.Params, "ENVID")
-	add("DSN", "ENVID="+id, isXtext(id))
+	add("DSN", "ENVID="+id, params.IsXtext(id))
 	return strings.Join(words, " ")
 }
 
@@ -269,17 +269,8 @@ func (t *transaction) rcpt(to spool.Recipient) string {
 		words = append(words, "NOTIFY="+strings.Join(notify, ","))
 	}
 	kind, text, _ := strings.Cut(params.Get(to.Params, "ORCPT"), ";")
-	if strings.EqualFold(kind, "rfc822") && isXtext(text) {
+	if strings.EqualFold(kind, "rfc822") && params.IsXtext(text) {
 		words = append(words, "ORCPT=rfc822;"+text)
 	}
 	return strings.Join(words, " ")
-}
-
-// isXtext reports whether a word may go into a command: xtext (RFC 3461 4) that decodes
-// to printable ASCII.
-func isXtext(word string) bool {
-	s, ok := params.Decode(word)
-	strange := func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '=' }
-	return ok && s != "" && !strings.ContainsFunc(word, strange) &&
-		!strings.ContainsFunc(s, func(r rune) bool { return r >= 0x7f })
 }

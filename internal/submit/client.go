@@ -3,11 +3,11 @@ package submit
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"math"
 	"net"
-	"net/textproto"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -15,11 +15,13 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/emersion/go-smtp"
 	"golang.org/x/sys/unix"
 
 	"paperpath/internal/addr"
 	"paperpath/internal/clock"
 	"paperpath/internal/listen"
+	"paperpath/internal/params"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
 )
@@ -39,15 +41,11 @@ const (
 	busyTimeout   = time.Minute     // for a server that has too many clients
 )
 
-// submitClient is an SMTP client of run/submit. go-smtp's, which speaks LMTP for
-// mailrelay, does not do here: it drops the texts of the greeting and of the first line
-// after EHLO, which name the server, and so the Message-IDs and addresses that we make; it
-// takes the parameters of an envelope apart only to build them anew; and after an error in
-// the text its Close ends the message with a dot.
+// submitClient is an SMTP client of run/submit. go-smtp speaks the protocol.
 type submitClient struct {
-	text  *textproto.Conn
-	host  string            // the server's name
-	words map[string]string // EHLO keywords with their parameters
+	smtp *smtp.Client
+	conn *heardConn
+	host string // the server's name
 }
 
 // dial connects to run/submit. It does not wait for a server to be started.
@@ -91,7 +89,7 @@ func connectOnce(home string) (*submitClient, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &submitClient{text: textproto.NewConn(timedConn{conn}), words: map[string]string{}}
+	c := newClient(conn)
 	if err := c.hello(); err != nil {
 		c.Close()
 		return nil, err
@@ -99,28 +97,61 @@ func connectOnce(home string) (*submitClient, error) {
 	return c, nil
 }
 
-// timedConn has a deadline for each read and each write.
-type timedConn struct{ net.Conn }
+func newClient(conn net.Conn) *submitClient {
+	c := &submitClient{conn: &heardConn{Conn: conn}}
+	c.smtp = smtp.NewClient(c.conn)
+	return c
+}
 
-func (c timedConn) Read(b []byte) (int, error) {
+// heardConn is a connection that has a deadline for each read and each write, and keeps
+// the beginning of what it reads: the greeting names the server, and go-smtp drops it.
+type heardConn struct {
+	net.Conn
+	first []byte
+}
+
+// maxGreeting is how much of the first line can be the server's name.
+const maxGreeting = 512
+
+// Read implements net.Conn.
+func (c *heardConn) Read(b []byte) (int, error) {
 	if err := c.SetReadDeadline(time.Now().Add(clientTimeout)); err != nil {
 		return 0, err
 	}
-	return c.Conn.Read(b)
+	n, err := c.Conn.Read(b)
+	c.first = append(c.first, b[:min(n, maxGreeting-len(c.first))]...)
+	return n, err
 }
 
-func (c timedConn) Write(b []byte) (int, error) {
+// Write implements net.Conn.
+func (c *heardConn) Write(b []byte) (int, error) {
 	if err := c.SetWriteDeadline(time.Now().Add(clientTimeout)); err != nil {
 		return 0, err
 	}
 	return c.Conn.Write(b)
 }
 
-func (c *submitClient) Close() { c.text.Close() }
+// name is the server's in its greeting: "220 mx.example.org ESMTP".
+func (c *heardConn) name() string {
+	line, _, _ := strings.Cut(string(c.first), "\r\n")
+	if words := strings.Split(line, " "); len(words) > 1 {
+		return words[1]
+	}
+	return ""
+}
+
+// Close ends the connection. A text without its final dot is no message.
+func (c *submitClient) Close() { c.conn.Close() }
+
+// word returns the parameters of an EHLO keyword.
+func (c *submitClient) word(name string) string {
+	_, value := c.smtp.Extension(name)
+	return value
+}
 
 // maxBytes is the largest size of a message, in octets; the server checks it too.
 func (c *submitClient) maxBytes() int64 {
-	n, err := strconv.ParseInt(c.words[keyBytes], 10, 64)
+	n, err := strconv.ParseInt(c.word(keyBytes), 10, 64)
 	if err != nil {
 		return math.MaxInt64
 	}
@@ -131,50 +162,30 @@ func (c *submitClient) maxBytes() int64 {
 // may know only the uid: then it is the name that we have here.
 func (c *submitClient) login() string {
 	me := localUser{uid: os.Getuid()}
-	if name := c.words[keyUser]; name != "" && !isUIDName(name) {
+	if name := c.word(keyUser); name != "" && !isUIDName(name) {
 		return name
 	}
 	return me.name()
 }
 
 func (c *submitClient) hello() error {
-	greeting, err := c.reply(220)
-	if err != nil {
-		return err
+	if err := c.smtp.Hello("localhost"); err != nil {
+		return failed(err)
 	}
-	c.host, _, _ = strings.Cut(greeting, " ")
-	text, err := c.command(250, "EHLO localhost")
-	if err != nil {
-		return err
-	}
-	for _, word := range strings.Split(text, "\n")[1:] {
-		name, value, _ := strings.Cut(word, " ")
-		c.words[strings.ToUpper(name)] = value
-	}
-	if addr.CheckDomain(c.host) != nil || addr.CheckDomain(c.words[keyDomain]) != nil {
+	c.host = c.conn.name()
+	if addr.CheckDomain(c.host) != nil || addr.CheckDomain(c.word(keyDomain)) != nil {
 		return status.Temp("4.3.0", "the server on "+socketName+" is not mailsubmit with the role local", nil)
 	}
 	return nil
 }
 
-// command sends a command and reads the reply.
-func (c *submitClient) command(want int, format string, args ...any) (string, error) {
-	if err := c.text.PrintfLine(format, args...); err != nil {
-		return "", connectionLost(err)
+// failed returns what an error of the client means.
+func failed(err error) error {
+	var refusal *smtp.SMTPError
+	if errors.As(err, &refusal) {
+		return replyError(refusal)
 	}
-	return c.reply(want)
-}
-
-func (c *submitClient) reply(want int) (string, error) {
-	_, text, err := c.text.ReadResponse(want)
-	var refusal *textproto.Error
-	switch {
-	case errors.As(err, &refusal):
-		return "", replyError(refusal)
-	case err != nil:
-		return "", connectionLost(err)
-	}
-	return text, nil
+	return connectionLost(err)
 }
 
 func connectionLost(err error) error {
@@ -182,11 +193,13 @@ func connectionLost(err error) error {
 }
 
 // replyError returns the error that the server made the reply of.
-func replyError(e *textproto.Error) error {
-	enhanced, text, _ := strings.Cut(e.Msg, " ")
-	if i := strings.IndexByte(text, '\n'); i >= 0 {
-		text = text[:i]
+func replyError(e *smtp.SMTPError) error {
+	c := e.EnhancedCode
+	if c == smtp.EnhancedCodeNotSet {
+		c[0] = e.Code / 100
 	}
+	enhanced := fmt.Sprintf("%d.%d.%d", c[0], c[1], c[2])
+	text, _, _ := strings.Cut(e.Message, "\n")
 	exit := status.TempFail
 	switch {
 	case e.Code == 452 && enhanced == "4.5.3": // RFC 5321 4.5.3.1.10
@@ -206,49 +219,34 @@ func replyError(e *textproto.Error) error {
 
 // send sends a message, and returns the text of the reply.
 func (c *submitClient) send(env spool.Envelope, body spool.Body) (string, error) {
-	if _, err := c.command(250, "MAIL FROM:<%s>%s", env.From.Addr, mailParams(env)); err != nil {
-		return "", err
+	o := params.MailOptions(env.From.Params)
+	all := env.From.Addr + strings.Join(addresses(env), "")
+	o.UTF8 = strings.ContainsFunc(all, func(r rune) bool { return r >= utf8.RuneSelf })
+	if err := c.smtp.Mail(env.From.Addr, o); err != nil {
+		return "", failed(err)
 	}
 	for _, r := range env.To {
-		if _, err := c.command(250, "RCPT TO:<%s>%s", r.Addr, withSpace(r.Params)); err != nil {
-			return "", err
+		if err := c.smtp.Rcpt(r.Addr, params.RcptOptions(r.Params)); err != nil {
+			return "", failed(err)
 		}
 	}
-	if _, err := c.command(354, "DATA"); err != nil {
-		return "", err
-	}
-	if err := c.data(body); err != nil {
-		return "", connectionLost(err)
-	}
-	reply, err := c.reply(250)
-	_, text, _ := strings.Cut(reply, " ")
-	return text, err
-}
-
-// mailParams returns the parameters of MAIL for the envelope.
-func mailParams(env spool.Envelope) string {
-	params := " BODY=8BITMIME" + withSpace(env.From.Params)
-	all := env.From.Addr + strings.Join(addresses(env), "")
-	if strings.ContainsFunc(all, func(r rune) bool { return r >= utf8.RuneSelf }) {
-		params += " SMTPUTF8"
-	}
-	return params
-}
-
-// withSpace puts a space before s unless it is empty.
-func withSpace(s string) string {
-	if s == "" {
-		return ""
-	}
-	return " " + s
+	return c.data(body)
 }
 
 // data sends the message. On an error the final dot is never sent, so that the
 // server does not take a part of the message for all of it.
-func (c *submitClient) data(body spool.Body) error {
-	w := c.text.DotWriter()
-	if _, err := io.Copy(w, io.NewSectionReader(body, 0, body.Size())); err != nil {
-		return err
+func (c *submitClient) data(body spool.Body) (string, error) {
+	w, err := c.smtp.Data()
+	if err != nil {
+		return "", failed(err)
 	}
-	return w.Close()
+	if _, err := io.Copy(w, io.NewSectionReader(body, 0, body.Size())); err != nil {
+		return "", connectionLost(err)
+	}
+	reply, err := w.CloseWithResponse()
+	if err != nil {
+		return "", failed(err)
+	}
+	_, text, _ := strings.Cut(reply.StatusText, " ")
+	return text, nil
 }

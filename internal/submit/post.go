@@ -30,7 +30,7 @@ func (s *sendmail) post(ctx context.Context, home string, giveUpRoot func() erro
 	if err != nil {
 		return err
 	}
-	m := &submission{host: first.host, domain: first.words[keyDomain], now: s.now,
+	m := &submission{host: first.host, domain: first.word(keyDomain), now: s.now,
 		read: func(b spool.Body) (*message.Header, error) {
 			return check.HeaderWithin(postHeader, postFields, b)
 		}}
@@ -63,7 +63,7 @@ func (s *sendmail) post(ctx context.Context, home string, giveUpRoot func() erro
 		}
 		s.tell(visible.Line(reply))
 	}
-	to.command(221, "QUIT") // the message is accepted, whatever the reply
+	to.smtp.Quit() // the message is accepted, whatever the reply
 	return nil
 }
 

@@ -3,14 +3,16 @@ package submit
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"net"
-	"net/textproto"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/emersion/go-smtp"
 
 	"paperpath/internal/home"
 	"paperpath/internal/spool"
@@ -138,12 +140,14 @@ func TestRefusalsKeepTheirStatus(t *testing.T) {
 		status.UsageError("no recipients"),
 	} {
 		code, enhanced, text := status.Reply(want)
-		got := replyError(&textproto.Error{Code: code, Msg: enhanced + " " + text})
+		e := &smtp.SMTPError{Code: code, Message: text + "\nand more"}
+		fmt.Sscanf(enhanced, "%d.%d.%d", &e.EnhancedCode[0], &e.EnhancedCode[1], &e.EnhancedCode[2])
+		got := replyError(e)
 		if status.Exit(got) != want.Exit || got.Error() != want.Text {
 			t.Errorf("%+v became %+v", want, got)
 		}
 	}
-	if err := replyError(&textproto.Error{Code: 452, Msg: "4.5.3 too many recipients"}); status.Exit(err) != status.Refused {
+	if err := replyError(&smtp.SMTPError{Code: 452, EnhancedCode: smtp.EnhancedCode{4, 5, 3}, Message: "too many recipients"}); status.Exit(err) != status.Refused {
 		t.Errorf("too many recipients: %v", err)
 	}
 }
@@ -174,12 +178,9 @@ func TestData(t *testing.T) {
 	} {
 		near, far := net.Pipe()
 		sent := make(chan string)
-		go func() {
-			text, _ := io.ReadAll(far)
-			sent <- string(text)
-		}()
-		c := &submitClient{text: textproto.NewConn(timedConn{near})}
-		err := c.data(tt.body)
+		go func() { sent <- takesData(far) }()
+		c := newClient(near)
+		_, err := c.data(tt.body)
 		c.Close()
 		got := <-sent
 		if tt.fail { // the rest is still in the buffer
@@ -187,6 +188,22 @@ func TestData(t *testing.T) {
 		}
 		if got != tt.want || (err != nil) != tt.fail {
 			t.Errorf("%s: %d octets, want %d, %v", tt.name, len(got), len(tt.want), err)
+		}
+	}
+}
+
+// takesData answers DATA and the final dot, and returns the text.
+func takesData(c net.Conn) (text string) {
+	r := bufio.NewReader(c)
+	r.ReadString('\n')
+	io.WriteString(c, "354 go on\r\n")
+	for {
+		line, err := r.ReadString('\n')
+		if text += line; err != nil {
+			return text
+		}
+		if line == ".\r\n" {
+			io.WriteString(c, "250 2.0.0 ok\r\n")
 		}
 	}
 }
