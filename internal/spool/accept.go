@@ -21,6 +21,31 @@ func (s *Spool) Accept(in Inbox, env Envelope, results []string, tr Trace, body 
 	return k, nil
 }
 
+// AcceptHeld is Accept into hold/, where a person must look at the message. The reason
+// names the stage check, in whose place it was held, and is there before the entry.
+func (s *Spool) AcceptHeld(env Envelope, results []string, tr Trace, body Body, reason string) (Key, error) {
+	k := NewKey(s.now(), s.host)
+	if err := s.acceptHeld(k, env, results, tr, body, reason); err != nil {
+		return "", acceptError(err)
+	}
+	return k, nil
+}
+
+func (s *Spool) acceptHeld(k Key, env Envelope, results []string, tr Trace, body Body, reason string) error {
+	hold, err := s.inbox(InboxHold)
+	if err != nil {
+		return err
+	}
+	if err := hold.setReason(k, reasonLine(s.now(), InboxCheck, verbHeld, reason), s.now()); err != nil {
+		return err
+	}
+	if err := s.accept(k, InboxHold, env, results, tr, body); err != nil {
+		hold.dropReason(k)
+		return err
+	}
+	return nil
+}
+
 func acceptError(err error) error {
 	code, _, _ := status.Reply(err)
 	if code == 452 {

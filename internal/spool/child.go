@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"bytes"
 	"io"
 	"strings"
 )
@@ -30,6 +31,9 @@ func (c Child) trace() string {
 // child writes a child of e: its own envelope, then all of the parent from our
 // result fields on, with the trace directly below our Received.
 func (d *draft) child(e *Entry, c Child) error {
+	if c.Message != nil {
+		return d.changed(e, c)
+	}
 	if _, err := io.WriteString(d, formatEnvelope(c.envelope())); err != nil {
 		return err
 	}
@@ -46,4 +50,32 @@ func (d *draft) child(e *Entry, c Child) error {
 		}
 	}
 	return d.splice(e.file, from, e.Size-from, breaks)
+}
+
+// changed writes a child whose message a filter has changed: between its envelope and our
+// Received stand its own results, and the message below.
+func (d *draft) changed(e *Entry, c Child) error {
+	var head bytes.Buffer
+	head.WriteString(formatEnvelope(c.envelope()))
+	for _, field := range c.Results {
+		head.WriteString(field)
+	}
+	ours := io.NewSectionReader(e.file, e.head.received, e.head.end-e.head.received)
+	if _, err := head.ReadFrom(ours); err != nil {
+		return err
+	}
+	head.WriteString(c.trace())
+	return d.message(head.Bytes(), c.Message)
+}
+
+// copied is how many octets of a message the child takes over, without its envelope.
+func (c Child) copied(e *Entry) int64 {
+	if c.Message == nil {
+		return e.Size - e.head.results
+	}
+	sum := e.head.end - e.head.received + c.Message.Size()
+	for _, field := range c.Results {
+		sum += int64(len(field))
+	}
+	return sum
 }

@@ -79,7 +79,7 @@ func TestModel(t *testing.T) {
 func (m *model) mailbox(person string) string { return filepath.Join(m.home, "mail", person) }
 
 func (m *model) acceptOne(rt *rapid.T) {
-	in := rapid.SampledFrom([]Inbox{InboxCheck, InboxRoute}).Draw(rt, "inbox")
+	in := rapid.SampledFrom([]Inbox{InboxCheck, InboxRoute, InboxHold}).Draw(rt, "inbox")
 	people := rapid.SliceOfNDistinct(rapid.SampledFrom(modelPeople), 1, len(modelPeople), rapid.ID).Draw(rt, "people")
 	slices.Sort(people)
 	m.tokens++
@@ -92,11 +92,18 @@ func (m *model) acceptOne(rt *rapid.T) {
 		}
 		env.To = append(env.To, r)
 	}
-	_, err := m.sp.Accept(in, env, nil, Trace{By: "mx", With: WithLocal}, BytesBody([]byte("Subject: "+token+"\n\nbody\n")))
+	body, trace, state := BytesBody([]byte("Subject: "+token+"\n\nbody\n")), Trace{By: "mx", With: WithLocal}, "new"
+	var err error
+	if in == InboxHold {
+		state = "held"
+		_, err = m.sp.AcceptHeld(env, nil, trace, body, "odd")
+	} else {
+		_, err = m.sp.Accept(in, env, nil, trace, body)
+	}
 	if err != nil {
 		rt.Fatal(err)
 	}
-	m.entries = append(m.entries, &modelEntry{token: token, inbox: in, state: "new", pending: people})
+	m.entries = append(m.entries, &modelEntry{token: token, inbox: in, state: state, pending: people})
 }
 
 // What a stage may do with an entry.

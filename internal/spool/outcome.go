@@ -36,13 +36,18 @@ type Outcome struct {
 	Reason   string    // Defer, Hold, Drop: for people
 }
 
-// Child is a new entry with the same message and another envelope.
+// Child is a new entry with another envelope, or a changed message.
 type Child struct {
 	Inbox  Inbox
 	From   Path
 	To     []Recipient
 	Passed []string // addresses that led here: the trace by which it is known if it comes back
 	Reason string   // where Inbox is InboxHold: why
+
+	// Message is the message as a filter has changed it, with these Results of ours; nil: that
+	// of the parent, with its results.
+	Message Body
+	Results []string
 }
 
 // Bounce is a report about failures to the sender: a new entry in route/.

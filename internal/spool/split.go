@@ -17,7 +17,7 @@ const syncTogether = 16
 func (e *Entry) CopyBytes(children []Child) int64 {
 	var sum int64
 	for _, c := range children {
-		sum += int64(len(formatEnvelope(c.envelope()))+len(c.trace())) + e.Size - e.head.results
+		sum += int64(len(formatEnvelope(c.envelope()))+len(c.trace())) + c.copied(e)
 	}
 	return sum
 }
@@ -185,6 +185,13 @@ func (s *Spool) publishChild(d *draft, e *Entry, c Child) error {
 	// no sync, since its key says the same. It is set this late because the cleaner
 	// would remove a draft that looked old.
 	d.setArrival(e.Arrival)
+	if c.Message != nil {
+		// A filter need not change it in the same way again, so the size in the name says
+		// nothing about what a crash has left.
+		if found, err := s.has(d.key); err != nil || found {
+			return err
+		}
+	}
 	return d.publishOnce()
 }
 
