@@ -10,8 +10,10 @@ import (
 
 	"paperpath/internal/addr"
 	"paperpath/internal/check"
+	"paperpath/internal/control"
 	"paperpath/internal/explain"
 	"paperpath/internal/home"
+	"paperpath/internal/maillog"
 	"paperpath/internal/program"
 	"paperpath/internal/route"
 	"paperpath/internal/spool"
@@ -22,11 +24,11 @@ func run() int {
 	return program.Main(program.Program{
 		Name:     "mailcheck",
 		Usage:    "check the message on standard input and pass it on with the result",
-		Operands: "< message",
+		Operands: "[address ...] < message",
 		Flags:    subjectFlags(),
 		Action:   filter,
 		Verbs: append(program.Stage{Inbox: spool.InboxCheck, Does: "check", Make: runner}.Verbs(),
-			program.Verb{Name: "explain", Usage: "print how the message on standard input is checked", Operands: "< message",
+			program.Verb{Name: "explain", Usage: "print how the message on standard input is checked", Operands: "[address ...] < message",
 				Flags:  append(subjectFlags(), &cli.BoolFlag{Name: "json", Usage: "print JSON"}),
 				Action: explainCommand},
 			program.Verb{Name: "dkim", Usage: "print what the signatures of the message on standard input prove",
@@ -39,7 +41,6 @@ func run() int {
 func subjectFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "from", Usage: "the reverse path `ADDRESS`"},
-		&cli.StringSliceFlag{Name: "to", Usage: "a recipient's `ADDRESS`"},
 		&cli.StringFlag{Name: "login", Usage: "sent by the authenticated `USER`"},
 		&cli.StringFlag{Name: "client", Usage: "sent by the host with this IP `ADDRESS`"},
 		&cli.StringFlag{Name: "helo", Usage: "the `NAME` that this host gave in HELO or EHLO"},
@@ -51,7 +52,7 @@ func runner(h *home.Home) (*spool.Runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &check.Stage{Checker: k, Log: h.Log, Settle: h.Settler().Settle}
+	s := &check.Stage{Checker: k, Settle: h.Settler().Settle}
 	return &spool.Runner{Handle: s.Handle}, nil
 }
 
@@ -63,31 +64,53 @@ func checker(h *home.Home) (*check.Checker, error) {
 	return &check.Checker{Control: h.Control, Host: host, DNS: h.DNS(), Now: h.Clock.Now, Log: h.Log}, nil
 }
 
-// filter passes the message on, with our result at the top and without results that
-// claim to be ours. A refused message is not passed on.
+// filter passes the message on, with our results at the top. A message that does not pass is
+// not passed on.
 func filter(ctx context.Context, h *home.Home, c *cli.Context) error {
-	s, buf, err := subject(ctx, h, c)
-	if err != nil {
-		return err
-	}
-	defer buf.Close()
-	k, err := checker(h)
-	if err != nil {
-		return err
-	}
-	v := k.Message(ctx, s, nil)
-	if !v.Passes() {
-		return v.Err
-	}
-	out := check.WithResults(v, k.Host)
-	if _, err = io.Copy(h.Stdout, io.NewSectionReader(out, 0, out.Size())); err != nil {
-		return fmt.Errorf("write standard output: %w", err)
-	}
-	return nil
+	return judge(ctx, h, c, func(k *check.Checker, s check.Subject) error {
+		v := k.Message(ctx, s, nil)
+		k.Record("", v, maillog.Client{Addr: c.String("client"), Helo: s.Helo, Login: s.Login})
+		if !v.Passes() {
+			return answer(v, v.Reason())
+		}
+		out := check.WithResults(v, k.Host)
+		if _, err := io.Copy(h.Stdout, io.NewSectionReader(out, 0, out.Size())); err != nil {
+			return fmt.Errorf("write standard output: %w", err)
+		}
+		return nil
+	})
 }
 
 // explainCommand prints how the message is checked.
 func explainCommand(ctx context.Context, h *home.Home, c *cli.Context) error {
+	return judge(ctx, h, c, func(k *check.Checker, s check.Subject) error {
+		var t explain.Trail
+		v := k.Message(ctx, s, &t)
+		if err := t.Write(h.Stdout, c.Bool("json")); err != nil {
+			return err
+		}
+		return answer(v, "") // the explanation says why
+	})
+}
+
+// answer is the exit status of a verdict, with a text for standard error.
+func answer(v check.Verdict, text string) error {
+	switch v.Action {
+	case control.CheckRefuse:
+		return &status.Error{Exit: status.Refused, Text: text}
+	case control.CheckHold:
+		if text != "" {
+			text = "held: " + text
+		}
+		return &status.Error{Exit: status.TempFail, Text: text}
+	case control.CheckDefer:
+		return &status.Error{Exit: status.TempFail, Text: text}
+	}
+	return nil // of a message that is discarded nothing is left
+}
+
+// judge calls do with the message on standard input.
+func judge(ctx context.Context, h *home.Home, c *cli.Context, do func(*check.Checker, check.Subject) error) error {
 	s, buf, err := subject(ctx, h, c)
 	if err != nil {
 		return err
@@ -97,15 +120,7 @@ func explainCommand(ctx context.Context, h *home.Home, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	var t explain.Trail
-	v := k.Message(ctx, s, &t)
-	if err := t.Write(h.Stdout, c.Bool("json")); err != nil {
-		return err
-	}
-	if v.Err != nil {
-		return &status.Error{Exit: status.Exit(v.Err)} // the explanation says why
-	}
-	return nil
+	return do(k, s)
 }
 
 // dkimCommand prints what the signatures of the message prove.
@@ -133,6 +148,11 @@ func subject(ctx context.Context, h *home.Home, c *cli.Context) (check.Subject, 
 	if err != nil {
 		return s, nil, err
 	}
+	networks, err := h.Control.RelayFrom()
+	if err != nil {
+		return s, nil, err
+	}
+	s.Trusted = networks.Has(s.Client)
 	s.Resolve = func(a addr.Address) ([]addr.Address, error) { return route.Addresses(h.Control, a) }
 	sp, err := h.Spool()
 	if err != nil {
@@ -162,9 +182,6 @@ func subject(ctx context.Context, h *home.Home, c *cli.Context) (check.Subject, 
 // subjectFromFlags is what the options say about the message.
 func subjectFromFlags(c *cli.Context) (check.Subject, error) {
 	s := check.Subject{Login: c.String("login"), Helo: c.String("helo")}
-	if c.Args().Present() {
-		return s, status.UsageError("unexpected operand %q (a recipient is --to)", c.Args().First())
-	}
 	s.SMTPPeer = s.Login == "" && c.IsSet("client")
 	if c.IsSet("client") {
 		ip, err := netip.ParseAddr(c.String("client"))
@@ -180,10 +197,10 @@ func subjectFromFlags(c *cli.Context) (check.Subject, error) {
 		}
 		s.Envelope.From.Addr = a.String()
 	}
-	for _, to := range c.StringSlice("to") {
+	for _, to := range c.Args().Slice() {
 		a, err := addr.Parse(to)
 		if err != nil {
-			return s, status.UsageError("--to: %v", err)
+			return s, status.UsageError("recipient %v", err)
 		}
 		s.Envelope.To = append(s.Envelope.To, spool.Recipient{Addr: a.String()})
 	}

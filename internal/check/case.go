@@ -55,6 +55,8 @@ type Case struct {
 	Control *control.Control
 	Now     func() time.Time
 	Host    string // our name, as results and reports say it
+
+	original *Change // before the filters changed it; nil: they did not
 }
 
 // Query is what one check has for its answer.

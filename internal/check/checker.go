@@ -8,6 +8,7 @@ import (
 	"paperpath/internal/explain"
 	"paperpath/internal/maillog"
 	"paperpath/internal/spool"
+	"paperpath/internal/status"
 )
 
 // Checker checks messages; a process has one.
@@ -120,6 +121,16 @@ func (k *Checker) Message(ctx context.Context, sub Subject, t *explain.Trail) Ve
 	s := k.Session()
 	defer s.Close()
 	return s.Message(ctx, sub, t)
+}
+
+// Record writes the event of a verdict. key is "" where there is no entry.
+func (k *Checker) Record(key string, v Verdict, c maillog.Client) {
+	k.Log.Checked(key, v.Event(), c)
+	for _, f := range v.Found {
+		if status.Stack(f.Err) != "" { // a defect of ours, whatever became of the message
+			k.Log.Trouble(key, "check "+f.Name, f.Err)
+		}
+	}
 }
 
 func (s *Session) begin(sub Subject) {

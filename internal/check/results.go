@@ -67,11 +67,18 @@ func (m *Case) dropForged() error {
 	size := m.Body.Size()
 	var p message.Pieces
 	p.Without(io.NewSectionReader(m.Body, 0, size), size, forged)
-	return m.change(&Change{Body: &p, Envelope: m.Envelope})
+	return m.become(&Change{Body: &p, Envelope: m.Envelope})
 }
 
 // change takes the message as a filter has changed it.
-func (m *Case) change(c *Change) (err error) {
+func (m *Case) change(c *Change) error {
+	if m.original == nil {
+		m.original = &Change{Body: m.Body, Envelope: m.Envelope}
+	}
+	return m.become(c)
+}
+
+func (m *Case) become(c *Change) (err error) {
 	m.Body, m.Envelope = c.Body, c.Envelope
 	m.Header, err = ReadHeader(m.Control, m.Body)
 	return err

@@ -13,22 +13,23 @@ import (
 // checked when it was accepted.
 type Stage struct {
 	Checker *Checker
-	Log     *maillog.Log
 	Settle  func(e *spool.Entry, results []settle.Result) spool.Outcome
 }
 
-// Handle judges an entry: it goes on to route/, is returned, held or deferred.
+// Handle judges an entry: it goes on to route/, is returned, held, dropped or deferred.
 func (s *Stage) Handle(ctx context.Context, e *spool.Entry) spool.Outcome {
 	v := s.Checker.Message(ctx, Subject{Envelope: e.Envelope, With: e.With,
 		SMTPPeer: e.FromSMTP() && !e.Trusted(), Trusted: e.Relay, Body: e.Message()}, nil)
-	s.Log.Checked(string(e.Key), string(v.Action), v.Reason())
-	switch v.Action {
-	case control.CheckHold:
+	s.Checker.Record(string(e.Key), v, maillog.Client{})
+	switch {
+	case v.Action == control.CheckHold:
 		return spool.HoldBecause(v.Reason())
-	case control.CheckDiscard:
-		return spool.DropBecause("discarded by " + v.Check)
-	}
-	if v.Passes() {
+	case v.Action == control.CheckDiscard:
+		return spool.DropBecause(v.Reason())
+	case v.Passes() && v.Changed:
+		return spool.SplitInto(spool.Child{Inbox: spool.InboxRoute, From: v.Envelope.From,
+			To: v.Envelope.To, Message: v.Body, Results: v.Results})
+	case v.Passes():
 		return spool.HandOnTo(spool.InboxRoute)
 	}
 	var results []settle.Result

@@ -47,7 +47,9 @@ func TestStage(t *testing.T) {
 				t.Fatal(err)
 			}
 			c := control.Open(home, time.Now)
-			stage := &Stage{Checker: checkerOf(c, nil), Log: log, Settle: (&settle.Settler{Control: c, Log: log, Now: time.Now, Home: home}).Settle}
+			k := checkerOf(c, nil)
+			k.Log = log
+			stage := &Stage{Checker: k, Settle: (&settle.Settler{Control: c, Log: log, Now: time.Now, Home: home}).Settle}
 			r := &spool.Runner{Spool: sp, Inbox: spool.InboxCheck, Handle: stage.Handle, Retry: c.Retry}
 			if err := r.Run(context.Background()); err != nil {
 				t.Fatal(err)

@@ -2,10 +2,12 @@ package check
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"paperpath/internal/control"
 	"paperpath/internal/explain"
+	"paperpath/internal/maillog"
 	"paperpath/internal/message"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
@@ -20,8 +22,11 @@ type Verdict struct {
 	Found    []Found             // by all checks that were asked, in their order
 	Results  []string            // our header fields, with line ends
 	Header   *message.Header     // of Body, as far as it was read; nil where it was not
-	Body     spool.Body          // the message as the filters leave it
+	Body     spool.Body          // the message as the filters leave it; as it came, to be held
 	Envelope spool.Envelope      // the same
+	Changed  bool                // the filters have changed one of the two
+
+	why string // of the check that decided
 }
 
 // Passes reports whether the message goes on.
@@ -30,9 +35,23 @@ func (v Verdict) Passes() bool { return !v.Action.Worse(control.CheckJunk) }
 // Reason is the verdict's reason, or "".
 func (v Verdict) Reason() string {
 	if v.Err == nil {
-		return ""
+		return v.why
 	}
 	return v.Err.Error()
+}
+
+// Event is the verdict as the event says it. Its envelope is the one that was judged.
+func (v Verdict) Event() maillog.Verdict {
+	e := maillog.Verdict{Action: string(v.Action), Check: v.Check, Reason: v.Reason(),
+		From: v.Envelope.From.Addr}
+	for _, f := range v.Found {
+		r := maillog.CheckResult{Name: f.Name, Result: f.Result, Reason: f.Reason, Took: f.Took}
+		if f.Action != control.CheckAccept {
+			r.Action = string(f.Action)
+		}
+		e.Checks = append(e.Checks, r)
+	}
+	return e
 }
 
 // message asks all checks, phase by phase.
@@ -67,15 +86,18 @@ func troubled(name string, err error) Found {
 // verdict weighs what was found: the worst action decides, the first of equal ones.
 func (s *Session) verdict(all []Found, t *explain.Trail) Verdict {
 	v := Verdict{Action: control.CheckAccept, Found: all}
-	v.Header, v.Body, v.Envelope = s.at.Header, s.at.Body, s.at.Envelope
+	v.Header, v.Body, v.Envelope, v.Changed = s.at.Header, s.at.Body, s.at.Envelope, s.at.original != nil
 	for _, f := range all {
 		if f.Action.Worse(v.Action) {
-			v.Action, v.Check = f.Action, f.Name
+			v.Action, v.Check, v.why = f.Action, f.Name, f.Name+": "+f.Reason
 			if v.Err = nil; !v.Passes() {
 				v.Err = f.reply()
 			}
 		}
 		f.explain(t)
+	}
+	if o := s.at.original; v.Action == control.CheckHold && o != nil {
+		v.Body, v.Envelope, v.Changed = o.Body, o.Envelope, false // its signatures still verify
 	}
 	v.Results = resultFields(s.Host, v)
 	t.End(v.String())
@@ -95,16 +117,36 @@ func (v Verdict) String() string {
 // is of the right kind.
 func (f *Found) reply() error {
 	temporary := f.Action == control.CheckDefer
-	if f.Err != nil && (f.Action == control.CheckHold || status.IsTemporary(f.Err) == temporary) {
-		return f.Err
+	if f.Err != nil && f.Action != control.CheckHold && status.IsTemporary(f.Err) == temporary {
+		return f.verdict(f.Err)
 	}
 	text := f.Name + ": " + visible.ASCII(f.Reason)
 	if temporary {
-		return status.Temp("4.7.1", text, f.Err)
+		return f.verdict(status.Temp("4.7.1", text, nil))
 	}
 	e := status.Refuse("5.7.1", text)
 	e.Reply = 550
-	return e
+	return f.verdict(e)
+}
+
+// verdict marks an error that is a verdict on the message.
+func (f *Found) verdict(err error) error {
+	if f.Fails {
+		return decided{err}
+	}
+	return err
+}
+
+// decided is the error of a message for which a check failed.
+type decided struct{ error }
+
+func (d decided) Unwrap() error { return d.error }
+
+// IsVerdict reports whether err says that a message failed a check, so that nothing is wrong
+// with this machine though it may be temporary.
+func IsVerdict(err error) bool {
+	var d decided
+	return errors.As(err, &d)
 }
 
 // explain adds what the check read, and what it means.

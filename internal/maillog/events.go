@@ -2,11 +2,13 @@ package maillog
 
 import (
 	"crypto/tls"
+	"fmt"
 	"log/slog"
 	"strings"
 	"time"
 
 	"paperpath/internal/status"
+	"paperpath/internal/visible"
 )
 
 // Client is the peer of a session. Empty fields are left out of the line.
@@ -97,9 +99,53 @@ func (l *Log) Expired(mailbox string, messages int) {
 	l.event("expired", NoKey, slog.String("mailbox", mailbox), slog.Int("messages", messages))
 }
 
-// Checked: mailcheck checked an entry. verdict is pass, refuse, hold or defer.
-func (l *Log) Checked(key, verdict, reason string) {
-	l.event("checked", key, appendIf([]slog.Attr{slog.String("verdict", verdict)}, "reason", reason)...)
+// Verdict is what the checks of a message found.
+type Verdict struct {
+	Action string // accept, tag, junk, hold, defer, refuse or discard
+	Check  string // the check that decided; may be empty
+	Reason string // may be empty
+	From   string
+	Checks []CheckResult
+}
+
+// CheckResult is what one check found.
+type CheckResult struct {
+	Name, Result string
+	Action       string // that it wants; may be empty
+	Reason       string // may be empty
+	Took         time.Duration
+}
+
+// String is the result for people: `spf=fail tag 12.345ms (why)`.
+func (r CheckResult) String() string {
+	text := r.Name + "=" + r.Result
+	if r.Action != "" {
+		text += " " + r.Action
+	}
+	text += fmt.Sprintf(" %.3fms", float64(r.Took.Microseconds())/1000)
+	if r.Reason != "" {
+		text += " (" + visible.Shorten(r.Reason, maxCheckReason) + ")"
+	}
+	return text
+}
+
+// maxCheckReason bounds what one check may say in the event, in octets.
+const maxCheckReason = 200
+
+// Checked: a message was checked. It has a key where it was accepted.
+func (l *Log) Checked(key string, v Verdict, c Client) {
+	if key == "" {
+		key = NoKey
+	}
+	a := appendIf([]slog.Attr{slog.String("verdict", v.Action)}, "check", v.Check)
+	a = appendIf(a, "reason", v.Reason)
+	a = append(a, slog.String("from", v.From))
+	var checks []string
+	for _, r := range v.Checks {
+		checks = append(checks, r.String())
+	}
+	a = append(a, slog.String("checks", strings.Join(checks, "; ")))
+	l.event("checked", key, append(a, c.attrs()...)...)
 }
 
 // Routed: an entry was handed on to another inbox unchanged.

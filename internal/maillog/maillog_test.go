@@ -29,7 +29,9 @@ var someValue = map[reflect.Type]any{
 	reflect.TypeFor[time.Duration](): 24 * time.Hour,
 	reflect.TypeFor[Message]():       Message{Key: "k", Inbox: "route", From: "a@b", To: []string{"c@d", "e@f"}, Size: 7, With: "ESMTP", ID: "<i>"},
 	reflect.TypeFor[Remote]():        Remote{Host: "mx.example", Addr: "192.0.2.1", TLS: "TLS1.3", Verified: "yes", Rule: "may (default)", Signed: "example.org: r e"},
-	reflect.TypeFor[Client]():        Client{Addr: "192.0.2.7", Helo: "h", Login: "a@b", TLS: "TLS1.3", UID: "0"},
+	reflect.TypeFor[Verdict](): Verdict{Action: "tag", Check: "spf", Reason: "why", From: "a@b",
+		Checks: []CheckResult{{Name: "spf", Result: "fail", Action: "tag", Reason: "why", Took: time.Millisecond}}},
+	reflect.TypeFor[Client](): Client{Addr: "192.0.2.7", Helo: "h", Login: "a@b", TLS: "TLS1.3", UID: "0"},
 }
 
 // everyEvent calls every method of l that writes one, with every value set.

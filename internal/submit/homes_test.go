@@ -215,7 +215,7 @@ func (s *site) settler() *settle.Settler {
 // work runs every stage once.
 func (s *site) work(ctx context.Context) error {
 	settle := s.settler().Settle
-	checker := &check.Stage{Checker: &check.Checker{Control: s.home.Control, Host: "mx.example.net", Now: time.Now}, Log: s.home.Log, Settle: settle}
+	checker := &check.Stage{Checker: &check.Checker{Control: s.home.Control, Host: "mx.example.net", Now: time.Now, Log: s.home.Log}, Settle: settle}
 	router := &route.Stage{Control: s.home.Control, Settle: settle, Now: s.now}
 	deliverer := &deliver.Stage{Control: s.home.Control, Home: s.home.Dir, Settle: settle, Now: s.now}
 	for _, at := range []struct {

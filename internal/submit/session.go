@@ -256,7 +256,7 @@ func (s *session) recipients() string {
 	return strings.Join(addresses(spool.Envelope{To: s.tx.to}), " ")
 }
 
-// store checks a message and stores it in route/.
+// store checks a message and stores it: in route/, or in hold/ if a check says so.
 func (s *session) store(ctx context.Context, buf *spool.Buffer) (spool.Key, error) {
 	body, err := s.compose(buf)
 	if err != nil {
@@ -268,20 +268,40 @@ func (s *session) store(ctx context.Context, buf *spool.Buffer) (spool.Key, erro
 	sub := s.subject(s.tx)
 	sub.Body = body
 	verdict := s.server.judge(s.checks, ctx, sub, nil)
-	if !verdict.Passes() {
-		return "", verdict.Err
+	key, err := s.keep(verdict)
+	s.server.checker.Record(string(key), verdict, s.client())
+	return key, err
+}
+
+// keep does with a message what the verdict says. A message that is discarded has the key
+// that it would have had.
+func (s *session) keep(v check.Verdict) (spool.Key, error) {
+	switch {
+	case v.Action == control.CheckDiscard:
+		return spool.NewKey(s.server.now(), s.server.hostname), nil
+	case !v.Passes() && v.Action != control.CheckHold:
+		return "", v.Err
 	}
 	trace, err := s.trace()
 	if err != nil {
 		return "", err
 	}
-	key, err := s.server.spool.Accept(spool.InboxRoute, verdict.Envelope, verdict.Results, trace, verdict.Body)
+	in, key := spool.InboxRoute, spool.Key("")
+	if v.Action == control.CheckHold {
+		in = spool.InboxHold
+		key, err = s.server.spool.AcceptHeld(v.Envelope, v.Results, trace, v.Body, v.Reason())
+	} else {
+		key, err = s.server.spool.Accept(in, v.Envelope, v.Results, trace, v.Body)
+	}
 	if err != nil {
 		return "", err
 	}
-	s.server.log.Accepted(maillog.Message{Key: string(key), Inbox: string(spool.InboxRoute),
-		From: verdict.Envelope.From.Addr, To: addresses(verdict.Envelope), Size: verdict.Body.Size(),
-		With: trace.With, ID: verdict.Header.Value("Message-ID")}, s.client())
+	s.server.log.Accepted(maillog.Message{Key: string(key), Inbox: string(in), From: v.Envelope.From.Addr,
+		To: addresses(v.Envelope), Size: v.Body.Size(), With: trace.With, ID: v.Header.Value("Message-ID")},
+		s.client())
+	if in == spool.InboxHold {
+		s.server.log.Held(string(key), string(spool.InboxCheck), v.Reason())
+	}
 	return key, nil
 }
 
@@ -356,7 +376,7 @@ func (s *session) refuse(from addr.Address, to string, err error) error {
 func refusal(log *maillog.Log, from, to string, err error, c maillog.Client) {
 	code, enhanced, text := status.Reply(err)
 	log.Refused(from, to, fmt.Sprintf("%d %s %s", code, enhanced, text), c)
-	if status.IsTemporary(err) && !control.IsBrokenRow(err) {
+	if status.IsTemporary(err) && !control.IsBrokenRow(err) && !check.IsVerdict(err) {
 		log.Trouble("", "session", err)
 	}
 }

@@ -242,7 +242,7 @@ func BenchmarkFind(b *testing.B) {
 		key := fmt.Sprintf("17640%05d.M000001R%016x.mx", n, n)
 		text.WriteString(event(0, key, fmt.Sprintf("accepted inbox=check from=alice@example.org to=u%d@example.net size=4711 with=ESMTPSA "+
 			`msgid=<%d@example.org> client=192.0.2.7 helo=mail.example.org login=alice tls="TLS1.3 TLS_AES_128_GCM_SHA256"`, n, n)))
-		text.WriteString(event(0, key, "checked verdict=pass"))
+		text.WriteString(event(0, key, "checked verdict=accept"))
 		text.WriteString(event(0, key, fmt.Sprintf("routed inbox=relay to=u%d@example.net", n)))
 		text.WriteString(event(0, key, fmt.Sprintf(`relayed to=u%d@example.net host=mx.example.net addr=192.0.2.1:25 reply="250 ok"`, n)))
 		text.WriteString(event(0, key, "dropped inbox=relay"))
