@@ -126,12 +126,21 @@ func reachableDir(t *testing.T) string {
 	return dir
 }
 
-// postfixWithLogins runs a Postfix that accepts mail from who logs in, and drops it.
-func postfixWithLogins(t *testing.T, h *harness.Home) string {
+// loginServer is where a server is reached: at one port with STARTTLS, at another in TLS
+// from the beginning (RFC 8314 3.3).
+type loginServer struct {
+	starttls, implicit string
+	client             string // the file of a client certificate of alice that it knows
+}
+
+// postfixWithLogins runs a Postfix that accepts mail from who logs in, or has the client
+// certificate of alice, and drops it.
+func postfixWithLogins(t *testing.T, h *harness.Home) loginServer {
 	t.Helper()
 	unpacked(t, "postfix")
 	dir := reachableDir(t)
-	addr := harness.FreeAddr()
+	at := loginServer{harness.FreeAddr(), harness.FreeAddr(), filepath.Join(dir, "client.pem")}
+	fingerprint := writePair(t, at.client, alice)
 	if err := os.WriteFile(filepath.Join(dir, "pair.pem"), []byte(certificate(t, h)), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -147,21 +156,26 @@ smtpd_sasl_type = dovecot
 smtpd_sasl_path = `+dovecotAuth(t, dir)+`
 broken_sasl_auth_clients = yes
 smtpd_error_sleep_time = 0
-smtpd_sender_restrictions = permit_sasl_authenticated, reject_unauth_destination
-smtpd_relay_restrictions = permit_sasl_authenticated, reject
-`, addr+" inet n - n - - smtpd\ndiscard unix - - n - - discard\n"+harness.PostfixServices+harness.PostfixQueueManager)
+smtpd_tls_ask_ccert = yes
+smtpd_tls_fingerprint_digest = sha256
+relay_clientcerts = inline:{ `+fingerprint+`=alice }
+smtpd_sender_restrictions = permit_sasl_authenticated, permit_tls_clientcerts, reject_unauth_destination
+smtpd_relay_restrictions = permit_sasl_authenticated, permit_tls_clientcerts, reject
+`, at.starttls+" inet n - n - - smtpd\n"+at.implicit+" inet n - n - - smtpd -o smtpd_tls_wrappermode=yes\n"+
+		"discard unix - - n - - discard\n"+harness.PostfixServices+harness.PostfixQueueManager)
 	if err != nil {
 		t.Fatal(err)
 	}
-	serveUntilEnd(t, p.Command(), dir+"/log", listens(addr))
-	return addr
+	serveUntilEnd(t, p.Command(), dir+"/log", listens(at.implicit))
+	return at
 }
 
 // eximWithLogins runs an Exim with authenticators of its own.
-func eximWithLogins(t *testing.T, h *harness.Home) string {
+func eximWithLogins(t *testing.T, h *harness.Home) loginServer {
 	t.Helper()
 	dir := reachableDir(t)
-	addr := harness.FreeAddr()
+	at := loginServer{harness.FreeAddr(), harness.FreeAddr(), filepath.Join(dir, "client.pem")}
+	writePair(t, at.client, alice)
 	text, err := os.ReadFile(filepath.Join(unpacked(t, "exim"), "usr/sbin/exim4"))
 	if err != nil {
 		t.Fatal(err)
@@ -187,7 +201,10 @@ exim_path = ` + dir + `/exim4
 spool_directory = ` + dir + `/spool
 log_file_path = ` + dir + `/%slog
 local_interfaces = 127.0.0.1
-daemon_smtp_ports = ` + harness.Port(addr) + `
+daemon_smtp_ports = ` + harness.Port(at.starttls) + " : " + harness.Port(at.implicit) + `
+tls_on_connect_ports = ` + harness.Port(at.implicit) + `
+tls_try_verify_hosts = *
+tls_verify_certificates = ` + at.client + `.crt
 pid_file_path = ` + dir + `/pid
 keep_environment = LD_PRELOAD : NSS_WRAPPER_PASSWD : NSS_WRAPPER_GROUP
 notifier_socket =
@@ -228,6 +245,13 @@ cram:
   public_name = CRAM-MD5
   server_secret = ${if eq{$auth1}{` + alice + `}{` + harness.Password + `}fail}
   server_set_id = $auth1
+external:
+  driver = external
+  public_name = EXTERNAL
+  server_advertise_condition = ${if eq{$tls_in_certificate_verified}{1}}
+  server_param2 = ${certextract{subject,CN}{$tls_in_peercert}}
+  server_condition = ${if eq{$auth2}{` + alice + `}}
+  server_set_id = $auth2
 `
 	err = errors.Join(os.WriteFile(filepath.Join(dir, "exim4"), text, 0o755),
 		os.WriteFile(filepath.Join(dir, "conf"), []byte(conf), 0o644),
@@ -239,70 +263,6 @@ cram:
 	}
 	cmd := exec.Command(filepath.Join(dir, "exim4"), "-C", filepath.Join(dir, "conf"), "-bdf")
 	cmd.Env = env
-	serveUntilEnd(t, cmd, dir+"/mainlog", listens(addr))
-	return addr
-}
-
-// mailrelay logs in at other servers by each mechanism that they have; a wrong password
-// or token defers, with the server's words.
-func TestLoginsAtServers(t *testing.T) {
-	for name, c := range map[string]struct {
-		run        func(*testing.T, *harness.Home) string
-		mechanisms string
-		best       string // without a row mechanism
-	}{
-		"postfix and dovecot": {postfixWithLogins, "PLAIN LOGIN CRAM-MD5 SCRAM-SHA-256 OAUTHBEARER XOAUTH2", "SCRAM-SHA-256"},
-		"exim":                {eximWithLogins, "PLAIN LOGIN CRAM-MD5", "CRAM-MD5"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			h := newHome(t)
-			addr := c.run(t, h)
-			for _, mechanism := range append(strings.Fields(c.mechanisms), "") {
-				logsIn(t, h, addr, mechanism, c.best)
-			}
-		})
-	}
-}
-
-// logsIn sends a message with the right secret, and with a wrong one.
-func logsIn(t *testing.T, h *harness.Home, addr, mechanism, best string) {
-	t.Helper()
-	secret, row := harness.Password, ""
-	if mechanism != "" {
-		row = "mechanism: " + mechanism + "\n"
-	}
-	if strings.Contains(mechanism, "OAUTH") {
-		secret = token
-	}
-	if mechanism == "" {
-		mechanism = best
-	}
-	for _, right := range []bool{true, false} {
-		if !right {
-			secret = "wrong" + secret
-		}
-		path := filepath.Join(h.Dir, "control/relay-logins/127.0.0.1")
-		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700),
-			os.WriteFile(path, []byte("user: "+alice+"\npassword: "+secret+"\n"+row), 0o600)); err != nil {
-			t.Fatal(err)
-		}
-		before := len(h.Events("event=relay-login"))
-		out, err := programs.Run(h.Dir, strings.NewReader("Subject: x\n\nx\n"), "mailrelay", "--from", alice,
-			"--to", "x@far.example", "--via", addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		want, exit := "event=relay-login ", 0
-		if !right {
-			want, exit = "event=relay-login-failed ", 75
-		}
-		events := h.Events("event=relay-login")
-		if len(events) != before+1 || !strings.Contains(events[before], want) || !strings.Contains(events[before], "mech="+mechanism) ||
-			!right && !strings.Contains(events[before], "535") || out.Status != exit {
-			t.Errorf("%s, right %v: %d, %s\n%s", mechanism, right, out.Status, out.Stderr, strings.Join(events[before:], "\n"))
-		}
-		if text := out.Stderr + strings.Join(events, ""); strings.Contains(text, secret) {
-			t.Errorf("%s: the secret is in %s", mechanism, text)
-		}
-	}
+	serveUntilEnd(t, cmd, dir+"/mainlog", listens(at.implicit))
+	return at
 }
