@@ -255,6 +255,8 @@ func TestBrokenFiles(t *testing.T) {
 		{"rates", "user-messages: 0/1h\n", rates, "is not a rate"},
 		{"rates", "user-messages: 5/0\n", rates, "is not a rate"},
 		{"hideclient", "true\n", func(c *Control) error { _, err := c.HideClient(); return err }, "is neither yes nor no"},
+		{"junk", "folder .Junk\n", func(c *Control) error { _, err := c.Junk(); return err }, "has no name of a folder"},
+		{"junk", "inbox\n", func(c *Control) error { _, err := c.Junk(); return err }, "is none of folder, folder NAME, header"},
 		{"greetpause", "2m\n", func(c *Control) error { _, err := c.GreetPause(); return err }, "is more than 1m"},
 		{"greetpause", "5\n", func(c *Control) error { _, err := c.GreetPause(); return err }, "is not a time span"},
 		{"limits", "hop: 1\n", limits, `control/limits:1: unknown key "hop"`},
@@ -311,6 +313,8 @@ func TestDefaults(t *testing.T) {
 	check("holdbytes", n, int64(1<<30), err)
 	n, err = f.Holdcount()
 	check("holdcount", n, int64(10000), err)
+	j, err := f.Junk()
+	check("junk", j, Junk{Folder: "Spam"}, err)
 	d, err = f.Undelete()
 	check("undelete", d, time.Duration(0), err)
 	d, err = f.LoginDelay()
@@ -350,7 +354,7 @@ func TestScalars(t *testing.T) {
 	f := newFixture(t, map[string]string{
 		"hostname": "# ours\n MX.Example.org \n", "databytes": "1000", "reserve": "5 6\n",
 		"runtime": "1h30m\n", "holdtime": "4w\n", "log": "syslog\n", "resolver": "127.0.0.1:5353\ttrust-ad\n",
-		"undelete": "14d\n", "logindelay": "90s\n", "expire": "030\n",
+		"junk": "folder Spam\n", "undelete": "14d\n", "logindelay": "90s\n", "expire": "030\n",
 		"postmaster": "p@example.org\n", "concurrency": "mailrelay: 3\n", "limits": "hops:7\n",
 	})
 	check := func(what string, got, want any, err error) {

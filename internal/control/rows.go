@@ -102,6 +102,8 @@ func boxSettings() []Setting {
 			Doc: "the least time between two POP3 logins of one user"}, duration),
 		scalarOf(Setting{Name: "undelete", Default: "0", Readers: "pop3d",
 			Doc: "how long what POP3 deletes stays in the folder Trash"}, duration),
+		scalarOf(Setting{Name: "junk", Default: "folder", Readers: "maildeliver",
+			Doc: "where messages go that are junk"}, parseJunk),
 	}
 }
 

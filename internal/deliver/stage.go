@@ -36,14 +36,14 @@ func (s *Stage) Handle(_ context.Context, e *spool.Entry) spool.Outcome {
 	if len(e.Envelope.To) != 1 {
 		return splitRecipients(e, pending)
 	}
-	path, err := s.mailbox(e)
+	b, err := s.mailbox(e)
 	switch {
 	case err != nil:
 		return s.Settle(e, []settle.Result{{Index: 0, Err: err}})
 	case settle.Wants(e, 0, "SUCCESS"):
-		return s.Settle(e, []settle.Result{{Index: 0, Mailbox: path}})
+		return s.Settle(e, []settle.Result{{Index: 0, Mailbox: b.path, Others: b.others}})
 	}
-	return spool.DeliverTo(path)
+	return spool.DeliverTo(b.path, b.others...)
 }
 
 // splitRecipients gives each recipient of an entry that a person moved here an entry of
@@ -59,22 +59,22 @@ func splitRecipients(e *spool.Entry, pending []int) spool.Outcome {
 
 // mailbox returns the Maildir for the one recipient of e, and creates it if it is
 // missing.
-func (s *Stage) mailbox(e *spool.Entry) (string, error) {
+func (s *Stage) mailbox(e *spool.Entry) (box, error) {
 	a, err := addr.Parse(e.Envelope.To[0].Addr)
 	if err != nil {
-		return "", status.Refuse("5.1.3", "the recipient is not a valid address")
+		return box{}, status.Refuse("5.1.3", "the recipient is not a valid address")
 	}
 	u, err := owner(s.Control, a, nil)
 	if err != nil {
-		return "", err
+		return box{}, err
 	}
 	if u == nil {
-		return "", s.noMailbox(e, a)
+		return box{}, s.noMailbox(e, a)
 	}
 	if err := route.Looped(e, a); err != nil { // through an alias, or mailroute would have refused it
-		return "", err
+		return box{}, err
 	}
-	return prepare(s.Home, u)
+	return s.boxOf(e, u)
 }
 
 // owner returns the user whose mailbox a is, whatever aliases say; nil without an error

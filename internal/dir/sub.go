@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -36,7 +37,7 @@ func (d *Dir) Missing() error { return d.why }
 // OpenSub opens the directory name in d, which must not be a symbolic link; the
 // error is fs.ErrNotExist if it is missing.
 func (d *Dir) OpenSub(name string) (*Dir, error) {
-	if err := plain(name); err != nil {
+	if err := plain(strings.TrimPrefix(name, ".")); err != nil { // a folder of Maildir++ begins with a dot
 		return nil, d.fail("open", name, err)
 	}
 	var fd int

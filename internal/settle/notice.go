@@ -24,7 +24,7 @@ func Wants(e *spool.Entry, i int, word string) bool {
 // deliver is the outcome for an entry that goes into the mailbox of its one
 // recipient.
 func (s *Settler) deliver(e *spool.Entry, r Result) spool.Outcome {
-	o := spool.DeliverTo(r.Mailbox)
+	o := spool.DeliverTo(r.Mailbox, r.Others...)
 	notices, err := s.notices(e, dsn.Delivered, wanting(e, "SUCCESS", []Result{r}), 0)
 	if err != nil {
 		return s.trouble(e, err, nil)

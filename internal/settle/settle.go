@@ -28,6 +28,8 @@ type Result struct {
 	Relayed    bool   // done by a host that sends no reports of success (RFC 3461 5.2.2)
 	Mailbox    string // Maildir that the entry's one recipient is to be delivered to, or ""
 
+	Others []string // other Maildirs of that mailbox, as spool.DeliverTo has them
+
 	Rule  string        // the rule of control/reply-rules that decided, or ""
 	Hold  bool          // it says that a person must look at the entry
 	Again time.Duration // it says when to try again; 0: the schedule does

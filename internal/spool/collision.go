@@ -160,20 +160,42 @@ func (s *Spool) collide(e *Entry, to *dir.Dir, name string) (answer, error) {
 	return other, s.hold(e, taken(path))
 }
 
+// inOthers is inMailbox for the other Maildirs of the mailbox.
+func (e *Entry) inOthers(others []string) (found answer, path string, err error) {
+	for _, other := range others {
+		md, err := maildir.OpenReadOnly(other)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return absent, "", err
+		}
+		found, path, err = e.inMailbox(md)
+		md.Close()
+		if found != absent || err != nil {
+			return found, path, err
+		}
+	}
+	return absent, "", nil
+}
+
 // collideIn ends an entry whose key a message in the mailbox has. Where there is
 // none, it answers absent and does nothing.
-func (s *Spool) collideIn(md *maildir.Dir, e *Entry, notices []Notice) (answer, error) {
+func (s *Spool) collideIn(md *maildir.Dir, e *Entry, o Outcome) (answer, error) {
 	found, path, err := e.inMailbox(md)
+	if found == absent && err == nil {
+		found, path, err = e.inOthers(o.others)
+	}
 	if err != nil || found == absent {
 		return absent, err
 	}
 	if found == other {
 		return other, s.hold(e, taken(path))
 	}
-	if err := s.publishNotices(e, notices); err != nil {
+	if err := s.publishNotices(e, o.Notices); err != nil {
 		return absent, err
 	}
-	return same, s.repeated(e, md.Path())
+	return same, s.repeated(e, filepath.Dir(filepath.Dir(path)))
 }
 
 // taken is the reason of an entry whose name another message has.

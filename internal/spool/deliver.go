@@ -30,7 +30,7 @@ func (s *Spool) deliver(e *Entry, o Outcome) error {
 	found, how := absent, "rename"
 	if e.derived() {
 		// A crash may have left the same child in the mailbox before.
-		found, err = s.collideIn(md, e, o.Notices)
+		found, err = s.collideIn(md, e, o)
 	}
 	if err == nil && found == absent {
 		err = unix.EXDEV
@@ -40,7 +40,7 @@ func (s *Spool) deliver(e *Entry, o Outcome) error {
 	}
 	if errors.Is(err, unix.EXDEV) {
 		how = "copy"
-		found, err = s.copyInto(md, e, o.Notices)
+		found, err = s.copyInto(md, e, o)
 	}
 	if err != nil || found != absent {
 		return err
@@ -66,8 +66,8 @@ func (e *Entry) plain() bool {
 
 // copyInto writes a copy under the key's name, then removes the entry. It looks
 // for the key first, since this may be a repeat.
-func (s *Spool) copyInto(md *maildir.Dir, e *Entry, notices []Notice) (answer, error) {
-	if found, err := s.collideIn(md, e, notices); err != nil || found != absent {
+func (s *Spool) copyInto(md *maildir.Dir, e *Entry, o Outcome) (answer, error) {
+	if found, err := s.collideIn(md, e, o); err != nil || found != absent {
 		return found, err
 	}
 	head := e.mailboxHead()
@@ -83,14 +83,14 @@ func (s *Spool) copyInto(md *maildir.Dir, e *Entry, notices []Notice) (answer, e
 		return err
 	})
 	if errors.Is(err, fs.ErrExist) { // another delivery has just put it there
-		if found, err := s.collideIn(md, e, notices); err != nil || found != absent {
+		if found, err := s.collideIn(md, e, o); err != nil || found != absent {
 			return found, err
 		}
 	}
 	if err != nil {
 		return absent, err
 	}
-	if err := s.publishNotices(e, notices); err != nil {
+	if err := s.publishNotices(e, o.Notices); err != nil {
 		return absent, err
 	}
 	return absent, e.unlink()

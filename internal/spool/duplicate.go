@@ -172,6 +172,9 @@ func (r *Runner) deliverDuplicate(e *Entry, o Outcome) error {
 	}
 	defer md.Close()
 	found, _, err := e.inMailbox(md)
+	if found != same && err == nil {
+		found, _, err = e.inOthers(o.others)
+	}
 	if err != nil {
 		return err
 	}

@@ -32,6 +32,7 @@ type Outcome struct {
 	Action   Action
 	to       Inbox     // HandOn
 	mailbox  string    // Deliver: path of the Maildir
+	others   []string  // Deliver: where else in the mailbox an attempt before may have put it
 	Due      time.Time // Defer: the next attempt
 	Reason   string    // Defer, Hold, Drop: for people
 }
@@ -74,8 +75,12 @@ func SplitInto(children ...Child) Outcome {
 	return Outcome{Children: children, Action: Drop, Reason: "split"}
 }
 
-// DeliverTo puts the message of an entry with one recipient into a Maildir.
-func DeliverTo(maildir string) Outcome { return Outcome{Action: Deliver, mailbox: maildir} }
+// DeliverTo puts the message of an entry with one recipient into a Maildir. others are the
+// Maildirs of the same mailbox that may have been chosen before a crash: a message that is
+// in one of them is not delivered again.
+func DeliverTo(maildir string, others ...string) Outcome {
+	return Outcome{Action: Deliver, mailbox: maildir, others: others}
+}
 
 // DeferUntil keeps the entry for another attempt.
 func DeferUntil(due time.Time, reason string) Outcome {

@@ -60,16 +60,20 @@ type arrived struct {
 	torn   []string
 }
 
-// The boxes at the next host, and addresses there.
+// junk is the box of alice's folder for junk; those at the next host are addresses there.
 const (
+	junk      = "alice, junk"
 	elsewhere = "x@elsewhere.example"
 	other     = "y@elsewhere.example"
 )
 
 func (w *world) arrived() (arrived, error) {
 	a := arrived{counts: map[string]map[string]int{}}
+	places := map[string]string{junk: filepath.Join(w.mailbox("alice"), "Maildir", ".Junk")}
 	for _, box := range boxes {
-		dir := filepath.Join(w.mailbox(box), "Maildir")
+		places[box] = filepath.Join(w.mailbox(box), "Maildir")
+	}
+	for box, dir := range places {
 		names, _ := filepath.Glob(dir + "/[nc][eu][wr]/*")
 		for _, name := range names {
 			data, err := os.ReadFile(name)

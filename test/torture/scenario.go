@@ -163,6 +163,11 @@ func deliverScenarios() []scenario {
 	notice := run("copy with a report to the sender", "alice", "NOTIFY=SUCCESS")
 	notice.wants = append(notice.wants, want{box: "bob", token: report})
 	notice.twice = betweenReportAndEnd
+	asJunk := func(name, params string) scenario {
+		s := run(name, "alice", "")
+		s.wants, s.prepare = must(junk), func(w *world) error { return w.putJunk(params) }
+		return s
+	}
 	missing := run("no mailbox", "ghost", "")
 	missing.wants = []want{{box: "bob", token: report}}
 	return []scenario{
@@ -170,6 +175,8 @@ func deliverScenarios() []scenario {
 		run("rename", "alice", ""),
 		run("copy for its parameters", "alice", "NOTIFY=NEVER ORCPT=rfc822;other@example.net"),
 		run("first message of a mailbox", "dora", ""),
+		asJunk("rename into the folder for junk", ""),
+		asJunk("copy into the folder for junk", "NOTIFY=NEVER ORCPT=rfc822;other@example.net"),
 		missing,
 		run("two file systems", "carl", ""),
 		{name: "maildeliver, MDA", program: "maildeliver", args: fixed("-d", "alice@example.net", "-f", "bob@example.net"),

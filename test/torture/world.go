@@ -10,8 +10,10 @@ import (
 	"syscall"
 	"time"
 
+	"paperpath/internal/authres"
 	"paperpath/internal/clock"
 	"paperpath/internal/spool"
+	"paperpath/maildir"
 	"paperpath/test/harness"
 )
 
@@ -175,8 +177,22 @@ func (w *world) put(in spool.Inbox, token string, to ...spool.Recipient) (spool.
 	return w.accept(in, env, spool.WithLocal, token)
 }
 
+// putJunk makes a folder for junk in alice's mailbox, and places an entry that a check
+// found to be junk.
+func (w *world) putJunk(params string) error {
+	if err := maildir.Create(filepath.Join(w.mailbox("alice"), "Maildir", ".Junk")); err != nil {
+		return err
+	}
+	env := spool.Envelope{From: spool.Path{Addr: "bob@example.net"},
+		To: []spool.Recipient{{Addr: "alice@example.net", Params: params}}}
+	verdict := authres.Method{Name: authres.Paperpath, Result: authres.Junk, Reason: "spf"}
+	_, err := w.accept(spool.InboxDeliver, env, spool.WithLocal, token,
+		authres.Format(harness.Hostname, []authres.Method{verdict}))
+	return err
+}
+
 // accept places an entry in an inbox as if it had come in that way.
-func (w *world) accept(in spool.Inbox, env spool.Envelope, with, token string) (spool.Key, error) {
+func (w *world) accept(in spool.Inbox, env spool.Envelope, with, token string, results ...string) (spool.Key, error) {
 	s, err := spool.Open(w.home, spool.Options{Hostname: harness.Hostname})
 	if err != nil {
 		return "", err
@@ -186,7 +202,7 @@ func (w *world) accept(in spool.Inbox, env spool.Envelope, with, token string) (
 	if with != spool.WithLocal {
 		trace.IP = "192.0.2.7"
 	}
-	return s.Accept(in, env, nil, trace, spool.BytesBody(letter(token, small)))
+	return s.Accept(in, env, results, trace, spool.BytesBody(letter(token, small)))
 }
 
 // to makes recipients of addresses.

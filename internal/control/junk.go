@@ -1,0 +1,37 @@
+package control
+
+import "strings"
+
+// Junk says what becomes of messages that are junk.
+type Junk struct {
+	Folder string // the folder of the mailbox that they go into, if it has one; "": the inbox
+}
+
+const (
+	junkFolder  = "Junk"
+	folderChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
+)
+
+// Junk returns what becomes of messages that are junk.
+func (c *Control) Junk() (Junk, error) { return one[Junk](c, "junk") }
+
+// parseJunk parses `folder`, `folder NAME` or `header`.
+func parseJunk(s string) (Junk, string) {
+	words := strings.Fields(s)
+	switch {
+	case len(words) == 1 && words[0] == "folder":
+		return Junk{Folder: junkFolder}, ""
+	case len(words) == 2 && words[0] == "folder" && isFolder(words[1]):
+		return Junk{Folder: words[1]}, ""
+	case len(words) == 2 && words[0] == "folder":
+		return Junk{}, "has no name of a folder (letters, digits, - and _)"
+	case len(words) == 1 && words[0] == "header":
+		return Junk{}, ""
+	}
+	return Junk{}, "is none of folder, folder NAME, header"
+}
+
+// isFolder reports whether a name can be that of a Maildir++ folder as it is, a dot in front.
+func isFolder(name string) bool {
+	return name != "" && len(name) <= 100 && strings.Trim(name, folderChars) == ""
+}

@@ -1,0 +1,66 @@
+package deliver
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"paperpath/internal/authres"
+	"paperpath/internal/control"
+	"paperpath/internal/explain"
+	"paperpath/internal/spool"
+)
+
+// box is where in a mailbox a message goes.
+type box struct {
+	path   string   // of the Maildir: the mailbox, or a folder of it
+	others []string // other Maildirs of it where an attempt before may have put the message
+}
+
+// boxOf returns where in the mailbox of u an entry goes: into the folder for junk if it
+// was found to be junk, and there is such a folder. Folders come and go, so an attempt
+// before may have chosen the other one.
+func (s *Stage) boxOf(e *spool.Entry, u *control.User) (b box, err error) {
+	if b.path, err = prepare(s.Home, u); err != nil {
+		return b, err
+	}
+	found, err := authres.Read(e.Results())
+	if err != nil {
+		return b, fmt.Errorf("read the results: %w", err)
+	}
+	if _, junk := found.Junk(); !junk {
+		return b, nil
+	}
+	folder, err := junkFolder(s.Control, s.Home, u, nil)
+	if folder == "" || err != nil {
+		return b, err
+	}
+	return box{path: folder, others: []string{b.path}}, nil
+}
+
+// junkFolder returns the Maildir of the folder for junk in the mailbox of u, "" if
+// control/junk wants none or the mailbox has none.
+func junkFolder(c *control.Control, home string, u *control.User, t *explain.Trail) (string, error) {
+	junk, err := c.Junk()
+	if err != nil {
+		return "", err
+	}
+	if junk.Folder == "" {
+		t.Add("junk", "where all mail goes", "control/junk")
+		return "", nil
+	}
+	p, err := maildirOf(home, u)
+	if err != nil {
+		return "", err
+	}
+	p.Rel = filepath.Join(p.Rel, "."+junk.Folder) // Maildir++
+	there, err := complete(p, u)
+	if err != nil {
+		return "", err
+	}
+	if !there {
+		t.Add("junk", "where all mail goes: there is no folder "+junk.Folder, "control/junk")
+		return "", nil
+	}
+	t.Add("junk", "the folder "+junk.Folder, "control/junk")
+	return p.Path(), nil
+}
