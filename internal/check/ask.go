@@ -105,6 +105,7 @@ func (s *Session) askPhase(ctx context.Context, p phase, explained bool) (all []
 			all = append(all, s.ask(ctx, c, c.Ask, explained))
 		}
 		f := &all[i]
+		s.at.Methods = append(s.at.Methods, f.Methods...)
 		if f.Changed != nil {
 			if err := s.at.change(f.Changed); err != nil {
 				f.Err, f.Action = err, control.CheckDefer

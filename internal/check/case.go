@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"paperpath/internal/addr"
+	"paperpath/internal/authres"
 	"paperpath/internal/control"
 	"paperpath/internal/dns"
 	"paperpath/internal/explain"
@@ -51,6 +52,8 @@ type Case struct {
 	Subject
 	Header    *message.Header // as far as it was read; not at MAIL and RCPT
 	HeaderErr error           // why it was not read to its end
+
+	Methods []authres.Method // what the checks before found, for our results
 
 	Control *control.Control
 	Now     func() time.Time

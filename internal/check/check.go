@@ -112,5 +112,6 @@ func rows() []row {
 		{func() Check { return hopsCheck{} }, phaseFormat, false},
 		{func() Check { return loopCheck{} }, phaseFormat, false},
 		{func() Check { return senderCheck{} }, phaseFormat, false},
+		{func() Check { return ownDomainCheck{} }, phasePolicy, true},
 	}
 }

@@ -61,7 +61,7 @@ func from(path string, s Subject) Subject {
 
 // checkerOf has these settings; with rows it makes these checks instead of ours.
 func checkerOf(c *control.Control, rows func() []row) *Checker {
-	return &Checker{Control: c, Host: "mx.example.net", Now: time.Now, rows: rows}
+	return &Checker{Control: c, Host: "mx.example.net", Now: time.Now, DNS: ownZone{}, rows: rows}
 }
 
 // judgeText judges a message and returns "kind exit reply status".
@@ -161,6 +161,8 @@ func messageRows() []messageRow {
 	hop := "Received: by a; now\n"
 	return []messageRow{
 		{"plain", peer, ok, "pass"},
+		{"plain from outside", strangerAt("192.0.2.7"), "From: bob@x.example\n\n", "pass"},
+		{"our own domain from outside", strangerAt("192.0.2.7"), ok, "tag 4.3.0 4xx"},
 		{"plain from a user", user, ok, "pass"},
 		{"plain from a caller", caller, ok, "pass"},
 		{"plain in the inbox", inbox, ok, "pass"},

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"paperpath/internal/authres"
+	"paperpath/internal/control"
 	"paperpath/internal/message"
 )
 
@@ -14,11 +15,25 @@ func resultFields(host string, v Verdict) []string {
 	var methods []authres.Method
 	for _, f := range v.Found {
 		methods = append(methods, f.Methods...)
+		if f.Action == control.CheckTag {
+			methods = append(methods, f.mark(string(f.Action)))
+		}
+	}
+	for _, f := range v.Found {
+		if f.Action == control.CheckJunk { // one is enough to file it by
+			methods = append(methods, f.mark(authres.Junk))
+			break
+		}
 	}
 	if len(methods) == 0 {
 		return nil
 	}
 	return []string{authres.Format(host, methods)}
+}
+
+// mark is how our results say what a check wants to become of a message that passes.
+func (f *Found) mark(verdict string) authres.Method {
+	return authres.Method{Name: authres.Paperpath, Result: verdict, Reason: f.Name, Comment: f.Reason}
 }
 
 // Forged returns the Authentication-Results fields that claim to come from host, in

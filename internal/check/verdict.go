@@ -100,8 +100,28 @@ func (s *Session) verdict(all []Found, t *explain.Trail) Verdict {
 		v.Body, v.Envelope, v.Changed = o.Body, o.Envelope, false // its signatures still verify
 	}
 	v.Results = resultFields(s.Host, v)
+	s.holdJunk(&v)
 	t.End(v.String())
 	return v
+}
+
+// holdJunk lets a person look at junk, where control/junk says so.
+func (s *Session) holdJunk(v *Verdict) {
+	if v.Action != control.CheckJunk {
+		return
+	}
+	junk, err := s.Control.Junk()
+	switch {
+	case err != nil:
+		v.Action, v.Err = control.CheckDefer, err
+	case junk.Hold:
+		v.Action = control.CheckHold
+		for _, f := range v.Found {
+			if f.Name == v.Check && f.Action == control.CheckJunk {
+				v.Err = f.reply()
+			}
+		}
+	}
 }
 
 // String is the verdict for people.

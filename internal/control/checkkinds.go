@@ -36,6 +36,7 @@ func checkKinds() []checkKind {
 		{Name: "hops", Default: "refuse", Firm: true},
 		{Name: "loop", Default: "refuse", Firm: true},
 		{Name: "sender", Default: "refuse", Firm: true},
+		{Name: "own-domain", Default: "answer temporary=tag", Answers: true},
 	}
 }
 

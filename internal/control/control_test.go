@@ -256,7 +256,7 @@ func TestBrokenFiles(t *testing.T) {
 		{"rates", "user-messages: 5/0\n", rates, "is not a rate"},
 		{"hideclient", "true\n", func(c *Control) error { _, err := c.HideClient(); return err }, "is neither yes nor no"},
 		{"junk", "folder .Junk\n", func(c *Control) error { _, err := c.Junk(); return err }, "has no name of a folder"},
-		{"junk", "inbox\n", func(c *Control) error { _, err := c.Junk(); return err }, "is none of folder, folder NAME, header"},
+		{"junk", "inbox\n", func(c *Control) error { _, err := c.Junk(); return err }, "is none of folder, folder NAME, header, hold"},
 		{"greetpause", "2m\n", func(c *Control) error { _, err := c.GreetPause(); return err }, "is more than 1m"},
 		{"greetpause", "5\n", func(c *Control) error { _, err := c.GreetPause(); return err }, "is not a time span"},
 		{"limits", "hop: 1\n", limits, `control/limits:1: unknown key "hop"`},
@@ -314,7 +314,7 @@ func TestDefaults(t *testing.T) {
 	n, err = f.Holdcount()
 	check("holdcount", n, int64(10000), err)
 	j, err := f.Junk()
-	check("junk", j, Junk{Folder: "Spam"}, err)
+	check("junk", j, Junk{Folder: "Junk"}, err)
 	d, err = f.Undelete()
 	check("undelete", d, time.Duration(0), err)
 	d, err = f.LoginDelay()
@@ -374,6 +374,8 @@ func TestScalars(t *testing.T) {
 	check("runtime", d, 90*time.Minute, err)
 	d, err = f.Holdtime()
 	check("holdtime", d, 28*24*time.Hour, err)
+	j, err := f.Junk()
+	check("junk", j, Junk{Folder: "Spam"}, err)
 	d, err = f.Undelete()
 	check("undelete", d, 14*24*time.Hour, err)
 	d, err = f.LoginDelay()

@@ -72,6 +72,7 @@ func (c *Control) tables() []checkedTable {
 		{"tls-policy", func() ([]Fault, error) { return faultsOf[TLSPolicy](c, tlsPolicyFile(c)) }},
 		{"filters", func() ([]Fault, error) { return faultsOf[Filter](c, filtersFile(c)) }},
 		{"senders", func() ([]Fault, error) { return faultsOf[senderRow](c, sendersFile(c)) }},
+		{"trusted-forwarders", func() ([]Fault, error) { return faultsOf[forwarder](c, forwardersFile(c)) }},
 		{"relayfrom", func() ([]Fault, error) { return faultsOf[relayRow](c, relaysFile(c)) }},
 		{"relayto", func() ([]Fault, error) { return faultsOf[relayTo](c, relayToFile(c)) }},
 		{"proxyfrom", func() ([]Fault, error) {

@@ -5,6 +5,7 @@ import "strings"
 // Junk says what becomes of messages that are junk.
 type Junk struct {
 	Folder string // the folder of the mailbox that they go into, if it has one; "": the inbox
+	Hold   bool   // a person looks at them first, and what that person releases is no junk
 }
 
 const (
@@ -15,7 +16,7 @@ const (
 // Junk returns what becomes of messages that are junk.
 func (c *Control) Junk() (Junk, error) { return one[Junk](c, "junk") }
 
-// parseJunk parses `folder`, `folder NAME` or `header`.
+// parseJunk parses `folder`, `folder NAME`, `header` or `hold`.
 func parseJunk(s string) (Junk, string) {
 	words := strings.Fields(s)
 	switch {
@@ -27,8 +28,10 @@ func parseJunk(s string) (Junk, string) {
 		return Junk{}, "has no name of a folder (letters, digits, - and _)"
 	case len(words) == 1 && words[0] == "header":
 		return Junk{}, ""
+	case len(words) == 1 && words[0] == "hold":
+		return Junk{Hold: true}, ""
 	}
-	return Junk{}, "is none of folder, folder NAME, header"
+	return Junk{}, "is none of folder, folder NAME, header, hold"
 }
 
 // isFolder reports whether a name can be that of a Maildir++ folder as it is, a dot in front.

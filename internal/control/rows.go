@@ -70,6 +70,9 @@ func submitSettings() []Setting {
 			Readers: "mailsubmit, mailcheck", Doc: "which addresses a submitter may use beside their own"},
 		{Name: "filters", Form: Table, Without: "none", Example: "spam: milter:inet:127.0.0.1:11332",
 			Readers: "mailsubmit, mailcheck", Doc: "the filters of other people that mail passes"},
+		{Name: "trusted-forwarders", Form: List, Without: "nobody", Example: "192.0.2.0/24",
+			Readers: "mailsubmit, mailcheck",
+			Doc:     "who may bring other people's mail that SPF or DMARC forbids"},
 		{Name: "relayfrom", Form: List, Without: "nobody", Example: "192.0.2.0/24",
 			Readers: "mailsubmit, pop3d, all stages",
 			Doc:     "the hosts that may send anywhere without a login"},
@@ -102,7 +105,7 @@ func boxSettings() []Setting {
 			Doc: "the least time between two POP3 logins of one user"}, duration),
 		scalarOf(Setting{Name: "undelete", Default: "0", Readers: "pop3d",
 			Doc: "how long what POP3 deletes stays in the folder Trash"}, duration),
-		scalarOf(Setting{Name: "junk", Default: "folder", Readers: "maildeliver",
+		scalarOf(Setting{Name: "junk", Default: "folder", Readers: "mailsubmit, mailcheck, maildeliver",
 			Doc: "where messages go that are junk"}, parseJunk),
 	}
 }

@@ -3,6 +3,7 @@ package settle
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"paperpath/internal/addr"
@@ -35,23 +36,9 @@ func (s *Settler) unverified(e *spool.Entry) (why string, err error) {
 // another domain, that of HELO or of any signer, proves nothing about it.
 func proved(found authres.Field, path string) bool {
 	_, domain := addr.Split(addr.FoldAddress(path))
-	for _, m := range found.Methods {
-		if m.Result != "pass" {
-			continue
-		}
-		switch m.Name {
-		case "spf":
-			_, sender := addr.Split("@" + m.Get("smtp.mailfrom"))
-			if sender == domain {
-				return true
-			}
-		case "dkim":
-			if d := m.Get("header.d"); d != "" && (d == domain || strings.HasSuffix(domain, "."+d)) {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(authres.ProvedPath(found.Methods), func(d string) bool {
+		return d == domain || strings.HasSuffix(domain, "."+d)
+	})
 }
 
 // notOurs says why nothing that this host knows by itself proves who sent an entry, or "":
