@@ -196,13 +196,19 @@ func badTLS(conf *tls.Config) (list []badCase) {
 	return list
 }
 
+// inMemory keeps the files of a test in memory: thousands are synced, and no crash comes.
+func inMemory(t *testing.T) {
+	t.Helper()
+	if st, err := os.Stat("/dev/shm"); err == nil && st.IsDir() {
+		t.Setenv("TMPDIR", "/dev/shm")
+	}
+}
+
 // TestBadHosts: whatever a host does, at whatever place, exactly those recipients are done
 // whose message it has accepted, those bounce that it has refused, and the others wait
 // with the reason.
 func TestBadHosts(t *testing.T) {
-	if st, err := os.Stat("/dev/shm"); err == nil && st.IsDir() {
-		t.Setenv("TMPDIR", "/dev/shm") // thousands of files are synced, and no crash comes
-	}
+	inMemory(t)
 	cases := append(badCases(), badTLS(serverTLS(t))...)
 	var quick, patient []badCase
 	for _, c := range cases {
@@ -221,25 +227,10 @@ func TestBadHosts(t *testing.T) {
 func playBad(t *testing.T, cases []badCase, limit time.Duration) {
 	s := newStage(t)
 	b := newBadHosts(t)
-	var routes, rules strings.Builder
-	var accepting sync.WaitGroup
-	for i := range cases {
-		c := &cases[i]
-		c.host = &badHost{manners: c.how, accepted: map[string]bool{}, refused: map[string]bool{}, taken: map[string]bool{}}
-		b.hosts[fmt.Sprint(i+1)] = c.host
-		fmt.Fprintf(&routes, "c%d.example: 192.0.2.1:%d\n", i, i+1)
-		if c.rule != "" {
-			fmt.Fprintf(&rules, "c%d.example: %s\n", i, c.rule)
-		}
-		domain := fmt.Sprintf("c%d.example", i)
-		accepting.Go(func() { s.accept("r1@"+domain, "r2@"+domain, "r3@"+domain) })
-	}
-	accepting.Wait()
-	s.set("routes", strings.TrimSpace(routes.String()))
-	if rules.Len() > 0 {
-		s.set("tls-policy", strings.TrimSpace(rules.String()))
-	}
-	s.set("limits", "bounces: 1000000")
+	s.queueBad(cases, func(i int, h *badHost) (address string) {
+		b.hosts[fmt.Sprint(i+1)] = h
+		return fmt.Sprintf("192.0.2.1:%d", i+1)
+	})
 	s.Dial = b.dial
 	for _, d := range []*time.Duration{&s.Times.Greeting, &s.Times.Hello, &s.Times.Handshake, &s.Times.Mail, &s.Times.Rcpt, &s.Times.Data,
 		&s.Times.Block, &s.Times.Answer, &s.Times.Connect} {
@@ -250,9 +241,38 @@ func playBad(t *testing.T, cases []badCase, limit time.Duration) {
 	if err := r.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
+	s.checkBad(cases)
+}
+
+// queueBad queues an entry for each host, which is started by at.
+func (s *stage) queueBad(cases []badCase, at func(i int, h *badHost) (address string)) {
+	s.t.Helper()
+	var routes, rules strings.Builder
+	var accepting sync.WaitGroup
+	for i := range cases {
+		c := &cases[i]
+		c.host = &badHost{manners: c.how, accepted: map[string]bool{}, refused: map[string]bool{}, taken: map[string]bool{}}
+		domain := fmt.Sprintf("c%d.example", i)
+		fmt.Fprintf(&routes, "%s: %s\n", domain, at(i, c.host))
+		if c.rule != "" {
+			fmt.Fprintf(&rules, "%s: %s\n", domain, c.rule)
+		}
+		accepting.Go(func() { s.accept("r1@"+domain, "r2@"+domain, "r3@"+domain) })
+	}
+	accepting.Wait()
+	s.set("routes", strings.TrimSpace(routes.String()))
+	if rules.Len() > 0 {
+		s.set("tls-policy", strings.TrimSpace(rules.String()))
+	}
+	s.set("limits", "bounces: 1000000")
+}
+
+// checkBad looks at what a run has left of the cases.
+func (s *stage) checkBad(cases []badCase) {
+	s.t.Helper()
 	left := s.left()
 	for i := range cases {
-		cases[i].check(t, i, left)
+		cases[i].check(s.t, i, left)
 	}
 }
 
