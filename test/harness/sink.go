@@ -2,6 +2,7 @@ package harness
 
 import (
 	"bytes"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"net"
@@ -34,6 +35,9 @@ type Sink struct {
 //	greet4xx   421 for a greeting     greet5xx  554 for a greeting
 //	rcpt4xx    450 to each RCPT       rcpt5xx   550 to each RCPT
 //	rcpt:TEXT  TEXT to each RCPT
+//	smtp5xx    550 to each RCPT       lmtp4xx   451 for the last of several recipients
+//	           but not by LMTP                  after the dot, by LMTP
+//	auth       530 to MAIL without AUTH PLAIN as alice
 //	data4xx    451 after the dot      data5xx   554 after the dot
 //	garbage    bytes that are no SMTP
 //	silent     says nothing at all
@@ -62,7 +66,7 @@ func NewSinkAt(addr, mode string) (*Sink, error) {
 func knownMode(mode string) error {
 	switch mode {
 	case "ok", "greet4xx", "greet5xx", "rcpt4xx", "rcpt5xx", "data4xx", "data5xx",
-		"garbage", "silent", "middata", "nodot":
+		"smtp5xx", "lmtp4xx", "auth", "garbage", "silent", "middata", "nodot":
 		return nil
 	}
 	if strings.HasPrefix(mode, "rcpt:") {
@@ -173,13 +177,23 @@ func (s *Sink) command(c *Conversation, m *Received, line string) bool {
 	switch strings.ToUpper(verb) {
 	case "EHLO", "LHLO":
 		c.lmtp = strings.EqualFold(verb, "LHLO")
-		c.Send("250-sink.example\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n250 SIZE 104857600")
+		auth := ""
+		if s.is("auth") {
+			auth = "250-AUTH PLAIN\r\n"
+		}
+		c.Send("250-sink.example\r\n%s250-PIPELINING\r\n250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n250 SIZE 104857600", auth)
+	case "AUTH":
+		s.auth(c, arg)
 	case "HELO", "NOOP":
 		c.Send("250 2.0.0 ok")
 	case "RSET":
 		*m = Received{}
 		c.Send("250 2.0.0 ok")
 	case "MAIL":
+		if s.is("auth") && !c.authed {
+			c.Send("530 5.7.0 authentication required")
+			return true
+		}
 		*m = Received{From: path(arg)}
 		c.Send("250 2.1.0 ok")
 	case "RCPT":
@@ -195,11 +209,21 @@ func (s *Sink) command(c *Conversation, m *Received, line string) bool {
 	return true
 }
 
+// auth answers AUTH PLAIN (RFC 4616) with an initial response.
+func (s *Sink) auth(c *Conversation, arg string) {
+	if arg != "PLAIN "+base64.StdEncoding.EncodeToString([]byte("\x00alice\x00"+Password)) {
+		c.Send("535 5.7.8 not so")
+		return
+	}
+	c.authed = true
+	c.Send("235 2.7.0 welcome")
+}
+
 func (s *Sink) rcpt(c *Conversation, m *Received, to string) {
 	switch {
 	case s.is("rcpt4xx"):
 		c.Send("450 4.2.1 mailbox busy")
-	case s.is("rcpt5xx"):
+	case s.is("rcpt5xx"), s.is("smtp5xx") && !c.lmtp:
 		c.Send("550 5.1.1 no such user here")
 	case s.says("rcpt:") != "":
 		c.Send(s.says("rcpt:"))
@@ -239,14 +263,21 @@ func (s *Sink) data(c *Conversation, m *Received) bool {
 		c.Send("554 5.6.0 do not like it")
 	default:
 		m.Data = data
-		s.mu.Lock()
-		s.received = append(s.received, *m)
-		s.mu.Unlock()
-		answers := 1
-		if c.lmtp { // one for each recipient
-			answers = len(m.To)
+		taken := *m
+		if c.lmtp && s.is("lmtp4xx") && len(m.To) > 1 {
+			taken.To = m.To[:len(m.To)-1]
 		}
-		c.Send("%s", strings.TrimSuffix(strings.Repeat("250 2.0.0 taken\r\n", answers), "\r\n"))
+		s.mu.Lock()
+		s.received = append(s.received, taken)
+		s.mu.Unlock()
+		for i := range m.To {
+			switch last := i == len(m.To)-1; {
+			case c.lmtp && last && i > 0 && s.is("lmtp4xx"):
+				c.Send("451 4.3.0 not for this one")
+			case c.lmtp || last: // LMTP answers for each recipient
+				c.Send("250 2.0.0 taken")
+			}
+		}
 	}
 	*m = Received{}
 	return true

@@ -13,8 +13,9 @@ import (
 // octet by octet.
 type Conversation struct {
 	net.Conn
-	r    *bufio.Reader
-	lmtp bool // the client said LHLO (RFC 2033)
+	r      *bufio.Reader
+	lmtp   bool // the client said LHLO (RFC 2033)
+	authed bool // it has logged in
 }
 
 // Dial opens a conversation with a server; everything in it must be over

@@ -48,10 +48,11 @@ func isReport(message []byte) bool {
 	return bytes.Contains(header, []byte("multipart/report"))
 }
 
-// isOwn is for what maildeliver stores as an MDA: no Received of ours on top.
+// isOwn is for what maildeliver stores as an MDA, and what mailrelay sends from standard
+// input: no Received of ours on top.
 func isOwn(message, letter []byte) bool {
 	head := bytes.TrimSuffix(message, letter)
-	return bytes.HasPrefix(head, []byte("Return-Path: ")) && bytes.Count(head, []byte("\n")) == 2
+	return len(head) == 0 || bytes.HasPrefix(head, []byte("Return-Path: ")) && bytes.Count(head, []byte("\n")) == 2
 }
 
 // arrived counts the tokens in every mailbox and at the next host.

@@ -14,13 +14,16 @@ import (
 	"paperpath/test/harness"
 )
 
+// relaying is a run of mailrelay that finds one entry.
+func relaying(name, peer string, wants []want, addresses ...string) scenario {
+	return scenario{name: "mailrelay, " + name, program: "mailrelay", args: fixed("run"), peer: peer,
+		prepare: inInbox(spool.InboxRelay, to(addresses...)...), wants: wants, twice: betweenReplyAndMark}
+}
+
 // relayScenarios are the steps of mailrelay: what a host has said yes to is marked, what
 // it refused is reported, and everything else waits.
 func relayScenarios() []scenario {
-	run := func(name, peer string, wants []want, addresses ...string) scenario {
-		return scenario{name: "mailrelay, " + name, program: "mailrelay", args: fixed("run"), peer: peer,
-			prepare: inInbox(spool.InboxRelay, to(addresses...)...), wants: wants, twice: betweenReplyAndMark}
-	}
+	run := relaying
 	refused := run("refused", "rcpt5xx", []want{{box: "bob", token: report}}, elsewhere)
 	refused.stays = true
 	byRule := run("bounced by a reply rule", "rcpt4xx", []want{{box: "bob", token: report}}, elsewhere)
@@ -28,7 +31,7 @@ func relayScenarios() []scenario {
 	byRule.prepare = after(control("reply-rules", "450: bounce"), byRule.prepare)
 	signed := run("signed", "", must(elsewhere), elsewhere)
 	signed.prepare = after(withKeys, signed.prepare)
-	return []scenario{
+	return append(relayChoices(),
 		run("one host", "", must(elsewhere), elsewhere),
 		run("two recipients", "", must(elsewhere, other), elsewhere, other),
 		run("deferred", "rcpt4xx", must(elsewhere), elsewhere),
@@ -40,7 +43,7 @@ func relayScenarios() []scenario {
 		several(run("several entries in a session", "", nil)),
 		routed(run("LMTP, two recipients", "", must(elsewhere, other), elsewhere, other), "elsewhere.example: lmtp:SINK"),
 		byProgram(run("a program", "", must("alice"), elsewhere)),
-	}
+	)
 }
 
 // routed is a step that finds those routes.
@@ -51,13 +54,16 @@ func routed(s scenario, rows string) scenario {
 
 // byProgram goes to a program that stores the message in alice's mailbox.
 func byProgram(s scenario) scenario {
-	s.twice = func(before []*call, powerCut bool) bool {
-		if powerCut {
-			return recorded(before) == 0
-		}
-		return !marked(before)
-	}
+	s.twice = beforeTheMark
 	return routed(s, "elsewhere.example: program:BIN/maildeliver --home HOME -d alice@example.net")
+}
+
+// beforeTheMark: the first recipient may be done, but nothing says so.
+func beforeTheMark(before []*call, powerCut bool) bool {
+	if powerCut {
+		return recorded(before) == 0
+	}
+	return !marked(before)
 }
 
 // marked reports whether a mark was made.
