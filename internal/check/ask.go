@@ -36,6 +36,9 @@ func (s *Session) ask(ctx context.Context, c Check, ask askFunc, explained bool)
 		return f
 	}
 	q := Query{Row: r, DNS: s.DNS}
+	if s.Log != nil && !explained {
+		q.Seldom = s.seldom
+	}
 	var notes *noted
 	if explained {
 		f.trail = &explain.Trail{}

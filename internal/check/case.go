@@ -10,6 +10,7 @@ import (
 	"paperpath/internal/control"
 	"paperpath/internal/dns"
 	"paperpath/internal/explain"
+	"paperpath/internal/maillog"
 	"paperpath/internal/message"
 	"paperpath/internal/spool"
 )
@@ -67,10 +68,15 @@ type Query struct {
 	Row   control.CheckRow
 	DNS   Resolver
 	Trail *explain.Trail // for what it read and what follows from it; may be nil
+
+	// Seldom tells the administrator something that every message would repeat: at most
+	// once an hour for each op. It is nil where there is no log.
+	Seldom func(op string, event func(*maillog.Log))
 }
 
 // Resolver asks the DNS; dns.Resolver is one.
 type Resolver interface {
+	A(ctx context.Context, name string) ([]netip.Addr, error)
 	TXT(ctx context.Context, name string) ([]string, error)
 	Addrs(ctx context.Context, host string) ([]netip.Addr, error)
 	PTR(ctx context.Context, ip netip.Addr) ([]string, error)

@@ -112,6 +112,7 @@ func rows() []row {
 		{func() Check { return hopsCheck{} }, phaseFormat, false},
 		{func() Check { return loopCheck{} }, phaseFormat, false},
 		{func() Check { return senderCheck{} }, phaseFormat, false},
+		{func() Check { return dnsblCheck{} }, phaseIdentity, true},
 		{func() Check { return ownDomainCheck{} }, phasePolicy, true},
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -88,6 +89,7 @@ var (
 	caller = Subject{With: spool.WithLocal, LocalUser: "www-data", Envelope: to("bob@x.example")}
 	inbox  = Subject{With: spool.WithLocal, Envelope: to("bob@x.example")}
 	bare   = Subject{}
+	bad    = Subject{SMTPPeer: true, With: "ESMTP", Client: netip.MustParseAddr("192.0.2.9"), Envelope: to("alice@example.net")}
 
 	extended = Subject{SMTPPeer: true, With: "ESMTP", Envelope: to("alice+x@example.net")}
 	two      = Subject{SMTPPeer: true, With: "ESMTP", Envelope: to("alice@example.net", "bob@example.net")}
@@ -102,7 +104,8 @@ type messageRow struct {
 }
 
 func limited(t *testing.T) *control.Control {
-	return settings(t, "databytes", "20000\n", "limits", "headerbytes: 10000\nhops: 3\nfields: 200\n")
+	return settings(t, "databytes", "20000\n", "limits", "headerbytes: 10000\nhops: 3\nfields: 200\n",
+		"dnsbl", "bl.example: 2\n", "checks", "dnsbl: refuse\n")
 }
 
 func TestMessage(t *testing.T) {
@@ -166,6 +169,7 @@ func messageRows() []messageRow {
 		{"plain from a user", user, ok, "pass"},
 		{"plain from a caller", caller, ok, "pass"},
 		{"plain in the inbox", inbox, ok, "pass"},
+		{"plain from a listed host", bad, ok, "refuse 5.7.1 5xx"},
 		{"no body", peer, "From: a@b\n\n", "pass"},
 		{"header that the message ends", peer, "From: a@b\n", "pass"},
 		{"full size", peer, ok + strings.Repeat("x", 20000-len(ok)), "pass"},

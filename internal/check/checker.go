@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"paperpath/internal/control"
@@ -20,6 +21,24 @@ type Checker struct {
 	Log     *maillog.Log
 
 	rows func() []row // nil: rows, but for tests
+
+	toldMu sync.Mutex
+	told   map[string]time.Time
+}
+
+// seldom implements Query.Seldom. An op holds nothing from outside.
+func (k *Checker) seldom(op string, event func(*maillog.Log)) {
+	k.toldMu.Lock()
+	defer k.toldMu.Unlock()
+	now := k.Now()
+	if last, ok := k.told[op]; ok && now.Sub(last) < time.Hour && !now.Before(last) {
+		return
+	}
+	if k.told == nil {
+		k.told = map[string]time.Time{}
+	}
+	k.told[op] = now
+	event(k.Log)
 }
 
 // Session is what the checks know of one SMTP session. Its methods are not called

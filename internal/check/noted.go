@@ -41,6 +41,13 @@ func (n *noted) TXT(ctx context.Context, name string) ([]string, error) {
 	return list, err
 }
 
+// A implements Resolver.
+func (n *noted) A(ctx context.Context, name string) ([]netip.Addr, error) {
+	list, err := n.Resolver.A(ctx, name)
+	n.note("A "+name, strings.Trim(fmt.Sprint(list), "[]"), err)
+	return list, err
+}
+
 // Addrs implements Resolver.
 func (n *noted) Addrs(ctx context.Context, host string) ([]netip.Addr, error) {
 	list, err := n.Resolver.Addrs(ctx, host)

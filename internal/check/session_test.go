@@ -308,6 +308,7 @@ func TestExplainHasTheAnswersOfTheDNS(t *testing.T) {
 type texts map[string][]string
 
 func (z texts) TXT(_ context.Context, name string) ([]string, error) { return z[name], nil }
+func (texts) A(context.Context, string) ([]netip.Addr, error)        { return nil, errNoAnswer }
 func (texts) PTR(context.Context, netip.Addr) ([]string, error)      { return nil, errNoAnswer }
 func (texts) MX(context.Context, string) ([]dns.MX, error)           { return nil, errNoAnswer }
 func (texts) Addrs(context.Context, string) ([]netip.Addr, error)    { return nil, errNoAnswer }

@@ -36,6 +36,8 @@ func checkKinds() []checkKind {
 		{Name: "hops", Default: "refuse", Firm: true},
 		{Name: "loop", Default: "refuse", Firm: true},
 		{Name: "sender", Default: "refuse", Firm: true},
+		{Name: "dnsbl", Default: "answer temporary=accept time=10s tag=1 refuse=never", Answers: true,
+			Options: []checkOption{{"tag", wrongSum}, {"refuse", wrongSum}}},
 		{Name: "own-domain", Default: "answer temporary=tag", Answers: true},
 	}
 }
@@ -78,4 +80,16 @@ func checkDefaults() map[string]CheckRow {
 		}
 	}
 	return all
+}
+
+// wrongSum says why a value is not a limit on the sum of weights.
+func wrongSum(value string) string {
+	if value == "never" {
+		return ""
+	}
+	_, wrong := number(value, 1)
+	if wrong != "" {
+		wrong += " (or never)"
+	}
+	return wrong
 }

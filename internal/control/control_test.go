@@ -83,6 +83,7 @@ func TestBrokenFiles(t *testing.T) {
 	alias := func(c *Control) error { return c.checkTable("aliases") }
 	route := func(c *Control) error { return c.checkTable("routes") }
 	senderRoute := func(c *Control) error { return c.checkTable("sender-routes") }
+	dnsbl := func(c *Control) error { return c.checkTable("dnsbl") }
 	filters := func(c *Control) error { return c.checkTable("filters") }
 	destinations := func(c *Control) error { return c.checkTable("destinations") }
 	checks := func(c *Control) error { return c.checkTable("checks") }
@@ -194,6 +195,20 @@ func TestBrokenFiles(t *testing.T) {
 		{"destinations", "a.example: delay=2m\n", destinations, "more than a minute"},
 		{"destinations", "a.example: delay=1s delay=2s\n", destinations, "delay= is there twice"},
 		{"destinations", "a.example: 5\n", destinations, "\"5\" (the options are sessions=, rate= and delay=)"},
+		{"dnsbl", "a.example\n", dnsbl, "no colon"},
+		{"dnsbl", "a.example: 0\n", dnsbl, "\"0\" is not a weight"},
+		{"dnsbl", "a.example: 101\n", dnsbl, "is not a weight"},
+		{"dnsbl", "a.example: 2 3\n", dnsbl, "is not a weight"},
+		{"dnsbl", "a b: 2\n", dnsbl, "the zone \"a b\""},
+		{"dnsbl", "a.example=127.0.0: 2\n", dnsbl, "are not four numbers"},
+		{"dnsbl", "a.example=127.0.0.2.3: 2\n", dnsbl, "instead of a number"},
+		{"dnsbl", "a.example=127.0.0.256: 2\n", dnsbl, "\"256\" instead of a number"},
+		{"dnsbl", "a.example=127.0.0.[2-4]: 2\n", dnsbl, "\"2-4\" instead of a number"},
+		{"dnsbl", "a.example=127.0.0.[2..4: 2\n", dnsbl, "no closing bracket"},
+		{"dnsbl", "a.example=127.0.0.[2]3: 2\n", dnsbl, "\"3\" behind the last bracket"},
+		{"dnsbl", "a.example=127.0.0.[4..2]: 2\n", dnsbl, "end is before its beginning"},
+		{"dnsbl", "a.example=10.0.0.2: 2\n", dnsbl, "do not begin with 127"},
+		{"dnsbl", "a.example=*.0.0.2: 2\n", dnsbl, "do not begin with 127"},
 		{"filters", "A: program:/x\n", filters, "control/filters:1: the name \"A\""},
 		{"filters", "a: /x\n", filters, "\"/x\" is not a filter"},
 		{"filters", "a: away=tag\n", filters, "no filter, only options"},

@@ -71,6 +71,7 @@ func (c *Control) tables() []checkedTable {
 		{"source", func() ([]Fault, error) { return faultsOf[Source](c, sourceFile(c)) }},
 		{"tls-policy", func() ([]Fault, error) { return faultsOf[TLSPolicy](c, tlsPolicyFile(c)) }},
 		{"filters", func() ([]Fault, error) { return faultsOf[Filter](c, filtersFile(c)) }},
+		{"dnsbl", func() ([]Fault, error) { return faultsOf[DNSList](c, dnsblFile(c)) }},
 		{"senders", func() ([]Fault, error) { return faultsOf[senderRow](c, sendersFile(c)) }},
 		{"trusted-forwarders", func() ([]Fault, error) { return faultsOf[forwarder](c, forwardersFile(c)) }},
 		{"relayfrom", func() ([]Fault, error) { return faultsOf[relayRow](c, relaysFile(c)) }},

@@ -73,6 +73,8 @@ func submitSettings() []Setting {
 		{Name: "trusted-forwarders", Form: List, Without: "nobody", Example: "192.0.2.0/24",
 			Readers: "mailsubmit, mailcheck",
 			Doc:     "who may bring other people's mail that SPF or DMARC forbids"},
+		{Name: "dnsbl", Form: Table, Without: "none", Example: "bl.example.org: 2",
+			Readers: "mailsubmit, mailcheck", Doc: "the lists of bad and good addresses in the DNS"},
 		{Name: "relayfrom", Form: List, Without: "nobody", Example: "192.0.2.0/24",
 			Readers: "mailsubmit, pop3d, all stages",
 			Doc:     "the hosts that may send anywhere without a login"},

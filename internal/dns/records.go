@@ -75,6 +75,20 @@ func (r *Resolver) PTR(ctx context.Context, ip netip.Addr) ([]string, error) {
 	return list, nil
 }
 
+// A returns the IPv4 addresses that the DNS has for a name, such as the answer of a list
+// (RFC 5782). The hosts file does not count.
+func (r *Resolver) A(ctx context.Context, name string) ([]netip.Addr, error) {
+	a, err := r.Ask(ctx, name, TypeA)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]netip.Addr, len(a.Records))
+	for i, rec := range a.Records {
+		list[i] = rec.Addr
+	}
+	return list, nil
+}
+
 // Addrs returns the addresses of a host, IPv6 and IPv4 alternating. The hosts file comes
 // before the DNS. An IP address is its own address.
 func (r *Resolver) Addrs(ctx context.Context, host string) ([]netip.Addr, error) {

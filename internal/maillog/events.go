@@ -305,6 +305,12 @@ func (l *Log) ClockMoved(ahead, wait time.Duration) {
 	l.event("clock-moved", NoKey, slog.Duration("ahead", ahead), slog.Duration("wait", wait))
 }
 
+// ListUseless: the answers of a list of addresses in the DNS mean nothing, so it is not
+// asked for its opinion.
+func (l *Log) ListUseless(zone, why string) {
+	l.event("list-useless", NoKey, slog.String("zone", zone), slog.String("why", why))
+}
+
 // Trouble: something of our own failed, and what depended on it will be tried again. For
 // a panic the event has the stack.
 func (l *Log) Trouble(key, op string, err error) {
