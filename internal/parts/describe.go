@@ -17,7 +17,7 @@ func describe(h *message.Header) (p Part, boundaries []string) {
 		if !isType && !strings.EqualFold(f.Name, "Content-Disposition") {
 			continue
 		}
-		for _, text := range add(nil, f.Value, withoutComments(f.Value)) {
+		for _, text := range add(nil, f.Value, message.WithoutComments(f.Value)) {
 			if isType {
 				types.add(mediaTypes(text)...)
 			}
@@ -48,36 +48,4 @@ func mediaTypes(text string) []string {
 		list = add(list, first[0])
 	}
 	return list
-}
-
-// withoutComments returns text without its comments (RFC 5322 3.2.2), which may nest.
-func withoutComments(text string) string {
-	if !strings.Contains(text, "(") {
-		return text
-	}
-	var b strings.Builder
-	depth, quoted := 0, false
-	for i := 0; i < len(text); i++ {
-		c := text[i]
-		switch {
-		case c == '\\' && i+1 < len(text) && (quoted || depth > 0):
-			if depth == 0 {
-				b.WriteString(text[i : i+2])
-			}
-			i++
-			continue
-		case c == '"' && depth == 0:
-			quoted = !quoted
-		case c == '(' && !quoted:
-			depth++
-			continue
-		case c == ')' && !quoted && depth > 0:
-			depth--
-			continue
-		}
-		if depth == 0 {
-			b.WriteByte(c)
-		}
-	}
-	return b.String()
 }
