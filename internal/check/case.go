@@ -23,6 +23,7 @@ type Subject struct {
 	Trusted   bool       // from a host that may relay without a login
 	Client    netip.Addr // of the session; the zero value where there is none
 	Helo      string
+	Declared  int64                                      // octets, by SIZE of MAIL; 0: it does not say
 	Login     string                                     // of an authenticated submitter
 	LocalUser string                                     // login name of a local submitter, known by their uid
 	LocalUID  string                                     // the uid
@@ -61,6 +62,8 @@ type Case struct {
 	Host    string // our name, as results and reports say it
 
 	original *Change // before the filters changed it; nil: they did not
+	text *text // see textOf
+	mime *mime // see mimeOf
 }
 
 // Query is what one check has for its answer.

@@ -112,7 +112,14 @@ func rows() []row {
 		{func() Check { return hopsCheck{} }, phaseFormat, false},
 		{func() Check { return loopCheck{} }, phaseFormat, false},
 		{func() Check { return senderCheck{} }, phaseFormat, false},
+		{func() Check { return fieldsCheck{} }, phaseFormat, false},
+		{func() Check { return dateCheck{} }, phaseFormat, false},
+		{func() Check { return messageIDCheck{} }, phaseFormat, false},
+		{func() Check { return linesCheck{} }, phaseFormat, false},
+		{func() Check { return nulCheck{} }, phaseFormat, false},
+		{func() Check { return structureCheck{} }, phaseFormat, false},
 		{func() Check { return dnsblCheck{} }, phaseIdentity, true},
 		{func() Check { return ownDomainCheck{} }, phasePolicy, true},
+		{func() Check { return mimeCheck{} }, phasePolicy, false},
 	}
 }

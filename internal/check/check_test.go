@@ -104,8 +104,10 @@ type messageRow struct {
 }
 
 func limited(t *testing.T) *control.Control {
-	return settings(t, "databytes", "20000\n", "limits", "headerbytes: 10000\nhops: 3\nfields: 200\n",
-		"dnsbl", "bl.example: 2\n", "checks", "dnsbl: refuse\n")
+	return settings(t, "databytes", "20000\n", "limits",
+		"headerbytes: 10000\nhops: 3\nfields: 200\nmimedepth: 3\nmimeparts: 5\n",
+		"checks", "date: defer\nmessage-id: defer\nfields: defer\nlines: defer\nnul: defer\ndnsbl: refuse\n",
+		"mime", ".exe: refuse\n", "dnsbl", "bl.example: 2\n")
 }
 
 func TestMessage(t *testing.T) {
@@ -159,6 +161,11 @@ func TestResultsReachTheVerdict(t *testing.T) {
 	}
 }
 
+// nest is the header of a message that so many messages contain.
+func nest(n int) string {
+	return "From: bob@x.example\n" + strings.Repeat("Content-Type: message/rfc822\n\n", n)
+}
+
 func messageRows() []messageRow {
 	const ok = "From: alice@example.net\nSubject: x\n\nhello\n"
 	hop := "Received: by a; now\n"
@@ -172,8 +179,15 @@ func messageRows() []messageRow {
 		{"plain from a listed host", bad, ok, "refuse 5.7.1 5xx"},
 		{"no body", peer, "From: a@b\n\n", "pass"},
 		{"header that the message ends", peer, "From: a@b\n", "pass"},
-		{"full size", peer, ok + strings.Repeat("x", 20000-len(ok)), "pass"},
+		{"full size", peer, ok + strings.Repeat("xxxxxxxxx\n", 2000)[:20000-len(ok)], "pass"},
 		{"too large", peer, ok + strings.Repeat("x", 20001-len(ok)), "refuse 5.3.4 5xx"},
+		{"a date that cannot be read", peer, "Date: now\n" + ok, "defer 4.7.1 4xx"},
+		{"a Message-ID that is none", peer, "Message-ID: x\n" + ok, "defer 4.7.1 4xx"},
+		{"two subjects", peer, "Subject: y\n" + ok, "defer 4.7.1 4xx"},
+		{"a long line", peer, ok + strings.Repeat("x", 999) + "\n", "defer 4.7.1 4xx"},
+		{"nested too deeply", peer, nest(4) + "\nx\n", "refuse 5.6.0 5xx"},
+		{"nested just so", peer, nest(3) + "\nx\n", "pass"},
+		{"a file that is not accepted", peer, "Content-Type: x/y; name=A.EXE\n" + ok, "refuse 5.7.1 5xx"},
 		{"header too long", peer, "From: a@b\n" + strings.Repeat("X: 0123456789\n", 150) + "Y: " + strings.Repeat("y", 9000) + "\n\n", "refuse 5.6.0 5xx"},
 		{"header without an end", bare, strings.Repeat("x", 15000), "refuse 5.6.0 5xx"},
 		{"too many fields", peer, "From: a@b\n" + strings.Repeat("X: y\n", 200) + "\n", "refuse 5.6.0 5xx"},
@@ -228,8 +242,8 @@ func messageRows() []messageRow {
 		{"a bare CR", bare, "From: a@b\nSubject: x\rAuthentication-Results: mx.example.net; spf=pass\n\n", "refuse 5.6.0 5xx"},
 		{"CR CR LF", bare, "From: a@b\r\r\n\r\n", "refuse 5.6.0 5xx"},
 		{"a bare CR in the body", bare, "From: a@b\n\nx\ry\n", "pass"},
-		{"NUL in the body", peer, "From: a@b\n\nx\x00y\n", "pass"},
-		{"mbox lines and junk", peer, "From x Mon\n>From y\nFrom: a@b\nno colon here\n\n", "pass"},
+		{"NUL in the body", peer, "From: a@b\n\nx\x00y\n", "defer 4.7.1 4xx"},
+		{"mbox lines and junk", peer, "From x Mon\n>From y\nFrom: a@b\nno colon here\n\n", "defer 4.7.1 4xx"},
 		{"hops", peer, strings.Repeat(hop, 3) + ok, "pass"},
 		{"too many hops", peer, strings.Repeat(hop, 4) + ok, "refuse 5.4.6 5xx"},
 		{"too many hops of a user", user, strings.Repeat(hop, 4) + ok, "refuse 5.4.6 5xx"},

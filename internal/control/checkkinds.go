@@ -36,9 +36,16 @@ func checkKinds() []checkKind {
 		{Name: "hops", Default: "refuse", Firm: true},
 		{Name: "loop", Default: "refuse", Firm: true},
 		{Name: "sender", Default: "refuse", Firm: true},
+		{Name: "fields", Default: "accept"},
+		{Name: "date", Default: "accept"},
+		{Name: "message-id", Default: "accept"},
+		{Name: "lines", Default: "accept"},
+		{Name: "nul", Default: "accept"},
+		{Name: "structure", Default: "refuse"},
 		{Name: "dnsbl", Default: "answer temporary=accept time=10s tag=1 refuse=never", Answers: true,
 			Options: []checkOption{{"tag", wrongSum}, {"refuse", wrongSum}}},
 		{Name: "own-domain", Default: "answer temporary=tag", Answers: true},
+		{Name: "mime", Default: "answer", Answers: true},
 	}
 }
 

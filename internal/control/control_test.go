@@ -83,6 +83,8 @@ func TestBrokenFiles(t *testing.T) {
 	alias := func(c *Control) error { return c.checkTable("aliases") }
 	route := func(c *Control) error { return c.checkTable("routes") }
 	senderRoute := func(c *Control) error { return c.checkTable("sender-routes") }
+	mime := func(c *Control) error { return c.checkTable("mime") }
+	sizes := func(c *Control) error { return c.checkTable("sizes") }
 	dnsbl := func(c *Control) error { return c.checkTable("dnsbl") }
 	filters := func(c *Control) error { return c.checkTable("filters") }
 	destinations := func(c *Control) error { return c.checkTable("destinations") }
@@ -195,6 +197,19 @@ func TestBrokenFiles(t *testing.T) {
 		{"destinations", "a.example: delay=2m\n", destinations, "more than a minute"},
 		{"destinations", "a.example: delay=1s delay=2s\n", destinations, "delay= is there twice"},
 		{"destinations", "a.example: 5\n", destinations, "\"5\" (the options are sessions=, rate= and delay=)"},
+		{"mime", "exe: refuse\n", mime, "control/mime:1: \"exe\" is neither an ending nor a type"},
+		{"mime", "*.exe: refuse\n", mime, "\"*.exe\" begins with * (write the ending alone: .exe)"},
+		{"mime", ".exe: reject\n", mime, "\"reject\" is not an action"},
+		{"mime", ".exe: off\n", mime, "off is not an action here"},
+		{"mime", ".exe: answer\n", mime, "answer"},
+		{"mime", ".exe: refuse gr\u00fc\u00dfe\n", mime, "is not ASCII"},
+		{"mime", ".EXE: refuse\n.exe: tag\n", mime, "is already in line 1"},
+		{"mime", "a/b/c: refuse\n", mime, "is neither an ending nor a type"},
+		{"sizes", "alice: 5\n", sizes, "control/sizes:1: \"alice\" is not an address"},
+		{"sizes", "@a_b..c: 5\n", sizes, "is not an address"},
+		{"sizes", "@a.example: 5M\n", sizes, "\"5M\" is not a whole number"},
+		{"sizes", "@a.example: 0\n", sizes, "less than 1"},
+		{"sizes", "@A.example: 5\n@a.example: 6\n", sizes, "is already in line 1"},
 		{"dnsbl", "a.example\n", dnsbl, "no colon"},
 		{"dnsbl", "a.example: 0\n", dnsbl, "\"0\" is not a weight"},
 		{"dnsbl", "a.example: 101\n", dnsbl, "is not a weight"},

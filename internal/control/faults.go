@@ -70,6 +70,8 @@ func (c *Control) tables() []checkedTable {
 		{"destinations", func() ([]Fault, error) { return faultsOf[Destination](c, destinationsFile(c)) }},
 		{"source", func() ([]Fault, error) { return faultsOf[Source](c, sourceFile(c)) }},
 		{"tls-policy", func() ([]Fault, error) { return faultsOf[TLSPolicy](c, tlsPolicyFile(c)) }},
+		{"sizes", func() ([]Fault, error) { return faultsOf[SizeLimit](c, sizesFile(c)) }},
+		{"mime", func() ([]Fault, error) { return faultsOf[MIMERule](c, mimeFile(c)) }},
 		{"filters", func() ([]Fault, error) { return faultsOf[Filter](c, filtersFile(c)) }},
 		{"dnsbl", func() ([]Fault, error) { return faultsOf[DNSList](c, dnsblFile(c)) }},
 		{"senders", func() ([]Fault, error) { return faultsOf[senderRow](c, sendersFile(c)) }},

@@ -63,6 +63,7 @@ func FuzzTables(f *testing.F) {
 	f.Add("x.example: verify name=a,.b min=1.3 always\n.: fingerprint " + strings.Repeat("0a:", 31) + "0a\n")
 	f.Add("a: away=tag time=5s program:/x 'y z'\nb: milter:inet:[::1]:1 for=outside\nc: milter:unix:/a memory=1\n")
 	f.Add("from: tag temporary=defer time=2s\nsize: refuse\n")
+	f.Add(".exe: refuse no\naudio/*: tag\n@a.example: 5\n.: 7\n")
 	f.Add("a.example=127.0.[0..2;9].*: -3\nb.example: 2\n")
 	f.Add("\u3000\n")
 	f.Fuzz(func(t *testing.T, text string) {
@@ -75,6 +76,8 @@ func FuzzTables(f *testing.F) {
 		readTable(t, relayToTable(), text)
 		readTable(t, sendersTable(), text)
 		readTable(t, filtersTable(), text)
+		readTable(t, mimeTable(), text)
+		readTable(t, sizesTable(), text)
 		readTable(t, dnsblTable(), text)
 		readTable(t, tlsPolicyTable(), text)
 		readTable(t, domainsTable(), text)

@@ -34,6 +34,8 @@ func limitKeys() []Key {
 		{Name: "copybytes", Default: "1073741824"}, // bytes of the copies of one message
 		{Name: "headerbytes", Default: "262144"},   // of one message
 		{Name: "fields", Default: "5000"},          // header fields of one message
+		{Name: "mimedepth", Default: "100"},        // levels of parts within parts
+		{Name: "mimeparts", Default: "10000"},      // of one message
 		{Name: "hops", Default: "100"},             // Received fields of one message (RFC 5321 6.3 asks for at least 100)
 		{Name: "errors", Default: "10"},            // of one session
 		{Name: "junk", Default: "100"},             // commands of one session that lead to no message

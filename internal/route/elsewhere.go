@@ -38,12 +38,13 @@ func (r *resolver) elsewhere(a addr.Address, s step) error {
 
 // relayTo is control.RelayTo. Every domain has a postmaster (RFC 5321 4.5.1).
 func (r *resolver) relayTo(a addr.Address) (where string, known bool, err error) {
-	where, known, err = r.control.RelayTo(a.Domain, addresses(a)...)
+	where, known, err = r.control.RelayTo(a.Domain, AddressForms(a)...)
 	return where, known || isPostmaster(a), err
 }
 
-// addresses are the forms of an address, as text.
-func addresses(a addr.Address) (list []string) {
+// AddressForms returns the forms by which tables may have an address: as it is, and without
+// its extension.
+func AddressForms(a addr.Address) (list []string) {
 	for _, form := range forms(a) {
 		list = append(list, form.String())
 	}
@@ -52,7 +53,7 @@ func addresses(a addr.Address) (list []string) {
 
 // RelayTo reports whether anybody may send to an address elsewhere.
 func RelayTo(c *control.Control, a addr.Address) (bool, error) {
-	where, _, err := c.RelayTo(a.Domain, addresses(a)...)
+	where, _, err := c.RelayTo(a.Domain, AddressForms(a)...)
 	return where != "", err
 }
 

@@ -54,11 +54,14 @@ func Refuse(enhanced, text string) *Error {
 	return &Error{Exit: Refused, Reply: 554, Enhanced: enhanced, Text: text}
 }
 
-// TooLarge returns the refusal of a message for its size: exit status 65, reply
-// 552 (RFC 5321 4.2.3). limit is control/databytes.
-func TooLarge(limit int64) *Error {
+// TooLarge returns the refusal of a message for its size. limit is control/databytes.
+func TooLarge(limit int64) *Error { return TooLargeFor(limit, "control/databytes") }
+
+// TooLargeFor returns the refusal of a message for its size: exit status 65, reply 552
+// (RFC 5321 4.2.3). where is the setting that has the limit.
+func TooLargeFor(limit int64, where string) *Error {
 	return &Error{Exit: Refused, Reply: 552, Enhanced: "5.3.4",
-		Text: fmt.Sprintf("message is larger than %d octets (control/databytes)", limit)}
+		Text: fmt.Sprintf("message is larger than %d octets (%s)", limit, where)}
 }
 
 // UsageError returns an error of the command line: exit status 64.

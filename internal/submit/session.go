@@ -136,7 +136,7 @@ func (s *session) subject(tx transaction) check.Subject {
 	ip, _ := netip.ParseAddr(s.conn.ClientIP())
 	return check.Subject{
 		Envelope: spool.Envelope{From: spool.Path{Addr: tx.from.String(), Params: tx.words}, To: tx.to},
-		With:     s.conn.With(), SMTPPeer: s.login == "", Trusted: tx.trusted, Client: ip, Helo: s.helo,
+		With:     s.conn.With(), SMTPPeer: s.login == "", Trusted: tx.trusted, Client: ip, Helo: s.helo, Declared: tx.size,
 		Login: s.login, Resolve: resolver(s.server.control)}
 }
 
