@@ -28,16 +28,18 @@ type Call struct {
 	Grace  time.Duration // how long it may go on once the context has ended
 	Memory uint64        // bytes of data that each of its processes may have
 	Output int           // bytes that it may write, to standard output and standard error together
+	Answer int           // bytes of an answer on standard output, which is kept apart and whole; 0: there is none
 }
 
 // Result is what became of a call whose program ended by itself.
 type Result struct {
 	Exit   int
 	Output string // the beginning of what it wrote
+	Answer string // on standard output, if the call has one
 	Stays  bool   // something that it has started keeps its output open
 }
 
-// kept is how much output a Result has.
+// kept is how much output a Result has, beside an answer.
 const kept = 2 << 10
 
 // linger is how long a program's output stays open after its end, for what is still in
@@ -56,12 +58,13 @@ const searchPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin
 func (c Call) Run(ctx context.Context) (Result, error) {
 	ctx, cancel := c.limits(ctx)
 	defer cancel(nil)
-	out := &output{most: c.Output, over: func() {
-		cancel(fmt.Errorf("it wrote more than %d bytes", c.Output))
-	}}
+	out, answer := c.output(c.Output, kept, cancel), c.output(c.Answer, c.Answer, cancel)
 	cmd := exec.CommandContext(ctx, c.Path, c.Args...)
 	cmd.Env, cmd.Dir = append([]string{searchPath}, c.Env...), c.Dir
 	cmd.Stdout, cmd.Stderr = out, out // one writer, so both go through one pipe
+	if c.Answer > 0 {
+		cmd.Stdout = answer
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = linger
@@ -91,7 +94,16 @@ func (c Call) Run(ctx context.Context) (Result, error) {
 	// What the program has started may keep the pipe open, and full.
 	_ = write.SetDeadline(time.Now())
 	<-fed
-	return out.result(ctx, cmd.ProcessState, err)
+	r, err := out.result(ctx, cmd.ProcessState, err)
+	r.Answer = string(answer.kept)
+	return r, err
+}
+
+// output takes what the program writes, up to most bytes, and keeps the beginning.
+func (c Call) output(most, keep int, cancel context.CancelCauseFunc) *output {
+	return &output{most: most, keep: keep, over: func() {
+		cancel(fmt.Errorf("it wrote more than %d bytes", most))
+	}}
 }
 
 // limits returns a context that ends when the program has to, with the cause.
@@ -156,6 +168,7 @@ func (s *source) Read(p []byte) (int, error) {
 // much.
 type output struct {
 	kept []byte
+	keep int // bytes of it
 	n    int
 	most int
 	over func()
@@ -164,7 +177,7 @@ type output struct {
 // Write implements io.Writer. It takes everything, or the program would hear of a full
 // pipe instead of its end.
 func (o *output) Write(p []byte) (int, error) {
-	o.kept = append(o.kept, p[:min(len(p), kept-len(o.kept))]...)
+	o.kept = append(o.kept, p[:min(len(p), o.keep-len(o.kept))]...)
 	if o.n += len(p); o.n > o.most {
 		o.over()
 	}

@@ -188,6 +188,20 @@ func TestStopped(t *testing.T) {
 	}
 }
 
+// An answer is kept apart from what else is written, and whole, or there is none.
+func TestAnswer(t *testing.T) {
+	c := call(script(t, "cat; echo trouble >&2; exit 3"))
+	c.Answer, c.Input = 5000, section(strings.Repeat("x", 5000))
+	got, err := c.Run(context.Background())
+	if err != nil || got.Exit != 3 || got.Answer != strings.Repeat("x", 5000) || got.Output != "trouble\n" {
+		t.Errorf("%d %d %q %v", got.Exit, len(got.Answer), got.Output, err)
+	}
+	c.Input = section(strings.Repeat("x", 5001))
+	if _, err := c.Run(context.Background()); err == nil || err.Error() != "it wrote more than 5000 bytes" {
+		t.Error(err)
+	}
+}
+
 func TestMemory(t *testing.T) {
 	c := call(script(t, "sleep 0.2; x=$(head -c 200000000 /dev/zero | tr '\\0' x); echo ${#x}"))
 	c.Memory = 50 << 20

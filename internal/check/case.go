@@ -29,6 +29,8 @@ type Subject struct {
 	LocalUID  string                                     // the uid
 	Resolve   func(addr.Address) ([]addr.Address, error) // what a local address leads to; nil where that is not known
 	Body      spool.Body                                 // the message as it came
+	Received  string                                     // our own field, as the entry has it or will have it; "": none yet
+	Key       string                                     // of the entry; "": none yet
 }
 
 // submitted reports whether one of our users sent it, so that we are responsible for
@@ -61,7 +63,9 @@ type Case struct {
 	Now     func() time.Time
 	Host    string // our name, as results and reports say it
 
-	original *Change // before the filters changed it; nil: they did not
+	original *Change  // before the filters changed it; nil: they did not
+	results  []string // our fields, as far as the checks before the filters know them
+
 	text *text // see textOf
 	mime *mime // see mimeOf
 }

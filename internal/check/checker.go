@@ -69,6 +69,9 @@ func (k *Checker) Session() *Session {
 	for _, r := range all() {
 		s.list = append(s.list, asked{r.make(), r})
 	}
+	for _, c := range k.filters() {
+		s.list = append(s.list, asked{c, row{phase: phaseFilters}})
+	}
 	return s
 }
 

@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"fmt"
 
 	"paperpath/internal/control"
 	"paperpath/internal/maillog"
@@ -18,7 +19,11 @@ type Stage struct {
 
 // Handle judges an entry: it goes on to route/, is returned, held, dropped or deferred.
 func (s *Stage) Handle(ctx context.Context, e *spool.Entry) spool.Outcome {
-	v := s.Checker.Message(ctx, Subject{Envelope: e.Envelope, With: e.With,
+	received, err := receivedOf(e)
+	if err != nil {
+		return s.settle(e, err)
+	}
+	v := s.Checker.Message(ctx, Subject{Envelope: e.Envelope, With: e.With, Key: string(e.Key), Received: received,
 		SMTPPeer: e.FromSMTP() && !e.Trusted(), Trusted: e.Relay, Body: e.Message()}, nil)
 	s.Checker.Record(string(e.Key), v, maillog.Client{})
 	switch {
@@ -32,9 +37,23 @@ func (s *Stage) Handle(ctx context.Context, e *spool.Entry) spool.Outcome {
 	case v.Passes():
 		return spool.HandOnTo(spool.InboxRoute)
 	}
+	return s.settle(e, v.Err)
+}
+
+func (s *Stage) settle(e *spool.Entry, err error) spool.Outcome {
 	var results []settle.Result
 	for _, i := range e.Pending() {
-		results = append(results, settle.Result{Index: i, Err: v.Err})
+		results = append(results, settle.Result{Index: i, Err: err})
 	}
 	return s.Settle(e, results)
+}
+
+// receivedOf is our field in the entry.
+func receivedOf(e *spool.Entry) (string, error) {
+	ours := e.Content()
+	text := make([]byte, ours.Size()-e.Message().Size())
+	if _, err := ours.ReadAt(text, 0); err != nil {
+		return "", fmt.Errorf("read the entry: %w", err)
+	}
+	return string(text), nil
 }

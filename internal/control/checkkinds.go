@@ -46,6 +46,7 @@ func checkKinds() []checkKind {
 			Options: []checkOption{{"tag", wrongSum}, {"refuse", wrongSum}}},
 		{Name: "own-domain", Default: "answer temporary=tag", Answers: true},
 		{Name: "mime", Default: "answer", Answers: true},
+		{Name: "filters", Default: "answer time=4m", Answers: true},
 	}
 }
 

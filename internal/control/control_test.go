@@ -235,7 +235,7 @@ func TestBrokenFiles(t *testing.T) {
 		{"filters", "a: milter:unix:/x program:/y\n", filters, "a second filter in a row"},
 		{"filters", "a: away=never program:/x\n", filters, "away=never is unknown (tempfail, accept, tag)"},
 		{"filters", "a: tyme=5s program:/x\n", filters, "unknown option \"tyme\" (did you mean time?)"},
-		{"filters", "a: time=1h program:/x\n", filters, "time=1h is not between 1s and 5m"},
+		{"filters", "a: time=1h program:/x\n", filters, "time=1h is not between 1s and 4m"},
 		{"filters", "a: memory=1 program:/x\n", filters, "memory=1 is less than 16777216"},
 		{"filters", "a: memory=99999999 milter:unix:/x\n", filters, "memory= is for programs alone"},
 		{"filters", "a: program:/x\na: program:/y\n", filters, "is already in line 1"},

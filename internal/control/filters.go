@@ -58,7 +58,7 @@ const (
 	filterTime   = time.Minute
 	filterMemory = 1 << 30
 	leastMemory  = 16 << 20 // with less, many programs cannot start
-	mostTime     = 5 * time.Minute
+	mostTime     = maxCheckTime
 	maxFilters   = 20
 	maxNameOf    = 32 // octets of the name of a filter
 )
@@ -185,7 +185,7 @@ func (f *Filter) option(name, value string) error {
 		case wrong != "":
 			return fmt.Errorf("time=%s %s", value, wrong)
 		case d < time.Second || d > mostTime:
-			return fmt.Errorf("time=%s is not between 1s and 5m", value)
+			return fmt.Errorf("time=%s is not between 1s and 4m", value)
 		case f.Time != 0:
 			return errors.New("time= is there twice")
 		}

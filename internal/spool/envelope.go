@@ -129,6 +129,10 @@ func checkWord(address, params string) error {
 	return nil
 }
 
+// Received is the field that an entry with this trace has, without a key: for who has to
+// see the message before there is one.
+func Received(t Trace, now time.Time) string { return formatReceived(t, "", now) }
+
 // formatReceived returns our Received field (RFC 5321 4.4). Its second line
 // begins with " with"; that line alone is read again.
 func formatReceived(t Trace, k Key, now time.Time) string {
@@ -149,8 +153,11 @@ func formatReceived(t Trace, k Key, now time.Time) string {
 	if t.Relay {
 		with += relayComment
 	}
-	fmt.Fprintf(&b, "\n with %s id %s; %s\n", with, k,
-		message.Date(now.UTC()))
+	fmt.Fprintf(&b, "\n with %s", with)
+	if k != "" {
+		fmt.Fprintf(&b, " id %s", k)
+	}
+	fmt.Fprintf(&b, "; %s\n", message.Date(now.UTC()))
 	return b.String()
 }
 

@@ -265,28 +265,28 @@ func (s *session) store(ctx context.Context, buf *spool.Buffer) (spool.Key, erro
 	if err := s.mayCopy(body.Size()); err != nil {
 		return "", err
 	}
+	trace, err := s.trace()
+	if err != nil {
+		return "", err
+	}
 	sub := s.subject(s.tx)
-	sub.Body = body
+	sub.Body, sub.Received = body, spool.Received(trace, s.server.now())
 	verdict := s.server.judge(s.checks, ctx, sub, nil)
-	key, err := s.keep(verdict)
+	key, err := s.keep(verdict, trace)
 	s.server.checker.Record(string(key), verdict, s.client())
 	return key, err
 }
 
 // keep does with a message what the verdict says. A message that is discarded has the key
 // that it would have had.
-func (s *session) keep(v check.Verdict) (spool.Key, error) {
+func (s *session) keep(v check.Verdict, trace spool.Trace) (spool.Key, error) {
 	switch {
 	case v.Action == control.CheckDiscard:
 		return spool.NewKey(s.server.now(), s.server.hostname), nil
 	case !v.Passes() && v.Action != control.CheckHold:
 		return "", v.Err
 	}
-	trace, err := s.trace()
-	if err != nil {
-		return "", err
-	}
-	in, key := spool.InboxRoute, spool.Key("")
+	in, key, err := spool.InboxRoute, spool.Key(""), error(nil)
 	if v.Action == control.CheckHold {
 		in = spool.InboxHold
 		key, err = s.server.spool.AcceptHeld(v.Envelope, v.Results, trace, v.Body, v.Reason())
