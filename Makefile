@@ -57,7 +57,7 @@ manlint:
 
 # The race detector needs a C compiler. Two packages start no goroutine but
 # compute a lot, which the detector makes 20 times slower: they run without. dkim
-# runs both ways: without it, for what it costs.
+# and check run both ways: without it, for what they cost.
 unit:
 	@mkdir -p .build
 	@race=; cgo=0; \
@@ -66,7 +66,7 @@ unit:
 	pkgs=$$($(GO) list ./... | grep -v -e '^paperpath/test/' -e '/\(auth\|sevenbit\)$$') || exit 1; \
 	echo $(GO) test $$race "(all packages outside test/)"; \
 	CGO_ENABLED=$$cgo $(GO) test $$race -tags $(TAGS) $$pkgs && \
-	$(GO) test -tags $(TAGS) ./internal/auth ./internal/dkim ./internal/sevenbit
+	$(GO) test -tags $(TAGS) ./internal/auth ./internal/check ./internal/dkim ./internal/sevenbit
 
 # The built programs as a user meets them: scripts, real clients, kills. Most
 # of the time they wait, so several packages run at once; what measures runs
