@@ -23,14 +23,14 @@ import (
 
 // settings returns a home's control directory with these files: name, text,
 // name, text ...
-func settings(t *testing.T, files ...string) *control.Control {
+func settings(t testing.TB, files ...string) *control.Control {
 	t.Helper()
 	home := t.TempDir()
 	writeControl(t, home, append([]string{"hostname", "mx.example.net\n", "domains", "example.net\nexample.com\n"}, files...)...)
 	return control.Open(home, time.Now)
 }
 
-func writeControl(t *testing.T, home string, files ...string) {
+func writeControl(t testing.TB, home string, files ...string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Join(home, "control"), 0o700); err != nil {
 		t.Fatal(err)

@@ -2,7 +2,6 @@ package check
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -240,5 +239,4 @@ func BenchmarkText(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	_ = os.Stdout
 }

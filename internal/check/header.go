@@ -50,15 +50,11 @@ func (headerCheck) Ask(_ context.Context, m *Case, q Query) Finding {
 // ReadHeader reads a message's header within the limits of control/limits. A header
 // that exceeds them is refused with 5.6.0, and returned as far as it was read.
 func ReadHeader(c *control.Control, body spool.Body) (*message.Header, error) {
-	octets, err := c.Limit("headerbytes")
+	n, err := c.Limits("headerbytes", "fields")
 	if err != nil {
 		return nil, err
 	}
-	fields, err := c.Limit("fields")
-	if err != nil {
-		return nil, err
-	}
-	return HeaderWithin(octets, int(min(fields, 1<<30)), body)
+	return HeaderWithin(n[0], int(min(n[1], 1<<30)), body)
 }
 
 // HeaderWithin is ReadHeader for callers that cannot read control/ and bring their

@@ -59,31 +59,24 @@ func (m *Case) mimeOf() (*mime, error) {
 	if m.mime != nil {
 		return m.mime, nil
 	}
-	f := &mime{}
-	for _, l := range []struct {
-		name string
-		take func(int64)
-	}{
-		{"mimedepth", func(n int64) { f.limits.Depth = int(min(n, 1<<30)) }},
-		{"mimeparts", func(n int64) { f.limits.Parts = int(min(n, 1<<29)) }},
-		{"headerbytes", func(n int64) { f.limits.Header = min(n, 1<<40) }},
-	} {
-		n, err := m.Control.Limit(l.name)
-		if err != nil {
-			return nil, err
-		}
-		l.take(n)
+	n, err := m.Control.Limits("mimedepth", "mimeparts", "headerbytes")
+	if err != nil {
+		return nil, err
 	}
+	f := &mime{limits: parts.Limits{Depth: int(min(n[0], 1<<30)), Parts: int(min(n[1], 1<<29)), Header: min(n[2], 1<<40)}}
 	policy, err := m.Control.MIMEPolicy()
 	if err != nil {
 		return nil, err
 	}
 	f.policy.policy = policy
-	see := func(parts.Part) {}
-	if !policy.None() {
+	see, size := func(parts.Part) {}, m.Body.Size()
+	switch {
+	case !policy.None():
 		see = f.policy.see
+	case !parts.Of(m.Header).MayContain():
+		size = m.Header.End // nobody asks for files in the text
 	}
-	if f.found, err = parts.Read(io.NewSectionReader(m.Body, 0, m.Body.Size()), f.limits, see); err != nil {
+	if f.found, err = parts.Read(io.NewSectionReader(m.Body, 0, size), size, f.limits, see); err != nil {
 		return nil, err
 	}
 	m.mime = f

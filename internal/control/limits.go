@@ -63,21 +63,37 @@ func (c *Control) Limit(name string) (int64, error) {
 	return c.numberOf("limits", name)
 }
 
+// Limits returns the limits of these names, from one look at the file.
+func (c *Control) Limits(list ...string) ([]int64, error) {
+	t, err := value[map[string]int64](c, "limits")
+	var all []int64
+	for _, name := range list {
+		n, err := c.numberIn("limits", name, t, err)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, n)
+	}
+	return all, nil
+}
+
 func (c *Control) numberOf(table, name string) (int64, error) {
+	t, err := value[map[string]int64](c, table)
+	return c.numberIn(table, name, t, err)
+}
+
+// numberIn is a number of the table t, which was read with err, or its default.
+func (c *Control) numberIn(table, name string, t map[string]int64, err error) (int64, error) {
 	keys := c.settings[table].Keys
 	i := slices.IndexFunc(keys, func(k Key) bool { return k.Name == name })
 	if i < 0 {
 		return 0, failFile(table, "the program asks for %q, which the file cannot have", name)
 	}
-	def, _ := number(keys[i].Default, 1)
-	t, err := value[map[string]int64](c, table)
-	if err != nil {
-		return def, err
-	}
-	if n, ok := t[name]; ok {
+	if n, ok := t[name]; ok && err == nil {
 		return n, nil
 	}
-	return def, nil
+	def, _ := number(keys[i].Default, 1)
+	return def, err
 }
 
 func numbersOf(keys []Key) func(name string, data []byte) (map[string]int64, error) {

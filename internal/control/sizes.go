@@ -82,6 +82,9 @@ func (c *Control) SizeLimit(domain string, forms ...string) (SizeLimit, error) {
 		keys = append(keys, addr.FoldAddress(form))
 	}
 	f := sizesFile(c)
+	if t, _, err := load(c, f); err != nil || len(t.in().list())+len(t.in().broken) == 0 {
+		return limit, err
+	}
 	r, at, err := find[SizeLimit](c, f, append(keys, "@"+addr.FoldDomain(domain), ".")...)
 	if err == nil && at > 0 {
 		err = hiddenIn[SizeLimit](c, f)

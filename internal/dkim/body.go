@@ -69,22 +69,42 @@ func (b *body) writeSimple(p []byte) {
 // writeRelaxed takes octets of a body in which a run of blanks counts as one, and as
 // nothing at the end of a line.
 func (b *body) writeRelaxed(p []byte) {
-	for _, c := range p {
-		switch {
-		case c == '\n':
-			b.ends++
-			b.cr, b.blanks = false, false
+	for len(p) > 0 {
+		word := 0
+		for word < len(p) && p[word] > ' ' {
+			word++
+		}
+		if word == 0 {
+			b.between(p[0])
+			p = p[1:]
 			continue
-		case b.cr:
+		}
+		if b.cr {
 			b.octet('\r') // a stray one
+			b.cr = false
 		}
-		switch b.cr = c == '\r'; c {
-		case '\r':
-		case ' ', '\t':
-			b.blanks = true
-		default:
-			b.octet(c)
-		}
+		b.octet(p[0])
+		b.put(p[1:word])
+		p = p[word:]
+	}
+}
+
+// between takes an octet that may be a blank or belong to a line end.
+func (b *body) between(c byte) {
+	if c == '\n' {
+		b.ends++
+		b.cr, b.blanks = false, false
+		return
+	}
+	if b.cr {
+		b.octet('\r') // a stray one
+	}
+	switch b.cr = c == '\r'; c {
+	case '\r':
+	case ' ', '\t':
+		b.blanks = true
+	default:
+		b.octet(c)
 	}
 }
 

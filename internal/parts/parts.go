@@ -13,6 +13,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
+
+	"paperpath/internal/message"
 )
 
 // Limits bound the structure of a message.
@@ -52,9 +56,22 @@ type Structure struct {
 	Odd   error // why go-message could not read it as it is; nil: it could
 }
 
-// Read reads the message r to its end and shows each part to see. The error is one of r.
-func Read(r io.Reader, l Limits, see func(Part)) (Structure, error) {
-	s := newScanner(r, l, see)
+// MayContain reports whether a part with these types may have others in it. Where it is
+// false for a message, only its text is left to look at, for uuencoded files.
+func (p Part) MayContain() bool {
+	return slices.ContainsFunc(p.Types, func(t string) bool { return strings.HasPrefix(t, "multipart") || isMessage(t) })
+}
+
+// Of describes the part with this header.
+func Of(h *message.Header) Part {
+	p, _ := describe(h)
+	return p
+}
+
+// Read reads the message r to its end, of about size octets, and shows each part to see.
+// The error is one of r.
+func Read(r io.Reader, size int64, l Limits, see func(Part)) (Structure, error) {
+	s := newScanner(r, size, l, see)
 	t := tree{scan: s, limits: l}
 	t.read()
 	if t.limit == nil {

@@ -18,7 +18,7 @@ var usual = Limits{Depth: 100, Parts: 10000, Header: 256 << 10}
 // readAll returns what Read finds, sorted.
 func readAll(t *testing.T, text string, l Limits) (types, names []string, st Structure) {
 	t.Helper()
-	st, err := Read(strings.NewReader(text), l, func(p Part) {
+	st, err := Read(strings.NewReader(text), int64(len(text)), l, func(p Part) {
 		types = append(types, p.Types...)
 		names = append(names, p.Names...)
 	})
@@ -195,7 +195,7 @@ func TestLimits(t *testing.T) {
 		"headers": {"Content-Type: multipart/mixed; boundary=b\n\n" + strings.Repeat("--b\nContent-Type: "+strings.Repeat("x", 900)+"\n\n", 20),
 			ErrHeader},
 	} {
-		st, err := Read(strings.NewReader(c.text), Limits{Depth: 20, Parts: 50, Header: 1000}, func(Part) {})
+		st, err := Read(strings.NewReader(c.text), int64(len(c.text)), Limits{Depth: 20, Parts: 50, Header: 1000}, func(Part) {})
 		if err != nil || !errors.Is(st.Limit, c.want) || (st.Limit == nil) != (c.want == nil) {
 			t.Errorf("%s: %+v %v", name, st, err)
 		}
@@ -246,7 +246,7 @@ func TestCost(t *testing.T) {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		begin := busy(t)
-		st, err := Read(strings.NewReader(text), usual, func(Part) {})
+		st, err := Read(strings.NewReader(text), int64(len(text)), usual, func(Part) {})
 		took := busy(t) - begin
 		runtime.ReadMemStats(&after)
 		t.Logf("%-26s %8v %7d KiB  %d parts, %d deep, %v", name, took.Round(time.Millisecond),
@@ -269,7 +269,7 @@ func busy(t *testing.T) time.Duration {
 
 func TestReadErrors(t *testing.T) {
 	in := io.MultiReader(strings.NewReader(nested(2)), iotest.ErrReader(errors.New("bad disk")))
-	if _, err := Read(in, usual, func(Part) {}); err == nil || !strings.Contains(err.Error(), "bad disk") {
+	if _, err := Read(in, 100, usual, func(Part) {}); err == nil || !strings.Contains(err.Error(), "bad disk") {
 		t.Error(err)
 	}
 }
@@ -282,7 +282,7 @@ func FuzzRead(f *testing.F) {
 	f.Add("Content-Disposition: a; filename=\"=?utf-8?b?YS5leGU=?= =?x?q?=2e?=\"; filename(c)=x\n\nbegin 644 a\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		l := Limits{Depth: 10, Parts: 20, Header: 5000}
-		st, err := Read(strings.NewReader(text), l, func(p Part) {
+		st, err := Read(strings.NewReader(text), int64(len(text)), l, func(p Part) {
 			for _, n := range p.Names {
 				if len(n) > 2*len(text) {
 					t.Fatalf("%q", n)
@@ -294,7 +294,7 @@ func FuzzRead(f *testing.F) {
 		}
 		const top = "Content-Type: multipart/mixed; boundary=outermost\n\n--outermost\nContent-Type: x/y; name=first.exe\n\n"
 		found := false
-		_, err = Read(strings.NewReader(top+text), l, func(p Part) { found = found || slices.Contains(p.Names, "first.exe") })
+		_, err = Read(strings.NewReader(top+text), int64(len(top+text)), l, func(p Part) { found = found || slices.Contains(p.Names, "first.exe") })
 		if err != nil || !found {
 			t.Fatal(found, err)
 		}

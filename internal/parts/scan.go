@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	lineBuffer = 64 << 10
+	lineBuffer = 16 << 10
 	// kept is how much of a boundary's line goes on: none is that long.
 	kept = longestBoundary + 8
 )
@@ -44,8 +44,8 @@ type scanner struct {
 	ended bool
 }
 
-func newScanner(r io.Reader, l Limits, see func(Part)) *scanner {
-	return &scanner{in: bufio.NewReaderSize(r, lineBuffer), limits: l, see: see, heading: true,
+func newScanner(r io.Reader, size int64, l Limits, see func(Part)) *scanner {
+	return &scanner{in: bufio.NewReaderSize(r, int(min(size+1, lineBuffer))), limits: l, see: see, heading: true,
 		left: headers * l.Header}
 }
 

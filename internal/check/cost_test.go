@@ -1,0 +1,115 @@
+//go:build !race
+
+package check
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"paperpath/internal/dkim"
+	"paperpath/internal/dns"
+	"paperpath/internal/dns/dnstest"
+	"paperpath/internal/spool"
+)
+
+// usualMail is a session with a message of 4 KiB that has a signature by RSA with 2048 bits,
+// from a host whose name, SPF and DMARC are in order, and a resolver that knows it all.
+func usualMail(t testing.TB) (*Checker, Subject) {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	record, err := dkim.Record(key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := dnstest.New(t, strings.Join([]string{
+		`x.example. TXT "v=spf1 ip4:192.0.2.0/24 -all"`,
+		`x.example. MX 10 mail.x.example.`,
+		`_dmarc.x.example. TXT "v=DMARC1; p=reject"`,
+		`mail.x.example. A 192.0.2.7`,
+		`mail.x.example. TXT "v=spf1 a -all"`,
+		`7.2.0.192.in-addr.arpa. PTR mail.x.example.`,
+		`s._domainkey.x.example. TXT "` + record[:200] + `" "` + record[200:] + `"`,
+	}, "\n"))
+	c := settings(t, "resolver", server.Addr+"\n")
+	head := "From: Bob <bob@x.example>\nTo: Alice <alice@example.net>\nSubject: the usual\n" +
+		"Date: " + time.Now().UTC().Format("Mon, 2 Jan 2006 15:04:05 -0700") + "\nMessage-ID: <1@x.example>\n" +
+		"MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n"
+	text := head + "\n" + strings.Repeat(strings.Repeat("z", 63)+"\n", (4096-len(head))/64)
+	s, err := dkim.Sign(strings.NewReader(strings.ReplaceAll(text, "\n", "\r\n")),
+		[]dkim.Key{{Domain: "x.example", Selector: "s", Signer: key}}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	sub := peer
+	sub.Client, sub.Helo = netip.MustParseAddr("192.0.2.7"), "mail.x.example"
+	sub.Body = spool.BytesBody([]byte(strings.ReplaceAll(s.Fields, "\r\n", "\n") + text))
+	k := checkerOf(c, nil)
+	k.DNS = dns.New(c)
+	return k, sub
+}
+
+// session judges it as a session does, and returns what is not as it should be.
+func usualSession(ctx context.Context, k *Checker, sub Subject) string {
+	s := k.Session()
+	defer s.Close()
+	begin := sub
+	begin.Body = nil
+	if err := s.Mail(ctx, begin); err != nil {
+		return err.Error()
+	}
+	v := s.Message(ctx, sub, nil)
+	if !v.Passes() {
+		return v.Reason()
+	}
+	for _, f := range v.Found {
+		if f.Err != nil || f.Fails {
+			return f.Name + ": " + f.Result + " " + f.Reason
+		}
+	}
+	return ""
+}
+
+// mostCost is what all default checks may cost for such a message.
+const mostCost = 300 * time.Microsecond
+
+// All checks of an ordinary message cost less than that. Of some tries the best counts:
+// the machine may be busy.
+func TestCostOfUsualMail(t *testing.T) {
+	k, sub := usualMail(t)
+	const batch = 50
+	best := time.Hour
+	for range 20 {
+		before := used(t)
+		for range batch {
+			if wrong := usualSession(t.Context(), k, sub); wrong != "" {
+				t.Fatal(wrong)
+			}
+		}
+		best = min(best, (used(t)-before)/batch)
+	}
+	t.Logf("%v of processor time", best)
+	if best > mostCost {
+		t.Errorf("all checks cost %v for a message of %d octets", best, sub.Body.Size())
+	}
+}
+
+func BenchmarkUsualMail(b *testing.B) {
+	k, sub := usualMail(b)
+	usualSession(b.Context(), k, sub)
+	before := used(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		if wrong := usualSession(b.Context(), k, sub); wrong != "" {
+			b.Fatal(wrong)
+		}
+	}
+	b.ReportMetric(float64(used(b)-before)/float64(b.N)/1000, "cpu-µs/op")
+}
