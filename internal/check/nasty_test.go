@@ -208,6 +208,10 @@ func (g guessing) Addrs(_ context.Context, host string) ([]netip.Addr, error) {
 	return []netip.Addr{netip.AddrFrom4([4]byte{192, 0, 2, byte(g.pick(host, 9))})}, g.trouble(host, "A")
 }
 
+func (g guessing) A(ctx context.Context, name string) ([]netip.Addr, error) {
+	return g.Addrs(ctx, name)
+}
+
 func (g guessing) PTR(_ context.Context, ip netip.Addr) ([]string, error) {
 	return []string{"h.example", "mail.x.example"}, g.trouble(ip.String(), "PTR")
 }
