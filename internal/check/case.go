@@ -8,10 +8,14 @@ import (
 	"paperpath/internal/addr"
 	"paperpath/internal/authres"
 	"paperpath/internal/control"
+	"paperpath/internal/dkim"
+	"paperpath/internal/dmarc"
 	"paperpath/internal/dns"
 	"paperpath/internal/explain"
 	"paperpath/internal/maillog"
+	"paperpath/internal/iprev"
 	"paperpath/internal/message"
+	"paperpath/internal/spf"
 	"paperpath/internal/spool"
 )
 
@@ -68,6 +72,16 @@ type Case struct {
 
 	text *text // see textOf
 	mime *mime // see mimeOf
+	// What the checks of who sent it found, for those of later phases: nil or empty where a
+	// check was not made, or not to its end.
+	IPRev   *iprev.Result
+	SPF     *spf.Result // of the reverse path, or of HELO where that is null
+	HeloSPF *spf.Result // nil for a null reverse path
+	DKIM    []dkim.Result
+	DMARC   *dmarc.Result
+
+	dkimDone bool
+	original *Change // before the filters changed it; nil: they did not
 }
 
 // Query is what one check has for its answer.

@@ -1,0 +1,362 @@
+package check
+
+import (
+	"context"
+	"crypto/ed25519"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"paperpath/internal/authres"
+	"paperpath/internal/control"
+	"paperpath/internal/dkim"
+	"paperpath/internal/dns"
+	"paperpath/internal/dns/dnstest"
+	"paperpath/internal/explain"
+	"paperpath/internal/spool"
+)
+
+// at is the setting of a name server.
+type at string
+
+func (a at) Resolver() (string, bool, error) { return string(a), false, nil }
+
+// signer signs as "k" of any domain.
+var signer = ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+
+// identityZone has domains of every kind: their names say what they publish.
+func identityZone(t testing.TB) string {
+	record, err := dkim.Record(signer.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	zone := `1.2.0.192.in-addr.arpa PTR mx.reject.example
+mx.reject.example A 192.0.2.1
+2.2.0.192.in-addr.arpa PTR mx.reject.example
+reject.example TXT "v=spf1 ip4:192.0.2.1 -all"
+_dmarc.reject.example TXT "v=DMARC1; p=reject"
+quarantine.example TXT "v=spf1 ip4:192.0.2.1 ~all"
+_dmarc.quarantine.example TXT "v=DMARC1; p=quarantine"
+hard.example TXT "v=spf1 ip4:192.0.2.1 -all"
+_dmarc.hard.example TXT "v=DMARC1; p=quarantine"
+none.example TXT "v=spf1 ip4:192.0.2.1 ?all"
+_dmarc.none.example TXT "v=DMARC1; p=none"
+_dmarc.test.example TXT "v=DMARC1; p=reject; t=y"
+plain.example TXT "v=spf1 ip4:192.0.2.1 -all"
+bare.example TXT "v=spf1 -all"
+away.example TXT !servfail
+_dmarc.away.example TXT !servfail
+k._domainkey.keyless.example TXT !servfail
+_dmarc.keyless.example TXT "v=DMARC1; p=reject"
+mx.plain.example A 192.0.2.1
+mail.plain.example MX 10 mx.plain.example
+`
+	for _, domain := range []string{"reject", "quarantine", "hard", "none", "test", "plain", "bare", "other"} {
+		zone += fmt.Sprintf("k._domainkey.%s.example TXT %q\n", domain, record)
+	}
+	return zone
+}
+
+// identityRow is a message of a stranger.
+type identityRow struct {
+	name   string
+	client string // 192.0.2.1 may send for most, others for none
+	helo   string // mx.plain.example
+	from   string // the reverse path
+	author string // fields, or an address
+	signed string // the domain of a signature; with "!" it is broken
+	rows   string // of control/checks
+	want   string // action and reply
+	has    string // results, with " ; " between them; each part must be there
+}
+
+func identityRows() []identityRow {
+	const bad = "192.0.2.9"
+	return []identityRow{
+		{name: "nothing is published", from: "a@other.example", author: "a@other.example", want: "pass",
+			has: "spf=none smtp.mailfrom=a@other.example ; dkim=none ; dmarc=none header.from=other.example"},
+		{name: "proven by SPF", from: "a@reject.example", author: "a@reject.example", want: "pass",
+			has: "iprev=pass policy.iprev=192.0.2.1 ; spf=pass smtp.mailfrom=a@reject.example ; spf=none smtp.helo=mx.plain.example ; " +
+				"dmarc=pass header.from=reject.example policy.dmarc=reject"},
+		{name: "forwarded, proven by DKIM", client: bad, from: "a@reject.example", author: "a@reject.example", signed: "reject.example",
+			want: "pass", has: "iprev=permerror policy.iprev=192.0.2.9 ; spf=fail ; " +
+				"dkim=pass header.d=reject.example header.i=@reject.example header.s=k header.b= header.a=ed25519-sha256 ; dmarc=pass"},
+		{name: "refused by policy", client: bad, from: "a@other.example", author: "a@reject.example", want: "refuse 5.7.26 5xx",
+			has: "dmarc=fail header.from=reject.example policy.dmarc=reject"},
+		{name: "its signature is broken", client: bad, from: "a@other.example", author: "a@reject.example", signed: "reject.example!",
+			want: "refuse 5.7.26 5xx", has: "dkim=fail header.d=reject.example ; dmarc=fail"},
+		{name: "the signature of another", client: bad, from: "a@other.example", author: "a@reject.example", signed: "other.example",
+			want: "refuse 5.7.26 5xx", has: "dkim=pass header.d=other.example ; dmarc=fail"},
+		{name: "quarantined", client: bad, from: "a@other.example", author: "a@quarantine.example", want: "junk",
+			has: "spf=none ; dmarc=fail header.from=quarantine.example policy.dmarc=quarantine"},
+		{name: "quarantined, and SPF forbids it", client: bad, from: "a@hard.example", author: "a@hard.example", want: "refuse 5.7.23 5xx",
+			has: "spf=fail ; dmarc=fail policy.dmarc=quarantine"},
+		{name: "p=none changes nothing", client: bad, from: "a@none.example", author: "a@none.example", want: "pass",
+			has: "spf=neutral ; dmarc=fail policy.dmarc=none"},
+		{name: "a policy that is tested", client: bad, from: "a@other.example", author: "a@test.example", want: "junk",
+			has: "dmarc=fail header.from=test.example policy.dmarc=quarantine"},
+		{name: "SPF forbids it, no DMARC", client: bad, from: "a@plain.example", author: "a@plain.example", want: "refuse 5.7.23 5xx",
+			has: "spf=fail ; dmarc=none"},
+		{name: "SPF forbids it, the author is proven", client: bad, from: "a@plain.example", author: "a@reject.example",
+			signed: "reject.example", want: "pass", has: "spf=fail ; dmarc=pass"},
+		{name: "SPF only doubts", client: bad, from: "a@quarantine.example", author: "a@other.example", want: "pass", has: "spf=softfail"},
+		{name: "no mail at all", client: bad, from: "a@bare.example", author: "a@bare.example", want: "refuse 5.7.23 5xx"},
+		{name: "the null path is that of HELO", client: bad, helo: "plain.example", author: "a@other.example", want: "refuse 5.7.23 5xx",
+			has: "spf=fail smtp.helo=plain.example"},
+		{name: "the null path, proven by HELO", helo: "reject.example", author: "a@reject.example", want: "pass",
+			has: "spf=pass smtp.helo=reject.example ; dmarc=pass"},
+		{name: "no answer about SPF", from: "a@away.example", author: "a@other.example", want: "pass", has: "spf=temperror ; dmarc=none"},
+		{name: "no answer about SPF that could prove it", from: "a@away.reject.example", author: "a@reject.example",
+			want: "refuse 5.7.26 5xx", has: "spf=none ; dmarc=fail"},
+		{name: "no answer about DMARC", author: "a@away.example", want: "pass", has: "dmarc=temperror header.from=away.example"},
+		{name: "no answer about the key", client: bad, author: "a@keyless.example", signed: "keyless.example", want: "pass",
+			has: "dkim=temperror ; dmarc=temperror"},
+		{name: "no answer, and the file says defer", from: "a@away.example", author: "a@other.example", rows: "spf: refuse temporary=defer\n",
+			want: "defer 4.7.24 4xx"},
+		{name: "two authors, one proven", from: "a@reject.example", author: "From: a@reject.example, b@quarantine.example\nSender: a@reject.example\n",
+			want: "junk", has: "dmarc=fail header.from=quarantine.example"},
+		{name: "two From fields, whoever allows them", from: "a@reject.example", author: "From: a@reject.example\nFrom: b@reject.example\n",
+			rows: "from: accept\n", want: "pass", has: "dmarc=permerror"},
+		{name: "SPF off: the policy is not applied", client: bad, author: "a@reject.example", rows: "spf: off\n", want: "pass", has: "dmarc=temperror"},
+		{name: "DKIM off: the policy is not applied", client: bad, author: "a@reject.example", rows: "dkim: off\n", want: "pass", has: "dmarc=temperror"},
+		{name: "DKIM off: SPF proves as before", from: "a@reject.example", author: "a@reject.example", rows: "dkim: off\n", want: "pass", has: "dmarc=pass"},
+		{name: "DMARC off: SPF decides", client: bad, from: "a@plain.example", author: "a@plain.example", signed: "plain.example", rows: "dmarc: off\n",
+			want: "refuse 5.7.23 5xx"},
+		{name: "SPF accepted", client: bad, from: "a@plain.example", author: "a@plain.example", rows: "spf: accept\n", want: "pass", has: "spf=fail"},
+		{name: "DMARC tagged", client: bad, from: "a@other.example", author: "a@reject.example", rows: "dmarc: tag\n", want: "tag", has: "dmarc=fail"},
+		{name: "DKIM is asked for", author: "a@other.example", signed: "other.example!", rows: "dkim: refuse\n", want: "refuse 5.7.20 5xx"},
+		{name: "DKIM is asked for, none is there", author: "a@other.example", rows: "dkim: refuse\n", want: "pass", has: "dkim=none"},
+		{name: "a name that leads back is asked for", client: "192.0.2.2", author: "a@other.example", rows: "iprev: refuse\n", want: "refuse 5.7.25 5xx"},
+		{name: "a name is asked for", client: bad, author: "a@other.example", rows: "iprev: refuse\n", want: "refuse 5.7.25 5xx"},
+		{name: "a name is there", author: "a@other.example", rows: "iprev: refuse\n", want: "pass"},
+		{name: "a wrong HELO", helo: "nothing.example", author: "a@other.example", want: "pass"},
+		{name: "a wrong HELO is refused", helo: "nothing.example", author: "a@other.example", rows: "helo: refuse\n", want: "refuse 5.7.1 5xx"},
+	}
+}
+
+// strangers has a home and a name server.
+type strangers struct {
+	t   testing.TB
+	dns *dns.Resolver
+}
+
+func newStrangers(t testing.TB) strangers {
+	return strangers{t, dns.New(at(dnstest.New(t, identityZone(t)).Addr))}
+}
+
+// checker makes a checker with rows of control/checks.
+func (s strangers) checker(rows string, list func() []row) *Checker {
+	files := []string{}
+	if rows != "" {
+		files = []string{"checks", rows}
+	}
+	t, ok := s.t.(*testing.T)
+	if !ok {
+		s.t.Fatal("not for benchmarks")
+	}
+	k := checkerOf(settings(t, files...), list)
+	k.DNS = s.dns
+	return k
+}
+
+// subject is the message of a row.
+func (x identityRow) subject(t testing.TB) Subject {
+	s := Subject{SMTPPeer: true, With: "ESMTP", Envelope: to("alice@example.net"), Helo: x.helo}
+	s.Envelope.From.Addr = x.from
+	if s.Helo == "" {
+		s.Helo = "mx.plain.example"
+	}
+	client := x.client
+	if client == "" {
+		client = "192.0.2.1"
+	}
+	s.Client = netip.MustParseAddr(client)
+	text := x.author
+	if !strings.Contains(text, "\n") {
+		text = "From: " + text + "\n"
+	}
+	text += "Subject: x\nDate: Sat, 28 Nov 2026 12:00:00 +0000\nMessage-ID: <1@x.example>\n\nhello\n"
+	if x.signed != "" {
+		domain, broken := strings.CutSuffix(x.signed, "!")
+		signed, err := dkim.Sign(strings.NewReader(text), []dkim.Key{{Domain: domain, Selector: "k", Signer: signer}}, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = signed.Fields + text
+		if broken {
+			text += "more\n"
+		}
+	}
+	s.Body = spool.BytesBody([]byte(text))
+	return s
+}
+
+// hasResults reports what of a list is missing in the results: each item is a method with a
+// result, and the begin of properties.
+func hasResults(v Verdict, want string) (missing []string) {
+	var methods []authres.Method
+	for _, f := range v.Found {
+		methods = append(methods, f.Methods...)
+	}
+	for item := range strings.SplitSeq(want, " ; ") {
+		words := strings.Fields(item)
+		if len(words) > 0 && !slices.ContainsFunc(methods, func(m authres.Method) bool {
+			ok := m.Name+"="+m.Result == words[0]
+			for _, p := range words[1:] {
+				name, value, _ := strings.Cut(p, "=")
+				ok = ok && strings.HasPrefix(m.Get(name), value) && m.Get(name) != ""
+			}
+			return ok
+		}) {
+			missing = append(missing, item)
+		}
+	}
+	return missing
+}
+
+func outcome(v Verdict) string {
+	if v.Passes() && v.Action != control.CheckAccept {
+		return string(v.Action)
+	}
+	return summaryOf(v)
+}
+
+// TestIdentity has what becomes of messages of strangers, by who they say they are.
+func TestIdentity(t *testing.T) {
+	s := newStrangers(t)
+	for _, x := range identityRows() {
+		v := s.checker(x.rows, nil).Message(context.Background(), x.subject(t), nil)
+		if got := outcome(v); got != x.want {
+			t.Errorf("%s: %s (%s), want %s", x.name, got, v, x.want)
+		}
+		for _, item := range hasResults(v, x.has) {
+			t.Errorf("%s: no %s in %v", x.name, item, v.Results)
+		}
+	}
+}
+
+// TestEveryStrangersCheckIsHeld: without any one of the checks about strangers some row of
+// TestIdentity would have another result.
+func TestEveryStrangersCheckIsHeld(t *testing.T) {
+	s := newStrangers(t)
+	for i, without := range rows() {
+		name := without.make().Name()
+		if !slices.Contains([]string{"iprev", "helo", "spf", "dkim", "dmarc"}, name) {
+			continue
+		}
+		list := slices.Delete(rows(), i, i+1)
+		if !slices.ContainsFunc(identityRows(), func(x identityRow) bool {
+			v := s.checker(x.rows, func() []row { return list }).Message(context.Background(), x.subject(t), nil)
+			return outcome(v) != x.want
+		}) {
+			t.Errorf("no row of TestIdentity needs the check %s", name)
+		}
+	}
+}
+
+// At MAIL only a domain that sends no mail at all is refused, and the question is asked once
+// for a transaction.
+func TestSPFAtMail(t *testing.T) {
+	s := newStrangers(t)
+	for from, want := range map[string]bool{"a@bare.example": true, "a@plain.example": false, "a@reject.example": false, "": false,
+		"a@away.example": false} {
+		sub := identityRow{client: "192.0.2.9", from: from, author: "a@other.example"}.subject(t)
+		body := sub.Body
+		sub.Body = nil
+		session := s.checker("", nil).Session()
+		err := session.Mail(context.Background(), sub)
+		if (err != nil) != want {
+			t.Errorf("%s: %v", from, err)
+		}
+		if want && !strings.Contains(err.Error(), `bare.example sends no mail (TXT bare.example says "v=spf1 -all"`) {
+			t.Errorf("%s: %v", from, err)
+		}
+		sub.Body = body
+		if v := session.Message(context.Background(), sub, nil); len(hasResults(v, "dmarc=none")) > 0 {
+			t.Errorf("%s: %v", from, v.Results)
+		}
+		session.Close()
+	}
+	for _, rows := range []string{"spf: accept\n", "spf: off\n", "spf: tag\n"} {
+		sub := identityRow{client: "192.0.2.9", from: "a@bare.example", author: "a@other.example"}.subject(t)
+		if err := s.checker(rows, nil).Session().Mail(context.Background(), sub); err != nil {
+			t.Errorf("%s: %v", rows, err)
+		}
+	}
+}
+
+// Nobody waits for the DNS because of our own: a login, a trusted host, this machine.
+func TestOurOwnAreNotAsked(t *testing.T) {
+	server := dnstest.New(t, identityZone(t))
+	s := strangers{t, dns.New(at(server.Addr))}
+	for name, change := range map[string]func(*Subject){
+		"trusted":  func(s *Subject) { s.Trusted = true },
+		"loopback": func(s *Subject) { s.Client = netip.MustParseAddr("127.0.0.1") },
+		"pipe":     func(s *Subject) { s.Client = netip.Addr{} },
+	} {
+		sub := identityRow{client: "192.0.2.9", from: "a@plain.example", author: "a@reject.example"}.subject(t)
+		change(&sub)
+		if v := s.checker("", nil).Message(context.Background(), sub, nil); v.Action != control.CheckAccept || len(server.Asked()) > 0 {
+			t.Errorf("%s: %s, asked %v", name, v, server.Asked())
+		}
+	}
+}
+
+// What is wrong with a HELO.
+func TestHelo(t *testing.T) {
+	s := newStrangers(t)
+	for helo, want := range map[string]string{
+		"mx.plain.example": "", "MX.Plain.Example": "", "mail.plain.example": "", "[192.0.2.1]": "",
+		"[192.0.2.2]": "not the client's", "[IPv6:2001:db8::1]": "not the client's", "192.0.2.1": "without brackets",
+		"mx.example.net": "that is this host", "example.com": "that is this host", "localhost": "that is this host",
+		"localhost.localdomain": "that is this host", "a.localhost": "that is this host",
+		"nothing.example": "no host of that name", "plainhost": "one label", "a b": "not the name of a host",
+		"a..b": "not the name of a host", "": "gave no name", "mx_1.example": "no host of that name",
+	} {
+		sub := identityRow{author: "a@other.example"}.subject(t)
+		sub.Helo = helo
+		k := s.checker("helo: refuse\n", nil)
+		v := k.Message(context.Background(), sub, nil)
+		if want == "" && v.Action != control.CheckAccept || want != "" && !strings.Contains(v.Reason(), want) {
+			t.Errorf("%q: %s, want %q", helo, v, want)
+		}
+	}
+}
+
+// A refusal names the domain, its policy and where to read it.
+func TestRefusalTexts(t *testing.T) {
+	s := newStrangers(t)
+	for _, x := range []struct{ from, author, want string }{
+		{"a@other.example", "a@sub.reject.example",
+			"DMARC: neither SPF nor DKIM passed for sub.reject.example; p=reject of reject.example (TXT _dmarc.reject.example; RFC 9989)"},
+		{"a@plain.example", "a@plain.example", "SPF: plain.example does not allow 192.0.2.9 to send its mail (TXT plain.example; RFC 7208), " +
+			"and DMARC does not prove the author"},
+	} {
+		v := s.checker("", nil).Message(context.Background(), identityRow{client: "192.0.2.9", from: x.from, author: x.author}.subject(t), nil)
+		if v.Reason() != x.want {
+			t.Errorf("%s, want %s", v.Reason(), x.want)
+		}
+	}
+}
+
+// An explanation has the queries, the results and what follows.
+func TestIdentityIsExplained(t *testing.T) {
+	s := newStrangers(t)
+	var trail explain.Trail
+	s.checker("", nil).Message(context.Background(), identityRow{client: "192.0.2.9", from: "a@plain.example", author: "a@reject.example",
+		signed: "other.example"}.subject(t), &trail)
+	var b strings.Builder
+	if err := trail.Write(&b, false); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"name of the client: none", "HELO: mx.plain.example", "spf mailfrom: fail for a@plain.example: matched all (TXT plain.example)",
+		"signature: 1 d=other.example s=k", "dmarc: fail for reject.example, policy reject (p= of the author's domain reject.example)",
+		"TXT _dmarc.reject.example", "check dmarc: fail: ", "=> refuse (default)"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, b.String())
+		}
+	}
+}
