@@ -104,7 +104,7 @@ func dmarcMethod(r dmarc.Result) authres.Method {
 	if r.Found.Record == nil {
 		return m
 	}
-	m.Comment = "p=" + string(r.Found.Policy) + " of " + r.Found.At
+	m.Comment = "policy " + string(r.Found.Policy) + " of " + r.Found.At
 	if r.Reason != "" {
 		m.Comment += ": " + r.Reason
 	}

@@ -105,7 +105,7 @@ func Domain(ctx context.Context, r Resolver, domain string, identities []Identit
 		result.Status, result.Reason = Fail, failure(domain, identities)
 		result.Apply = found.Policy
 		if found.Record.Testing {
-			result.Apply = found.Policy.lowered()
+			result.Apply = found.Policy.Lowered()
 		}
 	}
 	return result
