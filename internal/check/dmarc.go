@@ -41,7 +41,24 @@ func (dmarcCheck) Ask(ctx context.Context, m *Case, q Query) Finding {
 	if f.Fails {
 		f.Err = dmarcRefusal(r)
 	}
-	return withSPF(m, q, f)
+	return unlessTrusted(m, q, withSPF(m, q, f))
+}
+
+// unlessTrusted forgets a failure of a message that a trusted forwarder brings: forwarding
+// breaks SPF, and lists break signatures.
+func unlessTrusted(m *Case, q Query, f Finding) Finding {
+	if !f.Fails {
+		return f
+	}
+	where, err := m.Control.TrustedForwarder(m.Client, authres.Proved(m.Methods))
+	if err != nil {
+		return Finding{Err: err, Methods: f.Methods}
+	}
+	if where == "" {
+		return f
+	}
+	q.Trail.Add("dmarc", "a trusted forwarder brings it", where)
+	return Finding{Result: f.Result, Reason: f.Reason + "; a trusted forwarder brings it (" + where + ")", Methods: f.Methods}
 }
 
 // withSPF adds what SPF forbids to the finding about a message that does not pass. The worse

@@ -2,7 +2,6 @@ package check
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -88,9 +87,4 @@ func unresolved(ctx context.Context, r Resolver, name string) (string, error) {
 		return "", fmt.Errorf("look HELO up: %w", err)
 	}
 	return "", nil
-}
-
-// isNone reports whether the DNS answered that there is nothing.
-func isNone(err error) bool {
-	return errors.Is(err, dns.ErrNoDomain) || errors.Is(err, dns.ErrNoData) || errors.Is(err, dns.ErrBadName)
 }

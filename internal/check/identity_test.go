@@ -69,6 +69,7 @@ type identityRow struct {
 	author string // fields, or an address
 	signed string // the domain of a signature; with "!" it is broken
 	rows   string // of control/checks
+	trust  string // of control/trusted-forwarders
 	want   string // action and reply
 	has    string // results, with " ; " between them; each part must be there
 }
@@ -127,6 +128,12 @@ func identityRows() []identityRow {
 			want: "refuse 5.7.23 5xx"},
 		{name: "SPF accepted", client: bad, from: "a@plain.example", author: "a@plain.example", rows: "spf: accept\n", want: "pass", has: "spf=fail"},
 		{name: "DMARC tagged", client: bad, from: "a@other.example", author: "a@reject.example", rows: "dmarc: tag\n", want: "tag", has: "dmarc=fail"},
+		{name: "a trusted forwarder", client: bad, from: "a@hard.example", author: "a@reject.example", trust: "192.0.2.9\n", want: "pass",
+			has: "spf=fail ; dmarc=fail policy.dmarc=reject"},
+		{name: "a trusted list", client: bad, from: "a@plain.example", author: "a@reject.example", signed: "other.example",
+			trust: "other.example\n", want: "pass", has: "dmarc=fail"},
+		{name: "a list that nothing proves", client: bad, from: "a@plain.example", author: "a@reject.example", signed: "other.example!",
+			trust: "other.example\n", want: "refuse 5.7.26 5xx", has: "dmarc=fail"},
 		{name: "DKIM is asked for", author: "a@other.example", signed: "other.example!", rows: "dkim: refuse\n", want: "refuse 5.7.20 5xx"},
 		{name: "DKIM is asked for, none is there", author: "a@other.example", rows: "dkim: refuse\n", want: "pass", has: "dkim=none"},
 		{name: "a name that leads back is asked for", client: "192.0.2.2", author: "a@other.example", rows: "iprev: refuse\n", want: "refuse 5.7.25 5xx"},
@@ -139,25 +146,24 @@ func identityRows() []identityRow {
 
 // strangers has a home and a name server.
 type strangers struct {
-	t   testing.TB
+	t   *testing.T
 	dns *dns.Resolver
 }
 
-func newStrangers(t testing.TB) strangers {
+func newStrangers(t *testing.T) strangers {
 	return strangers{t, dns.New(at(dnstest.New(t, identityZone(t)).Addr))}
 }
 
-// checker makes a checker with rows of control/checks.
-func (s strangers) checker(rows string, list func() []row) *Checker {
+// checker makes a checker with rows of control/checks and control/trusted-forwarders.
+func (s strangers) checker(rows, trust string, list func() []row) *Checker {
 	files := []string{}
 	if rows != "" {
 		files = []string{"checks", rows}
 	}
-	t, ok := s.t.(*testing.T)
-	if !ok {
-		s.t.Fatal("not for benchmarks")
+	if trust != "" {
+		files = append(files, "trusted-forwarders", trust)
 	}
-	k := checkerOf(settings(t, files...), list)
+	k := checkerOf(settings(s.t, files...), list)
 	k.DNS = s.dns
 	return k
 }
@@ -228,7 +234,7 @@ func outcome(v Verdict) string {
 func TestIdentity(t *testing.T) {
 	s := newStrangers(t)
 	for _, x := range identityRows() {
-		v := s.checker(x.rows, nil).Message(context.Background(), x.subject(t), nil)
+		v := s.checker(x.rows, x.trust, nil).Message(context.Background(), x.subject(t), nil)
 		if got := outcome(v); got != x.want {
 			t.Errorf("%s: %s (%s), want %s", x.name, got, v, x.want)
 		}
@@ -249,7 +255,7 @@ func TestEveryStrangersCheckIsHeld(t *testing.T) {
 		}
 		list := slices.Delete(rows(), i, i+1)
 		if !slices.ContainsFunc(identityRows(), func(x identityRow) bool {
-			v := s.checker(x.rows, func() []row { return list }).Message(context.Background(), x.subject(t), nil)
+			v := s.checker(x.rows, x.trust, func() []row { return list }).Message(context.Background(), x.subject(t), nil)
 			return outcome(v) != x.want
 		}) {
 			t.Errorf("no row of TestIdentity needs the check %s", name)
@@ -266,7 +272,7 @@ func TestSPFAtMail(t *testing.T) {
 		sub := identityRow{client: "192.0.2.9", from: from, author: "a@other.example"}.subject(t)
 		body := sub.Body
 		sub.Body = nil
-		session := s.checker("", nil).Session()
+		session := s.checker("", "", nil).Session()
 		err := session.Mail(context.Background(), sub)
 		if (err != nil) != want {
 			t.Errorf("%s: %v", from, err)
@@ -282,7 +288,7 @@ func TestSPFAtMail(t *testing.T) {
 	}
 	for _, rows := range []string{"spf: accept\n", "spf: off\n", "spf: tag\n"} {
 		sub := identityRow{client: "192.0.2.9", from: "a@bare.example", author: "a@other.example"}.subject(t)
-		if err := s.checker(rows, nil).Session().Mail(context.Background(), sub); err != nil {
+		if err := s.checker(rows, "", nil).Session().Mail(context.Background(), sub); err != nil {
 			t.Errorf("%s: %v", rows, err)
 		}
 	}
@@ -299,7 +305,7 @@ func TestOurOwnAreNotAsked(t *testing.T) {
 	} {
 		sub := identityRow{client: "192.0.2.9", from: "a@plain.example", author: "a@reject.example"}.subject(t)
 		change(&sub)
-		if v := s.checker("", nil).Message(context.Background(), sub, nil); v.Action != control.CheckAccept || len(server.Asked()) > 0 {
+		if v := s.checker("", "", nil).Message(context.Background(), sub, nil); v.Action != control.CheckAccept || len(server.Asked()) > 0 {
 			t.Errorf("%s: %s, asked %v", name, v, server.Asked())
 		}
 	}
@@ -318,7 +324,7 @@ func TestHelo(t *testing.T) {
 	} {
 		sub := identityRow{author: "a@other.example"}.subject(t)
 		sub.Helo = helo
-		k := s.checker("helo: refuse\n", nil)
+		k := s.checker("helo: refuse\n", "", nil)
 		v := k.Message(context.Background(), sub, nil)
 		if want == "" && v.Action != control.CheckAccept || want != "" && !strings.Contains(v.Reason(), want) {
 			t.Errorf("%q: %s, want %q", helo, v, want)
@@ -335,7 +341,7 @@ func TestRefusalTexts(t *testing.T) {
 		{"a@plain.example", "a@plain.example", "SPF: plain.example does not allow 192.0.2.9 to send its mail (TXT plain.example; RFC 7208), " +
 			"and DMARC does not prove the author"},
 	} {
-		v := s.checker("", nil).Message(context.Background(), identityRow{client: "192.0.2.9", from: x.from, author: x.author}.subject(t), nil)
+		v := s.checker("", "", nil).Message(context.Background(), identityRow{client: "192.0.2.9", from: x.from, author: x.author}.subject(t), nil)
 		if v.Reason() != x.want {
 			t.Errorf("%s, want %s", v.Reason(), x.want)
 		}
@@ -346,7 +352,7 @@ func TestRefusalTexts(t *testing.T) {
 func TestIdentityIsExplained(t *testing.T) {
 	s := newStrangers(t)
 	var trail explain.Trail
-	s.checker("", nil).Message(context.Background(), identityRow{client: "192.0.2.9", from: "a@plain.example", author: "a@reject.example",
+	s.checker("", "", nil).Message(context.Background(), identityRow{client: "192.0.2.9", from: "a@plain.example", author: "a@reject.example",
 		signed: "other.example"}.subject(t), &trail)
 	var b strings.Builder
 	if err := trail.Write(&b, false); err != nil {

@@ -48,6 +48,10 @@ func (c *spfCheck) Mail(ctx context.Context, m *Case, q Query) Finding {
 	if !r.Bare() {
 		return Finding{Result: string(r.Status)}
 	}
+	where, err := m.Control.TrustedForwarder(m.Client, nil)
+	if err != nil || where != "" {
+		return Finding{Result: string(r.Status), Err: err}
+	}
 	return Finding{Fails: true, Result: string(r.Status), Reason: r.Reason, Err: refuseMail("5.7.23", visible.ASCII(fmt.Sprintf(
 		"SPF: %s sends no mail (TXT %s says %q; RFC 7208)", r.Domain, r.Domain, r.Record)))}
 }
