@@ -29,7 +29,7 @@ func (dmarcCheck) Ask(ctx context.Context, m *Case, q Query) Finding {
 	}
 	m.DMARC = &r
 	f := Finding{Result: string(r.Status), Reason: r.Reason, Methods: []authres.Method{dmarcMethod(r)}}
-	q.Trail.Add("dmarc", describe(r), recordSource(r))
+	q.Trail.Add("dmarc", describeDMARC(r), recordSource(r))
 	switch {
 	case r.Apply == dmarc.Reject:
 		f.Fails, f.Answer = true, control.CheckRefuse
@@ -133,8 +133,8 @@ func dmarcMethod(r dmarc.Result) authres.Method {
 	return m
 }
 
-// describe says the result in a line.
-func describe(r dmarc.Result) string {
+// describeDMARC says the result in a line.
+func describeDMARC(r dmarc.Result) string {
 	s := string(r.Status)
 	if r.Domain != "" {
 		s += " for " + r.Domain

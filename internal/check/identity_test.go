@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -291,6 +292,57 @@ func TestSPFAtMail(t *testing.T) {
 		if err := s.checker(rows, "", nil).Session().Mail(context.Background(), sub); err != nil {
 			t.Errorf("%s: %v", rows, err)
 		}
+	}
+}
+
+// counting counts the questions for a name.
+type counting struct {
+	*dns.Resolver
+	asked map[string]int
+	mu    *sync.Mutex
+}
+
+func (c counting) TXT(ctx context.Context, name string) ([]string, error) {
+	c.mu.Lock()
+	c.asked[name]++
+	c.mu.Unlock()
+	return c.Resolver.TXT(ctx, name)
+}
+
+// What SPF found at MAIL holds for the message, and for no other transaction.
+func TestSPFIsAskedOnce(t *testing.T) {
+	s := newStrangers(t)
+	k := s.checker("", "", nil)
+	c := counting{s.dns, map[string]int{}, &sync.Mutex{}}
+	k.DNS = c
+	session := k.Session()
+	defer session.Close()
+	for _, x := range []struct{ from, want string }{
+		{"a@plain.example", "spf=fail"}, {"a@quarantine.example", "spf=softfail"}, {"b@plain.example", "spf=fail"},
+	} {
+		sub := identityRow{client: "192.0.2.9", from: x.from, author: "a@other.example"}.subject(t)
+		body := sub.Body
+		sub.Body = nil
+		if err := session.Mail(context.Background(), sub); err != nil {
+			t.Fatal(err)
+		}
+		sub.Body = body
+		v := session.Message(context.Background(), sub, nil)
+		if len(hasResults(v, x.want+" smtp.mailfrom="+x.from)) > 0 {
+			t.Errorf("%s: %v", x.from, v.Results)
+		}
+		session.Reset()
+	}
+	if c.asked["plain.example"] != 2 || c.asked["quarantine.example"] != 1 {
+		t.Errorf("asked %v", c.asked)
+	}
+	// A message with another reverse path than MAIL had: what was found then does not count.
+	if err := session.Mail(context.Background(), identityRow{client: "192.0.2.9", from: "a@plain.example"}.subject(t)); err != nil {
+		t.Fatal(err)
+	}
+	v := session.Message(context.Background(), identityRow{client: "192.0.2.9", from: "a@quarantine.example", author: "a@other.example"}.subject(t), nil)
+	if len(hasResults(v, "spf=softfail")) > 0 {
+		t.Errorf("%v", v.Results)
 	}
 }
 
