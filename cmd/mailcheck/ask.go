@@ -16,7 +16,8 @@ import (
 )
 
 func spfVerb() program.Verb {
-	return program.Verb{Name: "spf", Usage: "print whether a host may send mail with this reverse path, and use a name in HELO",
+	return program.Verb{Name: "spf",
+		Usage:    "print whether a host may send mail with this reverse path, and use a name in HELO",
 		Operands: "IP SENDER [HELO]", Kind: program.Person, Flags: jsonFlag(), Action: spfCommand}
 }
 

@@ -53,12 +53,14 @@ func explainRecord(f dmarc.Found, t *explain.Trail) {
 	t.Add("record", "of the "+string(f.Place)+", "+f.At, source)
 	t.Add("policy", fmt.Sprintf("%s (%s=)", f.Policy, f.Tag), source)
 	if defect := r.Defect(); defect != "" {
-		t.Add("defect", defect+": with an address for reports (rua=) that is p=none, else nothing", "RFC 9989 4.10.1")
+		t.Add("defect", defect+": with an address for reports (rua=) that is p=none, else nothing",
+			"RFC 9989 4.10.1")
 	}
 	if r.Defect() == "" {
 		below := "like the domain"
 		if r.SP != "" || r.NP != "" {
-			below = fmt.Sprintf("%s; of those that do not exist: %s", cmp.Or(r.SP, r.P), cmp.Or(r.NP, r.SP, r.P))
+			below = fmt.Sprintf("%s; of those that do not exist: %s",
+				cmp.Or(r.SP, r.P), cmp.Or(r.NP, r.SP, r.P))
 		}
 		t.Add("subdomains", below, source)
 	}

@@ -14,7 +14,8 @@ import (
 // SPF records whether a host may send mail with a reverse path, and use a name in HELO if
 // there is one: what was asked, what came, and what it means. The error is nil for a pass of
 // all, temporary if the DNS did not answer.
-func SPF(ctx context.Context, dns Resolver, ip netip.Addr, from addr.Address, helo string, t *explain.Trail) error {
+func SPF(ctx context.Context, dns Resolver, ip netip.Addr, from addr.Address, helo string,
+	t *explain.Trail) error {
 	var all []spf.Result
 	if !from.IsNull() {
 		all = append(all, spf.CheckMailFrom(ctx, dns, ip, helo, from))
@@ -62,9 +63,11 @@ func meaningOfSPF(r spf.Result, ip netip.Addr) string {
 		if r.Bare() {
 			return r.Domain + " sends no mail at all: it is refused at MAIL"
 		}
-		return r.Domain + " does not allow " + ip.String() + " to use its name: mail is refused where DMARC does not prove its author"
+		return r.Domain + " does not allow " + ip.String() +
+			" to use its name: mail is refused where DMARC does not prove its author"
 	case spf.SoftFail:
-		return r.Domain + " says that " + ip.String() + " should not use its name, and not to refuse the mail for that"
+		return r.Domain + " says that " + ip.String() +
+			" should not use its name, and not to refuse the mail for that"
 	case spf.Neutral:
 		return r.Domain + " does not say whether " + ip.String() + " may use its name"
 	case spf.None:

@@ -36,7 +36,8 @@ func (dmarcCheck) Ask(ctx context.Context, m *Case, q Query) Finding {
 	case r.Apply == dmarc.Quarantine:
 		f.Fails, f.Answer = true, control.CheckJunk
 	case r.Status == dmarc.TempError:
-		f.Err = status.Temp("4.7.26", visible.ASCII("DMARC of "+r.Domain+" cannot be checked now: "+r.Reason), nil)
+		text := "DMARC of " + r.Domain + " cannot be checked now: " + r.Reason
+		f.Err = status.Temp("4.7.26", visible.ASCII(text), nil)
 	}
 	if f.Fails {
 		f.Err = dmarcRefusal(r)
@@ -58,7 +59,8 @@ func unlessTrusted(m *Case, q Query, f Finding) Finding {
 		return f
 	}
 	q.Trail.Add("dmarc", "a trusted forwarder brings it", where)
-	return Finding{Result: f.Result, Reason: f.Reason + "; a trusted forwarder brings it (" + where + ")", Methods: f.Methods}
+	return Finding{Result: f.Result, Methods: f.Methods,
+		Reason: f.Reason + "; a trusted forwarder brings it (" + where + ")"}
 }
 
 // withSPF adds what SPF forbids to the finding about a message that does not pass. The worse
@@ -140,7 +142,8 @@ func describeDMARC(r dmarc.Result) string {
 		s += " for " + r.Domain
 	}
 	if r.Found.Record != nil {
-		s += fmt.Sprintf(", policy %s (%s= of the %s %s)", r.Found.Policy, r.Found.Tag, r.Found.Place, r.Found.At)
+		f := r.Found
+		s += fmt.Sprintf(", policy %s (%s= of the %s %s)", f.Policy, f.Tag, f.Place, f.At)
 		if r.Found.Record.Testing {
 			s += ", being tested"
 		}

@@ -25,10 +25,12 @@ func (heloCheck) Ask(ctx context.Context, m *Case, q Query) Finding {
 	switch {
 	case err != nil:
 		q.Trail.Add("HELO", m.Helo+": "+err.Error(), "")
-		return Finding{Err: status.Temp("4.7.1", visible.ASCII("HELO "+m.Helo+" could not be looked up"), err), Reason: err.Error()}
+		text := visible.ASCII("HELO " + m.Helo + " could not be looked up")
+		return Finding{Err: status.Temp("4.7.1", text, err), Reason: err.Error()}
 	case wrong != "":
 		q.Trail.Add("HELO", m.Helo+": "+wrong, "")
-		return Finding{Fails: true, Reason: wrong, Err: refuseMail("5.7.1", visible.ASCII("HELO "+m.Helo+": "+wrong))}
+		text := visible.ASCII("HELO " + m.Helo + ": " + wrong)
+		return Finding{Fails: true, Reason: wrong, Err: refuseMail("5.7.1", text)}
 	}
 	q.Trail.Add("HELO", m.Helo, "")
 	return Finding{}

@@ -28,7 +28,8 @@ func (c *iprevCheck) Ask(ctx context.Context, m *Case, q Query) Finding {
 	}
 	m.IPRev = &r
 	f := Finding{Result: string(r.Status), Reason: r.Reason, Methods: []authres.Method{{Name: "iprev",
-		Result: string(r.Status), Comment: r.Name, Properties: []authres.Property{{Name: "policy.iprev", Value: m.Client.String()}}}}}
+		Result: string(r.Status), Comment: r.Name,
+		Properties: []authres.Property{{Name: "policy.iprev", Value: m.Client.String()}}}}}
 	q.Trail.Add("name of the client", named(r), m.Client.String())
 	switch r.Status {
 	case iprev.TempError:

@@ -20,7 +20,8 @@ func (dkimCheck) Name() string { return "dkim" }
 // Ask implements Check.
 func (dkimCheck) Ask(ctx context.Context, m *Case, q Query) Finding {
 	asked := &asking{dns: q.DNS, answers: map[string]string{}}
-	results, err := dkim.Verifier{DNS: asked, Now: m.Now}.Verify(ctx, io.NewSectionReader(m.Body, 0, m.Body.Size()))
+	text := io.NewSectionReader(m.Body, 0, m.Body.Size())
+	results, err := dkim.Verifier{DNS: asked, Now: m.Now}.Verify(ctx, text)
 	if err != nil {
 		return Finding{Err: fmt.Errorf("verify the signatures: %w", err)}
 	}
@@ -58,7 +59,9 @@ func dkimMethod(r dkim.Result) authres.Method {
 	if r.KeyBits > 0 && r.Status == dkim.Pass {
 		comment = fmt.Sprintf("%d-bit key", r.KeyBits)
 	}
-	return authres.Method{Name: "dkim", Result: string(r.Status), Comment: comment, Properties: []authres.Property{
-		{Name: "header.d", Value: r.Domain}, {Name: "header.i", Value: r.Identity}, {Name: "header.s", Value: r.Selector},
-		{Name: "header.b", Value: r.B}, {Name: "header.a", Value: r.Algorithm}}}
+	return authres.Method{Name: "dkim", Result: string(r.Status), Comment: comment,
+		Properties: []authres.Property{
+			{Name: "header.d", Value: r.Domain}, {Name: "header.i", Value: r.Identity},
+			{Name: "header.s", Value: r.Selector}, {Name: "header.b", Value: r.B},
+			{Name: "header.a", Value: r.Algorithm}}}
 }

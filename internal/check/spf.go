@@ -52,8 +52,9 @@ func (c *spfCheck) Mail(ctx context.Context, m *Case, q Query) Finding {
 	if err != nil || where != "" {
 		return Finding{Result: string(r.Status), Err: err}
 	}
-	return Finding{Fails: true, Result: string(r.Status), Reason: r.Reason, Err: refuseMail("5.7.23", visible.ASCII(fmt.Sprintf(
-		"SPF: %s sends no mail (TXT %s says %q; RFC 7208)", r.Domain, r.Domain, r.Record)))}
+	text := fmt.Sprintf("SPF: %s sends no mail (TXT %s says %q; RFC 7208)", r.Domain, r.Domain, r.Record)
+	return Finding{Fails: true, Result: string(r.Status), Reason: r.Reason,
+		Err: refuseMail("5.7.23", visible.ASCII(text))}
 }
 
 // Ask implements Check. It fails by itself only where the DMARC check, which knows more, is
@@ -73,7 +74,8 @@ func (c *spfCheck) Ask(ctx context.Context, m *Case, q Query) Finding {
 	}
 	switch r.Status {
 	case spf.TempError:
-		f.Err = status.Temp("4.7.24", visible.ASCII("SPF of "+r.Domain+" cannot be checked now: "+r.Reason), nil)
+		text := "SPF of " + r.Domain + " cannot be checked now: " + r.Reason
+		f.Err = status.Temp("4.7.24", visible.ASCII(text), nil)
 	case spf.Fail:
 		if all, err := m.Control.Checks(); err == nil && all.Row("dmarc").Action == control.CheckOff {
 			f.Fails, f.Err = true, spfRefusal(m)
@@ -88,7 +90,8 @@ func spfMethod(m *Case, r spf.Result) authres.Method {
 	if r.Scope == spf.MailFrom {
 		p = authres.Property{Name: "smtp.mailfrom", Value: m.Envelope.From.Addr}
 	}
-	return authres.Method{Name: "spf", Result: string(r.Status), Comment: r.Reason, Properties: []authres.Property{p}}
+	return authres.Method{Name: "spf", Result: string(r.Status), Comment: r.Reason,
+		Properties: []authres.Property{p}}
 }
 
 func explainSPF(r spf.Result, t *explain.Trail) {

@@ -72,7 +72,8 @@ func lookBack(ctx context.Context, r Resolver, ip netip.Addr, names []string) Re
 		}
 	}
 	if result.Status == Fail {
-		result.Reason = "the reverse DNS says " + strings.Join(names, ", ") + ", which does not lead back to " + ip.String()
+		result.Reason = "the reverse DNS says " + strings.Join(names, ", ") +
+			", which does not lead back to " + ip.String()
 	}
 	return result
 }

@@ -22,7 +22,8 @@ const (
 	prefix6   = `/(?:0|[1-9][0-9]?[0-9]?)`
 	prefixes  = `(?:` + prefix4 + `)?(?:/` + prefix6 + `)?`
 	mechanism = `[-+?~]?(?:all|include:` + domain + `|(?:a|mx)(?::` + domain + `)?` + prefixes +
-		`|ptr(?::` + domain + `)?|exists:` + domain + `|ip4:([0-9.]+)(` + prefix4 + `)?|ip6:([0-9a-f:.]+)(` + prefix6 + `)?)`
+		`|ptr(?::` + domain + `)?|exists:` + domain +
+		`|ip4:([0-9.]+)(` + prefix4 + `)?|ip6:([0-9a-f:.]+)(` + prefix6 + `)?)`
 	modifier = `(?:redirect|exp)=` + domain
 	unknown  = `[a-z][a-z0-9._-]*=(?:` + strings0 + `)`
 	strings0 = `(?:%\{[slodipvhcrt][0-9]*r?[-.+,/_=]*\}|%%|%_|%-|` + literal + `)*`

@@ -85,7 +85,8 @@ func CheckMailFrom(ctx context.Context, r Resolver, ip netip.Addr, helo string, 
 	if from.IsNull() {
 		return CheckHelo(ctx, r, ip, helo)
 	}
-	return check(ctx, r, ip, helo, Result{Scope: MailFrom, Domain: from.Domain, Sender: localPart(from.Local)})
+	return check(ctx, r, ip, helo,
+		Result{Scope: MailFrom, Domain: from.Domain, Sender: localPart(from.Local)})
 }
 
 // CheckHelo checks the name that the host gave itself.
@@ -113,7 +114,8 @@ func check(ctx context.Context, r Resolver, ip netip.Addr, helo string, result R
 	ctx, cancel := context.WithTimeout(ctx, maxTime)
 	defer cancel()
 	asked := &asker{dns: r, domain: name}
-	status, reason := lib.CheckHostWithSender(ip.Unmap().WithZone("").AsSlice(), macroName(helo), result.Sender,
+	client := ip.Unmap().WithZone("").AsSlice()
+	status, reason := lib.CheckHostWithSender(client, macroName(helo), result.Sender,
 		lib.WithContext(ctx), lib.WithResolver(asked), lib.OverrideLookupLimit(MaxLookups),
 		lib.OverrideVoidLookupLimit(maxVoidLookups))
 	result.Status, result.Queries, result.Record = Status(status), asked.queries, asked.record
@@ -198,8 +200,8 @@ func (a *asker) note(kind, name string, answers []string, err error) error {
 		return nil
 	}
 	q.Answer = err.Error()
-	for kind, answer := range map[error]string{dns.ErrNoDomain: "no such domain", dns.ErrNoData: "no such record",
-		dns.ErrBadName: "not asked: no name can be like that"} {
+	for kind, answer := range map[error]string{dns.ErrNoDomain: "no such domain",
+		dns.ErrNoData: "no such record", dns.ErrBadName: "not asked: no name can be like that"} {
 		if errors.Is(err, kind) {
 			q.Answer = answer
 			return &net.DNSError{Err: answer, Name: name, IsNotFound: true}
