@@ -90,6 +90,7 @@ func newServer(t *testing.T, l *lab, change func(*smtp.Server)) *backend {
 	}()
 	t.Cleanup(func() {
 		s.Close()
+		ln.Close() // Serve may not have begun: Close does not know the listener then
 		<-done
 	})
 	l.set("routes", "elsewhere.example: "+ln.Addr().String())
@@ -305,6 +306,7 @@ func TestRefusedTLSAndRequireTLS(t *testing.T) {
 // TestTLSFromAfar: extensions and replies from before TLS do not count, and a host that
 // sends something between its reply and TLS gets no TLS session.
 func TestTLSFromAfar(t *testing.T) {
+	t.Parallel() // it waits
 	inside := "EHLO mx.example.net|MAIL FROM:<alice@example.net>|RCPT TO:<" + far + ">|DATA|QUIT"
 	for injected, want := range map[string]string{
 		"":                      "EHLO mx.example.net|STARTTLS|" + inside,
