@@ -72,6 +72,7 @@ type Case struct {
 
 	text *text // see textOf
 	mime *mime // see mimeOf
+
 	// What the checks of who sent it found, for those of later phases: nil or empty where a
 	// check was not made, or not to its end.
 	IPRev   *iprev.Result
@@ -81,7 +82,6 @@ type Case struct {
 	DMARC   *dmarc.Result
 
 	dkimDone bool
-	original *Change // before the filters changed it; nil: they did not
 }
 
 // Query is what one check has for its answer.
