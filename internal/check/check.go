@@ -112,6 +112,7 @@ func rows() []row {
 		{func() Check { return hopsCheck{} }, phaseFormat, false},
 		{func() Check { return loopCheck{} }, phaseFormat, false},
 		{func() Check { return senderCheck{} }, phaseFormat, false},
+		{func() Check { return userCheck{} }, phaseFormat, false},
 		{func() Check { return fieldsCheck{} }, phaseFormat, false},
 		{func() Check { return dateCheck{} }, phaseFormat, false},
 		{func() Check { return messageIDCheck{} }, phaseFormat, false},

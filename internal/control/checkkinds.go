@@ -37,6 +37,7 @@ func checkKinds() []checkKind {
 		{Name: "hops", Default: "refuse", Firm: true},
 		{Name: "loop", Default: "refuse", Firm: true},
 		{Name: "sender", Default: "refuse", Firm: true},
+		{Name: "user", Default: "refuse"},
 		{Name: "fields", Default: "accept"},
 		{Name: "date", Default: "accept"},
 		{Name: "message-id", Default: "accept"},

@@ -76,6 +76,7 @@ func (c *Control) tables() []checkedTable {
 		{"dnsbl", func() ([]Fault, error) { return faultsOf[DNSList](c, dnsblFile(c)) }},
 		{"senders", func() ([]Fault, error) { return faultsOf[senderRow](c, sendersFile(c)) }},
 		{"trusted-forwarders", func() ([]Fault, error) { return faultsOf[forwarder](c, forwardersFile(c)) }},
+		{"user-checks", func() ([]Fault, error) { return faultsOf[userRow](c, userChecksFile(c)) }},
 		{"relayfrom", func() ([]Fault, error) { return faultsOf[relayRow](c, relaysFile(c)) }},
 		{"relayto", func() ([]Fault, error) { return faultsOf[relayTo](c, relayToFile(c)) }},
 		{"proxyfrom", func() ([]Fault, error) {

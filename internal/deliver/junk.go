@@ -7,6 +7,7 @@ import (
 	"paperpath/internal/authres"
 	"paperpath/internal/control"
 	"paperpath/internal/explain"
+	"paperpath/internal/route"
 	"paperpath/internal/spool"
 )
 
@@ -16,9 +17,9 @@ type box struct {
 	others []string // other Maildirs of it where an attempt before may have put the message
 }
 
-// boxOf returns where in the mailbox of u an entry goes: into the folder for junk if it
-// was found to be junk, and there is such a folder. Folders come and go, so an attempt
-// before may have chosen the other one.
+// boxOf returns where in the mailbox of u an entry goes: into the folder for junk if a check
+// found it to be junk, or the user denies its sender, and there is such a folder. Folders
+// come and go, so an attempt before may have chosen the other one.
 func (s *Stage) boxOf(e *spool.Entry, u *control.User) (b box, err error) {
 	if b.path, err = prepare(s.Home, u); err != nil {
 		return b, err
@@ -27,10 +28,18 @@ func (s *Stage) boxOf(e *spool.Entry, u *control.User) (b box, err error) {
 	if err != nil {
 		return b, fmt.Errorf("read the results: %w", err)
 	}
-	if _, junk := found.Junk(); !junk {
+	wish, err := s.wish(e, u)
+	if err != nil {
+		return b, err
+	}
+	_, junk := found.Junk()
+	if wish == control.Allow || !junk && wish != control.Deny {
 		return b, nil
 	}
 	folder, err := junkFolder(s.Control, s.Home, u, nil)
+	if folder == "" && err == nil && wish == control.Deny {
+		err = route.Unwanted()
+	}
 	if folder == "" || err != nil {
 		return b, err
 	}

@@ -45,6 +45,7 @@ func TestJunk(t *testing.T) {
 		results []authres.Method
 		params  string // NOTIFY: the copying path
 		text    string
+		wishes  string
 		want    string
 	}{
 		{name: "junk", folders: ".Junk", results: junk, want: alicesJunk},
@@ -55,6 +56,15 @@ func TestJunk(t *testing.T) {
 		{name: "junk, reported", folders: ".Junk", results: junk, params: "NOTIFY=SUCCESS", want: alicesJunk},
 		{name: "another folder", folders: ".Junk .Spam", setting: "folder Spam\n", results: junk, want: alicesSpam},
 		{name: "another folder that is missing", folders: ".Junk", setting: "folder Spam\n", results: junk, want: alices},
+		{name: "junk of a sender who is allowed", folders: ".Junk", results: junk, wishes: "alice@example.net: allow=@x.example\n", want: alices},
+		{name: "junk of an author who is allowed", folders: ".Junk", results: junk, text: "From: boss@y.example\n\nx\n",
+			wishes: "@example.net: allow=boss@y.example\n", want: alices},
+		{name: "a sender who is denied", folders: ".Junk", wishes: "alice@example.net: deny=x@x.example\n", want: alicesJunk},
+		{name: "an author who is denied", folders: ".Junk", text: "From: eve@y.example\n\nx\n",
+			wishes: "alice@example.net: deny=@y.example\n", want: alicesJunk},
+		{name: "denied by another", folders: ".Junk", wishes: "bob@example.net: deny=*\n", want: alices},
+		{name: "denied, without the folder", wishes: "alice@example.net: deny=x@x.example\n", want: "spool/hold/new spool/hold/reason"},
+		{name: "a row that is broken", wishes: "alice@example.net: deny\n", want: "spool/deliver/cur spool/deliver/reason"},
 		{name: "the header alone", folders: ".Junk", setting: "header\n", results: junk, want: alices},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -68,12 +78,17 @@ func TestJunk(t *testing.T) {
 			if tt.text != "" {
 				p.text = tt.text
 			}
+			if tt.wishes != "" {
+				p.write("user-checks", tt.wishes)
+			}
 			p.judged(spool.InboxRoute, tt.results, tt.params)
 			p.run()
-			p.want(tt.want)
+			if p.want(strings.Fields(tt.want)...); strings.HasPrefix(tt.want, "spool/") {
+				return
+			}
 			names, _ := filepath.Glob(filepath.Join(p.home, tt.want, "*"))
 			data, err := os.ReadFile(names[0])
-			if err != nil || strings.Contains(string(data), "x-paperpath=junk") != (tt.results != nil && len(tt.results) == 2 || tt.text != "") {
+			if err != nil || strings.Contains(string(data), "x-paperpath=junk") != (len(tt.results) == 2 || tt.text == forged) {
 				t.Errorf("%v, the field is missing or too many in\n%s", err, data)
 			}
 		})
