@@ -67,7 +67,7 @@ func (w *folder) method(m Method, end string) {
 	}
 	for i, p := range m.Properties {
 		if i < maxProperties && p.Value != "" && len(p.Value) <= maxValue {
-			words = append(words, property(p.Name)+"="+value(p.Value))
+			words = append(words, property(p.Name)+"="+propertyValue(p.Value))
 		}
 	}
 	words[len(words)-1] += end
@@ -92,16 +92,21 @@ func property(s string) string {
 	return keyword(kind) + "." + keyword(name)
 }
 
-// value writes a value as a token or an address if every parser takes it for one, else as
-// a quoted string (RFC 8601 2.2, RFC 2045 5.1). VERP has "=" in local parts; simple
-// parsers would find a method there.
+// propertyValue writes an address as it is if every parser takes it for one, else as value
+// (RFC 8601 2.2, pvalue). VERP has "=" in local parts; simple parsers would find a method
+// there.
+func propertyValue(s string) string {
+	local, domain, mailbox := strings.Cut(s, "@")
+	if mailbox && strings.Trim(local, token) == "" && strings.Trim(domain, hostName) == "" && addr.CheckDomain(domain) == nil {
+		return s
+	}
+	return value(s)
+}
+
+// value writes a token as it is, and anything else as a quoted string (RFC 2045 5.1).
 func value(s string) string {
 	s = visible.ASCII(s)
-	local, domain, mailbox := strings.Cut(s, "@")
-	switch {
-	case strings.Trim(s, token) == "" && s != "":
-		return s
-	case mailbox && strings.Trim(local, token) == "" && strings.Trim(domain, hostName) == "" && domain != "":
+	if s != "" && strings.Trim(s, token) == "" {
 		return s
 	}
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`

@@ -45,6 +45,8 @@ func TestFormat(t *testing.T) {
 			`Authentication-Results: mx.example.net;
  spfx=pass (/x1b[2J] [) reason="a\"b\\c  X: y" smtp.ab=v
 `},
+		{"an address is no value of a reason", []Method{{Name: "spf", Result: "fail", Reason: "a@example.org"}},
+			"Authentication-Results: mx.example.net;\n spf=fail reason=\"a@example.org\"\n"},
 		{"long comments fold", []Method{{Name: "spf", Result: "fail", Comment: strings.Repeat("word ", 60)}},
 			`Authentication-Results: mx.example.net;
  spf=fail (word word word word word word word word word word word word word
