@@ -100,11 +100,11 @@ func (s *Session) verdict(all []Found, t *explain.Trail) Verdict {
 	if v.Passes() && o != nil && len(o.Envelope.To) > 0 && len(v.Envelope.Pending()) == 0 {
 		v.Action, v.why = control.CheckDiscard, "the filters leave no recipient"
 	}
+	s.holdJunk(&v)
 	if v.Action == control.CheckHold && o != nil {
 		v.Body, v.Envelope, v.Changed = o.Body, o.Envelope, false // its signatures still verify
 	}
 	v.Results = resultFields(s.Host, v)
-	s.holdJunk(&v)
 	t.End(v.String())
 	return v
 }
@@ -122,6 +122,7 @@ func (s *Session) holdJunk(v *Verdict) {
 		v.Action = control.CheckHold
 		for _, f := range v.Found {
 			if f.Name == v.Check && f.Action == control.CheckJunk {
+				f.Action = control.CheckHold // for the words of its reason
 				v.Err = f.reply()
 			}
 		}
