@@ -66,14 +66,20 @@ func checker(h *home.Home) (*check.Checker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &check.Checker{Control: h.Control, Host: host, DNS: h.DNS(), Now: h.Clock.Now, Log: h.Log}, nil
+	sp, err := h.Spool()
+	if err != nil {
+		return nil, err
+	}
+	return &check.Checker{Control: h.Control, Host: host, DNS: h.DNS(), Now: h.Clock.Now, Log: h.Log, Buffer: sp.Buffer}, nil
 }
 
 // filter passes the message on, with our results at the top. A message that does not pass is
 // not passed on.
 func filter(ctx context.Context, h *home.Home, c *cli.Context) error {
 	return judge(ctx, h, c, func(k *check.Checker, s check.Subject) error {
-		v := k.Message(ctx, s, nil)
+		checks := k.Session()
+		defer checks.Close() // what filters have changed is read until then
+		v := checks.Message(ctx, s, nil)
 		k.Record("", v, maillog.Client{Addr: c.String("client"), Helo: s.Helo, Login: s.Login})
 		if !v.Passes() {
 			return answer(v, v.Reason())

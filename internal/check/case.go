@@ -33,8 +33,9 @@ type Subject struct {
 	LocalUID  string                                     // the uid
 	Resolve   func(addr.Address) ([]addr.Address, error) // what a local address leads to; nil where that is not known
 	Body      spool.Body                                 // the message as it came
+	Facts     func(context.Context) Facts                // for milters; nil: nothing is known
 	Received  string                                     // our own field, as the entry has it or will have it; "": none yet
-	Key       string                                     // of the entry; "": none yet
+	Key       string                                     // that the entry has, or will have if the message is accepted; "": none
 }
 
 // submitted reports whether one of our users sent it, so that we are responsible for
@@ -68,6 +69,11 @@ type Case struct {
 	Control *control.Control
 	Now     func() time.Time
 	Host    string // our name, as results and reports say it
+
+	Log *maillog.Log
+
+	buffer func() *spool.Buffer // for a body that a filter sends
+	slots  *slots
 
 	original *Change  // before the filters changed it; nil: they did not
 	results  []string // our fields, as far as the checks before the filters know them

@@ -25,6 +25,18 @@ type Check interface {
 	Ask(ctx context.Context, m *Case, q Query) Finding
 }
 
+// ConnectCheck is a check that can say something when the client connects.
+type ConnectCheck interface {
+	Check
+	Connect(ctx context.Context, m *Case, q Query) Finding
+}
+
+// HeloCheck is a check that can say something at HELO or EHLO.
+type HeloCheck interface {
+	Check
+	Helo(ctx context.Context, m *Case, q Query) Finding
+}
+
 // MailCheck is a check that can say something at MAIL already.
 type MailCheck interface {
 	Check

@@ -20,8 +20,10 @@ type Checker struct {
 	DNS     Resolver
 	Now     func() time.Time
 	Log     *maillog.Log
+	Buffer  func() *spool.Buffer // for what filters send
 
-	rows func() []row // nil: rows, but for tests
+	slots slots
+	rows  func() []row // nil: rows, but for tests
 
 	toldMu sync.Mutex
 	told   map[string]time.Time
@@ -74,6 +76,38 @@ func (k *Checker) Session() *Session {
 		s.list = append(s.list, asked{c, row{phase: phaseFilters}})
 	}
 	return s
+}
+
+// Connect begins the session for the filters: sub is what is known of the client. An error
+// refuses it.
+func (s *Session) Connect(ctx context.Context, sub Subject) error {
+	return s.outside(ctx, sub, func(c Check) askFunc {
+		if x, ok := c.(ConnectCheck); ok {
+			return x.Connect
+		}
+		return nil
+	})
+}
+
+// Helo tells them the client's greeting. An error refuses it.
+func (s *Session) Helo(ctx context.Context, sub Subject) error {
+	return s.outside(ctx, sub, func(c Check) askFunc {
+		if x, ok := c.(HeloCheck); ok {
+			return x.Helo
+		}
+		return nil
+	})
+}
+
+// outside asks before there is a transaction.
+func (s *Session) outside(ctx context.Context, sub Subject, pick func(Check) askFunc) error {
+	s.Reset()
+	s.begin(sub)
+	defer func() { s.at, s.early = nil, nil }()
+	if f := s.soon(ctx, pick, false); f != nil {
+		return f.reply()
+	}
+	return nil
 }
 
 // Mail begins a transaction: sub is what is known at MAIL. An error refuses or defers it.
@@ -176,5 +210,6 @@ func (k *Checker) Record(key string, v Verdict, c maillog.Client) {
 }
 
 func (s *Session) begin(sub Subject) {
-	s.at = &Case{Subject: sub, Control: s.Control, Now: s.Now, Host: s.Host}
+	s.at = &Case{Subject: sub, Control: s.Control, Now: s.Now, Host: s.Host, Log: s.Log,
+		buffer: s.Buffer, slots: &s.slots}
 }

@@ -33,6 +33,8 @@ func (k *Checker) filter(f control.Filter) Check {
 	switch f.Kind {
 	case control.FilterProgram:
 		return &programFilter{Filter: f, log: k.Log}
+	case control.FilterMilter:
+		return &milterFilter{row: f}
 	}
 	return noFilters{status.Temp("4.3.0", "the filter "+f.Name+" cannot be asked", nil)}
 }

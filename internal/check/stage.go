@@ -23,7 +23,9 @@ func (s *Stage) Handle(ctx context.Context, e *spool.Entry) spool.Outcome {
 	if err != nil {
 		return s.settle(e, err)
 	}
-	v := s.Checker.Message(ctx, Subject{Envelope: e.Envelope, With: e.With, Key: string(e.Key), Received: received,
+	checks := s.Checker.Session()
+	e.AtEnd(checks.Close) // a changed message is read until then
+	v := checks.Message(ctx, Subject{Envelope: e.Envelope, With: e.With, Key: string(e.Key), Received: received,
 		SMTPPeer: e.FromSMTP() && !e.Trusted(), Trusted: e.Relay, Body: e.Message()}, nil)
 	s.Checker.Record(string(e.Key), v, maillog.Client{})
 	switch {
@@ -33,8 +35,7 @@ func (s *Stage) Handle(ctx context.Context, e *spool.Entry) spool.Outcome {
 		return spool.DropBecause(v.Reason())
 	case v.Passes() && (v.Changed || v.Action.Worse(control.CheckAccept) && len(v.Results) > 0):
 		// Who delivers it reads the verdict in the results.
-		return spool.SplitInto(spool.Child{Inbox: spool.InboxRoute, From: v.Envelope.From,
-			To: v.Envelope.Pending(), Message: v.Body, Results: v.Results})
+		return spool.SplitInto(childOf(v))
 	case v.Passes():
 		return spool.HandOnTo(spool.InboxRoute)
 	}
@@ -57,4 +58,11 @@ func receivedOf(e *spool.Entry) (string, error) {
 		return "", fmt.Errorf("read the entry: %w", err)
 	}
 	return string(text), nil
+}
+
+// childOf is the entry that a message becomes which filters have changed, or which has a
+// verdict to carry.
+func childOf(v Verdict) spool.Child {
+	return spool.Child{Inbox: spool.InboxRoute, From: v.Envelope.From, To: v.Envelope.Pending(),
+		Message: v.Body, Results: v.Results}
 }

@@ -68,6 +68,7 @@ func (s *Session) judge(ctx context.Context, t *explain.Trail, list ...phase) Ve
 				all = append(all, troubled("results", err))
 				break
 			}
+			m.results = resultFields(s.Host, Verdict{Found: all})
 		}
 		found, ends := s.askPhase(ctx, p, t != nil)
 		if all = append(all, found...); ends {

@@ -50,7 +50,8 @@ type Filter struct {
 	For     FilterFor
 	Time    time.Duration // of a program: for a message; of a milter: for an answer
 	Memory  uint64        // of each process of a program, in bytes
-	Where   string        // "control/filters:2"
+	Milter  MilterOptions
+	Where   string // "control/filters:2"
 }
 
 // What holds if a row does not say.
@@ -171,7 +172,7 @@ func (f *Filter) socket(what string) error {
 }
 
 // filterOptions are the options of a row, in the order in which errors name them.
-var filterOptions = []string{"away", "for", "memory", "time"}
+var filterOptions = append([]string{"away", "for", "memory", "time"}, milterOptions...)
 
 func (f *Filter) option(name, value string) error {
 	switch name {
@@ -180,17 +181,7 @@ func (f *Filter) option(name, value string) error {
 	case "for":
 		return wordOf(name, value, &f.For, ForAll, ForOutside, ForSubmitted)
 	case "time":
-		d, wrong := duration(value)
-		switch {
-		case wrong != "":
-			return fmt.Errorf("time=%s %s", value, wrong)
-		case d < time.Second || d > mostTime:
-			return fmt.Errorf("time=%s is not between 1s and 4m", value)
-		case f.Time != 0:
-			return errors.New("time= is there twice")
-		}
-		f.Time = d
-		return nil
+		return timeOption(name, value, &f.Time)
 	case "memory":
 		n, wrong := number(value, leastMemory)
 		switch {
@@ -201,6 +192,9 @@ func (f *Filter) option(name, value string) error {
 		}
 		f.Memory = uint64(n)
 		return nil
+	}
+	if slices.Contains(milterOptions, name) {
+		return f.Milter.option(name, value)
 	}
 	hint := "the options are " + strings.Join(filterOptions, ", ")
 	if like := nearest(name, filterOptions); like != "" {
@@ -232,6 +226,10 @@ func (f Filter) complete() (Filter, error) {
 		return f, errors.New("no filter, only options (program:/path or milter:inet:host:port or milter:unix:/path)")
 	case f.Kind == FilterMilter && f.Memory != 0:
 		return f, errors.New("memory= is for programs alone")
+	case f.Kind == FilterProgram && f.Milter != MilterOptions{}:
+		return f, fmt.Errorf("%s= are for milters alone", strings.Join(milterOptions, "=, "))
+	case f.Kind == FilterMilter:
+		f.Milter.complete()
 	}
 	if f.Away == "" {
 		f.Away = AwayTempfail

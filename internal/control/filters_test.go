@@ -12,22 +12,23 @@ func TestFilters(t *testing.T) {
 	c := newFixture(t, map[string]string{"filters": strings.Join([]string{
 		"# the scanner",
 		"scan: away=accept time=20s memory=100000000 for=outside program:/opt/scan -a 'b c' away=tag",
-		"spam: milter:inet:127.0.0.1:11332 away=tag",
+		"spam: milter:inet:127.0.0.1:11332 away=tag connect=2s end=4m connections=7 'junk=X-Spam: Yes'",
 		"six: for=submitted milter:inet:[::1]:8891",
 		"sign: milter:unix:/run/opendkim/opendkim.sock", ""}, "\n")})
 	got, err := c.Filters()
 	if err != nil {
 		t.Fatal(err)
 	}
+	milter := MilterOptions{Connect: 10 * time.Second, End: 3 * time.Minute, Connections: 500}
 	want := []Filter{
 		{Name: "scan", Kind: FilterProgram, Path: "/opt/scan", Args: []string{"-a", "b c", "away=tag"}, Away: AwayAccept,
 			For: ForOutside, Time: 20 * time.Second, Memory: 100000000, Where: "control/filters:2"},
 		{Name: "spam", Kind: FilterMilter, Network: "tcp", Address: "127.0.0.1:11332", Away: AwayTag, For: ForAll,
-			Time: time.Minute, Where: "control/filters:3"},
+			Time: time.Minute, Milter: MilterOptions{2 * time.Second, 4 * time.Minute, 7, "X-Spam", "Yes"}, Where: "control/filters:3"},
 		{Name: "six", Kind: FilterMilter, Network: "tcp", Address: "[::1]:8891", Away: AwayTempfail, For: ForSubmitted,
-			Time: time.Minute, Where: "control/filters:4"},
+			Time: time.Minute, Milter: milter, Where: "control/filters:4"},
 		{Name: "sign", Kind: FilterMilter, Network: "unix", Address: "/run/opendkim/opendkim.sock", Away: AwayTempfail,
-			For: ForAll, Time: time.Minute, Where: "control/filters:5"},
+			For: ForAll, Time: time.Minute, Milter: milter, Where: "control/filters:5"},
 	}
 	if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {
 		t.Errorf("%+v\nwant %+v", got, want)
@@ -59,5 +60,28 @@ func TestCheckFilters(t *testing.T) {
 	c.checkFilters(&r)
 	if len(r.Findings) != 1 || r.Findings[0].Where() != "control/filters:3" || !strings.Contains(r.Findings[0].What, "no such file") {
 		t.Errorf("%+v", r.Findings)
+	}
+}
+
+// A milter's own field makes a message junk.
+func TestIsJunk(t *testing.T) {
+	for _, c := range []struct {
+		name, value, field, says string
+		want                     bool
+	}{
+		{"X-Spam", "Yes", "x-spam", "YES, score=9", true},
+		{"X-Spam", "Yes", "X-Spam", "  yes", true},
+		{"X-Spam", "Yes", "X-Spam", "Ye", false},
+		{"X-Spam", "Yes", "X-Spam", "No", false},
+		{"X-Spam", "Yes", "X-Spam-Flag", "Yes", false},
+		{"X-Spam-Level", "*****", "X-Spam-Level", "*******", true},
+		{"X-Spam-Level", "*****", "X-Spam-Level", "****", false},
+		{"X-Spam", "", "X-Spam", "anything", true},
+		{"", "", "", "", false},
+	} {
+		m := MilterOptions{JunkName: c.name, JunkValue: c.value}
+		if got := m.IsJunk(c.field, c.says); got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
 	}
 }

@@ -148,6 +148,22 @@ func (l *Log) Checked(key string, v Verdict, c Client) {
 	l.event("checked", key, append(a, c.attrs()...)...)
 }
 
+// FilterAway: a filter of control/filters gave no answer. does is what its row says of
+// that: tempfail, accept or tag.
+func (l *Log) FilterAway(key, filter, does, why string) {
+	l.event("filter-away", key, slog.String("filter", filter), slog.String("does", does), slog.String("why", why))
+}
+
+// FilterChanged: a filter changed a message.
+func (l *Log) FilterChanged(key, filter, what string) {
+	l.event("filter-changed", key, slog.String("filter", filter), slog.String("what", what))
+}
+
+// FilterIgnored: a filter wanted a change that was not made.
+func (l *Log) FilterIgnored(key, filter, what string) {
+	l.event("filter-ignored", key, slog.String("filter", filter), slog.String("what", what))
+}
+
 // Routed: an entry was handed on to another inbox unchanged.
 func (l *Log) Routed(key, inbox string, to []string) {
 	l.event("routed", key, slog.String("inbox", inbox), slog.String("to", strings.Join(to, " ")))

@@ -1,7 +1,6 @@
 package milter
 
 import (
-	"encoding/binary"
 	"fmt"
 	"strings"
 	"testing"
@@ -10,11 +9,6 @@ import (
 
 	"paperpath/internal/message"
 )
-
-// numbered is a change of a header field with a number.
-func numbered(code byte, n uint32, name, value string) []byte {
-	return packet(code, string(binary.BigEndian.AppendUint32(nil, n)), name, "\x00", value, "\x00")
-}
 
 // Every change, and where what is added stands.
 func TestEveryChange(t *testing.T) {
@@ -131,7 +125,7 @@ func TestOursAreShown(t *testing.T) {
 	if err != nil || a.Kind != Continue {
 		t.Fatal(a, err)
 	}
-	if got := m.saw()[1]; got != "LAuthentication-Results|mx.example.net;\n spf=pass|" {
+	if got := m.Saw()[1]; got != "LAuthentication-Results|mx.example.net;\n spf=pass|" {
 		t.Errorf("%q", got)
 	}
 	got, err := c.Apply(text)

@@ -30,10 +30,10 @@ func TestEverythingIsShown(t *testing.T) {
 	want := []string{"Cmail.example.org|4\x9c@192.0.2.7|", "Hmail.example.org|",
 		"M<a@example.org>|SIZE=100|BODY=8BITMIME|", "R<b@example.net>|NOTIFY=NEVER|",
 		"LSubject| two\n words|", "LX-A|1|", "Lx-a|2|", "N", "E"}
-	if diff := cmp.Diff(want, m.saw()[:min(len(want), len(m.saw()))]); diff != "" {
+	if diff := cmp.Diff(want, m.Saw()[:min(len(want), len(m.Saw()))]); diff != "" {
 		t.Error(diff)
 	}
-	if got := string(m.body); got != "Hello\r\n.\r\n" {
+	if got := m.Body(); got != "Hello\r\n.\r\n" {
 		t.Errorf("body %q", got)
 	}
 	for code, want := range map[byte]string{
@@ -47,7 +47,7 @@ func TestEverythingIsShown(t *testing.T) {
 		'N': "i|KEY|",
 		'E': "i|KEY|{nrcpts}|1|{nbadrcpts}|0|{msg_size}|" + fmt.Sprint(len(mail)) + "|",
 	} {
-		if got := m.macros(code); got != want {
+		if got := m.Macros(code); got != want {
 			t.Errorf("macros of %c: %s\nwant %s", code, got, want)
 		}
 	}
@@ -79,10 +79,10 @@ func TestPeers(t *testing.T) {
 			t.Fatal(a, err)
 		}
 		s.Close()
-		if got := m.saw()[0]; got != c.want {
+		if got := m.Saw()[0]; got != c.want {
 			t.Errorf("%q, want %q", got, c.want)
 		}
-		if got := m.macros('C'); !strings.Contains("|"+got, "|"+c.macro) {
+		if got := m.Macros('C'); !strings.Contains("|"+got, "|"+c.macro) {
 			t.Errorf("%q lacks %q", got, c.macro)
 		}
 	}
@@ -184,9 +184,9 @@ func TestEveryDeath(t *testing.T) {
 				m := (&scripted{answers: map[byte][]byte{}}).start(t)
 				m.filter.Read, m.filter.End = 100*time.Millisecond, 100*time.Millisecond
 				if c.answer == nil {
-					m.hangUp = code
+					m.HangUp = code
 				} else {
-					m.answers[code] = c.answer
+					m.Answers[code] = c.answer
 				}
 				r := converse(t.Context(), t, m)
 				var away *Away
@@ -290,8 +290,8 @@ func TestNegotiation(t *testing.T) {
 				return
 			}
 			var got []string
-			for _, s := range m.saw() {
-				if s[0] == 'E' && m.body != nil {
+			for _, s := range m.Saw() {
+				if s[0] == 'E' && m.Body() != "" {
 					got = append(got, "B")
 				}
 				if s[0] != 'A' && s[0] != 'Q' {
@@ -314,7 +314,7 @@ func TestLeadingSpace(t *testing.T) {
 	if r.err != nil {
 		t.Fatal(r.err)
 	}
-	if got := m.saw()[4:7]; !slices.Equal(got, []string{"LSubject|  two\n words|", "LX-A| 1|", "Lx-a|2|"}) {
+	if got := m.Saw()[4:7]; !slices.Equal(got, []string{"LSubject|  two\n words|", "LX-A| 1|", "Lx-a|2|"}) {
 		t.Errorf("%q", got)
 	}
 	if body, err := r.changes.Apply(textOf(t, mail)); err != nil || read(t, body) != "A:  x\nB:y\n"+mail {
@@ -334,8 +334,8 @@ func TestSkip(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, a, err := s.Message(t.Context(), textOf(t, "A: b\n\n"+strings.Repeat("line\n", 100000)))
-	if err != nil || a.Kind != Reject || len(m.body) != maxData {
-		t.Errorf("%+v %v, %d octets", a, err, len(m.body))
+	if err != nil || a.Kind != Reject || len(m.Body()) != maxData {
+		t.Errorf("%+v %v, %d octets", a, err, len(m.Body()))
 	}
 	m = (&scripted{answers: map[byte][]byte{'E': packet('s')}}).start(t)
 	if r := converse(t.Context(), t, m); r.err == nil {
@@ -371,7 +371,7 @@ func TestSeveralMessages(t *testing.T) {
 			t.Fatal(a, err)
 		}
 	}
-	if got := m.saw(); len(got) != 2 {
+	if got := m.Saw(); len(got) != 2 {
 		t.Errorf("%q", got)
 	}
 
@@ -387,14 +387,14 @@ func TestSeveralMessages(t *testing.T) {
 	if a, err := s.Helo(t.Context(), greeting); err != nil || a.Kind != Accept {
 		t.Fatal(a, err)
 	}
-	before := len(m.saw())
+	before := len(m.Saw())
 	if a, err := s.Sender(t.Context(), sender); err != nil || a.Kind != Continue {
 		t.Fatal(a, err)
 	}
 	if c, a, err := s.Message(t.Context(), textOf(t, mail)); err != nil || a.Kind != Continue || c.Text() {
 		t.Fatal(a, err)
 	}
-	if got := m.saw(); len(got) != before {
+	if got := m.Saw(); len(got) != before {
 		t.Errorf("%q", got)
 	}
 }
@@ -421,8 +421,7 @@ func TestAbort(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Close()
-	m.done.Go(func() {})
-	got := strings.Join(m.saw()[:4], " ")
+	got := strings.Join(m.Saw()[:4], " ")
 	if got != "M<a@example.org>|SIZE=100|BODY=8BITMIME| A M<a@example.org>|SIZE=100|BODY=8BITMIME| A" {
 		t.Errorf("%q", got)
 	}
@@ -442,16 +441,14 @@ func TestRefusedRecipient(t *testing.T) {
 	if a, err := s.Recipient(t.Context(), recipient); err != nil || a.Kind != Reject {
 		t.Fatal(a, err)
 	}
-	m.mu.Lock()
-	m.answers = nil
-	m.mu.Unlock()
+	m.Script(nil)
 	if a, err := s.Recipient(t.Context(), recipient); err != nil || a.Kind != Continue {
 		t.Fatal(a, err)
 	}
 	if _, a, err := s.Message(t.Context(), textOf(t, mail)); err != nil || a.Kind != Continue {
 		t.Fatal(a, err)
 	}
-	if got := m.macros('E'); !strings.Contains(got, "{nrcpts}|1|{nbadrcpts}|1|") {
+	if got := m.Macros('E'); !strings.Contains(got, "{nrcpts}|1|{nbadrcpts}|1|") {
 		t.Error(got)
 	}
 }
@@ -509,10 +506,10 @@ func TestPacketsFit(t *testing.T) {
 	if _, a, err := s.Message(t.Context(), text); err != nil || a.Kind != Continue {
 		t.Fatal(a, err)
 	}
-	if got := len(m.saw()[1]) - 1; got != maxData {
+	if got := len(m.Saw()[1]) - 1; got != maxData {
 		t.Errorf("a field of %d octets", got)
 	}
-	if string(m.body) != strings.ReplaceAll(body, "\n", "\r\n") {
-		t.Errorf("%d octets of body", len(m.body))
+	if m.Body() != strings.ReplaceAll(body, "\n", "\r\n") {
+		t.Errorf("%d octets of body", len(m.Body()))
 	}
 }

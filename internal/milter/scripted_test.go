@@ -3,147 +3,38 @@ package milter
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
-	"io"
-	"net"
 	"net/netip"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"paperpath/internal/message"
+	"paperpath/internal/milter/miltertest"
 )
 
-// scripted is a milter that speaks raw packets. Whatever the script does not say is
-// answered as a filter would that finds nothing.
+// scripted is a milter and how it is asked.
 type scripted struct {
-	t      *testing.T
-	filter Filter
-
-	options []byte          // of the answer to the negotiation; nil: version 6, all actions, nothing left out
-	answers map[byte][]byte // to a command: whole packets; empty: none, and the connection stays open
-	hangUp  byte            // the command at which it closes the connection
-
-	mu   sync.Mutex
-	seen []string // commands with their data, NULs shown as |
-	body []byte
-	done sync.WaitGroup
+	options []byte
+	answers map[byte][]byte
+	hangUp  byte
+	filter  Filter
+	*miltertest.Server
 }
 
-// silence is the script for no answer.
-var silence = []byte{}
-
-func packet(code byte, data ...string) []byte {
-	text := strings.Join(data, "")
-	b := binary.BigEndian.AppendUint32(nil, uint32(len(text))+1)
-	return append(append(b, code), text...)
-}
-
-func packets(list ...[]byte) []byte { return bytes.Join(list, nil) }
-
-// words returns the options of a negotiation.
-func words(version, actions, protocol uint32) []byte {
-	b := binary.BigEndian.AppendUint32(nil, version)
-	b = binary.BigEndian.AppendUint32(b, actions)
-	return binary.BigEndian.AppendUint32(b, protocol)
-}
+var (
+	silence  = miltertest.Silence()
+	packet   = miltertest.Packet
+	packets  = miltertest.Packets
+	words    = miltertest.Words
+	numbered = miltertest.Numbered
+)
 
 // start runs the milter until the test ends.
 func (m *scripted) start(t *testing.T) *scripted {
-	m.t = t
-	path := filepath.Join(t.TempDir(), "milter")
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m.filter = Filter{Name: "test", Network: "unix", Address: path, Connect: time.Second, Send: time.Second,
+	m.Server = (&miltertest.Server{Options: m.options, Answers: m.answers, HangUp: m.hangUp}).Start(t)
+	m.filter = Filter{Name: "test", Network: "unix", Address: m.Path, Connect: time.Second, Send: time.Second,
 		Read: time.Second, End: time.Second, MaxBody: 1 << 20, Scratch: func() Scratch { return &memory{} }}
-	m.done.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			m.done.Go(func() { defer c.Close(); m.serve(c) })
-		}
-	})
-	t.Cleanup(func() { l.Close(); m.done.Wait() })
 	return m
-}
-
-func (m *scripted) serve(c net.Conn) {
-	for {
-		code, data, err := m.read(c)
-		if err != nil || code == 'Q' || code == m.hangUp {
-			return
-		}
-		if _, err := c.Write(m.answer(code, data)); err != nil {
-			return
-		}
-	}
-}
-
-func (m *scripted) read(c net.Conn) (byte, []byte, error) {
-	var head [5]byte
-	if _, err := io.ReadFull(c, head[:]); err != nil {
-		return 0, nil, err
-	}
-	data := make([]byte, binary.BigEndian.Uint32(head[:4])-1)
-	_, err := io.ReadFull(c, data)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if head[4] == 'B' {
-		m.body = append(m.body, data...)
-	} else if head[4] != 'O' {
-		m.seen = append(m.seen, string(head[4])+strings.ReplaceAll(string(data), "\x00", "|"))
-	}
-	return head[4], data, err
-}
-
-func (m *scripted) answer(code byte, data []byte) []byte {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if a, ok := m.answers[code]; ok {
-		return a
-	}
-	switch code {
-	case 'O':
-		options := m.options
-		if options == nil {
-			options = words(6, binary.BigEndian.Uint32(data[4:]), 0)
-		}
-		return packet('O', string(options))
-	case 'D', 'A':
-		return nil
-	}
-	return packet('c')
-}
-
-// saw returns the commands so far, macros left out.
-func (m *scripted) saw() []string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var list []string
-	for _, s := range m.seen {
-		if s[0] != 'D' {
-			list = append(list, s)
-		}
-	}
-	return list
-}
-
-// macros returns those of a stage.
-func (m *scripted) macros(code byte) string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, s := range m.seen {
-		if s[0] == 'D' && s[1] == code {
-			return s[2:]
-		}
-	}
-	return ""
 }
 
 // memory is a Scratch.

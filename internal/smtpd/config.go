@@ -117,6 +117,12 @@ type Session interface {
 	Reset(ctx context.Context)
 }
 
+// Greeter is a Session that decides whether the client is greeted. An error is the
+// greeting, after which the connection is closed (RFC 5321 3.1).
+type Greeter interface {
+	Greet(ctx context.Context) error
+}
+
 // Authenticator is a Session that supports AUTH.
 type Authenticator interface {
 	auth.Verifier

@@ -79,6 +79,9 @@ func (c *Conn) TLSInfo() string {
 	return maillog.TLS(c.tls)
 }
 
+// TLSState returns the state of TLS, or nil without TLS.
+func (c *Conn) TLSState() *tls.ConnectionState { return c.tls }
+
 // With returns the protocol for the Received field (RFC 3848, and RFC 6531 4.3 for
 // SMTPUTF8).
 func (c *Conn) With() string {
@@ -134,16 +137,26 @@ func Serve(ctx context.Context, conn net.Conn, cfg Config, open func(c *Conn) Se
 	if err := c.greetDelay(); err != nil {
 		return c.close(err)
 	}
-	c.greet()
+	if err := c.greet(); err != nil {
+		return c.close(err)
+	}
 	return c.close(c.commands())
 }
 
-func (c *Conn) greet() {
+// greet sends the greeting; an error ends the session instead.
+func (c *Conn) greet() error {
+	if g, ok := c.session.(Greeter); ok {
+		if err := c.ask(func() error { return g.Greet(c.ctx) }); err != nil {
+			_ = c.refuse(err)
+			return fmt.Errorf("%w: %w", errEnded, err)
+		}
+	}
 	protocol := " ESMTP"
 	if c.cfg.LMTP {
 		protocol = " LMTP"
 	}
 	c.wire.reply(220, "", c.cfg.Hostname+protocol)
+	return nil
 }
 
 // greetDelay waits before the greeting. A client that sends something before it is

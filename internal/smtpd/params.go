@@ -37,6 +37,21 @@ func (p MailParams) Words() string {
 	return strings.Join(words, " ")
 }
 
+// All returns all parameters, as a client writes them.
+func (p MailParams) All() []string {
+	var words []string
+	if p.Size > 0 {
+		words = append(words, "SIZE="+strconv.FormatInt(p.Size, 10))
+	}
+	if p.Body != "" {
+		words = append(words, "BODY="+p.Body)
+	}
+	if p.UTF8 {
+		words = append(words, "SMTPUTF8")
+	}
+	return append(words, strings.Fields(p.Words())...)
+}
+
 // RcptParams are the parameters of RCPT.
 type RcptParams struct {
 	Notify string // NOTIFY= (RFC 3461 4.1) in capitals: "NEVER", a list or ""

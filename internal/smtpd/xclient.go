@@ -50,8 +50,7 @@ func (c *Conn) xclient(arg string) error {
 		c.errors++
 		return c.refuse(err)
 	}
-	c.greet()
-	return nil
+	return c.greet()
 }
 
 // begin opens a Session for the client that f names.

@@ -14,21 +14,32 @@ import (
 // results are header fields of our own, with their line ends, that go between the
 // envelope and our Received. Errors are temporary; 452 where the disk is full.
 func (s *Spool) Accept(in Inbox, env Envelope, results []string, tr Trace, body Body) (Key, error) {
-	k := NewKey(s.now(), s.host)
-	if err := s.accept(k, in, env, results, tr, body); err != nil {
-		return "", acceptError(err)
+	k := s.Reserve()
+	if err := s.AcceptAs(k, in, env, results, tr, body); err != nil {
+		return "", err
 	}
 	return k, nil
 }
 
-// AcceptHeld is Accept into hold/, where a person must look at the message. The reason
-// names the stage check, in whose place it was held, and is there before the entry.
-func (s *Spool) AcceptHeld(env Envelope, results []string, tr Trace, body Body, reason string) (Key, error) {
-	k := NewKey(s.now(), s.host)
-	if err := s.acceptHeld(k, env, results, tr, body, reason); err != nil {
-		return "", acceptError(err)
+// Reserve returns a fresh key for AcceptAs and AcceptHeld: filters are told the key of an
+// entry before there is one.
+func (s *Spool) Reserve() Key { return NewKey(s.now(), s.host) }
+
+// AcceptAs is Accept with a key from Reserve, which stands for one entry.
+func (s *Spool) AcceptAs(k Key, in Inbox, env Envelope, results []string, tr Trace, body Body) error {
+	if err := s.accept(k, in, env, results, tr, body); err != nil {
+		return acceptError(err)
 	}
-	return k, nil
+	return nil
+}
+
+// AcceptHeld is AcceptAs into hold/, where a person must look at the message. The reason
+// names the stage check, in whose place it was held, and is there before the entry.
+func (s *Spool) AcceptHeld(k Key, env Envelope, results []string, tr Trace, body Body, reason string) error {
+	if err := s.acceptHeld(k, env, results, tr, body, reason); err != nil {
+		return acceptError(err)
+	}
+	return nil
 }
 
 func (s *Spool) acceptHeld(k Key, env Envelope, results []string, tr Trace, body Body, reason string) error {

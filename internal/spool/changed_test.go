@@ -14,7 +14,8 @@ func TestAcceptHeld(t *testing.T) {
 	f := newFixture(t)
 	env := Envelope{From: Path{Addr: "a@b.example"}, To: []Recipient{{Addr: "bob@example.net"}}}
 	trace := Trace{By: "mx.example.net", With: "ESMTP"}
-	k, err := f.sp.AcceptHeld(env, []string{"X-Ours: 1\n"}, trace, BytesBody([]byte("From: a@b\n\nx\n")), "from: odd")
+	k := f.sp.Reserve()
+	err := f.sp.AcceptHeld(k, env, []string{"X-Ours: 1\n"}, trace, BytesBody([]byte("From: a@b\n\nx\n")), "from: odd")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +31,7 @@ func TestAcceptHeld(t *testing.T) {
 		t.Errorf("the reason is %q", got)
 	}
 	env.To[0].Addr = "no\nline@example.net"
-	if _, err := f.sp.AcceptHeld(env, nil, trace, BytesBody(nil), "odd"); err == nil || len(f.files()) != 2 {
+	if err := f.sp.AcceptHeld(k, env, nil, trace, BytesBody(nil), "odd"); err == nil || len(f.files()) != 2 {
 		t.Errorf("%v, files are %q", err, f.files())
 	}
 }

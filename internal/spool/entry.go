@@ -31,6 +31,7 @@ type Entry struct {
 	Last     string    // its line in the reason, for people
 
 	at        spot
+	atEnd     []func() // of the attempt
 	head      *head
 	reasons   reasons
 	file      *os.File
@@ -149,8 +150,14 @@ func (e *Entry) close() error {
 		err = e.syncMarks()
 	}
 	e.file.Close()
+	for _, f := range e.atEnd {
+		f()
+	}
 	return err
 }
+
+// AtEnd has f called at the end of the attempt, when the outcome has been carried out.
+func (e *Entry) AtEnd(f func()) { e.atEnd = append(e.atEnd, f) }
 
 // Why no stage can work on a file in an inbox; errForeign and errDuplicate are two more
 // reasons.

@@ -96,7 +96,7 @@ func (m *model) acceptOne(rt *rapid.T) {
 	var err error
 	if in == InboxHold {
 		state = "held"
-		_, err = m.sp.AcceptHeld(env, nil, trace, body, "odd")
+		err = m.sp.AcceptHeld(m.sp.Reserve(), env, nil, trace, body, "odd")
 	} else {
 		_, err = m.sp.Accept(in, env, nil, trace, body)
 	}

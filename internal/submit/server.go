@@ -86,8 +86,9 @@ func newServer(h *home.Home, role Role) (*server, error) {
 	resolver := h.DNS()
 	return &server{control: h.Control, log: h.Log, now: h.Clock.Now, tooMany: h.TooMany, role: role,
 		spool: sp, hostname: host, dns: resolver, guard: h.Guard(),
-		checker: &check.Checker{Control: h.Control, Host: host, DNS: resolver, Now: h.Clock.Now, Log: h.Log},
-		wait:    clock.Wait, judge: (*check.Session).Message}, nil
+		checker: &check.Checker{Control: h.Control, Host: host, DNS: resolver, Now: h.Clock.Now, Log: h.Log,
+			Buffer: sp.Buffer},
+		wait: clock.Wait, judge: (*check.Session).Message}, nil
 }
 
 // Stdin speaks SMTP on standard input and output: below inetd and its kind,
@@ -165,9 +166,9 @@ func (s *server) ending(err error) string {
 func (s *server) session(ctx context.Context, c *smtpd.Conn, conn net.Conn) *session {
 	sess := &session{Users: auth.Users{Control: s.control, Guard: s.guard, Client: c.ClientIP()},
 		server: s, conn: c, checks: s.checker.Session(), local: !listen.IP(conn.RemoteAddr()).IsValid()}
+	sess.ours, sess.theirs = addrPort(conn.LocalAddr()), addrPort(conn.RemoteAddr())
 	if name := c.ClientName(); name != "" {
-		sess.ptr = &reverse{} // a trusted host has looked it up
-		sess.ptr.found.Store(&name)
+		sess.ptr = known(name) // a trusted host has looked it up
 	} else {
 		sess.ptr = lookUp(ctx, s.log, s.dns, c.ClientIP(), listen.Host(conn))
 	}

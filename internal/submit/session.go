@@ -28,13 +28,16 @@ type session struct {
 	conn        *smtpd.Conn
 	checks      *check.Session
 	ptr         *reverse
-	relayClient bool // the wrapper allows the client to relay
-	local       bool // the connection has no address
-	unknown     int  // recipients
-	slowed      int  // replies that were delayed for that
+	ours        netip.AddrPort // our end of the connection
+	theirs      netip.AddrPort // the other one
+	relayClient bool           // the wrapper allows the client to relay
+	local       bool           // the connection has no address
+	unknown     int            // recipients
+	slowed      int            // replies that were delayed for that
 
 	helo     string
 	login    string
+	mech     string // of the login
 	tx       transaction
 	accepted int
 	found    map[path][]route.Target // what the recipients so far lead to
@@ -51,6 +54,8 @@ type transaction struct {
 	size    int64  // SIZE of MAIL, in octets; 0: not given
 	to      []spool.Recipient
 	trusted bool         // the client may relay without a login
+	key     spool.Key    // of the entry that it may become
+	params  []string     // of MAIL, for filters
 	copies  route.Copies // of the message, one for each target
 }
 
@@ -58,9 +63,30 @@ func (s *session) client() maillog.Client {
 	return maillog.Client{Addr: s.conn.ClientIP(), Helo: s.helo, Login: s.login, TLS: s.conn.TLSInfo()}
 }
 
-// Hello notes the client's name.
-func (s *session) Hello(_ context.Context, helo string, _ bool) error {
+// Greet asks the filters whether the client is greeted.
+func (s *session) Greet(ctx context.Context) error {
+	return s.ask(ctx, s.checks.Connect)
+}
+
+// Hello notes the client's name, and asks the filters.
+func (s *session) Hello(ctx context.Context, helo string, _ bool) error {
 	s.helo = helo
+	return s.ask(ctx, s.checks.Helo)
+}
+
+// ask asks the filters before there is a transaction. Where users log in, they are asked
+// at MAIL: only then it is known whose session it is.
+func (s *session) ask(ctx context.Context, f func(context.Context, check.Subject) error) error {
+	if s.server.role == Submission {
+		return nil
+	}
+	trusted, err := s.mayRelay()
+	if err != nil {
+		return nil // MAIL says it
+	}
+	if err := f(ctx, s.subject(transaction{trusted: trusted})); err != nil {
+		return s.refuse(addr.Address{}, "", err)
+	}
 	return nil
 }
 
@@ -80,7 +106,7 @@ func (s *session) Authenticated(ctx context.Context, mechanism, login string, er
 		s.server.log.Trouble("", "login", err)
 		return err
 	}
-	s.login = s.User().Address
+	s.login, s.mech = s.User().Address, mechanism
 	c.Login = s.login
 	s.server.log.Login(mechanism, c)
 	return nil
@@ -120,7 +146,7 @@ func (s *session) Mail(ctx context.Context, from addr.Address, p smtpd.MailParam
 			return s.refuse(from, "", err)
 		}
 	}
-	tx := transaction{from: from, words: p.Words(), size: p.Size}
+	tx := transaction{from: from, words: p.Words(), size: p.Size, key: s.server.spool.Reserve(), params: p.All()}
 	if tx.trusted, err = s.mayRelay(); err != nil {
 		return s.refuse(from, "", err)
 	}
@@ -137,7 +163,8 @@ func (s *session) subject(tx transaction) check.Subject {
 	return check.Subject{
 		Envelope: spool.Envelope{From: spool.Path{Addr: tx.from.String(), Params: tx.words}, To: tx.to},
 		With:     s.conn.With(), SMTPPeer: s.login == "", Trusted: tx.trusted, Client: ip, Helo: s.helo, Declared: tx.size,
-		Login: s.login, Resolve: resolver(s.server.control)}
+		Login: s.login, Resolve: resolver(s.server.control), Key: string(tx.key),
+		Facts: func(ctx context.Context) check.Facts { return s.facts(ctx, tx) }}
 }
 
 // mayMail refuses a client of the role submission that needs a login and has none.
@@ -282,18 +309,17 @@ func (s *session) store(ctx context.Context, buf *spool.Buffer) (spool.Key, erro
 func (s *session) keep(v check.Verdict, trace spool.Trace) (spool.Key, error) {
 	switch {
 	case v.Action == control.CheckDiscard:
-		key := spool.NewKey(s.server.now(), s.server.hostname)
-		s.server.log.Dropped(string(key), string(spool.InboxCheck), v.Reason())
-		return key, nil
+		s.server.log.Dropped(string(s.tx.key), string(spool.InboxCheck), v.Reason())
+		return s.tx.key, nil
 	case !v.Passes() && v.Action != control.CheckHold:
 		return "", v.Err
 	}
-	in, key, err := spool.InboxRoute, spool.Key(""), error(nil)
+	in, key, err := spool.InboxRoute, s.tx.key, error(nil)
 	if v.Action == control.CheckHold {
 		in = spool.InboxHold
-		key, err = s.server.spool.AcceptHeld(v.Envelope, v.Results, trace, v.Body, v.Reason())
+		err = s.server.spool.AcceptHeld(key, v.Envelope, v.Results, trace, v.Body, v.Reason())
 	} else {
-		key, err = s.server.spool.Accept(in, v.Envelope, v.Results, trace, v.Body)
+		err = s.server.spool.AcceptAs(key, in, v.Envelope, v.Results, trace, v.Body)
 	}
 	if err != nil {
 		return "", err
