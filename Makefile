@@ -74,7 +74,7 @@ unit:
 system: all
 	@mkdir -p .build
 	PAPERPATH_BIN=$(CURDIR)/bin PAPERPATH_REPORT=$(REPORT) \
-		$(GO) test -count=1 -p 3 -timeout 10m $$($(GO) list ./test/... | grep -v -e /test/peers -e /test/world -e /test/measure)
+		$(GO) test -count=1 -p 3 -timeout 10m $$($(GO) list ./test/... | grep -v -e /test/peers -e /test/milters -e /test/world -e /test/measure)
 	PAPERPATH_BIN=$(CURDIR)/bin PAPERPATH_REPORT=$(REPORT) \
 		$(GO) test -count=1 -timeout 10m ./test/measure
 
@@ -88,11 +88,11 @@ torture: all
 		PAPERPATH_BIN=$(CURDIR)/bin .build/torture $(TORTURE)
 
 # Other people's mail servers, load generators and client libraries, and the
-# load of many connections; then the servers on a network of their own. They are
+# load of many connections; mail filters of Debian; then the servers on a network of their own. They are
 # fetched by test/peers/fetch.sh.
 peers: all
 	@mkdir -p .build; : >.build/peers.report
-	PAPERPATH_BIN=$(CURDIR)/bin PAPERPATH_REPORT=$(CURDIR)/.build/peers.report $(GO) test -count=1 -p 1 -timeout 10m ./test/peers ./test/world
+	PAPERPATH_BIN=$(CURDIR)/bin PAPERPATH_REPORT=$(CURDIR)/.build/peers.report $(GO) test -count=1 -p 1 -timeout 10m ./test/peers ./test/milters ./test/world
 	@cat .build/peers.report
 
 # mailrelay beside Postfix on queues of the same mail: see test/bench/relay. Needs root

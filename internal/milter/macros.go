@@ -32,7 +32,6 @@ type Peer struct {
 	Client  netip.AddrPort // {client_addr}, {client_port}; the zero value for a local submitter
 	Name    string         // {client_name}: its PTR name, confirmed; "" if there is none
 	PTR     string         // {client_ptr}: its PTR name, confirmed or not
-	Count   int            // {client_connections}: of this client, this one included
 }
 
 // localhost stands for a submitter of this machine, who has no address, as with Postfix.
@@ -78,9 +77,6 @@ func (p Peer) macros() macros {
 	m.set("{client_ptr}", p.PTR)
 	m.set("{client_port}", strconv.Itoa(int(p.Client.Port())))
 	m.set("{client_resolve}", p.resolve())
-	if p.Count > 0 {
-		m.set("{client_connections}", strconv.Itoa(p.Count))
-	}
 	return m
 }
 

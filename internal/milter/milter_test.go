@@ -39,8 +39,7 @@ func TestEverythingIsShown(t *testing.T) {
 	for code, want := range map[byte]string{
 		'C': "j|mx.example.net|{daemon_name}|mx|{daemon_addr}|192.0.2.25|{daemon_port}|25|{if_addr}|192.0.2.25|" +
 			"{if_name}|mx.example.net|v|Paperpath 1|_|mail.example.org [192.0.2.7]|{client_addr}|192.0.2.7|" +
-			"{client_name}|mail.example.org|{client_ptr}|mail.example.org|{client_port}|40000|{client_resolve}|OK|" +
-			"{client_connections}|2|",
+			"{client_name}|mail.example.org|{client_ptr}|mail.example.org|{client_port}|40000|{client_resolve}|OK|",
 		'H': "{helo}|mail.example.org|{tls_version}|TLSv1.3|{cipher}|TLS_AES_128_GCM_SHA256|{cipher_bits}|128|",
 		'M': "i|KEY|{mail_addr}|a@example.org|{mail_host}|example.org|{mail_mailer}|smtp|",
 		'R': "i|KEY|{rcpt_addr}|b@example.net|{rcpt_host}|example.net|{rcpt_mailer}|local|",

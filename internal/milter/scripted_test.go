@@ -73,7 +73,7 @@ func read(t testing.TB, b Body) string {
 
 var (
 	peer = Peer{Host: "mx.example.net", Daemon: "mx", Version: "Paperpath 1", Local: netip.MustParseAddrPort("192.0.2.25:25"),
-		Client: netip.MustParseAddrPort("192.0.2.7:40000"), Name: "mail.example.org", PTR: "mail.example.org", Count: 2}
+		Client: netip.MustParseAddrPort("192.0.2.7:40000"), Name: "mail.example.org", PTR: "mail.example.org"}
 	greeting  = Greeting{Name: "mail.example.org", TLSVersion: "TLSv1.3", Cipher: "TLS_AES_128_GCM_SHA256", CipherBits: 128}
 	sender    = Sender{Addr: "a@example.org", Params: []string{"SIZE=100", "BODY=8BITMIME"}, Key: "KEY"}
 	recipient = Recipient{Addr: "b@example.net", Params: []string{"NOTIFY=NEVER"}, Local: true}
