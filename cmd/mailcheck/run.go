@@ -15,6 +15,7 @@ import (
 	"paperpath/internal/home"
 	"paperpath/internal/maillog"
 	"paperpath/internal/program"
+	"paperpath/internal/record"
 	"paperpath/internal/route"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
@@ -46,6 +47,8 @@ func subjectFlags() []cli.Flag {
 		&cli.StringFlag{Name: "login", Usage: "sent by the authenticated `USER`"},
 		&cli.StringFlag{Name: "client", Usage: "sent by the host with this IP `ADDRESS`"},
 		&cli.StringFlag{Name: "helo", Usage: "the `NAME` that this host gave in HELO or EHLO"},
+		&cli.StringFlag{Name: "record", Usage: "keep all that the verdict depends on in the new `DIRECTORY`"},
+		&cli.StringFlag{Name: "replay", Usage: "check what is recorded in `DIRECTORY`, without a network"},
 	}
 }
 
@@ -76,10 +79,10 @@ func checker(h *home.Home) (*check.Checker, error) {
 // filter passes the message on, with our results at the top. A message that does not pass is
 // not passed on.
 func filter(ctx context.Context, h *home.Home, c *cli.Context) error {
-	return judge(ctx, h, c, func(k *check.Checker, s check.Subject) error {
+	return judge(ctx, h, c, func(k *check.Checker, s check.Subject, t *explain.Trail) error {
 		checks := k.Session()
 		defer checks.Close() // what filters have changed is read until then
-		v := checks.Message(ctx, s, nil)
+		v := checks.Message(ctx, s, t)
 		k.Record("", v, maillog.Client{Addr: c.String("client"), Helo: s.Helo, Login: s.Login})
 		if !v.Passes() {
 			return answer(v, v.Reason())
@@ -94,9 +97,11 @@ func filter(ctx context.Context, h *home.Home, c *cli.Context) error {
 
 // explainCommand prints how the message is checked.
 func explainCommand(ctx context.Context, h *home.Home, c *cli.Context) error {
-	return judge(ctx, h, c, func(k *check.Checker, s check.Subject) error {
-		var t explain.Trail
-		v := k.Message(ctx, s, &t)
+	return judge(ctx, h, c, func(k *check.Checker, s check.Subject, t *explain.Trail) error {
+		if t == nil {
+			t = &explain.Trail{}
+		}
+		v := k.Message(ctx, s, t)
 		if err := t.Write(h.Stdout, c.Bool("json")); err != nil {
 			return err
 		}
@@ -120,9 +125,17 @@ func answer(v check.Verdict, text string) error {
 	return nil // of a message that is discarded nothing is left
 }
 
-// judge calls do with the message on standard input.
-func judge(ctx context.Context, h *home.Home, c *cli.Context,
-	do func(*check.Checker, check.Subject) error) error {
+// judging checks a message. t is nil unless what it explains is recorded.
+type judging func(k *check.Checker, s check.Subject, t *explain.Trail) error
+
+// judge calls do with the message on standard input, or with that of a record.
+func judge(ctx context.Context, h *home.Home, c *cli.Context, do judging) error {
+	if c.IsSet("replay") {
+		return replay(c, do)
+	}
+	if c.IsSet("record") {
+		return recorded(ctx, h, c, do)
+	}
 	s, buf, err := subject(ctx, h, c)
 	if err != nil {
 		return err
@@ -132,7 +145,7 @@ func judge(ctx context.Context, h *home.Home, c *cli.Context,
 	if err != nil {
 		return err
 	}
-	return do(k, s)
+	return do(k, s, nil)
 }
 
 // dkimCommand prints what the signatures of the message prove.
@@ -147,16 +160,10 @@ func dkimCommand(ctx context.Context, h *home.Home, c *cli.Context) error {
 
 // subject reads the message and the options. The caller closes the buffer.
 func subject(ctx context.Context, h *home.Home, c *cli.Context) (check.Subject, *spool.Buffer, error) {
-	s, err := subjectFromFlags(c)
+	s, err := subjectOf(h.Control, caseOf(c))
 	if err != nil {
 		return s, nil, err
 	}
-	networks, err := h.Control.RelayFrom()
-	if err != nil {
-		return s, nil, err
-	}
-	s.Trusted = networks.Has(s.Client)
-	s.Resolve = func(a addr.Address) ([]addr.Address, error) { return route.Addresses(h.Control, a) }
 	sp, err := h.Spool()
 	if err != nil {
 		return s, nil, err
@@ -182,30 +189,36 @@ func subject(ctx context.Context, h *home.Home, c *cli.Context) (check.Subject, 
 	return s, buf, nil
 }
 
-// subjectFromFlags is what the options say about the message.
-func subjectFromFlags(c *cli.Context) (check.Subject, error) {
-	s := check.Subject{Login: c.String("login"), Helo: c.String("helo")}
+// subjectOf is what the options say about the message, and what the settings say of them.
+func subjectOf(c *control.Control, o record.Case) (check.Subject, error) {
+	s := check.Subject{Login: value(o.Login), Helo: value(o.Helo)}
 	// Other mail servers leave it empty for what their own users submit.
-	if client := c.String("client"); client != "" {
+	if client := value(o.Client); client != "" {
 		ip, err := netip.ParseAddr(client)
 		if err != nil {
 			return s, status.UsageError("--client %q is not an IP address", client)
 		}
 		s.Client, s.SMTPPeer = ip, s.Login == ""
 	}
-	if from := c.String("from"); from != "" && from != "<>" {
+	if from := value(o.From); from != "" && from != "<>" {
 		a, err := addr.Parse(from)
 		if err != nil {
 			return s, status.UsageError("--from: %v", err)
 		}
 		s.Envelope.From.Addr = a.String()
 	}
-	for _, to := range c.Args().Slice() {
+	for _, to := range o.To {
 		a, err := addr.Parse(to)
 		if err != nil {
 			return s, status.UsageError("recipient %v", err)
 		}
 		s.Envelope.To = append(s.Envelope.To, spool.Recipient{Addr: a.String()})
 	}
+	networks, err := c.RelayFrom()
+	if err != nil {
+		return s, err
+	}
+	s.Trusted = networks.Has(s.Client)
+	s.Resolve = func(a addr.Address) ([]addr.Address, error) { return route.Addresses(c, a) }
 	return s, nil
 }

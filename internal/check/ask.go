@@ -105,7 +105,11 @@ func (s *Session) askPhase(ctx context.Context, p phase, explained bool) (all []
 	}
 	for i, c := range list {
 		if p != phaseIdentity {
-			all = append(all, s.ask(ctx, c, c.Ask, explained))
+			ask := c.Ask
+			if p == phaseFilters {
+				ask = s.Filters.around(c, c.Ask)
+			}
+			all = append(all, s.ask(ctx, c, ask, explained))
 		}
 		f := &all[i]
 		s.at.Methods = append(s.at.Methods, f.Methods...)

@@ -21,6 +21,7 @@ type Checker struct {
 	Now     func() time.Time
 	Log     *maillog.Log
 	Buffer  func() *spool.Buffer // for what filters send
+	Filters *FilterTape          // records or replays what other people's filters find; nil: neither
 
 	slots slots
 	rows  func() []row // nil: rows, but for tests

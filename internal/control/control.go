@@ -36,6 +36,9 @@ type Control struct {
 	slots    chan struct{}       // for programs that look up rows
 	runAs    *syscall.Credential // the user they run as; nil: ours
 
+	recording *Recording // of what is read; nil: none
+	replayed  *Recording // where backends' answers come from; nil: from them
+
 	mu       sync.Mutex
 	cache    map[string]cached
 	young    map[string]cached // of files that have just changed

@@ -67,6 +67,7 @@ func look[T any](c *Control, f file[T]) (T, cached, error) {
 	if err != nil {
 		return absent(f, err)
 	}
+	c.recording.file(f.name, data)
 	// A file that is read within a second of a change may change again without a new
 	// mtime, so it is read each time. The same bytes have the same value.
 	sum := sha256.Sum256(data)

@@ -188,6 +188,7 @@ func (r *reading[R]) ask(c *Control, b backend, argument, line string) (err erro
 	if r.from, err = b.open(c, argument); err != nil {
 		return err
 	}
+	r.from = c.noted(r.name, r.from)
 	r.source = asked[R]{table: r.table, from: r.from, memory: c.memory(r.name + "\x00" + line)}
 	return nil
 }

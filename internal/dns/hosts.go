@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -40,15 +41,25 @@ func parseHosts(path string) (map[string][]netip.Addr, error) {
 // known returns the addresses of a name that are known without the DNS: those in the
 // hosts file, and those of localhost (RFC 6761 6.3).
 func (r *Resolver) known(name string) ([]netip.Addr, error) {
+	if name == "localhost" || strings.HasSuffix(name, ".localhost") {
+		if list, err := r.inHosts(name); len(list) > 0 || err != nil {
+			return list, err
+		}
+		return []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.IPv6Loopback()}, nil
+	}
+	return r.inHosts(name)
+}
+
+// inHosts returns the addresses that the hosts file has for a name.
+func (r *Resolver) inHosts(name string) ([]netip.Addr, error) {
+	if r.replayed != nil {
+		return r.replayed.hosts(name), nil
+	}
 	hosts, err := r.hosts.get()
 	if err != nil {
 		return nil, err
 	}
-	if list := hosts[name]; len(list) > 0 {
-		return append([]netip.Addr(nil), list...), nil
-	}
-	if name == "localhost" || strings.HasSuffix(name, ".localhost") {
-		return []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.IPv6Loopback()}, nil
-	}
-	return nil, nil
+	list := slices.Clone(hosts[name])
+	r.recorded.addHosts(name, list)
+	return list, nil
 }

@@ -39,6 +39,9 @@ type Resolver struct {
 	tryTime  time.Duration
 	again    time.Duration // lookAgain
 
+	recorded *Tape // what it says goes there; nil: nowhere
+	replayed *Tape // what it says comes from there; nil: from servers
+
 	mu     sync.Mutex
 	memory *memory
 	looked time.Time // at the settings
@@ -79,15 +82,21 @@ func (r *Resolver) Ask(ctx context.Context, domain string, qtype Type) (Answer, 
 
 // lookup answers a question.
 func (r *Resolver) lookup(ctx context.Context, q question) *result {
+	if r.replayed != nil {
+		return r.replayed.next(q)
+	}
 	m, err := r.current()
 	if err != nil {
-		return temporary(err, q, 0)
+		return r.recorded.add(q, temporary(err, q, 0))
 	}
-	return m.answer(ctx, q)
+	return r.recorded.add(q, m.answer(ctx, q))
 }
 
 // remembered returns the result of a question without asking, nil if it has to be asked.
 func (r *Resolver) remembered(q question) *result {
+	if r.replayed != nil || r.recorded != nil {
+		return nil
+	}
 	m, err := r.current()
 	if err != nil {
 		return nil

@@ -22,7 +22,7 @@ var floors = [][]string{
 	{"internal/auth", "internal/backup", "internal/mailq", "internal/settle", "internal/trace"},
 	{"internal/home", "internal/pop3", "internal/route", "internal/smtpc", "internal/smtpd"},
 	{"internal/check", "internal/deliver", "internal/relay"}, // the decisions of one program each, as route
-	{"internal/mailctl", "internal/pop3serve", "internal/program", "internal/submit"},
+	{"internal/mailctl", "internal/pop3serve", "internal/program", "internal/record", "internal/submit"},
 	{"cmd/mailcheck", "cmd/mailctl", "cmd/maildeliver", "cmd/mailrelay", "cmd/mailroute", "cmd/mailsubmit", "cmd/pop3d"},
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"paperpath/internal/dns/dnstest"
 	"paperpath/test/harness"
 )
 
@@ -42,6 +43,7 @@ func setup(env *testscript.Env) error {
 	env.Setenv("PASSWORD", harness.Password)
 	env.Setenv("OWNER", harness.Self())
 	env.Values[keyT{}] = env.T()
+	env.Values[nameserverT{}] = map[string]*dnstest.Server{}
 	return nil
 }
 

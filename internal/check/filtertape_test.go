@@ -1,0 +1,64 @@
+package check
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"strings"
+	"testing"
+
+	"paperpath/internal/authres"
+	"paperpath/internal/control"
+	"paperpath/internal/explain"
+	"paperpath/internal/spool"
+	"paperpath/internal/status"
+)
+
+// What other people's filters found is found again, and they are not asked.
+func TestFilterTape(t *testing.T) {
+	for name, found := range map[string]Finding{
+		"pass":    {Result: "pass", Methods: []authres.Method{{Name: "x", Result: "pass", Properties: []authres.Property{{Name: "policy.y", Value: "z\xff"}}}}},
+		"fail":    {Fails: true, Reason: "bad \x1b word", Err: status.Refuse("5.7.1", "no")},
+		"trouble": {Err: status.Temp("4.7.1", "away", io.ErrUnexpectedEOF)},
+		"tag":     {Fails: true, Row: "hops", Answer: control.CheckTag},
+		"changed": {Changed: &Change{Body: spool.BytesBody([]byte("From: c@d.example\nX: y\n\nchanged\n")), Envelope: to("b@example.net")}},
+	} {
+		asked := 0
+		rows := func() []row {
+			return []row{asks("from", phaseFilters, func(_ context.Context, _ *Case, q Query) Finding {
+				asked++
+				q.Trail.Add("step", "one", "there")
+				return found
+			})}
+		}
+		run := func(tape *FilterTape) (string, Verdict) {
+			k := checkerOf(settings(t), rows)
+			k.Filters = tape
+			var trail explain.Trail
+			v := k.Message(t.Context(), stranger(), &trail)
+			var out bytes.Buffer
+			trail.Write(&out, false)
+			return out.String(), v
+		}
+		tape := NewFilterTape()
+		want, v := run(tape)
+		files := map[string][]byte{}
+		data, err := tape.Write(func(name string, b spool.Body) {
+			files[name], _ = io.ReadAll(io.NewSectionReader(b, 0, b.Size()))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := ReadFilterTape(data, func(name string) ([]byte, error) { return files[name], nil })
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		got, w := run(again)
+		if got != want || asked != 1 || v.Action != w.Action || v.Body.Size() != w.Body.Size() || !strings.Contains(got, "step: one (there)\n") {
+			t.Errorf("%s: asked %d times\n%s\nwant\n%s", name, asked, got, want)
+		}
+		if got, _ := run(again); !strings.Contains(got, "the record has no answer of this filter") {
+			t.Errorf("%s: an answer was found twice:\n%s", name, got)
+		}
+	}
+}
