@@ -42,7 +42,7 @@ func (s *Session) ask(ctx context.Context, c Check, ask askFunc, explained bool)
 	var notes *noted
 	if explained {
 		f.trail = &explain.Trail{}
-		notes = &noted{Resolver: s.DNS}
+		notes = &noted{Resolver: s.DNS, together: asksTogether(f.Name)}
 		q.Trail, q.DNS = f.trail, notes
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.Time)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 
@@ -14,9 +15,15 @@ import (
 // noted notes what one check asked the DNS, and what the answer was, for explain.
 type noted struct {
 	Resolver
+	together bool // the check asks several questions at a time: their order says nothing
+
 	mu    sync.Mutex
 	steps []explain.Step
 }
+
+// asksTogether reports whether a check asks several questions at a time. A replay has to
+// explain them in the same order, whichever answer comes first.
+func asksTogether(check string) bool { return check == "dkim" }
 
 func (n *noted) note(question, answer string, err error) {
 	if err != nil {
@@ -31,6 +38,9 @@ func (n *noted) note(question, answer string, err error) {
 func (n *noted) addTo(t *explain.Trail) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.together {
+		slices.SortStableFunc(n.steps, func(a, b explain.Step) int { return strings.Compare(a.Source, b.Source) })
+	}
 	t.Steps = append(t.Steps, n.steps...)
 }
 

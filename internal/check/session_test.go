@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -344,3 +345,25 @@ func (texts) MX(context.Context, string) ([]dns.MX, error)           { return ni
 func (texts) Addrs(context.Context, string) ([]netip.Addr, error)    { return nil, errNoAnswer }
 
 var errNoAnswer = errors.New("no answer")
+
+// Questions that are asked at a time are explained in one order, whichever answer comes
+// first.
+func TestExplainHasOneOrder(t *testing.T) {
+	for range 10 {
+		n := &noted{Resolver: texts{}, together: asksTogether("dkim")}
+		var all sync.WaitGroup
+		for _, name := range []string{"c.example", "a.example", "b.example"} {
+			all.Go(func() { n.TXT(t.Context(), name) })
+		}
+		all.Wait()
+		var trail explain.Trail
+		n.addTo(&trail)
+		got := ""
+		for _, s := range trail.Steps {
+			got += s.Source + " "
+		}
+		if got != "TXT a.example TXT b.example TXT c.example " {
+			t.Error(got)
+		}
+	}
+}

@@ -71,7 +71,7 @@ func TestHowLong(t *testing.T) {
 			}
 			asked = s.Count("")
 			clock.advance(-time.Hour)
-			if _, err = r.MX(t.Context(), "x.example"); s.Count("") == asked {
+			if r.MX(t.Context(), "x.example"); s.Count("") == asked {
 				t.Error("the clock goes back, and the answer is believed longer")
 			}
 		})

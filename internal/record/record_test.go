@@ -127,6 +127,7 @@ func TestHostileRecords(t *testing.T) {
 		"no case":             func(dir string) error { return os.Remove(dir + "/case") },
 		"no message":          func(dir string) error { return os.Remove(dir + "/message") },
 		"message is a link":   link("message", "/etc/passwd"),
+		"a link inside":       link("message", "case"),
 		"case is a link":      link("case", "/etc/passwd"),
 		"dns is a link":       link("dns", "../../x"),
 		"a setting is a link": link("control/users", "/etc/shadow"),
