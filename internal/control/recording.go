@@ -93,7 +93,8 @@ func withoutSecret(row string) string {
 	if text == "" || text[0] == '#' { // it may be a row that somebody wants to keep
 		return text[:min(len(text), 1)]
 	}
-	if strings.HasPrefix(text, "exec:") || strings.HasPrefix(text, checkPrefix) {
+	asks := slices.ContainsFunc(backends(), func(b backend) bool { return strings.HasPrefix(text, b.name+":") })
+	if asks || strings.HasPrefix(text, checkPrefix) {
 		program, _, _ := strings.Cut(text, " ") // an argument may be a password
 		return program
 	}
