@@ -76,16 +76,21 @@ func inRelay(path string) bool {
 	return strings.Contains(path, "/spool/relay/") && (within(path, "new") || within(path, "cur"))
 }
 
-// recorded counts the transactions of which the disk knows: the marks of their recipients
-// are synced, or their entry has gone and then its directory was synced.
+// recorded counts the recipients that the disk knows to be done: their marks are synced,
+// or their entry has gone and then its directory was synced.
 func recorded(before []*call) (n int) {
-	gone := map[string]int{} // by directory: removals that are not synced
+	marked := map[string]int{} // by entry: marks that are not synced
+	gone := map[string]int{}   // by directory: those of entries whose removal is not synced
 	for _, c := range before {
-		switch {
-		case inRelay(c.path) && c.name == "fdatasync" && c.ok():
-			n++
-		case inRelay(c.path) && c.name == "unlink" && c.ok():
-			gone[filepath.Dir(c.path)]++
+		switch entry := inRelay(c.path) && c.ok(); {
+		case entry && c.name == "write":
+			marked[c.path]++
+		case entry && c.name == "fdatasync":
+			n += marked[c.path]
+			delete(marked, c.path)
+		case entry && c.name == "unlink":
+			gone[filepath.Dir(c.path)] += marked[c.path]
+			delete(marked, c.path)
 		case c.name == "fsync" && c.ok():
 			n += gone[c.path]
 			delete(gone, c.path)
@@ -190,25 +195,24 @@ func expired(s scenario) scenario {
 // betweenReplyAndMark: a host has taken the message, the mark is not made yet; after a
 // power cut: neither a mark nor the removal of the entry is synced yet (spool(5), mark).
 func betweenReplyAndMark(before []*call, powerCut bool) bool {
-	named, recipients, marks, transactions := map[string]int{}, 0, 0, 0
+	named, recipients, marks := map[string]int{}, 0, 0
 	for _, c := range before {
 		switch {
 		case strings.HasPrefix(c.path, "socket:"):
-			to, ends := texts(c, named)
-			recipients, transactions = recipients+to, transactions+ends
+			recipients += texts(c, named)
 		case c.name == "write" && strings.Contains(c.path, "/spool/relay/new/"):
 			marks++
 		}
 	}
 	if powerCut {
-		return transactions > recorded(before)
+		return recipients > recorded(before)
 	}
 	return recipients > marks
 }
 
-// texts returns how many messages end in what is written to a session, and how many
-// recipients these have. It counts the recipients that are named for the next message.
-func texts(c *call, named map[string]int) (n, ends int) {
+// texts returns how many recipients the messages have that end in what is written to a
+// session, and counts the recipients that are named in it for the next message.
+func texts(c *call, named map[string]int) (n int) {
 	rest := c.data
 	for len(rest) > 0 {
 		line, more, _ := bytes.Cut(rest, []byte("\r\n"))
@@ -218,12 +222,12 @@ func texts(c *call, named map[string]int) (n, ends int) {
 		case len(words) > 0 && words[0] == "RCPT":
 			named[c.path]++
 		case len(words) == 3 && words[0] == "BDAT":
-			n, ends, named[c.path] = n+named[c.path], ends+1, 0
+			n, named[c.path] = n+named[c.path], 0
 			octets, _ := strconv.Atoi(words[1])
 			rest = rest[min(octets, len(rest)):]
 		case string(line) == ".":
-			n, ends, named[c.path] = n+named[c.path], ends+1, 0
+			n, named[c.path] = n+named[c.path], 0
 		}
 	}
-	return n, ends
+	return n
 }
