@@ -33,7 +33,10 @@ func (r *Relay) equals(ctx context.Context, look *lookups, d destination, list [
 	next, rest := list[:n], list[n:]
 	answers := look.addrs(ctx, next)
 	for i, x := range next {
-		if j := slices.IndexFunc(answers[i].ips, r.mine); j >= 0 && !x.routed {
+		if x.routed {
+			continue
+		}
+		if j := slices.IndexFunc(answers[i].ips, r.mine); j >= 0 {
 			ip := answers[i].ips[j]
 			t.Add("loop", fmt.Sprintf("%s [%s] is this machine, so it and all hosts that are not preferred to it are left out",
 				x.name, ip), "addresses of this machine")

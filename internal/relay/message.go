@@ -2,6 +2,7 @@ package relay
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +12,6 @@ import (
 
 	"paperpath/internal/dkim"
 	"paperpath/internal/maillog"
-	"paperpath/internal/message"
 	"paperpath/internal/sevenbit"
 	"paperpath/internal/spool"
 )
@@ -31,9 +31,9 @@ type Message struct {
 	// recipients.
 	Done func(taken []int, by maillog.Remote, reply string)
 
-	shape    shape
-	optional *bool  // TLS-Required: No; nil: not looked for yet
-	masked   string // the reverse path that stands for From elsewhere; "": there is none
+	shape  shape
+	said   *facts // of the header; nil: it was not read yet
+	masked string // the reverse path that stands for From elsewhere; "": there is none
 
 	// sign returns the signatures that go in front of a text. nil: there are none.
 	sign func(text io.Reader) (dkim.Signed, error)
@@ -85,28 +85,13 @@ type shape struct {
 
 // measure reads the text once.
 func (m *Message) measure() error {
-	m.shape = shape{signed: m.isSigned()}
+	m.shape = shape{signed: m.facts().signed}
 	c := m.cleaned()
-	header, line := true, 0 // octets of the line so far
-	buf := make([]byte, 64<<10)
+	s := surveyor{shape: &m.shape, header: true}
+	buf := make([]byte, min(m.Content.Size()+m.Content.Size()/8+2, pieceSize))
 	for {
 		n, err := c.Read(buf)
-		m.shape.octets += int64(n)
-		for _, b := range buf[:n] {
-			switch {
-			case b >= 0x80 && header:
-				m.shape.utf8Header = true
-			case b >= 0x80:
-				m.shape.eightBit = true
-			}
-			switch {
-			case b == '\n':
-				m.shape.long = m.shape.long || line > sevenbit.MaxLine
-				header, line = header && line > 0, 0
-			case b != '\r':
-				line++
-			}
-		}
+		s.take(buf[:n])
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
@@ -116,17 +101,62 @@ func (m *Message) measure() error {
 	}
 }
 
-// isSigned reports whether the header has a signature by DKIM or ARC. In a header that
-// is too long to be read only its beginning counts.
-func (m *Message) isSigned() bool {
-	h, _ := message.Read(io.NewSectionReader(m.Content, 0, m.Content.Size()), 256<<10, 5000)
-	return h.Has("DKIM-Signature") || h.Has("ARC-Message-Signature")
+// surveyor finds out the shape of a text with CRLF line ends.
+type surveyor struct {
+	*shape
+	header bool
+	line   int // octets of the line so far
+}
+
+// take reads a piece.
+func (s *surveyor) take(p []byte) {
+	s.octets += int64(len(p))
+	for len(p) > 0 {
+		end := bytes.IndexByte(p, '\n') + 1
+		part := p[:end]
+		if end == 0 {
+			part = p
+		}
+		p = p[len(part):]
+		if !isASCII(part) {
+			s.utf8Header, s.eightBit = s.utf8Header || s.header, s.eightBit || !s.header
+		}
+		s.line += len(part)
+		if end > 0 { // no CR is in a line but the one at its end
+			s.line -= 2
+			s.long = s.long || s.line > sevenbit.MaxLine
+			s.header, s.line = s.header && s.line > 0, 0
+		}
+	}
+}
+
+func isASCII(p []byte) bool {
+	for ; len(p) >= 8; p = p[8:] {
+		if binary.NativeEndian.Uint64(p)&0x8080808080808080 != 0 {
+			return false
+		}
+	}
+	for _, b := range p {
+		if b >= 0x80 {
+			return false
+		}
+	}
+	return true
 }
 
 // cleaned opens the text as it is, with line ends for the wire.
 func (m *Message) cleaned() io.Reader {
-	return &cleaner{r: io.NewSectionReader(m.Content, 0, m.Content.Size()), want: m.Content.Size()}
+	size := m.Content.Size()
+	return newCleaner(io.NewSectionReader(m.Content, 0, size), size)
 }
+
+// newCleaner returns a cleaner of r, which has want octets.
+func newCleaner(r io.Reader, want int64) *cleaner {
+	return &cleaner{r: r, want: want, buf: make([]byte, min(want+1, pieceSize))}
+}
+
+// pieceSize is how many octets of a text are read at once.
+const pieceSize = 32 << 10
 
 // needsUTF8 reports whether the message itself needs SMTPUTF8: that was requested, and
 // the header uses it (RFC 6531 3.2).
@@ -141,7 +171,7 @@ type cleaner struct {
 	r    io.Reader
 	want int64 // octets expected; 0 is not checked
 	got  int64
-	buf  [32 << 10]byte
+	buf  []byte // where it is read to
 	in   []byte // read, but not returned yet
 	cr   bool   // the last octet was a CR that is not returned yet
 	lf   bool   // an LF is due: its CR has been returned
@@ -186,9 +216,12 @@ func (c *cleaner) octet(p []byte) int {
 		c.in, c.cr = c.in[1:], true
 		return 0
 	default:
-		i := bytes.IndexAny(c.in, "\r\n")
+		i := bytes.IndexByte(c.in, '\n')
 		if i < 0 {
 			i = len(c.in)
+		}
+		if cr := bytes.IndexByte(c.in[:i], '\r'); cr >= 0 {
+			i = cr
 		}
 		i = copy(p, c.in[:i])
 		c.in = c.in[i:]
@@ -202,7 +235,7 @@ func (c *cleaner) fill() bool {
 	if c.err != nil {
 		return false
 	}
-	n, err := c.r.Read(c.buf[:])
+	n, err := c.r.Read(c.buf)
 	c.in, c.got = c.buf[:n], c.got+int64(n)
 	if n > 0 {
 		c.last = c.buf[n-1]

@@ -53,7 +53,7 @@ func New(c *control.Control, log *maillog.Log, now func() time.Time,
 	settle func(*spool.Entry, []settle.Result) spool.Outcome) *Relay {
 	r := &Relay{Control: c, DNS: dns.New(c), Log: log, Now: now, Settle: settle,
 		logins: newLogins(c.Home()), Times: DefaultTimes(),
-		Dial: new(net.Dialer).DialContext, dialFrom: dialFrom, port: 25, local: net.InterfaceAddrs,
+		Dial: new(net.Dialer).DialContext, dialFrom: dialFrom, port: 25, local: new(interfaces).addrs,
 		tls: &tlsrule.Decider{Control: c}, Ratchet: tlsrule.OpenRatchet(c)}
 	r.known = openHosts(r)
 	r.pool = newPool(r)
@@ -67,7 +67,7 @@ func (r *Relay) Close() { r.pool.end() }
 // transaction are marked together as soon as a host has accepted it.
 func (r *Relay) Handle(ctx context.Context, e *spool.Entry) spool.Outcome {
 	var mu sync.Mutex
-	m := &Message{Key: string(e.Key), With: e.With, From: e.Envelope.From, To: e.Envelope.To, Content: e.Content(), Results: e.WithResults(),
+	m := &Message{Key: string(e.Key), With: e.With, From: e.Envelope.From, To: e.Envelope.To, Content: loaded(e.Content()), Results: e.WithResults(),
 		Ours: e.Trusted() || e.Relay || e.With == spool.WithBounce}
 	var err error
 	if m.Asked, err = e.Asked(); err != nil {

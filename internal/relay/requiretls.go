@@ -1,10 +1,8 @@
 package relay
 
 import (
-	"io"
 	"strings"
 
-	"paperpath/internal/message"
 	"paperpath/internal/params"
 )
 
@@ -12,28 +10,11 @@ import (
 // 8689).
 func (m *Message) requireTLS() bool { return params.Has(m.From.Params, "REQUIRETLS") }
 
-// Most of a header that is searched for TLS-Required.
-const (
-	maxHeader = 1 << 20
-	maxFields = 1000
-)
-
 // optionalTLS reports whether the sender prefers delivery to secrecy: the header has one
 // field TLS-Required, and it says No (RFC 8689 5).
 func (m *Message) optionalTLS() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.optional == nil {
-		no := false
-		if m.Content != nil {
-			// Of a header that is too long the beginning counts.
-			h, _ := message.Read(io.NewSectionReader(m.Content, 0, m.Content.Size()), maxHeader, maxFields)
-			fields := h.All("TLS-Required")
-			no = len(fields) == 1 && strings.EqualFold(strings.TrimSpace(fields[0].Value), "No")
-		}
-		m.optional = &no
-	}
-	return *m.optional
+	fields := m.facts().tlsRequired
+	return len(fields) == 1 && strings.EqualFold(strings.TrimSpace(fields[0].Value), "No")
 }
 
 // bound reports why a message with REQUIRETLS may not go to this host, or "": it needs

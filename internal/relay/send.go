@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
@@ -37,10 +38,15 @@ func (r *Relay) Send(ctx context.Context, m *Message, todo []int) []settle.Resul
 		fail(failed, todo, &failure{err: classified(err)})
 		return results(m, todo, failed)
 	}
+	groups := r.groups(m, todo, failed)
+	if len(groups) == 1 { // as most have
+		maps.Copy(failed, r.guarded(ctx, groups[0], m))
+		return results(m, todo, failed)
+	}
 	var mu sync.Mutex
 	var wait sync.WaitGroup
 	free := make(chan struct{}, maxGroups)
-	for _, g := range r.groups(m, todo, failed) {
+	for _, g := range groups {
 		wait.Add(1)
 		free <- struct{}{}
 		go func() {
@@ -49,9 +55,7 @@ func (r *Relay) Send(ctx context.Context, m *Message, todo []int) []settle.Resul
 			<-free
 			mu.Lock()
 			defer mu.Unlock()
-			for i, f := range out {
-				failed[i] = f
-			}
+			maps.Copy(failed, out)
 		}()
 	}
 	wait.Wait()

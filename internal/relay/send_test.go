@@ -143,7 +143,7 @@ func FuzzCleaner(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string, size int) {
 		size = 1 + (size&0x7fffffff)%7
-		c := &cleaner{r: strings.NewReader(s), want: int64(len(s))}
+		c := newCleaner(strings.NewReader(s), int64(len(s)))
 		var b strings.Builder
 		if _, err := io.CopyBuffer(struct{ io.Writer }{&b}, struct{ io.Reader }{c}, make([]byte, size)); err != nil {
 			t.Fatal(err)

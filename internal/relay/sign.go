@@ -13,12 +13,6 @@ import (
 	"paperpath/internal/status"
 )
 
-// Limits of the header in which the author is looked for. What has more has no signature.
-const (
-	signedHeader = 1 << 20
-	signedFields = 5000
-)
-
 // prepareSigning sets m.sign if m is to be signed: it came from someone who may send as
 // our users do, and its author's domain has active keys. Mail that is passed on for
 // others keeps their signatures and gets none of ours. If a key cannot be read, that is
@@ -27,10 +21,11 @@ func (r *Relay) prepareSigning(m *Message) error {
 	if !m.Ours {
 		return nil
 	}
-	domain, err := authorDomain(io.NewSectionReader(m.Content, 0, m.Content.Size()))
-	if err != nil {
-		return status.Temp("4.3.0", "cannot read the message", err)
+	said := m.facts()
+	if said.err != nil {
+		return status.Temp("4.3.0", "cannot read the message", said.err)
 	}
+	domain := authorDomain(said.from)
 	keys, err := r.Control.DKIMKeys(domain)
 	if err != nil {
 		r.Log.Trouble(m.Key, "read the keys that sign mail from "+domain+", mail is deferred", err)
@@ -62,31 +57,23 @@ func (r *Relay) sign(m *Message, text io.Reader, keys []control.DKIMKey) (dkim.S
 
 // authorDomain returns the domain of the address in From, "" if there is not exactly one
 // From or if its addresses are in several domains.
-func authorDomain(text io.Reader) (string, error) {
-	h, err := message.Read(text, signedHeader, signedFields)
-	if errors.Is(err, message.ErrTooLong) || errors.Is(err, message.ErrTooMany) {
-		err = nil
-	}
-	if err != nil {
-		return "", err
-	}
-	from := h.All("From")
+func authorDomain(from []message.Field) string {
 	if len(from) != 1 {
-		return "", nil
+		return ""
 	}
 	list, err := addr.ParseForeign(from[0].Value)
 	if err != nil {
-		return "", nil
+		return ""
 	}
 	domain := ""
 	for i, a := range list {
 		if d := addr.FoldDomain(a.Domain); i == 0 {
 			domain = d
 		} else if d != domain {
-			return "", nil
+			return ""
 		}
 	}
-	return domain, nil
+	return domain
 }
 
 // explainSigning records which keys would sign a message from that author.

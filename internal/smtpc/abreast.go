@@ -62,7 +62,7 @@ func (f *flight) whole(m *Message, behind bool) *transaction {
 		f.conn.command(t.line(t.written))
 	}
 	f.conn.command("BDAT", strconv.FormatInt(m.Size, 10), "LAST")
-	src := &source{r: m.Text(), left: m.Size}
+	src := f.source(m)
 	err := f.chunk(src, m.Size)
 	if err == nil {
 		src.next(1)

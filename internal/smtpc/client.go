@@ -30,7 +30,8 @@ type Client struct {
 	halt    func() bool
 	state   tls.ConnectionState
 	said    said
-	dirty   bool // a transaction may be open at the host: the next one begins with RSET
+	piece   []byte // where texts are read to
+	dirty   bool   // a transaction may be open at the host: the next one begins with RSET
 }
 
 // Error says which command failed and why.

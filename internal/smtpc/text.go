@@ -22,7 +22,7 @@ func (f *flight) text(t *transaction, behind func()) {
 		return
 	}
 	t.res.Begun = true
-	src := &source{r: t.Text(), left: t.Size}
+	src := f.source(t.Message)
 	var err error
 	if f.chunked {
 		err = f.chunks(t, src, behind)
@@ -46,8 +46,17 @@ func (f *flight) text(t *transaction, behind func()) {
 type source struct {
 	r    io.Reader
 	left int64
-	err  error // ours
-	buf  [pieceSize]byte
+	err  error  // ours
+	buf  []byte // of pieceSize octets
+}
+
+// source opens the text of a message. A session sends one text at a time, so all its texts
+// share the room to read them to.
+func (s *Client) source(m *Message) *source {
+	if s.piece == nil {
+		s.piece = make([]byte, pieceSize)
+	}
+	return &source{r: m.Text(), left: m.Size, buf: s.piece}
 }
 
 // next returns the next octets, at most n; nil at the end and after an error.
