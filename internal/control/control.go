@@ -40,6 +40,7 @@ type Control struct {
 	cache    map[string]cached
 	young    map[string]cached // of files that have just changed
 	memories map[string]*memory
+	looks    looks
 
 	seenMu sync.Mutex
 	seen   map[string]seenRow // broken rows, by table and id

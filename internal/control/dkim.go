@@ -31,7 +31,7 @@ type DKIMKey struct {
 // control/dkim/DOMAIN/active lists, for domain itself or else for the nearest domain
 // above it that has such a file. The domain comes from a message. There may be none.
 func (c *Control) DKIMKeys(domain string) ([]DKIMKey, error) {
-	if _, err := os.Stat(c.path("dkim")); err != nil && plainAbsent(err) {
+	if c.isAbsent("dkim") {
 		return nil, nil
 	}
 	domain, err := DKIMDomain(domain)

@@ -38,11 +38,23 @@ type cached struct {
 
 // load returns the value of f, from memory if the file has not changed.
 func load[T any](c *Control, f file[T]) (T, cached, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s, ok := c.looks.files[f.name]; ok && c.looks.counts(s.at) {
+		v, _ := s.val.(T)
+		return v, s.got, s.err
+	}
+	at := time.Now() // before the look
+	v, got, err := look(c, f)
+	c.looks.note(f.name, seen{at, v, got, err})
+	return v, got, err
+}
+
+// look is load without what was seen a moment ago. The caller holds mu.
+func look[T any](c *Control, f file[T]) (T, cached, error) {
 	if top, _, _ := strings.Cut(f.name, "/"); c.settings[top].Name == "" {
 		return *new(T), cached{}, failFile(f.name, "this setting has no row in internal/control/rows.go")
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	now, err := stat(c.path(f.name))
 	if err != nil {
 		return absent(f, err)

@@ -30,6 +30,7 @@ func query[T, A any](c *Control, f file[T], ask func(T) (A, bool, error)) (A, er
 			return *new(A), failFile(f.name, "the file keeps changing")
 		}
 		c.sleep(wait)
+		c.Anew()
 		waited += wait
 	}
 }
@@ -51,21 +52,38 @@ func (c *Control) unsettled(name string, s stamp) time.Duration {
 // being replaced: some editors move the old file aside (aliases~) or keep a swap
 // file (.aliases.swp) before they write the new one.
 func (c *Control) replaced(name string) stamp {
-	dir, err := stat(c.path(""))
-	if err != nil || !c.fresh(dir) {
-		return stamp{}
-	}
-	names, err := os.ReadDir(filepath.Clean(c.path("")))
-	if err != nil {
-		return stamp{}
-	}
+	dir, names := c.directory()
 	for _, n := range names {
-		if n.Name() != name && strings.HasPrefix(strings.TrimPrefix(n.Name(), "."), name) &&
-			PassedOver(n.Name()) {
+		if n != name && strings.HasPrefix(strings.TrimPrefix(n, "."), name) && PassedOver(n) {
 			return dir
 		}
 	}
 	return stamp{}
+}
+
+// directory returns the state of control/ and, if it has changed within a second, the
+// names in it.
+func (c *Control) directory() (stamp, []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	d := &c.looks.dir
+	if c.looks.counts(d.at) {
+		return d.stamp, d.names
+	}
+	d.at, d.stamp, d.names = time.Now(), stamp{}, nil
+	state, err := stat(c.path(""))
+	if err != nil || !c.fresh(state) {
+		return stamp{}, nil
+	}
+	list, err := os.ReadDir(filepath.Clean(c.path("")))
+	if err != nil {
+		return stamp{}, nil
+	}
+	for _, n := range list {
+		d.names = append(d.names, n.Name())
+	}
+	d.stamp = state
+	return d.stamp, d.names
 }
 
 // PassedOver reports whether name in control/ is ignored: editors, package managers

@@ -3,6 +3,7 @@ package program
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -86,8 +87,14 @@ func unlessCanceled(err error) error {
 	return err
 }
 
+// settingsTrust is how long a look at a setting counts for the entries that a runner knew
+// of before: one that it notices later is never decided by an older look.
+const settingsTrust = 100 * time.Millisecond
+
 // runner makes the stage's runner, with everything that it needs from the home.
 func (s Stage) runner(h *home.Home) (*spool.Runner, error) {
+	h.Control.Trust(settingsTrust)
+	h.Control.Anew()
 	r, err := s.Make(h)
 	if err != nil {
 		return nil, err
@@ -105,6 +112,7 @@ func (s Stage) runner(h *home.Home) (*spool.Runner, error) {
 	r.Retry, r.Holdtime = h.Control.Retry, h.Control.Holdtime
 	r.Ages, r.Share = h.AgesCount, h.Share
 	r.Digest = h.Settler().Digest
+	r.Noticed = h.Control.Anew
 	return r, nil
 }
 

@@ -230,6 +230,9 @@ func (s *schedule) add(at spot) {
 
 // enqueue queues a job that is due.
 func (s *schedule) enqueue(j job) {
+	if s.r.Noticed != nil {
+		s.r.Noticed()
+	}
 	s.known[j.id()] = atWork
 	if j.at.state == stateNew {
 		s.queue = append(s.queue, j)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -11,7 +12,12 @@ import (
 // watch runs a watcher over in until the test ends.
 func (f *fixture) watch(in Inbox, h Handler) {
 	f.t.Helper()
-	r := f.runner(in, h)
+	f.watchWith(f.runner(in, h))
+}
+
+// watchWith is watch with a runner of the test's own.
+func (f *fixture) watchWith(r *Runner) {
+	f.t.Helper()
 	ready, done := make(chan bool, 1), make(chan error, 1)
 	r.Ready = func() { ready <- true }
 	ctx, cancel := context.WithCancel(context.Background())
@@ -133,6 +139,27 @@ func TestHeldEntriesGoAfterHoldtime(t *testing.T) {
 		}
 		if files := f.files(); len(files) != step.want {
 			t.Errorf("after %v: %q", step.later, files)
+		}
+	}
+}
+
+// What a stage decides about an entry rests on nothing that was looked up before the
+// runner noticed the entry.
+func TestNoticedComesBeforeTheAttempt(t *testing.T) {
+	f := newFixture(t)
+	f.sp.now = time.Now
+	var noticed atomic.Int64
+	handled := make(chan int64, 10)
+	r := f.runner(InboxRelay, func(context.Context, *Entry) Outcome {
+		handled <- noticed.Load()
+		return DropBecause("done")
+	})
+	r.Noticed = func() { noticed.Add(1) }
+	f.watchWith(r)
+	for want := range int64(3) {
+		f.accept(InboxRelay, "From: a@b\n\nx\n", "bob@far.example")
+		if got := await(t, "attempt", handled); got != want+1 {
+			t.Errorf("at attempt %d, %d entries were noticed", want+1, got)
 		}
 	}
 }
