@@ -93,6 +93,9 @@ func (c *Control) RelayLogins(host string) ([]RelayLogin, error) {
 	if !PathElement(host) || c.settings[relayLoginsDir].Name == "" {
 		return nil, nil
 	}
+	if c.isAbsent(name) {
+		return nil, nil
+	}
 	if err := private(c.path(name)); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, nil

@@ -152,19 +152,26 @@ func (d *Dir) OpenFile(name string, flags int, mode uint32) (*os.File, error) {
 	case flags&unix.O_CREAT == 0 || !errors.Is(err, fs.ErrNotExist):
 		return nil, err
 	}
+	f, _, err := d.OpenSeen(name, flags, mode)
+	return f, err
+}
+
+// OpenSeen is OpenFile for a name that the caller has just looked at and found to be that
+// of a regular file, or of none. It returns the status of what it has opened, too.
+func (d *Dir) OpenSeen(name string, flags int, mode uint32) (*os.File, unix.Stat_t, error) {
+	var st unix.Stat_t
 	f, err := d.open(name, flags, mode)
 	if err != nil {
-		return nil, err
+		return nil, st, err
 	}
-	var st unix.Stat_t
 	if err = retry(func() error { return unix.Fstat(int(f.Fd()), &st) }); err == nil {
 		err = regular(st)
 	}
 	if err != nil {
 		f.Close()
-		return nil, d.fail("open", name, err)
+		return nil, st, d.fail("open", name, err)
 	}
-	return f, nil
+	return f, st, nil
 }
 
 func (d *Dir) open(name string, flags int, mode uint32) (*os.File, error) {

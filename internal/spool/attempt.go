@@ -49,7 +49,7 @@ func (r *Runner) attempt(ctx context.Context, j job) (res result) {
 
 // work opens the entry, lets the stage decide, and carries that out.
 func (r *Runner) work(ctx context.Context, j job, res *result) {
-	e, err := j.at.open()
+	e, err := j.entry()
 	if errors.Is(err, errDuplicate) {
 		e, err = r.openDuplicate(j)
 	}

@@ -34,8 +34,9 @@ type Entry struct {
 	head      *head
 	reasons   reasons
 	file      *os.File
-	duplicate bool // it has a second link, perhaps in its mailbox
-	unsynced  bool // all recipients are marked, which is not synced
+	opened    unix.Stat_t // as it was then
+	duplicate bool        // it has a second link, perhaps in its mailbox
+	unsynced  bool        // all recipients are marked, which is not synced
 }
 
 // Trusted reports whether an authenticated or a local submitter sent it
@@ -176,29 +177,33 @@ func (e *Entry) arrival(mtime time.Time) time.Time {
 }
 
 // newEntry is the entry at p in an open file, which it closes where it fails.
-func newEntry(p spot, n fileName, f *os.File) (*Entry, error) {
-	e := &Entry{Key: n.key, Inbox: p.inbox.name, Size: n.size, wireSize: n.wire, at: p, file: f}
-	if err := e.read(); err != nil {
+func newEntry(p spot, n fileName, f *os.File, st unix.Stat_t) (*Entry, error) {
+	e := &Entry{Key: n.key, Inbox: p.inbox.name, Size: n.size, wireSize: n.wire, at: p, file: f, opened: st}
+	if err := e.read(st); err != nil {
 		f.Close()
 		return nil, err
 	}
 	return e, nil
 }
 
+// untouched reports whether the entry is where it was opened, and nobody has touched it
+// since: no link, mode, owner or octet of it.
+func (e *Entry) untouched() bool {
+	st, err := e.at.stat()
+	st.Atim = e.opened.Atim // reading is no touch
+	return err == nil && st == e.opened
+}
+
 // fileName is the name of the file in new/.
 func (e *Entry) fileName() fileName { return fileName{e.Key, e.Size, e.wireSize} }
 
 // read checks the file against its name and reads the fields that are ours.
-func (e *Entry) read() error {
-	st, err := e.file.Stat()
-	if err != nil {
-		return err
-	}
-	if st.Size() < e.Size {
+func (e *Entry) read(st unix.Stat_t) (err error) {
+	if st.Size < e.Size {
 		return errTorn
 	}
-	if st.Size() > e.Size {
-		return fmt.Errorf("%w: %d octets, not S=%d", errForeign, st.Size(), e.Size)
+	if st.Size > e.Size {
+		return fmt.Errorf("%w: %d octets, not S=%d", errForeign, st.Size, e.Size)
 	}
 	if e.head, err = readHead(io.NewSectionReader(e.file, 0, e.Size)); err != nil {
 		return err
@@ -207,7 +212,7 @@ func (e *Entry) read() error {
 		return fmt.Errorf("%w: its id is %s", errForeign, e.head.id)
 	}
 	e.Envelope, e.With, e.Relay, e.Client = e.head.env, e.head.with, e.head.relay, e.head.client
-	e.Arrival = e.arrival(st.ModTime())
+	e.Arrival = e.arrival(time.Unix(st.Mtim.Unix()))
 	e.reasons, err = e.at.inbox.readReason(e.Key)
 	e.Attempts, e.Last = e.reasons.lines, e.reasons.last
 	e.Tried = reasonTime(e.Last)

@@ -7,6 +7,7 @@ type job struct {
 	key  Key
 	at   spot
 	lane string
+	open *Entry // as the look-up of the lane has left it; nil: it is not open
 	due  time.Time
 }
 
@@ -81,3 +82,15 @@ func (h *deferredJobs) Pop() any {
 }
 
 func (h *deferredJobs) note(i int) { h.at[h.list[i].id()] = jobState(i + 1) }
+
+// entry returns the entry of a job, which was opened for its lane, if nobody has touched
+// it since.
+func (j *job) entry() (*Entry, error) {
+	if e := j.open; e != nil {
+		if e.untouched() {
+			return e, nil
+		}
+		e.close()
+	}
+	return j.at.open()
+}

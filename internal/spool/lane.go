@@ -92,9 +92,12 @@ func (s *schedule) pick() *lane {
 	return nil
 }
 
+// maxOpen is how many entries that wait in lanes stay open for their attempts.
+const maxOpen = 400
+
 // laneOf looks the lane up. Entries that cannot be opened share one; their attempts
-// will say why.
-func (s *schedule) laneOf(j job) (name string) {
+// will say why. The entry stays open for its attempt, which is most often the next.
+func (s *schedule) laneOf(j *job) (name string) {
 	if s.r.Lane == nil {
 		return ""
 	}
@@ -103,7 +106,12 @@ func (s *schedule) laneOf(j job) (name string) {
 		if err != nil {
 			return err
 		}
-		defer e.close()
+		if s.open < maxOpen {
+			s.open++
+			j.open = e
+		} else {
+			defer e.close()
+		}
 		name = s.r.Lane(e)
 		return nil
 	})

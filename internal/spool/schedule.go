@@ -37,6 +37,7 @@ type schedule struct {
 	ready    map[turn][]*lane // lanes with queued jobs that may have another worker
 	turn     turn             // of the last lane picked
 	queued   int              // jobs in lanes
+	open     int              // jobs in lanes whose entry is open
 	running  int              // attempts
 	apart    int              // those of them that hold no worker
 	results  chan result
@@ -314,6 +315,9 @@ func (s *schedule) start() {
 		}
 		j := l.jobs[0]
 		l.jobs = l.jobs[1:]
+		if j.open != nil {
+			s.open--
+		}
 		l.running++
 		s.queued--
 		s.running++
@@ -340,7 +344,7 @@ func (s *schedule) assign() {
 	if *from = (*from)[1:]; len(*from) == 0 {
 		*from = nil // give the memory of a burst back
 	}
-	j.lane = s.laneOf(j)
+	j.lane = s.laneOf(&j)
 	l := s.lanes[j.lane]
 	if l == nil {
 		l = &lane{name: j.lane}
@@ -411,6 +415,13 @@ func (s *schedule) isNew(name string) bool {
 func (s *schedule) finishBatch() {
 	s.sync()
 	s.r.Spool.removals.sync()
+	for _, l := range s.lanes {
+		for _, j := range l.jobs { // never started
+			if j.open != nil {
+				j.open.close()
+			}
+		}
+	}
 }
 
 // sync makes the deliveries of the batch durable in their mailboxes.

@@ -160,19 +160,19 @@ func (p spot) open() (*Entry, error) {
 	if err != nil {
 		return nil, p.foreign(err)
 	}
-	f, err := p.openFile()
+	f, st, err := p.openFile()
 	if errors.Is(err, fs.ErrNotExist) {
 		if p, err = p.inbox.whereabouts(n); err != nil {
 			return nil, err
 		}
-		if f, err = p.openFile(); errors.Is(err, fs.ErrNotExist) {
+		if f, st, err = p.openFile(); errors.Is(err, fs.ErrNotExist) {
 			err = errGone
 		}
 	}
 	if err != nil {
 		return nil, err
 	}
-	return newEntry(p, n, f)
+	return newEntry(p, n, f, st)
 }
 
 // openDuplicate opens the entry at p in spite of its second link.
@@ -185,7 +185,12 @@ func (p spot) openDuplicate() (*Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	e, err := newEntry(p, n, f)
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		f.Close()
+		return nil, &fs.PathError{Op: "stat", Path: f.Name(), Err: err}
+	}
+	e, err := newEntry(p, n, f, st)
 	if err == nil {
 		e.duplicate = true
 	}
@@ -206,19 +211,19 @@ func (p spot) foreign(why error) error {
 }
 
 // openFile opens a file of our own.
-func (p spot) openFile() (*os.File, error) {
+func (p spot) openFile() (*os.File, unix.Stat_t, error) {
 	st, err := p.stat()
 	if err != nil {
-		return nil, err
+		return nil, st, err
 	}
 	if err := p.inbox.ours(st); err != nil {
-		return nil, err
+		return nil, st, err
 	}
-	f, err := p.dir().OpenFile(p.name, unix.O_RDWR, 0)
+	f, st, err := p.dir().OpenSeen(p.name, unix.O_RDWR, 0)
 	if errors.Is(err, dir.ErrNotRegular) {
 		err = fmt.Errorf("%w: %w", errNotOurs, err)
 	}
-	return f, err
+	return f, st, err
 }
 
 // ours refuses what another user may have put there to make us read or

@@ -59,7 +59,7 @@ func variants() []variant {
 			[]edit{{"internal/spool/draft.go", "d.err = d.f.Sync()", "if d.err = d.f.Sync(); d.err != nil {\n			d.err = d.f.Sync()\n		}"}},
 			[]string{"error: mailsubmit, SMTP"}},
 		{"a mark makes an entry young", []string{"mailrelay"},
-			[]edit{{"internal/spool/entry.go", "e.Arrival = e.arrival(st.ModTime())", "e.Arrival = st.ModTime()"}},
+			[]edit{{"internal/spool/entry.go", "e.Arrival = e.arrival(time.Unix(st.Mtim.Unix()))", "e.Arrival = time.Unix(st.Mtim.Unix())"}},
 			[]string{"kill: mailrelay, given up after a mark"}},
 		{"the removal of what was relayed is not synced", []string{"mailrelay"},
 			[]edit{{"internal/spool/removal.go", "if err := d.Sync(); err != nil {", "if err := error(nil); err != nil {"}},
