@@ -12,10 +12,11 @@ type dest struct {
 	name     string
 	allowed  int // sessions; it grows while the destination takes what it gets
 	sessions int
-	depth    int // transactions under way in each of them
-	leaving  int // of them, that are about to end
-	orders   int // attempts that use it
-	own      int // the most sessions by control/destinations; 0: as any destination
+	depth    int  // transactions under way in each of them
+	leaving  int  // of them, that are about to end
+	orders   int  // attempts that use it
+	doubtful bool // it refused a session, or its last transaction had a 4xx or no end
+	own      int  // the most sessions by control/destinations; 0: as any destination
 	delay    time.Duration
 	next     time.Time // before which no message may begin
 	timed    bool      // the pool looks again at that time
@@ -118,13 +119,23 @@ func (d *dest) heard(res *smtpc.Result, b bounds) {
 			worst = r.Code
 		}
 	}
+	d.doubtful = worst != 0 || res.Err != nil
 	switch {
 	case worst == 421:
 		d.refused()
-	case worst == 0 && res.Err == nil:
+	case !d.doubtful:
 		d.took(max(b.destination, d.own))
 	}
 }
 
+// greeted notes a greeting and an answer to EHLO: two rounds without a 4xx, which allow a
+// session more each, unless the destination is doubtful. A host that wants fewer
+// sessions says 421 there. (1,000 messages at 40 ms: 2.4 s, not 2.5.)
+func (d *dest) greeted(b bounds) {
+	if !d.slowly && !d.doubtful {
+		d.allowed = max(d.allowed, min(d.allowed+2, max(b.destination, d.own)))
+	}
+}
+
 // refused notes that the destination wants fewer sessions.
-func (d *dest) refused() { d.allowed = 1 }
+func (d *dest) refused() { d.allowed, d.doubtful = 1, true }

@@ -256,6 +256,8 @@ func (p *pool) opened(l *line, s *session, o *order) *kept {
 	}
 	o.dest.begun()
 	p.heard(o.dest.name)
+	o.dest.greeted(b)
+	p.serve(l)
 	return k
 }
 

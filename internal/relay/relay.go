@@ -100,10 +100,11 @@ func (r *Relay) Lane(e *spool.Entry) string {
 }
 
 // Attempts there may be at a time: more than sessions, so that each finds its next message
-// waiting when it ends one.
+// waiting when it ends one. A destination that has not answered has as many as its two
+// first sessions need to begin.
 const (
 	perSession = 6
-	perUnknown = 3 // of a destination that has not answered
+	perUnknown = 4
 )
 
 // Runner returns the runner of relay/. sessions is how many there may be in all, and
