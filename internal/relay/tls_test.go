@@ -90,6 +90,7 @@ func newServer(t *testing.T, l *lab, change func(*smtp.Server)) *backend {
 	}()
 	t.Cleanup(func() {
 		s.Close()
+		ln.Close() // s does not know it if Serve has not begun
 		<-done
 	})
 	l.set("routes", "elsewhere.example: "+ln.Addr().String())
