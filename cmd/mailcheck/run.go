@@ -182,13 +182,13 @@ func subject(ctx context.Context, h *home.Home, c *cli.Context) (check.Subject, 
 // subjectFromFlags is what the options say about the message.
 func subjectFromFlags(c *cli.Context) (check.Subject, error) {
 	s := check.Subject{Login: c.String("login"), Helo: c.String("helo")}
-	s.SMTPPeer = s.Login == "" && c.IsSet("client")
-	if c.IsSet("client") {
-		ip, err := netip.ParseAddr(c.String("client"))
+	// Other mail servers leave it empty for what their own users submit.
+	if client := c.String("client"); client != "" {
+		ip, err := netip.ParseAddr(client)
 		if err != nil {
-			return s, status.UsageError("--client %q is not an IP address", c.String("client"))
+			return s, status.UsageError("--client %q is not an IP address", client)
 		}
-		s.Client = ip
+		s.Client, s.SMTPPeer = ip, s.Login == ""
 	}
 	if from := c.String("from"); from != "" && from != "<>" {
 		a, err := addr.Parse(from)

@@ -3,6 +3,7 @@ package kill
 import (
 	"fmt"
 	"maps"
+	"strings"
 	"testing"
 	"time"
 
@@ -86,6 +87,12 @@ func checkCopy(t *testing.T, h *harness.Home, sink *harness.Sink, f *flow, n int
 	found := map[string]map[string]int{elsewhere: atSink(t, sink, f)}
 	for _, user := range []string{"alice", "bob"} {
 		found[user] = inMailbox(t, c.Mailbox(user))
+	}
+	found[held] = inHold(t, c)
+	for token, n := range found["alice"] { // to whom what was held in the copy has been released
+		if strings.Contains(token, held) {
+			found[held][token] += n
+		}
 	}
 	lost, doubled := 0, 0
 	for token, boxes := range before {

@@ -3,6 +3,7 @@ package kill
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"paperpath/test/harness"
@@ -17,6 +18,7 @@ func check(t *testing.T, h *harness.Home, sink *harness.Sink, f *flow, killed ma
 	for _, user := range []string{"alice", "bob"} {
 		found[user] = inMailbox(t, h.Mailbox(user))
 	}
+	found[held] = inHold(t, h)
 	lost, doubled := 0, map[string]int{}
 	for token, boxes := range f.acknowledged {
 		for _, box := range boxes {
@@ -29,7 +31,7 @@ func check(t *testing.T, h *harness.Home, sink *harness.Sink, f *flow, killed ma
 			}
 		}
 	}
-	local := doubled["alice"] + doubled["bob"]
+	local := doubled["alice"] + doubled["bob"] + doubled[held]
 	harness.Report("measured: kill -9: %v: %d messages acknowledged, %d lost, %d doubled in mailboxes, %d doubled at the next host",
 		killed, len(f.acknowledged), lost, local, doubled[elsewhere])
 	if local > 0 {
@@ -71,6 +73,21 @@ func atSink(t *testing.T, sink *harness.Sink, f *flow) map[string]int {
 	}
 	for _, wrong := range sink.Wrong() {
 		t.Error("at the next host:", wrong)
+	}
+	return counts
+}
+
+// inHold counts the tokens in hold/, where nothing is but what the check holds, with its
+// reason.
+func inHold(t *testing.T, h *harness.Home) map[string]int {
+	t.Helper()
+	counts := inMailbox(t, filepath.Join(h.Dir, "spool/hold"))
+	for _, name := range h.Glob("spool/hold/new/*") {
+		key, _, _ := strings.Cut(filepath.Base(name), ",")
+		why, err := os.ReadFile(filepath.Join(h.Dir, "spool/hold/reason", key))
+		if err != nil || !strings.HasPrefix(string(why), "check ") || !strings.Contains(string(why), "held: from: 2 From fields") {
+			t.Errorf("%s is held for %q, %v", name, why, err)
+		}
 	}
 	return counts
 }

@@ -43,6 +43,9 @@ func (f *flow) end() {
 	f.wg.Wait()
 }
 
+// held stands for hold/ as a mailbox, and in the tokens of messages that go there.
+const held = "held"
+
 // destinations are addresses and the mailboxes that each leads to.
 var destinations = []struct {
 	to    string
@@ -53,6 +56,7 @@ var destinations = []struct {
 	{"both@example.net", []string{"alice", "bob"}},
 	{"all@example.net", []string{"alice", "bob", elsewhere}},
 	{"away@example.net", []string{elsewhere}},
+	{"alice@example.net", []string{held}},
 }
 
 func (f *flow) loop(rnd *rand.Rand, send func(to, token string) bool) {
@@ -66,6 +70,9 @@ func (f *flow) loop(rnd *rand.Rand, send func(to, token string) bool) {
 		f.mu.Lock()
 		f.sent++
 		token := fmt.Sprintf("token-%06d-%d", f.sent, rnd.IntN(20000))
+		if d.boxes[0] == held {
+			token = strings.Replace(token, "token-", "token-"+held+"-", 1)
+		}
 		f.alias[token] = d.to
 		f.mu.Unlock()
 		if send(d.to, token) {
@@ -88,7 +95,11 @@ func letter(token string) []byte {
 	var size int
 	fmt.Sscanf(token[strings.LastIndexByte(token, '-')+1:], "%d", &size)
 	body := strings.Repeat("0123456789 "+token+"\n", 1+size/30)
-	return fmt.Appendf(nil, "From: carol@example.org\nTo: someone@example.net\nSubject: %s\n"+
+	from := "From: carol@example.org\n"
+	if strings.Contains(token, held) {
+		from += from // which a check holds
+	}
+	return fmt.Appendf(nil, from+"To: someone@example.net\nSubject: %s\n"+
 		"Date: Mon, 23 Nov 2026 12:00:00 +0000\nMessage-ID: <%s@example.org>\nX-Sum: %x\n\n%s",
 		token, token, sha256.Sum256([]byte(body)), body)
 }
