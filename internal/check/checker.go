@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"paperpath/internal/addr"
 	"paperpath/internal/control"
 	"paperpath/internal/explain"
 	"paperpath/internal/maillog"
@@ -112,7 +113,7 @@ func (s *Session) Message(ctx context.Context, sub Subject, t *explain.Trail) Ve
 		s.begin(sub)
 	}
 	s.at.Subject = sub
-	return s.message(ctx, t)
+	return s.judge(ctx, t, phaseFormat, phaseIdentity, phasePolicy, phaseFilters)
 }
 
 // Reset ends the transaction.
@@ -143,6 +144,16 @@ func (k *Checker) Message(ctx context.Context, sub Subject, t *explain.Trail) Ve
 	s := k.Session()
 	defer s.Close()
 	return s.Message(ctx, sub, t)
+}
+
+// Mailbox judges a message for the one mailbox in which it ends, behind all aliases and
+// domains: what the settings of its user say. sub has that recipient alone.
+func (k *Checker) Mailbox(ctx context.Context, sub Subject, box addr.Address, t *explain.Trail) Verdict {
+	s := k.Session()
+	defer s.Close()
+	s.begin(sub)
+	s.at.Mailbox = box
+	return s.judge(ctx, t, phaseMailbox)
 }
 
 // Record writes the event of a verdict. key is "" where there is no entry.

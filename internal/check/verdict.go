@@ -54,15 +54,15 @@ func (v Verdict) Event() maillog.Verdict {
 	return e
 }
 
-// message asks all checks, phase by phase.
-func (s *Session) message(ctx context.Context, t *explain.Trail) Verdict {
+// judge asks the checks of these phases, one phase after another.
+func (s *Session) judge(ctx context.Context, t *explain.Trail, list ...phase) Verdict {
 	m := s.at
 	if s.err != nil {
 		return s.verdict([]Found{troubled("checks", s.err)}, t)
 	}
 	m.Header, m.HeaderErr = ReadHeader(s.Control, m.Body)
 	all := s.early
-	for p := phaseFormat; p < phases; p++ {
+	for _, p := range list {
 		if p == phaseFilters {
 			if err := m.dropForged(); err != nil {
 				all = append(all, troubled("results", err))

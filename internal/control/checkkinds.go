@@ -10,6 +10,7 @@ type checkKind struct {
 	Name    string
 	Default string // the row's value where the file does not have it
 	Firm    bool   // it cannot be off, and what fails cannot pass: other code relies on it
+	Unread  bool   // what fails cannot be held either: not all of its header has been read
 	Answers bool   // others say what becomes of the message, so answer is an action
 	Options []checkOption
 }
@@ -30,8 +31,8 @@ const (
 // are made.
 func checkKinds() []checkKind {
 	return []checkKind{
-		{Name: "size", Default: "refuse", Firm: true},
-		{Name: "header", Default: "refuse", Firm: true},
+		{Name: "size", Default: "refuse", Firm: true, Unread: true},
+		{Name: "header", Default: "refuse", Firm: true, Unread: true},
 		{Name: "from", Default: "refuse"},
 		{Name: "hops", Default: "refuse", Firm: true},
 		{Name: "loop", Default: "refuse", Firm: true},
@@ -62,6 +63,9 @@ func kindOf(name string) *checkKind {
 
 // actions are those that the row may have.
 func (k *checkKind) actions() []CheckAction {
+	if k.Firm && k.Unread {
+		return []CheckAction{CheckDefer, CheckRefuse, CheckDiscard}
+	}
 	if k.Firm {
 		return []CheckAction{CheckHold, CheckDefer, CheckRefuse, CheckDiscard}
 	}
