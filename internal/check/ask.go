@@ -142,20 +142,31 @@ func (s *Session) askTogether(ctx context.Context, list []Check, explained bool)
 	return all
 }
 
-// soon asks at MAIL or RCPT those checks for which pick returns something.
-func (s *Session) soon(ctx context.Context, pick func(Check) askFunc) error {
+// soon asks at MAIL or RCPT those checks for which pick returns something. It returns the
+// finding that refuses or defers it, nil if there is none; others count for the message.
+func (s *Session) soon(ctx context.Context, pick func(Check) askFunc, explained bool) *Found {
 	for _, c := range s.list {
 		ask := pick(c.Check)
 		if ask == nil || c.strangers && !s.at.stranger() {
 			continue
 		}
-		f := s.ask(ctx, c.Check, ask, false)
+		f := s.ask(ctx, c.Check, ask, explained)
 		switch {
 		case f.Action == control.CheckRefuse || f.Action == control.CheckDefer:
-			return f.reply()
-		case f.Action.Worse(control.CheckAccept):
+			return &f
+		case f.Err != nil || f.Action.Worse(control.CheckAccept):
 			s.early = append(s.early, f)
 		}
 	}
 	return nil
+}
+
+// atMail asks what the checks say at MAIL.
+func (s *Session) atMail(ctx context.Context, explained bool) *Found {
+	return s.soon(ctx, func(c Check) askFunc {
+		if m, ok := c.(MailCheck); ok {
+			return m.Mail
+		}
+		return nil
+	}, explained)
 }

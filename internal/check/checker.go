@@ -80,12 +80,13 @@ func (k *Checker) Session() *Session {
 func (s *Session) Mail(ctx context.Context, sub Subject) error {
 	s.Reset()
 	s.begin(sub)
-	return s.soon(ctx, func(c Check) askFunc {
-		if m, ok := c.(MailCheck); ok {
-			return m.Mail
-		}
-		return nil
-	})
+	if s.err != nil {
+		return s.err
+	}
+	if f := s.atMail(ctx, false); f != nil {
+		return f.reply()
+	}
+	return nil
 }
 
 // Rcpt adds a recipient. An error refuses or defers it alone.
@@ -93,17 +94,18 @@ func (s *Session) Rcpt(ctx context.Context, to spool.Recipient) error {
 	if s.at == nil {
 		return nil
 	}
-	err := s.soon(ctx, func(c Check) askFunc {
+	f := s.soon(ctx, func(c Check) askFunc {
 		r, ok := c.(RcptCheck)
 		if !ok {
 			return nil
 		}
 		return func(ctx context.Context, m *Case, q Query) Finding { return r.Rcpt(ctx, m, to, q) }
-	})
-	if err == nil {
-		s.at.Envelope.To = append(s.at.Envelope.To, to)
+	}, false)
+	if f != nil {
+		return f.reply()
 	}
-	return err
+	s.at.Envelope.To = append(s.at.Envelope.To, to)
+	return nil
 }
 
 // Message judges a message: sub is all that is known of it, whether or not Mail and Rcpt
@@ -139,10 +141,17 @@ func (s *Session) Close() {
 	}
 }
 
-// Message judges one message without a session of its own.
+// Message judges one message without a session of its own: what a session would say at MAIL
+// counts here too.
 func (k *Checker) Message(ctx context.Context, sub Subject, t *explain.Trail) Verdict {
 	s := k.Session()
 	defer s.Close()
+	s.begin(sub)
+	if s.err == nil {
+		if f := s.atMail(ctx, t != nil); f != nil {
+			return s.verdict(append(s.early, *f), t)
+		}
+	}
 	return s.Message(ctx, sub, t)
 }
 

@@ -199,7 +199,7 @@ func TestOnlyStrangersAreAsked(t *testing.T) {
 func TestSession(t *testing.T) {
 	var over []string
 	mail, rcpt := Finding{}, Finding{}
-	k := checkerOf(settings(t, "checks", "from: refuse\nhops: defer\nloop: hold\n"), func() []row {
+	k := checkerOf(settings(t, "checks", "from: refuse temporary=accept\nhops: defer\nloop: hold\n"), func() []row {
 		return []row{{make: func() Check {
 			return fake{name: "from", over: &over,
 				ask:  func(context.Context, *Case, Query) Finding { return Finding{} },
@@ -232,11 +232,22 @@ func TestSession(t *testing.T) {
 	if v := s.Message(ctx, stranger(), nil); v.Action != control.CheckAccept {
 		t.Errorf("the message: %v", v)
 	}
+	mail = Finding{Err: errNoAnswer} // trouble that is accepted is not forgotten
+	if err := s.Mail(ctx, stranger()); err != nil {
+		t.Error(err)
+	}
+	if v := s.Message(ctx, stranger(), nil); v.Action != control.CheckAccept || v.Found[0].Result != "temperror" {
+		t.Errorf("the message: %+v", v)
+	}
 	mail = Finding{Fails: true, Row: "loop", Reason: "odd"} // no reply, but it counts
 	if err := s.Mail(ctx, stranger()); err != nil {
 		t.Error(err)
 	}
 	if v := s.Message(ctx, stranger(), nil); v.Action != control.CheckHold || v.Reason() != "from: odd" {
+		t.Errorf("the message: %v", v)
+	}
+	mail = no // and so it does for a message without a session
+	if v := k.Message(ctx, stranger(), nil); v.Action != control.CheckRefuse || v.Reason() != "from: not you" || !IsVerdict(v.Err) {
 		t.Errorf("the message: %v", v)
 	}
 	over = nil

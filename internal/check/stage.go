@@ -31,9 +31,10 @@ func (s *Stage) Handle(ctx context.Context, e *spool.Entry) spool.Outcome {
 		return spool.HoldBecause(v.Reason())
 	case v.Action == control.CheckDiscard:
 		return spool.DropBecause(v.Reason())
-	case v.Passes() && v.Changed:
+	case v.Passes() && (v.Changed || v.Action.Worse(control.CheckAccept) && len(v.Results) > 0):
+		// Who delivers it reads the verdict in the results.
 		return spool.SplitInto(spool.Child{Inbox: spool.InboxRoute, From: v.Envelope.From,
-			To: v.Envelope.To, Message: v.Body, Results: v.Results})
+			To: v.Envelope.Pending(), Message: v.Body, Results: v.Results})
 	case v.Passes():
 		return spool.HandOnTo(spool.InboxRoute)
 	}

@@ -96,7 +96,11 @@ func (s *Session) verdict(all []Found, t *explain.Trail) Verdict {
 		}
 		f.explain(t)
 	}
-	if o := s.at.original; v.Action == control.CheckHold && o != nil {
+	o := s.at.original
+	if v.Passes() && o != nil && len(o.Envelope.To) > 0 && len(v.Envelope.Pending()) == 0 {
+		v.Action, v.why = control.CheckDiscard, "the filters leave no recipient"
+	}
+	if v.Action == control.CheckHold && o != nil {
 		v.Body, v.Envelope, v.Changed = o.Body, o.Envelope, false // its signatures still verify
 	}
 	v.Results = resultFields(s.Host, v)

@@ -32,6 +32,16 @@ type Envelope struct {
 	To   []Recipient
 }
 
+// Pending returns the recipients that are not done.
+func (env Envelope) Pending() (list []Recipient) {
+	for _, r := range env.To {
+		if !r.Done {
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
 // Trace is what our own Received field says.
 type Trace struct {
 	Helo string // as the client said it

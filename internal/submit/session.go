@@ -282,7 +282,9 @@ func (s *session) store(ctx context.Context, buf *spool.Buffer) (spool.Key, erro
 func (s *session) keep(v check.Verdict, trace spool.Trace) (spool.Key, error) {
 	switch {
 	case v.Action == control.CheckDiscard:
-		return spool.NewKey(s.server.now(), s.server.hostname), nil
+		key := spool.NewKey(s.server.now(), s.server.hostname)
+		s.server.log.Dropped(string(key), string(spool.InboxCheck), v.Reason())
+		return key, nil
 	case !v.Passes() && v.Action != control.CheckHold:
 		return "", v.Err
 	}
