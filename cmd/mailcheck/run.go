@@ -48,6 +48,9 @@ func subjectFlags() []cli.Flag {
 }
 
 func runner(h *home.Home) (*spool.Runner, error) {
+	if _, err := h.Spool(); err != nil { // that the home is missing says more than that its hostname is
+		return nil, err
+	}
 	k, err := checker(h)
 	if err != nil {
 		return nil, err
