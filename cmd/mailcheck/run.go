@@ -28,9 +28,10 @@ func run() int {
 		Flags:    subjectFlags(),
 		Action:   filter,
 		Verbs: append(program.Stage{Inbox: spool.InboxCheck, Does: "check", Make: runner}.Verbs(),
-			program.Verb{Name: "explain", Usage: "print how the message on standard input is checked", Operands: "[address ...] < message",
-				Flags:  append(subjectFlags(), &cli.BoolFlag{Name: "json", Usage: "print JSON"}),
-				Action: explainCommand},
+			program.Verb{Name: "explain", Usage: "print how the message on standard input is checked",
+				Operands: "[address ...] < message",
+				Flags:    append(subjectFlags(), &cli.BoolFlag{Name: "json", Usage: "print JSON"}),
+				Action:   explainCommand},
 			program.Verb{Name: "dkim", Usage: "print what the signatures of the message on standard input prove",
 				Operands: "< message", Kind: program.Person,
 				Flags:  []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print JSON"}},
@@ -113,7 +114,8 @@ func answer(v check.Verdict, text string) error {
 }
 
 // judge calls do with the message on standard input.
-func judge(ctx context.Context, h *home.Home, c *cli.Context, do func(*check.Checker, check.Subject) error) error {
+func judge(ctx context.Context, h *home.Home, c *cli.Context,
+	do func(*check.Checker, check.Subject) error) error {
 	s, buf, err := subject(ctx, h, c)
 	if err != nil {
 		return err

@@ -28,7 +28,8 @@ const (
 )
 
 func checkActions() []CheckAction {
-	return []CheckAction{CheckOff, CheckAccept, CheckTag, CheckJunk, CheckHold, CheckDefer, CheckRefuse, CheckDiscard}
+	return []CheckAction{CheckOff, CheckAccept, CheckTag, CheckJunk, CheckHold, CheckDefer, CheckRefuse,
+		CheckDiscard}
 }
 
 // Worse reports whether a is worse for the message than b.
