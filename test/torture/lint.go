@@ -14,11 +14,12 @@ type lint struct {
 	dirty   map[string]bool            // files with data that is not synced
 	names   map[string]map[string]bool // by directory: new names that are not synced
 	removed map[string]bool            // directories with removals that are not synced
+	relayed map[string]bool            // those from which entries went whose marks are not synced
 	found   []string
 }
 
 func lintTrace(calls []*call) []string {
-	l := &lint{dirty: map[string]bool{}, names: map[string]map[string]bool{}, removed: map[string]bool{}}
+	l := &lint{dirty: map[string]bool{}, names: map[string]map[string]bool{}, removed: map[string]bool{}, relayed: map[string]bool{}}
 	for _, c := range calls {
 		if c.ok() {
 			l.call(c)
@@ -27,6 +28,9 @@ func lintTrace(calls []*call) []string {
 		}
 	}
 	l.yes("the exit")
+	for dir := range l.relayed {
+		l.find("the exit before it is synced what left %s", shorten(dir))
+	}
 	return l.found
 }
 
@@ -46,6 +50,7 @@ func (l *lint) call(c *call) {
 		delete(l.dirty, c.path)
 		delete(l.names, c.path)
 		delete(l.removed, c.path)
+		delete(l.relayed, c.path)
 	case "syncfs":
 		l.all(c.path)
 	case "mkdir":
@@ -97,6 +102,9 @@ func (l *lint) remove(path string) {
 	switch {
 	case strings.Contains(path, "/spool/") && (within(path, "new") || within(path, "cur")):
 		l.settled("the entry goes: " + shorten(path))
+		if l.dirty[path] { // its removal is the record of its marks
+			l.relayed[filepath.Dir(path)] = true
+		}
 	case within(path, "new") || within(path, "cur"):
 		l.removed[filepath.Dir(path)] = true
 	}

@@ -63,7 +63,7 @@ func variants() []variant {
 			[]string{"kill: mailrelay, given up after a mark"}},
 		{"the removal of what was relayed is not synced", []string{"mailrelay"},
 			[]edit{{"internal/spool/removal.go", "if err := d.Sync(); err != nil {", "if err := error(nil); err != nil {"}},
-			[]string{"cut ext4: mailrelay, one host"}},
+			[]string{"order: mailrelay, one host"}},
 		{"a mailbox's deletions are not synced", []string{"pop3d"},
 			[]edit{{"internal/pop3/update.go", "	if d.removed > 0 {\n		failed", "	if d.removed < 0 {\n		failed"}},
 			[]string{"order: pop3d, QUIT with deletions"}},
