@@ -105,7 +105,7 @@ bench: all
 bench-pop3: all
 	@$(GO) build -o .build/bench-pop3 ./test/bench/pop3 && PAPERPATH_BIN=$(CURDIR)/bin .build/bench-pop3 $(BENCH)
 
-# Our DKIM beside that of two other projects, on generated messages. test/oracle
+# Our DKIM, SPF and DMARC beside those of other projects, on generated input. test/oracle
 # is a module of its own, whose requirements are fetched then.
 oracle:
 	cd test/oracle && $(GO) vet . && $(GO) test -count=1 -timeout 10m . -rapid.nofailfile -rapid.checks=3000

@@ -35,7 +35,8 @@ func run() int {
 			program.Verb{Name: "dkim", Usage: "print what the signatures of the message on standard input prove",
 				Operands: "< message", Kind: program.Person,
 				Flags:  []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print JSON"}},
-				Action: dkimCommand}),
+				Action: dkimCommand},
+			spfVerb(), dmarcVerb()),
 	})
 }
 
@@ -135,16 +136,7 @@ func dkimCommand(ctx context.Context, h *home.Home, c *cli.Context) error {
 	}
 	var t explain.Trail
 	err := check.DKIM(ctx, h.Input(ctx), h.DNS(), h.Clock.Now, &t)
-	if t.Outcome == "" {
-		return err
-	}
-	if err := t.Write(h.Stdout, c.Bool("json")); err != nil {
-		return err
-	}
-	if err != nil {
-		return &status.Error{Exit: status.Exit(err)} // the explanation says why
-	}
-	return nil
+	return said(h, c, &t, err)
 }
 
 // subject reads the message and the options. The caller closes the buffer.

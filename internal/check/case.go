@@ -8,10 +8,14 @@ import (
 	"paperpath/internal/addr"
 	"paperpath/internal/authres"
 	"paperpath/internal/control"
+	"paperpath/internal/dkim"
+	"paperpath/internal/dmarc"
 	"paperpath/internal/dns"
 	"paperpath/internal/explain"
+	"paperpath/internal/iprev"
 	"paperpath/internal/maillog"
 	"paperpath/internal/message"
+	"paperpath/internal/spf"
 	"paperpath/internal/spool"
 )
 
@@ -60,6 +64,15 @@ type Case struct {
 	Methods []authres.Method // what the checks before found, for our results
 
 	Mailbox addr.Address // in which it ends; only in phaseMailbox
+	// What the checks of who sent it found, for those of later phases: nil or empty where a
+	// check was not made, or not to its end.
+	IPRev   *iprev.Result
+	SPF     *spf.Result // of the reverse path, or of HELO where that is null
+	HeloSPF *spf.Result // nil for a null reverse path
+	DKIM    []dkim.Result
+	DMARC   *dmarc.Result
+
+	dkimDone bool
 
 	Control *control.Control
 	Now     func() time.Time

@@ -119,6 +119,11 @@ func rows() []row {
 		{func() Check { return nulCheck{} }, phaseFormat, false},
 		{func() Check { return structureCheck{} }, phaseFormat, false},
 		{func() Check { return dnsblCheck{} }, phaseIdentity, true},
+		{func() Check { return &iprevCheck{} }, phaseIdentity, true},
+		{func() Check { return heloCheck{} }, phaseIdentity, true},
+		{func() Check { return &spfCheck{} }, phaseIdentity, true},
+		{func() Check { return dkimCheck{} }, phaseIdentity, true},
+		{func() Check { return dmarcCheck{} }, phasePolicy, true},
 		{func() Check { return ownDomainCheck{} }, phasePolicy, true},
 		{func() Check { return mimeCheck{} }, phasePolicy, false},
 	}

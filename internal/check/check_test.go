@@ -125,6 +125,9 @@ func TestMessage(t *testing.T) {
 func TestEveryCheckIsHeld(t *testing.T) {
 	c := limited(t)
 	for i, without := range rows() {
+		if without.strangers {
+			continue // TestEveryStrangersCheckIsHeld
+		}
 		list := slices.Delete(rows(), i, i+1)
 		k := checkerOf(c, func() []row { return list })
 		if !slices.ContainsFunc(messageRows(), func(x messageRow) bool {

@@ -98,7 +98,7 @@ func TestDNSBL(t *testing.T) {
 			sub.Body = spool.BytesBody([]byte("From: a@b.example\n\nhello\n"))
 			v := s.Message(t.Context(), sub, nil)
 			results := strings.Join(strings.Fields(strings.Join(v.Results, "")), " ")
-			if v.Action != c.action || !strings.Contains(results, c.results) || c.results == "" && results != "" {
+			if v.Action != c.action || !strings.Contains(results, c.results) || c.results == "" && strings.Contains(results, "dnsbl=") {
 				t.Errorf("%s, %q; want %s, %q", v.Action, results, c.action, c.results)
 			}
 		})

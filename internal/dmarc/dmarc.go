@@ -40,8 +40,8 @@ const (
 	Reject     Policy = "reject"
 )
 
-// lowered returns the policy for a domain that tests its record: one level below (t=y).
-func (p Policy) lowered() Policy {
+// Lowered returns the policy for a domain that tests its record: one level below (t=y).
+func (p Policy) Lowered() Policy {
 	if p == Reject {
 		return Quarantine
 	}

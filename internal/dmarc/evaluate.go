@@ -18,7 +18,8 @@ import (
 func Authors(h *message.Header) ([]string, Result) {
 	fields := h.All("From")
 	if len(fields) != 1 {
-		return nil, Result{Status: PermError, Reason: fmt.Sprintf("%d From fields instead of one", len(fields))}
+		return nil, Result{Status: PermError,
+			Reason: fmt.Sprintf("%d From fields instead of one", len(fields))}
 	}
 	value := fields[0].Value
 	for _, c := range value {
@@ -105,7 +106,7 @@ func Domain(ctx context.Context, r Resolver, domain string, identities []Identit
 		result.Status, result.Reason = Fail, failure(domain, identities)
 		result.Apply = found.Policy
 		if found.Record.Testing {
-			result.Apply = found.Policy.lowered()
+			result.Apply = found.Policy.Lowered()
 		}
 	}
 	return result

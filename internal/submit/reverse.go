@@ -3,12 +3,11 @@ package submit
 import (
 	"context"
 	"net/netip"
-	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"paperpath/internal/dns"
+	"paperpath/internal/iprev"
 	"paperpath/internal/maillog"
 	"paperpath/internal/status"
 )
@@ -41,20 +40,8 @@ func lookUp(ctx context.Context, log *maillog.Log, r *dns.Resolver, client, hint
 func (rev *reverse) search(ctx context.Context, r *dns.Resolver, ip netip.Addr, hint string) {
 	ctx, cancel := context.WithTimeout(ctx, reverseTime)
 	defer cancel()
-	names := []string{hint}
-	if hint == "" {
-		var err error
-		if names, err = r.PTR(ctx, ip); err != nil {
-			return
-		}
-	}
-	for _, name := range names[:min(len(names), 3)] {
-		back, err := r.Addrs(ctx, name)
-		if err == nil && slices.Contains(back, ip.Unmap()) {
-			name = strings.TrimSuffix(name, ".")
-			rev.found.Store(&name)
-			return
-		}
+	if found := iprev.Look(ctx, r, ip, hint); found.Status == iprev.Pass {
+		rev.found.Store(&found.Name)
 	}
 }
 

@@ -7,11 +7,13 @@ replace paperpath => ../..
 require (
 	github.com/emersion/go-msgauth v0.7.0
 	github.com/mjl-/mox v0.0.17
+	gopkg.in/yaml.v3 v3.0.1
 	paperpath v0.0.0-00010101000000-000000000000
 	pgregory.net/rapid v1.3.0
 )
 
 require (
+	blitiri.com.ar/go/spf v1.6.0 // indirect
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/cespare/xxhash/v2 v2.2.0 // indirect
 	github.com/matttproud/golang_protobuf_extensions/v2 v2.0.0 // indirect

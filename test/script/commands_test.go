@@ -13,6 +13,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"paperpath/internal/dns/dnstest"
 	"paperpath/test/harness"
 )
 
@@ -178,6 +179,15 @@ func mountTmpfs(dir, options string) error {
 }
 
 func unmount(dir string) error { return syscall.Unmount(dir, syscall.MNT_DETACH) }
+
+// cmdNames starts a DNS server that ends with the script.
+func cmdNames(ts *testscript.TestScript, args []string) {
+	server, err := dnstest.Start(ts.ReadFile(args[0]))
+	ts.Check(err)
+	ts.Defer(server.Close)
+	h := &harness.Home{Dir: ts.Getenv("PAPERPATH_HOME")}
+	ts.Check(h.Set("resolver", server.Addr))
+}
 
 // cmdServe starts a server whose arguments say ADDR where it shall listen,
 // waits until it accepts, and ends it with the script.

@@ -33,6 +33,7 @@ func commands() map[string]command {
 		"missing TEXT":                  cmdMissing,   // what could not be tested; fails with CI=true
 		"down ADDR":                     cmdDown,      // nothing accepts there
 		"killed WORDS":                  cmdKilled,    // SIGKILL to the service whose command line begins so
+		"nameserver FILE":               cmdNames,     // a DNS server with this zone (dnstest), in control/resolver
 		"serve ADDRVAR PROG [ARG...]":   cmdServe,     // a server on a free port ("ADDR" in ARG)
 	} {
 		name, _, _ := strings.Cut(usage, " ")

@@ -1,0 +1,67 @@
+package check
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"paperpath/internal/authres"
+	"paperpath/internal/dkim"
+	"paperpath/internal/status"
+)
+
+// dkimCheck verifies the signatures of the message as it came. By itself a bad signature
+// means no more than none (RFC 6376 6.3).
+type dkimCheck struct{}
+
+// Name implements Check.
+func (dkimCheck) Name() string { return "dkim" }
+
+// Ask implements Check.
+func (dkimCheck) Ask(ctx context.Context, m *Case, q Query) Finding {
+	asked := &asking{dns: q.DNS, answers: map[string]string{}}
+	text := io.NewSectionReader(m.Body, 0, m.Body.Size())
+	results, err := dkim.Verifier{DNS: asked, Now: m.Now}.Verify(ctx, text)
+	if err != nil {
+		return Finding{Err: fmt.Errorf("verify the signatures: %w", err)}
+	}
+	m.DKIM, m.dkimDone = results, true
+	if len(results) == 0 {
+		q.Trail.Add("dkim", "no signature", "")
+		return Finding{Result: "none", Reason: "the message has no signature",
+			Methods: []authres.Method{{Name: "dkim", Result: "none"}}}
+	}
+	f := Finding{}
+	var best dkim.Status
+	for i, r := range results {
+		if q.Trail != nil {
+			asked.explain(i+1, r, q.Trail)
+		}
+		f.Methods = append(f.Methods, dkimMethod(r))
+		if i == 0 || r.Status == dkim.Pass || r.Status == dkim.TempError && best != dkim.Pass {
+			best, f.Reason = r.Status, r.Reason
+		}
+	}
+	f.Result = string(best)
+	switch best {
+	case dkim.Pass:
+	case dkim.TempError:
+		f.Err = status.Temp("4.7.20", "DKIM: a key could not be fetched", nil)
+	default:
+		f.Fails, f.Err = true, refuseMail("5.7.20", "DKIM: no signature is valid (RFC 6376)")
+	}
+	return f
+}
+
+// dkimMethod is the result for Authentication-Results (RFC 8601 2.7.1, RFC 6008).
+func dkimMethod(r dkim.Result) authres.Method {
+	comment := r.Reason
+	if r.KeyBits > 0 && r.Status == dkim.Pass {
+		comment = fmt.Sprintf("%d-bit key", r.KeyBits)
+	}
+	return authres.Method{Name: "dkim", Result: string(r.Status), Comment: comment,
+		Properties: []authres.Property{
+			{Name: "header.d", Value: r.Domain}, {Name: "header.i", Value: r.Identity},
+			{Name: "header.s", Value: r.Selector}, {Name: "header.b", Value: r.B},
+			{Name: "header.a", Value: r.Algorithm}}}
+}

@@ -1,0 +1,295 @@
+// Package spf asks whether a host may use a domain in MAIL FROM or HELO: RFC 7208. The
+// evaluation is that of blitiri.com.ar/go/spf, with our resolver, our context and our
+// limits around it; nothing else imports that library.
+//
+// What strangers publish is bounded: 10 terms that need the DNS, 2 of their lookups
+// without an answer, 10 names of each (RFC 7208 4.6.4), and 20 seconds for all.
+package spf
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	lib "blitiri.com.ar/go/spf"
+
+	"paperpath/internal/addr"
+	"paperpath/internal/dns"
+)
+
+// Limits (RFC 7208 4.6.4).
+const (
+	MaxLookups     = 10
+	maxVoidLookups = 2
+	maxTime        = 20 * time.Second
+)
+
+// Resolver is what is asked of the DNS. Its errors are those of package dns.
+type Resolver interface {
+	TXT(ctx context.Context, name string) ([]string, error)
+	MX(ctx context.Context, domain string) ([]dns.MX, error)
+	Addrs(ctx context.Context, host string) ([]netip.Addr, error)
+	PTR(ctx context.Context, ip netip.Addr) ([]string, error)
+}
+
+// Status is the result, in the words of RFC 7208 2.6.
+type Status string
+
+// The results.
+const (
+	None      Status = "none"      // there is no domain name, or it publishes nothing
+	Neutral   Status = "neutral"   // the domain does not say
+	Pass      Status = "pass"      // the host may use it
+	Fail      Status = "fail"      // the host may not
+	SoftFail  Status = "softfail"  // the host probably may not
+	TempError Status = "temperror" // the DNS did not answer
+	PermError Status = "permerror" // what is published cannot be followed
+)
+
+// Scope is the identity that was checked (RFC 7208 2.3, 2.4).
+type Scope string
+
+// The scopes.
+const (
+	MailFrom Scope = "mailfrom"
+	Helo     Scope = "helo"
+)
+
+// Query is one question to the DNS, and what came.
+type Query struct{ Type, Name, Answer string }
+
+// Result is what came out.
+type Result struct {
+	Status  Status
+	Scope   Scope
+	Domain  string // in A-labels and lower case; "" if the identity is none
+	Sender  string // the address that was checked
+	Reason  string // for people: what matched, or why nothing did
+	Record  string // what the domain publishes; "" if nothing
+	Queries []Query
+}
+
+// Bare reports whether the record of the domain allows no host whatever: it is not used
+// for mail at all (RFC 7208 10.1.2), and no forwarder can be the reason for a failure.
+func (r Result) Bare() bool {
+	terms := strings.Fields(addr.Fold(r.Record))
+	return len(terms) == 2 && terms[1] == "-all" && r.Status == Fail
+}
+
+// CheckMailFrom checks the reverse path. For the null path that is the name in HELO (RFC
+// 7208 2.4).
+func CheckMailFrom(ctx context.Context, r Resolver, ip netip.Addr, helo string, from addr.Address) Result {
+	if from.IsNull() {
+		return CheckHelo(ctx, r, ip, helo)
+	}
+	return check(ctx, r, ip, helo,
+		Result{Scope: MailFrom, Domain: from.Domain, Sender: localPart(from.Local)})
+}
+
+// CheckHelo checks the name that the host gave itself.
+func CheckHelo(ctx context.Context, r Resolver, ip netip.Addr, helo string) Result {
+	return check(ctx, r, ip, helo, Result{Scope: Helo, Domain: helo, Sender: "postmaster"})
+}
+
+// localPart returns a local part as macros take it. The library takes what follows the
+// first @ for the domain, so one in a quoted local part would choose another domain.
+func localPart(local string) string {
+	if local = strings.ReplaceAll(local, "@", "="); local == "" {
+		return "postmaster" // RFC 7208 4.3
+	}
+	return local
+}
+
+// check completes a result that has the scope, the domain and the local part.
+func check(ctx context.Context, r Resolver, ip netip.Addr, helo string, result Result) Result {
+	name, err := hostName(result.Domain)
+	if err != nil {
+		result.Status, result.Domain, result.Sender, result.Reason = None, "", "", err.Error()
+		return result
+	}
+	result.Domain, result.Sender = name, result.Sender+"@"+name
+	ctx, cancel := context.WithTimeout(ctx, maxTime)
+	defer cancel()
+	asked := &asker{dns: r, domain: name}
+	client := ip.Unmap().WithZone("").AsSlice()
+	status, reason := lib.CheckHostWithSender(client, macroName(helo), result.Sender,
+		lib.WithContext(ctx), lib.WithResolver(asked), lib.OverrideLookupLimit(MaxLookups),
+		lib.OverrideVoidLookupLimit(maxVoidLookups))
+	result.Status, result.Queries, result.Record = Status(status), asked.queries, asked.record
+	result.Reason = explain(reason, result, asked.last)
+	return result
+}
+
+// hostName returns a name as the DNS has it. Addresses and single labels are none that
+// could publish something (RFC 7208 2.3, 4.3).
+func hostName(domain string) (string, error) {
+	if _, literal := addr.Literal(domain); literal {
+		return "", errors.New("an address literal is no domain name")
+	}
+	if _, err := netip.ParseAddr(domain); err == nil {
+		return "", errors.New("an address is no domain name")
+	}
+	name, err := dns.ASCII(domain)
+	switch {
+	case err != nil:
+		return "", errors.New("not a domain name")
+	case !strings.Contains(name, "."):
+		return "", errors.New("a name of one label is no domain name")
+	}
+	return name, nil
+}
+
+// macroName is a HELO name as %{h} has it.
+func macroName(helo string) string {
+	if name, err := dns.ASCII(helo); err == nil {
+		return name
+	}
+	return "unknown"
+}
+
+// explain says for people what decided.
+func explain(reason error, r Result, last string) string {
+	switch {
+	case errors.Is(reason, lib.ErrNoResult):
+		return r.Domain + " publishes no SPF record"
+	case errors.Is(reason, lib.ErrLookupLimitReached):
+		return "the record of " + r.Domain + " needs more than 10 lookups"
+	case errors.Is(reason, lib.ErrVoidLookupLimitReached):
+		return "the record of " + r.Domain + " names more than 2 hosts that do not exist"
+	case errors.Is(reason, lib.ErrTooManyMXRecords):
+		return "the record of " + r.Domain + " names a domain with more than 10 mail exchangers"
+	case errors.Is(reason, lib.ErrMultipleRecords):
+		return "there are several SPF records of one name"
+	case r.Status == TempError:
+		return "the DNS did not answer: " + last
+	case errors.As(reason, new(*net.DNSError)) && r.Status == PermError:
+		return last
+	case r.Status == PermError:
+		return "the record of " + r.Domain + " is not valid: " + text(reason)
+	case r.Status == Neutral && reason == nil:
+		return "no term of the record matches"
+	}
+	return text(reason)
+}
+
+func text(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// asker is our resolver as the library asks it. It notes the answers.
+type asker struct {
+	dns     Resolver
+	domain  string
+	record  string // SPF record of the domain
+	last    string // error
+	queries []Query
+}
+
+// note notes an answer and returns the error as the library tells them apart: no such
+// name and no such record are answers.
+func (a *asker) note(kind, name string, answers []string, err error) error {
+	q := Query{kind, name, strings.Join(answers, " | ")}
+	defer func() { a.queries = append(a.queries, q) }()
+	if err == nil {
+		return nil
+	}
+	q.Answer = err.Error()
+	for kind, answer := range map[error]string{dns.ErrNoDomain: "no such domain",
+		dns.ErrNoData: "no such record", dns.ErrBadName: "not asked: no name can be like that"} {
+		if errors.Is(err, kind) {
+			q.Answer = answer
+			return &net.DNSError{Err: answer, Name: name, IsNotFound: true}
+		}
+	}
+	a.last = err.Error()
+	return &net.DNSError{Err: a.last, Name: name, IsTemporary: true}
+}
+
+// LookupTXT implements the library's resolver.
+func (a *asker) LookupTXT(ctx context.Context, name string) ([]string, error) {
+	name = fitted(name)
+	list, err := a.dns.TXT(ctx, name)
+	if err = a.note("TXT", name, list, err); err != nil {
+		return nil, err
+	}
+	records, wrong := 0, error(nil)
+	for _, text := range list {
+		if !isRecord(text) {
+			continue
+		}
+		if records++; strings.EqualFold(name, a.domain) {
+			a.record = text
+		}
+		if wrong == nil {
+			wrong = invalid(text)
+		}
+	}
+	if wrong != nil && records == 1 {
+		a.last = name + " publishes an invalid record: " + wrong.Error()
+		return nil, &net.DNSError{Err: a.last, Name: name}
+	}
+	return list, nil
+}
+
+// isRecord reports whether a text is an SPF record (RFC 7208 4.5).
+func isRecord(text string) bool {
+	version, _, _ := strings.Cut(text, " ")
+	return strings.EqualFold(version, "v=spf1")
+}
+
+// LookupMX implements the library's resolver.
+func (a *asker) LookupMX(ctx context.Context, name string) (list []*net.MX, err error) {
+	name = fitted(name)
+	found, err := a.dns.MX(ctx, name)
+	var answers []string
+	for _, mx := range found {
+		list = append(list, &net.MX{Host: mx.Host, Pref: mx.Pref})
+		answers = append(answers, mx.Host)
+	}
+	return list, a.note("MX", name, answers, err)
+}
+
+// LookupIPAddr implements the library's resolver.
+func (a *asker) LookupIPAddr(ctx context.Context, name string) (list []net.IPAddr, err error) {
+	name = fitted(name)
+	if _, err := netip.ParseAddr(name); err == nil {
+		// An address where a name belongs: the DNS has none of that name.
+		return nil, a.note("A", name, nil, &dns.Error{Kind: dns.ErrBadName, Name: name, Type: "A"})
+	}
+	found, err := a.dns.Addrs(ctx, name)
+	var answers []string
+	for _, ip := range found {
+		list = append(list, net.IPAddr{IP: ip.AsSlice()})
+		answers = append(answers, ip.String())
+	}
+	return list, a.note("A", name, answers, err)
+}
+
+// LookupAddr implements the library's resolver.
+func (a *asker) LookupAddr(ctx context.Context, address string) ([]string, error) {
+	ip, err := netip.ParseAddr(address)
+	if err != nil {
+		return nil, a.note("PTR", address, nil, &dns.Error{Kind: dns.ErrBadName, Name: address, Type: "PTR"})
+	}
+	list, err := a.dns.PTR(ctx, ip)
+	return list, a.note("PTR", address, list, err)
+}
+
+// fitted removes labels from the left of a name that is too long for the DNS (RFC 7208
+// 7.3).
+func fitted(name string) string {
+	for len(strings.TrimSuffix(name, ".")) > 253 {
+		_, rest, ok := strings.Cut(name, ".")
+		if !ok {
+			break
+		}
+		name = rest
+	}
+	return name
+}
