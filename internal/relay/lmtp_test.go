@@ -187,6 +187,7 @@ func TestLMTPSocket(t *testing.T) {
 // A silent host costs no more than its time limit, and a message that cannot be read gets
 // no final dot.
 func TestLMTPSilence(t *testing.T) {
+	t.Parallel() // it waits
 	for _, at := range []string{"", "LHLO", "MAIL", "RCPT", "DATA", "."} {
 		l, p := newLab(t), newPeer(t, always(at, sayNone))
 		l.lmtpRoute(p)

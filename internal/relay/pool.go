@@ -22,6 +22,8 @@ type pool struct {
 	trouble func(host string, err error) // a panic in its session
 	all     sync.WaitGroup               // goroutines, each of which has a session
 
+	slowPause time.Duration // between two messages to a destination that has just asked for less
+
 	mu      sync.Mutex
 	bounds  bounds
 	readAt  time.Time
@@ -59,6 +61,8 @@ func newPool(r *Relay) *pool {
 	return &pool{open: r.begin, read: r.bounds, hosts: r.known, now: r.Now,
 		heard:   func(name string) { r.reach.reached(name); r.known.answered(name, r.Now()) },
 		trouble: func(host string, err error) { r.Log.Trouble("", "relay to "+host, err) },
+
+		slowPause: slowPause,
 
 		lines: map[terms]*line{}, dests: map[string]*dest{}, at: map[netip.Addr]int{},
 		booked: map[string]time.Time{}}

@@ -294,6 +294,7 @@ func TestManyTerms(t *testing.T) {
 // TestDestinations: a row limits the sessions of a domain, the messages in a time and the
 // time between two of them.
 func TestDestinations(t *testing.T) {
+	t.Parallel() // it waits
 	l, p := newLab(t), newPeer(t, kind)
 	l.route("elsewhere.example", p)
 	l.set("destinations", "elsewhere.example: rate=3/1h")

@@ -95,7 +95,13 @@ func (r *Relay) probe(ctx context.Context, to control.RouteTarget, p *Probe) err
 // session has a session with one address. reached says that there is a server.
 func (r *Relay) session(ctx context.Context, t terms, p *Probe) (reached bool, err error) {
 	s, f := r.connect(ctx, t)
-	if f != nil {
+	switch {
+	case f != nil && f.unsafe != nil: // TLS before the greeting
+		if f.session.state != nil {
+			p.certificate(f.session)
+		}
+		return true, status.Temp(brokenTLS, fmt.Sprintf("%s: %v", t.host, f.unsafe), nil)
+	case f != nil:
 		return !f.silent, f.err
 	}
 	defer func() { p.Quit = s.smtp.Quit().Text }()

@@ -101,6 +101,24 @@ func TestProbeNames(t *testing.T) {
 	}
 }
 
+// TestProbeImplicitTLS: a port that does not begin with TLS is a failure with words.
+func TestProbeImplicitTLS(t *testing.T) {
+	l, p := newLab(t), newPeer(t, kind)
+	got, err := probed(t, l, "tls:"+p.addr)
+	if status.Exit(err) != 75 || !strings.Contains(got.Outcome, p.addr+": TLS handshake: ") || got.Address != p.addr {
+		t.Errorf("%+v, %v", got, err)
+	}
+	ln, err := tls.Listen("tcp", "127.0.0.1:0", serverTLS(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := peerOn(t, ln, kind)
+	got, err = probed(t, l, "tls:"+good.addr)
+	if err != nil || got.Certificate == nil || got.Greeting != "220 peer.example ESMTP" {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
 // TestProbeCertificate: the certificate is shown as control/tls-policy wants its
 // fingerprints, and its names can do nothing to a terminal.
 func TestProbeCertificate(t *testing.T) {

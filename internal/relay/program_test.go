@@ -25,6 +25,7 @@ func (l *lab) takes(domain, options, script string) (path string) {
 
 // What a program is given, and what each answer of it means.
 func TestProgramAnswers(t *testing.T) {
+	t.Parallel() // it waits
 	for _, c := range []struct {
 		script   string
 		exit     int
@@ -95,6 +96,7 @@ func TestProgramMissing(t *testing.T) {
 
 // A process that the program leaves behind keeps nothing from being done.
 func TestProgramLeavesProcess(t *testing.T) {
+	t.Parallel() // it waits
 	l := newLab(t)
 	l.takes("elsewhere.example", "", "sleep 5 & exit 0")
 	begin := time.Now()

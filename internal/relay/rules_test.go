@@ -136,6 +136,7 @@ func TestRuleActions(t *testing.T) {
 		t.Run(c.rule, func(t *testing.T) {
 			l := newLab(t)
 			l.set("reply-rules", c.rule)
+			l.pool.slowPause = time.Millisecond
 			one, two := newPeer(t, always("RCPT", c.reply)), newPeer(t, always("RCPT", c.reply))
 			l.mx("two.example", "a.two.example", "b.two.example")
 			l.host("a.two.example", "192.0.2.25", one)

@@ -13,6 +13,7 @@ import (
 // message: the message waits, and an event says so. A reply about one recipient applies
 // to that one alone.
 func TestSmarthostWantsSettings(t *testing.T) {
+	t.Parallel() // it waits
 	for _, c := range []struct {
 		verb, reply string
 		waits       bool

@@ -47,7 +47,7 @@ func (p *pool) slow(name string, f *failure) {
 	defer p.mu.Unlock()
 	d, _ := p.named(name)
 	d.refused()
-	d.slowly, d.pause, d.taken = true, slowPause, 0
+	d.slowly, d.pause, d.taken = true, p.slowPause, 0
 	if f == nil {
 		return
 	}

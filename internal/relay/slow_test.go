@@ -17,6 +17,7 @@ const tooFast = "421 4.7.28 too fast"
 func slowLab(t *testing.T) (l *lab, p *peer, full *atomic.Bool) {
 	t.Helper()
 	l, full = newLab(t), new(atomic.Bool)
+	l.pool.slowPause = 100 * time.Millisecond
 	p = newPeer(t, func(_ int, command string) string {
 		if full.Load() && strings.HasPrefix(command, "MAIL") {
 			return tooFast
@@ -31,6 +32,7 @@ func slowLab(t *testing.T) (l *lab, p *peer, full *atomic.Bool) {
 // TestSlow: a destination that asks for less mail rests, and then gets it in one session
 // at a slow pace, which grows as it takes what it gets.
 func TestSlow(t *testing.T) {
+	t.Parallel() // it waits
 	l, p, full := slowLab(t)
 	l.together(100)
 	if n := l.allowed(p.addr); n <= firstAllowed {
@@ -55,7 +57,7 @@ func TestSlow(t *testing.T) {
 		}
 	}
 	sessions, _, _ := p.seen()
-	if took := time.Since(began); took < 2*slowPause || sessions != before+1 {
+	if took := time.Since(began); took < 2*l.pool.slowPause || sessions != before+1 {
 		t.Errorf("3 messages in %v, %d sessions", took, sessions-before)
 	}
 }
@@ -98,6 +100,7 @@ func TestSlowEnds(t *testing.T) {
 // TestSlowEndsTheWait: what waits for a session does not go to the destination, nor to
 // another host of it, once it asks for less.
 func TestSlowEndsTheWait(t *testing.T) {
+	t.Parallel() // it waits
 	l, p, _ := slowLab(t)
 	other := newPeer(t, kind)
 	l.mx("two.example", "a.two.example", "b.two.example")

@@ -90,6 +90,7 @@ func TestSourceNotOurs(t *testing.T) {
 // TestSourceApart: recipients with one route, but rows of their own in control/source,
 // do not share a transaction.
 func TestSourceApart(t *testing.T) {
+	t.Parallel() // it waits
 	l, p := newLab(t), newPeer(t, kind)
 	l.set("routes", ".: "+p.addr)
 	l.set("source", "a.example: helo=one.example\nb.example: helo=two.example")

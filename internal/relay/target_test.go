@@ -154,6 +154,7 @@ func TestGroups(t *testing.T) {
 
 // TestSlowDestination: a destination that hangs does not hold up the others.
 func TestSlowDestination(t *testing.T) {
+	t.Parallel() // it waits
 	l := newLab(t)
 	served := make(chan struct{})
 	slow := newPeer(t, func(_ int, command string) string {
