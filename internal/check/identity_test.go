@@ -251,7 +251,7 @@ func TestHelo(t *testing.T) {
 	for helo, want := range map[string]string{
 		"mx.plain.example": "", "MX.Plain.Example": "", "mail.plain.example": "", "[192.0.2.1]": "",
 		"[192.0.2.2]": "not the client's", "[IPv6:2001:db8::1]": "not the client's", "192.0.2.1": "without brackets",
-		"mx.example.net": "that is this host", "example.com": "that is this host", "localhost": "that is this host",
+		"mx.example.net": "that is this host", "MX.example.net": "that is this host", "localhost": "that is this host",
 		"localhost.localdomain": "that is this host", "a.localhost": "that is this host",
 		"nothing.example": "no host of that name", "plainhost": "one label", "a b": "not the name of a host",
 		"a..b": "not the name of a host", "": "gave no name", "mx_1.example": "no host of that name",
