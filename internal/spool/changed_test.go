@@ -31,7 +31,7 @@ func TestAcceptHeld(t *testing.T) {
 		t.Errorf("the reason is %q", got)
 	}
 	env.To[0].Addr = "no\nline@example.net"
-	if err := f.sp.AcceptHeld(k, env, nil, trace, BytesBody(nil), "odd"); err == nil || len(f.files()) != 2 {
+	if err := f.sp.AcceptHeld(f.sp.Reserve(), env, nil, trace, BytesBody(nil), "odd"); err == nil || len(f.files()) != 2 {
 		t.Errorf("%v, files are %q", err, f.files())
 	}
 }
