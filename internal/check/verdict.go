@@ -68,7 +68,9 @@ func (s *Session) judge(ctx context.Context, t *explain.Trail, list ...phase) Ve
 				all = append(all, troubled("results", err))
 				break
 			}
-			m.results = resultFields(s.Host, Verdict{Found: all})
+			if len(s.inPhase(p)) > 0 {
+				m.results = resultFields(s.Host, Verdict{Found: all})
+			}
 		}
 		found, ends := s.askPhase(ctx, p, t != nil)
 		if all = append(all, found...); ends {
