@@ -1,0 +1,122 @@
+package measure
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"paperpath/internal/dkim"
+	"paperpath/internal/dns/dnstest"
+	"paperpath/test/harness"
+)
+
+// Accepting with all default checks, and with those that can be off: sessions of a stranger
+// who signs, in turns. A pair of runs has one ratio.
+func TestAcceptingWithChecks(t *testing.T) {
+	const pairs, each = 11, 60
+	h := newHome(t)
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	record, err := dkim.Record(key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := dnstest.New(t, strings.Join([]string{`x.example. TXT "v=spf1 ip4:192.0.2.0/24 -all"`,
+		`_dmarc.x.example. TXT "v=DMARC1; p=reject"`, `mail.x.example. A 192.0.2.7`, `mail.x.example. TXT "v=spf1 a -all"`,
+		`7.2.0.192.in-addr.arpa. PTR mail.x.example.`, `s._domainkey.x.example. TXT "` + record[:200] + `" "` + record[200:] + `"`}, "\n"))
+	text := "From: bob@x.example\nTo: alice@example.net\nSubject: x\nDate: " + time.Now().UTC().Format(time.RFC1123Z) +
+		"\nMessage-ID: <1@x.example>\n\n" + strings.Repeat(strings.Repeat("z", 63)+"\n", 60)
+	s, err := dkim.Sign(strings.NewReader(strings.ReplaceAll(text, "\n", "\r\n")),
+		[]dkim.Key{{Domain: "x.example", Selector: "s", Signer: key}}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	mail := []byte(strings.ReplaceAll(s.Fields, "\r\n", "\n") + text)
+	set(t, h, "resolver", server.Addr+"\n")
+	set(t, h, "xclientfrom", "127.0.0.1\n")
+	set(t, h, "rates", "client-messages: 1000000/1h\nclient-recipients: 1000000/1h\nclient-connections: 1000000/1h\n")
+	start(t, h)
+	var off strings.Builder
+	for _, name := range []string{"from", "fields", "date", "message-id", "lines", "nul", "structure", "mime", "own-domain", "dnsbl", "filters",
+		"iprev", "helo", "spf", "dkim", "dmarc"} {
+		if known(t, h, name) {
+			fmt.Fprintf(&off, "%s: off\n", name)
+		}
+	}
+	var ratios []float64
+	for i := range pairs + 1 { // the first one warms up
+		set(t, h, "checks", off.String())
+		without := session(t, h, mail, each)
+		set(t, h, "checks", "# the defaults\n")
+		with := session(t, h, mail, each)
+		if i > 0 {
+			ratios = append(ratios, without.Seconds()/with.Seconds())
+		}
+	}
+	events, err := os.ReadFile(filepath.Join(h.Dir, "log", "mail.log"))
+	if err != nil || !strings.Contains(string(events), "date=off") || !strings.Contains(string(events), "date=pass") {
+		t.Errorf("the checks were not both off and on: %v", err)
+	}
+	slices.Sort(ratios)
+	middle := ratios[len(ratios)/2]
+	harness.Report("measured: accepting with all default checks: %.2f of the rate without (median of %d pairs, %.2f to %.2f; limit 0.90 when idle)",
+		middle, pairs, ratios[0], ratios[len(ratios)-1])
+	if middle < 0.6 {
+		t.Errorf("accepting with checks has %.2f of the rate without: %.2f", middle, ratios)
+	}
+}
+
+// set writes a setting that nobody is still changing.
+func set(t *testing.T, h *harness.Home, name, text string) {
+	t.Helper()
+	path := filepath.Join(h.Dir, "control", name)
+	if err := os.WriteFile(path+"~", []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	old := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(path+"~", old, old); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path+"~", path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// known reports whether a check of that name can be off.
+func known(t *testing.T, h *harness.Home, name string) bool {
+	t.Helper()
+	set(t, h, "checks", name+": off\n")
+	r, err := programs.Run(h.Dir, strings.NewReader(""), "mailctl", "check")
+	return err == nil && r.Status == 0
+}
+
+// session sends messages as a host outside, and returns how long that took.
+func session(t *testing.T, h *harness.Home, mail []byte, n int) time.Duration {
+	t.Helper()
+	c, err := harness.Dial(h.Addr["mx"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for _, step := range [][2]string{{"220", ""}, {"250", "EHLO mail.x.example"}, {"220", "XCLIENT ADDR=192.0.2.7 NAME=mail.x.example"},
+		{"250", "EHLO mail.x.example"}} {
+		if _, err := c.Expect(step[0], step[1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	began := time.Now()
+	for range n {
+		if _, err := c.Transfer("bob@x.example", []string{"alice@example.net"}, mail); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return time.Since(began)
+}
