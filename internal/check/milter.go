@@ -294,10 +294,10 @@ func (f *milterFilter) rcpt(ctx context.Context, m *Case, to spool.Recipient) (m
 // envelope shows it what it does not know of the envelope: in check/ and below a pipe,
 // that is all of it. Then a recipient that it refuses refuses the message.
 func (f *milterFilter) envelope(ctx context.Context, m *Case) (milter.Answer, error) {
-	if f.sender {
-		return milter.Answer{}, nil
-	}
 	a, err := f.mail(ctx, m)
+	if f.to > 0 {
+		return a, err
+	}
 	for _, to := range m.Envelope.To {
 		if err != nil || a.Err() != nil {
 			break
