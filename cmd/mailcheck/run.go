@@ -82,7 +82,7 @@ func filter(ctx context.Context, h *home.Home, c *cli.Context) error {
 	return judge(ctx, h, c, func(k *check.Checker, s check.Subject, t *explain.Trail) error {
 		checks := k.Session()
 		defer checks.Close() // what filters have changed is read until then
-		v := checks.Message(ctx, s, t)
+		v := checks.Whole(ctx, s, t)
 		k.Record("", v, maillog.Client{Addr: c.String("client"), Helo: s.Helo, Login: s.Login})
 		if !v.Passes() {
 			return answer(v, v.Reason())

@@ -154,6 +154,9 @@ func (s *Session) soon(ctx context.Context, pick func(Check) askFunc, explained 
 		if ask == nil || c.strangers && !s.at.stranger() {
 			continue
 		}
+		if c.phase == phaseFilters {
+			ask = s.Filters.around(c, ask) // a replay asks nobody
+		}
 		f := s.ask(ctx, c.Check, ask, explained)
 		switch {
 		case f.Action == control.CheckRefuse || f.Action == control.CheckDefer:

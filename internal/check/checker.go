@@ -181,6 +181,12 @@ func (s *Session) Close() {
 func (k *Checker) Message(ctx context.Context, sub Subject, t *explain.Trail) Verdict {
 	s := k.Session()
 	defer s.Close()
+	return s.Whole(ctx, sub, t)
+}
+
+// Whole judges a message for which neither Mail nor Rcpt was called. What filters changed is
+// read until the session ends.
+func (s *Session) Whole(ctx context.Context, sub Subject, t *explain.Trail) Verdict {
 	s.begin(sub)
 	if s.err == nil {
 		if f := s.atMail(ctx, t != nil); f != nil {

@@ -23,6 +23,7 @@ type FilterTape struct {
 
 	mu    sync.Mutex
 	found []filterFinding
+	err   error // why a changed message could not be kept
 }
 
 // filterFinding is a Finding as it is written down.
@@ -93,7 +94,10 @@ func (t *FilterTape) add(name string, f Finding, q Query) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if f.Changed != nil {
-		n.body = f.Changed.Body
+		// A milter's scratch file is gone when the session ends.
+		text, err := io.ReadAll(io.NewSectionReader(f.Changed.Body, 0, f.Changed.Body.Size()))
+		t.err = errors.Join(t.err, err)
+		n.body = spool.BytesBody(text)
 		n.Changed = &filterChange{Message: fmt.Sprintf("message.%d", len(t.found)), Envelope: f.Changed.Envelope}
 	}
 	t.found = append(t.found, n)
@@ -131,6 +135,9 @@ func (n filterFinding) finding(q Query) Finding {
 func (t *FilterTape) Write(file func(name string, b spool.Body)) ([]byte, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.err != nil {
+		return nil, t.err
+	}
 	var b bytes.Buffer
 	for _, n := range t.found {
 		line, err := json.Marshal(n)

@@ -10,6 +10,7 @@ import (
 	"paperpath/internal/authres"
 	"paperpath/internal/control"
 	"paperpath/internal/explain"
+	"paperpath/internal/milter/miltertest"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
 )
@@ -59,6 +60,55 @@ func TestFilterTape(t *testing.T) {
 		}
 		if got, _ := run(again); !strings.Contains(got, "the record has no answer of this filter") {
 			t.Errorf("%s: an answer was found twice:\n%s", name, got)
+		}
+	}
+}
+
+// A replay speaks to no milter, neither for what MAIL says nor for the message; a message
+// that one changed is kept though the session is over.
+func TestFilterTapeOfMilters(t *testing.T) {
+	for name, m := range map[string]*miltertest.Server{
+		"changed": {Answers: map[byte][]byte{'E': pks(pk('h', "X-One\x001\x00"), pk('b', strings.Repeat("new\r\n", 1<<19)), pk('c'))}},
+		"refused": {Answers: map[byte][]byte{'M': pk('y', "550 5.7.9 no\x00")}},
+		"away":    {HangUp: 'M'},
+		"tagged":  {HangUp: 'E'},
+	} {
+		m.Start(t)
+		rows := "one: milter:unix:SOCK time=1s\n"
+		if name == "tagged" {
+			rows = "one: away=tag milter:unix:SOCK time=1s\n"
+		}
+		run := func(tape *FilterTape) (string, Verdict) {
+			k, _ := filtering(t, rows, m)
+			k.Filters = tape
+			s := from("alice@example.net", inbox)
+			s.Body = spool.BytesBody([]byte(fromAlice))
+			var trail explain.Trail
+			v := k.Message(t.Context(), s, &trail)
+			var out bytes.Buffer
+			if err := trail.Write(&out, false); err != nil {
+				t.Fatal(err)
+			}
+			return out.String(), v
+		}
+		tape := NewFilterTape()
+		want, v := run(tape)
+		files := map[string][]byte{}
+		data, err := tape.Write(func(name string, b spool.Body) { files[name] = []byte(textOf(t, b)) })
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		seen := len(m.Saw())
+		again, err := ReadFilterTape(data, func(name string) ([]byte, error) { return files[name], nil })
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		got, w := run(again)
+		if got != want || v.Action != w.Action || seen == 0 || len(m.Saw()) != seen {
+			t.Errorf("%s: %d commands, then %d\n%s\nwant\n%s", name, seen, len(m.Saw()), got, want)
+		}
+		if v.Changed != w.Changed || v.Changed && w.Body.Size() != v.Body.Size() {
+			t.Errorf("%s: changed %v, then %v", name, v.Changed, w.Changed)
 		}
 	}
 }

@@ -132,9 +132,10 @@ type Record struct {
 
 // Limits of what is read of a record.
 const (
-	maxText  = 32 << 20 // octets of dns, rows and filters
-	maxCase  = 1 << 20
-	maxFiles = 200 // in control/
+	maxText    = 32 << 20 // octets of dns, rows and filters
+	maxMessage = 1 << 30  // of one that a filter changed
+	maxCase    = 1 << 20
+	maxFiles   = 200 // in control/
 )
 
 // Open reads a record. It may come from a stranger: nothing in it is run, and links in it
@@ -196,7 +197,7 @@ func (r *Record) read(root *os.Root, dir string) error {
 	if data, err = text(root, filtersFile, maxText); err != nil {
 		return err
 	}
-	if r.Filters, err = check.ReadFilterTape(data, func(name string) ([]byte, error) { return text(root, name, maxText) }); err != nil {
+	if r.Filters, err = check.ReadFilterTape(data, func(name string) ([]byte, error) { return text(root, name, maxMessage) }); err != nil {
 		return fmt.Errorf("%s: %w", filtersFile, err)
 	}
 	if data, err = text(root, rowsFile, maxText); err != nil {
