@@ -61,7 +61,7 @@ func dkimMethod(r dkim.Result) authres.Method {
 	}
 	return authres.Method{Name: "dkim", Result: string(r.Status), Comment: comment,
 		Properties: []authres.Property{
-			{Name: "header.d", Value: r.Domain}, {Name: "header.i", Value: r.Identity},
+			{Name: "header.d", Value: r.Domain}, authres.Mailbox("header.i", r.Identity),
 			{Name: "header.s", Value: r.Selector}, {Name: "header.b", Value: r.B},
 			{Name: "header.a", Value: r.Algorithm}}}
 }

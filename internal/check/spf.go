@@ -86,9 +86,9 @@ func (c *spfCheck) Ask(ctx context.Context, m *Case, q Query) Finding {
 
 // spfMethod is the result for Authentication-Results.
 func spfMethod(m *Case, r spf.Result) authres.Method {
-	p := authres.Property{Name: "smtp.helo", Value: m.Helo}
+	p := authres.Domain("smtp.helo", m.Helo)
 	if r.Scope == spf.MailFrom {
-		p = authres.Property{Name: "smtp.mailfrom", Value: m.Envelope.From.Addr}
+		p = authres.Mailbox("smtp.mailfrom", m.Envelope.From.Addr)
 	}
 	return authres.Method{Name: "spf", Result: string(r.Status), Comment: r.Reason,
 		Properties: []authres.Property{p}}
