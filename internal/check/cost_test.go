@@ -79,8 +79,9 @@ func usualSession(ctx context.Context, k *Checker, sub Subject) string {
 	return ""
 }
 
-// mostCost is what all default checks may cost for such a message.
-const mostCost = 300 * time.Microsecond
+// mostCost is what all default checks may cost for such a message on any machine that runs
+// this. What they do cost is in BenchmarkUsualMail.
+const mostCost = 600 * time.Microsecond
 
 // All checks of an ordinary message cost less than that. Of some tries the best counts:
 // the machine may be busy.
@@ -98,7 +99,7 @@ func TestCostOfUsualMail(t *testing.T) {
 		best = min(best, (used(t)-before)/batch)
 	}
 	// On a machine that others use, processor time is worth less; how much, one signature says.
-	most := max(mostCost, 10*verification(t))
+	most := max(mostCost, 20*verification(t))
 	t.Logf("%v of processor time, of at most %v", best, most)
 	if best > most {
 		t.Errorf("all checks cost %v for a message of %d octets", best, sub.Body.Size())
