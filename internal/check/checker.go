@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -49,6 +50,7 @@ func (k *Checker) seldom(op string, event func(*maillog.Log)) {
 // concurrently.
 type Session struct {
 	*Checker
+	open     bool // what follows is there
 	settings control.Checks
 	err      error // of the settings
 	list     []asked
@@ -62,21 +64,36 @@ type asked struct {
 	row
 }
 
-// Session begins a session, with the settings in force now. Close ends it.
-func (k *Checker) Session() *Session {
-	s := &Session{Checker: k}
-	s.settings, s.err = k.Control.Checks()
+// Session begins a session. Close ends it. Its settings are those in force when they are
+// needed first: a client that only waits costs no memory for them.
+func (k *Checker) Session() *Session { return &Session{Checker: k} }
+
+// ready makes the checks of the session.
+func (s *Session) ready() {
+	if s.open {
+		return
+	}
+	s.open = true
+	s.settings, s.err = s.Control.Checks()
 	all := rows
-	if k.rows != nil {
-		all = k.rows
+	if s.rows != nil {
+		all = s.rows
 	}
 	for _, r := range all() {
 		s.list = append(s.list, asked{r.make(), r})
 	}
-	for _, c := range k.filters() {
+	for _, c := range s.filters() {
 		s.list = append(s.list, asked{c, row{phase: phaseFilters}})
 	}
-	return s
+}
+
+// asksEarly reports whether anything is to be asked before there is a transaction.
+func (k *Checker) asksEarly() bool {
+	if k.rows != nil {
+		return true
+	}
+	list, err := k.Control.Filters()
+	return err == nil && slices.ContainsFunc(list, func(f control.Filter) bool { return f.Kind == control.FilterMilter })
 }
 
 // Connect begins the session for the filters: sub is what is known of the client. An error
@@ -103,6 +120,9 @@ func (s *Session) Helo(ctx context.Context, sub Subject) error {
 // outside asks before there is a transaction.
 func (s *Session) outside(ctx context.Context, sub Subject, pick func(Check) askFunc) error {
 	s.Reset()
+	if !s.open && !s.asksEarly() {
+		return nil
+	}
 	s.begin(sub)
 	defer func() { s.at, s.early = nil, nil }()
 	if f := s.soon(ctx, pick, false); f != nil {
@@ -217,6 +237,7 @@ func (k *Checker) Record(key string, v Verdict, c maillog.Client) {
 }
 
 func (s *Session) begin(sub Subject) {
+	s.ready()
 	s.at = &Case{Subject: sub, Control: s.Control, Now: s.Now, Host: s.Host, Log: s.Log,
 		buffer: s.Buffer, slots: &s.slots}
 }
