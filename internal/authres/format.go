@@ -94,10 +94,10 @@ func property(s string) string {
 
 // propertyValue writes an address as it is if every parser takes it for one, else as value
 // (RFC 8601 2.2, pvalue). VERP has "=" in local parts; simple parsers would find a method
-// there.
+// there. An underscore belongs to no domain of RFC 5321.
 func propertyValue(s string) string {
 	local, domain, mailbox := strings.Cut(s, "@")
-	if mailbox && strings.Trim(local, token) == "" && strings.Trim(domain, hostName) == "" && addr.CheckDomain(domain) == nil {
+	if mailbox && strings.Trim(local, token) == "" && strings.Trim(domain, letters+"-.") == "" && addr.CheckDomain(domain) == nil {
 		return s
 	}
 	return value(s)

@@ -74,10 +74,10 @@ func texts(v any) (list []string) {
 	return []string{fmt.Sprint(v)}
 }
 
-// lines returns the zone of a suite as lines of dnstest. What is given as type SPF counts
+// zoneLines returns the zone of a suite as lines of dnstest. What is given as type SPF counts
 // as TXT where there is no TXT, as the suite says. TIMEOUT means the types that a name has
 // no records of.
-func lines(zone map[string][]any) (list []string) {
+func zoneLines(zone map[string][]any) (list []string) {
 	for name, records := range zone {
 		owner := presented(strings.TrimSuffix(name, ".")) + "."
 		has, answers := map[string]bool{}, map[string]bool{}
@@ -180,7 +180,7 @@ func TestSPFSuite(t *testing.T) {
 	ran, used := 0, map[string]bool{}
 	for _, file := range []string{"rfc7208-tests.yml", "rfc4408-tests.yml", "pyspf-tests.yml"} {
 		for _, s := range suites(t, file) {
-			resolver := serve(t, lines(s.ZoneData))
+			resolver := serve(t, zoneLines(s.ZoneData))
 			for name, x := range s.Tests {
 				from := addr.Address{}
 				if i := strings.LastIndexByte(x.MailFrom, '@'); x.MailFrom != "" {
