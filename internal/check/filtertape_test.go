@@ -98,17 +98,27 @@ func TestFilterTapeOfMilters(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		seen := len(m.Saw())
+		seen := negotiations(m) // the end of a session is told without waiting
 		again, err := ReadFilterTape(data, func(name string) ([]byte, error) { return files[name], nil })
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		got, w := run(again)
-		if got != want || v.Action != w.Action || seen == 0 || len(m.Saw()) != seen {
-			t.Errorf("%s: %d commands, then %d\n%s\nwant\n%s", name, seen, len(m.Saw()), got, want)
+		if got != want || v.Action != w.Action || seen == 0 || negotiations(m) != seen {
+			t.Errorf("%s: %d sessions, then %d\n%s\nwant\n%s", name, seen, negotiations(m), got, want)
 		}
 		if v.Changed != w.Changed || v.Changed && w.Body.Size() != v.Body.Size() {
 			t.Errorf("%s: changed %v, then %v", name, v.Changed, w.Changed)
 		}
 	}
+}
+
+// negotiations is how many sessions have begun at a milter.
+func negotiations(m *miltertest.Server) (n int) {
+	for _, command := range m.Saw() {
+		if strings.HasPrefix(command, "O") {
+			n++
+		}
+	}
+	return n
 }

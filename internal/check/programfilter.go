@@ -154,8 +154,18 @@ func filterHeader(text string) (string, error) {
 			strings.ContainsFunc(bare, func(r rune) bool { return r != '\t' && (r < ' ' || r > '~') }) {
 			return "", errors.New("a line of its output is too long, blank or not ASCII")
 		}
+		if !strings.ContainsRune(" \t", rune(line[0])) && !namesField(line) {
+			return "", errors.New("a field of its output has no name before a colon")
+		}
 	}
 	return text, nil
+}
+
+// namesField reports whether a line begins with the name of a field and a colon at once. A
+// blank or a new line between them is obsolete (RFC 5322 4.5), and not read by all.
+func namesField(line string) bool {
+	name, _, ok := strings.Cut(line, ":")
+	return ok && name != "" && !strings.ContainsAny(name, " \t\n")
 }
 
 // longestSaid is how much a reply or an event has of what a program says.
