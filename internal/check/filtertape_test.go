@@ -98,14 +98,14 @@ func TestFilterTapeOfMilters(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		seen := negotiations(m) // the end of a session is told without waiting
+		seen := connects(m) // the end of a session is told without waiting
 		again, err := ReadFilterTape(data, func(name string) ([]byte, error) { return files[name], nil })
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		got, w := run(again)
-		if got != want || v.Action != w.Action || seen == 0 || negotiations(m) != seen {
-			t.Errorf("%s: %d sessions, then %d\n%s\nwant\n%s", name, seen, negotiations(m), got, want)
+		if got != want || v.Action != w.Action || seen == 0 || connects(m) != seen {
+			t.Errorf("%s: %d sessions, then %d\n%s\nwant\n%s", name, seen, connects(m), got, want)
 		}
 		if v.Changed != w.Changed || v.Changed && w.Body.Size() != v.Body.Size() {
 			t.Errorf("%s: changed %v, then %v", name, v.Changed, w.Changed)
@@ -113,10 +113,10 @@ func TestFilterTapeOfMilters(t *testing.T) {
 	}
 }
 
-// negotiations is how many sessions have begun at a milter.
-func negotiations(m *miltertest.Server) (n int) {
+// connects is how many sessions have begun at a milter.
+func connects(m *miltertest.Server) (n int) {
 	for _, command := range m.Saw() {
-		if strings.HasPrefix(command, "O") {
+		if strings.HasPrefix(command, "C") {
 			n++
 		}
 	}
