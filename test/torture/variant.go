@@ -102,7 +102,11 @@ func (v variant) run(t *table, r *row, p *pool, kinds []kind, all []scenario) {
 				}
 				ran = true
 				f := finding{}
-				if found := k.run(p, &all[i]); found.failed == 0 {
+				found := k.run(p, &all[i])
+				if found.failed == 0 { // which thread makes a call differs, and errors are counted by thread
+					found = k.run(p, &all[i])
+				}
+				if found.failed == 0 {
 					f = finding{wrong, "nothing was found in " + fmt.Sprint(found.points()) + " points"}
 				}
 				r.add(f, false, name)
