@@ -1,7 +1,11 @@
 package authres
 
 import (
+	"regexp"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"paperpath/internal/addr"
 )
@@ -9,13 +13,46 @@ import (
 // ClaimedBy reports whether any parser may find host as the authserv-id of a field's value.
 // A value that cannot be parsed counts: another parser may find us in it.
 func ClaimedBy(value, host string) bool {
+	value = strings.TrimLeft(value, "; \t\r\n") // an id that is empty is none to some
 	id, ok := authservID(value)
 	if !ok || isHost(id, host) {
 		return true
 	}
-	// Some programs remove comments, quotes and blanks first, wherever they are.
-	bare, ok := squeeze(value)
-	return !ok || isHost(bare, host) || isHost(strings.TrimRight(bare, "0123456789"), host) // a version
+	// Some programs remove comments, quotes and blanks first, wherever they are. Others look
+	// for the first name, or for ours, wherever it begins and ends.
+	bare, ok := squeeze(value, "")
+	if !ok {
+		return true
+	}
+	words, _ := squeeze(value, " ")
+	for _, text := range []string{bare, words, percent.ReplaceAllStringFunc(words, unpercent)} {
+		for _, word := range strings.FieldsFunc(strings.Map(visibly, text), notOfHost) {
+			if isHost(word, host) || isHost(strings.TrimRight(word, "0123456789"), host) { // a version
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// visibly leaves out characters that nobody sees; idna does not allow all of them.
+func visibly(r rune) rune {
+	if unicode.Is(unicode.Cf, r) {
+		return -1
+	}
+	return r
+}
+
+// notOfHost reports whether no name of a host has r.
+func notOfHost(r rune) bool {
+	return r < unicode.MaxASCII && !strings.ContainsRune(hostName, r) || r == utf8.RuneError || unicode.IsSpace(r)
+}
+
+var percent = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
+
+func unpercent(coded string) string {
+	octet, _ := strconv.ParseUint(coded[1:], 16, 8)
+	return string(rune(octet))
 }
 
 func isHost(id, host string) bool {
@@ -39,15 +76,18 @@ func authservID(value string) (id string, ok bool) {
 	return strings.TrimSpace(rest), true
 }
 
-// squeeze returns value up to its first semicolon without comments, quotes and
-// blanks. ok is false for what programs parse in different ways: control characters,
+// squeeze returns value up to its first semicolon without quotes, and with gap for
+// comments and blanks. ok is false for what programs parse in different ways: control characters,
 // and encoded words, which some of them decode (RFC 2047 5 allows none here).
-func squeeze(value string) (bare string, ok bool) {
+func squeeze(value, gap string) (bare string, ok bool) {
 	var b strings.Builder
 	for value != "" {
 		rest, ok := skipComments(value)
 		if !ok {
 			return "", false
+		}
+		if len(rest) < len(value) {
+			b.WriteString(gap)
 		}
 		if rest == "" || rest[0] == ';' {
 			break

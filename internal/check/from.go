@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"paperpath/internal/addr"
+	"paperpath/internal/dns"
 	"paperpath/internal/explain"
 	"paperpath/internal/message"
 	"paperpath/internal/status"
@@ -68,8 +69,19 @@ func checkAuthor(m *Case, from string, t *explain.Trail) error {
 		return badFrom("no valid address in From (RFC 5322 3.6.2)")
 	case len(list) > 1 && !hasSender(m.Header):
 		return badFrom("several addresses in From without a Sender (RFC 5322 3.6.2)")
+	case slices.ContainsFunc(list, isNowhere):
+		return badFrom("an address in From whose domain cannot exist (RFC 5890 2.3.2.1)")
 	}
 	return nil
+}
+
+// isNowhere reports whether no DNS can have the domain of an address. Such a one is no
+// honest author's: with a character that nobody sees it looks like another domain, whose
+// policy is then not asked for.
+func isNowhere(a addr.Address) bool {
+	_, err := dns.ASCII(a.Domain)
+	_, literal := addr.Literal(a.Domain)
+	return err != nil && !literal
 }
 
 // isSystem reports whether From only says that a mail system is the author: `<>`, or

@@ -42,7 +42,7 @@ func (ownDomainCheck) Ask(ctx context.Context, m *Case, q Query) Finding {
 	}
 	f := Finding{Fails: true, Answer: control.CheckTag,
 		Reason: "From claims " + claimed[0] + ", and neither a login nor SPF nor DKIM proves it"}
-	excuse, err := excused(m, proved)
+	excuse, err := excused(m, claimed, proved)
 	if err != nil {
 		return Finding{Err: err}
 	}
@@ -112,22 +112,34 @@ func provedFor(methods []authres.Method, proved []string, author string) bool {
 }
 
 // excused says why unproved mail is not junk: who brings it is trusted, or a list whose own
-// domain passed, or nobody could tell what passes.
-func excused(m *Case, proved []string) (why string, err error) {
-	where, err := m.Control.TrustedForwarder(m.Client, proved)
+// domain passed, or nobody could tell whether one of these would, or the author's domain.
+// That the DNS of any other domain does not answer says nothing: whoever forges ours can
+// have one like that.
+func excused(m *Case, claimed, proved []string) (why string, err error) {
+	if why, err = vouched(m, proved); why != "" || err != nil {
+		return why, err
+	}
+	unknown := authres.Unknown(m.Methods)
+	if slices.ContainsFunc(claimed, func(d string) bool { return provedFor(nil, unknown, d) }) {
+		return "the DNS does not say whether it is proved", nil
+	}
+	if why, err = vouched(m, unknown); why != "" {
+		why += ", as far as the DNS says now"
+	}
+	return why, err
+}
+
+// vouched says who of the domains that passed answers for mail in a name of ours.
+func vouched(m *Case, passed []string) (why string, err error) {
+	where, err := m.Control.TrustedForwarder(m.Client, passed)
 	if err != nil {
 		return "", err
 	}
 	if where != "" {
 		return "a trusted forwarder (" + where + ")", nil
 	}
-	for _, r := range m.Methods {
-		if (r.Name == "spf" || r.Name == "dkim") && r.Result == "temperror" {
-			return r.Name + " could not be checked", nil
-		}
-	}
 	if list := listDomain(m.Header); list != "" {
-		for _, d := range proved {
+		for _, d := range passed {
 			if list == d || strings.HasSuffix(list, "."+d) {
 				return "the list " + visible.ASCII(list) + " returns it, which " + d + " proves", nil
 			}

@@ -60,6 +60,10 @@ func TestOwnDomain(t *testing.T) {
 	pass := func(name string, p ...authres.Property) []authres.Method {
 		return []authres.Method{{Name: name, Result: "pass", Properties: p}}
 	}
+	unknown := func(property, domain string) []authres.Method {
+		return []authres.Method{{Name: map[bool]string{true: "dkim", false: "spf"}[property == "header.d"], Result: "temperror",
+			Properties: []authres.Property{authres.Domain(property, domain)}}}
+	}
 	signed := func(d string) []authres.Method { return pass("dkim", authres.Domain("header.d", d)) }
 	const ours = "From: Alice <alice@Example.NET>\n\nx\n"
 	const list = "List-Id: Our friends <friends.lists.example.org>\n" + ours
@@ -94,7 +98,12 @@ func TestOwnDomain(t *testing.T) {
 		{"DKIM of a host below", stranger, spf, signed("mail.example.net"), ours, control.CheckAccept, "pass"},
 		{"DMARC", stranger, spf, pass("dmarc", authres.Domain("header.from", "example.net")), ours, control.CheckAccept, "pass"},
 		{"DMARC of another", stranger, spf, pass("dmarc", authres.Domain("header.from", "x.example")), ours, control.CheckJunk, "fail"},
-		{"SPF could not be checked", stranger, spf, []authres.Method{{Name: "spf", Result: "temperror"}}, ours, control.CheckTag, "fail"},
+		{"SPF could not be checked", stranger, spf, unknown("smtp.mailfrom", "example.net"), ours, control.CheckTag, "fail"},
+		{"DKIM of a host below could not be checked", stranger, spf, unknown("header.d", "mail.example.net"), ours, control.CheckTag, "fail"},
+		{"a stranger's DNS is away", stranger, spf, unknown("smtp.mailfrom", "evil.example"), ours, control.CheckJunk, "fail"},
+		{"a stranger's key is away", stranger, spf, unknown("header.d", "evil.example"), ours, control.CheckJunk, "fail"},
+		{"a list whose DNS is away", stranger, spf, unknown("header.d", "lists.example.org"), list, control.CheckTag, "fail"},
+		{"a trusted domain whose DNS is away", stranger, spf, unknown("header.d", "fwd.example"), ours, control.CheckTag, "fail"},
 		{"a list", stranger, spf, signed("lists.example.org"), list, control.CheckTag, "fail"},
 		{"a list, signed for its organisation", stranger, spf, signed("example.org"), list, control.CheckTag, "fail"},
 		{"a list that nothing proves", stranger, spf, signed("example.com"), list, control.CheckJunk, "fail"},

@@ -2,11 +2,13 @@ package check
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
 	"paperpath/internal/authres"
 	"paperpath/internal/dkim"
+	"paperpath/internal/message"
 	"paperpath/internal/status"
 )
 
@@ -22,6 +24,9 @@ func (dkimCheck) Ask(ctx context.Context, m *Case, q Query) Finding {
 	asked := &asking{dns: q.DNS, answers: map[string]string{}}
 	text := io.NewSectionReader(m.Body, 0, m.Body.Size())
 	results, err := dkim.Verifier{DNS: asked, Now: m.Now}.Verify(ctx, text)
+	if errors.Is(err, message.ErrTooLong) || errors.Is(err, message.ErrTooMany) {
+		return unread(m, err)
+	}
 	if err != nil {
 		return Finding{Err: fmt.Errorf("verify the signatures: %w", err)}
 	}
@@ -51,6 +56,15 @@ func (dkimCheck) Ask(ctx context.Context, m *Case, q Query) Finding {
 		f.Fails, f.Err = true, refuseMail("5.7.20", "DKIM: no signature is valid (RFC 6376)")
 	}
 	return f
+}
+
+// unread is the finding for a header that control/limits allows, but nobody verifies. That is
+// no trouble which may pass: a policy counts, or every forger would write such a header.
+func unread(m *Case, err error) Finding {
+	m.dkimDone = true
+	return Finding{Fails: true, Result: string(dkim.PermError), Reason: err.Error(),
+		Err:     refuseMail("5.7.20", "DKIM: "+err.Error()),
+		Methods: []authres.Method{{Name: "dkim", Result: string(dkim.PermError), Comment: err.Error()}}}
 }
 
 // dkimMethod is the result for Authentication-Results (RFC 8601 2.7.1, RFC 6008).

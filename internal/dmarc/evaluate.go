@@ -12,9 +12,10 @@ import (
 )
 
 // Authors returns the domains of the authors that From names, in A-labels and lower case,
-// each once. A result other than "" says why there is none that could be checked: without
+// each once. A result other than "" says why not all authors can be checked: without
 // exactly one From field of printable characters nobody knows which author people see, so
-// such a message never passes (RFC 9989 4.4, 11.5).
+// such a message never passes (RFC 9989 4.4, 11.5). What the domains beside it want counts
+// all the same: one author that cannot be checked must not hide the others.
 func Authors(h *message.Header) ([]string, Result) {
 	fields := h.All("From")
 	if len(fields) != 1 {
@@ -32,36 +33,38 @@ func Authors(h *message.Header) ([]string, Result) {
 		return nil, Result{Status: PermError, Reason: "From cannot be read: " + err.Error()}
 	}
 	var domains []string
+	var result Result
 	for _, a := range list {
 		if a.Domain == "" {
 			continue // a part of a name with a comma
 		}
 		name, err := dns.ASCII(a.Domain)
 		if err != nil {
-			return nil, Result{Status: PermError, Reason: "From has an address without a domain name"}
+			result = Result{Status: PermError, Reason: "From has an address without a domain name"}
+			continue
 		}
 		if !slices.Contains(domains, name) {
 			domains = append(domains, name)
 		}
 	}
 	switch {
-	case len(domains) == 0:
+	case len(domains) == 0 && result.Status == "":
 		return nil, Result{Status: Unstated, Reason: "From has no address with a domain"}
 	case len(domains) > MaxAuthors:
 		// Nobody writes with so many; one of them could be hidden from us.
 		return nil, Result{Status: PermError, Apply: Quarantine,
 			Reason: fmt.Sprintf("From has addresses of more than %d domains", MaxAuthors)}
 	}
-	return domains, Result{}
+	return domains, result
 }
 
 // Message judges a message by its header and the identities that SPF and DKIM looked at.
 // With authors of several domains each is judged, and the worst result counts.
 func Message(ctx context.Context, r Resolver, h *message.Header, identities []Identity) Result {
 	domains, result := Authors(h)
-	for i, domain := range domains {
+	for _, domain := range domains {
 		one := Domain(ctx, r, domain, identities)
-		if i == 0 || worse(one, result) {
+		if result.Status == "" || worse(one, result) {
 			result = one
 		}
 	}

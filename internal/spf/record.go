@@ -38,6 +38,9 @@ var (
 
 // invalid returns what is wrong with the text of a record, nil if nothing is.
 func invalid(text string) error {
+	if len(text) > maxRecord {
+		return fmt.Errorf("it has more than %d octets", maxRecord)
+	}
 	seen := map[string]bool{}
 	for _, term := range strings.Split(text, " ")[1:] {
 		if term == "" {

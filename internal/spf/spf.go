@@ -3,7 +3,8 @@
 // limits around it; nothing else imports that library.
 //
 // What strangers publish is bounded: 10 terms that need the DNS, 2 of their lookups
-// without an answer, 10 names of each (RFC 7208 4.6.4), and 20 seconds for all.
+// without an answer, 10 names of each (RFC 7208 4.6.4), the length of a record, and 20
+// seconds for all.
 package spf
 
 import (
@@ -25,6 +26,11 @@ const (
 	MaxLookups     = 10
 	maxVoidLookups = 2
 	maxTime        = 20 * time.Second
+
+	// maxRecord is how many octets a record may have: one should fit into a packet (RFC 7208
+	// 3.4), and reading the longest that the DNS can carry, again and again by includes, takes
+	// seconds of processor time.
+	maxRecord = 8 << 10
 )
 
 // Resolver is what is asked of the DNS. Its errors are those of package dns.

@@ -222,6 +222,20 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// A record that is longer than any honest one is not valid: reading it takes too long.
+func TestLongRecord(t *testing.T) {
+	for _, x := range []struct {
+		octets int
+		want   Status
+	}{{maxRecord, Pass}, {maxRecord + 1, PermError}, {65000, PermError}} {
+		record := "v=spf1 +all" + strings.Repeat(" ", x.octets-len("v=spf1 +all"))
+		got := CheckMailFrom(context.Background(), zone{"TXT a.example": record}, netip.MustParseAddr("192.0.2.1"), "h.example", path(t, "a@a.example"))
+		if got.Status != x.want {
+			t.Errorf("%d octets: %s (%s), want %s", x.octets, got.Status, got.Reason, x.want)
+		}
+	}
+}
+
 // A check ends with its context.
 func TestCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
