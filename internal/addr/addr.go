@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -86,14 +87,31 @@ func (a Address) String() string {
 // String, with ASCII letters folded.
 func (a Address) Key() string { return Fold(a.String()) }
 
-// Base returns the address without its extension (user+ext), if it has one. A local part
-// that is valid only within quotes has none: its text may look like another address.
-func (a Address) Base() (base Address, ext string, ok bool) {
-	user, ext, ok := strings.Cut(a.Local, "+")
-	if !ok || user == "" || strings.ContainsFunc(a.Local, special) {
-		return a, "", false
+// maxNames is how many names Names returns: each is looked up.
+const maxNames = 16
+
+// Names returns a, then what is left of it before each delimiter, the longest first: for
+// user+a+b with the delimiter + that is user+a+b, user+a, user. A local part that is valid
+// only within quotes has no other name: its text may look like another address. If there
+// are very many delimiters, the last of them count as ordinary characters.
+func (a Address) Names(delimiters string) []Address {
+	names := []Address{a}
+	if strings.ContainsFunc(a.Local, special) {
+		return names
 	}
-	return Address{Local: user, Domain: a.Domain}, ext, true
+	for i := 1; i < len(a.Local) && len(names) < maxNames; i++ {
+		if strings.IndexByte(delimiters, a.Local[i]) >= 0 {
+			names = append(names, Address{Local: a.Local[:i], Domain: a.Domain})
+		}
+	}
+	slices.Reverse(names[1:])
+	return names
+}
+
+// User returns the shortest of Names: a without any extension.
+func (a Address) User(delimiters string) Address {
+	names := a.Names(delimiters)
+	return names[len(names)-1]
 }
 
 // dotString reports whether s is a local part that needs no quotes.

@@ -1,6 +1,7 @@
 package addr
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -62,18 +63,27 @@ func TestParsePath(t *testing.T) {
 	}
 }
 
-func TestKeyAndBase(t *testing.T) {
+func TestKeyAndNames(t *testing.T) {
 	a, _ := Parse(`"Bob+Sales.EU"@EXAMPLE.net`)
 	if a.Key() != "bob+sales.eu@example.net" {
 		t.Errorf("key %s", a.Key())
 	}
-	if base, ext, ok := a.Base(); base.String() != "Bob@EXAMPLE.net" || ext != "Sales.EU" || !ok {
-		t.Errorf("base %s, %s, %v", base, ext, ok)
-	}
-	for _, s := range []string{"bob@x", "+ext@x", `"alice+ <boss@victim.example>"@x`, `"alice+a b"@x`, `"alice+a@b"@x`, `"a b+c"@x`} {
-		if a, _ := Parse(s); func() bool { _, _, ok := a.Base(); return ok }() {
-			t.Errorf("%s has an extension", s)
+	for _, c := range []struct{ in, delimiters, want string }{
+		{`"Bob+Sales.EU"@EXAMPLE.net`, "+", "Bob+Sales.EU@EXAMPLE.net Bob@EXAMPLE.net"},
+		{"a+b+c@x", "+", "a+b+c@x a+b@x a@x"}, {"a+b-c@x", "+-", "a+b-c@x a+b@x a@x"}, {"a+b-c@x", "-", "a+b-c@x a+b@x"},
+		{"a++b@x", "+", "a++b@x a+@x a@x"}, {"a+@x", "+", "a+@x a@x"}, {"a+b@x", "", "a+b@x"},
+		{"bob@x", "+", "bob@x"}, {"+ext@x", "+", "+ext@x"}, {"-a-b@x", "-", "-a-b@x -a@x"},
+		{`"alice+ <boss@victim.example>"@x`, "+", `"alice+ <boss@victim.example>"@x`},
+		{`"alice+a b"@x`, "+", `"alice+a b"@x`}, {`"alice+a@b"@x`, "+", `"alice+a@b"@x`}, {`"a b+c"@x`, "+", `"a b+c"@x`},
+	} {
+		a, _ := Parse(c.in)
+		if got := strings.Trim(fmt.Sprint(a.Names(c.delimiters)), "[]"); got != c.want {
+			t.Errorf("%s has the names %s, want %s", c.in, got, c.want)
 		}
+	}
+	many := Address{Local: "a" + strings.Repeat("-", 100), Domain: "x"}
+	if names := many.Names("-"); len(names) != maxNames || names[maxNames-1].Local != "a" || many.User("-").Local != "a" {
+		t.Errorf("%v", names)
 	}
 	u, _ := Parse("Ünal@EXAMPLE.net")
 	if u.Key() != "Ünal@example.net" || !u.NeedsUTF8() || a.NeedsUTF8() {

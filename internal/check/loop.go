@@ -20,7 +20,11 @@ func (loopCheck) Name() string { return "loop" }
 
 // Ask implements Check.
 func (loopCheck) Ask(_ context.Context, m *Case, q Query) Finding {
-	passed := route.PassedOf(m.Header)
+	delimiters, err := m.Control.Delimiters()
+	if err != nil {
+		return failed(err)
+	}
+	passed := route.PassedOf(m.Header, delimiters)
 	if !m.SMTPPeer && !passed.FromMail() {
 		return Finding{}
 	}

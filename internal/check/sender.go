@@ -59,7 +59,7 @@ func Sender(c *control.Control, who Submitter, a addr.Address,
 	}
 	var own bool
 	if who.Login != "" {
-		own, err = owns(who.Login, a, resolve)
+		own, err = owns(c, who.Login, a, resolve)
 	} else {
 		own, err = isLocalUser(c, who.User, a)
 	}
@@ -165,8 +165,13 @@ func matches(patterns []string, a addr.Address) bool {
 }
 
 // owns reports whether a is the login, one of its extensions, or leads to it.
-func owns(login string, a addr.Address, resolve func(addr.Address) ([]addr.Address, error)) (bool, error) {
-	if isLogin(login, a) {
+func owns(c *control.Control, login string, a addr.Address,
+	resolve func(addr.Address) ([]addr.Address, error)) (bool, error) {
+	delimiters, err := c.Delimiters()
+	if err != nil {
+		return false, err
+	}
+	if isLogin(login, a, delimiters) {
 		return true, nil
 	}
 	if resolve == nil {
@@ -180,24 +185,27 @@ func owns(login string, a addr.Address, resolve func(addr.Address) ([]addr.Addre
 		return false, nil // an unknown address is not theirs
 	}
 	for _, target := range targets {
-		if isLogin(login, target) {
+		if isLogin(login, target, delimiters) {
 			return true, nil
 		}
 	}
 	return false, nil
 }
 
-func isLogin(login string, a addr.Address) bool {
+func isLogin(login string, a addr.Address, delimiters string) bool {
 	login = addr.Fold(login)
-	base, _, _ := a.Base()
-	return a.Key() == login || base.Key() == login
+	return slices.ContainsFunc(a.Names(delimiters), func(name addr.Address) bool { return name.Key() == login })
 }
 
 // isLocalUser reports whether a is the user's name, with or without an extension, at
 // a local domain.
 func isLocalUser(c *control.Control, user string, a addr.Address) (bool, error) {
-	base, _, _ := a.Base()
-	if user == "" || base.Local != user {
+	delimiters, err := c.Delimiters()
+	if err != nil {
+		return false, err
+	}
+	isUser := func(name addr.Address) bool { return name.Local == user }
+	if user == "" || !slices.ContainsFunc(a.Names(delimiters), isUser) {
 		return false, nil
 	}
 	if a.Domain == "" {

@@ -89,14 +89,21 @@ func (m *Case) sizeOf(address string) (control.SizeLimit, error) {
 	if err != nil { // the name of a login that is no address
 		return m.Control.SizeLimit("", address)
 	}
-	forms := route.AddressForms(a)
+	forms, err := route.AddressForms(m.Control, a)
+	if err != nil {
+		return control.SizeLimit{}, err
+	}
 	if m.Resolve != nil {
 		list, err := m.Resolve(a)
 		if err != nil {
 			return control.SizeLimit{}, err
 		}
 		if len(list) == 1 {
-			forms = append(forms, route.AddressForms(list[0])...)
+			more, err := route.AddressForms(m.Control, list[0])
+			if err != nil {
+				return control.SizeLimit{}, err
+			}
+			forms = append(forms, more...)
 		}
 	}
 	return m.Control.SizeLimit(a.Domain, forms...)

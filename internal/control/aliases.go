@@ -8,11 +8,25 @@ import (
 	"paperpath/internal/addr"
 )
 
-// Alias is a row of control/aliases.
+// Alias is a row of control/aliases: an alias, `@domain: ...` for all addresses of a
+// domain that nothing else is for (the catch-all), or `@domain: @domain` (a domain alias).
 type Alias struct {
-	Name    string   // folded, with a domain or without
+	Name    string   // folded, with a domain or without; "@domain"
 	Targets []string // as written; one without a domain gets the alias's
+	Domain  string   // of a domain alias: where the same names are looked up
+	Error   *Route   // the address is refused; it has no targets
 	Where   string   // "control/aliases:3"
+}
+
+// String is the row's value, for people.
+func (a *Alias) String() string {
+	switch {
+	case a.Error != nil:
+		return a.Error.String()
+	case a.Domain != "":
+		return "@" + a.Domain
+	}
+	return strings.Join(a.Targets, ", ")
 }
 
 // aliasesTable has the syntax of aliases(5): `name: target, target`.
@@ -29,28 +43,62 @@ func aliasesTable() table[Alias] {
 			return key
 		},
 		parse: func(where, text string) ([]entry[Alias], error) {
-			key, targets, err := parseAlias(text)
-			return []entry[Alias]{{key, Alias{Name: key, Targets: targets, Where: where}}}, err
+			a, err := parseAlias(where, text)
+			return []entry[Alias]{{a.Name, a}}, err
 		},
 	}
 }
 
 func aliasesFile(c *Control) file[contents[Alias]] { return aliasesTable().file(c) }
 
-func parseAlias(text string) (key string, targets []string, err error) {
+func parseAlias(where, text string) (a Alias, err error) {
 	parts, err := cutOutside(text, ':', 2)
 	if err != nil {
-		return "", nil, err
+		return a, err
 	}
 	if len(parts) != 2 {
-		return "", nil, errors.New("no colon (a row is `name: target, target`)")
+		return a, errors.New("no colon (a row is `name: target, target`)")
 	}
-	if key, err = aliasKey(parts[0]); err != nil {
-		return "", nil, err
+	a = Alias{Where: where}
+	if a.Name, err = aliasKey(parts[0]); err != nil {
+		return a, err
 	}
-	words, err := cutOutside(parts[1], ',', -1)
+	switch {
+	case strings.HasPrefix(parts[1], "@"):
+		a.Domain, err = parseDomainAlias(a.Name, parts[1])
+	case strings.HasPrefix(parts[1], "error:"):
+		a.Error, err = ParseRoute(where, parts[1])
+		if err == nil {
+			a.Error.Key = a.Name
+		}
+	default:
+		a.Targets, err = parseTargets(parts[1])
+	}
+	return a, err
+}
+
+// parseDomainAlias parses the value of `@domain: @domain`.
+func parseDomainAlias(name, value string) (domain string, err error) {
+	domain = value[1:]
+	switch {
+	case !strings.HasPrefix(name, "@"):
+		return "", errors.New("only a whole domain can stand for another (`@example.org: " + value + "`)")
+	case strings.Contains(domain, ","):
+		return "", errors.New("a domain that stands for another has no other target")
+	}
+	if err := addr.CheckDomain(domain); err != nil {
+		return "", errors.New("domain " + strconv.Quote(domain) + " " + err.Error())
+	}
+	if domain = addr.FoldDomain(domain); "@"+domain == name {
+		return "", errors.New("the domain stands for itself")
+	}
+	return domain, nil
+}
+
+func parseTargets(value string) (targets []string, err error) {
+	words, err := cutOutside(value, ',', -1)
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	if last := len(words) - 1; last > 0 && words[last] == "" {
 		words = words[:last] // a comma at the end of the list, which sendmail and Postfix accept too
@@ -58,16 +106,22 @@ func parseAlias(text string) (key string, targets []string, err error) {
 	for _, w := range words {
 		target, err := parseTarget(w)
 		if err != nil {
-			return "", nil, errors.New("target " + strconv.Quote(w) + " " + err.Error())
+			return nil, errors.New("target " + strconv.Quote(w) + " " + err.Error())
 		}
 		targets = append(targets, target)
 	}
-	return key, targets, nil
+	return targets, nil
 }
 
-// aliasKey folds the left side: `user` or `user@domain`, either of them optionally in
-// quotes.
+// aliasKey folds the left side: `user`, `user@domain` or `@domain`, each of them
+// optionally in quotes.
 func aliasKey(s string) (string, error) {
+	if domain, whole := strings.CutPrefix(s, "@"); whole && s != "@" {
+		if err := addr.CheckDomain(domain); err != nil {
+			return "", errors.New("domain " + strconv.Quote(domain) + " " + err.Error())
+		}
+		return "@" + addr.FoldDomain(domain), nil
+	}
 	if inside, ok := unquoted(s); ok && !strings.Contains(inside, " ") {
 		s = inside // the quotes are not needed
 	}
@@ -187,6 +241,17 @@ func (c *Control) Alias(address string) (*Alias, error) {
 	return a.in(domain), nil
 }
 
+// DomainAlias returns the row `@domain`, for addresses of a local domain that nothing
+// else is for; nil without an error means that there is none. A caller must have asked
+// AliasHidden before.
+func (c *Control) DomainAlias(domain string) (*Alias, error) {
+	a, _, err := find[Alias](c, aliasesFile(c), "@"+addr.FoldDomain(domain))
+	if a == nil || err != nil {
+		return nil, err
+	}
+	return a.in(domain), nil
+}
+
 // AliasesNow returns all rows that are not broken, in the order of the file. It does
 // not wait for the file to settle: it is for people, who may be editing it.
 func (c *Control) AliasesNow() ([]Alias, error) {
@@ -210,5 +275,6 @@ func (a Alias) in(domain string) *Alias {
 			targets[i] = t + "@" + domain
 		}
 	}
-	return &Alias{Name: a.Name, Targets: targets, Where: a.Where}
+	a.Targets = targets
+	return &a
 }

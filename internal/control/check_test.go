@@ -50,7 +50,7 @@ func TestCheckFinds(t *testing.T) {
 		{"a dead route", map[string]string{"routes": ".: smart.example\nA.Example: x.example\n.a.example: y.example\n"}, []string{
 			`warning: control/routes:2: route "a.example" can never match (control/domains:1 has the domain, remove one of the two)`}},
 		{"a dead alias", map[string]string{"aliases": "ok: x@elsewhere.example\n*: x\n"}, []string{
-			`warning: control/aliases:2: alias "*" can never match (there are no wildcards)`}},
+			`warning: control/aliases:2: alias "*" can never match (there are no wildcards, but see @domain in control(5))`}},
 		{"users", map[string]string{"users": "b@b.example:*::::/srv/none\n"}, []string{
 			"warning: control/users:1: b@b.example gets no mail: b.example is not in control/domains (add the domain there, or remove the user)",
 			"warning: control/users:1: the home of b@b.example is empty: /srv/none has no Maildir (below mail/ the first delivery makes it)"}},

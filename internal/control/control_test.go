@@ -464,9 +464,9 @@ func TestAliasesThatNeverMatch(t *testing.T) {
 		got = strings.Split(err.Error(), "\n")
 	}
 	want := []string{
-		"control/aliases:1: alias \"*\" can never match (there are no wildcards)",
+		"control/aliases:1: alias \"*\" can never match (there are no wildcards, but see @domain in control(5))",
 		"control/aliases:3: alias \"x@b.example\" can never match (b.example is not in control/domains)",
-		"control/aliases:4: alias \"*@a.example\" can never match (there are no wildcards)",
+		"control/aliases:4: alias \"*@a.example\" can never match (there are no wildcards, but see @domain in control(5))",
 	}
 	if d := cmp.Diff(want, got); d != "" || status.Exit(err) != status.Refused {
 		t.Error(d, status.Exit(err))

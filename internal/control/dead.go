@@ -50,9 +50,12 @@ func (c *Control) aliasFaults() ([]Fault, error) {
 func (c *Control) neverMatches(key string) (why string) {
 	local, domain := addr.Split(key)
 	if local == "*" {
-		return "there are no wildcards"
+		return "there are no wildcards, but see @domain in control(5)"
 	}
 	whole := key
+	if local == "" {
+		whole = "x" + key
+	}
 	if domain == "" {
 		whole += "@example.org"
 	} else if where, err := c.localNow(domain); err == nil && where == "" { // else the alias is not at fault

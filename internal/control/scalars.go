@@ -55,6 +55,29 @@ func (c *Control) postmasterFile() (string, error) {
 
 func parsePostmaster(s string) (string, string) { return s, reason(addr.CheckAddress(s)) }
 
+// Delimiters returns the characters that begin the extension of an address; "": none
+// does.
+func (c *Control) Delimiters() (string, error) { return one[string](c, "delimiters") }
+
+// delimiterCharacters are those that a local part can have without quotes and no name of a
+// user begins or ends with.
+const delimiterCharacters = "+-=_.~!%&*^|/"
+
+func parseDelimiters(s string) (string, string) {
+	if s == "none" {
+		return "", ""
+	}
+	for i, r := range s {
+		switch {
+		case !strings.ContainsRune(delimiterCharacters, r):
+			return "", "is neither none nor some of the characters " + delimiterCharacters
+		case strings.ContainsRune(s[:i], r):
+			return "", "has a character twice"
+		}
+	}
+	return s, ""
+}
+
 // Databytes returns the largest message that is accepted, in bytes.
 func (c *Control) Databytes() (int64, error) { return one[int64](c, "databytes") }
 

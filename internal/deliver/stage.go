@@ -71,7 +71,7 @@ func (s *Stage) mailbox(e *spool.Entry) (box, error) {
 	if u == nil {
 		return box{}, s.noMailbox(e, a)
 	}
-	if err := route.Looped(e, a); err != nil { // through an alias, or mailroute would have refused it
+	if err := route.Looped(s.Control, e, a); err != nil { // through an alias, or mailroute would have refused it
 		return box{}, err
 	}
 	return s.boxOf(e, u)

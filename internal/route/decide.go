@@ -155,7 +155,7 @@ func (d *decider) expanded(row addr.Address) (bool, error) {
 // hasPassed is what the message has passed.
 func (d *decider) hasPassed() (Passed, error) {
 	if d.passed == nil {
-		p, err := passedBy(d.entry)
+		p, err := passedBy(d.control, d.entry)
 		if err != nil {
 			return p, err
 		}

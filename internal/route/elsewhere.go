@@ -38,22 +38,21 @@ func (r *resolver) elsewhere(a addr.Address, s step) error {
 
 // relayTo is control.RelayTo. Every domain has a postmaster (RFC 5321 4.5.1).
 func (r *resolver) relayTo(a addr.Address) (where string, known bool, err error) {
-	where, known, err = r.control.RelayTo(a.Domain, AddressForms(a)...)
-	return where, known || isPostmaster(a), err
-}
-
-// AddressForms returns the forms by which tables may have an address: as it is, and without
-// its extension.
-func AddressForms(a addr.Address) (list []string) {
-	for _, form := range forms(a) {
-		list = append(list, form.String())
+	forms, err := AddressForms(r.control, a)
+	if err != nil {
+		return "", false, err
 	}
-	return list
+	where, known, err = r.control.RelayTo(a.Domain, forms...)
+	return where, known || isPostmaster(a), err
 }
 
 // RelayTo reports whether anybody may send to an address elsewhere.
 func RelayTo(c *control.Control, a addr.Address) (bool, error) {
-	where, _, err := c.RelayTo(a.Domain, AddressForms(a)...)
+	forms, err := AddressForms(c, a)
+	if err != nil {
+		return false, err
+	}
+	where, _, err := c.RelayTo(a.Domain, forms...)
 	return where != "", err
 }
 

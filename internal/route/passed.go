@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"paperpath/internal/addr"
+	"paperpath/internal/control"
 	"paperpath/internal/message"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
@@ -15,14 +16,16 @@ import (
 // Passed are the addresses that a message has been delivered to or forwarded
 // for: its Delivered-To fields (RFC 9228), ours and those of other systems.
 type Passed struct {
-	names map[string]bool // keys
-	bases map[string]bool // and those without their extensions
-	mail  bool            // a mail system handed the message in: its first field is Received
+	names      map[string]bool // keys
+	bases      map[string]bool // and those without their extensions
+	mail       bool            // a mail system handed the message in: its first field is Received
+	delimiters string
 }
 
-// PassedOf reads them from the header of a message as it came.
-func PassedOf(h *message.Header) Passed {
-	p := Passed{names: map[string]bool{}, bases: map[string]bool{}}
+// PassedOf reads them from the header of a message as it came. Their extensions begin
+// at the delimiters.
+func PassedOf(h *message.Header, delimiters string) Passed {
+	p := Passed{names: map[string]bool{}, bases: map[string]bool{}, delimiters: delimiters}
 	for i, f := range h.Fields {
 		switch {
 		case i == 0 && strings.EqualFold(f.Name, "Received"):
@@ -44,7 +47,7 @@ func (p Passed) add(s string) {
 		return
 	}
 	p.names[key(a)] = true
-	for _, form := range forms(a) {
+	for _, form := range a.Names(p.delimiters) {
 		p.bases[key(form)] = true
 	}
 }
@@ -61,7 +64,7 @@ func (p Passed) expanded(row addr.Address) bool { return p.bases[key(row)] }
 // Reached reports whether the message has been at a before, or at a's name
 // without its extension.
 func (p Passed) Reached(a addr.Address) bool {
-	for _, form := range forms(a) {
+	for _, form := range a.Names(p.delimiters) {
 		if p.names[key(form)] {
 			return true
 		}
@@ -77,18 +80,22 @@ const (
 )
 
 // passedBy reads them for an entry.
-func passedBy(e *spool.Entry) (Passed, error) {
+func passedBy(c *control.Control, e *spool.Entry) (Passed, error) {
+	delimiters, err := c.Delimiters()
+	if err != nil {
+		return Passed{}, err
+	}
 	h, err := message.Read(e.Message(), maxPassedBytes, maxPassedFields)
 	if err != nil && !errors.Is(err, message.ErrTooLong) && !errors.Is(err, message.ErrTooMany) {
 		return Passed{}, fmt.Errorf("read the header: %w", err)
 	}
-	return PassedOf(h), nil
+	return PassedOf(h, delimiters), nil
 }
 
 // Looped is the error of a recipient of e that the message has reached before, where
 // a mail system has brought it back. People may send a message again.
-func Looped(e *spool.Entry, a addr.Address) error {
-	p, err := passedBy(e)
+func Looped(c *control.Control, e *spool.Entry, a addr.Address) error {
+	p, err := passedBy(c, e)
 	if err != nil {
 		return err
 	}

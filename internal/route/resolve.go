@@ -30,6 +30,8 @@ type step struct {
 	depth int
 	where string // the rows so far
 	from  *name  // nil for the address that was asked for
+
+	renamed bool // a domain alias has led here: that of the new domain does not count
 }
 
 // through is the step from n through the row where.
@@ -53,13 +55,7 @@ func (r *resolver) address(a addr.Address, s step) error {
 	if !local {
 		return r.elsewhere(a, s)
 	}
-	for _, form := range forms(a) {
-		found, err := r.row(a, form, s)
-		if found || err != nil {
-			return err
-		}
-	}
-	return r.last(a, s)
+	return r.local(a, s)
 }
 
 // domain reports whether a is local. The two names that are valid without a domain
@@ -87,40 +83,19 @@ func (r *resolver) domain(a addr.Address, s step) (addr.Address, bool, error) {
 	return a, local, nil
 }
 
-// row asks for an alias and then for a mailbox of one form of a.
-func (r *resolver) row(a, form addr.Address, s step) (bool, error) {
-	alias, err := r.control.Alias(form.String())
-	if err != nil {
-		return false, err
-	}
-	if alias != nil {
-		r.trail.Add("alias "+form.String(), strings.Join(alias.Targets, ", "), alias.Where)
-		return true, r.expand(a, form, alias.Targets, alias.Where, s)
-	}
-	u, err := r.control.User(form.String())
-	if err != nil {
-		return false, err
-	}
-	if u == nil { // a broken alias row may be more specific than what comes next
-		return false, r.control.AliasHidden()
-	}
-	r.trail.Add("mailbox "+form.String(), u.Home, u.Where)
-	return true, r.add(Target{Addr: a, Kind: Local, User: u, Where: join(s.where, u.Where)}, s.from)
-}
-
-// expand adds the targets that the row of the name form has for a.
-func (r *resolver) expand(a, form addr.Address, targets []string, where string, s step) error {
-	n, fresh, err := r.enter(a, form, where, s)
+// expand adds the targets that a row has for a.
+func (r *resolver) expand(a addr.Address, on row, s step) error {
+	n, fresh, err := r.enter(a, on, s)
 	if err != nil || !fresh {
 		return err
 	}
 	defer func() { n.open = false }()
-	s = s.through(n, where)
-	for _, text := range targets {
+	s = s.through(n, on.where)
+	for _, text := range on.targets {
 		text, own := strings.CutPrefix(text, `\`) // sendmail's mark for a mailbox that is not looked up as an alias
 		target, err := addr.Parse(text)
 		if err != nil {
-			return status.Temp("4.3.5", "an alias has an invalid target", fmt.Errorf("%s: %w", where, err))
+			return status.Temp("4.3.5", "an alias has an invalid target", fmt.Errorf("%s: %w", on.where, err))
 		}
 		if own {
 			err = r.itself(target, s)
@@ -144,11 +119,11 @@ func (r *resolver) itself(target addr.Address, s step) error {
 	return r.mailbox(target, "", s)
 }
 
-// enter notes that the name form was reached as a. fresh is true where it must be
+// enter notes that the name of a row was reached as a. fresh is true where it must be
 // expanded: the first time, and only if the message has not passed it before.
 // Below itself it means its own mailbox.
-func (r *resolver) enter(a, form addr.Address, where string, s step) (n *name, fresh bool, err error) {
-	k := key(form)
+func (r *resolver) enter(a addr.Address, on row, s step) (n *name, fresh bool, err error) {
+	k := key(on.form)
 	if n = r.names[k]; n != nil {
 		n.reach(s.from)
 		if n.open {
@@ -158,7 +133,7 @@ func (r *resolver) enter(a, form addr.Address, where string, s step) (n *name, f
 		}
 		return n, false, err
 	}
-	if passed, err := r.passed(form); err != nil {
+	if passed, err := r.passed(on.trail); err != nil {
 		return nil, false, err
 	} else if passed {
 		r.trail.Add("address "+a.String(), "not expanded: the message has passed it before", "Delivered-To")
@@ -170,7 +145,7 @@ func (r *resolver) enter(a, form addr.Address, where string, s step) (n *name, f
 	case len(r.graph)+len(r.targets) >= maxNames:
 		return nil, false, tooMuch(s.where, "an address expands to more than %d addresses", maxNames)
 	}
-	n = &name{row: form, entry: a, where: join(s.where, where), open: true}
+	n = &name{row: on.form, entry: a, where: join(s.where, on.where), open: true}
 	n.reach(s.from)
 	r.names[k] = n
 	r.graph = append(r.graph, n)
@@ -232,33 +207,6 @@ func (r *resolver) postmastersMailbox(a addr.Address, why string, s step) error 
 		return r.add(Target{Addr: to, Kind: Local, User: u, Where: join(s.where, u.Where)}, s.from)
 	}
 	return r.add(Target{Addr: a, Kind: Unknown, Where: s.where, Why: why}, s.from)
-}
-
-// last is for a local address that is not in any table.
-func (r *resolver) last(a addr.Address, s step) error {
-	switch {
-	case toPostmaster(a):
-		to := addr.Address{Local: "postmaster", Domain: a.Domain}
-		r.trail.Add(a.Local, to.String(), "no alias and no mailbox")
-		return r.expand(a, a, []string{to.String()}, "", s)
-	case isPostmaster(a):
-		to, err := r.postmaster(a)
-		if err != nil {
-			return err
-		}
-		r.trail.Add("postmaster", to.String(), "control/postmaster or the first user")
-		return r.expand(a, a, []string{to.String()}, "control/postmaster", s)
-	}
-	mask, err := r.control.Masquerade()
-	if err != nil {
-		return err
-	}
-	if to, masked := mask.Of(a); masked {
-		r.trail.Add(a.String(), to.String(), "control/masquerade")
-		return r.expand(a, a, []string{to.String()}, "control/masquerade", s)
-	}
-	r.trail.Add("mailbox "+a.String(), "unknown", "control/users")
-	return r.add(Target{Addr: a, Kind: Unknown, Where: s.where}, s.from)
 }
 
 // postmaster is where the settings send a.

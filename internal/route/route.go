@@ -47,10 +47,9 @@ const (
 func (t Target) elsewhere() bool { return t.Kind == Remote || t.Kind == Held || t.Kind == Refused }
 
 // Resolve returns the targets of mail from a sender to a after the expansion of aliases,
-// each address once. In a local domain the first of these decides: an alias of exactly this
-// address, its own row in control/users, then both again without the +extension.
-// postmaster, MAILER-DAEMON, root and abuse always have a mailbox, the first two
-// (RFC 5321 4.5.1) also without a domain.
+// each address once. In a local domain resolver.local says which row decides. postmaster,
+// MAILER-DAEMON, root and abuse always have a mailbox, the first two (RFC 5321 4.5.1)
+// also without a domain.
 //
 // A name that is reached below itself is not expanded again: there it means its own
 // mailbox, or none.
@@ -67,7 +66,7 @@ func Resolve(c *control.Control, from string, a addr.Address, t *explain.Trail) 
 // or on its way here, are not expanded again but mean their own mailboxes.
 func ResolveFor(c *control.Control, a addr.Address, e *spool.Entry, t *explain.Trail) ([]Target, error) {
 	return resolve(c, e.Envelope.From.Addr, a, func(row addr.Address) (bool, error) {
-		p, err := passedBy(e)
+		p, err := passedBy(c, e)
 		return p.expanded(row), err
 	}, t)
 }
@@ -94,31 +93,10 @@ func resolve(c *control.Control, from string, a addr.Address, passed func(addr.A
 	return r.targets, NoMailbox(a)
 }
 
-// Mailbox returns the owner of a's own mailbox, whatever aliases say: the row of
-// exactly this address, or the one without the +extension. nil without an error
-// means that there is none.
-func Mailbox(c *control.Control, a addr.Address) (*control.User, error) {
-	for _, form := range forms(a) {
-		u, err := c.User(form.String())
-		if u != nil || err != nil {
-			return u, err
-		}
-	}
-	return nil, nil
-}
-
 // NoMailbox is the permanent error of an address that does not exist.
 func NoMailbox(a addr.Address) *status.Error {
 	return &status.Error{Exit: status.NoMailbox, Reply: 550, Enhanced: "5.1.1",
 		Text: "no such mailbox: " + visible.ASCII(a.String())}
-}
-
-// forms returns a, then a without its extension.
-func forms(a addr.Address) []addr.Address {
-	if base, _, ok := a.Base(); ok {
-		return []addr.Address{a, base}
-	}
-	return []addr.Address{a}
 }
 
 // isPostmaster and isDaemon recognize the two names that are valid without a domain.
