@@ -52,6 +52,10 @@ func tenTimes(t testing.TB, z zone) string {
 // many times slower: what measures runs without it.
 const costLimit = time.Second
 
+// costTries is how often a message may be measured. A machine that does other work counts
+// more than its own to a process, by its caches and shared cores: the least counts.
+const costTries = 5
+
 // Ten signatures of 25 MB of anything cost less than a second of CPU.
 func TestCost(t *testing.T) {
 	const size = 25 << 20
@@ -60,14 +64,27 @@ func TestCost(t *testing.T) {
 		"one line": "x", "CRs": "\r", "lines": strings.Repeat("z", 76) + "\r\n"} {
 		body := strings.Repeat(unit, size/len(unit))
 		head := tenTimes(t, z)
-		before := cpu(t)
-		got, err := verifier(z).Verify(context.Background(), io.MultiReader(strings.NewReader(head), strings.NewReader(body)))
-		used := cpu(t) - before
-		if err != nil || used > costLimit || len(got) != MaxSignatures || got[0].Reason != "the body was changed" {
-			t.Errorf("%s: %v of CPU, %+v, %v", name, used, got, err)
+		used := costLimit + 1
+		for try := 0; try < costTries && used > costLimit; try++ {
+			used = min(used, costOf(t, z, head, body))
+		}
+		if used > costLimit {
+			t.Errorf("%s: %v of CPU", name, used)
 		}
 		t.Logf("%s: %v of CPU", name, used)
 	}
+}
+
+// costOf is the processor time of verifying a message of tenTimes, whose body was changed.
+func costOf(t testing.TB, z zone, head, body string) time.Duration {
+	t.Helper()
+	before := cpu(t)
+	got, err := verifier(z).Verify(context.Background(), io.MultiReader(strings.NewReader(head), strings.NewReader(body)))
+	used := cpu(t) - before
+	if err != nil || len(got) != MaxSignatures || got[0].Reason != "the body was changed" {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	return used
 }
 
 func BenchmarkVerify4K(b *testing.B) {

@@ -210,6 +210,13 @@ func many(form string, n int) string {
 	return b.String()
 }
 
+// costLimit is the processor time that a message may cost. On a machine that does other
+// work it seems to cost more: of costTries the least counts.
+const (
+	costLimit = time.Second
+	costTries = 5
+)
+
 // Hostile messages cost less than a second and little memory, and what is too much of
 // something is known before it costs.
 func TestCost(t *testing.T) {
@@ -245,13 +252,18 @@ func TestCost(t *testing.T) {
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		begin := busy(t)
-		st, err := Read(strings.NewReader(text), int64(len(text)), usual, func(Part) {})
-		took := busy(t) - begin
+		var st Structure
+		var err error
+		took := costLimit + 1
+		for try := 0; try < costTries && err == nil && took > costLimit; try++ {
+			begin := busy(t)
+			st, err = Read(strings.NewReader(text), int64(len(text)), usual, func(Part) {})
+			took = min(took, busy(t)-begin)
+		}
 		runtime.ReadMemStats(&after)
 		t.Logf("%-26s %8v %7d KiB  %d parts, %d deep, %v", name, took.Round(time.Millisecond),
 			(after.TotalAlloc-before.TotalAlloc)>>10, st.Parts, st.Depth, st.Limit)
-		if err != nil || took > time.Second {
+		if err != nil || took > costLimit {
 			t.Errorf("%s took %v, %v", name, took, err)
 		}
 	}

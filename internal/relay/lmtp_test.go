@@ -64,7 +64,9 @@ func TestLMTPAnswers(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l, p := newLab(t), newPeer(t, c.reply)
-			l.Times.Answer = 300 * time.Millisecond
+			if c.text == "no answer in time" { // any other answer comes in time on a busy machine too
+				l.Times.Answer = 300 * time.Millisecond
+			}
 			l.lmtpRoute(p)
 			res := l.send(three...)
 			var got, texts []string

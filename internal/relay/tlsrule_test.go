@@ -22,7 +22,9 @@ func TestTLSBrokenAtEachStep(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l := newLab(t)
-			l.Times.Handshake = 200 * time.Millisecond
+			if name == "silence" { // whatever else breaks it does so in time on a busy machine too
+				l.Times.Handshake = 200 * time.Millisecond
+			}
 			p := offersTLS(t, broken, nil)
 			l.w.mx["elsewhere.example"] = []dns.MX{{Host: "a.example"}}
 			l.host("a.example", "192.0.2.1", p)
