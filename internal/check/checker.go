@@ -50,6 +50,8 @@ func (k *Checker) seldom(op string, event func(*maillog.Log)) {
 // concurrently.
 type Session struct {
 	*Checker
+	Control *control.Control // as this session sees the settings
+
 	open     bool // what follows is there
 	settings control.Checks
 	err      error // of the settings
@@ -66,7 +68,10 @@ type asked struct {
 
 // Session begins a session. Close ends it. Its settings are those in force when they are
 // needed first: a client that only waits costs no memory for them.
-func (k *Checker) Session() *Session { return &Session{Checker: k} }
+func (k *Checker) Session() *Session { return k.SessionIn(k.Control) }
+
+// SessionIn is Session with a view of the settings of its own.
+func (k *Checker) SessionIn(c *control.Control) *Session { return &Session{Checker: k, Control: c} }
 
 // ready makes the checks of the session.
 func (s *Session) ready() {
@@ -88,11 +93,11 @@ func (s *Session) ready() {
 }
 
 // asksEarly reports whether anything is to be asked before there is a transaction.
-func (k *Checker) asksEarly() bool {
-	if k.rows != nil {
+func (s *Session) asksEarly() bool {
+	if s.rows != nil {
 		return true
 	}
-	list, err := k.Control.Filters()
+	list, err := s.Control.Filters()
 	return err == nil && slices.ContainsFunc(list, func(f control.Filter) bool { return f.Kind == control.FilterMilter })
 }
 

@@ -16,14 +16,14 @@ import (
 const filtersName = "filters"
 
 // filters are the checks that ask other people's filters, in the order of control/filters.
-func (k *Checker) filters() []Check {
-	list, err := k.Control.Filters()
+func (s *Session) filters() []Check {
+	list, err := s.Control.Filters()
 	if err != nil {
 		return []Check{noFilters{err}}
 	}
 	var all []Check
 	for _, f := range list {
-		all = append(all, k.filter(f))
+		all = append(all, s.filter(f))
 	}
 	return all
 }

@@ -25,6 +25,12 @@ const (
 
 // Control is the settings of one home. Its methods may be called concurrently.
 type Control struct {
+	*shared
+	view view // which looks count for it
+}
+
+// shared is what all views of the settings of a home have in common.
+type shared struct {
 	home  string
 	now   func() time.Time
 	sleep func(time.Duration)
@@ -56,9 +62,9 @@ type Control struct {
 // times that the kernel gives to changed files, so it has to be the machine's clock
 // (time.Now) even if the program runs on a shifted one.
 func Open(home string, now func() time.Time) *Control {
-	return &Control{home: home, now: now, sleep: time.Sleep, settings: byName(),
+	return &Control{shared: &shared{home: home, now: now, sleep: time.Sleep, settings: byName(),
 		backends: backends(), slots: make(chan struct{}, lookupMost),
-		cache: map[string]cached{}, young: map[string]cached{}, memories: map[string]*memory{}, seen: map[string]seenRow{}}
+		cache: map[string]cached{}, young: map[string]cached{}, memories: map[string]*memory{}, seen: map[string]seenRow{}}}
 }
 
 // Home returns the directory that Open was called with.

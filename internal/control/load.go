@@ -40,13 +40,13 @@ type cached struct {
 func load[T any](c *Control, f file[T]) (T, cached, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if s, ok := c.looks.files[f.name]; ok && c.looks.counts(s.at) {
+	if s, ok := c.looks.files[f.name]; ok && c.view.counts(s.at) {
 		v, _ := s.val.(T)
 		return v, s.got, s.err
 	}
 	at := time.Now() // before the look
 	v, got, err := look(c, f)
-	c.looks.note(f.name, seen{at, v, got, err})
+	c.note(f.name, seen{at, v, got, err})
 	return v, got, err
 }
 
@@ -55,7 +55,7 @@ func look[T any](c *Control, f file[T]) (T, cached, error) {
 	if top, _, _ := strings.Cut(f.name, "/"); c.settings[top].Name == "" {
 		return *new(T), cached{}, failFile(f.name, "this setting has no row in internal/control/rows.go")
 	}
-	now, err := stat(c.path(f.name))
+	now, err := c.stat(f.name)
 	if err != nil {
 		return absent(f, err)
 	}

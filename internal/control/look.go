@@ -1,19 +1,34 @@
 package control
 
-import "time"
+import (
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+)
 
-// looks are what was seen of the control files a moment ago. A runner asks for a dozen
-// settings for each entry, most of them several times; without looks each question is a
-// system call or two.
-type looks struct {
+// Moment is how long programs let a look at a setting count.
+const Moment = 100 * time.Millisecond
+
+// view says which looks count for the questions of one piece of work.
+type view struct {
 	trust time.Duration // how long a look counts; 0: each question looks for itself
 	since time.Time     // looks from before do not count
+}
+
+// looks are what was seen of the control files a moment ago, by anybody. A message makes
+// dozens of questions, most of them about the same files; without looks each is a system
+// call or two.
+type looks struct {
 	files map[string]seen
 	dir   struct { // control/ itself
 		at    time.Time
 		stamp stamp
-		names []string
+		err   error
+		names []string // where it has just changed
 	}
+	absent   map[string]bool // what control/ did not have in the state absentIn
+	absentIn stamp
 }
 
 // seen is what a look at a file has found.
@@ -32,33 +47,36 @@ const maxLooks = 1000
 func (c *Control) Trust(looks time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.looks.trust = looks
+	c.view.trust = looks
 }
 
 // Anew makes the next question about each file look at it again.
 func (c *Control) Anew() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.looks.since = time.Now()
-	if len(c.looks.files) > maxLooks {
-		c.looks.files = nil
-	}
+	c.view.since = time.Now()
+}
+
+// View returns the same settings for one who works beside others, such as a session: it has
+// a Trust and an Anew of its own.
+func (c *Control) View(looks time.Duration) *Control {
+	return &Control{c.shared, view{trust: looks, since: time.Now()}}
 }
 
 // counts reports whether a look still counts.
-func (l *looks) counts(at time.Time) bool {
-	return l.trust > 0 && at.After(l.since) && time.Since(at) < l.trust
+func (v view) counts(at time.Time) bool {
+	return v.trust > 0 && at.After(v.since) && time.Since(at) < v.trust
 }
 
 // note keeps what a look at a file has found.
-func (l *looks) note(name string, s seen) {
-	if l.trust == 0 {
+func (c *Control) note(name string, s seen) {
+	if c.view.trust == 0 {
 		return
 	}
-	if l.files == nil || len(l.files) > maxLooks {
-		l.files = map[string]seen{}
+	if c.looks.files == nil || len(c.looks.files) > maxLooks {
+		c.looks.files = map[string]seen{}
 	}
-	l.files[name] = s
+	c.looks.files[name] = s
 }
 
 // isAbsent reports whether there is no such name in control/.
@@ -66,11 +84,55 @@ func (c *Control) isAbsent(name string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	key := name + "/" // no file has this name
-	if s, ok := c.looks.files[key]; ok && c.looks.counts(s.at) {
+	if s, ok := c.looks.files[key]; ok && c.view.counts(s.at) {
 		return plainAbsent(s.err)
 	}
 	at := time.Now()
-	_, err := stat(c.path(name))
-	c.looks.note(key, seen{at: at, err: err})
+	_, err := c.stat(name)
+	c.note(key, seen{at: at, err: err})
 	return plainAbsent(err)
+}
+
+// stat returns the state of a file in control/. What the directory did not have it does not
+// have until it changes, so that one look at it answers for all settings that nobody made.
+// The caller holds mu.
+func (c *Control) stat(name string) (stamp, error) {
+	if c.view.trust == 0 {
+		return stat(c.path(name))
+	}
+	top, _, _ := strings.Cut(name, "/")
+	dir, err := c.lookAtDir()
+	still := err == nil && c.settled(dir)
+	if still && c.looks.absentIn == dir && c.looks.absent[top] {
+		return stamp{}, fs.ErrNotExist
+	}
+	s, err := stat(c.path(name))
+	if !still || !plainAbsent(err) {
+		return s, err
+	}
+	// A link that leads nowhere is a name: what it leads to may come any time.
+	if _, err := os.Lstat(c.path(top)); plainAbsent(err) {
+		if c.looks.absentIn != dir {
+			c.looks.absent, c.looks.absentIn = map[string]bool{}, dir
+		}
+		c.looks.absent[top] = true
+	}
+	return s, err
+}
+
+// settled reports whether something changed so long ago that another change would show in
+// its times.
+func (c *Control) settled(s stamp) bool {
+	now := c.now()
+	return now.Sub(time.Unix(0, s.mtime)) >= settled && now.Sub(time.Unix(0, s.ctime)) >= settled
+}
+
+// lookAtDir returns the state of control/. The caller holds mu.
+func (c *Control) lookAtDir() (stamp, error) {
+	d := &c.looks.dir
+	if !c.view.counts(d.at) {
+		d.at, d.names = time.Now(), nil
+		d.stamp, d.err = stat(c.path(""))
+	}
+	return d.stamp, d.err
 }

@@ -66,24 +66,21 @@ func (c *Control) replaced(name string) stamp {
 func (c *Control) directory() (stamp, []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	d := &c.looks.dir
-	if c.looks.counts(d.at) {
-		return d.stamp, d.names
-	}
-	d.at, d.stamp, d.names = time.Now(), stamp{}, nil
-	state, err := stat(c.path(""))
+	state, err := c.lookAtDir()
 	if err != nil || !c.fresh(state) {
 		return stamp{}, nil
 	}
-	list, err := os.ReadDir(filepath.Clean(c.path("")))
-	if err != nil {
-		return stamp{}, nil
+	d := &c.looks.dir
+	if d.names == nil {
+		list, err := os.ReadDir(filepath.Clean(c.path("")))
+		if err != nil {
+			return stamp{}, nil
+		}
+		for _, n := range list {
+			d.names = append(d.names, n.Name())
+		}
 	}
-	for _, n := range list {
-		d.names = append(d.names, n.Name())
-	}
-	d.stamp = state
-	return d.stamp, d.names
+	return state, d.names
 }
 
 // PassedOver reports whether name in control/ is ignored: editors, package managers

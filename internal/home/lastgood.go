@@ -1,6 +1,10 @@
 package home
 
-import "sync"
+import (
+	"sync"
+
+	"paperpath/internal/control"
+)
 
 // Concurrency returns a function that reads a number of control/concurrency at each
 // call. The error is that of the first read. After that, the last number stays in
@@ -15,11 +19,12 @@ func (h *Home) Concurrency(name string) (func() int, error) {
 	return lastGood(first, read, func(err error) { h.Log.Trouble("", op, err) }), nil
 }
 
-// logsTo returns a function that reads control/log at each call. While it cannot be
+// logsTo returns a function that reads control/log for an event. While it cannot be
 // read, the last value stays in force. Another goroutine writes the event about that,
 // because the log calls this function while it writes an event.
 func (h *Home) logsTo() func() string {
-	return lastGood("", h.Control.Log, func(err error) { go h.Log.Trouble("", "read control/log", err) })
+	c := h.Control.View(control.Moment)
+	return lastGood("", c.Log, func(err error) { go h.Log.Trouble("", "read control/log", err) })
 }
 
 // lastGood returns a function that reads a setting at each call. While that fails

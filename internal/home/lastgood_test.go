@@ -57,7 +57,7 @@ func TestConcurrencyIsTheOneInForce(t *testing.T) {
 	}
 }
 
-// An event goes to where control/log says at that moment; while the file is broken,
+// An event goes to where control/log says a moment before; while the file is broken,
 // to the last such place, followed by the reason.
 func TestTheLogIsWhereTheFileSays(t *testing.T) {
 	home := t.TempDir()
@@ -90,6 +90,8 @@ func TestTheLogIsWhereTheFileSays(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(home, "control", "log"), []byte(c.text), 0o600); err != nil {
 				t.Fatal(err)
 			}
+		}
+		for changed := time.Now(); time.Since(changed) < control.Moment; runtime.Gosched() {
 		}
 		h.Log.Busy("route")
 		if n, m := count(file, "event=busy"), count(stderr.Name(), "event=busy"); n != c.file || m != c.stderr {

@@ -6,14 +6,15 @@ import (
 	"time"
 
 	"paperpath/internal/auth"
+	"paperpath/internal/control"
 	"paperpath/internal/ratelimit"
 )
 
-// TooMany counts n for who against a rate of control/rates, across all processes of
-// the home, and reports whether that exceeds the rate. If counting fails, the answer
-// is no, and the log has the reason.
-func (h *Home) TooMany(rate, who string, n int64) bool {
-	r, err := h.Control.Rate(rate)
+// TooMany counts n for who against a rate of control/rates, as c has it, across all
+// processes of the home, and reports whether that exceeds the rate. If counting fails, the
+// answer is no, and the log has the reason.
+func (h *Home) TooMany(c *control.Control, rate, who string, n int64) bool {
+	r, err := c.Rate(rate)
 	if err == nil {
 		var ok bool
 		kind := "clients"

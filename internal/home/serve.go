@@ -69,7 +69,7 @@ func (h *Home) limits() (l listen.Limits, err error) {
 	}
 	l.Exempt = func(ip netip.Addr) bool { return ip.IsLoopback() || relays.Has(ip) }
 	l.Often = func(from listen.Origin) bool {
-		return h.TooMany("client-connections", h.Name+" "+string(from), 1)
+		return h.TooMany(h.Control, "client-connections", h.Name+" "+string(from), 1)
 	}
 	return l, nil
 }

@@ -3,10 +3,10 @@ package program
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"paperpath/internal/control"
 	"paperpath/internal/explain"
 	"paperpath/internal/home"
 	"paperpath/internal/spool"
@@ -87,13 +87,11 @@ func unlessCanceled(err error) error {
 	return err
 }
 
-// settingsTrust is how long a look at a setting counts for the entries that a runner knew
-// of before: one that it notices later is never decided by an older look.
-const settingsTrust = 100 * time.Millisecond
-
 // runner makes the stage's runner, with everything that it needs from the home.
 func (s Stage) runner(h *home.Home) (*spool.Runner, error) {
-	h.Control.Trust(settingsTrust)
+	// For the entries that a runner knew of before: one that it notices later is never
+	// decided by an older look.
+	h.Control.Trust(control.Moment)
 	h.Control.Anew()
 	r, err := s.Make(h)
 	if err != nil {

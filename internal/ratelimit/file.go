@@ -89,13 +89,22 @@ func (t *Table) openFile() error {
 	return nil
 }
 
+// lookAgain is how long an open file counts as that of its path while it has a name. It is
+// removed or replaced at once; nobody moves it elsewhere.
+const lookAgain = 100 * time.Millisecond
+
 // current reports whether the path still leads to the open file.
 func (t *Table) current() bool {
-	named, err := os.Lstat(t.path)
+	open, err := t.f.Stat()
 	if err != nil {
 		return false
 	}
-	open, err := t.f.Stat()
+	st, ok := open.Sys().(*syscall.Stat_t)
+	if ok && st.Nlink > 0 && time.Since(t.looked) < lookAgain {
+		return true
+	}
+	t.looked = time.Now()
+	named, err := os.Lstat(t.path)
 	return err == nil && os.SameFile(named, open)
 }
 

@@ -46,7 +46,8 @@ type Table struct {
 
 	mu       sync.Mutex // flock does not exclude goroutines of one process
 	f        *os.File
-	reserved *os.File // f, once it is allocated
+	looked   time.Time // at the path
+	reserved *os.File  // f, once it is allocated
 	salt     [saltSize]byte
 	memory   *memory // used by this process in place of the file
 

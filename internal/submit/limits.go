@@ -38,9 +38,9 @@ func (s *session) exempt() bool {
 func (s *session) tooMany(what string, n int64) error {
 	limit := ""
 	switch {
-	case s.login != "" && s.server.tooMany("user-"+what, s.login, n):
+	case s.login != "" && s.server.tooMany(s.Control, "user-"+what, s.login, n):
 		limit = "user-" + what
-	case !s.exempt() && s.server.tooMany("client-"+what, s.origin(), n):
+	case !s.exempt() && s.server.tooMany(s.Control, "client-"+what, s.origin(), n):
 		limit = "client-" + what
 	default:
 		return nil
@@ -56,7 +56,7 @@ func (s *session) tooMany(what string, n int64) error {
 // 4.5.3.1.10). takeBack undoes the count.
 func (s *session) copied(r spool.Recipient, targets []route.Target) (takeBack func(), err error) {
 	copies, takeBack := s.tx.copies.Add(r, targets)
-	limit, err := route.CopyBytes(s.server.control)
+	limit, err := route.CopyBytes(s.Control)
 	if err == nil {
 		err = route.TooLarge(copies, s.tx.size, limit)
 	}
@@ -69,7 +69,7 @@ func (s *session) copied(r spool.Recipient, targets []route.Target) (takeBack fu
 
 // mayCopy refuses a message of that many octets if it would be copied too often.
 func (s *session) mayCopy(octets int64) error {
-	limit, err := route.CopyBytes(s.server.control)
+	limit, err := route.CopyBytes(s.Control)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"paperpath/internal/addr"
+	"paperpath/internal/auth"
 	"paperpath/internal/home"
 	"paperpath/internal/listen"
 	"paperpath/internal/smtpd"
@@ -79,14 +80,14 @@ func TestFloodForgetsNoUser(t *testing.T) {
 	h, _ := newHome(t)
 	set(t, h, "rates", "user-messages: 2/1d\nclient-messages: 1/1d\n")
 	for i, want := range []bool{false, false, true} {
-		if got := h.TooMany("user-messages", "alice@example.net", 1); got != want {
+		if got := h.TooMany(h.Control, "user-messages", "alice@example.net", 1); got != want {
 			t.Errorf("message %d: %v", i, got)
 		}
 	}
 	for i := range 40000 {
-		h.TooMany("client-messages", fmt.Sprint("stranger ", i), 1)
+		h.TooMany(h.Control, "client-messages", fmt.Sprint("stranger ", i), 1)
 	}
-	if !h.TooMany("user-messages", "alice@example.net", 1) {
+	if !h.TooMany(h.Control, "user-messages", "alice@example.net", 1) {
 		t.Error("after a flood alice may send again")
 	}
 }
@@ -160,7 +161,7 @@ func TestARecipientIsLookedUpOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	info := addr.Address{Local: "info", Domain: "example.net"}
-	sess := &session{server: srv}
+	sess := session{server: srv, Users: auth.Users{Control: srv.control.View(time.Hour)}}
 	if _, err := sess.resolve(info); err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +169,8 @@ func TestARecipientIsLookedUpOnce(t *testing.T) {
 	if _, err := sess.resolve(info); err != nil {
 		t.Errorf("the same session: %v", err)
 	}
-	if _, err := (&session{server: srv}).resolve(info); status.Exit(err) != status.NoMailbox {
+	next := session{server: srv, Users: auth.Users{Control: srv.control.View(time.Hour)}}
+	if _, err := next.resolve(info); status.Exit(err) != status.NoMailbox {
 		t.Errorf("the next one: %v", err)
 	}
 }

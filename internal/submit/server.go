@@ -58,7 +58,7 @@ type server struct {
 	control  *control.Control
 	log      *maillog.Log
 	now      func() time.Time
-	tooMany  func(rate, who string, n int64) bool // home.Home.TooMany
+	tooMany  func(c *control.Control, rate, who string, n int64) bool // home.Home.TooMany
 	role     Role
 	spool    *spool.Spool
 	hostname string
@@ -164,8 +164,9 @@ func (s *server) ending(err error) string {
 
 // session is one for the client that c has now.
 func (s *server) session(ctx context.Context, c *smtpd.Conn, conn net.Conn) *session {
-	sess := &session{Users: auth.Users{Control: s.control, Guard: s.guard, Client: c.ClientIP()},
-		server: s, conn: c, checks: s.checker.Session(), local: !listen.IP(conn.RemoteAddr()).IsValid()}
+	view := s.control.View(control.Moment)
+	sess := &session{Users: auth.Users{Control: view, Guard: s.guard, Client: c.ClientIP()},
+		server: s, conn: c, checks: s.checker.SessionIn(view), local: !listen.IP(conn.RemoteAddr()).IsValid()}
 	sess.ours, sess.theirs = addrPort(conn.LocalAddr()), addrPort(conn.RemoteAddr())
 	if name := c.ClientName(); name != "" {
 		sess.ptr = known(name) // a trusted host has looked it up
@@ -254,8 +255,6 @@ func (s *server) greetPause(conn net.Conn) (time.Duration, error) {
 
 // qualify adds the first of our domains to a recipient that has none
 // (postmaster, RFC 5321 4.5.1).
-func (s *server) qualify(a addr.Address) (addr.Address, error) { return qualify(s.control, a) }
-
 func qualify(c *control.Control, a addr.Address) (addr.Address, error) {
 	if a.Domain != "" {
 		return a, nil

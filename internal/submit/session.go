@@ -114,11 +114,11 @@ func (s *session) Authenticated(ctx context.Context, mechanism, login string, er
 
 // Trust accepts a login that a host of control/xclientfrom has checked.
 func (s *session) Trust(_ context.Context, login string) error {
-	address, _, err := auth.AddressOf(s.server.control, login)
+	address, _, err := auth.AddressOf(s.Control, login)
 	if err != nil {
 		return err
 	}
-	user, err := s.server.control.User(address)
+	user, err := s.Control.User(address)
 	if err != nil {
 		return err
 	}
@@ -130,8 +130,9 @@ func (s *session) Trust(_ context.Context, login string) error {
 	return nil
 }
 
-// Mail opens a transaction.
+// Mail opens a transaction, with the settings in force now.
 func (s *session) Mail(ctx context.Context, from addr.Address, p smtpd.MailParams) error {
+	s.Control.Anew()
 	err := s.mayMail()
 	if err == nil {
 		err = s.tooMany("messages", 1)
@@ -141,7 +142,7 @@ func (s *session) Mail(ctx context.Context, from addr.Address, p smtpd.MailParam
 	}
 	if s.login != "" {
 		who := check.Submitter{Login: s.login}
-		err := check.Sender(s.server.control, who, from, resolver(s.server.control), nil)
+		err := check.Sender(s.Control, who, from, resolver(s.Control), nil)
 		if err != nil {
 			return s.refuse(from, "", err)
 		}
@@ -163,7 +164,7 @@ func (s *session) subject(tx transaction) check.Subject {
 	return check.Subject{
 		Envelope: spool.Envelope{From: spool.Path{Addr: tx.from.String(), Params: tx.words}, To: tx.to},
 		With:     s.conn.With(), SMTPPeer: s.login == "", Trusted: tx.trusted, Client: ip, Helo: s.helo, Declared: tx.size,
-		Login: s.login, Resolve: resolver(s.server.control), Key: string(tx.key),
+		Login: s.login, Resolve: resolver(s.Control), Key: string(tx.key),
 		Facts: func(ctx context.Context) check.Facts { return s.facts(ctx, tx) }}
 }
 
@@ -181,7 +182,7 @@ func (s *session) mayMail() error {
 // Rcpt adds a recipient. A local one must exist; others are for users and the
 // hosts of control/relayfrom alone.
 func (s *session) Rcpt(ctx context.Context, to addr.Address, p smtpd.RcptParams) error {
-	to, err := s.server.qualify(to)
+	to, err := qualify(s.Control, to)
 	if err != nil {
 		return err
 	}
@@ -192,7 +193,7 @@ func (s *session) Rcpt(ctx context.Context, to addr.Address, p smtpd.RcptParams)
 		}
 		return s.refuse(s.tx.from, to.String(), err)
 	}
-	if err := s.relay(to); err != nil {
+	if err := s.sure(func() error { return s.relay(to) }); err != nil {
 		return s.refuse(s.tx.from, to.String(), err)
 	}
 	r := spool.Recipient{Addr: to.String(), Params: p.Words(to)}
@@ -221,7 +222,11 @@ func (s *session) resolve(to addr.Address) ([]route.Target, error) {
 	if targets, ok := s.found[p]; ok {
 		return targets, nil
 	}
-	targets, err := route.Resolve(s.server.control, s.tx.from.String(), to, nil)
+	var targets []route.Target
+	err := s.sure(func() (err error) {
+		targets, err = route.Resolve(s.Control, s.tx.from.String(), to, nil)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -232,22 +237,33 @@ func (s *session) resolve(to addr.Address) ([]route.Target, error) {
 	return targets, nil
 }
 
+// sure asks the settings, and once more if the answer is no: they may have changed since
+// MAIL, and a refusal is for good.
+func (s *session) sure(ask func() error) error {
+	err := ask()
+	if err == nil || status.IsTemporary(err) {
+		return err
+	}
+	s.Control.Anew()
+	return ask()
+}
+
 // relay refuses a recipient that is not local to a client that may not relay.
 func (s *session) relay(to addr.Address) error {
 	if s.login != "" {
 		return nil
 	}
-	if _, local, err := s.server.control.IsLocal(to.Domain); local || err != nil {
+	if _, local, err := s.Control.IsLocal(to.Domain); local || err != nil {
 		return err
 	}
-	if ok, err := route.RelayTo(s.server.control, to); ok || err != nil {
+	if ok, err := route.RelayTo(s.Control, to); ok || err != nil {
 		return err
 	}
 	if ok, err := s.mayRelay(); ok || err != nil {
 		return err
 	}
 	ip, _ := netip.ParseAddr(s.conn.ClientIP())
-	if err := s.server.control.RelayHidden(ip); err != nil {
+	if err := s.Control.RelayHidden(ip); err != nil {
 		return err
 	}
 	return &status.Error{Exit: status.NotAllowed, Reply: 550, Enhanced: "5.7.1", Text: "relaying denied"}
@@ -258,7 +274,7 @@ func (s *session) mayRelay() (bool, error) {
 	if s.relayClient {
 		return true, nil
 	}
-	networks, err := s.server.control.RelayFrom()
+	networks, err := s.Control.RelayFrom()
 	// A client without an address, on a pipe or a Unix socket, is in none.
 	ip, _ := netip.ParseAddr(s.conn.ClientIP())
 	return err == nil && networks.Has(ip), err
@@ -339,7 +355,7 @@ func (s *session) compose(buf *spool.Buffer) (spool.Body, error) {
 	if err != nil || !submits {
 		return buf, err
 	}
-	h, err := check.ReadHeader(s.server.control, buf)
+	h, err := check.ReadHeader(s.Control, buf)
 	if err != nil {
 		return nil, err
 	}
@@ -361,7 +377,7 @@ func (s *session) complete(m *compose.Message) error {
 		if o.Author.Address.IsNull() {
 			o.Author.Address = login
 		}
-	} else if o.Domain, err = ourDomain(s.server.control); err != nil {
+	} else if o.Domain, err = ourDomain(s.Control); err != nil {
 		return err
 	}
 	return m.Complete(o)

@@ -11,7 +11,7 @@ func (s *session) trace() (spool.Trace, error) {
 		if t.Relay, err = s.mayRelay(); err != nil {
 			return t, err
 		}
-	} else if hide, err := s.server.control.HideClient(); hide || err != nil {
+	} else if hide, err := s.Control.HideClient(); hide || err != nil {
 		return t, err
 	}
 	t.Helo, t.PTR, t.IP = s.helo, s.ptr.name(), s.conn.ClientIP()

@@ -21,28 +21,7 @@ import (
 func TestAcceptingWithChecks(t *testing.T) {
 	const pairs, each = 11, 60
 	h := newHome(t)
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	record, err := dkim.Record(key.Public())
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := dnstest.New(t, strings.Join([]string{`x.example. TXT "v=spf1 ip4:192.0.2.0/24 -all"`,
-		`_dmarc.x.example. TXT "v=DMARC1; p=reject"`, `mail.x.example. A 192.0.2.7`, `mail.x.example. TXT "v=spf1 a -all"`,
-		`7.2.0.192.in-addr.arpa. PTR mail.x.example.`, `s._domainkey.x.example. TXT "` + record[:200] + `" "` + record[200:] + `"`}, "\n"))
-	text := "From: bob@x.example\nTo: alice@example.net\nSubject: x\nDate: " + time.Now().UTC().Format(time.RFC1123Z) +
-		"\nMessage-ID: <1@x.example>\n\n" + strings.Repeat(strings.Repeat("z", 63)+"\n", 60)
-	s, err := dkim.Sign(strings.NewReader(strings.ReplaceAll(text, "\n", "\r\n")),
-		[]dkim.Key{{Domain: "x.example", Selector: "s", Signer: key}}, time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	mail := []byte(strings.ReplaceAll(s.Fields, "\r\n", "\n") + text)
-	set(t, h, "resolver", server.Addr+"\n")
-	set(t, h, "xclientfrom", "127.0.0.1\n")
-	set(t, h, "rates", "client-messages: 1000000/1h\nclient-recipients: 1000000/1h\nclient-connections: 1000000/1h\n")
+	mail := signedMail(t, h)
 	start(t, h)
 	var off strings.Builder
 	for _, name := range []string{"from", "fields", "date", "message-id", "lines", "nul", "structure", "mime", "own-domain", "dnsbl", "filters",
@@ -74,6 +53,34 @@ func TestAcceptingWithChecks(t *testing.T) {
 	}
 }
 
+// signedMail returns a message of x.example, signed, and lets the home know a DNS in which
+// it and the host that brings it are in order.
+func signedMail(t *testing.T, h *harness.Home) []byte {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	record, err := dkim.Record(key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := dnstest.New(t, strings.Join([]string{`x.example. TXT "v=spf1 ip4:192.0.2.0/24 -all"`,
+		`_dmarc.x.example. TXT "v=DMARC1; p=reject"`, `mail.x.example. A 192.0.2.7`, `mail.x.example. TXT "v=spf1 a -all"`,
+		`7.2.0.192.in-addr.arpa. PTR mail.x.example.`, `s._domainkey.x.example. TXT "` + record[:200] + `" "` + record[200:] + `"`}, "\n"))
+	text := "From: bob@x.example\nTo: alice@example.net\nSubject: x\nDate: " + time.Now().UTC().Format(time.RFC1123Z) +
+		"\nMessage-ID: <1@x.example>\n\n" + strings.Repeat(strings.Repeat("z", 63)+"\n", 60)
+	s, err := dkim.Sign(strings.NewReader(strings.ReplaceAll(text, "\n", "\r\n")),
+		[]dkim.Key{{Domain: "x.example", Selector: "s", Signer: key}}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	set(t, h, "resolver", server.Addr+"\n")
+	set(t, h, "xclientfrom", "127.0.0.1\n")
+	set(t, h, "rates", "client-messages: 1000000/1h\nclient-recipients: 1000000/1h\nclient-connections: 1000000/1h\n")
+	return []byte(strings.ReplaceAll(s.Fields, "\r\n", "\n") + text)
+}
+
 // set writes a setting that nobody is still changing.
 func set(t *testing.T, h *harness.Home, name, text string) {
 	t.Helper()
@@ -101,22 +108,35 @@ func known(t *testing.T, h *harness.Home, name string) bool {
 // session sends messages as a host outside, and returns how long that took.
 func session(t *testing.T, h *harness.Home, mail []byte, n int) time.Duration {
 	t.Helper()
+	c := stranger(t, h)
+	defer c.Close()
+	began := time.Now()
+	transfer(t, c, mail, n)
+	return time.Since(began)
+}
+
+// stranger begins a session of a host outside.
+func stranger(t *testing.T, h *harness.Home) *harness.Conversation {
+	t.Helper()
 	c, err := harness.Dial(h.Addr["mx"])
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
 	for _, step := range [][2]string{{"220", ""}, {"250", "EHLO mail.x.example"}, {"220", "XCLIENT ADDR=192.0.2.7 NAME=mail.x.example"},
 		{"250", "EHLO mail.x.example"}} {
 		if _, err := c.Expect(step[0], step[1]); err != nil {
 			t.Fatal(err)
 		}
 	}
-	began := time.Now()
+	return c
+}
+
+// transfer sends a message n times.
+func transfer(t *testing.T, c *harness.Conversation, mail []byte, n int) {
+	t.Helper()
 	for range n {
 		if _, err := c.Transfer("bob@x.example", []string{"alice@example.net"}, mail); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return time.Since(began)
 }

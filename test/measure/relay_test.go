@@ -23,12 +23,7 @@ var ofScheduler = []string{"futex", "nanosleep", "sched_yield", "epoll_pwait", "
 // do not depend on the machine.
 func TestRelayCalls(t *testing.T) {
 	const n = 300
-	if _, err := exec.LookPath("strace"); err != nil || os.Geteuid() != 0 { // nobody else may trace it
-		if harness.Missing("root and strace (system calls of mailrelay)") {
-			t.Fatal("no root or no strace")
-		}
-		t.Skip("needs root and strace")
-	}
+	needTrace(t)
 	h := newHome(t)
 	sink, err := harness.NewSink("ok")
 	if err != nil {
@@ -43,6 +38,26 @@ func TestRelayCalls(t *testing.T) {
 	if got := len(sink.Received()); got != n || len(h.Queued()) != 0 {
 		t.Fatalf("%d of %d messages arrived, %d wait\n%s", got, n, len(h.Queued()), h.Describe())
 	}
+	bound(t, "mailrelay, a message to a near host", calls, n, 32, 8)
+	if syncs := float64(calls["fsync"]+calls["fdatasync"]+calls["syncfs"]) / n; syncs > 0.5 {
+		t.Errorf("%.2f syncs a message", syncs)
+	}
+}
+
+func needTrace(t *testing.T) {
+	t.Helper()
+	if _, err := exec.LookPath("strace"); err == nil && os.Geteuid() == 0 { // nobody else may trace the programs
+		return
+	}
+	if harness.Missing("root and strace (system calls of a message)") {
+		t.Fatal("no root or no strace")
+	}
+	t.Skip("needs root and strace")
+}
+
+// bound checks what each of n messages cost: system calls, and looks at names among them.
+func bound(t *testing.T, what string, calls map[string]int, n, most, looks float64) {
+	t.Helper()
 	each := func(names ...string) (f float64) {
 		for _, name := range names {
 			f += float64(calls[name])
@@ -51,9 +66,9 @@ func TestRelayCalls(t *testing.T) {
 	}
 	names := slices.Sorted(maps.Keys(calls))
 	all := each(names...) - each(ofScheduler...)
-	harness.Report("measured: mailrelay, a message to a near host: %.1f system calls (limit 32), %.1f of them stat (limit 8), "+
-		"%.2f syncs (limit 0.5)", all, each("newfstatat"), each("fsync", "fdatasync", "syncfs"))
-	if all > 32 || each("newfstatat") > 8 || each("fsync", "fdatasync", "syncfs") > 0.5 || all < 10 {
+	harness.Report("measured: %s: %.1f system calls (limit %.0f), %.1f of them stat (limit %.0f), %.2f syncs", what,
+		all, most, each("newfstatat"), looks, each("fsync", "fdatasync", "syncfs"))
+	if all > most || each("newfstatat") > looks || all < 10 {
 		for _, name := range names {
 			t.Logf("%s %.2f", name, each(name))
 		}
@@ -89,6 +104,12 @@ func trace(t *testing.T, h *harness.Home, name string, args ...string) map[strin
 	if text, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, text)
 	}
+	return counted(t, out)
+}
+
+// counted returns how often each system call is in a trace.
+func counted(t *testing.T, out string) map[string]int {
+	t.Helper()
 	text, err := os.ReadFile(out)
 	if err != nil {
 		t.Fatal(err)
