@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -83,23 +84,43 @@ func (j *judged) take(r *control.MIMERule, err error, what string) {
 	}
 }
 
-// nameForms returns the names that a system may take a name for: without what some leave
-// out at its end, up to a NUL, and without the stream of a file (a.exe::$DATA).
+// nameForms returns the names that a system may take a name for: with signs of East Asian
+// width as the narrow ones; without what some leave out at its end, up to a NUL, and without
+// the stream of a file (a.exe::$DATA); without what no file's name may have (a.e|xe).
 func nameForms(name string) []string {
-	name = addr.Fold(name)
+	name = strings.Map(narrow, addr.Fold(name))
 	forms := []string{name}
 	for _, mark := range []string{"\x00", ":"} {
 		if before, _, ok := strings.Cut(name, mark); ok {
 			forms = append(forms, before)
 		}
 	}
+	forms = append(forms, strings.Map(func(r rune) rune {
+		if r != '.' && leftOut(r) {
+			return -1
+		}
+		return r
+	}, name))
 	for i, f := range forms {
 		forms[i] = strings.TrimRightFunc(f, leftOut)
 	}
-	return forms
+	return slices.Compact(forms)
 }
 
+// leftOut reports whether systems and readers leave a sign out, or at least at the end.
 func leftOut(r rune) bool {
-	return r == '.' || r == '"' || r == '\'' || r == unicode.ReplacementChar || unicode.IsSpace(r) ||
+	return strings.ContainsRune(".,;\"'<>|?*/\\", r) || r == unicode.ReplacementChar || unicode.IsSpace(r) ||
 		unicode.IsControl(r) || unicode.Is(unicode.Cf, r)
+}
+
+// narrow returns the sign of ASCII that a wide one is taken for, and a dot for those of other
+// scripts (as in names, RFC 3490 3.1).
+func narrow(r rune) rune {
+	switch {
+	case r >= '\uff01' && r <= '\uff5e':
+		return unicode.ToLower(r - 0xfee0)
+	case r == '\u3002' || r == '\uff61' || r == '\u2024':
+		return '.'
+	}
+	return r
 }

@@ -2,6 +2,7 @@ package parts
 
 import (
 	"mime"
+	"slices"
 	"strings"
 
 	"paperpath/internal/message"
@@ -24,13 +25,18 @@ func describe(h *message.Header) (p Part, boundaries []string) {
 			params := parameters(text)
 			for _, name := range []string{"name", "filename"} {
 				for _, v := range params[name].list {
-					names.add(v, decodeWords(v))
+					names.add(v, unhex(v, '%'), decodeWords(v, false), decodeWords(v, true))
 				}
 			}
 			if isType {
-				lines.add(params["boundary"].list...)
+				for _, v := range params["boundary"].list {
+					lines.add(v, strings.Trim(v, " \t"), decodeWords(v, false))
+				}
 			}
 		}
+	}
+	if len(lines.list) == 0 && slices.ContainsFunc(types.list, isMultipart) {
+		return Part{Types: types.list, Names: names.list}, []string{""} // readers guess
 	}
 	return Part{Types: types.list, Names: names.list}, lines.list
 }

@@ -12,8 +12,8 @@ import (
 // parameters returns all that the parameters of a field may be, by name in lower case:
 // with quotes respected or not, of a name that is there twice both, with the pieces of
 // RFC 2231 3 put together and its encoding (4) undone.
-func parameters(text string) map[string]*set {
-	all := map[string]*set{"name": {}, "filename": {}, "boundary": {}}
+func parameters(text string) readings {
+	all := readings{"name": {}, "filename": {}, "boundary": {}}
 	if _, strict, err := mime.ParseMediaType(text); err == nil || strict != nil {
 		for name, value := range strict {
 			if all[name] != nil {
@@ -22,39 +22,43 @@ func parameters(text string) map[string]*set {
 		}
 	}
 	_, rest, _ := strings.Cut(text, ";")
-	for _, quotes := range []bool{true, false} {
-		if !quotes && !strings.Contains(rest, `"`) {
-			break
-		}
-		var pieces []piece
-		for _, word := range splitParams(rest, quotes) {
-			name, value, ok := strings.Cut(word, "=")
-			if !ok {
-				continue
-			}
-			name = strings.ToLower(strings.Trim(name, " \t\""))
-			base, section, continued := strings.Cut(name, "*")
-			base = strings.TrimRight(base, " \t")
-			if all[base] == nil {
-				continue
-			}
-			if continued {
-				pieces = append(pieces, newPiece(base, section, value))
-				continue
-			}
-			all[base].add(unquoted(value)...)
-		}
-		join(pieces, all)
+	all.take(splitParams(rest, ";"))
+	if strings.Contains(rest, `"`) {
+		all.take(strings.Split(rest, ";"))
 	}
+	// Careless ones write other signs, or forget the semicolon or what stands before it.
+	all.take(splitParams(text, "; \t,"))
 	return all
 }
 
-// splitParams splits text at its semicolons, at those inside quotes too if quotes do not
-// count.
-func splitParams(text string, quotes bool) []string {
-	if !quotes {
-		return strings.Split(text, ";")
+// readings has all that the parameters of a field may be.
+type readings map[string]*set
+
+// take takes parameters.
+func (all readings) take(words []string) {
+	var pieces []piece
+	for _, word := range words {
+		name, value, ok := strings.Cut(word, "=")
+		if !ok {
+			continue
+		}
+		name = strings.ToLower(strings.Trim(name, " \t\""))
+		base, section, continued := strings.Cut(name, "*")
+		base = strings.TrimRight(base, " \t")
+		if all[base] == nil {
+			continue
+		}
+		if continued {
+			pieces = append(pieces, newPiece(base, section, value))
+			continue
+		}
+		all[base].add(unquoted(value)...)
 	}
+	join(pieces, all)
+}
+
+// splitParams splits text at these signs where they are not inside quotes.
+func splitParams(text, signs string) []string {
 	var list []string
 	begin, quoted := 0, false
 	for i := 0; i < len(text); i++ {
@@ -63,7 +67,7 @@ func splitParams(text string, quotes bool) []string {
 			i++
 		case c == '"':
 			quoted = !quoted
-		case c == ';' && !quoted:
+		case !quoted && strings.IndexByte(signs, c) >= 0:
 			list = append(list, text[begin:i])
 			begin = i + 1
 		}
@@ -116,15 +120,15 @@ func newPiece(name, section, value string) piece {
 
 // join puts pieces together, in the order of their numbers and as they come, as they are
 // written and decoded.
-func join(pieces []piece, all map[string]*set) {
+func join(pieces []piece, all readings) {
 	for name, of := range byName(pieces) {
 		for _, v := range of[0].value {
-			all[name].add(v, decodePercent(v))
+			all[name].add(v, decodePercent(v, false), decodePercent(v, true))
 		}
 		came := together(of)
 		slices.SortStableFunc(of, func(a, b piece) int { return cmp.Compare(a.number, b.number) })
 		for _, v := range append(came, together(of)...) {
-			all[name].add(v, decodePercent(v))
+			all[name].add(v, decodePercent(v, false), decodePercent(v, true))
 		}
 	}
 }
@@ -151,21 +155,25 @@ func together(of []piece) []string {
 }
 
 // decodePercent undoes the encoding of RFC 2231 4, without the charset and language in
-// front of it: no ending depends on them.
-func decodePercent(v string) string {
-	if _, rest, ok := strings.Cut(v, "'"); ok {
+// front of it. The charset counts only if charsets does.
+func decodePercent(v string, charsets bool) string {
+	charset := ""
+	if before, rest, ok := strings.Cut(v, "'"); ok {
 		if _, text, ok := strings.Cut(rest, "'"); ok {
-			v = text
+			charset, v = before, text
 		}
 	}
-	if !strings.Contains(v, "%") {
-		return v
+	if v = unhex(v, '%'); charsets {
+		v = inCharset(charset, v)
 	}
-	return unhex(v, '%')
+	return v
 }
 
 // unhex decodes the octets that a mark and two hexadecimal digits stand for.
 func unhex(v string, mark byte) string {
+	if strings.IndexByte(v, mark) < 0 {
+		return v
+	}
 	out := make([]byte, 0, len(v))
 	for i := 0; i < len(v); i++ {
 		var octet [1]byte

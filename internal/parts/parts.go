@@ -59,8 +59,10 @@ type Structure struct {
 // MayContain reports whether a part with these types may have others in it. Where it is
 // false for a message, only its text is left to look at, for uuencoded files.
 func (p Part) MayContain() bool {
-	return slices.ContainsFunc(p.Types, func(t string) bool { return strings.HasPrefix(t, "multipart") || isMessage(t) })
+	return slices.ContainsFunc(p.Types, func(t string) bool { return isMultipart(t) || isMessage(t) })
 }
+
+func isMultipart(kind string) bool { return strings.HasPrefix(kind, "multipart") }
 
 // Of describes the part with this header.
 func Of(h *message.Header) Part {

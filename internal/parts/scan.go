@@ -122,9 +122,9 @@ func (s *scanner) within(ahead []byte) (at int, found bool) {
 			at++
 			continue
 		}
-		if c := ahead[at]; !s.middle && (c == '-' || c == 'b') {
+		if c := ahead[at]; !s.middle && (c == '-' || c == 'b' || c == '=') {
 			end := bytes.IndexByte(ahead[at:], '\n')
-			if end < 0 || c == 'b' || s.isBoundary(ahead[at:at+end]) {
+			if end < 0 || c != '-' || s.isBoundary(ahead[at:at+end]) {
 				return at, true
 			}
 		}
@@ -153,8 +153,8 @@ func (s *scanner) step() {
 		s.inHeader(l)
 	case l.start && s.isBoundary(l.text):
 		s.begin(l.text)
-	case l.start && bytes.HasPrefix(l.text, []byte("begin ")):
-		s.uuencoded(l.text)
+	case l.start && (bytes.HasPrefix(l.text, []byte("begin")) || bytes.HasPrefix(l.text, []byte("=ybegin "))):
+		s.inText(string(l.text[:min(len(l.text), kept)]))
 	}
 }
 
@@ -273,10 +273,19 @@ func (s *scanner) describe() (p Part) {
 
 func isMessage(kind string) bool { return strings.HasPrefix(kind, "message/") }
 
-// uuencoded shows a file in the text, which some readers make a part of its own.
-func (s *scanner) uuencoded(text []byte) {
-	mode, name, ok := strings.Cut(string(text[len("begin "):min(len(text), kept)]), " ")
-	if ok && len(mode) >= 3 && strings.Trim(mode, "01234567") == "" {
-		s.see(Part{Names: []string{strings.TrimLeft(name, " ")}})
+// inText shows a file in the text, which some readers make a part of its own: one in
+// uuencode or its form in base64 (POSIX), or in yEnc.
+func (s *scanner) inText(text string) {
+	words := strings.Fields(text)
+	switch words[0] {
+	case "begin", "begin-base64":
+		if len(words) > 2 && len(words[1]) >= 3 && strings.Trim(words[1], "01234567") == "" {
+			_, name, _ := strings.Cut(text, words[1])
+			s.see(Part{Names: []string{strings.TrimLeft(name, " \t")}})
+		}
+	case "=ybegin":
+		if _, name, ok := strings.Cut(text, " name="); ok {
+			s.see(Part{Names: []string{name}})
+		}
 	}
 }

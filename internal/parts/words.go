@@ -6,16 +6,16 @@ import (
 )
 
 // decodeWords undoes encoded words (RFC 2047), which many programs put into names of
-// files though they may not stand there (RFC 2047 5). The charset does not count: NULs
-// are left out, so that ASCII in UTF-16 is ASCII.
-func decodeWords(text string) string {
+// files though they may not stand there (RFC 2047 5). The charset counts only if charsets
+// does. NULs are left out, so that ASCII in UTF-16 is ASCII.
+func decodeWords(text string, charsets bool) string {
 	if !strings.Contains(text, "=?") {
 		return text
 	}
 	var b strings.Builder
 	for {
 		before, rest, ok := strings.Cut(text, "=?")
-		word, after, is := encodedWord(rest)
+		word, after, is := encodedWord(rest, charsets)
 		switch {
 		case !ok || after == "" && !is: // none is complete in what is left
 			b.WriteString(text)
@@ -34,8 +34,8 @@ func decodeWords(text string) string {
 
 // encodedWord decodes what follows `=?`. If it is no encoded word, after is where another
 // may begin, "" for nowhere.
-func encodedWord(text string) (word, after string, ok bool) {
-	_, rest, ok1 := strings.Cut(text, "?")
+func encodedWord(text string, charsets bool) (word, after string, ok bool) {
+	charset, rest, ok1 := strings.Cut(text, "?")
 	coding, rest, ok2 := strings.Cut(rest, "?")
 	if !ok1 || !ok2 {
 		return "", "", false
@@ -48,13 +48,17 @@ func encodedWord(text string) (word, after string, ok bool) {
 	if !ok {
 		return "", "", false
 	}
-	return decode(coded), after, true
+	if word = decode(coded); charsets {
+		word = inCharset(charset, word)
+	}
+	return word, after, true
 }
 
-// decodeBase64 decodes as much as it can, padded or not.
+// decodeBase64 decodes as much as it can, padded or not. What is no base64 is passed over
+// (RFC 2045 6.8).
 func decodeBase64(s string) string {
 	s = strings.Map(func(r rune) rune {
-		if r == ' ' || r == '=' {
+		if !isBase64(r) {
 			return -1
 		}
 		return r
@@ -65,3 +69,7 @@ func decodeBase64(s string) string {
 }
 
 func decodeQ(s string) string { return unhex(strings.ReplaceAll(s, "_", " "), '=') }
+
+func isBase64(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '+' || r == '/'
+}

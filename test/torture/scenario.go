@@ -66,7 +66,7 @@ const token = "token-1"
 func scenarios() []scenario {
 	var all []scenario
 	for _, part := range [][]scenario{submitScenarios(), stageScenarios(), deliverScenarios(), relayScenarios(), popScenarios(),
-		queueScenarios(), holdScenarios(), watchScenarios()} {
+		queueScenarios(), holdScenarios(), checkScenarios(), watchScenarios()} {
 		all = append(all, part...)
 	}
 	return all

@@ -191,8 +191,12 @@ func (w *world) putJunk(params string) error {
 	return err
 }
 
-// accept places an entry in an inbox as if it had come in that way.
+// accept places a small letter in an inbox as if it had come in that way.
 func (w *world) accept(in spool.Inbox, env spool.Envelope, with, token string, results ...string) (spool.Key, error) {
+	return w.acceptText(in, env, with, letter(token, small), results...)
+}
+
+func (w *world) acceptText(in spool.Inbox, env spool.Envelope, with string, text []byte, results ...string) (spool.Key, error) {
 	s, err := spool.Open(w.home, spool.Options{Hostname: harness.Hostname})
 	if err != nil {
 		return "", err
@@ -202,7 +206,7 @@ func (w *world) accept(in spool.Inbox, env spool.Envelope, with, token string, r
 	if with != spool.WithLocal {
 		trace.IP = "192.0.2.7"
 	}
-	return s.Accept(in, env, results, trace, spool.BytesBody(letter(token, small)))
+	return s.Accept(in, env, results, trace, spool.BytesBody(text))
 }
 
 // to makes recipients of addresses.
