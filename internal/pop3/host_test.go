@@ -260,7 +260,10 @@ func (c *client) rest() []string {
 
 func (c *client) until(done func() bool) {
 	c.t.Helper()
-	late := time.AfterFunc(20*time.Second, func() { c.Close() })
+	late := time.AfterFunc(20*time.Second, func() {
+		c.t.Error("the server says nothing more")
+		c.Close()
+	})
 	defer late.Stop()
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -153,9 +153,10 @@ func TestFailDelay(t *testing.T) {
 	over, waits := make(chan struct{}), make(chan struct{}, 1)
 	h.cfg.Users.(*logins).failed = func(context.Context) { waits <- struct{}{}; <-over }
 	c, done := h.start(context.Background())
-	c.Write([]byte("USER alice\r\nPASS no\r\n"))
+	c.Write([]byte("USER alice\r\n"))
+	c.await(2) // the greeting and its reply
+	c.Write([]byte("PASS no\r\n"))
 	<-waits
-	c.await(2) // the greeting and USER's reply
 	if n := c.lines(); n > 2 {
 		t.Errorf("%d lines before the delay was over", n)
 	}

@@ -1,6 +1,7 @@
 package pop3
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -54,7 +55,7 @@ func (c *talk) want(prefix string) {
 	c.t.Helper()
 	var line []byte
 	one := make([]byte, 1)
-	for !strings.HasSuffix(string(line), "\r\n") {
+	for !bytes.HasSuffix(line, crlf) {
 		if _, err := c.Read(one); err != nil {
 			c.t.Fatalf("read after %q: %v", line, err)
 		}

@@ -193,14 +193,16 @@ func TestData(t *testing.T) {
 }
 
 // takesData answers DATA and the final dot, and returns the text.
-func takesData(c net.Conn) (text string) {
+func takesData(c net.Conn) string {
+	var text strings.Builder
 	r := bufio.NewReader(c)
 	r.ReadString('\n')
 	io.WriteString(c, "354 go on\r\n")
 	for {
 		line, err := r.ReadString('\n')
-		if text += line; err != nil {
-			return text
+		text.WriteString(line)
+		if err != nil {
+			return text.String()
 		}
 		if line == ".\r\n" {
 			io.WriteString(c, "250 2.0.0 ok\r\n")
