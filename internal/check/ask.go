@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,6 +20,19 @@ type Found struct {
 	Took   time.Duration
 
 	trail *explain.Trail
+	dns   error // the first question that got no answer; it names our servers
+}
+
+// Detail is the reason for our own people: with what Reason, which leaves with the message,
+// may not say.
+func (f *Found) Detail() string {
+	text := f.Reason
+	for _, err := range []error{status.Cause(f.Err), f.dns} {
+		if err != nil && !strings.Contains(text, err.Error()) {
+			text = strings.TrimPrefix(text+": "+err.Error(), ": ")
+		}
+	}
+	return text
 }
 
 type askFunc func(ctx context.Context, m *Case, q Query) Finding
@@ -35,21 +49,22 @@ func (s *Session) ask(ctx context.Context, c Check, ask askFunc, explained bool)
 		f.Result, f.Action, f.Where = "off", control.CheckAccept, r.Where
 		return f
 	}
-	q := Query{Row: r, DNS: s.DNS}
+	asked := &unanswered{Resolver: s.DNS}
+	q := Query{Row: r, DNS: asked}
 	if s.Log != nil && !explained {
 		q.Seldom = s.seldom
 	}
 	var notes *noted
 	if explained {
 		f.trail = &explain.Trail{}
-		notes = &noted{Resolver: s.DNS, together: asksTogether(f.Name)}
+		notes = &noted{Resolver: asked, together: asksTogether(f.Name)}
 		q.Trail, q.DNS = f.trail, notes
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.Time)
 	defer cancel()
 	began := time.Now()
 	err := status.Guard(func() error { f.Finding = ask(ctx, s.at, q); return nil })
-	f.Took = time.Since(began)
+	f.Took, f.dns = time.Since(began), asked.first()
 	if err != nil {
 		f.Finding = Finding{Err: err}
 	}
@@ -84,7 +99,7 @@ func (s *Session) weigh(f *Found, r control.CheckRow) {
 			f.Result = "temperror"
 		}
 		if f.Reason == "" {
-			f.Reason = f.Err.Error()
+			f.Reason = status.Public(f.Err)
 		}
 	default:
 		f.Action = control.CheckAccept

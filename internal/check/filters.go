@@ -8,7 +8,6 @@ import (
 	"paperpath/internal/control"
 	"paperpath/internal/message"
 	"paperpath/internal/status"
-	"paperpath/internal/visible"
 )
 
 // filtersName is the row of control/checks for all filters of other people. Which ones
@@ -65,7 +64,7 @@ const missingField = "X-Filter-Missing"
 
 // away is the finding where a filter gives no answer.
 func away(f control.Filter, m *Case, why error) Finding {
-	found := Finding{Result: "temperror", Reason: visible.ASCII(f.Name + ": " + why.Error())}
+	found := Finding{Result: "temperror", Reason: f.Name + ": it gives no answer"}
 	switch f.Away {
 	case control.AwayTempfail:
 		found.Err = status.Temp("4.7.1", "a mail filter gives no answer, try again later", why)

@@ -48,6 +48,7 @@ type filterStep struct{ Decision, Value, Source string }
 type filterError struct {
 	Exit, Reply    int    `json:",omitempty"`
 	Enhanced, Text string `json:",omitempty"`
+	Cause          string `json:",omitempty"` // what strangers may not read
 }
 
 // filterChange is a Change; the message is in a file.
@@ -85,10 +86,13 @@ func (t *FilterTape) add(name string, f Finding, q Query) {
 		}
 	}
 	if f.Err != nil {
-		n.Error = &filterError{Exit: status.Exit(f.Err), Text: f.Err.Error()}
+		n.Error = &filterError{Exit: status.Exit(f.Err)}
 		var e *status.Error
 		if errors.As(f.Err, &e) {
-			n.Error.Reply, n.Error.Enhanced = e.Reply, e.Enhanced
+			n.Error.Reply, n.Error.Enhanced, n.Error.Text = e.Reply, e.Enhanced, e.Text
+		}
+		if why := status.Cause(f.Err); why != nil {
+			n.Error.Cause = why.Error()
 		}
 	}
 	t.mu.Lock()
@@ -123,6 +127,9 @@ func (n filterFinding) finding(q Query) Finding {
 	}
 	if e := n.Error; e != nil {
 		f.Err = &status.Error{Exit: e.Exit, Reply: e.Reply, Enhanced: e.Enhanced, Text: e.Text}
+		if e.Cause != "" {
+			f.Err.(*status.Error).Err = errors.New(e.Cause)
+		}
 	}
 	if n.Changed != nil {
 		f.Changed = &Change{Body: n.body, Envelope: n.Changed.Envelope}

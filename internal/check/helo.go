@@ -26,7 +26,7 @@ func (heloCheck) Ask(ctx context.Context, m *Case, q Query) Finding {
 	case err != nil:
 		q.Trail.Add("HELO", m.Helo+": "+err.Error(), "")
 		text := visible.ASCII("HELO " + m.Helo + " could not be looked up")
-		return Finding{Err: status.Temp("4.7.1", text, err), Reason: err.Error()}
+		return Finding{Err: status.Temp("4.7.1", text, err), Reason: status.Public(err)}
 	case wrong != "":
 		q.Trail.Add("HELO", m.Helo+": "+wrong, "")
 		text := visible.ASCII("HELO " + m.Helo + ": " + wrong)

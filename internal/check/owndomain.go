@@ -13,6 +13,7 @@ import (
 	"paperpath/internal/control"
 	"paperpath/internal/dns"
 	"paperpath/internal/message"
+	"paperpath/internal/status"
 	"paperpath/internal/visible"
 )
 
@@ -62,7 +63,7 @@ func (f *Finding) accuse(ctx context.Context, claimed []string, q Query) (excuse
 		what, err := published(ctx, q.DNS, domain)
 		switch {
 		case err != nil:
-			excuse = err.Error()
+			excuse = status.Public(err)
 		case what != "":
 			f.Answer = control.CheckJunk
 			f.Reason += ", but " + domain + " has " + what

@@ -38,20 +38,21 @@ func (dkimCheck) Ask(ctx context.Context, m *Case, q Query) Finding {
 	}
 	f := Finding{}
 	var best dkim.Status
+	var away error
 	for i, r := range results {
 		if q.Trail != nil {
 			asked.explain(i+1, r, q.Trail)
 		}
 		f.Methods = append(f.Methods, dkimMethod(r))
 		if i == 0 || r.Status == dkim.Pass || r.Status == dkim.TempError && best != dkim.Pass {
-			best, f.Reason = r.Status, r.Reason
+			best, f.Reason, away = r.Status, r.Reason, r.Err
 		}
 	}
 	f.Result = string(best)
 	switch best {
 	case dkim.Pass:
 	case dkim.TempError:
-		f.Err = status.Temp("4.7.20", "DKIM: a key could not be fetched", nil)
+		f.Err = status.Temp("4.7.20", "DKIM: a key could not be fetched", away)
 	default:
 		f.Fails, f.Err = true, refuseMail("5.7.20", "DKIM: no signature is valid (RFC 6376)")
 	}

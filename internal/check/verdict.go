@@ -45,7 +45,7 @@ func (v Verdict) Event() maillog.Verdict {
 	e := maillog.Verdict{Action: string(v.Action), Check: v.Check, Reason: v.Reason(),
 		From: v.Envelope.From.Addr}
 	for _, f := range v.Found {
-		r := maillog.CheckResult{Name: f.Name, Result: f.Result, Reason: f.Reason, Took: f.Took}
+		r := maillog.CheckResult{Name: f.Name, Result: f.Result, Reason: f.Detail(), Took: f.Took}
 		if f.Action != control.CheckAccept {
 			r.Action = string(f.Action)
 		}
@@ -82,7 +82,7 @@ func (s *Session) judge(ctx context.Context, t *explain.Trail, list ...phase) Ve
 
 // troubled is a fault of ours in what is no check: the message is deferred.
 func troubled(name string, err error) Found {
-	return Found{Name: name, Finding: Finding{Result: "temperror", Reason: err.Error(), Err: err},
+	return Found{Name: name, Finding: Finding{Result: "temperror", Reason: status.Public(err), Err: err},
 		Action: control.CheckDefer, Where: "control/checks"}
 }
 
@@ -92,7 +92,7 @@ func (s *Session) verdict(all []Found, t *explain.Trail) Verdict {
 	v.Header, v.Body, v.Envelope, v.Changed = s.at.Header, s.at.Body, s.at.Envelope, s.at.original != nil
 	for _, f := range all {
 		if f.Action.Worse(v.Action) {
-			v.Action, v.Check, v.why = f.Action, f.Name, f.Name+": "+f.Reason
+			v.Action, v.Check, v.why = f.Action, f.Name, f.Name+": "+f.Detail()
 			if v.Err = nil; !v.Passes() {
 				v.Err = f.reply()
 			}

@@ -54,6 +54,7 @@ const (
 type Result struct {
 	Status Status
 	Reason string // why, for people; "" for a pass
+	Err    error  // why the key could not be fetched, for our own people
 
 	Domain    string // d=, in A-labels and lower case
 	Identity  string // i=, @ and the domain where the signature has none

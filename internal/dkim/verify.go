@@ -151,7 +151,8 @@ func (c *check) found(a *answer) {
 		c.end(PermError, "there is no key: %v", a.err)
 		return
 	case a.err != nil:
-		c.end(TempError, "%v", a.err)
+		c.end(TempError, "%s", status.Public(a.err))
+		c.result.Err = a.err
 		return
 	}
 	total := 0

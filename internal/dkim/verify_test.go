@@ -209,7 +209,7 @@ func TestSignatures(t *testing.T) {
 		{"s= of blanks", "", replace("s=r", "s=a b"), Neutral, "s= is not a selector"},
 		{"s= unknown", "", replace("s=r", "s=nobody"), PermError, "there is no key: DNS TXT nobody._domainkey.example.org"},
 		{"s= away", "", replace("s=r", "s=away"), TempError, "DNS TXT away._domainkey.example.org"},
-		{"s= panic", "", replace("s=r", "s=panic"), TempError, "panic"},
+		{"s= panic", "", replace("s=r", "s=panic"), TempError, "temporary problem"},
 		{"bh= of another body", "", replace("bh=", "bh=AAAA"), Neutral, "bh= is no"},
 		{"control characters", "foo=\x01; ", nil, Neutral, "the value of foo= has characters"},
 		{"not a list", "", func(string) string { return "hello" }, Neutral, `"hello`},
@@ -217,7 +217,7 @@ func TestSignatures(t *testing.T) {
 		z["away._domainkey.example.org"], z["panic._domainkey.example.org"] = []string{"away"}, []string{"panic"}
 		got, err := verifier(z).Verify(context.Background(), strings.NewReader(made(t, c.extra, c.change)))
 		if err != nil || len(got) != 1 || got[0].Status != c.want || !strings.Contains(got[0].Reason, c.reason) ||
-			(got[0].Reason == "") != (c.want == Pass) {
+			(got[0].Reason == "") != (c.want == Pass) || (got[0].Err != nil) != (c.want == TempError) {
 			t.Errorf("%s: %+v, %v, want %s because %q", c.name, got, err, c.want, c.reason)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"paperpath/internal/addr"
 	"paperpath/internal/dns"
 	"paperpath/internal/message"
+	"paperpath/internal/status"
 )
 
 // Authors returns the domains of the authors that From names, in A-labels and lower case,
@@ -88,7 +89,7 @@ func Domain(ctx context.Context, r Resolver, domain string, identities []Identit
 	found, err := f.find(ctx, domain)
 	switch {
 	case err != nil:
-		result.Status, result.Reason = TempError, "the policy could not be fetched: "+err.Error()
+		result.Status, result.Reason = TempError, "the policy could not be fetched: "+status.Public(err)
 		return result
 	case found.Record == nil:
 		result.Status, result.Reason = Unstated, "no policy is published"
@@ -102,7 +103,7 @@ func Domain(ctx context.Context, r Resolver, domain string, identities []Identit
 	aligned, err := f.aligned(ctx, domain, found.Record, identities)
 	switch {
 	case err != nil:
-		result.Status, result.Reason = TempError, err.Error()
+		result.Status, result.Reason = TempError, status.Public(err)
 	case aligned != nil:
 		result.Status, result.Aligned = Pass, aligned
 	default:

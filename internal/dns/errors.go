@@ -31,6 +31,15 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("DNS %s %s: %v", e.Type, e.Name, e.Err)
 }
 
+// Public is Error for people elsewhere: without the servers that were asked, and what
+// happened to our queries (status.Public).
+func (e *Error) Public() string {
+	if e.Kind != ErrTemporary {
+		return e.Error()
+	}
+	return fmt.Sprintf("DNS %s %s: no answer", e.Type, e.Name)
+}
+
 // Unwrap returns the kind and the cause.
 func (e *Error) Unwrap() []error {
 	if e.Err == nil {

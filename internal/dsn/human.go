@@ -112,11 +112,7 @@ func public(err error) string {
 	if e, ok := err.(*Expired); ok {
 		return "given up after " + days(e.Lifetime) + ": " + public(e.Cause)
 	}
-	var e *status.Error
-	if !errors.As(err, &e) || e.Text == "" {
-		return "temporary problem in the mail system"
-	}
-	return bounded(e.Text)
+	return bounded(status.Public(err))
 }
 
 // quotedSubject is the subject of the message, in quotes behind a blank, by which the

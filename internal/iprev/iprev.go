@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"paperpath/internal/dns"
+	"paperpath/internal/status"
 )
 
 // maxNames bounds the names of an address that are looked at.
@@ -53,7 +54,7 @@ func Look(ctx context.Context, r Resolver, ip netip.Addr, claimed string) Result
 		case isAnswer(err):
 			return Result{Status: PermError, Reason: "the reverse DNS has no name for " + ip.String()}
 		case err != nil:
-			return Result{Status: TempError, Reason: err.Error()}
+			return Result{Status: TempError, Reason: status.Public(err)}
 		}
 	}
 	return lookBack(ctx, r, ip, names[:min(len(names), maxNames)])
@@ -68,7 +69,7 @@ func lookBack(ctx context.Context, r Resolver, ip netip.Addr, names []string) Re
 		case err == nil && slices.Contains(back, ip):
 			return Result{Status: Pass, Name: strings.TrimSuffix(name, "."), Claims: names}
 		case err != nil && !isAnswer(err):
-			result.Status, result.Reason = TempError, err.Error()
+			result.Status, result.Reason = TempError, status.Public(err)
 		}
 	}
 	if result.Status == Fail {

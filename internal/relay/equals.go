@@ -53,7 +53,7 @@ func (r *Relay) equals(ctx context.Context, look *lookups, d destination, list [
 
 // onlyUs is the failure of an exchanger that is no host but us.
 func onlyUs(x exchanger, what string) *failure {
-	return &failure{host: host{name: x.name}, elsewhere: true, err: status.Temp("4.4.4", what+
+	return &failure{host: host{name: x.name}, elsewhere: true, err: status.Ours("4.4.4", what, what+
 		": its domain is not in control/domains, and no row of control/routes names another host for it", nil)}
 }
 
@@ -65,11 +65,12 @@ func (r *Relay) hosts(d destination, x exchanger, a answered, t *explain.Trail) 
 	case errors.Is(a.err, dns.ErrNoDomain), errors.Is(a.err, dns.ErrNoData), errors.Is(a.err, dns.ErrBadName):
 		f.err = permanent(550, "5.4.4", "the host %s of %s has no address", x.name, d.domain)
 		if x.routed { // a setting of ours never fails a message permanently
-			f.err = status.Temp("4.3.5", fmt.Sprintf("%s: the host %s has no address", d.route.Where, x.name), a.err)
+			f.err = status.Ours("4.3.5", "the host "+x.name+" has no address",
+				fmt.Sprintf("%s: the host %s has no address: %v", d.route.Where, x.name, a.err), a.err)
 		}
 		return nil, f
 	case a.err != nil:
-		f.err = status.Temp(dnsTrouble, a.err.Error(), nil)
+		f.err = status.Ours(dnsTrouble, status.Public(a.err), a.err.Error(), a.err)
 		return nil, f
 	}
 	var list []host

@@ -30,7 +30,7 @@ func (a *attempt) through(ctx context.Context, look *lookups) {
 			a.failAll(&failure{ours: true, hold: true, rule: a.route.Where, err: permanent(550, "5.7.0",
 				"mail for %s is held now (change the row, then release it)", a.domain)})
 		case control.ToLocal:
-			a.failAll(&failure{ours: true, err: status.Temp("4.3.5", fmt.Sprintf(
+			a.failAll(&failure{ours: true, err: status.Ours("4.3.5", "", fmt.Sprintf(
 				"%s says local now (mailctl queue reroute %s)", a.route.Where, a.m.Key), nil)})
 		}
 	}

@@ -87,7 +87,7 @@ func formless(h host, err error) *failure {
 	if errors.As(err, &refusal) {
 		return unsuited(h, 554, "5.6.3", "the host does not offer 8BITMIME, and the message cannot be converted: "+refusal.Why)
 	}
-	return &failure{host: h, ours: true, err: status.Temp("4.3.0", err.Error(), nil)}
+	return &failure{host: h, ours: true, err: status.Temp("4.3.0", "", err)}
 }
 
 // unsuited returns the failure of a message that a host cannot get; another one may.

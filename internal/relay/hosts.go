@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"paperpath/internal/ratelimit"
+	"paperpath/internal/status"
 )
 
 // hosts is what is remembered of hosts, by address and port: which do not answer, which
@@ -110,7 +111,7 @@ func (h *hosts) failed(addr string, f *failure, began, now time.Time) {
 	if len(h.whys) >= maxRemembered {
 		clear(h.whys)
 	}
-	h.whys[addr] = f.err.Error()
+	h.whys[addr] = status.Public(f.err)
 	delete(h.noted, addr)
 	h.mu.Unlock()
 	_ = h.table.Update("rests "+addr, func(e ratelimit.Entry) ratelimit.Entry {

@@ -39,7 +39,7 @@ func (a *attempt) tryLMTP(ctx context.Context, h host, network, address string) 
 	a.tried++
 	s, f := a.openLMTP(ctx, h, network, address)
 	if f != nil {
-		a.silent, a.why = a.silent && f.silent, f.err.Error()
+		a.silent, a.why = a.silent && f.silent, status.Public(f.err)
 		a.judge(f)
 		a.failAll(f)
 		return

@@ -64,7 +64,7 @@ func (r *Relay) loginOf(t terms) (*control.RelayLogin, error) {
 			return &list[i], nil
 		}
 	}
-	return nil, status.Temp("4.3.5", "control/relay-logins/"+t.host.name+" has just changed", nil)
+	return nil, status.Ours("4.3.5", "", "control/relay-logins/"+t.host.name+" has just changed", nil)
 }
 
 // begin opens a session on these terms, and logs in if they say so.
@@ -83,7 +83,8 @@ func (r *Relay) begin(ctx context.Context, t terms, key string) (*session, *fail
 	}
 	if err != nil {
 		return nil, &failure{host: t.host, elsewhere: true, settings: true,
-			err: status.Temp("4.3.5", fmt.Sprintf("%s: login: %v", t.host, err), nil)}
+			err: status.Ours("4.3.5", t.host.String()+": the login cannot be read",
+				fmt.Sprintf("%s: login: %v", t.host, err), err)}
 	}
 	s, f := r.open(ctx, t, key)
 	if f != nil {
@@ -220,7 +221,7 @@ func (r *Relay) loginFailed(s *session, l *control.RelayLogin, key, mechanism, w
 	text := fmt.Sprintf("%s: login%s (%s): %s", s.host, as(l.User), l.Where, why)
 	r.logins.refused(l, refusedLogin(err), now)
 	r.Log.RelayLoginFailed(key, s.remote(), l.User, mechanism, why)
-	f := &failure{host: s.host, elsewhere: true, err: status.Temp("4.7.8", text, nil)}
+	f := &failure{host: s.host, elsewhere: true, err: status.Ours("4.7.8", s.host.String()+": the login fails", text, nil)}
 	var e *smtpc.Error
 	if errors.As(err, &e) {
 		f.reply = visible.Shorten(e.Reply.Text, 512)

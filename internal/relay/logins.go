@@ -165,7 +165,7 @@ func (l *logins) rest(t terms, now time.Time) error {
 	if !now.Before(until) || now.Before(e.Time.Add(-longestRest)) { // the clock was set
 		return nil
 	}
-	text := fmt.Sprintf("%s: the login %s at %s and is tried again after %s (see relay-login-failed in the log)",
+	text := fmt.Sprintf("%s: the login %s at %s and is tried again after %s",
 		t.host.name, what, clockTime(e.Time), clockTime(until))
-	return status.Temp("4.7.8", text, nil)
+	return status.Ours("4.7.8", text, text+" (see relay-login-failed in the log)", nil)
 }

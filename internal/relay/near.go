@@ -37,7 +37,7 @@ func (r *Relay) explainNear(d destination, to control.RouteTarget) (outcome stri
 		if errors.As(err, &of) {
 			err = of.Err
 		}
-		return "", status.Temp("4.3.5", fmt.Sprintf("%s: %s: %v", d.route.Where, to.Path, err), nil)
+		return "", status.Ours("4.3.5", "", fmt.Sprintf("%s: %s: %v", d.route.Where, to.Path, err), err)
 	}
 	return "relay to " + to.String(), nil
 }

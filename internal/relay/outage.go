@@ -60,7 +60,7 @@ func (o *outage) grow(began, now time.Time) bool {
 
 // failure is that of what waits for the end of an outage.
 func (o outage) failure(name string) *failure {
-	return &failure{rests: true, err: status.Temp("4.4.1", o.text(name), nil)}
+	return &failure{host: host{name: name}, rests: true, err: status.Temp("4.4.1", o.text(name), nil)}
 }
 
 // text says why name is not tried now.

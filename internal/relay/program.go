@@ -63,7 +63,7 @@ type program struct {
 
 // trouble is the failure of a call that has no exit status.
 func (p *program) trouble(why string) *failure {
-	return &failure{host: p.host, ours: true, err: status.Temp("4.3.0", p.host.name+": "+why, nil)}
+	return &failure{host: p.host, ours: true, err: status.Ours("4.3.0", "", p.host.name+": "+why, nil)}
 }
 
 // call calls the program for some recipients. nil: it has taken the message.

@@ -22,8 +22,9 @@ func (r *Relay) quota(domain string, d *control.Destination) (f *failure, again 
 	}
 	each := rate.Per / time.Duration(rate.Most)
 	again = r.pool.book(domain, r.Now(), each)
-	return &failure{err: status.Temp("4.3.2", fmt.Sprintf("%s allows %d messages in %v for %s, this one goes after %s",
-		d.Where, rate.Most, rate.Per, domain, clockTime(r.Now().Add(again))), nil)}, again
+	return &failure{err: status.Ours("4.3.2", "the destination gets no more messages now",
+		fmt.Sprintf("%s allows %d messages in %v for %s, this one goes after %s",
+			d.Where, rate.Most, rate.Per, domain, clockTime(r.Now().Add(again))), nil)}, again
 }
 
 // book returns how long a message beyond the rate of its destination waits: each gets a

@@ -68,7 +68,7 @@ func results(m *Message, todo []int, failed map[int]*failure) []settle.Result {
 	for _, i := range todo {
 		res := settle.Result{Index: i}
 		if f := failed[i]; f != nil && f.err != nil {
-			res.Err, res.Diagnostic = f.err, f.reply
+			res.Err, res.Diagnostic = f.told(), f.reply
 			res.Rule, res.Hold, res.Again = f.rule, f.hold, f.again
 			if f.reply != "" && f.host.addr.IsValid() { // a socket has no name for others
 				res.RemoteMTA = f.host.name
@@ -121,7 +121,7 @@ func classified(err error) *status.Error {
 	if e, ok := err.(*status.Error); ok {
 		return e
 	}
-	return status.Temp("4.3.0", err.Error(), nil)
+	return status.Temp("4.3.0", "", err)
 }
 
 // guarded turns a panic into a temporary failure of the group.
@@ -191,7 +191,7 @@ type attempt struct {
 func (a *attempt) lookupFailed(f *failure) {
 	a.failAll(f)
 	if f.err.Enhanced == dnsTrouble {
-		a.why = f.err.Error()
+		a.why = status.Public(f.err)
 	}
 }
 
@@ -237,7 +237,7 @@ func (a *attempt) try(ctx context.Context, h host) {
 	a.pool.limit(d, a.row)
 	failed, f := a.pool.send(ctx, d, t, a.m, a.left)
 	if f != nil {
-		a.silent, a.why = a.silent && f.silent, f.err.Error()
+		a.silent, a.why = a.silent && f.silent, status.Public(f.err)
 		a.judge(f)
 		a.failAll(f)
 		a.logSettings(f)

@@ -84,6 +84,17 @@ type failure struct {
 	unsafe  error
 }
 
+// told is the error for the report: the path of a socket or a program is for our own people.
+func (f *failure) told() *status.Error {
+	if f.host.addr.IsValid() || !strings.Contains(f.host.name, "/") || !strings.Contains(f.err.Text, f.host.name) {
+		return f.err
+	}
+	e := *f.err
+	e.Text = strings.ReplaceAll(e.Text, f.host.name, "the mail system of the recipient")
+	e.Log = f.err.Error()
+	return &e
+}
+
 // connect dials and says EHLO, or HELO to a host that does not know EHLO.
 func (r *Relay) connect(ctx context.Context, t terms) (*session, *failure) {
 	dialing, cancel := context.WithTimeout(ctx, r.Times.Connect)

@@ -1,6 +1,9 @@
 package relay
 
-import "time"
+import (
+	"paperpath/internal/status"
+	"time"
+)
 
 // A destination that asked for less mail rests, and then gets it slowly: in one session,
 // and one message in slowPause. Each slowStep transactions without a 4xx allow one session
@@ -14,7 +17,7 @@ const (
 // slow makes a destination rest for a time, and get less mail after that. What waits for
 // a session with it waits no longer.
 func (r *Relay) slow(name string, f *failure, pause time.Duration) {
-	o := outage{since: r.Now(), pause: pause, why: f.err.Error(), noted: time.Now(), asked: true, cause: cause(f.words.Code)}
+	o := outage{since: r.Now(), pause: pause, why: status.Public(f.err), noted: time.Now(), asked: true, cause: cause(f.words.Code)}
 	r.reach.rest(name, o)
 	r.known.slow(name, o)
 	r.pool.slow(name, o.failure(name))

@@ -45,6 +45,6 @@ func notOurs(t terms, err error) *failure {
 		return nil
 	}
 	return &failure{host: t.host, elsewhere: true, settings: true,
-		err: status.Temp("4.3.5", fmt.Sprintf("%s: connect: this machine does not have the address %s of control/source",
-			t.host, t.source), nil)}
+		err: status.Ours("4.3.5", t.host.String()+": connect",
+			fmt.Sprintf("%s: connect: this machine does not have the address %s of control/source", t.host, t.source), err)}
 }

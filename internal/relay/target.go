@@ -125,7 +125,7 @@ func (r *Relay) exchangers(ctx context.Context, look Resolver, d destination, to
 	if to.Host != "" {
 		port, err := strconv.ParseUint(to.Port, 10, 16)
 		if err != nil {
-			return nil, status.Temp("4.3.5", d.route.Where+": port "+to.Port, err)
+			return nil, status.Ours("4.3.5", "", fmt.Sprintf("%s: port %s: %v", d.route.Where, to.Port, err), err)
 		}
 		return []exchanger{{name: to.Host, port: uint16(port), routed: true, implicit: to.Kind == control.ToTLS}}, nil
 	}
@@ -151,7 +151,7 @@ func (r *Relay) byMX(ctx context.Context, look Resolver, domain string, t *expla
 	case errors.Is(err, dns.ErrNoDomain), errors.Is(err, dns.ErrBadName):
 		return nil, permanent(550, "5.1.2", "the domain %s does not exist", domain)
 	case err != nil:
-		return nil, status.Temp(dnsTrouble, err.Error(), nil)
+		return nil, status.Ours(dnsTrouble, status.Public(err), err.Error(), err)
 	case len(mx) == 1 && mx[0].Host == "":
 		t.Add("mx", ".", "DNS MX "+domain)
 		return nil, permanent(556, nullMX, "the domain %s does not accept mail (null MX)", domain)
@@ -183,7 +183,8 @@ func (r *Relay) withoutUs(d destination, list []exchanger, t *explain.Trail) ([]
 		if where, _, err := r.Control.RelayTo(d.domain); err != nil {
 			return nil, err
 		} else if where != "" { // a setting of ours never fails a message permanently
-			return nil, status.Temp("4.4.6", fmt.Sprintf("%s: this host, %s, is itself the best MX of %s", where, own, d.domain), nil)
+			return nil, status.Ours("4.4.6", fmt.Sprintf("this host, %s, is itself the best MX of %s", own, d.domain),
+				fmt.Sprintf("%s: this host, %s, is itself the best MX of %s", where, own, d.domain), nil)
 		}
 		return nil, permanent(554, "5.4.6",
 			"mail for %s loops back to myself: this host, %s, is its best MX, but the domain is not local", d.domain, own)

@@ -51,8 +51,8 @@ func (r *Relay) unmet(s *session, key string, why error) *failure {
 	if errors.Is(why, errNotOffered) {
 		code = noTLS
 	}
-	text := fmt.Sprintf("%s: %v; the TLS rule is %s", s.host, why, by.Rule)
-	return &failure{host: s.host, elsewhere: true, err: status.Temp(code, text, nil)}
+	text := fmt.Sprintf("%s: %v", s.host, why)
+	return &failure{host: s.host, elsewhere: true, err: status.Ours(code, text, text+"; the TLS rule is "+by.Rule, nil)}
 }
 
 // ratchet is the key of a host in the memory of what hosts could do.

@@ -19,6 +19,7 @@ import (
 
 	"paperpath/internal/addr"
 	"paperpath/internal/dns"
+	"paperpath/internal/status"
 )
 
 // Limits (RFC 7208 4.6.4).
@@ -213,7 +214,7 @@ func (a *asker) note(kind, name string, answers []string, err error) error {
 			return &net.DNSError{Err: answer, Name: name, IsNotFound: true}
 		}
 	}
-	a.last = err.Error()
+	a.last = status.Public(err)
 	return &net.DNSError{Err: a.last, Name: name, IsTemporary: true}
 }
 

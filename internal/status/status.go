@@ -28,11 +28,14 @@ type Error struct {
 	Enhanced string // RFC 3463 status; "" derives it from Exit
 	Text     string // one line for people and peers: printable ASCII, no secrets
 	Err      error  // the cause, for the log only; may be nil
+	Log      string // the line for our own people; "": Text and Err
 }
 
-// Error returns the text and the cause, if there is one.
+// Error returns the line for our own people.
 func (e *Error) Error() string {
 	switch {
+	case e.Log != "":
+		return e.Log
 	case e.Err == nil:
 		return e.Text
 	case e.Text == "":
@@ -49,6 +52,14 @@ func Temp(enhanced, text string, cause error) *Error {
 	return &Error{Exit: TempFail, Reply: 451, Enhanced: enhanced, Text: text, Err: cause}
 }
 
+// Ours returns a temporary error of this machine: others read text, and log, which names our
+// settings, paths or hosts, is for our own people.
+func Ours(enhanced, text, log string, cause error) *Error {
+	e := Temp(enhanced, text, cause)
+	e.Log = log
+	return e
+}
+
 // Refuse returns a permanent refusal of a message: exit status 65, reply 554.
 func Refuse(enhanced, text string) *Error {
 	return &Error{Exit: Refused, Reply: 554, Enhanced: enhanced, Text: text}
@@ -61,7 +72,8 @@ func TooLarge(limit int64) *Error { return TooLargeFor(limit, "control/databytes
 // (RFC 5321 4.2.3). where is the setting that has the limit.
 func TooLargeFor(limit int64, where string) *Error {
 	return &Error{Exit: Refused, Reply: 552, Enhanced: "5.3.4",
-		Text: fmt.Sprintf("message is larger than %d octets (%s)", limit, where)}
+		Text: fmt.Sprintf("message is larger than %d octets", limit),
+		Log:  fmt.Sprintf("message is larger than %d octets (%s)", limit, where)}
 }
 
 // UsageError returns an error of the command line: exit status 64.
@@ -88,6 +100,34 @@ func Worse(worst, err error) error {
 		return err
 	}
 	return worst
+}
+
+// Public returns what people elsewhere may read of an error, in replies, in fields that leave
+// with a message, and in reports: the text of its class, or what the error says for itself by
+// a method Public. Anything else is a fault of ours, and names our paths and hosts.
+func Public(err error) string {
+	var p interface{ Public() string }
+	if errors.As(err, &p) {
+		if text := p.Public(); text != "" {
+			return text
+		}
+	}
+	return "temporary problem in the mail system"
+}
+
+// Public implements what Public asks for.
+func (e *Error) Public() string { return e.Text }
+
+// Cause returns what Public leaves out, nil if that is nothing.
+func Cause(err error) error {
+	var e *Error
+	switch {
+	case !errors.As(err, &e):
+		return err
+	case e.Log != "":
+		return errors.New(e.Log)
+	}
+	return e.Err
 }
 
 // IsTemporary reports whether err is worth another attempt: any error is that does not

@@ -20,7 +20,7 @@ func TestClasses(t *testing.T) {
 		{cause, 75, 451, "4.3.0", "temporary failure, please try again", true},
 		{Temp("4.3.1", "full", cause), 75, 451, "4.3.1", "full", true},
 		{fmt.Errorf("wrapped: %w", Refuse("5.6.0", "no")), 65, 554, "5.6.0", "no", false},
-		{TooLarge(10), 65, 552, "5.3.4", "message is larger than 10 octets (control/databytes)", false},
+		{TooLarge(10), 65, 552, "5.3.4", "message is larger than 10 octets", false},
 		{UsageError("bad %s", "word"), 64, 501, "5.5.4", "bad word", false},
 		{&Error{Exit: NoMailbox, Text: "x"}, 67, 550, "5.0.0", "x", false},
 		{&Error{Exit: Unavailable, Text: "x"}, 69, 554, "5.0.0", "x", false},
