@@ -2,7 +2,6 @@ package maildir
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -92,43 +91,4 @@ func (d *Dir) Expire(before time.Time) (n int, err error) {
 		}
 	}
 	return n, err
-}
-
-// QuotaSize returns how much of a Maildir++ quota a message takes, in octets: 0 for a
-// message that does not count, because it has the flag T or is gone.
-func (d *Dir) QuotaSize(m *Message) int64 {
-	switch {
-	case strings.Contains(m.Flags, "T"):
-		return 0
-	case m.Size >= 0:
-		return m.Size
-	}
-	st, err := d.sub(m.Sub).StatName(m.Name)
-	if err != nil {
-		return 0
-	}
-	return st.Size
-}
-
-// HasQuota reports whether a program keeps a Maildir++ quota for the Maildir root, in
-// the file maildirsize.
-func HasQuota(root string) bool {
-	st, err := os.Lstat(filepath.Join(root, sizeFile))
-	return err == nil && st.Mode().IsRegular()
-}
-
-const sizeFile = "maildirsize"
-
-// ReduceQuota notes in the Maildir++ quota of the Maildir root that n messages of so
-// many octets are gone: the format wants a line appended.
-func ReduceQuota(root string, octets int64, n int) error {
-	f, err := dir.OpenPath(filepath.Join(root, sizeFile), os.O_WRONLY|os.O_APPEND, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(f, "%d %d\n", -octets, -n)
-	return errors.Join(err, f.Close())
 }

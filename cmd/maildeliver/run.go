@@ -60,7 +60,7 @@ func store(ctx context.Context, h *home.Home, c *cli.Context) error {
 		}
 		from = &a
 	}
-	mda := deliver.MDA{Control: h.Control, Log: h.Log, Now: h.Clock.Now, Home: h.Dir}
+	mda := deliver.MDA{Control: h.Control, Log: h.Log, Full: h.Full(), Now: h.Clock.Now, Home: h.Dir}
 	return mda.Deliver(to[0], from, h.Input(ctx))
 }
 
@@ -72,6 +72,6 @@ func explainCommand(_ context.Context, h *home.Home, c *cli.Context) error {
 }
 
 func runner(h *home.Home) (*spool.Runner, error) {
-	stage := &deliver.Stage{Control: h.Control, Home: h.Dir, Now: h.Clock.Now, Settle: h.Settler().Settle}
+	stage := &deliver.Stage{Control: h.Control, Home: h.Dir, Now: h.Clock.Now, Log: h.Log, Full: h.Full(), Settle: h.Settler().Settle}
 	return &spool.Runner{Handle: stage.Handle}, nil
 }

@@ -18,6 +18,7 @@ type User struct {
 	Home     string            // absolute directory of the owner
 	UID, GID int               // -1 if the row has none
 	Extra    map[string]string // the extra fields; read-only
+	Quota    Quota             // how much the mailbox may hold
 	Where    string            // "control/users:12"
 }
 
@@ -144,7 +145,10 @@ func parseUser(home, text string) (u User, err error) {
 	if u.Home, err = userHome(home, u.Address, f[5]); err != nil {
 		return u, err
 	}
-	u.Extra, err = parseExtra(f[7])
+	if u.Extra, err = parseExtra(f[7]); err != nil {
+		return u, err
+	}
+	u.Quota, err = parseQuota(u.Extra)
 	return u, err
 }
 

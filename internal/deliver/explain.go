@@ -48,6 +48,9 @@ func foresee(c *control.Control, home, address string, t *explain.Trail) (string
 		state = "exists"
 	}
 	t.Add("Maildir "+u.Maildir(), state, u.Where)
+	if err := explainQuota(u, u.Maildir(), t); err != nil {
+		return "", err
+	}
 	if _, err := junkFolder(c, home, u, t); err != nil {
 		return "", err
 	}

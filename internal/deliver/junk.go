@@ -15,6 +15,8 @@ import (
 type box struct {
 	path   string   // of the Maildir: the mailbox, or a folder of it
 	others []string // other Maildirs of it where an attempt before may have put the message
+
+	replies []spool.Notice // what its user is told
 }
 
 // boxOf returns where in the mailbox of u an entry goes: into the folder for junk if a check
@@ -43,7 +45,8 @@ func (s *Stage) boxOf(e *spool.Entry, u *control.User) (b box, err error) {
 	if folder == "" || err != nil {
 		return b, err
 	}
-	return box{path: folder, others: []string{b.path}}, nil
+	b.path, b.others = folder, []string{b.path}
+	return b, nil
 }
 
 // junkFolder returns the Maildir of the folder for junk in the mailbox of u, "" if

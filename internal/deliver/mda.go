@@ -7,6 +7,7 @@ import (
 
 	"paperpath/internal/addr"
 	"paperpath/internal/control"
+	"paperpath/internal/full"
 	"paperpath/internal/maillog"
 	"paperpath/internal/route"
 	"paperpath/internal/spool"
@@ -19,6 +20,7 @@ type MDA struct {
 	Control *control.Control
 	Log     *maillog.Log
 	Now     func() time.Time
+	Full    *full.Marks
 	Home    string
 }
 
@@ -42,7 +44,7 @@ func (m *MDA) Deliver(address string, from *addr.Address, in io.Reader) error {
 	if from != nil {
 		msg.from = *from
 	}
-	key, err := m.store(path, to, msg)
+	key, err := m.store(path, to, u, msg)
 	if err != nil {
 		return err
 	}
@@ -79,7 +81,7 @@ func (m *MDA) mailbox(address string) (to addr.Address, u *control.User, err err
 }
 
 // store writes our two fields and the message below them.
-func (m *MDA) store(path string, to addr.Address, msg *incoming) (key string, err error) {
+func (m *MDA) store(path string, to addr.Address, u *control.User, msg *incoming) (key string, err error) {
 	max, err := m.limits()
 	if err != nil {
 		return "", err
@@ -98,14 +100,41 @@ func (m *MDA) store(path string, to addr.Address, msg *incoming) (key string, er
 		return "", err
 	}
 	key = string(spool.NewKey(m.Now(), host))
-	_, err = d.Store(key, func(w io.Writer) error {
-		w = spool.KeepReserve(octets, inodes, d.Path(), w)
-		if _, err := fmt.Fprintf(w, "Return-Path: <%s>\nDelivered-To: %s\n", msg.from, to); err != nil {
+	name, err := d.Store(key, func(w io.Writer) error {
+		c := &counted{w: spool.KeepReserve(octets, inodes, d.Path(), w)}
+		if _, err := fmt.Fprintf(c, "Return-Path: <%s>\nDelivered-To: %s\n", msg.from, to); err != nil {
 			return err
 		}
-		return msg.copyTo(w, max)
+		if err := msg.copyTo(c, max); err != nil {
+			return err
+		}
+		_, err := m.quotas().room(u, path, c.n)
+		return err
 	})
-	return key, err
+	if err != nil {
+		return "", err
+	}
+	if err := d.CountQuota(name); err != nil { // the message is stored
+		m.Log.Trouble(key, "count the quota", err)
+	}
+	return key, nil
+}
+
+func (m *MDA) quotas() quotas {
+	return quotas{control: m.Control, full: m.Full, log: m.Log, now: m.Now}
+}
+
+// counted counts what is written.
+type counted struct {
+	w io.Writer
+	n int64
+}
+
+// Write implements io.Writer.
+func (c *counted) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n += int64(n)
+	return n, err
 }
 
 func (m *MDA) limits() (max limits, err error) {

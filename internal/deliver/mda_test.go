@@ -16,7 +16,7 @@ import (
 )
 
 func (p *fixture) mda() *MDA {
-	return &MDA{Control: p.control, Log: p.settler.Log, Now: p.settler.Now, Home: p.home}
+	return &MDA{Control: p.control, Log: p.settler.Log, Full: p.stage.Full, Now: p.settler.Now, Home: p.home}
 }
 
 // stored returns the one message in alice's mailbox, checked against its name.

@@ -11,6 +11,8 @@ import (
 	"paperpath/internal/addr"
 	"paperpath/internal/control"
 	"paperpath/internal/explain"
+	"paperpath/internal/full"
+	"paperpath/internal/maillog"
 	"paperpath/internal/route"
 	"paperpath/internal/settle"
 	"paperpath/internal/spool"
@@ -22,6 +24,8 @@ type Stage struct {
 	Control *control.Control
 	Home    string
 	Now     func() time.Time
+	Log     *maillog.Log
+	Full    *full.Marks
 	Settle  func(e *spool.Entry, results []settle.Result) spool.Outcome
 }
 
@@ -37,13 +41,15 @@ func (s *Stage) Handle(_ context.Context, e *spool.Entry) spool.Outcome {
 		return splitRecipients(e, pending)
 	}
 	b, err := s.mailbox(e)
-	switch {
-	case err != nil:
+	if err != nil {
 		return s.Settle(e, []settle.Result{{Index: 0, Err: err}})
-	case settle.Wants(e, 0, "SUCCESS"):
-		return s.Settle(e, []settle.Result{{Index: 0, Mailbox: b.path, Others: b.others}})
 	}
-	return spool.DeliverTo(b.path, b.others...)
+	o := spool.DeliverTo(b.path, b.others...)
+	if settle.Wants(e, 0, "SUCCESS") {
+		o = s.Settle(e, []settle.Result{{Index: 0, Mailbox: b.path, Others: b.others}})
+	}
+	o.Replies = append(o.Replies, b.replies...)
+	return o
 }
 
 // splitRecipients gives each recipient of an entry that a person moved here an entry of
@@ -74,7 +80,20 @@ func (s *Stage) mailbox(e *spool.Entry) (box, error) {
 	if err := route.Looped(s.Control, e, a); err != nil { // through an alias, or mailroute would have refused it
 		return box{}, err
 	}
-	return s.boxOf(e, u)
+	b, err := s.boxOf(e, u)
+	if err != nil || e.With == spool.WithBounce { // what the mail system has to say always fits
+		return b, err
+	}
+	warn, err := s.quotas().room(u, u.Maildir(), e.Size)
+	if warn {
+		b.replies = make([]spool.Notice, 1)
+		b.replies[0], err = s.warning(e, u)
+	}
+	return b, err
+}
+
+func (s *Stage) quotas() quotas {
+	return quotas{control: s.Control, full: s.Full, log: s.Log, now: s.Now}
 }
 
 // owner returns the user whose mailbox a is, whatever aliases say; nil without an error

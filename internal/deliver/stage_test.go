@@ -15,6 +15,7 @@ import (
 
 	"paperpath/internal/control"
 	"paperpath/internal/explain"
+	"paperpath/internal/full"
 	"paperpath/internal/maillog"
 	"paperpath/internal/route"
 	"paperpath/internal/settle"
@@ -56,7 +57,7 @@ func newFixture(t *testing.T) *fixture {
 	p.check(err)
 	t.Cleanup(func() { p.sp.Close() })
 	p.settler = &settle.Settler{Control: p.control, Log: log, Now: now, Home: p.home}
-	p.stage = &Stage{Control: p.control, Home: p.home, Now: now, Settle: p.settler.Settle}
+	p.stage = &Stage{Control: p.control, Home: p.home, Now: now, Log: log, Full: full.Open(p.home), Settle: p.settler.Settle}
 	return p
 }
 

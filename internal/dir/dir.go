@@ -1,6 +1,6 @@
 // Package dir works on the files of one open directory: every name is taken
-// relative to a descriptor, nothing follows a symbolic link, and no rename
-// replaces a name that exists.
+// relative to a descriptor, nothing follows a symbolic link, and no rename but
+// Replace replaces a name that exists.
 package dir
 
 import (
@@ -249,6 +249,22 @@ func (d *Dir) Rename(name string, to *Dir, newName string) error {
 		}
 		return d.Remove(name)
 	}
+	if err != nil {
+		return fmt.Errorf("rename %s to %s: %w", d.Join(name), to.Join(newName), err)
+	}
+	return nil
+}
+
+// Replace moves name to newName in to, in place of a file of that name: for files that say
+// only what can be counted again.
+func (d *Dir) Replace(name string, to *Dir, newName string) error {
+	if err := errors.Join(plain(name), plain(newName)); err != nil {
+		return d.fail("rename", name, err)
+	}
+	if err := d.between(to, "rename", name); err != nil {
+		return err
+	}
+	err := retry(func() error { return unix.Renameat(d.fd(), name, to.fd(), newName) })
 	if err != nil {
 		return fmt.Errorf("rename %s to %s: %w", d.Join(name), to.Join(newName), err)
 	}

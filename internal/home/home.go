@@ -12,6 +12,7 @@ import (
 	"paperpath/internal/clock"
 	"paperpath/internal/control"
 	"paperpath/internal/dns"
+	"paperpath/internal/full"
 	"paperpath/internal/maillog"
 	"paperpath/internal/ratelimit"
 	"paperpath/internal/spool"
@@ -36,6 +37,7 @@ type Home struct {
 	opened     spoolSettings  // with these
 	countersMu sync.Mutex
 	tables     map[string]*ratelimit.Table
+	full       *full.Marks
 	seldomMu   sync.Mutex
 	lastTold   map[string]time.Time // when trouble was last logged, by op
 	named      bool                 // broken rows were reported at the start
@@ -130,5 +132,8 @@ func (h *Home) Close() {
 	}
 	for _, t := range h.tables {
 		t.Close()
+	}
+	if h.full != nil {
+		h.full.Close()
 	}
 }

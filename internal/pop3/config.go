@@ -70,6 +70,10 @@ type Config struct {
 	// opened like the others.
 	HandOver func(h Handover, log *maillog.Log) (conn *net.UnixConn, logged func(), err error)
 
+	// RoomMade is called when a session of a user may have deleted messages; nil: nobody
+	// wants to know.
+	RoomMade func(login string)
+
 	Gate       *Gate         // counts the sessions and logins of each user; nil: there are no such limits
 	LoginDelay time.Duration // shortest time between two logins of a user (RFC 2449 6.5); 0: none
 	MaxPerUser int           // sessions of one user at a time; 0: no limit

@@ -64,6 +64,9 @@ func (s *session) handOver(account Account) error {
 	owner.SetReadDeadline(time.Time{})
 	s.cfg.Gate.entered(account.Login, s.cfg.LoginDelay)
 	s.splice(owner, fromOwner)
+	if s.cfg.RoomMade != nil {
+		s.cfg.RoomMade(account.Login)
+	}
 	return errHandedOver
 }
 

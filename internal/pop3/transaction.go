@@ -217,6 +217,9 @@ func (s *session) quit(string) error {
 	s.drop.markSeen()
 	err := s.drop.update(s.cfg.Undelete, s.cfg.Now(), s.cfg.Ages)
 	s.drop.release()
+	if s.drop.removed > 0 && s.cfg.RoomMade != nil {
+		s.cfg.RoomMade(s.drop.account.Login)
+	}
 	if err != nil {
 		s.cfg.Log.Trouble("", "delete messages", err)
 		s.fail("SYS/TEMP", "some deleted messages not removed")

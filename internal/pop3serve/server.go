@@ -11,6 +11,7 @@ import (
 
 	"paperpath/internal/auth"
 	"paperpath/internal/control"
+	"paperpath/internal/full"
 	"paperpath/internal/home"
 	"paperpath/internal/listen"
 	"paperpath/internal/maillog"
@@ -26,6 +27,7 @@ type server struct {
 	log     *maillog.Log
 	gate    *pop3.Gate
 	guard   *auth.Guard
+	full    *full.Marks
 	owners  *owners // nil: no launcher has started this process
 	now     func() time.Time
 	ages    func() bool
@@ -36,7 +38,7 @@ func newServer(h *home.Home) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &server{control: h.Control, log: h.Log, guard: h.Guard(), owners: asOwner,
+	return &server{control: h.Control, log: h.Log, guard: h.Guard(), full: h.Full(), owners: asOwner,
 		gate: pop3.NewGate(filepath.Join(h.Dir, "run", "pop3"), h.Clock.Now),
 		now:  h.Clock.Now, ages: h.AgesCount}, nil
 }
@@ -86,6 +88,11 @@ func (s *server) config(client *home.Client) (pop3.Config, error) {
 	cfg := pop3.Config{TLS: client.TLS, Implicit: client.Implicit, ClearText: listen.Private(client.Conn),
 		Users: newAccounts(s.control, s.guard, name), Log: s.log, Client: maillog.Client{Addr: name},
 		Gate: s.gate, Now: s.now, Ages: s.ages, Haste: client.Haste, DrainTimeout: client.Drain}
+	cfg.RoomMade = func(login string) {
+		if err := s.full.Lift(login, s.now()); err != nil {
+			s.log.Trouble("", "lift the mark of a full mailbox", err)
+		}
+	}
 	if s.owners != nil {
 		cfg.HandOver = s.owners.handOver
 	}

@@ -20,8 +20,11 @@ func (s *Spool) carryOut(e *Entry, o Outcome) error {
 		}
 		o.Done = append(o.Done, o.Bounce.Failed...)
 	}
+	if err := s.publishNotices(e, o.Replies, silent); err != nil {
+		return err
+	}
 	if o.Action != Deliver {
-		if err := s.publishNotices(e, o.Notices); err != nil {
+		if err := s.publishNotices(e, o.Notices, ""); err != nil {
 			return err
 		}
 	}

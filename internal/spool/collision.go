@@ -192,7 +192,7 @@ func (s *Spool) collideIn(md *maildir.Dir, e *Entry, o Outcome) (answer, error) 
 	if found == other {
 		return other, s.hold(e, taken(path))
 	}
-	if err := s.publishNotices(e, o.Notices); err != nil {
+	if err := s.publishNotices(e, o.Notices, ""); err != nil {
 		return absent, err
 	}
 	return same, s.repeated(e, filepath.Dir(filepath.Dir(path)))

@@ -55,7 +55,19 @@ func (s *Spool) moveTo(e *Entry, md *maildir.Dir) (answer, error) {
 	if err != nil {
 		return absent, err
 	}
-	return s.move(e, dir.Of(f))
+	found, err := s.move(e, dir.Of(f))
+	if err == nil && found == absent {
+		s.countQuota(md, e.fileName())
+	}
+	return found, err
+}
+
+// countQuota counts a message that has come into a mailbox. If that fails, the mailbox is
+// counted again before anything is refused.
+func (s *Spool) countQuota(md *maildir.Dir, n fileName) {
+	if err := md.CountQuota(n.String()); err != nil {
+		s.log.Trouble(string(n.key), "count the quota", err)
+	}
 }
 
 // plain reports whether the entry's bytes are what the mailbox gets.
@@ -90,7 +102,8 @@ func (s *Spool) copyInto(md *maildir.Dir, e *Entry, o Outcome) (answer, error) {
 	if err != nil {
 		return absent, err
 	}
-	if err := s.publishNotices(e, o.Notices); err != nil {
+	s.countQuota(md, n)
+	if err := s.publishNotices(e, o.Notices, ""); err != nil {
 		return absent, err
 	}
 	return absent, e.unlink()

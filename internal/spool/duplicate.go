@@ -181,7 +181,7 @@ func (r *Runner) deliverDuplicate(e *Entry, o Outcome) error {
 	if found != same {
 		return errDuplicate
 	}
-	if err := r.Spool.publishNotices(e, o.Notices); err != nil {
+	if err := r.Spool.publishNotices(e, o.Notices, ""); err != nil {
 		return err
 	}
 	return r.Spool.repeated(e, o.mailbox)

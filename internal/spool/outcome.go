@@ -16,7 +16,7 @@ const (
 )
 
 // Outcome is what a stage decided about an entry. Spool carries it out in this
-// order: children, bounce, notices, marks, and last the action; where that is
+// order: children, bounce, replies, notices, marks, and last the action; where that is
 // Deliver, the notices follow once the mailbox has its copy. After a crash in
 // between, the stage decides again.
 //
@@ -28,7 +28,8 @@ type Outcome struct {
 	Children []Child
 	Bounce   *Bounce
 	Notices  []Notice
-	Done     []int // recipients to be marked
+	Replies  []Notice // in the name of a mailbox, or to its owner: nobody hears if they fail
+	Done     []int    // recipients to be marked
 	Action   Action
 	to       Inbox     // HandOn
 	mailbox  string    // Deliver: path of the Maildir
@@ -62,7 +63,7 @@ type Bounce struct {
 // in route/. Nothing is marked for it.
 type Notice struct {
 	To    string // the reverse path
-	What  string // what became of the recipients: delivered, relayed or delayed
+	What  string // what became of the recipients: delivered, relayed or delayed; of a reply, its kind
 	About []int  // the recipients
 	Body  []byte // the whole message with LF line ends
 }

@@ -3,17 +3,21 @@ package spool
 // publishBounce makes a bounce durable in route/new before anything else happens to
 // the entry.
 func (s *Spool) publishBounce(e *Entry, r *Bounce) error {
-	k, published, err := s.publishReport(e, r.To, e.named(r.Failed), r.Body)
+	k, published, err := s.publishReport(e, Recipient{Addr: r.To}, e.named(r.Failed), r.Body)
 	if published {
 		s.log.Bounced(string(e.Key), string(k), r.To)
 	}
 	return err
 }
 
+// silent are the parameters of what fails without a report (RFC 3461 4.1).
+const silent = "NOTIFY=NEVER"
+
 // publishNotices does the same with notices.
-func (s *Spool) publishNotices(e *Entry, list []Notice) error {
+func (s *Spool) publishNotices(e *Entry, list []Notice, words string) error {
 	for _, n := range list {
-		k, published, err := s.publishReport(e, n.To, append([]string{n.What}, e.named(n.About)...), n.Body)
+		to := Recipient{Addr: n.To, Params: words}
+		k, published, err := s.publishReport(e, to, append([]string{n.What}, e.named(n.About)...), n.Body)
 		if err != nil {
 			return err
 		}
@@ -34,9 +38,9 @@ func (e *Entry) named(list []int) (names []string) {
 
 // publishReport makes a report durable in route/new, under a key that names what
 // it says and about whom.
-func (s *Spool) publishReport(e *Entry, to string, says []string, body []byte) (Key, bool, error) {
+func (s *Spool) publishReport(e *Entry, to Recipient, says []string, body []byte) (Key, bool, error) {
 	k := e.Key.bounce(says, s.host)
-	published, err := s.publishOwn(k, Envelope{To: []Recipient{{Addr: to}}}, body)
+	published, err := s.publishOwn(k, Envelope{To: []Recipient{to}}, body)
 	return k, published, err
 }
 

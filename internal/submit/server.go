@@ -14,6 +14,7 @@ import (
 	"paperpath/internal/control"
 	"paperpath/internal/dns"
 	"paperpath/internal/explain"
+	"paperpath/internal/full"
 	"paperpath/internal/home"
 	"paperpath/internal/listen"
 	"paperpath/internal/maillog"
@@ -64,6 +65,7 @@ type server struct {
 	hostname string
 	dns      *dns.Resolver
 	guard    *auth.Guard
+	full     *full.Marks
 
 	checker *check.Checker
 
@@ -85,7 +87,7 @@ func newServer(h *home.Home, role Role) (*server, error) {
 	}
 	resolver := h.DNS()
 	return &server{control: h.Control, log: h.Log, now: h.Clock.Now, tooMany: h.TooMany, role: role,
-		spool: sp, hostname: host, dns: resolver, guard: h.Guard(),
+		spool: sp, hostname: host, dns: resolver, guard: h.Guard(), full: h.Full(),
 		checker: &check.Checker{Control: h.Control, Host: host, DNS: resolver, Now: h.Clock.Now, Log: h.Log,
 			Buffer: sp.Buffer},
 		wait: clock.Wait, judge: (*check.Session).Message}, nil

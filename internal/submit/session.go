@@ -2,6 +2,7 @@ package submit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -196,6 +197,9 @@ func (s *session) Rcpt(ctx context.Context, to addr.Address, p smtpd.RcptParams)
 	if err := s.sure(func() error { return s.relay(to) }); err != nil {
 		return s.refuse(s.tx.from, to.String(), err)
 	}
+	if err := s.hasRoom(targets); err != nil {
+		return s.refuse(s.tx.from, to.String(), err)
+	}
 	r := spool.Recipient{Addr: to.String(), Params: p.Words(to)}
 	takeBack, err := s.copied(r, targets)
 	if err == nil {
@@ -210,6 +214,24 @@ func (s *session) Rcpt(ctx context.Context, to addr.Address, p smtpd.RcptParams)
 	}
 	s.tx.to = append(s.tx.to, r)
 	return nil
+}
+
+// hasRoom refuses a recipient whose mailbox is full, as maildeliver has found out
+// (RFC 5321 4.5.3.1.10). Where an alias leads to others too, they get the message.
+func (s *session) hasRoom(targets []route.Target) error {
+	if len(targets) != 1 || targets[0].Kind != route.Local || s.server.full == nil {
+		return nil
+	}
+	u := targets[0].User
+	if u.Quota == (control.Quota{}) {
+		return nil
+	}
+	err := s.server.full.Refusal(u.Address, s.server.now())
+	if err != nil && !errors.As(err, new(*status.Error)) { // a list that cannot be read refuses nobody
+		s.server.log.Trouble("", "read run/full", err)
+		return nil
+	}
+	return err
 }
 
 // maxFound is how many recipients and targets a session remembers.
