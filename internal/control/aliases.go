@@ -42,6 +42,7 @@ func aliasesTable() table[Alias] {
 			}
 			return key
 		},
+		askable: func(key string) bool { return key != "@" },
 		parse: func(where, text string) ([]entry[Alias], error) {
 			a, err := parseAlias(where, text)
 			return []entry[Alias]{{a.Name, a}}, err
@@ -116,14 +117,20 @@ func parseTargets(value string) (targets []string, err error) {
 // aliasKey folds the left side: `user`, `user@domain` or `@domain`, each of them
 // optionally in quotes.
 func aliasKey(s string) (string, error) {
-	if domain, whole := strings.CutPrefix(s, "@"); whole && s != "@" {
+	if inside, ok := unquoted(s); ok {
+		if key, err := bareAliasKey(inside); err == nil {
+			return key, nil // the quotes are not needed
+		}
+	}
+	return bareAliasKey(s)
+}
+
+func bareAliasKey(s string) (string, error) {
+	if domain, whole := strings.CutPrefix(s, "@"); whole && domain != "" {
 		if err := addr.CheckDomain(domain); err != nil {
 			return "", errors.New("domain " + strconv.Quote(domain) + " " + err.Error())
 		}
 		return "@" + addr.FoldDomain(domain), nil
-	}
-	if inside, ok := unquoted(s); ok && !strings.Contains(inside, " ") {
-		s = inside // the quotes are not needed
 	}
 	err := addr.CheckLocal(s)
 	if strings.Contains(s, "@") && s[0] != '"' || strings.Contains(s, "\"@") {
@@ -138,20 +145,6 @@ func aliasKey(s string) (string, error) {
 	return addr.FoldAddress(s), nil
 }
 
-// parseTarget parses an address, with or without a domain. Quotes around a whole
-// address are removed. A backslash before the address, inside the quotes or not,
-// stays: it means the mailbox and no alias (sendmail's aliases(5)).
-func parseTarget(s string) (string, error) {
-	inside, quoted := unquoted(s)
-	if quoted && (strings.HasPrefix(inside, `\`) || strings.Contains(inside, "@")) {
-		s = inside
-	}
-	if quoted && strings.HasPrefix(s, `\`) {
-		s = `\` + strings.TrimLeft(s, `\`)
-	}
-	return s, checkTarget(strings.TrimPrefix(s, `\`))
-}
-
 // unquoted returns what is inside the quotes around all of s; false if there are
 // none, or if there are quotes inside them.
 func unquoted(s string) (string, bool) {
@@ -160,22 +153,6 @@ func unquoted(s string) (string, bool) {
 	}
 	inside := s[1 : len(s)-1]
 	return inside, !strings.Contains(inside, `"`)
-}
-
-// checkTarget refuses anything but an address, with or without a domain.
-func checkTarget(s string) error {
-	bare := strings.TrimPrefix(s, "\"")
-	switch {
-	case s == "":
-		return errors.New("is empty")
-	case bare == "":
-		return errors.New("is a single quote")
-	case bare[0] == '|' || bare[0] == '/' || bare[0] == ':':
-		return errors.New("is a program, a file or a list, which aliases cannot have yet")
-	case strings.Contains(s, "@"):
-		return addr.CheckAddress(s)
-	}
-	return addr.CheckLocal(s)
 }
 
 // cutOutside cuts s at each sep outside quotes, into at most n parts (-1: all), and
@@ -271,9 +248,7 @@ func (a Alias) in(domain string) *Alias {
 	targets := make([]string, len(a.Targets))
 	for i, t := range a.Targets {
 		targets[i] = t
-		if _, has := addr.Split(t); has == "" && domain != "" {
-			targets[i] = t + "@" + domain
-		}
+		targets[i] = InDomain(t, domain)
 	}
 	a.Targets = targets
 	return &a

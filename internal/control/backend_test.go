@@ -88,13 +88,13 @@ func TestABackendIsOneRow(t *testing.T) {
 // Rows and a backend exclude each other, and a table that takes no backend reads its
 // line as a row.
 func TestABackendBesideRows(t *testing.T) {
-	f := newFixture(t, map[string]string{"users": "exec:/bin/true\na@x.example:\n", "aliases": "exec:/bin/true\n", "domains": "x.example\n"})
+	f := newFixture(t, map[string]string{"users": "exec:/bin/true\na@x.example:\n", "senders": "exec:/bin/true\n", "domains": "x.example\n"})
 	_, err := f.User("a@x.example")
 	wantError(t, err, "control/users: exec:/bin/true looks up the rows")
 	f.write("users", "exec:/bin/true")
 	_, err = f.User("a@x.example")
 	wantError(t, err, "control/users:1: the last line has no line end")
-	if faults, errs := f.Faults("aliases"); len(faults) != 1 || len(errs) > 0 {
+	if faults, errs := f.Faults("senders"); len(faults) != 1 || len(errs) > 0 {
 		t.Error(faults, errs)
 	}
 }

@@ -51,7 +51,7 @@ func askings() []asking {
 				return text(*u, err)
 			}},
 		{table: "aliases", files: map[string]string{"domains": "x.example\ny.example\n"},
-			keys: append([]string{"a", "b"}, addresses...), value: "%s: t%d", broken: "%s: |/bin/x",
+			keys: append([]string{"a", "b"}, addresses...), value: "%s: t%d", broken: "%s: a b",
 			names: append([]string{"c@x.example"}, addresses...),
 			asks: func(name string) ([]string, int) {
 				local, _ := addr.Split(name)

@@ -51,6 +51,8 @@ type shared struct {
 	memories map[string]*memory
 	looks    looks
 
+	lists lists // that aliases include
+
 	seenMu sync.Mutex
 	seen   map[string]seenRow // broken rows, by table and id
 

@@ -3,7 +3,10 @@ package control
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"paperpath/internal/addr"
 	"paperpath/internal/status"
@@ -41,9 +44,36 @@ func (c *Control) aliasFaults() ([]Fault, error) {
 	for i, key := range t.keys {
 		if why := c.neverMatches(key); why != "" {
 			faults = append(faults, deadRow("aliases", rows[i].Where, key, fmt.Sprintf("alias %q", key), why))
+			continue
+		}
+		for _, target := range rows[i].Targets {
+			if err := c.checkAction(target); err != nil {
+				f := Fault{File: "aliases", Key: key, What: fmt.Sprintf("alias %q: %v", key, err)}
+				fmt.Sscanf(rows[i].Where, "control/aliases:%d", &f.Line)
+				faults = append(faults, f)
+			}
 		}
 	}
 	return faults, nil
+}
+
+// checkAction says why a list, a program or the directory of a file that an alias names
+// cannot be used.
+func (c *Control) checkAction(target string) error {
+	switch form, text := FormOf(target); form {
+	case IncludeTarget:
+		_, err := c.Include(text)
+		return err
+	case FileTarget:
+		if info, err := os.Stat(filepath.Dir(text)); err != nil || !info.IsDir() {
+			return fmt.Errorf("%s: the directory of the file is missing", text)
+		}
+	case ProgramTarget:
+		if words := strings.Fields(text); filepath.IsAbs(words[0]) && !strings.ContainsAny(words[0], "'\"`$\\;&|<>()*?") {
+			return Program(words).check()
+		}
+	}
+	return nil
 }
 
 // neverMatches says why no address can match the key of an alias; "" if one can.

@@ -14,6 +14,10 @@ import (
 // replaced it.
 const Rcpt = "RCPT"
 
+// Alias is a parameter of our own, XALIAS=ID: the recipient's message is for one of the
+// programs and files that its alias has, not for its mailbox.
+const Alias = "XALIAS"
+
 // Original returns the address in the parameter ORCPT (RFC 3461 4.2, RFC 6533 3), or ""
 // if there is none that a header field can hold.
 func Original(params string) string {

@@ -4,6 +4,7 @@ package params
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -28,6 +29,18 @@ func Has(params, name string) bool {
 		}
 	}
 	return false
+}
+
+// Without returns params without those that have one of the names.
+func Without(params string, names ...string) string {
+	var kept []string
+	for _, word := range strings.Fields(params) {
+		k, _, _ := strings.Cut(word, "=")
+		if !slices.ContainsFunc(names, func(name string) bool { return strings.EqualFold(k, name) }) {
+			kept = append(kept, word)
+		}
+	}
+	return strings.Join(kept, " ")
 }
 
 // Encode returns s as xtext (RFC 3461 4).

@@ -14,10 +14,12 @@ import (
 
 // Destination is one line of an Answer.
 type Destination struct {
-	Action  string `json:"action"` // "deliver", "relay", "hold", "refuse" or "unknown"
+	Action  string `json:"action"` // "deliver", "pipe", "relay", "hold", "refuse" or "unknown"
 	Address string `json:"address"`
 	Maildir string `json:"maildir,omitempty"`
-	Via     string `json:"via,omitempty"` // the targets of a route
+	Via     string `json:"via,omitempty"`     // the targets of a route
+	Command string `json:"command,omitempty"` // the program or file of an alias
+	Owner   string `json:"owner,omitempty"`   // the reverse path that a list gives its mail
 	Where   string `json:"where,omitempty"`
 	Why     string `json:"why,omitempty"` // of "unknown" and "refuse": the reason
 }
@@ -27,6 +29,12 @@ func (d Destination) String() string {
 	s := d.Action + " " + d.Address
 	if d.Maildir != "" {
 		s += " " + d.Maildir
+	}
+	if d.Command != "" {
+		s += " " + d.Command
+	}
+	if d.Owner != "" {
+		s += " from " + d.Owner
 	}
 	if d.Via != "" {
 		s += " via " + d.Via
@@ -86,8 +94,10 @@ func (a Answer) outcome() string {
 }
 
 func destination(t Target) Destination {
-	d := Destination{Action: "unknown", Address: t.Addr.String(), Where: t.Where, Why: t.Why}
+	d := Destination{Action: "unknown", Address: t.Addr.String(), Owner: t.Owner, Where: t.Where, Why: t.Why}
 	switch t.Kind {
+	case Piped:
+		d.Action, d.Command = "pipe", t.Command.String()
 	case Local:
 		d.Action, d.Maildir = "deliver", t.User.Maildir()
 	case Held:

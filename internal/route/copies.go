@@ -59,7 +59,9 @@ func (c *Copies) Count() int64 {
 }
 
 // copyKey is the same for recipients that share a copy.
-func copyKey(r spool.Recipient, t Target) string { return foldKey(t, successor(r, t.Addr)) }
+func copyKey(r spool.Recipient, t Target) string {
+	return foldKey(t, forList(forCommand(successor(r, t.Addr), t), t))
+}
 
 // TooLarge refuses a message whose copies would together exceed the limit (RFC 5321
 // 4.2.3: 552). A single copy replaces the message and costs nothing.

@@ -51,7 +51,7 @@ func Decide(c *control.Control, e *spool.Entry, now time.Time, t *explain.Trail)
 	}
 	for _, group := range groups(d.remote) {
 		for chunk := range slices.Chunk(group, maxTogether) {
-			child := d.child(group[0].inbox())
+			child := d.child(group[0].inbox(), group[0].owner)
 			child.Passed, child.Reason = passed(group), group[0].held
 			for _, f := range chunk {
 				child.To = append(child.To, f.to)
@@ -167,7 +167,7 @@ func (d *decider) hasPassed() (Passed, error) {
 // target routes one target of recipient i, once.
 func (d *decider) target(i int, t Target) {
 	r := d.entry.Envelope.To[i]
-	to := successor(r, t.Addr)
+	to := forList(forCommand(successor(r, t.Addr), t), t)
 	k := foldKey(t, to)
 	if at, there := d.seen[k]; there {
 		d.asIs = false
@@ -181,19 +181,19 @@ func (d *decider) target(i int, t Target) {
 	}
 	if t.elsewhere() {
 		d.seen[k] = len(d.remote)
-		f := folded{to: to, held: holdReason(t)}
+		f := folded{to: to, held: holdReason(t), owner: t.Owner}
 		f.join(i, t.Through)
 		d.remote = append(d.remote, f)
 		return
 	}
 	// An unknown address in an alias goes to deliver/ too: it fails there alone, and
 	// the other targets get the message.
-	if t.Kind == Unknown {
+	if t.Kind == Unknown || t.Command != nil {
 		d.asIs = false
 	}
 	d.seen[k] = 0
 	d.local++
-	d.Children = append(d.Children, d.child(spool.InboxDeliver, to))
+	d.Children = append(d.Children, d.child(spool.InboxDeliver, t.Owner, to))
 }
 
 // successor is recipient r when its mail goes to a. It keeps the parameters of r; a
@@ -216,8 +216,21 @@ func successor(r spool.Recipient, a addr.Address) spool.Recipient {
 
 // child is a new entry for these recipients only: the address of a blind copy never
 // gets into the file of another recipient.
-func (d *decider) child(in spool.Inbox, to ...spool.Recipient) spool.Child {
-	return spool.Child{Inbox: in, From: d.entry.Envelope.From, To: to}
+func (d *decider) child(in spool.Inbox, owner string, to ...spool.Recipient) spool.Child {
+	from := d.entry.Envelope.From
+	if owner != "" {
+		from = spool.Path{Addr: owner, Params: params.Without(from.Params, "RET", "ENVID")}
+	}
+	return spool.Child{Inbox: in, From: from, To: to}
+}
+
+// forList is recipient r of a list that has an owner: whether reports are wanted is no
+// business of the sender behind it (RFC 3461 5.2.7.3).
+func forList(r spool.Recipient, t Target) spool.Recipient {
+	if t.Owner != "" {
+		r.Params = params.Without(r.Params, "NOTIFY", "ORCPT")
+	}
+	return r
 }
 
 // whole returns the inbox that the entry may go to unchanged, or "".

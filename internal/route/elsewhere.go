@@ -33,7 +33,7 @@ func (r *resolver) elsewhere(a addr.Address, s step) error {
 			t.Kind = Refused
 		}
 	}
-	return r.add(t, s.from)
+	return r.addFrom(t, s)
 }
 
 // relayTo is control.RelayTo. Every domain has a postmaster (RFC 5321 4.5.1).

@@ -1,6 +1,7 @@
 package route
 
 import (
+	"maps"
 	"slices"
 
 	"paperpath/internal/addr"
@@ -11,6 +12,7 @@ type name struct {
 	row      addr.Address // as the table has it
 	entry    addr.Address // as it was reached: with its extension
 	where    string
+	at       int  // in resolver.graph
 	open     bool // its targets are being looked up
 	returned bool // it was reached below itself: its mailbox is a target
 	leads    []*name
@@ -99,16 +101,15 @@ func (r *resolver) trace() {
 			continue
 		}
 		found := map[*name]bool{}
-		for queue := slices.Clone(r.above[key(t.Addr)]); len(queue) > 0; queue = queue[1:] {
+		for queue := slices.Clone(r.above[targetKey(*t)]); len(queue) > 0; queue = queue[1:] {
 			if !found[queue[0]] {
 				found[queue[0]] = true
 				queue = append(queue, into[queue[0]]...)
 			}
 		}
-		for _, n := range r.graph {
-			if found[n] {
-				t.Through = append(t.Through, key(n.row))
-			}
+		names := slices.SortedFunc(maps.Keys(found), func(a, b *name) int { return a.at - b.at })
+		for _, n := range names {
+			t.Through = append(t.Through, key(n.row))
 		}
 	}
 }

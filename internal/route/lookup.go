@@ -10,7 +10,7 @@ import (
 type row struct {
 	form    addr.Address // the name that it is expanded under, once
 	trail   addr.Address // what a Delivered-To of a message that has passed it names
-	targets []string
+	targets []target
 	where   string
 }
 
@@ -44,7 +44,7 @@ func (r *resolver) local(a addr.Address, s step) error {
 	}
 	if whole != nil && whole.Domain == "" {
 		r.trail.Add("catch-all @"+a.Domain, whole.String(), whole.Where)
-		return r.alias(a, row{a, user, whole.Targets, whole.Where}, whole, s)
+		return r.alias(a, row{a, user, targetsOf(whole), whole.Where}, whole, s)
 	}
 	return r.nowhere(a, s)
 }
@@ -71,7 +71,7 @@ func (r *resolver) row(a, form addr.Address, s step) (bool, error) {
 	}
 	if alias != nil {
 		r.trail.Add("alias "+form.String(), alias.String(), alias.Where)
-		return true, r.alias(a, row{form, form, alias.Targets, alias.Where}, alias, s)
+		return true, r.alias(a, row{form, form, targetsOf(alias), alias.Where}, alias, s)
 	}
 	u, err := r.control.User(form.String())
 	if err != nil {
@@ -81,7 +81,7 @@ func (r *resolver) row(a, form addr.Address, s step) (bool, error) {
 		return false, r.control.AliasHidden()
 	}
 	r.trail.Add("mailbox "+form.String(), u.Home, u.Where)
-	return true, r.add(Target{Addr: a, Kind: Local, User: u, Where: join(s.where, u.Where)}, s.from)
+	return true, r.addFrom(Target{Addr: a, Kind: Local, User: u, Where: join(s.where, u.Where)}, s)
 }
 
 // alias adds what a row of control/aliases has for a.
@@ -98,14 +98,14 @@ func (r *resolver) builtIn(a addr.Address, s step) (found bool, err error) {
 	case toPostmaster(a):
 		to := addr.Address{Local: "postmaster", Domain: a.Domain}
 		r.trail.Add(a.Local, to.String(), "no alias and no mailbox")
-		return true, r.expand(a, row{a, a, []string{to.String()}, ""}, s)
+		return true, r.expand(a, row{a, a, []target{{address: to}}, ""}, s)
 	case isPostmaster(a):
 		to, err := r.postmaster(a)
 		if err != nil {
 			return false, err
 		}
 		r.trail.Add("postmaster", to.String(), "control/postmaster or the first user")
-		return true, r.expand(a, row{a, a, []string{to.String()}, "control/postmaster"}, s)
+		return true, r.expand(a, row{a, a, []target{{address: to}}, "control/postmaster"}, s)
 	}
 	return false, nil
 }
@@ -118,7 +118,7 @@ func (r *resolver) nowhere(a addr.Address, s step) error {
 	}
 	if to, masked := mask.Of(a); masked {
 		r.trail.Add(a.String(), to.String(), "control/masquerade")
-		return r.expand(a, row{a, a, []string{to.String()}, "control/masquerade"}, s)
+		return r.expand(a, row{a, a, []target{{address: to}}, "control/masquerade"}, s)
 	}
 	r.trail.Add("mailbox "+a.String(), "unknown", "control/users")
 	return r.add(Target{Addr: a, Kind: Unknown, Where: s.where}, s.from)

@@ -2,7 +2,6 @@ package route
 
 import (
 	"fmt"
-	"strings"
 
 	"paperpath/internal/addr"
 	"paperpath/internal/control"
@@ -23,6 +22,9 @@ type resolver struct {
 	targets []Target
 	index   map[string]int     // of a target in targets, by its key
 	above   map[string][]*name // the names that lead to a target directly, by its key
+	looked  int                // how many targets of rows
+
+	included map[string]bool // lists that have been added
 }
 
 // step is how an address was reached.
@@ -31,12 +33,13 @@ type step struct {
 	where string // the rows so far
 	from  *name  // nil for the address that was asked for
 
-	renamed bool // a domain alias has led here: that of the new domain does not count
+	owner   string // of the list that leads here, "" if none does
+	renamed bool   // a domain alias has led here: that of the new domain does not count
 }
 
 // through is the step from n through the row where.
 func (s step) through(n *name, where string) step {
-	return step{depth: s.depth + 1, where: join(s.where, where), from: n}
+	return step{depth: s.depth + 1, where: join(s.where, where), from: n, owner: s.owner}
 }
 
 func join(rows, row string) string {
@@ -83,32 +86,6 @@ func (r *resolver) domain(a addr.Address, s step) (addr.Address, bool, error) {
 	return a, local, nil
 }
 
-// expand adds the targets that a row has for a.
-func (r *resolver) expand(a addr.Address, on row, s step) error {
-	n, fresh, err := r.enter(a, on, s)
-	if err != nil || !fresh {
-		return err
-	}
-	defer func() { n.open = false }()
-	s = s.through(n, on.where)
-	for _, text := range on.targets {
-		text, own := strings.CutPrefix(text, `\`) // sendmail's mark for a mailbox that is not looked up as an alias
-		target, err := addr.Parse(text)
-		if err != nil {
-			return status.Temp("4.3.5", "an alias has an invalid target", fmt.Errorf("%s: %w", on.where, err))
-		}
-		if own {
-			err = r.itself(target, s)
-		} else {
-			err = r.address(target, s)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // itself adds target without looking for an alias.
 func (r *resolver) itself(target addr.Address, s step) error {
 	if _, local, err := r.domain(target, s); err != nil {
@@ -145,7 +122,7 @@ func (r *resolver) enter(a addr.Address, on row, s step) (n *name, fresh bool, e
 	case len(r.graph)+len(r.targets) >= maxNames:
 		return nil, false, tooMuch(s.where, "an address expands to more than %d addresses", maxNames)
 	}
-	n = &name{row: on.form, entry: a, where: join(s.where, on.where), open: true}
+	n = &name{row: on.form, entry: a, where: join(s.where, on.where), at: len(r.graph), open: true}
 	n.reach(s.from)
 	r.names[k] = n
 	r.graph = append(r.graph, n)
@@ -183,7 +160,7 @@ func (r *resolver) mailbox(a addr.Address, why string, s step) error {
 		return r.add(Target{Addr: a, Kind: Unknown, Where: s.where, Why: why}, s.from)
 	}
 	r.trail.Add("mailbox "+a.String(), u.Home, u.Where)
-	return r.add(Target{Addr: a, Kind: Local, User: u, Where: join(s.where, u.Where)}, s.from)
+	return r.addFrom(Target{Addr: a, Kind: Local, User: u, Where: join(s.where, u.Where)}, s)
 }
 
 // postmastersMailbox adds the mailbox of the address that the settings have for a,
@@ -226,9 +203,24 @@ func (r *resolver) postmaster(a addr.Address) (addr.Address, error) {
 	return to, err
 }
 
+// addFrom is add for what a list may lead to.
+func (r *resolver) addFrom(t Target, s step) error {
+	t.Owner = s.owner
+	return r.add(t, s.from)
+}
+
+// targetKey is the same for targets that get one message. The commands of an alias are
+// apart from its mailbox.
+func targetKey(t Target) string {
+	if t.Command != nil {
+		return key(t.Addr) + "\n" + t.Command.ID()
+	}
+	return key(t.Addr)
+}
+
 // add puts a target on the list, once, and notes the name that leads to it.
 func (r *resolver) add(t Target, from *name) error {
-	k := key(t.Addr)
+	k := targetKey(t)
 	if from != nil {
 		r.above[k] = append(r.above[k], from)
 	}

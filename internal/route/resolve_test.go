@@ -186,7 +186,7 @@ func TestBrokenTablesAreTemporary(t *testing.T) {
 			[]string{"nobody@example.net", "alice+x@example.net", "postmaster@example.net", "root@example.net"}, []string{"alice@example.net"}},
 		"unreadable alias": {map[string]string{"domains": domains, "users": users, "aliases": "a b\ninfo: alice\n"},
 			[]string{"nobody@example.net", "alice+x@example.net", "postmaster", "abuse@example.net"}, []string{"alice@example.net", "info@example.net"}},
-		"broken alias": {map[string]string{"domains": domains, "users": users, "aliases": "alice: |x\nroot: ,\npostmaster: alice@example.net\n"},
+		"broken alias": {map[string]string{"domains": domains, "users": users, "aliases": "alice: a b\nroot: ,\npostmaster: alice@example.net\n"},
 			[]string{"alice@example.net", "root@example.net", "postmaster"}, []string{"bob@example.net", "bob+x@example.net"}},
 		"broken user": {map[string]string{"domains": domains, "users": "bob@example.net:\nalice@example.net:{\n", "aliases": "info: alice\n"},
 			[]string{"alice@example.net", "alice+x@example.net", "info@example.net"}, []string{"bob@example.net", "root@example.net"}},
@@ -253,7 +253,7 @@ func TestExpansionIsBounded(t *testing.T) {
 		fmt.Fprintf(&bush, "d%d: d%d, d%d+a, d%d+b, alice\n", i, i+1, i+1, i+1)
 	}
 	wide.WriteString("w: w0")
-	for i := range 1200 {
+	for i := range maxNames {
 		fmt.Fprintf(&wide, ", w%d@elsewhere.example", i)
 	}
 	for about, tt := range map[string]struct{ aliases, ask string }{

@@ -24,23 +24,28 @@ const (
 	Unknown Kind = "unknown" // a domain that has no such address
 	Held    Kind = "held"    // hold/, by a row of control/routes or control/sender-routes
 	Refused Kind = "refused" // nowhere, by such a row
+	Piped   Kind = "piped"   // a program or a file of an alias
 )
 
 // Target is one destination of an address.
 type Target struct {
-	Addr  addr.Address
-	Kind  Kind
-	User  *control.User  // of a local target: whose mailbox
-	Route *control.Route // of a target elsewhere; nil: by its MX
-	Where string         // the rows that led here: "control/aliases:3, control/users:1"
+	Addr addr.Address
+	Kind Kind
+	User *control.User // of a local target: whose mailbox
+
+	Command *control.Command // of a piped one
+	Route   *control.Route   // of a target elsewhere; nil: by its MX
+	Owner   string           // the reverse path of what a list sends on; "": that of the message
+	Where   string           // the rows that led here: "control/aliases:3, control/users:1"
 
 	Through []string // of a target elsewhere: the names whose expansion led to it
 	Why     string   // of an unknown target that has an alias: why that was not expanded
 }
 
 const (
-	maxDepth = 20   // aliases in aliases
-	maxNames = 1000 // addresses and aliases that one address may expand to
+	maxDepth  = 20    // aliases in aliases
+	maxNames  = 10000 // addresses and aliases that one address may expand to
+	maxLooked = 50000 // targets that are looked at for it, some of them more than once
 )
 
 // elsewhere reports whether t is not in a domain of this host.
@@ -65,16 +70,21 @@ func Resolve(c *control.Control, from string, a addr.Address, t *explain.Trail) 
 // ResolveFor is Resolve for a message in the spool. Names that it has passed, here
 // or on its way here, are not expanded again but mean their own mailboxes.
 func ResolveFor(c *control.Control, a addr.Address, e *spool.Entry, t *explain.Trail) ([]Target, error) {
-	return resolve(c, e.Envelope.From.Addr, a, func(row addr.Address) (bool, error) {
+	return resolve(c, e.Envelope.From.Addr, a, passedIn(c, e), t)
+}
+
+// passedIn reports whether e has passed a row.
+func passedIn(c *control.Control, e *spool.Entry) func(row addr.Address) (bool, error) {
+	return func(row addr.Address) (bool, error) {
 		p, err := passedBy(c, e)
 		return p.expanded(row), err
-	}, t)
+	}
 }
 
 func resolve(c *control.Control, from string, a addr.Address, passed func(addr.Address) (bool, error),
 	t *explain.Trail) ([]Target, error) {
 	r := resolver{control: c, from: from, trail: t, passed: passed,
-		names: map[string]*name{}, index: map[string]int{}, above: map[string][]*name{}}
+		names: map[string]*name{}, included: map[string]bool{}, index: map[string]int{}, above: map[string][]*name{}}
 	if err := r.address(a, step{}); err != nil {
 		return nil, err
 	}

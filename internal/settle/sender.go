@@ -26,8 +26,9 @@ func (s *Settler) unverified(e *spool.Entry) (why string, err error) {
 	if reason, junk := found.Junk(); junk {
 		return "the message is junk (" + reason + "), so no bounce is sent", nil
 	}
-	if proved(found, e.Envelope.From.Addr) {
-		return "", nil
+	owner, err := s.listOwner(e.Envelope.From.Addr)
+	if owner || err != nil || proved(found, e.Envelope.From.Addr) {
+		return "", err
 	}
 	return why, nil
 }
@@ -59,6 +60,20 @@ func (s *Settler) notOurs(e *spool.Entry) (why string, err error) {
 		return "", err
 	}
 	return "the sender <" + from + "> is neither in control/domains nor named in control/relayfrom, so no bounce is sent", nil
+}
+
+// listOwner reports whether a reverse path is that of mail that a list of ours sends on
+// (route.Target.Owner). A stranger who forges it gets nothing to anybody but our postmasters.
+func (s *Settler) listOwner(from string) (bool, error) {
+	local, domain := addr.Split(addr.FoldAddress(from))
+	if !strings.HasPrefix(local, "owner-") {
+		return false, nil
+	}
+	if _, ours, err := s.Control.IsLocal(domain); err != nil || !ours {
+		return false, err
+	}
+	row, err := s.Control.Alias(from)
+	return row != nil, err
 }
 
 // relayed reports whether a host that may relay may have reports sent to the
