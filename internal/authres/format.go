@@ -20,6 +20,7 @@ const (
 // any it says none (RFC 8601 2.2).
 func Format(host string, methods []Method) string {
 	w := folder{line: len(Name) + 1}
+	w.text.Grow(1024)
 	w.text.WriteString(Name + ":")
 	w.add(host + ";")
 	if len(methods) == 0 {
@@ -50,7 +51,8 @@ func (w *folder) add(word string) {
 	if w.line+1+len(word) > maxLine && w.line > 0 {
 		w.fold()
 	}
-	w.text.WriteString(" " + word)
+	w.text.WriteByte(' ')
+	w.text.WriteString(word)
 	w.line += 1 + len(word)
 }
 
@@ -61,7 +63,9 @@ func (w *folder) fold() {
 
 // method writes one result on lines of its own, and end behind its last word.
 func (w *folder) method(m Method, end string) {
-	words := append([]string{keyword(m.Name) + "=" + keyword(m.Result)}, comment(m.Comment)...)
+	words := make([]string, 1, 16)
+	words[0] = keyword(m.Name) + "=" + keyword(m.Result)
+	words = append(words, comment(m.Comment)...)
 	if m.Reason != "" {
 		words = append(words, "reason="+value(visible.Shorten(m.Reason, maxComment)))
 	}
@@ -79,6 +83,9 @@ func (w *folder) method(m Method, end string) {
 
 // keyword keeps of a name what a method, a result or a property may be made of.
 func keyword(s string) string {
+	if plain.has(s) {
+		return s
+	}
 	return strings.Map(func(r rune) rune {
 		if !strings.ContainsRune(letters+"-", r) {
 			return -1
@@ -97,7 +104,7 @@ func property(s string) string {
 // there. An underscore belongs to no domain of RFC 5321.
 func propertyValue(s string) string {
 	local, domain, mailbox := strings.Cut(s, "@")
-	if mailbox && strings.Trim(local, token) == "" && strings.Trim(domain, letters+"-.") == "" && addr.CheckDomain(domain) == nil {
+	if mailbox && tokens.has(local) && strings.Trim(domain, letters+"-.") == "" && addr.CheckDomain(domain) == nil {
 		return s
 	}
 	return value(s)
@@ -106,20 +113,49 @@ func propertyValue(s string) string {
 // value writes a token as it is, and anything else as a quoted string (RFC 2045 5.1).
 func value(s string) string {
 	s = visible.ASCII(s)
-	if s != "" && strings.Trim(s, token) == "" {
+	if s != "" && tokens.has(s) {
 		return s
 	}
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
+	return `"` + escaped.Replace(s) + `"`
 }
 
 // token is what a value without quotes may be made of: RFC 2045 5.1 without tspecials.
-const token = letters + "!#$%&'*+-^_`{|}~."
+var tokens = octetsOf(letters + "!#$%&'*+-^_`{|}~.")
+
+// plain is what keyword leaves as it is.
+var plain = octetsOf("abcdefghijklmnopqrstuvwxyz0123456789-")
+
+// octets is a set of them.
+type octets [256]bool
+
+func octetsOf(s string) *octets {
+	var set octets
+	for i := range len(s) {
+		set[s[i]] = true
+	}
+	return &set
+}
+
+// has reports whether s is made of these alone.
+func (o *octets) has(s string) bool {
+	for i := range len(s) {
+		if !o[s[i]] {
+			return false
+		}
+	}
+	return true
+}
+
+var (
+	escaped  = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
+	harmless = strings.NewReplacer("(", "[", ")", "]", ";", ",", "=", ":", `\`, "/", `"`, "'")
+)
 
 // comment returns the words of a comment. What would end it, or looks like another result
 // to parsers that know no comments, is written in another way.
 func comment(s string) []string {
 	s = visible.Shorten(visible.ASCII(s), maxComment)
-	words := strings.Fields(strings.NewReplacer("(", "[", ")", "]", ";", ",", "=", ":", `\`, "/", `"`, "'").Replace(s))
+	words := strings.Fields(harmless.Replace(s))
 	if len(words) > 0 {
 		words[0] = "(" + words[0]
 		words[len(words)-1] += ")"

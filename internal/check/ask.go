@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"paperpath/internal/control"
+	"paperpath/internal/dns"
 	"paperpath/internal/explain"
 	"paperpath/internal/status"
 )
@@ -60,10 +61,10 @@ func (s *Session) ask(ctx context.Context, c Check, ask askFunc, explained bool)
 		notes = &noted{Resolver: asked, together: asksTogether(f.Name)}
 		q.Trail, q.DNS = f.trail, notes
 	}
-	ctx, cancel := context.WithTimeout(ctx, r.Time)
-	defer cancel()
+	limited := within(ctx, r.Time)
+	defer limited.end()
 	began := time.Now()
-	err := status.Guard(func() error { f.Finding = ask(ctx, s.at, q); return nil })
+	err := status.Guard(func() error { f.Finding = ask(limited, s.at, q); return nil })
 	f.Took, f.dns = time.Since(began), asked.first()
 	if err != nil {
 		f.Finding = Finding{Err: err}
@@ -112,17 +113,19 @@ func (s *Session) weigh(f *Found, r control.CheckRow) {
 	}
 }
 
-// askPhase asks the checks of one phase, and reports whether one ends it.
-func (s *Session) askPhase(ctx context.Context, p phase, explained bool) (all []Found, ends bool) {
+// askPhase asks the checks of one phase, adds what they find, and reports whether one ends
+// it.
+func (s *Session) askPhase(ctx context.Context, p phase, found []Found, explained bool) (with []Found, ends bool) {
 	list := s.inPhase(p)
+	all := found[len(found):]
 	if p == phaseIdentity {
-		all = s.askTogether(ctx, list, explained)
+		all = s.askTogether(ctx, list, all, explained)
 	}
 	for i, c := range list {
 		if p != phaseIdentity {
 			ask := c.Ask
 			if p == phaseFilters {
-				ask = s.Filters.around(c, c.Ask)
+				ask = s.Filters.around(c.Check, c.Ask)
 			}
 			all = append(all, s.ask(ctx, c, ask, explained))
 		}
@@ -137,28 +140,44 @@ func (s *Session) askPhase(ctx context.Context, p phase, explained bool) (all []
 			break
 		}
 	}
-	return all, ends
+	return append(found, all...), ends
 }
 
 // inPhase returns the checks of a phase that concern the message.
-func (s *Session) inPhase(p phase) (list []Check) {
+func (s *Session) inPhase(p phase) []asked {
+	list := make([]asked, 0, len(s.list))
 	for _, c := range s.list {
 		if c.phase == p && (!c.strangers || s.at.stranger()) {
-			list = append(list, c.Check)
+			list = append(list, c)
 		}
 	}
 	return list
 }
 
-// askTogether asks checks at the same time.
-func (s *Session) askTogether(ctx context.Context, list []Check, explained bool) []Found {
-	all := make([]Found, len(list))
+// askTogether asks checks at the same time, but for those that have nothing to wait for.
+func (s *Session) askTogether(ctx context.Context, list []asked, all []Found, explained bool) []Found {
+	all = append(all, make([]Found, len(list))...)
 	var wg sync.WaitGroup
 	for i, c := range list {
-		wg.Go(func() { all[i] = s.ask(ctx, c, c.Ask, explained) })
+		f, ok := s.askFromMemory(ctx, c, c.Ask, explained)
+		if all[i] = f; !ok {
+			wg.Go(func() { all[i] = s.ask(ctx, c, c.Ask, explained) })
+		}
 	}
 	wg.Wait()
 	return all
+}
+
+// askFromMemory asks a check that waits for the DNS alone, and may use no more of it than
+// what is remembered; ok is false if that is not enough. What is explained shows all
+// questions.
+func (s *Session) askFromMemory(ctx context.Context, c asked, ask askFunc, explained bool) (f Found, ok bool) {
+	if explained || !c.strangers {
+		return f, false
+	}
+	ctx, missed := dns.FromMemory(ctx)
+	f = s.ask(ctx, c.Check, ask, false)
+	return f, !missed.Load()
 }
 
 // soon asks at MAIL or RCPT those checks for which pick returns something. It returns the
@@ -172,7 +191,10 @@ func (s *Session) soon(ctx context.Context, pick func(Check) askFunc, explained 
 		if c.phase == phaseFilters {
 			ask = s.Filters.around(c, ask) // a replay asks nobody
 		}
-		f := s.ask(ctx, c.Check, ask, explained)
+		f, ok := s.askFromMemory(ctx, c, ask, explained)
+		if !ok {
+			f = s.ask(ctx, c.Check, ask, explained)
+		}
 		switch {
 		case f.Action == control.CheckRefuse || f.Action == control.CheckDefer:
 			return &f

@@ -74,6 +74,7 @@ type Case struct {
 
 	buffer func() *spool.Buffer // for a body that a filter sends
 	slots  *slots
+	keys   *dkim.Keys
 
 	original *Change  // before the filters changed it; nil: they did not
 	results  []string // our fields, as far as the checks before the filters know them

@@ -112,7 +112,7 @@ const (
 type row struct {
 	make      func() Check
 	phase     phase
-	strangers bool // only about mail of strangers: our own submitters wait for no DNS
+	strangers bool // only about mail of strangers: it waits for the DNS, and for nothing else
 }
 
 // rows returns all checks, in their order.

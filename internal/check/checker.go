@@ -8,6 +8,7 @@ import (
 
 	"paperpath/internal/addr"
 	"paperpath/internal/control"
+	"paperpath/internal/dkim"
 	"paperpath/internal/explain"
 	"paperpath/internal/maillog"
 	"paperpath/internal/spool"
@@ -25,6 +26,7 @@ type Checker struct {
 	Filters *FilterTape          // records or replays what other people's filters find; nil: neither
 
 	slots slots
+	keys  dkim.Keys
 	rows  func() []row // nil: rows, but for tests
 
 	toldMu sync.Mutex
@@ -84,7 +86,9 @@ func (s *Session) ready() {
 	if s.rows != nil {
 		all = s.rows
 	}
-	for _, r := range all() {
+	list := all()
+	s.list = make([]asked, 0, len(list)+2)
+	for _, r := range list {
 		s.list = append(s.list, asked{r.make(), r})
 	}
 	for _, c := range s.filters() {
@@ -244,5 +248,5 @@ func (k *Checker) Record(key string, v Verdict, c maillog.Client) {
 func (s *Session) begin(sub Subject) {
 	s.ready()
 	s.at = &Case{Subject: sub, Control: s.Control, Now: s.Now, Host: s.Host, Log: s.Log,
-		buffer: s.Buffer, slots: &s.slots}
+		buffer: s.Buffer, slots: &s.slots, keys: &s.keys}
 }

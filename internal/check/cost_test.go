@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"paperpath/internal/control"
 	"paperpath/internal/dkim"
 	"paperpath/internal/dns"
 	"paperpath/internal/dns/dnstest"
@@ -60,7 +61,7 @@ func usualMail(t testing.TB) (*Checker, Subject) {
 
 // session judges it as a session does, and returns what is not as it should be.
 func usualSession(ctx context.Context, k *Checker, sub Subject) string {
-	s := k.Session()
+	s := k.SessionIn(k.Control.View(control.Moment))
 	defer s.Close()
 	begin := sub
 	begin.Body = nil
@@ -81,7 +82,10 @@ func usualSession(ctx context.Context, k *Checker, sub Subject) string {
 
 // mostCost is what all default checks may cost for such a message on any machine that runs
 // this. What they do cost is in BenchmarkUsualMail.
-const mostCost = 600 * time.Microsecond
+const mostCost = 300 * time.Microsecond
+
+// mostAllocations is how many allocations that may take, on any machine.
+const mostAllocations = 700
 
 // All checks of an ordinary message cost less than that. Of some tries the best counts:
 // the machine may be busy.
@@ -99,10 +103,24 @@ func TestCostOfUsualMail(t *testing.T) {
 		best = min(best, (used(t)-before)/batch)
 	}
 	// On a machine that others use, processor time is worth less; how much, one signature says.
-	most := max(mostCost, 20*verification(t))
+	most := max(mostCost, 9*verification(t))
 	t.Logf("%v of processor time, of at most %v", best, most)
 	if best > most {
 		t.Errorf("all checks cost %v for a message of %d octets", best, sub.Body.Size())
+	}
+}
+
+// Allocations do not depend on the machine.
+func TestAllocationsForUsualMail(t *testing.T) {
+	k, sub := usualMail(t)
+	n := testing.AllocsPerRun(200, func() {
+		if wrong := usualSession(t.Context(), k, sub); wrong != "" {
+			t.Fatal(wrong)
+		}
+	})
+	t.Logf("%.0f allocations, of at most %d", n, mostAllocations)
+	if n > mostAllocations || n < 50 {
+		t.Errorf("all checks take %.0f allocations", n)
 	}
 }
 

@@ -185,10 +185,14 @@ type counting struct {
 }
 
 func (c counting) TXT(ctx context.Context, name string) ([]string, error) {
+	list, err := c.Resolver.TXT(ctx, name)
+	if dns.HasMissed(ctx) { // the check is asked once more
+		return list, err
+	}
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.asked[name]++
-	c.mu.Unlock()
-	return c.Resolver.TXT(ctx, name)
+	return list, err
 }
 
 // What SPF found at MAIL holds for the message, and for no other transaction.

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"paperpath/internal/authres"
+	"paperpath/internal/dns"
 	"paperpath/internal/iprev"
 	"paperpath/internal/status"
 	"paperpath/internal/visible"
@@ -23,7 +24,7 @@ func (c *iprevCheck) Ask(ctx context.Context, m *Case, q Query) Finding {
 		c.found = &r
 	}
 	r := *c.found
-	if r.Status == iprev.TempError {
+	if r.Status == iprev.TempError || dns.HasMissed(ctx) {
 		c.found = nil // the next message may know more
 	}
 	m.IPRev = &r

@@ -21,9 +21,16 @@ func (dkimCheck) Name() string { return "dkim" }
 
 // Ask implements Check.
 func (dkimCheck) Ask(ctx context.Context, m *Case, q Query) Finding {
-	asked := &asking{dns: q.DNS, answers: map[string]string{}}
+	asked := &asking{dns: q.DNS}
+	if q.Trail != nil {
+		asked.answers = map[string]string{}
+	}
 	text := io.NewSectionReader(m.Body, 0, m.Body.Size())
-	results, err := dkim.Verifier{DNS: asked, Now: m.Now}.Verify(ctx, text)
+	v := dkim.Verifier{DNS: asked, Now: m.Now, Keys: m.keys}
+	if m.HeaderErr == nil && len(m.Header.Fields) > 0 { // else it may begin elsewhere for us
+		v.Header = m.Header
+	}
+	results, err := v.Verify(ctx, text)
 	if errors.Is(err, message.ErrTooLong) || errors.Is(err, message.ErrTooMany) {
 		return unread(m, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"paperpath/internal/addr"
 	"paperpath/internal/authres"
 	"paperpath/internal/control"
+	"paperpath/internal/dns"
 	"paperpath/internal/explain"
 	"paperpath/internal/spf"
 	"paperpath/internal/status"
@@ -37,7 +38,9 @@ func (c *spfCheck) mailFrom(ctx context.Context, m *Case, q Query) spf.Result {
 		return spf.Result{Status: spf.None, Scope: spf.MailFrom, Reason: "the reverse path is no address"}
 	}
 	r := spf.CheckMailFrom(ctx, q.DNS, m.Client, m.Helo, from)
-	c.from, c.helo, c.found = m.Envelope.From.Addr, m.Helo, &r
+	if !dns.HasMissed(ctx) {
+		c.from, c.helo, c.found = m.Envelope.From.Addr, m.Helo, &r
+	}
 	return r
 }
 

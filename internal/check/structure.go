@@ -70,11 +70,11 @@ func (m *Case) mimeOf() (*mime, error) {
 	}
 	f.policy.policy = policy
 	see, size := func(parts.Part) {}, m.Body.Size()
-	switch {
-	case !policy.None():
+	if !policy.None() {
 		see = f.policy.see
-	case !parts.Of(m.Header).MayContain():
-		size = m.Header.End // nobody asks for files in the text
+	} else if found, all := parts.Alone(m.Header); all { // nobody asks for files in the text
+		f.found, m.mime = found, f
+		return f, nil
 	}
 	if f.found, err = parts.Read(io.NewSectionReader(m.Body, 0, size), size, f.limits, see); err != nil {
 		return nil, err

@@ -61,7 +61,7 @@ func (s *Session) judge(ctx context.Context, t *explain.Trail, list ...phase) Ve
 		return s.verdict([]Found{troubled("checks", s.err)}, t)
 	}
 	m.Header, m.HeaderErr = ReadHeader(s.Control, m.Body)
-	all := s.early
+	all := append(make([]Found, 0, len(s.early)+len(s.list)), s.early...)
 	for _, p := range list {
 		if p == phaseFilters {
 			if err := m.dropForged(); err != nil {
@@ -72,8 +72,8 @@ func (s *Session) judge(ctx context.Context, t *explain.Trail, list ...phase) Ve
 				m.results = resultFields(s.Host, Verdict{Found: all})
 			}
 		}
-		found, ends := s.askPhase(ctx, p, t != nil)
-		if all = append(all, found...); ends {
+		var ends bool
+		if all, ends = s.askPhase(ctx, p, all, t != nil); ends {
 			break
 		}
 	}

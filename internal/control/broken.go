@@ -63,6 +63,9 @@ func (c *Control) OnBrokenRow(report func(error)) { c.report = report }
 // temporary turns a rowError into the temporary error of the lookup, and reports
 // the row. Any other error is returned as it is.
 func (c *Control) temporary(err error) error {
+	if err == nil {
+		return nil
+	}
 	var e rowError
 	if !errors.As(err, &e) {
 		return err

@@ -66,7 +66,7 @@ func (c *Control) Limit(name string) (int64, error) {
 // Limits returns the limits of these names, from one look at the file.
 func (c *Control) Limits(list ...string) ([]int64, error) {
 	t, err := value[map[string]int64](c, "limits")
-	var all []int64
+	all := make([]int64, 0, len(list))
 	for _, name := range list {
 		n, err := c.numberIn("limits", name, t, err)
 		if err != nil {

@@ -20,8 +20,9 @@ type body struct {
 	out    []byte
 }
 
-func newBody(form canonical) *body {
-	return &body{form: form, hash: sha256.New(), out: make([]byte, 0, 8<<10)}
+// newBody returns one that hashes about so many octets at a time.
+func newBody(form canonical, size int) *body {
+	return &body{form: form, hash: sha256.New(), out: make([]byte, 0, min(max(size, 64), 8<<10))}
 }
 
 // lineEnds is written piece by piece where many blank lines count.

@@ -19,9 +19,37 @@ type header struct {
 	named  map[string][]int // by name in lower case: the fields, from the top
 }
 
+// header reads the header, or no more than its octets where it is known.
+func (v Verifier) header(r *bufio.Reader) (*header, error) {
+	known := v.Header
+	if known == nil || known.End > maxHeader || len(known.Fields) > maxFields {
+		return readHeader(r)
+	}
+	h := &header{raw: make([]byte, known.End)}
+	if _, err := io.ReadFull(r, h.raw); err != nil {
+		return nil, fmt.Errorf("read the message: %w", err)
+	}
+	if known.Blank {
+		if _, err := r.ReadSlice('\n'); err != nil && err != io.EOF {
+			return nil, fmt.Errorf("read the message: %w", err)
+		}
+	}
+	h.index(known)
+	return h, nil
+}
+
+// index notes where the fields are.
+func (h *header) index(m *message.Header) {
+	h.fields, h.named = m.Fields, make(map[string][]int, len(m.Fields))
+	for i, f := range h.fields {
+		name := addr.Fold(f.Name)
+		h.named[name] = append(h.named[name], i)
+	}
+}
+
 // readHeader reads up to the blank line, behind which r stands then.
 func readHeader(r *bufio.Reader) (*header, error) {
-	h := &header{named: map[string][]int{}}
+	h := &header{}
 	for start := true; ; {
 		part, err := r.ReadSlice('\n')
 		ends := err == nil
@@ -42,11 +70,7 @@ func readHeader(r *bufio.Reader) (*header, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.fields = m.Fields
-	for i, f := range h.fields {
-		name := addr.Fold(f.Name)
-		h.named[name] = append(h.named[name], i)
-	}
+	h.index(m)
 	return h, nil
 }
 

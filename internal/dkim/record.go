@@ -96,11 +96,11 @@ func Record(pub crypto.PublicKey) (string, error) {
 
 // chosen returns the key among the TXT records of a name: others may stand beside it, but
 // not a second key (RFC 6376 3.6.2.2).
-func chosen(records []string) (*record, error) {
+func chosen(records []string, keys *Keys) (*record, error) {
 	var key *record
 	var wrong error
 	for _, text := range records {
-		r, err := parseRecord(text)
+		r, err := keys.parse(text)
 		switch {
 		case err != nil && (wrong == nil || strings.Contains(text, "p=")):
 			wrong = err
@@ -119,7 +119,7 @@ func chosen(records []string) (*record, error) {
 // Publishes returns an error if receivers that find these TXT records at the name of a
 // key would not accept its signatures.
 func Publishes(records []string, pub crypto.PublicKey) error {
-	key, err := chosen(records)
+	key, err := chosen(records, nil)
 	switch {
 	case err != nil:
 		return fmt.Errorf("the record is not usable: %w", err)

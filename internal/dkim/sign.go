@@ -65,7 +65,7 @@ func Sign(r io.Reader, keys []Key, now time.Time) (Signed, error) {
 	if len(keys) == 0 {
 		return out, nil
 	}
-	b := newBody(relaxed)
+	b := newBody(relaxed, 8<<10)
 	if _, err := io.Copy(b, in); err != nil {
 		return out, fmt.Errorf("sign: read the message: %w", err)
 	}

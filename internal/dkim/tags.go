@@ -89,7 +89,15 @@ func isTagValue(s string) bool {
 // decided before a field is looked at, so a CR or LF in one is part of a fold.
 func isFWS(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
 
-func trimFWS(s string) string { return strings.Trim(s, " \t\r\n") }
+func trimFWS(s string) string {
+	for s != "" && isFWS(s[0]) {
+		s = s[1:]
+	}
+	for s != "" && isFWS(s[len(s)-1]) {
+		s = s[:len(s)-1]
+	}
+	return s
+}
 
 // dropFWS removes all folding white space, which may stand anywhere in base64, and around
 // the colons of lists.

@@ -16,6 +16,7 @@ import (
 
 	"paperpath/internal/addr"
 	"paperpath/internal/dns"
+	"paperpath/internal/message"
 	"paperpath/internal/status"
 )
 
@@ -28,8 +29,10 @@ type Resolver interface {
 
 // Verifier verifies signatures.
 type Verifier struct {
-	DNS Resolver
-	Now func() time.Time
+	DNS    Resolver
+	Now    func() time.Time
+	Keys   *Keys           // that were read before; nil: none
+	Header *message.Header // of the whole message, if it was read before; else nil
 }
 
 // check is one signature on its way to a result.
@@ -51,8 +54,8 @@ func (c *check) end(s Status, format string, args ...any) {
 // MaxSignatures, from the top. It reads no further than it must. An error says that the
 // message could not be read, or that its header is too large.
 func (v Verifier) Verify(ctx context.Context, r io.Reader) ([]Result, error) {
-	in := bufio.NewReaderSize(r, 16<<10)
-	h, err := readHeader(in)
+	in := bufio.NewReaderSize(r, bufferFor(r))
+	h, err := v.header(in)
 	if err != nil {
 		return nil, err
 	}
@@ -84,6 +87,16 @@ func (v Verifier) Verify(ctx context.Context, r io.Reader) ([]Result, error) {
 	return results, nil
 }
 
+const maxBuffer = 16 << 10
+
+// bufferFor is how much of a message is read at once: small messages need little.
+func bufferFor(r io.Reader) int {
+	if s, ok := r.(interface{ Size() int64 }); ok {
+		return int(min(s.Size()+1, maxBuffer))
+	}
+	return maxBuffer
+}
+
 // begin judges what the signature alone tells.
 func (v Verifier) begin(h *header, i int) *check {
 	c := &check{field: i}
@@ -112,39 +125,40 @@ type answer struct {
 // fetch gets the keys, all at once and each name once.
 func (v Verifier) fetch(ctx context.Context, list []*check) {
 	answers := map[string]*answer{}
-	var wait sync.WaitGroup
 	for _, c := range list {
-		if !c.open() {
-			continue
+		if c.open() {
+			answers[Name(c.sig.selector, c.sig.domain)] = &answer{}
 		}
-		name := Name(c.sig.selector, c.sig.domain)
-		if answers[name] != nil {
-			continue
+	}
+	var wait sync.WaitGroup
+	for name, a := range answers {
+		ask := func() { v.ask(ctx, name, a) }
+		if len(answers) == 1 {
+			ask() // in place
+		} else {
+			wait.Go(ask)
 		}
-		a := &answer{}
-		answers[name] = a
-		wait.Add(1)
-		go func() {
-			defer wait.Done()
-			err := status.Guard(func() error {
-				a.records, a.err = v.DNS.TXT(ctx, name)
-				return nil
-			})
-			if err != nil {
-				a.err = err
-			}
-		}()
 	}
 	wait.Wait()
 	for _, c := range list {
 		if c.open() {
-			c.found(answers[Name(c.sig.selector, c.sig.domain)])
+			c.found(answers[Name(c.sig.selector, c.sig.domain)], v.Keys)
 		}
 	}
 }
 
+func (v Verifier) ask(ctx context.Context, name string, a *answer) {
+	err := status.Guard(func() error {
+		a.records, a.err = v.DNS.TXT(ctx, name)
+		return nil
+	})
+	if err != nil {
+		a.err = err
+	}
+}
+
 // found takes the answer of the DNS.
-func (c *check) found(a *answer) {
+func (c *check) found(a *answer, keys *Keys) {
 	var err error
 	switch {
 	case errors.Is(a.err, dns.ErrNoDomain), errors.Is(a.err, dns.ErrNoData), errors.Is(a.err, dns.ErrBadName):
@@ -163,7 +177,7 @@ func (c *check) found(a *answer) {
 		c.end(PermError, "the records of the key have more than %d octets", maxRecord)
 		return
 	}
-	if c.key, err = chosen(a.records); err != nil {
+	if c.key, err = chosen(a.records, keys); err != nil {
 		c.end(PermError, "the key is not usable: %v", err)
 	} else if c.key == nil {
 		c.end(PermError, "there is no key: the answer has no text")
@@ -207,12 +221,12 @@ func signed(pub crypto.PublicKey, text, sig []byte) bool {
 }
 
 // verifyBody reads the body once, for all signatures that are left.
-func verifyBody(r io.Reader, list []*check) error {
+func verifyBody(r *bufio.Reader, list []*check) error {
 	forms := map[canonical]*body{}
 	var all []io.Writer
 	for _, c := range list {
 		if c.open() && forms[c.sig.body] == nil {
-			b := newBody(c.sig.body)
+			b := newBody(c.sig.body, r.Size())
 			forms[c.sig.body] = b
 			all = append(all, b)
 		}

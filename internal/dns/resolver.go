@@ -82,6 +82,9 @@ func (r *Resolver) Ask(ctx context.Context, domain string, qtype Type) (Answer, 
 
 // lookup answers a question.
 func (r *Resolver) lookup(ctx context.Context, q question) *result {
+	if m := missedBy(ctx); m != nil {
+		return r.recall(q, m)
+	}
 	if r.replayed != nil {
 		return r.replayed.next(q)
 	}

@@ -53,9 +53,11 @@ var (
 // maxDateWords is more than a date has.
 const maxDateWords = 20
 
+var spread = strings.NewReplacer(":", " : ", ",", " ", "\t", " ", "\r", " ", "\n", " ")
+
 // dateWords splits a date at its blanks, and around its colons.
 func dateWords(text string) []string {
-	text = strings.NewReplacer(":", " : ", ",", " ", "\t", " ", "\r", " ", "\n", " ").Replace(text[:min(len(text), maxName)])
+	text = spread.Replace(text[:min(len(text), maxName)])
 	words := strings.Fields(text)
 	return words[:min(len(words), maxDateWords)]
 }

@@ -47,7 +47,7 @@ type Header struct {
 // programs that unfold first.
 func Read(r io.Reader, maxBytes int64, maxFields int) (*Header, error) {
 	b := builder{maxFields: maxFields}
-	s := scanner{r: bufio.NewReaderSize(r, 4096), left: maxBytes}
+	s := scanner{r: bufio.NewReaderSize(r, int(min(maxBytes, 4095))+1), left: maxBytes}
 	for {
 		line, err := s.line()
 		if err == nil {

@@ -16,6 +16,8 @@ import (
 	"slices"
 	"strings"
 
+	gomessage "github.com/emersion/go-message"
+
 	"paperpath/internal/message"
 )
 
@@ -68,6 +70,18 @@ func isMultipart(kind string) bool { return strings.HasPrefix(kind, "multipart")
 func Of(h *message.Header) Part {
 	p, _ := describe(h)
 	return p
+}
+
+// Alone returns the structure of a message whose header says that it is one part and no more,
+// and whether it does. Its text may still have uuencoded files.
+func Alone(h *message.Header) (Structure, bool) {
+	if Of(h).MayContain() {
+		return Structure{}, false
+	}
+	var same gomessage.Header // as go-message finds it: the first one
+	same.Set("Content-Type", h.Value("Content-Type"))
+	_, _, err := same.ContentType()
+	return Structure{Odd: err}, true
 }
 
 // Read reads the message r to its end, of about size octets, and shows each part to see.

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
+
+	"paperpath/internal/message"
 )
 
 var usual = Limits{Depth: 100, Parts: 10000, Header: 256 << 10}
@@ -309,6 +311,41 @@ func TestReadErrors(t *testing.T) {
 	}
 }
 
+// alone compares what a header says with what the message is.
+func alone(t *testing.T, text string, l Limits) {
+	t.Helper()
+	h, err := message.Read(strings.NewReader(text), l.Header, 1000)
+	if err != nil {
+		return
+	}
+	st, is := Alone(h)
+	if !is {
+		return
+	}
+	want, err := Read(strings.NewReader(text[:h.End]), h.End, l, func(Part) {})
+	if err != nil || st.Parts != want.Parts || st.Depth != want.Depth || want.Limit != nil || (st.Odd == nil) != (want.Odd == nil) {
+		t.Errorf("%q alone: %+v, read: %+v", text, st, want)
+	}
+}
+
+func TestAlone(t *testing.T) {
+	for _, head := range []string{"", "A: b\n", "Content-Type: text/plain\n", "Content-Type: text/plain; charset=nobody-knows\n", "Content-Type: a;=\n",
+		"Content-Type: text\n", "Content-Type: /\n", "Content-Type: text/plain; a=b; a=c\n", "Content-Type: text/plain; name=\"a\n", "Content-Type:\n",
+		"content-type: x/y\nContent-Type: ;;\n", "Content-Type: ;;\nContent-Type: x/y\n", "Content-Transfer-Encoding: odd\nContent-Type: x/y\n",
+		"Content-Type: text/plain; charset\n", "Content-Type: text/html; charset=\"utf-8\"\n  ; x\n", "Content-Type : x/y\n"} {
+		alone(t, head+"\nbody\n", Limits{Depth: 10, Parts: 20, Header: 5000})
+	}
+	for _, kind := range []string{"multipart/mixed; boundary=x", "message/rfc822", "MULTIPART/x", "text/plain\nContent-Type: multipart/x"} {
+		h, err := message.Read(strings.NewReader("Content-Type: "+kind+"\n\n"), 5000, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, is := Alone(h); is {
+			t.Errorf("%q is one part", kind)
+		}
+	}
+}
+
 // FuzzRead: any octets are read within the limits, and a boundary that everybody sees is
 // one.
 func FuzzRead(f *testing.F) {
@@ -327,6 +364,7 @@ func FuzzRead(f *testing.F) {
 		if err != nil || st.Depth > l.Depth || st.Limit == nil && st.Parts > l.Parts {
 			t.Fatalf("%+v %v", st, err)
 		}
+		alone(t, text, l)
 		const top = "Content-Type: multipart/mixed; boundary=outermost\n\n--outermost\nContent-Type: x/y; name=first.exe\n\n"
 		found := false
 		_, err = Read(strings.NewReader(top+text), int64(len(top+text)), l, func(p Part) { found = found || slices.Contains(p.Names, "first.exe") })

@@ -56,6 +56,9 @@ func invalid(text string) error {
 // invalidTerm returns what is wrong with a term in lower case; seen has the modifiers
 // before it.
 func invalidTerm(term string, seen map[string]bool) error {
+	if isPlain(term) {
+		return nil
+	}
 	name, _, _ := strings.Cut(term, "=")
 	switch {
 	case name == "redirect" || name == "exp":
@@ -85,6 +88,23 @@ func invalidTerm(term string, seen map[string]bool) error {
 		return errors.New("too long a prefix")
 	}
 	return nil
+}
+
+// isPlain reports whether a term in lower case is one of those that nearly all records are
+// made of. Of any other one the grammar says whether it is valid.
+func isPlain(term string) bool {
+	if term != "" && strings.IndexByte("-+?~", term[0]) >= 0 {
+		term = term[1:]
+	}
+	network, is4 := strings.CutPrefix(term, "ip4:")
+	switch {
+	case term == "all", term == "a", term == "mx":
+		return true
+	case is4:
+		address, _, _ := strings.Cut(network, "/")
+		return invalidNetwork(network, address, true) == nil
+	}
+	return false
 }
 
 func invalidNetwork(network, address string, v4 bool) error {

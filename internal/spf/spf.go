@@ -118,8 +118,11 @@ func check(ctx context.Context, r Resolver, ip netip.Addr, helo string, result R
 		return result
 	}
 	result.Domain, result.Sender = name, result.Sender+"@"+name
-	ctx, cancel := context.WithTimeout(ctx, maxTime)
-	defer cancel()
+	if !dns.IsFromMemory(ctx) {
+		limited, cancel := context.WithTimeout(ctx, maxTime)
+		defer cancel()
+		ctx = limited
+	}
 	asked := &asker{dns: r, domain: name}
 	client := ip.Unmap().WithZone("").AsSlice()
 	status, reason := lib.CheckHostWithSender(client, macroName(helo), result.Sender,

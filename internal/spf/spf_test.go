@@ -254,6 +254,26 @@ func (slow) TXT(ctx context.Context, name string) ([]string, error) {
 	return nil, &dns.Error{Kind: dns.ErrTemporary, Name: name, Type: "TXT", Err: ctx.Err()}
 }
 
+// What is valid at first sight is so by the grammar.
+func TestPlainTerms(t *testing.T) {
+	for _, c := range []struct {
+		term string
+		want bool
+	}{
+		{"all", true}, {"-all", true}, {"~a", true}, {"?mx", true}, {"+ip4:192.0.2.1", true}, {"ip4:192.0.2.0/24", true}, {"ip4:0.0.0.0/0", true},
+		{"ip4:192.0.2.0/33", false}, {"ip4:192.0.2.0/024", false}, {"ip4:192.0.2.0/", false}, {"ip4:192.0.2", false}, {"ip4:192.0.02.1", false},
+		{"ip4:", false}, {"ip4:2001:db8::1", false}, {"ip4:::ffff:192.0.2.1", false}, {"ip4:192.0.2.1%x", false}, {"ip4:192.0.2.1/1/1", false},
+		{"--all", false}, {"", false}, {"-", false}, {"all:x", false}, {"a:x.example", false}, {"ALL", false}, {"a=b", false},
+	} {
+		if got := isPlain(c.term); got != c.want {
+			t.Errorf("%q: %v", c.term, got)
+		}
+		if m := isMechanism.MatchString(c.term); c.want && !m {
+			t.Errorf("the grammar does not have %q", c.term)
+		}
+	}
+}
+
 // FuzzRecord: no record makes the check fail otherwise than it should.
 func FuzzRecord(f *testing.F) {
 	for _, s := range []string{"v=spf1 a mx/24//64 ptr ip4:192.0.2.0/24 ip6:2001:db8::/32 exists:%{ir}.x.example include:a.example -all",
