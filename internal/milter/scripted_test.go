@@ -37,6 +37,27 @@ func (m *scripted) start(t *testing.T) *scripted {
 	return m
 }
 
+// dial connects to it.
+func (m *scripted) dial(t *testing.T) *Session {
+	t.Helper()
+	s, err := Dial(t.Context(), m.filter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+// begin connects and begins a message.
+func (m *scripted) begin(t *testing.T) *Session {
+	t.Helper()
+	s := m.dial(t)
+	if _, err := s.Sender(t.Context(), sender); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 // memory is a Scratch.
 type memory struct {
 	bytes.Buffer
