@@ -26,6 +26,7 @@ type call struct {
 	ret      int64  // -errno for a failure
 	done     bool   // false: the program was killed before
 	injected bool
+	beside   []*call // calls of other threads that had begun and not ended when it began
 }
 
 func (c *call) String() string {

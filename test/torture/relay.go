@@ -80,7 +80,7 @@ func inRelay(path string) bool {
 // or their entry has gone and then its directory was synced.
 func recorded(before []*call) (n int) {
 	marked := map[string]int{} // by entry: marks that are not synced
-	gone := map[string]int{}   // by directory: those of entries whose removal is not synced
+	removed := map[*call]int{} // by removal that is not synced: marks of the entry
 	for _, c := range before {
 		switch entry := inRelay(c.path) && c.ok(); {
 		case entry && c.name == "write":
@@ -89,15 +89,23 @@ func recorded(before []*call) (n int) {
 			n += marked[c.path]
 			delete(marked, c.path)
 		case entry && c.name == "unlink":
-			gone[filepath.Dir(c.path)] += marked[c.path]
+			removed[c] = marked[c.path]
 			delete(marked, c.path)
 		case c.name == "fsync" && c.ok():
-			n += gone[c.path]
-			delete(gone, c.path)
+			for r, marks := range removed {
+				if filepath.Dir(r.path) == c.path && endedBefore(r, c) {
+					n += marks
+					delete(removed, r)
+				}
+			}
 		}
 	}
 	return n
 }
+
+// endedBefore reports whether first, which began before c, had ended then: a sync makes
+// nothing durable that happens while it runs.
+func endedBefore(first, c *call) bool { return !slices.Contains(c.beside, first) }
 
 // after is a step that finds a home in which all of these were done.
 func after(prepare ...func(*world) error) func(*world) error {

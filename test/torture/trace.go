@@ -210,6 +210,7 @@ func (s *session) syscall(tid int, t *thread) {
 		if t.in == nil || s.killed {
 			return
 		}
+		t.in.beside = s.underWay(tid)
 		s.calls = append(s.calls, t.in)
 		do := s.hook(t.in)
 		switch {
@@ -231,6 +232,16 @@ func (s *session) syscall(tid int, t *thread) {
 		}
 		t.in.done, t.in = true, nil
 	}
+}
+
+// underWay returns the calls of other threads than tid that have not ended.
+func (s *session) underWay(tid int) (list []*call) {
+	for id, t := range s.threads {
+		if id != tid && t.in != nil {
+			list = append(list, t.in)
+		}
+	}
+	return list
 }
 
 var errNoTracer = errors.New("the tracer knows the registers of amd64 alone")
