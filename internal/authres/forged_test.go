@@ -16,6 +16,7 @@ func TestClaimedBy(t *testing.T) {
 		"mx.example.net:25; x", "<mx.example.net>; x", "[mx.example.net]; x", "'mx.example.net'; x", "mx.example.net=1; x", "mx.example.net@;",
 		";mx.example.net; spf=pass", " ; ;mx.example.net; spf=pass",
 		"(mx.example.net; spf=pass", `"mx.example.net; spf=pass`,
+		`"mx.example.net\`, `(mx.example.net\`, `mx.example.net\`,
 	} {
 		if !ClaimedBy(value, ours) {
 			t.Errorf("%q is not found", value)

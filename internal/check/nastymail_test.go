@@ -132,9 +132,10 @@ func (g *nasty) boundaries() string {
 	quoted := g.of(name, "\""+name+"\"", "\""+name, name+"; boundary=c", "c; boundary=\""+name+"\"")
 	var b strings.Builder
 	b.WriteString("MIME-Version: 1.0\nContent-Type: " + g.of("multipart/mixed", "multipart/digest", "Multipart / Mixed", "multipart") + "; boundary=" + quoted + "\n\n")
+	params := []string{g.parameters(), g.parameters()} // making them costs more than reading them
 	for range g.size(12000) {
 		b.WriteString(g.of("--"+name, "--"+name, "--"+name+"x", "--"+name+" ", "--"+name+"--", "--c", "-"+name, " --"+name) + g.of("\n", "\n", "\r\n"))
-		b.WriteString(g.of("\n", "", "Content-Type: text/plain"+g.parameters()+"\n\n", "Content-Type: text/html; charset=x\n\n", "junk\n\n",
+		b.WriteString(g.of("\n", "", "Content-Type: text/plain"+g.of(params...)+"\n\n", "Content-Type: text/html; charset=x\n\n", "junk\n\n",
 			"Content-Transfer-Encoding: base64\n\nAAAA\n", "Content-Type: message/rfc822\n\nFrom: x\n\n") + "x\n")
 		if b.Len() > 4<<20 {
 			break

@@ -83,6 +83,8 @@ func TestAsk(t *testing.T) {
 
 		"the resolver is refused": {"bl.example: 2\n", good + "1.2.0.192.bl.example A 127.255.255.254", "192.0.2.1",
 			"bl.example 0 useless: it answers 127.255.255.254: it refuses our resolver"},
+		"a code that looks like a refusal": {"bl.example: 2\n", good + "1.2.0.192.bl.example A 127.255.0.2\n1.2.0.192.bl.example A 127.0.255.2", "192.0.2.1",
+			"bl.example 2"},
 		"it is refused whatever a row says": {"bl.example=127.*.*.*: 2\n", good + "1.2.0.192.bl.example A 127.255.255.252", "192.0.2.1",
 			"bl.example 0 useless: it answers 127.255.255.252: it refuses our resolver"},
 		"refused by 127.0.0.1": {"bl.example: 2\n", good + "1.2.0.192.bl.example A 127.0.0.1", "192.0.2.1",

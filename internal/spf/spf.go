@@ -163,6 +163,8 @@ func macroName(helo string) string {
 // explain says for people what decided.
 func explain(reason error, r Result, last string) string {
 	switch {
+	case errors.Is(reason, lib.ErrNoResult) && r.Status == PermError:
+		return "the record of " + r.Domain + " leads to a name without an SPF record"
 	case errors.Is(reason, lib.ErrNoResult):
 		return r.Domain + " publishes no SPF record"
 	case errors.Is(reason, lib.ErrLookupLimitReached):

@@ -227,11 +227,73 @@ func TestLongRecord(t *testing.T) {
 	for _, x := range []struct {
 		octets int
 		want   Status
-	}{{maxRecord, Pass}, {maxRecord + 1, PermError}, {65000, PermError}} {
+	}{{8192, Pass}, {8193, PermError}, {65000, PermError}} {
 		record := "v=spf1 +all" + strings.Repeat(" ", x.octets-len("v=spf1 +all"))
 		got := CheckMailFrom(context.Background(), zone{"TXT a.example": record}, netip.MustParseAddr("192.0.2.1"), "h.example", path(t, "a@a.example"))
 		if got.Status != x.want {
 			t.Errorf("%d octets: %s (%s), want %s", x.octets, got.Status, got.Reason, x.want)
+		}
+	}
+}
+
+// What is wrong with a record makes all of it invalid, wherever that stands.
+func TestInvalidRecords(t *testing.T) {
+	for _, term := range []string{"redirect=b.example redirect=b.example", "exp=b.example exp=b.example", "redirect=%{d", "redirect=", "exp=",
+		"a/33", "a//129", "a:b.example/32//129", "mx/99", "ip4:1.2.3.256", "ip4:1.2.3", "ip4:1.2.3.4/33", "ip6:1.2.3.4", "ip6:::1/129", "ip6:::g",
+		"ip4:::1", "all:x", "include", "include:", "exists", "exists:b", "ptr:", "a:b.example/", "moo", "-", "%{d}=x"} {
+		z := zone{"TXT a.example": "v=spf1 +all " + term, "TXT b.example": "v=spf1 -all"}
+		got := CheckMailFrom(context.Background(), z, netip.MustParseAddr("192.0.2.1"), "h.example", path(t, "a@a.example"))
+		if got.Status != PermError || !strings.Contains(got.Reason, "record") {
+			t.Errorf("%s: %s (%s)", term, got.Status, got.Reason)
+		}
+	}
+	for _, term := range []string{"a/32", "a//128", "mx/0", "ip4:1.2.3.4/32", "ip6:::1/128", "ip6:::ffff:1.2.3.4", "x=%{c}", "exp=%{i}.b.example"} {
+		z := zone{"TXT a.example": "v=spf1 +all " + term}
+		if got := CheckMailFrom(context.Background(), z, netip.MustParseAddr("192.0.2.1"), "h.example", path(t, "a@a.example")); got.Status != Pass {
+			t.Errorf("%s: %s (%s)", term, got.Status, got.Reason)
+		}
+	}
+}
+
+// Ten terms that need the DNS are followed, an eleventh is not; the reason names the limit.
+func TestLookupLimits(t *testing.T) {
+	for _, x := range []struct {
+		record string
+		want   Status
+		reason string
+	}{
+		{strings.Repeat("a:x.example ", 10) + "+all", Pass, ""},
+		{strings.Repeat("a:x.example ", 11) + "+all", PermError, "the record of a.example needs more than 10 lookups"},
+		{strings.Repeat("a:void.example ", 2) + "+all", Pass, ""},
+		{strings.Repeat("a:void.example ", 3) + "+all", PermError, "the record of a.example names more than 2 hosts that do not exist"},
+		{"mx:many.example +all", PermError, "the record of a.example names a domain with more than 10 mail exchangers"},
+		{"include:two.example +all", PermError, "there are several SPF records of one name"},
+		{"include:none.example +all", PermError, "the record of a.example leads to a name without an SPF record"},
+		{"include:bad.example +all", PermError, "bad.example publishes an invalid record: \"moo\": neither a mechanism nor a modifier"},
+		{"a:away.example +all", TempError, "the DNS did not answer: DNS A away.example: "},
+		{"a:x.example", Neutral, "no term of the record matches"},
+		{"?all", Neutral, "matched all"},
+	} {
+		z := zone{"TXT a.example": "v=spf1 " + x.record, "A x.example": "192.0.2.9", "A away.example": "away", "TXT bad.example": "v=spf1 moo",
+			"TXT two.example": "v=spf1 -all | v=spf1 +all", "MX many.example": strings.TrimSuffix(strings.Repeat("m.example | ", 11), " | ")}
+		got := CheckMailFrom(context.Background(), z, netip.MustParseAddr("192.0.2.1"), "h.example", path(t, "a@a.example"))
+		if got.Status != x.want || !strings.HasPrefix(got.Reason, x.reason) {
+			t.Errorf("%s: %s (%s), want %s (%s)", x.record, got.Status, got.Reason, x.want, x.reason)
+		}
+	}
+	got := CheckMailFrom(context.Background(), zone{}, netip.MustParseAddr("192.0.2.1"), "h.example", path(t, "a@a.example"))
+	if got.Status != None || got.Reason != "a.example publishes no SPF record" {
+		t.Errorf("%+v", got)
+	}
+}
+
+// A name that is too long loses labels on the left (RFC 7208 7.3).
+func TestFitted(t *testing.T) {
+	long := strings.Repeat("0123456789.", 23)
+	for name, want := range map[string]string{"x.example": "x.example", long: long, long + "x.example": long[11:] + "x.example",
+		long + long + "x.example.": long[11:] + "x.example.", strings.Repeat("x", 300): strings.Repeat("x", 300)} {
+		if got := fitted(name); got != want {
+			t.Errorf("%q is %q, want %q", name, got, want)
 		}
 	}
 }
