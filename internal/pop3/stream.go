@@ -17,7 +17,7 @@ const (
 	maxLine     = 512      // a command; RFC 2449 4 asks for 255
 	maxAuthLine = 12288    // AUTH and the answers of a SASL exchange (RFC 5034 4)
 	maxOverlong = 64 << 10 // a line longer than this ends the session
-	inSize      = 4096     // input buffer
+	inSize      = 1024     // input buffer
 	flushAt     = 32 << 10 // output is sent at the latest when this much waits
 )
 

@@ -19,6 +19,7 @@ import (
 // Conn is one session of the engine. Its exported methods are for the Session.
 type Conn struct {
 	cfg     Config
+	conn    net.Conn
 	wire    *stream
 	session Session
 	open    func(c *Conn) Session
@@ -106,31 +107,40 @@ func (c *Conn) With() string {
 	return with
 }
 
-// newConn returns the session before its first octet.
+// New returns a session on conn before its first octet. open is called before the greeting,
+// and again after each XCLIENT.
+func New(conn net.Conn, cfg Config, open func(c *Conn) Session) *Conn {
+	return newConn(conn, cfg.withDefaults(), open)
+}
+
 func newConn(conn net.Conn, cfg Config, open func(c *Conn) Session) *Conn {
-	c := &Conn{cfg: cfg, open: open, ip: clientIP(conn.RemoteAddr()), private: cfg.AuthInClear, sasl: cfg.SASL}
+	c := &Conn{cfg: cfg, conn: conn, open: open, ip: clientIP(conn.RemoteAddr()), private: cfg.AuthInClear, sasl: cfg.SASL}
 	c.wire = newStream(conn, &c.cfg)
 	return c
 }
 
-// Serve runs a whole session on conn, from the greeting (or the TLS handshake) to
-// the close. open is called before the greeting, and again after each XCLIENT. Serve
-// returns nil after QUIT, otherwise what ended the session.
-func Serve(ctx context.Context, conn net.Conn, cfg Config, open func(c *Conn) Session) (err error) {
-	c := newConn(conn, cfg.withDefaults(), open)
-	defer conn.Close()
+// Serve runs a whole session, as New makes it.
+func Serve(ctx context.Context, conn net.Conn, cfg Config, open func(c *Conn) Session) error {
+	return New(conn, cfg, open).Serve(ctx)
+}
+
+// Serve runs the whole session, from the greeting (or the TLS handshake) to the close. It
+// returns nil after QUIT, otherwise what ended the session. An idle session is below it:
+// what it and its callers have on their stacks costs memory for each.
+func (c *Conn) Serve(ctx context.Context) (err error) {
+	defer c.conn.Close()
 	defer status.Catch(&err)
 	defer context.AfterFunc(ctx, c.wire.interrupt)()
 	inner, cancel := withGrace(ctx, c.cfg.DrainTimeout)
 	defer cancel()
 	c.ctx = inner
 
-	if cfg.Implicit {
+	if c.cfg.Implicit {
 		if err := c.handshake(); err != nil {
 			return err
 		}
 	}
-	if err := c.ask(func() error { c.session = open(c); return nil }); err != nil {
+	if err := c.ask(func() error { c.session = c.open(c); return nil }); err != nil {
 		c.wire.reply(421, "4.3.0", "temporary failure, please try again")
 		return c.close(c.panicked)
 	}

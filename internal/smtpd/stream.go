@@ -11,7 +11,7 @@ import (
 
 // Sizes, in octets.
 const (
-	bufSize     = 4 << 10  // input buffer outside a message
+	bufSize     = 1 << 10  // input buffer outside a message, for as long as a session lasts
 	dataBufSize = 32 << 10 // input buffer inside a message
 	flushAt     = 16 << 10 // collected output that is written without waiting for more
 	maxLine     = 2048     // a command with its CRLF

@@ -69,7 +69,11 @@ func (s *server) openLocal(client *home.Client, cfg *smtpd.Config) (*local, erro
 }
 
 // serveLocal speaks one session of the role local.
-func (s *server) serveLocal(ctx context.Context, client *home.Client, cfg smtpd.Config) error {
+func (s *server) serveLocal(ctx context.Context, client *home.Client) error {
+	cfg, err := s.config(client)
+	if err != nil {
+		return err
+	}
 	sess, err := s.openLocal(client, &cfg)
 	if err != nil {
 		return err

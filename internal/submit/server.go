@@ -128,15 +128,11 @@ func unavailable(conn net.Conn, err error) {
 
 // serve speaks one session with the settings in force now.
 func (s *server) serve(ctx context.Context, client *home.Client) error {
-	cfg, err := s.config(client)
-	if err != nil {
-		return err
-	}
 	if s.role == Local {
-		return s.serveLocal(ctx, client, cfg)
+		return s.serveLocal(ctx, client)
 	}
 	var sess *session
-	err = smtpd.Serve(ctx, client.Conn, cfg, func(c *smtpd.Conn) smtpd.Session {
+	c, err := s.engine(client, func(c *smtpd.Conn) smtpd.Session {
 		accepted := 0
 		if sess != nil { // XCLIENT
 			accepted = sess.accepted
@@ -146,11 +142,24 @@ func (s *server) serve(ctx context.Context, client *home.Client) error {
 		sess.accepted = accepted
 		return sess
 	})
+	if err != nil {
+		return err
+	}
+	err = c.Serve(ctx)
 	defer sess.close()
 	if sess != nil {
 		s.log.Disconnected(s.ending(err), sess.accepted, sess.client())
 	}
 	return nil
+}
+
+// engine makes the engine of a session. The settings are not on the stack below it.
+func (s *server) engine(client *home.Client, open func(*smtpd.Conn) smtpd.Session) (*smtpd.Conn, error) {
+	cfg, err := s.config(client)
+	if err != nil {
+		return nil, err
+	}
+	return smtpd.New(client.Conn, cfg, open), nil
 }
 
 // ending is why a session ended, for the event. A panic has one of its own.
