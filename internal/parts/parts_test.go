@@ -96,6 +96,8 @@ func TestNames(t *testing.T) {
 		"RFC 2231 in UTF-7":                  "Content-Disposition: attachment; filename*=utf-7''a%2BAC4-exe",
 		"RFC 2231 in EBCDIC":                 "Content-Disposition: attachment; filename*=ibm500''%81%4B%85%A7%85",
 		"pieces in EBCDIC":                   "Content-Disposition: attachment; filename*0*=ibm500''%81%4B; filename*1*=%85%A7%85",
+		"RFC 2231, not in EBCDIC":            "Content-Disposition: attachment; filename*=ibm500''a%2Eexe",
+		"pieces, with text behind":           `Content-Disposition: attachment; filename*0="a."x; filename*1=exe`,
 		"per cent in a plain one":            "Content-Disposition: attachment; filename=\"a%2eexe\"",
 		"no semicolon":                       "Content-Disposition: attachment filename=a.exe",
 		"a comma for the semicolon":          "Content-Disposition: attachment, filename=\"a.exe\"",
@@ -112,6 +114,20 @@ func TestNames(t *testing.T) {
 			if len(n) > len(header) {
 				t.Errorf("%s: %q", name, n)
 			}
+		}
+	}
+}
+
+func TestInCharset(t *testing.T) {
+	for _, c := range []struct{ charset, text, want string }{
+		{"UTF-7", "a+AC4-exe", "a.exe"}, {"unicode-1-1-utf-7", "a+AC4AZQB4AGU", "a.exe"}, {"utf7*en", "+AGE-+AC4-exe", "a.exe"},
+		{"utf-7", "a+-b", "ab"}, {"utf-7", "a.exe+", "a.exe"}, {"utf-7", "+", ""}, {"utf-7", "a.exe", "a.exe"},
+		{"IBM037", "\x81\x4b\x85\xa7\x85", "a.exe"}, {"cp500", "\xc1\xd9\xe9\xf0\xf9\x60\x61\x6d\x40", "ARZ09-/_ "},
+		{"ebcdic-us", "\x80\x8a\x90\x9a\xa1\xaa\xc0\xca\xda\xe1\xea\xfa\xff\x00\x3f\x41\x4a\x4c\x62", strings.Repeat("?", 19)},
+		{"utf-8", "a+AC4-exe", "a+AC4-exe"}, {"", "\x81", "\x81"},
+	} {
+		if got := inCharset(c.charset, c.text); got != c.want {
+			t.Errorf("%q in %s is %q, want %q", c.text, c.charset, got, c.want)
 		}
 	}
 }
