@@ -58,6 +58,6 @@ func each(addresses []string, do func(string) error) error {
 }
 
 func runner(h *home.Home) (*spool.Runner, error) {
-	stage := &route.Stage{Control: h.Control, Settle: h.Settler().Settle, Now: h.Clock.Now}
+	stage := &route.Stage{Control: h.Control, Settle: h.Settler().Settle, Now: h.Clock.Now, Log: h.Log}
 	return &spool.Runner{Handle: stage.Handle}, nil
 }

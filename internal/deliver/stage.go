@@ -70,6 +70,12 @@ func (s *Stage) mailbox(e *spool.Entry) (box, error) {
 	if err != nil {
 		return box{}, status.Refuse("5.1.3", "the recipient is not a valid address")
 	}
+	if command, err := route.CommandFor(s.Control, e.Envelope.To[0]); err != nil {
+		return box{}, route.WithGrace(e, s.Now(), err)
+	} else if command != nil {
+		return box{}, status.Temp("4.3.5", "the alias leads to a program or a file",
+			fmt.Errorf("%s: such targets are not served yet", command.Where))
+	}
 	u, err := owner(s.Control, a, nil)
 	if err != nil {
 		return box{}, err

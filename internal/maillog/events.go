@@ -175,6 +175,12 @@ func (l *Log) Split(key, child, inbox string, to []string) {
 		slog.String("to", strings.Join(to, " ")))
 }
 
+// NotRewritten: forwarded mail keeps its reverse path, though control/srs-secrets would give
+// it one of ours.
+func (l *Log) NotRewritten(key, from, why string) {
+	l.event("not-rewritten", key, slog.String("from", from), slog.String("why", why))
+}
+
 // Delivered: the message is in a mailbox. how is rename or copy.
 func (l *Log) Delivered(key, to, mailbox, how string) {
 	l.event("delivered", key, slog.String("to", to), slog.String("mailbox", mailbox), slog.String("how", how))

@@ -34,13 +34,15 @@ type Decision struct {
 	Children []spool.Child // what replaces it otherwise
 	Routed   []int         // recipients that HandOn or Children take care of
 	Failed   []Failure
+	Kept     error // why forwarded mail keeps its reverse path, though it should get one of ours
 }
 
 // Decide looks up every pending recipient of e. An entry for one mailbox, or only
 // for other hosts, goes on as it is. Otherwise each mailbox gets a child with only
 // its own recipient, and all recipients at other hosts to whom the same recipients
 // lead get one together, or several where they are very many. No child comes back
-// to route/. Decide only decides; it changes nothing.
+// to route/. A child has only its own recipients: the address of a blind copy never
+// gets into the file of another recipient. Decide only decides; it changes nothing.
 func Decide(c *control.Control, e *spool.Entry, now time.Time, t *explain.Trail) Decision {
 	d := decider{control: c, entry: e, now: now, trail: t, seen: map[string]int{}, asIs: true}
 	for _, i := range e.Pending() {
@@ -51,8 +53,7 @@ func Decide(c *control.Control, e *spool.Entry, now time.Time, t *explain.Trail)
 	}
 	for _, group := range groups(d.remote) {
 		for chunk := range slices.Chunk(group, maxTogether) {
-			child := d.child(group[0].inbox(), group[0].owner)
-			child.Passed, child.Reason = passed(group), group[0].held
+			child := spool.Child{Inbox: group[0].inbox(), From: group[0].from, Passed: passed(group), Reason: group[0].held}
 			for _, f := range chunk {
 				child.To = append(child.To, f.to)
 			}
@@ -86,12 +87,18 @@ func (d *decider) recipient(i int) {
 	} else if err != nil {
 		targets = nil
 	}
+	forwarded, err := d.forwarder(a, targets)
+	if err != nil {
+		d.asIs = false
+		d.Failed = append(d.Failed, Failure{i, err})
+		return
+	}
 	d.Routed = append(d.Routed, i)
 	if len(targets) != 1 {
 		d.asIs = false
 	}
 	for _, t := range targets {
-		d.target(i, t)
+		d.target(i, t, d.path(t, forwarded))
 	}
 }
 
@@ -165,7 +172,7 @@ func (d *decider) hasPassed() (Passed, error) {
 }
 
 // target routes one target of recipient i, once.
-func (d *decider) target(i int, t Target) {
+func (d *decider) target(i int, t Target, from spool.Path) {
 	r := d.entry.Envelope.To[i]
 	to := forList(forCommand(successor(r, t.Addr), t), t)
 	k := foldKey(t, to)
@@ -181,7 +188,7 @@ func (d *decider) target(i int, t Target) {
 	}
 	if t.elsewhere() {
 		d.seen[k] = len(d.remote)
-		f := folded{to: to, held: holdReason(t), owner: t.Owner}
+		f := folded{to: to, held: holdReason(t), from: from}
 		f.join(i, t.Through)
 		d.remote = append(d.remote, f)
 		return
@@ -193,7 +200,7 @@ func (d *decider) target(i int, t Target) {
 	}
 	d.seen[k] = 0
 	d.local++
-	d.Children = append(d.Children, d.child(spool.InboxDeliver, t.Owner, to))
+	d.Children = append(d.Children, spool.Child{Inbox: spool.InboxDeliver, From: from, To: []spool.Recipient{to}})
 }
 
 // successor is recipient r when its mail goes to a. It keeps the parameters of r; a
@@ -214,14 +221,17 @@ func successor(r spool.Recipient, a addr.Address) spool.Recipient {
 	return spool.Recipient{Addr: a.String(), Params: words}
 }
 
-// child is a new entry for these recipients only: the address of a blind copy never
-// gets into the file of another recipient.
-func (d *decider) child(in spool.Inbox, owner string, to ...spool.Recipient) spool.Child {
+// path is the reverse path that a target gets: of a list, its owner's; of what aliases send
+// to other hosts, forwarded if that is not "".
+func (d *decider) path(t Target, forwarded string) spool.Path {
 	from := d.entry.Envelope.From
-	if owner != "" {
-		from = spool.Path{Addr: owner, Params: params.Without(from.Params, "RET", "ENVID")}
+	switch {
+	case t.Owner != "":
+		return spool.Path{Addr: t.Owner, Params: params.Without(from.Params, "RET", "ENVID")}
+	case forwarded != "" && t.forwarded():
+		return spool.Path{Addr: forwarded, Params: from.Params}
 	}
-	return spool.Child{Inbox: in, From: from, To: to}
+	return from
 }
 
 // forList is recipient r of a list that has an owner: whether reports are wanted is no

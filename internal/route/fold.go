@@ -13,10 +13,10 @@ import (
 // folded is a recipient elsewhere.
 type folded struct {
 	to      spool.Recipient
-	owner   string   // the reverse path that it gets, "" for that of the entry
-	held    string   // why it goes to hold/, "" if it does not
-	roots   []int    // the recipients of the entry that lead to it through aliases
-	through []string // those aliases
+	from    spool.Path // the reverse path that it gets
+	held    string     // why it goes to hold/, "" if it does not
+	roots   []int      // the recipients of the entry that lead to it through aliases
+	through []string   // those aliases
 }
 
 // join notes that recipient i leads to f as well.
@@ -50,7 +50,7 @@ func groups(remote []folded) [][]folded {
 	index := map[string]int{}
 	var list [][]folded
 	for _, f := range remote {
-		k := fmt.Sprint(f.roots, f.held, f.owner)
+		k := fmt.Sprint(f.roots, f.held, f.from)
 		at, there := index[k]
 		if !there {
 			at = len(list)

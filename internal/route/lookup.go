@@ -21,6 +21,9 @@ type row struct {
 // the same name in the new domain, once; the names that every domain has; the catch-all;
 // control/masquerade.
 func (r *resolver) local(a addr.Address, s step) error {
+	if is, err := r.unforwarded(a, s); is || err != nil {
+		return err
+	}
 	names, err := Names(r.control, a)
 	if err != nil {
 		return err

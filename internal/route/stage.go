@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"paperpath/internal/control"
+	"paperpath/internal/maillog"
 	"paperpath/internal/settle"
 	"paperpath/internal/spool"
 )
@@ -15,6 +16,7 @@ type Stage struct {
 	Control *control.Control
 	Settle  func(e *spool.Entry, results []settle.Result) spool.Outcome
 	Now     func() time.Time
+	Log     *maillog.Log
 }
 
 // Handle decides about an entry in route/. Recipients that have a destination go on
@@ -24,6 +26,9 @@ func (s *Stage) Handle(_ context.Context, e *spool.Entry) spool.Outcome {
 		return spool.DropBecause("all recipients are done")
 	}
 	d := Decide(s.Control, e, s.Now(), nil)
+	if d.Kept != nil {
+		s.Log.NotRewritten(string(e.Key), e.Envelope.From.Addr, d.Kept.Error())
+	}
 	if d.HandOn == spool.InboxHold {
 		return spool.HoldBecause(d.Reason)
 	}

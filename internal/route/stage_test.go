@@ -48,7 +48,7 @@ func newPath(t *testing.T, aliases string) *path {
 	}
 	t.Cleanup(func() { sp.Close() })
 	settler := &settle.Settler{Control: c, Log: log, Now: now, Home: dir}
-	p.sp, p.stage = sp, &Stage{Control: c, Settle: settler.Settle, Now: now}
+	p.sp, p.stage = sp, &Stage{Control: c, Settle: settler.Settle, Now: now, Log: log}
 	return p
 }
 

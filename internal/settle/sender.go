@@ -26,8 +26,16 @@ func (s *Settler) unverified(e *spool.Entry) (why string, err error) {
 	if reason, junk := found.Junk(); junk {
 		return "the message is junk (" + reason + "), so no bounce is sent", nil
 	}
-	owner, err := s.listOwner(e.Envelope.From.Addr)
-	if owner || err != nil || proved(found, e.Envelope.From.Addr) {
+	from := e.Envelope.From.Addr
+	owner, err := s.listOwner(from)
+	if owner || err != nil {
+		return "", err
+	}
+	sender, forwarded, wrong, err := s.Control.Unforwarded(from)
+	if forwarded && wrong == nil { // the report goes back to whoever sent what we forwarded
+		from = sender.String()
+	}
+	if err != nil || proved(found, from) {
 		return "", err
 	}
 	return why, nil

@@ -4,9 +4,12 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
+	"paperpath/internal/addr"
 	"paperpath/internal/authres"
 	"paperpath/internal/spool"
+	"paperpath/internal/srs"
 )
 
 // TestProvedSender: SPF or DKIM makes a sender one who gets reports only where it passed
@@ -57,6 +60,42 @@ func TestProvedSender(t *testing.T) {
 		}
 		if held := f.list(spool.InboxHold) != ""; held == c.want {
 			t.Errorf("%s: held %v", c.name, held)
+		}
+	}
+}
+
+// Failures of what a list sends on go to its owner, and of what was forwarded, back to the
+// sender if SPF passed for them. A stranger cannot have either sent elsewhere.
+func TestReportsOfForwardedMail(t *testing.T) {
+	scheme := srs.Scheme{Secrets: []string{"a-secret-of-the-test"}, Now: time.Now()}
+	there, err := scheme.Forward(addr.Address{Local: "bob", Domain: "example.org"}, "example.net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		from string
+		want bool
+	}{
+		{"owner-list@example.net", true}, {"owner-none@example.net", false}, {"owner-list@far.example", false},
+		{there.String(), true}, {"SRS0=abcd=AA=example.org=bob@example.net", false},
+	} {
+		f := newFixture(t)
+		f.control("domains", "example.net\n")
+		f.control("aliases", "list: a@x.example\nowner-list: a@x.example\n")
+		f.control("srs-secrets", scheme.Secrets[0]+"\n")
+		mailfrom := authres.Domain("smtp.mailfrom", "example.org")
+		env := spool.Envelope{From: spool.Path{Addr: c.from}, To: []spool.Recipient{{Addr: "a@x.example"}}}
+		_, err := f.sp.Accept(spool.InboxRelay, env, []string{authres.Format("mx.example.net", []authres.Method{
+			{Name: "spf", Result: "pass", Properties: []authres.Property{mailfrom}}})},
+			spool.Trace{By: "mx.example.net", With: "ESMTPS"}, spool.BytesBody([]byte("From: a@b\n\n")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.work(spool.InboxRelay, func(_ context.Context, e *spool.Entry) spool.Outcome {
+			return f.s.Settle(e, []Result{{Index: 0, Err: errUnknown}})
+		})
+		if got := strings.Contains(f.report(), "a@x.example"); got != c.want {
+			t.Errorf("%s: report %v, want %v", c.from, got, c.want)
 		}
 	}
 }

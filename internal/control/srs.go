@@ -1,0 +1,60 @@
+package control
+
+import (
+	"fmt"
+	"strings"
+
+	"paperpath/internal/addr"
+	"paperpath/internal/srs"
+)
+
+// minSecret is how long a secret in control/srs-secrets is, at least.
+const minSecret = 16
+
+// parseSRSSecrets reads secrets, one a line, the newest first.
+func parseSRSSecrets(name string, data []byte) ([]string, error) {
+	ls, err := items(name, data)
+	if err != nil {
+		return nil, err
+	}
+	var secrets []string
+	for _, l := range ls {
+		if len(l.text) < minSecret || strings.ContainsAny(l.text, " \t") {
+			return nil, fail(name, l.n, "not a secret of at least %d characters without blanks", minSecret)
+		}
+		secrets = append(secrets, l.text)
+	}
+	return secrets, nil
+}
+
+// SRS returns the scheme by which forwarded mail gets reverse paths of this host; nil: it
+// keeps its own.
+func (c *Control) SRS() (*srs.Scheme, error) {
+	secrets, err := value[[]string](c, "srs-secrets")
+	if len(secrets) == 0 || err != nil {
+		return nil, err
+	}
+	return &srs.Scheme{Secrets: secrets, Now: c.now()}, nil
+}
+
+// Unforwarded returns the address that one of this host in the scheme of SRS stands for. ok
+// is false if it is none; wrong says why it stands for nothing.
+func (c *Control) Unforwarded(address string) (a addr.Address, ok bool, wrong, err error) {
+	local, domain := addr.Split(address)
+	if !srs.Is(local) {
+		return a, false, nil, nil
+	}
+	scheme, err := c.SRS()
+	if scheme == nil || err != nil {
+		return a, false, nil, err
+	}
+	if _, ours, err := c.IsLocal(domain); err != nil || !ours {
+		return a, false, nil, err
+	}
+	written, err := addr.Parse(address)
+	if err != nil {
+		return a, true, fmt.Errorf("not an address: %w", err), nil
+	}
+	a, wrong = scheme.Back(written)
+	return a, true, wrong, nil
+}

@@ -1,0 +1,96 @@
+package route
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"paperpath/internal/spool"
+	"paperpath/internal/srs"
+	"paperpath/internal/status"
+)
+
+const secrets = "the secret of these tests\n"
+
+// reversePaths returns the reverse paths of what is in relay/.
+func (p *path) reversePaths() string {
+	p.t.Helper()
+	var list []string
+	err := p.runner(spool.InboxRelay, func(_ context.Context, e *spool.Entry) spool.Outcome {
+		list = append(list, e.Envelope.From.Addr+" "+e.Envelope.From.Params)
+		return spool.DropBecause("test")
+	}).Run(context.Background())
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return strings.TrimSpace(strings.Join(list, "\n"))
+}
+
+// Mail of strangers that an alias sends on gets a reverse path of the alias's domain; that of
+// anybody else, and whatever goes elsewhere without an alias, keeps its own.
+func TestForwardedMail(t *testing.T) {
+	const aliases = "out: far@far.example, alice\nlist: far@far.example\nowner-list: alice\n"
+	for about, tt := range map[string]struct{ secret, from, to, want string }{
+		"a stranger's":       {secrets, "s@s.example", "out@example.com", "SRS0=*=s.example=s@example.com"},
+		"by the scheme":      {secrets, "SRS0=abcd=AA=o.example=o@s.example", "out@example.net", "SRS1=*=s.example==abcd=AA=o.example=o@example.net"},
+		"ours":               {secrets, "bob@example.com", "out@example.net", "bob@example.com"},
+		"ours, rewritten":    {secrets, "SRS0=abcd=AA=o.example=o@example.com", "out@example.net", "SRS0=abcd=AA=o.example=o@example.com"},
+		"a bounce":           {secrets, "", "out@example.net", ""},
+		"no alias":           {secrets, "s@s.example", "far@far.example", "s@s.example"},
+		"a list":             {secrets, "s@s.example", "list@example.net", "owner-list@example.net"},
+		"without a secret":   {"", "s@s.example", "out@example.net", "s@s.example"},
+		"too long, an event": {secrets, strings.Repeat("s", 60) + "@s.example", "out@example.net", strings.Repeat("s", 60) + "@s.example"},
+	} {
+		t.Run(about, func(t *testing.T) {
+			p := newPath(t, aliases)
+			if tt.secret != "" {
+				write(t, p.home, "srs-secrets", strings.ReplaceAll(tt.secret, " ", "-"))
+			}
+			p.accept(tt.from, spool.WithLocal, tt.to)
+			p.run()
+			got := p.reversePaths()
+			head, tail, _ := strings.Cut(tt.want, "*")
+			if !strings.HasPrefix(got, head) || !strings.HasSuffix(got, tail) || tail == "" && got != head {
+				t.Errorf("%s has the reverse path %s, want %s", tt.from, got, tt.want)
+			}
+			if long := strings.Contains(about, "event"); long != strings.Contains(p.log.String(), "event=not-rewritten") {
+				t.Errorf("log:\n%s", p.log.String())
+			}
+		})
+	}
+}
+
+// A bounce to such an address goes back to the sender; nothing else does.
+func TestBounceOfForwardedMail(t *testing.T) {
+	dir, c := home(t, map[string]string{"domains": domains, "users": users, "srs-secrets": strings.ReplaceAll(secrets, " ", "-"),
+		"aliases": "@example.net: alice\n"})
+	scheme, err := c.SRS()
+	if err != nil || scheme == nil {
+		t.Fatal(err)
+	}
+	there, err := scheme.Forward(parseOrBare(t, "s@s.example"), "example.net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	folded := strings.ToLower(there.String())
+	old := srs.Scheme{Secrets: scheme.Secrets, Now: scheme.Now.AddDate(0, 0, -30)}
+	expired, _ := old.Forward(parseOrBare(t, "s@s.example"), "example.net")
+	for _, tt := range []struct{ from, to, want string }{
+		{"", there.String(), "remote s@s.example"},
+		{"", folded, "remote s@s.example"},
+		{"x@x.example", there.String(), ""},
+		{"", expired.String(), ""},
+		{"", "SRS0=abcd=AA=s.example=s@example.net", ""},
+		{"", "SRS0=abcd=AA=s.example=s@far.example", "remote SRS0=abcd=AA=s.example=s@far.example"},
+		{"", "SRS@example.net", "local alice@example.net"},
+	} {
+		targets, err := Resolve(c, tt.from, parseOrBare(t, tt.to), nil)
+		if got := strings.Join(lines(targets), "; "); tt.want != "" && got != tt.want || tt.want == "" && status.Exit(err) != status.NoMailbox {
+			t.Errorf("from <%s> to %s: %s (%v), want %q", tt.from, tt.to, got, err, tt.want)
+		}
+	}
+	write(t, dir, "srs-secrets", "short\n")
+	if _, err := Resolve(c, "", there, nil); !status.IsTemporary(err) {
+		t.Errorf("without secrets: %v", err)
+	}
+}
