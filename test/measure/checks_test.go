@@ -31,6 +31,7 @@ func TestAcceptingWithChecks(t *testing.T) {
 		}
 	}
 	var ratios []float64
+	least := [2]time.Duration{time.Hour, time.Hour}
 	for i := range pairs + 1 { // the first one warms up
 		set(t, h, "checks", off.String())
 		without := session(t, h, mail, each)
@@ -38,6 +39,7 @@ func TestAcceptingWithChecks(t *testing.T) {
 		with := session(t, h, mail, each)
 		if i > 0 {
 			ratios = append(ratios, without.Seconds()/with.Seconds())
+			least = [2]time.Duration{min(least[0], without), min(least[1], with)}
 		}
 	}
 	events, err := os.ReadFile(filepath.Join(h.Dir, "log", "mail.log"))
@@ -46,10 +48,12 @@ func TestAcceptingWithChecks(t *testing.T) {
 	}
 	slices.Sort(ratios)
 	middle := ratios[len(ratios)/2]
-	harness.Report("measured: accepting with all default checks: %.2f of the rate without (median of %d pairs, %.2f to %.2f; limit 0.90 when idle)",
-		middle, pairs, ratios[0], ratios[len(ratios)-1])
-	if middle < 0.6 {
-		t.Errorf("accepting with checks has %.2f of the rate without: %.2f", middle, ratios)
+	fastest := least[0].Seconds() / least[1].Seconds() // of each kind: nobody disturbed them
+	harness.Report("measured: accepting with all default checks: %.2f of the rate without (median of %d pairs, %.2f to %.2f; "+
+		"the fastest runs %.2f, %v and %v a message; aim 0.90)", middle, pairs, ratios[0], ratios[len(ratios)-1],
+		fastest, (least[0] / each).Round(10*time.Microsecond), (least[1] / each).Round(10*time.Microsecond))
+	if max(middle, fastest) < 0.75 {
+		t.Errorf("accepting with checks has %.2f of the rate without, the fastest runs %.2f: %.2f", middle, fastest, ratios)
 	}
 }
 
