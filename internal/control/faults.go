@@ -78,6 +78,8 @@ func (c *Control) tables() []checkedTable {
 		{"trusted-forwarders", func() ([]Fault, error) { return faultsOf[forwarder](c, forwardersFile(c)) }},
 		{"user-checks", func() ([]Fault, error) { return faultsOf[userRow](c, userChecksFile(c)) }},
 		{"relayfrom", func() ([]Fault, error) { return faultsOf[relayRow](c, relaysFile(c)) }},
+		{"sender-bcc", func() ([]Fault, error) { return faultsOf[bccRow](c, senderBccFile(c)) }},
+		{"recipient-bcc", func() ([]Fault, error) { return faultsOf[bccRow](c, recipientBccFile(c)) }},
 		{"relayto", func() ([]Fault, error) { return faultsOf[relayTo](c, relayToFile(c)) }},
 		{"proxyfrom", func() ([]Fault, error) {
 			return faultsOf[netip.Prefix](c, networksFile(c, "proxyfrom"))

@@ -58,7 +58,12 @@ func (a *acceptor) accept(m *submission, who localUser, helo string, buf spool.B
 		return nil, tooMany(strconv.FormatInt(most, 10) + " recipients")
 	}
 	var keys []string
-	for _, env := range m.envelopes() {
+	for i, env := range m.envelopes() {
+		if i == 0 { // one copy, however many envelopes VERP makes
+			if env, err = withCopies(a.control, env, h); err != nil {
+				return nil, err
+			}
+		}
 		trace := spool.Trace{By: a.host, With: spool.WithLocal}
 		key, err := a.spool.Accept(spool.InboxCheck, env, nil, trace, body)
 		if err != nil {

@@ -352,7 +352,11 @@ func (s *session) keep(v check.Verdict, trace spool.Trace) (spool.Key, error) {
 	case !v.Passes() && v.Action != control.CheckHold:
 		return "", v.Err
 	}
-	in, key, err := spool.InboxRoute, s.tx.key, error(nil)
+	in, key := spool.InboxRoute, s.tx.key
+	var err error
+	if v.Envelope, err = withCopies(s.server.control, v.Envelope, v.Header); err != nil {
+		return "", err
+	}
 	if v.Action == control.CheckHold {
 		in = spool.InboxHold
 		err = s.server.spool.AcceptHeld(key, v.Envelope, v.Results, trace, v.Body, v.Reason())
