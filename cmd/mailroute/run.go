@@ -5,6 +5,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"paperpath/internal/addr"
+	"paperpath/internal/check"
 	"paperpath/internal/explain"
 	"paperpath/internal/home"
 	"paperpath/internal/program"
@@ -15,6 +17,7 @@ import (
 
 func mailroute() program.Program {
 	flags := []cli.Flag{&cli.StringFlag{Name: "from", Usage: "of mail with the reverse path `ADDRESS`"},
+		&cli.StringFlag{Name: "auth", Usage: "of mail that is submitted with this `LOGIN`"},
 		&cli.BoolFlag{Name: "json", Usage: "print one JSON object a line"}}
 	return program.Program{
 		Name: "mailroute", Usage: "Say where mail for an address goes, and why.",
@@ -28,7 +31,11 @@ func mailroute() program.Program {
 // ask prints where each address goes.
 func ask(_ context.Context, h *home.Home, c *cli.Context) error {
 	return each(c.Args().Slice(), func(address string) error {
-		answer, err := route.Ask(h.Control, c.String("from"), address, nil)
+		from, err := sender(h, c, nil)
+		if err != nil {
+			return err
+		}
+		answer, err := route.Ask(h.Control, from, address, nil)
 		if failed := answer.Write(h.Stdout, c.Bool("json")); failed != nil {
 			return failed
 		}
@@ -39,9 +46,35 @@ func ask(_ context.Context, h *home.Home, c *cli.Context) error {
 // explainCommand prints the decisions for each address.
 func explainCommand(_ context.Context, h *home.Home, c *cli.Context) error {
 	return program.Explain(h, c, func(address string, t *explain.Trail) error {
-		_, err := route.Ask(h.Control, c.String("from"), address, t)
+		from, err := sender(h, c, t)
+		if err != nil {
+			t.End(err.Error())
+			return err
+		}
+		_, err = route.Ask(h.Control, from, address, t)
 		return err
 	})
+}
+
+// sender returns the reverse path to ask for: with a login its own address, unless there is
+// another, which the login must be allowed to use.
+func sender(h *home.Home, c *cli.Context, t *explain.Trail) (string, error) {
+	login, from := c.String("auth"), c.String("from")
+	if login == "" {
+		return from, nil
+	}
+	if !c.IsSet("from") {
+		from = login
+	}
+	var a addr.Address
+	if from != "" {
+		var err error
+		if a, err = addr.Parse(from); err != nil {
+			return "", status.UsageError("%v", err)
+		}
+	}
+	resolve := func(a addr.Address) ([]addr.Address, error) { return route.Addresses(h.Control, a) }
+	return from, check.Sender(h.Control, check.Submitter{Login: login}, a, resolve, t)
 }
 
 // each asks about all addresses and returns the most serious error: one that gives no
