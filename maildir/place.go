@@ -40,37 +40,23 @@ func (p Place) Create() error {
 	return p.walk((*dir.Dir).MakeSub)
 }
 
+// Trust refuses a directory on the way, or the last one, in which somebody else could
+// exchange what is there. That directory need not be a Maildir.
+func (p Place) Trust() error {
+	d, err := p.descend((*dir.Dir).OpenSub)
+	if err == nil {
+		d.Close()
+	}
+	return err
+}
+
 // walk goes from the base to each directory of the Maildir.
 func (p Place) walk(step func(d *dir.Dir, name string) (*dir.Dir, error)) error {
-	if p.UID == 0 { // everything of root's below qualifies, so nobody else may exchange it
-		if err := dir.Trusted(p.Base, 0); err != nil {
-			return err
-		}
-	}
-	base, err := filepath.EvalSymlinks(p.Base)
+	d, err := p.descend(step)
 	if err != nil {
 		return err
 	}
-	d, err := dir.Open(base)
-	if err != nil {
-		return err
-	}
-	defer func() { d.Close() }()
-	if err := p.check(d, true); err != nil {
-		return err
-	}
-	names := strings.Split(p.Rel, "/")
-	for i, name := range names {
-		next, err := step(d, name)
-		if err != nil {
-			return err
-		}
-		d.Close()
-		d = next
-		if err := p.check(d, i < len(names)-1); err != nil {
-			return err
-		}
-	}
+	defer d.Close()
 	for _, name := range []string{"tmp", "new", "cur"} {
 		sub, err := step(d, name)
 		if err != nil {
@@ -83,6 +69,40 @@ func (p Place) walk(step func(d *dir.Dir, name string) (*dir.Dir, error)) error 
 		}
 	}
 	return nil
+}
+
+// descend goes from the base to the last directory, and returns that.
+func (p Place) descend(step func(d *dir.Dir, name string) (*dir.Dir, error)) (d *dir.Dir, err error) {
+	if p.UID == 0 { // everything of root's below qualifies, so nobody else may exchange it
+		if err := dir.Trusted(p.Base, 0); err != nil {
+			return nil, err
+		}
+	}
+	base, err := filepath.EvalSymlinks(p.Base)
+	if err != nil {
+		return nil, err
+	}
+	if d, err = dir.Open(base); err != nil {
+		return nil, err
+	}
+	if err = p.check(d, true); err != nil {
+		d.Close()
+		return nil, err
+	}
+	names := strings.FieldsFunc(p.Rel, func(r rune) bool { return r == '/' })
+	for i, name := range names {
+		next, err := step(d, name)
+		d.Close()
+		if err != nil {
+			return nil, err
+		}
+		d = next
+		if err := p.check(d, i < len(names)-1); err != nil {
+			d.Close()
+			return nil, err
+		}
+	}
+	return d, nil
 }
 
 // check refuses a directory in which somebody else could exchange the next one. On the

@@ -26,13 +26,19 @@ func OpenTrash(root string, create bool) (*Dir, error) {
 	if err := Create(path); err != nil {
 		return nil, err
 	}
-	// The mark of a Maildir++ folder, for programs that deliver into it.
-	f, err := dir.OpenPath(filepath.Join(path, "maildirfolder"), os.O_WRONLY|os.O_CREATE, 0o600)
-	if err != nil {
+	if err := MarkFolder(path); err != nil {
 		return nil, err
 	}
-	f.Close()
 	return Open(path)
+}
+
+// MarkFolder makes the mark of a Maildir++ folder, for programs that deliver into it.
+func MarkFolder(path string) error {
+	f, err := dir.OpenPath(filepath.Join(path, "maildirfolder"), os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // MoveToTrash moves a message into trash and adds the time to its name, as P=. It

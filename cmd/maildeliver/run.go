@@ -72,6 +72,6 @@ func explainCommand(_ context.Context, h *home.Home, c *cli.Context) error {
 }
 
 func runner(h *home.Home) (*spool.Runner, error) {
-	stage := &deliver.Stage{Control: h.Control, Home: h.Dir, Now: h.Clock.Now, Log: h.Log, Full: h.Full(), Settle: h.Settler().Settle}
+	stage := &deliver.Stage{Control: h.Control, Home: h.Dir, Now: h.Clock.Now, Log: h.Log, Full: h.Full(), Answers: h.Settler(), Settle: h.Settler().Settle}
 	return &spool.Runner{Handle: stage.Handle}, nil
 }

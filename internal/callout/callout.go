@@ -26,6 +26,7 @@ type Call struct {
 
 	Time   time.Duration // then the program is killed, with all that it has started
 	Grace  time.Duration // how long it may go on once the context has ended
+	CPU    time.Duration // that each of its processes may use; 0: no limit
 	Memory uint64        // bytes of data that each of its processes may have
 	Output int           // bytes that it may write, to standard output and standard error together
 	Answer int           // bytes of an answer on standard output, which is kept apart and whole; 0: there is none
@@ -46,8 +47,8 @@ const kept = 2 << 10
 // the pipe.
 const linger = time.Second
 
-// searchPath is PATH for a program: fixed, since nobody's own is known.
-const searchPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+// SearchPath is PATH for a program: fixed, since nobody's own is known.
+const SearchPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 // Run runs the program. An error means that there is no exit status to go by: the program
 // did not start, was killed by us or a signal, or the message could not be read.
@@ -60,7 +61,7 @@ func (c Call) Run(ctx context.Context) (Result, error) {
 	defer cancel(nil)
 	out, answer := c.output(c.Output, kept, cancel), c.output(c.Answer, c.Answer, cancel)
 	cmd := exec.CommandContext(ctx, c.Path, c.Args...)
-	cmd.Env, cmd.Dir = append([]string{searchPath}, c.Env...), c.Dir
+	cmd.Env, cmd.Dir = append([]string{"PATH=" + SearchPath}, c.Env...), c.Dir
 	cmd.Stdout, cmd.Stderr = out, out // one writer, so both go through one pipe
 	if c.Answer > 0 {
 		cmd.Stdout = answer
@@ -132,6 +133,10 @@ func (c Call) confine(pid int) {
 	if c.Memory > 0 {
 		limit := &unix.Rlimit{Cur: c.Memory, Max: c.Memory}
 		_ = unix.Prlimit(pid, unix.RLIMIT_DATA, limit, nil) // it may have ended
+	}
+	if c.CPU > 0 {
+		seconds := uint64((c.CPU + time.Second - 1) / time.Second)
+		_ = unix.Prlimit(pid, unix.RLIMIT_CPU, &unix.Rlimit{Cur: seconds, Max: seconds + 1}, nil)
 	}
 }
 

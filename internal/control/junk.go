@@ -38,3 +38,9 @@ func parseJunk(s string) (Junk, string) {
 func isFolder(name string) bool {
 	return name != "" && len(name) <= 100 && strings.Trim(name, folderChars) == ""
 }
+
+// UserPrograms reports whether the rules of virtual users may run programs.
+func (c *Control) UserPrograms() (bool, error) {
+	word, err := one[string](c, "user-programs")
+	return word == "yes", err
+}

@@ -129,6 +129,8 @@ func boxSettings() []Setting {
 			Doc: "how long what POP3 deletes stays in the folder Trash"}, duration),
 		scalarOf(Setting{Name: "junk", Default: "folder", Readers: "mailsubmit, mailcheck, maildeliver",
 			Doc: "where messages go that are junk"}, parseJunk),
+		scalarOf(Setting{Name: "user-programs", Default: "no", Readers: "maildeliver",
+			Doc: "whether the rules of users may run programs"}, oneOf("yes", "no")),
 		scalarOf(Setting{Name: "quota-warning", Default: "90", Readers: "maildeliver",
 			Doc: "how full a mailbox may be before its user is warned, in percent"}, parsePercent),
 	}

@@ -19,6 +19,7 @@ type User struct {
 	UID, GID int               // -1 if the row has none
 	Extra    map[string]string // the extra fields; read-only
 	Quota    Quota             // how much the mailbox may hold
+	Folders  bool              // an extension names a folder of the mailbox
 	Where    string            // "control/users:12"
 }
 
@@ -39,6 +40,9 @@ type userTable struct {
 	schemes []string
 	scram   map[ScramCost]int
 }
+
+// foldersField is the extra field by which mail for an extension goes into a folder.
+const foldersField = "extension_folders"
 
 const checkPrefix = "checkpassword:"
 
@@ -147,6 +151,12 @@ func parseUser(home, text string) (u User, err error) {
 	}
 	if u.Extra, err = parseExtra(f[7]); err != nil {
 		return u, err
+	}
+	if word, ok := u.Extra[foldersField]; ok {
+		if word != "yes" && word != "no" {
+			return u, errors.New(foldersField + " " + strconv.Quote(word) + " is neither yes nor no")
+		}
+		u.Folders = word == "yes"
 	}
 	u.Quota, err = parseQuota(u.Extra)
 	return u, err

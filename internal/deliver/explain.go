@@ -1,10 +1,13 @@
 package deliver
 
 import (
+	"os"
+
 	"paperpath/internal/addr"
 	"paperpath/internal/control"
 	"paperpath/internal/explain"
 	"paperpath/internal/route"
+	"paperpath/internal/rules"
 	"paperpath/internal/status"
 )
 
@@ -51,6 +54,9 @@ func foresee(c *control.Control, home, address string, t *explain.Trail) (string
 	if err := explainQuota(u, u.Maildir(), t); err != nil {
 		return "", err
 	}
+	if done, err := explainRules(u, a, t); done != "" || err != nil {
+		return done, err
+	}
 	if _, err := junkFolder(c, home, u, t); err != nil {
 		return "", err
 	}
@@ -67,4 +73,40 @@ func without(c *control.Control, a addr.Address) (string, error) {
 		return "fail: " + err.Error(), nil
 	}
 	return "defer: the address has no mailbox of its own and must be rerouted (see mailroute " + a.String() + ")", nil
+}
+
+// explainRules records what the user's own rules say. done is what they do with a message;
+// "": it is stored as without them.
+func explainRules(u *control.User, a addr.Address, t *explain.Trail) (done string, err error) {
+	d, err := rules.Open(u.Home, os.Geteuid())
+	if err != nil {
+		return "", err
+	}
+	defer d.Close()
+	r, err := d.Find(extension(u, a))
+	if r == nil || err != nil {
+		return "", err
+	}
+	for _, step := range r.Steps {
+		does := [...]string{"store in the mailbox", "store in ", "append to ", "forward to ", "run "}[step.Kind]
+		if step.Kind != rules.Store {
+			does += step.Text
+		}
+		t.Add("rule", does, u.Home+"/"+step.Where)
+		done = join(done, does)
+	}
+	if len(r.Steps) == 1 && r.Steps[0].Kind == rules.Store {
+		return "", nil
+	}
+	if done == "" {
+		done = "nothing: " + r.File + " has no instruction"
+	}
+	return done, nil
+}
+
+func join(list, more string) string {
+	if list == "" {
+		return more
+	}
+	return list + ", " + more
 }

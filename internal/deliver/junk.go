@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"paperpath/internal/addr"
 	"paperpath/internal/authres"
 	"paperpath/internal/control"
 	"paperpath/internal/explain"
@@ -22,7 +23,7 @@ type box struct {
 // boxOf returns where in the mailbox of u an entry goes: into the folder for junk if a check
 // found it to be junk, or the user denies its sender, and there is such a folder. Folders
 // come and go, so an attempt before may have chosen the other one.
-func (s *Stage) boxOf(e *spool.Entry, u *control.User) (b box, err error) {
+func (s *Stage) boxOf(e *spool.Entry, u *control.User, to addr.Address) (b box, err error) {
 	if b.path, err = prepare(s.Home, u); err != nil {
 		return b, err
 	}
@@ -36,7 +37,7 @@ func (s *Stage) boxOf(e *spool.Entry, u *control.User) (b box, err error) {
 	}
 	_, junk := found.Junk()
 	if wish == control.Allow || !junk && wish != control.Deny {
-		return b, nil
+		return folderOf(b, u, to)
 	}
 	folder, err := junkFolder(s.Control, s.Home, u, nil)
 	if folder == "" && err == nil && wish == control.Deny {

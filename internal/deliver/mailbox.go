@@ -64,3 +64,21 @@ func complete(p maildir.Place, u *control.User) (bool, error) {
 	}
 	return there, nil
 }
+
+// prepareOther creates a Maildir that the rules of u name, somewhere in the user's home, if
+// it is missing. In the mailbox it is a folder.
+func prepareOther(u *control.User, path string) error {
+	rel := strings.TrimPrefix(path, u.Home+"/")
+	p := maildir.Place{Base: u.Home, Rel: rel, UID: os.Geteuid()}
+	there, err := complete(p, u)
+	if there || err != nil {
+		return err
+	}
+	if err := p.Create(); err != nil {
+		return status.Temp("4.2.0", "cannot create the folder", fmt.Errorf("%s: %w", u.Where, err))
+	}
+	if strings.HasPrefix(path, u.Maildir()+"/.") {
+		err = maildir.MarkFolder(path)
+	}
+	return err
+}

@@ -26,13 +26,14 @@ type Stage struct {
 	Now     func() time.Time
 	Log     *maillog.Log
 	Full    *full.Marks
+	Answers answers
 	Settle  func(e *spool.Entry, results []settle.Result) spool.Outcome
 }
 
 // Handle decides about an entry in deliver/. Only route/ expands aliases, and nothing
 // goes back there: either the recipient has a mailbox of its own, or the attempt
 // fails.
-func (s *Stage) Handle(_ context.Context, e *spool.Entry) spool.Outcome {
+func (s *Stage) Handle(ctx context.Context, e *spool.Entry) spool.Outcome {
 	pending := e.Pending()
 	if len(pending) == 0 {
 		return spool.DropBecause("the recipient is done")
@@ -40,15 +41,10 @@ func (s *Stage) Handle(_ context.Context, e *spool.Entry) spool.Outcome {
 	if len(e.Envelope.To) != 1 {
 		return splitRecipients(e, pending)
 	}
-	b, err := s.mailbox(e)
+	o, err := s.decide(ctx, e)
 	if err != nil {
 		return s.Settle(e, []settle.Result{{Index: 0, Err: err}})
 	}
-	o := spool.DeliverTo(b.path, b.others...)
-	if settle.Wants(e, 0, "SUCCESS") {
-		o = s.Settle(e, []settle.Result{{Index: 0, Mailbox: b.path, Others: b.others}})
-	}
-	o.Replies = append(o.Replies, b.replies...)
 	return o
 }
 
@@ -63,30 +59,9 @@ func splitRecipients(e *spool.Entry, pending []int) spool.Outcome {
 	return spool.SplitInto(children...)
 }
 
-// mailbox returns the Maildir for the one recipient of e, and creates it if it is
-// missing.
-func (s *Stage) mailbox(e *spool.Entry) (box, error) {
-	a, err := addr.Parse(e.Envelope.To[0].Addr)
-	if err != nil {
-		return box{}, status.Refuse("5.1.3", "the recipient is not a valid address")
-	}
-	if command, err := route.CommandFor(s.Control, e.Envelope.To[0]); err != nil {
-		return box{}, route.WithGrace(e, s.Now(), err)
-	} else if command != nil {
-		return box{}, status.Temp("4.3.5", "the alias leads to a program or a file",
-			fmt.Errorf("%s: such targets are not served yet", command.Where))
-	}
-	u, err := owner(s.Control, a, nil)
-	if err != nil {
-		return box{}, err
-	}
-	if u == nil {
-		return box{}, s.noMailbox(e, a)
-	}
-	if err := route.Looped(s.Control, e, a); err != nil { // through an alias, or mailroute would have refused it
-		return box{}, err
-	}
-	b, err := s.boxOf(e, u)
+// room returns where in the mailbox of u a message goes that has room there.
+func (s *Stage) room(e *spool.Entry, u *control.User, to addr.Address) (box, error) {
+	b, err := s.boxOf(e, u, to)
 	if err != nil || e.With == spool.WithBounce { // what the mail system has to say always fits
 		return b, err
 	}

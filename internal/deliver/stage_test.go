@@ -57,7 +57,7 @@ func newFixture(t *testing.T) *fixture {
 	p.check(err)
 	t.Cleanup(func() { p.sp.Close() })
 	p.settler = &settle.Settler{Control: p.control, Log: log, Now: now, Home: p.home}
-	p.stage = &Stage{Control: p.control, Home: p.home, Now: now, Log: log, Full: full.Open(p.home), Settle: p.settler.Settle}
+	p.stage = &Stage{Control: p.control, Home: p.home, Now: now, Log: log, Full: full.Open(p.home), Answers: p.settler, Settle: p.settler.Settle}
 	return p
 }
 

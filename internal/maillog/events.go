@@ -186,6 +186,13 @@ func (l *Log) Delivered(key, to, mailbox, how string) {
 	l.event("delivered", key, slog.String("to", to), slog.String("mailbox", mailbox), slog.String("how", how))
 }
 
+// Program: a program that the rules of a recipient name, or an alias, has ended. result is its
+// exit status, or why it was ended; output is the beginning of what it wrote.
+func (l *Log) Program(key, to, command, result, output string) {
+	a := []slog.Attr{slog.String("to", to), slog.String("command", visible.Shorten(command, 200)), slog.String("result", result)}
+	l.event("program", key, appendIf(a, "output", output)...)
+}
+
 // Repeated: an entry left by a crash was dropped, since its work was already done.
 func (l *Log) Repeated(key, where string) {
 	l.event("repeated", key, slog.String("where", where))

@@ -200,7 +200,11 @@ func (d *decider) target(i int, t Target, from spool.Path) {
 	}
 	d.seen[k] = 0
 	d.local++
-	d.Children = append(d.Children, spool.Child{Inbox: spool.InboxDeliver, From: from, To: []spool.Recipient{to}})
+	c := spool.Child{Inbox: spool.InboxDeliver, From: from, To: []spool.Recipient{to}}
+	if to.Params == "" && to.Addr != r.Addr { // with parameters, one of them says it
+		c.Original = r.Addr
+	}
+	d.Children = append(d.Children, c)
 }
 
 // successor is recipient r when its mail goes to a. It keeps the parameters of r; a

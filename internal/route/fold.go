@@ -1,8 +1,13 @@
 package route
 
 import (
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"os"
 	"slices"
+	"strings"
 
 	"paperpath/internal/addr"
 	"paperpath/internal/control"
@@ -84,10 +89,29 @@ func foldKey(t Target, to spool.Recipient) string {
 	return string(t.Kind) + "\n" + k + "\n" + to.Params
 }
 
-// sortsByExtension reports whether the extension decides what happens to mail in
-// the mailbox of u, through rules of its owner or folders of that name. No mailbox
-// has either yet.
-func sortsByExtension(*control.User) bool { return false }
+// sortsByExtension reports whether the extension decides what happens to mail in the mailbox
+// of u: by folders of that name, or by rules of its owner. This stage may not be able to read
+// those; then the extensions count.
+func sortsByExtension(u *control.User) bool {
+	if u.Folders {
+		return true
+	}
+	d, err := os.Open(u.Home)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	if err != nil {
+		return true
+	}
+	defer d.Close()
+	names, err := d.Readdirnames(maxHome)
+	return err != nil && !errors.Is(err, io.EOF) || len(names) == maxHome || slices.ContainsFunc(names, func(name string) bool {
+		return strings.HasPrefix(name, ".qmail-") || strings.HasPrefix(name, ".forward+")
+	})
+}
+
+// maxHome is how many files of a home are looked at.
+const maxHome = 1000
 
 // wantsReport reports whether parameters ask for a report: then each recipient gets
 // its own.

@@ -33,9 +33,33 @@ func automatic(e *spool.Entry) bool {
 			if word == "bulk" || word == "list" || word == "junk" {
 				return true
 			}
-		case "list-id", "list-unsubscribe":
+		case "list-id", "list-unsubscribe", "list-post", "list-help", "list-subscribe", "list-owner", "list-archive":
 			return true
+		case "x-auto-response-suppress": // of Exchange
+			if word != "none" && word != "" {
+				return true
+			}
 		}
 	}
 	return false
+}
+
+// MayAnswer reports whether what is written in the name of a user may go to the sender of an
+// entry: one that is known to have sent it, and is neither a program nor a list.
+func (s *Settler) MayAnswer(e *spool.Entry) (bool, error) {
+	if e.Envelope.From.Addr == "" || automatic(e) {
+		return false, nil
+	}
+	why, err := s.unverified(e)
+	return why == "" && err == nil, err
+}
+
+// Spend takes one message of our own from the budget of the hour, and reports whether there
+// was one left.
+func (s *Settler) Spend() (bool, error) {
+	limit, err := s.Control.Limit("bounces")
+	if err != nil {
+		return false, err
+	}
+	return spend(s.Home, limit, s.Now())
 }

@@ -14,6 +14,9 @@ func (s *Spool) carryOut(e *Entry, o Outcome) error {
 	if err := s.publishChildren(e, o.Children); err != nil {
 		return err
 	}
+	if err := s.publishCopies(e, o.Copies); err != nil {
+		return err
+	}
 	if o.Bounce != nil {
 		if err := s.publishBounce(e, o.Bounce); err != nil {
 			return err

@@ -10,12 +10,22 @@ func (c Child) envelope() Envelope { return Envelope{From: c.From, To: c.To} }
 
 // check refuses a child that could not be read back.
 func (c Child) check() error {
-	for _, a := range c.Passed {
+	for _, a := range append([]string{c.Original}, c.Passed...) {
 		if err := checkWord(a, ""); err != nil {
 			return err
 		}
 	}
 	return c.envelope().check()
+}
+
+// originalField is a result field: what the recipient was before an alias or a rule stood for
+// it. It goes into mailboxes and to programs, and never leaves with the message. Of two, the
+// upper one is later.
+func (c Child) originalField() string {
+	if c.Original == "" {
+		return ""
+	}
+	return "X-Original-To: " + c.Original + "\n"
 }
 
 // trace returns the fields by which a message that comes back is recognized: one
@@ -34,7 +44,7 @@ func (d *draft) child(e *Entry, c Child) error {
 	if c.Message != nil {
 		return d.changed(e, c)
 	}
-	if _, err := io.WriteString(d, formatEnvelope(c.envelope())); err != nil {
+	if _, err := io.WriteString(d, formatEnvelope(c.envelope())+c.originalField()); err != nil {
 		return err
 	}
 	from, breaks := e.head.results, e.wireSize-e.Size-e.head.lines
@@ -56,7 +66,7 @@ func (d *draft) child(e *Entry, c Child) error {
 // Received stand its own results, and the message below.
 func (d *draft) changed(e *Entry, c Child) error {
 	var head bytes.Buffer
-	head.WriteString(formatEnvelope(c.envelope()))
+	head.WriteString(formatEnvelope(c.envelope()) + c.originalField())
 	for _, field := range c.Results {
 		head.WriteString(field)
 	}

@@ -82,9 +82,7 @@ func (s *Spool) copyInto(md *maildir.Dir, e *Entry, o Outcome) (answer, error) {
 	if found, err := s.collideIn(md, e, o); err != nil || found != absent {
 		return found, err
 	}
-	head := e.mailboxHead()
-	n := fileName{key: e.Key, size: int64(len(head)) + e.Size - e.head.results}
-	n.wire = n.size + e.wireSize - e.Size - e.head.lines + int64(strings.Count(head, "\n"))
+	n := e.copyName()
 	room, err := s.room(md.Path(), n.size, 1)
 	if err != nil {
 		return absent, err

@@ -94,6 +94,9 @@ func hexDigits(s string) bool { return strings.Trim(s, "0123456789abcdef") == ""
 func (k Key) child(c Child) Key {
 	h := sha256.New()
 	fmt.Fprintf(h, "%s\n%s\n%s%s", k, c.Inbox, formatEnvelope(c.envelope()), c.trace())
+	if c.Original != "" {
+		fmt.Fprintf(h, "\noriginal %s", c.Original)
+	}
 	if c.Message != nil {
 		fmt.Fprint(h, "\nchanged") // whatever the filter made of it this time
 	}

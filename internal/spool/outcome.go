@@ -16,7 +16,7 @@ const (
 )
 
 // Outcome is what a stage decided about an entry. Spool carries it out in this
-// order: children, bounce, replies, notices, marks, and last the action; where that is
+// order: children, copies, bounce, replies, notices, marks, and last the action; where that is
 // Deliver, the notices follow once the mailbox has its copy. After a crash in
 // between, the stage decides again.
 //
@@ -26,6 +26,7 @@ const (
 // again.
 type Outcome struct {
 	Children []Child
+	Copies   []string // further Maildirs that get the message, of an entry with one recipient
 	Bounce   *Bounce
 	Notices  []Notice
 	Replies  []Notice // in the name of a mailbox, or to its owner: nobody hears if they fail
@@ -40,11 +41,12 @@ type Outcome struct {
 
 // Child is a new entry with another envelope, or a changed message.
 type Child struct {
-	Inbox  Inbox
-	From   Path
-	To     []Recipient
-	Passed []string // addresses that led here: the trace by which it is known if it comes back
-	Reason string   // where Inbox is InboxHold: why
+	Inbox    Inbox
+	From     Path
+	To       []Recipient
+	Original string   // the recipient that was accepted, if another stands for it now
+	Passed   []string // addresses that led here: the trace by which it is known if it comes back
+	Reason   string   // where Inbox is InboxHold: why
 
 	// Message is the message as a filter has changed it, with these Results of ours; nil: that
 	// of the parent, with its results.

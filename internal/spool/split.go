@@ -17,7 +17,7 @@ const syncTogether = 16
 func (e *Entry) CopyBytes(children []Child) int64 {
 	var sum int64
 	for _, c := range children {
-		sum += int64(len(formatEnvelope(c.envelope()))+len(c.trace())) + c.copied(e)
+		sum += int64(len(formatEnvelope(c.envelope()))+len(c.originalField())+len(c.trace())) + c.copied(e)
 	}
 	return sum
 }

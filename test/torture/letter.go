@@ -46,8 +46,11 @@ func identify(message []byte) (token string, whole bool) {
 // isBelowOurs reports whether body is a letter, or one with what a check scenario has above it.
 func isBelowOurs(body, letter []byte) bool {
 	above := string(bytes.TrimSuffix(body, letter))
-	return above == "" || above == fromFilter || above == oddFields
+	return above == "" || above == fromFilter || above == oddFields || above == forwardTrail
 }
+
+// forwardTrail is above what alice's rules have forwarded.
+const forwardTrail = "Delivered-To: alice@example.net\n"
 
 func isReport(message []byte) bool {
 	header, _, _ := bytes.Cut(message, []byte("\n\n"))

@@ -168,6 +168,11 @@ func deliverScenarios() []scenario {
 		s.wants, s.prepare = must(junk), func(w *world) error { return w.putJunk(params) }
 		return s
 	}
+	own := func(name, file, text string, boxes ...string) scenario {
+		s := run(name, "alice", "")
+		s.wants, s.prepare = must(boxes...), func(w *world) error { return w.putWith("alice", file, text) }
+		return s
+	}
 	missing := run("no mailbox", "ghost", "")
 	missing.wants = []want{{box: "bob", token: report}}
 	return []scenario{
@@ -177,6 +182,10 @@ func deliverScenarios() []scenario {
 		run("first message of a mailbox", "dora", ""),
 		asJunk("rename into the folder for junk", ""),
 		asJunk("copy into the folder for junk", "NOTIFY=NEVER ORCPT=rfc822;other@example.net"),
+		own("forward and store by .forward", ".forward", "\\alice, dora@example.net\n", "alice", "dora"),
+		own("forward by .qmail", ".qmail", "&dora@example.net\n", "dora"),
+		own("store twice by .qmail", ".qmail", "./Maildir/\n./Maildir/.Junk/\n", "alice", junk),
+		own("rename with a quota", "Maildir/maildirsize", "1000000S\n0 0\n", "alice"),
 		missing,
 		run("two file systems", "carl", ""),
 		{name: "maildeliver, MDA", program: "maildeliver", args: fixed("-d", "alice@example.net", "-f", "bob@example.net"),

@@ -191,6 +191,19 @@ func (w *world) putJunk(params string) error {
 	return err
 }
 
+// putWith writes a file in the home of a user, and places an entry for them.
+func (w *world) putWith(user, file, text string) error {
+	path := filepath.Join(w.mailbox(user), file)
+	if err := maildir.Create(filepath.Join(w.mailbox(user), "Maildir")); err != nil {
+		return err
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		return err
+	}
+	_, err := w.put(spool.InboxDeliver, token, to(user+"@example.net")...)
+	return err
+}
+
 // accept places a small letter in an inbox as if it had come in that way.
 func (w *world) accept(in spool.Inbox, env spool.Envelope, with, token string, results ...string) (spool.Key, error) {
 	return w.acceptText(in, env, with, letter(token, small), results...)

@@ -1,0 +1,219 @@
+package deliver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"paperpath/internal/addr"
+	"paperpath/internal/control"
+	"paperpath/internal/route"
+	"paperpath/internal/rules"
+	"paperpath/internal/spool"
+	"paperpath/internal/status"
+	"paperpath/internal/visible"
+)
+
+// plan is what becomes of a message by the rules of its recipient.
+type plan struct {
+	store    bool           // into the mailbox
+	copies   []string       // other Maildirs
+	forwards []addr.Address // to others
+	from     *addr.Address  // the reverse path of what is forwarded; nil: unchanged
+	ran      bool           // a program has it, or a file
+}
+
+// usual is the plan for a user without rules.
+var usual = plan{store: true}
+
+// own carries out the rules of one user for one message.
+type own struct {
+	user     *control.User
+	to       addr.Address // the recipient
+	from     addr.Address // the reverse path
+	key      string
+	message  text                 // what programs and files get
+	programs func() (bool, error) // whether users may run programs
+	log      ranLog
+	now      func() time.Time
+
+	delimiters string               // control/delimiters
+	passed     func() (bool, error) // whether the message was forwarded from here before
+}
+
+// plan does what rules say, but for what the spool has to do. Instructions are done in turn;
+// one that fails ends it, and nothing is stored or forwarded. Without rules the message is
+// stored, and so it is where it was forwarded from here before.
+func (o *own) plan(ctx context.Context, r *rules.Rules) (p plan, err error) {
+	if r == nil {
+		return usual, nil
+	}
+	if passed, err := o.passed(); passed || err != nil {
+		return usual, err // to break a loop (RFC 9228)
+	}
+	for _, step := range r.Steps {
+		if r.ForwardOnly && step.Kind != rules.Forward {
+			return p, temporary(step.Where, errors.New("the file is for forwarding only: it has +list, or may be executed"))
+		}
+		more, err := o.do(ctx, &p, step, r)
+		if err != nil {
+			return plan{}, err
+		}
+		if !more {
+			break
+		}
+	}
+	o.returnPath(&p, r)
+	return p, nil
+}
+
+// do does one instruction. more says that those after it count.
+func (o *own) do(ctx context.Context, p *plan, step rules.Step, r *rules.Rules) (more bool, err error) {
+	switch step.Kind {
+	case rules.Store:
+		return true, o.keep(p, step)
+	case rules.Maildir:
+		return true, o.maildir(p, step)
+	case rules.Forward:
+		return true, o.forward(p, step)
+	case rules.Mbox:
+		p.ran = true
+		return true, o.mbox(step)
+	}
+	p.ran = true
+	return o.program(ctx, step, r)
+}
+
+// temporary is the error of an instruction that cannot be done as it is: only the user can
+// mend it, and until then the message waits.
+func temporary(where string, err error) error {
+	return status.Temp("4.7.0", "the user's own rules cannot be used", fmt.Errorf("%s: %w", where, err))
+}
+
+// keep stores in the mailbox: the name behind a backslash has to be the user's own.
+func (o *own) keep(p *plan, step rules.Step) error {
+	if step.Text == "" {
+		p.store = true
+		return nil
+	}
+	a, err := o.address(step.Text)
+	if err != nil {
+		return temporary(step.Where, err)
+	}
+	if !o.isOwn(a) {
+		return o.forward(p, rules.Step{Kind: rules.Forward, Text: step.Text, Where: step.Where})
+	}
+	p.store = true
+	return nil
+}
+
+// address parses an address; one without a domain is in the user's.
+func (o *own) address(text string) (addr.Address, error) {
+	if !strings.Contains(text, "@") {
+		_, domain := addr.Split(o.user.Address)
+		text += "@" + domain
+	}
+	a, err := addr.Parse(strings.Trim(text, " \t"))
+	if err != nil && strings.Contains(text, "<") {
+		var list []addr.Address
+		if list, err = addr.ParseForeign(text); err == nil && len(list) == 1 {
+			return list[0], nil
+		}
+	}
+	return a, err
+}
+
+// isOwn reports whether an address is the user's: a rule cannot forward to where it is.
+func (o *own) isOwn(a addr.Address) bool {
+	for _, form := range a.Names(o.delimiters) {
+		if addr.FoldAddress(form.String()) == addr.FoldAddress(o.user.Address) {
+			return true
+		}
+	}
+	return false
+}
+
+func (o *own) forward(p *plan, step rules.Step) error {
+	a, err := o.address(step.Text)
+	if err != nil {
+		return temporary(step.Where, fmt.Errorf("%s: %w", visible.Line(step.Text), err))
+	}
+	if o.isOwn(a) && extension(o.user, a) == extension(o.user, o.to) {
+		p.store = true
+	} else if !slices.Contains(p.forwards, a) {
+		p.forwards = append(p.forwards, a)
+	}
+	return nil
+}
+
+// maildir has the spool store a copy: below the home alone.
+func (o *own) maildir(p *plan, step rules.Step) error {
+	path, err := o.path(step)
+	if err == nil && path == o.user.Maildir() {
+		p.store = true
+	} else if err == nil && !slices.Contains(p.copies, path) {
+		p.copies = append(p.copies, path)
+	}
+	return err
+}
+
+// path is that of a file or a Maildir of the user, who may name nothing outside their home.
+func (o *own) path(step rules.Step) (string, error) {
+	path := step.Text
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(o.user.Home, path)
+	}
+	if slices.Contains(strings.Split(step.Text, "/"), "..") || !strings.HasPrefix(filepath.Clean(path), o.user.Home+"/") {
+		return "", temporary(step.Where, fmt.Errorf("%s is not in the user's home", visible.Line(step.Text)))
+	}
+	return filepath.Clean(path), nil
+}
+
+// returnPath is that of a list, if the user has a file ending in -owner (dot-qmail(5)).
+func (o *own) returnPath(p *plan, r *rules.Rules) {
+	if !r.List || len(p.forwards) == 0 || o.from.IsNull() {
+		return
+	}
+	p.from = &addr.Address{Local: o.to.Local + "-owner", Domain: o.to.Domain}
+}
+
+// extension is what follows the user's name in a recipient, "" for nothing.
+func extension(u *control.User, to addr.Address) string {
+	local, _ := addr.Split(u.Address)
+	if len(to.Local) > len(local) && addr.Fold(to.Local[:len(local)]) == addr.Fold(local) {
+		return to.Local[len(local)+1:]
+	}
+	return ""
+}
+
+// children are the entries that forward a message: one for all, since mailroute sends each
+// where it belongs. They name the recipient, by which the message is known if it returns.
+func (p plan) children(e *spool.Entry) []spool.Child {
+	if len(p.forwards) == 0 {
+		return nil
+	}
+	r := e.Envelope.To[0]
+	c := spool.Child{Inbox: spool.InboxRoute, From: e.Envelope.From, Passed: []string{r.Addr}}
+	if r.Params == "" {
+		c.Original = r.Addr
+	}
+	if p.from != nil {
+		c.From = spool.Path{Addr: p.from.String()}
+	}
+	for _, a := range p.forwards {
+		c.To = append(c.To, route.Successor(r, a))
+	}
+	return []spool.Child{c}
+}
+
+// rest are the Maildirs that get a copy: all but the one that the entry itself goes into.
+func (p plan) rest() []string {
+	if p.store || len(p.copies) == 0 {
+		return p.copies
+	}
+	return p.copies[:len(p.copies)-1]
+}
