@@ -21,12 +21,20 @@ func maildeliver() program.Program {
 		Flags: []cli.Flag{
 			&cli.StringSliceFlag{Name: "d", Aliases: []string{"to"}, Usage: "the mailbox's `ADDRESS`"},
 			&cli.StringFlag{Name: "f", Aliases: []string{"from"}, Usage: "the reverse path `ADDRESS` (default: a leading Return-Path)"},
+			&cli.StringFlag{Name: "a", Usage: "the recipient `ADDRESS` that was accepted, for X-Original-To"},
+			&cli.StringFlag{Name: "m", Usage: "the `FOLDER` of the mailbox (default: as the address says)"},
+			ignored("e"), ignored("k"), ignored("o"), ignored("t"), ignored("Y"),
 		},
 		Action: store, UsageStatus: usageStatus, Kind: program.Agent, StartsPrograms: true,
 		Verbs: append(program.Stage{Inbox: spool.InboxDeliver, Does: "deliver", Make: runner, StartsPrograms: true}.Verbs(),
 			program.Verb{Name: "explain", Usage: "print where an address's mail is stored, and why", Operands: "address ...", Kind: program.Person,
 				Flags: []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print one JSON object a line"}}, Action: explainCommand}),
 	}
+}
+
+// ignored is an option of dovecot-lda or procmail for what this program does anyway.
+func ignored(name string) cli.Flag {
+	return &cli.BoolFlag{Name: name, Usage: "ignored: an option of dovecot-lda or procmail"}
 }
 
 // usageStatus is 75 for the MDA: on 64 another mail system would bounce mail because
@@ -53,14 +61,20 @@ func store(ctx context.Context, h *home.Home, c *cli.Context) error {
 		return status.UsageError("unexpected operand %q", c.Args().First())
 	}
 	var from *addr.Address
-	if c.IsSet("f") {
+	if c.IsSet("f") && c.String("f") != "-" { // procmail: as it stands in the message
 		a, err := deliver.ParseFrom(c.String("f"))
 		if err != nil {
 			return status.UsageError("%v", err)
 		}
 		from = &a
 	}
-	mda := deliver.MDA{Control: h.Control, Log: h.Log, Full: h.Full(), Now: h.Clock.Now, Home: h.Dir}
+	mda := deliver.MDA{Folder: c.String("m"), Control: h.Control, Log: h.Log, Full: h.Full(), Now: h.Clock.Now, Home: h.Dir}
+	if text := c.String("a"); strings.Contains(text, "@") { // procmail's -a may be anything
+		var err error
+		if mda.Original, err = addr.Parse(text); err != nil {
+			return status.UsageError("%v", err)
+		}
+	}
 	return mda.Deliver(to[0], from, h.Input(ctx))
 }
 

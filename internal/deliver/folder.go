@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -30,18 +30,30 @@ func folderOf(b box, u *control.User, to addr.Address) (box, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return b, fmt.Errorf("read the folders of %s: %w", b.path, err)
 	}
-	at := slices.IndexFunc(have, func(f string) bool { return addr.Fold(f[1:]) == name })
-	folder := "." + name
-	if at >= 0 {
-		folder = have[at] // a mail reader may have made it with capitals
-	} else if len(have) >= maxFolders {
-		return b, nil
+	path, err := folderIn(b.path, name)
+	if err != nil || len(have) >= maxFolders && !slices.Contains(have, filepath.Base(path)) {
+		return b, err
 	}
-	path := b.path + string(os.PathSeparator) + folder
 	if err := prepareOther(u, path); err != nil {
 		return b, err
 	}
 	return box{path: path, others: []string{b.path}, replies: b.replies}, nil
+}
+
+// folderIn is the path of a folder in the Maildir root. A mail reader may have made it with
+// other capitals.
+func folderIn(root, name string) (string, error) {
+	have, err := maildir.Folders(root)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("read the folders of %s: %w", root, err)
+	}
+	if slices.Contains(have, "."+name) {
+		return filepath.Join(root, "."+name), nil
+	}
+	if at := slices.IndexFunc(have, func(f string) bool { return addr.Fold(f[1:]) == addr.Fold(name) }); at >= 0 {
+		name = have[at][1:]
+	}
+	return filepath.Join(root, "."+name), nil
 }
 
 // isFolder reports whether an extension is a name for a folder: letters, digits, - and _, and

@@ -22,6 +22,9 @@ type MDA struct {
 	Now     func() time.Time
 	Full    *full.Marks
 	Home    string
+
+	Folder   string       // of the mailbox; "" is what the address says
+	Original addr.Address // the recipient that was accepted, if another one stands for it
 }
 
 // Deliver stores the message in for address; it is durable when Deliver returns nil.
@@ -37,6 +40,9 @@ func (m *MDA) Deliver(address string, from *addr.Address, in io.Reader) error {
 	if err != nil {
 		return err
 	}
+	if path, err = m.folder(path, u, to); err != nil {
+		return err
+	}
 	msg, err := openIncoming(in, to)
 	if err != nil {
 		return err
@@ -50,6 +56,25 @@ func (m *MDA) Deliver(address string, from *addr.Address, in io.Reader) error {
 	}
 	m.Log.Delivered(key, to.String(), path, "copy")
 	return nil
+}
+
+// folder is the folder that the caller names, else that of the extension.
+func (m *MDA) folder(root string, u *control.User, to addr.Address) (string, error) {
+	name := m.Folder
+	switch {
+	case name == "":
+		b, err := folderOf(box{path: root}, u, to)
+		return b.path, err
+	case addr.Fold(name) == "inbox":
+		return root, nil
+	case !isFolder(addr.Fold(name)):
+		return "", status.UsageError("%q is no name of a folder (letters, digits, - and _, dots between them)", name)
+	}
+	path, err := folderIn(root, name)
+	if err == nil {
+		err = prepareOther(u, path)
+	}
+	return path, err
 }
 
 // mailbox finds the mailbox of address: its own one, even if it has an alias too, for
@@ -102,13 +127,17 @@ func (m *MDA) store(path string, to addr.Address, u *control.User, msg *incoming
 	key = string(spool.NewKey(m.Now(), host))
 	name, err := d.Store(key, func(w io.Writer) error {
 		c := &counted{w: spool.KeepReserve(octets, inodes, d.Path(), w)}
-		if _, err := fmt.Fprintf(c, "Return-Path: <%s>\nDelivered-To: %s\n", msg.from, to); err != nil {
+		original := ""
+		if !m.Original.IsNull() && m.Original != to {
+			original = "X-Original-To: " + m.Original.String() + "\n"
+		}
+		if _, err := fmt.Fprintf(c, "Return-Path: <%s>\n%sDelivered-To: %s\n", msg.from, original, to); err != nil {
 			return err
 		}
 		if err := msg.copyTo(c, max); err != nil {
 			return err
 		}
-		_, err := m.quotas().room(u, path, c.n)
+		_, err := m.quotas().room(u, u.Maildir(), c.n)
 		return err
 	})
 	if err != nil {
