@@ -15,6 +15,9 @@ import (
 
 // decide is the outcome for an entry with one recipient.
 func (s *Stage) decide(ctx context.Context, e *spool.Entry) (o spool.Outcome, err error) {
+	if o, done, err := s.command(ctx, e); done || err != nil {
+		return o, err
+	}
 	a, u, err := s.recipient(e)
 	if err != nil {
 		return o, err

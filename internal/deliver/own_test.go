@@ -303,3 +303,30 @@ func (p *fixture) answered() {
 		}
 	}
 }
+
+// TestAliasCommands: the programs and files of control/aliases.
+func TestAliasCommands(t *testing.T) {
+	p := newFixture(t)
+	if os.Geteuid() == 0 {
+		p.write("aliases", "gone: /dev/null\nprog: \"|cat >HOME/box\"\n")
+		p.accept(spool.InboxRoute, "gone@example.net")
+		p.accept(spool.InboxRoute, "prog@example.net")
+		p.run()
+		p.logged("event=dropped .*done as control/aliases:1 says")
+		p.logged("event=deferred .*runs as root")
+		return
+	}
+	home := p.ownHome(nil)
+	p.write("aliases", strings.ReplaceAll("prog: \"|cat >HOME/box\"\nfile: HOME/mbox, bob\ngone: /dev/null\nno: \"|exit 67\"\n", "HOME", home))
+	for _, to := range []string{"prog", "file", "gone", "no"} {
+		p.accept(spool.InboxRoute, to+"@example.net")
+	}
+	p.run()
+	for _, name := range []string{"box", "mbox"} {
+		if text, err := os.ReadFile(filepath.Join(home, name)); err != nil || !strings.Contains(string(text), "\nSubject: x\n\nhello\n") {
+			t.Errorf("%s: %q %v", name, text, err)
+		}
+	}
+	p.logged("event=delivered .*to=bob@example.net")
+	p.logged("event=failed .*to=no@example.net status=5.1.1")
+}

@@ -124,6 +124,9 @@ func (v *Vacation) field(name, value string) (known bool, err error) {
 	return true, nil
 }
 
+// slack is by how much the clock of the file system may be ahead of ours.
+const slack = time.Minute
+
 // lockTime is how long another process may work on the memory.
 const lockTime = time.Second
 
@@ -150,7 +153,7 @@ func (d *Dir) Answer(v *Vacation, sender string, now time.Time, may func() (bool
 	for line := range strings.Lines(string(had)) {
 		stamp, who, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
 		at, err := time.Parse(time.RFC3339, stamp)
-		if err != nil || at.After(now) || now.Sub(at) >= v.Every || at.Before(v.Written.Truncate(time.Second)) {
+		if err != nil || at.After(now) || now.Sub(at) >= v.Every || at.Before(v.Written.Add(-slack)) {
 			continue
 		}
 		if who == sender {
