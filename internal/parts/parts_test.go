@@ -223,6 +223,7 @@ func TestLimits(t *testing.T) {
 		text string
 		want error
 	}{
+		"files in text":   {"\n" + strings.Repeat("begin 644 a.exe\n", 51), ErrParts},
 		"depth, exactly":  {nested(20), nil},
 		"depth":           {nested(21), ErrDepth},
 		"messages":        {strings.Repeat("Content-Type: message/rfc822\n\n", 21), ErrDepth},

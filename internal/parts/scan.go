@@ -34,6 +34,7 @@ type scanner struct {
 	fresh   bool   // the header follows a boundary
 	parts   int
 	bounded int  // lines that are boundaries
+	inlined int  // files in the text
 	again   bool // the line that ended the header comes next
 	last    line
 	middle  bool // the next chunk is not the beginning of a line
@@ -277,6 +278,10 @@ func isMessage(kind string) bool { return strings.HasPrefix(kind, "message/") }
 // uuencode or its form in base64 (POSIX), or in yEnc.
 func (s *scanner) inText(text string) {
 	words := strings.Fields(text)
+	if s.inlined++; s.inlined > s.limits.Parts {
+		s.limit = ErrParts
+		return
+	}
 	switch words[0] {
 	case "begin", "begin-base64":
 		if len(words) > 2 && len(words[1]) >= 3 && strings.Trim(words[1], "01234567") == "" {
