@@ -116,8 +116,10 @@ func value(s string) string {
 	if s != "" && tokens.has(s) {
 		return s
 	}
-	return `"` + escaped.Replace(s) + `"`
+	return quoted(s)
 }
+
+func quoted(s string) string { return `"` + escaped.Replace(s) + `"` }
 
 // token is what a value without quotes may be made of: RFC 2045 5.1 without tspecials.
 var tokens = octetsOf(letters + "!#$%&'*+-^_`{|}~.")

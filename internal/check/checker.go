@@ -56,7 +56,8 @@ type Session struct {
 
 	open     bool // what follows is there
 	settings control.Checks
-	err      error // of the settings
+	err      error           // of the settings
+	wanted   control.Results // of the message
 	list     []asked
 	at       *Case   // the transaction
 	early    []Found // at MAIL and RCPT

@@ -11,15 +11,16 @@ import (
 
 // resultFields returns the Authentication-Results field of host (RFC 8601 2.2); none where
 // no method was tried.
-func resultFields(host string, v Verdict) []string {
-	var methods []authres.Method
-	for _, f := range v.Found {
+// Received-SPF stands below it where control/results wants it.
+func (s *Session) resultFields(found []Found) []string {
+	methods := s.at.loggedIn(s.wanted)
+	for _, f := range found {
 		methods = append(methods, f.Methods...)
 		if f.Action == control.CheckTag {
 			methods = append(methods, f.mark(string(f.Action)))
 		}
 	}
-	for _, f := range v.Found {
+	for _, f := range found {
 		if f.Action == control.CheckJunk { // one is enough to file it by
 			methods = append(methods, f.mark(authres.Junk))
 			break
@@ -28,7 +29,30 @@ func resultFields(host string, v Verdict) []string {
 	if len(methods) == 0 {
 		return nil
 	}
-	return []string{authres.Format(host, methods)}
+	fields := []string{authres.Format(s.Host, methods)}
+	if s.wanted.ReceivedSPF && s.at.SPF != nil {
+		fields = append(fields, authres.FormatSPF(s.at.receivedSPF()))
+	}
+	return fields
+}
+
+// loggedIn is the result for mail of a user who logged in (RFC 8601 2.7.4). Who that is, is
+// nobody's business but the administrator's, unless they want it shown.
+func (m *Case) loggedIn(wanted control.Results) []authres.Method {
+	if m.Login == "" || !wanted.Auth {
+		return nil
+	}
+	auth := authres.Method{Name: "auth", Result: "pass"}
+	if wanted.Login {
+		auth.Properties = []authres.Property{authres.Mailbox("smtp.auth", m.Login)}
+	}
+	return []authres.Method{auth}
+}
+
+// receivedSPF is what SPF found, for a Received-SPF field.
+func (m *Case) receivedSPF() authres.ReceivedSPF {
+	return authres.ReceivedSPF{Result: string(m.SPF.Status), Why: m.SPF.Reason, Receiver: m.Host,
+		Client: m.Client, From: m.Envelope.From.Addr, Helo: m.Helo, Identity: string(m.SPF.Scope)}
 }
 
 // mark is how our results say what a check wants to become of a message that passes.

@@ -60,6 +60,10 @@ func (s *Session) judge(ctx context.Context, t *explain.Trail, list ...phase) Ve
 	if s.err != nil {
 		return s.verdict([]Found{troubled("checks", s.err)}, t)
 	}
+	var err error
+	if s.wanted, err = s.Control.Results(); err != nil {
+		return s.verdict([]Found{troubled("results", err)}, t)
+	}
 	m.Header, m.HeaderErr = ReadHeader(s.Control, m.Body)
 	all := append(make([]Found, 0, len(s.early)+len(s.list)), s.early...)
 	for _, p := range list {
@@ -69,7 +73,7 @@ func (s *Session) judge(ctx context.Context, t *explain.Trail, list ...phase) Ve
 				break
 			}
 			if len(s.inPhase(p)) > 0 {
-				m.results = resultFields(s.Host, Verdict{Found: all})
+				m.results = s.resultFields(all)
 			}
 		}
 		var ends bool
@@ -107,7 +111,7 @@ func (s *Session) verdict(all []Found, t *explain.Trail) Verdict {
 	if v.Action == control.CheckHold && o != nil {
 		v.Body, v.Envelope, v.Changed = o.Body, o.Envelope, false // its signatures still verify
 	}
-	v.Results = resultFields(s.Host, v)
+	v.Results = s.resultFields(v.Found)
 	t.End(v.String())
 	return v
 }

@@ -37,6 +37,7 @@ func askBroken() map[string]func(*Control) error {
 		"rates":      func(c *Control) error { _, err := c.Rate("user-messages"); return err },
 		"reserve":    func(c *Control) error { _, _, err := c.Reserve(); return err },
 		"resolver":   func(c *Control) error { _, _, err := c.Resolver(); return err },
+		"results":    func(c *Control) error { _, err := c.Results(); return err },
 		"retry":      func(c *Control) error { _, err := c.Retry(); return err },
 		"runtime":    func(c *Control) error { _, err := c.Runtime(); return err },
 		"tls-roots":  func(c *Control) error { return c.temporary(c.checkRoots()) },
@@ -192,6 +193,8 @@ func brokenChecks() []brokenFile {
 		{"sizes", "@a.example: 0\n", "less than 1"},
 		{"sizes", "@A.example: 5\n@a.example: 6\n", "is already in line 1"},
 		{"junk", "folder .Junk\n", "has no name of a folder"},
+		{"results", "auth spf\n", "is neither none nor made of auth, login and received-spf"},
+		{"results", "login login\n", "names login twice"},
 		{"junk", "inbox\n", "is none of folder, folder NAME, header, hold"},
 	}
 }

@@ -133,6 +133,8 @@ func boxSettings() []Setting {
 			Doc: "whether the rules of users may run programs"}, oneOf("yes", "no")),
 		scalarOf(Setting{Name: "quota-warning", Default: "90", Readers: "maildeliver",
 			Doc: "how full a mailbox may be before its user is warned, in percent"}, parsePercent),
+		scalarOf(Setting{Name: "results", Default: "auth", Readers: "mailsubmit, mailcheck",
+			Doc: "what our result fields say beside what the checks found"}, parseResults),
 	}
 }
 
