@@ -7,9 +7,11 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"paperpath/internal/auth"
+	"paperpath/internal/control"
 	"paperpath/internal/home"
 	"paperpath/internal/mailctl"
 	"paperpath/internal/program"
+	"paperpath/internal/status"
 )
 
 func userVerb() program.Verb {
@@ -23,6 +25,13 @@ func userVerb() program.Verb {
 			{Name: "del", Usage: "remove a user", Operands: "ADDRESS", Action: userDel,
 				Flags: []cli.Flag{&cli.BoolFlag{Name: "purge", Usage: "remove the mail too"}}},
 			{Name: "list", Usage: "list the users", Action: userList},
+			{Name: "wishes", Usage: "list the senders that a user wants or does not want", Operands: "ADDRESS", Action: userWishes},
+			{Name: "allow", Usage: "never file mail of these senders as junk", Operands: "ADDRESS SENDER ...",
+				Action: userWish(control.Allow)},
+			{Name: "deny", Usage: "refuse mail of these senders", Operands: "ADDRESS SENDER ...",
+				Action: userWish(control.Deny)},
+			{Name: "unlist", Usage: "take senders out of both lists", Operands: "ADDRESS SENDER ...",
+				Action: userWish(control.Indifferent)},
 		},
 	}
 }
@@ -76,4 +85,22 @@ func userList(_ context.Context, h *home.Home, c *cli.Context) error {
 		return err
 	}
 	return users(h).List()
+}
+
+func userWishes(_ context.Context, h *home.Home, c *cli.Context) error {
+	address, err := operand(c, "ADDRESS")
+	if err != nil {
+		return err
+	}
+	return users(h).Wishes(address)
+}
+
+// userWish edits the lists of a user.
+func userWish(wish control.Wish) func(context.Context, *home.Home, *cli.Context) error {
+	return func(_ context.Context, h *home.Home, c *cli.Context) error {
+		if c.NArg() < 2 {
+			return status.UsageError("%[1]s takes ADDRESS and one or more senders (see %[1]s --help)", c.App.Name)
+		}
+		return users(h).Wish(c.Args().First(), wish, c.Args().Tail())
+	}
 }
