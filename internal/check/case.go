@@ -64,8 +64,6 @@ type Case struct {
 
 	Methods []authres.Method // what the checks before found, for our results
 
-	Mailbox addr.Address // in which it ends; only in phaseMailbox
-
 	Control *control.Control
 	Now     func() time.Time
 	Host    string // our name, as results and reports say it

@@ -105,7 +105,6 @@ const (
 	phaseIdentity              // who sent it: side by side, within the time of the longest
 	phasePolicy                // what follows from that, one after another
 	phaseFilters               // other people's filters, one after another
-	phaseMailbox               // only for the mailbox in which it ends (Checker.Mailbox), one after another
 )
 
 // row is a check and when it is asked.

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"paperpath/internal/addr"
 	"paperpath/internal/control"
 	"paperpath/internal/dkim"
 	"paperpath/internal/explain"
@@ -224,16 +223,6 @@ func (s *Session) Whole(ctx context.Context, sub Subject, t *explain.Trail) Verd
 		}
 	}
 	return s.Message(ctx, sub, t)
-}
-
-// Mailbox judges a message for the one mailbox in which it ends, behind all aliases and
-// domains: what the settings of its user say. sub has that recipient alone.
-func (k *Checker) Mailbox(ctx context.Context, sub Subject, box addr.Address, t *explain.Trail) Verdict {
-	s := k.Session()
-	defer s.Close()
-	s.begin(sub)
-	s.at.Mailbox = box
-	return s.judge(ctx, t, phaseMailbox)
 }
 
 // Record writes the event of a verdict. key is "" where there is no entry.

@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"paperpath/internal/addr"
 	"paperpath/internal/control"
 	"paperpath/internal/dns"
 	"paperpath/internal/explain"
@@ -292,24 +291,6 @@ func TestFiltersChangeTheMessage(t *testing.T) {
 		if !strings.HasPrefix(saw, forged) {
 			t.Errorf("the checks saw %q", saw)
 		}
-	}
-}
-
-// A check of the mailbox is asked where the message ends, and nowhere else.
-func TestMailboxChecks(t *testing.T) {
-	var box string
-	k := checkerOf(settings(t, "checks", "from: hold\n"), func() []row {
-		return []row{asks("from", phaseMailbox, func(_ context.Context, m *Case, _ Query) Finding {
-			box = m.Mailbox.String()
-			return Finding{Fails: true, Reason: "not for them"}
-		}), fakeRow("hops", phaseFormat, Finding{Fails: true})}
-	})
-	if v := k.Message(context.Background(), stranger(), nil); v.Check != "hops" || box != "" {
-		t.Errorf("the message: %v, mailbox %q", v, box)
-	}
-	v := k.Mailbox(context.Background(), stranger(), addr.Address{Local: "alice", Domain: "example.net"}, nil)
-	if v.Action != control.CheckHold || v.Check != "from" || box != "alice@example.net" {
-		t.Errorf("the mailbox %q: %v", box, v)
 	}
 }
 

@@ -93,18 +93,36 @@ func (m *Case) sizeOf(address string) (control.SizeLimit, error) {
 	if err != nil {
 		return control.SizeLimit{}, err
 	}
-	if m.Resolve != nil {
-		list, err := m.Resolve(a)
-		if err != nil {
-			return control.SizeLimit{}, err
-		}
-		if len(list) == 1 {
-			more, err := route.AddressForms(m.Control, list[0])
-			if err != nil {
-				return control.SizeLimit{}, err
-			}
-			forms = append(forms, more...)
-		}
+	if m.Resolve == nil {
+		return m.Control.SizeLimit(a.Domain, forms...)
 	}
-	return m.Control.SizeLimit(a.Domain, forms...)
+	list, err := m.Resolve(a)
+	if err != nil {
+		return control.SizeLimit{}, err
+	}
+	if len(list) != 1 {
+		return m.Control.SizeLimit(a.Domain, forms...)
+	}
+	more, err := route.AddressForms(m.Control, list[0])
+	if err != nil {
+		return control.SizeLimit{}, err
+	}
+	limit, err := m.Control.SizeLimit(a.Domain, append(forms, more...)...)
+	if err != nil {
+		return limit, err
+	}
+	return m.boxLimit(list[0], limit)
+}
+
+// boxLimit is the smaller one of a limit and that of the mailbox in which the message ends:
+// maildeliver would return what exceeds it.
+func (m *Case) boxLimit(box addr.Address, limit control.SizeLimit) (control.SizeLimit, error) {
+	if _, local, err := m.Control.IsLocal(box.Domain); err != nil || !local {
+		return limit, err
+	}
+	own, err := route.SizeOf(m.Control, box.String())
+	if err == nil && own.Octets < limit.Octets {
+		return own, nil
+	}
+	return limit, err
 }

@@ -48,7 +48,7 @@ func (m *Case) denied(to spool.Recipient, senders []string, q Query) (bool, erro
 		return false, err
 	}
 	a, err := addr.Parse(to.Addr)
-	if err != nil {
+	if err != nil || route.ForEverybody(to.Addr) {
 		return false, nil
 	}
 	targets, err := route.Resolve(m.Control, m.Envelope.From.Addr, a, nil)

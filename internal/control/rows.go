@@ -60,7 +60,7 @@ func submitSettings() []Setting {
 			Readers: "mailsubmit, mailcheck, maildeliver",
 			Doc:     "the largest message that is accepted, in bytes"}, atLeast(1)),
 		{Name: "sizes", Form: Table, Without: "databytes", Example: "@example.org: 10485760",
-			Readers: "mailsubmit, mailcheck",
+			Readers: "mailsubmit, mailcheck, maildeliver",
 			Doc:     "the largest message of a user or a domain, in bytes"},
 		scalarOf(Setting{Name: "reserve", Default: "16777216 100",
 			Readers: "all that write the spool, maildeliver -d",

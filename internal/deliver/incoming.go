@@ -3,6 +3,7 @@ package deliver
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -146,7 +147,8 @@ func isAddress(value string, to addr.Address) bool {
 // limits are the limits of one message.
 type limits struct {
 	octets int64
-	hops   int // Received fields
+	large  error // for a message that is larger; nil: status.TooLarge
+	hops   int   // Received fields
 }
 
 // copyTo writes the message with LF line ends, also after the last line. All other
@@ -213,7 +215,7 @@ func (c *copier) write(p []byte) error {
 		return nil
 	}
 	if c.size += int64(len(p)); c.size > c.max.octets {
-		return status.TooLarge(c.max.octets)
+		return cmp.Or[error](c.max.large, status.TooLarge(c.max.octets))
 	}
 	c.last = p[len(p)-1]
 	_, err := c.w.Write(p)

@@ -36,18 +36,28 @@ func (s *Stage) boxOf(e *spool.Entry, u *control.User, to addr.Address) (b box, 
 		return b, err
 	}
 	_, junk := found.Junk()
-	if wish == control.Allow || !junk && wish != control.Deny {
+	folder, err := junkOr(s.Control, s.Home, u, wish, junk)
+	if folder == "" && err == nil && (wish == control.Allow || !junk) {
 		return folderOf(b, u, to)
-	}
-	folder, err := junkFolder(s.Control, s.Home, u, nil)
-	if folder == "" && err == nil && wish == control.Deny {
-		err = route.Unwanted()
 	}
 	if folder == "" || err != nil {
 		return b, err
 	}
 	b.path, b.others = folder, []string{b.path}
 	return b, nil
+}
+
+// junkOr returns the folder for a message that is junk or not wanted, "" for one that goes
+// where all mail goes. What is not wanted is refused where there is no such folder.
+func junkOr(c *control.Control, home string, u *control.User, wish control.Wish, junk bool) (string, error) {
+	if wish == control.Allow || !junk && wish != control.Deny {
+		return "", nil
+	}
+	folder, err := junkFolder(c, home, u, nil)
+	if folder == "" && err == nil && wish == control.Deny {
+		err = route.Unwanted()
+	}
+	return folder, err
 }
 
 // junkFolder returns the Maildir of the folder for junk in the mailbox of u, "" if

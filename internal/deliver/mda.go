@@ -50,6 +50,9 @@ func (m *MDA) Deliver(address string, from *addr.Address, in io.Reader) error {
 	if from != nil {
 		msg.from = *from
 	}
+	if path, err = m.place(path, address, u, msg); err != nil {
+		return err
+	}
 	key, err := m.store(path, to, u, msg)
 	if err != nil {
 		return err
@@ -107,7 +110,7 @@ func (m *MDA) mailbox(address string) (to addr.Address, u *control.User, err err
 
 // store writes our two fields and the message below them.
 func (m *MDA) store(path string, to addr.Address, u *control.User, msg *incoming) (key string, err error) {
-	max, err := m.limits()
+	max, err := m.limits(u)
 	if err != nil {
 		return "", err
 	}
@@ -166,9 +169,16 @@ func (c *counted) Write(p []byte) (int, error) {
 	return n, err
 }
 
-func (m *MDA) limits() (max limits, err error) {
+func (m *MDA) limits(u *control.User) (max limits, err error) {
 	if max.octets, err = m.Control.Databytes(); err != nil {
 		return max, err
+	}
+	size, err := route.SizeOf(m.Control, u.Address)
+	if err != nil {
+		return max, err
+	}
+	if size.Octets < max.octets {
+		max.octets, max.large = size.Octets, route.TooLargeFor(size)
 	}
 	hops, err := m.Control.Limit("hops")
 	max.hops = int(hops)

@@ -60,7 +60,7 @@ func (c *Copies) Count() int64 {
 
 // copyKey is the same for recipients that share a copy.
 func copyKey(r spool.Recipient, t Target) string {
-	return foldKey(t, forList(forCommand(successor(r, t.Addr), t), t))
+	return foldKey(t, forList(forCommand(successor(r, t.Addr, false), t), t))
 }
 
 // TooLarge refuses a message whose copies would together exceed the limit (RFC 5321

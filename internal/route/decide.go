@@ -3,6 +3,7 @@ package route
 import (
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"paperpath/internal/addr"
@@ -174,7 +175,7 @@ func (d *decider) hasPassed() (Passed, error) {
 // target routes one target of recipient i, once.
 func (d *decider) target(i int, t Target, from spool.Path) {
 	r := d.entry.Envelope.To[i]
-	to := forList(forCommand(successor(r, t.Addr), t), t)
+	to := forList(forCommand(successor(r, t.Addr, d.named(r)), t), t)
 	k := foldKey(t, to)
 	if at, there := d.seen[k]; there {
 		d.asIs = false
@@ -207,9 +208,19 @@ func (d *decider) target(i int, t Target, from spool.Path) {
 	d.Children = append(d.Children, c)
 }
 
+// named reports whether the mailbox must know the recipient that we accepted: what its owner
+// wants of senders does not count for some.
+func (d *decider) named(r spool.Recipient) bool {
+	if !ForEverybody(r.Addr) {
+		return false
+	}
+	any, err := d.control.HasUserChecks()
+	return any || err != nil
+}
+
 // successor is recipient r when its mail goes to a. It keeps the parameters of r; a
 // report must be able to name the address that the sender wrote (RFC 3461 4.2).
-func successor(r spool.Recipient, a addr.Address) spool.Recipient {
+func successor(r spool.Recipient, a addr.Address, named bool) spool.Recipient {
 	if written, err := addr.Parse(r.Addr); err == nil && written == a {
 		return spool.Recipient{Addr: r.Addr, Params: r.Params}
 	}
@@ -219,8 +230,8 @@ func successor(r spool.Recipient, a addr.Address) spool.Recipient {
 	}
 	// The mailbox shows the recipient that we accepted, whatever ORCPT of a stranger
 	// says about the one before it.
-	if words != "" && !params.Has(words, params.Rcpt) {
-		words += " " + params.Rcpt + "=" + params.Encode(r.Addr)
+	if (words != "" || named) && !params.Has(words, params.Rcpt) {
+		words = strings.TrimPrefix(words+" ", " ") + params.Rcpt + "=" + params.Encode(r.Addr)
 	}
 	return spool.Recipient{Addr: a.String(), Params: words}
 }

@@ -8,7 +8,9 @@ import (
 
 // Successor is a recipient when its mail goes to a by a rule of its owner: it keeps what the
 // sender wants to hear, and the address that they wrote.
-func Successor(r spool.Recipient, a addr.Address) spool.Recipient { return successor(r, a) }
+func Successor(r spool.Recipient, a addr.Address) spool.Recipient {
+	return successor(r, a, false)
+}
 
 // Expanded reports whether an entry has been forwarded from a row before: a Delivered-To of
 // its message names it, whoever handed it in, so its rules are not followed again.

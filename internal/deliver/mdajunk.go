@@ -1,0 +1,44 @@
+package deliver
+
+import (
+	"bytes"
+	"io"
+
+	"paperpath/internal/authres"
+	"paperpath/internal/control"
+	"paperpath/internal/route"
+)
+
+// place returns where in the mailbox of u the message goes: path, or the folder for junk, as
+// maildeliver's stage does. address is the one that the calling mail system named.
+func (m *MDA) place(path, address string, u *control.User, msg *incoming) (string, error) {
+	var read bytes.Buffer
+	h, err := readHeader(io.TeeReader(msg.body, &read))
+	if err != nil {
+		return "", readError(err)
+	}
+	msg.body = io.MultiReader(&read, msg.body)
+	wish, err := route.Accepts(m.Control, address, u, route.Asked{Submitted: true, // its size shows while it is stored
+		Senders: func() ([]string, error) { return route.Senders(msg.from.String(), h), nil }})
+	if err != nil {
+		return "", err
+	}
+	host, err := m.Control.Hostname()
+	if err != nil {
+		return "", err
+	}
+	junk := false
+	// mailcheck has removed what others wrote in our name. Where it was not asked, a stranger
+	// can make no more than junk of their own mail.
+	for _, f := range h.All(authres.Name) {
+		if found, err := authres.Parse(f.Value); err == nil && authres.ClaimedBy(f.Value, host) {
+			_, is := found.Junk()
+			junk = junk || is
+		}
+	}
+	folder, err := junkOr(m.Control, m.Home, u, wish, junk)
+	if folder == "" || err != nil {
+		return path, err
+	}
+	return folder, nil
+}
