@@ -83,7 +83,7 @@ func passed(group []folded) []string {
 // sorts by them or a report about each was requested (RFC 3461 4.1).
 func foldKey(t Target, to spool.Recipient) string {
 	k := key(t.Addr)
-	if t.Kind == Local && !sortsByExtension(t.User) && !wantsReport(to.Params) {
+	if t.Kind == Local && k != addr.Fold(t.User.Address) && !sortsByExtension(t.User) && !wantsReport(to.Params) {
 		k = addr.Fold(t.User.Address)
 	}
 	return string(t.Kind) + "\n" + k + "\n" + to.Params

@@ -354,7 +354,7 @@ func (s *session) keep(v check.Verdict, trace spool.Trace) (spool.Key, error) {
 	}
 	in, key := spool.InboxRoute, s.tx.key
 	var err error
-	if v.Envelope, err = withCopies(s.server.control, v.Envelope, v.Header); err != nil {
+	if v.Envelope, err = withCopies(s.Control, v.Envelope, v.Header); err != nil {
 		return "", err
 	}
 	if v.Action == control.CheckHold {
