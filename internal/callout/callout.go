@@ -97,15 +97,20 @@ func (c Call) Run(ctx context.Context) (Result, error) {
 	<-fed
 	r, err := out.result(ctx, cmd.ProcessState, err)
 	r.Answer = string(answer.kept)
+	if err == nil && answer.n > answer.most { // it ended before it could be killed
+		return r, answer.tooMuch()
+	}
 	return r, err
 }
 
 // output takes what the program writes, up to most bytes, and keeps the beginning.
 func (c Call) output(most, keep int, cancel context.CancelCauseFunc) *output {
-	return &output{most: most, keep: keep, over: func() {
-		cancel(fmt.Errorf("it wrote more than %d bytes", most))
-	}}
+	o := &output{most: most, keep: keep}
+	o.over = func() { cancel(o.tooMuch()) }
+	return o
 }
+
+func (o *output) tooMuch() error { return fmt.Errorf("it wrote more than %d bytes", o.most) }
 
 // limits returns a context that ends when the program has to, with the cause.
 func (c Call) limits(ctx context.Context) (context.Context, context.CancelCauseFunc) {
