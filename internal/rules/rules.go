@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"paperpath/internal/addr"
 	"paperpath/internal/dir"
 	"paperpath/internal/status"
 )
@@ -197,9 +198,10 @@ func (d *Dir) Find(ext string) (*Rules, error) {
 
 // candidates are the files for an extension, in their order. As in dot-qmail(5) letters are
 // folded, and a dot in the extension is a colon in the name, so that no name leads elsewhere.
+// Only letters of ASCII are: others may have another length then, and at counts in both.
 func candidates(ext string) (list []Rules) {
 	if ext != "" && len(ext) <= maxExt && !strings.ContainsFunc(ext, func(r rune) bool { return r == '/' || r < ' ' || r == 127 }) {
-		name := strings.ReplaceAll(strings.ToLower(ext), ".", ":")
+		name := strings.ReplaceAll(addr.Fold(ext), ".", ":")
 		list = append(list, Rules{File: ".qmail-" + name, Qmail: true})
 		for at := len(name); at >= 0; at-- {
 			if at == 0 || name[at-1] == '-' {

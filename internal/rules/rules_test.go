@@ -68,6 +68,9 @@ func TestFind(t *testing.T) {
 		{all, "a.b", ".qmail-a:b; to ab@x"},
 		{all, "../../etc/passwd", ".qmail-default; to d@x; default=../../etc/passwd"},
 		{all, strings.Repeat("x", 300), ".qmail-default; to d@x; default=" + strings.Repeat("x", 300)},
+		{all, "\u023a-", ".qmail-default; to d@x; default=\u023a-"}, // longer in lower case
+		{all, "\u0130.A-", ".qmail-default; to d@x; default=\u0130.A-"},
+		{all, "\xff-", ".qmail-default; to d@x; default=\xff-"},
 		{without, "f", ".forward+f; to ff@x"},
 		{without, "other", ".qmail; to q@x"},
 		{map[string]string{".forward": "f@x"}, "other", ".forward; to f@x"},
