@@ -1,8 +1,10 @@
 package deliver
 
 import (
+	"context"
 	"testing"
 
+	"paperpath/internal/params"
 	"paperpath/internal/spool"
 )
 
@@ -16,6 +18,39 @@ func TestHostileExtensions(t *testing.T) {
 		p.stageRun(spool.InboxDeliver, p.stage.Handle)
 		if got := p.places(); got != "inbox 1" {
 			t.Errorf("%q: %s\n%s", ext, got, p.log.String())
+		}
+	}
+}
+
+// TestListOwner: failures of a list go to the -owner of its own extension or to the sender,
+// and never to the rules of the list again.
+func TestListOwner(t *testing.T) {
+	for _, tt := range []struct {
+		files    map[string]string
+		to, want string
+	}{
+		{map[string]string{".qmail-go": "&carol@y.example\n", ".qmail-go-owner": ""}, "alice+go@example.net NOTIFY=NEVER",
+			"alice+go-owner@example.net"},
+		{map[string]string{".qmail-go-default": "&carol@y.example\n", ".qmail-go-default-owner": ""}, "alice+go-x@example.net NOTIFY=NEVER", "x@x.example"},
+		{map[string]string{".qmail-go-default": "&carol@y.example\n", ".qmail-go-x-owner": ""}, "alice+Go-x@example.net NOTIFY=NEVER",
+			"alice+Go-x-owner@example.net"},
+		{map[string]string{".qmail": "&carol@y.example\n", ".qmail-owner": ""}, "alice@example.net NOTIFY=NEVER", "alice+owner@example.net"},
+		{map[string]string{".qmail": "&carol@y.example\n", ".qmail-owner": ""}, "alice+x@example.net NOTIFY=NEVER", "x@x.example"},
+	} {
+		p := newFixture(t)
+		p.ownHome(tt.files)
+		p.accept(spool.InboxDeliver, tt.to)
+		p.stageRun(spool.InboxDeliver, p.stage.Handle)
+		got, never := "", false
+		p.stageRun(spool.InboxRoute, func(_ context.Context, e *spool.Entry) spool.Outcome {
+			got, never = e.Envelope.From.Addr, params.Get(e.Envelope.To[0].Params, "NOTIFY") != ""
+			return spool.DropBecause("test")
+		})
+		if got != tt.want {
+			t.Errorf("%v: from %s, want %s", tt.files, got, tt.want)
+		}
+		if never != (tt.want == "x@x.example") {
+			t.Errorf("%v: NOTIFY is kept: %v", tt.files, never)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"paperpath/internal/addr"
 	"paperpath/internal/control"
+	"paperpath/internal/params"
 	"paperpath/internal/route"
 	"paperpath/internal/rules"
 	"paperpath/internal/spool"
@@ -178,7 +179,21 @@ func (o *own) returnPath(p *plan, r *rules.Rules) {
 	if !r.List || len(p.forwards) == 0 || o.from.IsNull() {
 		return
 	}
-	p.from = &addr.Address{Local: o.to.Local + "-owner", Domain: o.to.Domain}
+	if owner := o.ownerSuffix(); owner != "" {
+		p.from = &addr.Address{Local: o.to.Local + owner, Domain: o.to.Domain}
+	}
+}
+
+// ownerSuffix is what the address of an owner has behind the recipient. Where that has no
+// extension, it must be one: elsewhere nobody would get the failures.
+func (o *own) ownerSuffix() string {
+	if extension(o.user, o.to) != "" || strings.Contains(o.delimiters, "-") {
+		return "-owner"
+	}
+	if o.delimiters == "" {
+		return ""
+	}
+	return o.delimiters[:1] + "owner"
 }
 
 // extension is what follows the user's name in a recipient, "" for nothing.
@@ -205,7 +220,11 @@ func (p plan) children(e *spool.Entry) []spool.Child {
 		c.From = spool.Path{Addr: p.from.String()}
 	}
 	for _, a := range p.forwards {
-		c.To = append(c.To, route.Successor(r, a))
+		to := route.Successor(r, a)
+		if p.from != nil { // whether reports are wanted is no business of the sender behind a list (RFC 3461 5.2.7.3)
+			to.Params = params.Without(to.Params, "NOTIFY", "ORCPT")
+		}
+		c.To = append(c.To, to)
 	}
 	return []spool.Child{c}
 }

@@ -46,8 +46,7 @@ type Rules struct {
 	ForwardOnly bool   // it may neither store nor run programs
 	Default     string // of the extension, what -default stands for
 	IsDefault   bool   // the file's name ends in -default
-	List        bool   // there is a file of that name and -owner: forwards come from it
-	Verp        bool   // and one ending in -owner-default: each with its own address
+	List        bool   // the extension has a file ending in -owner: forwards come from that address
 }
 
 // Bounds of a file.
@@ -158,8 +157,17 @@ func (d *Dir) trust(name string, st unix.Stat_t) error {
 	return nil
 }
 
-// has reports whether there is a file of that name.
-func (d *Dir) has(name string) bool {
+// hasOwner reports whether an extension has a file for failures of what it forwards. It must
+// be that of this extension, whatever file has its rules: failures to an address without one
+// would come to those rules again, and go to the whole list.
+func (d *Dir) hasOwner(ext string) bool {
+	name := ".qmail-owner"
+	if ext != "" {
+		if !isName(ext) {
+			return false
+		}
+		name = ".qmail-" + nameOf(ext) + "-owner"
+	}
 	var st unix.Stat_t
 	return unix.Fstatat(d.dir.Fd(), name, &st, unix.AT_SYMLINK_NOFOLLOW) == nil
 }
@@ -183,8 +191,7 @@ func (d *Dir) Find(ext string) (*Rules, error) {
 		if r.Qmail {
 			err = r.parseQmail(string(text))
 			r.ForwardOnly = r.ForwardOnly || mode&0o100 != 0
-			r.List = d.has(r.File + "-owner")
-			r.Verp = r.List && d.has(r.File+"-owner-default")
+			r.List = d.hasOwner(ext)
 		} else {
 			err = r.parseForward(d, string(text))
 		}
@@ -196,12 +203,20 @@ func (d *Dir) Find(ext string) (*Rules, error) {
 	return nil, nil
 }
 
-// candidates are the files for an extension, in their order. As in dot-qmail(5) letters are
-// folded, and a dot in the extension is a colon in the name, so that no name leads elsewhere.
-// Only letters of ASCII are: others may have another length then, and at counts in both.
+// isName reports whether an extension can be part of the name of a file.
+func isName(ext string) bool {
+	return ext != "" && len(ext) <= maxExt && !strings.ContainsFunc(ext, func(r rune) bool { return r == '/' || r < ' ' || r == 127 })
+}
+
+// nameOf is an extension in the name of a file. As in dot-qmail(5) letters are folded, and a
+// dot is a colon, so that no name leads elsewhere. Only letters of ASCII are folded: the
+// others may have another length then.
+func nameOf(ext string) string { return strings.ReplaceAll(addr.Fold(ext), ".", ":") }
+
+// candidates are the files for an extension, in their order.
 func candidates(ext string) (list []Rules) {
-	if ext != "" && len(ext) <= maxExt && !strings.ContainsFunc(ext, func(r rune) bool { return r == '/' || r < ' ' || r == 127 }) {
-		name := strings.ReplaceAll(addr.Fold(ext), ".", ":")
+	if isName(ext) {
+		name := nameOf(ext)
 		list = append(list, Rules{File: ".qmail-" + name, Qmail: true})
 		for at := len(name); at >= 0; at-- {
 			if at == 0 || name[at-1] == '-' {
