@@ -11,10 +11,15 @@ import (
 // carryOut carries an outcome out, in the order that Outcome gives. errGone says
 // that a person moved or removed the entry in the meantime.
 func (s *Spool) carryOut(e *Entry, o Outcome) error {
-	if err := s.publishChildren(e, o.Children); err != nil {
+	if err := s.publishCopies(e, o.Copies); err != nil {
 		return err
 	}
-	if err := s.publishCopies(e, o.Copies); err != nil {
+	if o.Action == Deliver && len(o.Children) > 0 {
+		if held, err := s.deliverFirst(e, &o); held || err != nil {
+			return err
+		}
+	}
+	if err := s.publishChildren(e, o.Children); err != nil {
 		return err
 	}
 	if o.Bounce != nil {

@@ -51,6 +51,32 @@ func (s *Spool) copyBeside(e *Entry, path string) error {
 	return nil
 }
 
+// deliverFirst puts a copy into the mailbox of an entry that has children too, which then ends
+// by being dropped. A mailbox may not take the message for days, and a child that has left
+// the queue meanwhile would be made, and sent, once more by each attempt.
+func (s *Spool) deliverFirst(e *Entry, o *Outcome) (held bool, err error) {
+	md, err := maildir.Open(o.mailbox)
+	if err != nil {
+		return false, err
+	}
+	defer md.Close()
+	found, path, err := e.inMailbox(md)
+	if found == absent && err == nil {
+		found, path, err = e.inOthers(o.others)
+	}
+	if err == nil && found == absent {
+		err = s.copyBeside(e, o.mailbox)
+	}
+	if err != nil {
+		return false, err
+	}
+	if found == other {
+		return true, s.hold(e, taken(path))
+	}
+	o.Action, o.Reason = Drop, "delivered, and its children published"
+	return false, nil
+}
+
 // copyName is the file name of the entry as the copying path writes it.
 func (e *Entry) copyName() fileName {
 	head := e.mailboxHead()

@@ -16,9 +16,9 @@ const (
 )
 
 // Outcome is what a stage decided about an entry. Spool carries it out in this
-// order: children, copies, bounce, replies, notices, marks, and last the action; where that is
-// Deliver, the notices follow once the mailbox has its copy. After a crash in
-// between, the stage decides again.
+// order: copies, children, bounce, replies, notices, marks, and last the action; where that is
+// Deliver, the notices follow once the mailbox has its copy, and children too. After a crash
+// in between, the stage decides again.
 //
 // A mark has two doors. Most marks are part of the outcome (Done, Bounce). A stage
 // that has handed a message to another host marks it inside the attempt (Entry.Mark):
