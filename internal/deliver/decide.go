@@ -34,29 +34,33 @@ func (s *Stage) decide(ctx context.Context, e *spool.Entry) (o spool.Outcome, er
 	if err != nil {
 		return o, err
 	}
-	var b box
-	if r == nil || r.Stores() { // a full mailbox is found before a program runs
-		if b, err = s.room(e, u, a); err != nil {
-			return o, err
-		}
-	}
 	delimiters, err := s.Control.Delimiters()
 	if err != nil {
 		return o, err
 	}
 	rest := s.own(e, u, a)
 	rest.delimiters = delimiters
+	var b box
+	rest.ready = func(p plan) (err error) {
+		if p.store {
+			b, err = s.room(e, u, a)
+		}
+		for _, path := range p.copies {
+			if err == nil {
+				err = prepareOther(u, path)
+			}
+		}
+		return err
+	}
 	p, err := rest.plan(ctx, r)
 	if err != nil {
 		return o, err
 	}
-	if p.store && b.path == "" {
+	switch {
+	case !p.store: // a program may have said so, after there was room
+		b = box{}
+	case b.path == "":
 		if b, err = s.room(e, u, a); err != nil {
-			return o, err
-		}
-	}
-	for _, path := range p.copies {
-		if err := prepareOther(u, path); err != nil {
 			return o, err
 		}
 	}

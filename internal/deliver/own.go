@@ -39,6 +39,7 @@ type own struct {
 	key      string
 	message  text                 // what programs and files get
 	programs func() (bool, error) // whether users may run programs
+	ready    func(p plan) error   // makes sure that what is to be stored has a place
 	log      ranLog
 	now      func() time.Time
 
@@ -56,10 +57,10 @@ func (o *own) plan(ctx context.Context, r *rules.Rules) (p plan, err error) {
 	if passed, err := o.passed(); passed || err != nil {
 		return usual, err // to break a loop (RFC 9228)
 	}
+	if err := o.foresee(r); err != nil {
+		return p, err
+	}
 	for _, step := range r.Steps {
-		if r.ForwardOnly && step.Kind != rules.Forward {
-			return p, temporary(step.Where, errors.New("the file is for forwarding only: it has +list, or may be executed"))
-		}
 		more, err := o.do(ctx, &p, step, r)
 		if err != nil {
 			return plan{}, err
@@ -70,6 +71,29 @@ func (o *own) plan(ctx context.Context, r *rules.Rules) (p plan, err error) {
 	}
 	o.returnPath(&p, r)
 	return p, nil
+}
+
+// foresee finds what is wrong with the instructions before a program runs or a file grows: it
+// would again at each attempt.
+func (o *own) foresee(r *rules.Rules) error {
+	var p plan
+	for _, step := range r.Steps {
+		var err error
+		switch {
+		case r.ForwardOnly && step.Kind != rules.Forward:
+			err = temporary(step.Where, errors.New("the file is for forwarding only: it has +list, or may be executed"))
+		case step.Kind == rules.Mbox:
+			_, err = o.path(step)
+		case step.Kind == rules.Program:
+			err = o.mayRun(step)
+		default:
+			_, err = o.do(context.Background(), &p, step, r) // changes p alone
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return o.ready(p)
 }
 
 // do does one instruction. more says that those after it count.

@@ -39,14 +39,19 @@ type ranLog interface {
 // errNoPrograms says that a user may not run programs.
 var errNoPrograms = errors.New("control/user-programs does not let users run programs")
 
+// mayRun is the error of a program that the user may not run.
+func (o *own) mayRun(step rules.Step) error {
+	if allowed, err := o.programs(); err != nil {
+		return err
+	} else if !allowed {
+		return temporary(step.Where, errNoPrograms)
+	}
+	return nil
+}
+
 // program runs a program of the user's rules. more says that the instructions after it
 // count.
 func (o *own) program(ctx context.Context, step rules.Step, r *rules.Rules) (more bool, err error) {
-	if allowed, err := o.programs(); err != nil {
-		return false, err
-	} else if !allowed {
-		return false, temporary(step.Where, errNoPrograms)
-	}
 	c := callout.Call{Env: o.environment(r, extension(o.user, o.to)), Dir: o.user.Home, Input: io.NewSectionReader(o.message, 0, o.message.Size())}
 	exit, err := run(ctx, c, command{o.key, o.to.String(), step.Text, step.Where}, o.log)
 	return exit != 99, err

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -249,9 +248,4 @@ func (r *Rules) file(path string, line int) error {
 		return r.add(Maildir, trimmed, line)
 	}
 	return r.add(Mbox, path, line)
-}
-
-// Stores reports whether one of the instructions stores in the user's mailbox.
-func (r *Rules) Stores() bool {
-	return slices.ContainsFunc(r.Steps, func(s Step) bool { return s.Kind == Store })
 }
