@@ -2,6 +2,9 @@ package deliver
 
 import (
 	"context"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"paperpath/internal/params"
@@ -51,6 +54,40 @@ func TestListOwner(t *testing.T) {
 		}
 		if never != (tt.want == "x@x.example") {
 			t.Errorf("%v: NOTIFY is kept: %v", tt.files, never)
+		}
+	}
+}
+
+// TestForwardSPF: what a user's rules send to another host gets a reverse path of ours where
+// the sender is a stranger: the next host refuses others, by SPF.
+func TestForwardSPF(t *testing.T) {
+	for _, tt := range []struct{ sender, to, want string }{
+		{"s@s.example", "alice@example.net", "SRS0="},
+		{"s@s.example", "alice@example.net NOTIFY=FAILURE", "SRS0="},
+		{"s@s.example", "alice+x@example.net", "SRS0="},
+		{"bob@example.net", "alice@example.net", "bob@example.net"},
+		{"", "alice@example.net", ""},
+	} {
+		p := newFixture(t)
+		p.write("srs-secrets", "the-secret-of-these-tests\n")
+		p.ownHome(map[string]string{".forward": "carol@y.example, bob\n"})
+		p.sender = tt.sender
+		p.accept(spool.InboxDeliver, tt.to)
+		p.run()
+		got := "none"
+		p.stageRun(spool.InboxRelay, func(_ context.Context, e *spool.Entry) spool.Outcome {
+			got = e.Envelope.From.Addr
+			return spool.DropBecause("test")
+		})
+		if !strings.HasPrefix(got, tt.want) || tt.want == "" && got != "" || strings.HasPrefix(tt.want, "SRS") && !strings.HasSuffix(got, "@example.net") {
+			t.Errorf("%s to %s: from %s, want %s\n%s", tt.sender, tt.to, got, tt.want, p.log.String())
+		}
+		list, err := filepath.Glob(filepath.Join(p.home, "mail/example.net/bob/Maildir/new/*"))
+		if len(list) != 1 || err != nil {
+			t.Fatalf("bob has %v, %v", list, err)
+		}
+		if text, err := os.ReadFile(list[0]); err != nil || !strings.HasPrefix(string(text), "Return-Path: <"+tt.sender+">\n") {
+			t.Errorf("bob got %.200s, %v", text, err)
 		}
 	}
 }

@@ -88,7 +88,7 @@ func (d *decider) recipient(i int) {
 	} else if err != nil {
 		targets = nil
 	}
-	forwarded, err := d.forwarder(a, targets)
+	forwarded, err := d.forwarder(r, a, targets)
 	if err != nil {
 		d.asIs = false
 		d.Failed = append(d.Failed, Failure{i, err})
@@ -184,7 +184,7 @@ func (d *decider) target(i int, t Target, from spool.Path) {
 		}
 		return
 	}
-	if to.Addr != r.Addr || len(t.Through) > 0 {
+	if to.Addr != r.Addr || len(t.Through) > 0 || from != d.entry.Envelope.From {
 		d.asIs = false
 	}
 	if t.elsewhere() {
@@ -236,14 +236,14 @@ func successor(r spool.Recipient, a addr.Address, named bool) spool.Recipient {
 	return spool.Recipient{Addr: a.String(), Params: words}
 }
 
-// path is the reverse path that a target gets: of a list, its owner's; of what aliases send
-// to other hosts, forwarded if that is not "".
+// path is the reverse path that a target gets: of a list, its owner's; of what aliases and
+// rules send to other hosts, forwarded if that is not "".
 func (d *decider) path(t Target, forwarded string) spool.Path {
 	from := d.entry.Envelope.From
 	switch {
 	case t.Owner != "":
 		return spool.Path{Addr: t.Owner, Params: params.Without(from.Params, "RET", "ENVID")}
-	case forwarded != "" && t.forwarded():
+	case forwarded != "" && t.Kind == Remote:
 		return spool.Path{Addr: forwarded, Params: from.Params}
 	}
 	return from
