@@ -59,8 +59,12 @@ func appendMbox(path, from, head string, in io.Reader) (err error) {
 		return mboxError(path, err)
 	}
 	end, err := f.Seek(0, io.SeekEnd)
+	gap := ""
 	if err == nil {
-		err = writeMbox(f, from, head, in)
+		gap, err = gapBefore(f, end)
+	}
+	if err == nil {
+		err = writeMbox(f, gap+from, head, in)
 	}
 	if err == nil {
 		err = f.Sync()
@@ -70,6 +74,25 @@ func appendMbox(path, from, head string, in io.Reader) (err error) {
 		return mboxError(path, err)
 	}
 	return nil
+}
+
+// gapBefore is what ends the message that a file has last, "" if a blank line does: a crash may
+// have cut it off, and then it would swallow the next one.
+func gapBefore(f io.ReaderAt, end int64) (string, error) {
+	if end == 0 {
+		return "", nil
+	}
+	last := make([]byte, min(end, 2))
+	if _, err := f.ReadAt(last, end-int64(len(last))); err != nil {
+		return "", err
+	}
+	switch {
+	case last[len(last)-1] != '\n':
+		return "\n\n", nil
+	case len(last) == 2 && last[0] != '\n':
+		return "\n", nil
+	}
+	return "", nil
 }
 
 func mboxError(path string, err error) error {
