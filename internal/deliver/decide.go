@@ -66,7 +66,10 @@ func (s *Stage) decide(ctx context.Context, e *spool.Entry) (o spool.Outcome, er
 	}
 	o = s.outcome(e, p, b)
 	o.Copies, o.Children = p.rest(), append(o.Children, p.children(e)...)
-	o.Replies = append(append(o.Replies, b.replies...), s.vacation(e, d, u, a)...)
+	o.Replies = append(o.Replies, b.replies...)
+	if r == nil || !r.List && !r.ForwardOnly { // who writes to a list does not write to its user
+		o.Replies = append(o.Replies, s.vacation(e, d, u, a)...)
+	}
 	return o, nil
 }
 

@@ -91,3 +91,38 @@ func TestForwardSPF(t *testing.T) {
 		}
 	}
 }
+
+// TestTornMbox: a message that a crash has cut off does not swallow the next one.
+func TestTornMbox(t *testing.T) {
+	for before, want := range map[string]string{
+		"":                        "From x@x.example ",
+		"From a\n\nx\n\n":         "From a\n\nx\n\nFrom x@x.example ",
+		"From a\n\nx\n":           "From a\n\nx\n\nFrom x@x.example ",
+		"From a\n\nhalf a li":     "From a\n\nhalf a li\n\nFrom x@x.example ",
+		"\n":                      "\nFrom x@x.example ",
+		"F":                       "F\n\nFrom x@x.example ",
+		"From a\nSubject: only\n": "From a\nSubject: only\n\nFrom x@x.example ",
+	} {
+		p := newFixture(t)
+		home := p.ownHome(map[string]string{".qmail": "./box\n", "box": before})
+		p.accept(spool.InboxDeliver, "alice@example.net")
+		p.stageRun(spool.InboxDeliver, p.stage.Handle)
+		if text, err := os.ReadFile(filepath.Join(home, "box")); err != nil || !strings.HasPrefix(string(text), want) {
+			t.Errorf("%q became %q, %v", before, text, err)
+		}
+	}
+}
+
+// TestVacationOfLists: who writes to a list that a user runs gets no answer of that user's.
+func TestVacationOfLists(t *testing.T) {
+	for more, want := range map[string]string{".qmail-x": "inbox 1 route 2", ".qmail-go-owner": "inbox 1 route 1"} {
+		p := newFixture(t)
+		p.ownHome(map[string]string{"vacation": "I am away.\n", ".qmail-go": "&carol@y.example\n./Maildir/\n", more: ""})
+		p.text = "To: alice+go@example.net\nSubject: x\n\nhello\n"
+		p.accept(spool.InboxDeliver, "alice+go@example.net")
+		p.stageRun(spool.InboxDeliver, p.stage.Handle)
+		if got := p.places(); got != want {
+			t.Errorf("%s: %s, want %s\n%s", more, got, want, p.log.String())
+		}
+	}
+}
