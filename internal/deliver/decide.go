@@ -88,7 +88,7 @@ func (s *Stage) outcome(e *spool.Entry, p plan, b box) (o spool.Outcome) {
 		return o
 	}
 	o = spool.DropBecause("done as the recipient's rules say")
-	if wants && p.ran {
+	if wants && (p.ran || p.from != nil) { // what a list sends on asks for no reports
 		o.Notices = s.Settle(e, []settle.Result{{Index: 0, Mailbox: "-"}}).Notices
 	}
 	return o

@@ -126,3 +126,16 @@ func TestVacationOfLists(t *testing.T) {
 		}
 	}
 }
+
+// TestListReport: a sender who asks for it hears that a list has the message (RFC 3461 5.2.7.3).
+func TestListReport(t *testing.T) {
+	for more, want := range map[string]string{".qmail-x": "route 1", ".qmail-go-owner": "route 2"} {
+		p := newFixture(t)
+		p.ownHome(map[string]string{".qmail-go": "&carol@y.example\n", more: ""})
+		p.accept(spool.InboxDeliver, "alice+go@example.net NOTIFY=SUCCESS")
+		p.stageRun(spool.InboxDeliver, p.stage.Handle)
+		if got := p.places(); got != want {
+			t.Errorf("%s: %s, want %s\n%s", more, got, want, p.log.String())
+		}
+	}
+}
