@@ -139,3 +139,34 @@ func TestListReport(t *testing.T) {
 		}
 	}
 }
+
+// TestToOtherExtension: an address of the user's own with another extension is stored, in the
+// folder of that name if there are such, whoever sent the message: it is no loop.
+func TestToOtherExtension(t *testing.T) {
+	for _, tt := range []struct{ extra, rule, want string }{
+		{"", ".forward: alice+archive", "inbox 1"},
+		{"", ".forward: \\alice, alice+archive", "inbox 1"},
+		{"extension_folders=yes", ".forward: \\alice, Alice+Archive@example.net", "inbox 1 folder 1"},
+		{"extension_folders=yes", ".forward: alice+archive, carol@y.example", "folder 1 relay 1"},
+		{"", ".qmail-x: &alice", "inbox 1"},
+	} {
+		p := newFixture(t)
+		p.with = "ESMTP"
+		p.write("users", "alice@example.net:::::::"+tt.extra+"\n")
+		name, rule, _ := strings.Cut(tt.rule, ": ")
+		p.ownHome(map[string]string{name: rule + "\n"})
+		to := "alice@example.net"
+		if _, ext, ok := strings.Cut(name, "-"); ok {
+			to = "alice+" + ext + "@example.net"
+		}
+		p.accept(spool.InboxRoute, to)
+		p.run()
+		got := p.places()
+		if list, _ := filepath.Glob(filepath.Join(p.home, "spool/relay/new/*")); len(list) > 0 {
+			got += " relay 1"
+		}
+		if got != tt.want {
+			t.Errorf("%s: %s, want %s\n%s", tt.rule, got, tt.want, p.log.String())
+		}
+	}
+}

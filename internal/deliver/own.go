@@ -167,12 +167,28 @@ func (o *own) forward(p *plan, step rules.Step) error {
 	if err != nil {
 		return temporary(step.Where, fmt.Errorf("%s: %w", visible.Line(step.Text), err))
 	}
-	if o.isOwn(a) && extension(o.user, a) == extension(o.user, o.to) {
-		p.store = true
-	} else if !slices.Contains(p.forwards, a) {
+	if o.isOwn(a) {
+		return o.toOwn(p, a)
+	}
+	if !slices.Contains(p.forwards, a) {
 		p.forwards = append(p.forwards, a)
 	}
 	return nil
+}
+
+// toOwn stores what the user forwards to themselves: sent through the queue it would come
+// back as a loop. Another extension is its folder, if it is one.
+func (o *own) toOwn(p *plan, a addr.Address) error {
+	ext := addr.Fold(extension(o.user, a))
+	if ext == addr.Fold(extension(o.user, o.to)) || !o.user.Folders || !isFolder(ext) {
+		p.store = true
+		return nil
+	}
+	path, err := folderIn(o.user.Maildir(), ext)
+	if err == nil && !slices.Contains(p.copies, path) {
+		p.copies = append(p.copies, path)
+	}
+	return err
 }
 
 // maildir has the spool store a copy: below the home alone.
