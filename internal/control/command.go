@@ -9,7 +9,7 @@ import (
 type Command struct {
 	Program string // what follows `|`; "" for a file
 	File    string // an absolute path; "" for a program
-	Alias   string // the address that the row was looked up for
+	Alias   string // the address that the row is for
 	Where   string // "control/aliases:3"
 }
 

@@ -1,6 +1,8 @@
 package route
 
 import (
+	"strings"
+
 	"paperpath/internal/addr"
 	"paperpath/internal/control"
 	"paperpath/internal/params"
@@ -27,12 +29,21 @@ func CommandFor(c *control.Control, r spool.Recipient) (*control.Command, error)
 	}
 	if row != nil {
 		for _, target := range row.Targets {
-			if command := control.NewCommand(target, a.String(), row.Where); command != nil && command.ID() == id {
+			if command := control.NewCommand(target, nameIn(row, a), row.Where); command != nil && command.ID() == id {
 				return command, nil
 			}
 		}
 	}
 	return nil, NoMailbox(a)
+}
+
+// nameIn is the address that row has for a, without the extension that a may have behind it.
+func nameIn(row *control.Alias, a addr.Address) string {
+	name := control.InDomain(row.Name, a.Domain)
+	if strings.HasPrefix(name, "@") {
+		return a.String()
+	}
+	return name
 }
 
 // aliasOf returns the row of control/aliases that resolver.local finds for a; nil without
