@@ -69,7 +69,7 @@ func (f *following) event(e maillog.Event) {
 	if len(f.hits) != before || len(f.links) != links {
 		f.of, _ = f.wanted()
 	}
-	if _, ok := f.of[root(e.Key)]; !ok || f.err != nil {
+	if _, ok := f.of[messageOf(e)]; !ok || f.err != nil {
 		return
 	}
 	s, err := newStep(e)

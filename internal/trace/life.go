@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"paperpath/internal/maillog"
 	"paperpath/internal/visible"
 )
 
@@ -18,7 +19,11 @@ type Life struct{ steps []step }
 // event before it, and what became of each recipient.
 func (l Life) Print(out io.Writer, now time.Time) error {
 	var b strings.Builder
-	b.WriteString(visible.Escape(root([]byte(l.steps[0].key))) + "\n")
+	if l.steps[0].key == maillog.NoKey {
+		b.WriteString("not accepted\n")
+	} else {
+		b.WriteString(visible.Escape(root([]byte(l.steps[0].key))) + "\n")
+	}
 	p := printer{key: root([]byte(l.steps[0].key))}
 	for _, s := range l.steps {
 		p.line(&b, s)
@@ -94,7 +99,7 @@ type fates struct{ list []*fate }
 // outcome says what became of each recipient, and for how long the message has been here.
 func (l Life) outcome(now time.Time) (lines []string) {
 	var f fates
-	for _, s := range l.steps {
+	for _, s := range inOrder(l.steps) {
 		f.follow(s)
 	}
 	began := l.steps[0].at
@@ -106,6 +111,37 @@ func (l Life) outcome(now time.Time) (lines []string) {
 		}
 	}
 	return lines
+}
+
+// inOrder returns the steps of a life as they followed from each other. A program writes that
+// it has accepted or split a message when that is done, and then the next one may have
+// written what it did with it.
+func inOrder(steps []step) []step {
+	first := map[string]int{} // of an entry, the step that gave it a state
+	for i, s := range steps {
+		if s.event == "split" {
+			first[s.value("child")] = i
+		} else if _, known := first[s.key]; !known && s.event == "accepted" {
+			first[s.key] = i
+		}
+	}
+	taken := make([]bool, len(steps))
+	var list []step
+	var take func(i int)
+	take = func(i int) {
+		if taken[i] {
+			return
+		}
+		taken[i] = true
+		if begun, ok := first[steps[i].key]; ok {
+			take(begun)
+		}
+		list = append(list, steps[i])
+	}
+	for i := range steps {
+		take(i)
+	}
+	return list
 }
 
 // follow notes what an event means for the recipients that it is about.
@@ -120,6 +156,8 @@ func (f *fates) follow(s step) {
 		f.set(s, "delivered to "+s.value("mailbox"), true)
 	case "relayed":
 		f.set(s, fmt.Sprintf("accepted by %s: %s", s.value("host"), s.value("reply")), true)
+	case "refused":
+		f.set(s, "refused: "+s.value("reply"), true)
 	case "failed":
 		f.set(s, fmt.Sprintf("failed: %s %s", s.value("status"), s.value("reason")), true)
 	case "deferred":

@@ -76,9 +76,22 @@ func New(what string, since time.Time, most int) (*Trace, error) {
 // root returns the key of the message that an entry is of: a child has its parent's.
 func root(key []byte) string { return string(spool.Key(key).Root()) }
 
+// messageOf returns what stands for the message that an event is about. A refusal has no key,
+// because nothing was accepted: each is a message of its own. "" is about none.
+func messageOf(e maillog.Event) string {
+	switch {
+	case string(e.Key) != maillog.NoKey:
+		return root(e.Key)
+	case string(e.Name) == "refused":
+		return maillog.NoKey + string(e.Time)
+	}
+	return ""
+}
+
 // look notes what an event says about which keys are wanted and which belong together.
 func (t *Trace) look(e maillog.Event) {
-	if bytes.Compare(e.Time, t.since) < 0 || string(e.Key) == maillog.NoKey {
+	message := messageOf(e)
+	if message == "" || bytes.Compare(e.Time, t.since) < 0 {
 		return
 	}
 	switch string(e.Name) {
@@ -87,9 +100,8 @@ func (t *Trace) look(e maillog.Event) {
 	case "reported":
 		t.link(root(e.Key), root([]byte(e.Value("report"))))
 	}
-	message := root(e.Key)
 	if t.matches(e) {
-		if _, known := t.hits[message]; !known && string(e.Name) != "accepted" {
+		if _, known := t.hits[message]; !known && string(e.Name) != "accepted" && string(e.Name) != "refused" {
 			t.again = true // it had a life before
 		}
 		t.hits[message] = string(e.Time)
@@ -255,7 +267,7 @@ func (t *Trace) each(files []string, do func(maillog.Event)) error {
 
 // collect keeps an event that belongs to one of the lives that will be shown.
 func (t *Trace) collect(of map[string]int, e maillog.Event) {
-	message := root(e.Key)
+	message := messageOf(e)
 	if _, ok := of[message]; !ok {
 		return
 	}

@@ -117,6 +117,48 @@ func TestPending(t *testing.T) {
 	}
 }
 
+// The next program may write what it did before the one that split the message, or accepted
+// it, writes that.
+func TestWhatComesLate(t *testing.T) {
+	second := parent + "-0123456789ac"
+	log := write(t, t.TempDir(), "mail.log", strings.Join([]string{
+		event(0, parent, "routed inbox=route to=team@example.net"),
+		event(1, parent, "accepted inbox=check from=a@example.org to=team@example.net"),
+		event(2, child, "delivered to=bob@example.net mailbox=mail/bob how=rename"),
+		event(3, second, `failed to=eve@example.net status=5.7.1 reason="not wanted"`),
+		event(4, second, `held inbox=deliver reason="not wanted (no bounce is sent)"`),
+		event(5, parent, "split child="+second+" inbox=deliver to=eve@example.net"),
+		event(5, parent, "split child="+child+" inbox=deliver to=bob@example.net"),
+		event(6, parent, "dropped inbox=route why=split"),
+	}, ""))
+	got, _ := find(t, parent, time.Time{}, 9, log)
+	_, outcome, _ := strings.Cut(got, "\n=> ")
+	want := "bob@example.net: delivered to mail/bob, after 2.0s\n=> eve@example.net: failed: 5.7.1 not wanted, after 3.0s\n"
+	if outcome != want {
+		t.Errorf("got %s", got)
+	}
+}
+
+// What was refused is found by its addresses, and each refusal stands alone.
+func TestRefused(t *testing.T) {
+	log := write(t, t.TempDir(), "mail.log", strings.Join([]string{
+		event(0, "-", `refused from=eve@example.org to=alice@example.net reply="550 5.7.1 no"`),
+		event(1, "-", `checked verdict=refuse from=eve@example.org`),
+		event(2, parent, "accepted inbox=check from=eve@example.org to=bob@example.net"),
+		event(3, "-", `refused from=eve@example.org to="" reply="550 5.7.23 SPF"`),
+	}, ""))
+	got, _ := find(t, "eve@example.org", time.Time{}, 9, log)
+	for text, n := range map[string]int{"not accepted\n    2026": 2, "=> alice@example.net: refused: 550 5.7.1 no, after 0ms\n": 1,
+		"checked": 0, "=> bob@example.net: in check/": 1} {
+		if strings.Count(got, text) != n {
+			t.Errorf("%q is not there %d times:\n%s", text, n, got)
+		}
+	}
+	if got, _ := find(t, "carol@example.net", time.Time{}, 9, log); got != "" {
+		t.Errorf("found %s", got)
+	}
+}
+
 func TestTheLatestAndSince(t *testing.T) {
 	log := write(t, t.TempDir(), "mail.log", strings.Join(story, ""))
 	got, more := find(t, "example.net@", time.Time{}, 9, log)
