@@ -6,7 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"paperpath/internal/addr"
 	"paperpath/internal/control"
+	"paperpath/internal/route"
 	"paperpath/internal/spool"
 )
 
@@ -184,6 +186,10 @@ func TestSizes(t *testing.T) {
 		s.Envelope.To = to(list...).To
 		return s
 	}
+	known := func(s Subject) Subject {
+		s.Resolve = func(a addr.Address) ([]addr.Address, error) { return route.Addresses(c, a) }
+		return s
+	}
 	for _, x := range []struct {
 		name string
 		s    Subject
@@ -198,6 +204,8 @@ func TestSizes(t *testing.T) {
 		{"with an extension", outside("alice+x@example.net"), 2000},
 		{"the larger of two", outside("x@example.net", "y@example.com"), 3000},
 		{"a filter that knows nobody", bare, 5000},
+		{"an unknown recipient", known(outside("nobody@example.net")), 1000},
+		{"a known and an unknown one", known(outside("alice@example.net", "nobody@example.net")), 2000},
 	} {
 		for _, more := range []int64{0, 1} {
 			s := x.s

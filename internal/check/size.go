@@ -97,10 +97,10 @@ func (m *Case) sizeOf(address string) (control.SizeLimit, error) {
 		return m.Control.SizeLimit(a.Domain, forms...)
 	}
 	list, err := m.Resolve(a)
-	if err != nil {
+	if status.IsTemporary(err) {
 		return control.SizeLimit{}, err
 	}
-	if len(list) != 1 {
+	if err != nil || len(list) != 1 { // an unknown recipient is another's business
 		return m.Control.SizeLimit(a.Domain, forms...)
 	}
 	more, err := route.AddressForms(m.Control, list[0])
