@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"strings"
 
 	"paperpath/internal/addr"
 	"paperpath/internal/explain"
@@ -24,6 +25,7 @@ func SPF(ctx context.Context, dns Resolver, ip netip.Addr, from addr.Address, he
 		all = append(all, spf.CheckHelo(ctx, dns, ip, helo))
 	}
 	var worst error
+	var outcome []string
 	for _, r := range all {
 		t.Add("identity", identityOf(r, helo, from), "")
 		for _, q := range r.Queries {
@@ -32,8 +34,9 @@ func SPF(ctx context.Context, dns Resolver, ip netip.Addr, from addr.Address, he
 		t.Add("result", string(r.Status)+": "+r.Reason, "")
 		t.Add("meaning", meaningOfSPF(r, ip), "")
 		worst = status.Worse(worst, spfError(r))
+		outcome = append(outcome, fmt.Sprintf("%s for %s", r.Status, identityOf(r, helo, from)))
 	}
-	t.End(fmt.Sprintf("%s for %s", all[0].Status, identityOf(all[0], helo, from)))
+	t.End(strings.Join(outcome, ", "))
 	return worst
 }
 

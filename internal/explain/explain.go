@@ -42,7 +42,11 @@ func (t *Trail) End(outcome string) {
 // `=> outcome` at the end, or all of it as one line of JSON.
 func (t *Trail) Write(w io.Writer, asJSON bool) error {
 	if asJSON {
-		return visible.JSON(w, t)
+		all := *t
+		if all.Steps == nil {
+			all.Steps = []Step{} // a list, for programs that read it
+		}
+		return visible.JSON(w, all)
 	}
 	for _, s := range t.Steps {
 		line := s.Decision + ": " + s.Value

@@ -25,6 +25,10 @@ func TestWrite(t *testing.T) {
 	if out.String() != want {
 		t.Errorf("JSON is %q", out.String())
 	}
+	out.Reset()
+	if err := (&Trail{Outcome: "none"}).Write(&out, true); err != nil || out.String() != `{"steps":[],"outcome":"none"}`+"\n" {
+		t.Errorf("without steps: %q, %v", out.String(), err)
+	}
 	var none *Trail
 	none.Add("a", "b", "c") // the working path records nothing
 	none.End("x")
