@@ -53,6 +53,7 @@ func (c *Control) Check() Report {
 	c.checkFilters(&r)
 	c.checkHostname(&r)
 	c.checkReached(&r)
+	c.checkWishes(&r)
 	return r
 }
 

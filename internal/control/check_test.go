@@ -51,6 +51,10 @@ func TestCheckFinds(t *testing.T) {
 			`warning: control/routes:2: route "a.example" can never match (control/domains:1 has the domain, remove one of the two)`}},
 		{"a dead alias", map[string]string{"aliases": "ok: x@elsewhere.example\n*: x\n"}, []string{
 			`warning: control/aliases:2: alias "*" can never match (there are no wildcards, but see @domain in control(5))`}},
+		{"wishes of nobody", map[string]string{"user-checks": "X@a.example: deny=*\n@a.example: deny=a@x.example\nb@b.example: deny=*\n@c.example: deny=*\n"}, []string{
+			"warning: control/user-checks:1: the row is about nobody: x@a.example is not in control/users (correct or remove it)",
+			"warning: control/user-checks:3: the row is about nobody: b.example is not in control/domains (correct or remove it)",
+			"warning: control/user-checks:4: the row is about nobody: c.example is not in control/domains (correct or remove it)"}},
 		{"users", map[string]string{"users": "b@b.example:*::::/srv/none\n"}, []string{
 			"warning: control/users:1: b@b.example gets no mail: b.example is not in control/domains (add the domain there, or remove the user)",
 			"warning: control/users:1: the home of b@b.example is empty: /srv/none has no Maildir (below mail/ the first delivery makes it)"}},

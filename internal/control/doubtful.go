@@ -69,6 +69,37 @@ func (c *Control) checkReached(r *Report) {
 	}
 }
 
+// checkWishes warns of rows of control/user-checks that are about nobody.
+func (c *Control) checkWishes(r *Report) {
+	t, _, err := load(c, userChecksFile(c))
+	users, _, wrong := load(c, usersFile(c))
+	if err != nil || wrong != nil || users.from != nil { // a program knows who has a mailbox
+		return
+	}
+	more := 0
+	for i, key := range t.keys {
+		local, domain := addr.Split(key)
+		where, err := c.localNow(domain)
+		what := ""
+		if where == "" && err == nil {
+			what = domain + " is not in control/domains"
+		} else if u, err := users.row(key); local != "" && u == nil && err == nil {
+			what = key + " is not in control/users"
+		}
+		if what == "" {
+			continue
+		}
+		if more++; more <= maxAlike {
+			line := 0
+			fmt.Sscanf(t.in().list()[i].where, "control/user-checks:%d", &line)
+			r.warn("user-checks", line, "the row is about nobody: "+what, "correct or remove it")
+		}
+	}
+	if more > maxAlike {
+		r.warn("user-checks", 0, fmt.Sprintf("%d more rows like these", more-maxAlike), "")
+	}
+}
+
 // lacksMailbox reports whether there is certainly no Maildir in home.
 func lacksMailbox(home string) bool {
 	_, err := os.Stat(filepath.Join(home, "Maildir"))

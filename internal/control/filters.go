@@ -3,7 +3,9 @@ package control
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -266,20 +268,28 @@ func (c *Control) Filters() ([]Filter, error) {
 	return list, c.hidden(t.in().broken)
 }
 
-// checkFilters warns of programs that cannot be called.
+// checkFilters finds programs that cannot be called, and warns of sockets that are not there:
+// a milter that starts later makes its own.
 func (c *Control) checkFilters(r *Report) {
-	list, err := c.Filters()
+	t, _, err := load(c, filtersFile(c))
 	if err != nil {
-		return // the rows are reported by themselves
+		return // is reported by itself, and so are broken rows
 	}
-	for _, f := range list {
-		if f.Kind != FilterProgram {
+	for _, f := range t.in().list() {
+		line := 0
+		fmt.Sscanf(f.Where, "control/filters:%d", &line)
+		if f.Kind == FilterProgram {
+			if err := (Program{f.Path}).check(); err != nil {
+				r.error(&fileError{"filters", line, err})
+			}
 			continue
 		}
-		if err := (Program{f.Path}).check(); err != nil {
-			line := 0
-			fmt.Sscanf(f.Where, "control/filters:%d", &line)
-			r.error(&fileError{"filters", line, err})
+		if f.Network != "unix" {
+			continue
+		}
+		if _, err := os.Stat(f.Address); errors.Is(err, fs.ErrNotExist) {
+			r.warn("filters", line, fmt.Sprintf("the milter %s is away: there is no socket %s", f.Name, f.Address),
+				"start it; until then away="+string(f.Away)+" holds")
 		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // Rows are asked in the order of the file, and say what they leave out.
@@ -53,13 +55,15 @@ func TestBrokenFilter(t *testing.T) {
 	}
 }
 
-// mailctl check says that a program is not there.
+// mailctl check says that a program or a socket is not there, also beside a broken row.
 func TestCheckFilters(t *testing.T) {
-	c := newFixture(t, map[string]string{"filters": "a: program:/bin/true\nb: milter:unix:/nowhere\nc: program:/nowhere/scan\n"})
+	c := newFixture(t, map[string]string{"filters": "a: program:/bin/true\nb: away=tag milter:unix:/nowhere\nc: program:/nowhere/scan\nd\n"})
 	var r Report
 	c.checkFilters(&r)
-	if len(r.Findings) != 1 || r.Findings[0].Where() != "control/filters:3" || !strings.Contains(r.Findings[0].What, "no such file") {
-		t.Errorf("%+v", r.Findings)
+	want := []string{"warning: control/filters:2: the milter b is away: there is no socket /nowhere (start it; until then away=tag holds)",
+		"error: control/filters:3: stat /nowhere/scan: no such file or directory"}
+	if d := cmp.Diff(want, said(r)); d != "" {
+		t.Error(d)
 	}
 }
 

@@ -47,6 +47,9 @@ func parseForwarder(text string) (key string, network netip.Prefix, err error) {
 	if err := addr.CheckDomain(strings.TrimPrefix(text, ".")); err != nil {
 		return "", network, fmt.Errorf("%q %w", text, err)
 	}
+	if last := text[strings.LastIndexByte(text, '.')+1:]; strings.Trim(last, "0123456789") == "" {
+		return "", network, fmt.Errorf("%q is neither an address nor a domain", text) // RFC 3696 2
+	}
 	return foldRouteKey(text), network, nil
 }
 

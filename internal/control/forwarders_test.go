@@ -31,6 +31,7 @@ func TestTrustedForwarder(t *testing.T) {
 		"192.0.2.1/24\n": `control/trusted-forwarders:1: "192.0.2.1/24" has bits set beyond its prefix length`,
 		"a b\n":          `control/trusted-forwarders:1: "a b"`,
 		"a@b.example\n":  `control/trusted-forwarders:1: "a@b.example"`,
+		"300.1.1.1\n":    `control/trusted-forwarders:1: "300.1.1.1" is neither an address nor a domain`,
 		".\n":            `control/trusted-forwarders:1: "."`,
 	} {
 		f.write("trusted-forwarders", text)

@@ -63,8 +63,8 @@ func parseUserChecks(where, text string) ([]entry[userRow], error) {
 	}
 	row := userRow{where: where}
 	for _, word := range strings.Fields(value) {
-		wish, pattern, _ := strings.Cut(word, "=")
-		if wish != string(Allow) && wish != string(Deny) {
+		wish, pattern, is := strings.Cut(word, "=")
+		if !is || wish != string(Allow) && wish != string(Deny) {
 			return nil, fmt.Errorf("%q is neither allow=SENDER nor deny=SENDER", word)
 		}
 		if err := checkPattern(pattern); err != nil {

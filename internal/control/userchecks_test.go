@@ -33,6 +33,7 @@ func TestUserChecks(t *testing.T) {
 		"alice: deny=*\n":                 "control/user-checks:1:",
 		"a@b.example:\n":                  "control/user-checks:1: no value",
 		"a@b.example: block=*\n":          `control/user-checks:1: "block=*" is neither allow=SENDER nor deny=SENDER`,
+		"a@b.example: deny\n":             `control/user-checks:1: "deny" is neither allow=SENDER nor deny=SENDER`,
 		"a@b.example: deny=x y\n":         `control/user-checks:1: sender "x"`,
 		"a@b.example: deny=@b_example/\n": `control/user-checks:1: sender "@b_example/"`,
 	} {
