@@ -258,14 +258,19 @@ func TestHelo(t *testing.T) {
 		"mx.example.net": "that is this host", "MX.example.net": "that is this host", "localhost": "that is this host",
 		"localhost.localdomain": "that is this host", "a.localhost": "that is this host",
 		"nothing.example": "no host of that name", "plainhost": "one label", "a b": "not the name of a host",
-		"a..b": "not the name of a host", "": "gave no name", "mx_1.example": "no host of that name",
+		"a..b": "not the name of a host", "": "", "mx_1.example": "no host of that name",
 	} {
-		sub := identityRow{author: "a@other.example"}.subject(t)
+		sub := identityRow{from: "a@other.example", author: "a@other.example"}.subject(t)
 		sub.Helo = helo
 		k := s.checker("helo: refuse\n", "", nil)
 		v := k.Message(context.Background(), sub, nil)
 		if want == "" && v.Action != control.CheckAccept || want != "" && !strings.Contains(v.Reason(), want) {
 			t.Errorf("%q: %s, want %q", helo, v, want)
+		}
+		for _, f := range v.Found { // a name that nobody knows has no result
+			if f.Name == "spf" && want == "" && (len(f.Methods) == 2) != (helo != "") {
+				t.Errorf("%q: %v", helo, f.Methods)
+			}
 		}
 	}
 }

@@ -65,7 +65,7 @@ func (c *spfCheck) Mail(ctx context.Context, m *Case, q Query) Finding {
 func (c *spfCheck) Ask(ctx context.Context, m *Case, q Query) Finding {
 	r := c.mailFrom(ctx, m, q)
 	list := []spf.Result{r}
-	if r.Scope == spf.MailFrom {
+	if r.Scope == spf.MailFrom && m.Helo != "" {
 		helo := spf.CheckHelo(ctx, q.DNS, m.Client, m.Helo)
 		list, m.HeloSPF = append(list, helo), &helo
 	}
