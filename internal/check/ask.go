@@ -91,6 +91,7 @@ func (s *Session) weigh(f *Found, r control.CheckRow) {
 		if r.Action == control.CheckAnswer {
 			f.Action = f.Answer
 		}
+		f.putOff()
 		if f.Result == "" {
 			f.Result = "fail"
 		}
@@ -110,6 +111,14 @@ func (s *Session) weigh(f *Found, r control.CheckRow) {
 	}
 	if f.Action == "" || f.Action == control.CheckOff {
 		f.Action = control.CheckAccept
+	}
+}
+
+// putOff defers what would be refused, or lost, for a failure that nobody can be sure of.
+func (f *Found) putOff() {
+	if f.Unsure != nil && f.Action.Worse(control.CheckDefer) {
+		f.Action, f.Err = control.CheckDefer, f.Unsure
+		f.Reason += "; " + status.Public(f.Unsure)
 	}
 }
 

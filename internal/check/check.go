@@ -69,6 +69,9 @@ type Finding struct {
 	// Err is the reply for a message that is refused or deferred, or, if the check does not
 	// fail, why it could not be made: then it is temporary.
 	Err error
+	// Unsure is why a settings file that cannot be read may forgive the failure; a refusal
+	// is put off then.
+	Unsure error
 	// Methods are for Authentication-Results, also where nothing fails.
 	Methods []authres.Method
 	// Changed is how a filter changed the message; nil: it did not.

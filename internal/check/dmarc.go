@@ -53,7 +53,8 @@ func unlessTrusted(m *Case, q Query, f Finding) Finding {
 	}
 	where, err := m.Control.TrustedForwarder(m.Client, authres.Proved(m.Methods))
 	if err != nil {
-		return Finding{Err: err, Methods: f.Methods}
+		f.Unsure = err
+		return f
 	}
 	if where == "" {
 		return f
