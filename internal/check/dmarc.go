@@ -42,16 +42,17 @@ func (dmarcCheck) Ask(ctx context.Context, m *Case, q Query) Finding {
 	if f.Fails {
 		f.Err = dmarcRefusal(r)
 	}
-	return unlessTrusted(m, q, withSPF(m, q, f))
+	return unlessTrusted(m, q, withSPF(m, q, f), m.Methods)
 }
 
 // unlessTrusted forgets a failure of a message that a trusted forwarder brings: forwarding
 // breaks SPF, and lists break signatures.
-func unlessTrusted(m *Case, q Query, f Finding) Finding {
+// What proves whose mail it is are the methods.
+func unlessTrusted(m *Case, q Query, f Finding, methods []authres.Method) Finding {
 	if !f.Fails {
 		return f
 	}
-	where, err := m.Control.TrustedForwarder(m.Client, authres.Proved(m.Methods))
+	where, err := m.Control.TrustedForwarder(m.Client, authres.Proved(methods))
 	if err != nil {
 		f.Unsure = err
 		return f
@@ -59,7 +60,7 @@ func unlessTrusted(m *Case, q Query, f Finding) Finding {
 	if where == "" {
 		return f
 	}
-	q.Trail.Add("dmarc", "a trusted forwarder brings it", where)
+	q.Trail.Add("forwarder", "a trusted forwarder brings it", where)
 	return Finding{Result: f.Result, Methods: f.Methods,
 		Reason: f.Reason + "; a trusted forwarder brings it (" + where + ")"}
 }

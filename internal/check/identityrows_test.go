@@ -110,6 +110,8 @@ func identityRows() []identityRow {
 		{name: "DMARC tagged", client: bad, from: "a@other.example", author: "a@reject.example", rows: "dmarc: tag\n", want: "tag", has: "dmarc=fail"},
 		{name: "a trusted forwarder", client: bad, from: "a@hard.example", author: "a@reject.example", trust: "192.0.2.9\n", want: "pass",
 			has: "spf=fail ; dmarc=fail policy.dmarc=reject"},
+		{name: "DMARC off: a trusted forwarder", client: bad, from: "a@plain.example", author: "a@plain.example", rows: "dmarc: off\n",
+			trust: "192.0.2.9\n", want: "pass", has: "spf=fail"},
 		{name: "a trusted list", client: bad, from: "a@plain.example", author: "a@reject.example", signed: "other.example",
 			trust: "other.example\n", want: "pass", has: "dmarc=fail"},
 		{name: "a list that nothing proves", client: bad, from: "a@plain.example", author: "a@reject.example", signed: "other.example!",

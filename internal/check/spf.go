@@ -84,7 +84,7 @@ func (c *spfCheck) Ask(ctx context.Context, m *Case, q Query) Finding {
 			f.Fails, f.Err = true, spfRefusal(m)
 		}
 	}
-	return f
+	return unlessTrusted(m, q, f, f.Methods) // DKIM is not known yet
 }
 
 // spfMethod is the result for Authentication-Results.
