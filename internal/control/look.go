@@ -68,10 +68,14 @@ func (v view) counts(at time.Time) bool {
 	return v.trust > 0 && at.After(v.since) && time.Since(at) < v.trust
 }
 
-// note keeps what a look at a file has found.
+// note keeps what a look at a file has found. That a file is absent may follow from the look
+// at the directory, and is then as old as that.
 func (c *Control) note(name string, s seen) {
 	if c.view.trust == 0 {
 		return
+	}
+	if dir := c.looks.dir.at; !s.got.stamp.present && dir.Before(s.at) {
+		s.at = dir
 	}
 	if c.looks.files == nil || len(c.looks.files) > maxLooks {
 		c.looks.files = map[string]seen{}

@@ -139,6 +139,38 @@ func TestAbsentSettings(t *testing.T) {
 	ask(4714)
 }
 
+// That a setting is absent follows from a look at the directory, and is as old as that look,
+// whoever asks.
+func TestAbsenceIsAsOldAsTheLook(t *testing.T) {
+	f := newFixture(t, nil)
+	now := time.Now()
+	f.now = func() time.Time { return now.Add(2 * time.Second) }
+	one := f.View(time.Hour)
+	for _, ask := range []func(c *Control) bool{
+		func(c *Control) bool { n, _ := c.Databytes(); return n == 4711 },
+		func(c *Control) bool { return !c.isAbsent("databytes") },
+	} {
+		one.Anew()
+		if ask(one) {
+			t.Fatal("the setting is there already")
+		}
+		tick(t)
+		f.write("databytes", "4711\n")
+		two := f.View(time.Hour)
+		f.looks.files = nil // the first look at the setting counts no longer
+		if ask(one) {
+			t.Error("the look at the directory did not count")
+		}
+		if !ask(two) {
+			t.Error("newer work was told what an older look at the directory says")
+		}
+		tick(t)
+		if err := os.Remove(f.path("databytes")); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // tick returns when the times of files have moved on: to a program whose clock is ahead of
 // them, two changes in one moment look like one.
 func tick(t *testing.T) {
