@@ -76,10 +76,10 @@ func editWishes(text, key string, wish Wish, senders []string) (string, error) {
 		if _, err := parseUserChecks("control/user-checks", strings.Join(strings.Fields(row), " ")); err != nil {
 			return "", refuse("the row of %s in control/user-checks is broken: %v: correct it first", key, err)
 		}
-		words = strings.Fields(row)[1:]
-		if first := strings.Fields(row)[0]; !strings.HasSuffix(first, ":") {
-			words = strings.Fields(row[keyEnd(row)+1:])
-		}
+		words = strings.Fields(row[keyEnd(row)+1:])
+	}
+	if _, twice, _ := cutRow(after, key); twice != "" {
+		return "", refuse("control/user-checks has two rows of %s: make them one first", key)
 	}
 	for _, s := range senders {
 		folded := addr.FoldAddress(atDomain(s))
@@ -101,28 +101,34 @@ func editWishes(text, key string, wish Wish, senders []string) (string, error) {
 	return before + after, nil
 }
 
-// cutRow returns the row of key with the lines that continue it, and what is around it; a
-// missing row is at the end.
+// cutRow returns the row of key with the lines that continue it, and what is above and below
+// it; a missing row is at the end. Comments between the lines of the row are below it: what
+// continues a row may come behind them.
 func cutRow(text, key string) (before, row, after string) {
 	if text != "" && !strings.HasSuffix(text, "\n") {
 		text += "\n"
 	}
-	folded, at, end := addr.FoldAddress(key), -1, 0
-	n := 0
+	folded := addr.FoldAddress(key)
+	var above, own, below strings.Builder
+	part := &above
 	for line := range strings.Lines(text) {
-		goesOn := strings.HasPrefix(line, " ") || strings.HasPrefix(line, "\t")
-		switch i := keyEnd(line); {
-		case at >= 0 && goesOn && n == end:
-			end = n + len(line)
-		case at < 0 && !goesOn && i > 0 && addr.FoldAddress(strings.Trim(line[:i], " \t")) == folded:
-			at, end = n, n+len(line)
+		blank := isBlank(strings.TrimSuffix(line, "\n"))
+		if !blank && !strings.ContainsAny(line[:1], " \t") {
+			i := keyEnd(line)
+			switch {
+			case own.Len() > 0:
+				part = &below
+			case i > 0 && addr.FoldAddress(strings.Trim(line[:i], " \t")) == folded:
+				part = &own
+			}
 		}
-		n += len(line)
+		if blank && part == &own {
+			below.WriteString(line)
+		} else {
+			part.WriteString(line)
+		}
 	}
-	if at < 0 {
-		return text, "", ""
-	}
-	return text[:at], text[at:end], text[end:]
+	return above.String(), own.String(), below.String()
 }
 
 // wrapRow writes a row with lines of a width that people can read.

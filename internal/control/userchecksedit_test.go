@@ -23,6 +23,11 @@ func TestEditWishes(t *testing.T) {
 			"alice@x.example: deny=@a.example deny=c@c.example\n" + others},
 		{"no blank behind the colon", "alice@x.example:deny=@a.example\n", Deny, "b@b.example", "alice@x.example: deny=@a.example deny=b@b.example\n"},
 		{"the last word", others + "alice@x.example: deny=@s.example\n", Indifferent, "@s.example", others},
+		{"a comment inside a row", others + "alice@x.example: deny=@a.example\n# why\n\n allow=b@b.example\n# end\n", Indifferent, "b@b.example",
+			others + "alice@x.example: deny=@a.example\n# why\n\n# end\n"},
+		{"all of a row with a comment", others + "alice@x.example: deny=@a.example\n # why\n allow=b@b.example\n", Indifferent,
+			"@a.example b@b.example", others + " # why\n"},
+		{"two rows", "alice@x.example: deny=@a.example\n" + others + "Alice@x.example: deny=b@b.example\n", Deny, "@s.example", ""},
 		{"nothing to remove", others, Indifferent, "@s.example", ""},
 		{"a broken row", "alice@x.example: deny\n", Deny, "@s.example", ""},
 	} {
