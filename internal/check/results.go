@@ -10,8 +10,7 @@ import (
 )
 
 // resultFields returns the Authentication-Results field of host (RFC 8601 2.2); none where
-// no method was tried.
-// Received-SPF stands below it where control/results wants it.
+// no method was tried. Received-SPF stands below it where control/results wants it.
 func (s *Session) resultFields(found []Found) []string {
 	methods := s.at.loggedIn(s.wanted)
 	for _, f := range found {
@@ -49,10 +48,15 @@ func (m *Case) loggedIn(wanted control.Results) []authres.Method {
 	return []authres.Method{auth}
 }
 
-// receivedSPF is what SPF found, for a Received-SPF field.
+// receivedSPF is what SPF found, for a Received-SPF field: of the reverse path that the
+// client gave, whatever filters have made of it since.
 func (m *Case) receivedSPF() authres.ReceivedSPF {
+	env := m.Envelope
+	if m.original != nil {
+		env = m.original.Envelope
+	}
 	return authres.ReceivedSPF{Result: string(m.SPF.Status), Why: m.SPF.Reason, Receiver: m.Host,
-		Client: m.Client, From: m.Envelope.From.Addr, Helo: m.Helo, Identity: string(m.SPF.Scope)}
+		Client: m.Client, From: env.From.Addr, Helo: m.Helo, Identity: string(m.SPF.Scope)}
 }
 
 // mark is how our results say what a check wants to become of a message that passes.

@@ -57,3 +57,23 @@ func TestWantedResults(t *testing.T) {
 		t.Errorf("a broken setting: %s", v)
 	}
 }
+
+// Received-SPF names the reverse path that was checked, and not the one that a filter made
+// of it.
+func TestReceivedSPFOfAChangedSender(t *testing.T) {
+	body := spool.BytesBody([]byte("From: alice@x.example\n\nhi\n"))
+	env := to("alice@example.net")
+	env.From.Addr = "changed@y.example"
+	k := checkerOf(settings(t, "results", "received-spf\n"), func() []row {
+		return append(rows(), fakeRow("filters", phaseFilters, Finding{Changed: &Change{Body: body, Envelope: env}}))
+	})
+	k.DNS = dns.New(at(dnstest.New(t, "x.example TXT \"v=spf1 ip4:192.0.2.1 -all\"\n").Addr))
+	sub := Subject{SMTPPeer: true, With: "ESMTP", Client: netip.MustParseAddr("192.0.2.1"), Helo: "mx.x.example",
+		Envelope: to("alice@example.net"), Body: body}
+	sub.Envelope.From.Addr = "alice@x.example"
+	v := k.Message(t.Context(), sub, nil)
+	got := strings.Join(v.Results, "")
+	if v.Envelope.From.Addr != "changed@y.example" || !strings.Contains(got, `envelope-from="alice@x.example"`) {
+		t.Errorf("%s: %s", v, got)
+	}
+}
