@@ -29,8 +29,12 @@ type Found struct {
 func (f *Found) Detail() string {
 	text := f.Reason
 	for _, err := range []error{status.Cause(f.Err), f.dns} {
-		if err != nil && !strings.Contains(text, err.Error()) {
-			text = strings.TrimPrefix(text+": "+err.Error(), ": ")
+		switch {
+		case err == nil || strings.Contains(text, err.Error()):
+		case strings.HasPrefix(err.Error(), text): // it says the same, and more
+			text = err.Error()
+		default:
+			text += ": " + err.Error()
 		}
 	}
 	return text

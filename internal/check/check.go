@@ -96,7 +96,7 @@ func failed(err error) Finding {
 	case status.IsTemporary(err):
 		return Finding{Err: err}
 	}
-	return Finding{Fails: true, Reason: err.Error(), Err: err}
+	return Finding{Fails: true, Reason: status.Public(err), Err: err}
 }
 
 // phase is when a check is asked. A message that a phase refuses, defers or discards is not

@@ -69,6 +69,25 @@ func TestNothingPrivateOfFilters(t *testing.T) {
 	}
 }
 
+// The same of a refusal that names the setting: what leaves does not say it, and the event says
+// it once.
+func TestNothingPrivateOfRefusals(t *testing.T) {
+	for _, action := range []string{"tag", "junk", "defer"} {
+		k := checkerOf(settings(t, "checks", "from: "+action+"\n"), func() []row {
+			return []row{fakeRow("from", phaseFormat, failed(status.TooLarge(10)))}
+		})
+		v := k.Message(t.Context(), Subject{Body: spool.BytesBody([]byte("From: bob@x.example\n\nhi\n"))}, nil)
+		_, _, reply := status.Reply(v.Err)
+		if out := strings.Join(v.Results, "") + reply; string(v.Action) != action || strings.Contains(out, "control/") ||
+			!strings.Contains(out, "octets") {
+			t.Errorf("%s: %s: %s", action, v, out)
+		}
+		if e := v.Event(); e.Checks[0].Reason != "message is larger than 10 octets (control/databytes)" {
+			t.Errorf("%s: %q", action, e.Checks[0].Reason)
+		}
+	}
+}
+
 // checkPrivate looks for a secret in what others see of a verdict, and in the event.
 func checkPrivate(t *testing.T, name string, v Verdict, secret string) {
 	t.Helper()
