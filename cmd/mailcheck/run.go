@@ -28,6 +28,8 @@ func run() int {
 		Operands: "[address ...] < message",
 		Flags:    subjectFlags(),
 		Action:   filter,
+		// At 64 other mail systems bounce mail for a fault in their own settings.
+		UsageStatus: status.TempFail,
 		Verbs: append(program.Stage{Inbox: spool.InboxCheck, Does: "check", Make: runner}.Verbs(),
 			program.Verb{Name: "explain", Usage: "print how the message on standard input is checked",
 				Operands: "[address ...] < message",

@@ -25,7 +25,8 @@ func maildeliver() program.Program {
 			&cli.StringFlag{Name: "m", Usage: "the `FOLDER` of the mailbox (default: as the address says)"},
 			ignored("e"), ignored("k"), ignored("o"), ignored("t"), ignored("Y"),
 		},
-		Action: store, UsageStatus: usageStatus, Kind: program.Agent, StartsPrograms: true,
+		Action: store, Kind: program.Agent, StartsPrograms: true,
+		UsageStatus: status.TempFail, // at 64 other mail systems bounce mail for a fault in their own settings
 		Verbs: append(program.Stage{Inbox: spool.InboxDeliver, Does: "deliver", Make: runner, StartsPrograms: true}.Verbs(),
 			program.Verb{Name: "explain", Usage: "print where an address's mail is stored, and why", Operands: "address ...", Kind: program.Person,
 				Flags: []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print one JSON object a line"}}, Action: explainCommand}),
@@ -35,20 +36,6 @@ func maildeliver() program.Program {
 // ignored is an option of dovecot-lda or procmail for what this program does anyway.
 func ignored(name string) cli.Flag {
 	return &cli.BoolFlag{Name: name, Usage: "ignored: an option of dovecot-lda or procmail"}
-}
-
-// usageStatus is 75 for the MDA: on 64 another mail system would bounce mail because
-// of an error in its own configuration.
-func usageStatus(args []string) int {
-	for _, a := range args {
-		if a == "--" {
-			break
-		}
-		if strings.HasPrefix(a, "-d") || strings.HasPrefix(a, "--d") || strings.HasPrefix(a, "--to") {
-			return status.TempFail
-		}
-	}
-	return status.Usage
 }
 
 // store delivers the message on standard input, as an MDA.

@@ -52,9 +52,9 @@ type Program struct {
 	Optional    string     // letters of options whose value can only be glued on
 	Action      Action     // of the face without a verb; nil: a verb is needed
 	Verbs       []Verb
-	UsageStatus func(args []string) int // exit status of a usage error; nil: 64
-	KeepRoot    bool                    // the face without a verb stays root: it makes a home, or gives it up itself
-	Kind        Kind                    // of the face without a verb
+	UsageStatus int  // exit status of a usage error of the face without a verb; 0: 64
+	KeepRoot    bool // the face without a verb stays root: it makes a home, or gives it up itself
+	Kind        Kind // of the face without a verb
 
 	// StartsPrograms says that the face without a verb starts programs of users.
 	StartsPrograms bool
@@ -79,6 +79,7 @@ type Verb struct {
 // frame is a running program.
 type frame struct {
 	*home.Home
+	verb  bool // a verb was given
 	kind  Kind // of the face that runs
 	muted bool // standard error was the client's
 }
@@ -143,8 +144,8 @@ func (p Program) run(ctx context.Context, f *frame, args []string) (code int) {
 	if f.kind.notAllowed(err) {
 		code = status.NotAllowed
 	}
-	if code == status.Usage && p.UsageStatus != nil {
-		code = p.UsageStatus(args)
+	if code == status.Usage && !f.verb {
+		code = cmp.Or(p.UsageStatus, code)
 	}
 	if text := err.Error(); text != "" && !f.readerIsGone(err) {
 		stack := status.Stack(err)
@@ -179,6 +180,7 @@ func (p Program) dispatch(ctx context.Context, f *frame, args []string) error {
 		if v == nil {
 			break
 		}
+		f.verb = true
 		before = append(before, args[:at]...)
 		kind := cmp.Or(v.Kind, face.Kind)
 		face, args = *v, args[at+1:]

@@ -140,6 +140,12 @@ func TestRun(t *testing.T) {
 			t.Errorf("%q: status %d, did %q, stdout %q, stderr %q", c.args, code, got, out, err)
 		}
 	}
+	p.UsageStatus = status.TempFail // of the face without a verb alone
+	for args, want := range map[string]int{"-z": 75, "a --now yesterday": 75, "-z run": 75, "run -z": 64, "user": 64, "no": 67, "a": 0} {
+		if code, _, err := run(t, p, strings.Fields(args)...); code != want {
+			t.Errorf("%q: status %d, want %d, %q", args, code, want, err)
+		}
+	}
 	code, _, err := run(t, p, "boom")
 	if code != 75 || !strings.HasPrefix(err, "mailtest: panic: boom\n") {
 		t.Errorf("a panic gave %d, %q", code, err)
