@@ -65,6 +65,8 @@ func TestProgramFilter(t *testing.T) {
 		{"defers", "", "echo later; exit 75", "defer", "later", "", ""},
 		{"holds", "", "echo look; exit 99", "hold", "look", "", ""},
 		{"an exit status that means nothing", "", "echo oops; exit 1", "defer", "gives no answer", "", "exit status 1: oops"},
+		{"refuses as below qmail", "", "echo oops; exit 100", "defer", "gives no answer", "", "exit status 100: oops"},
+		{"defers as below qmail", "away=accept", "exit 111", "accept", "", "", "exit status 111"},
 		{"dies", "", "kill -SEGV $$", "defer", "gives no answer", "", "segmentation fault"},
 		{"takes too long", "time=1s", "exec sleep 60", "defer", "gives no answer", "", "it took longer than 1s"},
 		{"wants too much memory", "memory=20000000", "x=$(head -c 90000000 /dev/zero | tr '\\0' x); echo $x >/dev/null", "defer",
