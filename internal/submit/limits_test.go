@@ -266,6 +266,37 @@ func talkVia(t *testing.T, s *server, wrapper string, dialogue ...string) {
 	}, dialogue...)
 }
 
+// acting is a connection on which a client's word makes something happen.
+type acting struct {
+	net.Conn
+	word string
+	do   func()
+}
+
+func (a *acting) Read(p []byte) (int, error) {
+	n, err := a.Conn.Read(p)
+	if strings.Contains(string(p[:n]), a.word) {
+		a.do()
+	}
+	return n, err
+}
+
+// What a recipient leads to is asked anew for each transaction, as control(5) says.
+func TestRecipientsOfALongSession(t *testing.T) {
+	h, _ := newHome(t)
+	set(t, h, "aliases", "info: alice\n")
+	s, err := newServer(h, MX)
+	if err != nil {
+		t.Fatal(err)
+	}
+	change := func() { set(t, h, "aliases", "other: alice\n") }
+	converse(t, s, func(c net.Conn) net.Conn { return &acting{c, "RSET", change} },
+		"EHLO peer.example", "250 ",
+		"MAIL FROM:<x@far.example>", "250 ", "RCPT TO:<info@example.net>", "250 ", "RCPT TO:<other@example.net>", "550 5.1.1",
+		"RSET", "250 ",
+		"MAIL FROM:<x@far.example>", "250 ", "RCPT TO:<info@example.net>", "550 5.1.1", "RCPT TO:<other@example.net>", "250 ")
+}
+
 // A message that would be copied too often is refused as early as possible: by SIZE of
 // MAIL, or after the final dot.
 func TestCopyBytesOfASession(t *testing.T) {
