@@ -224,6 +224,7 @@ func TestLimits(t *testing.T) {
 		want error
 	}{
 		"files in text":   {"\n" + strings.Repeat("begin 644 a.exe\n", 51), ErrParts},
+		"words in text":   {"\n" + strings.Repeat("begin\nbeginning at last\nbegin to x\n=ybegin x\n", 51), nil},
 		"depth, exactly":  {nested(20), nil},
 		"depth":           {nested(21), ErrDepth},
 		"messages":        {strings.Repeat("Content-Type: message/rfc822\n\n", 21), ErrDepth},

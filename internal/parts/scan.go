@@ -278,19 +278,22 @@ func isMessage(kind string) bool { return strings.HasPrefix(kind, "message/") }
 // uuencode or its form in base64 (POSIX), or in yEnc.
 func (s *scanner) inText(text string) {
 	words := strings.Fields(text)
+	var name string
+	is := false
+	switch words[0] {
+	case "begin", "begin-base64":
+		if is = len(words) > 2 && len(words[1]) >= 3 && strings.Trim(words[1], "01234567") == ""; is {
+			_, name, _ = strings.Cut(text, words[1])
+		}
+	case "=ybegin":
+		_, name, is = strings.Cut(text, " name=")
+	}
+	if !is {
+		return // sources of programs begin many a line like that
+	}
 	if s.inlined++; s.inlined > s.limits.Parts {
 		s.limit = ErrParts
 		return
 	}
-	switch words[0] {
-	case "begin", "begin-base64":
-		if len(words) > 2 && len(words[1]) >= 3 && strings.Trim(words[1], "01234567") == "" {
-			_, name, _ := strings.Cut(text, words[1])
-			s.see(Part{Names: []string{strings.TrimLeft(name, " \t")}})
-		}
-	case "=ybegin":
-		if _, name, ok := strings.Cut(text, " name="); ok {
-			s.see(Part{Names: []string{name}})
-		}
-	}
+	s.see(Part{Names: []string{strings.TrimLeft(name, " \t")}})
 }
