@@ -57,10 +57,11 @@ func (l *Log) Accepted(m Message, c Client) {
 	l.event("accepted", m.Key, append(appendIf(a, "msgid", m.ID), c.attrs()...)...)
 }
 
-// Refused: a message, a recipient or a command was refused. reply is what the peer got.
-func (l *Log) Refused(from, to, reply string, c Client) {
+// Refused: a message, a recipient or a command was refused. reply is what the peer got, and
+// reason what it was not told, or "".
+func (l *Log) Refused(from, to, reply, reason string, c Client) {
 	a := []slog.Attr{slog.String("from", from), slog.String("to", to), slog.String("reply", reply)}
-	l.event("refused", NoKey, append(a, c.attrs()...)...)
+	l.event("refused", NoKey, append(appendIf(a, "reason", reason), c.attrs()...)...)
 }
 
 // Limited: a limit of control/limits, control/rates or control/concurrency refused

@@ -128,7 +128,7 @@ func TestEveryEventIsWritten(t *testing.T) {
 
 func TestValuesCannotForgeALine(t *testing.T) {
 	var out bytes.Buffer
-	To(&out, "test", at).Refused("a\nevent=accepted", "b\x1b[31m", "x\" y", Client{})
+	To(&out, "test", at).Refused("a\nevent=accepted", "b\x1b[31m", "x\" y", "z\nevent=accepted", Client{})
 	if n := strings.Count(out.String(), "\n"); n != 1 || strings.Contains(out.String(), "\x1b") {
 		t.Errorf("%d lines: %q", n, out.String())
 	}
@@ -141,7 +141,7 @@ func TestNothingInALineIsObeyed(t *testing.T) {
 		"\u2028": `\u2028`, "\u202e": `\u202e`, "\u2066": `\u2066`, "\t": `\t`} {
 		var out bytes.Buffer
 		l := To(&out, "test", at)
-		l.Refused("a"+raw+"b"+raw, raw, "550 a=b c"+raw, Client{Helo: "h\\" + raw, Login: "plain"})
+		l.Refused("a"+raw+"b"+raw, raw, "550 a=b c"+raw, "", Client{Helo: "h\\" + raw, Login: "plain"})
 		line := out.String()
 		if strings.Contains(line, raw) || strings.Count(line, "\n") != 1 || !shape.MatchString(strings.TrimSpace(line)) ||
 			!strings.Contains(line, `from="a`+shown+"b"+shown+`" to="`+shown+`"`) || !strings.Contains(line, "login=plain") {

@@ -90,7 +90,7 @@ func (s *sendmail) store(a *acceptor) error {
 	case status.OK:
 		s.tell("accepted as " + strings.Join(keys, " "))
 	case status.Refused, status.NotAllowed:
-		a.log.Refused(m.from.Addr, strings.Join(s.Recipients, " "), err.Error(), who.client(""))
+		a.log.Refused(m.from.Addr, strings.Join(s.Recipients, " "), err.Error(), "", who.client(""))
 	}
 	return err
 }

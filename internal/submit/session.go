@@ -317,10 +317,14 @@ func (s *session) refuse(from addr.Address, to string, err error) error {
 	return err
 }
 
-// refusal logs the reply, and the reason if the fault is ours.
+// refusal logs the reply, and what only our own people may read.
 func refusal(log *maillog.Log, from, to string, err error, c maillog.Client) {
 	code, enhanced, text := status.Reply(err)
-	log.Refused(from, to, fmt.Sprintf("%d %s %s", code, enhanced, text), c)
+	reason := ""
+	if why := status.Cause(err); why != nil && !status.IsTemporary(err) {
+		reason = why.Error()
+	}
+	log.Refused(from, to, fmt.Sprintf("%d %s %s", code, enhanced, text), reason, c)
 	if status.IsTemporary(err) && !control.IsBrokenRow(err) && !check.IsVerdict(err) {
 		log.Trouble("", "session", err)
 	}
