@@ -64,7 +64,11 @@ func parseAlwaysBcc(name string, data []byte) ([]string, error) {
 // of its sender, and of those for its recipients, each address once and none that is a
 // recipient already. An error is temporary.
 func (c *Control) Bcc(from addr.Address, to []addr.Address) ([]addr.Address, error) {
-	list, err := value[[]string](c, "always-bcc")
+	f, err := fileOf[[]string](c, "always-bcc")
+	if err != nil {
+		return nil, err
+	}
+	list, err := query(c, f, func(all []string) ([]string, bool, error) { return all, len(all) > 0, nil })
 	if err != nil {
 		return nil, err
 	}
@@ -95,8 +99,8 @@ func (c *Control) Bcc(from addr.Address, to []addr.Address) ([]addr.Address, err
 // bccOf returns what the rows for an address say: its own, that of its longest shorter name,
 // or else that of its domain.
 func (c *Control) bccOf(f file[contents[bccRow]], a addr.Address) ([]string, error) {
-	t, _, err := load(c, f)
-	if err != nil || len(t.in().list())+len(t.in().broken) == 0 || a.Domain == "" {
+	some, err := mayHave[bccRow](c, f)
+	if err != nil || !some || a.Domain == "" {
 		return nil, err
 	}
 	delimiters, err := c.Delimiters()

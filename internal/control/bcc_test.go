@@ -3,9 +3,44 @@ package control
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"paperpath/internal/addr"
 )
+
+// A table that an editor has emptied, and goes on writing, does not mean that nobody wants
+// anything.
+func TestTablesThatAreBeingWritten(t *testing.T) {
+	alice, _ := addr.Parse("alice@x.example")
+	for name, c := range map[string]struct {
+		row string
+		ask func(c *Control) bool
+	}{
+		"sender-bcc": {"alice@x.example: one@x.example\n", func(c *Control) bool {
+			list, err := c.Bcc(alice, nil)
+			return err == nil && len(list) == 1
+		}},
+		"always-bcc": {"one@x.example\n", func(c *Control) bool {
+			list, err := c.Bcc(alice, nil)
+			return err == nil && len(list) == 1
+		}},
+		"sizes": {"alice@x.example: 1000\n", func(c *Control) bool {
+			l, err := c.SizeLimit("x.example", "alice@x.example")
+			return err == nil && l.Octets == 1000
+		}},
+		"user-checks": {"alice@x.example: deny=*\n", func(c *Control) bool {
+			some, err := c.HasUserChecks()
+			return err == nil && some
+		}},
+	} {
+		f := newFixture(t, map[string]string{name: ""})
+		f.clock = time.Now()
+		f.awake = func() { f.write(name, c.row); f.awake = nil }
+		if !c.ask(f.Control) {
+			t.Errorf("%s: the row was not waited for", name)
+		}
+	}
+}
 
 func TestBcc(t *testing.T) {
 	f := newFixture(t, map[string]string{"always-bcc": "all@x.example\n",

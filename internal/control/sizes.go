@@ -82,7 +82,7 @@ func (c *Control) SizeLimit(domain string, forms ...string) (SizeLimit, error) {
 		keys = append(keys, addr.FoldAddress(form))
 	}
 	f := sizesFile(c)
-	if t, _, err := load(c, f); err != nil || len(t.in().list())+len(t.in().broken) == 0 {
+	if some, err := mayHave[SizeLimit](c, f); err != nil || !some {
 		return limit, err
 	}
 	r, at, err := find[SizeLimit](c, f, append(keys, "@"+addr.FoldDomain(domain), ".")...)

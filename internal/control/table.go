@@ -297,6 +297,17 @@ func find[R any, T tabled[R]](c *Control, f file[T], keys ...string) (row *R, at
 	return row, at, c.temporary(err)
 }
 
+// mayHave reports whether a table may say anything of anybody: where most homes have no such
+// table, nothing has to be looked up. One that is just being written may.
+func mayHave[R any, T tabled[R]](c *Control, f file[T]) (bool, error) {
+	t, got, err := load(c, f)
+	if err != nil {
+		return false, err
+	}
+	s := t.in()
+	return s.some(0) != nil || len(s.broken) > 0 || s.asked() || c.unsettled(f.name, got.stamp) > 0, nil
+}
+
 // hiddenIn returns a temporary error if a lookup that falls through to a less
 // specific row of the table, or to none, may have missed a row that cannot be read.
 func hiddenIn[R any, T tabled[R]](c *Control, f file[T]) error {

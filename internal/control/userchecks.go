@@ -110,8 +110,7 @@ func (r *userRow) wishOf(senders []string) (wish Wish) {
 
 // HasUserChecks reports whether control/user-checks may have something about anybody.
 func (c *Control) HasUserChecks() (bool, error) {
-	t, _, err := load(c, userChecksFile(c))
-	return len(t.in().list()) > 0 || len(t.in().broken) > 0, err
+	return mayHave[userRow](c, userChecksFile(c))
 }
 
 // UserWish returns what a user wants of a message by these senders, and the row that says
