@@ -38,7 +38,7 @@ func variants() []variant {
 				{"internal/spool/spool.go", "	defer s.mu.Unlock()\n	for _, b", "	defer s.mu.Unlock()\n	for _, f := range late {\n		f()\n	}\n	for _, b"}},
 			[]string{"kill: mailsubmit, SMTP"}},
 		{"unlink before delivering", []string{"maildeliver"},
-			[]edit{{"internal/spool/deliver.go", "	head := e.mailboxHead()\n	n := fileName{", "	e.at.remove()\n	head := e.mailboxHead()\n	n := fileName{"}},
+			[]edit{{"internal/spool/deliver.go", "	n := e.copyName()\n	room, err", "	e.at.remove()\n	n := e.copyName()\n	room, err"}},
 			[]string{"kill: maildeliver, two file systems"}},
 		{"a parent goes before its children are placed", []string{"mailroute"},
 			[]edit{{"internal/spool/split.go", "	touched := map[*inbox]bool{}\n", "	touched := map[*inbox]bool{}\n	if len(drafts) > 0 {\n		e.at.remove()\n	}\n"}},
