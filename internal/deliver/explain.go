@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"cmp"
 	"os"
 
 	"paperpath/internal/addr"
@@ -54,7 +55,7 @@ func foresee(c *control.Control, home, address string, t *explain.Trail) (string
 	if err := explainQuota(u, u.Maildir(), t); err != nil {
 		return "", err
 	}
-	if done, err := explainRules(u, a, t); done != "" || err != nil {
+	if done, err := explainRules(c, u, a, t); done != "" || err != nil {
 		return done, err
 	}
 	if _, err := junkFolder(c, home, u, t); err != nil {
@@ -77,7 +78,7 @@ func without(c *control.Control, a addr.Address) (string, error) {
 
 // explainRules records what the user's own rules say. done is what they do with a message;
 // "": it is stored as without them.
-func explainRules(u *control.User, a addr.Address, t *explain.Trail) (done string, err error) {
+func explainRules(c *control.Control, u *control.User, a addr.Address, t *explain.Trail) (done string, err error) {
 	d, err := rules.Open(u.Home, os.Geteuid())
 	if err != nil {
 		return "", err
@@ -94,6 +95,12 @@ func explainRules(u *control.User, a addr.Address, t *explain.Trail) (done strin
 		}
 		t.Add("rule", does, u.Home+"/"+step.Where)
 		done = join(done, does)
+		if step.Kind == rules.Program {
+			err = cmp.Or(err, mayRun(c.UserPrograms, step))
+		}
+	}
+	if err != nil {
+		return "", err
 	}
 	if len(r.Steps) == 1 && r.Steps[0].Kind == rules.Store {
 		return "", nil

@@ -85,7 +85,7 @@ func (o *own) foresee(r *rules.Rules) error {
 		case step.Kind == rules.Mbox:
 			_, err = o.path(step)
 		case step.Kind == rules.Program:
-			err = o.mayRun(step)
+			err = mayRun(o.programs, step)
 		default:
 			_, err = o.do(context.Background(), &p, step, r) // changes p alone
 		}

@@ -39,9 +39,10 @@ type ranLog interface {
 // errNoPrograms says that a user may not run programs.
 var errNoPrograms = errors.New("control/user-programs does not let users run programs")
 
-// mayRun is the error of a program that the user may not run.
-func (o *own) mayRun(step rules.Step) error {
-	if allowed, err := o.programs(); err != nil {
+// mayRun is the error of an instruction to run a program, where users may not. programs says
+// whether they may.
+func mayRun(programs func() (bool, error), step rules.Step) error {
+	if allowed, err := programs(); err != nil {
 		return err
 	} else if !allowed {
 		return temporary(step.Where, errNoPrograms)
