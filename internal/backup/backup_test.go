@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -250,5 +251,41 @@ func TestReleasedMeanwhile(t *testing.T) {
 	}
 	if at := places(t, to)[keys[0]]; len(at) != 1 || at[0] != "spool/route/new/"+name {
 		t.Errorf("in %q", at)
+	}
+}
+
+// An entry that a person releases when it has been copied, but not its reason, is released
+// in the copy too.
+func TestReleasedBeforeItsReason(t *testing.T) {
+	home, keys := newHome(t, 2)
+	slices.Sort(keys)
+	name := keys[1] + ",S=8,W=9"
+	at := func(parts ...string) string { return filepath.Join(append([]string{home, "spool"}, parts...)...) }
+	for _, k := range keys {
+		if err := os.Rename(at("check/new", k+",S=8,W=9"), at("hold/new", k+",S=8,W=9")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(t, at("hold/reason", keys[1]), "check 2026-11-28T12:00:00Z held: a test\n")
+	if err := os.Symlink("nowhere", at("hold/reason", keys[0])); err != nil { // the note tells when reasons are read
+		t.Fatal(err)
+	}
+	to := home + ".copy"
+	release := func(string) {
+		if err := os.Rename(at("hold/new", name), at("route/new", name)); err != nil {
+			t.Error(err)
+		}
+		if err := os.Remove(at("hold/reason", keys[1])); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := (Copy{From: home, To: to, Note: release}).Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if at := places(t, to)[keys[1]]; len(at) != 1 || at[0] != "spool/route/new/"+name {
+		t.Errorf("the one that was released is in %q", at)
+	}
+	if at := places(t, to)[keys[0]]; len(at) != 1 || !strings.HasPrefix(at[0], "spool/hold/new/") {
+		t.Errorf("the one without a reason of its own is in %q", at)
 	}
 }

@@ -2,6 +2,7 @@ package backup
 
 import (
 	"errors"
+	"io/fs"
 	"maps"
 	"path"
 	"slices"
@@ -116,13 +117,38 @@ func (w *writer) entry(key, at string) error {
 func (w *writer) reasons() error {
 	for _, key := range slices.Sorted(maps.Keys(w.entries)) {
 		c := w.entries[key]
-		if err := w.record(c); err != nil {
-			return err
-		}
 		in := path.Dir(path.Dir(c.path))
-		if err := w.plain(path.Join(in, "reason", key)); err != nil {
+		found, err := w.plain(path.Join(in, "reason", key))
+		if err == nil && !found && in == heldIn {
+			err = w.released(key, c)
+		}
+		if err == nil {
+			err = w.record(c)
+		}
+		if err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// heldIn is the inbox whose entries have a reason from before they come until after they go.
+var heldIn = path.Join("spool", string(spool.InboxHold))
+
+// released moves a held entry of the copy whose reason has gone to where a release puts it:
+// a person released it after it was copied. One that is still held just lacks a reason.
+func (w *writer) released(key string, c *copied) error {
+	if _, err := w.from.Lstat(c.path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if _, err := spool.ParseKey(key); err != nil {
+		return nil // no entry: it stays for a person to look at
+	}
+	name, _, _ := strings.Cut(path.Base(c.path), ":")
+	at := path.Join("spool", string(spool.InboxRoute), "new", name)
+	if err := w.to.Rename(c.path, at); err != nil {
+		return err
+	}
+	c.path = at
 	return nil
 }

@@ -201,7 +201,7 @@ func (w *writer) tree(name string) error {
 		case e.IsDir():
 			err = w.tree(below)
 		default:
-			err = w.plain(below)
+			_, err = w.plain(below)
 		}
 		if err != nil {
 			return err
@@ -210,16 +210,16 @@ func (w *writer) tree(name string) error {
 	return nil
 }
 
-// plain copies a file that may go meanwhile.
-func (w *writer) plain(name string) error {
+// plain copies a file that may go meanwhile, and reports whether it was there.
+func (w *writer) plain(name string) (found bool, err error) {
 	c, err := w.file(name, name)
 	if errors.Is(err, errGone) || c == nil && err == nil {
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
-	return w.record(c)
+	return true, w.record(c)
 }
 
 // list reads a directory.
@@ -255,7 +255,7 @@ func (w *writer) leftOut(name, why string) {
 // last: a copy that was cut short is no home.
 func (w *writer) marks() error {
 	for _, name := range []string{spool.Mark, "spool/" + spool.Mark} { // that of mail/ was copied with it
-		if err := w.plain(name); err != nil {
+		if _, err := w.plain(name); err != nil {
 			return err
 		}
 	}
