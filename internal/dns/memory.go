@@ -119,6 +119,10 @@ func (m *memory) look(ctx context.Context, q question) *result {
 		}
 		found.take(r, owner, q.qtype)
 		switch {
+		case r.rcode == nxDomain && len(found.records) > 0:
+			return temporary(errors.New("no such domain, and records of it"), q, refusedFor)
+		case len(found.records) == 0 && r.more:
+			return temporary(fmt.Errorf("none of the first %d records of the answer is of that name", maxParsed), q, refusedFor)
 		case len(found.records) > 0:
 			found.ttl = boundedTTL(found.ttl, ceiling)
 			return found

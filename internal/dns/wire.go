@@ -1,6 +1,7 @@
 package dns
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -62,6 +63,7 @@ type reply struct {
 	recursion     bool // it looks further
 	secure        bool // the AD bit
 	records       []Record
+	more          bool          // there are records that were not looked at
 	soa           bool          // there is one
 	negative      time.Duration // for how long it says that there is nothing (RFC 2308 5)
 }
@@ -104,7 +106,10 @@ func newQuery(name string, qtype Type, edns bool) (query, error) {
 	return query{id: m.Id, name: name, qtype: qtype, packet: packet}, err
 }
 
-var errOther = errors.New("answer to another question")
+var (
+	errOther = errors.New("answer to another question")
+	errShort = errors.New("answer with fewer records than it says")
+)
 
 // read unpacks the answer to q: the same id and the same question.
 func (q query) read(packet []byte) (*reply, error) {
@@ -120,8 +125,12 @@ func (q query) read(packet []byte) (*reply, error) {
 		!strings.EqualFold(strings.TrimSuffix(asked.Name, "."), q.name) {
 		return nil, errOther
 	}
+	// The library takes what ends too early for whole, and thus for the answer that there is nothing.
+	if !m.Truncated && len(m.Answer) != int(binary.BigEndian.Uint16(packet[6:])) {
+		return nil, errShort
+	}
 	r := &reply{id: m.Id, rcode: m.Rcode, truncated: m.Truncated, authoritative: m.Authoritative,
-		recursion: m.RecursionAvailable, secure: m.AuthenticatedData}
+		recursion: m.RecursionAvailable, secure: m.AuthenticatedData, more: len(m.Answer) > maxParsed}
 	for _, rr := range m.Answer[:min(len(m.Answer), maxParsed)] {
 		if record, ok := recordOf(rr); ok {
 			r.records = append(r.records, record)
