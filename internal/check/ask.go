@@ -62,7 +62,7 @@ func (s *Session) ask(ctx context.Context, c Check, ask askFunc, explained bool)
 	var notes *noted
 	if explained {
 		f.trail = &explain.Trail{}
-		notes = &noted{Resolver: asked, together: asksTogether(f.Name)}
+		notes = &noted{Resolver: asked, together: asksTogether(f.Name, s.at)}
 		q.Trail, q.DNS = f.trail, notes
 	}
 	limited := within(ctx, r.Time)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"paperpath/internal/dmarc"
 	"paperpath/internal/dns"
 	"paperpath/internal/explain"
 )
@@ -21,9 +22,15 @@ type noted struct {
 	steps []explain.Step
 }
 
-// asksTogether reports whether a check asks several questions at a time. A replay has to
-// explain them in the same order, whichever answer comes first.
-func asksTogether(check string) bool { return check == "dkim" }
+// asksTogether reports whether a check asks several questions about m at a time. A replay has
+// to explain them in the same order, whichever answer comes first.
+func asksTogether(check string, m *Case) bool {
+	if check != "dmarc" || m.Header == nil {
+		return check == "dkim"
+	}
+	authors, _ := dmarc.Authors(m.Header)
+	return len(authors) > 1
+}
 
 func (n *noted) note(question, answer string, err error) {
 	if err != nil {

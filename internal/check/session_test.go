@@ -331,7 +331,7 @@ var errNoAnswer = errors.New("no answer")
 // first.
 func TestExplainHasOneOrder(t *testing.T) {
 	for range 10 {
-		n := &noted{Resolver: texts{}, together: asksTogether("dkim")}
+		n := &noted{Resolver: texts{}, together: asksTogether("dkim", &Case{})}
 		var all sync.WaitGroup
 		for _, name := range []string{"c.example", "a.example", "b.example"} {
 			all.Go(func() { n.TXT(t.Context(), name) })

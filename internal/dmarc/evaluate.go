@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"paperpath/internal/addr"
 	"paperpath/internal/dns"
@@ -60,16 +61,38 @@ func Authors(h *message.Header) ([]string, Result) {
 }
 
 // Message judges a message by its header and the identities that SPF and DKIM looked at.
-// With authors of several domains each is judged, and the worst result counts.
+// With authors of several domains each is judged, all at a time, and the worst result counts:
+// a name server that keeps us must not hide what another domain wants.
 func Message(ctx context.Context, r Resolver, h *message.Header, identities []Identity) Result {
 	domains, result := Authors(h)
-	for _, domain := range domains {
-		one := Domain(ctx, r, domain, identities)
+	for _, one := range judgeAll(ctx, r, domains, identities) {
 		if result.Status == "" || worse(one, result) {
 			result = one
 		}
 	}
 	return result
+}
+
+func judgeAll(ctx context.Context, r Resolver, domains []string, identities []Identity) []Result {
+	list := make([]Result, len(domains))
+	if len(domains) == 1 {
+		list[0] = Domain(ctx, r, domains[0], identities)
+		return list
+	}
+	var wait sync.WaitGroup
+	for i, domain := range domains {
+		wait.Go(func() {
+			err := status.Guard(func() error {
+				list[i] = Domain(ctx, r, domain, identities)
+				return nil
+			})
+			if err != nil {
+				list[i] = Result{Domain: domain, Status: TempError, Reason: status.Public(err)}
+			}
+		})
+	}
+	wait.Wait()
+	return list
 }
 
 // worse reports whether a is worse than b for mail with both authors: what one domain
