@@ -14,21 +14,25 @@ import (
 func TestSlowForgers(t *testing.T) {
 	t.Parallel()
 	zone := identityZone(t) + "slow.evil.example !silent\n_dmarc.slow.evil.example !silent\n_dmarc.evil.example !silent\n" +
-		"k._domainkey.slow.evil.example !silent\nl._domainkey.slow.evil.example !silent\n9.2.0.192.in-addr.arpa !silent\n"
+		"k._domainkey.slow.evil.example !silent\nl._domainkey.slow.evil.example !silent\n9.2.0.192.in-addr.arpa !silent\n" +
+		"8.2.0.192.in-addr.arpa PTR a.slow.evil.example\n8.2.0.192.in-addr.arpa PTR b.slow.evil.example\na.slow.evil.example !silent\nb.slow.evil.example !silent\n" +
+		"_dmarc.ptr.example TXT \"v=DMARC1; p=reject\"\nptr.example TXT \"v=spf1 ptr:x.example include:reject.example ?all\"\n"
 	var all sync.WaitGroup
 	defer all.Wait()
-	for _, x := range []struct{ name, from, author, signed string }{
-		{"as an author beside", "x@other.example", "a@slow.evil.example, a@reject.example\nSender: a@slow.evil.example", ""},
-		{"as an author behind", "x@other.example", "a@reject.example, a@slow.evil.example\nSender: a@slow.evil.example", ""},
-		{"as the sender", "x@slow.evil.example", "a@reject.example", ""},
-		{"as the signer", "x@other.example", "a@reject.example", "slow.evil.example"},
-		{"as all of these", "x@slow.evil.example", "a@slow.evil.example, a@reject.example\nSender: a@slow.evil.example", "slow.evil.example"},
+	for _, x := range []struct{ name, from, author, signed, client string }{
+		{"as an author beside", "x@other.example", "a@slow.evil.example, a@reject.example\nSender: a@slow.evil.example", "", "192.0.2.9"},
+		{"as an author behind", "x@other.example", "a@reject.example, a@slow.evil.example\nSender: a@slow.evil.example", "", "192.0.2.9"},
+		{"as the sender", "x@slow.evil.example", "a@reject.example", "", "192.0.2.9"},
+		{"as the signer", "x@other.example", "a@reject.example", "slow.evil.example", "192.0.2.9"},
+		{"by the names of its address", "x@ptr.example", "a@ptr.example", "", "192.0.2.9"},
+		{"by the addresses of its names", "x@ptr.example", "a@ptr.example", "", "192.0.2.8"},
+		{"as all of these", "x@slow.evil.example", "a@slow.evil.example, a@reject.example\nSender: a@slow.evil.example", "slow.evil.example", "192.0.2.9"},
 	} {
 		all.Go(func() {
 			s := strangers{t, dns.New(at(dnstest.New(t, zone).Addr))}
 			k := s.checker("spf: refuse temporary=accept time=1s\ndkim: accept temporary=accept time=1s\n"+
 				"dmarc: answer temporary=accept time=1s\niprev: accept temporary=accept time=1s\nhelo: accept temporary=accept time=1s\n", "", nil)
-			row := identityRow{client: "192.0.2.9", from: x.from, author: "From: " + x.author + "\n", signed: x.signed, helo: "slow.evil.example"}
+			row := identityRow{client: x.client, from: x.from, author: "From: " + x.author + "\n", signed: x.signed, helo: "slow.evil.example"}
 			v := k.Message(t.Context(), row.subject(t), nil)
 			if got := outcome(v); got != "refuse 5.7.26 5xx" {
 				t.Errorf("%s: %s (%s) %v", x.name, got, v, v.Results)

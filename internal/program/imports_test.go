@@ -62,12 +62,13 @@ func TestImportsPointOneWay(t *testing.T) {
 }
 
 // One file packs and unpacks the messages of the DNS, so that another library would change
-// one file; the server of the tests is another.
+// one file; the servers of the tests are others.
 func TestOneFileKnowsTheDNSLibrary(t *testing.T) {
 	const root, library = "../..", `"github.com/miekg/dns"`
 	var files []string
 	err := filepath.WalkDir(root, func(name string, _ fs.DirEntry, err error) error {
-		if err != nil || !strings.HasSuffix(name, ".go") {
+		if err != nil || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") ||
+			strings.Contains(name, "/dnstest/") {
 			return err
 		}
 		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
@@ -81,7 +82,7 @@ func TestOneFileKnowsTheDNSLibrary(t *testing.T) {
 		}
 		return nil
 	})
-	if got := strings.Join(files, " "); err != nil || got != "internal/dns/dnstest/zone.go internal/dns/wire.go" {
+	if got := strings.Join(files, " "); err != nil || got != "internal/dns/wire.go" {
 		t.Errorf("%s, %v", got, err)
 	}
 }
