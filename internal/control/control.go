@@ -53,6 +53,9 @@ type shared struct {
 
 	lists lists // that aliases include
 
+	getent     string        // where the program is; "": where it is found
+	noAccounts *unknownNames // names that getent did not find
+
 	seenMu sync.Mutex
 	seen   map[string]seenRow // broken rows, by table and id
 

@@ -62,6 +62,7 @@ func (c *Control) tables() []checkedTable {
 	return []checkedTable{
 		{"domains", func() ([]Fault, error) { return faultsOf[domainRow](c, domainsFile(c)) }},
 		{"users", func() ([]Fault, error) { return faultsOf[User](c, usersFile(c)) }},
+		{"accounts", func() ([]Fault, error) { return faultsOf[accountsRow](c, accountsFile(c)) }},
 		{"aliases", c.aliasFaults},
 		{"routes", c.routeFaults},
 		{"sender-routes", func() ([]Fault, error) { return faultsOf[Route](c, senderRoutesFile(c)) }},

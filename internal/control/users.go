@@ -2,6 +2,7 @@ package control
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"path/filepath"
 	"slices"
@@ -11,7 +12,8 @@ import (
 	"paperpath/internal/addr"
 )
 
-// User is a row of control/users: who may log in, and whose mailbox it is.
+// User is a row of control/users: who may log in, and whose mailbox it is. An account of the
+// machine is a User too, without a password.
 type User struct {
 	Address  string            // as written in the row
 	Hash     string            // `{SCHEME}hash`; "" never matches a password
@@ -21,10 +23,14 @@ type User struct {
 	Quota    Quota             // how much the mailbox may hold
 	Folders  bool              // an extension names a folder of the mailbox
 	Where    string            // "control/users:12"
+
+	Account string // the name of the machine's account; "": it is a row
+	Shell   string // of the account
+	Box     string // the Maildir below Home; "" is Maildir
 }
 
 // Maildir is the path of the user's mailbox.
-func (u *User) Maildir() string { return filepath.Join(u.Home, "Maildir") }
+func (u *User) Maildir() string { return filepath.Join(u.Home, cmp.Or(u.Box, usualBox)) }
 
 // Within reports whether the mailbox is below MailRoot(home), where the home keeps
 // its own mailboxes.

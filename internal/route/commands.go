@@ -60,7 +60,7 @@ func aliasOf(c *control.Control, a addr.Address) (*control.Alias, error) {
 		if row, err := c.Alias(form.String()); row != nil || err != nil {
 			return row, err
 		}
-		if u, err := c.User(form.String()); u != nil || err != nil {
+		if u, err := c.Owner(form.String()); u != nil || err != nil {
 			return nil, err
 		}
 		if err := c.AliasHidden(); err != nil {

@@ -16,8 +16,9 @@ type row struct {
 
 // local adds what an address of a local domain leads to: every question about such an
 // address, at RCPT, in route/ and in deliver/, ends here or in Mailbox. The first of
-// these decides: an alias of a, a's own row in control/users, then both for each shorter
-// name of a (addr.Address.Names); the domain alias, after which these are asked again for
+// these decides: an alias of a, a's own row in control/users, the machine's account of that
+// name where control/accounts has the domain, then these for each shorter name of a
+// (addr.Address.Names); the domain alias, after which these are asked again for
 // the same name in the new domain, once; the names that every domain has; the catch-all;
 // control/masquerade.
 func (r *resolver) local(a addr.Address, s step) error {
@@ -76,7 +77,7 @@ func (r *resolver) row(a, form addr.Address, s step) (bool, error) {
 		r.trail.Add("alias "+form.String(), alias.String(), alias.Where)
 		return true, r.alias(a, row{form, form, targetsOf(alias), alias.Where}, alias, s)
 	}
-	u, err := r.control.User(form.String())
+	u, err := r.control.Owner(form.String())
 	if err != nil {
 		return false, err
 	}
@@ -95,10 +96,14 @@ func (r *resolver) alias(a addr.Address, on row, alias *control.Alias, s step) e
 	return r.expand(a, on, s)
 }
 
-// builtIn adds what the names that every domain has lead to where no table has them.
+// builtIn adds what the names that every domain has lead to where no table has them. An
+// account of a daemon is such a name in a domain of control/accounts.
 func (r *resolver) builtIn(a addr.Address, s step) (found bool, err error) {
+	daemon, err := r.control.IsDaemon(a.String())
 	switch {
-	case toPostmaster(a):
+	case err != nil:
+		return false, err
+	case toPostmaster(a) || daemon:
 		to := addr.Address{Local: "postmaster", Domain: a.Domain}
 		r.trail.Add(a.Local, to.String(), "no alias and no mailbox")
 		return true, r.expand(a, row{a, a, []target{{address: to}}, ""}, s)
@@ -136,7 +141,7 @@ func Mailbox(c *control.Control, a addr.Address) (*control.User, error) {
 		return nil, err
 	}
 	for _, form := range names {
-		u, err := c.User(form.String())
+		u, err := c.Owner(form.String())
 		if u != nil || err != nil {
 			return u, err
 		}

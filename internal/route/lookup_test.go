@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"paperpath/internal/addr"
+	"paperpath/internal/control/machinetest"
 	"paperpath/internal/explain"
 	"paperpath/internal/message"
 	"paperpath/internal/status"
@@ -137,6 +138,37 @@ func TestCatchAllOnce(t *testing.T) {
 			func(row addr.Address) (bool, error) { return passed.expanded(row), nil }, nil)
 		if status.Exit(err) != want {
 			t.Errorf("%s: %v %v", to, lines(targets), err)
+		}
+	}
+}
+
+// The machine's users, where control/accounts has the domain: behind aliases and rows, before
+// the domain alias and the catch-all. Daemons have no mailbox.
+func TestAccountsInLookup(t *testing.T) {
+	machinetest.Users(t, "root:x:0:0::/root:/bin/sh\nwww-data:x:33:33::/var/www:/bin/sh\nbob:x:1001:1001::/home/bob:/bin/sh\n"+
+		"mary:x:1002:1002::/home/mary:/bin/sh\n", "")
+	for _, tt := range []struct{ about, aliases, ask, want string }{
+		{"an account", "", "bob@example.net", "local bob@example.net"},
+		{"with an extension", "", "Bob+x@example.net", "local Bob+x@example.net in bob@example.net"},
+		{"a row stands before it", "", "mary@example.net", "local mary@example.net"},
+		{"an alias stands before it", "bob: mary", "bob+x@example.net", "local mary@example.net"},
+		{"itself", "bob: \\bob, far@far.example", "bob@example.net", "local bob@example.net; remote far@far.example"},
+		{"another domain", "", "bob@old.example", "67"},
+		{"before the catch-all", "@example.net: mary", "bob@example.net", "local bob@example.net"},
+		{"nobody", "", "nosuch@example.net", "67"},
+		{"behind it the catch-all", "@example.net: mary", "nosuch@example.net", "local mary@example.net"},
+		{"a daemon", "", "www-data@example.net", "local alice@example.net"},
+		{"a daemon is no business of the catch-all", "@example.net: mary", "www-data@example.net", "local alice@example.net"},
+		{"a daemon with an alias", "www-data: mary", "www-data@example.net", "local mary@example.net"},
+		{"a daemon whose mail is refused", "www-data: error: 5.1.6 no", "www-data@example.net", "69"},
+		{"a daemon elsewhere", "", "www-data@old.example", "67"},
+		{"root", "", "root@example.net", "local alice@example.net"},
+		{"a domain alias leads to accounts", "@old.example: @example.net", "bob@old.example", "local bob@example.net"},
+	} {
+		files := map[string]string{"domains": "example.net\nold.example\n", "users": "alice@example.net:\nmary@example.net:\n",
+			"accounts": "example.net\n", "aliases": tt.aliases + "\n"}
+		if got := ask(t, files, tt.ask); got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.about, got, tt.want)
 		}
 	}
 }
