@@ -33,6 +33,9 @@ func (f *milterFilter) finding(got milterSays) Finding {
 func (f *milterFilter) changed(m *Case, text milter.Text, c *milter.Changes) (milterSays, error) {
 	got := milterSays{action: control.CheckAccept}
 	env, gone, err := envelopeOf(m.Envelope, c)
+	if err == nil {
+		err = f.tooMany(m, env)
+	}
 	if err != nil {
 		return got, err
 	}
@@ -79,31 +82,53 @@ func said(c *milter.Changes) string {
 	return strings.Join(list, ", ")
 }
 
-// envelopeOf applies the changes of an envelope. gone reports that no recipient is left.
-func envelopeOf(env spool.Envelope, c *milter.Changes) (spool.Envelope, bool, error) {
+// envelopeOf applies the changes of an envelope. gone reports that no recipient is left. What
+// is added is found by its key: a filter may want thousands.
+func envelopeOf(env spool.Envelope, c *milter.Changes) (changed spool.Envelope, gone bool, err error) {
 	if c.From != nil {
 		env.From.Addr = c.From.String()
 	}
+	at := map[string][]int{} // by key: where they stand in to
 	to := append([]spool.Recipient(nil), env.To...)
-	for _, r := range c.Recipients {
-		key, kept := r.Addr.Key(), to[:0:0]
-		known := false
-		for _, old := range to {
-			a, err := addr.Parse(old.Addr)
-			if err != nil {
-				return env, false, err
-			}
-			if same := a.Key() == key; !same || r.Add {
-				kept, known = append(kept, old), known || same
-			}
+	for i, old := range to {
+		a, err := addr.Parse(old.Addr)
+		if err != nil {
+			return env, false, err
 		}
-		if to = kept; r.Add && !known {
+		at[a.Key()] = append(at[a.Key()], i)
+	}
+	away := map[int]bool{}
+	for _, r := range c.Recipients {
+		key := r.Addr.Key()
+		switch {
+		case !r.Add:
+			for _, i := range at[key] {
+				away[i] = true
+			}
+			delete(at, key)
+		case at[key] == nil:
+			at[key] = []int{len(to)}
 			to = append(to, spool.Recipient{Addr: r.Addr.String()})
 		}
 	}
-	gone := len(env.To) > 0 && len(to) == 0
-	env.To = to
-	return env, gone, nil
+	had := len(env.To)
+	env.To = nil
+	for i, r := range to {
+		if !away[i] {
+			env.To = append(env.To, r)
+		}
+	}
+	return env, had > 0 && len(env.To) == 0, nil
+}
+
+// tooMany is the error for a filter that adds more recipients than a message may have.
+func (f *milterFilter) tooMany(m *Case, env spool.Envelope) error {
+	most, err := m.Control.Limit("recipients")
+	if err != nil || len(env.To) <= max(int(most), len(m.Envelope.To)) {
+		return err
+	}
+	return f.lost(&milter.Away{Filter: f.row.Name, Stage: milter.AtEnd,
+		Err: fmt.Errorf("it adds recipients beyond %d (recipients in control/limits)", most)})
 }
 
 // verdictOf is what an answer of a milter means for a message.
