@@ -48,19 +48,6 @@ func parseAuthors(field string, mode phraseMode) ([]Address, error) {
 	return l.list, nil
 }
 
-// Unqualified parses a list as ParseList does and returns the offsets at which addresses
-// without a domain end.
-func Unqualified(field string) ([]int, error) {
-	spans, err := Spans(field)
-	var ends []int
-	for _, s := range spans {
-		if s.Domain == "" {
-			ends = append(ends, s.End)
-		}
-	}
-	return ends, err
-}
-
 // Span is an address in a list, and where it is: after the start, before the end, without
 // angle brackets and display name.
 type Span struct {

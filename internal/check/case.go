@@ -36,6 +36,23 @@ type Subject struct {
 	Facts     func(context.Context) Facts                // for milters; nil: nothing is known
 	Received  string                                     // our own field, as the entry has it or will have it; "": none yet
 	Key       string                                     // that the entry has, or will have if the message is accepted; "": none
+	Claims    *Claimed                                   // what a submitter said they were; nil: as the envelope and the message say
+}
+
+// Claimed is who a submitter says they are, in the words that they used: the message may have
+// other addresses in their place, by control/rewrite.
+type Claimed struct {
+	From   string          // the reverse path
+	Header *message.Header // as it came
+	Domain string          // of addresses that have none
+}
+
+// claims returns what the submitter of the message says.
+func (m *Case) claims() Claimed {
+	if m.Claims != nil {
+		return *m.Claims
+	}
+	return Claimed{From: m.Envelope.From.Addr, Header: m.Header}
 }
 
 // submitted reports whether one of our users sent it, so that we are responsible for

@@ -41,10 +41,11 @@ func checkSubmitter(m *Case, t *explain.Trail) error {
 	if !m.submitter().known() {
 		return nil
 	}
-	if err := Claims(m.Control, m.submitter(), m.Header, "", m.Resolve, t); err != nil {
+	claimed := m.claims()
+	if err := Claims(m.Control, m.submitter(), claimed.Header, claimed.Domain, m.Resolve, t); err != nil {
 		return err
 	}
-	path := m.Envelope.From.Addr
+	path := claimed.From
 	if path == "" {
 		return nil
 	}

@@ -45,12 +45,12 @@ func (m *Message) addMissing(fields []message.Field, prefix string, o Origin) {
 	switch from := find("From"); {
 	case o.Author.Address.IsNull():
 	case from == nil:
-		m.add(prefix+"From", o.Author.mailbox())
+		m.addAs(prefix+"From", o.Author.mailbox(), o.shown.mailbox())
 	case find("Sender") != nil:
 	default:
 		// RFC 5322 3.6.2
 		if list, err := addr.ParseList(from.Value); err == nil && len(list) > 1 {
-			m.add(prefix+"Sender", o.Author.Address.String())
+			m.addAs(prefix+"Sender", o.Author.Address.String(), o.shown.Address.String())
 		}
 	}
 	if find("Date") == nil {

@@ -100,6 +100,42 @@ func TestCompleteAddsWhatIsMissing(t *testing.T) {
 	}
 }
 
+// Rewrite sees every address with its domain, and whether it is a sender's; the header keeps
+// what the submitter wrote. Blocks of earlier times stay as they are.
+func TestRewrite(t *testing.T) {
+	const in = "From: A (b@x) <a>, old@x\nErrors-To: a@x\nTo: a, \"a@x\" <c@x>,\n group: a@x;\nResent-To: a@x\nReceived: x\nResent-To: a@x\nX: a@x\nTo: broken@@x\n" + fine + "\na@x\n"
+	const want = "From: A (b@x) <new@s>, old@x\nErrors-To: new@s\nTo: new@r, \"a@x\" <c@x>,\n group: new@r;\nResent-To: new@r\nReceived: x\nResent-To: a@x\nX: a@x\nTo: broken@@x\n" + fine + "\na@x\n"
+	body := strings.NewReader(in)
+	h, err := check.HeaderWithin(check.MaxHeaderBytes, check.MaxFields, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := New(h, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = m.Complete(Origin{Host: "mx", Domain: "x", Now: time.Now(), Rewrite: func(sender bool, a addr.Address) (addr.Address, error) {
+		switch {
+		case a.Local != "a":
+			return a, nil
+		case sender:
+			return addr.Address{Local: "new", Domain: "s"}, nil
+		}
+		return addr.Address{Local: "new", Domain: "r"}, nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := m.Body()
+	got, _ := io.ReadAll(io.NewSectionReader(out, 0, out.Size()))
+	if text := string(got[strings.Index(string(got), "From:"):]); text != want {
+		t.Errorf("%q, want %q", text, want)
+	}
+	if h.Value("From") != "A (b@x) <a>, old@x" {
+		t.Errorf("the header has %q", h.Value("From"))
+	}
+}
+
 // F+ is the From that was added, DM are Date and Message-ID.
 func TestCompleteWithoutADomain(t *testing.T) {
 	for _, c := range []struct{ in, want string }{

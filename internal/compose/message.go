@@ -55,8 +55,11 @@ func (m *Message) Drop(fields []message.Field) {
 func (m *Message) isDropped(f message.Field) bool { return m.dropped[f.Start] }
 
 // add adds a field at the top.
-func (m *Message) add(name, value string) {
-	fmt.Fprintf(&m.top, "%s: %s\n", name, value)
+func (m *Message) add(name, value string) { m.addAs(name, value, value) }
+
+// addAs is add for a field that the message shows with the value shown.
+func (m *Message) addAs(name, value, shown string) {
+	fmt.Fprintf(&m.top, "%s: %s\n", name, shown)
 	m.added = append(m.added, message.Field{Name: name, Value: value})
 }
 
@@ -66,13 +69,28 @@ type Origin struct {
 	Domain string    // of addresses that have none; "" leaves them alone
 	Now    time.Time // in Date
 	Author Author    // in From
+
+	// Rewrite returns what stands for an address of a sender, or of a recipient, in the
+	// message; a itself if nothing does. nil: nothing is replaced.
+	Rewrite func(sender bool, a addr.Address) (addr.Address, error)
+
+	shown Author // as the message has it
+}
+
+// rewritten is what the message has for a.
+func (o Origin) rewritten(sender bool, a addr.Address) (addr.Address, error) {
+	if o.Rewrite == nil || a.Local == "" || a.Domain == "" {
+		return a, nil
+	}
+	return o.Rewrite(sender, a)
 }
 
 // Complete completes the message: what only the sender may see goes, so do
 // fields that must have a value and have none; From, Sender, Date and Message-ID
 // are added where they are missing, also in the topmost block of a message that
 // was resent (RFC 5322 3.6.6). The header that New was given then has the new
-// fields too, but without their positions.
+// fields too, but without their positions. Its addresses are those before Rewrite, which
+// the submitter must be allowed to use.
 func (m *Message) Complete(o Origin) error {
 	h := m.header
 	m.Drop(private(h))
@@ -84,7 +102,12 @@ func (m *Message) Complete(o Origin) error {
 		m.Drop(h.All("Message-ID"))
 	}
 	block := resentBlock(h)
-	if err := m.qualify(o.Domain, block); err != nil {
+	if err := m.addresses(o, block); err != nil {
+		return err
+	}
+	o.shown = o.Author
+	var err error
+	if o.shown.Address, err = o.rewritten(true, o.Author.Address); err != nil {
 		return err
 	}
 	m.addMissing(h.Fields, "", o)

@@ -2,7 +2,6 @@ package compose
 
 import (
 	"fmt"
-	"io"
 	"strings"
 
 	"paperpath/internal/addr"
@@ -49,39 +48,4 @@ func resentBlock(h *message.Header) []message.Field {
 		block = append(block, f)
 	}
 	return block
-}
-
-// qualify adds the domain to addresses that have none.
-func (m *Message) qualify(domain string, block []message.Field) error {
-	if domain == "" {
-		return nil
-	}
-	for _, f := range m.header.Fields {
-		switch addr.Fold(f.Name) {
-		case "from", "sender", "reply-to", "to", "cc":
-		case "resent-from", "resent-sender", "resent-reply-to", "resent-to", "resent-cc":
-			if f.Start > block[len(block)-1].Start {
-				continue // of an earlier time that it was resent
-			}
-		default:
-			continue
-		}
-		if m.isDropped(f) {
-			continue
-		}
-		text := make([]byte, f.End-f.Start)
-		if _, err := m.from.ReadAt(text, f.Start); err != nil && err != io.EOF {
-			return fmt.Errorf("read the message: %w", err)
-		}
-		_, value, _ := strings.Cut(string(text), ":")
-		ends, err := addr.Unqualified(value)
-		if err != nil {
-			continue // as it came: a person may understand it
-		}
-		for _, at := range ends {
-			at := f.End - int64(len(value)) + int64(at)
-			m.edits = append(m.edits, message.Edit{Start: at, End: at, Text: "@" + domain})
-		}
-	}
-	return nil
 }

@@ -54,6 +54,7 @@ func (c *Control) Check() Report {
 	c.checkHostname(&r)
 	c.checkReached(&r)
 	c.checkWishes(&r)
+	c.checkRewrite(&r)
 	return r
 }
 

@@ -81,6 +81,7 @@ func (c *Control) tables() []checkedTable {
 		{"relayfrom", func() ([]Fault, error) { return faultsOf[relayRow](c, relaysFile(c)) }},
 		{"sender-bcc", func() ([]Fault, error) { return faultsOf[bccRow](c, senderBccFile(c)) }},
 		{"recipient-bcc", func() ([]Fault, error) { return faultsOf[bccRow](c, recipientBccFile(c)) }},
+		{"rewrite", func() ([]Fault, error) { return faultsOf[rewriteRow](c, rewriteFile(c)) }},
 		{"relayto", func() ([]Fault, error) { return faultsOf[relayTo](c, relayToFile(c)) }},
 		{"proxyfrom", func() ([]Fault, error) {
 			return faultsOf[netip.Prefix](c, networksFile(c, "proxyfrom"))

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"paperpath/internal/addr"
 )
 
 func FuzzUsers(f *testing.F) {
@@ -47,6 +49,43 @@ func FuzzAliases(f *testing.F) {
 				}
 				if form, text := FormOf(target); text == "" || form >= FileTarget && text[0] != '/' {
 					t.Errorf("target %q of %q names nothing", target, key)
+				}
+			}
+		}
+	})
+}
+
+// FuzzRewrite checks that what a row gives for an address is an address.
+func FuzzRewrite(f *testing.F) {
+	f.Add("a@b.example: c@d.example\nsender @.b.example: @b.example\nout \"a:b\"@c: keep\n", "a+x@b.example")
+	f.Add("recipient r@.b: @c\n@b: one@c\n@[192.0.2.1]: x@y\n", "r@x.b")
+	f.Add("sender\t@b: \"x y\"@c\nexec:/bin/true\n", "\"a@b\"@b")
+	f.Fuzz(func(t *testing.T, text, address string) {
+		rows, err := rewriteTable().read(Open("/home/paperpath", time.Now), []byte(text))
+		if err != nil {
+			wantPlace(t, "rewrite", err)
+			return
+		}
+		wantSound(t, text, rows)
+		a, err := addr.Parse(address)
+		if err != nil {
+			return
+		}
+		for i, row := range rows.list() {
+			if to := row.instead(a, ""); !row.to.IsNull() {
+				if _, err := addr.Parse(to.String()); err != nil && row.to.Local != "" {
+					t.Errorf("%q gives %q for %q: %v", rows.keys[i], to, address, err)
+				}
+			}
+		}
+		for _, use := range []Use{AsSender, AsRecipient, Leaving} {
+			keys, names := rewriteKeys(use, a, "+-")
+			for i, key := range keys {
+				if folded, err := rewriteKey(key); err != nil || folded != key {
+					t.Errorf("%q is asked for %q, which would be in the table as %q (%v)", address, key, folded, err)
+				}
+				if !strings.HasPrefix(a.Local, names[i]) {
+					t.Errorf("%q is no beginning of %q", names[i], a.Local)
 				}
 			}
 		}

@@ -69,3 +69,36 @@ func TestMasqueradeBroken(t *testing.T) {
 	}
 	match(t, strings.Join(func() []string { _, c, _ := p.seen(); return c }(), "|"), `MAIL FROM:<a-much-longer-address@provider.example> SIZE=51\|`)
 }
+
+// Rows of control/rewrite for what leaves come before control/masquerade, and are for messages
+// of ours alone: what is passed on for a stranger keeps its bytes.
+func TestRewriteLeaving(t *testing.T) {
+	const header = "From: root@box.example.net\nTo: bob@box.example.net, x@elsewhere.example\nReply-To: ann@example.net\nSubject: x\n\nx\n"
+	for _, c := range []struct {
+		ours             bool
+		from, mail, text string
+	}{
+		{true, "root@box.example.net", "me@provider.example", "From: me@provider.example\nTo: bob@provider.example, x@elsewhere.example\nReply-To: ann@mask.example\nSubject: x\n\nx\n"},
+		{true, "", "", "From: me@provider.example\nTo: bob@provider.example, x@elsewhere.example\nReply-To: ann@mask.example\nSubject: x\n\nx\n"},
+		{false, "root@box.example.net", "root@box.example.net", "From: root@box.example.net\nTo: bob@box.example.net, x@elsewhere.example\nReply-To: ann@mask.example\nSubject: x\n\nx\n"},
+	} {
+		l := newLab(t)
+		l.set("domains", "example.net")
+		l.set("masquerade", "mask.example")
+		l.set("rewrite", "out root@box.example.net: me@provider.example\nout @.example.net: @provider.example")
+		p := newPeer(t, kind)
+		l.route("elsewhere.example", p)
+		m := l.message(header, far)
+		m.From.Addr, m.Ours = c.from, c.ours
+		if err := l.sendMessage(m)[0].Err; err != nil {
+			t.Fatal(err)
+		}
+		_, commands, texts := p.seen()
+		if want := "MAIL FROM:<" + c.mail + ">"; !strings.HasPrefix(commands[1], want) {
+			t.Errorf("%s, want %s", commands[1], want)
+		}
+		if want := strings.ReplaceAll(c.text+".\n", "\n", "\r\n"); texts[0] != want {
+			t.Errorf("%q, want %q", texts[0], want)
+		}
+	}
+}

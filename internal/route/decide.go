@@ -117,7 +117,8 @@ func (d *decider) resolve(text string) (a addr.Address, targets []Target, err er
 	if err := d.loop(a); err != nil {
 		return a, nil, err
 	}
-	targets, err = resolve(d.control, d.entry.Envelope.From.Addr, a, d.expanded, d.trail)
+	to := newResolver(d.control, d.entry.Envelope.From.Addr, d.expanded, d.trail)
+	targets, err = to.resolve(a, to.recipient)
 	return a, targets, err
 }
 

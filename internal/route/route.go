@@ -64,13 +64,16 @@ func (t Target) elsewhere() bool { return t.Kind == Remote || t.Kind == Held || 
 // 67 and reply 550 5.1.1, and the targets are returned with it. So it is with the Kind
 // Refused; its error has the text of the row. Every other error is temporary.
 func Resolve(c *control.Control, from string, a addr.Address, t *explain.Trail) ([]Target, error) {
-	return resolve(c, from, a, func(addr.Address) (bool, error) { return false, nil }, t)
+	r := newResolver(c, from, func(addr.Address) (bool, error) { return false, nil }, t)
+	return r.resolve(a, r.recipient)
 }
 
-// ResolveFor is Resolve for a message in the spool. Names that it has passed, here
-// or on its way here, are not expanded again but mean their own mailboxes.
+// ResolveFor is Resolve for a message in deliver/, whose recipient control/rewrite has seen
+// before. Names that it has passed, here or on its way here, are not expanded again but mean
+// their own mailboxes.
 func ResolveFor(c *control.Control, a addr.Address, e *spool.Entry, t *explain.Trail) ([]Target, error) {
-	return resolve(c, e.Envelope.From.Addr, a, passedIn(c, e), t)
+	r := newResolver(c, e.Envelope.From.Addr, passedIn(c, e), t)
+	return r.resolve(a, r.address)
 }
 
 // passedIn reports whether e has passed a row.
@@ -81,11 +84,15 @@ func passedIn(c *control.Control, e *spool.Entry) func(row addr.Address) (bool, 
 	}
 }
 
-func resolve(c *control.Control, from string, a addr.Address, passed func(addr.Address) (bool, error),
-	t *explain.Trail) ([]Target, error) {
-	r := resolver{control: c, from: from, trail: t, passed: passed,
+func newResolver(c *control.Control, from string, passed func(addr.Address) (bool, error),
+	t *explain.Trail) *resolver {
+	return &resolver{control: c, from: from, trail: t, passed: passed,
 		names: map[string]*name{}, included: map[string]bool{}, index: map[string]int{}, above: map[string][]*name{}}
-	if err := r.address(a, step{}); err != nil {
+}
+
+// resolve returns what enter adds for a.
+func (r *resolver) resolve(a addr.Address, enter func(addr.Address, step) error) ([]Target, error) {
+	if err := enter(a, step{}); err != nil {
 		return nil, err
 	}
 	if err := r.finish(); err != nil {

@@ -60,6 +60,45 @@ func TestForwardedMail(t *testing.T) {
 	}
 }
 
+// A recipient of ours that control/rewrite sends elsewhere is forwarded; one of another host
+// keeps the reverse path. A row is looked up once, and not for what an alias gives.
+func TestRewrittenRecipient(t *testing.T) {
+	const rewrite = "moved@example.net: x@far.example\nold@far.example: new@far.example\n" +
+		"a@example.net: b@example.net\nb@example.net: a@example.net\n"
+	for to, want := range map[string][2]string{
+		"moved@example.net":   {"SRS0=", "x@far.example"},
+		"moved+t@example.net": {"SRS0=", "x+t@far.example"},
+		"old@far.example":     {"s@s.example", "new@far.example"},
+	} {
+		p := newPath(t, "")
+		write(t, p.home, "srs-secrets", strings.ReplaceAll(secrets, " ", "-"))
+		write(t, p.home, "rewrite", rewrite)
+		p.accept("s@s.example", spool.WithLocal, to)
+		p.run()
+		if got := p.reversePaths(); !strings.HasPrefix(got, want[0]) {
+			t.Errorf("%s: %s", to, got)
+		}
+		p.accept("s@s.example", spool.WithLocal, to)
+		p.run()
+		var list []string
+		p.runner(spool.InboxRelay, func(_ context.Context, e *spool.Entry) spool.Outcome {
+			list = append(list, e.Envelope.To[0].Addr)
+			return spool.DropBecause("test")
+		}).Run(context.Background())
+		if len(list) != 1 || list[0] != want[1] {
+			t.Errorf("%s went to %v", to, list)
+		}
+	}
+	files := map[string]string{"domains": "example.net\n", "rewrite": rewrite, "aliases": "team: a\n",
+		"users": "a@example.net:\nb@example.net:\n"}
+	for to, want := range map[string]string{"a@example.net": "local b@example.net", "b@example.net": "local a@example.net",
+		"team@example.net": "local a@example.net"} {
+		if got := ask(t, files, to); got != want {
+			t.Errorf("%s: %s, want %s", to, got, want)
+		}
+	}
+}
+
 // A bounce to such an address goes back to the sender; nothing else does.
 func TestBounceOfForwardedMail(t *testing.T) {
 	dir, c := home(t, map[string]string{"domains": domains, "users": users, "srs-secrets": strings.ReplaceAll(secrets, " ", "-"),

@@ -43,6 +43,7 @@ func (a *acceptor) checkSender(who check.Submitter, from addr.Address) error {
 // accept completes a message and stores it in check/: as one entry, or with
 // VERP as one entry per recipient. Without an error all of them are durable.
 func (a *acceptor) accept(m *submission, who localUser, helo string, buf spool.Body) ([]string, error) {
+	m.rewrite = rewriter(a.control)
 	h, body, err := m.complete(buf)
 	if err != nil {
 		return nil, err
@@ -56,6 +57,12 @@ func (a *acceptor) accept(m *submission, who localUser, helo string, buf spool.B
 	}
 	if int64(len(m.to)) > most {
 		return nil, tooMany(strconv.FormatInt(most, 10) + " recipients")
+	}
+	if m.from, err = rewrittenPath(a.control, m.from, nil); err != nil {
+		return nil, err
+	}
+	if from, err := addr.Parse(m.from.Addr); err == nil {
+		m.identity.sender = from // that of VERP
 	}
 	var keys []string
 	for i, env := range m.envelopes() {

@@ -9,6 +9,7 @@ import (
 	"paperpath/internal/explain"
 	"paperpath/internal/home"
 	"paperpath/internal/route"
+	"paperpath/internal/spool"
 	"paperpath/internal/status"
 )
 
@@ -44,8 +45,12 @@ func Explain(h *home.Home, from, login string, words []string, asJSON bool) erro
 		a = qualified(a, domain)
 		var t explain.Trail
 		err := check.Sender(h.Control, submitter, sender, resolver(h.Control), &t)
+		path := spool.Path{Addr: sender.String()}
 		if err == nil {
-			_, err = route.Resolve(h.Control, sender.String(), a, &t)
+			path, err = rewrittenPath(h.Control, path, &t)
+		}
+		if err == nil {
+			_, err = route.Resolve(h.Control, path.Addr, a, &t)
 		}
 		t.End("accept " + a.String())
 		if err != nil {

@@ -198,19 +198,24 @@ func (s *session) recipients() string {
 
 // store checks a message and stores it: in route/, or in hold/ if a check says so.
 func (s *session) store(ctx context.Context, buf *spool.Buffer) (spool.Key, error) {
-	body, err := s.compose(buf)
-	if err != nil {
+	sub := s.subject(s.tx)
+	var err error
+	if sub.Body, sub.Claims, err = s.compose(buf); err != nil {
 		return "", err
 	}
-	if err := s.mayCopy(body.Size()); err != nil {
+	if sub.Claims != nil {
+		if sub.Envelope.From, err = rewrittenPath(s.Control, sub.Envelope.From, nil); err != nil {
+			return "", err
+		}
+	}
+	if err := s.mayCopy(sub.Body.Size()); err != nil {
 		return "", err
 	}
 	trace, err := s.trace()
 	if err != nil {
 		return "", err
 	}
-	sub := s.subject(s.tx)
-	sub.Body, sub.Received = body, spool.Received(trace, s.server.now())
+	sub.Received = spool.Received(trace, s.server.now())
 	verdict := s.server.judge(s.checks, ctx, sub, nil)
 	key, err := s.keep(verdict, trace)
 	s.server.checker.Record(string(key), verdict, s.client())
@@ -250,38 +255,40 @@ func (s *session) keep(v check.Verdict, trace spool.Trace) (spool.Key, error) {
 	return key, nil
 }
 
-// compose completes the message of a submitter. That of anybody else is checked as it came.
-func (s *session) compose(buf *spool.Buffer) (spool.Body, error) {
+// compose completes the message of a submitter, and returns what it says of them before
+// addresses are replaced. That of anybody else is checked as it came.
+func (s *session) compose(buf *spool.Buffer) (spool.Body, *check.Claimed, error) {
 	submits, err := s.submits()
 	if err != nil || !submits {
-		return buf, err
+		return buf, nil, err
 	}
 	h, err := check.ReadHeader(s.Control, buf)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	m, err := compose.New(h, buf)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	m.Drop(check.Forged(h, s.server.hostname))
-	err = s.complete(m)
-	return m.Body(), err
+	domain, err := s.complete(m)
+	return m.Body(), &check.Claimed{From: s.tx.from.String(), Header: h, Domain: domain}, err
 }
 
-// complete completes the message of a submitter.
-func (s *session) complete(m *compose.Message) error {
+// complete completes the message of a submitter, and returns the domain that addresses
+// without one got.
+func (s *session) complete(m *compose.Message) (domain string, err error) {
 	o := compose.Origin{Host: s.server.hostname, Now: s.server.now(),
-		Author: compose.Author{Address: s.tx.from}}
+		Author: compose.Author{Address: s.tx.from}, Rewrite: rewriter(s.Control)}
 	if login, err := addr.Parse(s.login); err == nil {
 		o.Domain = addr.FoldDomain(login.Domain)
 		if o.Author.Address.IsNull() {
 			o.Author.Address = login
 		}
 	} else if o.Domain, err = ourDomain(s.Control); err != nil {
-		return err
+		return "", err
 	}
-	return m.Complete(o)
+	return o.Domain, m.Complete(o)
 }
 
 // submits reports whether the client is a submitter (RFC 6409), whose messages are

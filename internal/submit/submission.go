@@ -20,6 +20,9 @@ type submission struct {
 	now    time.Time
 	read   func(spool.Body) (*message.Header, error) // reads a header within limits
 
+	// rewrite replaces addresses in the message; nil: the server of run/submit does it.
+	rewrite func(sender bool, a addr.Address) (addr.Address, error)
+
 	identity   identity
 	from       spool.Path
 	to         []spool.Recipient
@@ -30,7 +33,7 @@ type submission struct {
 }
 
 // complete returns the message as it goes into the spool. With -t it adds the
-// recipients that the header names.
+// recipients that the header names. The header has the addresses that the submitter used.
 func (m *submission) complete(buf spool.Body) (*message.Header, spool.Body, error) {
 	h, err := m.read(buf)
 	if err != nil {
@@ -51,7 +54,8 @@ func (m *submission) complete(buf spool.Body) (*message.Header, spool.Body, erro
 		return nil, nil, err
 	}
 	msg.Drop(check.Forged(h, m.host))
-	err = msg.Complete(compose.Origin{Host: m.host, Domain: m.domain, Now: m.now, Author: m.identity.author})
+	err = msg.Complete(compose.Origin{Host: m.host, Domain: m.domain, Now: m.now, Author: m.identity.author,
+		Rewrite: m.rewrite})
 	return h, msg.Body(), err
 }
 
