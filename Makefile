@@ -17,9 +17,14 @@ REPORT   = $(CURDIR)/.build/report
 COMMIT = $(shell git -c safe.directory='*' describe --always --dirty 2>/dev/null)
 LDFLAGS = -s -w -X paperpath/internal/program.commit=$(COMMIT)
 
+# One set of build flags for programs, vet and tests: with another one, all that they are
+# made of would be compiled again.
+export CGO_ENABLED = 0
+export GOFLAGS := $(GOFLAGS) -trimpath -buildvcs=false -tags=$(TAGS)
+
 all:
 	@mkdir -p bin
-	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -tags $(TAGS) -o bin/ $(PROGRAMS:%=./cmd/%)
+	$(GO) build -ldflags '$(LDFLAGS)' -o bin/ $(PROGRAMS:%=./cmd/%)
 	@for l in $(LINKS); do ln -sf mailsubmit bin/$$l || exit 1; done
 	@$(GO) run ./test/completions -bin bin .build/completions
 
@@ -39,7 +44,7 @@ format:
 	@out=$$(gofmt -l .); [ -z "$$out" ] || { echo "not gofmt'ed: $$out" >&2; exit 1; }
 
 vet:
-	$(GO) vet -tags $(TAGS) ./...
+	$(GO) vet ./...
 
 staticcheck:
 	@mkdir -p .build
@@ -56,12 +61,12 @@ manlint:
 	else $(call missing,mandoc or groff (man pages)); fi
 
 unit:
-	$(GO) test -tags $(TAGS) $$($(GO) list ./... | grep -v '^paperpath/test/')
+	$(GO) test -vet=off $$($(GO) list ./... | grep -v '^paperpath/test/')
 
 # The same under the race detector, which needs a C compiler and makes them several times
 # slower. Three packages start no goroutine but compute a lot: they are left out.
 race:
-	CGO_ENABLED=1 $(GO) test -race -tags $(TAGS) $$($(GO) list ./... | grep -v -e '^paperpath/test/' -e '/\(auth\|parts\|sevenbit\)$$')
+	CGO_ENABLED=1 $(GO) test -race -vet=off $$($(GO) list ./... | grep -v -e '^paperpath/test/' -e '/\(auth\|parts\|sevenbit\)$$')
 
 # The built programs as a user meets them: scripts, real clients, kills. Most
 # of the time they wait, so several packages run at once; what measures runs
@@ -69,9 +74,9 @@ race:
 system: all
 	@mkdir -p .build
 	PAPERPATH_BIN=$(CURDIR)/bin PAPERPATH_REPORT=$(REPORT) \
-		$(GO) test -count=1 -p 3 -timeout 10m $$($(GO) list ./test/... | grep -v -e /test/peers -e /test/milters -e /test/world -e /test/measure)
+		$(GO) test -vet=off -count=1 -p 3 -timeout 10m $$($(GO) list ./test/... | grep -v -e /test/peers -e /test/milters -e /test/world -e /test/measure)
 	PAPERPATH_BIN=$(CURDIR)/bin PAPERPATH_REPORT=$(REPORT) \
-		$(GO) test -count=1 -timeout 10m ./test/measure
+		$(GO) test -vet=off -count=1 -timeout 10m ./test/measure
 
 missing = echo "MISSING: $(1)" >>$(REPORT); \
 	if [ "$$CI" = true ]; then echo "MISSING: $(1)" >&2; exit 1; fi
