@@ -17,7 +17,7 @@ func run() int {
 		Usage:    "make and run a Paperpath home",
 		Operands: "verb ...",
 		Kind:     program.Person,
-		Verbs: []program.Verb{initVerb(), userVerb(), checkVerb(), dkimVerb(), statusVerb(), startVerb(), queueVerb(), traceVerb(),
+		Verbs: []program.Verb{initVerb(), userVerb(), checkVerb(), dkimVerb(), statusVerb(), startVerb(), stopVerb(), reloadVerb(), queueVerb(), traceVerb(),
 			spoolVerb(), backupVerb()},
 	})
 }
@@ -69,6 +69,30 @@ func startVerb() program.Verb {
 				return err
 			}
 			return mailctl.Start(ctx, h)
+		},
+	}
+}
+
+func stopVerb() program.Verb {
+	return program.Verb{
+		Name: "stop", Usage: "end the mailctl start that runs the home, and wait until it has ended",
+		Action: func(_ context.Context, h *home.Home, c *cli.Context) error {
+			if err := none(c); err != nil {
+				return err
+			}
+			return mailctl.Stop(h.Dir, h.Stderr)
+		},
+	}
+}
+
+func reloadVerb() program.Verb {
+	return program.Verb{
+		Name: "reload", Usage: "check the settings, and have the running mailctl start read them again",
+		Action: func(_ context.Context, h *home.Home, c *cli.Context) error {
+			if err := none(c); err != nil {
+				return err
+			}
+			return mailctl.Check{Home: h.Dir, Control: h.Control, Now: h.Clock.Now(), Out: h.Stderr}.Reload()
 		},
 	}
 }

@@ -2,6 +2,9 @@ package control
 
 import (
 	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -38,9 +41,43 @@ func servicesTable() table[Service] {
 			if len(args) == 0 || args[0] == "" || strings.HasPrefix(args[0], "-") {
 				return nil, errors.New("the line begins with no program")
 			}
+			if err := stays(args); err != nil {
+				return nil, err
+			}
 			return []entry[Service]{{"", Service{Args: args, Where: where}}}, nil
 		},
 	}
+}
+
+// stays is an error if the command is one of our programs and would do its work and
+// exit: mailctl start would run it again and again.
+func stays(args []string) error {
+	name := filepath.Base(args[0])
+	switch name {
+	case "mailcheck", "mailroute", "maildeliver", "mailrelay":
+		if !slices.Contains(args[1:], "watch") {
+			return fmt.Errorf("%s does not stay without the verb watch: `%s watch` does", name, name)
+		}
+	case "mailsubmit":
+		if !slices.Contains(args[1:], "smtp") || !listens(args) {
+			return errors.New("mailsubmit does not stay: `mailsubmit smtp --listen ADDRESS:PORT` does")
+		}
+	case "pop3d":
+		if !listens(args) {
+			return errors.New("pop3d does not stay: `pop3d --listen ADDRESS:PORT` does")
+		}
+	case "mailctl":
+		return errors.New("mailctl is no service")
+	}
+	return nil
+}
+
+// listens reports whether a server's command line names an address to listen on.
+func listens(args []string) bool {
+	return slices.ContainsFunc(args, func(a string) bool {
+		name, _, _ := strings.Cut(a, "=")
+		return name == "--listen" || name == "--listen-tls"
+	})
 }
 
 // words splits a command line at its blanks. Single and double quotes protect blanks;

@@ -284,7 +284,7 @@ func TestServices(t *testing.T) {
 	if d := cmp.Diff(want, got); d != "" || err != nil {
 		t.Error(d, err)
 	}
-	f.write("services", "mailroute watch\n\"pop3d\nmailrelay watch\n-x\nmaildeliver")
+	f.write("services", "mailroute watch\n\"pop3d\nmailrelay watch\n-x\nmaildeliver watch")
 	got, err = f.Services()
 	want = []Service{{[]string{"mailroute", "watch"}, "control/services:1"}, {[]string{"mailrelay", "watch"}, "control/services:3"}}
 	if d := cmp.Diff(want, got); d != "" || err != nil {
@@ -292,6 +292,25 @@ func TestServices(t *testing.T) {
 	}
 	if faults, errs := f.Faults("services"); len(faults) != 3 || len(errs) > 0 {
 		t.Error(faults, errs)
+	}
+}
+
+// A program of ours that exits by itself is no service; of others we know nothing.
+func TestServicesStay(t *testing.T) {
+	for row, stays := range map[string]bool{
+		"mailroute watch": true, "/opt/bin/mailrelay --home /h watch": true, "maildeliver watch --home=/h": true,
+		"mailroute wach": false, "mailcheck run": false, "mailrelay": false,
+		"mailsubmit smtp --listen 127.0.0.1:25": true, "mailsubmit smtp --role mx --listen-tls=127.0.0.1:465": true,
+		"mailsubmit smtp": false, "mailsubmit --listen 127.0.0.1:25": false, "mailsubmit smtp --lissten 127.0.0.1:25": false,
+		"pop3d --listen-tls 127.0.0.1:995": true, "pop3d": false, "pop3d --tls": false, "mailctl start": false,
+		"mysqld": true, "sh -c 'mailroute wach'": true,
+	} {
+		f := newFixture(t, map[string]string{"services": row + "\n"})
+		got, err := f.Services()
+		faults, errs := f.Faults("services")
+		if err != nil || len(errs) > 0 || (len(got) == 1) != stays || (len(faults) == 0) != stays {
+			t.Errorf("%s: %v %v %v %v", row, got, err, faults, errs)
+		}
 	}
 }
 

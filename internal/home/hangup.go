@@ -8,6 +8,18 @@ import (
 	"syscall"
 )
 
+// Reload calls reload, and logs the result and the broken rows of tables.
+func (h *Home) Reload(reload func() error) error {
+	err := reload()
+	if err != nil {
+		h.Log.Trouble("", "reload", err)
+	} else {
+		h.Log.Reloaded()
+	}
+	h.nameBrokenRows()
+	return err
+}
+
 // OnHangup calls reload at each SIGHUP, one call at a time, until ctx ends or stop is
 // called. stop waits for a running call. The log has the result; after an error the
 // settings in force stay in force. At the start and at each reload OnHangup reports
@@ -28,12 +40,7 @@ func (h *Home) OnHangup(ctx context.Context, reload func() error) (stop func()) 
 				return
 			case <-hangups:
 			}
-			if err := reload(); err != nil {
-				h.Log.Trouble("", "reload", err)
-			} else {
-				h.Log.Reloaded()
-			}
-			h.nameBrokenRows()
+			_ = h.Reload(reload) // the log has it
 		}
 	})
 	return func() {

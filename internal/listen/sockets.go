@@ -128,7 +128,7 @@ func (s *Server) bindOne(addr string) (net.Listener, error) {
 	if path, ok := strings.CutPrefix(addr, "unix:"); addr == StdinAddr {
 		l, err = listenStdin()
 	} else if ok {
-		l, err = listenUnix(path, s.UnixMode)
+		l, err = ListenUnix(path, s.UnixMode)
 	} else {
 		l, err = net.Listen("tcp", addr)
 	}

@@ -61,9 +61,9 @@ func closeDir(dir *os.File) error {
 	return dir.Close()
 }
 
-// listenUnix opens a Unix socket at path, and removes first what a killed server left
+// ListenUnix opens a Unix socket at path, and removes first what a killed server left
 // there. Mode 0 leaves the mode to the umask.
-func listenUnix(path string, mode os.FileMode) (net.Listener, error) {
+func ListenUnix(path string, mode os.FileMode) (net.Listener, error) {
 	name, dir, err := shortPath(path)
 	if err != nil {
 		return nil, err

@@ -22,7 +22,7 @@ func TestUnixSocketsAtAnyPath(t *testing.T) {
 		}
 		path := filepath.Join(dir, "submit")
 		for round := range 2 { // the second finds what a killed server left
-			l, err := listenUnix(path, 0o666)
+			l, err := ListenUnix(path, 0o666)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -43,6 +43,11 @@ func (k Check) Run() error {
 	if err := write(k.Out, r); err != nil {
 		return err
 	}
+	return k.verdict(r)
+}
+
+// verdict is an error, exit status 65, if something cannot be used.
+func (k Check) verdict(r control.Report) error {
 	switch n := len(r.Errors()); n {
 	case 0:
 		return nil

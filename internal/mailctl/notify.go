@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"net"
 	"strings"
+	"time"
 )
 
 // notifySocket is where one run of a service sends READY=1, as in sd_notify(3). Its
@@ -23,19 +24,40 @@ func listenNotify() (*notifySocket, error) {
 	return &notifySocket{address, conn}, nil
 }
 
-// wait returns true at READY=1, false once the socket is closed.
-func (n *notifySocket) wait() bool {
+// theEnd is what end sends: no line of sd_notify(3).
+const theEnd = "\x00"
+
+// hear calls ready at the first READY=1 and says for each STATUS=, until the socket is
+// closed or end was called.
+func (n *notifySocket) hear(says func(string), ready func()) {
 	buf := make([]byte, 4096)
-	for {
+	for isReady := false; ; {
 		size, err := n.conn.Read(buf)
-		if err != nil {
-			return false
+		if err != nil || string(buf[:size]) == theEnd {
+			return
 		}
 		for line := range strings.SplitSeq(string(buf[:size]), "\n") {
-			if line == "READY=1" {
-				return true
+			if text, found := strings.CutPrefix(line, "STATUS="); found {
+				says(text)
+			}
+			if line == "READY=1" && !isReady {
+				isReady = true
+				ready()
 			}
 		}
+	}
+}
+
+// end makes hear return when it has heard what was sent before.
+func (n *notifySocket) end() {
+	conn, err := net.DialUnix("unixgram", nil, n.conn.LocalAddr().(*net.UnixAddr))
+	if err == nil {
+		_ = conn.SetWriteDeadline(time.Now().Add(time.Second)) // a child's child may have filled it
+		_, err = conn.Write([]byte(theEnd))
+		conn.Close()
+	}
+	if err != nil {
+		n.close()
 	}
 }
 

@@ -28,35 +28,12 @@ type service struct {
 	args  []string
 	letGo context.CancelFunc // nil before it is launched
 
-	mu      sync.Mutex
-	process *os.Process // while it is ready
-	pending bool        // it missed a SIGHUP while it was not
+	mu   sync.Mutex
+	life serviceLife
 }
 
 // same reports whether two lines of control/services are the same service.
 func (s *service) same(o *service) bool { return s.path == o.path && slices.Equal(s.args, o.args) }
-
-// hangup passes SIGHUP on, but not before the service is ready: until then it may not
-// yet have asked for the signal.
-func (s *service) hangup() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.pending = s.process == nil; !s.pending {
-		// A process that has ended is started again, and then reads everything.
-		_ = s.process.Signal(syscall.SIGHUP)
-	}
-}
-
-// setReady records the process that takes signals now, nil for none.
-func (s *service) setReady(p *os.Process) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.process = p
-	if p != nil && s.pending {
-		s.pending = false
-		_ = p.Signal(syscall.SIGHUP)
-	}
-}
 
 // supervise runs the service again and again until ctx ends.
 func (s *service) supervise(ctx context.Context) {
@@ -84,20 +61,25 @@ func (s *service) runOnce(ctx context.Context) {
 		return
 	}
 	defer n.close()
-	s.setReady(nil)
+	s.setSays("")
 	cmd := s.command(n.address)
 	if err := s.start(cmd); err != nil {
+		s.setEnded(err.Error())
 		s.group.log.Trouble("", "start "+s.name, err)
 		maillog.Say(s.group.stderr, fmt.Sprintf("mailctl: %s: %s\n", s.where, visible.Line(err.Error())))
 		return
 	}
 	s.group.log.Started(s.name, cmd.Process.Pid)
-	done := make(chan struct{})
-	go s.group.guard("await "+s.name, func() { s.awaitReady(ctx, n, cmd.Process, done) })
+	done, heard := make(chan struct{}), make(chan struct{})
+	go s.group.guard("await "+s.name, func() {
+		defer close(heard)
+		n.hear(s.setSays, func() { s.setReady(cmd.Process) })
+	})
 	go s.group.guard("stop "+s.name, func() { s.stopAtEnd(ctx, cmd.Process, done) })
 	err = cmd.Wait()
-	s.setReady(nil)
 	close(done)
+	n.end()
+	<-heard // its last words too
 	s.exited(ctx, cmd, err)
 }
 
@@ -121,19 +103,6 @@ func (s *service) start(cmd *exec.Cmd) error {
 		return home.StartAsRoot(cmd)
 	}
 	return home.StartAsOwner(cmd)
-}
-
-// awaitReady tells the group when the service is ready.
-func (s *service) awaitReady(ctx context.Context, n *notifySocket, p *os.Process, done <-chan struct{}) {
-	if !n.wait() {
-		return
-	}
-	s.setReady(p)
-	select {
-	case s.group.ready <- s:
-	case <-done:
-	case <-ctx.Done():
-	}
 }
 
 // stopAtEnd ends the process when ctx ends: first SIGTERM, and after the grace period
@@ -160,6 +129,7 @@ func (s *service) exited(ctx context.Context, cmd *exec.Cmd, err error) {
 	if err != nil {
 		how = err.Error()
 	}
+	s.setEnded(how)
 	s.group.log.Exited(s.name, cmd.Process.Pid, how)
 	if ctx.Err() != nil {
 		return

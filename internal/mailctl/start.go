@@ -27,6 +27,7 @@ const (
 	firstWait = time.Second      // before a service is started again; doubled each time
 	lastWait  = time.Minute      // the longest of these waits; a run this long resets them
 	grace     = 20 * time.Second // from SIGTERM to SIGKILL; longer than a server gives its sessions
+	patience  = 10 * time.Second // until those that are not ready are named; six times that while it goes on
 )
 
 // Start checks the settings, then runs the commands of control/services until ctx
@@ -44,6 +45,8 @@ func Start(ctx context.Context, h *home.Home) error {
 			return err
 		}
 	}
+	o := &orders{log: h.Log}
+	defer o.release() // when run/ is free again
 	unlock, err := lockRun(filepath.Join(h.Dir, "run"))
 	if err != nil {
 		return err
@@ -61,20 +64,31 @@ func Start(ctx context.Context, h *home.Home) error {
 	if g.services, err = g.servicesOf(rows); err != nil {
 		return err
 	}
-	hangups := func(ctx context.Context) (stop func()) {
-		return h.OnHangup(ctx, func() error {
-			rows, err := h.Control.Services()
-			if err != nil {
-				return err
-			}
-			faults, _ := h.Control.Faults("services") // OnHangup names them
-			return g.reload(ctx, rows, len(faults) > 0)
-		})
-	}
-	return g.run(ctx, hangups, func() error {
+	take := func(ctx context.Context, stop func()) (func(), error) { return g.take(ctx, h, o, stop) }
+	return g.run(ctx, take, func() error {
 		_, err := fmt.Fprintln(h.Stdout, "ready")
 		return err
 	})
+}
+
+// take takes SIGHUP and orders on the socket until done is called.
+func (g *group) take(ctx context.Context, h *home.Home, o *orders, stop func()) (done func(), err error) {
+	reload := func() error {
+		rows, err := h.Control.Services()
+		if err != nil {
+			return err
+		}
+		faults, _ := h.Control.Faults("services") // Reload names them
+		return g.reload(ctx, rows, len(faults) > 0)
+	}
+	o.state, o.stop = g.states, stop
+	o.reload = func() error { return h.Reload(reload) }
+	close, err := o.listen(h.Dir)
+	if err != nil {
+		return nil, err
+	}
+	hangups := h.OnHangup(ctx, reload)
+	return func() { hangups(); close() }, nil
 }
 
 // lockRun allows one mailctl start at a time to run a home. The lock ends with the
@@ -95,32 +109,51 @@ func lockRun(path string) (unlock func(), err error) {
 	return nil, status.Temp("4.3.0", "cannot lock "+path, err)
 }
 
-// group is the services of a running mailctl start. Only reload changes services.
+// group is the services of a running mailctl start.
 type group struct {
-	home     string
-	clock    clock.Clock
-	log      *maillog.Log
-	stderr   *os.File
-	services []*service
+	home   string
+	clock  clock.Clock
+	log    *maillog.Log
+	stderr *os.File
+
+	reloading sync.Mutex // held by reload
+	mu        sync.Mutex
+	services  []*service
 
 	// lent says that root is only lent to us: our own programs are started as root
 	// each time, so that they can bind their ports. Other commands are started as the
 	// owner, who may write anything into control/services.
 	lent bool
 
-	ready  chan *service
-	broken chan error // of a service that will never be ready
-
+	news    chan struct{} // there was some: a service became ready, or services changed
+	broken  chan error    // of a service that will never be ready
 	running sync.WaitGroup
-	awaited chan struct{} // closed when the first services are ready
 
-	firstWait, lastWait, grace time.Duration
+	firstWait, lastWait, grace, patience time.Duration
+}
+
+// now is the time on the group's clock.
+func (g *group) now() time.Time { return g.clock.Now() }
+
+// all returns the services of now.
+func (g *group) all() []*service {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Clone(g.services)
+}
+
+// changed wakes await.
+func (g *group) changed() {
+	select {
+	case g.news <- struct{}{}:
+	default:
+	}
 }
 
 func newGroup(h *home.Home) *group {
 	return &group{home: h.Dir, clock: h.Clock, log: h.Log, stderr: h.Stderr,
-		ready: make(chan *service), broken: make(chan error, 1), awaited: make(chan struct{}),
-		firstWait: firstWait, lastWait: lastWait, grace: grace}
+		news: make(chan struct{}, 1), broken: make(chan error, 1),
+		firstWait: firstWait, lastWait: lastWait, grace: grace, patience: patience}
 }
 
 // guard calls work; a panic in it is logged and does not end the program.
@@ -206,23 +239,25 @@ func findProgram(name string) (string, error) {
 	return path, nil
 }
 
-// run supervises the services until ctx ends or one of them can never be ready.
-// hangups makes SIGHUP call reload.
-func (g *group) run(ctx context.Context, hangups func(context.Context) (stop func()),
+// run supervises the services until ctx ends or one of them can never be ready. take
+// makes SIGHUP and orders call reload, until done is called.
+func (g *group) run(ctx context.Context, take func(_ context.Context, stop func()) (done func(), err error),
 	allReady func() error) error {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	for _, s := range g.services {
 		g.launch(ctx, s)
 	}
-	stop := hangups(ctx)
-	err := g.await(ctx, allReady)
-	close(g.awaited)
+	done, err := take(ctx, end)
 	if err == nil {
-		<-ctx.Done()
+		err = g.await(ctx, allReady)
+		if err == nil {
+			<-ctx.Done()
+		}
+		end()
+		done()
 	}
 	end()
-	stop()
 	g.running.Wait()
 	return err
 }
@@ -239,12 +274,13 @@ func (g *group) launch(ctx context.Context, s *service) {
 // passes SIGHUP on to the rest. If rows are broken, nothing is stopped: a service
 // that is missing may be the one that such a row names.
 func (g *group) reload(ctx context.Context, rows []control.Service, broken bool) error {
-	<-g.awaited
+	g.reloading.Lock()
+	defer g.reloading.Unlock()
 	wanted, err := g.servicesOf(rows)
 	if len(wanted) == 0 {
 		return err
 	}
-	old := slices.Clone(g.services)
+	old := g.all()
 	for i, s := range wanted {
 		at := slices.IndexFunc(old, func(o *service) bool { return o.same(s) })
 		if at < 0 {
@@ -266,26 +302,36 @@ func (g *group) reload(ctx context.Context, rows []control.Service, broken bool)
 			s.hangup()
 		}
 	}
+	g.mu.Lock()
 	g.services = wanted
+	g.mu.Unlock()
+	g.changed()
 	return err
 }
 
 // await returns once every service has been ready, or with an error if that cannot
-// happen.
+// happen. It names those that keep it waiting; after a while the service manager above us
+// learns that mail flows through the others.
 func (g *group) await(ctx context.Context, allReady func() error) error {
-	waiting := map[*service]bool{}
-	for _, s := range g.services {
-		waiting[s] = true
-	}
-	for len(waiting) > 0 {
+	wait := time.NewTimer(g.patience)
+	defer wait.Stop()
+	told := false
+	for !g.allWereReady() {
 		select {
-		case s := <-g.ready:
-			delete(waiting, s)
+		case <-g.news:
 		case err := <-g.broken:
 			return err
+		case <-wait.C:
+			text := g.tellUnready()
+			if told {
+				g.notify(text)
+			}
+			told = true
+			wait.Reset(6 * g.patience)
 		case <-ctx.Done():
 			return nil
 		}
 	}
+	g.notify("all services are ready")
 	return allReady()
 }

@@ -40,18 +40,25 @@ func TestMain(m *testing.M) {
 		for { // select {} would be a deadlock without cgo
 			time.Sleep(time.Hour)
 		}
+	case "says":
+		sayToStart("STATUS=no \a certificate\n")
+		for {
+			time.Sleep(time.Hour)
+		}
 	case "start":
 		runStart()
 	}
 }
 
-func sayReady() {
+func sayReady() { sayToStart("STATUS=fine\nREADY=1\n") }
+
+func sayToStart(lines string) {
 	conn, err := net.Dial("unixgram", os.Getenv("NOTIFY_SOCKET"))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(status.TempFail)
 	}
-	conn.Write([]byte("STATUS=fine\nREADY=1\n"))
+	conn.Write([]byte(lines))
 }
 
 // runStart is mailctl start in a process of its own.
@@ -246,7 +253,7 @@ func TestStopKillsWhatStays(t *testing.T) {
 	g.services = []*service{sv}
 	ctx, stop := context.WithCancel(t.Context())
 	// Ready means that the signal is ignored by now; then ctx ends.
-	if err := g.run(ctx, func(context.Context) func() { return func() {} }, func() error { stop(); return nil }); err != nil {
+	if err := g.run(ctx, takeNothing, func() error { stop(); return nil }); err != nil {
 		t.Error(err)
 	}
 	if !strings.Contains(s.log(), `how="signal: killed"`) {
@@ -268,7 +275,7 @@ func TestBackoffGrows(t *testing.T) {
 	done := make(chan error, 1)
 	begun := time.Now()
 	go func() {
-		done <- g.run(ctx, func(context.Context) func() { return func() {} }, func() error { return errors.New("never ready") })
+		done <- g.run(ctx, takeNothing, func() error { return errors.New("never ready") })
 	}()
 	s.wait("seven runs", func() bool { return len(s.read(s.out)) >= 14 })
 	// There are waits of 1, 2, 4, ... 32 ms between seven runs.
@@ -336,7 +343,6 @@ func TestReloadBesideBrokenRows(t *testing.T) {
 	s.script("x-say", `trap 'echo "ended $1" >>"$CTL_TEST_OUT"; exit 0' TERM
 echo "started $1" >>"$CTL_TEST_OUT"; while :; do sleep 1; done`)
 	g := newGroup(s.home)
-	close(g.awaited)
 	ctx, stop := context.WithCancel(t.Context())
 	has := func(line string) func() bool {
 		return func() bool { return strings.Contains(s.read(s.out), line+"\n") }
@@ -376,3 +382,6 @@ echo "started $1" >>"$CTL_TEST_OUT"; while :; do sleep 1; done`)
 	stop()
 	g.running.Wait()
 }
+
+// takeNothing is for a group without signals and orders.
+func takeNothing(context.Context, func()) (func(), error) { return func() {}, nil }

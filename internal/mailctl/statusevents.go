@@ -1,6 +1,7 @@
 package mailctl
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"path/filepath"
@@ -99,6 +100,24 @@ func (s Status) servers(d *day) (list []condition) {
 	slices.Sort(sorted)
 	for _, addr := range sorted {
 		list = append(list, s.server(addresses[addr], addr))
+	}
+	return append(list, s.unready()...)
+}
+
+// unready names the services of a running mailctl start that are not ready.
+func (s Status) unready() (list []condition) {
+	a, err := askStart(s.Home, "state")
+	if errors.Is(err, errNotRunning) {
+		return nil
+	}
+	if err != nil {
+		return []condition{{Level: levelNote, Part: "service", Text: err.Error()}}
+	}
+	for _, v := range a.Services {
+		if !v.Ready {
+			list = append(list, condition{Level: levelDown, Part: "service", Text: "not ready: " + v.String(),
+				Mend: "mailctl reload when it is mended, or wait", Facts: map[string]any{"where": v.Where, "ends": v.Ends}})
+		}
 	}
 	return list
 }

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"paperpath/internal/home"
+	"paperpath/internal/listen"
 	"paperpath/internal/status"
 	"paperpath/internal/visible"
 )
@@ -150,6 +151,9 @@ func (p Program) run(ctx context.Context, f *frame, args []string) (code int) {
 	if text := err.Error(); text != "" && !f.readerIsGone(err) {
 		stack := status.Stack(err)
 		fmt.Fprintf(f.Stderr, "%s: %s\n%s", p.Name, visible.Line(text+f.wayOut(err)), stack)
+		if f.kind == Server { // whoever supervises it names the reason
+			_ = listen.NotifyStatus(text + f.wayOut(err))
+		}
 		if f.muted || stack != "" {
 			f.Log.Trouble("", "run", err)
 		}
