@@ -86,7 +86,8 @@ func withSPF(m *Case, q Query, f Finding) Finding {
 		return f
 	}
 	q.Trail.Add("spf", "fails, and DMARC does not pass", row.Where)
-	f.Fails, f.Row, f.Reason, f.Err = true, "spf", "SPF: "+m.SPF.Reason, spfRefusal(m)
+	f.Fails, f.Row, f.Reason, f.Err = true, "spf", "SPF: "+m.SPF.Reason,
+		spfRefusal(m, ", and DMARC does not prove the author")
 	return f
 }
 

@@ -6,11 +6,11 @@ import (
 	"strconv"
 	"strings"
 
-	"paperpath/internal/addr"
 	"paperpath/internal/authres"
 	"paperpath/internal/control"
 	"paperpath/internal/dnsbl"
 	"paperpath/internal/maillog"
+	"paperpath/internal/route"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
 )
@@ -24,7 +24,7 @@ func (dnsblCheck) Name() string { return "dnsbl" }
 // Rcpt implements RcptCheck: a refusal costs least before the message is sent. Everything
 // else waits for it.
 func (c dnsblCheck) Rcpt(ctx context.Context, m *Case, to spool.Recipient, q Query) Finding {
-	if toPostmaster(to) {
+	if route.ForEverybody(to.Addr) {
 		return Finding{}
 	}
 	f := c.judge(ctx, m, q)
@@ -43,20 +43,13 @@ func (c dnsblCheck) Ask(ctx context.Context, m *Case, q Query) Finding {
 		return f
 	}
 	for _, to := range m.Envelope.To {
-		if toPostmaster(to) {
-			f.Reason += " (not refused: it is for postmaster)"
+		if route.ForEverybody(to.Addr) {
+			f.Reason += " (not refused: it is for postmaster or abuse)"
 			f.Answer, f.Fails, f.Err = control.CheckTag, q.Row.Action == control.CheckAnswer, nil
 			break
 		}
 	}
 	return f
-}
-
-// toPostmaster reports whether mail for a recipient has to be accepted from everybody
-// (RFC 5321 4.5.1).
-func toPostmaster(to spool.Recipient) bool {
-	local, _ := addr.Split(to.Addr)
-	return strings.EqualFold(local, "postmaster")
 }
 
 // actionOf is what the row makes of a finding.

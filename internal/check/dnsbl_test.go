@@ -55,6 +55,8 @@ func TestDNSBL(t *testing.T) {
 		results                  string
 	}{
 		"listed, and refused":    {both, limits, "192.0.2.9", "alice", "550 5.7.1", control.CheckRefuse, "x-dnsbl=fail"},
+		"refused, twice so said": {both, "dnsbl: refuse tag=never refuse=3\n", "192.0.2.9", "alice", "550 5.7.1", control.CheckRefuse, "x-dnsbl=fail"},
+		"no action, no reply":    {both, "dnsbl: junk refuse=3\n", "192.0.2.9", "alice", "", control.CheckJunk, "x-dnsbl=fail"},
 		"listed and liked":       {both, limits, "192.0.2.8", "alice", "", control.CheckAccept, "dnswl=pass dns.zone=wl.example policy.ip=127.0.5.1 policy.txt=\"nice people\""},
 		"liked":                  {both, limits, "192.0.2.7", "alice", "", control.CheckAccept, "dnswl=pass"},
 		"unknown":                {both, limits, "192.0.2.1", "alice", "", control.CheckAccept, "dnswl=none dns.zone=wl.example"},
@@ -62,6 +64,7 @@ func TestDNSBL(t *testing.T) {
 		"below the limit":        {"bl.example: 1\n", limits, "192.0.2.9", "alice", "", control.CheckAccept, ""},
 		"no list":                {"", limits, "192.0.2.9", "alice", "", control.CheckAccept, ""},
 		"postmaster":             {both, limits, "192.0.2.9", "PostMaster", "", control.CheckTag, "x-dnsbl=fail"},
+		"abuse":                  {both, limits, "192.0.2.9", "Abuse", "", control.CheckTag, "x-dnsbl=fail"},
 		"postmaster, by the row": {both, "dnsbl: refuse\n", "192.0.2.9", "postmaster", "", control.CheckAccept, "x-dnsbl=fail"},
 		"refused by the row":     {both, "dnsbl: refuse\n", "192.0.2.9", "alice", "550 5.7.1", control.CheckRefuse, "x-dnsbl=fail"},
 		"deferred by the row":    {both, "dnsbl: defer\n", "192.0.2.9", "alice", "451 4.7.1", control.CheckDefer, "x-dnsbl=fail"},

@@ -278,13 +278,14 @@ func TestHelo(t *testing.T) {
 // A refusal names the domain, its policy and where to read it.
 func TestRefusalTexts(t *testing.T) {
 	s := newStrangers(t)
-	for _, x := range []struct{ from, author, want string }{
-		{"a@other.example", "a@sub.reject.example",
+	for _, x := range []struct{ rows, from, author, want string }{
+		{"", "a@other.example", "a@sub.reject.example",
 			"DMARC: neither SPF nor DKIM passed for sub.reject.example; p=reject of reject.example (TXT _dmarc.reject.example; RFC 9989)"},
-		{"a@plain.example", "a@plain.example", "SPF: plain.example does not allow 192.0.2.9 to send its mail (TXT plain.example; RFC 7208), " +
+		{"dmarc: off\n", "a@plain.example", "a@plain.example", "SPF: plain.example does not allow 192.0.2.9 to send its mail (TXT plain.example; RFC 7208)"},
+		{"", "a@plain.example", "a@plain.example", "SPF: plain.example does not allow 192.0.2.9 to send its mail (TXT plain.example; RFC 7208), " +
 			"and DMARC does not prove the author"},
 	} {
-		v := s.checker("", "", nil).Message(context.Background(), identityRow{client: "192.0.2.9", from: x.from, author: x.author}.subject(t), nil)
+		v := s.checker(x.rows, "", nil).Message(context.Background(), identityRow{client: "192.0.2.9", from: x.from, author: x.author}.subject(t), nil)
 		if v.Reason() != x.want {
 			t.Errorf("%s, want %s", v.Reason(), x.want)
 		}

@@ -81,7 +81,7 @@ func (c *spfCheck) Ask(ctx context.Context, m *Case, q Query) Finding {
 		f.Err = status.Temp("4.7.24", visible.ASCII(text), nil)
 	case spf.Fail:
 		if all, err := m.Control.Checks(); err == nil && all.Row("dmarc").Action == control.CheckOff {
-			f.Fails, f.Err = true, spfRefusal(m)
+			f.Fails, f.Err = true, spfRefusal(m, "")
 		}
 	}
 	return unlessTrusted(m, q, f, f.Methods) // DKIM is not known yet
@@ -105,9 +105,9 @@ func explainSPF(r spf.Result, t *explain.Trail) {
 	t.Add("spf "+string(r.Scope), fmt.Sprintf("%s for %s: %s", r.Status, r.Sender, r.Reason), "TXT "+r.Domain)
 }
 
-// spfRefusal is the reply for mail that SPF forbids.
-func spfRefusal(m *Case) error {
+// spfRefusal is the reply for mail that SPF forbids; more is what else speaks against it.
+func spfRefusal(m *Case, more string) error {
 	return refuseMail("5.7.23", visible.ASCII(fmt.Sprintf(
-		"SPF: %s does not allow %s to send its mail (TXT %s; RFC 7208), and DMARC does not prove the author",
-		m.SPF.Domain, m.Client, m.SPF.Domain)))
+		"SPF: %s does not allow %s to send its mail (TXT %s; RFC 7208)%s",
+		m.SPF.Domain, m.Client, m.SPF.Domain, more)))
 }

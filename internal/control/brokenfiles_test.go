@@ -24,23 +24,24 @@ func TestBrokenFiles(t *testing.T) {
 // askBroken has what reads the files that are no tables, or not asked as one.
 func askBroken() map[string]func(*Control) error {
 	return map[string]func(*Control) error{
-		"databytes":  func(c *Control) error { _, err := c.Databytes(); return err },
-		"greetpause": func(c *Control) error { _, err := c.GreetPause(); return err },
-		"hideclient": func(c *Control) error { _, err := c.HideClient(); return err },
-		"holdbytes":  func(c *Control) error { _, err := c.Holdbytes(); return err },
-		"holdcount":  func(c *Control) error { _, err := c.Holdcount(); return err },
-		"hostname":   func(c *Control) error { _, err := c.Hostname(); return err },
-		"junk":       func(c *Control) error { _, err := c.Junk(); return err },
-		"limits":     func(c *Control) error { _, err := c.Limit("hops"); return err },
-		"log":        func(c *Control) error { _, err := c.Log(); return err },
-		"postmaster": func(c *Control) error { _, err := c.Postmaster(); return err },
-		"rates":      func(c *Control) error { _, err := c.Rate("user-messages"); return err },
-		"reserve":    func(c *Control) error { _, _, err := c.Reserve(); return err },
-		"resolver":   func(c *Control) error { _, _, err := c.Resolver(); return err },
-		"results":    func(c *Control) error { _, err := c.Results(); return err },
-		"retry":      func(c *Control) error { _, err := c.Retry(); return err },
-		"runtime":    func(c *Control) error { _, err := c.Runtime(); return err },
-		"tls-roots":  func(c *Control) error { return c.temporary(c.checkRoots()) },
+		"srs-secrets": func(c *Control) error { _, err := c.SRS(); return err },
+		"databytes":   func(c *Control) error { _, err := c.Databytes(); return err },
+		"greetpause":  func(c *Control) error { _, err := c.GreetPause(); return err },
+		"hideclient":  func(c *Control) error { _, err := c.HideClient(); return err },
+		"holdbytes":   func(c *Control) error { _, err := c.Holdbytes(); return err },
+		"holdcount":   func(c *Control) error { _, err := c.Holdcount(); return err },
+		"hostname":    func(c *Control) error { _, err := c.Hostname(); return err },
+		"junk":        func(c *Control) error { _, err := c.Junk(); return err },
+		"limits":      func(c *Control) error { _, err := c.Limit("hops"); return err },
+		"log":         func(c *Control) error { _, err := c.Log(); return err },
+		"postmaster":  func(c *Control) error { _, err := c.Postmaster(); return err },
+		"rates":       func(c *Control) error { _, err := c.Rate("user-messages"); return err },
+		"reserve":     func(c *Control) error { _, _, err := c.Reserve(); return err },
+		"resolver":    func(c *Control) error { _, _, err := c.Resolver(); return err },
+		"results":     func(c *Control) error { _, err := c.Results(); return err },
+		"retry":       func(c *Control) error { _, err := c.Retry(); return err },
+		"runtime":     func(c *Control) error { _, err := c.Runtime(); return err },
+		"tls-roots":   func(c *Control) error { return c.temporary(c.checkRoots()) },
 	}
 }
 
@@ -152,6 +153,8 @@ func brokenRoutes() []brokenFile {
 // brokenChecks are files about what is checked.
 func brokenChecks() []brokenFile {
 	return []brokenFile{
+		{"srs-secrets", "", "control/srs-secrets: no secret is in it"},
+		{"srs-secrets", "# soon\n\n", "control/srs-secrets: no secret is in it"},
 		{"checks", "form: tag\n", "control/checks:1: \"form\" is not a check (did you mean from?)"},
 		{"checks", "from: tagg\n", "from: \"tagg\" is not an action (off, accept, tag, junk, hold, defer, refuse, discard)"},
 		{"checks", "from: answer\n", "from: \"answer\" cannot be the action of this check"},

@@ -120,7 +120,7 @@ func (k *checkKind) parse(where, value string) (*CheckRow, error) {
 		if err != nil {
 			return nil, err
 		}
-		seen[name] = true
+		seen[name] = i > 0 // the action is no option, even if it is called like one
 	}
 	return r, nil
 }

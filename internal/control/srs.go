@@ -24,6 +24,9 @@ func parseSRSSecrets(name string, data []byte) ([]string, error) {
 		}
 		secrets = append(secrets, l.text)
 	}
+	if len(secrets) == 0 { // a file that is being written must not let mail leave that is not rewritten
+		return nil, failFile(name, "no secret is in it (without the file, nothing is rewritten)")
+	}
 	return secrets, nil
 }
 

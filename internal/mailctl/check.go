@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -62,11 +63,32 @@ func (k Check) verdict(r control.Report) error {
 func examine(home string, c *control.Control, now time.Time) control.Report {
 	r := c.Check()
 	r.Findings = append(r.Findings, unknownTargets(c, r.Findings)...)
+	r.Findings = append(r.Findings, deadTag(c)...)
 	if info, err := os.Stat(filepath.Join(home, "control")); err == nil && info.IsDir() {
 		found, inForce := certs.Check(home, now)
 		r.Findings, r.InForce = append(r.Findings, found...), append(r.InForce, inForce...)
 	}
 	return r
+}
+
+// deadTag warns of limits of the check dnsbl by which nothing is ever tagged: whatever reaches
+// the one for tags is refused.
+func deadTag(c *control.Control) []control.Finding {
+	all, err := c.Checks()
+	if err != nil {
+		return nil // has been reported already
+	}
+	row := all.Row("dnsbl")
+	refuse, err := strconv.Atoi(row.Option("refuse"))
+	tag, never := strconv.Atoi(row.Option("tag"))
+	if row.Err != nil || err != nil || never != nil || tag < refuse || row.Action != control.CheckAnswer {
+		return nil
+	}
+	f := control.Finding{Warning: true, Fault: control.Fault{File: "checks",
+		What: fmt.Sprintf("dnsbl: refuse=%d is not above tag=%s, so no message is only tagged", refuse, row.Option("tag")),
+		Mend: "give refuse a higher number, or say tag=never"}}
+	fmt.Sscanf(row.Where, "control/checks:%d", &f.Line)
+	return []control.Finding{f}
 }
 
 // lostPrograms warns of services that mailctl start would not find.

@@ -32,6 +32,26 @@ func check(t *testing.T, home string, asJSON bool) (string, error) {
 	return out.String(), err
 }
 
+// A limit for refusal that is not above the one for tags leaves nothing to be tagged.
+func TestCheckOfLimitsOfLists(t *testing.T) {
+	home := newHome(t)
+	for row, want := range map[string]string{
+		"dnsbl: answer tag=5 refuse=3":     "refuse=3 is not above tag=5",
+		"dnsbl: answer refuse=1":           "refuse=1 is not above tag=1",
+		"dnsbl: answer tag=3 refuse=5":     "",
+		"dnsbl: answer tag=never refuse=5": "",
+		"dnsbl: refuse tag=3 refuse=3":     "",
+		"dnsbl: answer tag=5":              "",
+	} {
+		writeControl(t, home, map[string]string{"checks": row + "\n"})
+		out, err := check(t, home, false)
+		at := "warning: control/checks:1: dnsbl: "
+		if err != nil || strings.Contains(out, at) != (want != "") || !strings.Contains(out, want) {
+			t.Errorf("%s: %v\n%s", row, err, out)
+		}
+	}
+}
+
 func TestCheck(t *testing.T) {
 	home := newHome(t)
 	writeControl(t, home, map[string]string{"services": "paperpath-absent watch\n"})

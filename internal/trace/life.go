@@ -163,7 +163,11 @@ func (f *fates) follow(s step) {
 	case "deferred":
 		f.all(s, fmt.Sprintf("deferred in %s until %s: %s", in, s.value("due"), s.value("reason")), false)
 	case "held":
-		f.all(s, "held, it was in "+in+": "+s.value("reason"), false)
+		where := "it was in " + in
+		if s.prog == "mailsubmit" { // it was never in check/
+			where = "since it was accepted"
+		}
+		f.all(s, "held, "+where+": "+s.value("reason"), false)
 	case "dropped":
 		if s.value("why") != "" {
 			f.all(s, "dropped: "+s.value("why"), true)

@@ -139,6 +139,18 @@ func TestWhatComesLate(t *testing.T) {
 	}
 }
 
+// A message that a check in the session had held was never in check/.
+func TestHeldWhenAccepted(t *testing.T) {
+	for prog, want := range map[string]string{"mailsubmit": "held, since it was accepted: nul", "mailcheck": "held, it was in check/: nul"} {
+		log := write(t, t.TempDir(), "mail.log", event(0, parent, "accepted inbox=hold from=a@example.org to=bob@example.net")+
+			strings.Replace(event(1, parent, "held inbox=check reason=nul"), "prog=p", "prog="+prog, 1))
+		got, _ := find(t, parent, time.Time{}, 9, log)
+		if !strings.Contains(got, "=> bob@example.net: "+want) {
+			t.Errorf("%s: %s", prog, got)
+		}
+	}
+}
+
 // What was refused is found by its addresses, and each refusal stands alone.
 func TestRefused(t *testing.T) {
 	log := write(t, t.TempDir(), "mail.log", strings.Join([]string{
