@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -238,26 +239,11 @@ func (d *Dir) newKey(m Message, taken map[string]bool) string {
 	for n := 0; ; n++ {
 		text := fmt.Appendf(nil, "%s\x00%d.%09d\x00%d\x00%d", m.base(), st.Mtim.Sec, st.Mtim.Nsec, st.Size, n)
 		sum := sha256.Sum256(text)
-		key := fmt.Sprintf("%d.M%06dR%x.%s", max(st.Mtim.Sec, 0), st.Mtim.Nsec/1000, sum[:8], hostOf(m.Key))
+		key := makeKey(time.Unix(st.Mtim.Unix()), sum[:8], hostOf(m.Key))
 		if !taken[key] {
 			return key
 		}
 	}
-}
-
-// maxHost is the length of a host label in a key, in octets.
-const maxHost = 20
-
-// hostOf returns the host label after the last dot of a key.
-func hostOf(key string) string {
-	label := key[strings.LastIndexByte(key, '.')+1:]
-	plain := func(r rune) bool {
-		return r == '-' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'
-	}
-	if label == "" || len(label) > maxHost || strings.ContainsFunc(label, func(r rune) bool { return !plain(r) }) {
-		return "localhost"
-	}
-	return label
 }
 
 // withdraw removes a name of a file that also exists elsewhere. Another program may

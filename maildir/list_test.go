@@ -43,23 +43,45 @@ func TestListingOrder(t *testing.T) {
 	})
 }
 
-func BenchmarkList(b *testing.B) {
-	path := filepath.Join(b.TempDir(), "Maildir")
+// many makes a Maildir of n empty messages, named as maildeliver names them.
+func many(t testing.TB, n int) *Dir {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "Maildir")
 	if err := Create(path); err != nil {
-		b.Fatal(err)
+		t.Fatal(err)
 	}
-	const n = 10_000
 	for i := range n {
 		name := fmt.Sprintf("%d.M%06dR%016x.mx,S=4711,W=4803:2,S", 1700000000+i, i*7919%1000000, uint64(i+1)*0x9e3779b97f4a7c15)
 		if err := os.WriteFile(filepath.Join(path, "cur", name), nil, 0o600); err != nil {
-			b.Fatal(err)
+			t.Fatal(err)
 		}
 	}
 	d, err := Open(path)
 	if err != nil {
-		b.Fatal(err)
+		t.Fatal(err)
 	}
-	defer d.Close()
+	t.Cleanup(func() { d.Close() })
+	return d
+}
+
+// A listing makes nothing for a single message: what 5,000 take, some dozens of slices, does
+// not grow with their number but by doubling.
+func TestListingAllocatesForNoMessage(t *testing.T) {
+	d := many(t, 5000)
+	made := testing.AllocsPerRun(5, func() {
+		if list, err := d.List(); err != nil || len(list) != 5000 {
+			t.Fatal(len(list), err)
+		}
+	})
+	if made > 100 {
+		t.Errorf("listing 5,000 messages allocates %v times", made)
+	}
+}
+
+// BenchmarkList lists 100,000 messages.
+func BenchmarkList(b *testing.B) {
+	const n = 100_000
+	d := many(b, n)
 	b.ReportAllocs()
 	for b.Loop() {
 		if list, err := d.List(); err != nil || len(list) != n {

@@ -4,6 +4,14 @@
 //
 // A message's key is its name up to the first comma or colon. It stays the same
 // for the message's life, whatever a reader appends.
+//
+// Who delivers calls Open and Begin, writes, and calls Commit. Who reads calls Open and
+// List, which opens no message: names have the sizes and the flags. Every method that takes
+// a Message finds it by its key if another program has moved or flagged it meanwhile, and
+// corrects the Message. Other programs need not wait: no lock is taken but by Lock, which
+// POP3 wants. SetFlags, Move, Remove and MoveToTrash are durable after Sync.
+//
+// What the file system must do for all of this, Check finds out.
 package maildir
 
 import (
@@ -14,6 +22,7 @@ import (
 	"path/filepath"
 	"time"
 
+	gomaildir "github.com/emersion/go-maildir"
 	"golang.org/x/sys/unix"
 
 	"paperpath/internal/dir"
@@ -28,12 +37,10 @@ func Create(path string) error {
 	if err := makeAll(path); err != nil {
 		return err
 	}
-	for _, sub := range []string{"tmp", "new", "cur"} {
-		if err := dir.Make(filepath.Join(path, sub), 0o700); err != nil {
-			return err
-		}
+	if err := gomaildir.Dir(path).Init(); err != nil {
+		return err
 	}
-	return nil
+	return dir.Sync(path)
 }
 
 func makeAll(path string) error {

@@ -1,7 +1,6 @@
 package maildir
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -79,16 +78,6 @@ func (m Message) base() string {
 
 // info returns what mail readers append, with its colon, or "".
 func (m Message) info() string { return m.Name[len(m.base()):] }
-
-// seen returns the name with the flag S. Info of a kind other than ":2," stays.
-func (m Message) seen() string {
-	if info := m.info(); info != "" && !strings.HasPrefix(info, ":2,") {
-		return m.Name
-	}
-	flags := []rune(m.Flags + "S")
-	slices.Sort(flags)
-	return m.base() + ":2," + string(slices.Compact(flags))
-}
 
 // read returns the name for cur/, with the flags unchanged.
 func (m Message) read() string {

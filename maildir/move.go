@@ -121,11 +121,6 @@ func (d *Dir) Remove(m *Message) error {
 	return d.retryMoved(m, func() error { return d.sub(m.Sub).Remove(m.Name) })
 }
 
-// MarkSeen moves a message to cur/ and gives it the flag S, unless it has that.
-func (d *Dir) MarkSeen(m *Message) error {
-	return d.retryMoved(m, func() error { return d.rename(m, "cur", m.seen()) })
-}
-
 // MoveToCur moves a message from new/ to cur/, as mail readers do with what they have
 // listed. It is no error if another program was quicker.
 func (d *Dir) MoveToCur(m *Message) error {
@@ -142,6 +137,12 @@ func (d *Dir) MoveToCur(m *Message) error {
 // with CRLF line ends.
 func (d *Dir) AddSizes(m *Message, size, wire int64) error {
 	return d.retryMoved(m, func() error { return d.rename(m, m.Sub, m.sized(size, wire)) })
+}
+
+// Move moves a message into another Maildir, such as a folder, on the same file system. It
+// keeps its key and its flags. Sync of both makes the move durable.
+func (d *Dir) Move(m *Message, to *Dir) error {
+	return d.retryMoved(m, func() error { return d.sub(m.Sub).Rename(m.Name, to.sub(m.Sub), m.Name) })
 }
 
 func (d *Dir) rename(m *Message, sub, name string) error {

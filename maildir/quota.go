@@ -223,7 +223,7 @@ func usage(root string) (u Usage, changed time.Time, err error) {
 	err = eachSub(root, func(d *dir.Dir, sub string) error {
 		return d.Names(func(name string) bool {
 			m := parse(sub, name)
-			if strings.Contains(m.Flags, "T") {
+			if m.Has(Trashed) {
 				return true
 			}
 			if m.Size < 0 {
@@ -279,22 +279,11 @@ func eachSub(root string, do func(d *dir.Dir, sub string) error) error {
 	return nil
 }
 
-// Folders returns the names of the Maildir++ folders in the Maildir root, each with its dot.
-func Folders(root string) (names []string, err error) {
-	list, err := os.ReadDir(root)
-	for _, e := range list {
-		if name := e.Name(); e.IsDir() && name[0] == '.' && len(name) > 1 {
-			names = append(names, name)
-		}
-	}
-	return names, err
-}
-
 // QuotaSize returns how much of a Maildir++ quota a message takes, in octets: 0 for a
 // message that does not count, because it has the flag T or is gone.
 func (d *Dir) QuotaSize(m *Message) int64 {
 	switch {
-	case strings.Contains(m.Flags, "T"):
+	case m.Has(Trashed):
 		return 0
 	case m.Size >= 0:
 		return m.Size

@@ -7,52 +7,121 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 )
+
+// Delivery is a message on its way into a Maildir. It is written to tmp/, and nobody sees it
+// before Commit. Abort may be deferred: after Commit it does nothing.
+type Delivery struct {
+	d    *Dir
+	key  string // and the name in tmp/
+	file counter
+	err  error // the first failure: final
+	done bool
+}
+
+// Begin begins the delivery of a message, whose key no other message may have: see NewKey.
+// A file that an earlier delivery of the same message has left in tmp/ is removed.
+func (d *Dir) Begin(key string) (*Delivery, error) {
+	if strings.ContainsAny(key, ",:") {
+		return nil, fmt.Errorf("%q is no key: it has a comma or a colon", key)
+	}
+	return d.begin(key)
+}
+
+func (d *Dir) begin(tmp string) (*Delivery, error) {
+	f, err := d.draft(tmp)
+	if err != nil {
+		return nil, err
+	}
+	return &Delivery{d: d, key: tmp, file: counter{f: f}}, nil
+}
+
+// Write appends to the message, whose lines must end with LF.
+func (v *Delivery) Write(p []byte) (int, error) {
+	if v.err != nil {
+		return 0, v.err
+	}
+	n, err := v.file.Write(p)
+	v.err = err
+	return n, err
+}
+
+// Commit makes the message durable, links it into new/ and makes that durable, too. It returns
+// the name, which consists of the key and the counted sizes. If the name exists, the error is
+// fs.ErrExist and the file stays as it is. After any failure nothing of the message is left.
+func (v *Delivery) Commit() (name string, err error) {
+	c := v.file
+	name = fmt.Sprintf("%s,S=%d,W=%d", v.key, c.size, c.size+c.breaks)
+	return name, v.commit(name)
+}
+
+func (v *Delivery) commit(name string) error {
+	if v.done {
+		return errors.New("the delivery has ended")
+	}
+	defer v.Abort()
+	if v.err != nil {
+		return v.err
+	}
+	err := v.file.f.Sync()
+	if closed := v.file.f.Close(); err == nil {
+		err = closed
+	}
+	if v.file.f = nil; err != nil {
+		return err
+	}
+	// The commit point: after it only the sync of the directory can fail.
+	if err := v.d.tmp.Link(v.key, v.d.new, name); err != nil {
+		return err
+	}
+	if err := v.d.new.Sync(); err != nil {
+		return errors.Join(err, v.d.new.Remove(name))
+	}
+	return nil
+}
+
+// Abort ends the delivery and removes what is in tmp/.
+func (v *Delivery) Abort() {
+	if v.done {
+		return
+	}
+	v.done = true
+	if v.file.f != nil {
+		v.file.f.Close()
+	}
+	v.d.tmp.Remove(v.key)
+}
 
 // Deliver stores a message: it is written to tmp/, synced and linked to new/ as name,
 // and new/ is synced. name consists of the key and the sizes that write will have
 // written. If the name exists, the error is fs.ErrExist and the file stays as it is.
 // After any failure nothing is left in tmp/.
 func (d *Dir) Deliver(name string, write func(io.Writer) error) error {
-	_, err := d.put(name, func(counter) string { return name }, write)
-	return err
+	v, err := d.begin(name)
+	if err != nil {
+		return err
+	}
+	defer v.Abort()
+	if err := write(v); err != nil {
+		return err
+	}
+	return v.commit(name)
 }
 
 // Store is Deliver for a message whose size is not known in advance. It returns the
 // name, which consists of the key and the counted sizes. The lines of the message must
 // end with LF.
 func (d *Dir) Store(key string, write func(io.Writer) error) (name string, err error) {
-	return d.put(key, func(c counter) string {
-		return fmt.Sprintf("%s,S=%d,W=%d", key, c.size, c.size+c.breaks)
-	}, write)
-}
-
-func (d *Dir) put(tmp string, final func(counter) string, write func(io.Writer) error) (name string, err error) {
-	f, err := d.draft(tmp)
+	v, err := d.Begin(key)
 	if err != nil {
 		return "", err
 	}
-	defer d.tmp.Remove(tmp)
-	c := counter{f: f}
-	err = write(&c)
-	if err == nil {
-		err = f.Sync()
-	}
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err != nil {
+	defer v.Abort()
+	if err := write(v); err != nil {
 		return "", err
 	}
-	name = final(c)
-	// The commit point: after it only the sync of the directory can fail.
-	if err := d.tmp.Link(tmp, d.new, name); err != nil {
-		return "", err
-	}
-	if err := d.new.Sync(); err != nil {
-		return "", errors.Join(err, d.new.Remove(name))
-	}
-	return name, nil
+	return v.Commit()
 }
 
 // draft makes the file in tmp/. A file of that name was left by a crash and is removed:

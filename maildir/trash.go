@@ -4,12 +4,11 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
-	"paperpath/internal/dir"
+	gomaildir "github.com/emersion/go-maildir"
 )
 
 // trashFolder is the Maildir++ folder of deleted messages.
@@ -17,29 +16,7 @@ const trashFolder = ".Trash"
 
 // OpenTrash opens the folder Trash of the Maildir root. If it is missing it is made
 // with create; without, the error is fs.ErrNotExist.
-func OpenTrash(root string, create bool) (*Dir, error) {
-	path := filepath.Join(root, trashFolder)
-	d, err := Open(path)
-	if !create || !errors.Is(err, fs.ErrNotExist) {
-		return d, err
-	}
-	if err := Create(path); err != nil {
-		return nil, err
-	}
-	if err := MarkFolder(path); err != nil {
-		return nil, err
-	}
-	return Open(path)
-}
-
-// MarkFolder makes the mark of a Maildir++ folder, for programs that deliver into it.
-func MarkFolder(path string) error {
-	f, err := dir.OpenPath(filepath.Join(path, "maildirfolder"), os.O_WRONLY|os.O_CREATE, 0o600)
-	if err != nil {
-		return err
-	}
-	return f.Close()
-}
+func OpenTrash(root string, create bool) (*Dir, error) { return OpenFolder(root, trashFolder, create) }
 
 // MoveToTrash moves a message into trash and adds the time to its name, as P=. It
 // keeps its key. Sync of both makes the move durable.
@@ -65,10 +42,10 @@ func TrashName(m Message, now time.Time) string {
 	return strings.Join(attrs, ",") + ",P=" + strconv.FormatInt(now.Unix(), 10) + info
 }
 
-// trashedAt returns the time at which MoveToTrash moved a message; ok is false for
-// other messages.
-func (m Message) trashedAt() (at time.Time, ok bool) {
-	for _, a := range strings.Split(m.base(), ",")[1:] {
+// trashedAt returns the time at which MoveToTrash moved the message that has a name up to the
+// colon; ok is false for other messages.
+func trashedAt(base string) (at time.Time, ok bool) {
+	for _, a := range strings.Split(base, ",")[1:] {
 		if v, is := strings.CutPrefix(a, "P="); is {
 			if n := number(v); n > 0 {
 				return time.Unix(n, 0), true
@@ -81,20 +58,51 @@ func (m Message) trashedAt() (at time.Time, ok bool) {
 // Expire removes the messages that MoveToTrash moved before a time, and no others:
 // what other programs put into the trash is theirs. It returns their number.
 func (d *Dir) Expire(before time.Time) (n int, err error) {
-	list, err := d.List()
-	if err != nil {
-		return 0, err
+	if d.cur.Fd() < 0 {
+		return 0, nil
 	}
-	for _, m := range list {
-		if at, ok := m.trashedAt(); !ok || !at.Before(before) {
-			continue
+	walked := d.library().Walk(func(m *gomaildir.Message) error {
+		if at, ok := trashedAt(m.Key()); !ok || !at.Before(before) {
+			return nil
 		}
-		gone := d.sub(m.Sub).Remove(m.Name)
+		gone := m.Remove()
 		if gone == nil {
 			n++
 		} else if !errors.Is(gone, fs.ErrNotExist) {
 			err = errors.Join(err, gone)
 		}
+		return nil
+	})
+	return n, errors.Join(err, unreadable(walked))
+}
+
+// library is the Maildir for go-maildir, which works by path: this one leads to the directory
+// that is open, whatever has taken its place meanwhile.
+func (d *Dir) library() gomaildir.Dir {
+	if open := "/proc/self/fd/" + strconv.Itoa(d.self.Fd()); exists(open) {
+		return gomaildir.Dir(open)
 	}
-	return n, err
+	return gomaildir.Dir(d.path)
+}
+
+// unreadable is what remains of the error of a walk without the names that are not those of
+// messages with flags, which other programs may leave: the walk passes over them.
+func unreadable(err error) error {
+	var name *gomaildir.MailfileError
+	var flag *gomaildir.FlagError
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var rest error
+		for _, e := range joined.Unwrap() {
+			if !errors.As(e, &name) && !errors.As(e, &flag) {
+				rest = errors.Join(rest, e)
+			}
+		}
+		return rest
+	}
+	return err
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -21,7 +22,7 @@ const maxLinks = 40
 // The error says where. If the end of the path is missing, nobody else can make it.
 func Trusted(path string, uid int) error {
 	w := trust{uid: uid, at: "/", partly: userns.Partly(userns.Map())}
-	if err := w.check("/"); err != nil {
+	if _, err := w.check("/"); err != nil {
 		return err
 	}
 	names := split(path)
@@ -68,37 +69,32 @@ func (w *trust) step(name string) (target string, err error) {
 		return "", nil
 	}
 	path := filepath.Join(w.at, name)
-	if err := w.check(path); err != nil {
+	link, err := w.check(path)
+	if !link || err != nil {
+		w.at = path
 		return "", err
 	}
-	buf := make([]byte, unix.PathMax)
-	n, err := unix.Readlink(path, buf)
-	switch {
-	case errors.Is(err, unix.EINVAL): // no link
-		w.at = path
-		return "", nil
-	case err != nil:
-		return "", &fs.PathError{Op: "readlink", Path: path, Err: err}
-	}
-	return string(buf[:n]), nil
+	return os.Readlink(path)
 }
 
-func (w *trust) check(path string) error {
+// check reports whether there is a symbolic link at path, and refuses what w refuses.
+func (w *trust) check(path string) (link bool, err error) {
 	var st unix.Stat_t
 	if err := unix.Lstat(path, &st); err != nil {
-		return &fs.PathError{Op: "lstat", Path: path, Err: err}
+		return false, &fs.PathError{Op: "lstat", Path: path, Err: err}
 	}
+	link = st.Mode&unix.S_IFMT == unix.S_IFLNK
 	owner := int(st.Uid)
 	// An owner without a number in this container is outside of it, and can do anything.
 	ours := owner == 0 || owner == w.uid || w.partly && owner == userns.Overflow
 	switch {
 	case !ours && w.uid == 0:
-		return fmt.Errorf("%s belongs to uid %d, not to root", path, owner)
+		return link, fmt.Errorf("%s belongs to uid %d, not to root", path, owner)
 	case !ours:
-		return fmt.Errorf("%s belongs to uid %d, neither to root nor to uid %d", path, owner, w.uid)
-	case st.Mode&unix.S_IFMT == unix.S_IFLNK:
+		return link, fmt.Errorf("%s belongs to uid %d, neither to root nor to uid %d", path, owner, w.uid)
+	case link:
 	case st.Mode&unix.S_IWOTH != 0 && st.Mode&unix.S_ISVTX == 0:
-		return fmt.Errorf("%s is writable by everyone", path)
+		return link, fmt.Errorf("%s is writable by everyone", path)
 	}
-	return nil
+	return link, nil
 }

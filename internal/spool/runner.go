@@ -13,7 +13,6 @@ import (
 	"paperpath/internal/clock"
 	"paperpath/internal/control"
 	"paperpath/internal/dir"
-	"paperpath/maildir"
 )
 
 // Handler is a stage: a function from an entry to an outcome. ctx ends when
@@ -238,19 +237,5 @@ func (r *Runner) keepFit() {
 	defer r.cleaning.Unlock()
 	if err := r.fitHold(); err != nil {
 		r.Spool.log.Trouble("", "clean "+string(InboxHold), err)
-	}
-}
-
-// syncMailbox makes deliveries durable in the mailbox's own directory; the
-// rename has made them whole already. It also removes what killed deliveries left in
-// the mailbox's tmp/.
-func (r *Runner) syncMailbox(path string) {
-	md, err := maildir.Open(path)
-	if err == nil {
-		err = errors.Join(md.SyncNew(), md.Clean(r.Spool.ageing(), r.Ages))
-		md.Close()
-	}
-	if err != nil {
-		r.Spool.log.Trouble("", "sync "+path, err)
 	}
 }

@@ -18,8 +18,8 @@ import (
 // free; then what has happened in the meantime has its turn.
 const lookAhead = 200
 
-// syncEvery is how many deliveries a batch has at most.
-const syncEvery = 128
+// batchTime is how long a delivery waits for others to be made durable with it.
+const batchTime = 100 * time.Millisecond
 
 // schedule decides what is worked on when. One goroutine owns it; attempts run in
 // their own and report to it.
@@ -41,8 +41,10 @@ type schedule struct {
 	running  int              // attempts
 	apart    int              // those of them that hold no worker
 	results  chan result
-	dirty    map[string]int // mailboxes that need a sync
-	longest  time.Duration  // step of the retry schedule
+	dirty    map[string]bool  // mailboxes that need a sync
+	batch    <-chan time.Time // when they get it
+	synced   chan struct{}    // closed at the end of a sync under way; nil: there is none
+	longest  time.Duration    // step of the retry schedule
 
 	cleaning sync.WaitGroup
 
@@ -53,7 +55,7 @@ func newSchedule(ctx context.Context, r *Runner, stay bool) *schedule {
 	known := map[string]jobState{}
 	return &schedule{r: r, stay: stay, attempt: ctx, known: known, back: map[string]string{},
 		lanes: map[string]*lane{}, ready: map[turn][]*lane{}, deferred: deferredJobs{at: known},
-		results: make(chan result), dirty: map[string]int{}}
+		results: make(chan result), dirty: map[string]bool{}}
 }
 
 // run works until nothing is left (Run) or ctx ends (Watch). Attempts under way are
@@ -78,7 +80,6 @@ func (s *schedule) run(ctx context.Context, events chan fsnotify.Event, errs cha
 			s.start()
 		}
 		if s.running == 0 {
-			s.sync()
 			if ctx.Err() != nil {
 				return nil
 			}
@@ -119,6 +120,10 @@ func (s *schedule) await(ctx context.Context, events chan fsnotify.Event, errs c
 		s.aside(s.r.clean)
 	case <-t.fit.C:
 		s.aside(s.r.keepFit)
+	case <-s.batch:
+		s.sync()
+	case <-s.synced:
+		s.synced = nil
 	case <-wake:
 	case <-s.stopping(ctx):
 	}
@@ -377,9 +382,10 @@ func (s *schedule) finish(res result) {
 	}
 	s.settle(res)
 	if res.mailbox != "" {
-		if s.dirty[res.mailbox]++; s.dirty[res.mailbox] >= syncEvery {
-			s.sync()
+		if len(s.dirty) == 0 {
+			s.batch = time.After(batchTime)
 		}
+		s.dirty[res.mailbox] = true
 	}
 }
 
@@ -409,25 +415,4 @@ func (s *schedule) settle(res result) {
 func (s *schedule) isNew(name string) bool {
 	_, err := s.r.inbox.new.StatName(name)
 	return err == nil
-}
-
-// finishBatch makes durable what the attempts of a batch have left to it.
-func (s *schedule) finishBatch() {
-	s.sync()
-	s.r.Spool.removals.sync()
-	for _, l := range s.lanes {
-		for _, j := range l.jobs { // never started
-			if j.open != nil {
-				j.open.close()
-			}
-		}
-	}
-}
-
-// sync makes the deliveries of the batch durable in their mailboxes.
-func (s *schedule) sync() {
-	for path := range s.dirty {
-		s.r.syncMailbox(path)
-	}
-	clear(s.dirty)
 }

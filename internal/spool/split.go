@@ -107,14 +107,17 @@ type syncer struct {
 // syncer returns one for n drafts. A descriptor reports only failures of its file
 // system since it was opened, and each of them once: so each split has its own,
 // opened before anything is written.
-func (s *Spool) syncer(n int) (*syncer, error) {
-	y := &syncer{fd: -1, path: s.path}
-	if n < syncTogether || !syncsTogether(s.path) {
+func (s *Spool) syncer(n int) (*syncer, error) { return syncerAt(s.path, n) }
+
+// syncerAt returns one for n files on the file system of path.
+func syncerAt(path string, n int) (*syncer, error) {
+	y := &syncer{fd: -1, path: path}
+	if n < syncTogether || !syncsTogether(path) {
 		return y, nil
 	}
-	fd, err := unix.Open(s.path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, &fs.PathError{Op: "open", Path: s.path, Err: err}
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
 	y.fd = fd
 	return y, nil

@@ -148,11 +148,11 @@ func (c *comparison) compare() error {
 func (c *comparison) pairsOf(r *row) error {
 	var ours, theirs []result
 	for i := range c.pairs {
-		x, err := c.ours(r, i)
+		x, err := r.ours(c, r, i)
 		if err != nil {
 			return err
 		}
-		y, err := c.theirs(r, i)
+		y, err := r.theirs(c, r, i)
 		if err != nil {
 			return err
 		}

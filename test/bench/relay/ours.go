@@ -27,7 +27,10 @@ func newPaperpath(p harness.Programs, dir string, routes []string) (*paperpath, 
 }
 
 // fill puts messages into relay/, each synced as mailsubmit does it.
-func (o *paperpath) fill(list []letter) error {
+func (o *paperpath) fill(list []letter) error { return o.fillInbox(spool.InboxRelay, list) }
+
+// fillInbox puts them into an inbox.
+func (o *paperpath) fillInbox(in spool.Inbox, list []letter) error {
 	s, err := spool.Open(o.home.Dir, spool.Options{Hostname: harness.Hostname})
 	if err != nil {
 		return err
@@ -39,7 +42,7 @@ func (o *paperpath) fill(list []letter) error {
 	for w := range writers {
 		wg.Go(func() {
 			for i := w; i < len(list) && errs[w] == nil; i += writers {
-				errs[w] = put(s, list[i])
+				errs[w] = put(s, in, list[i])
 			}
 		})
 	}
@@ -47,12 +50,12 @@ func (o *paperpath) fill(list []letter) error {
 	return errors.Join(errs...)
 }
 
-func put(s *spool.Spool, l letter) error {
+func put(s *spool.Spool, in spool.Inbox, l letter) error {
 	env := spool.Envelope{From: spool.Path{Addr: sender}}
 	for _, address := range l.to {
 		env.To = append(env.To, spool.Recipient{Addr: address})
 	}
-	_, err := s.Accept(spool.InboxRelay, env, nil, spool.Trace{By: harness.Hostname, With: spool.WithLocal},
+	_, err := s.Accept(in, env, nil, spool.Trace{By: harness.Hostname, With: spool.WithLocal},
 		spool.BytesBody([]byte(l.text)))
 	return err
 }

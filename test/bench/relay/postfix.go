@@ -37,7 +37,10 @@ type postfix struct {
 func newPostfix(dir string, transports []string) (*postfix, error) {
 	p := &postfix{addr: harness.FreeAddr()}
 	var err error
-	if p.Postfix, err = harness.NewPostfix(dir, fmt.Sprintf(postfixSettings, dir), p.services("")); err != nil {
+	if p.Postfix, err = harness.NewPostfix(dir, fmt.Sprintf(postfixSettings, dir)+fmt.Sprintf(postfixLocal, filepath.Join(dir, "boxes"), dir), p.services("")); err != nil {
+		return nil, err
+	}
+	if err := p.localUsers(); err != nil {
 		return nil, err
 	}
 	if err := p.Write("transport", strings.Join(transports, "\n")+"\n"); err != nil {
@@ -48,7 +51,7 @@ func newPostfix(dir string, transports []string) (*postfix, error) {
 
 // services is master.cf.
 func (p *postfix) services(more string) string {
-	return p.addr + " inet n - n - - smtpd\n" + harness.PostfixServices + more
+	return p.addr + " inet n - n - - smtpd\n" + harness.PostfixServices + "virtual unix - n n - - virtual\n" + more
 }
 
 // start runs Postfix.

@@ -43,6 +43,8 @@ type row struct {
 	awaited int           // recipients that can arrive
 	limit   time.Duration // for one measurement; what has not arrived by then is late
 
+	ours, theirs func(*comparison, *row, int) (result, error) // one measurement of each
+
 	aim          float64 // how often as fast as Postfix we want to be; 0: no such aim
 	within       float64 // seconds that mailrelay may take at most; 0: any
 	generous     float64 // seconds that fail the run beyond; 0: limit
@@ -52,9 +54,9 @@ type row struct {
 
 // rows are all comparisons. In a short run they have fewer messages.
 func rows(short bool) []*row {
-	far, near := 1000, 2000
+	far, near, crew := 1000, 2000, localMost
 	if short {
-		far, near = 100, 500
+		far, near, crew = 100, 500, 200
 	}
 	to := func(domain string) func(int) []string {
 		return func(i int) []string { return []string{fmt.Sprintf("u%d@%s", i, domain)} }
@@ -84,8 +86,13 @@ func rows(short bool) []*row {
 			awaited: near - near*silent/domains, within: 5, generous: 30, memory: 100},
 		{name: "near, 1 message to 1000 recipients", letters: letters(1, crowd), awaited: 1000,
 			within: 0.25, transactions: 10},
+		{name: name("local, 1 message to %d recipients", crew), aim: 2, letters: locals(crew), awaited: crew,
+			ours: (*comparison).oursLocal, theirs: (*comparison).theirsLocal},
 	}
 	for _, r := range list {
+		if r.ours == nil {
+			r.ours, r.theirs = (*comparison).ours, (*comparison).theirs
+		}
 		if r.limit = 2 * time.Minute; r.awaited == 0 {
 			r.awaited = len(r.letters)
 		}

@@ -1,0 +1,213 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"paperpath/internal/spool"
+	"paperpath/test/bench"
+	"paperpath/test/harness"
+)
+
+// The row of local recipients: one message in route/, or in Postfix's incoming/, comes to
+// the Maildirs of all its recipients, which exist before. Postfix's own delivery agent for
+// such mailboxes is virtual(8).
+const (
+	localDomain = "local.bench.example"
+	localMost   = 1000  // recipients
+	localOwner  = 61234 // of Postfix's mailboxes: virtual(8) writes none of root's
+)
+
+// postfixLocal follows postfixSettings. %s are the directories of its mailboxes and of all of it.
+const postfixLocal = `virtual_mailbox_domains = ` + localDomain + `
+virtual_mailbox_base = %s
+virtual_mailbox_maps = texthash:%s/etc/vmailbox
+virtual_uid_maps = static:61234
+virtual_gid_maps = static:61234
+`
+
+// locals makes a letter to n local mailboxes.
+func locals(n int) []letter {
+	return letters(1, func(int) (all []string) {
+		for i := range n {
+			all = append(all, fmt.Sprintf("r%d@%s", i, localDomain))
+		}
+		return all
+	})
+}
+
+// localBoxes makes a Maildir for each name below dir, owned by uid.
+func localBoxes(dir string, list []letter, uid int) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for _, to := range list[0].to {
+		user, _, _ := strings.Cut(to, "@")
+		box := filepath.Join(dir, user, "Maildir")
+		for _, sub := range []string{"tmp", "new", "cur"} {
+			if err := os.MkdirAll(filepath.Join(box, sub), 0o700); err != nil {
+				return err
+			}
+			if err := os.Chown(filepath.Join(box, sub), uid, uid); err != nil {
+				return err
+			}
+		}
+		if err := errors.Join(os.Chown(box, uid, uid), os.Chown(filepath.Dir(box), uid, uid)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stored counts the messages in the mailboxes below dir, and the mailboxes that have more
+// than one.
+func stored(dir string) (n, twice int) {
+	boxes, _ := filepath.Glob(filepath.Join(dir, "*/Maildir/new"))
+	for _, box := range boxes {
+		list, _ := os.ReadDir(box)
+		n += min(len(list), 1)
+		if len(list) > 1 {
+			twice++
+		}
+	}
+	return n, twice
+}
+
+// local measures one server on a row of local recipients: from its start on a queue with
+// the message to the moment at which the queue is empty.
+func (r *row) local(began time.Time, dir string, empty func() bool, server func() float64) (res result, err error) {
+	err = wait(r.limit, empty)
+	res = result{Row: r.name, Seconds: time.Since(began).Seconds(), CPU: server()}
+	res.Recipients, res.Twice = stored(dir)
+	res.Missing = r.awaited - res.Recipients
+	return res, err
+}
+
+// wait looks every millisecond.
+func wait(limit time.Duration, done func() bool) error {
+	for deadline := time.Now().Add(limit); !done(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			return fmt.Errorf("the queue is not empty after %v", limit)
+		}
+	}
+	return nil
+}
+
+// isEmpty reports whether a directory has no entry. It does not read a long one.
+func isEmpty(path string) bool {
+	d, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer d.Close()
+	_, err = d.Readdirnames(1)
+	return err == io.EOF
+}
+
+// oursLocal measures mailroute and maildeliver.
+func (c *comparison) oursLocal(r *row, pair int) (res result, err error) {
+	o, err := newPaperpath(c.programs, filepath.Join(c.dir, "home"), nil)
+	if err != nil {
+		return res, err
+	}
+	defer func() { err = errors.Join(err, o.end()) }()
+	boxes := filepath.Join(o.home.Dir, "mail", localDomain)
+	if err := errors.Join(o.localUsers(r.letters), localBoxes(boxes, r.letters, 0), o.fillInbox(spool.InboxRoute, r.letters)); err != nil {
+		return res, err
+	}
+	var servers []*bench.Server
+	defer func() {
+		for _, s := range servers {
+			s.Stop()
+		}
+	}()
+	began := time.Now()
+	for _, name := range []string{"maildeliver", "mailroute"} {
+		cmd := exec.Command(o.home.Programs.Path(name), "watch")
+		cmd.Env = o.home.Programs.Env(o.home.Dir)
+		s, err := bench.Start(name, "", cmd, func(string) error { return nil })
+		if err != nil {
+			return res, err
+		}
+		servers = append(servers, s)
+	}
+	res, err = r.local(began, boxes, o.idle, func() (sum float64) {
+		for _, s := range servers {
+			sum += s.Spent()
+		}
+		return sum
+	})
+	res.Server, res.Pair = "maildeliver", pair
+	res.PeakMiB = float64(harness.PeakResident(servers[0].PID())) / (1 << 20)
+	return res, err
+}
+
+// idle reports whether nothing waits: first for mailroute, whose children are in the next
+// inbox before their parent goes.
+func (o *paperpath) idle() bool {
+	for _, name := range []string{"route/new", "route/cur", "deliver/new", "deliver/cur"} {
+		if !isEmpty(filepath.Join(o.home.Dir, "spool", name)) {
+			return false
+		}
+	}
+	return true
+}
+
+// localUsers gives each recipient a mailbox of its own.
+func (o *paperpath) localUsers(list []letter) error {
+	var rows []string
+	for _, to := range list[0].to {
+		rows = append(rows, to+":*::::::")
+	}
+	err := errors.Join(o.home.Set("domains", harness.Domain, localDomain), o.home.Set("users", rows...))
+	// What was edited just now is waited for (control(5)): a server's settings are older.
+	for _, path := range append(o.home.Glob("control/*"), filepath.Join(o.home.Dir, "control")) {
+		err = errors.Join(err, o.home.Still(strings.TrimPrefix(path, filepath.Join(o.home.Dir, "control"))))
+	}
+	return err
+}
+
+// theirsLocal measures Postfix.
+func (c *comparison) theirsLocal(r *row, pair int) (res result, err error) {
+	p := c.postfix
+	if err := os.RemoveAll(p.boxes()); err != nil {
+		return res, err
+	}
+	if err := localBoxes(p.boxes(), r.letters, localOwner); err != nil {
+		return res, err
+	}
+	if err := p.fill(r.letters); err != nil {
+		return res, err
+	}
+	spent := p.server.Spent()
+	began := time.Now()
+	if err := p.begin(); err != nil {
+		return res, err
+	}
+	res, err = r.local(began, p.boxes(), func() bool { return p.queued() == 0 },
+		func() float64 { return p.server.Spent() - spent })
+	res.Server, res.Pair = "Postfix", pair
+	if err != nil || res.Missing > 0 {
+		return res, errors.Join(fmt.Errorf("%w\n%s", err, p.Log()), p.restart())
+	}
+	return res, p.end()
+}
+
+// boxes is where its mailboxes are.
+func (p *postfix) boxes() string { return filepath.Join(p.Dir, "boxes") }
+
+// localUsers writes the table of mailboxes.
+func (p *postfix) localUsers() error {
+	var b strings.Builder
+	for _, to := range locals(localMost)[0].to {
+		user, _, _ := strings.Cut(to, "@")
+		fmt.Fprintf(&b, "%s %s/Maildir/\n", to, user)
+	}
+	return p.Write("vmailbox", b.String())
+}
