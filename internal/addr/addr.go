@@ -116,7 +116,7 @@ func (a Address) User(delimiters string) Address {
 
 // dotString reports whether s is a local part that needs no quotes.
 func dotString(s string) bool {
-	for _, atom := range strings.Split(s, ".") {
+	for atom := range strings.SplitSeq(s, ".") {
 		if atom == "" {
 			return false
 		}
@@ -295,7 +295,7 @@ func (p *parser) domain() (string, error) {
 	if len(d) > maxDomain {
 		return "", fmt.Errorf("domain longer than %d octets", maxDomain)
 	}
-	for _, label := range strings.Split(d, ".") {
+	for label := range strings.SplitSeq(d, ".") {
 		if label == "" || len(label) > maxLabel || label[0] == '-' || label[len(label)-1] == '-' {
 			return "", errors.New("invalid domain")
 		}
@@ -326,10 +326,22 @@ func (p *parser) literal(start int) (string, error) {
 func Literal(domain string) (netip.Addr, bool) {
 	inside, opened := strings.CutPrefix(domain, "[")
 	inside, closed := strings.CutSuffix(inside, "]")
+	if !opened || !closed {
+		return netip.Addr{}, false
+	}
 	v6 := len(inside) > 5 && strings.EqualFold(inside[:5], "IPv6:")
 	if v6 {
 		inside = inside[5:]
 	}
-	ip, err := netip.ParseAddr(inside)
-	return ip, opened && closed && err == nil && ip.Zone() == "" && ip.Is4() != v6
+	ip, ok := IP(inside)
+	return ip, ok && ip.Zone() == "" && ip.Is4() != v6
+}
+
+// IP is netip.ParseAddr without the cost of an error, for names that are hardly ever one.
+func IP(s string) (netip.Addr, bool) {
+	if s == "" || (s[len(s)-1] < '0' || s[len(s)-1] > '9') && strings.IndexByte(s, ':') < 0 {
+		return netip.Addr{}, false // the last octet of IPv4 ends in a digit
+	}
+	ip, err := netip.ParseAddr(s)
+	return ip, err == nil
 }

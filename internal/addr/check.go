@@ -19,7 +19,7 @@ func CheckDomain(domain string) error {
 	if len(ascii) > 253 {
 		return errors.New("is longer than 253 bytes")
 	}
-	for _, label := range strings.Split(ascii, ".") {
+	for label := range strings.SplitSeq(ascii, ".") {
 		if err := checkLabel(label); err != nil {
 			return err
 		}

@@ -57,7 +57,7 @@ type Span struct {
 
 // Spans parses a list as ParseList does and returns where its addresses are.
 func Spans(field string) ([]Span, error) {
-	l := lister{s: field}
+	l := lister{s: field, located: true}
 	if err := l.run(); err != nil {
 		return nil, err
 	}
@@ -66,6 +66,7 @@ func Spans(field string) ([]Span, error) {
 
 // run parses the whole list.
 func (l *lister) run() error {
+	l.words, l.phrase = make([]token, 0, 16), make([]token, 0, 16)
 	for {
 		tok, err := l.token()
 		if err != nil {
@@ -87,7 +88,7 @@ func (l *lister) run() error {
 			if l.angle || l.whole {
 				return errors.New("misplaced <")
 			}
-			l.phrase, l.words, l.angle = l.words, nil, true
+			l.phrase, l.words, l.angle = l.words, l.phrase[:0], true
 		case '>':
 			if !l.angle {
 				return errors.New("> without <")
@@ -129,7 +130,9 @@ type lister struct {
 	angle  bool    // between < and >
 	whole  bool    // behind >
 	list   []Address
-	spans  []Span
+
+	located bool // spans are wanted
+	spans   []Span
 }
 
 // token is a word (kind 'w'), a quoted string ('"'), a domain literal ('[') or
@@ -148,7 +151,7 @@ func (l *lister) group() error {
 	if l.whole {
 		return errors.New("a colon after < >")
 	}
-	l.words = nil
+	l.words = l.words[:0]
 	return nil
 }
 
@@ -158,7 +161,7 @@ func (l *lister) finish() error {
 		return errors.New("< is not closed")
 	}
 	words, phrase, whole := l.words, l.phrase, l.whole
-	l.words, l.phrase, l.whole = nil, nil, false
+	l.words, l.phrase, l.whole = l.words[:0], l.phrase[:0], false
 	if len(words) == 0 {
 		if whole {
 			return errors.New("< > without an address")
@@ -179,7 +182,9 @@ func (l *lister) finish() error {
 		return fmt.Errorf("an unquoted @ before <%s>", a)
 	}
 	l.list = append(l.list, a)
-	l.spans = append(l.spans, Span{a, l.start, l.end})
+	if l.located {
+		l.spans = append(l.spans, Span{a, l.start, l.end})
+	}
 	return nil
 }
 
@@ -217,6 +222,7 @@ func namesDomain(words []token) bool {
 func join(words []token) (Address, error) {
 	var b strings.Builder
 	wasWord := false
+	b.Grow(lengthOf(words))
 	for _, w := range words {
 		isWord := w.kind != '@' && w.kind != '.'
 		if isWord && wasWord {
@@ -232,6 +238,13 @@ func join(words []token) (Address, error) {
 		return Address{Local: local}, nil
 	}
 	return Parse(s)
+}
+
+func lengthOf(words []token) (n int) {
+	for _, w := range words {
+		n += len(w.text)
+	}
+	return n
 }
 
 // token returns the next token and skips comments and blanks.
@@ -251,11 +264,11 @@ func (l *lister) token() (token, error) {
 			return l.span('[', ']')
 		case strings.IndexByte("<>,;:@.", c) >= 0:
 			l.i++
-			return token{kind: c, text: string(c)}, nil
+			return token{kind: c, text: l.s[l.i-1 : l.i]}, nil
 		case c == ')' || c == ']' || c == '\\' && !l.before(`<>()[]@,;:\".`):
 			// It is in no address, and harmless in a name: `DOMAIN\user <a@x.example>`.
 			l.i++
-			return token{kind: 'w', text: string(c)}, nil
+			return token{kind: 'w', text: l.s[l.i-1 : l.i]}, nil
 		case IsControl(rune(c)) || c == '\\':
 			return token{}, fmt.Errorf("%+q in an address list", c)
 		case c == '=' && l.encoded() > 0:

@@ -3,7 +3,6 @@ package check
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"strings"
 
 	"paperpath/internal/addr"
@@ -47,7 +46,7 @@ func wrongHelo(ctx context.Context, m *Case, r Resolver) (string, error) {
 		}
 		return "", nil
 	}
-	if _, err := netip.ParseAddr(m.Helo); err == nil {
+	if _, is := addr.IP(m.Helo); is {
 		return "an address without brackets (RFC 5321 4.1.3)", nil
 	}
 	name, err := dns.ASCII(m.Helo)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 
+	"paperpath/internal/message"
 	"paperpath/internal/spool"
 )
 
@@ -74,13 +75,12 @@ func (m *Case) textOf() (*text, error) {
 	return m.text, nil
 }
 
-const textBuffer = 32 << 10
-
 // readText reads line ends backwards from where the next line would be too long, so that
 // it looks at one line in many.
 func readText(body spool.Body) (text, error) {
 	nuls := &nulCounter{in: io.NewSectionReader(body, 0, body.Size())}
-	r := bufio.NewReaderSize(nuls, int(min(textBuffer, max(body.Size()+1, maxLine+2))))
+	r := message.Buffered(nuls)
+	defer message.Done(r)
 	var t text
 	for {
 		ahead, err := r.Peek(maxLine + 2)

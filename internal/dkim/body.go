@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"hash"
 	"strings"
+	"sync"
 )
 
 // body hashes the canonical form of a body that is written to it (RFC 6376 3.4.3, 3.4.4).
@@ -20,10 +21,18 @@ type body struct {
 	out    []byte
 }
 
-// newBody returns one that hashes about so many octets at a time.
-func newBody(form canonical, size int) *body {
-	return &body{form: form, hash: sha256.New(), out: make([]byte, 0, min(max(size, 64), 8<<10))}
+// bodies are for the next message.
+var bodies = sync.Pool{New: func() any { return &body{hash: sha256.New(), out: make([]byte, 0, 8<<10)} }}
+
+// newBody returns one for a form. Its done gives it back.
+func newBody(form canonical) *body {
+	b := bodies.Get().(*body)
+	b.hash.Reset()
+	*b = body{form: form, hash: b.hash, out: b.out[:0]}
+	return b
 }
+
+func (b *body) done() { bodies.Put(b) }
 
 // lineEnds is written piece by piece where many blank lines count.
 var lineEnds = strings.Repeat("\r\n", 4096)

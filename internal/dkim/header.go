@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"sync"
 
 	"paperpath/internal/addr"
 	"paperpath/internal/message"
@@ -16,7 +18,33 @@ import (
 type header struct {
 	raw    []byte
 	fields []message.Field
-	named  map[string][]int // by name in lower case: the fields, from the top
+	bottom map[string]int32 // by name in lower case: its last field
+	above  []int32          // by field: the one of that name above it, or -1
+
+	next []int32 // for appendSigned
+	text []byte  // for verifyHeader
+	bare []byte  // the same
+}
+
+// headers are for the next message.
+var headers = sync.Pool{New: func() any { return &header{bottom: map[string]int32{}} }}
+
+// What a header that is kept may have: hardly any has more.
+const (
+	keptOctets = 64 << 10
+	keptFields = 200
+)
+
+// newHeader returns one whose done gives it back.
+func newHeader() *header { return headers.Get().(*header) }
+
+func (h *header) done() {
+	if max(cap(h.raw), cap(h.text), cap(h.bare)) > keptOctets || len(h.fields) > keptFields {
+		return
+	}
+	h.raw, h.text, h.fields = h.raw[:0], h.text[:0], nil
+	clear(h.bottom)
+	headers.Put(h)
 }
 
 // header reads the header, or no more than its octets where it is known.
@@ -25,7 +53,8 @@ func (v Verifier) header(r *bufio.Reader) (*header, error) {
 	if known == nil || known.End > maxHeader || len(known.Fields) > maxFields {
 		return readHeader(r)
 	}
-	h := &header{raw: make([]byte, known.End)}
+	h := newHeader()
+	h.raw = slices.Grow(h.raw, int(known.End))[:known.End]
 	if _, err := io.ReadFull(r, h.raw); err != nil {
 		return nil, fmt.Errorf("read the message: %w", err)
 	}
@@ -40,16 +69,48 @@ func (v Verifier) header(r *bufio.Reader) (*header, error) {
 
 // index notes where the fields are.
 func (h *header) index(m *message.Header) {
-	h.fields, h.named = m.Fields, make(map[string][]int, len(m.Fields))
+	h.fields, h.above = m.Fields, h.above[:0]
 	for i, f := range h.fields {
-		name := addr.Fold(f.Name)
-		h.named[name] = append(h.named[name], i)
+		above, ok := h.last(f.Name)
+		if !ok {
+			above = -1
+		}
+		h.above = append(h.above, above)
+		h.bottom[addr.Fold(f.Name)] = int32(i)
 	}
+}
+
+// last returns the last field of a name.
+func (h *header) last(name string) (field int32, ok bool) {
+	var buf [64]byte
+	field, ok = h.bottom[string(appendLower(buf[:0], name))]
+	return field, ok
+}
+
+// all returns the fields of a name, from the top.
+func (h *header) all(name string) (list []int) {
+	for i, f := range h.fields {
+		if strings.EqualFold(f.Name, name) {
+			list = append(list, i)
+		}
+	}
+	return list
+}
+
+func appendLower(out []byte, s string) []byte {
+	for i := range len(s) {
+		c := s[i]
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		out = append(out, c)
+	}
+	return out
 }
 
 // readHeader reads up to the blank line, behind which r stands then.
 func readHeader(r *bufio.Reader) (*header, error) {
-	h := &header{}
+	h := newHeader()
 	for start := true; ; {
 		part, err := r.ReadSlice('\n')
 		ends := err == nil
@@ -91,20 +152,25 @@ func (h *header) value(i int) []byte {
 // bottom up, and nothing when there is none left (RFC 6376 5.4.2). The field self is
 // never one of them.
 func (h *header) appendSigned(out []byte, c canonical, names []string, self int) []byte {
-	used := map[string]int{}
+	h.next = h.next[:0] // by the last field of a name: the one whose turn it is
+	for i := range h.fields {
+		h.next = append(h.next, int32(i))
+	}
 	for _, name := range names {
-		key := addr.Fold(name)
-		list := h.named[key]
-		n := len(list) - 1 - used[key]
-		if n >= 0 && list[n] == self {
-			used[key]++
-			n--
-		}
-		if n < 0 {
+		last, ok := h.last(name)
+		if !ok {
 			continue
 		}
-		used[key]++
-		out = append(c.field(out, h.fields[list[n]].Name, h.field(list[n])), "\r\n"...)
+		at := int(h.next[last])
+		if at >= 0 && at == self {
+			at = int(h.above[at])
+		}
+		h.next[last] = -1
+		if at < 0 {
+			continue
+		}
+		h.next[last] = h.above[at]
+		out = append(c.field(out, h.fields[at].Name, h.field(at)), "\r\n"...)
 	}
 	return out
 }
@@ -123,7 +189,7 @@ func (c canonical) field(out []byte, name string, raw []byte) []byte {
 	if c == simple {
 		return appendCRLF(out, raw)
 	}
-	out = append(append(out, strings.ToLower(name)...), ':')
+	out = append(appendLower(out, name), ':')
 	_, value, _ := bytes.Cut(raw, []byte(":"))
 	return appendUnfolded(out, value)
 }

@@ -1,7 +1,6 @@
 package dkim
 
 import (
-	"bufio"
 	"crypto"
 	"crypto/rand"
 	"crypto/sha256"
@@ -11,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"paperpath/internal/addr"
+	"paperpath/internal/message"
 )
 
 // How a field is signed.
@@ -56,16 +55,19 @@ type Signed struct {
 // whose domain and selector have signed the message already is left out.
 func Sign(r io.Reader, keys []Key, now time.Time) (Signed, error) {
 	var out Signed
-	in := bufio.NewReaderSize(r, 16<<10)
+	in := message.Buffered(r)
+	defer message.Done(in)
 	h, err := readHeader(in)
 	if err != nil {
 		return out, fmt.Errorf("sign: %w", err)
 	}
+	defer h.done()
 	keys = h.unsignedBy(keys)
 	if len(keys) == 0 {
 		return out, nil
 	}
-	b := newBody(relaxed, 8<<10)
+	b := newBody(relaxed)
+	defer b.done()
 	if _, err := io.Copy(b, in); err != nil {
 		return out, fmt.Errorf("sign: read the message: %w", err)
 	}
@@ -86,7 +88,7 @@ func Sign(r io.Reader, keys []Key, now time.Time) (Signed, error) {
 // unsignedBy returns the keys of which the message has no signature yet.
 func (h *header) unsignedBy(keys []Key) []Key {
 	there := map[string]bool{}
-	for n, i := range h.named[addr.Fold(signatureField)] {
+	for n, i := range h.all(signatureField) {
 		if n == MaxSignatures {
 			break // more than anybody verifies
 		}
@@ -107,7 +109,7 @@ func (h *header) unsignedBy(keys []Key) []Key {
 func (h *header) toSign() []string {
 	var names []string
 	for _, f := range signedFields() {
-		n := len(h.named[addr.Fold(f.name)])
+		n := len(h.all(f.name))
 		if f.how == always || f.how == present && n > 0 {
 			n++
 		}

@@ -35,13 +35,10 @@ func parseSignature(value string, r *Result) (*signature, error) {
 		return nil, err
 	}
 	s := &signature{length: -1}
-	for _, part := range []func(tags, *Result) error{s.origin, s.kind, s.times, s.hashed, s.values} {
-		if wrong := part(list, r); err == nil {
-			err = wrong
+	for _, err := range [...]error{s.origin(list, r), s.kind(list, r), s.times(list), s.hashed(list), s.values(list, r)} {
+		if err != nil {
+			return nil, err
 		}
-	}
-	if err != nil {
-		return nil, err
 	}
 	return s, nil
 }
@@ -103,7 +100,7 @@ func isWord(s string) bool {
 }
 
 // times reads t= and x=.
-func (s *signature) times(list tags, _ *Result) error {
+func (s *signature) times(list tags) error {
 	made, errT := number(list.value("t", "0"), 12)
 	expires, errX := number(list.value("x", "0"), 12)
 	switch {
@@ -121,9 +118,10 @@ func (s *signature) times(list tags, _ *Result) error {
 }
 
 // hashed reads what was signed: h= and l=.
-func (s *signature) hashed(list tags, _ *Result) (err error) {
-	from := false
-	for name := range strings.SplitSeq(list.value("h", ""), ":") {
+func (s *signature) hashed(list tags) (err error) {
+	from, all := false, list.value("h", "")
+	s.names = make([]string, 0, 1+strings.Count(all, ":"))
+	for name := range strings.SplitSeq(all, ":") {
 		name = trimFWS(name)
 		from = from || strings.EqualFold(name, "From")
 		s.names = append(s.names, name)

@@ -1,6 +1,7 @@
 package dkim
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 )
@@ -16,7 +17,7 @@ type tags []tag
 
 // parseTags reads a tag-list. One with a tag twice is invalid as a whole.
 func parseTags(s string) (tags, error) {
-	var list tags
+	list := make(tags, 0, 12)
 	for len(s) > 0 {
 		spec, rest, more := strings.Cut(s, ";")
 		if s = rest; !more && trimFWS(spec) == "" && len(list) > 0 {
@@ -125,18 +126,18 @@ func listed(list string, items ...string) bool {
 	return false
 }
 
-// withoutB returns the value of a signature field with that of its b= removed, blanks
+// appendWithoutB appends the value of a signature field with that of its b= removed, blanks
 // around it included (RFC 6376 3.7). Only a tag of that name is meant: z= may have "b="
 // in its value.
-func withoutB(value []byte) []byte {
+func appendWithoutB(out, value []byte) []byte {
 	at := 0
-	for spec := range strings.SplitSeq(string(value), ";") {
-		name, _, ok := strings.Cut(spec, "=")
-		if ok && trimFWS(name) == "b" {
-			out := append([]byte{}, value[:at+len(name)+1]...)
+	for spec := range bytes.SplitSeq(value, []byte(";")) {
+		name, _, ok := bytes.Cut(spec, []byte("="))
+		if ok && string(bytes.Trim(name, " \t\r\n")) == "b" {
+			out = append(out, value[:at+len(name)+1]...)
 			return append(out, value[at+len(spec):]...)
 		}
 		at += len(spec) + 1
 	}
-	return value
+	return append(out, value...)
 }

@@ -11,10 +11,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
-	"paperpath/internal/addr"
 	"paperpath/internal/dns"
 	"paperpath/internal/message"
 	"paperpath/internal/status"
@@ -54,16 +54,17 @@ func (c *check) end(s Status, format string, args ...any) {
 // MaxSignatures, from the top. It reads no further than it must. An error says that the
 // message could not be read, or that its header is too large.
 func (v Verifier) Verify(ctx context.Context, r io.Reader) ([]Result, error) {
-	in := bufio.NewReaderSize(r, bufferFor(r))
+	in := message.Buffered(r)
+	defer message.Done(in)
 	h, err := v.header(in)
 	if err != nil {
 		return nil, err
 	}
-	var list []*check
-	for _, i := range h.named[addr.Fold(signatureField)] {
-		if len(list) < MaxSignatures {
-			list = append(list, v.begin(h, i))
-		}
+	defer h.done()
+	signatures := h.all(signatureField)
+	list := make([]*check, min(len(signatures), MaxSignatures))
+	for i := range list {
+		list[i] = v.begin(h, signatures[i])
 	}
 	v.fetch(ctx, list)
 	for _, c := range list {
@@ -77,24 +78,14 @@ func (v Verifier) Verify(ctx context.Context, r io.Reader) ([]Result, error) {
 	if err := verifyBody(in, list); err != nil {
 		return nil, err
 	}
-	var results []Result
-	for _, c := range list {
+	results := make([]Result, len(list))
+	for i, c := range list {
 		if c.open() {
 			c.pass()
 		}
-		results = append(results, c.result)
+		results[i] = c.result
 	}
 	return results, nil
-}
-
-const maxBuffer = 16 << 10
-
-// bufferFor is how much of a message is read at once: small messages need little.
-func bufferFor(r io.Reader) int {
-	if s, ok := r.(interface{ Size() int64 }); ok {
-		return int(min(s.Size()+1, maxBuffer))
-	}
-	return maxBuffer
 }
 
 // begin judges what the signature alone tells.
@@ -124,6 +115,14 @@ type answer struct {
 
 // fetch gets the keys, all at once and each name once.
 func (v Verifier) fetch(ctx context.Context, list []*check) {
+	if len(list) == 1 { // nearly always
+		if c := list[0]; c.open() {
+			var a answer
+			v.ask(ctx, Name(c.sig.selector, c.sig.domain), &a)
+			c.found(&a, v.Keys)
+		}
+		return
+	}
 	answers := map[string]*answer{}
 	for _, c := range list {
 		if c.open() {
@@ -199,11 +198,11 @@ func (c *check) judgeKey() {
 
 // verifyHeader verifies the signature of the header (RFC 6376 3.7).
 func (c *check) verifyHeader(h *header) {
-	text := h.appendSigned(nil, c.sig.header, c.sig.names, c.field)
+	h.text = h.appendSigned(h.text[:0], c.sig.header, c.sig.names, c.field)
 	name, value, _ := bytes.Cut(h.field(c.field), []byte(":"))
-	bare := append(append(bytes.Clone(name), ':'), withoutB(value)...)
-	text = c.sig.header.field(text, h.fields[c.field].Name, bare)
-	if !signed(c.key.public, text, c.sig.b) {
+	h.bare = appendWithoutB(append(append(h.bare[:0], name...), ':'), value)
+	h.text = c.sig.header.field(h.text, h.fields[c.field].Name, h.bare)
+	if !signed(c.key.public, h.text, c.sig.b) {
 		c.end(Fail, "the header was changed, or another key signed it")
 	}
 }
@@ -222,25 +221,28 @@ func signed(pub crypto.PublicKey, text, sig []byte) bool {
 
 // verifyBody reads the body once, for all signatures that are left.
 func verifyBody(r *bufio.Reader, list []*check) error {
-	forms := map[canonical]*body{}
-	var all []io.Writer
-	for _, c := range list {
-		if c.open() && forms[c.sig.body] == nil {
-			b := newBody(c.sig.body, r.Size())
-			forms[c.sig.body] = b
+	var all []*body
+	for _, form := range [...]canonical{simple, relaxed} {
+		if slices.ContainsFunc(list, func(c *check) bool { return c.open() && c.sig.body == form }) {
+			b := newBody(form)
+			defer b.done()
 			all = append(all, b)
 		}
 	}
 	if len(all) == 0 {
 		return nil
 	}
-	if _, err := io.Copy(io.MultiWriter(all...), r); err != nil {
+	to := io.Writer(all[0])
+	if len(all) > 1 {
+		to = io.MultiWriter(all[0], all[1])
+	}
+	if _, err := r.WriteTo(to); err != nil {
 		return fmt.Errorf("read the message: %w", err)
 	}
-	for form, b := range forms {
+	for _, b := range all {
 		sum, size := b.sum()
 		for _, c := range list {
-			if c.open() && c.sig.body == form {
+			if c.open() && c.sig.body == b.form {
 				c.verifyBody(sum, size)
 			}
 		}

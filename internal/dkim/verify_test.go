@@ -120,7 +120,7 @@ const testHeader = "From: A <a@example.org>\nTo: b@example.net\nSubject: x\n  y\
 // made signs a message as the tags say, with the key for tests.
 func made(t *testing.T, extra string, change func(tags string) string) string {
 	t.Helper()
-	b := newBody(relaxed, 8<<10)
+	b := newBody(relaxed)
 	b.Write([]byte(testBody))
 	sum, size := b.sum()
 	tags := "v=1; a=rsa-sha256; c=relaxed/relaxed; d=example.org; s=r; h=From:To:Subject; bh=" +

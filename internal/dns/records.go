@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"paperpath/internal/addr"
 	"paperpath/internal/status"
 )
 
@@ -92,7 +93,7 @@ func (r *Resolver) A(ctx context.Context, name string) ([]netip.Addr, error) {
 // Addrs returns the addresses of a host, IPv6 and IPv4 alternating. The hosts file comes
 // before the DNS. An IP address is its own address.
 func (r *Resolver) Addrs(ctx context.Context, host string) ([]netip.Addr, error) {
-	if ip, err := netip.ParseAddr(host); err == nil {
+	if ip, ok := addr.IP(host); ok {
 		return []netip.Addr{ip.Unmap()}, nil
 	}
 	name, err := ASCII(host)
@@ -113,19 +114,9 @@ func (r *Resolver) Addrs(ctx context.Context, host string) ([]netip.Addr, error)
 func (r *Resolver) both(ctx context.Context, name string) ([]netip.Addr, error) {
 	q4, q6 := question{name, TypeA}, question{name, TypeAAAA}
 	v6 := r.remembered(q6)
-	later := make(chan *result, 1)
+	var later chan *result
 	if v6 == nil {
-		go func() {
-			var res *result
-			err := status.Guard(func() error {
-				res = r.lookup(ctx, q6)
-				return nil
-			})
-			if err != nil {
-				res = temporary(err, q6, 0)
-			}
-			later <- res
-		}()
+		later = r.lookupBeside(ctx, q6)
 	}
 	v4 := r.lookup(ctx, q4)
 	if v6 == nil {
@@ -137,9 +128,29 @@ func (r *Resolver) both(ctx context.Context, name string) ([]netip.Addr, error) 
 	return nil, weightier(v4.err, v6.err)
 }
 
+// lookupBeside is lookup for those who have something else to do in the meantime.
+func (r *Resolver) lookupBeside(ctx context.Context, q question) chan *result {
+	later := make(chan *result, 1)
+	go func() {
+		var res *result
+		err := status.Guard(func() error {
+			res = r.lookup(ctx, q)
+			return nil
+		})
+		if err != nil {
+			res = temporary(err, q, 0)
+		}
+		later <- res
+	}()
+	return later
+}
+
 // addrs returns the addresses, each once.
 func (r *result) addrs() []netip.Addr {
-	var list []netip.Addr
+	if len(r.records) == 0 {
+		return nil
+	}
+	list := make([]netip.Addr, 0, len(r.records))
 	for _, rec := range r.records {
 		if !slices.Contains(list, rec.Addr) {
 			list = append(list, rec.Addr)
@@ -164,7 +175,13 @@ func weightier(a, b *Error) error {
 
 // inTurn merges the families alternately, so that a limit on tries excludes neither.
 func inTurn(a, b []netip.Addr) []netip.Addr {
-	var list []netip.Addr
+	switch {
+	case len(b) == 0:
+		return a
+	case len(a) == 0:
+		return b
+	}
+	list := make([]netip.Addr, 0, len(a)+len(b))
 	for i := range max(len(a), len(b)) {
 		if i < len(a) {
 			list = append(list, a[i])

@@ -9,8 +9,20 @@ import (
 // memoryKey is the key of a *Missed in a context.
 type memoryKey struct{}
 
-// Missed says whether something was asked that is not remembered.
-type Missed struct{ atomic.Bool }
+// Missed is a context under which resolvers ask nobody. It says whether something was asked
+// that is not remembered.
+type Missed struct {
+	context.Context
+	atomic.Bool
+}
+
+// Value implements context.Context.
+func (m *Missed) Value(key any) any {
+	if key == (memoryKey{}) {
+		return m
+	}
+	return m.Context.Value(key)
+}
 
 // errNotRemembered is what a resolver says that may not ask.
 var errNotRemembered = errors.New("the answer is not remembered")
@@ -19,8 +31,8 @@ var errNotRemembered = errors.New("the answer is not remembered")
 // nobody, so that nothing waits. Whatever follows from their answers counts only if none was
 // missed.
 func FromMemory(ctx context.Context) (context.Context, *Missed) {
-	m := &Missed{}
-	return context.WithValue(ctx, memoryKey{}, m), m
+	m := &Missed{Context: ctx}
+	return m, m
 }
 
 // IsFromMemory reports whether ctx is one of FromMemory.

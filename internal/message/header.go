@@ -46,8 +46,11 @@ type Header struct {
 // reason a name whose colon is on a continuation line begins a field, as it does for
 // programs that unfold first.
 func Read(r io.Reader, maxBytes int64, maxFields int) (*Header, error) {
-	b := builder{maxFields: maxFields}
-	s := scanner{r: bufio.NewReaderSize(r, int(min(maxBytes, 4095))+1), left: maxBytes}
+	in := Buffered(r)
+	defer Done(in)
+	b := builder{maxFields: maxFields, text: make([]byte, 0, 2048), spans: make([]span, 0, 24)}
+	b.Fields = make([]Field, 0, 16)
+	s := scanner{r: in, left: maxBytes}
 	for {
 		line, err := s.line()
 		if err == nil {
@@ -66,10 +69,14 @@ func Read(r io.Reader, maxBytes int64, maxFields int) (*Header, error) {
 type builder struct {
 	Header
 	maxFields int
-	value     bytes.Buffer // of the last field, so far
-	bare      []byte       // a name whose colon may be on the next line, or nil
-	bareStart int64        // offset of its first octet
+	text      []byte // the names and values of the fields, one behind the other
+	spans     []span // where they are in it
+	bare      []byte // a name whose colon may be on the next line, or nil
+	bareStart int64  // offset of its first octet
 }
+
+// span is where a name and a value begin. The value ends where the next name begins.
+type span struct{ name, value int }
 
 // take adds a line, including its end.
 func (b *builder) take(line []byte) error {
@@ -81,7 +88,7 @@ func (b *builder) take(line []byte) error {
 	b.CRLF = b.CRLF || crlf && b.End == 0
 	start, end := b.End, b.End+int64(len(line))
 	folds := text[0] == ' ' || text[0] == '\t'
-	name, rest, isField := CutField(text)
+	name, rest, isField := cutField(text)
 	if isField = isField && !folds; !isField && folds {
 		name, rest, isField = b.unfold(text)
 		if isField {
@@ -93,16 +100,16 @@ func (b *builder) take(line []byte) error {
 	case isField && last+1 == b.maxFields:
 		return ErrTooMany
 	case isField:
-		b.flush()
 		if last >= 0 {
 			b.Fields[last].End = start
 		}
-		b.Fields = append(b.Fields, Field{Name: name, Start: start, End: end})
-		b.value.Write(rest)
+		b.Fields = append(b.Fields, Field{Start: start, End: end})
+		b.spans = append(b.spans, span{len(b.text), len(b.text) + len(name)})
+		b.text = append(append(b.text, name...), rest...)
 		b.bare = nil
 	case folds && last >= 0:
 		b.Fields[last].End = end
-		b.value.Write(text)
+		b.text = append(b.text, text...)
 	default:
 		b.junk(text, start, end)
 	}
@@ -120,37 +127,38 @@ func (b *builder) junk(text []byte, start, end int64) {
 		b.Fields[n-1].End = end
 	}
 	b.bare = nil
-	if _, _, name := CutField(append(text[:len(text):len(text)], ':')); name {
+	if _, _, name := cutField(append(text[:len(text):len(text)], ':')); name {
 		b.bare, b.bareStart = bytes.Clone(text), start
 	}
 }
 
 // unfold adds a line that begins with a blank to a bare name, and reports whether that
 // makes a field. Lines of blanks may come between the two.
-func (b *builder) unfold(text []byte) (name string, rest []byte, isField bool) {
+func (b *builder) unfold(text []byte) (name, rest []byte, isField bool) {
 	if b.bare == nil || len(b.bare) > maxName {
-		return "", nil, false
+		return nil, nil, false
 	}
 	b.bare = append(b.bare, text...)
-	if name, rest, isField = CutField(b.bare); isField {
+	if name, rest, isField = cutField(b.bare); isField {
 		b.Junk--
 	} else if len(bytes.Trim(text, " \t")) > 0 {
 		b.bare = nil
 	}
-	return name, bytes.Clone(rest), isField
+	return name, rest, isField
 }
 
-// flush sets the value of the last field.
-func (b *builder) flush() {
-	if n := len(b.Fields); n > 0 {
-		b.Fields[n-1].Value = strings.Trim(b.value.String(), " \t")
-		b.value.Reset()
-	}
-}
-
+// finish returns the header, with the names and values of its fields in one string.
 func (b *builder) finish() *Header {
-	b.flush()
-	return &b.Header
+	h := b.Header
+	text := string(b.text)
+	for i, s := range b.spans {
+		end := len(text)
+		if i+1 < len(b.spans) {
+			end = b.spans[i+1].name
+		}
+		h.Fields[i].Name, h.Fields[i].Value = text[s.name:s.value], strings.Trim(text[s.value:end], " \t")
+	}
+	return &h
 }
 
 // scanner reads lines of any length, up to left octets in all.

@@ -17,17 +17,23 @@ const maxName = 998
 // would see a field that the other does not. Blanks before the colon are obsolete
 // syntax (RFC 5322 4.5). The first maxName+1 octets of a line decide.
 func CutField(line []byte) (name string, value []byte, ok bool) {
+	n, value, ok := cutField(line)
+	return string(n), value, ok
+}
+
+// cutField is CutField without a copy of the name.
+func cutField(line []byte) (name, value []byte, ok bool) {
 	i := bytes.IndexByte(line[:min(len(line), maxName+1)], ':')
 	if i <= 0 {
-		return "", nil, false
+		return nil, nil, false
 	}
-	n := bytes.TrimRight(line[:i], " \t")
-	for _, c := range n {
+	name = bytes.TrimRight(line[:i], " \t")
+	for _, c := range name {
 		if c <= ' ' || c >= 0x7f {
-			return "", nil, false
+			return nil, nil, false
 		}
 	}
-	return string(n), line[i+1:], len(n) > 0
+	return name, line[i+1:], len(name) > 0
 }
 
 // IsBlank reports whether line, with or without its end, is the blank line that ends a
@@ -58,7 +64,7 @@ type Lead struct{ lines int }
 // Before returns what must be inserted before the next line, and whether it has to be
 // called for the line after that, too. The first maxName+1 octets of a line are enough.
 func (l *Lead) Before(line []byte) (text string, more bool) {
-	_, _, isField := CutField(line)
+	_, _, isField := cutField(line)
 	switch {
 	case isField || IsBlank(line):
 		return "", false
@@ -74,7 +80,8 @@ func (l *Lead) Before(line []byte) (text string, more bool) {
 // Leading returns the edits that Lead demands at the top of the size octets of from, in
 // order, and whether there is a header: without one, everything below the edits is body.
 func Leading(from io.ReaderAt, size int64) (edits []Edit, header bool, err error) {
-	r := bufio.NewReaderSize(io.NewSectionReader(from, 0, size), maxName+1)
+	r := Buffered(io.NewSectionReader(from, 0, size))
+	defer Done(r)
 	var l Lead
 	for at, more := int64(0), true; more; {
 		line, err := r.ReadSlice('\n')
@@ -82,7 +89,7 @@ func Leading(from io.ReaderAt, size int64) (edits []Edit, header bool, err error
 			return nil, false, fmt.Errorf("read the message: %w", err)
 		}
 		var text string
-		if text, more = l.Before(line); text != "" {
+		if text, more = l.Before(line[:min(len(line), maxName+1)]); text != "" {
 			edits = append(edits, Edit{Start: at, End: at, Text: text})
 		}
 		header = text != "\n"

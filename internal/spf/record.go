@@ -42,7 +42,8 @@ func invalid(text string) error {
 		return fmt.Errorf("it has more than %d octets", maxRecord)
 	}
 	seen := map[string]bool{}
-	for _, term := range strings.Split(text, " ")[1:] {
+	_, terms, _ := strings.Cut(text, " ")
+	for term := range strings.SplitSeq(terms, " ") {
 		if term == "" {
 			continue
 		}

@@ -83,8 +83,11 @@ type Result struct {
 // Bare reports whether the record of the domain allows no host whatever: it is not used
 // for mail at all (RFC 7208 10.1.2), and no forwarder can be the reason for a failure.
 func (r Result) Bare() bool {
+	if r.Status != Fail {
+		return false
+	}
 	terms := strings.Fields(addr.Fold(r.Record))
-	return len(terms) == 2 && terms[1] == "-all" && r.Status == Fail
+	return len(terms) == 2 && terms[1] == "-all"
 }
 
 // CheckMailFrom checks the reverse path. For the null path that is the name in HELO (RFC
@@ -140,7 +143,7 @@ func hostName(domain string) (string, error) {
 	if _, literal := addr.Literal(domain); literal {
 		return "", errors.New("an address literal is no domain name")
 	}
-	if _, err := netip.ParseAddr(domain); err == nil {
+	if _, is := addr.IP(domain); is {
 		return "", errors.New("an address is no domain name")
 	}
 	name, err := dns.ASCII(domain)
@@ -223,21 +226,30 @@ func (a *asker) reverseTime(ctx context.Context) (context.Context, context.Cance
 // note notes an answer and returns the error as the library tells them apart: no such
 // name and no such record are answers.
 func (a *asker) note(kind, name string, answers []string, err error) error {
-	q := Query{kind, name, strings.Join(answers, " | ")}
-	defer func() { a.queries = append(a.queries, q) }()
 	if err == nil {
+		a.queries = append(a.queries, Query{kind, name, strings.Join(answers, " | ")})
 		return nil
 	}
-	q.Answer = err.Error()
-	for kind, answer := range map[error]string{dns.ErrNoDomain: "no such domain",
-		dns.ErrNoData: "no such record", dns.ErrBadName: "not asked: no name can be like that"} {
-		if errors.Is(err, kind) {
-			q.Answer = answer
-			return &net.DNSError{Err: answer, Name: name, IsNotFound: true}
-		}
+	if answer := nothing(err); answer != "" {
+		a.queries = append(a.queries, Query{kind, name, answer})
+		return &net.DNSError{Err: answer, Name: name, IsNotFound: true}
 	}
+	a.queries = append(a.queries, Query{kind, name, err.Error()})
 	a.last = status.Public(err)
 	return &net.DNSError{Err: a.last, Name: name, IsTemporary: true}
+}
+
+// nothing says that there is nothing; "" if that is not known.
+func nothing(err error) string {
+	switch {
+	case errors.Is(err, dns.ErrNoDomain):
+		return "no such domain"
+	case errors.Is(err, dns.ErrNoData):
+		return "no such record"
+	case errors.Is(err, dns.ErrBadName):
+		return "not asked: no name can be like that"
+	}
+	return ""
 }
 
 // LookupTXT implements the library's resolver.
@@ -285,9 +297,9 @@ func (a *asker) LookupMX(ctx context.Context, name string) (list []*net.MX, err 
 }
 
 // LookupIPAddr implements the library's resolver.
-func (a *asker) LookupIPAddr(ctx context.Context, name string) (list []net.IPAddr, err error) {
+func (a *asker) LookupIPAddr(ctx context.Context, name string) ([]net.IPAddr, error) {
 	name = fitted(name)
-	if _, err := netip.ParseAddr(name); err == nil {
+	if _, is := addr.IP(name); is {
 		// An address where a name belongs: the DNS has none of that name.
 		return nil, a.note("A", name, nil, &dns.Error{Kind: dns.ErrBadName, Name: name, Type: "A"})
 	}
@@ -297,10 +309,9 @@ func (a *asker) LookupIPAddr(ctx context.Context, name string) (list []net.IPAdd
 		ctx = limited
 	}
 	found, err := a.dns.Addrs(ctx, name)
-	var answers []string
-	for _, ip := range found {
-		list = append(list, net.IPAddr{IP: ip.AsSlice()})
-		answers = append(answers, ip.String())
+	list, answers := make([]net.IPAddr, len(found)), make([]string, len(found))
+	for i, ip := range found {
+		list[i], answers[i] = net.IPAddr{IP: ip.AsSlice()}, ip.String()
 	}
 	return list, a.note("A", name, answers, err)
 }
