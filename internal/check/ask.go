@@ -3,7 +3,6 @@ package check
 import (
 	"context"
 	"strings"
-	"sync"
 	"time"
 
 	"paperpath/internal/control"
@@ -42,7 +41,14 @@ func (f *Found) Detail() string {
 
 type askFunc func(ctx context.Context, m *Case, q Query) Finding
 
-// ask asks one check within its time. A panic in it is trouble like any other.
+// inquiry is what a check needs to be asked: together they cost one allocation.
+type inquiry struct {
+	unanswered
+	deadline
+}
+
+// ask asks one check within its time, by its Ask where ask is nil. A panic in it is trouble
+// like any other.
 func (s *Session) ask(ctx context.Context, c Check, ask askFunc, explained bool) Found {
 	f := Found{Name: c.Name()}
 	r := s.settings.Row(f.Name)
@@ -54,30 +60,39 @@ func (s *Session) ask(ctx context.Context, c Check, ask askFunc, explained bool)
 		f.Result, f.Action, f.Where = "off", control.CheckAccept, r.Where
 		return f
 	}
-	asked := &unanswered{Resolver: s.DNS}
-	q := Query{Row: r, DNS: asked}
+	began := time.Now()
+	one := &inquiry{unanswered: unanswered{Resolver: s.DNS},
+		deadline: deadline{Context: ctx, until: began.Add(r.Time)}}
+	q := Query{Row: r, DNS: &one.unanswered}
 	if s.Log != nil && !explained {
 		q.Seldom = s.seldom
 	}
 	var notes *noted
 	if explained {
 		f.trail = &explain.Trail{}
-		notes = &noted{Resolver: asked, together: asksTogether(f.Name, s.at)}
+		notes = &noted{Resolver: q.DNS, together: asksTogether(f.Name, s.at)}
 		q.Trail, q.DNS = f.trail, notes
 	}
-	limited := within(ctx, r.Time)
-	defer limited.end()
-	began := time.Now()
-	err := status.Guard(func() error { f.Finding = ask(limited, s.at, q); return nil })
-	f.Took, f.dns = time.Since(began), asked.first()
-	if err != nil {
+	defer one.end()
+	var err error
+	if f.Finding, err = s.guarded(&one.deadline, c, ask, q); err != nil {
 		f.Finding = Finding{Err: err}
 	}
+	f.Took, f.dns = time.Since(began), one.first()
 	if notes != nil {
 		notes.addTo(f.trail)
 	}
 	s.weigh(&f, r)
 	return f
+}
+
+// guarded asks a check. The error is that of a panic.
+func (s *Session) guarded(ctx context.Context, c Check, ask askFunc, q Query) (f Finding, err error) {
+	defer status.Catch(&err)
+	if ask == nil {
+		return c.Ask(ctx, s.at, q), nil
+	}
+	return ask(ctx, s.at, q), nil
 }
 
 // weigh decides what a finding means by the row r of its check, or the one that it names.
@@ -129,20 +144,23 @@ func (f *Found) putOff() {
 // askPhase asks the checks of one phase, adds what they find, and reports whether one ends
 // it.
 func (s *Session) askPhase(ctx context.Context, p phase, found []Found, explained bool) (with []Found, ends bool) {
-	list := s.inPhase(p)
-	all := found[len(found):]
+	at := len(found)
 	if p == phaseIdentity {
-		all = s.askTogether(ctx, list, all, explained)
+		found = s.askTogether(ctx, found, explained)
 	}
-	for i, c := range list {
+	for _, c := range s.list {
+		if !s.concerns(c, p) {
+			continue
+		}
 		if p != phaseIdentity {
-			ask := c.Ask
+			var ask askFunc
 			if p == phaseFilters {
 				ask = s.Filters.around(c.Check, c.Ask)
 			}
-			all = append(all, s.ask(ctx, c, ask, explained))
+			found = append(found, s.ask(ctx, c.Check, ask, explained))
 		}
-		f := &all[i]
+		f := &found[at]
+		at++
 		s.at.Methods = append(s.at.Methods, f.Methods...)
 		if f.Changed != nil {
 			if err := s.at.change(f.Changed); err != nil {
@@ -153,32 +171,40 @@ func (s *Session) askPhase(ctx context.Context, p phase, found []Found, explaine
 			break
 		}
 	}
-	return append(found, all...), ends
+	return found, ends
 }
 
-// inPhase returns the checks of a phase that concern the message.
-func (s *Session) inPhase(p phase) []asked {
-	list := make([]asked, 0, len(s.list))
+// concerns reports whether a check belongs to the phase and concerns the message.
+func (s *Session) concerns(c asked, p phase) bool {
+	return c.phase == p && (!c.strangers || s.at.stranger())
+}
+
+// askTogether asks the checks of who sent it at the same time, but for those that have nothing
+// to wait for.
+func (s *Session) askTogether(ctx context.Context, found []Found, explained bool) []Found {
+	at := len(found)
 	for _, c := range s.list {
-		if c.phase == p && (!c.strangers || s.at.stranger()) {
-			list = append(list, c)
+		if s.concerns(c, phaseIdentity) {
+			found = append(found, Found{})
 		}
 	}
-	return list
+	for _, c := range s.list {
+		if !s.concerns(c, phaseIdentity) {
+			continue
+		}
+		f, ok := s.askFromMemory(ctx, c, nil, explained)
+		if found[at] = f; !ok {
+			s.askBeside(ctx, c.Check, &found[at], explained)
+		}
+		at++
+	}
+	s.beside.Wait()
+	return found
 }
 
-// askTogether asks checks at the same time, but for those that have nothing to wait for.
-func (s *Session) askTogether(ctx context.Context, list []asked, all []Found, explained bool) []Found {
-	all = append(all, make([]Found, len(list))...)
-	var wg sync.WaitGroup
-	for i, c := range list {
-		f, ok := s.askFromMemory(ctx, c, c.Ask, explained)
-		if all[i] = f; !ok {
-			wg.Go(func() { all[i] = s.ask(ctx, c, c.Ask, explained) })
-		}
-	}
-	wg.Wait()
-	return all
+// askBeside asks a check while others are asked; beside waits for it.
+func (s *Session) askBeside(ctx context.Context, c Check, into *Found, explained bool) {
+	s.beside.Go(func() { *into = s.ask(ctx, c, nil, explained) })
 }
 
 // askFromMemory asks a check that waits for the DNS alone, and may use no more of it than

@@ -94,8 +94,9 @@ type Case struct {
 	original *Change  // before the filters changed it; nil: they did not
 	results  []string // our fields, as far as the checks before the filters know them
 
-	text *text // see textOf
-	mime *mime // see mimeOf
+	text *text       // see textOf
+	mime *mime       // see mimeOf
+	from *dmarc.From // see fromOf
 
 	// What the checks of who sent it found, for those of later phases: nil or empty where a
 	// check was not made, or not to its end.

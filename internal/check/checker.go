@@ -60,6 +60,7 @@ type Session struct {
 	list     []asked
 	at       *Case   // the transaction
 	early    []Found // at MAIL and RCPT
+	beside   sync.WaitGroup
 }
 
 // asked is a check of the session.

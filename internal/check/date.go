@@ -24,18 +24,20 @@ func (dateCheck) Name() string { return "date" }
 
 // Ask implements Check.
 func (dateCheck) Ask(_ context.Context, m *Case, q Query) Finding {
-	fields := m.Header.All("Date")
-	if len(fields) == 0 {
+	date, ok := m.Header.First("Date")
+	if !ok {
 		return Finding{Result: "none"}
 	}
-	said := visible.ASCII(fields[0].Value[:min(len(fields[0].Value), 100)])
-	at, err := message.ReadDate(fields[0].Value)
+	said := visible.ASCII(date[:min(len(date), 100)])
+	at, err := message.ReadDate(date)
 	if err != nil {
 		q.Trail.Add("Date", said, "")
 		return Finding{Fails: true, Reason: fmt.Sprintf("the Date %q cannot be read: %v", said, err)}
 	}
 	off := at.Sub(m.Now())
-	q.Trail.Add("Date", fmt.Sprintf("%s, %v from now", said, off.Round(time.Second)), "")
+	if q.Trail != nil {
+		q.Trail.Add("Date", fmt.Sprintf("%s, %v from now", said, off.Round(time.Second)), "")
+	}
 	switch {
 	case off > dateAhead:
 		return Finding{Fails: true, Reason: fmt.Sprintf("the Date %q is more than a day ahead", said)}

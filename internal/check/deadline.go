@@ -62,5 +62,13 @@ func (d *deadline) Done() <-chan struct{} { return d.current(true).Done() }
 // Err implements context.Context.
 func (d *deadline) Err() error { return d.current(false).Err() }
 
-// Value implements context.Context.
-func (d *deadline) Value(key any) any { return d.current(false).Value(key) }
+// Value implements context.Context. It asks for no time: every lookup comes here.
+func (d *deadline) Value(key any) any {
+	d.mu.Lock()
+	ctx := d.Context
+	if d.timed != nil {
+		ctx = d.timed
+	}
+	d.mu.Unlock()
+	return ctx.Value(key)
+}

@@ -23,13 +23,15 @@ func (dmarcCheck) Name() string { return "dmarc" }
 
 // Ask implements Check.
 func (dmarcCheck) Ask(ctx context.Context, m *Case, q Query) Finding {
-	r := dmarc.Message(ctx, q.DNS, m.Header, identities(m))
+	r := dmarc.Message(ctx, q.DNS, m.fromOf(), identities(m))
 	if why := unchecked(m); why != "" && r.Status == dmarc.Fail {
 		r.Status, r.Apply, r.Reason = dmarc.TempError, "", why
 	}
 	m.DMARC = &r
 	f := Finding{Result: string(r.Status), Reason: r.Reason, Methods: []authres.Method{dmarcMethod(r)}}
-	q.Trail.Add("dmarc", describeDMARC(r), recordSource(r))
+	if q.Trail != nil {
+		q.Trail.Add("dmarc", describeDMARC(r), recordSource(r))
+	}
 	switch {
 	case r.Apply == dmarc.Reject:
 		f.Fails, f.Answer = true, control.CheckRefuse

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"paperpath/internal/addr"
+	"paperpath/internal/dmarc"
 	"paperpath/internal/dns"
 	"paperpath/internal/explain"
 	"paperpath/internal/message"
@@ -28,23 +29,31 @@ func (fromCheck) Ask(_ context.Context, m *Case, q Query) Finding {
 }
 
 func checkFrom(m *Case, t *explain.Trail) error {
-	fields := m.Header.All("From")
-	t.Add("From fields", strconv.Itoa(len(fields)), "")
+	f := m.fromOf()
+	t.Add("From fields", strconv.Itoa(f.Fields), "")
 	switch {
-	case len(fields) == 0:
+	case f.Fields == 0:
 		return badFrom("no From field (RFC 5322 3.6)")
-	case len(fields) > 1:
-		return badFrom(fmt.Sprintf("%d From fields instead of one (RFC 5322 3.6)", len(fields)))
+	case f.Fields > 1:
+		return badFrom(fmt.Sprintf("%d From fields instead of one (RFC 5322 3.6)", f.Fields))
 	}
-	for _, c := range []byte(fields[0].Value) {
-		if c < ' ' && c != '\t' || c == 0x7f {
+	for i := range len(f.Value) {
+		if c := f.Value[i]; c < ' ' && c != '\t' || c == 0x7f {
 			return badFrom("From contains a control character")
 		}
 	}
 	if m.submitted() {
 		return nil // senderCheck reads it
 	}
-	return checkAuthor(m, fields[0].Value, t)
+	return checkAuthor(m, f, t)
+}
+
+// fromOf reads From once for all checks that want to know.
+func (m *Case) fromOf() *dmarc.From {
+	if m.from == nil {
+		m.from = dmarc.ReadFrom(m.Header)
+	}
+	return m.from
 }
 
 // checkAuthor requires that From of a message from another host names one author, or
@@ -53,16 +62,18 @@ func checkFrom(m *Case, t *explain.Trail) error {
 // people something wrong, so such mail is refused everywhere (RFC 7489 6.6.1). A group
 // without members (RFC 6854) contains no address. Words without a domain are parts of
 // a name with a comma.
-func checkAuthor(m *Case, from string, t *explain.Trail) error {
-	if isSystem(m, from) {
+func checkAuthor(m *Case, f *dmarc.From, t *explain.Trail) error {
+	if isSystem(m, f.Value) {
 		t.Add("authors", "a mail system", "From")
 		return nil
 	}
-	list, err := addr.ParseForeign(from)
-	if err != nil {
-		return badFrom(visible.ASCII("invalid From (RFC 5322 3.6.2): " + err.Error()))
+	if f.Err != nil {
+		return badFrom(visible.ASCII("invalid From (RFC 5322 3.6.2): " + f.Err.Error()))
 	}
-	list = slices.DeleteFunc(list, func(a addr.Address) bool { return a.Domain == "" })
+	list := f.List
+	if noDomain := func(a addr.Address) bool { return a.Domain == "" }; slices.ContainsFunc(list, noDomain) {
+		list = slices.DeleteFunc(slices.Clone(list), noDomain)
+	}
 	t.Add("authors", strconv.Itoa(len(list)), "From")
 	switch {
 	case len(list) == 0:

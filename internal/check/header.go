@@ -37,7 +37,9 @@ func (headerCheck) Ask(_ context.Context, m *Case, q Query) Finding {
 		return failed(m.HeaderErr)
 	}
 	h := m.Header
-	q.Trail.Add("header", fmt.Sprintf("%d fields, %d octets, %d other lines", len(h.Fields), h.End, h.Junk), "control/limits")
+	if q.Trail != nil {
+		q.Trail.Add("header", fmt.Sprintf("%d fields, %d octets, %d other lines", len(h.Fields), h.End, h.Junk), "control/limits")
+	}
 	switch {
 	case h.NUL:
 		return failed(status.Refuse("5.6.0", "the header contains a NUL"))

@@ -19,8 +19,10 @@ func (hopsCheck) Ask(_ context.Context, m *Case, q Query) Finding {
 	if err != nil {
 		return failed(err)
 	}
-	n := len(m.Header.All("Received"))
-	q.Trail.Add("hops", fmt.Sprintf("%d of %d", n, limit), "control/limits")
+	n := m.Header.Count("Received")
+	if q.Trail != nil {
+		q.Trail.Add("hops", fmt.Sprintf("%d of %d", n, limit), "control/limits")
+	}
 	if int64(n) > limit {
 		return failed(status.Refuse("5.4.6", fmt.Sprintf("mail loop: more than %d Received fields", limit)))
 	}

@@ -28,7 +28,9 @@ func (linesCheck) Ask(_ context.Context, m *Case, q Query) Finding {
 	if err != nil {
 		return failed(err)
 	}
-	q.Trail.Add("lines", fmt.Sprintf("%d of more than %d octets, the longest has %d", t.long, maxLine, t.longest), "")
+	if q.Trail != nil {
+		q.Trail.Add("lines", fmt.Sprintf("%d of more than %d octets, the longest has %d", t.long, maxLine, t.longest), "")
+	}
 	if t.long > 0 {
 		return Finding{Fails: true, Reason: fmt.Sprintf("%d lines are longer than %d octets, the longest has %d", t.long,
 			maxLine, t.longest)}
@@ -49,7 +51,9 @@ func (nulCheck) Ask(_ context.Context, m *Case, q Query) Finding {
 	if err != nil {
 		return failed(err)
 	}
-	q.Trail.Add("NUL", fmt.Sprint(t.nuls), "")
+	if q.Trail != nil {
+		q.Trail.Add("NUL", fmt.Sprint(t.nuls), "")
+	}
 	if t.nuls > 0 {
 		return Finding{Fails: true, Reason: fmt.Sprintf("the message contains %d NULs", t.nuls)}
 	}

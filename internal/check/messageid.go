@@ -19,13 +19,13 @@ func (messageIDCheck) Name() string { return "message-id" }
 
 // Ask implements Check.
 func (messageIDCheck) Ask(_ context.Context, m *Case, q Query) Finding {
-	fields := m.Header.All("Message-ID")
-	if len(fields) == 0 {
+	id, ok := m.Header.First("Message-ID")
+	if !ok {
 		return Finding{Result: "none"}
 	}
-	said := visible.ASCII(fields[0].Value[:min(len(fields[0].Value), 100)])
+	said := visible.ASCII(id[:min(len(id), 100)])
 	q.Trail.Add("Message-ID", said, "")
-	if !isMessageID(strings.Trim(message.WithoutComments(fields[0].Value), " \t")) {
+	if !isMessageID(strings.Trim(message.WithoutComments(id), " \t")) {
 		return Finding{Fails: true, Reason: fmt.Sprintf("%q is no Message-ID", said)}
 	}
 	return Finding{}

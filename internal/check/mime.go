@@ -49,7 +49,9 @@ func (mimeCheck) Ask(_ context.Context, m *Case, q Query) Finding {
 			return Finding{Err: err}
 		}
 	}
-	q.Trail.Add("parts with a name or a type", fmt.Sprint(p.seen), "control/mime")
+	if q.Trail != nil {
+		q.Trail.Add("parts with a name or a type", fmt.Sprint(p.seen), "control/mime")
+	}
 	return Finding{}
 }
 

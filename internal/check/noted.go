@@ -28,7 +28,7 @@ func asksTogether(check string, m *Case) bool {
 	if check != "dmarc" || m.Header == nil {
 		return check == "dkim"
 	}
-	authors, _ := dmarc.Authors(m.Header)
+	authors, _ := dmarc.Authors(m.fromOf())
 	return len(authors) > 1
 }
 

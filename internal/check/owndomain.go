@@ -77,26 +77,35 @@ func (f *Finding) accuse(ctx context.Context, claimed []string, q Query) (excuse
 
 // ownAuthors returns the local domains in From.
 func ownAuthors(m *Case) (claimed []string, err error) {
-	for _, field := range m.Header.All("From") {
-		authors, err := addr.ParseForeign(field.Value)
-		if err != nil {
-			continue // the check from says what becomes of it
+	for _, a := range allAuthors(m) {
+		domain := addr.FoldDomain(a.Domain)
+		if domain == "" || slices.Contains(claimed, domain) {
+			continue
 		}
-		for _, a := range authors {
-			domain := addr.FoldDomain(a.Domain)
-			if domain == "" || slices.Contains(claimed, domain) {
-				continue
-			}
-			_, local, err := m.Control.IsLocal(domain)
-			if err != nil {
-				return nil, err
-			}
-			if local {
-				claimed = append(claimed, domain)
-			}
+		_, local, err := m.Control.IsLocal(domain)
+		if err != nil {
+			return nil, err
+		}
+		if local {
+			claimed = append(claimed, domain)
 		}
 	}
 	return claimed, nil
+}
+
+// allAuthors returns the addresses in all From fields. Of those that cannot be read the check
+// from says what becomes of the message.
+func allAuthors(m *Case) []addr.Address {
+	if from := m.fromOf(); from.Fields == 1 {
+		return from.List
+	}
+	var all []addr.Address
+	for _, field := range m.Header.All("From") {
+		if authors, err := addr.ParseForeign(field.Value); err == nil {
+			all = append(all, authors...)
+		}
+	}
+	return all
 }
 
 // provedFor reports whether a domain that passed answers for an author's domain: by DMARC,

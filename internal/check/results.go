@@ -124,5 +124,6 @@ func (m *Case) change(c *Change) error {
 func (m *Case) become(c *Change) (err error) {
 	m.Body, m.Envelope = c.Body, c.Envelope
 	m.Header, err = ReadHeader(m.Control, m.Body)
+	m.from = nil
 	return err
 }

@@ -50,7 +50,9 @@ func (sizeCheck) Ask(_ context.Context, m *Case, q Query) Finding {
 	if err != nil {
 		return failed(err)
 	}
-	q.Trail.Add("size", fmt.Sprintf("%d of %d octets", m.Body.Size(), limit.Octets), limit.Where)
+	if q.Trail != nil {
+		q.Trail.Add("size", fmt.Sprintf("%d of %d octets", m.Body.Size(), limit.Octets), limit.Where)
+	}
 	if m.Body.Size() > limit.Octets {
 		return failed(status.TooLargeFor(limit.Octets, limit.Where))
 	}

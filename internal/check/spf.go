@@ -71,8 +71,11 @@ func (c *spfCheck) Ask(ctx context.Context, m *Case, q Query) Finding {
 	}
 	m.SPF = &r
 	f := Finding{Result: string(r.Status), Reason: r.Reason}
+	f.Methods = make([]authres.Method, 0, len(list))
 	for _, r := range list {
-		explainSPF(r, q.Trail)
+		if q.Trail != nil {
+			explainSPF(r, q.Trail)
+		}
 		f.Methods = append(f.Methods, spfMethod(m, r))
 	}
 	switch r.Status {

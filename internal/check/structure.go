@@ -26,7 +26,9 @@ func (structureCheck) Ask(_ context.Context, m *Case, q Query) Finding {
 	if err != nil {
 		return failed(err)
 	}
-	q.Trail.Add("structure", fmt.Sprintf("%d parts, %d levels", f.found.Parts, f.found.Depth), "control/limits")
+	if q.Trail != nil {
+		q.Trail.Add("structure", fmt.Sprintf("%d parts, %d levels", f.found.Parts, f.found.Depth), "control/limits")
+	}
 	if f.found.Limit != nil {
 		return failed(status.Refuse("5.6.0", f.limitText()))
 	}

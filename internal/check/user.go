@@ -21,6 +21,9 @@ func (userCheck) Name() string { return "user" }
 
 // Rcpt implements RcptCheck: at RCPT the reverse path alone is known.
 func (userCheck) Rcpt(_ context.Context, m *Case, to spool.Recipient, q Query) Finding {
+	if any, err := m.Control.HasUserChecks(); !any || err != nil {
+		return failed(err)
+	}
 	denied, err := m.denied(to, route.Senders(m.Envelope.From.Addr, nil), q)
 	if err != nil || !denied {
 		return failed(err)
@@ -30,6 +33,9 @@ func (userCheck) Rcpt(_ context.Context, m *Case, to spool.Recipient, q Query) F
 
 // Ask implements Check, with From.
 func (userCheck) Ask(_ context.Context, m *Case, q Query) Finding {
+	if any, err := m.Control.HasUserChecks(); !any || err != nil {
+		return failed(err)
+	}
 	senders := route.Senders(m.Envelope.From.Addr, m.Header)
 	for _, to := range m.Envelope.To {
 		if denied, err := m.denied(to, senders, q); err != nil || !denied {
@@ -44,9 +50,6 @@ func (userCheck) Ask(_ context.Context, m *Case, q Query) Finding {
 
 // denied reports whether all mailboxes that a recipient leads to deny the senders.
 func (m *Case) denied(to spool.Recipient, senders []string, q Query) (bool, error) {
-	if any, err := m.Control.HasUserChecks(); !any || err != nil {
-		return false, err
-	}
 	a, err := addr.Parse(to.Addr)
 	if err != nil || route.ForEverybody(to.Addr) {
 		return false, nil

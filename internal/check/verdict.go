@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"paperpath/internal/control"
@@ -72,7 +73,7 @@ func (s *Session) judge(ctx context.Context, t *explain.Trail, list ...phase) Ve
 				all = append(all, troubled("results", err))
 				break
 			}
-			if len(s.inPhase(p)) > 0 {
+			if slices.ContainsFunc(s.list, func(c asked) bool { return s.concerns(c, p) }) {
 				m.results = s.resultFields(all)
 			}
 		}

@@ -77,13 +77,13 @@ func (c *Control) SizeLimit(domain string, forms ...string) (SizeLimit, error) {
 	if err != nil {
 		return limit, err
 	}
-	var keys []string
-	for _, form := range forms {
-		keys = append(keys, addr.FoldAddress(form))
-	}
 	f := sizesFile(c)
 	if some, err := mayHave[SizeLimit](c, f); err != nil || !some {
 		return limit, err
+	}
+	var keys []string
+	for _, form := range forms {
+		keys = append(keys, addr.FoldAddress(form))
 	}
 	r, at, err := find[SizeLimit](c, f, append(keys, "@"+addr.FoldDomain(domain), ".")...)
 	if err == nil && at > 0 {

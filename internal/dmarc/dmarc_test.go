@@ -328,7 +328,7 @@ func TestMessage(t *testing.T) {
 		for i := 0; strings.Contains(fields, "%d"); i++ {
 			fields = strings.Replace(fields, "%d", fmt.Sprint(i), 1)
 		}
-		got := Message(context.Background(), z, header(t, fields), ids(x.ids))
+		got := Message(context.Background(), z, ReadFrom(header(t, fields)), ids(x.ids))
 		if says(got) != x.want {
 			t.Errorf("%s: %s (%s), want %s", x.name, says(got), got.Reason, x.want)
 		}

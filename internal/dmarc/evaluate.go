@@ -13,30 +13,44 @@ import (
 	"paperpath/internal/status"
 )
 
+// From is what the header of a message says about its authors.
+type From struct {
+	Fields int // of that name
+	Value  string
+	List   []addr.Address // as addr.ParseForeign reads the one field
+	Err    error          // the same
+}
+
+// ReadFrom reads it.
+func ReadFrom(h *message.Header) *From {
+	f := &From{Fields: h.Count("From"), Value: h.Value("From")}
+	if f.Fields == 1 {
+		f.List, f.Err = addr.ParseForeign(f.Value)
+	}
+	return f
+}
+
 // Authors returns the domains of the authors that From names, in A-labels and lower case,
 // each once. A result other than "" says why not all authors can be checked: without
 // exactly one From field of printable characters nobody knows which author people see, so
 // such a message never passes (RFC 9989 4.4, 11.5). What the domains beside it want counts
 // all the same: one author that cannot be checked must not hide the others.
-func Authors(h *message.Header) ([]string, Result) {
-	fields := h.All("From")
-	if len(fields) != 1 {
+func Authors(f *From) ([]string, Result) {
+	if f.Fields != 1 {
 		return nil, Result{Status: PermError,
-			Reason: fmt.Sprintf("%d From fields instead of one", len(fields))}
+			Reason: fmt.Sprintf("%d From fields instead of one", f.Fields)}
 	}
-	value := fields[0].Value
-	for _, c := range value {
+	for _, c := range f.Value {
 		if addr.IsControl(c) && c != '\t' {
 			return nil, Result{Status: PermError, Reason: "From contains a control character"}
 		}
 	}
-	list, err := addr.ParseForeign(value)
-	if err != nil {
-		return nil, Result{Status: PermError, Reason: "From cannot be read: " + err.Error()}
+	if f.Err != nil {
+		return nil, Result{Status: PermError, Reason: "From cannot be read: " + f.Err.Error()}
 	}
 	var domains []string
 	var result Result
-	for _, a := range list {
+	for _, a := range f.List {
 		if a.Domain == "" {
 			continue // a part of a name with a comma
 		}
@@ -60,11 +74,11 @@ func Authors(h *message.Header) ([]string, Result) {
 	return domains, result
 }
 
-// Message judges a message by its header and the identities that SPF and DKIM looked at.
+// Message judges a message by its authors and the identities that SPF and DKIM looked at.
 // With authors of several domains each is judged, all at a time, and the worst result counts:
 // a name server that keeps us must not hide what another domain wants.
-func Message(ctx context.Context, r Resolver, h *message.Header, identities []Identity) Result {
-	domains, result := Authors(h)
+func Message(ctx context.Context, r Resolver, f *From, identities []Identity) Result {
+	domains, result := Authors(f)
 	for _, one := range judgeAll(ctx, r, domains, identities) {
 		if result.Status == "" || worse(one, result) {
 			result = one

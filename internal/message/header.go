@@ -203,22 +203,34 @@ func (h *Header) All(name string) []Field {
 	return list
 }
 
-// Has reports whether there is a field with that name.
-func (h *Header) Has(name string) bool {
+// Count returns how many fields have that name.
+func (h *Header) Count(name string) (n int) {
 	for _, f := range h.Fields {
 		if strings.EqualFold(f.Name, name) {
-			return true
+			n++
 		}
 	}
-	return false
+	return n
+}
+
+// Has reports whether there is a field with that name.
+func (h *Header) Has(name string) bool {
+	_, ok := h.First(name)
+	return ok
 }
 
 // Value returns the value of the first field with that name, or "".
 func (h *Header) Value(name string) string {
-	for _, f := range h.Fields {
-		if strings.EqualFold(f.Name, name) {
-			return f.Value
+	value, _ := h.First(name)
+	return value
+}
+
+// First returns the value of the first field with that name, and whether there is one.
+func (h *Header) First(name string) (value string, ok bool) {
+	for i := range h.Fields {
+		if strings.EqualFold(h.Fields[i].Name, name) {
+			return h.Fields[i].Value, true
 		}
 	}
-	return ""
+	return "", false
 }

@@ -25,7 +25,7 @@ type Passed struct {
 // PassedOf reads them from the header of a message as it came. Their extensions begin
 // at the delimiters.
 func PassedOf(h *message.Header, delimiters string) Passed {
-	p := Passed{names: map[string]bool{}, bases: map[string]bool{}, delimiters: delimiters}
+	p := Passed{delimiters: delimiters}
 	for i, f := range h.Fields {
 		switch {
 		case i == 0 && strings.EqualFold(f.Name, "Received"):
@@ -38,13 +38,16 @@ func PassedOf(h *message.Header, delimiters string) Passed {
 }
 
 // add reads a value: `a`, `<a>` or `<a> parameters`.
-func (p Passed) add(s string) {
+func (p *Passed) add(s string) {
 	a, err := addr.Parse(s)
 	if err != nil && strings.HasPrefix(s, "<") {
 		a, _, err = addr.ParsePath(s)
 	}
 	if err != nil {
 		return
+	}
+	if p.names == nil {
+		p.names, p.bases = map[string]bool{}, map[string]bool{}
 	}
 	p.names[key(a)] = true
 	for _, form := range a.Names(p.delimiters) {
@@ -64,6 +67,9 @@ func (p Passed) expanded(row addr.Address) bool { return p.bases[key(row)] }
 // Reached reports whether the message has been at a before, or at a's name
 // without its extension.
 func (p Passed) Reached(a addr.Address) bool {
+	if len(p.names) == 0 {
+		return false
+	}
 	for _, form := range a.Names(p.delimiters) {
 		if p.names[key(form)] {
 			return true
