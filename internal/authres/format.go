@@ -19,65 +19,87 @@ const (
 // Format returns the field of host with these results, folded, with LF line ends. Without
 // any it says none (RFC 8601 2.2).
 func Format(host string, methods []Method) string {
-	w := folder{line: len(Name) + 1}
-	w.text.Grow(1024)
-	w.text.WriteString(Name + ":")
-	w.add(host + ";")
+	w := folder{text: make([]byte, 0, 1024), word: make([]byte, 0, 128), line: len(Name) + 1}
+	w.text = append(w.text, Name+":"...)
+	w.write(host, ";")
 	if len(methods) == 0 {
-		w.add("none")
+		w.end()
+		w.write("none")
 	}
-	for i, m := range methods {
-		if i == maxMethods {
-			break
+	for i, m := range methods[:min(len(methods), maxMethods)] {
+		if i > 0 {
+			w.write(";")
 		}
-		end := ";"
-		if i == min(len(methods), maxMethods)-1 {
-			end = ""
-		}
-		w.method(m, end)
+		w.method(m)
 	}
-	w.text.WriteString("\n")
-	return w.text.String()
+	w.end()
+	return string(append(w.text, '\n'))
 }
 
 // folder writes words with a blank in front of each, which begins a new line where the
 // word would not fit.
 type folder struct {
-	text strings.Builder
-	line int // columns of the last line
+	text []byte
+	word []byte // the one that is being written
+	line int    // columns of the last line
 }
 
-func (w *folder) add(word string) {
-	if w.line+1+len(word) > maxLine && w.line > 0 {
+// write adds to the word.
+func (w *folder) write(parts ...string) {
+	for _, p := range parts {
+		w.word = append(w.word, p...)
+	}
+}
+
+// end ends the word, if there is one.
+func (w *folder) end() {
+	if len(w.word) == 0 {
+		return
+	}
+	if w.line+1+len(w.word) > maxLine && w.line > 0 {
 		w.fold()
 	}
-	w.text.WriteByte(' ')
-	w.text.WriteString(word)
-	w.line += 1 + len(word)
+	w.text = append(append(w.text, ' '), w.word...)
+	w.line += 1 + len(w.word)
+	w.word = w.word[:0]
 }
 
 func (w *folder) fold() {
-	w.text.WriteString("\n")
+	w.text = append(w.text, '\n')
 	w.line = 0
 }
 
-// method writes one result on lines of its own, and end behind its last word.
-func (w *folder) method(m Method, end string) {
-	words := make([]string, 1, 16)
-	words[0] = keyword(m.Name) + "=" + keyword(m.Result)
-	words = append(words, comment(m.Comment)...)
+// method writes one result on lines of its own. Its last word is not ended.
+func (w *folder) method(m Method) {
+	w.end()
+	w.fold()
+	w.write(keyword(m.Name), "=", keyword(m.Result))
+	w.comment(m.Comment)
 	if m.Reason != "" {
-		words = append(words, "reason="+value(visible.Shorten(m.Reason, maxComment)))
+		w.end()
+		w.write("reason=", value(visible.Shorten(m.Reason, maxComment)))
 	}
 	for i, p := range m.Properties {
 		if i < maxProperties && p.Value != "" && len(p.Value) <= maxValue {
-			words = append(words, property(p.Name)+"="+propertyValue(p.Value))
+			w.end()
+			kind, name, _ := strings.Cut(p.Name, ".")
+			w.write(keyword(kind), ".", keyword(name), "=", propertyValue(p.Value))
 		}
 	}
-	words[len(words)-1] += end
-	w.fold()
-	for _, word := range words {
-		w.add(word)
+}
+
+// comment writes a comment. What would end it, or looks like another result to parsers that
+// know no comments, is written in another way.
+func (w *folder) comment(s string) {
+	s = visible.Shorten(visible.ASCII(s), maxComment)
+	before := "("
+	for word := range strings.FieldsSeq(harmless.Replace(s)) {
+		w.end()
+		w.write(before, word)
+		before = ""
+	}
+	if before == "" {
+		w.write(")")
 	}
 }
 
@@ -94,17 +116,12 @@ func keyword(s string) string {
 	}, addr.Fold(s))
 }
 
-func property(s string) string {
-	kind, name, _ := strings.Cut(s, ".")
-	return keyword(kind) + "." + keyword(name)
-}
-
 // propertyValue writes an address as it is if every parser takes it for one, else as value
 // (RFC 8601 2.2, pvalue). VERP has "=" in local parts; simple parsers would find a method
 // there. An underscore belongs to no domain of RFC 5321.
 func propertyValue(s string) string {
 	local, domain, mailbox := strings.Cut(s, "@")
-	if mailbox && tokens.has(local) && strings.Trim(domain, letters+"-.") == "" && addr.CheckDomain(domain) == nil {
+	if mailbox && tokens.has(local) && host.has(domain) && addr.CheckDomain(domain) == nil {
 		return s
 	}
 	return value(s)
@@ -123,6 +140,9 @@ func quoted(s string) string { return `"` + escaped.Replace(s) + `"` }
 
 // token is what a value without quotes may be made of: RFC 2045 5.1 without tspecials.
 var tokens = octetsOf(letters + "!#$%&'*+-^_`{|}~.")
+
+// host is what a domain is made of: an underscore belongs to none of RFC 5321.
+var host = octetsOf(letters + "-.")
 
 // plain is what keyword leaves as it is.
 var plain = octetsOf("abcdefghijklmnopqrstuvwxyz0123456789-")
@@ -152,15 +172,3 @@ var (
 	escaped  = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
 	harmless = strings.NewReplacer("(", "[", ")", "]", ";", ",", "=", ":", `\`, "/", `"`, "'")
 )
-
-// comment returns the words of a comment. What would end it, or looks like another result
-// to parsers that know no comments, is written in another way.
-func comment(s string) []string {
-	s = visible.Shorten(visible.ASCII(s), maxComment)
-	words := strings.Fields(harmless.Replace(s))
-	if len(words) > 0 {
-		words[0] = "(" + words[0]
-		words[len(words)-1] += ")"
-	}
-	return words
-}

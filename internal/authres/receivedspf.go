@@ -23,22 +23,21 @@ type ReceivedSPF struct {
 func FormatSPF(r ReceivedSPF) string {
 	const name = "Received-SPF"
 	w := folder{line: len(name) + 1}
-	w.text.WriteString(name + ":")
-	w.add(keyword(r.Result))
-	for _, word := range comment(r.Receiver + ": " + r.Why) {
-		w.add(word)
-	}
+	w.text = append(w.text, name+":"...)
+	w.write(keyword(r.Result))
+	w.comment(r.Receiver + ": " + r.Why)
 	list := [][2]string{{"receiver", r.Receiver}, {"client-ip", r.Client.Unmap().WithZone("").String()}}
 	if r.From != "" {
 		list = append(list, [2]string{"envelope-from", r.From})
 	}
 	for _, pair := range append(list, [2]string{"helo", r.Helo}, [2]string{"identity", r.Identity}) {
 		if pair[1] != "" && len(pair[1]) <= maxValue {
-			w.add(pair[0] + "=" + spfValue(pair[1]) + ";")
+			w.end()
+			w.write(pair[0], "=", spfValue(pair[1]), ";")
 		}
 	}
-	w.text.WriteString("\n")
-	return w.text.String()
+	w.end()
+	return string(append(w.text, '\n'))
 }
 
 // spfValue writes a dot-atom as it is, and anything else as a quoted string.

@@ -41,15 +41,29 @@ func (f *Found) Detail() string {
 
 type askFunc func(ctx context.Context, m *Case, q Query) Finding
 
-// inquiry is what a check needs to be asked: together they cost one allocation.
+// inquiry is what a check needs to be asked.
 type inquiry struct {
 	unanswered
 	deadline
 }
 
-// ask asks one check within its time, by its Ask where ask is nil. A panic in it is trouble
-// like any other.
+// inquiry returns a new one: some at a time cost one allocation.
+func (s *Session) inquiry() *inquiry {
+	if len(s.spare) == 0 {
+		s.spare = make([]inquiry, 8)
+	}
+	one := &s.spare[0]
+	s.spare = s.spare[1:]
+	return one
+}
+
+// ask asks one check within its time, by its Ask where ask is nil.
 func (s *Session) ask(ctx context.Context, c Check, ask askFunc, explained bool) Found {
+	return s.askWith(s.inquiry(), ctx, c, ask, explained)
+}
+
+// askWith is ask with an inquiry of the caller's. A panic in a check is trouble like any other.
+func (s *Session) askWith(one *inquiry, ctx context.Context, c Check, ask askFunc, explained bool) Found {
 	f := Found{Name: c.Name()}
 	r := s.settings.Row(f.Name)
 	if r.Err != nil {
@@ -61,8 +75,7 @@ func (s *Session) ask(ctx context.Context, c Check, ask askFunc, explained bool)
 		return f
 	}
 	began := time.Now()
-	one := &inquiry{unanswered: unanswered{Resolver: s.DNS},
-		deadline: deadline{Context: ctx, until: began.Add(r.Time)}}
+	one.Resolver, one.Context, one.until = s.DNS, ctx, began.Add(r.Time)
 	q := Query{Row: r, DNS: &one.unanswered}
 	if s.Log != nil && !explained {
 		q.Seldom = s.seldom
@@ -204,7 +217,8 @@ func (s *Session) askTogether(ctx context.Context, found []Found, explained bool
 
 // askBeside asks a check while others are asked; beside waits for it.
 func (s *Session) askBeside(ctx context.Context, c Check, into *Found, explained bool) {
-	s.beside.Go(func() { *into = s.ask(ctx, c, nil, explained) })
+	one := s.inquiry()
+	s.beside.Go(func() { *into = s.askWith(one, ctx, c, nil, explained) })
 }
 
 // askFromMemory asks a check that waits for the DNS alone, and may use no more of it than

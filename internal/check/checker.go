@@ -61,6 +61,7 @@ type Session struct {
 	at       *Case   // the transaction
 	early    []Found // at MAIL and RCPT
 	beside   sync.WaitGroup
+	spare    []inquiry
 }
 
 // asked is a check of the session.
@@ -193,7 +194,7 @@ func (s *Session) Reset() {
 			r.Reset()
 		}
 	}
-	s.at, s.early = nil, nil
+	s.at, s.early, s.spare = nil, nil, nil
 }
 
 // Close ends the session.

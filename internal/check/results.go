@@ -12,7 +12,7 @@ import (
 // resultFields returns the Authentication-Results field of host (RFC 8601 2.2); none where
 // no method was tried. Received-SPF stands below it where control/results wants it.
 func (s *Session) resultFields(found []Found) []string {
-	methods := s.at.loggedIn(s.wanted)
+	methods := append(make([]authres.Method, 0, 8), s.at.loggedIn(s.wanted)...)
 	for _, f := range found {
 		methods = append(methods, f.Methods...)
 		if f.Action == control.CheckTag {

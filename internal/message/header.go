@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"sync"
 )
 
 // Errors of Read.
@@ -48,8 +49,9 @@ type Header struct {
 func Read(r io.Reader, maxBytes int64, maxFields int) (*Header, error) {
 	in := Buffered(r)
 	defer Done(in)
-	b := builder{maxFields: maxFields, text: make([]byte, 0, 2048), spans: make([]span, 0, 24)}
-	b.Fields = make([]Field, 0, 16)
+	b := builders.Get().(*builder)
+	defer b.done()
+	b.maxFields, b.Fields = maxFields, make([]Field, 0, 16)
 	s := scanner{r: in, left: maxBytes}
 	for {
 		line, err := s.line()
@@ -73,6 +75,19 @@ type builder struct {
 	spans     []span // where they are in it
 	bare      []byte // a name whose colon may be on the next line, or nil
 	bareStart int64  // offset of its first octet
+}
+
+// builders are for the next header.
+var builders = sync.Pool{New: func() any { return &builder{} }}
+
+// keptText is how much room for text is kept; hardly any header has more.
+const keptText = 64 << 10
+
+func (b *builder) done() {
+	if cap(b.text) <= keptText {
+		*b = builder{text: b.text[:0], spans: b.spans[:0]}
+		builders.Put(b)
+	}
 }
 
 // span is where a name and a value begin. The value ends where the next name begins.

@@ -72,9 +72,44 @@ func Of(h *message.Header) Part {
 	return p
 }
 
+// plainType returns the type of a Content-Type that all readers take alike: `type/subtype`,
+// perhaps with one parameter. Others have to be looked at more closely.
+func plainType(value string) (kind string, ok bool) {
+	kind, parameter, more := strings.Cut(value, ";")
+	kind = strings.Trim(kind, " \t")
+	top, sub, slash := strings.Cut(kind, "/")
+	if !slash || !isToken(top) || !isToken(sub) {
+		return "", false
+	}
+	if more {
+		name, text, is := strings.Cut(strings.Trim(parameter, " \t"), "=")
+		if strings.HasPrefix(text, `"`) && strings.HasSuffix(text[1:], `"`) {
+			text = text[1 : len(text)-1]
+		}
+		if !is || !isToken(name) || !isToken(text) {
+			return "", false
+		}
+	}
+	return strings.ToLower(kind), true
+}
+
+// isToken reports whether s is made of letters, digits and signs that mean nothing anywhere.
+func isToken(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; (c|0x20 < 'a' || c|0x20 > 'z') && (c < '0' || c > '9') && strings.IndexByte("-._+", c) < 0 {
+			return false
+		}
+	}
+	return s != ""
+}
+
 // Alone returns the structure of a message whose header says that it is one part and no more,
 // and whether it does. Its text may still have uuencoded files.
 func Alone(h *message.Header) (Structure, bool) {
+	value, typed := h.First("Content-Type")
+	if kind, plain := plainType(value); !typed || plain && h.Count("Content-Type") == 1 {
+		return Structure{}, !typed || !isMultipart(kind) && !isMessage(kind)
+	}
 	if Of(h).MayContain() {
 		return Structure{}, false
 	}
