@@ -2,6 +2,7 @@ package addr
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 )
@@ -240,6 +241,17 @@ func TestSpans(t *testing.T) {
 		}
 		if strings.Join(got, "|") != want || err != nil {
 			t.Errorf("%q: %q, %v, want %s", field, got, err, want)
+		}
+	}
+}
+
+// IP finds what netip.ParseAddr finds, and no more.
+func TestIP(t *testing.T) {
+	for _, s := range []string{"", "192.0.2.1", "192.0.2.", "1", "a1", "::", "::1", "2001:db8::a", "fe80::1%eth0", "::ffff:192.0.2.1",
+		"mail.example.org", "mail.example.1", "a:b", "1.2.3.4.5", "999.1.1.1", "1.2.3.4 ", "[::1]", "\xff:1"} {
+		want, err := netip.ParseAddr(s)
+		if got, ok := IP(s); ok != (err == nil) || got != want {
+			t.Errorf("%q: %v, %v, want %v, %v", s, got, ok, want, err)
 		}
 	}
 }

@@ -59,11 +59,11 @@ func (s *Session) inquiry() *inquiry {
 
 // ask asks one check within its time, by its Ask where ask is nil.
 func (s *Session) ask(ctx context.Context, c Check, ask askFunc, explained bool) Found {
-	return s.askWith(s.inquiry(), ctx, c, ask, explained)
+	return s.askWith(ctx, s.inquiry(), c, ask, explained)
 }
 
 // askWith is ask with an inquiry of the caller's. A panic in a check is trouble like any other.
-func (s *Session) askWith(one *inquiry, ctx context.Context, c Check, ask askFunc, explained bool) Found {
+func (s *Session) askWith(ctx context.Context, one *inquiry, c Check, ask askFunc, explained bool) Found {
 	f := Found{Name: c.Name()}
 	r := s.settings.Row(f.Name)
 	if r.Err != nil {
@@ -218,7 +218,7 @@ func (s *Session) askTogether(ctx context.Context, found []Found, explained bool
 // askBeside asks a check while others are asked; beside waits for it.
 func (s *Session) askBeside(ctx context.Context, c Check, into *Found, explained bool) {
 	one := s.inquiry()
-	s.beside.Go(func() { *into = s.askWith(one, ctx, c, nil, explained) })
+	s.beside.Go(func() { *into = s.askWith(ctx, one, c, nil, explained) })
 }
 
 // askFromMemory asks a check that waits for the DNS alone, and may use no more of it than

@@ -93,8 +93,8 @@ const mostCost = 300 * time.Microsecond
 
 // What that may allocate, on any machine.
 const (
-	mostAllocations = 690
-	mostOctets      = 84 << 10
+	mostAllocations = 240
+	mostOctets      = 33 << 10
 )
 
 // All checks of an ordinary message cost less than that. Of some tries the best counts:
@@ -113,7 +113,7 @@ func TestCostOfUsualMail(t *testing.T) {
 		best = min(best, (used(t)-before)/batch)
 	}
 	// On a machine that others use, processor time is worth less; how much, one signature says.
-	most := max(mostCost, 16*verification(t))
+	most := max(mostCost, 8*verification(t))
 	t.Logf("%v of processor time, of at most %v", best, most)
 	if best > most {
 		t.Errorf("all checks cost %v for a message of %d octets", best, sub.Body.Size())

@@ -38,7 +38,8 @@ func (headerCheck) Ask(_ context.Context, m *Case, q Query) Finding {
 	}
 	h := m.Header
 	if q.Trail != nil {
-		q.Trail.Add("header", fmt.Sprintf("%d fields, %d octets, %d other lines", len(h.Fields), h.End, h.Junk), "control/limits")
+		text := fmt.Sprintf("%d fields, %d octets, %d other lines", len(h.Fields), h.End, h.Junk)
+		q.Trail.Add("header", text, "control/limits")
 	}
 	switch {
 	case h.NUL:

@@ -29,7 +29,8 @@ func (linesCheck) Ask(_ context.Context, m *Case, q Query) Finding {
 		return failed(err)
 	}
 	if q.Trail != nil {
-		q.Trail.Add("lines", fmt.Sprintf("%d of more than %d octets, the longest has %d", t.long, maxLine, t.longest), "")
+		q.Trail.Add("lines", fmt.Sprintf("%d of more than %d octets, the longest has %d",
+			t.long, maxLine, t.longest), "")
 	}
 	if t.long > 0 {
 		return Finding{Fails: true, Reason: fmt.Sprintf("%d lines are longer than %d octets, the longest has %d", t.long,

@@ -35,7 +35,8 @@ func parseSignature(value string, r *Result) (*signature, error) {
 		return nil, err
 	}
 	s := &signature{length: -1}
-	for _, err := range [...]error{s.origin(list, r), s.kind(list, r), s.times(list), s.hashed(list), s.values(list, r)} {
+	for _, err := range [...]error{
+		s.origin(list, r), s.kind(list, r), s.times(list), s.hashed(list), s.values(list, r)} {
 		if err != nil {
 			return nil, err
 		}
