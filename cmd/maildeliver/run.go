@@ -8,6 +8,7 @@ import (
 
 	"paperpath/internal/addr"
 	"paperpath/internal/deliver"
+	"paperpath/internal/deliverserve"
 	"paperpath/internal/explain"
 	"paperpath/internal/home"
 	"paperpath/internal/program"
@@ -16,6 +17,7 @@ import (
 )
 
 func maildeliver() program.Program {
+	p := &deliverserve.Processes{}
 	return program.Program{
 		Name: "maildeliver", Usage: "Store the message on standard input in a mailbox.",
 		Flags: []cli.Flag{
@@ -25,9 +27,17 @@ func maildeliver() program.Program {
 			&cli.StringFlag{Name: "m", Usage: "the `FOLDER` of the mailbox (default: as the address says)"},
 			ignored("e"), ignored("k"), ignored("o"), ignored("t"), ignored("Y"),
 		},
-		Action: store, Kind: program.Agent, StartsPrograms: true,
+		Action: func(ctx context.Context, h *home.Home, c *cli.Context) error {
+			if done, err := p.Launch(ctx, h); done || err != nil {
+				return err
+			}
+			return store(ctx, h, c, p.Owners())
+		}, Kind: program.Agent, StartsPrograms: true, KeepRoot: true, // deliverserve.Launch gives it up
 		UsageStatus: status.TempFail, // at 64 other mail systems bounce mail for a fault in their own settings
-		Verbs: append(program.Stage{Inbox: spool.InboxDeliver, Does: "deliver", Make: runner, StartsPrograms: true}.Verbs(),
+		Verbs: append(program.Stage{Inbox: spool.InboxDeliver, Does: "deliver", Make: func(h *home.Home) (*spool.Runner, error) { return runner(h, p.Owners()) }, StartsPrograms: true,
+			Launch: p.Launch}.Verbs(),
+			program.Verb{Name: deliverserve.SessionVerb, Usage: "for maildeliver itself: work as the owner of a mailbox", Kind: program.Person,
+				Homeless: true, StartsPrograms: true, Action: session},
 			program.Verb{Name: "explain", Usage: "print where an address's mail is stored, and why", Operands: "address ...", Kind: program.Person,
 				Flags: []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print one JSON object a line"}}, Action: explainCommand}),
 	}
@@ -39,7 +49,7 @@ func ignored(name string) cli.Flag {
 }
 
 // store delivers the message on standard input, as an MDA.
-func store(ctx context.Context, h *home.Home, c *cli.Context) error {
+func store(ctx context.Context, h *home.Home, c *cli.Context, owners deliver.Owners) error {
 	to := c.StringSlice("d")
 	switch {
 	case len(to) != 1:
@@ -55,7 +65,7 @@ func store(ctx context.Context, h *home.Home, c *cli.Context) error {
 		}
 		from = &a
 	}
-	mda := deliver.MDA{Folder: c.String("m"), Control: h.Control, Log: h.Log, Full: h.Full(), Now: h.Clock.Now, Home: h.Dir}
+	mda := deliver.MDA{Owners: owners, Folder: c.String("m"), Control: h.Control, Log: h.Log, Full: h.Full(), Now: h.Clock.Now, Home: h.Dir}
 	if text := c.String("a"); strings.Contains(text, "@") { // procmail's -a may be anything
 		var err error
 		if mda.Original, err = addr.Parse(text); err != nil {
@@ -65,6 +75,10 @@ func store(ctx context.Context, h *home.Home, c *cli.Context) error {
 	return mda.Deliver(to[0], from, h.Input(ctx))
 }
 
+func session(ctx context.Context, _ *home.Home, _ *cli.Context) error {
+	return deliverserve.Session(ctx)
+}
+
 // explainCommand prints the decisions for each address.
 func explainCommand(_ context.Context, h *home.Home, c *cli.Context) error {
 	return program.Explain(h, c, func(address string, t *explain.Trail) error {
@@ -72,7 +86,8 @@ func explainCommand(_ context.Context, h *home.Home, c *cli.Context) error {
 	})
 }
 
-func runner(h *home.Home) (*spool.Runner, error) {
-	stage := &deliver.Stage{Control: h.Control, Home: h.Dir, Now: h.Clock.Now, Log: h.Log, Full: h.Full(), Answers: h.Settler(), Settle: h.Settler().Settle}
+func runner(h *home.Home, owners deliver.Owners) (*spool.Runner, error) {
+	stage := &deliver.Stage{Control: h.Control, Home: h.Dir, Now: h.Clock.Now, Log: h.Log, Full: h.Full(), Answers: h.Settler(), Settle: h.Settler().Settle,
+		Owners: owners}
 	return &spool.Runner{Handle: stage.Handle}, nil
 }

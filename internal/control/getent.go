@@ -110,3 +110,26 @@ func (c *Control) passwd(name string) (*passwdEntry, error) {
 	c.mu.Unlock()
 	return s.row(name)
 }
+
+// Groups returns the groups of an account, its own first: those that it has when it logs in.
+// Where getent cannot tell them, that is its own alone.
+func (c *Control) Groups(u *User) []int {
+	groups := []int{u.GID}
+	if u.Account == "" {
+		return groups
+	}
+	out, exit, err := getent{control: c}.run("initgroups", u.Account)
+	if err != nil || exit != 0 {
+		return groups
+	}
+	words := strings.Fields(string(out))
+	for _, word := range words[min(1, len(words)):] {
+		if id, err := parseID("gid", word); err == nil && id > 0 && id != u.GID && len(groups) < maxGroups {
+			groups = append(groups, id)
+		}
+	}
+	return groups
+}
+
+// maxGroups bounds the groups of an account.
+const maxGroups = 256

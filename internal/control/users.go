@@ -32,6 +32,15 @@ type User struct {
 // Maildir is the path of the user's mailbox.
 func (u *User) Maildir() string { return filepath.Join(u.Home, cmp.Or(u.Box, usualBox)) }
 
+// MayLogIn reports whether the user is an account of the machine that has a shell.
+func (u *User) MayLogIn() bool {
+	switch filepath.Base(u.Shell) {
+	case "nologin", "false":
+		return false
+	}
+	return u.Account != ""
+}
+
 // Within reports whether the mailbox is below MailRoot(home), where the home keeps
 // its own mailboxes.
 func (u *User) Within(home string) bool { return strings.HasPrefix(u.Home, MailRoot(home)+"/") }

@@ -49,7 +49,7 @@ func (s *Stage) command(ctx context.Context, e *spool.Entry) (o spool.Outcome, d
 
 // do runs the program, or appends to the file.
 func (s *Stage) do(ctx context.Context, e *spool.Entry, c *control.Command, to addr.Address) error {
-	as := s.own(e, &control.User{Address: c.Alias, Home: "/"}, to)
+	as := s.mail(e, &control.User{Address: c.Alias, Home: "/"}, to).own("")
 	in := io.NewSectionReader(as.message, 0, as.message.Size())
 	switch {
 	case c.File == nowhere:

@@ -2,15 +2,17 @@ package deliver
 
 import (
 	"context"
-	"os"
+	"fmt"
+	"io"
 
 	"paperpath/internal/addr"
+	"paperpath/internal/authres"
 	"paperpath/internal/control"
 	"paperpath/internal/route"
-	"paperpath/internal/rules"
 	"paperpath/internal/settle"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
+	"paperpath/maildir"
 )
 
 // decide is the outcome for an entry with one recipient.
@@ -22,55 +24,82 @@ func (s *Stage) decide(ctx context.Context, e *spool.Entry) (o spool.Outcome, er
 	if err != nil {
 		return o, err
 	}
-	if _, err := maildirOf(s.Home, u); err != nil { // before anything of a user's is read
+	m := s.mail(e, u, a)
+	if uid, gid, ours, err := ownerOf(s.Home, u); err != nil {
 		return o, err
+	} else if !ours {
+		return s.elsewhere(ctx, e, m, uid, gid)
 	}
-	d, err := rules.Open(u.Home, os.Geteuid())
+	r, err := m.decide(ctx)
 	if err != nil {
 		return o, err
 	}
-	defer d.Close()
-	r, err := d.Find(extension(u, a))
+	o = s.outcome(e, r.plan, r.box)
+	o.Copies, o.Children = r.plan.rest(), append(o.Children, r.plan.children(e)...)
+	o.Replies = append(o.Replies, r.answer...)
+	return s.warned(e, u, o, r.warn)
+}
+
+// warned is an outcome with the letter that warns the user.
+func (s *Stage) warned(e *spool.Entry, u *control.User, o spool.Outcome, warn bool) (spool.Outcome, error) {
+	if !warn {
+		return o, nil
+	}
+	letter, err := s.warning(e, u)
+	o.Replies = append([]spool.Notice{letter}, o.Replies...)
+	return o, err
+}
+
+// mail is an entry as the work for its recipient needs it.
+func (s *Stage) mail(e *spool.Entry, u *control.User, to addr.Address) *mail {
+	from, _ := addr.Parse(e.Envelope.From.Addr) // the null path is no address
+	return &mail{home: s.Home, user: u, to: to, from: from, key: string(e.Key), size: e.Size, ours: e.With == spool.WithBounce,
+		body: e.WithResults(), message: func() io.Reader { return e.Message() }, now: s.Now, log: s.Log, about: entryFacts{s, e, u}}
+}
+
+// entryFacts answers for an entry.
+type entryFacts struct {
+	*Stage
+	e *spool.Entry
+	u *control.User
+}
+
+func (f entryFacts) Delimiters() (string, error) { return f.Control.Delimiters() }
+func (f entryFacts) Hostname() (string, error)   { return f.Control.Hostname() }
+func (f entryFacts) JunkFolder() (string, error) { return folderForJunk(f.Control) }
+func (f entryFacts) Programs() (bool, error)     { return mayPrograms(f.Control, f.u) }
+func (f entryFacts) Wish() (control.Wish, error) { return f.wish(f.e, f.u) }
+func (f entryFacts) MayAnswer() (bool, error)    { return f.Answers.MayAnswer(f.e) }
+func (f entryFacts) Spend() (bool, error)        { return f.Answers.Spend() }
+
+func (f entryFacts) Passed() (bool, error) {
+	row, err := addr.Parse(f.u.Address)
 	if err != nil {
-		return o, err
+		return false, err
 	}
-	delimiters, err := s.Control.Delimiters()
+	return route.Expanded(f.Control, f.e, row)
+}
+
+func (f entryFacts) Junk() (bool, error) {
+	found, err := authres.Read(f.e.Results())
 	if err != nil {
-		return o, err
+		return false, fmt.Errorf("read the results: %w", err)
 	}
-	rest := s.own(e, u, a)
-	rest.delimiters = delimiters
-	var b box
-	rest.ready = func(p plan) (err error) {
-		if p.store {
-			b, err = s.room(e, u, a)
-		}
-		for _, path := range p.copies {
-			if err == nil {
-				err = prepareOther(u, path)
-			}
-		}
-		return err
+	_, junk := found.Junk()
+	return junk, nil
+}
+
+func (f entryFacts) Room(used maildir.Usage, fits bool) (warn bool, err error) {
+	return f.quotas().judge(f.u, f.e.Size, used, fits)
+}
+
+// mayPrograms reports whether the rules of a user may run programs: those of an account that
+// can log in may, since its user can run them anyway.
+func mayPrograms(c *control.Control, u *control.User) (bool, error) {
+	if u.MayLogIn() {
+		return true, nil
 	}
-	p, err := rest.plan(ctx, r)
-	if err != nil {
-		return o, err
-	}
-	switch {
-	case !p.store: // a program may have said so, after there was room
-		b = box{}
-	case b.path == "":
-		if b, err = s.room(e, u, a); err != nil {
-			return o, err
-		}
-	}
-	o = s.outcome(e, p, b)
-	o.Copies, o.Children = p.rest(), append(o.Children, p.children(e)...)
-	o.Replies = append(o.Replies, b.replies...)
-	if r == nil || !r.List && !r.ForwardOnly { // who writes to a list does not write to its user
-		o.Replies = append(o.Replies, s.vacation(e, d, u, a)...)
-	}
-	return o, nil
+	return c.UserPrograms()
 }
 
 // outcome is what becomes of the entry itself.
@@ -106,18 +135,4 @@ func (s *Stage) recipient(e *spool.Entry) (a addr.Address, u *control.User, err 
 		return a, nil, s.noMailbox(e, a)
 	}
 	return a, u, route.Looped(s.Control, e, a) // through an alias, or mailroute would have refused it
-}
-
-// own is what the rules of a user need.
-func (s *Stage) own(e *spool.Entry, u *control.User, to addr.Address) *own {
-	from, _ := addr.Parse(e.Envelope.From.Addr) // the null path is no address
-	return &own{user: u, to: to, from: from, key: string(e.Key), message: e.WithResults(), log: s.Log, now: s.Now,
-		programs: func() (bool, error) { return s.Control.UserPrograms() },
-		passed: func() (bool, error) {
-			row, err := addr.Parse(u.Address)
-			if err != nil {
-				return false, err
-			}
-			return route.Expanded(s.Control, e, row)
-		}}
 }

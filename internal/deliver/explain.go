@@ -58,7 +58,11 @@ func foresee(c *control.Control, home, address string, t *explain.Trail) (string
 	if done, err := explainRules(c, u, a, t); done != "" || err != nil {
 		return done, err
 	}
-	if _, err := junkFolder(c, home, u, t); err != nil {
+	junk, err := folderForJunk(c)
+	if err != nil {
+		return "", err
+	}
+	if _, err := junkFolder(junk, home, u, t); err != nil {
 		return "", err
 	}
 	return "store in " + u.Maildir(), nil
@@ -96,7 +100,7 @@ func explainRules(c *control.Control, u *control.User, a addr.Address, t *explai
 		t.Add("rule", does, u.Home+"/"+step.Where)
 		done = join(done, does)
 		if step.Kind == rules.Program {
-			err = cmp.Or(err, mayRun(c.UserPrograms, step))
+			err = cmp.Or(err, mayRun(func() (bool, error) { return mayPrograms(c, u) }, step))
 		}
 	}
 	if err != nil {

@@ -37,7 +37,7 @@ func folderOf(b box, u *control.User, to addr.Address) (box, error) {
 	if err := prepareOther(u, path); err != nil {
 		return b, err
 	}
-	return box{path: path, others: []string{b.path}, replies: b.replies}, nil
+	return box{path: path, others: []string{b.path}}, nil
 }
 
 // folderIn is the path of a folder in the Maildir root. A mail reader may have made it with

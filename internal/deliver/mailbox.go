@@ -5,8 +5,6 @@ import (
 	"os"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"paperpath/internal/control"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
@@ -35,21 +33,18 @@ func prepare(home string, u *control.User) (string, error) {
 // maildirOf returns where the mailbox of u is. It must belong to us: we would write our
 // files there, and another owner of the directories decides where they end up.
 func maildirOf(home string, u *control.User) (p maildir.Place, err error) {
-	p = maildir.Place{Base: u.Home, Rel: "Maildir", UID: os.Geteuid()}
-	owner := u.UID
+	p = maildir.Place{Base: u.Home, Rel: strings.TrimPrefix(u.Maildir(), u.Home+"/"), UID: os.Geteuid()}
 	if u.Within(home) {
 		if err := spool.CheckMark(control.MailRoot(home)); err != nil {
 			return p, err
 		}
 		p.Base, p.Rel = control.MailRoot(home), strings.TrimPrefix(u.Maildir(), control.MailRoot(home)+"/")
-	} else if owner < 0 {
-		var st unix.Stat_t
-		if err := unix.Stat(u.Home, &st); err != nil {
-			return p, status.Temp("4.2.0", "cannot create the mailbox", fmt.Errorf("%s: %s: %w", u.Where, u.Home, err))
-		}
-		owner = int(st.Uid)
 	}
-	if owner >= 0 && owner != p.UID {
+	owner, _, ours, err := ownerOf(home, u)
+	if err != nil {
+		return p, err
+	}
+	if !ours {
 		return p, status.Temp("4.2.0", "the mailbox belongs to another user",
 			fmt.Errorf("%s: %s belongs to uid %d, and maildeliver runs as uid %d", u.Where, p.Path(), owner, p.UID))
 	}

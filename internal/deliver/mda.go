@@ -22,6 +22,7 @@ type MDA struct {
 	Now     func() time.Time
 	Full    *full.Marks
 	Home    string
+	Owners  Owners // of mailboxes of other users; nil: these wait
 
 	Folder   string       // of the mailbox; "" is what the address says
 	Original addr.Address // the recipient that was accepted, if another one stands for it
@@ -63,21 +64,11 @@ func (m *MDA) Deliver(address string, from *addr.Address, in io.Reader) error {
 
 // folder is the folder that the caller names, else that of the extension.
 func (m *MDA) folder(root string, u *control.User, to addr.Address) (string, error) {
-	name := m.Folder
-	switch {
-	case name == "":
+	if m.Folder == "" {
 		b, err := folderOf(box{path: root}, u, to)
 		return b.path, err
-	case addr.Fold(name) == "inbox":
-		return root, nil
-	case !isFolder(addr.Fold(name)):
-		return "", status.UsageError("%q is no name of a folder (letters, digits, - and _, dots between them)", name)
 	}
-	path, err := folderIn(root, name)
-	if err == nil {
-		err = prepareOther(u, path)
-	}
-	return path, err
+	return namedFolder(root, u, m.Folder)
 }
 
 // mailbox finds the mailbox of address: its own one, even if it has an alias too, for
@@ -140,7 +131,7 @@ func (m *MDA) store(path string, to addr.Address, u *control.User, msg *incoming
 		if err := msg.copyTo(c, max); err != nil {
 			return err
 		}
-		_, err := m.quotas().room(u, u.Maildir(), c.n)
+		_, err := measure(u, c.n, func(used maildir.Usage, fits bool) (bool, error) { return m.quotas().judge(u, c.n, used, fits) })
 		return err
 	})
 	if err != nil {

@@ -36,7 +36,7 @@ func (m *MDA) place(path, address string, u *control.User, msg *incoming) (strin
 			junk = junk || is
 		}
 	}
-	folder, err := junkOr(m.Control, m.Home, u, wish, junk)
+	folder, err := junkOr(m.Home, u, func() (string, error) { return folderForJunk(m.Control) }, wish, junk)
 	if folder == "" || err != nil {
 		return path, err
 	}

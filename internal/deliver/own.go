@@ -41,6 +41,7 @@ type own struct {
 	programs func() (bool, error) // whether users may run programs
 	ready    func(p plan) error   // makes sure that what is to be stored has a place
 	log      ranLog
+	begin    func() // is called before a program runs; nil: not wanted
 	now      func() time.Time
 
 	delimiters string               // control/delimiters
@@ -83,7 +84,9 @@ func (o *own) foresee(r *rules.Rules) error {
 		case r.ForwardOnly && step.Kind != rules.Forward:
 			err = temporary(step.Where, errors.New("the file is for forwarding only: it has +list, or may be executed"))
 		case step.Kind == rules.Mbox:
-			_, err = o.path(step)
+			if _, err = o.path(step); err == nil {
+				err = notAsRoot(step)
+			}
 		case step.Kind == rules.Program:
 			err = mayRun(o.programs, step)
 		default:

@@ -39,9 +39,21 @@ type ranLog interface {
 // errNoPrograms says that a user may not run programs.
 var errNoPrograms = errors.New("control/user-programs does not let users run programs")
 
+// notAsRoot is the error of an instruction to run a program or to write a file where we are
+// root: it would be done with all of root's rights, whoever has written the rules.
+func notAsRoot(step rules.Step) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	return temporary(step.Where, errors.New("maildeliver runs as root here, and as root it runs no program and writes no file for a user (mailctl init --owner)"))
+}
+
 // mayRun is the error of an instruction to run a program, where users may not. programs says
 // whether they may.
 func mayRun(programs func() (bool, error), step rules.Step) error {
+	if err := notAsRoot(step); err != nil {
+		return err
+	}
 	if allowed, err := programs(); err != nil {
 		return err
 	} else if !allowed {
@@ -53,6 +65,9 @@ func mayRun(programs func() (bool, error), step rules.Step) error {
 // program runs a program of the user's rules. more says that the instructions after it
 // count.
 func (o *own) program(ctx context.Context, step rules.Step, r *rules.Rules) (more bool, err error) {
+	if o.begin != nil {
+		o.begin()
+	}
 	c := callout.Call{Env: o.environment(r, extension(o.user, o.to)), Dir: o.user.Home, Input: io.NewSectionReader(o.message, 0, o.message.Size())}
 	exit, err := run(ctx, c, command{o.key, o.to.String(), step.Text, step.Where}, o.log)
 	return exit != 99, err

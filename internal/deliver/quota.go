@@ -16,8 +16,7 @@ import (
 	"paperpath/maildir"
 )
 
-// quotas looks after the room that users have. root is the Maildir of a mailbox, whatever
-// folder of it a message goes to.
+// quotas knows what follows from the room that users have.
 type quotas struct {
 	control *control.Control
 	full    *full.Marks
@@ -25,9 +24,9 @@ type quotas struct {
 	now     func() time.Time
 }
 
-// room refuses a message of so many octets that the mailbox of u has no room for. warn says
-// that the user is to be told that it will be nearly full.
-func (q quotas) room(u *control.User, root string, octets int64) (warn bool, err error) {
+// measure finds how full the mailbox of u is, and what that means for a message of so many
+// octets: judge says so. warn says that the user is to be told that it will be nearly full.
+func measure(u *control.User, octets int64, judge func(used maildir.Usage, fits bool) (warn bool, err error)) (warn bool, err error) {
 	limit := maildir.Quota(u.Quota)
 	if limit.IsZero() {
 		return false, nil
@@ -37,17 +36,22 @@ func (q quotas) room(u *control.User, root string, octets int64) (warn bool, err
 		e.Reply = 552
 		return false, e
 	}
-	used, fits, err := limit.Room(root, octets, time.Now())
+	used, fits, err := limit.Room(u.Maildir(), octets, time.Now())
 	if err != nil {
 		return false, status.Temp("4.2.0", "cannot tell how full the mailbox is", err)
 	}
+	return judge(used, fits)
+}
+
+// judge refuses a message that does not fit.
+func (q quotas) judge(u *control.User, octets int64, used maildir.Usage, fits bool) (warn bool, err error) {
 	if !fits {
 		return false, q.full.Mark(u.Address, q.now())
 	}
 	if err := q.full.Clear(u.Address); err != nil {
 		q.log.Trouble("", "clear the mark of a full mailbox", err)
 	}
-	return q.crosses(limit, used, octets, u.Address), nil
+	return q.crosses(maildir.Quota(u.Quota), used, octets, u.Address), nil
 }
 
 // crosses reports whether a message makes the mailbox so full that its user is warned.

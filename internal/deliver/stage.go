@@ -27,6 +27,7 @@ type Stage struct {
 	Log     *maillog.Log
 	Full    *full.Marks
 	Answers answers
+	Owners  Owners // of mailboxes of other users; nil: these wait
 	Settle  func(e *spool.Entry, results []settle.Result) spool.Outcome
 }
 
@@ -57,20 +58,6 @@ func splitRecipients(e *spool.Entry, pending []int) spool.Outcome {
 		children = append(children, spool.Child{Inbox: spool.InboxDeliver, From: e.Envelope.From, To: to})
 	}
 	return spool.SplitInto(children...)
-}
-
-// room returns where in the mailbox of u a message goes that has room there.
-func (s *Stage) room(e *spool.Entry, u *control.User, to addr.Address) (box, error) {
-	b, err := s.boxOf(e, u, to)
-	if err != nil || e.With == spool.WithBounce { // what the mail system has to say always fits
-		return b, err
-	}
-	warn, err := s.quotas().room(u, u.Maildir(), e.Size)
-	if warn {
-		b.replies = make([]spool.Notice, 1)
-		b.replies[0], err = s.warning(e, u)
-	}
-	return b, err
 }
 
 func (s *Stage) quotas() quotas {

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"paperpath/internal/addr"
-	"paperpath/internal/authres"
 	"paperpath/internal/control"
 	"paperpath/internal/message"
 	"paperpath/internal/rules"
@@ -17,54 +16,51 @@ import (
 
 // vacation returns the answer to a message that the user is away, nil for none (RFC 3834).
 // What is wrong with it keeps no mail from its mailbox.
-func (s *Stage) vacation(e *spool.Entry, d *rules.Dir, u *control.User, to addr.Address) []spool.Notice {
+func (m *mail) vacation(d *rules.Dir, delimiters string) []spool.Notice {
 	v, err := d.Vacation()
 	if v == nil && err == nil {
 		return nil
 	}
 	var answer []spool.Notice
 	if err == nil {
-		answer, err = s.answer(e, d, v, u, to)
+		answer, err = m.answer(d, v, delimiters)
 	}
 	if err != nil {
-		s.Log.Trouble(string(e.Key), "vacation of "+u.Address, err)
+		m.log.Trouble(m.key, "vacation of "+m.user.Address, err)
 	}
 	return answer
 }
 
-func (s *Stage) answer(e *spool.Entry, d *rules.Dir, v *rules.Vacation, u *control.User, to addr.Address) ([]spool.Notice, error) {
-	sender := e.Envelope.From.Addr
-	if robot(sender) || addr.FoldAddress(sender) == addr.FoldAddress(u.Address) {
+func (m *mail) answer(d *rules.Dir, v *rules.Vacation, delimiters string) ([]spool.Notice, error) {
+	sender := m.from.String()
+	if robot(sender) || addr.FoldAddress(sender) == addr.FoldAddress(m.user.Address) {
 		return nil, nil
 	}
-	if found, err := authres.Read(e.Results()); err != nil {
+	if junk, err := m.about.Junk(); junk || err != nil {
 		return nil, err
-	} else if _, junk := found.Junk(); junk {
-		return nil, nil
 	}
-	h, err := message.Read(e.Message(), maxHeader, maxFields)
+	h, err := message.Read(m.message(), maxHeader, maxFields)
 	if err != nil { // what cannot be read whole may be a list's
 		return nil, nil
 	}
-	mine := append([]string{addr.FoldAddress(u.Address), addr.FoldAddress(to.String())}, v.Addresses...)
-	delimiters, err := s.Control.Delimiters()
-	if err != nil || !names(h, mine, delimiters) {
+	mine := append([]string{addr.FoldAddress(m.user.Address), addr.FoldAddress(m.to.String())}, v.Addresses...)
+	if !names(h, mine, delimiters) {
+		return nil, nil
+	}
+	if wish, err := m.about.Wish(); wish == control.Deny || err != nil {
 		return nil, err
 	}
-	if wish, err := s.wish(e, u); wish == control.Deny || err != nil {
+	if ok, err := m.about.MayAnswer(); !ok || err != nil {
 		return nil, err
 	}
-	if ok, err := s.Answers.MayAnswer(e); !ok || err != nil {
+	if ok, err := d.Answer(v, sender, m.now(), m.about.Spend); !ok || err != nil {
 		return nil, err
 	}
-	if ok, err := d.Answer(v, sender, s.Now(), s.Answers.Spend); !ok || err != nil {
-		return nil, err
-	}
-	host, err := s.Control.Hostname()
+	host, err := m.about.Hostname()
 	if err != nil {
 		return nil, err
 	}
-	a := away{v: v, h: h, host: host, from: u.Address, to: sender, key: string(e.Key), date: message.Date(s.Now())}
+	a := away{v: v, h: h, host: host, from: m.user.Address, to: sender, key: m.key, date: message.Date(m.now())}
 	return []spool.Notice{{To: sender, What: "vacation", Body: a.compose()}}, nil
 }
 

@@ -3,16 +3,15 @@ package pop3serve
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
-	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"paperpath/internal/launch"
 	"paperpath/internal/maillog"
 	"paperpath/internal/pop3"
 )
@@ -24,50 +23,24 @@ type job struct {
 }
 
 // owners starts sessions as the owners of mailboxes, through the launcher.
-type owners struct {
-	requests *net.UnixConn
-	gone     chan struct{} // closed when the launcher has ended
-}
+type owners struct{ *launch.Launcher }
 
 // launchedBy returns the connection to the launcher that started this process, nil
 // for none.
 func launchedBy() (*owners, error) {
-	text := os.Getenv(launcherEnv)
-	if text == "" {
-		return nil, nil
-	}
-	os.Unsetenv(launcherEnv)
-	fd, err := strconv.Atoi(text)
-	if err != nil || fd < 3 {
-		return nil, errors.New(launcherEnv + " is not a descriptor")
-	}
-	unix.CloseOnExec(fd)
-	conn, err := unixConn(os.NewFile(uintptr(fd), "launcher"))
-	if err != nil {
+	l, err := launch.Started()
+	if l == nil || err != nil {
 		return nil, err
 	}
-	o := &owners{conn, make(chan struct{})}
-	go func() {
-		defer close(o.gone)
-		conn.Read(make([]byte, 1)) // it never sends anything
-	}()
-	return o, nil
+	return &owners{l}, nil
 }
 
-// lifetime ends ctx when the launcher ends: without it foreign mailboxes cannot be
-// served.
+// lifetime ends ctx when the launcher ends.
 func (o *owners) lifetime(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(ctx)
-	if o != nil {
-		go func() {
-			select {
-			case <-o.gone:
-				cancel()
-			case <-ctx.Done():
-			}
-		}()
+	if o == nil {
+		return context.WithCancel(ctx)
 	}
-	return ctx, cancel
+	return o.Lifetime(ctx)
 }
 
 // handOver starts the rest of a session as the owner of its mailbox.
@@ -78,7 +51,7 @@ func (o *owners) handOver(h pop3.Handover, log *maillog.Log) (conn *net.UnixConn
 // start asks for a process and returns the conversation with it; logged waits until
 // all its events are in the log.
 func (o *owners) start(j job, log *maillog.Log) (conn *net.UnixConn, logged func(), err error) {
-	ours, theirs, err := socketPair(unix.SOCK_STREAM)
+	ours, theirs, err := launch.Pair(unix.SOCK_STREAM)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -89,7 +62,11 @@ func (o *owners) start(j job, log *maillog.Log) (conn *net.UnixConn, logged func
 		return nil, nil, err
 	}
 	defer write.Close()
-	if err := send(o.requests, j, theirs, write); err != nil {
+	text, err := json.Marshal(j)
+	if err == nil {
+		err = o.Send(text, theirs, write)
+	}
+	if err != nil {
 		ours.Close()
 		read.Close()
 		return nil, nil, err
@@ -100,7 +77,7 @@ func (o *owners) start(j job, log *maillog.Log) (conn *net.UnixConn, logged func
 		defer read.Close()
 		log.Forward(read)
 	}()
-	return ours, func() { ours.Close(); <-over }, nil
+	return ours.UnixConn, func() { ours.Close(); <-over }, nil
 }
 
 // expiredReply is what a process answers when it has expired a trash.
@@ -119,78 +96,6 @@ func (o *owners) expire(account pop3.Account, window time.Duration, log *maillog
 		return fmt.Errorf("the trash of %s could not be cleaned", account.Maildir)
 	}
 	return nil
-}
-
-// socketPair returns the two ends of a socket; the second is for a child.
-func socketPair(kind int) (ours *net.UnixConn, theirs *os.File, err error) {
-	fds, err := unix.Socketpair(unix.AF_UNIX, kind|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, nil, fmt.Errorf("socketpair: %w", err)
-	}
-	theirs = os.NewFile(uintptr(fds[1]), "socket")
-	if ours, err = unixConn(os.NewFile(uintptr(fds[0]), "socket")); err != nil {
-		theirs.Close()
-	}
-	return ours, theirs, err
-}
-
-// unixConn turns f into a connection and closes f.
-func unixConn(f *os.File) (*net.UnixConn, error) {
-	defer f.Close()
-	conn, err := net.FileConn(f)
-	if err != nil {
-		return nil, err
-	}
-	unixConn, ok := conn.(*net.UnixConn)
-	if !ok {
-		conn.Close()
-		return nil, errors.New(f.Name() + " is not a Unix socket")
-	}
-	return unixConn, nil
-}
-
-// send sends a job with descriptors (unix(7), SCM_RIGHTS).
-func send(to *net.UnixConn, j job, files ...*os.File) error {
-	text, err := json.Marshal(j)
-	if err != nil {
-		return err
-	}
-	if len(text) > maxRequest {
-		return errors.New("the request to the launcher is too long")
-	}
-	fds := make([]int, len(files))
-	for i, f := range files {
-		fds[i] = int(f.Fd())
-	}
-	_, _, err = to.WriteMsgUnix(text, unix.UnixRights(fds...), nil)
-	return err
-}
-
-// receive is the other end of send.
-func receive(from *net.UnixConn) (j job, files []*os.File, err error) {
-	buf, rights := make([]byte, maxRequest), make([]byte, unix.CmsgSpace(8*4))
-	n, rightsLen, _, _, err := from.ReadMsgUnix(buf, rights)
-	if err != nil {
-		return j, nil, err
-	}
-	if n == 0 {
-		return j, nil, io.EOF
-	}
-	messages, err := unix.ParseSocketControlMessage(rights[:rightsLen])
-	for i := range messages {
-		fds, _ := unix.ParseUnixRights(&messages[i])
-		for _, fd := range fds {
-			unix.CloseOnExec(fd)
-			files = append(files, os.NewFile(uintptr(fd), "passed"))
-		}
-	}
-	return j, files, errors.Join(err, json.Unmarshal(buf[:n], &j))
-}
-
-func closeFiles(files []*os.File) {
-	for _, f := range files {
-		f.Close()
-	}
 }
 
 // writeTrouble writes an event for the front to forward.

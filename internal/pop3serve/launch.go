@@ -9,8 +9,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"os/signal"
-	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -22,7 +20,7 @@ import (
 	"paperpath/internal/control"
 	"paperpath/internal/dir"
 	"paperpath/internal/home"
-	"paperpath/internal/maillog"
+	"paperpath/internal/launch"
 	"paperpath/internal/pop3"
 	"paperpath/internal/status"
 )
@@ -40,120 +38,40 @@ import (
 // The front sends the launcher one request a session over a socket, with two
 // descriptors: the owner's end of the conversation, and a pipe for its events.
 
-// launcherEnv has the number of the front's descriptor for the launcher.
-const launcherEnv = "PAPERPATH_LAUNCHER"
-
-// maxRequest bounds a request to the launcher, in bytes.
-const maxRequest = 16 << 10
-
 // Launch runs the command line again as the owner of the spool and starts the
 // processes that this one asks for, until it ends. done is false where there is
 // nothing to launch: the process is not root, or root owns the home.
 func Launch(ctx context.Context, h *home.Home) (done bool, err error) {
-	if os.Getenv(launcherEnv) != "" && os.Getenv("LISTEN_FDS") != "" {
-		os.Setenv("LISTEN_PID", strconv.Itoa(os.Getpid())) // systemd meant the launcher
-	}
-	uid, gid, root := h.Owner()
-	if !root {
-		return false, nil
-	}
-	h.Log = maillog.To(h.Stderr, name, h.Clock.Now) // root creates no log file
-	ours, theirs, err := socketPair(unix.SOCK_SEQPACKET)
-	if err != nil {
-		return true, err
-	}
-	defer ours.Close()
-	front, err := startFront(h, uid, gid, theirs)
-	theirs.Close()
-	if err != nil {
-		return true, status.Temp("4.3.5", fmt.Sprintf("cannot run as uid %d, the owner of the spool", uid), err)
-	}
-	defer passSignals(ctx, front.Process)()
-	h.Control.RunProgramsAs(uid, gid) // the owner writes control/users, which may name a program
-	l := &launcher{control: h.Control, clock: h.Clock, requests: ours}
-	served := make(chan struct{})
-	go func() {
-		defer close(served)
-		l.serve()
-	}()
-	err = front.Wait()
-	<-served
-	l.sessions.Wait()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) && exit.Exited() {
-		return true, &status.Error{Exit: exit.ExitCode()} // it has reported why
-	}
-	return true, err
-}
-
-// startFront runs this program once more, as uid.
-func startFront(h *home.Home, uid, gid int, requests *os.File) (*exec.Cmd, error) {
-	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Args[0] = os.Args[0]
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = h.Stdin, h.Stdout, h.Stderr
-	n, _ := strconv.Atoi(os.Getenv("LISTEN_FDS"))
-	if os.Getenv("LISTEN_PID") != strconv.Itoa(os.Getpid()) {
-		n = 0
-		os.Unsetenv("LISTEN_FDS")
-	}
-	for i := range min(n, 1000) { // the sockets of systemd keep their numbers
-		cmd.ExtraFiles = append(cmd.ExtraFiles, os.NewFile(uintptr(3+i), "socket"))
-	}
-	cmd.Env = append(os.Environ(), launcherEnv+"="+strconv.Itoa(3+len(cmd.ExtraFiles)))
-	cmd.ExtraFiles = append(cmd.ExtraFiles, requests)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: credential(uid, gid),
-		AmbientCaps: []uintptr{unix.CAP_NET_BIND_SERVICE}} // for port 110
-	return cmd, cmd.Start()
-}
-
-func credential(uid, gid int) *syscall.Credential {
-	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid), Groups: []uint32{uint32(gid)}}
-}
-
-// passSignals sends the front the signals that the launcher gets, until stop is
-// called.
-func passSignals(ctx context.Context, front *os.Process) (stop func()) {
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	ctx, cancel := context.WithCancel(ctx)
-	over := make(chan struct{})
-	go func() {
-		for {
-			select {
-			case <-over:
-				return
-			case <-hangups:
-				front.Signal(syscall.SIGHUP)
-			case <-ctx.Done():
-				front.Signal(syscall.SIGTERM)
-				return
-			}
-		}
-	}()
-	return func() { close(over); cancel(); signal.Stop(hangups) }
+	return launch.Front(ctx, h, []uintptr{unix.CAP_NET_BIND_SERVICE}, // for port 110
+		func(requests *launch.Socket) {
+			l := &launcher{control: h.Control, clock: h.Clock, requests: requests}
+			l.serve()
+			l.sessions.Wait()
+		})
 }
 
 // launcher starts processes for mailbox owners.
 type launcher struct {
 	control  *control.Control
 	clock    clock.Clock
-	requests *net.UnixConn
+	requests *launch.Socket
 	sessions sync.WaitGroup
 }
 
 // serve handles requests until the front has ended.
 func (l *launcher) serve() {
 	for {
-		j, files, err := receive(l.requests)
+		text, files, err := l.requests.Receive()
 		if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) {
 			return
 		}
-		if err != nil || len(files) != 2 {
-			closeFiles(files)
+		var j job
+		if err = errors.Join(err, json.Unmarshal(text, &j)); err != nil || len(files) != 2 {
+			launch.Close(files)
 			continue
 		}
 		l.sessions.Go(func() {
-			defer closeFiles(files)
+			defer launch.Close(files)
 			err := status.Guard(func() error { return l.run(j, files[0], files[1]) })
 			if err != nil {
 				writeTrouble(files[1], err)
@@ -231,7 +149,7 @@ func (l *launcher) runAs(uid, gid int, j job, conversation, events *os.File) err
 	}
 	cmd.Dir = "/"
 	cmd.ExtraFiles = []*os.File{read, conversation, events}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: credential(uid, gid)}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: launch.Credential(uid, gid, nil)}
 	if err := cmd.Start(); err != nil {
 		write.Close()
 		return fmt.Errorf("start a session as uid %d: %w", uid, err)

@@ -16,6 +16,9 @@ import (
 	"paperpath/internal/status"
 )
 
+// maxRequest bounds a job, in bytes.
+const maxRequest = 16 << 10
+
 // The descriptors of a process for a mailbox's owner.
 const (
 	jobFD = 3 + iota

@@ -21,8 +21,8 @@ var floors = [][]string{
 	{"internal/certs", "internal/dnsbl", "internal/dsn", "internal/full", "internal/listen", "internal/rules", "internal/spool", "internal/tlsrule"},
 	{"internal/auth", "internal/backup", "internal/mailq", "internal/settle", "internal/trace"},
 	{"internal/home", "internal/pop3", "internal/route", "internal/smtpc", "internal/smtpd"},
-	{"internal/check", "internal/deliver", "internal/relay"}, // the decisions of one program each, as route
-	{"internal/mailctl", "internal/pop3serve", "internal/program", "internal/record", "internal/submit"},
+	{"internal/check", "internal/deliver", "internal/launch", "internal/relay"}, // the decisions of one program each, as route
+	{"internal/deliverserve", "internal/mailctl", "internal/pop3serve", "internal/program", "internal/record", "internal/submit"},
 	{"cmd/mailcheck", "cmd/mailctl", "cmd/maildeliver", "cmd/mailrelay", "cmd/mailroute", "cmd/mailsubmit", "cmd/pop3d"},
 }
 

@@ -20,6 +20,9 @@ type Stage struct {
 	Make  func(h *home.Home) (*spool.Runner, error)
 
 	StartsPrograms bool // of users
+
+	// Launch, if it is not nil, gives up root: done says that another process did the work.
+	Launch func(ctx context.Context, h *home.Home) (done bool, err error)
 }
 
 // Verbs returns the verbs run and watch.
@@ -27,10 +30,10 @@ func (s Stage) Verbs() []Verb {
 	return []Verb{
 		{Name: "run", Usage: s.Does + " all that is due in " + string(s.Inbox) + "/, then exit",
 			Action: s.work(false),
-			Kind:   Server, StartsPrograms: s.StartsPrograms},
+			Kind:   Server, StartsPrograms: s.StartsPrograms, KeepRoot: s.Launch != nil},
 		{Name: "watch", Usage: s.Does + " what is due and what arrives, and keep running",
 			Action: s.work(true),
-			Kind:   Server, StartsPrograms: s.StartsPrograms},
+			Kind:   Server, StartsPrograms: s.StartsPrograms, KeepRoot: s.Launch != nil},
 	}
 }
 
@@ -38,6 +41,11 @@ func (s Stage) work(stay bool) Action {
 	return func(ctx context.Context, h *home.Home, c *cli.Context) error {
 		if c.Args().Present() {
 			return status.UsageError("unexpected operand %q (see %s --help)", c.Args().First(), c.App.Name)
+		}
+		if s.Launch != nil {
+			if done, err := s.Launch(ctx, h); done || err != nil {
+				return err
+			}
 		}
 		if stay {
 			return s.watch(ctx, h)

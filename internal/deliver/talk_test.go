@@ -1,0 +1,136 @@
+package deliver
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"paperpath/internal/addr"
+	"paperpath/internal/control"
+	"paperpath/internal/spool"
+	"paperpath/internal/status"
+)
+
+// process is a process of another user that says something of its own.
+type process func(conn net.Conn, in *json.Decoder)
+
+func (f process) Start(_, _ int, _ []int, _ *os.File) (net.Conn, error) {
+	ours, theirs := net.Pipe()
+	go func() {
+		defer theirs.Close()
+		in := json.NewDecoder(theirs)
+		var o order
+		if in.Decode(&o) == nil {
+			f(theirs, in)
+		}
+	}()
+	return ours, nil
+}
+
+// says is a process that says one thing and then reads.
+func says(text string) process {
+	return func(conn net.Conn, _ *json.Decoder) {
+		go io.Copy(io.Discard, conn)
+		io.WriteString(conn, text)
+	}
+}
+
+// A process of another user is believed what concerns the user's own mail, and nothing more.
+func TestHostileProcess(t *testing.T) {
+	many := `{"Done":{"Forwards":["` + strings.Repeat(`a@x.example","`, maxForward) + `b@x.example"]}}`
+	for _, tt := range []struct {
+		about string
+		says  string
+		want  string
+	}{
+		{"nothing", "", "deferred 1"}, {"half a word", `{"Done":{`, "deferred 1"}, {"no words", "GET / HTTP/1.0\r\n\r\n", "deferred 1"},
+		{"done", `{"Done":{"Stored":true}}`, ""}, {"forwards", `{"Done":{"Forwards":["carol@y.example"]}}`, "route 1"},
+		{"no address", `{"Done":{"Forwards":["a b\nRCPT TO:<x>"]}}`, "deferred 1"}, {"too many addresses", many, "deferred 1"},
+		{"an answer that was not counted", `{"Done":{"Stored":true,"Answer":"eA=="}}`, "deferred 1"},
+		{"without end", strings.Repeat(`{"Stored":"x"}`, maxWords+1), "deferred 1"},
+		{"a word without end", `{"Stored":"` + strings.Repeat("x", 2*maxSaid), "deferred 1"},
+		{"another message", `{"Done":{"Taken":"/x"}}`, "held 1"},
+		{"refused", `{"Failed":{"Exit":65,"Reply":550,"Enhanced":"5.7.1","Text":"no"}}`, "route 1"},
+		{"not now", `{"Failed":{"Exit":75,"Reason":"x"}}`, "deferred 1"},
+		{"an exit status of its own", `{"Failed":{"Exit":0,"Reply":250,"Enhanced":"2.0.0"}}`, "deferred 1"},
+		{"a code of its own", `{"Failed":{"Exit":65,"Reply":550,"Enhanced":"5.7.1\r\n250 x"}}`, "deferred 1"},
+	} {
+		p := newFixture(t)
+		p.write("users", fmt.Sprintf("alice@example.net::%d:%d::/home/alice::\n", 61055, 61055))
+		p.stage.Owners = says(tt.says)
+		p.accept(spool.InboxDeliver, "alice@example.net")
+		p.stageRun(spool.InboxDeliver, p.stage.Handle)
+		if got := p.places(); got != tt.want {
+			t.Errorf("%s: %s, want %s\n%s", tt.about, got, tt.want, p.log.String())
+		}
+	}
+	p := newFixture(t)
+	p.write("users", fmt.Sprintf("alice@example.net::0:0::/home/alice::\nbob@example.net::%d:0::/home/bob::\n", 61055))
+	p.stage.Owners = says(`{"Done":{"Stored":true}}`)
+	if os.Geteuid() != 0 {
+		p.accept(spool.InboxDeliver, "alice@example.net")
+	}
+	p.accept(spool.InboxDeliver, "bob@example.net")
+	p.stageRun(spool.InboxDeliver, p.stage.Handle)
+	p.logged("event=deferred .*belongs to root")
+	if got := p.places(); !strings.HasPrefix(got, "deferred") {
+		t.Errorf("root's: %s", got)
+	}
+}
+
+// A process that says nothing does not hold an attempt forever, and one that is stopped is told.
+func TestSilentProcess(t *testing.T) {
+	told := make(chan bool, 1)
+	p := newFixture(t)
+	p.stage.Owners = process(func(_ net.Conn, in *json.Decoder) { told <- in.Decode(&heard{}) != nil })
+	from, _ := addr.Parse("x@x.example")
+	m := &mail{user: &control.User{Address: "alice@example.net", UID: 61055, GID: 61055}, from: from, now: time.Now, log: p.stage.Log}
+	ctx, cancel := context.WithCancel(context.Background())
+	conn, err := p.stage.Owners.Start(0, 0, nil, nil)
+	p.check(err)
+	talk := &talk{m: m, conn: conn}
+	over := make(chan error)
+	go func() {
+		_, err := talk.run(ctx, order{})
+		over <- err
+	}()
+	cancel()
+	conn.SetReadDeadline(time.Now())
+	if err := <-over; err == nil || !strings.Contains(err.Error(), "took too long") && !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error(err)
+	}
+	conn.Close()
+	if !<-told {
+		t.Error("it was not told")
+	}
+}
+
+// Errors keep on their way what they mean, and no more.
+func TestFailure(t *testing.T) {
+	refused := &status.Error{Exit: status.Refused, Reply: 552, Enhanced: "5.2.2", Text: "full"}
+	for _, tt := range []struct {
+		err       error
+		temporary bool
+		has       string
+	}{
+		{refused, false, "full"}, {fmt.Errorf("x: %w", refused), false, "full"}, {status.Temp("4.2.2", "full now", errors.New("why")), true, "why"},
+		{errors.New("disk"), true, "disk"}, {&status.Error{Exit: status.NoMailbox, Reply: 550, Enhanced: "5.1.1", Text: "none"}, false, "none"},
+		{status.UsageError("x"), true, "x"},
+	} {
+		text, err := json.Marshal(failureOf(tt.err))
+		var f failure
+		if err == nil {
+			err = json.Unmarshal(text, &f)
+		}
+		if got := f.err(); err != nil || status.IsTemporary(got) != tt.temporary || !strings.Contains(got.Error(), tt.has) {
+			t.Errorf("%v became %v, %v", tt.err, got, err)
+		}
+	}
+}

@@ -1,0 +1,188 @@
+// Package deliverserve is maildeliver's processes for mailboxes of other users.
+//
+// Started as root, maildeliver runs as three kinds of processes of the same program:
+//
+//   - the launcher stays root. It starts the others, and parses nothing: a request is a row of
+//     numbers, a user and their groups.
+//   - the front runs as the owner of the spool, and does everything as it does without root.
+//   - a process of a mailbox's owner works on each message for a mailbox of somebody else. It
+//     has the message open for reading and a socket to the front, and nothing else.
+package deliverserve
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"paperpath/internal/callout"
+	"paperpath/internal/deliver"
+	"paperpath/internal/home"
+	"paperpath/internal/launch"
+	"paperpath/internal/status"
+)
+
+const (
+	// SessionVerb is the verb of a process of a mailbox's owner.
+	SessionVerb = "session"
+
+	maxGroups    = 300
+	maxSessions  = 200 // processes at a time: on a file server that is away they do not end
+	conversation = 3   // the descriptors of such a process
+	messageFile  = 4
+)
+
+// Processes are the processes of one maildeliver.
+type Processes struct {
+	launcher *launch.Launcher // that started this process; nil: none has
+}
+
+// Launch runs the command line again as the owner of the spool, and starts the processes that
+// this one asks for. done is false where there is nothing to launch: this is the front, or the
+// process is not root, or root owns the home.
+func (p *Processes) Launch(ctx context.Context, h *home.Home) (done bool, err error) {
+	if done, err := launch.Front(ctx, h, nil, serveAll); done || err != nil {
+		return done, err
+	}
+	if p.launcher, err = launch.Started(); p.launcher != nil {
+		go func() {
+			<-p.launcher.Gone() // whoever has ended it wants us to end
+			_ = unix.Kill(os.Getpid(), unix.SIGTERM)
+		}()
+	}
+	return false, err
+}
+
+// serveAll serves a front until it has ended.
+func serveAll(requests *launch.Socket) {
+	slots := make(chan struct{}, maxSessions)
+	for {
+		request, files, err := requests.Receive()
+		if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil || len(files) != 2 {
+			launch.Close(files)
+			continue
+		}
+		select {
+		case slots <- struct{}{}:
+			go func() {
+				defer func() { <-slots }()
+				defer launch.Close(files)
+				serve(request, files)
+			}()
+		default:
+			launch.Close(files)
+		}
+	}
+}
+
+// serve starts the process that a request asks for, and waits for its end.
+func serve(request []byte, files []*os.File) {
+	cmd, err := command(request, files)
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		deliver.Fail(files[0], err)
+		return
+	}
+	launch.Close(files) // so that the front sees its end
+	_ = cmd.Wait()      // the front has heard more
+}
+
+// errRoot is for a request that no front of ours makes.
+var errRoot = errors.New("no process for a mailbox runs as root")
+
+// command is the process that a request asks for: its numbers are the user, the group, and
+// further groups.
+func command(request []byte, files []*os.File) (*exec.Cmd, error) {
+	if len(request)%4 != 0 || len(request) < 8 || len(request) > 4*maxGroups {
+		return nil, errors.New("not a request")
+	}
+	var ids []int
+	for ; len(request) > 0; request = request[4:] {
+		id := binary.LittleEndian.Uint32(request)
+		if id == 0 || id > 1<<31-1 {
+			return nil, errRoot
+		}
+		ids = append(ids, int(id))
+	}
+	cmd := exec.Command("/proc/self/exe", SessionVerb)
+	cmd.Args[0] = "maildeliver"
+	cmd.Env = []string{"PATH=" + callout.SearchPath}
+	cmd.Dir = "/"
+	cmd.ExtraFiles = files
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: launch.Credential(ids[0], ids[1], ids[2:])}
+	return cmd, nil
+}
+
+// owners asks the launcher for processes.
+type owners struct{ launcher *launch.Launcher }
+
+// Owners returns what starts processes of mailbox owners: the launcher that started this
+// process, or itself where it is root; nil where neither is so.
+func (p *Processes) Owners() deliver.Owners {
+	if p.launcher == nil && os.Geteuid() != 0 {
+		return nil
+	}
+	return owners{p.launcher}
+}
+
+// Start implements deliver.Owners.
+func (o owners) Start(uid, gid int, groups []int, message *os.File) (net.Conn, error) {
+	var request []byte
+	for _, id := range append([]int{uid, gid}, groups...) {
+		request = binary.LittleEndian.AppendUint32(request, uint32(id))
+	}
+	ours, theirs, err := launch.Pair(unix.SOCK_STREAM)
+	if err != nil {
+		return nil, err
+	}
+	if o.launcher == nil {
+		again, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", message.Fd()))
+		if err != nil {
+			return nil, errors.Join(err, ours.Close(), theirs.Close())
+		}
+		go serve(request, []*os.File{theirs, again})
+		return ours, nil
+	}
+	defer theirs.Close()
+	if err := o.launcher.Send(request, theirs, message); err != nil {
+		ours.Close()
+		return nil, err
+	}
+	return ours, nil
+}
+
+// Session is a process of a mailbox's owner. It is not for people to call.
+func Session(ctx context.Context) error {
+	if os.Geteuid() == 0 {
+		return status.UsageError("session is for maildeliver itself, and never for root")
+	}
+	// The user must neither read nor control the memory of a process that runs for them on bytes
+	// from strangers.
+	unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
+	unix.Umask(0o077)
+	for _, fd := range []int{conversation, messageFile} {
+		unix.CloseOnExec(fd)
+	}
+	s, err := launch.Open(os.NewFile(conversation, "conversation"))
+	if err != nil {
+		return status.UsageError("session is for maildeliver itself: %v", err)
+	}
+	file := os.NewFile(messageFile, "message")
+	if file == nil {
+		return status.UsageError("session is for maildeliver itself")
+	}
+	defer file.Close()
+	return deliver.Session(ctx, s, file)
+}
