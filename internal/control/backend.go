@@ -97,6 +97,7 @@ type asked[R any] struct {
 
 func (s asked[R]) asked() bool { return true }
 func (s asked[R]) list() []R   { return nil }
+func (s asked[R]) first() *R   { return nil }
 
 func (s asked[R]) row(key string) (*R, error) {
 	if a, ok := s.memory.recall(key); ok {

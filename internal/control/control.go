@@ -15,9 +15,9 @@ import (
 )
 
 const (
-	maxScalar = 64 << 10 // bytes in a file that holds one value
-	maxTable  = 64 << 20 // bytes in a table
-	maxLine   = 1 << 20  // bytes in a line, continuation lines joined
+	maxScalar = 64 << 10  // bytes in a file that holds one value
+	maxTable  = 512 << 20 // bytes in a table
+	maxLine   = 1 << 20   // bytes in a line, continuation lines joined
 
 	settled     = time.Second     // a file that has not changed for this long is taken as complete
 	longestWait = 5 * time.Second // for that
@@ -36,7 +36,8 @@ type shared struct {
 	sleep func(time.Duration)
 
 	settings map[string]Setting
-	report   func(error) // called for a broken row; nil: not wanted
+	report   func(error)                // called for a broken row; nil: not wanted
+	trouble  func(op string, err error) // called for a database that cannot be used; nil: not wanted
 
 	backends []backend
 	slots    chan struct{}       // for programs that look up rows
@@ -50,6 +51,7 @@ type shared struct {
 	young    map[string]cached // of files that have just changed
 	memories map[string]*memory
 	looks    looks
+	spoilt   map[string]storedStamp // of tables whose databases in run/ are damaged
 
 	lists lists // that aliases include
 
@@ -57,7 +59,8 @@ type shared struct {
 	noAccounts *unknownNames // names that getent did not find
 
 	seenMu sync.Mutex
-	seen   map[string]seenRow // broken rows, by table and id
+	seen   map[string]seenRow   // broken rows, by table and id
+	told   map[string]time.Time // when a trouble with a table was reported
 
 	rulesOnce sync.Once
 	rules     []ReplyRule // those that are built in
@@ -69,7 +72,8 @@ type shared struct {
 func Open(home string, now func() time.Time) *Control {
 	return &Control{shared: &shared{home: home, now: now, sleep: time.Sleep, settings: byName(),
 		backends: backends(), slots: make(chan struct{}, lookupMost),
-		cache: map[string]cached{}, young: map[string]cached{}, memories: map[string]*memory{}, seen: map[string]seenRow{}}}
+		cache: map[string]cached{}, young: map[string]cached{}, memories: map[string]*memory{}, seen: map[string]seenRow{},
+		spoilt: map[string]storedStamp{}, told: map[string]time.Time{}}}
 }
 
 // Home returns the directory that Open was called with.

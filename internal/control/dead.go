@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"paperpath/internal/addr"
@@ -35,25 +34,28 @@ func deadRow(file, where, key, what, why string) Fault {
 }
 
 // aliasFaults adds the aliases that no address can match.
-func (c *Control) aliasFaults() ([]Fault, error) {
+func (c *Control) aliasFaults(all bool) ([]Fault, error) {
 	t, _, err := load(c, aliasesFile(c))
 	if err != nil {
 		return nil, err
 	}
-	faults, rows := slices.Clone(t.faults), t.in().list()
-	for i, key := range t.keys {
+	faults, err := t.allFaults()
+	if err != nil || t.db != nil && !all {
+		return faults, err
+	}
+	t.eachRow(func(key string, row Alias) {
 		if why := c.neverMatches(key); why != "" {
-			faults = append(faults, deadRow("aliases", rows[i].Where, key, fmt.Sprintf("alias %q", key), why))
-			continue
+			faults = append(faults, deadRow("aliases", row.Where, key, fmt.Sprintf("alias %q", key), why))
+			return
 		}
-		for _, target := range rows[i].Targets {
+		for _, target := range row.Targets {
 			if err := c.checkAction(target); err != nil {
 				f := Fault{File: "aliases", Key: key, What: fmt.Sprintf("alias %q: %v", key, err)}
-				fmt.Sscanf(rows[i].Where, "control/aliases:%d", &f.Line)
+				fmt.Sscanf(row.Where, "control/aliases:%d", &f.Line)
 				faults = append(faults, f)
 			}
 		}
-	}
+	})
 	return faults, nil
 }
 
@@ -98,18 +100,21 @@ func (c *Control) neverMatches(key string) (why string) {
 }
 
 // routeFaults adds the routes for local domains, whose mail is delivered here.
-func (c *Control) routeFaults() ([]Fault, error) {
+func (c *Control) routeFaults(all bool) ([]Fault, error) {
 	t, _, err := load(c, routesFile(c))
 	if err != nil {
 		return nil, err
 	}
-	faults, rows := slices.Clone(t.faults), t.in().list()
-	for i, key := range t.keys {
+	faults, err := t.allFaults()
+	if err != nil || t.db != nil && !all {
+		return faults, err
+	}
+	t.eachRow(func(key string, row Route) {
 		if where, err := c.listedNow(key); err == nil && where != "" {
 			why := where + " has the domain, remove one of the two"
-			faults = append(faults, deadRow("routes", rows[i].Where, key, fmt.Sprintf("route %q", key), why))
+			faults = append(faults, deadRow("routes", row.Where, key, fmt.Sprintf("route %q", key), why))
 		}
-	}
+	})
 	return faults, nil
 }
 

@@ -55,6 +55,15 @@ func (c *Control) Domains() ([]string, error) {
 	return names, nil
 }
 
+// FirstDomain returns the first of Domains, "" if there is none.
+func (c *Control) FirstDomain() (string, error) {
+	d, err := firstRow[domainRow](c, domainsFile(c))
+	if d == nil || err != nil {
+		return "", err
+	}
+	return d.name, nil
+}
+
 // IsLocal reports whether mail for domain is delivered here, and which line of
 // control/domains, or row `local` of control/routes, says so.
 func (c *Control) IsLocal(domain string) (source string, local bool, err error) {

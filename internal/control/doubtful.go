@@ -77,7 +77,7 @@ func (c *Control) checkWishes(r *Report) {
 		return
 	}
 	more := 0
-	for i, key := range t.keys {
+	t.eachRow(func(key string, row userRow) {
 		local, domain := addr.Split(key)
 		where, err := c.localNow(domain)
 		what := ""
@@ -87,14 +87,14 @@ func (c *Control) checkWishes(r *Report) {
 			what = key + " is not in control/users"
 		}
 		if what == "" {
-			continue
+			return
 		}
 		if more++; more <= maxAlike {
 			line := 0
-			fmt.Sscanf(t.in().list()[i].where, "control/user-checks:%d", &line)
+			fmt.Sscanf(row.where, "control/user-checks:%d", &line)
 			r.warn("user-checks", line, "the row is about nobody: "+what, "correct or remove it")
 		}
-	}
+	})
 	if more > maxAlike {
 		r.warn("user-checks", 0, fmt.Sprintf("%d more rows like these", more-maxAlike), "")
 	}

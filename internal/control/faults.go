@@ -37,7 +37,17 @@ func (f Fault) String() string {
 // by file and line. errs has the files that cannot be read as a whole; a missing file
 // is an error if it has no default.
 func (c *Control) Faults(tables ...string) (faults []Fault, errs []error) {
-	for _, t := range c.tables() {
+	return c.faultsIn(true, tables)
+}
+
+// FaultsAtOnce is Faults without those that can only be found by looking at every row of a table
+// that has a database: whoever starts does not wait for them.
+func (c *Control) FaultsAtOnce(tables ...string) (faults []Fault, errs []error) {
+	return c.faultsIn(false, tables)
+}
+
+func (c *Control) faultsIn(all bool, tables []string) (faults []Fault, errs []error) {
+	for _, t := range c.tables(all) {
 		if len(tables) > 0 && !slices.Contains(tables, t.name) {
 			continue
 		}
@@ -57,14 +67,15 @@ type checkedTable struct {
 	faults func() ([]Fault, error)
 }
 
-// tables are the files that have rows, in the order in which they are reported.
-func (c *Control) tables() []checkedTable {
+// tables are the files that have rows, in the order in which they are reported. all says whether
+// every row of a large table is looked at.
+func (c *Control) tables(all bool) []checkedTable {
 	return []checkedTable{
 		{"domains", func() ([]Fault, error) { return faultsOf[domainRow](c, domainsFile(c)) }},
 		{"users", func() ([]Fault, error) { return faultsOf[User](c, usersFile(c)) }},
 		{"accounts", func() ([]Fault, error) { return faultsOf[accountsRow](c, accountsFile(c)) }},
-		{"aliases", c.aliasFaults},
-		{"routes", c.routeFaults},
+		{"aliases", func() ([]Fault, error) { return c.aliasFaults(all) }},
+		{"routes", func() ([]Fault, error) { return c.routeFaults(all) }},
 		{"sender-routes", func() ([]Fault, error) { return faultsOf[Route](c, senderRoutesFile(c)) }},
 		{"reply-rules", func() ([]Fault, error) { return faultsOf[ReplyRule](c, replyRulesFile(c)) }},
 		{"checks", func() ([]Fault, error) { return faultsOf[CheckRow](c, checksFile(c)) }},
@@ -98,5 +109,5 @@ func faultsOf[R any, T tabled[R]](c *Control, f file[T]) ([]Fault, error) {
 	if err != nil {
 		return nil, err
 	}
-	return slices.Clone(t.in().faults), nil
+	return t.in().allFaults()
 }

@@ -3,6 +3,8 @@ package control
 import (
 	"errors"
 	"fmt"
+	"iter"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -74,30 +76,48 @@ type rawRow struct {
 
 // rawRows returns the rows of a table in the order of its lines. If joined, a line
 // that begins with a blank continues the one before it.
-func rawRows(data []byte, joined bool) []rawRow {
-	var out []rawRow
-	row := -1 // the last of out that is not blank
-	for n, rest := 1, string(data); rest != ""; n++ {
-		text, after, ended := strings.Cut(rest, "\n")
-		rest = after
-		l := rawRow{line: line{n, strings.TrimRight(text, " \t")}, wrong: notText(n, text), torn: !ended,
-			blank: isBlank(text)}
-		goesOn := joined && !l.blank && strings.ContainsAny(text[:1], " \t")
-		switch {
-		case l.blank && l.wrong == nil && !l.torn:
-		case l.blank:
-			out = append(out, l)
-		case goesOn && row >= 0:
-			out[row].join(l)
-		default:
-			if goesOn && l.wrong == nil {
-				l.wrong = errors.New("the first line begins with a blank and continues nothing")
+func rawRows(data []byte, joined bool) []rawRow { return slices.Collect(eachRawRow(data, joined)) }
+
+// eachRawRow is rawRows for one row after the other. An empty line that has something wrong with it
+// may come before the row above it, which the next line may continue.
+func eachRawRow(data []byte, joined bool) iter.Seq[rawRow] {
+	return func(yield func(rawRow) bool) {
+		var row *rawRow // not yielded yet
+		flush := func() bool {
+			if row == nil {
+				return true
 			}
-			row = len(out)
-			out = append(out, l)
+			had := *row
+			row = nil
+			return yield(had)
 		}
+		any := false
+		for n, rest := 1, string(data); rest != ""; n++ {
+			text, after, ended := strings.Cut(rest, "\n")
+			rest = after
+			l := rawRow{line: line{n, strings.TrimRight(text, " \t")}, wrong: notText(n, text), torn: !ended,
+				blank: isBlank(text)}
+			goesOn := joined && !l.blank && strings.ContainsAny(text[:1], " \t")
+			switch {
+			case l.blank && l.wrong == nil && !l.torn:
+			case l.blank:
+				if l.torn && !flush() || !yield(l) {
+					return
+				}
+			case goesOn && any:
+				row.join(l)
+			default:
+				if goesOn && l.wrong == nil {
+					l.wrong = errors.New("the first line begins with a blank and continues nothing")
+				}
+				if !flush() {
+					return
+				}
+				row, any = &l, true
+			}
+		}
+		flush()
 	}
-	return out
 }
 
 // join adds a line that continues r.

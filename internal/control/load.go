@@ -14,8 +14,9 @@ import (
 // file describes how one control file becomes a value.
 type file[T any] struct {
 	name     string
-	max      int64 // bytes
-	required bool  // a missing file is an error and not the zero T
+	max      int64       // bytes
+	required bool        // a missing file is an error and not the zero T
+	stored   *storing[T] // how a large one is kept; nil: it never is
 	parse    func(name string, data []byte) (T, error)
 }
 
@@ -34,6 +35,7 @@ type cached struct {
 	sum   [sha256.Size]byte
 	value any
 	err   error
+	db    *database // that value looks its rows up in; nil: it has them
 }
 
 // load returns the value of f, from memory if the file has not changed.
@@ -62,6 +64,9 @@ func look[T any](c *Control, f file[T]) (T, cached, error) {
 	if had, ok := c.cache[f.name]; ok && had.stamp == now {
 		v, _ := had.value.(T)
 		return v, had, had.err
+	}
+	if v, got, ok := lookStored(c, f, now); ok {
+		return v, got, nil
 	}
 	data, now, err := read(c.path(f.name), f.max)
 	if err != nil {

@@ -218,29 +218,41 @@ func (c *Control) checkRewrite(r *Report) {
 	if err != nil {
 		return
 	}
-	rows := t.in().list()
-	for i, key := range t.keys {
-		to := rows[i].to
-		use, _, has := strings.Cut(key, " ")
-		if !has {
-			use = string(AsSender)
+	t.eachRow(func(key string, row rewriteRow) {
+		again := replacedBy(t, key, row)
+		if again == nil {
+			return
 		}
-		if to.Local == "" { // whatever it is: only rows for whole domains count
-			to.Local = "any"
-		}
-		keys, names := rewriteKeys(Use(use), to, "")
-		for j, k := range keys {
-			again, err := t.in().row(k)
-			if again == nil || err != nil || to.Domain == "" {
-				continue
-			}
-			if again.instead(to, names[j]).Key() != to.Key() && !again.to.IsNull() {
-				line := 0
-				fmt.Sscanf(rows[i].where, "control/rewrite:%d", &line)
-				r.warn("rewrite", line, fmt.Sprintf("what %q gives would be replaced by %s", key, again.where),
-					"let both rows give the same address")
-			}
-			break
-		}
+		line := 0
+		fmt.Sscanf(row.where, "control/rewrite:%d", &line)
+		r.warn("rewrite", line, fmt.Sprintf("what %q gives would be replaced by %s", key, again.where),
+			"let both rows give the same address")
+	})
+}
+
+// replacedBy returns the row that would replace what another row gives, nil if none would.
+func replacedBy(t contents[rewriteRow], key string, row rewriteRow) *rewriteRow {
+	to := row.to
+	if to.Domain == "" {
+		return nil
 	}
+	use, _, has := strings.Cut(key, " ")
+	if !has {
+		use = string(AsSender)
+	}
+	if to.Local == "" { // whatever it is: only rows for whole domains count
+		to.Local = "any"
+	}
+	keys, names := rewriteKeys(Use(use), to, "")
+	for i, k := range keys {
+		again, err := t.in().row(k)
+		if again == nil || err != nil {
+			continue
+		}
+		if again.to.IsNull() || again.instead(to, names[i]).Key() == to.Key() {
+			return nil
+		}
+		return again
+	}
+	return nil
 }

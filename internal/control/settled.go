@@ -1,10 +1,13 @@
 package control
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"paperpath/internal/cdb"
 )
 
 // query asks the table f. A negative answer counts only if the file has not changed
@@ -13,6 +16,7 @@ import (
 // no line end. If the file keeps changing, the error is temporary.
 func query[T, A any](c *Control, f file[T], ask func(T) (A, bool, error)) (A, error) {
 	var waited time.Duration
+	again := false
 	for {
 		var answer A
 		t, got, err := load(c, f)
@@ -21,6 +25,10 @@ func query[T, A any](c *Control, f file[T], ask func(T) (A, bool, error)) (A, er
 			if answer, found, err = ask(t); found && err == nil && !got.torn {
 				return answer, nil
 			}
+		}
+		if errors.Is(err, cdb.ErrBroken) && !again { // it has been damaged since it was opened
+			again = true
+			continue
 		}
 		wait := c.unsettled(f.name, got.stamp)
 		if wait <= 0 {

@@ -3,6 +3,7 @@ package control
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -26,6 +27,8 @@ type table[R any] struct {
 	merge func(old, more R) R
 	// askable reports whether to ask a backend for key; nil: the table takes no backend.
 	askable func(key string) bool
+	// each is called with every row that is not broken; nil: nobody wants that.
+	each func(row R)
 	// setting handles a line that is not a row; nil: there are none.
 	setting func(text string) (is bool, err error)
 }
@@ -42,6 +45,7 @@ type source[R any] interface {
 	row(key string) (*R, error)
 	fresh(key string) (*R, error) // row, but never from a cached answer
 	list() []R                    // all, in order; none if rows can only be looked up one by one
+	first() *R                    // of list; nil: there is none
 	some(n uint32) *R             // any row, the same for the same n as long as possible; nil: none is known
 	asked() bool                  // a backend has the rows: the file's state says nothing about them
 }
@@ -55,6 +59,7 @@ type contents[R any] struct {
 	faults []Fault     // all that is wrong with rows
 	keys   []string    // of the rows in the file, in order
 	from   asker       // nil: the rows are in the file
+	db     *database   // where they are looked up; it has faults and keys; nil: they are here
 }
 
 // in returns the contents; those of an absent file have no rows.
@@ -63,6 +68,27 @@ func (t contents[R]) in() contents[R] {
 		t.source = &rowset[R]{}
 	}
 	return t
+}
+
+// allFaults returns what is wrong with rows.
+func (t contents[R]) allFaults() ([]Fault, error) {
+	if t.db != nil {
+		return t.db.allFaults()
+	}
+	return slices.Clone(t.faults), nil
+}
+
+// eachRow calls do for each row that is not broken, in order.
+func (t contents[R]) eachRow(do func(key string, row R)) {
+	if s, ok := t.source.(stored[R]); ok {
+		s.each(do)
+		return
+	}
+	for i, row := range t.in().list() {
+		if i < len(t.keys) {
+			do(t.keys[i], row)
+		}
+	}
 }
 
 func (t contents[R]) brokenRows() []brokenRow { return t.broken }
@@ -91,6 +117,7 @@ func (s *rowset[R]) row(key string) (*R, error) {
 
 func (s *rowset[R]) fresh(key string) (*R, error) { return s.row(key) }
 func (s *rowset[R]) list() []R                    { return append([]R(nil), s.rows...) }
+func (s *rowset[R]) first() *R                    { return s.some(0) }
 func (s *rowset[R]) asked() bool                  { return false }
 
 func (s *rowset[R]) some(n uint32) *R {
@@ -107,6 +134,8 @@ type reading[R any] struct {
 	rowset[R]
 	contents[R]
 	seen map[string]first // by the key of the row
+	good int              // rows so far
+	to   *rowWriter       // where they go; nil: they are kept
 }
 
 // first is the first row of a key.
@@ -117,16 +146,24 @@ type first struct {
 
 // file returns the file of the table.
 func (t table[R]) file(c *Control) file[contents[R]] {
-	return file[contents[R]]{name: t.name, max: maxTable, required: t.required,
+	f := file[contents[R]]{name: t.name, max: maxTable, required: t.required,
 		parse: func(_ string, data []byte) (contents[R], error) { return t.read(c, data) }}
+	if !t.repeats {
+		to := t.storing(c)
+		f.stored = &to
+	}
+	return f
 }
 
 // read makes the contents from the file's bytes. An error in a row affects that row
 // alone; read itself fails only if it leaves nothing to look up.
-func (t table[R]) read(c *Control, data []byte) (contents[R], error) {
-	r := reading[R]{table: t, seen: map[string]first{},
+func (t table[R]) read(c *Control, data []byte) (contents[R], error) { return t.readTo(c, data, nil) }
+
+// readTo is read, but the rows go to a database, if to is not nil.
+func (t table[R]) readTo(c *Control, data []byte, to *rowWriter) (contents[R], error) {
+	r := reading[R]{table: t, seen: map[string]first{}, to: to,
 		rowset: rowset[R]{index: map[string]int{}, broken: map[string]brokenRow{}}}
-	for _, l := range rawRows(data, t.joined) {
+	for l := range eachRawRow(data, t.joined) {
 		if l.blank {
 			r.comment(l)
 			continue
@@ -139,12 +176,18 @@ func (t table[R]) read(c *Control, data []byte) (contents[R], error) {
 			r.add(l)
 		}
 	}
-	if r.from != nil && len(r.rows)+len(r.contents.broken) > 0 {
+	if r.from != nil && r.good+len(r.contents.broken) > 0 {
 		return r.contents, failFile(t.name, "%s looks up the rows, but there are rows in the file too",
 			r.from)
 	}
 	if r.source == nil {
 		r.source = &r.rowset
+	}
+	if to != nil {
+		if r.from != nil {
+			return r.contents, failFile(t.name, "a program has the rows")
+		}
+		return r.contents, to.table(r.faults, r.contents.broken, r.hiding, r.before)
 	}
 	return r.contents, nil
 }
@@ -218,8 +261,20 @@ func (r *reading[R]) add(l rawRow) {
 		return
 	}
 	r.seen[key] = first{l.n, l.text}
+	r.good++
+	var keys []string
 	for _, e := range entries {
-		r.put(e)
+		if r.each != nil {
+			r.each(e.row)
+		}
+		if r.to == nil {
+			r.put(e)
+		} else {
+			keys = append(keys, e.key)
+		}
+	}
+	if r.to != nil {
+		r.to.row(l, keys)
 	}
 }
 
@@ -241,14 +296,17 @@ func (r *reading[R]) fault(l rawRow, err error) { r.note(l, r.faultOf(l, err)) }
 func (r *reading[R]) note(l rawRow, f Fault) {
 	b := newBrokenRow(f, l, len(r.contents.broken))
 	r.faults = append(r.faults, f)
-	if f.Key != "" {
+	switch {
+	case f.Key != "" && r.to != nil:
+		r.to.bad(f.Key, b)
+	case f.Key != "":
 		r.rowset.broken[f.Key] = b
 	}
 	// All rows beyond these share an id: one of them represents the others, and the
 	// first that hides something represents those that do.
 	if len(r.contents.broken) <= maxMarks {
 		r.contents.broken = append(r.contents.broken, b)
-		if len(r.rows) == 0 {
+		if r.good == 0 {
 			r.before++
 		}
 	}
@@ -323,16 +381,13 @@ func hiddenIn[R any, T tabled[R]](c *Control, f file[T]) error {
 func firstRow[R any, T tabled[R]](c *Control, f file[T]) (*R, error) {
 	row, err := query(c, f, func(t T) (*R, bool, error) {
 		s := t.in()
-		rows := s.list()
 		for _, b := range s.broken[:s.before] {
 			if b.Key != "" {
 				return nil, true, rowError{b}
 			}
 		}
-		if len(rows) == 0 {
-			return nil, s.asked(), nil
-		}
-		return &rows[0], true, nil
+		row := s.first()
+		return row, row != nil || s.asked(), nil
 	})
 	if err != nil {
 		return nil, c.temporary(err)

@@ -1,13 +1,16 @@
 package control
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"errors"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"paperpath/internal/addr"
 )
@@ -64,47 +67,107 @@ const checkPrefix = "checkpassword:"
 // UsersProgram reports whether control/users names a program, without parsing the
 // rows. If the file cannot be read, it names none.
 func (c *Control) UsersProgram() bool {
-	data, _, err := read(c.path("users"), maxTable)
+	if now, err := stat(c.path("users")); err == nil && now.size >= storedBytes {
+		if db := c.storedNow("users", now); db != nil {
+			return len(db.Check) > 0
+		}
+	}
+	f, err := os.OpenFile(c.path("users"), os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return false
 	}
-	for line := range bytes.Lines(data) {
-		text := string(bytes.TrimSpace(line[:min(len(line), maxLine)]))
-		argument, ok := strings.CutPrefix(text, checkPrefix)
-		if b, rest, is := c.backend(text); is && b.programs {
-			argument, ok = rest, true
-		}
-		if _, err := parseProgram(argument); ok && err == nil {
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return false
+	}
+	in := bufio.NewReaderSize(f, 64<<10)
+	for {
+		line, err := in.ReadSlice('\n')
+		if c.namesProgram(line) {
 			return true
 		}
+		for errors.Is(err, bufio.ErrBufferFull) { // the rest of a long line
+			_, err = in.ReadSlice('\n')
+		}
+		if err != nil {
+			return false
+		}
 	}
-	return false
+}
+
+// namesProgram reports whether a line of control/users names a program.
+func (c *Control) namesProgram(line []byte) bool {
+	line = bytes.TrimSpace(line)
+	if at := bytes.IndexByte(line, '@'); at >= 0 && at < bytes.IndexByte(line, ':') {
+		return false // the row of a user, as nearly all are
+	}
+	text := string(line)
+	argument, ok := strings.CutPrefix(text, checkPrefix)
+	if b, rest, is := c.backend(text); is && b.programs {
+		argument, ok = rest, true
+	}
+	_, err := parseProgram(argument)
+	return ok && err == nil
 }
 
 func usersFile(c *Control) file[userTable] {
 	return file[userTable]{name: "users", max: maxTable, required: true,
-		parse: func(_ string, data []byte) (userTable, error) { return parseUsers(c, data) }}
+		parse: func(_ string, data []byte) (userTable, error) { return parseUsers(c, data) },
+		stored: &storing[userTable]{
+			write: func(data []byte, to *rowWriter) error { return storeUsers(c, data, to) },
+			open:  func(db *database) (userTable, error) { return storedUsers(c, db) },
+		}}
 }
 
 // parseUsers reads rows `address:{SCHEME}hash:uid:gid:gecos:home:shell:extra`,
 // the syntax of Dovecot's passwd-file.
-func parseUsers(c *Control, data []byte) (t userTable, err error) {
+func parseUsers(c *Control, data []byte) (userTable, error) {
+	var t userTable
+	contents, err := t.reading(c).readTo(c, data, nil)
+	t.contents = contents
+	return t, err
+}
+
+// reading is the table of users; what is read of it is noted in t.
+func (t *userTable) reading(c *Control) table[User] {
 	rows := usersTable(c.home)
-	rows.setting = t.checkLine
-	if t.contents, err = rows.read(c, data); err != nil {
-		return t, err
-	}
 	t.scram = map[ScramCost]int{}
-	for _, u := range t.list() {
-		if scheme, _, _ := SplitScheme(u.Hash); !Barred(u.Hash) && !slices.Contains(t.schemes, scheme) {
+	rows.setting = func(text string) (bool, error) {
+		is, err := t.checkLine(text)
+		if is && err == nil {
+			t.schemes = []string{"CHECKPASSWORD"}
+		}
+		return is, err
+	}
+	rows.each = func(u User) {
+		if scheme, _, _ := SplitScheme(u.Hash); t.check == nil && !Barred(u.Hash) && !slices.Contains(t.schemes, scheme) {
 			t.schemes = append(t.schemes, scheme)
 		}
 		if cost, ok := scramCost(u.Hash); ok {
 			t.scram[cost]++
 		}
 	}
-	if t.check != nil {
-		t.schemes = []string{"CHECKPASSWORD"}
+	return rows
+}
+
+// storeUsers writes the users to a database.
+func storeUsers(c *Control, data []byte, to *rowWriter) error {
+	var t userTable
+	if _, err := t.reading(c).readTo(c, data, to); err != nil {
+		return err
+	}
+	to.meta.Check, to.meta.Schemes = t.check, t.schemes
+	for cost, n := range t.scram {
+		to.meta.Scram = append(to.meta.Scram, storedCost{cost.Iterations, cost.Salt, n})
+	}
+	return nil
+}
+
+// storedUsers is the table whose rows are in a database.
+func storedUsers(c *Control, db *database) (userTable, error) {
+	t := userTable{contents: usersTable(c.home).opened(db), check: db.Check, schemes: db.Schemes, scram: map[ScramCost]int{}}
+	for _, s := range db.Scram {
+		t.scram[ScramCost{s.Iterations, s.Salt}] = s.Rows
 	}
 	return t, nil
 }

@@ -12,7 +12,10 @@ const maxNamed = 10
 
 // LogBrokenRows makes lookups log the broken rows that they meet, each once an
 // hour. It is for programs that work on mail: people see the error itself.
-func (h *Home) LogBrokenRows() { h.Control.OnBrokenRow(h.brokenRow) }
+func (h *Home) LogBrokenRows() {
+	h.Control.OnBrokenRow(h.brokenRow)
+	h.Control.OnTrouble(func(op string, err error) { h.Log.Trouble("", op, err) })
+}
 
 func (h *Home) brokenRow(err error) { h.Log.Trouble("", "read settings", err) }
 
@@ -24,7 +27,7 @@ func (h *Home) nameBrokenRows() {
 	if len(tables) == 0 {
 		return
 	}
-	faults, _ := h.Control.Faults(tables...)
+	faults, _ := h.Control.FaultsAtOnce(tables...)
 	named := 0
 	for _, fault := range faults {
 		if fault.Dead {

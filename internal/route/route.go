@@ -151,12 +151,9 @@ func WithDomain(c *control.Control, name string) (string, error) {
 // FirstDomain is the domain of names without one: the first of control/domains. The
 // error is temporary where the settings have none.
 func FirstDomain(c *control.Control) (string, error) {
-	domains, err := c.Domains()
-	if err == nil && len(domains) == 0 {
+	domain, err := c.FirstDomain()
+	if err == nil && domain == "" {
 		err = status.Temp("4.3.5", "control/domains names no domain", nil)
 	}
-	if err != nil {
-		return "", err
-	}
-	return domains[0], nil
+	return domain, err
 }
