@@ -1,6 +1,8 @@
 package mailctl
 
 import (
+	"net"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -73,5 +75,24 @@ func TestDay(t *testing.T) {
 	if d.counts["accepted"] != 1 || d.last["trouble"] != "2026-11-23T12:00:01 mailrelay: dial: no route" ||
 		d.listens["127.0.0.1:110"] != "pop3d" {
 		t.Errorf("%+v", d)
+	}
+}
+
+// A server on a socket from systemd says its path without a scheme.
+func TestDialsSockets(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "submit")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for _, addr := range []string{path, "unix:" + path, "unix:submit"} {
+		conn, err := (Status{Home: dir}).dial(addr)
+		if err != nil {
+			t.Errorf("%s: %v", addr, err)
+			continue
+		}
+		conn.Close()
 	}
 }

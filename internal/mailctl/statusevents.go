@@ -152,7 +152,7 @@ func (s Status) server(prog, addr string) condition {
 func (s Status) dial(addr string) (net.Conn, error) {
 	path, unix := strings.CutPrefix(addr, "unix:")
 	switch {
-	case !unix:
+	case !unix && !filepath.IsAbs(addr): // a socket from systemd says its path alone
 		return net.DialTimeout("tcp", addr, dialTimeout)
 	case !filepath.IsAbs(path):
 		path = filepath.Join(s.Home, path)

@@ -1,0 +1,29 @@
+#!/bin/sh
+# Makes .build/host, a small Debian with systemd for the tests in this directory: a machine
+# on which nothing is installed yet. Needs root (or sudo) and debootstrap. What is already
+# there is not made again.
+set -eu
+cd "$(dirname "$0")/../.."
+host=$PWD/.build/host
+[ ! -d "$host" ] || exit 0
+
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+
+mkdir -p .build
+as_root rm -rf "$host.new"
+as_root debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,cron,openssl,netcat-openbsd \
+	"$(. /etc/os-release && echo "$VERSION_CODENAME")" "$host.new" >/dev/null
+# At each boot it runs what a test puts at /test/run, and halts.
+as_root tee "$host.new/etc/systemd/system/paperpath-test.service" >/dev/null <<'EOF'
+[Unit]
+After=dbus.socket
+[Service]
+Type=oneshot
+ExecStart=/bin/bash /test/run
+StandardOutput=append:/test/out/log
+StandardError=append:/test/out/log
+ExecStopPost=/bin/systemctl --no-block poweroff
+EOF
+as_root mkdir -p "$host.new/test/out"
+as_root ln -s ../paperpath-test.service "$host.new/etc/systemd/system/multi-user.target.wants/paperpath-test.service"
+as_root mv "$host.new" "$host"
