@@ -65,14 +65,14 @@ func store(ctx context.Context, h *home.Home, c *cli.Context, owners deliver.Own
 		}
 		from = &a
 	}
-	mda := deliver.MDA{Owners: owners, Folder: c.String("m"), Control: h.Control, Log: h.Log, Full: h.Full(), Now: h.Clock.Now, Home: h.Dir}
+	mda := deliver.MDA{Owners: owners, Answers: h.Settler(), Spool: h.Spool, Folder: c.String("m"), Control: h.Control, Log: h.Log, Full: h.Full(), Now: h.Clock.Now, Home: h.Dir}
 	if text := c.String("a"); strings.Contains(text, "@") { // procmail's -a may be anything
 		var err error
 		if mda.Original, err = addr.Parse(text); err != nil {
 			return status.UsageError("%v", err)
 		}
 	}
-	return mda.Deliver(to[0], from, h.Input(ctx))
+	return mda.Deliver(ctx, to[0], from, h.Input(ctx))
 }
 
 func session(ctx context.Context, _ *home.Home, _ *cli.Context) error {

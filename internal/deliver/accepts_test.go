@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"context"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -103,7 +104,7 @@ func TestMDAAccepts(t *testing.T) {
 			if to == "" {
 				to = "alice@example.net"
 			}
-			err := p.mda().Deliver(to, nil, strings.NewReader("Return-Path: <x@x.example>\n"+tt.text))
+			err := p.mda().Deliver(context.Background(), to, nil, strings.NewReader("Return-Path: <x@x.example>\n"+tt.text))
 			if tt.want != "" {
 				p.check(err)
 				p.want(tt.want)

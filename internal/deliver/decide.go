@@ -72,6 +72,8 @@ func (f entryFacts) Wish() (control.Wish, error) { return f.wish(f.e, f.u) }
 func (f entryFacts) MayAnswer() (bool, error)    { return f.Answers.MayAnswer(f.e) }
 func (f entryFacts) Spend() (bool, error)        { return f.Answers.Spend() }
 
+func (f entryFacts) MayForward() error { return nil }
+
 func (f entryFacts) Passed() (bool, error) {
 	row, err := addr.Parse(f.u.Address)
 	if err != nil {

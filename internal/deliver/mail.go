@@ -52,6 +52,7 @@ type questions interface {
 	Wish() (control.Wish, error)                               // of the user; the error refuses the message
 	MayAnswer() (bool, error)                                  // whether its sender may get an answer that nobody writes
 	Spend() (bool, error)                                      // whether there is room for one more of those in this hour
+	MayForward() error                                         // whether there is a spool for that
 	Room(used maildir.Usage, fits bool) (warn bool, err error) // what follows from how full the mailbox is
 }
 
@@ -86,6 +87,9 @@ func (m *mail) decide(ctx context.Context) (r result, err error) {
 	rest.ready = func(p plan) (err error) {
 		if p.store {
 			r.box, r.warn, err = m.room()
+		}
+		if len(p.forwards) > 0 && err == nil {
+			err = m.about.MayForward()
 		}
 		for _, path := range p.copies {
 			if err == nil {
@@ -173,11 +177,15 @@ func namedFolder(root string, u *control.User, name string) (string, error) {
 		return root, nil
 	}
 	if !isFolder(addr.Fold(name)) {
-		return "", status.UsageError("%q is no name of a folder (letters, digits, - and _, dots between them)", name)
+		return "", noFolder(name)
 	}
 	path, err := folderIn(root, name)
 	if err == nil {
 		err = prepareOther(u, path)
 	}
 	return path, err
+}
+
+func noFolder(name string) error {
+	return status.UsageError("%q is no name of a folder (letters, digits, - and _, dots between them)", name)
 }

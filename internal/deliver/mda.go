@@ -1,7 +1,7 @@
 package deliver
 
 import (
-	"fmt"
+	"context"
 	"io"
 	"time"
 
@@ -23,26 +23,33 @@ type MDA struct {
 	Full    *full.Marks
 	Home    string
 	Owners  Owners // of mailboxes of other users; nil: these wait
+	Answers answers
+	Spool   func() (*spool.Spool, error) // for what users forward
 
 	Folder   string       // of the mailbox; "" is what the address says
 	Original addr.Address // the recipient that was accepted, if another one stands for it
 }
 
-// Deliver stores the message in for address; it is durable when Deliver returns nil.
+// Deliver stores the message in for address, or does what the rules of its user say; it is
+// durable when Deliver returns nil.
 // from is the reverse path; nil takes that of a leading Return-Path. The error has exit
 // status 67 if there is no such mailbox, and 65 if the message is refused; all other
 // errors are temporary.
-func (m *MDA) Deliver(address string, from *addr.Address, in io.Reader) error {
+func (m *MDA) Deliver(ctx context.Context, address string, from *addr.Address, in io.Reader) error {
 	to, u, err := m.mailbox(address)
 	if err != nil {
 		return err
 	}
-	path, err := prepare(m.Home, u)
+	_, _, ours, err := ownerOf(m.Home, u)
+	byRules := !ours
+	if err == nil && ours {
+		byRules, err = hasRules(m.Home, u, to)
+	}
 	if err != nil {
 		return err
 	}
-	if path, err = m.folder(path, u, to); err != nil {
-		return err
+	if name := m.Folder; name != "" && !isFolder(addr.Fold(name)) && addr.Fold(name) != "inbox" {
+		return noFolder(name)
 	}
 	msg, err := openIncoming(in, to)
 	if err != nil {
@@ -50,6 +57,21 @@ func (m *MDA) Deliver(address string, from *addr.Address, in io.Reader) error {
 	}
 	if from != nil {
 		msg.from = *from
+	}
+	if byRules {
+		return m.byRules(ctx, address, to, u, msg)
+	}
+	return m.plain(address, to, u, msg)
+}
+
+// plain stores a message of a user without rules: it is written once.
+func (m *MDA) plain(address string, to addr.Address, u *control.User, msg *incoming) error {
+	path, err := prepare(m.Home, u)
+	if err != nil {
+		return err
+	}
+	if path, err = m.folder(path, u, to); err != nil {
+		return err
 	}
 	if path, err = m.place(path, address, u, msg); err != nil {
 		return err
@@ -121,11 +143,7 @@ func (m *MDA) store(path string, to addr.Address, u *control.User, msg *incoming
 	key = string(spool.NewKey(m.Now(), host))
 	name, err := d.Store(key, func(w io.Writer) error {
 		c := &counted{w: spool.KeepReserve(octets, inodes, d.Path(), w)}
-		original := ""
-		if !m.Original.IsNull() && m.Original != to {
-			original = "X-Original-To: " + m.Original.String() + "\n"
-		}
-		if _, err := fmt.Fprintf(c, "Return-Path: <%s>\n%sDelivered-To: %s\n", msg.from, original, to); err != nil {
+		if _, err := io.WriteString(c, m.head(msg, to)); err != nil {
 			return err
 		}
 		if err := msg.copyTo(c, max); err != nil {

@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,12 +12,14 @@ import (
 	"testing"
 
 	"paperpath/internal/addr"
+	"paperpath/internal/spool"
 	"paperpath/internal/status"
 	"paperpath/maildir"
 )
 
 func (p *fixture) mda() *MDA {
-	return &MDA{Control: p.control, Log: p.settler.Log, Full: p.stage.Full, Now: p.settler.Now, Home: p.home}
+	return &MDA{Control: p.control, Log: p.settler.Log, Full: p.stage.Full, Now: p.settler.Now, Home: p.home, Answers: p.settler,
+		Spool: func() (*spool.Spool, error) { return p.sp, nil }}
 }
 
 // stored returns the one message in alice's mailbox, checked against its name.
@@ -92,7 +95,7 @@ func TestMDATakesAnyBytes(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.about, func(t *testing.T) {
 			p := newFixture(t)
-			p.check(p.mda().Deliver("alice@example.net", nil, strings.NewReader(tt.in)))
+			p.check(p.mda().Deliver(context.Background(), "alice@example.net", nil, strings.NewReader(tt.in)))
 			want := "Return-Path: <" + tt.from + ">\n" + own + tt.body
 			if got := p.stored(); got != want {
 				t.Errorf("stored %.300q, want %.300q", got, want)
@@ -105,7 +108,7 @@ func TestMDAFrom(t *testing.T) {
 	p := newFixture(t)
 	from := addr.Address{Local: "d", Domain: "x.example"}
 	in := strings.NewReader("Return-Path: <c@x.example>\nSubject: x\n\n")
-	p.check(p.mda().Deliver("alice+l", &from, in))
+	p.check(p.mda().Deliver(context.Background(), "alice+l", &from, in))
 	want := "Return-Path: <d@x.example>\nDelivered-To: alice+l@example.net\nSubject: x\n\n"
 	if got := p.stored(); got != want {
 		t.Errorf("stored %q", got)
@@ -140,7 +143,7 @@ func TestMDARefusals(t *testing.T) {
 			if tt.about == "too large" {
 				p.write("databytes", "1000\n")
 			}
-			err := p.mda().Deliver(tt.to, nil, tt.in)
+			err := p.mda().Deliver(context.Background(), tt.to, nil, tt.in)
 			if status.Exit(err) != tt.exit {
 				t.Errorf("exit %d: %v", status.Exit(err), err)
 			}
@@ -156,7 +159,7 @@ func (failing) Read([]byte) (int, error) { return 0, errors.New("no more") }
 func TestMDAHopsBelowTheHeaderDoNotCount(t *testing.T) {
 	p := newFixture(t)
 	in := strings.Repeat("Received: by x\n", 100) + "\n" + strings.Repeat("Received: by x\n", 100)
-	p.check(p.mda().Deliver("alice", nil, strings.NewReader(in)))
+	p.check(p.mda().Deliver(context.Background(), "alice", nil, strings.NewReader(in)))
 	p.stored()
 }
 
@@ -164,14 +167,14 @@ func TestMDAHopsBelowTheHeaderDoNotCount(t *testing.T) {
 func TestMDAMailboxBeforeAlias(t *testing.T) {
 	p := newFixture(t)
 	p.write("aliases", "alice: bob\ninfo: alice\n")
-	p.check(p.mda().Deliver("alice@example.net", nil, strings.NewReader("A: x\n\n")))
+	p.check(p.mda().Deliver(context.Background(), "alice@example.net", nil, strings.NewReader("A: x\n\n")))
 	p.want(alices)
 	p = newFixture(t)
 	p.write("aliases", "info: alice\n")
-	p.check(p.mda().Deliver("info@example.net", nil, strings.NewReader("A: x\n\n")))
+	p.check(p.mda().Deliver(context.Background(), "info@example.net", nil, strings.NewReader("A: x\n\n")))
 	p.want(alices)
 	p = newFixture(t)
-	p.check(p.mda().Deliver("postmaster", nil, strings.NewReader("A: x\n\n")))
+	p.check(p.mda().Deliver(context.Background(), "postmaster", nil, strings.NewReader("A: x\n\n")))
 	p.want(alices)
 }
 
@@ -237,7 +240,7 @@ func TestParseFrom(t *testing.T) {
 func TestMDAKeepsReserve(t *testing.T) {
 	p := newFixture(t)
 	p.check(os.WriteFile(filepath.Join(p.home, "control", "reserve"), []byte("1000000000000000 0\n"), 0o600))
-	err := p.mda().Deliver("alice@example.net", nil, strings.NewReader("Subject: x\n\nx\n"))
+	err := p.mda().Deliver(context.Background(), "alice@example.net", nil, strings.NewReader("Subject: x\n\nx\n"))
 	if code, _, _ := status.Reply(err); code != 452 || status.Exit(err) != status.TempFail {
 		t.Errorf("the error is %v", err)
 	}

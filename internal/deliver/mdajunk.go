@@ -6,6 +6,7 @@ import (
 
 	"paperpath/internal/authres"
 	"paperpath/internal/control"
+	"paperpath/internal/message"
 	"paperpath/internal/route"
 )
 
@@ -23,11 +24,23 @@ func (m *MDA) place(path, address string, u *control.User, msg *incoming) (strin
 	if err != nil {
 		return "", err
 	}
-	host, err := m.Control.Hostname()
+	junk, err := m.isJunk(h)
 	if err != nil {
 		return "", err
 	}
-	junk := false
+	folder, err := junkOr(m.Home, u, func() (string, error) { return folderForJunk(m.Control) }, wish, junk)
+	if folder == "" || err != nil {
+		return path, err
+	}
+	return folder, nil
+}
+
+// isJunk reports whether a result field of our host in a header says so.
+func (m *MDA) isJunk(h *message.Header) (junk bool, err error) {
+	host, err := m.Control.Hostname()
+	if err != nil {
+		return false, err
+	}
 	// mailcheck has removed what others wrote in our name. Where it was not asked, a stranger
 	// can make no more than junk of their own mail.
 	for _, f := range h.All(authres.Name) {
@@ -36,9 +49,5 @@ func (m *MDA) place(path, address string, u *control.User, msg *incoming) (strin
 			junk = junk || is
 		}
 	}
-	folder, err := junkOr(m.Home, u, func() (string, error) { return folderForJunk(m.Control) }, wish, junk)
-	if folder == "" || err != nil {
-		return path, err
-	}
-	return folder, nil
+	return junk, nil
 }

@@ -51,15 +51,12 @@ func notAsRoot(step rules.Step) error {
 // mayRun is the error of an instruction to run a program, where users may not. programs says
 // whether they may.
 func mayRun(programs func() (bool, error), step rules.Step) error {
-	if err := notAsRoot(step); err != nil {
-		return err
-	}
 	if allowed, err := programs(); err != nil {
 		return err
 	} else if !allowed {
 		return temporary(step.Where, errNoPrograms)
 	}
-	return nil
+	return notAsRoot(step)
 }
 
 // program runs a program of the user's rules. more says that the instructions after it

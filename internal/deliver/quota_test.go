@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -115,12 +116,12 @@ func TestMDAQuota(t *testing.T) {
 		want  string
 	}{{0, "the mailbox is full"}, {25 * time.Hour, "the mailbox is full since"}} {
 		p.time = p.time.Add(tt.after)
-		err := p.mda().Deliver("alice@example.net", nil, strings.NewReader("Subject: x\n\n"+strings.Repeat("x", 100)))
+		err := p.mda().Deliver(context.Background(), "alice@example.net", nil, strings.NewReader("Subject: x\n\n"+strings.Repeat("x", 100)))
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%v", err)
 		}
 	}
-	p.check(p.mda().Deliver("alice@example.net", nil, strings.NewReader("S: x\n\nx")))
+	p.check(p.mda().Deliver(context.Background(), "alice@example.net", nil, strings.NewReader("S: x\n\nx")))
 	if got := strings.Count(p.maildirsize(), "\n"); got != 3 {
 		t.Errorf("maildirsize has %q", p.maildirsize())
 	}

@@ -162,6 +162,11 @@ func (s *session) Junk() (bool, error)         { return s.yes("Junk") }
 func (s *session) MayAnswer() (bool, error)    { return s.yes("MayAnswer") }
 func (s *session) Spend() (bool, error)        { return s.yes("Spend") }
 
+func (s *session) MayForward() error {
+	_, err := s.ask(said{Ask: "MayForward"})
+	return err
+}
+
 func (s *session) Wish() (control.Wish, error) {
 	text, err := s.text("Wish")
 	return control.Wish(text), err

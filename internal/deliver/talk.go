@@ -134,6 +134,8 @@ func (t *talk) answer(w said) (a heard) {
 		a.Text, err = string(wish), failed
 	case "MayAnswer":
 		a.Yes, err = q.MayAnswer()
+	case "MayForward":
+		err = q.MayForward()
 	case "Spend":
 		if t.spent {
 			err = errors.New("one message gets one answer")

@@ -155,10 +155,10 @@ func (d *decider) loop(a addr.Address) error {
 	return p.looped(d.entry, a)
 }
 
-// expanded reports whether row has been expanded for the message before.
+// Expanded reports whether row has been expanded for the message before.
 func (d *decider) expanded(row addr.Address) (bool, error) {
 	p, err := d.hasPassed()
-	return p.expanded(row), err
+	return p.Expanded(row), err
 }
 
 // hasPassed is what the message has passed.

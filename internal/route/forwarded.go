@@ -16,5 +16,5 @@ func Successor(r spool.Recipient, a addr.Address) spool.Recipient {
 // its message names it, whoever handed it in, so its rules are not followed again.
 func Expanded(c *control.Control, e *spool.Entry, row addr.Address) (bool, error) {
 	p, err := passedBy(c, e)
-	return p.expanded(row), err
+	return p.Expanded(row), err
 }

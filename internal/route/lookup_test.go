@@ -134,7 +134,7 @@ func TestCatchAllOnce(t *testing.T) {
 	}
 	passed := PassedOf(h, "+")
 	for to, want := range map[string]int{"x+a+b@example.net": status.NoMailbox, "x@example.net": status.NoMailbox, "y@example.net": 0} {
-		r := newResolver(c, "", func(row addr.Address) (bool, error) { return passed.expanded(row), nil }, nil)
+		r := newResolver(c, "", func(row addr.Address) (bool, error) { return passed.Expanded(row), nil }, nil)
 		targets, err := r.resolve(parseOrBare(t, to), r.recipient)
 		if status.Exit(err) != want {
 			t.Errorf("%s: %v %v", to, lines(targets), err)

@@ -60,9 +60,9 @@ func (p *Passed) add(s string) {
 // fields (RFC 5322 3.6.6), or with the Delivered-To of their mailbox.
 func (p Passed) FromMail() bool { return p.mail }
 
-// expanded reports whether row has been expanded for the message before: a
+// Expanded reports whether row has been expanded for the message before: a
 // Delivered-To names it, with any extension.
-func (p Passed) expanded(row addr.Address) bool { return p.bases[key(row)] }
+func (p Passed) Expanded(row addr.Address) bool { return p.bases[key(row)] }
 
 // Reached reports whether the message has been at a before, or at a's name
 // without its extension.

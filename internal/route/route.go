@@ -80,7 +80,7 @@ func ResolveFor(c *control.Control, a addr.Address, e *spool.Entry, t *explain.T
 func passedIn(c *control.Control, e *spool.Entry) func(row addr.Address) (bool, error) {
 	return func(row addr.Address) (bool, error) {
 		p, err := passedBy(c, e)
-		return p.expanded(row), err
+		return p.Expanded(row), err
 	}
 }
 

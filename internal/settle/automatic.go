@@ -18,9 +18,11 @@ const (
 // cannot be read says nothing, so it counts as a program's.
 func automatic(e *spool.Entry) bool {
 	h, err := message.Read(e.Message(), maxHeader, maxFields)
-	if err != nil {
-		return true
-	}
+	return err != nil || Automatic(h)
+}
+
+// Automatic is automatic for a header.
+func Automatic(h *message.Header) bool {
 	for _, f := range h.Fields {
 		word, _, _ := strings.Cut(strings.ToLower(f.Value), ";")
 		word = strings.TrimSpace(word)

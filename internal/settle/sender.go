@@ -35,15 +35,15 @@ func (s *Settler) unverified(e *spool.Entry) (why string, err error) {
 	if forwarded && wrong == nil { // the report goes back to whoever sent what we forwarded
 		from = sender.String()
 	}
-	if err != nil || proved(found, from) {
+	if err != nil || Proved(found, from) {
 		return "", err
 	}
 	return why, nil
 }
 
-// proved reports whether SPF or DKIM passed for the domain of a reverse path. A pass for
+// Proved reports whether SPF or DKIM passed for the domain of a reverse path. A pass for
 // another domain, that of HELO or of any signer, proves nothing about it.
-func proved(found authres.Field, path string) bool {
+func Proved(found authres.Field, path string) bool {
 	_, domain := addr.Split(addr.FoldAddress(path))
 	return slices.ContainsFunc(authres.ProvedPath(found.Methods), func(d string) bool {
 		return d == domain || strings.HasSuffix(domain, "."+d)

@@ -291,3 +291,42 @@ func TestAccountProcesses(t *testing.T) {
 }
 
 func triple(uid int) string { return strings.TrimSpace(strings.Repeat(strconv.Itoa(uid)+" ", 3)) }
+
+// As the MDA of a mail system that runs it as root, maildeliver stores and follows rules as the
+// same users, and its exit status says what became of the message.
+func TestAccountMDA(t *testing.T) {
+	m := newMachine(t)
+	big := "Subject: big\n\n" + strings.Repeat("0123456789abcdef\n", 200000)
+	for _, in := range []string{note, big} {
+		exit(t, m.home.Dir, 0, "", in, "maildeliver", "-d", "bob")
+	}
+	m.want("stored", map[string]int{"bob/Maildir/new/*": 2})
+	var st syscall.Stat_t
+	m.check(syscall.Stat(m.has("bob/Maildir/new/*")[1], &st))
+	if st.Uid != bobUID || st.Size < int64(len(big)) {
+		t.Errorf("uid %d, %d octets", st.Uid, st.Size)
+	}
+	exit(t, m.home.Dir, 0, "", note, "maildeliver", "-d", "bob@example.net", "-m", "Lists.x")
+	m.want("a folder", map[string]int{"bob/Maildir/.Lists.x/new/*": 1})
+	exit(t, m.home.Dir, 67, "no such mailbox", note, "maildeliver", "-d", "nosuch@example.net")
+	exit(t, m.home.Dir, 0, "", note, "maildeliver", "-d", "www-data@example.net", "-f", "")
+	m.want("for a daemon", map[string]int{"home/mail/example.net/alice/Maildir/new/*": 1})
+	m.own("bob", ".qmail", "|id -u >who; exit 99\n", bobUID)
+	exit(t, m.home.Dir, 0, "", note, "maildeliver", "-d", "bob")
+	if text, err := os.ReadFile(filepath.Join(m.dir, "bob/who")); err != nil || string(text) != fmt.Sprintln(bobUID) {
+		t.Errorf("the program ran as %q, %v", text, err)
+	}
+	for rule, status := range map[string]int{"|exit 100\n": 65, "|exit 111\n": 75, "|kill -9 $$\n": 75, "|kill -9 $PPID\n": 75, "nonsense nonsense\n": 75} {
+		m.own("bob", ".qmail", rule, bobUID)
+		exit(t, m.home.Dir, status, "", note, "maildeliver", "-d", "bob")
+	}
+	m.own("bob", ".qmail", "&far@elsewhere.example\n", bobUID)
+	exit(t, m.home.Dir, 0, "", note, "maildeliver", "-d", "bob", "-f", "x@x.example")
+	m.want("forwarded", map[string]int{"home/spool/route/new/*": 1, "bob/Maildir/new/*": 2})
+	if entry := m.has("home/spool/route/new/*"); len(entry) == 1 {
+		m.check(syscall.Stat(entry[0], &st))
+		if st.Uid != ownerUID {
+			t.Errorf("the entry belongs to %d", st.Uid)
+		}
+	}
+}
