@@ -20,10 +20,12 @@ import (
 	"paperpath/maildir"
 )
 
-// How long to wait for a lock of an mbox, and how old a dot lock is that a crash has left.
+// How long to wait for a lock of an mbox, and how old a dot lock is that a crash has left. Who
+// appends a message is soon done; a mail reader may keep its lock for minutes, and would hold a
+// worker for each message that comes meanwhile, where the queue can wait instead.
 const (
-	mboxWait  = 20 * time.Second
-	mboxPoll  = 100 * time.Millisecond
+	mboxWait  = time.Second
+	mboxPoll  = 50 * time.Millisecond
 	mboxStale = 15 * time.Minute
 )
 

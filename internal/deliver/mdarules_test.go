@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"paperpath/internal/addr"
 	"paperpath/internal/spool"
@@ -69,6 +70,30 @@ func TestMDARules(t *testing.T) {
 			}
 			p.logged(tt.log)
 		})
+	}
+}
+
+// An mbox that a mail reader has locked defers soon: it holds no worker.
+func TestLockedMbox(t *testing.T) {
+	if asNobody(t) {
+		return
+	}
+	p := newFixture(t)
+	home := p.ownHome(map[string]string{".qmail": "./box\n", "box.lock": ""})
+	began := time.Now()
+	for range 3 {
+		p.accept(spool.InboxDeliver, "alice@example.net")
+	}
+	p.stageRun(spool.InboxDeliver, p.stage.Handle)
+	if took := time.Since(began); p.places() != "deferred 3" || took > 15*time.Second { // one after the other, the old 20 s took 40
+		t.Errorf("%s after %v\n%s", p.places(), took, p.log.String())
+	}
+	p.logged("box.lock: another program has locked it")
+	p.check(os.Remove(filepath.Join(home, "box.lock")))
+	p.time = p.time.Add(time.Hour)
+	p.stageRun(spool.InboxDeliver, p.stage.Handle)
+	if p.places() != "box 1" {
+		t.Errorf("%s\n%s", p.places(), p.log.String())
 	}
 }
 
