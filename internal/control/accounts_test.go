@@ -41,6 +41,13 @@ func TestAccounts(t *testing.T) {
 			t.Errorf("%s: %s, want %s", tt.ask, got, tt.want)
 		}
 	}
+	u, err := f.Owner("bob@x.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := f.Groups(u); len(got) != 3 || got[0] != 1001 || got[1]+got[2] != 2050 {
+		t.Errorf("groups %v", got)
+	}
 }
 
 func (f *fixture) ownerOf(address string) string {
