@@ -51,6 +51,8 @@ func TestForgedAuthors(t *testing.T) {
 		{"in a second field of two lines", "x@other.example\nFrom\n : a@reject.example", form},
 		{"below a line that is no field", "x@other.example\nhello\nFrom: a@reject.example", form},
 		{"behind a NUL", "x@other.example\x00a@reject.example", form},
+		{"behind an escape in a comment", "x@other.example (\x1b[2J a@reject.example)", form},
+		{"behind a DEL", "x@other.example (\x7f)", form},
 		{"behind a CR", "x@other.example\rFrom: a@reject.example", form},
 	} {
 		for _, path := range []string{"x@other.example", "x@away.example", "x@[192.0.2.9]", ""} {

@@ -90,7 +90,7 @@ func TestDNSBL(t *testing.T) {
 			if err := s.Rcpt(t.Context(), rcpt); err != nil {
 				code, enhanced, text := status.Reply(err)
 				got = code3(code) + " " + enhanced
-				if got == "550 5.7.1" && !strings.Contains(text, "bl.example 127.0.0.2: see https://bl.example/q?192.0.2.9") {
+				if got == "550 5.7.1" && !strings.HasPrefix(text, "your address is on lists of bad ones: bl.example 127.0.0.2: see https://bl.example/q?192.0.2.9") {
 					t.Errorf("reply %q", text)
 				}
 			}

@@ -39,6 +39,9 @@ func TestFormat(t *testing.T) {
 		{"date", "Date: Sat, 28 Nov 2026 05:10:00 +0000\n" + from, "pass", ""},
 		{"date", "Date: 28 Nov 26 05:10 EST (here)\n" + from, "pass", ""},
 		{"date", "Date: Sun, 29 Nov 2026 11:59:00 +0000\n" + from, "pass", ""},
+		{"date", "Date: Sun, 29 Nov 2026 12:00:00 +0000\n" + from, "pass", ""},
+		{"date", "Date: Thu, 27 Nov 2025 12:00:00 +0000\n" + from, "pass", ""},
+		{"date", "Date: Thu, 27 Nov 2025 11:59:59 +0000\n" + from, "fail", "more than a year ago"},
 		{"date", "Date: Sun, 29 Nov 2026 12:01:00 +0000\n" + from, "fail", "more than a day ahead"},
 		{"date", "Date: Fri, 28 Nov 2025 12:00:00 +0000\n" + from, "pass", ""},
 		{"date", "Date: Thu, 1 Jan 1970 00:00:00 +0000\n" + from, "fail", "more than a year ago"},
@@ -77,6 +80,10 @@ func TestFormat(t *testing.T) {
 		{"structure", from + "Content-Type: ;;;\n\nx\n", "odd", "mime: no media type"},
 		{"structure", from + "Content-Type: multipart/mixed\n\nx\n", "odd", "multipart: boundary is empty"},
 		{"structure", from + "Content-Type: multipart/mixed; boundary=b\n\n--b\n\nx\n", "odd", "multipart: NextPart: EOF"},
+		{"structure", from + "Content-Type: multipart/mixed; boundary=o\n\n--o\nContent-Type: multipart/mixed; boundary=i\n\n--i\n\nx\n--o\n\nfine\n--o--\n",
+			"odd", "multipart: NextPart: EOF"},
+		{"structure", from + "Content-Type: multipart/mixed; boundary=o\n\n--o\nContent-Type: multipart/mixed\n\nx\n--o\nContent-Type: ;;;\n\nfine\n--o--\n",
+			"odd", "boundary is empty"},
 	} {
 		f := found(t, settings(t), c.check, c.text)
 		if f.Result != c.result || !strings.Contains(f.Reason, c.reason) || c.reason == "" && f.Reason != "" ||

@@ -64,6 +64,7 @@ func TestBody(t *testing.T) {
 		{"a\r\r\n\r", "a\r\r\n\r\r\n", "a\r\r\n\r\r\n"},
 		{"\x00\xff \t\tz", "\x00\xff z\r\n", "\x00\xff \t\tz\r\n"},
 		{strings.Repeat("\r\n", 10000) + "x", strings.Repeat("\r\n", 10000) + "x\r\n", strings.Repeat("\r\n", 10000) + "x\r\n"},
+		{"a\n" + strings.Repeat("b", 100000) + "\nc", "a\r\n" + strings.Repeat("b", 100000) + "\r\nc\r\n", "a\r\n" + strings.Repeat("b", 100000) + "\r\nc\r\n"},
 		{strings.Repeat("ab  ", 20000), strings.TrimRight(strings.Repeat("ab ", 20000), " ") + "\r\n", strings.Repeat("ab  ", 20000) + "\r\n"},
 	} {
 		for _, step := range []int{1, 2, 3, 7, 1 << 20} {

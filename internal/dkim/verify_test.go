@@ -175,6 +175,8 @@ func TestSignatures(t *testing.T) {
 	}{
 		{"plain", "", nil, Pass, ""},
 		{"with a tag that nobody knows", "foo=bar; ", nil, Pass, ""},
+		{"with tags of all letters", "a9_z=1; A0=2; ", nil, Pass, ""},
+		{"with a tag that begins with a digit", "9a=1; ", nil, Neutral, ""},
 		{"folded", "", replace("h=From:To", "h=From :\r\n To"), Pass, ""},
 		{"Ed25519", "", func(s string) string {
 			return strings.Replace(strings.Replace(s, "rsa-", "ed25519-", 1), "s=r", "s=e", 1)

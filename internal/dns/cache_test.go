@@ -217,6 +217,16 @@ func TestBounds(t *testing.T) {
 	if c.octets > maxOctets || len(c.entries) < 100 {
 		t.Errorf("%d octets in %d entries", c.octets, len(c.entries))
 	}
+	for range 3 { // the same question again
+		c.put(dear, large, now)
+	}
+	octets, ring := 0, 0
+	for e := c.root.next; e != &c.root; e = e.next {
+		octets, ring = octets+e.result.octets(e.question), ring+1
+	}
+	if octets != c.octets || ring != len(c.entries) {
+		t.Errorf("%d octets and %d entries, counted are %d and %d", c.octets, len(c.entries), octets, ring)
+	}
 	for len(c.entries) > 0 {
 		c.remove(c.root.prev)
 	}

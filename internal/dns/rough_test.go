@@ -66,6 +66,19 @@ func TestRoughServers(t *testing.T) {
 	}
 }
 
+// An error says by name what the server answered.
+func TestRefusalsAreNamed(t *testing.T) {
+	for word, want := range map[string]string{"servfail": "answer SERVFAIL", "refused": "answer REFUSED"} {
+		r, _ := zones(t, "x.example !"+word)
+		if _, err := r.MX(t.Context(), "x.example"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+	if got := rcodeName(4000); got != "RCODE4000" {
+		t.Error(got)
+	}
+}
+
 // chain is n CNAMEs, from x.example to nN.example.
 func chain(n int) string {
 	var b strings.Builder

@@ -94,6 +94,20 @@ func TestEnvelopeChanges(t *testing.T) {
 	}
 }
 
+// What is added and what is changed is said, so that it can count as junk; what is removed or
+// does not become a field is not.
+func TestFieldsAreSaid(t *testing.T) {
+	m := (&scripted{answers: map[byte][]byte{'E': packets(packet('h', "A\x00 1\n 2\x00"), numbered('m', 1, "X-A", "3"),
+		numbered('m', 2, "X-A", ""), numbered('m', 9, "X-B", "4"), numbered('m', 9, "X-C", ""), packet('h', "D:\x005\x00"), packet('c'))}}).start(t)
+	r := converse(t.Context(), t, m)
+	if r.err != nil {
+		t.Fatal(r.err)
+	}
+	if got := fmt.Sprint(r.changes.Fields); got != "[{A 1 2} {X-A 3} {X-B 4}]" {
+		t.Error(got)
+	}
+}
+
 // Whoever refuses changes nothing, and leaves no file open.
 func TestNoChangesWithARefusal(t *testing.T) {
 	for _, verdict := range []byte{'r', 't', 'd'} {
