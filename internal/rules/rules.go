@@ -194,6 +194,9 @@ func (d *Dir) Find(ext string) (*Rules, error) {
 		} else {
 			err = r.parseForward(d, string(text))
 		}
+		if errors.As(err, new(*status.Error)) { // of a list, which says where it is
+			return nil, err
+		}
 		if err != nil {
 			return nil, temp(fmt.Errorf("%s/%w", d.home, err))
 		}
