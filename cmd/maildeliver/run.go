@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -86,8 +87,18 @@ func explainCommand(_ context.Context, h *home.Home, c *cli.Context) error {
 	})
 }
 
+// patience is how long a delivery holds its worker.
+const patience = 10 * time.Second
+
 func runner(h *home.Home, owners deliver.Owners) (*spool.Runner, error) {
 	stage := &deliver.Stage{Control: h.Control, Home: h.Dir, Now: h.Clock.Now, Log: h.Log, Full: h.Full(), Answers: h.Settler(), Settle: h.Settler().Settle,
 		Owners: owners}
-	return &spool.Runner{Handle: stage.Handle}, nil
+	workers, err := h.Concurrency("maildeliver")
+	if err != nil {
+		return nil, err
+	}
+	// The program of a user may take minutes: one worker is left for everybody else, and none is
+	// held for long.
+	return &spool.Runner{Handle: stage.Handle, Lane: stage.Lane, PerLane: func(string) int { return max(workers()-1, 1) },
+		Workers: workers, Patience: patience}, nil
 }

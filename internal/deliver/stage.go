@@ -31,6 +31,22 @@ type Stage struct {
 	Settle  func(e *spool.Entry, results []settle.Result) spool.Outcome
 }
 
+// Lane returns the user whom an entry is for, by the address alone: senders choose the extension.
+func (s *Stage) Lane(e *spool.Entry) string {
+	if len(e.Envelope.To) == 0 {
+		return ""
+	}
+	to, err := addr.Parse(e.Envelope.To[0].Addr)
+	if err != nil {
+		return ""
+	}
+	delimiters, err := s.Control.Delimiters()
+	if err != nil {
+		delimiters = ""
+	}
+	return addr.FoldAddress(to.User(delimiters).String())
+}
+
 // Handle decides about an entry in deliver/. Only route/ expands aliases, and nothing
 // goes back there: either the recipient has a mailbox of its own, or the attempt
 // fails.
