@@ -153,3 +153,25 @@ func TestSilentMilter(t *testing.T) {
 		t.Errorf("after %s", took)
 	}
 }
+
+// A session that ends within a transaction tells the milter, and lets go of the connection.
+func TestMilterHearsOfTheEnd(t *testing.T) {
+	m := (&miltertest.Server{}).Start(t)
+	k, _ := filtering(t, "test: milter:unix:SOCK time=30s connections=1\n", m)
+	for range 2 { // the one connection is free again
+		s := k.Session()
+		if err := s.Mail(t.Context(), inbox); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Rcpt(t.Context(), spool.Recipient{Addr: "alice@example.net"}); err != nil {
+			t.Fatal(err)
+		}
+		s.Close()
+	}
+	aborts := func() int { return strings.Count(strings.Join(m.Saw(), " ")+" ", " A ") }
+	for until := time.Now().Add(20 * time.Second); aborts() < 2 && time.Now().Before(until); time.Sleep(time.Millisecond) {
+	}
+	if aborts() != 2 {
+		t.Errorf("%q", m.Saw())
+	}
+}
