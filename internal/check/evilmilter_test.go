@@ -175,3 +175,17 @@ func TestMilterHearsOfTheEnd(t *testing.T) {
 		t.Errorf("%q", m.Saw())
 	}
 }
+
+// Below a pipe, one recipient that a milter refuses refuses the message, whatever it says of
+// those behind.
+func TestMilterRefusesOneRecipient(t *testing.T) {
+	m := (&miltertest.Server{Answers: map[byte][]byte{'R': pks(pk('r'), pk('c'))}}).Start(t) // refused, and the next one not
+	k, _ := filtering(t, "test: milter:unix:SOCK time=30s\n", m)
+	s := inbox
+	s.Envelope = to("bob@x.example")
+	s.Envelope.To = append(s.Envelope.To, spool.Recipient{Addr: "carol@x.example"})
+	s.Body = spool.BytesBody([]byte(fromAlice))
+	if v := k.Message(t.Context(), s, nil); v.Action != control.CheckRefuse {
+		t.Errorf("%s, %q", v, m.Saw())
+	}
+}
