@@ -57,22 +57,32 @@ func (q Quota) Holds(u Usage) bool {
 }
 
 // With is the usage with one message more.
-func (u Usage) With(octets int64) Usage { return Usage{u.Octets + octets, u.Messages + 1} }
+func (u Usage) With(octets int64) Usage { return u.And(Usage{octets, 1}) }
+
+// And is the sum of two usages.
+func (u Usage) And(more Usage) Usage {
+	return Usage{u.Octets + more.Octets, u.Messages + more.Messages}
+}
 
 // Room returns how much the Maildir root holds, and whether a message of so many octets
 // fits. Where the file is missing, damaged, too long, or for another limit, everything is
 // counted; so it is before a message is refused, unless that has just been done: what other
 // programs have removed must not keep a mailbox full. now is the machine's clock.
 func (q Quota) Room(root string, octets int64, now time.Time) (u Usage, fits bool, err error) {
+	return q.RoomFor(root, Usage{octets, 1}, now)
+}
+
+// RoomFor is Room for several messages.
+func (q Quota) RoomFor(root string, more Usage, now time.Time) (u Usage, fits bool, err error) {
 	u, fresh, err := q.read(root, now)
 	if err != nil {
 		return u, false, err
 	}
-	if fits = q.Holds(u.With(octets)); fits || fresh {
+	if fits = q.Holds(u.And(more)); fits || fresh {
 		return u, fits, nil
 	}
 	u, err = q.count(root)
-	return u, err == nil && q.Holds(u.With(octets)), err
+	return u, err == nil && q.Holds(u.And(more)), err
 }
 
 // read returns what maildirsize says, or counts. fresh says that nothing has changed since a
@@ -259,7 +269,7 @@ func eachSub(root string, do func(d *dir.Dir, sub string) error) error {
 		return err
 	}
 	for _, folder := range append([]string{""}, folders...) {
-		if folder == trashFolder || strings.HasPrefix(folder, trashPrefix) {
+		if folder != "" && !Counts(folder) {
 			continue
 		}
 		for _, sub := range []string{"new", "cur"} {
@@ -310,12 +320,19 @@ func ReduceQuota(root string, octets int64, n int) error { return changeQuota(ro
 // name has come into this Maildir, which may be a folder of it.
 func (d *Dir) CountQuota(name string) error {
 	root := d.path
-	if folder := filepath.Base(root); folder == trashFolder || strings.HasPrefix(folder, trashPrefix) {
-		return nil
-	} else if strings.HasPrefix(folder, ".") {
+	if folder := filepath.Base(root); strings.HasPrefix(folder, ".") {
+		if !Counts(folder) {
+			return nil
+		}
 		root = filepath.Dir(root)
 	}
 	return changeQuota(root, max(parse("new", name).Size, 0), 1)
+}
+
+// Counts reports whether a folder, named with its dot, counts for the quota of its mailbox, as
+// all but the trash do.
+func Counts(folder string) bool {
+	return strings.HasPrefix(folder, ".") && folder != trashFolder && !strings.HasPrefix(folder, trashPrefix)
 }
 
 // changeQuota appends a line, in one write: the format wants that.

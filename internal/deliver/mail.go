@@ -85,9 +85,7 @@ func (m *mail) decide(ctx context.Context) (r result, err error) {
 	}
 	rest := m.own(delimiters)
 	rest.ready = func(p plan) (err error) {
-		if p.store {
-			r.box, r.warn, err = m.room()
-		}
+		r.box, r.warn, err = m.room(p)
 		if len(p.forwards) > 0 && err == nil {
 			err = m.about.MayForward()
 		}
@@ -105,7 +103,7 @@ func (m *mail) decide(ctx context.Context) (r result, err error) {
 	case !r.plan.store: // a program may have said so, after there was room
 		r.box = box{}
 	case r.box.path == "":
-		if r.box, r.warn, err = m.room(); err != nil {
+		if r.box, r.warn, err = m.room(r.plan); err != nil {
 			return r, err
 		}
 	}
@@ -125,13 +123,17 @@ func (m *mail) own(delimiters string) *own {
 	return o
 }
 
-// room returns where in the mailbox the message goes, if it has room there.
-func (m *mail) room() (b box, warn bool, err error) {
-	b, err = m.box()
-	if err != nil || m.ours { // what the mail system has to say always fits
+// room returns where in the mailbox the message goes, if p stores it there, and sees to it that
+// it has room, once for each Maildir of the mailbox that gets it.
+func (m *mail) room(p plan) (b box, warn bool, err error) {
+	if p.store {
+		b, err = m.box()
+	}
+	n := p.counted(m.user)
+	if err != nil || n == 0 || m.ours { // what the mail system has to say always fits
 		return b, false, err
 	}
-	warn, err = measure(m.user, m.size, m.about.Room)
+	warn, err = measure(m.user, m.size, n, m.about.Room)
 	return b, warn, err
 }
 

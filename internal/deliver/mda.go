@@ -70,10 +70,7 @@ func (m *MDA) plain(address string, to addr.Address, u *control.User, msg *incom
 	if err != nil {
 		return err
 	}
-	if path, err = m.folder(path, u, to); err != nil {
-		return err
-	}
-	if path, err = m.place(path, address, u, msg); err != nil {
+	if path, err = m.place(path, address, to, u, msg); err != nil {
 		return err
 	}
 	key, err := m.store(path, to, u, msg)
@@ -149,7 +146,7 @@ func (m *MDA) store(path string, to addr.Address, u *control.User, msg *incoming
 		if err := msg.copyTo(c, max); err != nil {
 			return err
 		}
-		_, err := measure(u, c.n, func(used maildir.Usage, fits bool) (bool, error) { return m.quotas().judge(u, c.n, used, fits) })
+		_, err := measure(u, c.n, 1, func(used maildir.Usage, fits bool) (bool, error) { return m.quotas().judge(u, c.n, used, fits) })
 		return err
 	})
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"paperpath/internal/addr"
+	"paperpath/internal/authres"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
 	"paperpath/maildir"
@@ -249,5 +250,27 @@ func TestMDAKeepsReserve(t *testing.T) {
 		if err != nil || len(names) > 0 {
 			t.Errorf("%s holds %v, %v", sub, names, err)
 		}
+	}
+}
+
+// A folder that the caller names is made for what goes there, not for junk.
+func TestMDAJunkMakesNoFolder(t *testing.T) {
+	p := newFixture(t)
+	p.folder(".Junk")
+	m := p.mda()
+	m.Folder = "Lists"
+	text := strings.ReplaceAll(authres.Format("mx.example.net", []authres.Method{{Name: authres.Paperpath, Result: authres.Junk, Reason: "spf"}}),
+		"\n ", " ") + "Subject: x\n\nx\n"
+	p.check(m.Deliver(t.Context(), "alice@example.net", nil, strings.NewReader(text)))
+	if got := p.places(); got != "folder 1" {
+		t.Errorf("%s, want it in .Junk", got)
+	}
+	lists := filepath.Join(p.home, "mail/example.net/alice/Maildir/.Lists")
+	if _, err := os.Stat(lists); err == nil {
+		t.Error("junk has made the folder .Lists")
+	}
+	p.check(m.Deliver(t.Context(), "alice@example.net", nil, strings.NewReader("Subject: x\n\nx\n")))
+	if _, err := os.Stat(lists); err != nil {
+		t.Error(err)
 	}
 }

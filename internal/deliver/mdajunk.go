@@ -4,15 +4,16 @@ import (
 	"bytes"
 	"io"
 
+	"paperpath/internal/addr"
 	"paperpath/internal/authres"
 	"paperpath/internal/control"
 	"paperpath/internal/message"
 	"paperpath/internal/route"
 )
 
-// place returns where in the mailbox of u the message goes: path, or the folder for junk, as
-// maildeliver's stage does. address is the one that the calling mail system named.
-func (m *MDA) place(path, address string, u *control.User, msg *incoming) (string, error) {
+// place returns where in the mailbox root of u the message goes: the folder for junk, as
+// maildeliver's stage does, or where m.folder says. address is the one that the calling mail system named.
+func (m *MDA) place(root, address string, to addr.Address, u *control.User, msg *incoming) (string, error) {
 	var read bytes.Buffer
 	h, err := readHeader(io.TeeReader(msg.body, &read))
 	if err != nil {
@@ -29,10 +30,10 @@ func (m *MDA) place(path, address string, u *control.User, msg *incoming) (strin
 		return "", err
 	}
 	folder, err := junkOr(m.Home, u, func() (string, error) { return folderForJunk(m.Control) }, wish, junk)
-	if folder == "" || err != nil {
-		return path, err
+	if folder == "" && err == nil { // only now, for junk makes no folder but its own
+		return m.folder(root, u, to)
 	}
-	return folder, nil
+	return folder, err
 }
 
 // isJunk reports whether a result field of our host in a header says so.

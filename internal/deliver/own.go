@@ -17,6 +17,7 @@ import (
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
 	"paperpath/internal/visible"
+	"paperpath/maildir"
 )
 
 // plan is what becomes of a message by the rules of its recipient.
@@ -270,6 +271,19 @@ func (p plan) children(e *spool.Entry) []spool.Child {
 		c.To = append(c.To, to)
 	}
 	return []spool.Child{c}
+}
+
+// counted is how often the quota of u counts the message.
+func (p plan) counted(u *control.User) (n int64) {
+	if p.store {
+		n++
+	}
+	for _, path := range p.copies {
+		if folder, is := strings.CutPrefix(path, u.Maildir()+"/"); is && maildir.Counts(folder) {
+			n++
+		}
+	}
+	return n
 }
 
 // rest are the Maildirs that get a copy: all but the one that the entry itself goes into.

@@ -25,8 +25,8 @@ type quotas struct {
 }
 
 // measure finds how full the mailbox of u is, and what that means for a message of so many
-// octets: judge says so. warn says that the user is to be told that it will be nearly full.
-func measure(u *control.User, octets int64, judge func(used maildir.Usage, fits bool) (warn bool, err error)) (warn bool, err error) {
+// octets, to be stored n times: judge says so. warn says that the user is to be told that it will be nearly full.
+func measure(u *control.User, octets, n int64, judge func(used maildir.Usage, fits bool) (warn bool, err error)) (warn bool, err error) {
 	limit := maildir.Quota(u.Quota)
 	if limit.IsZero() {
 		return false, nil
@@ -36,7 +36,7 @@ func measure(u *control.User, octets int64, judge func(used maildir.Usage, fits 
 		e.Reply = 552
 		return false, e
 	}
-	used, fits, err := limit.Room(u.Maildir(), octets, time.Now())
+	used, fits, err := limit.RoomFor(u.Maildir(), maildir.Usage{Octets: n * octets, Messages: n}, time.Now())
 	if err != nil {
 		return false, status.Temp("4.2.0", "cannot tell how full the mailbox is", err)
 	}

@@ -64,6 +64,31 @@ func TestQuotaAtDelivery(t *testing.T) {
 	}
 }
 
+// What a user's rules store in folders of the mailbox counts as what goes to the inbox does, each
+// copy by itself; the trash does not.
+func TestQuotaOfCopies(t *testing.T) {
+	for _, tt := range []struct{ name, rule, qmail, want string }{
+		{"a folder, and it fits", "*:messages=2", "./Maildir/.a/\n", "folder 1"},
+		{"a folder, and it is full", "*:messages=1", "./Maildir/.a/\n", "deferred 1"},
+		{"two folders where one fits", "*:messages=2", "./Maildir/.a/\n./Maildir/.b/\n", "deferred 1"},
+		{"a folder and the inbox where one fits", "*:messages=2", "./Maildir/.a/\n./Maildir/\n", "deferred 1"},
+		{"a folder and the inbox, and they fit", "*:messages=3", "./Maildir/.a/\n./Maildir/\n", "inbox 1 folder 1"},
+		{"a Maildir beside the mailbox", "*:messages=1", "./Other/\n", ""},
+		{"the trash", "*:messages=1", "./Maildir/.Trash/\n", "folder 1"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := limited(t, tt.rule, 10)
+			p.write("quota-warning", "0\n")
+			p.ownHome(map[string]string{".qmail": tt.qmail})
+			p.accept(spool.InboxDeliver, "alice@example.net")
+			p.stageRun(spool.InboxDeliver, p.stage.Handle)
+			if got := p.places(); got != tt.want {
+				t.Errorf("%s, want %s\n%s", got, tt.want, p.log.String())
+			}
+		})
+	}
+}
+
 // TestFullForADay: deferred on the first day, and then returned. Reports of ours fit.
 func TestFullForADay(t *testing.T) {
 	p := limited(t, "*:bytes=1200", 1100)
