@@ -78,11 +78,7 @@ func (p Place) descend(step func(d *dir.Dir, name string) (*dir.Dir, error)) (d 
 			return nil, err
 		}
 	}
-	base, err := filepath.EvalSymlinks(p.Base)
-	if err != nil {
-		return nil, err
-	}
-	if d, err = dir.Open(base); err != nil {
+	if d, err = dir.OpenLinked(p.Base); err != nil {
 		return nil, err
 	}
 	if err = p.check(d, true); err != nil {

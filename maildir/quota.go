@@ -325,6 +325,8 @@ func (d *Dir) CountQuota(name string) error {
 			return nil
 		}
 		root = filepath.Dir(root)
+	} else if _, err := d.self.StatName(sizeFile); errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
 	return changeQuota(root, max(parse("new", name).Size, 0), 1)
 }

@@ -17,30 +17,42 @@ import (
 
 // Dir is an open directory, or represents a missing one as empty (Sub).
 type Dir struct {
-	f    *os.File // nil: missing
+	fd   int // noDir: missing. A delivery opens a dozen, and an os.File costs more than the call
 	path string
-	why  error // why it is missing
+	why  error    // why it is missing
+	f    *os.File // over fd, once File was called
 }
 
 // Open opens the directory path. The last element must not be a symbolic link.
-func Open(path string) (*Dir, error) {
+func Open(path string) (*Dir, error) { return openAt(path, unix.O_NOFOLLOW) }
+
+// OpenLinked opens the directory path, or one that a symbolic link there leads to.
+func OpenLinked(path string) (*Dir, error) { return openAt(path, 0) }
+
+func openAt(path string, flags int) (*Dir, error) {
 	// Not os.OpenFile, which tries to add every descriptor to the poller.
 	var fd int
 	err := retry(func() (err error) {
-		fd, err = unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		fd, err = unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC|flags, 0)
 		return err
 	})
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
-	return &Dir{f: os.NewFile(uintptr(fd), path), path: path}, nil
+	return &Dir{fd: fd, path: path}, nil
 }
 
 // Of returns f, which is an open directory, as a Dir. Only f must be closed.
-func Of(f *os.File) *Dir { return &Dir{f: f, path: f.Name()} }
+func Of(f *os.File) *Dir { return &Dir{fd: int(f.Fd()), path: f.Name(), f: f} }
 
-// File returns the open directory. Only d closes it. The error says why it is missing.
-func (d *Dir) File() (*os.File, error) { return d.f, d.why }
+// File returns the open directory. Only d closes it. The error says why it is missing. Two
+// goroutines must not call it for the first time at once.
+func (d *Dir) File() (*os.File, error) {
+	if d.fd != noDir && d.f == nil {
+		d.f = os.NewFile(uintptr(d.fd), d.path)
+	}
+	return d.f, d.why
+}
 
 // Path returns the path that the directory was opened with.
 func (d *Dir) Path() string { return d.path }
@@ -50,29 +62,27 @@ func (d *Dir) Join(name string) string { return filepath.Join(d.path, name) }
 
 // Close closes the descriptor.
 func (d *Dir) Close() error {
-	if d.f == nil {
+	fd, f := d.fd, d.f
+	d.fd, d.f = noDir, nil
+	switch {
+	case f != nil:
+		return f.Close()
+	case fd == noDir:
 		return nil
 	}
-	return d.f.Close()
-}
-
-func (d *Dir) fd() int {
-	if d.f == nil {
-		return noDir
-	}
-	return int(d.f.Fd())
+	return unix.Close(fd)
 }
 
 // Fd returns the descriptor, for locks and for fstat. Only d closes it.
-func (d *Dir) Fd() int { return d.fd() }
+func (d *Dir) Fd() int { return d.fd }
 
 // Stat returns the directory's own status.
 func (d *Dir) Stat() (unix.Stat_t, error) {
 	var st unix.Stat_t
-	if d.f == nil {
+	if d.fd == noDir {
 		return st, d.absent("stat", "")
 	}
-	if err := retry(func() error { return unix.Fstat(d.fd(), &st) }); err != nil {
+	if err := retry(func() error { return unix.Fstat(d.fd, &st) }); err != nil {
 		return st, d.fail("stat", "", err)
 	}
 	return st, nil
@@ -84,10 +94,10 @@ func (d *Dir) StatName(name string) (unix.Stat_t, error) {
 	if err := plain(name); err != nil {
 		return st, d.fail("stat", name, err)
 	}
-	if d.f == nil {
+	if d.fd == noDir {
 		return st, d.absent("stat", name)
 	}
-	err := retry(func() error { return unix.Fstatat(d.fd(), name, &st, unix.AT_SYMLINK_NOFOLLOW) })
+	err := retry(func() error { return unix.Fstatat(d.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) })
 	if err != nil {
 		return st, d.fail("stat", name, err)
 	}
@@ -111,12 +121,12 @@ func (d *Dir) Create(name string, mode uint32) (*os.File, error) {
 
 // Unnamed makes a file without a name, which is removed when it is closed.
 func (d *Dir) Unnamed(name string) (*os.File, error) {
-	if d.f == nil {
+	if d.fd == noDir {
 		return nil, d.why
 	}
 	var fd int
 	err := retry(func() (err error) {
-		fd, err = unix.Openat(d.fd(), ".", unix.O_RDWR|unix.O_TMPFILE|unix.O_CLOEXEC, 0o600)
+		fd, err = unix.Openat(d.fd, ".", unix.O_RDWR|unix.O_TMPFILE|unix.O_CLOEXEC, 0o600)
 		return err
 	})
 	if err == nil {
@@ -180,7 +190,7 @@ func (d *Dir) open(name string, flags int, mode uint32) (*os.File, error) {
 	}
 	var fd int
 	err := retry(func() (err error) {
-		fd, err = unix.Openat(d.fd(), name, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, mode)
+		fd, err = unix.Openat(d.fd, name, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, mode)
 		return err
 	})
 	if errors.Is(err, unix.ELOOP) {
@@ -240,7 +250,7 @@ func (d *Dir) Rename(name string, to *Dir, newName string) error {
 		return err
 	}
 	err := retry(func() error {
-		return unix.Renameat2(d.fd(), name, to.fd(), newName, unix.RENAME_NOREPLACE)
+		return unix.Renameat2(d.fd, name, to.fd, newName, unix.RENAME_NOREPLACE)
 	})
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
 		// The file system has no RENAME_NOREPLACE: link(2) replaces nothing either.
@@ -264,7 +274,7 @@ func (d *Dir) Replace(name string, to *Dir, newName string) error {
 	if err := d.between(to, "rename", name); err != nil {
 		return err
 	}
-	err := retry(func() error { return unix.Renameat(d.fd(), name, to.fd(), newName) })
+	err := retry(func() error { return unix.Renameat(d.fd, name, to.fd, newName) })
 	if err != nil {
 		return fmt.Errorf("rename %s to %s: %w", d.Join(name), to.Join(newName), err)
 	}
@@ -280,7 +290,7 @@ func (d *Dir) Link(name string, to *Dir, newName string) error {
 	if err := d.between(to, "link", name); err != nil {
 		return err
 	}
-	err := retry(func() error { return unix.Linkat(d.fd(), name, to.fd(), newName, 0) })
+	err := retry(func() error { return unix.Linkat(d.fd, name, to.fd, newName, 0) })
 	if err != nil {
 		return fmt.Errorf("link %s to %s: %w", d.Join(name), to.Join(newName), err)
 	}
@@ -292,10 +302,10 @@ func (d *Dir) Remove(name string) error {
 	if err := plain(name); err != nil {
 		return d.fail("unlink", name, err)
 	}
-	if d.f == nil {
+	if d.fd == noDir {
 		return d.absent("unlink", name)
 	}
-	if err := retry(func() error { return unix.Unlinkat(d.fd(), name, 0) }); err != nil {
+	if err := retry(func() error { return unix.Unlinkat(d.fd, name, 0) }); err != nil {
 		return d.fail("unlink", name, err)
 	}
 	return nil
@@ -303,16 +313,19 @@ func (d *Dir) Remove(name string) error {
 
 // Sync makes the names of the directory durable.
 func (d *Dir) Sync() error {
-	if d.f == nil {
+	if d.fd == noDir {
 		return nil
 	}
-	return d.f.Sync()
+	if err := retry(func() error { return unix.Fsync(d.fd) }); err != nil {
+		return &fs.PathError{Op: "sync", Path: d.path, Err: err}
+	}
+	return nil
 }
 
 // Names calls each with every name in the directory that does not begin with a dot, in
 // the order of the file system, until each returns false.
 func (d *Dir) Names(each func(name string) bool) error {
-	if d.f == nil {
+	if d.fd == noDir {
 		return nil
 	}
 	fd, err := d.reopen()

@@ -23,7 +23,7 @@ var direntBuffers = sync.Pool{New: func() any { return new([direntSize]byte) }}
 // file comes from the directory entry. A POP3 login may read 100,000 names, so nothing
 // is allocated for a single name.
 func (d *Dir) AppendRegular(names *strings.Builder) error {
-	if d.f == nil {
+	if d.fd == noDir {
 		return nil
 	}
 	fd, err := d.reopen()
@@ -92,7 +92,7 @@ func (d *Dir) appendEntries(names *strings.Builder, entries []byte) error {
 // own.
 func (d *Dir) reopen() (fd int, err error) {
 	err = retry(func() (err error) {
-		fd, err = unix.Openat(d.fd(), ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		fd, err = unix.Openat(d.fd, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 		return err
 	})
 	if err != nil {

@@ -3,7 +3,6 @@ package dir
 import (
 	"errors"
 	"io/fs"
-	"os"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -28,7 +27,7 @@ func (d *Dir) Sub(name string, make bool) (*Dir, error) {
 			return d.OpenSub(name)
 		}
 	}
-	return &Dir{path: d.Join(name), why: why}, nil
+	return &Dir{fd: noDir, path: d.Join(name), why: why}, nil
 }
 
 // Missing returns why the directory is missing; nil if it is not.
@@ -42,13 +41,13 @@ func (d *Dir) OpenSub(name string) (*Dir, error) {
 	}
 	var fd int
 	err := retry(func() (err error) {
-		fd, err = unix.Openat(d.fd(), name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		fd, err = unix.Openat(d.fd, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 		return err
 	})
 	if err != nil {
 		return nil, d.fail("open", name, err)
 	}
-	return &Dir{f: os.NewFile(uintptr(fd), d.Join(name)), path: d.Join(name)}, nil
+	return &Dir{fd: fd, path: d.Join(name)}, nil
 }
 
 // makeSub makes the directory name durably.
@@ -58,7 +57,7 @@ func (d *Dir) makeSub(name string) error {
 		return err
 	}
 	mode := st.Mode & 0o7770
-	if err := unix.Mkdirat(d.fd(), name, mode); err != nil {
+	if err := unix.Mkdirat(d.fd, name, mode); err != nil {
 		return d.fail("mkdir", name, err)
 	}
 	// The mode of d decides, not the umask.
@@ -67,7 +66,7 @@ func (d *Dir) makeSub(name string) error {
 		return err
 	}
 	defer made.Close()
-	if err := unix.Fchmod(made.fd(), mode); err != nil {
+	if err := unix.Fchmod(made.fd, mode); err != nil {
 		return d.fail("chmod", name, err)
 	}
 	return d.Sync()
@@ -79,7 +78,7 @@ func (d *Dir) MakeSub(name string) (*Dir, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return sub, err
 	}
-	err = retry(func() error { return unix.Mkdirat(d.fd(), name, 0o700) })
+	err = retry(func() error { return unix.Mkdirat(d.fd, name, 0o700) })
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, d.fail("mkdir", name, err)
 	}
@@ -95,9 +94,9 @@ func (d *Dir) absent(op, name string) error { return d.fail(op, name, fs.ErrNotE
 // between returns the error for moving a name from or to a missing directory.
 func (d *Dir) between(to *Dir, op, name string) error {
 	switch {
-	case d.f == nil:
+	case d.fd == noDir:
 		return d.absent(op, name)
-	case to.f == nil:
+	case to.fd == noDir:
 		return to.why
 	}
 	return nil

@@ -5,19 +5,23 @@ package userns
 import (
 	"os"
 	"strings"
+	"sync"
 )
 
 // Overflow is the user id of files whose owner is not in the namespace.
 const Overflow = 65534
 
-// Map returns the map of user ids of our user namespace, "" if the kernel has none.
-func Map() string {
+// Map returns the map of user ids of our user namespace, "" if the kernel has none. It is
+// written once, before the first program starts there.
+func Map() string { return ownMap() }
+
+var ownMap = sync.OnceValue(func() string {
 	data, err := os.ReadFile("/proc/self/uid_map")
 	if err != nil {
 		return ""
 	}
 	return string(data)
-}
+})
 
 // Partly reports whether a user namespace lacks users. Its root cannot become a user who
 // is not in it.

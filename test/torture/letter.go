@@ -33,6 +33,9 @@ func identify(message []byte) (token string, whole bool) {
 		return report, bytes.Contains(message, []byte("\nSubject: token-")) &&
 			bytes.HasSuffix(bytes.TrimSpace(message), []byte("--"))
 	}
+	if header, text, _ := bytes.Cut(message, []byte("\n\n")); bytes.Contains(header, []byte("\nAuto-Submitted: auto-replied\n")) {
+		return answer, bytes.Contains(text, []byte("I am away.\n"))
+	}
 	_, rest, _ := bytes.Cut(message, []byte("\nSubject: "))
 	subject, _, _ := bytes.Cut(rest, []byte("\n"))
 	var size int
@@ -92,6 +95,9 @@ func (w *world) arrived() (arrived, error) {
 			}
 			a.add(box, data, name)
 		}
+	}
+	if err := w.takenByRules(&a); err != nil {
+		return a, err
 	}
 	for _, m := range w.sink.Received() {
 		for _, rcpt := range m.To {

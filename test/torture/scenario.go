@@ -65,7 +65,7 @@ const token = "token-1"
 // scenarios returns all of them.
 func scenarios() []scenario {
 	var all []scenario
-	for _, part := range [][]scenario{submitScenarios(), stageScenarios(), deliverScenarios(), relayScenarios(), popScenarios(),
+	for _, part := range [][]scenario{submitScenarios(), stageScenarios(), deliverScenarios(), ownScenarios(), relayScenarios(), popScenarios(),
 		queueScenarios(), holdScenarios(), checkScenarios(), watchScenarios()} {
 		all = append(all, part...)
 	}

@@ -259,6 +259,7 @@ func (w *world) drain() error {
 				continue
 			}
 			idle = false
+			w.oldLocks()
 			if err := w.awaitLinks(s.inbox); err != nil {
 				return err
 			}
