@@ -18,7 +18,7 @@ func run() int {
 		Operands: "verb ...",
 		Kind:     program.Person,
 		Verbs: []program.Verb{initVerb(), userVerb(), checkVerb(), dkimVerb(), statusVerb(), startVerb(), stopVerb(), reloadVerb(), queueVerb(), traceVerb(),
-			spoolVerb(), backupVerb()},
+			spoolVerb(), backupVerb(), fscheckVerb()},
 	})
 }
 

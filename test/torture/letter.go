@@ -33,8 +33,8 @@ func identify(message []byte) (token string, whole bool) {
 		return report, bytes.Contains(message, []byte("\nSubject: token-")) &&
 			bytes.HasSuffix(bytes.TrimSpace(message), []byte("--"))
 	}
-	if header, text, _ := bytes.Cut(message, []byte("\n\n")); bytes.Contains(header, []byte("\nAuto-Submitted: auto-replied\n")) {
-		return answer, bytes.Contains(text, []byte("I am away.\n"))
+	if header, text, _ := bytes.Cut(message, []byte("\n\n")); bytes.Contains(header, []byte("\nAuto-Submitted: auto-replied")) {
+		return answer, bytes.Contains(text, []byte("I am away."))
 	}
 	_, rest, _ := bytes.Cut(message, []byte("\nSubject: "))
 	subject, _, _ := bytes.Cut(rest, []byte("\n"))
