@@ -45,6 +45,7 @@ type askFunc func(ctx context.Context, m *Case, q Query) Finding
 type inquiry struct {
 	unanswered
 	deadline
+	memory dns.Missed
 }
 
 // inquiry returns a new one: some at a time cost one allocation.
@@ -228,9 +229,9 @@ func (s *Session) askFromMemory(ctx context.Context, c asked, ask askFunc, expla
 	if explained || !c.strangers {
 		return f, false
 	}
-	ctx, missed := dns.FromMemory(ctx)
-	f = s.ask(ctx, c.Check, ask, false)
-	return f, !missed.Load()
+	one := s.inquiry()
+	f = s.askWith(dns.InMemory(ctx, &one.memory), one, c.Check, ask, false)
+	return f, !one.memory.Load()
 }
 
 // soon asks at MAIL or RCPT those checks for which pick returns something. It returns the

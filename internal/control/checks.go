@@ -193,7 +193,7 @@ type Checks struct {
 // Checks reads control/checks once.
 func (c *Control) Checks() (Checks, error) {
 	t, _, err := load(c, checksFile(c))
-	defaults, _ := c.settings["checks"].def.(map[string]CheckRow)
+	defaults, _ := c.setting("checks").def.(map[string]CheckRow)
 	return Checks{control: c, rows: t.in(), defaults: defaults}, err
 }
 

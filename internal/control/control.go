@@ -35,7 +35,7 @@ type shared struct {
 	now   func() time.Time
 	sleep func(time.Duration)
 
-	settings map[string]Setting
+	settings map[string]*Setting
 	report   func(error)                // called for a broken row; nil: not wanted
 	trouble  func(op string, err error) // called for a database that cannot be used; nil: not wanted
 

@@ -26,7 +26,7 @@ func isDir(path string) bool {
 func (c *Control) checkDKIM(r *Report) {
 	entries, err := os.ReadDir(c.path("dkim"))
 	if err != nil {
-		r.InForce = append(r.InForce, Value{Setting: "dkim", Text: c.settings["dkim"].Holds(), From: fromDefault})
+		r.InForce = append(r.InForce, Value{Setting: "dkim", Text: c.setting("dkim").Holds(), From: fromDefault})
 		return // readDKIM has told why, if there is one
 	}
 	c.checkPrivate(r, "dkim", 0o700)

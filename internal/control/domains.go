@@ -78,6 +78,9 @@ func (c *Control) IsLocal(domain string) (source string, local bool, err error) 
 	if err := hiddenIn[domainRow](c, f); err != nil {
 		return "", false, err
 	}
+	if some, err := mayHave[Route](c, routesFile(c)); err != nil || !some {
+		return "", false, err
+	}
 	r, err := c.Route(domain)
 	if r == nil || err != nil || r.Targets[0].Kind != ToLocal {
 		return "", false, err

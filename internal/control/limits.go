@@ -84,7 +84,7 @@ func (c *Control) numberOf(table, name string) (int64, error) {
 
 // numberIn is a number of the table t, which was read with err, or its default.
 func (c *Control) numberIn(table, name string, t map[string]int64, err error) (int64, error) {
-	keys := c.settings[table].Keys
+	keys := c.setting(table).Keys
 	i := slices.IndexFunc(keys, func(k Key) bool { return k.Name == name })
 	if i < 0 {
 		return 0, failFile(table, "the program asks for %q, which the file cannot have", name)

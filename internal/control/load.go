@@ -54,7 +54,7 @@ func load[T any](c *Control, f file[T]) (T, cached, error) {
 
 // look is load without what was seen a moment ago. The caller holds mu.
 func look[T any](c *Control, f file[T]) (T, cached, error) {
-	if top, _, _ := strings.Cut(f.name, "/"); c.settings[top].Name == "" {
+	if top, _, _ := strings.Cut(f.name, "/"); c.settings[top] == nil {
 		return *new(T), cached{}, failFile(f.name, "this setting has no row in internal/control/rows.go")
 	}
 	now, err := c.stat(f.name)

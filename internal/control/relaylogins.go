@@ -90,7 +90,7 @@ func (l *RelayLogin) Pair() (tls.Certificate, error) {
 // used. A file that others can read is an error.
 func (c *Control) RelayLogins(host string) ([]RelayLogin, error) {
 	name := filepath.Join(relayLoginsDir, host)
-	if !PathElement(host) || c.settings[relayLoginsDir].Name == "" {
+	if !PathElement(host) || c.settings[relayLoginsDir] == nil {
 		return nil, nil
 	}
 	if c.isAbsent(name) {

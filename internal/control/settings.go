@@ -88,12 +88,20 @@ func Settings() []Setting {
 }
 
 // byName returns the settings by file name.
-func byName() map[string]Setting {
-	all := map[string]Setting{}
+func byName() map[string]*Setting {
+	all := map[string]*Setting{}
 	for _, s := range Settings() {
-		all[s.Name] = s
+		all[s.Name] = &s
 	}
 	return all
+}
+
+// setting returns the row of a setting; an empty one if there is none.
+func (c *Control) setting(name string) *Setting {
+	if s := c.settings[name]; s != nil {
+		return s
+	}
+	return &Setting{}
 }
 
 // with adds to the setting the file that parse reads, and how Check reads it.
@@ -123,7 +131,7 @@ func scalarOf[T any](s Setting, parse func(string) (v T, wrong string)) Setting 
 
 // fileOf returns the file of the setting name, whose value is a T.
 func fileOf[T any](c *Control, name string) (file[T], error) {
-	f, ok := c.settings[name].file.(file[T])
+	f, ok := c.setting(name).file.(file[T])
 	if !ok {
 		return f, failFile(name, "this setting has no row in internal/control/rows.go")
 	}
@@ -146,6 +154,6 @@ func one[T any](c *Control, name string) (T, error) {
 	if err == nil && v != nil {
 		return *v, nil
 	}
-	def, _ := c.settings[name].def.(T)
+	def, _ := c.setting(name).def.(T)
 	return def, err
 }

@@ -31,8 +31,14 @@ var errNotRemembered = errors.New("the answer is not remembered")
 // nobody, so that nothing waits. Whatever follows from their answers counts only if none was
 // missed.
 func FromMemory(ctx context.Context) (context.Context, *Missed) {
-	m := &Missed{Context: ctx}
-	return m, m
+	m := &Missed{}
+	return InMemory(ctx, m), m
+}
+
+// InMemory is FromMemory with a Missed of the caller's.
+func InMemory(ctx context.Context, m *Missed) context.Context {
+	m.Context = ctx
+	return m
 }
 
 // IsFromMemory reports whether ctx is one of FromMemory.
