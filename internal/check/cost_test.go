@@ -95,7 +95,7 @@ const mostCost = 300 * time.Microsecond
 
 // What that may allocate, on any machine.
 const (
-	mostAllocations = 240
+	mostAllocations = 225
 	mostOctets      = 33 << 10
 )
 
