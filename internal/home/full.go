@@ -1,6 +1,9 @@
 package home
 
-import "paperpath/internal/full"
+import (
+	"paperpath/internal/full"
+	"paperpath/internal/ratelimit"
+)
 
 // Full returns the list of mailboxes that are full.
 func (h *Home) Full() *full.Marks {
@@ -11,3 +14,6 @@ func (h *Home) Full() *full.Marks {
 	}
 	return h.full
 }
+
+// Copied returns the table of the hidden copies that were made.
+func (h *Home) Copied() *ratelimit.Table { return h.counters("copied", true) }

@@ -19,6 +19,7 @@ type acceptor struct {
 	log     *maillog.Log
 	spool   *spool.Spool
 	host    string
+	taps    taps
 }
 
 func newAcceptor(h *home.Home) (*acceptor, error) {
@@ -27,7 +28,7 @@ func newAcceptor(h *home.Home) (*acceptor, error) {
 		return nil, err
 	}
 	host, err := h.Control.Hostname()
-	return &acceptor{control: h.Control, log: h.Log, spool: sp, host: host}, err
+	return &acceptor{control: h.Control, log: h.Log, spool: sp, host: host, taps: taps{h.Control, h.Copied(), h.Clock.Now}}, err
 }
 
 // readHeader reads a header within the limits in force.
@@ -66,8 +67,9 @@ func (a *acceptor) accept(m *submission, who localUser, helo string, buf spool.B
 	}
 	var keys []string
 	for i, env := range m.envelopes() {
+		noted := func() {}
 		if i == 0 { // one copy, however many envelopes VERP makes
-			if env, err = withCopies(a.control, env, h); err != nil {
+			if env, noted, err = a.taps.withCopies(env, h, body); err != nil {
 				return nil, err
 			}
 		}
@@ -76,6 +78,7 @@ func (a *acceptor) accept(m *submission, who localUser, helo string, buf spool.B
 		if err != nil {
 			return nil, err
 		}
+		noted()
 		keys = append(keys, string(key))
 		a.log.Accepted(maillog.Message{Key: string(key), Inbox: string(spool.InboxCheck), From: env.From.Addr,
 			To: addresses(env), Size: body.Size(), With: trace.With, ID: h.Value("Message-ID")}, who.client(helo))

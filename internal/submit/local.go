@@ -60,7 +60,8 @@ func (s *server) openLocal(client *home.Client, cfg *smtpd.Config) (*local, erro
 		return nil, err
 	}
 	sess := &local{server: s, who: who, domain: domain, size: cfg.MaxSize,
-		acceptor: acceptor{control: s.control, log: s.log, spool: s.spool, host: s.hostname}}
+		acceptor: acceptor{control: s.control, log: s.log, spool: s.spool, host: s.hostname,
+			taps: taps{s.control, s.copied, s.now}}}
 	cfg.Auth, cfg.TLS = false, nil
 	cfg.MaxSize *= 2 // it counts CR, the sendmail face does not
 	cfg.Keywords = []string{keyDomain + " " + domain, keyUser + " " + who.name(),

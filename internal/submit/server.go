@@ -18,6 +18,7 @@ import (
 	"paperpath/internal/home"
 	"paperpath/internal/listen"
 	"paperpath/internal/maillog"
+	"paperpath/internal/ratelimit"
 	"paperpath/internal/route"
 	"paperpath/internal/smtpd"
 	"paperpath/internal/spool"
@@ -66,6 +67,7 @@ type server struct {
 	dns      *dns.Resolver
 	guard    *auth.Guard
 	full     *full.Marks
+	copied   *ratelimit.Table // hidden copies that were made
 
 	checker *check.Checker
 
@@ -87,7 +89,7 @@ func newServer(h *home.Home, role Role) (*server, error) {
 	}
 	resolver := h.DNS()
 	return &server{control: h.Control, log: h.Log, now: h.Clock.Now, tooMany: h.TooMany, role: role,
-		spool: sp, hostname: host, dns: resolver, guard: h.Guard(), full: h.Full(),
+		spool: sp, hostname: host, dns: resolver, guard: h.Guard(), full: h.Full(), copied: h.Copied(),
 		checker: &check.Checker{Control: h.Control, Host: host, DNS: resolver, Now: h.Clock.Now, Log: h.Log,
 			Buffer: sp.Buffer},
 		wait: clock.Wait, judge: (*check.Session).Message}, nil

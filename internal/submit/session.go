@@ -234,7 +234,9 @@ func (s *session) keep(v check.Verdict, trace spool.Trace) (spool.Key, error) {
 	}
 	in, key := spool.InboxRoute, s.tx.key
 	var err error
-	if v.Envelope, err = withCopies(s.Control, v.Envelope, v.Header); err != nil {
+	copies := taps{s.Control, s.server.copied, s.server.now}
+	noted := func() {}
+	if v.Envelope, noted, err = copies.withCopies(v.Envelope, v.Header, v.Body); err != nil {
 		return "", err
 	}
 	if v.Action == control.CheckHold {
@@ -246,6 +248,7 @@ func (s *session) keep(v check.Verdict, trace spool.Trace) (spool.Key, error) {
 	if err != nil {
 		return "", err
 	}
+	noted()
 	s.server.log.Accepted(maillog.Message{Key: string(key), Inbox: string(in), From: v.Envelope.From.Addr,
 		To: addresses(v.Envelope), Size: v.Body.Size(), With: trace.With, ID: v.Header.Value("Message-ID")},
 		s.client())
