@@ -67,7 +67,7 @@ func (r *accountsRow) option(word string) error {
 		r.least = int(n)
 		return nil
 	case "maildir":
-		if value == "" || filepath.IsAbs(value) || filepath.Clean(value) != value || value == "." || strings.HasPrefix(value, "../") || value == ".." {
+		if value == "." || filepath.Clean(value) != value || !filepath.IsLocal(value) {
 			return fmt.Errorf("%q is no path below a home (such as maildir=Mail)", word)
 		}
 		r.box = value

@@ -106,7 +106,8 @@ func (c *Control) passwd(name string) (*passwdEntry, error) {
 	if c.noAccounts == nil {
 		c.noAccounts = &unknownNames{names: map[string]time.Time{}}
 	}
-	s := asked[passwdEntry]{table: passwdTable(), memory: c.memory("getent"), from: c.noted("accounts", getent{c, c.noAccounts})}
+	s := asked[passwdEntry]{table: passwdTable(), memory: c.memory("getent"),
+		from: c.noted("accounts", getent{c, c.noAccounts})}
 	c.mu.Unlock()
 	return s.row(name)
 }

@@ -63,8 +63,10 @@ func ownerOf(home string, u *control.User) (uid, gid int, ours bool, err error) 
 
 // asOwner has the work on m done by a process of the mailbox's owner, which reads the message
 // from file. spent says that the answer of a vacation was counted.
-func asOwner(ctx context.Context, o Owners, m *mail, uid, gid int, groups []int, c spool.Copy, file *os.File) (done, error) {
-	where := fmt.Errorf("%s: %s belongs to uid %d, and maildeliver runs as uid %d", m.user.Where, m.user.Maildir(), uid, os.Geteuid())
+func asOwner(ctx context.Context, o Owners, m *mail, uid, gid int, groups []int, c spool.Copy,
+	file *os.File) (done, error) {
+	where := fmt.Errorf("%s: %s belongs to uid %d, and maildeliver runs as uid %d",
+		m.user.Where, m.user.Maildir(), uid, os.Geteuid())
 	switch {
 	case uid == 0 || gid == 0:
 		return done{}, status.Temp("4.2.0", "the mailbox belongs to root, as whom no mail is delivered",
@@ -80,7 +82,8 @@ func asOwner(ctx context.Context, o Owners, m *mail, uid, gid int, groups []int,
 	t := talk{m: m, conn: conn}
 	stop := context.AfterFunc(ctx, t.stop)
 	defer stop()
-	d, err := t.run(ctx, order{User: *m.user, To: m.to.String(), From: m.from.String(), Ours: m.ours, Folder: m.folder, Copy: c, Now: m.now()})
+	d, err := t.run(ctx, order{User: *m.user, To: m.to.String(), From: m.from.String(), Ours: m.ours,
+		Folder: m.folder, Copy: c, Now: m.now()})
 	if err != nil {
 		return done{}, fmt.Errorf("as uid %d: %w", uid, err)
 	}
@@ -225,8 +228,9 @@ func (f *failure) err() error {
 	}
 	reason := errors.New(visible.Shorten(visible.Line(f.Reason), maxReason))
 	text := visible.Shorten(visible.Line(f.Text), maxReason)
-	if f.Exit != status.Refused && f.Exit != status.NoMailbox || f.Reply/100 != 5 || !strings.HasPrefix(f.Enhanced, "5.") || len(f.Enhanced) > 9 {
-		if !strings.HasPrefix(f.Enhanced, "4.") || len(f.Enhanced) > 9 || text == "" {
+	has := func(class string) bool { return strings.HasPrefix(f.Enhanced, class) && len(f.Enhanced) <= 9 }
+	if f.Exit != status.Refused && f.Exit != status.NoMailbox || f.Reply/100 != 5 || !has("5.") {
+		if !has("4.") || text == "" {
 			return status.Temp("4.3.0", "the mailbox cannot be used now", reason)
 		}
 		e := status.Temp(visible.Line(f.Enhanced), text, reason)

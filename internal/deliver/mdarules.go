@@ -52,7 +52,8 @@ func (m *MDA) byRules(ctx context.Context, address string, to addr.Address, u *c
 		return err
 	}
 	facts := &mdaFacts{MDA: m, address: address, u: u, h: h, from: msg.from, size: s.copy.Len()}
-	work := &mail{home: m.Home, user: u, to: to, from: msg.from, key: s.copy.Key, size: s.copy.Len(), folder: m.Folder, now: m.Now, log: m.Log,
+	work := &mail{home: m.Home, user: u, to: to, from: msg.from, key: s.copy.Key, size: s.copy.Len(),
+		folder: m.Folder, now: m.Now, log: m.Log,
 		body: s.copy.WithResults(s.file), message: func() io.Reader { return s.copy.Incoming(s.file) }, about: facts}
 	d, err := m.perform(ctx, work, s)
 	if err != nil {
@@ -130,8 +131,8 @@ func (m *MDA) spill(to addr.Address, u *control.User, msg *incoming) (s *spilled
 		return nil, err
 	}
 	at := int64(len(trace))
-	return &spilled{f, spool.Copy{Key: string(spool.NewKey(m.Now(), host)), Head: m.head(msg, to), Results: at, Message: at, Size: c.n,
-		Octets: octets, Inodes: inodes}}, nil
+	return &spilled{f, spool.Copy{Key: string(spool.NewKey(m.Now(), host)), Head: m.head(msg, to),
+		Results: at, Message: at, Size: c.n, Octets: octets, Inodes: inodes}}, nil
 }
 
 // head are the fields that we put on top of a message.
@@ -168,7 +169,8 @@ func (m *MDA) send(work *mail, p plan, s *spilled, answer []byte) error {
 			env.To = append(env.To, spool.Recipient{Addr: a.String()})
 			to = append(to, a.String())
 		}
-		k, err := sp.Accept(spool.InboxRoute, env, nil, spool.Trace{By: host, With: "LMTP"}, io.NewSectionReader(s.file, 0, s.copy.Size))
+		k, err := sp.Accept(spool.InboxRoute, env, nil, spool.Trace{By: host, With: "LMTP"},
+			io.NewSectionReader(s.file, 0, s.copy.Size))
 		if err != nil {
 			return err
 		}

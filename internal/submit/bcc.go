@@ -36,7 +36,8 @@ const tapMemory = 7 * 24 * time.Hour
 // message before: two hosts that copy to each other would go on until there are too many
 // Received fields. What its fields say of that anybody can write, so the address must also have
 // had a copy of the same message from here.
-func (t *taps) withCopies(env spool.Envelope, h *message.Header, body spool.Body) (with spool.Envelope, noted func(), err error) {
+func (t *taps) withCopies(env spool.Envelope, h *message.Header, body spool.Body) (
+	with spool.Envelope, noted func(), err error) {
 	noted = func() {}
 	from, err := addr.Parse(env.From.Addr)
 	if err != nil {

@@ -235,7 +235,7 @@ func (s *session) keep(v check.Verdict, trace spool.Trace) (spool.Key, error) {
 	in, key := spool.InboxRoute, s.tx.key
 	var err error
 	copies := taps{s.Control, s.server.copied, s.server.now}
-	noted := func() {}
+	var noted func()
 	if v.Envelope, noted, err = copies.withCopies(v.Envelope, v.Header, v.Body); err != nil {
 		return "", err
 	}
