@@ -243,7 +243,7 @@ func TestTooLongIsNotHashed(t *testing.T) {
 func TestUnknownUserCostsTheSame(t *testing.T) {
 	for name, hash := range foreignHashes() {
 		rows := map[string][]string{"rows": {"a@b.example:" + hash, "b@b.example:" + hash}}
-		rows["a program"] = []string{"exec:" + script(t, `case $1 in
+		rows["a program"] = []string{"once:" + script(t, `case $1 in
 a@b.example) echo '`+rows["rows"][0]+`' ;;
 *) exit 67 ;;
 esac
@@ -274,7 +274,7 @@ esac
 // looked up before: an existing login is not answered faster.
 func TestProgramRunsForEachTry(t *testing.T) {
 	ran := filepath.Join(t.TempDir(), "ran")
-	c := settings(t, "exec:"+script(t, `echo $1 >>`+ran+`
+	c := settings(t, "once:"+script(t, `echo $1 >>`+ran+`
 case $1 in
 a@b.example) echo 'a@b.example:{PLAIN}secret' ;;
 *) exit 67 ;;

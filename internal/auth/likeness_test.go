@@ -39,7 +39,7 @@ func TestLikeness(t *testing.T) {
 // for an unknown login that another process saw a known one cost.
 func TestUnknownUserOfAProgramInANewProcess(t *testing.T) {
 	for name, hash := range foreignHashes() {
-		c := settings(t, "exec:"+script(t, `case $1 in
+		c := settings(t, "once:"+script(t, `case $1 in
 a@b.example) echo 'a@b.example:`+hash+`' ;;
 *) exit 67 ;;
 esac

@@ -84,7 +84,7 @@ func TestCheckPasswordMissing(t *testing.T) {
 
 // Passwords of users that a program looks up.
 func TestExecUsers(t *testing.T) {
-	c := settings(t, "exec:"+script(t, `case $1 in
+	c := settings(t, "once:"+script(t, `case $1 in
 alice@b.example) echo 'alice@b.example:{PLAIN}secret::::mail/a::' ;;
 busy@b.example) exit 75 ;;
 *) exit 67 ;;

@@ -20,7 +20,7 @@ func TestMadeUpKeysOfAProgram(t *testing.T) {
 		}
 		return "{SCRAM-SHA-256}" + k.String()
 	}
-	c := settings(t, "exec:"+script(t, `case $1 in
+	c := settings(t, "once:"+script(t, `case $1 in
 a@b.example) echo 'a@b.example:`+field(8192, 24)+`' ;;
 c@b.example) echo 'c@b.example:`+field(10000, 12)+`' ;;
 clear@b.example) echo 'clear@b.example:{PLAIN}right' ;;

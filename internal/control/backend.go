@@ -12,12 +12,13 @@ import (
 type backend struct {
 	name     string
 	programs bool // it starts programs, which may need to gain privileges
-	open     func(c *Control, argument string) (asker, error)
+	open     func(c *Control, table, argument string) (asker, error)
 }
 
 func backends() []backend {
 	return []backend{
 		{name: "exec", programs: true, open: openExec},
+		{name: "once", programs: true, open: openOnce},
 	}
 }
 
@@ -133,6 +134,9 @@ func (s asked[R]) ask(key string, keep bool) (*R, error) {
 	return r, nil
 }
 
+// anyName is for tables of which a backend may be asked any name.
+func anyName(string) bool { return true }
+
 // askableText reports whether a backend may see the key: not if a program could take
 // it for an option, or if it could break out of a line of a protocol.
 func askableText(key string) bool {
@@ -145,12 +149,21 @@ func (s asked[R]) parsed(a answer) (*R, error) {
 	switch {
 	case err != nil:
 		return nil, failFile(s.table.name, "%s: the answer is not a row: %v", s.from, err)
+	case len(entries) == 0:
+		return nil, failFile(s.table.name, "%s: the answer says nothing", s.from)
 	case strings.Contains(a.text, "\n") || notText(1, a.text) != nil:
 		return nil, failFile(s.table.name, "%s: the answer is not one line", s.from)
-	case len(entries) != 1 || entries[0].key != a.key:
-		return nil, failFile(s.table.name, "%s: the answer is about another name", s.from)
 	}
-	return &entries[0].row, nil
+	row := entries[0].row
+	for i, e := range entries {
+		switch {
+		case e.key == a.key && i > 0 && s.table.merge != nil:
+			row = s.table.merge(row, e.row)
+		case e.key != a.key && (i == 0 || s.table.merge == nil), i > 0 && s.table.merge == nil:
+			return nil, failFile(s.table.name, "%s: the answer is about another name", s.from)
+		}
+	}
+	return &row, nil
 }
 
 // some returns the row that was found last, for any key.

@@ -36,7 +36,7 @@ func TestABackendIsOneRow(t *testing.T) {
 	f := newFixture(t, map[string]string{"domains": "x.example\n", "users": "# where they are\nshelf:A 3\n"})
 	asked := 0
 	rows := map[string]string{"a@x.example": "A@x.example:{PLAIN}x", "odd@x.example": "b@x.example:", "two@x.example": "two@x.example:\nb@x.example:"}
-	f.backends = append(f.backends, backend{name: "shelf", open: func(_ *Control, argument string) (asker, error) {
+	f.backends = append(f.backends, backend{name: "shelf", open: func(_ *Control, _, argument string) (asker, error) {
 		return shelf{argument, rows, &asked}, nil
 	}})
 	if u, err := f.SomeUser(7); u != nil || err != nil {
@@ -88,13 +88,13 @@ func TestABackendIsOneRow(t *testing.T) {
 // Rows and a backend exclude each other, and a table that takes no backend reads its
 // line as a row.
 func TestABackendBesideRows(t *testing.T) {
-	f := newFixture(t, map[string]string{"users": "exec:/bin/true\na@x.example:\n", "senders": "exec:/bin/true\n", "domains": "x.example\n"})
+	f := newFixture(t, map[string]string{"users": "exec:/bin/true\na@x.example:\n", "mime": "exec:/bin/true\n", "domains": "x.example\n"})
 	_, err := f.User("a@x.example")
 	wantError(t, err, "control/users: exec:/bin/true looks up the rows")
 	f.write("users", "exec:/bin/true")
 	_, err = f.User("a@x.example")
 	wantError(t, err, "control/users:1: the last line has no line end")
-	if faults, errs := f.Faults("senders"); len(faults) != 1 || len(errs) > 0 {
+	if faults, errs := f.Faults("mime"); len(faults) != 1 || len(errs) > 0 {
 		t.Error(faults, errs)
 	}
 }
@@ -108,14 +108,14 @@ func TestBackendsAreNamedOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range files {
-		if strings.HasSuffix(name, "_test.go") || name == "exec.go" || name == "backend.go" {
+		if strings.HasSuffix(name, "_test.go") || name == "exec.go" || name == "once.go" || name == "backend.go" {
 			continue
 		}
 		text, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, word := range []string{`"exec`, "execAsker", "openExec", ".(asked", "exec =="} {
+		for _, word := range []string{`"exec`, "execAsker", "openExec", `"once"`, "onceAsker", ".(asked", "exec =="} {
 			if strings.Contains(string(text), word) {
 				t.Errorf("%s has %s", name, word)
 			}

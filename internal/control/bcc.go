@@ -14,7 +14,8 @@ type bccRow struct{ to []string }
 func bccTable(name string) table[bccRow] {
 	return table[bccRow]{
 		name: name, joined: true,
-		form: "a row is `address: address ...` or `@domain: address ...`",
+		askable: anyName,
+		form:    "a row is `address: address ...` or `@domain: address ...`",
 		key: func(text string) string {
 			key := strings.Trim(text[:max(keyEnd(text), 0)], " \t")
 			if checkUserKey(key) != nil {

@@ -73,11 +73,33 @@ func (c *Control) checkSetting(r *Report, s Setting) {
 	for _, f := range faults {
 		r.Findings = append(r.Findings, Finding{Fault: f, Warning: f.Dead})
 	}
-	if s.Name == "users" {
+	if s.Name != "users" {
+		if err := c.checkBackend(s.Name); err != nil && len(errs) == 0 {
+			r.error(err, s)
+		}
+	} else {
 		if err := c.checkPrograms(); err != nil && len(errs) == 0 {
 			r.error(err, s)
 		}
 	}
+}
+
+// checkBackend says why the backend of a table that has been read cannot be asked.
+func (c *Control) checkBackend(table string) error {
+	c.mu.Lock()
+	got, ok := c.cache[table]
+	if !ok {
+		got = c.young[table]
+	}
+	c.mu.Unlock()
+	t, ok := got.value.(interface{ backend() asker })
+	if !ok || t.backend() == nil {
+		return nil
+	}
+	if err := t.backend().check(); err != nil {
+		return failFile(table, "%w", err)
+	}
+	return nil
 }
 
 // checkPrograms looks for the programs in control/users.

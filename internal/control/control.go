@@ -50,6 +50,7 @@ type shared struct {
 	cache    map[string]cached
 	young    map[string]cached // of files that have just changed
 	memories map[string]*memory
+	programs map[string]*execTable // of tables, by their names
 	looks    looks
 	spoilt   map[string]storedStamp // of tables whose databases in run/ are damaged
 
@@ -73,7 +74,7 @@ func Open(home string, now func() time.Time) *Control {
 	return &Control{shared: &shared{home: home, now: now, sleep: time.Sleep, settings: byName(),
 		backends: backends(), slots: make(chan struct{}, lookupMost),
 		cache: map[string]cached{}, young: map[string]cached{}, memories: map[string]*memory{}, seen: map[string]seenRow{},
-		spoilt: map[string]storedStamp{}, told: map[string]time.Time{}}}
+		programs: map[string]*execTable{}, spoilt: map[string]storedStamp{}, told: map[string]time.Time{}}}
 }
 
 // Home returns the directory that Open was called with.

@@ -31,8 +31,9 @@ func (d *Destination) String() string {
 
 func destinationsTable() table[Destination] {
 	return table[Destination]{
-		name: "destinations",
-		form: "a row is `example.org: sessions=5 rate=100/1h delay=1s`",
+		name:    "destinations",
+		askable: anyName,
+		form:    "a row is `example.org: sessions=5 rate=100/1h delay=1s`",
 		key: func(text string) string {
 			text = strings.TrimLeft(text, " \t")
 			key := strings.TrimRight(text[:max(keyEnd(text), 0)], " \t")

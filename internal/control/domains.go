@@ -14,7 +14,8 @@ type domainRow struct{ name, where string }
 func domainsTable() table[domainRow] {
 	return table[domainRow]{
 		name: "domains", required: true, bare: true,
-		form: "a row is a domain, and nothing else",
+		askable: anyName,
+		form:    "a row is a domain, and nothing else",
 		key: func(text string) string {
 			text = strings.Trim(text, " \t")
 			if addr.CheckDomain(text) != nil {
@@ -55,13 +56,29 @@ func (c *Control) Domains() ([]string, error) {
 	return names, nil
 }
 
-// FirstDomain returns the first of Domains, "" if there is none.
+// FirstDomain returns the first of Domains, "" if there is none. Where a backend has them, which
+// cannot say what is the first, it is the hostname, if that is one of them.
 func (c *Control) FirstDomain() (string, error) {
-	d, err := firstRow[domainRow](c, domainsFile(c))
-	if d == nil || err != nil {
+	f := domainsFile(c)
+	d, err := firstRow[domainRow](c, f)
+	if err != nil {
 		return "", err
 	}
-	return d.name, nil
+	if d != nil {
+		return d.name, nil
+	}
+	t, _, err := load(c, f)
+	if err != nil || !t.in().asked() {
+		return "", err
+	}
+	host, err := c.Hostname()
+	if err != nil {
+		return "", err
+	}
+	if _, local, err := c.IsLocal(host); !local || err != nil {
+		return "", err
+	}
+	return addr.FoldDomain(host), nil
 }
 
 // IsLocal reports whether mail for domain is delivered here, and which line of

@@ -18,6 +18,9 @@ const (
 	programOutput = 64 << 10 // bytes of an answer
 )
 
+// programPath is what the environment of programs has, whatever ours has.
+const programPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 // Program is a program that a setting names, with its first arguments.
 type Program []string
 
@@ -68,8 +71,7 @@ func (p Program) run(ctx context.Context, how running, fd3 []byte, args ...strin
 	// Not our standard error: under inetd that is the client's socket.
 	cmd.Stdout, cmd.Stderr = stdout, &bounded{max: 0}
 	cmd.Dir = "/"
-	cmd.Env = append([]string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
-		how.env...)
+	cmd.Env = append([]string{programPath}, how.env...)
 	// Killing the process group ends whatever the program started too.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: how.as}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }

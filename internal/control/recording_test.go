@@ -78,7 +78,7 @@ func TestRecordingOfPrograms(t *testing.T) {
 	if err := os.WriteFile(program, []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	f := newFixture(t, map[string]string{"hostname": "mx.example.net\n", "domains": "example.net\n", "users": "exec:" + program + " --password secret\n"})
+	f := newFixture(t, map[string]string{"hostname": "mx.example.net\n", "domains": "example.net\n", "users": "once:" + program + " --password secret\n"})
 	r := f.Record()
 	ask := func(c *Control, address string) string {
 		u, err := c.User(address)
@@ -121,7 +121,7 @@ func TestRecordingOfPrograms(t *testing.T) {
 
 // FuzzRecording: no file of users makes a recording with what stands behind a name.
 func FuzzRecording(f *testing.F) {
-	f.Add("a@b:{PLAIN}hunter2:1:2::/h::x=hunter2\n#hunter2\nexec:/x hunter2\nhunter2")
+	f.Add("a@b:{PLAIN}hunter2:1:2::/h::x=hunter2\n#hunter2\nonce:/x hunter2\nhunter2")
 	f.Fuzz(func(t *testing.T, text string) {
 		got := string(withoutSecrets([]byte(text)))
 		if strings.Count(got, "\n") != strings.Count(text, "\n") {

@@ -17,7 +17,8 @@ func addressesOf(domain string) string { return "@" + domain }
 func relayToTable() table[relayTo] {
 	return table[relayTo]{
 		name: "relayto", bare: true,
-		form: "a row is a domain, `.domain` or address, and nothing else",
+		askable: anyName,
+		form:    "a row is a domain, `.domain` or address, and nothing else",
 		key: func(text string) string {
 			text = strings.Trim(text, " \t")
 			if checkRelayTo(text) != nil {

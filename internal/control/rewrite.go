@@ -40,7 +40,7 @@ func rewriteTable() table[rewriteRow] {
 			return key
 		},
 		parse:   parseRewrite,
-		askable: func(string) bool { return true },
+		askable: anyName,
 	}
 }
 

@@ -57,10 +57,11 @@ func routeKey(text string, check func(key string) error) string {
 // routeTable is a table of routes whose keys check allows.
 func routeTable(name, form string, check func(key string) error) table[Route] {
 	return table[Route]{
-		name:  name,
-		form:  form,
-		key:   func(text string) string { return routeKey(text, check) },
-		parse: func(where, text string) ([]entry[Route], error) { return parseRoute(name, check, where, text) },
+		name:    name,
+		askable: anyName,
+		form:    form,
+		key:     func(text string) string { return routeKey(text, check) },
+		parse:   func(where, text string) ([]entry[Route], error) { return parseRoute(name, check, where, text) },
 	}
 }
 

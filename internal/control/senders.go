@@ -16,8 +16,9 @@ type senderRow struct {
 
 func sendersTable() table[senderRow] {
 	return table[senderRow]{
-		name: "senders",
-		form: "a row is `login: address ...` or `@domain: login ...`",
+		name:    "senders",
+		askable: anyName,
+		form:    "a row is `login: address ...` or `@domain: login ...`",
 		key: func(text string) string {
 			text = strings.TrimLeft(text, " \t")
 			end := max(keyEnd(text), 0)

@@ -15,8 +15,9 @@ type SizeLimit struct {
 
 func sizesTable() table[SizeLimit] {
 	return table[SizeLimit]{
-		name: "sizes",
-		form: "a row is `address: bytes`, `@domain: bytes` or `.: bytes`",
+		name:    "sizes",
+		askable: anyName,
+		form:    "a row is `address: bytes`, `@domain: bytes` or `.: bytes`",
 		key: func(text string) string {
 			key := strings.Trim(text[:max(keyEnd(text), 0)], " \t")
 			if checkSizeKey(key) != nil {

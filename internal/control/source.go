@@ -44,8 +44,9 @@ func (s *Source) String() string {
 
 func sourceTable() table[Source] {
 	return table[Source]{
-		name: "source",
-		form: "a row is `example.org: ip=192.0.2.1 helo=mail.example.net`; a sender's key has an @",
+		name:    "source",
+		askable: anyName,
+		form:    "a row is `example.org: ip=192.0.2.1 helo=mail.example.net`; a sender's key has an @",
 		key: func(text string) string {
 			text = strings.TrimLeft(text, " \t")
 			key := strings.TrimRight(text[:max(keyEnd(text), 0)], " \t")

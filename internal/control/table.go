@@ -91,6 +91,9 @@ func (t contents[R]) eachRow(do func(key string, row R)) {
 	}
 }
 
+// backend is what has the rows; nil: the file.
+func (t contents[R]) backend() asker { return t.from }
+
 func (t contents[R]) brokenRows() []brokenRow { return t.broken }
 
 // tabled is a value that has the contents of a table of R.
@@ -228,7 +231,7 @@ func (r *reading[R]) ask(c *Control, b backend, argument, line string) (err erro
 	if r.from != nil {
 		return fmt.Errorf("%s: is in the file already", b.name)
 	}
-	if r.from, err = b.open(c, argument); err != nil {
+	if r.from, err = b.open(c, r.name, argument); err != nil {
 		return err
 	}
 	r.from = c.noted(r.name, r.from)

@@ -55,10 +55,11 @@ func (p TLSPolicy) String() string {
 
 func tlsPolicyTable() table[TLSPolicy] {
 	return table[TLSPolicy]{
-		name:  "tls-policy",
-		form:  "a row is `domain: LEVEL [OPTION ...]`, such as `example.org: encrypt`",
-		key:   func(text string) string { return routeKey(text, checkRouteKey) },
-		parse: parseTLSPolicy,
+		name:    "tls-policy",
+		askable: anyName,
+		form:    "a row is `domain: LEVEL [OPTION ...]`, such as `example.org: encrypt`",
+		key:     func(text string) string { return routeKey(text, checkRouteKey) },
+		parse:   parseTLSPolicy,
 	}
 }
 

@@ -31,7 +31,8 @@ type userRule struct {
 func userChecksTable() table[userRow] {
 	return table[userRow]{
 		name: "user-checks", joined: true,
-		form: "a row is `address: allow=SENDER deny=SENDER ...` or `@domain: ...`",
+		askable: anyName,
+		form:    "a row is `address: allow=SENDER deny=SENDER ...` or `@domain: ...`",
 		key: func(text string) string {
 			key := strings.Trim(text[:max(keyEnd(text), 0)], " \t")
 			if checkUserKey(key) != nil {

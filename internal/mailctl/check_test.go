@@ -184,7 +184,7 @@ func TestUnknownTargets(t *testing.T) {
 		{"a mailbox and no alias", users, "carol: alice\na: \\carol\n", `aliases:2: carol@example.org, a target of alias "a", is unknown`},
 		{"names that each domain has", users, "a: postmaster, root\n", ""},
 		{"no user at all", "", "a: postmaster\n", ""},
-		{"users in a program", "exec:/bin/false\n", "a: carol\n", ""},
+		{"users in a program", "once:/bin/false\n", "a: carol\n", ""},
 		{"it can never match", users, "*: carol\nx@far.example: carol\n", ""},
 		{"a broken row may have it", users + "carol@example.org:{\n", "a@example.org: carol\n", ""},
 	} {

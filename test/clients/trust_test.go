@@ -44,7 +44,7 @@ func userHome(t *testing.T) (home string, ranAs func() string) {
 	chown(t, scratch+"/carol", carolUID)
 	exit(t, scratch, 0, "", "", "mailctl", "init", "--hostname", harness.Hostname, home)
 	path, ranAs := trap(t, scratch+"/carol")
-	for name, text := range map[string]string{"users": "exec:" + path + "\n",
+	for name, text := range map[string]string{"users": "once:" + path + "\n",
 		"services": path + "\nmailroute wrong\n", "root": "*\n"} {
 		if err := os.WriteFile(home+"/control/"+name, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
@@ -147,7 +147,7 @@ func TestLookupAsRoot(t *testing.T) {
 	rows, said := s.dir+"/rows", s.dir+"/said"
 	script := fmt.Sprintf("#!/bin/sh\nid -ru >>%s\ngrep \"^$1:\" %s || exit 67\n", said, rows)
 	err = errors.Join(os.WriteFile(rows, users, 0o644), os.WriteFile(said, nil, 0o666), os.Chmod(said, 0o666),
-		os.WriteFile(s.dir+"/lookup", []byte(script), 0o755), s.Set("users", "exec:"+s.dir+"/lookup"),
+		os.WriteFile(s.dir+"/lookup", []byte(script), 0o755), s.Set("users", "once:"+s.dir+"/lookup"),
 		s.Home.Still("users"))
 	if err != nil {
 		t.Fatal(err)
