@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Targets as people write them for sendmail and Postfix.
@@ -113,5 +114,34 @@ func TestIncludeIsRemembered(t *testing.T) {
 	os.WriteFile(path, []byte("x\n"), 0o644)
 	if changed, err := f.Include(path); len(changed) != 1 {
 		t.Error(changed, err)
+	}
+}
+
+// Whoever waits for a list that is being written lets others read theirs.
+func TestIncludeWaitsAlone(t *testing.T) {
+	f := newFixture(t, nil)
+	f.clock = time.Now()
+	young, old := filepath.Join(f.home, "young"), filepath.Join(f.home, "old")
+	for _, path := range []string{young, old} {
+		if err := os.WriteFile(path, []byte("a@x.example\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	os.Chtimes(old, f.clock.Add(-time.Minute), f.clock.Add(-time.Minute))
+	between := 0
+	f.awake = func() {
+		done := make(chan error, 1)
+		go func() { _, err := f.Include(old); done <- err }()
+		select {
+		case err := <-done:
+			if between++; err != nil {
+				t.Error(err)
+			}
+		case <-time.After(20 * time.Second):
+			t.Error("another list had to wait")
+		}
+	}
+	if members, err := f.Include(young); len(members) != 1 || err != nil || between == 0 {
+		t.Error(members, err, between)
 	}
 }

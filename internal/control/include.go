@@ -37,19 +37,8 @@ type list struct {
 // and line ends, as the value of an alias has them, or as `Name <address>`. Every error is
 // temporary: of the whole list, so that no member misses a message for good.
 func (c *Control) Include(path string) ([]Member, error) {
-	l := &c.lists
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	for waited := time.Duration(0); ; {
-		now, err := stat(path)
-		if err != nil {
-			return nil, broken(fmt.Errorf("list %s: %w", path, err))
-		}
-		if had, ok := l.known[path]; ok && had.stamp == now {
-			return had.members, nil
-		}
-		members, state, err := readList(path)
-		wait := c.unsettledList(state)
+		members, wait, err := c.includeNow(path)
 		switch {
 		case wait > 0 && waited < longestWait: // somebody is writing it
 			c.sleep(wait)
@@ -60,12 +49,32 @@ func (c *Control) Include(path string) ([]Member, error) {
 		case wait > 0:
 			return nil, broken(fmt.Errorf("list %s: the file keeps changing", path))
 		}
-		if l.known == nil || len(l.known) >= maxIncluded {
-			l.known = map[string]list{}
-		}
-		l.known[path] = list{state, members}
 		return members, nil
 	}
+}
+
+// includeNow returns the members of a list, or how long to wait until it will not have changed for
+// a second. It holds the lock only while it reads: others need not wait for one list.
+func (c *Control) includeNow(path string) (members []Member, wait time.Duration, err error) {
+	l := &c.lists
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now, err := stat(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	if had, ok := l.known[path]; ok && had.stamp == now {
+		return had.members, 0, nil
+	}
+	members, state, err := readList(path)
+	if wait := c.unsettledList(state); wait > 0 || err != nil {
+		return nil, wait, err
+	}
+	if l.known == nil || len(l.known) >= maxIncluded {
+		l.known = map[string]list{}
+	}
+	l.known[path] = list{state, members}
+	return members, 0, nil
 }
 
 // unsettledList returns how long to wait until a list will not have changed for a second.
