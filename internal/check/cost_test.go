@@ -95,8 +95,8 @@ const mostCost = 300 * time.Microsecond
 
 // What that may allocate, on any machine.
 const (
-	mostAllocations = 225
-	mostOctets      = 33 << 10
+	mostAllocations = 300
+	mostOctets      = 40 << 10
 )
 
 // All checks of an ordinary message cost less than that. Of some tries the best counts:
