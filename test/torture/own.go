@@ -29,15 +29,19 @@ func ownScenarios() []scenario {
 			func(w *world) error { return w.putWith("alice", file, text) }})
 	}
 	once := func(box string) want { return want{box: box, token: token} }
+	away := own("a vacation answer", rules("vacation", "Addresses: someone@example.net\n\nI am away.\n"), nil,
+		// Who is remembered as answered by an attempt that came to nothing gets no answer.
+		once("alice"), want{box: "bob", token: answer, may: true})
+	if os.Geteuid() == 0 { // as root maildeliver runs no program and writes no file for a user
+		return []scenario{away}
+	}
 	return []scenario{
+		away,
 		own("to a program by .qmail", rules(".qmail", "|"+takes+"\n"), whileItRuns, once(atProgram)),
 		own("to a program by .forward", rules(".forward", "\"|"+takes+"\", \\alice\n"), whileItRuns, once(atProgram), once("alice")),
 		own("to an mbox by .qmail", rules(".qmail", "./mbox\n"), afterTaken("mbox"), once(inMbox)),
 		own("to an mbox and a folder", rules(".qmail", "./mbox\n./Maildir/.Junk/\n./Maildir/\n"), afterTaken("mbox"),
 			once(inMbox), once(junk), once("alice")),
-		own("a vacation answer", rules("vacation", "Addresses: someone@example.net\n\nI am away.\n"), nil,
-			// Who is remembered as answered by an attempt that came to nothing gets no answer.
-			once("alice"), want{box: "bob", token: answer, may: true}),
 	}
 }
 
