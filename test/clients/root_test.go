@@ -129,7 +129,14 @@ func TestStartAsRoot(t *testing.T) {
 	t.Cleanup(system.Kill)
 	first := service(system.PID(), "--role mx")
 	for _, words := range []string{"--role mx", "--role local", "mailroute watch", "maildeliver watch"} {
-		ids := uids(service(system.PID(), words))
+		pid := service(system.PID(), words)
+		if words == "maildeliver watch" { // the one that stays root has started it again
+			if ids := uids(pid); len(ids) == 0 || ids[0] != "0" {
+				t.Errorf("the launcher of %s runs as %q", words, ids)
+			}
+			pid = service(pid, words)
+		}
+		ids := uids(pid)
 		if want := strings.Repeat(strconv.Itoa(ownerUID)+" ", 4); strings.Join(ids, " ")+" " != want {
 			t.Errorf("%s runs as %q", words, ids)
 		}
