@@ -48,6 +48,9 @@ func Of(f *os.File) *Dir { return &Dir{fd: int(f.Fd()), path: f.Name(), f: f} }
 // File returns the open directory. Only d closes it. The error says why it is missing. Two
 // goroutines must not call it for the first time at once.
 func (d *Dir) File() (*os.File, error) {
+	if d.fd == closed {
+		return nil, &fs.PathError{Op: "use", Path: d.path, Err: fs.ErrClosed}
+	}
 	if d.fd != noDir && d.f == nil {
 		d.f = os.NewFile(uintptr(d.fd), d.path)
 	}
@@ -60,15 +63,22 @@ func (d *Dir) Path() string { return d.path }
 // Join returns the path of name in d, for error texts.
 func (d *Dir) Join(name string) string { return filepath.Join(d.path, name) }
 
+// closed is the descriptor of a closed directory: every call on it fails with EBADF. It
+// must not look like one that is missing, which is empty and needs no sync.
+const closed = -2
+
 // Close closes the descriptor.
 func (d *Dir) Close() error {
 	fd, f := d.fd, d.f
-	d.fd, d.f = noDir, nil
-	switch {
-	case f != nil:
-		return f.Close()
-	case fd == noDir:
+	switch fd {
+	case noDir:
 		return nil
+	case closed:
+		return &fs.PathError{Op: "close", Path: d.path, Err: fs.ErrClosed}
+	}
+	d.fd, d.f = closed, nil
+	if f != nil {
+		return f.Close()
 	}
 	return unix.Close(fd)
 }

@@ -138,3 +138,30 @@ func TestNamesAndModes(t *testing.T) {
 		t.Error("an unnamed file has a name")
 	}
 }
+
+// A closed directory is not an empty one: what looks into it, or syncs it, fails.
+func TestClosed(t *testing.T) {
+	d, err := Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for what, use := range map[string]func() error{
+		"close":  d.Close,
+		"sync":   d.Sync,
+		"list":   func() error { return d.Names(func(string) bool { return true }) },
+		"stat":   func() error { _, err := d.Stat(); return err },
+		"name":   func() error { _, err := d.StatName("x"); return err },
+		"create": func() error { _, err := d.Create("x", 0o600); return err },
+		"remove": func() error { return d.Remove("x") },
+		"rename": func() error { return d.Rename("x", d, "y") },
+		"sub":    func() error { _, err := d.Sub("x", true); return err },
+		"file":   func() error { _, err := d.File(); return err },
+	} {
+		if err := use(); err == nil || errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
