@@ -100,7 +100,7 @@ func serve(request []byte, files []*os.File) {
 }
 
 // errRoot is for a request that no front of ours makes.
-var errRoot = errors.New("no process for a mailbox runs as root")
+var errRoot = errors.New("no process for a mailbox runs as root or in the group of root")
 
 // command is the process that a request asks for: its numbers are the user, the group, and
 // further groups.
