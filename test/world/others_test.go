@@ -23,10 +23,12 @@ func (w *world) opensmtpd(more string) *server {
 	}
 	dir := filepath.Join(w.dir, "opensmtpd")
 	spool := fmt.Sprintf("/tmp/w%010d", rand.IntN(1e9))
-	w.t.Cleanup(func() { os.RemoveAll(spool); os.Remove(spool + ".so") })
+	tools := spool + ".tools"
+	w.t.Cleanup(func() { os.RemoveAll(spool); os.RemoveAll(tools); os.Remove(spool + ".so") })
 	for builtIn, now := range map[string]string{
 		"/var/spool/smtpd":         spool,
 		"/var/run/smtpd.sock":      spool + ".so",
+		"/usr/libexec/opensmtpd":   tools,
 		"/var/lib/opensmtpd/empty": strings.Repeat("/", len("/var/lib/opensmtpd/empty")),
 	} {
 		if !bytes.Contains(text, []byte(builtIn)) || len(now) != len(builtIn) {
@@ -35,6 +37,7 @@ func (w *world) opensmtpd(more string) *server {
 		text = bytes.ReplaceAll(text, []byte(builtIn), []byte(now))
 	}
 	program := w.write(filepath.Join(dir, "smtpd"), string(text), 0o755)
+	w.program(unpacked(w.t, "opensmtpd")+"/usr/libexec/opensmtpd/mail.mda", tools+"/mail.mda")
 	conf := w.write(filepath.Join(dir, "smtpd.conf"), fmt.Sprintf(`pki peer cert "%[1]s"
 pki peer key "%[1]s"
 listen on %[2]s port 25 tls pki peer hostname mx.opensmtpd.example
