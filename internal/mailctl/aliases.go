@@ -13,7 +13,25 @@ import (
 // maxAlike is how many unknown targets of aliases are listed.
 const maxAlike = 20
 
-// unknownTargets warns of aliases with a target that is neither a user nor an alias.
+// unknown is a target that leads nowhere.
+type unknown struct {
+	address string
+	member  string // "/etc/team:3" if it is in a list that the row includes
+}
+
+// warning is what people read about u in the row a.
+func (u unknown) warning(a control.Alias) control.Finding {
+	if u.member != "" {
+		return aliasWarning(a.Where,
+			fmt.Sprintf("%s in %s, a list of alias %q, is unknown", u.address, u.member, a.Name),
+			"add the user, or remove the member from the list")
+	}
+	return aliasWarning(a.Where, fmt.Sprintf("%s, a target of alias %q, is unknown", u.address, a.Name),
+		"add the user, or remove the target")
+}
+
+// unknownTargets warns of aliases with a target that is neither a user nor an alias; the members
+// of the lists that they include are targets, too.
 // dead are the findings so far: an alias that can never match needs no second line.
 // If a backend has the users, it is not asked about each target.
 func unknownTargets(c *control.Control, dead []control.Finding) (found []control.Finding) {
@@ -29,19 +47,21 @@ func unknownTargets(c *control.Control, dead []control.Finding) (found []control
 	if err != nil {
 		return nil
 	}
-	more := 0
+	more, members := 0, map[unknown]bool{}
 	for _, a := range aliases {
 		if slices.ContainsFunc(dead, func(f control.Finding) bool { return f.Where() == a.Where }) {
 			continue
 		}
-		for _, target := range unknownIn(c, a, domains) {
+		for _, u := range unknownIn(c, a, domains) {
+			if u.member != "" && members[u] {
+				continue // another alias has the same list
+			}
+			members[u] = true
 			if len(found) == maxAlike {
 				more++
 				continue
 			}
-			found = append(found, aliasWarning(a.Where,
-				fmt.Sprintf("%s, a target of alias %q, is unknown", target, a.Name),
-				"add the user, or remove the target"))
+			found = append(found, u.warning(a))
 		}
 	}
 	if more > 0 {
@@ -59,44 +79,68 @@ func aliasWarning(where, what, mend string) control.Finding {
 // unknownIn returns the targets of the row a that lead nowhere. A row for a name
 // without a domain applies to every local domain: it is meant for those in which the
 // target is known, so a target is unknown only if it is so in all of them.
-func unknownIn(c *control.Control, a control.Alias, domains []string) []string {
+func unknownIn(c *control.Control, a control.Alias, domains []string) []unknown {
 	if _, domain := addr.Split(a.Name); domain != "" {
 		return unknownOf(c, a, a.Name)
 	}
-	var unknown []string
+	var all []unknown
 	for i, domain := range domains {
 		here := unknownOf(c, a, a.Name+"@"+domain)
 		if i == 0 {
-			unknown = here
+			all = here
 			continue
 		}
-		same := func(t string) bool {
-			local, _ := addr.Split(t)
-			return !slices.ContainsFunc(here, func(h string) bool {
-				l, _ := addr.Split(h)
-				return l == local
-			})
+		nowhere := map[unknown]bool{}
+		for _, h := range here {
+			nowhere[h.local()] = true
 		}
-		unknown = slices.DeleteFunc(unknown, same)
-		if len(unknown) == 0 {
+		all = slices.DeleteFunc(all, func(u unknown) bool { return !nowhere[u.local()] })
+		if len(all) == 0 {
 			break
 		}
 	}
-	return unknown
+	return all
+}
+
+// local is u without the domain.
+func (u unknown) local() unknown {
+	local, _ := addr.Split(u.address)
+	return unknown{local, u.member}
 }
 
 // unknownOf returns the unknown targets among those that the row a adds to address. A
 // target that cannot be looked up now is not one of them.
-func unknownOf(c *control.Control, a control.Alias, address string) (unknown []string) {
+func unknownOf(c *control.Control, a control.Alias, address string) (all []unknown) {
 	parsed, err := addr.Parse(address)
 	if err != nil {
 		return nil
 	}
 	targets, _ := route.Resolve(c, "", parsed, nil)
 	for _, t := range targets {
-		if t.Kind == route.Unknown && (t.Where == a.Where || strings.HasSuffix(t.Where, ", "+a.Where)) {
-			unknown = append(unknown, t.Addr.String())
+		if t.Kind != route.Unknown {
+			continue
+		}
+		if member, ok := addedBy(a.Where, t.Where); ok {
+			all = append(all, unknown{t.Addr.String(), member})
 		}
 	}
-	return unknown
+	return all
+}
+
+// addedBy reports whether the row at where is the last one in rows, the way to a target.
+// member is the line of the list behind it, if there is one.
+func addedBy(where, rows string) (member string, ok bool) {
+	at := strings.LastIndex(", "+rows, ", "+where)
+	if at < 0 {
+		return "", false
+	}
+	rest := rows[at+len(where):]
+	if rest == "" {
+		return "", true
+	}
+	lists, ok := strings.CutPrefix(rest, ", /")
+	if !ok || strings.Contains(lists, ", control/") {
+		return "", false
+	}
+	return "/" + lists[strings.LastIndex(", /"+lists, ", /"):], true
 }

@@ -209,6 +209,45 @@ func TestUnknownTargets(t *testing.T) {
 	}
 }
 
+// So is a member of a list, with its line there, and once for all aliases that have the list.
+func TestUnknownMembers(t *testing.T) {
+	dir := t.TempDir()
+	past := time.Now().Add(-time.Minute)
+	for name, text := range map[string]string{
+		"l": "alice, carol\nbob\n\\dora@b.example\nx@far.example\nteam\n:include:DIR/m\nalice+x\n", "m": "# x\nEve <eve@example.org>\n",
+		"known": "alice\nbob\nalice@example.org\npostmaster\n",
+	} {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(strings.ReplaceAll(text, "DIR", dir)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		os.Chtimes(path, past, past)
+	}
+	for _, tt := range []struct{ aliases, want string }{
+		{"a: :include:DIR/known\n", ""},
+		{"a@example.org: :include:DIR/l, fred\nteam: alice, gina\n", `aliases:1: carol@example.org in DIR/l:1, a list of alias "a@example.org", is unknown
+aliases:1: bob@example.org in DIR/l:2, a list of alias "a@example.org", is unknown
+aliases:1: dora@b.example in DIR/l:3, a list of alias "a@example.org", is unknown
+aliases:1: eve@example.org in DIR/m:2, a list of alias "a@example.org", is unknown
+aliases:1: fred@example.org, a target of alias "a@example.org", is unknown
+aliases:2: gina@example.org, a target of alias "team", is unknown`},
+		{"team: alice\na: :include:DIR/l\nb: :include:DIR/l\nc: a\n", `aliases:2: carol@example.org in DIR/l:1, a list of alias "a", is unknown
+aliases:2: dora@b.example in DIR/l:3, a list of alias "a", is unknown
+aliases:2: eve@example.org in DIR/m:2, a list of alias "a", is unknown`},
+	} {
+		home := newHome(t)
+		writeControl(t, home, map[string]string{"users": "alice@example.org:*\nbob@b.example:*\n",
+			"aliases": strings.ReplaceAll(tt.aliases, "DIR", dir), "domains": "example.org\nb.example\n"})
+		var got []string
+		for _, f := range unknownTargets(control.Open(home, time.Now), nil) {
+			got = append(got, fmt.Sprintf("%s:%d: %s", f.File, f.Line, f.What))
+		}
+		if is, want := strings.Join(got, "\n"), strings.ReplaceAll(tt.want, "DIR", dir); is != want {
+			t.Errorf("%s\n is %s\nwant %s", tt.aliases, is, want)
+		}
+	}
+}
+
 func manyUnknown(t *testing.T) *control.Control {
 	home := newHome(t)
 	aliases := ""
