@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -59,14 +60,19 @@ func (c *Control) includeNow(path string) (members []Member, wait time.Duration,
 	l := &c.lists
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now, err := stat(path)
+	from, err := c.listFile(path)
 	if err != nil {
+		return nil, 0, err
+	}
+	now, err := stat(from)
+	if err != nil {
+		c.recording.list(path, nil, err)
 		return nil, 0, err
 	}
 	if had, ok := l.known[path]; ok && had.stamp == now {
 		return had.members, 0, nil
 	}
-	members, state, err := readList(path)
+	members, state, err := c.readList(path, from)
 	if wait := c.unsettledList(state); wait > 0 || err != nil {
 		return nil, wait, err
 	}
@@ -85,13 +91,26 @@ func (c *Control) unsettledList(s stamp) time.Duration {
 	return max(settled-c.now().Sub(time.Unix(0, s.mtime)), 10*time.Millisecond)
 }
 
-func readList(path string) (members []Member, state stamp, err error) {
-	data, state, err := read(path, maxInclude)
+// listFile is where the list path is read: of a record, there.
+func (c *Control) listFile(path string) (string, error) {
+	if c.replayed == nil {
+		return path, nil
+	}
+	name, err := c.replayed.listName(path)
+	return filepath.Join(c.home, "lists", name), err
+}
+
+// readList reads the list path in the file from.
+func (c *Control) readList(path, from string) (members []Member, state stamp, err error) {
+	data, state, err := read(from, maxInclude)
+	if err == nil && c.replayed == nil { // a record has no modes
+		if info, e := os.Stat(from); e != nil || info.Mode().Perm()&0o002 != 0 {
+			err = errors.New("everybody may write the file (chmod o-w)")
+		}
+	}
+	c.recording.list(path, data, err)
 	if err != nil {
 		return nil, state, err
-	}
-	if info, err := os.Stat(path); err != nil || info.Mode().Perm()&0o002 != 0 {
-		return nil, state, errors.New("everybody may write the file (chmod o-w)")
 	}
 	members, err = parseList(path, data)
 	return members, state, err

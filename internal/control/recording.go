@@ -13,11 +13,12 @@ import (
 )
 
 // Recording is what was read of the settings, so that the same decision can be made
-// elsewhere: the files, and the rows that programs gave. It has no secrets: of users no
-// hashes, of directories (certificates, keys, logins) nothing.
+// elsewhere: the files, the lists that aliases include, and the rows that programs gave. It has no
+// secrets: of users no hashes, of directories (certificates, keys, logins) nothing.
 type Recording struct {
 	mu    sync.Mutex
 	files map[string][]byte
+	lists map[string][]byte   // by the number that rows has for the path
 	rows  map[string]lookedUp // by table and key
 }
 
@@ -35,14 +36,17 @@ const maxRecordedRow = 2 * maxLine
 func (c *Control) Record() *Recording {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.recording = &Recording{files: map[string][]byte{}, rows: map[string]lookedUp{}}
+	c.recording = &Recording{files: map[string][]byte{}, lists: map[string][]byte{}, rows: map[string]lookedUp{}}
 	clear(c.cache) // what is there is read again
 	clear(c.young)
+	c.lists.mu.Lock()
+	defer c.lists.mu.Unlock()
+	clear(c.lists.known)
 	return c.recording
 }
 
-// Replay returns the settings of a recording whose files are in home/control. Nothing that
-// they name is run: rows is what Rows wrote.
+// Replay returns the settings of a recording whose files are in home/control, and its lists in
+// home/lists. Nothing that they name is run: rows is what Rows wrote.
 func Replay(home string, rows []byte) (*Control, error) {
 	r := &Recording{rows: map[string]lookedUp{}}
 	if err := r.readRows(rows); err != nil {
@@ -72,6 +76,49 @@ func (r *Recording) file(name string, data []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.files[name] = data
+}
+
+// listTable stands for a table in rows, with the lists: key is the path, and the row the name that
+// Lists has.
+const listTable = ":include:"
+
+// Lists returns the lists that were read, by their names in a record.
+func (r *Recording) Lists() map[string][]byte {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return maps.Clone(r.lists)
+}
+
+// list notes what is in a list, or why it could not be read.
+func (r *Recording) list(path string, data []byte, err error) {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	at := listTable + " " + path
+	if err != nil {
+		r.rows[at] = lookedUp{err: err.Error()}
+		return
+	}
+	had := r.rows[at]
+	if !had.found {
+		had = lookedUp{text: strconv.Itoa(len(r.lists) + 1), found: true}
+	}
+	r.rows[at], r.lists[had.text] = had, bytes.Clone(data)
+}
+
+// listName is the name of a list in the record. What a stranger wrote there leads nowhere else.
+func (r *Recording) listName(path string) (string, error) {
+	got, ok := r.rows[listTable+" "+path]
+	n, err := strconv.Atoi(got.text)
+	switch {
+	case ok && got.err != "":
+		return "", errors.New(got.err)
+	case !ok || err != nil || n < 0:
+		return "", errors.New("the record does not have the list")
+	}
+	return strconv.Itoa(n), nil
 }
 
 // withoutSecrets is the file users without hashes: each row keeps its name and its place,

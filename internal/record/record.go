@@ -2,8 +2,8 @@
 // the same verdict from it without a network: a report of a bug is one directory.
 //
 // It has the files case (the options, and the time), message, dns, rows, filters, explain,
-// and control/ with the settings that were read, without secrets. A person can read and
-// change all of them.
+// control/ with the settings that were read, without secrets, and lists/ with the lists that
+// aliases include. A person can read and change all of them.
 package record
 
 import (
@@ -33,6 +33,7 @@ const (
 	filtersFile = "filters"
 	explainFile = "explain"
 	controlDir  = "control"
+	listsDir    = "lists"
 )
 
 // Recorder notes what a verdict depends on.
@@ -86,8 +87,17 @@ func (r *Recorder) End(c Case, body spool.Body, t *explain.Trail) error {
 		return fmt.Errorf("write the record: %w", err)
 	}
 	texts[filtersFile] = writes(changed)
-	if err := os.Mkdir(filepath.Join(r.dir, controlDir), 0o700); err != nil {
-		return fmt.Errorf("write the record: %w", err)
+	dirs := []string{controlDir}
+	if lists := r.settings.Lists(); len(lists) > 0 {
+		dirs = append(dirs, listsDir)
+		for name, data := range lists {
+			texts[filepath.Join(listsDir, name)] = writes(data)
+		}
+	}
+	for _, sub := range dirs {
+		if err := os.Mkdir(filepath.Join(r.dir, sub), 0o700); err != nil {
+			return fmt.Errorf("write the record: %w", err)
+		}
 	}
 	for name, text := range texts {
 		if err := r.write(name, text); err != nil {
@@ -135,7 +145,8 @@ const (
 	maxText    = 32 << 20 // octets of dns, rows and filters
 	maxMessage = 1 << 30  // of one that a filter changed
 	maxCase    = 1 << 20
-	maxFiles   = 200 // in control/
+	maxFiles   = 200   // in control/
+	maxLists   = 10000 // in lists/
 )
 
 // Open reads a record. It may come from a stranger: nothing in it is run, and links in it
@@ -158,7 +169,10 @@ func open(dir string) (*Record, error) {
 		return nil, err
 	}
 	defer root.Close()
-	if err := checkSettings(root); err != nil {
+	if err := checkFiles(root, controlDir, maxFiles); err != nil {
+		return nil, err
+	}
+	if err := checkFiles(root, listsDir, maxLists); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	r := &Record{}
@@ -215,26 +229,26 @@ func (r *Record) Close() { r.file.Close() }
 // Now is the time of the record.
 func (r *Record) Now() time.Time { return r.Time }
 
-// checkSettings refuses settings that are no plain files.
-func checkSettings(root *os.Root) error {
-	d, err := root.Open(controlDir)
+// checkFiles refuses a directory with more than most files, or with anything that is no plain file.
+func checkFiles(root *os.Root, name string, most int) error {
+	d, err := root.Open(name)
 	if err != nil {
 		return err
 	}
 	defer d.Close()
-	if info, err := root.Lstat(controlDir); err != nil || !info.IsDir() {
-		return fmt.Errorf("%s: not a directory", controlDir)
+	if info, err := root.Lstat(name); err != nil || !info.IsDir() {
+		return fmt.Errorf("%s: not a directory", name)
 	}
-	names, err := d.ReadDir(maxFiles + 1)
+	names, err := d.ReadDir(most + 1)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
-	if len(names) > maxFiles {
-		return fmt.Errorf("%s: more than %d files", controlDir, maxFiles)
+	if len(names) > most {
+		return fmt.Errorf("%s: more than %d files", name, most)
 	}
 	for _, e := range names {
 		if !e.Type().IsRegular() {
-			return fmt.Errorf("%s: not a regular file", filepath.Join(controlDir, e.Name()))
+			return fmt.Errorf("%s: not a regular file", filepath.Join(name, e.Name()))
 		}
 	}
 	return nil

@@ -2,6 +2,9 @@ package record
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -9,11 +12,13 @@ import (
 	"testing"
 	"time"
 
+	"paperpath/internal/addr"
 	"paperpath/internal/check"
 	"paperpath/internal/control"
 	"paperpath/internal/dns"
 	"paperpath/internal/dns/dnstest"
 	"paperpath/internal/explain"
+	"paperpath/internal/route"
 	"paperpath/internal/spool"
 )
 
@@ -121,6 +126,71 @@ func TestRecord(t *testing.T) {
 	}
 }
 
+// Lists that aliases include are in the record, and are read there; one that could not be read
+// is the same error, and a record leads to no other file.
+func TestRecordOfLists(t *testing.T) {
+	home, lists := t.TempDir(), t.TempDir()
+	past := time.Now().Add(-time.Minute)
+	for path, text := range map[string]string{
+		home + "/control/aliases": "a: :include:" + lists + "/l\nb: :include:" + lists + "/none\n",
+		home + "/control/domains": "example.net\n", home + "/control/users": "alice@example.net:*\n",
+		lists + "/l": "alice\n:include:" + lists + "/m\n", lists + "/m": "# x\nfar@far.example\n",
+	} {
+		os.MkdirAll(filepath.Dir(path), 0o700)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		os.Chtimes(path, past, past)
+	}
+	c := control.Open(home, time.Now)
+	if !strings.Contains(resolves(c), "domain far.example") { // lists that are remembered are recorded, too
+		t.Fatal(resolves(c))
+	}
+	dir := filepath.Join(t.TempDir(), "bug")
+	rec, err := Begin(dir, c, dns.New(c), moment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := resolves(c)
+	if err := rec.End(Case{}, spool.BytesBody(nil), &explain.Trail{}); err != nil {
+		t.Fatal(err)
+	}
+	os.RemoveAll(lists)
+	again := func() string {
+		t.Helper()
+		r, err := Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		return resolves(r.Control)
+	}
+	if got := again(); got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+	for _, row := range []string{`"../case"`, `"../../../../../../etc/hostname"`, `"-1"`, `"3"`, "none", `failed "why not"`} {
+		text := fmt.Sprintf(":include: %q %s\n", lists+"/l", row)
+		if err := os.WriteFile(filepath.Join(dir, "rows"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := again(); !strings.Contains(got, "list "+lists+"/l: ") || strings.Contains(got, "line 1: ") {
+			t.Errorf("%s: %s", row, got)
+		}
+	}
+}
+
+// resolves is how aliases of a home with lists are expanded.
+func resolves(c *control.Control) string {
+	var b bytes.Buffer
+	for _, local := range []string{"a", "b", "c"} {
+		var trail explain.Trail
+		_, err := route.Resolve(c, "", addr.Address{Local: local, Domain: "example.net"}, &trail)
+		trail.Write(&b, false)
+		fmt.Fprintln(&b, err)
+	}
+	return strings.ReplaceAll(b.String(), c.Home(), "HOME")
+}
+
 // A record of a stranger leads nowhere.
 func TestHostileRecords(t *testing.T) {
 	for name, spoil := range map[string]func(dir string) error{
@@ -132,6 +202,10 @@ func TestHostileRecords(t *testing.T) {
 		"dns is a link":       link("dns", "../../x"),
 		"a setting is a link": link("control/users", "/etc/shadow"),
 		"settings are a link": func(dir string) error { os.RemoveAll(dir + "/control"); return os.Symlink("/etc", dir+"/control") },
+		"lists are a link":    link("lists", "/etc"),
+		"a list is a link": func(dir string) error {
+			return errors.Join(os.Mkdir(dir+"/lists", 0o700), os.Symlink("/etc/passwd", dir+"/lists/1"))
+		},
 		"a setting is a fifo": func(dir string) error {
 			os.Remove(dir + "/control/users")
 			return os.Mkdir(dir+"/control/users", 0o700)
@@ -161,7 +235,7 @@ func TestHostileRecords(t *testing.T) {
 
 func link(name, to string) func(dir string) error {
 	return func(dir string) error {
-		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		return os.Symlink(to, filepath.Join(dir, name))
