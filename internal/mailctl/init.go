@@ -3,6 +3,7 @@
 package mailctl
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -77,7 +78,7 @@ func (i Init) Run() error {
 		return err
 	}
 	steps := []func() error{func() error { return i.giveTo(o) }, i.directories, i.mend, i.settings,
-		i.certificate, i.signingKeys, i.marks}
+		i.forwarding, i.certificate, i.signingKeys, i.marks}
 	if i.Smarthost != nil { // nobody connects to a null client, and nothing is from its own domain
 		steps = []func() error{steps[0], i.directories, i.mend, i.logins, i.settings, i.marks}
 	}
@@ -252,6 +253,16 @@ func (i Init) settings() error {
 		}
 	}
 	return nil
+}
+
+// forwarding makes a secret, so that the SPF of other hosts does not refuse what a new home
+// forwards. A home that works already may be without one for a reason.
+func (i Init) forwarding() error {
+	path := filepath.Join(i.Dir, "control", "srs-secrets")
+	if exists(path) || exists(filepath.Join(i.Dir, spool.Mark)) {
+		return nil
+	}
+	return control.Write(path, []byte(rand.Text()+"\n"), 0o600)
 }
 
 // readRegular reads a regular file and refuses anything else: reading a fifo might

@@ -98,6 +98,34 @@ func TestInit(t *testing.T) {
 	}
 }
 
+// A new home has a secret of its own for forwarded mail; one that works without, and a null
+// client, get none, and what a person has written stays.
+func TestInitForwarding(t *testing.T) {
+	secret := func(home string) string {
+		text, _ := os.ReadFile(filepath.Join(home, "control", "srs-secrets"))
+		return string(text)
+	}
+	home, another := newHome(t), newHome(t)
+	first := secret(home)
+	if len(first) < 20 || first == secret(another) {
+		t.Errorf("%q and %q", first, secret(another))
+	}
+	if scheme, err := control.Open(home, time.Now).SRS(); scheme == nil || err != nil {
+		t.Errorf("%+v %v", scheme, err)
+	}
+	if err := os.Remove(filepath.Join(home, "control", "srs-secrets")); err != nil {
+		t.Fatal(err)
+	}
+	if err := makeHome(home); err != nil || secret(home) != "" {
+		t.Errorf("a home without has %q (%v)", secret(home), err)
+	}
+	writeControl(t, another, map[string]string{"srs-secrets": "0123456789abcdef\n"})
+	os.Remove(filepath.Join(another, ".paperpath"))
+	if err := makeHome(another); err != nil || secret(another) != "0123456789abcdef\n" {
+		t.Errorf("it became %q (%v)", secret(another), err)
+	}
+}
+
 func TestInitTwiceChangesNothing(t *testing.T) {
 	home := newHome(t)
 	os.WriteFile(filepath.Join(home, "control", "users"), []byte("a@example.org:*\n"), 0o640)
