@@ -26,12 +26,13 @@ func (t *talk) stop() {
 	if half, ok := t.conn.(interface{ CloseWrite() error }); ok {
 		half.CloseWrite()
 	}
-	t.conn.SetReadDeadline(time.Now().Add(stopTime))
+	t.conn.SetDeadline(time.Now().Add(stopTime))
 }
 
 // run gives the order, and answers questions until all is done.
 func (t *talk) run(ctx context.Context, o order) (done, error) {
 	o.User.Hash, o.User.Extra = "", nil // no business of the process
+	t.wait(ctx, quietTime)
 	if err := json.NewEncoder(t.conn).Encode(o); err != nil {
 		return done{}, fmt.Errorf("the process of the user: %w", err)
 	}
@@ -64,13 +65,14 @@ func (t *talk) run(ctx context.Context, o order) (done, error) {
 	return done{}, errors.New("the process of the user does not come to an end")
 }
 
-// wait allows a time for the next word.
+// wait allows a time for the next word, and for the process to read the answer to it: one that
+// asks and asks and reads nothing would otherwise hold us for ever.
 func (t *talk) wait(ctx context.Context, quiet time.Duration) {
 	if ctx.Err() == nil {
-		t.conn.SetReadDeadline(time.Now().Add(quiet))
+		t.conn.SetDeadline(time.Now().Add(quiet))
 	}
 	if ctx.Err() != nil { // it may have ended in between
-		t.conn.SetReadDeadline(time.Now().Add(stopTime))
+		t.conn.SetDeadline(time.Now().Add(stopTime))
 	}
 }
 

@@ -112,6 +112,34 @@ func TestSilentProcess(t *testing.T) {
 	}
 }
 
+// A process that asks and never reads what it is answered cannot keep us from stopping.
+func TestProcessThatDoesNotRead(t *testing.T) {
+	p := newFixture(t)
+	m := &mail{user: &control.User{Address: "alice@example.net"}, now: time.Now, log: p.stage.Log,
+		about: &mdaFacts{MDA: &MDA{Control: p.stage.Control}}}
+	ours, theirs := net.Pipe()
+	defer theirs.Close()
+	talk := &talk{m: m, conn: ours}
+	over := make(chan error, 1)
+	go func() {
+		_, err := talk.run(context.Background(), order{})
+		over <- err
+	}()
+	in := json.NewDecoder(theirs)
+	p.check(in.Decode(&order{}))
+	_, err := io.WriteString(theirs, `{"Ask":"Delimiters"}`)
+	p.check(err)
+	talk.wait(context.Background(), 50*time.Millisecond)
+	select {
+	case err := <-over:
+		if err == nil || !strings.Contains(err.Error(), "took too long") {
+			t.Error(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("it waits for ever")
+	}
+}
+
 // Errors keep on their way what they mean, and no more.
 func TestFailure(t *testing.T) {
 	refused := &status.Error{Exit: status.Refused, Reply: 552, Enhanced: "5.2.2", Text: "full"}
