@@ -15,6 +15,7 @@ import (
 type accountsRow struct {
 	least int    // the lowest uid of a person
 	box   string // the Maildir, below the home
+	known string // an account that there is, "" for none: getent that misses it misses others too
 	where string
 }
 
@@ -23,7 +24,7 @@ const (
 	nobodyUID   = 65534
 	usualBox    = "Maildir"
 	maxAccount  = 64 // octets of a user's name
-	accountForm = "a row is `example.org` or `example.org: minuid=500 maildir=Mail`"
+	accountForm = "a row is `example.org` or `example.org: minuid=500 maildir=Mail known=bob`"
 )
 
 func accountsTable() table[accountsRow] {
@@ -72,8 +73,14 @@ func (r *accountsRow) option(word string) error {
 		}
 		r.box = value
 		return nil
+	case "known":
+		if !isAccountName(value) {
+			return fmt.Errorf("%q is no name of an account (such as known=bob)", word)
+		}
+		r.known = value
+		return nil
 	}
-	return fmt.Errorf("%q (the options are minuid= and maildir=)", word)
+	return fmt.Errorf("%q (the options are minuid=, maildir= and known=)", word)
 }
 
 // Owner returns the mailbox of exactly this address: the row of control/users, else the
@@ -114,6 +121,9 @@ func (c *Control) account(address string) (u *User, daemon bool, err error) {
 		return nil, false, err
 	}
 	a, err := c.passwd(name)
+	if a == nil && err == nil {
+		err = c.missing(name, row)
+	}
 	if a == nil || err != nil {
 		return nil, false, c.temporary(err)
 	}
@@ -126,6 +136,23 @@ func (c *Control) account(address string) (u *User, daemon bool, err error) {
 		return nil, false, failFile("accounts", "account %s has no home: %q", a.name, a.home)
 	}
 	return u, false, nil
+}
+
+// missing is the error of an account that getent does not find, if it does not find one either
+// that there is: getent(1) exits alike for a user who is not there and for a directory that is
+// away.
+func (c *Control) missing(name string, row *accountsRow) error {
+	if row.known == "" || !isAccountName(name) {
+		return nil
+	}
+	known, err := c.accounts().fresh(row.known)
+	if known == nil && err == nil {
+		err = failFile("accounts", "getent does not find the account %s of known= either", row.known)
+	}
+	if err != nil {
+		c.noAccounts.forget(name)
+	}
+	return err
 }
 
 // passwdEntry is what we need of an account.

@@ -99,11 +99,49 @@ func TestAccountsInTrouble(t *testing.T) {
 	}
 }
 
+// getent exits with 2 too if the directory is away. Then it does not find the account either that
+// is known to be there, and nobody is refused.
+func TestAccountsAway(t *testing.T) {
+	f := newFixture(t, map[string]string{"domains": "x.example\n", "users": "", "accounts": "x.example: known=bob\n"})
+	path, up := filepath.Join(f.Home(), "getent"), filepath.Join(f.Home(), "up")
+	script := "#!/bin/sh\n[ -e " + up + " ] || exit 2\n" + `case $2 in
+bob|carol) echo $2:x:1001:1001::/home/$2:/bin/sh ;;
+*) exit 2 ;;
+esac
+`
+	if err := os.WriteFile(path, []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	f.getent = path
+	for _, tt := range []struct {
+		is            bool
+		carol, nosuch string
+	}{
+		{false, "error", "error"},
+		{true, "/home/carol/Maildir 1001 1001 control/accounts:1, account carol", "none"},
+		{false, "/home/carol/Maildir 1001 1001 control/accounts:1, account carol", "error"},
+	} {
+		os.Remove(up)
+		if tt.is {
+			if err := os.WriteFile(up, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			f.noAccounts.forget("bob") // a moment later
+		}
+		for address, want := range map[string]string{"carol": tt.carol, "nosuch": tt.nosuch} {
+			if got := f.ownerOf(address + "@x.example"); got != want {
+				t.Errorf("%v: %s: %s, want %s", tt.is, address, got, want)
+			}
+		}
+	}
+}
+
 func TestAccountsRows(t *testing.T) {
 	for text, want := range map[string]string{
 		"x.example: minuid=0": "no user id", "x.example: minuid=x": "no user id", "x.example: maildir=/var/mail": "no path",
 		"x.example: maildir=../x": "no path", "x.example: maildir=a/../../b": "no path", "x.example: who": "the options are", "x y": "domain",
-		"x.example:": "", "x.example : maildir=.Mail": "", "x.example": "",
+		"x.example: known=-s": "no name of an account", "x.example: known=1005": "no name of an account",
+		"x.example: known=bob": "", "x.example:": "", "x.example : maildir=.Mail": "", "x.example": "",
 	} {
 		_, err := accountsTable().parse("control/accounts:1", text)
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {

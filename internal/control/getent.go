@@ -41,8 +41,8 @@ func (g getent) path() (string, error) {
 	return path, nil
 }
 
-// notFound is what getent(1) exits with if there is no such user. All else is trouble: the
-// server with the users may be away.
+// notFound is what getent(1) exits with if there is no such user. All else is trouble. That of
+// the GNU C library exits so too if the server with the users is away: see Control.missing.
 const notFound = 2
 
 func (g getent) ask(name string) (text string, found bool, err error) {
@@ -100,16 +100,24 @@ func (a *unknownNames) keep(name string) {
 	a.names[name] = time.Now()
 }
 
+func (a *unknownNames) forget(name string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.names, name)
+}
+
 // passwd returns an account; nil without an error if there is none.
-func (c *Control) passwd(name string) (*passwdEntry, error) {
+func (c *Control) passwd(name string) (*passwdEntry, error) { return c.accounts().row(name) }
+
+// accounts looks up accounts.
+func (c *Control) accounts() asked[passwdEntry] {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.noAccounts == nil {
 		c.noAccounts = &unknownNames{names: map[string]time.Time{}}
 	}
-	s := asked[passwdEntry]{table: passwdTable(), memory: c.memory("getent"),
+	return asked[passwdEntry]{table: passwdTable(), memory: c.memory("getent"),
 		from: c.noted("accounts", getent{c, c.noAccounts})}
-	c.mu.Unlock()
-	return s.row(name)
 }
 
 // Groups returns the groups of an account, its own first: those that it has when it logs in.
