@@ -19,6 +19,7 @@ import (
 	"os"
 	"os/exec"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -48,7 +49,9 @@ type Processes struct {
 // this one asks for. done is false where there is nothing to launch: this is the front, or the
 // process is not root, or root owns the home.
 func (p *Processes) Launch(ctx context.Context, h *home.Home) (done bool, err error) {
-	if done, err := launch.Front(ctx, h, nil, serveAll); done || err != nil {
+	front, _, _ := h.Owner()
+	serve := func(requests *launch.Socket) { serveAll(requests, front) }
+	if done, err := launch.Front(ctx, h, nil, serve); done || err != nil {
 		return done, err
 	}
 	if p.launcher, err = launch.Started(); p.launcher != nil {
@@ -60,8 +63,8 @@ func (p *Processes) Launch(ctx context.Context, h *home.Home) (done bool, err er
 	return false, err
 }
 
-// serveAll serves a front until it has ended.
-func serveAll(requests *launch.Socket) {
+// serveAll serves a front that runs as a user, until it has ended.
+func serveAll(requests *launch.Socket, front int) {
 	slots := make(chan struct{}, maxSessions)
 	for {
 		request, files, err := requests.Receive()
@@ -76,8 +79,7 @@ func serveAll(requests *launch.Socket) {
 		case slots <- struct{}{}:
 			go func() {
 				defer func() { <-slots }()
-				defer launch.Close(files)
-				serve(request, files)
+				serve(request, files, front)
 			}()
 		default:
 			launch.Close(files)
@@ -86,8 +88,9 @@ func serveAll(requests *launch.Socket) {
 }
 
 // serve starts the process that a request asks for, and waits for its end.
-func serve(request []byte, files []*os.File) {
-	cmd, err := command(request, files)
+func serve(request []byte, files []*os.File, front int) {
+	defer launch.Close(files) // so that the front sees its end
+	cmd, err := command(request, files, front)
 	if err == nil {
 		err = cmd.Start()
 	}
@@ -95,16 +98,52 @@ func serve(request []byte, files []*os.File) {
 		deliver.Fail(files[0], err)
 		return
 	}
-	launch.Close(files) // so that the front sees its end
-	_ = cmd.Wait()      // the front has heard more
+	files[1].Close()
+	ended := make(chan struct{})
+	go endWith(files[0], cmd.Process, ended, lookTime, lastTime)
+	_ = cmd.Wait() // the front has heard more
+	close(ended)
 }
 
-// errRoot is for a request that no front of ours makes.
-var errRoot = errors.New("no process for a mailbox runs as root or in the group of root")
+const (
+	lookTime = time.Second      // between two looks at a conversation
+	lastTime = 20 * time.Second // for a process to end when the front has left it; more than its program has
+)
 
-// command is the process that a request asks for: its numbers are the user, the group, and
-// further groups.
-func command(request []byte, files []*os.File) (*exec.Cmd, error) {
+// endWith kills a process when the front has left the conversation with it. Its user can stop it
+// at any time, and enough such processes would keep everybody else's from being started.
+func endWith(conversation *os.File, p *os.Process, ended <-chan struct{}, every, most time.Duration) {
+	look := time.NewTicker(every)
+	defer look.Stop()
+	for left := time.Duration(0); left < most; {
+		select {
+		case <-ended:
+			return
+		case <-look.C:
+		}
+		if hungUp(conversation) {
+			left += every
+		}
+	}
+	_ = p.Kill()
+}
+
+// hungUp reports whether the other end of a conversation is closed.
+func hungUp(conversation *os.File) bool {
+	polled := []unix.PollFd{{Fd: int32(conversation.Fd())}}
+	n, err := unix.Poll(polled, 0)
+	return err == nil && n > 0 && polled[0].Revents&(unix.POLLHUP|unix.POLLERR) != 0
+}
+
+// What no front of ours asks for.
+var (
+	errRoot  = errors.New("no process for a mailbox runs as root or in the group of root")
+	errFront = errors.New("no process for a mailbox runs as the owner of the spool, with groups of others")
+)
+
+// command is the process that a request of a front, which runs as a user, asks for: its numbers
+// are the user, the group, and further groups.
+func command(request []byte, files []*os.File, front int) (*exec.Cmd, error) {
 	if len(request)%4 != 0 || len(request) < 8 || len(request) > 4*maxGroups {
 		return nil, errors.New("not a request")
 	}
@@ -116,12 +155,16 @@ func command(request []byte, files []*os.File) (*exec.Cmd, error) {
 		}
 		ids = append(ids, int(id))
 	}
+	if ids[0] == front {
+		return nil, errFront
+	}
 	cmd := exec.Command("/proc/self/exe", SessionVerb)
 	cmd.Args[0] = "maildeliver"
 	cmd.Env = []string{"PATH=" + callout.SearchPath}
 	cmd.Dir = "/"
 	cmd.ExtraFiles = files
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: launch.Credential(ids[0], ids[1], ids[2:])}
+	// In a session of its own: a program of the user could else type into root's terminal.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: launch.Credential(ids[0], ids[1], ids[2:]), Setsid: true}
 	return cmd, nil
 }
 
@@ -152,7 +195,7 @@ func (o owners) Start(uid, gid int, groups []int, message *os.File) (net.Conn, e
 		if err != nil {
 			return nil, errors.Join(err, ours.Close(), theirs.Close())
 		}
-		go serve(request, []*os.File{theirs, again})
+		go serve(request, []*os.File{theirs, again}, os.Geteuid())
 		return ours, nil
 	}
 	defer theirs.Close()
