@@ -13,6 +13,7 @@ import (
 
 	"paperpath/internal/addr"
 	"paperpath/internal/control"
+	"paperpath/internal/dir"
 	"paperpath/internal/rules"
 	"paperpath/internal/settle"
 	"paperpath/internal/spool"
@@ -54,6 +55,13 @@ func ownerOf(home string, u *control.User) (uid, gid int, ours bool, err error) 
 	}
 	if uid < 0 {
 		uid = int(st.Uid)
+		if uid == us {
+			return uid, gid, true, nil
+		}
+		if err := dir.Trusted(u.Home, uid); err != nil { // who can put another one there gets the mail
+			return 0, 0, false, status.Temp("4.2.0", "cannot tell who owns the mailbox",
+				fmt.Errorf("%s: %w (write the uid into the row)", u.Where, err))
+		}
 	}
 	if gid < 0 {
 		gid = int(st.Gid)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -137,6 +138,33 @@ func TestProcessThatDoesNotRead(t *testing.T) {
 		}
 	case <-time.After(20 * time.Second):
 		t.Error("it waits for ever")
+	}
+}
+
+// A home in a directory of somebody who is neither root nor its owner says nothing about who that
+// is: they could have linked anybody's there.
+func TestHomeThatOthersReplace(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	p := newFixture(t)
+	top, err := os.MkdirTemp("", "homes")
+	p.check(err)
+	defer os.RemoveAll(top)
+	home := filepath.Join(top, "alice")
+	p.check(os.Mkdir(home, 0o755))
+	p.check(os.Chown(home, 61055, 61055))
+	u := &control.User{Address: "alice@example.net", Home: home, UID: -1, GID: -1}
+	if uid, gid, _, err := ownerOf(p.home, u); uid != 61055 || gid != 61055 || err != nil {
+		t.Errorf("below root's: %d %d %v", uid, gid, err)
+	}
+	p.check(os.Chown(top, 61056, 61056))
+	if uid, _, _, err := ownerOf(p.home, u); !status.IsTemporary(err) {
+		t.Errorf("below another user's: %d %v", uid, err)
+	}
+	u.UID = 61055
+	if uid, _, _, err := ownerOf(p.home, u); uid != 61055 || err != nil {
+		t.Errorf("the row says it: %d %v", uid, err)
 	}
 }
 
