@@ -48,6 +48,9 @@ func TestAccounts(t *testing.T) {
 	if got := f.Groups(u); len(got) != 3 || got[0] != 1001 || got[1]+got[2] != 2050 {
 		t.Errorf("groups %v", got)
 	}
+	if got := f.Groups(&User{UID: -1, GID: -1}); len(got) != 0 {
+		t.Errorf("the groups of a row without a gid: %v", got)
+	}
 }
 
 func (f *fixture) ownerOf(address string) string {

@@ -121,9 +121,11 @@ func (c *Control) accounts() asked[passwdEntry] {
 }
 
 // Groups returns the groups of an account, its own first: those that it has when it logs in.
-// Where getent cannot tell them, that is its own alone.
-func (c *Control) Groups(u *User) []int {
-	groups := []int{u.GID}
+// Where getent cannot tell them, that is its own alone. A row has none but its gid.
+func (c *Control) Groups(u *User) (groups []int) {
+	if u.GID >= 0 {
+		groups = append(groups, u.GID)
+	}
 	if u.Account == "" {
 		return groups
 	}
