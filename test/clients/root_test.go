@@ -290,8 +290,8 @@ func TestDeliverToForeignMailbox(t *testing.T) {
 	}
 	const letter = "From: a@example.org\n\nhello\n"
 	for user, words := range map[string]string{"carol": "belongs to uid 61002", "dave": "belongs to uid 61003", "bob": "belongs to uid 61003"} {
-		// A process of the owner looks, who may not pass through mail/, or whose group is root's.
-		denied := map[string]string{"carol": "in the group of root", "dave": "permission denied", "bob": words}[user]
+		// A process of the owner looks, who may not pass through mail/, and follows no link.
+		denied := map[string]string{"carol": "not a directory", "dave": "permission denied", "bob": words}[user]
 		exit(t, s.Home.Dir, 75, denied, letter, "maildeliver", "-d", user+"@example.net")
 		exit(t, s.Home.Dir, 75, words, "", "maildeliver", "explain", user+"@example.net")
 		exit(t, s.Home.Dir, 0, "", letter, "sendmail", user+"@example.net")
