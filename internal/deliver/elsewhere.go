@@ -1,11 +1,13 @@
 package deliver
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"paperpath/internal/addr"
 	"paperpath/internal/control"
 	"paperpath/internal/dir"
+	"paperpath/internal/message"
 	"paperpath/internal/rules"
 	"paperpath/internal/settle"
 	"paperpath/internal/spool"
@@ -124,7 +127,32 @@ func (d *done) check(m *mail, spent bool) error {
 	if len(d.Forwards) > maxForward || len(d.Answer) > maxSaid/2 || len(d.Answer) > 0 && (!spent || m.from.IsNull()) {
 		return errors.New("the process of the user asks for too much")
 	}
+	if len(d.Answer) > 0 && !isAnswer(d.Answer, m.user.Address, m.from.String()) {
+		return errors.New("the process of the user answers with something else than a vacation")
+	}
 	return nil
+}
+
+// answerFields are those of a vacation (away.compose).
+func answerFields() []string {
+	return []string{"From", "To", "Subject", "Date", "Message-ID", "In-Reply-To", "References", "Auto-Submitted",
+		"MIME-Version", "Content-Type", "Content-Transfer-Encoding"}
+}
+
+// isAnswer reports whether text is the answer of a user to a sender: what we send and sign as the
+// user's own says so, and has no field that a vacation has not.
+func isAnswer(text []byte, from, to string) bool {
+	h, err := message.Read(bytes.NewReader(text), maxHeader, maxFields)
+	if err != nil || h.Junk > 0 || h.Value("From") != "<"+from+">" || h.Value("To") != "<"+to+">" ||
+		!strings.HasPrefix(h.Value("Auto-Submitted"), "auto-replied") || bytes.IndexByte(text, 0) >= 0 {
+		return false
+	}
+	for _, f := range h.Fields {
+		if !slices.Contains(answerFields(), f.Name) || h.Count(f.Name) > 1 || strings.Contains(f.Value, "\r") {
+			return false
+		}
+	}
+	return true
 }
 
 // plan is what is left of the user's rules.

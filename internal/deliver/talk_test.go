@@ -15,6 +15,8 @@ import (
 
 	"paperpath/internal/addr"
 	"paperpath/internal/control"
+	"paperpath/internal/message"
+	"paperpath/internal/rules"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
 )
@@ -165,6 +167,27 @@ func TestHomeThatOthersReplace(t *testing.T) {
 	u.UID = 61055
 	if uid, _, _, err := ownerOf(p.home, u); uid != 61055 || err != nil {
 		t.Errorf("the row says it: %d %v", uid, err)
+	}
+}
+
+// What goes out as the answer of a user is one, whatever their process makes of it.
+func TestIsAnswer(t *testing.T) {
+	a := away{v: &rules.Vacation{Text: "I am away\n"}, h: &message.Header{}, host: "mx.example.net",
+		from: "alice@example.net", to: "x@x.example", key: "k", date: "Thu, 1 Jan 2026 00:00:00 +0000"}
+	text := string(a.compose())
+	for _, tt := range []struct {
+		about, old, now string
+		want            bool
+	}{
+		{"ours", "", "", true}, {"of another user", "alice@", "bob@", false}, {"to others", "<x@x", "<y@x", false},
+		{"two authors", "Subject:", "from: <bob@example.net>\nSubject:", false}, {"a copy", "Subject:", "Bcc: <y@y.example>\nSubject:", false},
+		{"a sender", "Subject:", "Sender: <bob@example.net>\nSubject:", false}, {"by hand", "auto-replied", "no", false},
+		{"no header", "From:", "hello\n\nFrom:", false}, {"a stray CR in a field", "Subject: ", "Subject: x\rFrom: <bob@example.net>", false}, {"one in the text", "away", "a\rway", true}, {"a NUL", "away", "a\x00way", false},
+		{"two subjects", "Subject:", "Subject: x\nSubject:", false},
+	} {
+		if got := isAnswer([]byte(strings.Replace(text, tt.old, tt.now, 1)), "alice@example.net", "x@x.example"); got != tt.want {
+			t.Errorf("%s: %v", tt.about, got)
+		}
 	}
 }
 
