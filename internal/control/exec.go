@@ -24,6 +24,7 @@ const (
 	execLine     = programOutput    // octets of an answer
 	execAgain    = time.Second      // after the first death in a row without an answer, then twice that
 	execRest     = time.Minute      // at most
+	execLinger   = time.Second      // for what it has said to be read when it is killed
 	execEnd      = 10 * time.Second // for a program to end once nobody asks it any more
 )
 
@@ -160,6 +161,7 @@ func (t *execTable) rest(why error) {
 type execProcess struct {
 	cmd   *exec.Cmd
 	in    *os.File // its standard input
+	out   *os.File // its standard output
 	slots chan struct{}
 
 	writing sync.Mutex // of a line
@@ -205,8 +207,8 @@ func startExec(program Program, table string, as *syscall.Credential, died func(
 		out.Close()
 		return nil, plain(err)
 	}
-	p := &execProcess{cmd: cmd, in: in, slots: make(chan struct{}, execUnderWay), waiting: map[uint64]chan execAnswer{},
-		done: make(chan struct{})}
+	p := &execProcess{cmd: cmd, in: in, out: out, slots: make(chan struct{}, execUnderWay),
+		waiting: map[uint64]chan execAnswer{}, done: make(chan struct{})}
 	go func() {
 		why := p.listen(out)
 		out.Close()
@@ -358,13 +360,15 @@ func (p *execProcess) useful() bool {
 	return p.answers > 0
 }
 
-// kill ends the process group: whatever the program has started too.
+// kill ends the process group: whatever the program has started too. What has left the group may
+// keep the output open, and nobody waits for that.
 func (p *execProcess) kill() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.reaped {
 		syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
 	}
+	p.out.SetReadDeadline(time.Now().Add(execLinger))
 }
 
 // end closes its input, by which it should end, and kills it if it does not.

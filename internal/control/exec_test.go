@@ -103,6 +103,7 @@ func TestExecBreaks(t *testing.T) {
 		"nobody asked":      {"read -r id key; echo 77 none\n", "an answer to question 77, which nobody has asked"},
 		"endless":           {"read -r id key; yes | tr -d '\\n'\n", "an answer has more than"},
 		"silent":            {"sleep 100 & wait\n", "no answer within"},
+		"silent daemon":     {"setsid sleep 40 & exit 3\n", ""}, // which keeps the output open
 		"reads nothing":     {"exec <&-; sleep 100\n", ""},
 	} {
 		f, program := execHome(t, c.script)
