@@ -93,11 +93,14 @@ func (t *taps) note(keys []string) {
 }
 
 // content is the same for a message however it travels: hosts on the way put fields on top of
-// it.
+// it. All that decides what a reader sees is in it.
 func content(h *message.Header, body spool.Body) (string, error) {
 	sum := sha256.New()
-	for _, name := range []string{"From", "To", "Cc", "Date", "Message-ID", "Subject"} {
-		io.WriteString(sum, name+":"+strings.Join(strings.Fields(h.Value(name)), " ")+"\n")
+	for _, name := range []string{"From", "Sender", "Reply-To", "To", "Cc", "Date", "Message-ID", "Subject",
+		"Content-Type", "Content-Transfer-Encoding"} {
+		for _, f := range h.All(name) {
+			io.WriteString(sum, name+":"+strings.Join(strings.Fields(f.Value), " ")+"\n")
+		}
 	}
 	in := bufio.NewReaderSize(io.NewSectionReader(body, 0, body.Size()), 64<<10)
 	for start := true; ; {

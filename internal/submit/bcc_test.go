@@ -58,6 +58,8 @@ func TestHiddenCopiesOnce(t *testing.T) {
 		copied("that comes back by another host", "Received: by third.example; Sat, 28 Nov 2026 20:00:00 +0000\n"+header+letter, !again)
 		copied("another body", header+strings.Replace(letter, "hello", "secret", 1), true)
 		copied("another subject", header+strings.Replace(letter, "Subject: x", "Subject: y", 1), true)
+		copied("the same shown as another type", header+"Content-Type: text/html\n"+letter, true)
+		copied("a second subject below", header+strings.Replace(letter, "Subject: x", "Subject: x\nSubject: y", 1), true)
 		now = now.Add(8 * 24 * time.Hour)
 		copied("much later", header+letter, true)
 		table.Close()
