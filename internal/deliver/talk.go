@@ -18,7 +18,8 @@ import (
 type talk struct {
 	m     *mail
 	conn  net.Conn
-	spent bool // an answer to the sender was counted
+	spent bool      // an answer to the sender was counted
+	last  time.Time // by then it has to end, since we stop; zero: we do not
 }
 
 // stop tells the process that we stop: a program that runs has a moment to end.
@@ -72,7 +73,10 @@ func (t *talk) wait(ctx context.Context, quiet time.Duration) {
 		t.conn.SetDeadline(time.Now().Add(quiet))
 	}
 	if ctx.Err() != nil { // it may have ended in between
-		t.conn.SetDeadline(time.Now().Add(stopTime))
+		if t.last.IsZero() { // no word puts it off
+			t.last = time.Now().Add(stopTime)
+		}
+		t.conn.SetDeadline(t.last)
 	}
 }
 

@@ -143,6 +143,22 @@ func TestProcessThatDoesNotRead(t *testing.T) {
 	}
 }
 
+// A process that goes on talking does not put off our stop.
+func TestTalkAfterStop(t *testing.T) {
+	ours, theirs := net.Pipe()
+	defer theirs.Close()
+	talk := &talk{conn: ours}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	talk.wait(ctx, quietTime)
+	talk.last = talk.last.Add(-2 * stopTime) // it has talked for so long
+	begin := time.Now()
+	talk.wait(ctx, quietTime)
+	if _, err := ours.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(begin) > stopTime/2 {
+		t.Errorf("%v after %v", err, time.Since(begin))
+	}
+}
+
 // A home in a directory of somebody who is neither root nor its owner says nothing about who that
 // is: they could have linked anybody's there.
 func TestHomeThatOthersReplace(t *testing.T) {
