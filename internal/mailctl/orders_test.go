@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -208,4 +211,68 @@ func TestNotReady(t *testing.T) {
 		return strings.Contains(text, "mailctl: not ready yet: control/services:2: x-says has not said that it is ready: no") &&
 			strings.Contains(text, "mailctl: not ready yet: control/services:3: x-dies has ended ")
 	})
+}
+
+// Only root and the owner speak for a service: the socket's name is no secret.
+func TestNotifyOfStrangers(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can send as another user")
+	}
+	n, err := listenNotify()
+	if err != nil {
+		t.Fatal(err)
+	}
+	heard := make(chan string, 10)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		n.hear(func(text string) { heard <- text }, func() { heard <- "ready" })
+	}()
+	for _, uid := range []uint32{61000, 0} {
+		self, _ := os.Executable()
+		cmd := exec.Command(self)
+		cmd.Dir = "/"
+		cmd.Env = []string{"CTL_TEST_SERVICE=once", "NOTIFY_SOCKET=" + n.address, "CTL_TEST_SAYS=" + strconv.Itoa(int(uid))}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+		cmd.Path = filepath.Join(passable(t), "self")
+		if err := copyFile(self, cmd.Path); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("as uid %d: %v %s", uid, err, out)
+		}
+	}
+	n.end()
+	<-done
+	n.close()
+	close(heard)
+	var got []string
+	for text := range heard {
+		got = append(got, text)
+	}
+	if len(got) != 2 || got[0] != "0" || got[1] != "ready" {
+		t.Errorf("heard %q", got)
+	}
+}
+
+// passable is a directory that every user can reach.
+func passable(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "paperpath-notify")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func copyFile(from, to string) error {
+	data, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, data, 0o755)
 }
