@@ -59,6 +59,11 @@ type attempt struct {
 }
 
 func newTrial(dir string, opts CheckOptions) (*trial, error) {
+	if info, err := os.Stat(dir); err != nil {
+		return nil, err
+	} else if !info.IsDir() {
+		return nil, &os.PathError{Op: "look into", Path: dir, Err: errors.New("not a directory")}
+	}
 	own := filepath.Join(dir, ".fscheck."+rand.Text())
 	if err := os.Mkdir(own, 0o700); err != nil {
 		return nil, err

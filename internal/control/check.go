@@ -125,7 +125,8 @@ func (r *Report) error(err error, of ...Setting) {
 	if before, after, ok := strings.Cut(f.What, " ("); ok && strings.HasSuffix(after, ")") {
 		f.What, f.Mend = before, strings.TrimSuffix(after, ")")
 	}
-	if f.Mend == "" && len(of) > 0 && of[0].Like() != "" {
+	var file *fs.PathError // of another file, which a row names
+	if f.Mend == "" && len(of) > 0 && of[0].Like() != "" && !errors.As(err, &file) {
 		f.Mend = "such as `" + of[0].Like() + "`, see control(5)"
 	}
 	if errors.Is(err, fs.ErrPermission) {

@@ -34,8 +34,21 @@ type MDA struct {
 // durable when Deliver returns nil.
 // from is the reverse path; nil takes that of a leading Return-Path. The error has exit
 // status 67 if there is no such mailbox, and 65 if the message is refused; all other
-// errors are temporary.
+// errors are temporary. Each is an event, too: what the caller does with our words, it alone
+// knows.
 func (m *MDA) Deliver(ctx context.Context, address string, from *addr.Address, in io.Reader) error {
+	err := m.deliver(ctx, address, from, in)
+	switch {
+	case err == nil:
+	case status.IsTemporary(err) || status.Exit(err) == status.Usage:
+		m.Log.Trouble("", "deliver to "+address, err)
+	default:
+		m.Log.Failed("", address, status.Enhanced(err), err.Error())
+	}
+	return err
+}
+
+func (m *MDA) deliver(ctx context.Context, address string, from *addr.Address, in io.Reader) error {
 	to, u, err := m.mailbox(address)
 	if err != nil {
 		return err

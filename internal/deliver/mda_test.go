@@ -148,6 +148,13 @@ func TestMDARefusals(t *testing.T) {
 			if status.Exit(err) != tt.exit {
 				t.Errorf("exit %d: %v", status.Exit(err), err)
 			}
+			event := "event=trouble key=- op=\"deliver to " + tt.to
+			if tt.exit == status.NoMailbox || tt.exit == status.Refused {
+				event = "event=failed key=- to="
+			}
+			if !strings.Contains(p.log.String(), event) {
+				t.Errorf("no %s in %s", event, p.log.String())
+			}
 			p.want()
 		})
 	}

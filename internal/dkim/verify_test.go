@@ -370,3 +370,39 @@ func (c *cut) Read(p []byte) (int, error) {
 	c.text = c.text[n:]
 	return n, nil
 }
+
+// The body is read once for signatures of both forms, and each is held against its own.
+func TestBothBodyForms(t *testing.T) {
+	_, z := pair(t)
+	asSimple := func(tags string) string {
+		sums := map[canonical]string{}
+		for _, form := range []canonical{simple, relaxed} {
+			b := newBody(form)
+			b.Write([]byte(testBody))
+			sum, _ := b.sum()
+			sums[form] = base64.StdEncoding.EncodeToString(sum)
+		}
+		return strings.ReplaceAll(strings.Replace(tags, "c=relaxed/relaxed", "c=relaxed/simple", 1), sums[relaxed], sums[simple])
+	}
+	first, _, _ := strings.Cut(made(t, "", nil), "\n")
+	second, _, _ := strings.Cut(made(t, "", asSimple), "\n")
+	for body, want := range map[string]string{
+		testBody: "pass pass",
+		strings.Replace(testBody, "Hello,", "Hello, ", 1): "pass fail", // blanks at a line's end: RFC 6376 3.4.4
+		testBody + "more\n": "fail fail",
+	} {
+		for _, order := range []string{first + "\n" + second + "\n", second + "\n" + first + "\n"} {
+			text := crlf(order + testHeader + "\n" + body)
+			got, err := verifier(z).Verify(t.Context(), strings.NewReader(text))
+			if err != nil || len(got) != 2 {
+				t.Fatal(got, err)
+			}
+			if strings.HasPrefix(order, second) {
+				got[0], got[1] = got[1], got[0]
+			}
+			if s := fmt.Sprint(got[0].Status, " ", got[1].Status); s != want {
+				t.Errorf("%q: %s, want %s", body, s, want)
+			}
+		}
+	}
+}
