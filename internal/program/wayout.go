@@ -22,7 +22,8 @@ func (f *frame) wayOut(err error) string {
 		case call.Syscall == "bind" && errors.Is(err, unix.EADDRINUSE):
 			return " (another program uses it: stop that program, or use another port here and in control/services)"
 		case call.Syscall == "bind" && errors.Is(err, unix.EACCES):
-			return " (ports below 1024 are opened by root: start this as root, or by systemd or inetd)"
+			return " (ports below 1024 are opened by root: start this as root, which it gives up then, " +
+				"by a socket unit of systemd or by inetd, or with the capability CAP_NET_BIND_SERVICE)"
 		}
 		return ""
 	}

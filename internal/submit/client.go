@@ -39,6 +39,10 @@ const (
 const (
 	clientTimeout = 5 * time.Minute // for a reply, or for the server to read on
 	busyTimeout   = time.Minute     // for a server that has too many clients
+
+	// awayTimeout is for a server that is being started again, by mailctl start after a
+	// second or by systemd after five: the callers of sendmail do not try again.
+	awayTimeout = 10 * time.Second
 )
 
 // submitClient is an SMTP client of run/submit. go-smtp speaks the protocol.
@@ -48,7 +52,7 @@ type submitClient struct {
 	host string // the server's name
 }
 
-// dial connects to run/submit. It does not wait for a server to be started.
+// dial connects to run/submit once.
 func dial(home string) (net.Conn, error) {
 	path := filepath.Join(home, socketName)
 	conn, err := listen.DialUnix(path, 10*time.Second)
@@ -66,22 +70,50 @@ func dial(home string) (net.Conn, error) {
 	return nil, status.Temp("4.3.0", "no server is listening on "+path+" (mailctl start runs it)", err)
 }
 
-// connect connects to run/submit and says hello. It tries again while the server
-// has too many clients, for the callers of sendmail seldom do.
-func connect(ctx context.Context, home string) (*submitClient, error) {
+// connect connects to run/submit and says hello. It waits as again does.
+func connect(ctx context.Context, home string, away time.Duration) (c *submitClient, err error) {
+	err = again(ctx, away, func() error {
+		c, err = connectOnce(home)
+		return err
+	})
+	return c, err
+}
+
+// again repeats what connects to run/submit while the server has too many clients, and for
+// the time away while there is none, for the callers of sendmail seldom do.
+func again(ctx context.Context, away time.Duration, connect func() error) error {
 	begin := time.Now()
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
-		c, err := connectOnce(home)
-		var e *status.Error
-		full := errors.Is(err, unix.EAGAIN) // the listener's queue
-		busy := errors.As(err, &e) && e.Reply == 421 && e.Enhanced == "4.7.0"
-		if !full && !busy || time.Since(begin) > busyTimeout {
-			return c, err
+		err := connect()
+		if time.Since(begin) > tryFor(err, away) {
+			return err
 		}
 		if clock.Wait(ctx, pause); ctx.Err() != nil {
-			return nil, err
+			return err
 		}
 	}
+}
+
+// tryFor is how long a caller tries again after err.
+func tryFor(err error, away time.Duration) time.Duration {
+	var e *status.Error
+	switch {
+	case err == nil:
+		return -1
+	case errors.Is(err, unix.EAGAIN), // the listener's queue is full
+		errors.As(err, &e) && e.Reply == 421 && e.Enhanced == "4.7.0":
+		return busyTimeout
+	case nobodyListens(err), errors.Is(err, io.EOF), errors.Is(err, unix.ECONNRESET),
+		errors.As(err, &e) && e.Reply == 421 && e.Enhanced == "4.3.2": // it ends
+		return away
+	}
+	return -1
+}
+
+// nobodyListens reports whether there is no server on the socket. One that may not be
+// connected to is there.
+func nobodyListens(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ECONNREFUSED)
 }
 
 func connectOnce(home string) (*submitClient, error) {

@@ -26,7 +26,7 @@ const (
 func (s *sendmail) post(ctx context.Context, home string, giveUpRoot func() error) error {
 	// The first connection is for errors to come before a person types, and is
 	// then closed: a job of cron may write its output for hours.
-	first, err := connect(ctx, home)
+	first, err := connect(ctx, home, s.away)
 	if err != nil {
 		return err
 	}
@@ -43,7 +43,7 @@ func (s *sendmail) post(ctx context.Context, home string, giveUpRoot func() erro
 	if err := s.read(buf, first.maxBytes()); err != nil {
 		return err
 	}
-	to, err := connect(ctx, home)
+	to, err := connect(ctx, home, s.away)
 	if err != nil {
 		return err
 	}

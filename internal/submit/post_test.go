@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/emersion/go-smtp"
+	"golang.org/x/sys/unix"
 
 	"paperpath/internal/home"
 	"paperpath/internal/spool"
@@ -68,18 +69,23 @@ func says(lines ...string) func(net.Conn) {
 	}
 }
 
-// handIn posts a message to bob.
+// handIn posts a message to bob, and does not wait for a server.
 func handIn(t *testing.T, h *home.Home) error {
+	t.Helper()
+	return letter(t, h).post(t.Context(), h.Dir, h.GiveUpRoot)
+}
+
+// letter is a message to bob.
+func letter(t *testing.T, h *home.Home) *sendmail {
 	t.Helper()
 	in, err := os.CreateTemp(t.TempDir(), "message")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer in.Close()
+	t.Cleanup(func() { in.Close() })
 	io.WriteString(in, strings.Replace(testMessage, "\n.", "\n..\n.dot\nlast", 1))
 	in.Seek(0, io.SeekStart)
-	m := &sendmail{Options: Options{Recipients: []string{"bob"}, IgnoreDots: true}, now: h.Clock.Now(), stdin: in}
-	return m.post(t.Context(), h.Dir, h.GiveUpRoot)
+	return &sendmail{Options: Options{Recipients: []string{"bob"}, IgnoreDots: true}, now: h.Clock.Now(), stdin: in}
 }
 
 func TestCallersWaitForABusyServer(t *testing.T) {
@@ -206,6 +212,38 @@ func takesData(c net.Conn) string {
 		}
 		if line == ".\r\n" {
 			io.WriteString(c, "250 2.0.0 ok\r\n")
+		}
+	}
+}
+
+// A server that is being started again is waited for: before the message is read, and after
+// it too. One that listens but may not be reached is not.
+func TestCallersWaitForARestart(t *testing.T) {
+	h, _ := newHome(t)
+	server := served(t, h)
+	hello := says("220 mx.example.net ESMTP", "250-mx.example.net\n250-X-DOMAIN example.net\n250 X-USER me")
+	path := filepath.Join(h.Dir, socketName)
+	// In turn: nobody listens, the server says hello, it hangs up, it ends, it serves.
+	if err := os.WriteFile(path, nil, 0o600); err != nil { // ECONNREFUSED
+		t.Fatal(err)
+	}
+	started := make(chan struct{})
+	go func() {
+		defer close(started)
+		time.Sleep(100 * time.Millisecond)
+		os.Remove(path) // ENOENT
+		time.Sleep(100 * time.Millisecond)
+		answer(t, h, hello, says(), says("421 4.3.2 service shutting down"), server)
+	}()
+	m := letter(t, h)
+	m.away = 20 * time.Second
+	err := m.post(t.Context(), h.Dir, h.GiveUpRoot)
+	if <-started; err != nil || len(entries(t, h, spool.InboxCheck)) != 1 {
+		t.Fatalf("%v, check/ holds %+v", err, entries(t, h, spool.InboxCheck))
+	}
+	for _, err := range []error{status.Temp("4.3.0", "", unix.EACCES), &status.Error{Reply: 421, Enhanced: "4.3.5"}} {
+		if got := tryFor(err, time.Minute); got >= 0 {
+			t.Errorf("%v is tried again for %v", err, got)
 		}
 	}
 }

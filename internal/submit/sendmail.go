@@ -44,24 +44,51 @@ type sendmail struct {
 	now    time.Time
 	stdin  io.Reader
 	stderr io.Writer
+	uid    int           // of the caller
+	away   time.Duration // how long to wait for a server on run/submit
 }
 
 // Message accepts the message on standard input into check/. Without an error it
 // is durable there. Only the owner of the spool writes to it; the messages of
-// other users go through run/submit.
+// other users go through run/submit. Where nobody listens there, root becomes the owner:
+// cron and the system's other programs do not hand in their mail a second time.
 func Message(ctx context.Context, h *home.Home, o Options) error {
 	if len(o.Recipients) == 0 && !o.FromHeader {
 		return status.UsageError("no recipients (name them, or use -t)")
 	}
-	s := &sendmail{Options: o, name: h.Name, now: h.Clock.Now(), stdin: h.Input(ctx), stderr: h.Stderr}
+	s := &sendmail{Options: o, name: h.Name, now: h.Clock.Now(), stdin: h.Input(ctx), stderr: h.Stderr,
+		uid: os.Getuid(), away: awayTimeout}
 	if !ownsSpool(h.Dir) {
-		return s.post(ctx, h.Dir, h.GiveUpRoot)
+		if stands, err := standIn(h); err != nil {
+			return err
+		} else if !stands {
+			return s.post(ctx, h.Dir, h.GiveUpRoot)
+		}
 	}
 	a, err := newAcceptor(h)
 	if err != nil {
 		return err
 	}
 	return s.store(a)
+}
+
+// standIn makes root the owner of the spool if nobody listens on run/submit. It reports
+// whether it has.
+func standIn(h *home.Home) (bool, error) {
+	if _, _, root := h.Owner(); !root {
+		return false, nil
+	}
+	conn, err := dial(h.Dir)
+	if err == nil {
+		conn.Close()
+	}
+	if !nobodyListens(err) {
+		return false, nil
+	}
+	if err := h.GiveUpRoot(); err != nil {
+		return false, err
+	}
+	return ownsSpool(h.Dir), nil
 }
 
 // ownsSpool reports whether this process runs as the owner of the spool and may
@@ -83,7 +110,7 @@ func ownsSpool(home string) bool {
 
 // store stores the message in the spool.
 func (s *sendmail) store(a *acceptor) error {
-	who := localUser{uid: os.Getuid(), via: "stdin"}
+	who := localUser{uid: s.uid, via: "stdin"}
 	m := &submission{host: a.host, now: s.now, read: a.readHeader}
 	keys, err := s.accept(a, m, who)
 	switch status.Exit(err) {

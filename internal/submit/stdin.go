@@ -34,7 +34,11 @@ func Batch(ctx context.Context, h *home.Home) error {
 
 // passOn passes the session on to run/submit.
 func passOn(ctx context.Context, h *home.Home, client net.Conn) error {
-	server, err := dial(h.Dir)
+	var server net.Conn
+	err := again(ctx, awayTimeout, func() (err error) {
+		server, err = dial(h.Dir)
+		return err
+	})
 	if err != nil {
 		return err
 	}
