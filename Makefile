@@ -1,5 +1,6 @@
 # Paperpath. `make` builds bin/, `make check` runs all tests, `make demo` shows
-# the whole path, `make install` honours DESTDIR, PREFIX, BINDIR, MANDIR and DOCDIR.
+# the whole path, `make install` honours DESTDIR, PREFIX, BINDIR, MANDIR and DOCDIR,
+# `make deb` makes a Debian package.
 
 PREFIX = /usr/local
 BINDIR = $(PREFIX)/bin
@@ -129,7 +130,9 @@ install: $(if $(shell command -v $(GO)),all)
 	for l in $(LINKS); do ln -sf mailsubmit "$(DESTDIR)$(BINDIR)/$$l" || exit 1; done
 	for m in man/*.[1-9]; do d="$(DESTDIR)$(MANDIR)/man$${m##*.}"; \
 		mkdir -p "$$d" && install -m 644 $$m "$$d/" || exit 1; done
-	for l in $(LINKS); do ln -sf mailsubmit.8 "$(DESTDIR)$(MANDIR)/man8/$$l.8" || exit 1; done
+	mkdir -p "$(DESTDIR)$(MANDIR)/man1"
+	ln -sf mailsubmit.8 "$(DESTDIR)$(MANDIR)/man8/sendmail.8"
+	for l in mailq newaliases; do ln -sf ../man8/mailsubmit.8 "$(DESTDIR)$(MANDIR)/man1/$$l.1" || exit 1; done
 	for f in README.md CHANGELOG.md LICENSE $$(find contrib -type f); do \
 		d="$(DESTDIR)$(DOCDIR)/$$f"; mkdir -p "$${d%/*}" && \
 		sed 's,/usr/local/bin,$(BINDIR),g' $$f >"$$d" || exit 1; \
@@ -139,10 +142,14 @@ install: $(if $(shell command -v $(GO)),all)
 		bash/*) d=bash-completion/completions;; zsh/*) d=zsh/site-functions;; *) d=fish/vendor_completions.d;; esac; \
 		d="$(DESTDIR)$(PREFIX)/share/$$d"; mkdir -p "$$d" && install -m 644 $$f "$$d/" || exit 1; done
 
+# A Debian package of what make built, in .build/deb: see packaging/debian.
+deb: all
+	@packaging/debian/build
+
 uninstall:
 	for p in $(PROGRAMS) $(LINKS); do rm -f "$(DESTDIR)$(BINDIR)/$$p"; done
 	for m in man/*.[1-9]; do rm -f "$(DESTDIR)$(MANDIR)/man$${m##*.}/$${m##*/}"; done
-	for l in $(LINKS); do rm -f "$(DESTDIR)$(MANDIR)/man8/$$l.8"; done
+	for l in man8/sendmail.8 man1/mailq.1 man1/newaliases.1; do rm -f "$(DESTDIR)$(MANDIR)/$$l"; done
 	rm -rf "$(DESTDIR)$(DOCDIR)"
 	for p in $(PROGRAMS) sendmail; do rm -f "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$p" \
 		"$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_$$p" \
@@ -152,4 +159,4 @@ clean:
 	rm -rf bin .build
 
 .NOTPARALLEL:
-.PHONY: all check begin format vet staticcheck manlint unit race system torture peers host oracle bench bench-pop3 demo install uninstall clean
+.PHONY: all check begin format vet staticcheck manlint unit race system torture peers host oracle bench bench-pop3 demo install deb uninstall clean
