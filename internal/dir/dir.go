@@ -194,9 +194,37 @@ func (d *Dir) OpenSeen(name string, flags int, mode uint32) (*os.File, unix.Stat
 	return f, st, nil
 }
 
+// ReadSeen reads the beginning of name into buf, like OpenSeen for one that only needs to look:
+// an os.File costs more than the calls. It returns how much it has read.
+func (d *Dir) ReadSeen(name string, buf []byte) (n int, st unix.Stat_t, err error) {
+	fd, err := d.openFd(name, unix.O_RDONLY, 0)
+	if err != nil {
+		return 0, st, err
+	}
+	defer unix.Close(fd)
+	if err = retry(func() error { return unix.Fstat(fd, &st) }); err == nil {
+		err = regular(st)
+	}
+	if err == nil {
+		err = retry(func() error { n, err = unix.Pread(fd, buf, 0); return err })
+	}
+	if err != nil {
+		return 0, st, d.fail("read", name, err)
+	}
+	return n, st, nil
+}
+
 func (d *Dir) open(name string, flags int, mode uint32) (*os.File, error) {
+	fd, err := d.openFd(name, flags, mode)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), d.Join(name)), nil
+}
+
+func (d *Dir) openFd(name string, flags int, mode uint32) (int, error) {
 	if err := plain(name); err != nil {
-		return nil, d.fail("open", name, err)
+		return -1, d.fail("open", name, err)
 	}
 	var fd int
 	err := retry(func() (err error) {
@@ -207,9 +235,9 @@ func (d *Dir) open(name string, flags int, mode uint32) (*os.File, error) {
 		err = ErrNotRegular
 	}
 	if err != nil {
-		return nil, d.fail("open", name, err)
+		return -1, d.fail("open", name, err)
 	}
-	return os.NewFile(uintptr(fd), d.Join(name)), nil
+	return fd, nil
 }
 
 // OpenPath is OpenFile for a path, whose directory must not be a symbolic link.

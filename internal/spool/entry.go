@@ -206,19 +206,33 @@ func (e *Entry) fileName() fileName { return fileName{e.Key, e.Size, e.wireSize}
 
 // read checks the file against its name and reads the fields that are ours.
 func (e *Entry) read(st unix.Stat_t) (err error) {
+	if err := e.measure(st); err != nil {
+		return err
+	}
+	h, err := readHead(io.NewSectionReader(e.file, 0, e.Size))
+	if err != nil {
+		return err
+	}
+	return e.take(h, st)
+}
+
+// measure compares the file's size with its name.
+func (e *Entry) measure(st unix.Stat_t) error {
 	if st.Size < e.Size {
 		return errTorn
 	}
 	if st.Size > e.Size {
 		return fmt.Errorf("%w: %d octets, not S=%d", errForeign, st.Size, e.Size)
 	}
-	if e.head, err = readHead(io.NewSectionReader(e.file, 0, e.Size)); err != nil {
-		return err
+	return nil
+}
+
+// take is the rest of read: h is what the fields say.
+func (e *Entry) take(h *head, st unix.Stat_t) (err error) {
+	if h.id != e.Key && h.id != e.Key.Root() {
+		return fmt.Errorf("%w: its id is %s", errForeign, h.id)
 	}
-	if e.head.id != e.Key && e.head.id != e.Key.Root() {
-		return fmt.Errorf("%w: its id is %s", errForeign, e.head.id)
-	}
-	e.Envelope, e.With, e.Relay, e.Client = e.head.env, e.head.with, e.head.relay, e.head.client
+	e.head, e.Envelope, e.With, e.Relay, e.Client = h, h.env, h.with, h.relay, h.client
 	e.Arrival = e.arrival(time.Unix(st.Mtim.Unix()))
 	e.reasons, err = e.at.inbox.readReason(e.Key)
 	e.Attempts, e.Last = e.reasons.lines, e.reasons.last

@@ -204,7 +204,15 @@ var errForeign = errors.New("not written by Paperpath")
 
 // readHead parses the fields that are ours at the start of r.
 func readHead(r io.Reader) (*head, error) {
-	p := headReader{r: bufio.NewReaderSize(io.LimitReader(r, maxHead), 4096)}
+	return readHeadFrom(bufio.NewReaderSize(io.LimitReader(r, maxHead), maxHeadLine))
+}
+
+// maxHeadLine bounds the lines of our fields.
+const maxHeadLine = 4096
+
+// readHeadFrom is readHead with a buffer of the caller's, of maxHeadLine octets.
+func readHeadFrom(r *bufio.Reader) (*head, error) {
+	p := headReader{r: r}
 	h := &head{}
 	line, err := p.line()
 	if err != nil || !h.parseFrom(line) {
@@ -248,7 +256,7 @@ type headReader struct {
 func (p *headReader) line() ([]byte, error) {
 	line, err := p.r.ReadSlice('\n')
 	if errors.Is(err, bufio.ErrBufferFull) {
-		return nil, fmt.Errorf("%w: a line of over 4096 octets in our fields", errForeign)
+		return nil, fmt.Errorf("%w: a line of over %d octets in our fields", errForeign, maxHeadLine)
 	}
 	if err != nil {
 		return nil, err

@@ -58,24 +58,30 @@ func hostLabel(host string) string {
 
 // ParseKey checks s and returns it as a key.
 func ParseKey(s string) (Key, error) {
-	bad := fmt.Errorf("%q is not a key", s)
+	if !isKey(s) {
+		return "", fmt.Errorf("%q is not a key", s)
+	}
+	return Key(s), nil
+}
+
+func isKey(s string) bool {
 	if len(s) > maxKey {
-		return "", bad
+		return false
 	}
 	sec, rest, ok := strings.Cut(s, ".M")
 	if !ok || len(sec) > 12 || !digits(sec) || len(rest) < 6+1+16+2 {
-		return "", bad
+		return false
 	}
 	usec, tag, host := rest[:6], rest[6:23], rest[23:]
 	if !digits(usec) || tag[0] != 'R' || !hexDigits(tag[1:]) || host[0] != '.' {
-		return "", bad
+		return false
 	}
 	for _, c := range []byte(host[1:]) {
 		if c != '-' && !alphanumeric(c) {
-			return "", bad
+			return false
 		}
 	}
-	return Key(s), nil
+	return true
 }
 
 func alphanumeric(c byte) bool {

@@ -1,6 +1,8 @@
 package spool
 
 import (
+	"bufio"
+	"bytes"
 	"errors"
 	"runtime"
 	"slices"
@@ -43,7 +45,7 @@ func (s *Spool) List(in Inbox) ([]Listing, error) {
 }
 
 // listings describes the names, with all processors. Nearly all of the time goes into
-// opening files.
+// system calls.
 func listings(spots []spot) []Listing {
 	list := make([]Listing, len(spots))
 	there := make([]bool, len(spots))
@@ -51,8 +53,9 @@ func listings(spots []spot) []Listing {
 	var wait sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		wait.Go(func() {
+			var look glance
 			for i := int(next.Add(1)) - 1; i < len(spots); i = int(next.Add(1)) - 1 {
-				list[i], there[i] = spots[i].listing()
+				list[i], there[i] = look.listing(spots[i])
 			}
 		})
 	}
@@ -67,8 +70,22 @@ func listings(spots []spot) []Listing {
 	return list[:n]
 }
 
+// glance looks at entries that nobody is going to work on: a queue may be long, and a person
+// waits for it.
+type glance struct {
+	own  *inbox // whose status is in self
+	self unix.Stat_t
+	buf  []byte
+	text bytes.Reader
+	head *bufio.Reader
+}
+
 // listing describes one name; false where it has gone in the meantime.
-func (p spot) listing() (Listing, bool) {
+func (g *glance) listing(p spot) (Listing, bool) {
+	if e, err := g.open(p); err == nil {
+		return e.listing(), true
+	}
+	// Why it could not be had in this way, the usual one says, or it is somewhere else.
 	l := Listing{Name: p.name, Inbox: p.inbox.name, State: "new"}
 	e, err := p.open()
 	switch {
@@ -82,12 +99,59 @@ func (p spot) listing() (Listing, bool) {
 		return l, true
 	}
 	defer e.close()
-	l.Key, l.Size, l.Arrival, l.Envelope, l.Attempts = e.Key, e.Size, e.Arrival, e.Envelope, e.Attempts
-	if l.State = e.State(); l.State == "deferred" {
+	return e.listing(), true
+}
+
+// open is spot.open without a file that stays open, for an entry whose fields of ours fit
+// into a page.
+func (g *glance) open(p spot) (*Entry, error) {
+	n, err := parseName(p.name)
+	if err != nil {
+		return nil, err
+	}
+	if err := g.ours(p); err != nil {
+		return nil, err
+	}
+	read, st, err := p.dir().ReadSeen(p.name, g.buf)
+	if err != nil {
+		return nil, err
+	}
+	e := &Entry{Key: n.key, Inbox: p.inbox.name, Size: n.size, wireSize: n.wire, at: p}
+	if err := e.measure(st); err != nil {
+		return nil, err
+	}
+	g.text.Reset(g.buf[:read])
+	g.head.Reset(&g.text)
+	h, err := readHeadFrom(g.head)
+	if err != nil {
+		return nil, err
+	}
+	return e, e.take(h, st)
+}
+
+// ours is inbox.ours, which is asked once for the inbox itself.
+func (g *glance) ours(p spot) (err error) {
+	if g.own != p.inbox {
+		if g.self, err = p.inbox.self.Stat(); err != nil {
+			return err
+		}
+		g.own, g.buf, g.head = p.inbox, make([]byte, maxHeadLine), bufio.NewReaderSize(&g.text, maxHeadLine)
+	}
+	st, err := p.stat()
+	if err != nil {
+		return err
+	}
+	return p.inbox.oursIn(g.self, st)
+}
+
+// listing describes the entry.
+func (e *Entry) listing() Listing {
+	l := Listing{Name: e.at.name, Inbox: e.Inbox, Key: e.Key, Size: e.Size, Arrival: e.Arrival,
+		Envelope: e.Envelope, Attempts: e.Attempts, State: e.State(), LastReason: e.reasons.last}
+	if l.State == "deferred" {
 		l.Due = e.reasons.due
 	}
-	l.LastReason = e.reasons.last
-	return l, true
+	return l
 }
 
 // Running reports whether a runner works the inbox.

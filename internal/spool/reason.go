@@ -1,7 +1,6 @@
 package spool
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -12,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"paperpath/internal/dir"
 	"paperpath/internal/visible"
 )
 
@@ -94,34 +94,53 @@ type reasons struct {
 
 // readReason reads the reason file of an entry. An entry without one has no reasons.
 func (b *inbox) readReason(k Key) (r reasons, err error) {
-	f, err := b.reason.OpenFile(string(k), unix.O_RDONLY, 0)
+	st, err := b.reason.StatName(string(k))
 	if errors.Is(err, fs.ErrNotExist) {
 		return r, nil
+	}
+	if err == nil && dir.Kind(st) != "" {
+		err = &fs.PathError{Op: "open", Path: b.reason.Join(string(k)),
+			Err: fmt.Errorf("%w but %s", dir.ErrNotRegular, dir.Kind(st))}
 	}
 	if err != nil {
 		return r, err
 	}
-	defer f.Close()
-	var st unix.Stat_t
-	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
-		return r, &fs.PathError{Op: "stat", Path: f.Name(), Err: err}
+	buf := make([]byte, 1024) // most files are short
+	n, st, err := b.reason.ReadSeen(string(k), buf)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return r, nil
+	case err != nil:
+		return r, err
 	}
 	r.due = time.Unix(st.Mtim.Unix())
-	return r, r.scan(f)
+	if int64(n) == st.Size {
+		r.scan(buf[:n])
+		return r, nil
+	}
+	text, err := b.reasonText(k)
+	r.scan([]byte(text))
+	return r, err
 }
 
-func (r *reasons) scan(f io.Reader) error {
-	sc := bufio.NewScanner(io.LimitReader(f, maxReasonFile))
-	sc.Buffer(make([]byte, 0, 512), 2*maxReasonLine) // most files are short
-	for sc.Scan() {
-		if text := string(bytes.ToValidUTF8(sc.Bytes(), []byte("?"))); text != "" {
-			if r.lines == 0 {
-				r.first = text
-			}
-			r.lines, r.last = r.lines+1, text
+// scan reads the lines. Of one that is too long the beginning counts.
+func (r *reasons) scan(text []byte) {
+	for line := range bytes.Lines(text) {
+		line = bytes.TrimRight(line, "\r\n")
+		if len(line) == 0 {
+			continue
 		}
+		if r.lines++; r.lines == 1 {
+			r.first = lineText(line)
+		}
+		r.last = string(line)
 	}
-	return sc.Err()
+	r.last = lineText([]byte(r.last))
+}
+
+// lineText is a line of a reason as it is shown.
+func lineText(line []byte) string {
+	return string(bytes.ToValidUTF8(line[:min(len(line), 2*maxReasonLine)], []byte("?")))
 }
 
 // dropReason removes the reason of an entry that has left. The cleaner removes one

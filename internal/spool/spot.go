@@ -233,6 +233,11 @@ func (b *inbox) ours(st unix.Stat_t) error {
 	if err != nil {
 		return err
 	}
+	return b.oursIn(own, st)
+}
+
+// oursIn is ours where the status of the inbox itself is known.
+func (b *inbox) oursIn(own, st unix.Stat_t) error {
 	sharedGroup := b.mode&0o060 != 0 && st.Gid == own.Gid
 	switch {
 	case dir.Kind(st) != "":
