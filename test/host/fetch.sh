@@ -31,7 +31,7 @@ EOF
 
 # Programs that send mail, and mail systems that the package replaces, which are only
 # fetched: on the machine there is no network.
-senders="ca-certificates git git-email logrotate php-cli"
+senders="ca-certificates git git-email libmailtools-perl logrotate php-cli"
 others="exim4-daemon-light postfix"
 more() {
 	as_root chroot "$host" sh -ec "export DEBIAN_FRONTEND=noninteractive

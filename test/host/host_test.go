@@ -22,37 +22,49 @@ const bootTime = 5 * time.Minute
 
 func TestUnits(t *testing.T) { boot(t, "units", 50) }
 
-// boot boots the machine, runs the script in it, and reports the steps that failed. least
-// is how many must have been done.
+// boot runs a script on the machine, on which make install has been run.
 func boot(t *testing.T, script string, least int) {
-	root := repository(t)
-	rootfs := filepath.Join(root, ".build", "host")
+	needs(t, "systemd-nspawn", "make")
+	dest := t.TempDir()
+	install := exec.Command("make", "-C", repository(t), "install", "DESTDIR="+dest)
+	if text, err := install.CombinedOutput(); err != nil {
+		t.Fatalf("make install: %v\n%s", err, text)
+	}
+	machine(t, script, least, "--boot", "--bind-ro="+dest+":/dest")
+}
+
+// needs skips the test, or fails it with CI=true, if it cannot run here.
+func needs(t *testing.T, tools ...string) {
+	t.Helper()
 	if os.Geteuid() != 0 {
 		missing(t, "root (test/host)")
 	}
-	for _, tool := range []string{"systemd-nspawn", "make"} {
+	for _, tool := range tools {
 		if _, err := exec.LookPath(tool); err != nil {
 			missing(t, tool+" (test/host)")
 		}
 	}
-	if _, err := os.Stat(rootfs); err != nil {
+	if _, err := os.Stat(filepath.Join(repository(t), ".build", "host")); err != nil {
 		missing(t, ".build/host (test/host/fetch.sh makes it)")
 	}
-	dest, out := t.TempDir(), t.TempDir()
-	install := exec.Command("make", "-C", root, "install", "DESTDIR="+dest)
-	if text, err := install.CombinedOutput(); err != nil {
-		t.Fatalf("make install: %v\n%s", err, text)
-	}
+}
+
+// machine starts the machine with options of systemd-nspawn, runs the script in it, and
+// reports the steps that failed. least is how many must have been done.
+func machine(t *testing.T, script string, least int, options ...string) {
+	root := repository(t)
+	out := t.TempDir()
 	ctx, cancel := context.WithTimeout(t.Context(), bootTime)
 	defer cancel()
 	const shared = "/run/systemd/nspawn/propagate" // nspawn wants it, where systemd is not the machine's
 	if err := os.MkdirAll(shared, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(ctx, "systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--boot",
-		"--volatile=overlay", "--private-network", "--machine=paperpath-test", "--directory="+rootfs,
-		"--bind-ro="+dest+":/dest", "--bind="+out+":/test/out",
-		"--bind-ro="+filepath.Join(root, "test", "host", "testdata", script)+":/test/run")
+	args := append([]string{"--quiet", "--register=no", "--keep-unit", "--volatile=overlay",
+		"--private-network", "--machine=paperpath-" + script, "--directory=" + filepath.Join(root, ".build", "host"),
+		"--bind=" + out + ":/test/out", "--bind-ro=" + filepath.Join(root, "test", "host", "testdata", script) + ":/test/run"},
+		options...)
+	cmd := exec.CommandContext(ctx, "systemd-nspawn", args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) } // it halts the machine
 	cmd.WaitDelay = time.Minute
 	console, err := cmd.CombinedOutput()
