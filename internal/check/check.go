@@ -141,5 +141,6 @@ func rows() []row {
 		{func() Check { return dmarcCheck{} }, phasePolicy, true},
 		{func() Check { return ownDomainCheck{} }, phasePolicy, true},
 		{func() Check { return mimeCheck{} }, phasePolicy, false},
+		{func() Check { return holdRulesCheck{} }, phasePolicy, false},
 	}
 }

@@ -109,7 +109,7 @@ func limited(t *testing.T) *control.Control {
 		"databytes", "20000\n", "limits",
 		"headerbytes: 10000\nhops: 3\nfields: 200\nmimedepth: 3\nmimeparts: 5\n",
 		"checks", "date: defer\nmessage-id: defer\nfields: defer\nlines: defer\nnul: defer\ndnsbl: refuse\n",
-		"mime", ".exe: refuse\n", "dnsbl", "bl.example: 2\n")
+		"mime", ".exe: refuse\n", "holdrules", "from=held@x.example: look first\n", "dnsbl", "bl.example: 2\n")
 }
 
 func TestMessage(t *testing.T) {
@@ -178,6 +178,7 @@ func messageRows() []messageRow {
 		{"plain", peer, ok, "pass"},
 		{"plain from outside", strangerAt("192.0.2.7"), "From: bob@x.example\n\n", "pass"},
 		{"our own domain from outside", strangerAt("192.0.2.7"), ok, "tag 4.3.0 4xx"},
+		{"from a sender whose mail is held", from("held@x.example", report), "From: bob@x.example\n\n", "hold 5.7.1 5xx"},
 		{"from a sender whom the recipient denies", from("eve@x.example", report), "From: bob@x.example\n\n", "refuse 5.7.1 5xx"},
 		{"plain from a user", user, ok, "pass"},
 		{"plain from a caller", caller, ok, "pass"},

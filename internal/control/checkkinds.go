@@ -53,6 +53,7 @@ func checkKinds() []checkKind {
 		{Name: "dmarc", Default: "answer temporary=accept time=30s", Answers: true},
 		{Name: "own-domain", Default: "answer temporary=tag", Answers: true},
 		{Name: "mime", Default: "answer", Answers: true},
+		{Name: "holdrules", Default: "hold"},
 		{Name: "filters", Default: "answer time=4m", Answers: true},
 	}
 }

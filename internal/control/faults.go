@@ -84,6 +84,7 @@ func (c *Control) tables(all bool) []checkedTable {
 		{"tls-policy", func() ([]Fault, error) { return faultsOf[TLSPolicy](c, tlsPolicyFile(c)) }},
 		{"sizes", func() ([]Fault, error) { return faultsOf[SizeLimit](c, sizesFile(c)) }},
 		{"mime", func() ([]Fault, error) { return faultsOf[MIMERule](c, mimeFile(c)) }},
+		{"holdrules", func() ([]Fault, error) { return faultsOf[HoldRule](c, holdRulesFile(c)) }},
 		{"filters", func() ([]Fault, error) { return faultsOf[Filter](c, filtersFile(c)) }},
 		{"dnsbl", func() ([]Fault, error) { return faultsOf[DNSList](c, dnsblFile(c)) }},
 		{"senders", func() ([]Fault, error) { return faultsOf[senderRow](c, sendersFile(c)) }},

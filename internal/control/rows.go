@@ -86,6 +86,8 @@ func submitSettings() []Setting {
 			Readers: "mailsubmit, mailcheck", Doc: "which addresses a submitter may use beside their own"},
 		{Name: "mime", Form: Table, Without: "nothing", Example: ".exe: refuse",
 			Readers: "mailsubmit, mailcheck", Doc: "the kinds of files that mail may not have"},
+		{Name: "holdrules", Form: Table, Without: "nothing is held", Example: "from=@example.com larger=1000000: look first",
+			Readers: "mailsubmit, mailcheck", Doc: "the new mail that a person looks at first"},
 		{Name: "filters", Form: Table, Without: "none", Example: "spam: milter:inet:127.0.0.1:11332",
 			Readers: "mailsubmit, mailcheck", Doc: "the filters of other people that mail passes"},
 		{Name: "trusted-forwarders", Form: List, Without: "nobody", Example: "192.0.2.0/24",

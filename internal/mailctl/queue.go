@@ -125,7 +125,7 @@ func (q Queue) line(w io.Writer, l spool.Listing, id string) {
 	if more > 0 {
 		fmt.Fprintf(w, " +%d", more)
 	}
-	if l.Attempts > 0 {
+	if l.Attempts > 0 && l.Inbox != spool.InboxHold { // there nobody tries
 		fmt.Fprintf(w, "  tried %d, next %s", l.Attempts, q.next(l))
 	}
 	if l.LastReason != "" {

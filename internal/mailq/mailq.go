@@ -22,7 +22,7 @@ func List(sp *spool.Spool, out io.Writer, now time.Time) error {
 	err := each(sp, func(l spool.Listing, running bool) error {
 		if count == 0 {
 			fmt.Fprintf(w, "%-40s %8s %-20s %s\n",
-				"-Queue ID-", "--Size--", "---Arrival Time----", "--Sender/Recipient------")
+				"-Queue ID-", "--Size--", "----Arrival Time----", "-Sender/Recipient-------")
 		}
 		count, size = count+1, size+l.Size
 		entry(w, l, running)
