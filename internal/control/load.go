@@ -102,11 +102,21 @@ func absent[T any](f file[T], err error) (T, cached, error) {
 	case !errors.Is(err, fs.ErrNotExist):
 		return zero, cached{}, failFile(f.name, "%w", err)
 	case f.required:
-		return zero, cached{}, failFile(f.name,
-			"the file is missing and has no default (write it, or make the home with mailctl init)")
+		return zero, cached{}, failFile(f.name, "%w", noDefault{})
 	}
 	return zero, cached{}, nil
 }
+
+// noDefault is the error of a file that must be there and is not.
+type noDefault struct{}
+
+// Error says what to do.
+func (noDefault) Error() string {
+	return "the file is missing and has no default (write it, or make the home with mailctl init)"
+}
+
+// NoDefault reports whether err is that of a file that must be there and is not.
+func NoDefault(err error) bool { return errors.As(err, new(noDefault)) }
 
 // fresh reports whether the file changed so recently that its writer may not be done.
 // A time more than a second in the future means nothing and counts as old.

@@ -1,6 +1,7 @@
 package mailctl
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 
 	"paperpath/internal/certs"
 	"paperpath/internal/control"
+	"paperpath/internal/spool"
 	"paperpath/internal/status"
 	"paperpath/internal/visible"
 )
@@ -31,7 +33,8 @@ type Check struct {
 // that something cannot be used.
 func (k Check) Run() error {
 	if _, err := os.ReadDir(filepath.Join(k.Home, "control")); errors.Is(err, fs.ErrNotExist) {
-		return status.Temp("4.3.5", "there is no home here (mailctl init makes one)", err)
+		return cmp.Or(spool.CheckMark(filepath.Join(k.Home, "spool")),
+			error(status.Temp("4.3.5", "there are no settings (mailctl init makes what is missing)", err)))
 	} else if err != nil {
 		return status.Temp("4.3.5", "cannot read the settings", err)
 	}

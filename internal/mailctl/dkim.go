@@ -241,6 +241,10 @@ func (d DKIM) List() error {
 	if err != nil {
 		return err
 	}
+	if len(domains) == 0 { // no keys, or no settings at all
+		_, err := d.Control.Domains()
+		return err
+	}
 	for _, domain := range domains {
 		all, active, err := d.Control.DKIMSelectors(domain)
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 
 	"paperpath/internal/listen"
 	"paperpath/internal/maillog"
+	"paperpath/internal/spool"
 	"paperpath/internal/status"
 )
 
@@ -167,8 +169,13 @@ func Stop(home string, notes io.Writer) error {
 	if !errors.Is(err, errNotRunning) {
 		return err
 	}
+	if err := spool.CheckHome(home); err != nil {
+		return err
+	}
 	unlock, err := lockRun(filepath.Join(home, "run"))
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) {
+		return err
+	} else if err != nil {
 		return status.Temp("4.3.0", "a mailctl start runs this home, but takes no orders: end it by a signal", err)
 	}
 	unlock()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"paperpath/internal/control"
+	"paperpath/internal/spool"
 	"paperpath/internal/status"
 	"paperpath/internal/trace"
 )
@@ -37,6 +38,11 @@ func (t Trace) Run(ctx context.Context) error {
 	search, err := trace.New(t.What, t.Since, t.Most)
 	if err != nil {
 		return err
+	}
+	if len(t.Files) == 0 {
+		if err := spool.CheckHome(t.Home); err != nil {
+			return err
+		}
 	}
 	files, clean, err := t.files()
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"paperpath/internal/spool"
 	"paperpath/internal/status"
 	"paperpath/internal/userns"
 )
@@ -32,6 +33,9 @@ func (f *frame) refuseRoot(kind Kind) error {
 	}
 	if uid, _, ok := f.SpoolOwner(); !ok || uid != 0 {
 		return nil
+	}
+	if err := spool.CheckMark(filepath.Join(f.Dir, "spool")); err != nil {
+		return err // of a wrong --home nothing else is true
 	}
 	may, err := f.Control.MayRunAsRoot(f.Name)
 	if may || err != nil {

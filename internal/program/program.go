@@ -83,12 +83,14 @@ type frame struct {
 	verb  bool // a verb was given
 	kind  Kind // of the face that runs
 	muted bool // standard error was the client's
+
+	homeless bool // the face uses no home, or none was looked for yet
 }
 
 // Main runs the program with the process's arguments and returns its exit
 // status.
 func Main(p Program) int {
-	f := &frame{Home: home.New(cmp.Or(p.LogName, p.Name))}
+	f := &frame{Home: home.New(cmp.Or(p.LogName, p.Name)), homeless: true}
 	confine()
 	f.muted = muteClient()
 	if err := enoughFiles(); err != nil {
@@ -132,7 +134,7 @@ func muteClient() bool {
 // Run runs the program with args at h, whose name and streams are set, and
 // returns the exit status.
 func (p Program) Run(ctx context.Context, h *home.Home, args []string) (code int) {
-	return p.run(ctx, &frame{Home: h}, args)
+	return p.run(ctx, &frame{Home: h, homeless: true}, args)
 }
 
 func (p Program) run(ctx context.Context, f *frame, args []string) (code int) {
@@ -211,6 +213,7 @@ func (p Program) dispatch(ctx context.Context, f *frame, args []string) error {
 		}
 		f.kind = face.Kind
 		keep := home.Rights{Root: face.KeepRoot, SetUser: face.StartsPrograms, Homeless: face.Homeless}
+		f.homeless = face.Homeless
 		if err := f.Open(c.String("home"), c.String("now"), keep); err != nil {
 			return face.Kind.refusal(err)
 		}

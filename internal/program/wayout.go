@@ -11,11 +11,22 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"paperpath/internal/control"
+	"paperpath/internal/spool"
 )
 
 // wayOut is advice to print after a system error: who owns the file, or what to do
-// about the port. It is "" if there is none.
+// about the port; where there is no home at all, that. It is "" if there is none.
 func (f *frame) wayOut(err error) string {
+	if f.homeless {
+		return ""
+	}
+	if control.NoDefault(err) || errors.Is(err, fs.ErrNotExist) {
+		if home := spool.CheckHome(f.Dir); home != nil && !strings.Contains(err.Error(), home.Error()) {
+			return ": " + home.Error()
+		}
+	}
 	var call *os.SyscallError
 	if errors.As(err, &call) {
 		switch {

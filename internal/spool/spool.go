@@ -107,22 +107,51 @@ func WriteMark(path string) error {
 	return dir.Sync(path)
 }
 
-// CheckMark returns a temporary error where path has no mark.
+// CheckMark returns a temporary error where path, a directory of a home, has no mark. It
+// tells apart a home that is not there, another directory, a home that is not finished, and
+// a volume that is not mounted.
 func CheckMark(path string) error {
 	_, err := os.Lstat(filepath.Join(path, Mark))
-	if errors.Is(err, fs.ErrNotExist) {
-		home := filepath.Dir(path)
-		if _, err := os.Lstat(filepath.Join(home, Mark)); err == nil {
-			return status.Temp("4.3.5", fmt.Sprintf("%s has no file %s: its volume is not mounted (mount it; "+
-				"if it is no volume and nothing is missing from it, make that file)", path, Mark), nil)
-		}
-		return status.Temp("4.3.5", fmt.Sprintf("%s is not a Paperpath home: %s has no file %s "+
-			"(mailctl init makes a home, --home or PAPERPATH_HOME names another)", home, path, Mark), nil)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return unmarked(filepath.Dir(path), path)
 	}
 	if err != nil {
 		return status.Temp("4.3.5", "cannot look at "+path, err)
 	}
 	return nil
+}
+
+// unmarked is the error for the part of a home that has no mark.
+func unmarked(home, part string) error {
+	if exists(filepath.Join(home, Mark)) {
+		return status.Temp("4.3.5", fmt.Sprintf("%s has no file %s: its volume is not mounted (mount it; "+
+			"if it is no volume and nothing is missing from it, make that file)", part, Mark), nil)
+	}
+	if err := CheckHome(home); err != nil {
+		return err
+	}
+	return status.Temp("4.3.5", fmt.Sprintf("%s has no file %s: mailctl init has not made the home %s, or not to the end "+
+		"(run it again)", part, Mark, home), nil)
+}
+
+// CheckHome returns a temporary error where there is no home at all: no such directory, or
+// another one. What cannot be looked at may be one.
+func CheckHome(home string) error {
+	if !exists(home) {
+		return status.Temp("4.3.5", fmt.Sprintf("there is no directory %s (mailctl init makes a home; "+
+			"--home or PAPERPATH_HOME names another)", home), nil)
+	}
+	if !exists(filepath.Join(home, "control")) && !exists(filepath.Join(home, "spool")) {
+		return status.Temp("4.3.5", fmt.Sprintf("%s is not a Paperpath home: it has neither control/ nor spool/ "+
+			"(--home or PAPERPATH_HOME names another; mailctl init makes one)", home), nil)
+	}
+	return nil
+}
+
+// exists reports whether there is something at path, or may be.
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil || !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR)
 }
 
 // Open opens the spool of home. Every error is temporary.

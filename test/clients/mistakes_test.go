@@ -44,7 +44,7 @@ func TestMistakesSayTheWayOut(t *testing.T) {
 	if _, err := os.Stat(own + "/home"); err == nil {
 		t.Error("--create-user made a home that is not that user's")
 	}
-	as(other, 75, "none is not a Paperpath home", "", "mailctl", "queue", "--home", scratch+"/none")
+	as(other, 75, "there is no directory "+scratch+"/none", "", "mailctl", "queue", "--home", scratch+"/none")
 
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
