@@ -1,6 +1,7 @@
 package certs
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -100,4 +101,17 @@ func warning(name, what, mend string) control.Finding {
 	f := wrong(name, what, mend)
 	f.Warning = true
 	return f
+}
+
+// Leaf returns the certificate of a host in control/tls.
+func Leaf(home, host string) (*x509.Certificate, error) {
+	dir := filepath.Join(home, "control", "tls", host)
+	cert, err := tls.LoadX509KeyPair(filepath.Join(dir, chainName), filepath.Join(dir, keyName))
+	return cert.Leaf, err
+}
+
+// SelfMade reports whether a certificate is signed with its own key, as that of a new home.
+func SelfMade(leaf *x509.Certificate) bool {
+	return bytes.Equal(leaf.RawIssuer, leaf.RawSubject) &&
+		leaf.CheckSignature(leaf.SignatureAlgorithm, leaf.RawTBSCertificate, leaf.Signature) == nil
 }

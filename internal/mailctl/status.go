@@ -57,7 +57,7 @@ func (s Status) Run() error {
 		list = append(list, condition{Level: levelDown, Part: "spool", Text: err.Error()})
 	} else {
 		list = append(list, s.inboxes(sp, day)...)
-		list = append(list, s.hold(sp))
+		list = append(list, s.hold(sp), s.silent(sp, day))
 	}
 	list = append(list, s.servers(day)...)
 	list = append(list, s.events(day)...)

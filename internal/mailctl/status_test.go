@@ -60,11 +60,12 @@ func TestDisk(t *testing.T) {
 
 // Counts and last words come from the events.
 func TestDay(t *testing.T) {
-	d := &day{counts: map[string]int{}, last: map[string]string{}, listens: map[string]string{}}
+	d := &day{counts: map[string]int{}, last: map[string]string{}, listens: map[string]string{}, reached: map[string]bool{}}
 	for _, line := range []string{
 		"time=2026-11-23T12:00:00.000000Z prog=p event=accepted key=k to=a",
 		"time=2026-11-23T12:00:01.000000Z prog=mailrelay event=trouble key=k op=dial error=\"no route\"",
 		"time=2026-11-23T12:00:02.000000Z prog=pop3d event=listening key=- addr=127.0.0.1:110",
+		"time=2026-11-23T12:00:03.000000Z prog=mailrelay event=relayed key=k to=x@Far.example",
 	} {
 		e, ok := maillog.Parse([]byte(line))
 		if !ok {
@@ -73,7 +74,7 @@ func TestDay(t *testing.T) {
 		d.add(e)
 	}
 	if d.counts["accepted"] != 1 || d.last["trouble"] != "2026-11-23T12:00:01 mailrelay: dial: no route" ||
-		d.listens["127.0.0.1:110"] != "pop3d" {
+		d.listens["127.0.0.1:110"] != "pop3d" || !d.reached["far.example"] {
 		t.Errorf("%+v", d)
 	}
 }

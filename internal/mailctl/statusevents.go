@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"paperpath/internal/addr"
 	"paperpath/internal/listen"
 	"paperpath/internal/maillog"
 	"paperpath/internal/trace"
@@ -20,10 +21,14 @@ type day struct {
 	last    map[string]string    // of some events: the text of the last one
 	ran     map[string]time.Time // when a run of each inbox ended
 	listens map[string]string    // address to program
+	reached map[string]bool      // domains that mail was relayed to
 }
 
+// maxReached bounds the domains that a status remembers.
+const maxReached = 100000
+
 func (s Status) day() (*day, error) {
-	d := &day{counts: map[string]int{}, last: map[string]string{}, ran: map[string]time.Time{}, listens: map[string]string{}}
+	d := &day{counts: map[string]int{}, last: map[string]string{}, ran: map[string]time.Time{}, listens: map[string]string{}, reached: map[string]bool{}}
 	return d, trace.Events(s.Home, s.Now.Add(-lookback), d.add)
 }
 
@@ -38,6 +43,10 @@ func (d *day) add(e maillog.Event) {
 	case "ran":
 		if at, err := time.Parse(time.RFC3339Nano, string(e.Time)); err == nil {
 			d.ran[e.Value("inbox")] = at
+		}
+	case "relayed":
+		if _, domain := addr.Split(e.Value("to")); len(d.reached) < maxReached {
+			d.reached[addr.FoldDomain(domain)] = true
 		}
 	case "listening":
 		d.listens[e.Value("addr")] = string(e.Prog)

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"paperpath/internal/certs"
+	"paperpath/internal/control"
 	"paperpath/internal/spool"
 )
 
@@ -96,10 +97,26 @@ func (s Status) certificates() (list []condition) {
 	}
 	for _, v := range inForce {
 		if v.Text != "" {
-			list = append(list, condition{Level: levelOK, Part: "certificate", Text: v.Text})
+			list = append(list, s.certificate(v))
 		}
 	}
 	return list
+}
+
+// certificate says for how long one is valid, and whether anybody but us vouches for it.
+func (s Status) certificate(v control.Value) condition {
+	c := condition{Level: levelOK, Part: "certificate", Text: v.Text}
+	leaf, err := certs.Leaf(s.Home, v.Key)
+	if err != nil { // there is none, or it has gone meanwhile
+		return c
+	}
+	days := int(leaf.NotAfter.Sub(s.Now) / (24 * time.Hour))
+	c.Text = fmt.Sprintf("%s (%s)", c.Text, count(days, "day", "days"))
+	c.Facts = map[string]any{"host": v.Key, "days": days, "self-signed": certs.SelfMade(leaf)}
+	if certs.SelfMade(leaf) {
+		c.Level, c.Mend = levelNote, "self-signed: programs that verify it refuse it (see control(5), tls)"
+	}
+	return c
 }
 
 // disks says what is left on the file systems of spool/ and mail/.
