@@ -68,11 +68,13 @@ func expansions() []expansion {
 		tooDeep    = "aliases are nested more than 20 deep"
 		tooMany    = "expands to more than 10000 addresses"
 		tooLooked  = "expands to more than 50000 targets"
+		tooNames   = "expands through more than 20000 aliases"
 		tooMembers = "more than 10000 members"
 	)
-	var each strings.Builder
-	for i := range 4999 {
+	var each, same strings.Builder
+	for i := range 10000 {
 		fmt.Fprintf(&each, "m%d: v%d@far.example\n", i, i)
+		fmt.Fprintf(&same, "m%d: v%d\nv%d: far@far.example\n", i, i, i)
 	}
 	return []expansion{{about: "a chain of 100", aliases: fanned(100, 1), ask: "n0.0", fails: tooDeep},
 		{about: "a chain of 20", aliases: fanned(20, 1), ask: "n0.0", recipients: 1},
@@ -80,18 +82,19 @@ func expansions() []expansion {
 		{about: "2^20 ways", aliases: fanned(20, 2), ask: "n0.0", recipients: 2},
 		{about: "20^20 ways", aliases: fanned(20, 20), ask: "n0.0", recipients: 20},
 		{about: "52^20 ways", aliases: fanned(20, 52), ask: "n0.0", fails: tooLooked},
-		{about: "a tree of 12 layers", aliases: tree(12), ask: "n1", recipients: 4096},
-		{about: "a tree of 13 layers", aliases: tree(13), ask: "n1", fails: tooMany},
-		{about: "as many members as fit", aliases: "l: :include:DIR/l\n",
-			list: members(9999, "v%d@far.example"), ask: "l", recipients: 9999},
+		{about: "a tree of 11 layers", aliases: tree(11), ask: "n1", recipients: 2048},
 		{about: "10,000 members", aliases: "l: :include:DIR/l\n",
+			list: members(10000, "v%d@far.example"), ask: "l", recipients: 10000},
+		{about: "10,000 members and one more", aliases: "l: :include:DIR/l, another@far.example\n",
 			list: members(10000, "v%d@far.example"), ask: "l", fails: tooMany},
 		{about: "10,001 members", aliases: "l: :include:DIR/l\n",
 			list: members(10001, "v%d@far.example"), ask: "l", fails: tooMembers},
 		{about: "10,000 times the same", aliases: "l: :include:DIR/l\n",
 			list: strings.Repeat("far@far.example\n", 10000), ask: "l", recipients: 1},
 		{about: "members that are aliases", aliases: each.String() + "l: :include:DIR/l\n",
-			list: members(4999, "m%d"), ask: "l", recipients: 4999},
+			list: members(10000, "m%d"), ask: "l", recipients: 10000},
+		{about: "too many aliases that lead to one", aliases: same.String() + "l: :include:DIR/l\n",
+			list: members(10000, "m%d"), ask: "l", fails: tooNames},
 	}
 }
 

@@ -1,12 +1,10 @@
 package route
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"paperpath/internal/params"
 	"paperpath/internal/spool"
@@ -118,30 +116,5 @@ func TestOwners(t *testing.T) {
 		if is := strings.Join(got, "; "); is != tt.want || err != nil {
 			t.Errorf("%s from %s: %s (%v)\nwant %s", tt.ask, tt.from, is, err, tt.want)
 		}
-	}
-}
-
-// A list whose members are aliases is expanded in bounded time; more than 10,000 addresses are
-// a fault.
-func TestLargeList(t *testing.T) {
-	var list, aliases strings.Builder
-	aliases.WriteString("l: :include:DIR/l\nm: :include:DIR/l, :include:DIR/m\n")
-	for i := range 2000 {
-		fmt.Fprintf(&list, "u%d\n", i)
-		fmt.Fprintf(&aliases, "u%d: v%d@far.example\n", i, i)
-	}
-	more := strings.Repeat("#\n", 10)
-	for i := range 9999 {
-		more += fmt.Sprintf("w%d@far.example\n", i)
-	}
-	files := listed(t, aliases.String(), map[string]string{"l": list.String(), "m": more})
-	_, c := home(t, files)
-	from := time.Now()
-	targets, err := Resolve(c, "", parseOrBare(t, "l@example.net"), nil)
-	if took := time.Since(from); err != nil || len(targets) != 2000 || took > 20*time.Second {
-		t.Fatal(len(targets), took, err)
-	}
-	if _, err := Resolve(c, "", parseOrBare(t, "m@example.net"), nil); !status.IsTemporary(err) {
-		t.Errorf("too many: %v", err)
 	}
 }

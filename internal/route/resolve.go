@@ -119,8 +119,8 @@ func (r *resolver) enter(a addr.Address, on row, s step) (n *name, fresh bool, e
 	switch {
 	case s.depth > maxDepth:
 		return nil, false, tooMuch(s.where, "aliases are nested more than %d deep", maxDepth)
-	case len(r.graph)+len(r.targets) >= maxNames:
-		return nil, false, tooMuch(s.where, "an address expands to more than %d addresses", maxNames)
+	case len(r.graph) >= maxNames:
+		return nil, false, tooMuch(s.where, "an address expands through more than %d aliases", maxNames)
 	}
 	n = &name{row: on.form, entry: a, where: join(s.where, on.where), at: len(r.graph), open: true}
 	n.reach(s.from)
@@ -227,8 +227,8 @@ func (r *resolver) add(t Target, from *name) error {
 	if _, there := r.index[k]; there {
 		return nil
 	}
-	if len(r.graph)+len(r.targets) >= maxNames {
-		return tooMuch(t.Where, "an address expands to more than %d addresses", maxNames)
+	if len(r.targets) >= maxTargets {
+		return tooMuch(t.Where, "an address expands to more than %d addresses", maxTargets)
 	}
 	r.index[k] = len(r.targets)
 	r.targets = append(r.targets, t)

@@ -43,9 +43,10 @@ type Target struct {
 }
 
 const (
-	maxDepth  = 20    // aliases in aliases
-	maxNames  = 10000 // addresses and aliases that one address may expand to
-	maxLooked = 50000 // targets that are looked at for it, some of them more than once
+	maxDepth   = 20    // aliases in aliases
+	maxTargets = 10000 // addresses that one address may expand to: as many as a list may have
+	maxNames   = 20000 // aliases on the way to them
+	maxLooked  = 50000 // targets that are looked at for it, some of them more than once
 )
 
 // elsewhere reports whether t is not in a domain of this host.
