@@ -70,7 +70,10 @@ func (r *Recording) file(name string, data []byte) {
 		return
 	}
 	data = bytes.Clone(data)
-	if byName()[name].Secret {
+	switch {
+	case name == "srs-secrets":
+		data = secretsLeftOut(data)
+	case byName()[name].Secret:
 		data = withoutSecrets(data)
 	}
 	r.mu.Lock()

@@ -1,10 +1,13 @@
 package control
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"paperpath/internal/addr"
 )
 
 // What is recorded has no secret, and whoever reads it decides the same.
@@ -68,6 +71,49 @@ func replayOf(t *testing.T, files map[string][]byte, rows []byte) *Control {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// What an address of forwarded mail stands for is replayed, without the secret.
+func TestRecordingOfSRS(t *testing.T) {
+	settings := map[string]string{"hostname": "mx.example.net\n", "domains": "example.net\n",
+		"srs-secrets": "# the old one: old-secret-with:a-colon\n secret-with:a-colon-in-it\nsecret-without-one\n"}
+	f := newFixture(t, settings)
+	scheme, err := f.SRS()
+	if err != nil {
+		t.Fatal(err)
+	}
+	there, err := scheme.Forward(addr.Address{Local: "carol", Domain: "example.org"}, "example.net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addresses := []string{there.String(), "SRS0=AAAA=AA=example.org=carol@example.net", "SRS0=x@example.net",
+		"SRS0=x@example.org", "alice@example.net"}
+	back := func(c *Control, address string) string {
+		a, ok, wrong, err := c.Unforwarded(address)
+		return fmt.Sprint(a, ok, wrong, err)
+	}
+	r := f.Record()
+	var want []string
+	for _, a := range addresses {
+		want = append(want, back(f.Control, a))
+	}
+	if want[0] != "carol@example.org true <nil> <nil>" {
+		t.Fatal(want[0])
+	}
+	files, rows := r.Files(), r.Rows()
+	if text := string(files["srs-secrets"]) + string(rows); strings.Contains(text, "secret") {
+		t.Error(text)
+	}
+	again := replayOf(t, files, rows)
+	for i, a := range addresses {
+		if got := back(again, a); got != want[i] {
+			t.Errorf("%s: %s, want %s", a, got, want[i])
+		}
+	}
+	unknown := "SRS0=BBBB=AA=example.org=carol@example.net"
+	if got := back(again, unknown); !strings.Contains(got, "the record does not have") {
+		t.Errorf("%s: %s", unknown, got)
+	}
 }
 
 // What a program answered is replayed, and the program is not run again.

@@ -1,6 +1,8 @@
 package control
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -58,6 +60,60 @@ func (c *Control) Unforwarded(address string) (a addr.Address, ok bool, wrong, e
 	if err != nil {
 		return a, true, fmt.Errorf("not an address: %w", err), nil
 	}
-	a, wrong = scheme.Back(written)
+	a, wrong = c.back(scheme, written)
 	return a, true, wrong, nil
+}
+
+// back translates an address. A recording has the answer and not the secret.
+func (c *Control) back(s *srs.Scheme, written addr.Address) (addr.Address, error) {
+	if c.replayed != nil {
+		return c.replayed.toldBack(written)
+	}
+	a, wrong := s.Back(written)
+	c.recording.back(written, a, wrong)
+	return a, wrong
+}
+
+// srsTable stands for a table in rows, with what addresses in the scheme of SRS stand for.
+const srsTable = ":srs:"
+
+// back notes what an address stands for, or why for nothing.
+func (r *Recording) back(written, a addr.Address, wrong error) {
+	if r == nil {
+		return
+	}
+	got := lookedUp{text: a.String(), found: true}
+	if wrong != nil {
+		got = lookedUp{err: wrong.Error()}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.rows[srsTable+" "+written.Key()] = got
+}
+
+// toldBack is what back noted.
+func (r *Recording) toldBack(written addr.Address) (addr.Address, error) {
+	got, ok := r.rows[srsTable+" "+written.Key()]
+	switch {
+	case !ok:
+		return addr.Address{}, errors.New("the record does not have what the address stands for")
+	case got.err != "":
+		return addr.Address{}, errors.New(got.err)
+	}
+	return addr.Parse(got.text)
+}
+
+// secretsLeftOut has as many secrets as data, and none of them.
+func secretsLeftOut(data []byte) []byte {
+	var b bytes.Buffer
+	for line := range bytes.Lines(data) {
+		text, end := strings.CutSuffix(string(line), "\n")
+		if text = strings.TrimSpace(text); text != "" && text[0] != '#' {
+			b.WriteString(strings.Repeat("*", minSecret))
+		}
+		if end {
+			b.WriteByte('\n')
+		}
+	}
+	return b.Bytes()
 }
