@@ -66,7 +66,8 @@ func (c Call) Run(ctx context.Context) (Result, error) {
 	if c.Answer > 0 {
 		cmd.Stdout = answer
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	// In a session of its own: it could else type into the terminal of whoever started us.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = linger
 	read, write, err := os.Pipe()

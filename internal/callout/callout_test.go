@@ -51,6 +51,7 @@ func TestRun(t *testing.T) {
 		{"kills itself", "kill -KILL $$", "", -1, "", "signal: killed"},
 		{"no shell for arguments, only our environment", `echo "$1|$X|$HOME|$PAPERPATH_HOME|$PWD"`, "", 0, "a $X; b|1|||/\n", ""},
 		{"no descriptor of ours", `ls -l /proc/self/fd | grep -c callout_test.go`, "", 1, "0\n", ""},
+		{"a session of its own", `set -- $(cut -d")" -f2 /proc/$$/stat); [ "$4" = $$ ]`, "", 0, "", ""},
 		{"a gigabyte", "exec yes 0123456789", "", -1, strings.Repeat("0123456789\n", 187)[:2048], "wrote more than 1048576 bytes"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -123,7 +123,8 @@ func (t *execTable) process() (*execProcess, error) {
 		return t.running, nil
 	}
 	if wait := time.Until(t.rests); wait > 0 {
-		return nil, fmt.Errorf("%s: %w (started again in %v)", t.program[0], t.why, wait.Round(time.Second))
+		// Rounded up: a program that never started is not tried again at once.
+		return nil, fmt.Errorf("%s: %w (not tried again for %v)", t.program[0], t.why, (wait + time.Second - 1).Truncate(time.Second))
 	}
 	p, err := startExec(t.program, t.table, t.runAs, t.died)
 	if err != nil {
@@ -201,7 +202,8 @@ func startExec(program Program, table string, as *syscall.Credential, died func(
 	// Its standard error is not ours, which under inetd is the client's socket.
 	cmd.Dir = "/"
 	cmd.Env = []string{programPath, "TABLE=" + table}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: as}
+	// A session of its own, as in Program.run.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: as}
 	if err := cmd.Start(); err != nil {
 		in.Close()
 		out.Close()

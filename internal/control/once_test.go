@@ -24,6 +24,7 @@ long@example.org) head -c 100000 /dev/zero ;;
 temp@example.org) exit 75 ;;
 odd@example.org) exit 3 ;;
 env@example.org) env | grep -q SECRET || echo "env@example.org:$HOME" ;;
+session@example.org) set -- $(cut -d")" -f2 /proc/$$/stat); [ "$4" = $$ ] && echo "session@example.org:" || exit 67 ;;
 fd@example.org) ls /proc/self/fd | grep -qx 3 && [ ! -L /proc/self/fd/3 ] ; echo "fd@example.org:" ;;
 *) exit 67 ;;
 esac
@@ -56,6 +57,9 @@ func TestExec(t *testing.T) {
 	}
 	if u, err := c.UserNow("alice@example.org"); err != nil || u == nil {
 		t.Error(u, err)
+	}
+	if u, err := c.User("session@example.org"); err != nil || u == nil {
+		t.Error("no session of its own", u, err)
 	}
 	if u, err := c.User("env@example.org"); err != nil || u == nil || u.Hash != "" {
 		t.Error(u, err)

@@ -72,8 +72,9 @@ func (p Program) run(ctx context.Context, how running, fd3 []byte, args ...strin
 	cmd.Stdout, cmd.Stderr = stdout, &bounded{max: 0}
 	cmd.Dir = "/"
 	cmd.Env = append([]string{programPath}, how.env...)
-	// Killing the process group ends whatever the program started too.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: how.as}
+	// Killing the process group ends whatever the program started too. In a session of its own it
+	// cannot type into the terminal of whoever started us.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: how.as}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second
 	if fd3 != nil {

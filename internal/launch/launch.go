@@ -92,7 +92,8 @@ func startFront(h *home.Home, uid, gid int, caps []uintptr, requests *os.File) (
 	}
 	cmd.Env = append(os.Environ(), launcherEnv+"="+strconv.Itoa(3+len(cmd.ExtraFiles)))
 	cmd.ExtraFiles = append(cmd.ExtraFiles, requests)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: Credential(uid, gid, nil), AmbientCaps: caps}
+	// It gets the signals of a terminal through us, and cannot type there: root does.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: Credential(uid, gid, nil), AmbientCaps: caps, Setsid: true}
 	return cmd, cmd.Start()
 }
 

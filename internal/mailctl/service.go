@@ -85,12 +85,12 @@ func (s *service) runOnce(ctx context.Context) {
 
 // command is the service's process: it has the home and the readiness socket in its
 // environment, nothing on standard input, and our standard error for both outputs. It
-// has its own process group, so that signals of a terminal reach it only through us.
+// has its own session, so that signals of a terminal reach it only through us, and it cannot type there.
 func (s *service) command(notify string) *exec.Cmd {
 	cmd := exec.Command(s.path, s.args...)
 	cmd.Env = s.group.environment(notify)
 	cmd.Stdout, cmd.Stderr = s.group.stderr, s.group.stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
 	return cmd
 }
 

@@ -149,7 +149,7 @@ func (l *launcher) runAs(uid, gid int, j job, conversation, events *os.File) err
 	}
 	cmd.Dir = "/"
 	cmd.ExtraFiles = []*os.File{read, conversation, events}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: launch.Credential(uid, gid, nil)}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: launch.Credential(uid, gid, nil), Setsid: true}
 	if err := cmd.Start(); err != nil {
 		write.Close()
 		return fmt.Errorf("start a session as uid %d: %w", uid, err)
