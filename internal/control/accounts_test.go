@@ -1,6 +1,7 @@
 package control
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -45,11 +46,8 @@ func TestAccounts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := f.Groups(u); len(got) != 3 || got[0] != 1001 || got[1]+got[2] != 2050 {
-		t.Errorf("groups %v", got)
-	}
-	if got := f.Groups(&User{UID: -1, GID: -1}); len(got) != 0 {
-		t.Errorf("the groups of a row without a gid: %v", got)
+	if got, err := f.Groups().Of(u.UID, u.GID, u.Account); err != nil || fmt.Sprint(got) != "[1001 50 2000]" {
+		t.Errorf("groups %v %v", got, err)
 	}
 }
 

@@ -49,17 +49,14 @@ func (g getent) ask(name string) (text string, found bool, err error) {
 	if g.none.recall(name) {
 		return "", false, nil
 	}
-	out, exit, err := g.run("passwd", name)
-	switch {
-	case err != nil:
+	line, found, err := g.line("passwd", name)
+	if err != nil {
 		return "", false, err
-	case exit == notFound:
+	}
+	if !found {
 		g.none.keep(name)
 		return "", false, nil
-	case exit != 0:
-		return "", false, fmt.Errorf("getent passwd %s: exit status %d", name, exit)
 	}
-	line, _, _ := strings.Cut(string(out), "\n")
 	f := strings.Split(line, ":")
 	if len(f) == 7 {
 		f[4] = "" // the real name is in any character set
@@ -119,28 +116,3 @@ func (c *Control) accounts() asked[passwdEntry] {
 	return asked[passwdEntry]{table: passwdTable(), memory: c.memory("getent"),
 		from: c.noted("accounts", getent{c, c.noAccounts})}
 }
-
-// Groups returns the groups of an account, its own first: those that it has when it logs in.
-// Where getent cannot tell them, that is its own alone. A row has none but its gid.
-func (c *Control) Groups(u *User) (groups []int) {
-	if u.GID >= 0 {
-		groups = append(groups, u.GID)
-	}
-	if u.Account == "" {
-		return groups
-	}
-	out, exit, err := getent{control: c}.run("initgroups", u.Account)
-	if err != nil || exit != 0 {
-		return groups
-	}
-	words := strings.Fields(string(out))
-	for _, word := range words[min(1, len(words)):] {
-		if id, err := parseID("gid", word); err == nil && id > 0 && id != u.GID && len(groups) < maxGroups {
-			groups = append(groups, id)
-		}
-	}
-	return groups
-}
-
-// maxGroups bounds the groups of an account.
-const maxGroups = 256

@@ -26,9 +26,9 @@ import (
 
 // Owners starts processes of mailbox owners.
 type Owners interface {
-	// Start starts one as a user. It has the message open for reading, and speaks with the other
-	// end of conn.
-	Start(uid, gid int, groups []int, message *os.File) (conn net.Conn, err error)
+	// Start starts one as a user in a group, with the further groups of an account, "" for none. It
+	// has the message open for reading, and speaks with the other end of conn.
+	Start(uid, gid int, account string, message *os.File) (conn net.Conn, err error)
 }
 
 // Limits of a conversation with a process of another user, whom nobody can make hurry: the home
@@ -74,8 +74,7 @@ func ownerOf(home string, u *control.User) (uid, gid int, ours bool, err error) 
 
 // asOwner has the work on m done by a process of the mailbox's owner, which reads the message
 // from file. spent says that the answer of a vacation was counted.
-func asOwner(ctx context.Context, o Owners, m *mail, uid, gid int, groups []int, c spool.Copy,
-	file *os.File) (done, error) {
+func asOwner(ctx context.Context, o Owners, m *mail, uid, gid int, c spool.Copy, file *os.File) (done, error) {
 	where := fmt.Errorf("%s: %s belongs to uid %d, and maildeliver runs as uid %d",
 		m.user.Where, m.user.Maildir(), uid, os.Geteuid())
 	switch {
@@ -85,7 +84,7 @@ func asOwner(ctx context.Context, o Owners, m *mail, uid, gid int, groups []int,
 	case o == nil:
 		return done{}, status.Temp("4.2.0", "the mailbox belongs to another user", fmt.Errorf("%w (start it as root)", where))
 	}
-	conn, err := o.Start(uid, gid, groups, file)
+	conn, err := o.Start(uid, gid, m.user.Account, file)
 	if err != nil {
 		return done{}, status.Temp("4.2.0", "the mailbox belongs to another user", fmt.Errorf("%w: %w", where, err))
 	}
@@ -186,7 +185,7 @@ func (s *Stage) elsewhere(ctx context.Context, e *spool.Entry, m *mail, uid, gid
 	defer file.Close()
 	c := e.Copy(octets, inodes)
 	m.size = c.Len()
-	d, err := asOwner(ctx, s.Owners, m, uid, gid, s.Control.Groups(m.user), c, file)
+	d, err := asOwner(ctx, s.Owners, m, uid, gid, c, file)
 	if err != nil {
 		return o, err
 	}

@@ -90,7 +90,7 @@ func (m *MDA) perform(ctx context.Context, work *mail, s *spilled) (done, error)
 		return done{}, err
 	}
 	defer file.Close()
-	return asOwner(ctx, m.Owners, work, uid, gid, m.Control.Groups(work.user), s.copy, file)
+	return asOwner(ctx, m.Owners, work, uid, gid, s.copy, file)
 }
 
 // spilled is a message in a file without a name: below the field that names its recipient, by

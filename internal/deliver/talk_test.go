@@ -24,7 +24,7 @@ import (
 // process is a process of another user that says something of its own.
 type process func(conn net.Conn, in *json.Decoder)
 
-func (f process) Start(_, _ int, _ []int, _ *os.File) (net.Conn, error) {
+func (f process) Start(_, _ int, _ string, _ *os.File) (net.Conn, error) {
 	ours, theirs := net.Pipe()
 	go func() {
 		defer theirs.Close()
@@ -96,7 +96,7 @@ func TestSilentProcess(t *testing.T) {
 	from, _ := addr.Parse("x@x.example")
 	m := &mail{user: &control.User{Address: "alice@example.net", UID: 61055, GID: 61055}, from: from, now: time.Now, log: p.stage.Log}
 	ctx, cancel := context.WithCancel(context.Background())
-	conn, err := p.stage.Owners.Start(0, 0, nil, nil)
+	conn, err := p.stage.Owners.Start(0, 0, "", nil)
 	p.check(err)
 	talk := &talk{m: m, conn: conn}
 	over := make(chan error)

@@ -2,8 +2,8 @@
 //
 // Started as root, maildeliver runs as three kinds of processes of the same program:
 //
-//   - the launcher stays root. It starts the others, and parses nothing: a request is a row of
-//     numbers, a user and their groups.
+//   - the launcher stays root. It starts the others. A request is two numbers, a user and a group,
+//     and the name of an account: getent(1) says which groups these may have.
 //   - the front runs as the owner of the spool, and does everything as it does without root.
 //   - a process of a mailbox's owner works on each message for a mailbox of somebody else. It
 //     has the message open for reading and a socket to the front, and nothing else.
@@ -18,12 +18,14 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"paperpath/internal/callout"
+	"paperpath/internal/control"
 	"paperpath/internal/deliver"
 	"paperpath/internal/home"
 	"paperpath/internal/launch"
@@ -34,7 +36,7 @@ const (
 	// SessionVerb is the verb of a process of a mailbox's owner.
 	SessionVerb = "session"
 
-	maxGroups    = 300
+	maxAccount   = 64  // octets of an account's name
 	maxSessions  = 200 // processes at a time: on a file server that is away they do not end
 	conversation = 3   // the descriptors of such a process
 	messageFile  = 4
@@ -43,6 +45,7 @@ const (
 // Processes are the processes of one maildeliver.
 type Processes struct {
 	launcher *launch.Launcher // that started this process; nil: none has
+	groups   *control.Groups
 }
 
 // Launch runs the command line again as the owner of the spool, and starts the processes that
@@ -50,7 +53,8 @@ type Processes struct {
 // process is not root, or root owns the home.
 func (p *Processes) Launch(ctx context.Context, h *home.Home) (done bool, err error) {
 	front, _, _ := h.Owner()
-	serve := func(requests *launch.Socket) { serveAll(requests, front) }
+	p.groups = h.Control.Groups()
+	serve := func(requests *launch.Socket) { serveAll(requests, front, p.groups) }
 	if done, err := launch.Front(ctx, h, nil, serve); done || err != nil {
 		return done, err
 	}
@@ -64,7 +68,7 @@ func (p *Processes) Launch(ctx context.Context, h *home.Home) (done bool, err er
 }
 
 // serveAll serves a front that runs as a user, until it has ended.
-func serveAll(requests *launch.Socket, front int) {
+func serveAll(requests *launch.Socket, front int, groups *control.Groups) {
 	slots := make(chan struct{}, maxSessions)
 	for {
 		request, files, err := requests.Receive()
@@ -79,7 +83,7 @@ func serveAll(requests *launch.Socket, front int) {
 		case slots <- struct{}{}:
 			go func() {
 				defer func() { <-slots }()
-				serve(request, files, front)
+				serve(request, files, front, groups)
 			}()
 		default:
 			launch.Close(files)
@@ -88,9 +92,9 @@ func serveAll(requests *launch.Socket, front int) {
 }
 
 // serve starts the process that a request asks for, and waits for its end.
-func serve(request []byte, files []*os.File, front int) {
+func serve(request []byte, files []*os.File, front int, groups *control.Groups) {
 	defer launch.Close(files) // so that the front sees its end
-	cmd, err := command(request, files, front)
+	cmd, err := command(request, files, front, groups.Of)
 	if err == nil {
 		err = cmd.Start()
 	}
@@ -142,21 +146,25 @@ var (
 )
 
 // command is the process that a request of a front, which runs as a user, asks for: its numbers
-// are the user, the group, and further groups.
-func command(request []byte, files []*os.File, front int) (*exec.Cmd, error) {
-	if len(request)%4 != 0 || len(request) < 8 || len(request) > 4*maxGroups {
+// are the user and the group; the rest is the name of an account, which may be empty.
+func command(request []byte, files []*os.File, front int,
+	groupsOf func(uid, gid int, account string) ([]int, error)) (*exec.Cmd, error) {
+	if len(request) < 8 || len(request) > 8+maxAccount {
 		return nil, errors.New("not a request")
 	}
-	var ids []int
-	for ; len(request) > 0; request = request[4:] {
-		id := binary.LittleEndian.Uint32(request)
-		if id == 0 || id > 1<<31-1 {
-			return nil, errRoot
-		}
-		ids = append(ids, int(id))
+	uid, gid := binary.LittleEndian.Uint32(request), binary.LittleEndian.Uint32(request[4:])
+	if uid == 0 || gid == 0 || uid > 1<<31-1 || gid > 1<<31-1 {
+		return nil, errRoot
 	}
-	if ids[0] == front {
+	if int(uid) == front {
 		return nil, errFront
+	}
+	groups, err := groupsOf(int(uid), int(gid), string(request[8:]))
+	if err != nil {
+		return nil, fmt.Errorf("the groups of uid %d: %w", uid, err)
+	}
+	if slices.Contains(groups, 0) {
+		return nil, errRoot
 	}
 	cmd := exec.Command("/proc/self/exe", SessionVerb)
 	cmd.Args[0] = "maildeliver"
@@ -164,12 +172,15 @@ func command(request []byte, files []*os.File, front int) (*exec.Cmd, error) {
 	cmd.Dir = "/"
 	cmd.ExtraFiles = files
 	// In a session of its own: a program of the user could else type into root's terminal.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: launch.Credential(ids[0], ids[1], ids[2:]), Setsid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: launch.Credential(int(uid), int(gid), groups), Setsid: true}
 	return cmd, nil
 }
 
 // owners asks the launcher for processes.
-type owners struct{ launcher *launch.Launcher }
+type owners struct {
+	launcher *launch.Launcher
+	groups   *control.Groups
+}
 
 // Owners returns what starts processes of mailbox owners: the launcher that started this
 // process, or itself where it is root; nil where neither is so.
@@ -177,15 +188,13 @@ func (p *Processes) Owners() deliver.Owners {
 	if p.launcher == nil && os.Geteuid() != 0 {
 		return nil
 	}
-	return owners{p.launcher}
+	return owners{p.launcher, p.groups}
 }
 
 // Start implements deliver.Owners.
-func (o owners) Start(uid, gid int, groups []int, message *os.File) (net.Conn, error) {
-	var request []byte
-	for _, id := range append([]int{uid, gid}, groups...) {
-		request = binary.LittleEndian.AppendUint32(request, uint32(id))
-	}
+func (o owners) Start(uid, gid int, account string, message *os.File) (net.Conn, error) {
+	request := binary.LittleEndian.AppendUint32(nil, uint32(uid))
+	request = append(binary.LittleEndian.AppendUint32(request, uint32(gid)), account...)
 	ours, theirs, err := launch.Pair(unix.SOCK_STREAM)
 	if err != nil {
 		return nil, err
@@ -195,7 +204,7 @@ func (o owners) Start(uid, gid int, groups []int, message *os.File) (net.Conn, e
 		if err != nil {
 			return nil, errors.Join(err, ours.Close(), theirs.Close())
 		}
-		go serve(request, []*os.File{theirs, again}, os.Geteuid())
+		go serve(request, []*os.File{theirs, again}, os.Geteuid(), o.groups)
 		return ours, nil
 	}
 	defer theirs.Close()

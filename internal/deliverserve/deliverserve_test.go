@@ -2,8 +2,10 @@ package deliverserve
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os/exec"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -15,31 +17,41 @@ import (
 
 // What the launcher starts, whoever has taken over the front: never root, nor with its group.
 func TestCommand(t *testing.T) {
-	for _, tt := range []struct {
-		ids  []uint32
-		want string
-	}{
-		{[]uint32{1001, 1002}, "1001 1002 [1002]"}, {[]uint32{1001, 1002, 50, 1002, 51}, "1001 1002 [1002 50 51]"},
-		{[]uint32{0, 1002}, ""}, {[]uint32{990, 6}, ""}, {[]uint32{1001, 0}, ""}, {[]uint32{1001, 1002, 0}, ""}, {[]uint32{1 << 31, 1}, ""}, {[]uint32{1<<32 - 1, 1}, ""},
-		{nil, ""}, {[]uint32{1001}, ""}, {make([]uint32, maxGroups+1), ""},
-	} {
-		var request []byte
-		for _, id := range tt.ids {
-			request = binary.LittleEndian.AppendUint32(request, id)
+	groups := func(uid, gid int, account string) ([]int, error) {
+		switch account {
+		case "bob":
+			return []int{gid, 50, 51}, nil
+		case "evil":
+			return []int{gid, 0}, nil
+		case "":
+			return []int{gid}, nil
 		}
+		return nil, errors.New("the directory is away")
+	}
+	for _, tt := range []struct {
+		uid, gid uint32
+		account  string
+		want     string
+	}{
+		{1001, 1002, "", "1001 1002 [1002]"}, {1001, 1002, "bob", "1001 1002 [1002 50 51]"},
+		{0, 1002, "", ""}, {990, 6, "", ""}, {1001, 0, "", ""}, {1001, 1002, "evil", ""}, {1 << 31, 1, "", ""}, {1<<32 - 1, 1, "", ""},
+		{1001, 1002, "carol", ""}, {1001, 1002, strings.Repeat("b", maxAccount+1), ""},
+	} {
+		request := binary.LittleEndian.AppendUint32(nil, tt.uid)
+		request = append(binary.LittleEndian.AppendUint32(request, tt.gid), tt.account...)
 		got := ""
-		if cmd, err := command(request, nil, 990); err == nil {
+		if cmd, err := command(request, nil, 990, groups); err == nil {
 			c := cmd.SysProcAttr.Credential
 			got = fmt.Sprint(c.Uid, " ", c.Gid, " ", c.Groups)
 			if len(cmd.Env) != 1 || len(cmd.Args) != 2 || c.NoSetGroups || !cmd.SysProcAttr.Setsid {
-				t.Errorf("%v: %v %v", tt.ids, cmd.Args, cmd.Env)
+				t.Errorf("%v: %v %v", tt, cmd.Args, cmd.Env)
 			}
 		}
 		if got != tt.want {
-			t.Errorf("%v: %q, want %q", tt.ids, got, tt.want)
+			t.Errorf("%v: %q, want %q", tt, got, tt.want)
 		}
-		if _, err := command(append(request, 1), nil, 990); err == nil {
-			t.Errorf("%v and an octet more was taken", tt.ids)
+		if _, err := command(request[:7], nil, 990, groups); err == nil {
+			t.Errorf("seven octets were taken")
 		}
 	}
 }
