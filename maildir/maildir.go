@@ -164,4 +164,4 @@ func (d *Dir) Find(key string) (Message, error) {
 // before ages is called. ages is called only if there are such files and says whether
 // their age can be believed (nil: it can): when the clock steps forward, a draft that
 // was just written looks old.
-func (d *Dir) Clean(now time.Time, ages func() bool) error { return d.tmp.Clean(now, ages) }
+func (d *Dir) Clean(now time.Time, ages func() bool) error { return d.tmp.Clean(now, ages, nil) }

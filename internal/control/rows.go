@@ -72,6 +72,8 @@ func submitSettings() []Setting {
 		scalarOf(Setting{Name: "reserve", Default: "16777216 100",
 			Readers: "all that write the spool, maildeliver -d",
 			Counts:  AtHangup, Doc: "the bytes and inodes that accepting leaves free"}, parseReserve),
+		scalarOf(Setting{Name: "sync", Default: "auto", Readers: "all that write the spool",
+			Counts: AtHangup, Doc: "whether accepting syncs more than the file of a message"}, oneOf("auto", "strict")),
 		with(Setting{Name: "retry", Form: Table, Keys: retryKeys(), Without: "see below",
 			Example: "lifetime: 5d",
 			Readers: "all stages", Doc: "when what could not be done is tried again"}, maxScalar, parseRetry),

@@ -159,6 +159,13 @@ func (c *Control) Reserve() (bytes, inodes int64, err error) {
 	return r.bytes, r.inodes, err
 }
 
+// StrictSync reports whether the directory of a message that is accepted is synced wherever
+// the spool is.
+func (c *Control) StrictSync() (bool, error) {
+	how, err := one[string](c, "sync")
+	return how == "strict", err
+}
+
 // defaultInodes are the inodes of a reserve that gives only bytes.
 const defaultInodes = 100
 

@@ -22,11 +22,12 @@ func Abandoned(st unix.Stat_t, now time.Time) bool {
 // which the file system's times are taken from, read before ages is called. ages is
 // called only if there are abandoned drafts and says whether their age can be believed
 // (nil: it can): when the clock steps forward, a draft that was just written looks old.
-func (d *Dir) Clean(now time.Time, ages func() bool) error {
+// What keep (nil: nothing) is true of is no draft and stays.
+func (d *Dir) Clean(now time.Time, ages func() bool, keep func(name string) bool) error {
 	var old []string
 	err := d.Names(func(name string) bool {
 		st, err := d.StatName(name)
-		if err == nil && Kind(st) == "" && Abandoned(st, now) {
+		if err == nil && Kind(st) == "" && Abandoned(st, now) && (keep == nil || !keep(name)) {
 			old = append(old, name)
 		}
 		return true

@@ -106,12 +106,16 @@ func (h *Home) Spool() (*spool.Spool, error) {
 	if err != nil {
 		return nil, err
 	}
-	with := spoolSettings{host, octets, inodes}
+	strict, err := h.Control.StrictSync()
+	if err != nil {
+		return nil, err
+	}
+	with := spoolSettings{host, octets, inodes, strict}
 	if n := len(h.spools); n > 0 && h.opened == with {
 		return h.spools[n-1], nil
 	}
 	sp, err := spool.Open(h.Dir, spool.Options{Now: h.Clock.Now, Shifted: h.Clock.Shifted(),
-		Hostname: host, Reserve: octets, Inodes: inodes, Log: h.Log})
+		Hostname: host, Reserve: octets, Inodes: inodes, Strict: strict, Log: h.Log})
 	if err != nil {
 		return nil, err
 	}
@@ -123,6 +127,7 @@ func (h *Home) Spool() (*spool.Spool, error) {
 type spoolSettings struct {
 	host           string
 	octets, inodes int64
+	strict         bool
 }
 
 // Close closes the spools and the counters.

@@ -199,6 +199,9 @@ func (l *Log) Repeated(key, where string) {
 	l.event("repeated", key, slog.String("where", where))
 }
 
+// Promoted: a complete message that a crash left in tmp/ of the inbox became an entry.
+func (l *Log) Promoted(key, inbox string) { l.event("promoted", key, slog.String("inbox", inbox)) }
+
 // Rekeyed: a message in a mailbox had the key of an earlier one and got the key fresh.
 func (l *Log) Rekeyed(key, fresh, mailbox string) {
 	l.event("rekeyed", key, slog.String("fresh", fresh), slog.String("mailbox", mailbox))

@@ -2,15 +2,14 @@ package spool
 
 import (
 	"bytes"
-	"fmt"
-	"io"
+	"errors"
+	"io/fs"
 
-	"paperpath/internal/message"
 	"paperpath/internal/status"
 )
 
 // Accept stores a message as a new entry in the inbox in. Once it returns nil
-// the entry is durable: synced data, a name in new/, and that directory synced.
+// the entry is durable: its data is synced, and a name of it, in tmp/ or in new/.
 // results are header fields of our own, with their line ends, that go between the
 // envelope and our Received. Errors are temporary; 452 where the disk is full.
 func (s *Spool) Accept(in Inbox, env Envelope, results []string, tr Trace, body Body) (Key, error) {
@@ -80,32 +79,54 @@ func (s *Spool) accept(k Key, in Inbox, env Envelope, results []string, tr Trace
 	if err != nil {
 		return err
 	}
-	name, err := s.write(b, k, env, results, tr, body)
+	t, err := weigh(s.headBytes(k, env, results, tr), body)
 	if err != nil {
 		return err
 	}
-	return b.commit(name)
-}
-
-// write makes the file of a new entry and publishes it in new/, which is not synced
-// by that.
-func (s *Spool) write(b *inbox, k Key, env Envelope, results []string, tr Trace, body Body) (string, error) {
-	d, err := b.newDraft(k)
+	begin := func() (*draft, error) { return b.newDraft(k) }
+	if b.promotes() {
+		begin = func() (*draft, error) { return b.newComplete(fileName{k, t.size, t.size + t.breaks}) }
+	}
+	d, err := s.write(begin, t)
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer d.abort()
-	now := s.now()
-	if err := d.message(s.headBytes(k, env, results, tr), body); err != nil {
-		return "", err
+	return s.settle(d)
+}
+
+// write makes the file of a new entry, synced, in tmp/.
+func (s *Spool) write(begin func() (*draft, error), t *text) (*draft, error) {
+	d, err := begin()
+	if err != nil {
+		return nil, err
 	}
+	now := s.now()
+	d.text(t)
 	if s.shifted {
 		d.setArrival(now)
 	}
-	if err := d.sync(); err != nil {
-		return "", err
+	if err := d.flush(); err != nil {
+		d.abort()
+		return nil, err
 	}
-	return d.publish()
+	return d, nil
+}
+
+// settle gives a synced draft its name in new/. Where the name in tmp/ is durable with the
+// file, and a crash would find it there, nothing more is to be synced.
+func (s *Spool) settle(d *draft) error {
+	name, err := d.publish()
+	if d.final && errors.Is(err, fs.ErrNotExist) {
+		return s.promoted(d)
+	}
+	if err != nil {
+		return err
+	}
+	if d.final && d.inbox.durable {
+		return nil
+	}
+	return d.inbox.commit(name)
 }
 
 func (s *Spool) headBytes(k Key, env Envelope, results []string, tr Trace) []byte {
@@ -116,57 +137,4 @@ func (s *Spool) headBytes(k Key, env Envelope, results []string, tr Trace) []byt
 	}
 	head.WriteString(formatReceived(tr, k, s.now()))
 	return head.Bytes()
-}
-
-// copyBuffer is the unit in which bodies are read.
-const copyBuffer = 256 << 10
-
-// message writes the head and the body in as few writes as the size allows. A
-// small message is one write.
-func (d *draft) message(head []byte, body Body) error {
-	body, err := safeStart(body)
-	if err != nil {
-		return err
-	}
-	size := body.Size()
-	buf := make([]byte, len(head), len(head)+int(min(size, copyBuffer))+64)
-	copy(buf, head)
-	last := byte('\n')
-	for off := int64(0); off < size; {
-		want := int(min(size-off, copyBuffer))
-		at := len(buf)
-		buf = append(buf, make([]byte, want)...)
-		n, err := body.ReadAt(buf[at:], off)
-		if n < want {
-			if err == nil || err == io.EOF {
-				err = io.ErrUnexpectedEOF
-			}
-			return fmt.Errorf("read the message: %w", err)
-		}
-		off += int64(want)
-		last = buf[len(buf)-1]
-		if off < size {
-			if _, err := d.Write(buf); err != nil {
-				return err
-			}
-			buf = buf[:0]
-		}
-	}
-	if last != '\n' {
-		buf = append(buf, '\n')
-	}
-	_, err = d.Write(buf)
-	return err
-}
-
-// safeStart edits the first lines of a message, so that they neither fold into the
-// fields that are put above them nor end the header where they did not end it.
-func safeStart(body Body) (Body, error) {
-	edits, _, err := message.Leading(body, body.Size())
-	if err != nil || len(edits) == 0 {
-		return body, err
-	}
-	var p message.Pieces
-	p.Edited(body, body.Size(), edits)
-	return &p, nil
 }

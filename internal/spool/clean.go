@@ -27,10 +27,14 @@ func (s *Spool) ageing() time.Time {
 }
 
 // clean removes what crashes left in the inbox: old files in tmp/ and reasons
-// without entries. Only the inbox's runner calls it. now was read before ages is
+// without entries. What is complete in tmp/ becomes an entry. Only the inbox's runner calls it. now was read before ages is
 // asked, so that what is made after a step of the clock is young.
 func (s *Spool) clean(b *inbox, now time.Time, ages func() bool) error {
-	err := b.tmp.Clean(now, ages)
+	err := s.promote(b, func(st unix.Stat_t) bool { return ripe(st, now) })
+	if errors.Is(err, dir.ErrLocked) {
+		err = nil // another program looks
+	}
+	err = errors.Join(err, b.tmp.Clean(now, ages, b.isComplete))
 	return errors.Join(err, s.cleanReasons(b, now, ages))
 }
 

@@ -20,6 +20,7 @@ type draft struct {
 	inbox  *inbox
 	key    Key
 	name   string // in tmp/, "" once it is gone from there
+	final  bool   // that name is the entry's: a crash leaves a complete file, which is promoted
 	f      *os.File
 	err    error // the first failure: final for this file
 	size   int64
@@ -33,8 +34,18 @@ func draftName(k Key) string {
 	return string(k) + "." + hex.EncodeToString(random[:])
 }
 
-func (b *inbox) newDraft(k Key) (*draft, error) {
-	name := draftName(k)
+func (b *inbox) newDraft(k Key) (*draft, error) { return b.draft(k, draftName(k)) }
+
+// newComplete makes a draft under the name that its entry will have.
+func (b *inbox) newComplete(n fileName) (*draft, error) {
+	d, err := b.draft(n.key, n.String())
+	if err == nil {
+		d.final = true
+	}
+	return d, err
+}
+
+func (b *inbox) draft(k Key, name string) (*draft, error) {
 	f, err := b.tmp.Create(name, b.mode)
 	if err != nil {
 		return nil, err
@@ -91,14 +102,19 @@ func cannotSplice(err error) bool {
 		errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EOPNOTSUPP)
 }
 
-// sync makes the data durable and closes the file. A failed fsync is final: the
-// kernel may have marked the pages clean, so that a second one succeeds without
-// writing them.
+// sync makes the data durable and closes the file.
 func (d *draft) sync() error {
+	d.flush()
+	return d.finish()
+}
+
+// flush makes the data durable. A failed fsync is final: the kernel may have marked the
+// pages clean, so that a second one succeeds without writing them.
+func (d *draft) flush() error {
 	if d.err == nil {
 		d.err = d.f.Sync()
 	}
-	return d.finish()
+	return d.err
 }
 
 // finish closes the file without making it durable.

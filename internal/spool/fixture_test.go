@@ -81,7 +81,7 @@ func (f *fixture) files() []string {
 	f.t.Helper()
 	var list []string
 	err := filepath.WalkDir(filepath.Join(f.home, "spool"), func(path string, d os.DirEntry, err error) error {
-		if err == nil && d.Type().IsRegular() && d.Name() != Mark {
+		if err == nil && d.Type().IsRegular() && d.Name() != Mark && d.Name() != Record {
 			rel, _ := filepath.Rel(filepath.Join(f.home, "spool"), path)
 			list = append(list, rel)
 		}

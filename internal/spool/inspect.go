@@ -72,7 +72,7 @@ func (i *inspector) top() error {
 		return err
 	}
 	for _, e := range entries {
-		if e.Name() != Mark && !slices.Contains(Inboxes(), Inbox(e.Name())) {
+		if e.Name() != Mark && e.Name() != Record && !slices.Contains(Inboxes(), Inbox(e.Name())) {
 			i.add(e.Name(), "neither an inbox nor the mark", "", nil)
 		}
 	}
@@ -148,11 +148,28 @@ func (i *inspector) drafts(b *inbox) error {
 			return err
 		case dir.Kind(st) != "":
 			i.add(path, notFile(st), "", nil)
+		case b.isComplete(name):
+			i.complete(b, name, st)
 		case dir.Abandoned(st, i.now):
 			i.addOld(b, "tmp", name, "a draft that a crash left")
 		}
 	}
 	return err
+}
+
+// complete adds a message that was synced in tmp/ and that its writer has left there.
+func (i *inspector) complete(b *inbox, name string, st unix.Stat_t) {
+	if !ripe(st, i.now) {
+		return
+	}
+	i.found = append(i.found, Finding{Path: filepath.Join(string(b.name), "tmp", name), Aged: true,
+		What: "a complete message that a crash left", Remedy: "make it an entry", fix: func() error {
+			own, err := i.spool.inbox(b.name) // the one that was inspected is closed
+			if err != nil {
+				return err
+			}
+			return errors.Join(i.spool.promoteOne(own, name), own.new.Sync())
+		}})
 }
 
 // notFile says why something other than a regular file stays.

@@ -62,7 +62,16 @@ func (s *Spool) publishOwn(k Key, env Envelope, body []byte) (published bool, er
 		return false, err
 	}
 	defer room.release()
-	if _, err := s.write(b, k, env, nil, Trace{By: s.host, With: WithBounce}, BytesBody(body)); err != nil {
+	t, err := weigh(s.headBytes(k, env, nil, Trace{By: s.host, With: WithBounce}), BytesBody(body))
+	if err != nil {
+		return false, err
+	}
+	d, err := s.write(func() (*draft, error) { return b.newDraft(k) }, t)
+	if err != nil {
+		return false, err
+	}
+	defer d.abort()
+	if _, err := d.publish(); err != nil {
 		return false, err
 	}
 	s.known.add(k)

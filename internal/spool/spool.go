@@ -45,6 +45,7 @@ type Options struct {
 	Hostname string           // for keys and Received
 	Reserve  int64            // octets that accepting and copying leave free
 	Inodes   int64            // inodes that they leave free
+	Strict   bool             // the directory is synced for each message that is accepted, too
 	Log      *maillog.Log     // of what happens to entries; nil: none
 }
 
@@ -54,6 +55,10 @@ type Spool struct {
 	now     func() time.Time
 	machine func() time.Time // the clock by which file systems note changes
 	shifted bool
+	strict  bool
+	mount   dir.Mount // that the spool is on
+	device  uint64
+	oneSync bool // a file there that is synced has a durable name
 	host    string
 	log     *maillog.Log
 	space
@@ -66,13 +71,15 @@ type Spool struct {
 
 // inbox is an open inbox.
 type inbox struct {
-	name   Inbox
-	self   *dir.Dir
-	tmp    *dir.Dir
-	new    *dir.Dir
-	cur    *dir.Dir
-	reason *dir.Dir
-	mode   uint32 // of the files in it
+	name    Inbox
+	self    *dir.Dir
+	tmp     *dir.Dir
+	new     *dir.Dir
+	cur     *dir.Dir
+	reason  *dir.Dir
+	mode    uint32 // of the files in it
+	device  uint64
+	durable bool // a file in it that is synced has a durable name
 }
 
 // Init makes the spool of home with all its inboxes. It keeps what is there already.
@@ -163,9 +170,15 @@ func Open(home string, o Options) (*Spool, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &Spool{path: path, now: o.Now, machine: time.Now, shifted: o.Shifted, host: o.Hostname, log: o.Log,
+	s := &Spool{path: path, now: o.Now, machine: time.Now, shifted: o.Shifted, strict: o.Strict, host: o.Hostname, log: o.Log,
 		space: space{reserve: o.Reserve, inodes: o.Inodes}, open: map[Inbox]*inbox{}}
 	s.removals.failed = func(d *dir.Dir, err error) { s.log.Trouble("", "sync "+d.Path(), err) }
+	if err := s.onMount(); err != nil {
+		return nil, status.Temp("4.3.5", "cannot look at "+path, err)
+	}
+	if err := s.begun(); err != nil && !errors.Is(err, fs.ErrPermission) { // then the stages' users can
+		s.log.Trouble("", "look for complete files", err)
+	}
 	return s, nil
 }
 
@@ -192,6 +205,7 @@ func (s *Spool) inbox(in Inbox) (*inbox, error) {
 	if err != nil {
 		return nil, status.Temp("4.3.5", "cannot open the inbox "+string(in), err)
 	}
+	b.durable = s.oneSync && b.device == s.device
 	s.open[in] = b
 	return b, nil
 }
@@ -225,6 +239,7 @@ func openInbox(spool string, in Inbox, mend bool) (*inbox, error) {
 	if own, err := b.new.Stat(); err == nil {
 		st = own
 	}
+	b.device = st.Dev
 	// A home of several uids has inboxes with group write; its entries too.
 	b.mode = 0o600
 	if st.Mode&0o020 != 0 {

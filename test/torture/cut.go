@@ -23,6 +23,7 @@ const (
 	namesSynced        // one image: others have synced where names were moved to
 	firstAhead         // two images, which no journal orders: all of the spool
 	secondAhead        // or all of the mail
+	recordKept         // one image: nothing, and it is mounted again on the same boot
 )
 
 // leads returns what is tried at each point.
@@ -30,7 +31,7 @@ func (c *powerCut) leads() []int {
 	if c.two {
 		return []int{nothing, firstAhead, secondAhead}
 	}
-	return []int{nothing, namesSynced}
+	return []int{nothing, namesSynced, recordKept}
 }
 
 func newPowerCut(p *pool, fs string, two, quick bool) (*powerCut, error) {
@@ -153,7 +154,10 @@ func (c *powerCut) point(wk *worker, s *scenario, n, lead int) (f finding, allow
 	for _, i := range c.of(wk) {
 		failed = errors.Join(failed, i.reboot())
 	}
-	if failed = errors.Join(err, failed); failed != nil {
+	if failed = errors.Join(err, failed); failed == nil && lead == recordKept {
+		failed = w.keepRecord()
+	}
+	if failed != nil {
 		return f, false, at, failed
 	}
 	// What a person's verb did is not synced: a cut may undo it.

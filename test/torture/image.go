@@ -20,6 +20,7 @@ import (
 // image is a file system of its own on a loop device, whose power can be cut.
 type image struct {
 	fs     string
+	with   string // mount options
 	file   string
 	device string
 	mount  string
@@ -40,11 +41,14 @@ var fileSystems = map[string]fileSystem{
 	"ext4":  {"ext4", 64 << 20, []string{"mkfs.ext4", "-q", "-F"}, "commit=600", true},
 	"xfs":   {"xfs", 300 << 20, []string{"mkfs.xfs", "-q", "-f"}, "", true},
 	"btrfs": {"btrfs", 128 << 20, []string{"mkfs.btrfs", "-q", "-f"}, "commit=300,nodiscard", false},
+	// Only to see what is synced there.
+	"ext2":                   {"ext2", 64 << 20, []string{"mkfs.ext2", "-q", "-F"}, "", false},
+	"ext4 without a journal": {"ext4", 64 << 20, []string{"mkfs.ext4", "-q", "-F", "-O", "^has_journal"}, "", false},
 }
 
 // newImage makes and mounts an image in dir.
 func newImage(dir, name string, fs fileSystem, extra ...string) (*image, error) {
-	i := &image{fs: fs.name, file: filepath.Join(dir, name+".image"), mount: filepath.Join(dir, name)}
+	i := &image{fs: fs.name, with: fs.options, file: filepath.Join(dir, name+".image"), mount: filepath.Join(dir, name)}
 	if err := os.MkdirAll(i.mount, 0o700); err != nil {
 		return nil, err
 	}
@@ -80,7 +84,7 @@ func command(words ...string) (string, error) {
 }
 
 func (i *image) attach() error {
-	err := syscall.Mount(i.device, i.mount, i.fs, syscall.MS_NOATIME, fileSystems[i.fs].options)
+	err := syscall.Mount(i.device, i.mount, i.fs, syscall.MS_NOATIME, i.with)
 	if err != nil {
 		return fmt.Errorf("mount %s: %w", i.mount, err)
 	}

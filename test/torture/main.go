@@ -11,6 +11,7 @@
 //	error    each call fails, with each of six errors
 //	cut      the power is cut before each state-changing call, spool and
 //	         mailboxes on one image and on two ("cut ext4", "cut ext4 x2", ...)
+//	sync     what accepting syncs on each kind of file system, and in which order
 //	poison   files that are not entries, stages that panic, torn entries
 //	model    internal/spool against its model
 //	race     a step stops before each change while a competing program does all its work
@@ -199,6 +200,9 @@ func (c *config) parts(t *table, p *pool, all []scenario) error {
 				t.row(k.run(p, &all[i]))
 			}
 		}
+	}
+	if c.wants("sync") && c.only == "" {
+		syncRows(t, p)
 	}
 	if c.wants("poison") && c.only == "" {
 		t.row(poisonRow(p))

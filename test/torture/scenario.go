@@ -134,6 +134,9 @@ func stageScenarios() []scenario {
 	return []scenario{
 		{name: "mailcheck", program: "mailcheck", args: fixed("run"),
 			prepare: inInbox(spool.InboxCheck, to("alice@example.net")...), wants: must("alice")},
+		{name: "mailcheck, promotion", program: "mailcheck", args: fixed("run"), wants: must("alice"),
+			prepare: func(w *world) error { return w.leave(spool.InboxCheck, to("alice@example.net")...) }},
+		with("promotion", func(w *world) error { return w.leave(spool.InboxRoute, to("alice@example.net")...) }, must("alice")),
 		with("rename", inInbox(spool.InboxRoute, to("alice@example.net")...), must("alice")),
 		with("split", inInbox(spool.InboxRoute, to("both@example.net")...), must("alice", "bob")),
 		splits,
@@ -295,7 +298,9 @@ func queueScenarios() []scenario {
 		_, err := w.programs.Must(w.home, nil, "mailctl", "queue", "bounce", w.key())
 		return err
 	}
-	return []scenario{hold, retry, release, verb("reroute", spool.InboxDeliver, must("alice")), remove, bounce, repairs()}
+	return []scenario{hold, retry, release, verb("reroute", spool.InboxDeliver, must("alice")), remove, bounce, repairs(),
+		{name: "mailctl queue, promotion", program: "mailctl", args: fixed("queue"), wants: must("alice"),
+			prepare: func(w *world) error { return w.leave(spool.InboxCheck, to("alice@example.net")...) }}}
 }
 
 // repairs mends a spool with a held entry without a reason, which a person then

@@ -241,6 +241,51 @@ func (w *world) entries(inboxes ...string) (all []string) {
 	return all
 }
 
+// complete returns the files in tmp/ of an inbox that have the name and the size of an entry.
+func (w *world) complete(inbox string) (all []string) {
+	names, _ := filepath.Glob(filepath.Join(w.home, "spool", inbox, "tmp", "*,S=*"))
+	for _, name := range names {
+		_, sizes, _ := strings.Cut(name, ",S=")
+		size, _, _ := strings.Cut(sizes, ",")
+		if info, err := os.Stat(name); err == nil && fmt.Sprint(info.Size()) == size {
+			all = append(all, name)
+		}
+	}
+	return all
+}
+
+// leave puts an entry where a power cut leaves one that was acknowledged.
+func (w *world) leave(in spool.Inbox, to ...spool.Recipient) error {
+	if _, err := w.put(in, token, to...); err != nil {
+		return err
+	}
+	for _, path := range w.entries(string(in)) {
+		if err := os.Rename(path, filepath.Join(w.home, "spool", string(in), "tmp", filepath.Base(path))); err != nil {
+			return err
+		}
+	}
+	return os.Remove(filepath.Join(w.home, "spool", spool.Record))
+}
+
+// keepRecord makes the spool believe that it was looked through on this mount: what a cut
+// left shows no new boot then.
+func (w *world) keepRecord() error {
+	beside := w.home + ".beside"
+	defer os.RemoveAll(beside)
+	if err := os.Mkdir(beside, 0o700); err != nil {
+		return err
+	}
+	if err := spool.Init(beside); err != nil {
+		return err
+	}
+	s, err := spool.Open(beside, spool.Options{})
+	if err != nil {
+		return err
+	}
+	s.Close()
+	return os.Rename(filepath.Join(beside, "spool", spool.Record), filepath.Join(w.home, "spool", spool.Record))
+}
+
 // stages are the inboxes in the reverse order of the paper path: what a crash has left
 // on both sides of a step is worked on at the far side first, which is when a repeat
 // would show.
@@ -255,7 +300,7 @@ func (w *world) drain() error {
 	for round := 1; ; round++ {
 		idle := true
 		for _, s := range stages {
-			if len(w.entries(s.inbox)) == 0 {
+			if len(w.entries(s.inbox)) == 0 && len(w.complete(s.inbox)) == 0 {
 				continue
 			}
 			idle = false

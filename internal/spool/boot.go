@@ -1,0 +1,93 @@
+package spool
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"paperpath/internal/dir"
+)
+
+// Record is the file in the spool that says on which boot of which machine, and on which
+// mount, tmp/ was looked through for complete files.
+const Record = ".boot"
+
+const (
+	bootFile    = "/proc/sys/kernel/random/boot_id"
+	machineFile = "/etc/machine-id"
+)
+
+// begun looks through tmp/ of the inboxes if this is the first program that opens the spool
+// since the machine was started, or since the spool was mounted or came here. What cannot be
+// promoted now, the runner's cleaning promotes.
+func (s *Spool) begun() error {
+	now := bootRecord(s.mount)
+	path := filepath.Join(s.path, Record)
+	if then, err := os.ReadFile(path); err == nil && string(then) == now {
+		return nil
+	}
+	for _, in := range []Inbox{InboxCheck, InboxRoute} {
+		b, err := s.inbox(in)
+		if err == nil {
+			err = s.promote(b, nil)
+		}
+		if errors.Is(err, dir.ErrLocked) {
+			return nil // another program looks
+		}
+		if err != nil {
+			return fmt.Errorf("look through %s/tmp: %w", in, err)
+		}
+	}
+	return writeRecord(path, now)
+}
+
+// bootRecord names this boot, this machine and this mount. What has no name here is "-".
+func bootRecord(m dir.Mount) string {
+	name := func(path string) string {
+		text, _ := os.ReadFile(path)
+		if id := strings.TrimSpace(string(text)); id != "" {
+			return id
+		}
+		return "-"
+	}
+	return fmt.Sprintf("boot %s\nmachine %s\nmount %s %s\n", name(bootFile), name(machineFile), m.ID, m.Device)
+}
+
+// onMount learns where the spool is. Where the kernel does not tell, the mount has no type.
+func (s *Spool) onMount() error {
+	d, err := dir.Open(s.path)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	st, err := d.Stat()
+	if err != nil {
+		return err
+	}
+	s.device = st.Dev
+	if s.mount, err = d.Mount(); err != nil {
+		s.mount.ID = "-"
+	}
+	s.oneSync = !s.strict && s.mount.NamesWithFiles()
+	return nil
+}
+
+// writeRecord replaces the record. It need not be durable: a lost one is made again. Another
+// user's stage may have made the old one, and another program makes the same one now.
+func writeRecord(path, text string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Close())
+}
