@@ -22,7 +22,7 @@ func TestStatesOfTheManualPage(t *testing.T) {
 			where[w[1]] = path.Dir(w[4])
 		}
 	}
-	want := map[string]string{"DRAFT": "tmp", "NEW": string(stateNew), "DEFERRED": string(stateDeferred),
+	want := map[string]string{"DRAFT": "tmp", "COMPLETE": "tmp", "NEW": string(stateNew), "DEFERRED": string(stateDeferred),
 		"HELD": path.Join(string(InboxHold), string(stateNew)), "DELIVERED": "Maildir/new"}
 	if len(where) != len(want) {
 		t.Errorf("the page has the states %v", where)
