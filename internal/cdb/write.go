@@ -2,10 +2,12 @@ package cdb
 
 import (
 	"bufio"
+	"cmp"
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // Writer writes a file. Nothing is synced.
@@ -74,17 +76,32 @@ func (w *Writer) Finish(meta []byte) error {
 	return err
 }
 
-// arrange puts each slot into the page of its hash, or the next that has room.
+// arrange puts each slot into the page of its hash, or the next that has room. The pages are
+// parts of one list, in the order of the slots' own pages.
 func (w *Writer) arrange() [][]slot {
-	pages := make([][]slot, w.to.pages)
-	for _, s := range w.slots {
-		p := s.hash % w.to.pages
-		for len(pages[p]) == pageSlots {
-			p = (p + 1) % w.to.pages
-		}
-		pages[p] = append(pages[p], s)
-	}
+	slots := w.slots
 	w.slots = nil
+	home := func(s slot) uint64 { return s.hash % w.to.pages }
+	slices.SortFunc(slots, func(a, b slot) int { // the places are in the order in which records were added
+		return cmp.Or(cmp.Compare(home(a), home(b)), cmp.Compare(a.at, b.at))
+	})
+	own := make([]int, w.to.pages)
+	for _, s := range slots {
+		own[home(s)]++
+	}
+	over := 0 // from one page to the next; after two rounds, from the last one to the first
+	for i := range 2 * len(own) {
+		over = max(over+own[i%len(own)]-pageSlots, 0)
+	}
+	if over > 0 {
+		slots = slices.Concat(slots[len(slots)-over:], slots[:len(slots)-over])
+	}
+	pages := make([][]slot, w.to.pages)
+	for p := range pages {
+		n := min(over+own[p], pageSlots, len(slots))
+		over += own[p] - n
+		pages[p], slots = slots[:n], slots[n:]
+	}
 	return pages
 }
 

@@ -51,6 +51,8 @@ func notText(n int, text string) error {
 	switch {
 	case len(text) > maxLine:
 		return errors.New("the line is too long")
+	case isPlain(text):
+		return nil
 	case strings.HasSuffix(text, "\r"):
 		return errors.New("the line ends with CR LF (lines end with LF alone)")
 	case !utf8.ValidString(text):
@@ -76,11 +78,25 @@ type rawRow struct {
 
 // rawRows returns the rows of a table in the order of its lines. If joined, a line
 // that begins with a blank continues the one before it.
-func rawRows(data []byte, joined bool) []rawRow { return slices.Collect(eachRawRow(data, joined)) }
+func rawRows(data []byte, joined bool) []rawRow {
+	return slices.Collect(eachRawRow(eachLine(data), joined))
+}
+
+// eachLine yields the lines of a file, and whether they end with a line end.
+func eachLine(data []byte) iter.Seq2[string, bool] {
+	return func(yield func(string, bool) bool) {
+		for rest := string(data); rest != ""; {
+			text, after, ended := strings.Cut(rest, "\n")
+			if rest = after; !yield(text, ended) {
+				return
+			}
+		}
+	}
+}
 
 // eachRawRow is rawRows for one row after the other. An empty line that has something wrong with it
 // may come before the row above it, which the next line may continue.
-func eachRawRow(data []byte, joined bool) iter.Seq[rawRow] {
+func eachRawRow(lines iter.Seq2[string, bool], joined bool) iter.Seq[rawRow] {
 	return func(yield func(rawRow) bool) {
 		var row *rawRow // not yielded yet
 		flush := func() bool {
@@ -92,9 +108,9 @@ func eachRawRow(data []byte, joined bool) iter.Seq[rawRow] {
 			return yield(had)
 		}
 		any := false
-		for n, rest := 1, string(data); rest != ""; n++ {
-			text, after, ended := strings.Cut(rest, "\n")
-			rest = after
+		n := 0
+		for text, ended := range lines {
+			n++
 			l := rawRow{line: line{n, strings.TrimRight(text, " \t")}, wrong: notText(n, text), torn: !ended,
 				blank: isBlank(text)}
 			goesOn := joined && !l.blank && strings.ContainsAny(text[:1], " \t")
@@ -130,6 +146,16 @@ func (r *rawRow) join(l rawRow) {
 	if r.wrong == nil && len(r.text) > maxLine {
 		r.wrong = errors.New("the row is too long")
 	}
+}
+
+// isPlain reports whether text is printable ASCII and tabs, as almost every line is.
+func isPlain(text string) bool {
+	for i := 0; i < len(text); i++ {
+		if c := text[i]; (c < ' ' || c > '~') && c != '\t' {
+			return false
+		}
+	}
+	return true
 }
 
 // isControl reports whether r is a control character other than tab.

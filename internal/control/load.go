@@ -147,26 +147,40 @@ func stampOf(info fs.FileInfo) stamp {
 	return s
 }
 
-// read returns the bytes of a regular file and the state they belong to.
-func read(path string, max int64) ([]byte, stamp, error) {
+// openPlain opens a regular file.
+func openPlain(path string) (*os.File, error) {
 	// Only a regular file is opened. O_NONBLOCK is for whatever may replace it in
 	// between: a fifo in place of the file must not block the program.
 	if info, err := os.Stat(path); err != nil {
-		return nil, stamp{}, plain(err)
+		return nil, plain(err)
 	} else if !info.Mode().IsRegular() {
-		return nil, stamp{}, errors.New("not a regular file")
+		return nil, errors.New("not a regular file")
 	}
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, stamp{}, plain(err)
+		return nil, plain(err)
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("not a regular file")
+	}
+	if err != nil {
+		f.Close()
+		return nil, plain(err)
+	}
+	return f, nil
+}
+
+// read returns the bytes of a regular file and the state they belong to.
+func read(path string, max int64) ([]byte, stamp, error) {
+	f, err := openPlain(path)
+	if err != nil {
+		return nil, stamp{}, err
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
 		return nil, stamp{}, plain(err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, stamp{}, errors.New("not a regular file")
 	}
 	data, err := io.ReadAll(io.LimitReader(f, max+1))
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 
@@ -19,8 +20,8 @@ const (
 
 // storing says how a file becomes a database, and a database the value of the file.
 type storing[T any] struct {
-	// write writes the rows in data.
-	write func(data []byte, to *rowWriter) error
+	// write writes the rows in lines, which it reads twice.
+	write func(lines iter.Seq2[string, bool], to *rowWriter) error
 	// open returns the value that looks its rows up in db.
 	open func(db *database) (T, error)
 }
@@ -193,8 +194,8 @@ type stored[R any] struct {
 // storing says how the table becomes a database.
 func (t table[R]) storing(c *Control) storing[contents[R]] {
 	return storing[contents[R]]{
-		write: func(data []byte, to *rowWriter) error {
-			_, err := t.readTo(c, data, to)
+		write: func(lines iter.Seq2[string, bool], to *rowWriter) error {
+			_, err := t.readTo(c, lines, to)
 			return err
 		},
 		open: func(db *database) (contents[R], error) { return t.opened(db), nil },

@@ -304,13 +304,22 @@ func TestStoredPrivately(t *testing.T) {
 
 // A full disk is an error of the one who writes, and no database.
 func TestStoredOnAFullDisk(t *testing.T) {
-	f := settledFixture(t, map[string]string{"aliases": ""})
+	f := settledFixture(t, map[string]string{"aliases": many(storedFrom)})
+	state, err := f.stat("aliases")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := openText(f.path("aliases"), maxTable, state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer text.Close()
 	full, err := os.OpenFile("/dev/full", os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer full.Close()
-	db, err := writeDatabase(f.Control, aliasesFile(f.Control), []byte(many(storedFrom)), stamp{}, full)
+	db, err := writeDatabase(f.Control, aliasesFile(f.Control), text, full)
 	if db != nil || !strings.Contains(err.Error(), "no space left") {
 		t.Error(db, err)
 	}

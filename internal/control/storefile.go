@@ -1,7 +1,6 @@
 package control
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -144,21 +143,27 @@ func buildDatabase[T any](c *Control, f file[T], now stamp) *database {
 	if db != nil {
 		return db // of another process, which was faster
 	}
-	data, state, err := read(c.path(f.name), f.max)
-	if err != nil || state != now || bytes.Count(data, []byte("\n")) <= storedFrom {
+	text, err := openText(c.path(f.name), f.max, now)
+	if err != nil {
+		giveUp(tmp)
+		return nil
+	}
+	defer text.Close()
+	if !text.longer(storedFrom) {
 		giveUp(tmp)
 		return nil
 	}
 	defer debug.FreeOSMemory() // it took much more than it leaves
 	if tmp != nil {
-		if db, err = writeDatabase(c, f, data, now, tmp); err == nil {
+		if db, err = writeDatabase(c, f, text, tmp); err == nil {
 			if err = publish(tmp, filepath.Join(c.home, databaseName(f.name))); err == nil {
 				delete(c.spoilt, f.name)
 				return db
 			}
 		}
 		giveUp(tmp)
-		if isFileError(err) { // a row that makes the whole table unusable is no trouble of ours
+		// A row that makes the whole table unusable is no trouble of ours, nor is who writes it now.
+		if isFileError(err) || errors.Is(err, errChanged) {
 			return nil
 		}
 		c.tell(f.name, fmt.Errorf("%s: %w (each process makes its own)", databaseName(f.name), plain(err)))
@@ -168,7 +173,7 @@ func buildDatabase[T any](c *Control, f file[T], now stamp) *database {
 		return nil
 	}
 	memory := os.NewFile(uintptr(fd), "(memory)")
-	if db, err = writeDatabase(c, f, data, now, memory); err != nil {
+	if db, err = writeDatabase(c, f, text, memory); err != nil {
 		memory.Close()
 		return nil
 	}
@@ -177,18 +182,18 @@ func buildDatabase[T any](c *Control, f file[T], now stamp) *database {
 
 func isFileError(err error) bool { return errors.As(err, new(*fileError)) }
 
-// writeDatabase writes the rows in data to a file, and reads what it then says.
-func writeDatabase[T any](c *Control, f file[T], data []byte, of stamp, to *os.File) (*database, error) {
+// writeDatabase writes the rows of a table to a file, and reads what it then says.
+func writeDatabase[T any](c *Control, f file[T], from *tableText, to *os.File) (*database, error) {
 	out, err := cdb.Create(to)
 	if err != nil {
 		return nil, err
 	}
 	w := &rowWriter{Writer: out}
-	w.meta.Torn = len(data) > 0 && data[len(data)-1] != '\n'
-	if err := f.stored.write(data, w); err != nil {
+	if err := errors.Join(f.stored.write(from.lines, w), from.unchanged()); err != nil {
 		return nil, err
 	}
-	if err := w.finish(of, f.name); err != nil {
+	w.meta.Torn = from.torn
+	if err := w.finish(from.state, f.name); err != nil {
 		return nil, err
 	}
 	size, err := to.Seek(0, io.SeekEnd)

@@ -3,6 +3,7 @@ package control
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -139,6 +140,8 @@ type reading[R any] struct {
 	seen map[string]first // by the key of the row
 	good int              // rows so far
 	to   *rowWriter       // where they go; nil: they are kept
+
+	twice repeated // keys that are to be in seen, if the rows go to a database
 }
 
 // first is the first row of a key.
@@ -160,13 +163,18 @@ func (t table[R]) file(c *Control) file[contents[R]] {
 
 // read makes the contents from the file's bytes. An error in a row affects that row
 // alone; read itself fails only if it leaves nothing to look up.
-func (t table[R]) read(c *Control, data []byte) (contents[R], error) { return t.readTo(c, data, nil) }
+func (t table[R]) read(c *Control, data []byte) (contents[R], error) {
+	return t.readTo(c, eachLine(data), nil)
+}
 
-// readTo is read, but the rows go to a database, if to is not nil.
-func (t table[R]) readTo(c *Control, data []byte, to *rowWriter) (contents[R], error) {
+// readTo is read, but the rows go to a database, if to is not nil. Then lines are read twice.
+func (t table[R]) readTo(c *Control, lines iter.Seq2[string, bool], to *rowWriter) (contents[R], error) {
 	r := reading[R]{table: t, seen: map[string]first{}, to: to,
 		rowset: rowset[R]{index: map[string]int{}, broken: map[string]brokenRow{}}}
-	for l := range eachRawRow(data, t.joined) {
+	if to != nil {
+		r.twice = t.namedTwice(lines)
+	}
+	for l := range eachRawRow(lines, t.joined) {
 		if l.blank {
 			r.comment(l)
 			continue
@@ -263,7 +271,9 @@ func (r *reading[R]) add(l rawRow) {
 		r.fault(l, fmt.Errorf("%q is already in line %d (remove one of the two)", key, had.line))
 		return
 	}
-	r.seen[key] = first{l.n, l.text}
+	if r.to == nil || r.twice.has(key) {
+		r.seen[key] = first{l.n, l.text}
+	}
 	r.good++
 	var keys []string
 	for _, e := range entries {

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -114,7 +115,7 @@ func usersFile(c *Control) file[userTable] {
 	return file[userTable]{name: "users", max: maxTable, required: true,
 		parse: func(_ string, data []byte) (userTable, error) { return parseUsers(c, data) },
 		stored: &storing[userTable]{
-			write: func(data []byte, to *rowWriter) error { return storeUsers(c, data, to) },
+			write: func(lines iter.Seq2[string, bool], to *rowWriter) error { return storeUsers(c, lines, to) },
 			open:  func(db *database) (userTable, error) { return storedUsers(c, db) },
 		}}
 }
@@ -123,7 +124,7 @@ func usersFile(c *Control) file[userTable] {
 // the syntax of Dovecot's passwd-file.
 func parseUsers(c *Control, data []byte) (userTable, error) {
 	var t userTable
-	contents, err := t.reading(c).readTo(c, data, nil)
+	contents, err := t.reading(c).readTo(c, eachLine(data), nil)
 	t.contents = contents
 	return t, err
 }
@@ -151,9 +152,9 @@ func (t *userTable) reading(c *Control) table[User] {
 }
 
 // storeUsers writes the users to a database.
-func storeUsers(c *Control, data []byte, to *rowWriter) error {
+func storeUsers(c *Control, lines iter.Seq2[string, bool], to *rowWriter) error {
 	var t userTable
-	if _, err := t.reading(c).readTo(c, data, to); err != nil {
+	if _, err := t.reading(c).readTo(c, lines, to); err != nil {
 		return err
 	}
 	to.meta.Check, to.meta.Schemes = t.check, t.schemes
