@@ -32,6 +32,8 @@ func commands() map[string]command {
 		"mount DIR OPTIONS":             cmdMount,      // a tmpfs until the script ends
 		"flood N MAXMIB HEADER PROG...": cmdFlood,      // exit status N to 1 GiB on stdin
 		"peak MAXMIB PID":               cmdPeak,       // its resident size never was larger
+		"block PAGE WORDS FILE":         cmdBlock,      // what stands on a page, to FILE and FILE.out
+		"shown FILE":                    cmdShown,      // standard output is as FILE.out says
 		"missing TEXT":                  cmdMissing,    // what could not be tested; fails with CI=true
 		"down ADDR":                     cmdDown,       // nothing accepts there
 		"killed WORDS":                  cmdKilled,     // SIGKILL to the service whose command line begins so
