@@ -99,8 +99,35 @@ func (i Init) Run() error {
 	if i.Smarthost != nil {
 		return i.Smarthost.tell(i)
 	}
-	_, err = fmt.Fprintf(i.Notes,
-		"%s is ready: mailctl --home %s user add ADDRESS, then mailctl --home %s start\n", i.Dir, i.Dir, i.Dir)
+	return i.next()
+}
+
+// next prints what there is to do for a new home.
+func (i Init) next() error {
+	c := control.Open(i.Dir, time.Now)
+	host, err := c.Hostname()
+	if err != nil {
+		return nil // the findings have said why
+	}
+	domains, err := c.Domains()
+	if err != nil {
+		return nil
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%[1]s is ready. Next:\n"+
+		"- the first user, who gets the mail for root and postmaster too: mailctl --home %[1]s user add ADDRESS\n", i.Dir)
+	for _, d := range domains {
+		if d[0] != '[' && strings.Contains(d, ".") {
+			fmt.Fprintf(&b, "- in the DNS, beside the address of %[2]s and the name of that address:\n"+
+				"    %[1]s. IN MX 10 %[2]s.\n    %[1]s. IN TXT \"v=spf1 mx -all\"\n    _dmarc.%[1]s. IN TXT \"v=DMARC1; p=none\"\n"+
+				"    and what mailctl --home %[3]s dkim show %[1]s prints\n", d, addr.FoldDomain(host), i.Dir)
+		}
+	}
+	fmt.Fprintf(&b, "- ports for other hosts and users: control/services listens on this machine alone (write :25, :587, "+
+		":465, :110, :995 there; below 1024 mailctl start needs root, or take the units of contrib/systemd)\n"+
+		"- a certificate that others trust, in control/tls/%s: control(5)\n"+
+		"- then: mailctl --home %s start\n", addr.FoldDomain(host), i.Dir)
+	_, err = io.WriteString(i.Notes, b.String())
 	return err
 }
 

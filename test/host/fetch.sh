@@ -29,15 +29,17 @@ EOF
 	as_root mv "$host.new" "$host"
 }
 
-# Programs that send mail, and mail systems that the package replaces, which are only
-# fetched: on the machine there is no network.
+# Programs that send mail, those that start ours or read the same mailboxes, and mail systems
+# that the package replaces, which are only fetched: on the machine there is no network.
 senders="ca-certificates git git-email libmailtools-perl logrotate php-cli"
+senders="$senders curl dovecot-imapd dovecot-pop3d jq libevent-2.1-7 pwgen runit s6 ucspi-tcp xinetd"
 others="exim4-daemon-light postfix"
 more() {
 	as_root chroot "$host" sh -ec "export DEBIAN_FRONTEND=noninteractive
 		apt-get -qq update
 		{ apt-get -qq -y --no-install-recommends install $senders
 		for p in $others; do apt-get -qq -y --no-install-recommends -d install \$p; done
+		systemctl -q disable xinetd dovecot dovecot.socket
 		} >/test/install.log 2>&1 || { cat /test/install.log; exit 1; }
 		echo $senders $others >/test/packages"
 }

@@ -22,15 +22,16 @@ const bootTime = 5 * time.Minute
 
 func TestUnits(t *testing.T) { boot(t, "units", 50) }
 
-// boot runs a script on the machine, on which make install has been run.
-func boot(t *testing.T, script string, least int) {
+// boot runs a script on the machine, on which make install has been run, with further
+// options of systemd-nspawn.
+func boot(t *testing.T, script string, least int, options ...string) {
 	needs(t, "systemd-nspawn", "make")
 	dest := t.TempDir()
 	install := exec.Command("make", "-C", repository(t), "install", "DESTDIR="+dest)
 	if text, err := install.CombinedOutput(); err != nil {
 		t.Fatalf("make install: %v\n%s", err, text)
 	}
-	machine(t, script, least, "--boot", "--bind-ro="+dest+":/dest")
+	machine(t, script, least, append(options, "--boot", "--bind-ro="+dest+":/dest")...)
 }
 
 // needs skips the test, or fails it with CI=true, if it cannot run here.

@@ -12,7 +12,7 @@ import (
 // The scripts run blocks by these words.
 var (
 	inScripts = regexp.MustCompile(`(?m)^block (\S+) '([^'\n]+)'`)
-	onHost    = regexp.MustCompile(`(?m)\$\(block (\S+) '([^'\n]+)'`)
+	onHost    = regexp.MustCompile(`(?m)\$\(block (\S+) ['"]([^"\n]+?)['"]\)`)
 	notRun    = regexp.MustCompile(`(?m)^([^#\s]\S*) \| (.+?) \| (.+)$`)
 )
 
