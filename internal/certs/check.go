@@ -20,6 +20,9 @@ import (
 // renewed automatically have been by then.
 const soon = 14 * 24 * time.Hour
 
+// certbotHook is what certbot has to be told.
+const certbotHook = "certbot renew --deploy-hook DIR/certbot-hook (contrib/certbot-hook)"
+
 // Check examines all of control/tls: a certificate that cannot be served is an error; one
 // that clients will refuse, or a key that everyone can read, is a warning. inForce has
 // each certificate that is served.
@@ -65,8 +68,11 @@ func checkPair(dir, host string, now time.Time) (findings []control.Finding, val
 	if err != nil {
 		what := broken(host, err).Error()
 		_, what, _ = strings.Cut(what, ": ")
-		return []control.Finding{wrong(host, what,
-			"it is not served without a readable, matching pair")}, value
+		mend := "it is not served without a readable, matching pair"
+		if errors.Is(err, fs.ErrPermission) {
+			mend += "; certbot keeps keys for root alone: have it copy the pair, " + certbotHook
+		}
+		return []control.Finding{wrong(host, what, mend)}, value
 	}
 	if what := fault(cert.Leaf, host, now); what != "" {
 		findings = append(findings, warning(host+"/"+chainName, what, "it is served anyway: replace both files"))
