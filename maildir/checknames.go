@@ -95,8 +95,10 @@ func race(do func(i int) (won bool, err error)) error {
 			n++
 		}
 	}
-	if err := errors.Join(failed[:]...); err != nil {
-		return err
+	for _, err := range failed { // of all the same
+		if err != nil {
+			return err
+		}
 	}
 	if n != 1 {
 		return fmt.Errorf("%d of %d believe that they did it", n, runners)
