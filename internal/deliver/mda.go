@@ -1,7 +1,9 @@
 package deliver
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"time"
 
@@ -53,20 +55,46 @@ func (m *MDA) deliver(ctx context.Context, address string, from *addr.Address, i
 	if err != nil {
 		return err
 	}
+	warn, err := m.put(ctx, address, to, u, from, in)
+	if err == nil && warn {
+		m.warn(ctx, u)
+	}
+	return err
+}
+
+// warn puts a letter into a mailbox that has come to be nearly full: the caller has no spool of
+// ours through which it could go. The message that filled it is stored.
+func (m *MDA) warn(ctx context.Context, u *control.User) {
+	now := m.Now()
+	letter, err := m.quotas().letter(u, fmt.Sprint("quota.", now.UnixNano()))
+	if err == nil {
+		again := *m
+		again.Folder, again.Original = "", addr.Address{}
+		err = again.Deliver(ctx, u.Address, &addr.Address{}, bytes.NewReader(letter))
+	}
+	if err != nil {
+		m.Log.Trouble("", "warn of a full mailbox", err)
+	}
+}
+
+// put is deliver for a mailbox that is known. warn says that its user is to be told that it is
+// nearly full.
+func (m *MDA) put(ctx context.Context, address string, to addr.Address, u *control.User, from *addr.Address,
+	in io.Reader) (warn bool, err error) {
 	_, _, ours, err := ownerOf(m.Home, u)
 	byRules := !ours
 	if err == nil && ours {
 		byRules, err = hasRules(m.Home, u, to)
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	if name := m.Folder; name != "" && !isFolder(addr.Fold(name)) && addr.Fold(name) != "inbox" {
-		return noFolder(name)
+		return false, noFolder(name)
 	}
 	msg, err := openIncoming(in, to)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if from != nil {
 		msg.from = *from
@@ -78,20 +106,20 @@ func (m *MDA) deliver(ctx context.Context, address string, from *addr.Address, i
 }
 
 // plain stores a message of a user without rules: it is written once.
-func (m *MDA) plain(address string, to addr.Address, u *control.User, msg *incoming) error {
+func (m *MDA) plain(address string, to addr.Address, u *control.User, msg *incoming) (warn bool, err error) {
 	path, err := prepare(m.Home, u)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if path, err = m.place(path, address, to, u, msg); err != nil {
-		return err
+		return false, err
 	}
-	key, err := m.store(path, to, u, msg)
+	key, warn, err := m.store(path, to, u, msg)
 	if err != nil {
-		return err
+		return false, err
 	}
 	m.Log.Delivered(key, to.String(), path, "copy")
-	return nil
+	return warn, nil
 }
 
 // folder is the folder that the caller names, else that of the extension.
@@ -132,23 +160,23 @@ func (m *MDA) mailbox(address string) (to addr.Address, u *control.User, err err
 }
 
 // store writes our two fields and the message below them.
-func (m *MDA) store(path string, to addr.Address, u *control.User, msg *incoming) (key string, err error) {
+func (m *MDA) store(path string, to addr.Address, u *control.User, msg *incoming) (key string, warn bool, err error) {
 	max, err := m.limits(u)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	host, err := m.Control.Hostname()
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	d, err := maildir.Open(path)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	defer d.Close()
 	octets, inodes, err := m.Control.Reserve()
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	key = string(spool.NewKey(m.Now(), host))
 	name, err := d.Store(key, func(w io.Writer) error {
@@ -159,16 +187,16 @@ func (m *MDA) store(path string, to addr.Address, u *control.User, msg *incoming
 		if err := msg.copyTo(c, max); err != nil {
 			return err
 		}
-		_, err := measure(u, c.n, 1, func(used maildir.Usage, fits bool) (bool, error) { return m.quotas().judge(u, c.n, used, fits) })
+		warn, err = measure(u, c.n, 1, func(used maildir.Usage, fits bool) (bool, error) { return m.quotas().judge(u, c.n, used, fits) })
 		return err
 	})
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	if err := d.CountQuota(name); err != nil { // the message is stored
 		m.Log.Trouble(key, "count the quota", err)
 	}
-	return key, nil
+	return key, warn, nil
 }
 
 func (m *MDA) quotas() quotas {

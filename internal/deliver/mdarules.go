@@ -41,15 +41,15 @@ func hasRules(home string, u *control.User, to addr.Address) (bool, error) {
 // byRules does with a message what the rules of its user say: here, or as the owner of the
 // mailbox. What they forward is a new entry in the spool. What was done before a failure is
 // done again when the caller tries again, so what can fail is asked before.
-func (m *MDA) byRules(ctx context.Context, address string, to addr.Address, u *control.User, msg *incoming) error {
+func (m *MDA) byRules(ctx context.Context, address string, to addr.Address, u *control.User, msg *incoming) (warn bool, err error) {
 	s, err := m.spill(to, u, msg)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer s.file.Close()
 	h, err := readHeader(s.copy.Incoming(s.file))
 	if err != nil {
-		return err
+		return false, err
 	}
 	facts := &mdaFacts{MDA: m, address: address, u: u, h: h, from: msg.from, size: s.copy.Len()}
 	work := &mail{home: m.Home, user: u, to: to, from: msg.from, key: s.copy.Key, size: s.copy.Len(),
@@ -57,20 +57,20 @@ func (m *MDA) byRules(ctx context.Context, address string, to addr.Address, u *c
 		body: s.copy.WithResults(s.file), message: func() io.Reader { return s.copy.Incoming(s.file) }, about: facts}
 	d, err := m.perform(ctx, work, s)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if d.Taken != "" {
-		return status.Temp("4.2.0", "cannot store the message", errors.New("another message is "+visible.Line(d.Taken)))
+		return false, status.Temp("4.2.0", "cannot store the message", errors.New("another message is "+visible.Line(d.Taken)))
 	}
 	delimiters, err := m.Control.Delimiters()
 	if err != nil {
-		return err
+		return false, err
 	}
 	p, err := d.plan(work.own(delimiters))
 	if err != nil {
-		return err
+		return false, err
 	}
-	return m.send(work, p, s, d.Answer)
+	return d.Warn, m.send(work, p, s, d.Answer)
 }
 
 // perform has the work done by whoever may open the mailbox.

@@ -97,17 +97,23 @@ func explainQuota(u *control.User, root string, t *explain.Trail) error {
 
 // warning tells the user of a mailbox that it is nearly full.
 func (s *Stage) warning(e *spool.Entry, u *control.User) (spool.Notice, error) {
-	host, err := s.Control.Hostname()
+	letter, err := quotas{control: s.Control, now: s.Now}.letter(u, "quota."+string(e.Key))
+	return spool.Notice{To: u.Address, What: "quota", Body: letter}, err
+}
+
+// letter is that warning.
+func (q quotas) letter(u *control.User, id string) ([]byte, error) {
+	host, err := q.control.Hostname()
 	if err != nil {
-		return spool.Notice{}, err
+		return nil, err
 	}
-	percent, err := s.Control.QuotaWarning()
+	percent, err := q.control.QuotaWarning()
 	if err != nil {
-		return spool.Notice{}, err
+		return nil, err
 	}
-	l := dsn.Letter{Host: host, To: u.Address, Now: s.Now(), ID: "quota." + string(e.Key),
+	l := dsn.Letter{Host: host, To: u.Address, Now: q.now(), ID: id,
 		Subject: "Your mailbox is nearly full",
 		Text: fmt.Sprintf("Your mailbox is more than %d percent full. Once it is full, no more mail comes in, and "+
 			"after a day mail for you is returned to its senders. Please delete what you no longer need.", percent)}
-	return spool.Notice{To: u.Address, What: "quota", Body: l.Compose()}, nil
+	return l.Compose(), nil
 }

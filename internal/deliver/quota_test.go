@@ -133,6 +133,33 @@ func TestQuotaWarning(t *testing.T) {
 	}
 }
 
+// TestMDAQuotaWarning: with -d the letter lies in the mailbox, once, beside what filled it.
+func TestMDAQuotaWarning(t *testing.T) {
+	for _, rules := range []string{"", "./Maildir/\n"} {
+		p := limited(t, "*:bytes=100000", 89900)
+		if rules != "" {
+			p.check(os.WriteFile(filepath.Join(p.home, "mail/example.net/alice/.qmail"), []byte(rules), 0o600))
+		}
+		for range 3 {
+			text := "Subject: x\n\n" + strings.Repeat("x", 200) + "\n"
+			p.check(p.mda().Deliver(context.Background(), "alice@example.net", nil, strings.NewReader(text)))
+		}
+		files, err := filepath.Glob(filepath.Join(p.home, "mail/example.net/alice/Maildir/new/*"))
+		p.check(err)
+		letters := 0
+		for _, f := range files {
+			text, err := os.ReadFile(f)
+			p.check(err)
+			if strings.HasPrefix(string(text), "Return-Path: <>\n") && strings.Contains(string(text), "\nSubject: Your mailbox is nearly full\n") {
+				letters++
+			}
+		}
+		if letters != 1 || len(files) != 4 {
+			t.Errorf("rules %q: %d letters in %d messages\n%s", rules, letters, len(files), p.log.String())
+		}
+	}
+}
+
 // TestMDAQuota: the calling mail system hears of it.
 func TestMDAQuota(t *testing.T) {
 	p := limited(t, "*:bytes=1200", 1100)
