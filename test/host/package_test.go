@@ -16,7 +16,7 @@ func TestPackage(t *testing.T) {
 	build(t, filepath.Join(dir, "old"), "0.0.9")
 	build(t, filepath.Join(dir, "new"), "")
 	t.Run("booted", func(t *testing.T) {
-		machine(t, "package", 72, "--boot", "--bind-ro="+dir+":/package")
+		machine(t, "package", 77, "--boot", "--bind-ro="+dir+":/package")
 	})
 	t.Run("chroot", func(t *testing.T) { // systemd does not run
 		machine(t, "chroot", 15, "--bind-ro="+dir+":/package", "/bin/sh", "-c", "exec /bin/bash /test/run >/test/out/log 2>&1")
