@@ -55,6 +55,8 @@ func pathSettings() []Setting {
 		with(Setting{Name: "root", Form: List, Without: "nobody", Example: "*",
 			Readers: "mailsubmit, all stages, pop3d",
 			Counts:  AtStart, Doc: "the programs that work as root"}, maxScalar, parseRoot),
+		scalarOf(Setting{Name: "landlock", Default: "yes", Readers: "mailsubmit, mailcheck, mailroute, mailrelay, pop3d",
+			Counts: AtStart, Doc: "whether the kernel confines the programs"}, oneOf("yes", "no")),
 		scalarOf(Setting{Name: "resolver", Without: "the system's", Example: "127.0.0.1:5353",
 			Readers: "all that use DNS", Doc: "the DNS server to ask"}, parseResolver),
 	}

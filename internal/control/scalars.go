@@ -137,6 +137,12 @@ func (c *Control) HideClient() (bool, error) {
 	return word == "yes", err
 }
 
+// Landlock reports whether the kernel's Landlock is to confine the programs.
+func (c *Control) Landlock() (bool, error) {
+	word, err := one[string](c, "landlock")
+	return word == "yes", err
+}
+
 // oneOf parses one of the words.
 func oneOf(words ...string) func(string) (string, string) {
 	return func(s string) (string, string) {

@@ -26,7 +26,8 @@ func (h *Home) server(addrs, tlsAddrs []string, conf *tls.Config) (*listen.Serve
 		return nil, err
 	}
 	return &listen.Server{Addrs: h.inHome(addrs), TLSAddrs: h.inHome(tlsAddrs), TLS: conf,
-		Limits: h.limits, Log: h.Log, Ready: h.Ready}, nil
+		Limits: h.limits, Log: h.Log, Ready: h.Ready,
+		Opened: func() error { return h.Confine(true) }}, nil
 }
 
 // bindPorts binds the TCP addresses if we are root, as ports below 1024 need, and

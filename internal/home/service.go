@@ -106,6 +106,12 @@ func (s *Service) Stdin(ctx context.Context, implicit bool, wrapper string) erro
 		}
 		return err
 	}
+	if err := s.Home.Confine(false); err != nil {
+		if !implicit {
+			s.Unavailable(conn, err)
+		}
+		return err
+	}
 	return s.One(ctx, conn, implicit)
 }
 

@@ -47,6 +47,9 @@ type Server struct {
 	// not called if the client expects TLS.
 	Refuse func(net.Conn)
 
+	// Opened is called once every socket is open and before one accepts; may be nil. An error
+	// ends the server.
+	Opened func() error
 	// Ready is called once every socket accepts connections; may be nil.
 	Ready func()
 
@@ -64,6 +67,12 @@ func (s *Server) Run(ctx context.Context) error {
 	list, err := s.open()
 	if err != nil {
 		return err
+	}
+	if s.Opened != nil {
+		if err := s.Opened(); err != nil {
+			closeAll(list)
+			return err
+		}
 	}
 	s.conns, s.of = make(map[net.Conn]Origin), make(map[Origin]int)
 	ctx, cancel := s.untilIdle(ctx)

@@ -319,6 +319,9 @@ func (l *Log) Listening(addr string) {
 	l.event("listening", NoKey, slog.String("addr", addr))
 }
 
+// Unconfined: Landlock does not confine a program.
+func (l *Log) Unconfined(reason string) { l.event("unconfined", NoKey, slog.String("reason", reason)) }
+
 // Reloaded: a long-running program read its start-up settings again.
 func (l *Log) Reloaded() { l.event("reloaded", NoKey) }
 

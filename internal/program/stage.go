@@ -51,6 +51,9 @@ func (s Stage) work(stay bool) Action {
 			return s.watch(ctx, h)
 		}
 		r, err := s.runner(h)
+		if err == nil {
+			err = h.Confine(false)
+		}
 		if err != nil {
 			return err
 		}
@@ -65,6 +68,9 @@ func (s Stage) work(stay bool) Action {
 // begins anew with that once the attempts under way have ended.
 func (s Stage) watch(ctx context.Context, h *home.Home) error {
 	r, err := s.runner(h)
+	if err == nil {
+		err = h.Confine(true)
+	}
 	for err == nil {
 		var next *spool.Runner
 		turn, cancel := context.WithCancel(ctx)
