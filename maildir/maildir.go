@@ -15,6 +15,7 @@
 package maildir
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -55,13 +56,15 @@ func makeAll(path string) error {
 	return dir.Make(path, 0o700)
 }
 
-// Dir is an open Maildir.
+// Dir is an open Maildir. Only one goroutine may use it at a time.
 type Dir struct {
 	path string
 	self *dir.Dir
-	tmp  *dir.Dir
+	tmp  *dir.Dir // nil: not opened yet
 	new  *dir.Dir
 	cur  *dir.Dir
+
+	device uint64 // of new/, once it is known
 
 	index, earlier index       // the last two listings; see move.go
 	extraNames     []extraName // second names of files, left out by the last List
@@ -106,10 +109,33 @@ func (d *Dir) Close() error {
 // Path returns the path that the Maildir was opened with.
 func (d *Dir) Path() string { return d.path }
 
-// New returns the open directory new/, into which a queue on the same file system
-// may rename a message. Only d closes it. The error says why new/ is missing and
-// could not be made.
-func (d *Dir) New() (*os.File, error) { return d.new.File() }
+// New returns the descriptor of new/, into which a queue on the same file system may rename
+// a message. Only d closes it. The error says why new/ is missing and could not be made.
+func (d *Dir) New() (fd int, err error) { return d.new.Fd(), d.new.Missing() }
+
+// Device returns the number of the file system that new/ is on.
+func (d *Dir) Device() (uint64, error) {
+	if d.device == 0 {
+		st, err := d.new.Stat()
+		if err != nil {
+			return 0, err
+		}
+		d.device = st.Dev
+	}
+	return d.device, nil
+}
+
+// drafts opens tmp/, which is needed only by who writes.
+func (d *Dir) drafts() (*dir.Dir, error) {
+	if d.tmp == nil {
+		tmp, err := d.self.Sub("tmp", true)
+		if err != nil {
+			return nil, err
+		}
+		d.tmp = tmp
+	}
+	return d.tmp, nil
+}
 
 // Lock locks the mailbox for one session and returns the function that unlocks it;
 // the end of the process unlocks it, too. The error is ErrBusy if another session
@@ -143,8 +169,11 @@ func (d *Dir) sub(name string) *dir.Dir {
 func (d *Dir) Find(key string) (Message, error) {
 	for _, sub := range []string{"cur", "new", "cur"} {
 		var found *Message
-		err := d.sub(sub).Names(func(name string) bool {
-			if m := parse(sub, name); m.Key == key {
+		err := d.sub(sub).Scan(func(name []byte) bool {
+			if !bytes.HasPrefix(name, []byte(key)) {
+				return true
+			}
+			if m := parse(sub, string(name)); m.Key == key {
 				found = &m
 			}
 			return found == nil
@@ -164,4 +193,23 @@ func (d *Dir) Find(key string) (Message, error) {
 // before ages is called. ages is called only if there are such files and says whether
 // their age can be believed (nil: it can): when the clock steps forward, a draft that
 // was just written looks old.
-func (d *Dir) Clean(now time.Time, ages func() bool) error { return d.tmp.Clean(now, ages, nil) }
+func (d *Dir) Clean(now time.Time, ages func() bool) error {
+	tmp, err := d.drafts()
+	if err != nil {
+		return err
+	}
+	return tmp.Clean(now, ages, nil)
+}
+
+// Clean is Dir.Clean for the Maildir path, of which nothing else is opened.
+func Clean(path string, now time.Time, ages func() bool) error {
+	tmp, err := dir.Open(filepath.Join(path, "tmp"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer tmp.Close()
+	return tmp.Clean(now, ages, nil)
+}

@@ -51,7 +51,7 @@ func (p Place) Trust() error {
 }
 
 // walk goes from the base to each directory of the Maildir.
-func (p Place) walk(step func(d *dir.Dir, name string) (*dir.Dir, error)) error {
+func (p Place) walk(step step) error {
 	d, err := p.descend(step)
 	if err != nil {
 		return err
@@ -71,8 +71,23 @@ func (p Place) walk(step func(d *dir.Dir, name string) (*dir.Dir, error)) error 
 	return nil
 }
 
+// step opens a directory in another one.
+type step func(d *dir.Dir, name string) (*dir.Dir, error)
+
 // descend goes from the base to the last directory, and returns that.
-func (p Place) descend(step func(d *dir.Dir, name string) (*dir.Dir, error)) (d *dir.Dir, err error) {
+func (p Place) descend(step step) (d *dir.Dir, err error) {
+	if d, err = p.base(); err != nil {
+		return nil, err
+	}
+	return p.below(d, p.names(), false, step)
+}
+
+func (p Place) names() []string {
+	return strings.FieldsFunc(p.Rel, func(r rune) bool { return r == '/' })
+}
+
+// base opens the base.
+func (p Place) base() (d *dir.Dir, err error) {
 	if p.UID == 0 { // everything of root's below qualifies, so nobody else may exchange it
 		if err := dir.Trusted(p.Base, 0); err != nil {
 			return nil, err
@@ -85,7 +100,12 @@ func (p Place) descend(step func(d *dir.Dir, name string) (*dir.Dir, error)) (d 
 		d.Close()
 		return nil, err
 	}
-	names := strings.FieldsFunc(p.Rel, func(r rune) bool { return r == '/' })
+	return d, nil
+}
+
+// below goes on to the last of the directories, and closes those before it, d too. more says
+// that this is not the Maildir yet.
+func (p Place) below(d *dir.Dir, names []string, more bool, step step) (*dir.Dir, error) {
 	for i, name := range names {
 		next, err := step(d, name)
 		d.Close()
@@ -93,7 +113,7 @@ func (p Place) descend(step func(d *dir.Dir, name string) (*dir.Dir, error)) (d 
 			return nil, err
 		}
 		d = next
-		if err := p.check(d, i < len(names)-1); err != nil {
+		if err := p.check(d, more || i < len(names)-1); err != nil {
 			d.Close()
 			return nil, err
 		}
@@ -101,17 +121,114 @@ func (p Place) descend(step func(d *dir.Dir, name string) (*dir.Dir, error)) (d 
 	return d, nil
 }
 
+// Way is a directory on the way to a Maildir, held open: who has to look at its files, too,
+// walks the way once.
+type Way struct {
+	place Place
+	d     *dir.Dir
+	names []string // of what lies between it and the Maildir, and of that
+}
+
+// Enter opens the directory at the path rel from the base, which leads to the Maildir. The
+// error is fs.ErrNotExist if it is missing.
+func (p Place) Enter(rel string) (*Way, error) {
+	rest, ok := strings.CutPrefix(p.Rel, strings.TrimSuffix(rel, "/"))
+	if !ok {
+		return nil, fmt.Errorf("%s is not on the way to %s", rel, p.Path())
+	}
+	d, err := p.base()
+	if err != nil {
+		return nil, err
+	}
+	names := (Place{Rel: rest}).names()
+	if d, err = p.below(d, (Place{Rel: rel}).names(), len(names) > 0, (*dir.Dir).OpenSub); err != nil {
+		return nil, err
+	}
+	return &Way{place: p, d: d, names: names}, nil
+}
+
+// Fd returns the descriptor of the directory. Only w closes it.
+func (w *Way) Fd() int { return w.d.Fd() }
+
+// Close closes the directory.
+func (w *Way) Close() error { return w.d.Close() }
+
+// Open opens the Maildir, with the checks of Complete. The error is fs.ErrNotExist if one of its
+// directories is missing.
+func (w *Way) Open() (*Dir, error) {
+	p, self := w.place, w.d
+	for i, name := range w.names {
+		next, err := self.OpenSub(name)
+		if self != w.d {
+			self.Close()
+		}
+		if err == nil {
+			err = p.check(next, i < len(w.names)-1)
+		}
+		if err != nil {
+			if next != nil {
+				next.Close()
+			}
+			return nil, err
+		}
+		self = next
+	}
+	d := &Dir{path: p.Path(), self: self}
+	if err := d.openParts(p); err != nil {
+		d.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// openParts opens new/ and cur/, and looks at tmp/.
+func (d *Dir) openParts(p Place) (err error) {
+	st, err := d.self.StatName("tmp")
+	if err == nil {
+		err = p.checkStat(d.self.Join("tmp"), st, false)
+	}
+	if err == nil && st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		err = &fs.PathError{Op: "open", Path: d.self.Join("tmp"), Err: unix.ENOTDIR}
+	}
+	if err != nil {
+		return err
+	}
+	for _, part := range []struct {
+		to   **dir.Dir
+		name string
+	}{{&d.new, "new"}, {&d.cur, "cur"}} {
+		if *part.to, err = d.self.OpenSub(part.name); err != nil {
+			return err
+		}
+		if st, err = (*part.to).Stat(); err == nil {
+			err = p.checkStat((*part.to).Path(), st, false)
+		}
+		if err != nil {
+			return err
+		}
+		if part.name == "new" {
+			d.device = st.Dev
+		}
+	}
+	return nil
+}
+
 // check refuses a directory in which somebody else could exchange the next one. On the
 // way to the Maildir a directory may be root's.
 func (p Place) check(d *dir.Dir, onTheWay bool) error {
 	st, err := d.Stat()
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
+	}
+	return p.checkStat(d.Path(), st, onTheWay)
+}
+
+func (p Place) checkStat(path string, st unix.Stat_t, onTheWay bool) error {
+	switch {
 	case int(st.Uid) != p.UID && !(onTheWay && st.Uid == 0):
-		return fmt.Errorf("%s belongs to uid %d, but the mailbox to uid %d", d.Path(), st.Uid, p.UID)
+		return fmt.Errorf("%s belongs to uid %d, but the mailbox to uid %d", path, st.Uid, p.UID)
 	case st.Mode&unix.S_IWOTH != 0:
-		return fmt.Errorf("%s is writable by everyone", d.Path())
+		return fmt.Errorf("%s is writable by everyone", path)
 	}
 	return nil
 }

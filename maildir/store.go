@@ -127,14 +127,18 @@ func (d *Dir) Store(key string, write func(io.Writer) error) (name string, err e
 // draft makes the file in tmp/. A file of that name was left by a crash and is removed:
 // the name belongs to this message, so nobody else is writing it.
 func (d *Dir) draft(name string) (*os.File, error) {
-	f, err := d.tmp.Create(name, 0o600)
+	tmp, err := d.drafts()
+	if err != nil {
+		return nil, err
+	}
+	f, err := tmp.Create(name, 0o600)
 	if !errors.Is(err, fs.ErrExist) {
 		return f, err
 	}
-	if err := d.tmp.Remove(name); err != nil {
+	if err := tmp.Remove(name); err != nil {
 		return nil, err
 	}
-	return d.tmp.Create(name, 0o600)
+	return tmp.Create(name, 0o600)
 }
 
 // counter counts octets and line ends as they are written to the file.

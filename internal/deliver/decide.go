@@ -30,6 +30,7 @@ func (s *Stage) decide(ctx context.Context, e *spool.Entry) (o spool.Outcome, er
 	} else if !ours {
 		return s.elsewhere(ctx, e, m, uid, gid)
 	}
+	e.AtEnd(m.close)
 	r, err := m.decide(ctx)
 	if err != nil {
 		return o, err
@@ -110,6 +111,9 @@ func (s *Stage) outcome(e *spool.Entry, p plan, b box) (o spool.Outcome) {
 	wants := settle.Wants(e, 0, "SUCCESS")
 	if p.store {
 		o = spool.DeliverTo(b.path, b.others...)
+		if b.dir != nil {
+			o = spool.DeliverInto(b.dir, b.others...)
+		}
 	} else if n := len(p.copies); n > 0 { // the last one gets the entry itself
 		o = spool.DeliverTo(p.copies[n-1])
 		b = box{path: p.copies[n-1]}

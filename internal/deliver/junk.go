@@ -6,12 +6,14 @@ import (
 	"paperpath/internal/control"
 	"paperpath/internal/explain"
 	"paperpath/internal/route"
+	"paperpath/maildir"
 )
 
 // box is where in a mailbox a message goes.
 type box struct {
-	path   string   // of the Maildir: the mailbox, or a folder of it
-	others []string // other Maildirs of it where an attempt before may have put the message
+	path   string       // of the Maildir: the mailbox, or a folder of it
+	dir    *maildir.Dir // the same, if it is open
+	others []string     // other Maildirs of it where an attempt before may have put the message
 }
 
 // junkOr returns the folder for a message that is junk or not wanted, "" for one that goes

@@ -2,8 +2,11 @@ package deliver
 
 import (
 	"context"
+	"errors"
 	"io"
-	"os"
+	"io/fs"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"paperpath/internal/addr"
@@ -30,6 +33,19 @@ type mail struct {
 	now      func() time.Time
 	log      mailLog
 	about    questions
+
+	way    *maildir.Way // the home of the user, on the way to the mailbox; nil: it is not open
+	opened *maildir.Dir // the mailbox; nil: it is not open
+}
+
+// close closes what the work has opened.
+func (m *mail) close() {
+	if m.way != nil {
+		m.way.Close()
+	}
+	if m.opened != nil {
+		m.opened.Close()
+	}
 }
 
 // mailLog writes the events of the work.
@@ -66,20 +82,19 @@ type result struct {
 }
 
 // decide follows the rules of the user: programs run, files grow. Nothing is stored or
-// forwarded yet.
+// forwarded yet. close ends what it begins.
 func (m *mail) decide(ctx context.Context) (r result, err error) {
-	if _, err := maildirOf(m.home, m.user); err != nil { // before anything of a user's is read
-		return r, err
-	}
 	delimiters, err := m.about.Delimiters()
 	if err != nil {
 		return r, err
 	}
-	d, err := rules.Open(m.user.Home, os.Geteuid())
+	d, err := m.enter()
 	if err != nil {
 		return r, err
 	}
-	defer d.Close()
+	if m.way == nil {
+		defer d.Close()
+	}
 	if r.rules, err = d.Find(extension(m.user, m.to)); err != nil {
 		return r, err
 	}
@@ -113,6 +128,21 @@ func (m *mail) decide(ctx context.Context) (r result, err error) {
 	return r, nil
 }
 
+// enter opens the home of the user, where the rules are, on the way to the mailbox. Where that
+// leads elsewhere, or is not fit for mail, the rules count all the same.
+func (m *mail) enter() (*rules.Dir, error) {
+	p, err := maildirOf(m.home, m.user) // before anything of a user's is read
+	if err != nil {
+		return nil, err
+	}
+	if rel, err := filepath.Rel(p.Base, m.user.Home); err == nil {
+		if m.way, err = p.Enter(strings.TrimPrefix(rel, ".")); err == nil {
+			return rules.At(m.way.Fd(), m.user.Home, p.UID), nil
+		}
+	}
+	return rules.Open(m.user.Home, p.UID)
+}
+
 // own is what the rules of the user need.
 func (m *mail) own(delimiters string) *own {
 	o := &own{user: m.user, to: m.to, from: m.from, key: m.key, message: m.body, log: m.log, now: m.now,
@@ -142,7 +172,7 @@ func (m *mail) room(p plan) (b box, warn bool, err error) {
 // folder that the caller or the address names. Folders come and go, so an attempt before may
 // have chosen another one.
 func (m *mail) box() (b box, err error) {
-	if b.path, err = prepare(m.home, m.user); err != nil {
+	if b, err = m.root(); err != nil {
 		return b, err
 	}
 	junk, err := m.about.Junk()
@@ -160,8 +190,22 @@ func (m *mail) box() (b box, err error) {
 	if folder == "" || err != nil {
 		return b, err
 	}
-	b.path, b.others = folder, []string{b.path}
-	return b, nil
+	return box{path: folder, others: []string{b.path}}, nil
+}
+
+// root opens the mailbox, and creates what is missing of it.
+func (m *mail) root() (b box, err error) {
+	if m.way != nil && m.opened == nil {
+		m.opened, err = m.way.Open()
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return b, unusable(m.user, err)
+		}
+	}
+	if m.opened != nil {
+		return box{path: m.opened.Path(), dir: m.opened}, nil
+	}
+	b.path, err = prepare(m.home, m.user)
+	return b, err
 }
 
 // named is the folder that the caller names, else that of the extension.

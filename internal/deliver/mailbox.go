@@ -55,9 +55,13 @@ func maildirOf(home string, u *control.User) (p maildir.Place, err error) {
 func complete(p maildir.Place, u *control.User) (bool, error) {
 	there, err := p.Complete()
 	if err != nil {
-		return false, status.Temp("4.2.0", "cannot use the mailbox", fmt.Errorf("%s: %w", u.Where, err))
+		return false, unusable(u, err)
 	}
 	return there, nil
+}
+
+func unusable(u *control.User, err error) error {
+	return status.Temp("4.2.0", "cannot use the mailbox", fmt.Errorf("%s: %w", u.Where, err))
 }
 
 // prepareOther creates a Maildir that the rules of u name, somewhere in the user's home, if

@@ -81,6 +81,7 @@ func (s *session) work(ctx context.Context, o order, file *os.File) (d done, err
 // perform does all that the rules of the user say, but for what needs the spool. stored is
 // called for each Maildir that has got the message.
 func (m *mail) perform(ctx context.Context, c spool.Copy, file io.ReaderAt, stored func(path string) error) (d done, err error) {
+	defer m.close()
 	r, err := m.decide(ctx)
 	if err != nil {
 		return d, err

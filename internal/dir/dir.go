@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,8 +20,11 @@ import (
 type Dir struct {
 	fd   int // noDir: missing. A delivery opens a dozen, and an os.File costs more than the call
 	path string
-	why  error    // why it is missing
-	f    *os.File // over fd, once File was called
+	why  error // why it is missing
+	read bool  // its names have been read (Scan)
+
+	mode atomic.Uint32 // that new files have without chmod (setMode)
+	f    *os.File      // over fd, once File was called
 }
 
 // Open opens the directory path. The last element must not be a symbolic link.
@@ -45,6 +49,9 @@ func openAt(path string, flags int) (*Dir, error) {
 // Of returns f, which is an open directory, as a Dir. Only f must be closed.
 func Of(f *os.File) *Dir { return &Dir{fd: int(f.Fd()), path: f.Name(), f: f} }
 
+// OfFd returns the open directory of a descriptor, which has to be closed by its owner.
+func OfFd(fd int, path string) *Dir { return &Dir{fd: fd, path: path} }
+
 // File returns the open directory. Only d closes it. The error says why it is missing. Two
 // goroutines must not call it for the first time at once.
 func (d *Dir) File() (*os.File, error) {
@@ -61,7 +68,12 @@ func (d *Dir) File() (*os.File, error) {
 func (d *Dir) Path() string { return d.path }
 
 // Join returns the path of name in d, for error texts.
-func (d *Dir) Join(name string) string { return filepath.Join(d.path, name) }
+func (d *Dir) Join(name string) string {
+	if name == "" || strings.HasSuffix(d.path, "/") {
+		return d.path + name
+	}
+	return d.path + "/" + name // filepath.Join would look at all of it again, for each call
+}
 
 // closed is the descriptor of a closed directory: every call on it fails with EBADF. It
 // must not look like one that is missing, which is empty and needs no sync.
@@ -117,16 +129,34 @@ func (d *Dir) StatName(name string) (unix.Stat_t, error) {
 // Create makes the new file name for reading and writing. If the name exists, the error
 // is fs.ErrExist. The umask does not change the mode.
 func (d *Dir) Create(name string, mode uint32) (*os.File, error) {
-	f, err := d.open(name, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL, mode)
+	f, err := d.openAs(name, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL, mode)
 	if err != nil {
 		return nil, err
 	}
-	if err := f.Chmod(fs.FileMode(mode)); err != nil {
+	if err := d.setMode(f, mode); err != nil {
 		f.Close()
 		d.Remove(name)
 		return nil, err
 	}
 	return f, nil
+}
+
+// setMode gives a new file its mode, unless the umask is known to leave that alone: then the one
+// before it had it at once.
+func (d *Dir) setMode(f *os.File, mode uint32) error {
+	const known = 1 << 31
+	if d.mode.Load() == mode|known {
+		return nil
+	}
+	var st unix.Stat_t
+	if err := retry(func() error { return unix.Fstat(int(f.Fd()), &st) }); err != nil {
+		return &fs.PathError{Op: "stat", Path: f.Name(), Err: err}
+	}
+	if st.Mode&0o7777 == mode {
+		d.mode.Store(mode | known)
+		return nil
+	}
+	return f.Chmod(fs.FileMode(mode))
 }
 
 // Unnamed makes a file without a name, which is removed when it is closed.
@@ -197,7 +227,7 @@ func (d *Dir) OpenSeen(name string, flags int, mode uint32) (*os.File, unix.Stat
 // ReadSeen reads the beginning of name into buf, like OpenSeen for one that only needs to look:
 // an os.File costs more than the calls. It returns how much it has read.
 func (d *Dir) ReadSeen(name string, buf []byte) (n int, st unix.Stat_t, err error) {
-	fd, err := d.openFd(name, unix.O_RDONLY, 0)
+	fd, err := d.openFd(name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
 	if err != nil {
 		return 0, st, err
 	}
@@ -214,7 +244,13 @@ func (d *Dir) ReadSeen(name string, buf []byte) (n int, st unix.Stat_t, err erro
 	return n, st, nil
 }
 
+// open opens what may be anything. With O_NONBLOCK that does not block; for a file that is new it
+// would only have the poller asked for it.
 func (d *Dir) open(name string, flags int, mode uint32) (*os.File, error) {
+	return d.openAs(name, flags|unix.O_NONBLOCK|unix.O_NOCTTY, mode)
+}
+
+func (d *Dir) openAs(name string, flags int, mode uint32) (*os.File, error) {
 	fd, err := d.openFd(name, flags, mode)
 	if err != nil {
 		return nil, err
@@ -228,7 +264,7 @@ func (d *Dir) openFd(name string, flags int, mode uint32) (int, error) {
 	}
 	var fd int
 	err := retry(func() (err error) {
-		fd, err = unix.Openat(d.fd, name, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, mode)
+		fd, err = unix.Openat(d.fd, name, flags|unix.O_NOFOLLOW|unix.O_CLOEXEC, mode)
 		return err
 	})
 	if errors.Is(err, unix.ELOOP) {

@@ -18,6 +18,64 @@ const direntSize = 64 << 10
 // does it may last for hours.
 var direntBuffers = sync.Pool{New: func() any { return new([direntSize]byte) }}
 
+// Scan is Names for a directory that nobody else reads at the same time: it needs no second
+// descriptor. A name is valid until each returns.
+func (d *Dir) Scan(each func(name []byte) bool) error {
+	if d.fd == noDir {
+		return nil
+	}
+	buf := direntBuffers.Get().(*[direntSize]byte)
+	defer direntBuffers.Put(buf)
+	if d.read {
+		if _, err := unix.Seek(d.fd, 0, unix.SEEK_SET); err != nil {
+			return fmt.Errorf("read directory %s: %w", d.path, err)
+		}
+	}
+	d.read = true
+	for {
+		n, err := getdents(d.fd, buf[:])
+		if err != nil || n == 0 {
+			return d.failRead(err)
+		}
+		for entries := buf[:n]; len(entries) > 0; {
+			var name []byte
+			if _, name, entries, err = cutEntry(entries); err != nil {
+				return d.failRead(err)
+			}
+			if end := bytes.IndexByte(name, 0); end > 0 && name[0] != '.' && !each(name[:end]) {
+				return nil
+			}
+		}
+	}
+}
+
+func (d *Dir) failRead(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("read directory %s: %w", d.path, err)
+}
+
+func getdents(fd int, buf []byte) (n int, err error) {
+	err = retry(func() (err error) {
+		n, err = unix.Getdents(fd, buf)
+		return err
+	})
+	return n, err
+}
+
+// cutEntry takes the first entry: its type, its name up to a NUL, and what follows it.
+func cutEntry(entries []byte) (kind byte, name, rest []byte, err error) {
+	if len(entries) <= int(direntName) {
+		return 0, nil, nil, unix.EIO
+	}
+	length := int(binary.NativeEndian.Uint16(entries[direntLength:]))
+	if length <= int(direntName) || length > len(entries) {
+		return 0, nil, nil, unix.EIO
+	}
+	return entries[direntType], entries[direntName:length], entries[length:], nil
+}
+
 // AppendRegular appends the names of the regular files in the directory that do not begin
 // with a dot, each with a NUL after it, in the order of the file system. The type of a
 // file comes from the directory entry. A POP3 login may read 100,000 names, so nothing
@@ -34,19 +92,12 @@ func (d *Dir) AppendRegular(names *strings.Builder) error {
 	buf := direntBuffers.Get().(*[direntSize]byte)
 	defer direntBuffers.Put(buf)
 	for {
-		var n int
-		err := retry(func() (err error) {
-			n, err = unix.Getdents(fd, buf[:])
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("read directory %s: %w", d.path, err)
-		}
-		if n == 0 {
-			return nil
+		n, err := getdents(fd, buf[:])
+		if err != nil || n == 0 {
+			return d.failRead(err)
 		}
 		if err := d.appendEntries(names, buf[:n]); err != nil {
-			return fmt.Errorf("read directory %s: %w", d.path, err)
+			return d.failRead(err)
 		}
 	}
 }
@@ -61,15 +112,11 @@ const (
 // appendEntries appends the names that one call of getdents64 returned.
 func (d *Dir) appendEntries(names *strings.Builder, entries []byte) error {
 	for len(entries) > 0 {
-		if len(entries) <= int(direntName) {
-			return unix.EIO
+		kind, name, rest, err := cutEntry(entries)
+		if err != nil {
+			return err
 		}
-		length := int(binary.NativeEndian.Uint16(entries[direntLength:]))
-		if length <= int(direntName) || length > len(entries) {
-			return unix.EIO
-		}
-		kind, name := entries[direntType], entries[direntName:length]
-		entries = entries[length:]
+		entries = rest
 		end := bytes.IndexByte(name, 0)
 		if end <= 0 || name[0] == '.' {
 			continue

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -22,6 +23,7 @@ type Log struct {
 	prog string
 	now  func() time.Time
 	to   writer
+	held *held // events that wait to be written together; nil: each is written at once
 }
 
 // Open returns the log of the program prog in home. dest is called before each event and
@@ -45,9 +47,48 @@ func (l *Log) event(name, key string, attrs ...slog.Attr) {
 	if l == nil {
 		return
 	}
-	if line := l.line(name, key, attrs...); line != nil {
+	line := l.line(name, key, attrs...)
+	switch {
+	case line == nil:
+	case l.held != nil:
+		l.held.add(line)
+	default:
 		l.to.write(line)
 	}
+}
+
+// maxHeld is how many bytes of events are written together.
+const maxHeld = 32 << 10
+
+// held are events of one goroutine.
+type held struct {
+	log   *Log
+	lines []byte
+}
+
+func (h *held) add(line []byte) {
+	if h.lines = append(h.lines, line...); len(h.lines) >= maxHeld {
+		h.flush()
+	}
+}
+
+func (h *held) flush() {
+	if len(h.lines) > 0 {
+		h.log.to.write(h.lines)
+		h.lines = nil // it may be written later
+	}
+}
+
+// Together calls do with a log whose events are written together, a write for many of them: a
+// message may have a thousand recipients. They are written when it returns.
+func (l *Log) Together(do func(l *Log)) {
+	if l == nil {
+		do(nil)
+		return
+	}
+	h := &held{log: l}
+	defer h.flush()
+	do(&Log{prog: l.prog, now: l.now, held: h})
 }
 
 // line formats an event.
@@ -55,17 +96,34 @@ func (l *Log) line(name, key string, attrs ...slog.Attr) []byte {
 	if key == "" {
 		key = NoKey
 	}
-	var line bytes.Buffer
-	h := slog.NewTextHandler(&line, &slog.HandlerOptions{ReplaceAttr: dropBuiltin})
+	f := formats.Get().(*format)
+	defer formats.Put(f)
+	f.line.Reset()
 	r := slog.NewRecord(time.Time{}, slog.LevelInfo, "", 0)
 	r.AddAttrs(slog.String("time", l.now().UTC().Format("2006-01-02T15:04:05.000000Z")),
 		slog.String("prog", l.prog), slog.String("event", name), slog.String("key", key))
 	r.AddAttrs(attrs...)
-	if h.Handle(context.Background(), r) != nil {
+	if f.handler.Handle(context.Background(), r) != nil {
 		return nil
 	}
-	return quoteDelete(line.Bytes())
+	return quoteDelete(bytes.Clone(bytes.TrimPrefix(f.line.Bytes(), []byte(builtin))))
 }
+
+// builtin is what slog writes first: events have neither a level nor a message.
+const builtin = `level=INFO msg="" `
+
+// format writes a line.
+type format struct {
+	line    bytes.Buffer
+	handler slog.Handler
+}
+
+// formats are reused: to make a handler costs as much as the line.
+var formats = sync.Pool{New: func() any {
+	f := new(format)
+	f.handler = slog.NewTextHandler(&f.line, nil)
+	return f
+}}
 
 // quoteDelete quotes the values that contain DEL: of all characters that a terminal may
 // obey it is the only one that slog does not quote.
@@ -108,12 +166,4 @@ func (l *Log) isEvent(line []byte) bool {
 	return ended && bytes.HasPrefix(text, []byte("time=")) &&
 		bytes.HasPrefix(rest, []byte("prog="+l.prog+" event=")) &&
 		!bytes.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError })
-}
-
-// dropBuiltin leaves out the level and the message of slog: events have neither.
-func dropBuiltin(groups []string, a slog.Attr) slog.Attr {
-	if a.Key == slog.LevelKey || a.Key == slog.MessageKey {
-		return slog.Attr{}
-	}
-	return a
 }

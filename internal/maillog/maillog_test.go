@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -41,7 +42,7 @@ func everyEvent(t *testing.T, l *Log) {
 	v := reflect.ValueOf(l)
 	for i := range v.NumMethod() {
 		name, method := v.Type().Method(i).Name, v.Method(i)
-		if name == "Forward" { // hands on what another process wrote
+		if name == "Forward" || name == "Together" { // hand on what others write
 			continue
 		}
 		var args []reflect.Value
@@ -57,6 +58,35 @@ func everyEvent(t *testing.T, l *Log) {
 }
 
 var shape = regexp.MustCompile(`^time=\S+ prog=test event=(\S+) key=(\S+)((?: [a-z]+=(?:"[^"]*"|\S*))*)$`)
+
+// TestTogether: events of many recipients are as those written one by one, in few writes.
+func TestTogether(t *testing.T) {
+	var one, many writes
+	each := func(l *Log) {
+		for i := range 1000 {
+			l.Split("key", "child", "deliver", []string{strconv.Itoa(i)})
+		}
+	}
+	each(To(&one, "test", at))
+	To(&many, "test", at).Together(each)
+	(*Log)(nil).Together(each)
+	if len(one) != 1000 || len(many) > 5 || strings.Join(one, "") != strings.Join(many, "") {
+		t.Errorf("%d and %d writes", len(one), len(many))
+	}
+	for _, text := range many {
+		if !strings.HasSuffix(text, "\n") {
+			t.Errorf("a write ends in a line: %q", text)
+		}
+	}
+}
+
+// writes keeps each write.
+type writes []string
+
+func (w *writes) Write(p []byte) (int, error) {
+	*w = append(*w, string(p))
+	return len(p), nil
+}
 
 // TestEveryEventIsDocumented holds maillog(5) and the code together: the same
 // events, with the same names of values.

@@ -1,6 +1,7 @@
 package maillog
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"io/fs"
@@ -119,7 +120,12 @@ func (s *system) Write(p []byte) (int, error) {
 		}
 		s.w = w
 	}
-	return s.w.Write(p)
+	for line := range bytes.Lines(p) { // a message of syslog is one line
+		if _, err := s.w.Write(line); err != nil {
+			return 0, err
+		}
+	}
+	return len(p), nil
 }
 
 func (s *system) close() {

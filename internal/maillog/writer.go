@@ -1,6 +1,7 @@
 package maillog
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -47,7 +48,7 @@ const (
 
 func (w *writer) write(line []byte) {
 	if !w.take() {
-		w.lose(errBusy)
+		w.lose(line, errBusy)
 		return
 	}
 	var state atomic.Int32
@@ -55,7 +56,7 @@ func (w *writer) write(line []byte) {
 	go func() {
 		err := w.put(line)
 		if !state.CompareAndSwap(underway, over) && err == nil {
-			w.lost.Add(-1) // it was late, but not lost
+			w.lost.Add(-events(line)) // it was late, but not lost
 		}
 		done <- err
 		<-w.slot
@@ -74,9 +75,12 @@ func (w *writer) write(line []byte) {
 		err = errSlow
 	}
 	if err != nil {
-		w.lose(err)
+		w.lose(line, err)
 	}
 }
+
+// events is how many events there are in what is written at once.
+func events(lines []byte) int64 { return int64(bytes.Count(lines, []byte("\n"))) }
 
 // take gets the slot. It does not wait behind a line that takes too long.
 func (w *writer) take() bool {
@@ -118,8 +122,8 @@ func (w *writer) put(line []byte) (err error) {
 
 // lose counts an event that was not written, and says so once on standard error, unless
 // the log goes there.
-func (w *writer) lose(err error) {
-	w.lost.Add(1)
+func (w *writer) lose(line []byte, err error) {
+	w.lost.Add(events(line))
 	if isStderr(w.out) || w.isExpected(err) || w.said.Swap(true) {
 		return
 	}

@@ -80,6 +80,9 @@ func Open(home string, uid int) (*Dir, error) {
 	return &Dir{home, uid, d}, nil
 }
 
+// At is Open for a home that is open already: whoever opened it closes it.
+func At(fd int, home string, uid int) *Dir { return &Dir{home, uid, dir.OfFd(fd, home)} }
+
 // Close closes the directory.
 func (d *Dir) Close() error {
 	if d == nil {

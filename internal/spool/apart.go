@@ -45,6 +45,32 @@ func (w *worker) away(n int) {
 	}
 }
 
+// give has an attempt made by a goroutine that waits for one, or by a new one: in a burst the
+// stack of each need grow only once.
+func (s *schedule) give(j job) {
+	select {
+	case s.idle <- j:
+	default:
+		go func() {
+			s.work(j)
+			for {
+				select {
+				case j, more := <-s.idle:
+					if !more {
+						return
+					}
+					s.work(j)
+				case <-time.After(idleTime):
+					return
+				}
+			}
+		}()
+	}
+}
+
+// idleTime is how long a goroutine waits for another attempt.
+const idleTime = time.Second
+
 // work makes an attempt. One that takes longer than the runner's patience holds no
 // worker any more.
 func (s *schedule) work(j job) {

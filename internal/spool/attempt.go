@@ -28,6 +28,7 @@ type result struct {
 	deferred bool
 	due      time.Time
 	mailbox  string // delivered into; its directory needs a sync
+	device   uint64 // that it is on
 
 	apart bool // it holds no worker
 	going bool // it is still running: this is not its end
@@ -67,10 +68,29 @@ func (r *Runner) work(ctx context.Context, j job, res *result) {
 		return
 	}
 	if err = r.conclude(e, o); err == nil {
-		res.deferred, res.due, res.mailbox = o.Action == Defer, o.Due, o.mailbox
+		res.deferred, res.due = o.Action == Defer, o.Due
+		if o.Action == Deliver {
+			res.mailbox, res.device = r.device(o)
+		}
 		return
 	}
 	res.deferred, res.due = r.failed(e, err)
+}
+
+// device returns the mailbox that has got a message, "" if it is gone, and the number of the file
+// system that it is on.
+func (r *Runner) device(o Outcome) (mailbox string, n uint64) {
+	if o.opened != nil {
+		if n, err := o.opened.Device(); err == nil {
+			return o.mailbox, n
+		}
+	}
+	var st unix.Stat_t
+	if err := unix.Stat(o.mailbox, &st); err != nil {
+		r.Spool.log.Trouble("", "sync", &fs.PathError{Op: "stat", Path: o.mailbox, Err: err})
+		return "", 0
+	}
+	return o.mailbox, st.Dev
 }
 
 // leave closes an entry at the end of an attempt.

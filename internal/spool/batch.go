@@ -1,13 +1,7 @@
 package spool
 
 import (
-	"errors"
-	"io/fs"
-	"maps"
-	"slices"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"paperpath/internal/status"
 	"paperpath/maildir"
@@ -23,14 +17,42 @@ func (s *schedule) sync() {
 		s.batch = time.After(batchTime)
 		return
 	}
-	paths := slices.Collect(maps.Keys(s.dirty))
-	clear(s.dirty)
-	done := make(chan struct{})
-	s.batch, s.synced = nil, done
+	dirty, done := s.dirty, make(chan struct{})
+	s.dirty, s.batch, s.synced = map[string]uint64{}, nil, done
 	go func() {
 		defer close(done)
-		s.r.syncMailboxes(paths)
+		s.r.syncMailboxes(dirty)
 	}()
+}
+
+// delivered notes a delivery for the next batch, and for the next tidying.
+func (s *schedule) delivered(path string, device uint64) {
+	if len(s.dirty) == 0 {
+		s.batch = time.After(batchTime)
+	}
+	s.dirty[path] = device
+	s.untidy[path] = struct{}{}
+	if len(s.untidy) >= maxUntidy {
+		s.aside(s.tidy())
+	}
+}
+
+// maxUntidy is for how many mailboxes a runner remembers that it has delivered into them.
+const maxUntidy = 10000
+
+// tidy returns what removes the leftovers of killed deliveries in the mailboxes that have got
+// mail since the last time. They are 36 hours old (maildir.Clean): nobody is in a hurry.
+func (s *schedule) tidy() func() {
+	paths := s.untidy
+	s.untidy = map[string]struct{}{}
+	return func() {
+		for path := range paths {
+			err := status.Guard(func() error { return maildir.Clean(path, s.r.Spool.ageing(), s.r.Ages) })
+			if err != nil {
+				s.r.Spool.log.Trouble("", "clean "+path, err)
+			}
+		}
+	}
 }
 
 // finishBatch makes durable what the attempts of a batch have left to it.
@@ -38,8 +60,9 @@ func (s *schedule) finishBatch() {
 	if s.synced != nil {
 		<-s.synced
 	}
-	s.r.syncMailboxes(slices.Collect(maps.Keys(s.dirty)))
+	s.r.syncMailboxes(s.dirty)
 	s.r.Spool.removals.sync()
+	s.tidy()()
 	for _, l := range s.lanes {
 		for _, j := range l.jobs { // never started
 			if j.open != nil {
@@ -49,19 +72,13 @@ func (s *schedule) finishBatch() {
 	}
 }
 
-// syncMailboxes makes deliveries durable in the mailboxes' own directories, and removes what
-// killed deliveries left in their tmp/. Where many are on one file system, one sync of it is
-// cheaper than a wait for each. A device number tells only which are; where a file system has
-// several, as btrfs has, there are more syncs.
-func (r *Runner) syncMailboxes(paths []string) {
+// syncMailboxes makes deliveries durable in the mailboxes' own directories. Where many are on
+// one file system, one sync of it is cheaper than a wait for each. A device number tells only
+// which are; where a file system has several, as btrfs has, there are more syncs.
+func (r *Runner) syncMailboxes(dirty map[string]uint64) {
 	on := map[uint64][]string{}
-	for _, path := range paths {
-		var st unix.Stat_t
-		if err := unix.Stat(path, &st); err != nil {
-			r.Spool.log.Trouble("", "sync", &fs.PathError{Op: "stat", Path: path, Err: err})
-			continue
-		}
-		on[st.Dev] = append(on[st.Dev], path)
+	for path, device := range dirty {
+		on[device] = append(on[device], path)
 	}
 	for _, list := range on {
 		r.syncNeighbours(list)
@@ -76,27 +93,24 @@ func (r *Runner) syncNeighbours(paths []string) {
 		return
 	}
 	defer together.close()
+	if together.fd >= 0 {
+		if err := together.sync(); err != nil {
+			r.Spool.log.Trouble("", "sync", err)
+		}
+		return
+	}
 	for _, path := range paths {
-		err := status.Guard(func() error { return r.tidyMailbox(path, together.fd < 0) })
-		if err != nil {
+		if err := status.Guard(func() error { return syncNew(path) }); err != nil {
 			r.Spool.log.Trouble("", "sync "+path, err)
 		}
 	}
-	if err := together.sync(); err != nil {
-		r.Spool.log.Trouble("", "sync", err)
-	}
 }
 
-// tidyMailbox removes what killed deliveries left in a mailbox, and with sync makes the
-// others durable.
-func (r *Runner) tidyMailbox(path string, sync bool) error {
-	md, err := maildir.Open(path)
+func syncNew(path string) error {
+	md, err := maildir.OpenReadOnly(path)
 	if err != nil {
 		return err
 	}
 	defer md.Close()
-	if sync {
-		err = md.SyncNew()
-	}
-	return errors.Join(err, md.Clean(r.Spool.ageing(), r.Ages))
+	return md.SyncNew()
 }

@@ -3,6 +3,7 @@ package spool
 import (
 	"bytes"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -44,7 +45,13 @@ func (d *draft) child(e *Entry, c Child) error {
 	if c.Message != nil {
 		return d.changed(e, c)
 	}
-	if _, err := io.WriteString(d, formatEnvelope(c.envelope())+c.originalField()); err != nil {
+	head := formatEnvelope(c.envelope()) + c.originalField()
+	if e.rest != nil {
+		end := e.head.end - e.head.results
+		_, err := d.Write(slices.Concat([]byte(head), e.rest[:end], []byte(c.trace()), e.rest[end:]))
+		return err
+	}
+	if _, err := io.WriteString(d, head); err != nil {
 		return err
 	}
 	from, breaks := e.head.results, e.wireSize-e.Size-e.head.lines

@@ -68,7 +68,7 @@ func TestWhatHasTheName(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := orFailed(e.compare(dir.Of(stored), e.at.name)); got != row.inbox {
+			if got := orFailed(e.compare(dir.OfFd(stored, filepath.Join(box, "new")), e.at.name)); got != row.inbox {
 				t.Errorf("in an inbox: %v", got)
 			}
 			inMailbox := func() answer {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -22,11 +23,19 @@ func (s *Spool) deliver(e *Entry, o Outcome) error {
 	if len(e.Envelope.To) != 1 {
 		return fmt.Errorf("%s has %d recipients, a mailbox takes one", e.Key, len(e.Envelope.To))
 	}
-	md, err := maildir.Open(o.mailbox)
-	if err != nil {
-		return err
+	md := o.opened
+	if md == nil {
+		var err error
+		if md, err = maildir.Open(o.mailbox); err != nil {
+			return err
+		}
+		defer md.Close()
 	}
-	defer md.Close()
+	return s.deliverInto(md, e, o)
+}
+
+// deliverInto is deliver for the open mailbox.
+func (s *Spool) deliverInto(md *maildir.Dir, e *Entry, o Outcome) (err error) {
 	found, how := absent, "rename"
 	if e.derived() {
 		// A crash may have left the same child in the mailbox before.
@@ -51,11 +60,11 @@ func (s *Spool) deliver(e *Entry, o Outcome) error {
 
 // moveTo renames the entry into the mailbox.
 func (s *Spool) moveTo(e *Entry, md *maildir.Dir) (answer, error) {
-	f, err := md.New()
+	fd, err := md.New()
 	if err != nil {
 		return absent, err
 	}
-	found, err := s.move(e, dir.Of(f))
+	found, err := s.move(e, dir.OfFd(fd, filepath.Join(md.Path(), "new")))
 	if err == nil && found == absent {
 		s.countQuota(md, e.fileName())
 	}

@@ -36,6 +36,7 @@ type Entry struct {
 	reasons   reasons
 	file      *os.File
 	opened    unix.Stat_t // as it was then
+	rest      []byte      // the file from our result fields on; nil: it is not kept
 	duplicate bool        // it has a second link, perhaps in its mailbox
 	unsynced  bool        // all recipients are marked, which is not synced
 }
@@ -182,6 +183,31 @@ func (e *Entry) arrival(mtime time.Time) time.Time {
 	}
 	return mtime
 }
+
+// soon is how much younger than its message the file in a mailbox may look to mail readers.
+const soon = 5 * time.Second
+
+// arrivesBy reports whether a child that is written now has the arrival of e by its key alone,
+// and the file looks as old, too.
+func (e *Entry) arrivesBy(now time.Time) bool {
+	return e.With != WithBounce && e.Arrival.Equal(e.Key.Made()) && !now.Before(e.Arrival) && now.Sub(e.Arrival) < soon
+}
+
+// keepRest keeps what all children of e have in common, if it is short: to copy it for each
+// with a call of its own costs more.
+func (e *Entry) keepRest() {
+	n := e.Size - e.head.results
+	if n > maxRest {
+		return
+	}
+	rest := make([]byte, n)
+	if _, err := e.file.ReadAt(rest, e.head.results); err == nil {
+		e.rest = rest
+	}
+}
+
+// maxRest is the size of such a text, in octets.
+const maxRest = 64 << 10
 
 // newEntry is the entry at p in an open file, which it closes where it fails.
 func newEntry(p spot, n fileName, f *os.File, st unix.Stat_t) (*Entry, error) {

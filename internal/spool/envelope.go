@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"paperpath/internal/addr"
@@ -204,7 +205,11 @@ var errForeign = errors.New("not written by Paperpath")
 
 // readHead parses the fields that are ours at the start of r.
 func readHead(r io.Reader) (*head, error) {
-	return readHeadFrom(bufio.NewReaderSize(io.LimitReader(r, maxHead), maxHeadLine))
+	buf := headBuffers.Get().(*bufio.Reader)
+	defer headBuffers.Put(buf)
+	buf.Reset(io.LimitReader(r, maxHead))
+	defer buf.Reset(nil)
+	return readHeadFrom(buf)
 }
 
 // maxHeadLine bounds the lines of our fields.
@@ -245,6 +250,9 @@ func readHeadFrom(r *bufio.Reader) (*head, error) {
 	h.end = p.next
 	return h, nil
 }
+
+// headBuffers are reused: each attempt reads a head.
+var headBuffers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, maxHeadLine) }}
 
 // headReader reads lines and knows where they begin.
 type headReader struct {

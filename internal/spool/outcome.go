@@ -1,6 +1,10 @@
 package spool
 
-import "time"
+import (
+	"time"
+
+	"paperpath/maildir"
+)
 
 // Action is what becomes of an entry at the end of an attempt.
 type Action int
@@ -32,11 +36,12 @@ type Outcome struct {
 	Replies  []Notice // in the name of a mailbox, or to its owner: nobody hears if they fail
 	Done     []int    // recipients to be marked
 	Action   Action
-	to       Inbox     // HandOn
-	mailbox  string    // Deliver: path of the Maildir
-	others   []string  // Deliver: where else in the mailbox an attempt before may have put it
-	Due      time.Time // Defer: the next attempt
-	Reason   string    // Defer, Hold, Drop: for people
+	to       Inbox        // HandOn
+	mailbox  string       // Deliver: path of the Maildir
+	opened   *maildir.Dir // the same, if the stage has it open
+	others   []string     // Deliver: where else in the mailbox an attempt before may have put it
+	Due      time.Time    // Defer: the next attempt
+	Reason   string       // Defer, Hold, Drop: for people
 }
 
 // Child is a new entry with another envelope, or a changed message.
@@ -83,6 +88,14 @@ func SplitInto(children ...Child) Outcome {
 // in one of them is not delivered again.
 func DeliverTo(maildir string, others ...string) Outcome {
 	return Outcome{Action: Deliver, mailbox: maildir, others: others}
+}
+
+// DeliverInto is DeliverTo for an open Maildir, which the stage closes at the end of the attempt
+// (Entry.AtEnd).
+func DeliverInto(md *maildir.Dir, others ...string) Outcome {
+	o := DeliverTo(md.Path(), others...)
+	o.opened = md
+	return o
 }
 
 // DeferUntil keeps the entry for another attempt.

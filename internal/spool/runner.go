@@ -46,6 +46,7 @@ type Runner struct {
 }
 
 const (
+	maxEvents    = 1000                   // new names that wait to be noticed
 	lockPatience = 200 * time.Millisecond // to look at the lock is to hold it for an instant
 	rescanEvery  = time.Minute            // new/: inotify only makes it faster
 	truthEvery   = 10 * time.Minute       // cur/ too, which may be large
@@ -82,7 +83,7 @@ func (r *Runner) Watch(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
-	w, err := fsnotify.NewWatcher()
+	w, err := fsnotify.NewBufferedWatcher(maxEvents)
 	if err != nil {
 		return fmt.Errorf("watch %s: %w", r.inbox.new.Path(), err)
 	}

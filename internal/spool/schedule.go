@@ -37,14 +37,17 @@ type schedule struct {
 	ready    map[turn][]*lane // lanes with queued jobs that may have another worker
 	turn     turn             // of the last lane picked
 	queued   int              // jobs in lanes
+	split    Key              // whose children have been noticed last
 	open     int              // jobs in lanes whose entry is open
 	running  int              // attempts
 	apart    int              // those of them that hold no worker
 	results  chan result
-	dirty    map[string]bool  // mailboxes that need a sync
-	batch    <-chan time.Time // when they get it
-	synced   chan struct{}    // closed at the end of a sync under way; nil: there is none
-	longest  time.Duration    // step of the retry schedule
+	idle     chan job            // to a goroutine that has finished an attempt
+	dirty    map[string]uint64   // mailboxes that need a sync, and the devices that they are on
+	untidy   map[string]struct{} // mailboxes that have got mail since they were tidied
+	batch    <-chan time.Time    // when they get it
+	synced   chan struct{}       // closed at the end of a sync under way; nil: there is none
+	longest  time.Duration       // step of the retry schedule
 
 	cleaning sync.WaitGroup
 
@@ -55,13 +58,14 @@ func newSchedule(ctx context.Context, r *Runner, stay bool) *schedule {
 	known := map[string]jobState{}
 	return &schedule{r: r, stay: stay, attempt: ctx, known: known, back: map[string]string{},
 		lanes: map[string]*lane{}, ready: map[turn][]*lane{}, deferred: deferredJobs{at: known},
-		results: make(chan result), dirty: map[string]bool{}}
+		results: make(chan result), idle: make(chan job), dirty: map[string]uint64{}, untidy: map[string]struct{}{}}
 }
 
 // run works until nothing is left (Run) or ctx ends (Watch). Attempts under way are
 // always finished.
 func (s *schedule) run(ctx context.Context, events chan fsnotify.Event, errs chan error) error {
 	defer s.finishBatch()
+	defer close(s.idle)
 	// New mail does not wait for a look at all that is deferred.
 	err := s.scan(stateNew)
 	if err == nil && ctx.Err() == nil {
@@ -110,6 +114,7 @@ func (s *schedule) await(ctx context.Context, events chan fsnotify.Event, errs c
 		s.finish(res)
 	case ev := <-events:
 		s.arrive(ev)
+		s.arriveAll(events)
 	case <-errs: // most likely the queue of inotify has overflowed: look ourselves
 		s.rescan(stateNew, stateDeferred)
 	case <-t.rescan.C:
@@ -118,6 +123,7 @@ func (s *schedule) await(ctx context.Context, events chan fsnotify.Event, errs c
 		s.rescan(stateNew, stateDeferred)
 	case <-t.clean.C:
 		s.aside(s.r.clean)
+		s.aside(s.tidy())
 	case <-t.fit.C:
 		s.aside(s.r.keepFit)
 	case <-s.batch:
@@ -236,15 +242,26 @@ func (s *schedule) add(at spot) {
 
 // enqueue queues a job that is due.
 func (s *schedule) enqueue(j job) {
-	if s.r.Noticed != nil {
-		s.r.Noticed()
-	}
+	s.notice(j)
 	s.known[j.id()] = atWork
 	if j.at.state == stateNew {
 		s.queue = append(s.queue, j)
 	} else {
 		s.again = append(s.again, j)
 	}
+}
+
+// notice tells that there is new work, once for the children of one split: they come in a row,
+// and are one piece of work.
+func (s *schedule) notice(j job) {
+	split := Key("")
+	if j.key.isChild() && j.at.state == stateNew {
+		split = j.key.Root()
+	}
+	if s.r.Noticed != nil && (split == "" || split != s.split) {
+		s.r.Noticed()
+	}
+	s.split = split
 }
 
 // deferJob keeps a job until it is due.
@@ -282,6 +299,18 @@ func (s *schedule) readLongest() {
 	s.longest = 0
 	if retry, err := s.r.Retry(); err == nil {
 		s.longest = retry.Longest()
+	}
+}
+
+// arriveAll takes what has arrived by now.
+func (s *schedule) arriveAll(events chan fsnotify.Event) {
+	for range maxEvents {
+		select {
+		case ev := <-events:
+			s.arrive(ev)
+		default:
+			return
+		}
 	}
 }
 
@@ -327,7 +356,7 @@ func (s *schedule) start() {
 		s.queued--
 		s.running++
 		s.list(l)
-		go s.work(j)
+		s.give(j)
 	}
 }
 
@@ -382,10 +411,7 @@ func (s *schedule) finish(res result) {
 	}
 	s.settle(res)
 	if res.mailbox != "" {
-		if len(s.dirty) == 0 {
-			s.batch = time.After(batchTime)
-		}
-		s.dirty[res.mailbox] = true
+		s.delivered(res.mailbox, res.device)
 	}
 }
 

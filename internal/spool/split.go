@@ -6,6 +6,8 @@ import (
 	"io/fs"
 
 	"golang.org/x/sys/unix"
+
+	"paperpath/internal/maillog"
 )
 
 // syncTogether is how many drafts it takes for one sync of their file system to be
@@ -48,9 +50,11 @@ func (s *Spool) publishChildren(e *Entry, children []Child) error {
 			return err
 		}
 	}
-	for i, c := range children {
-		s.log.Split(string(e.Key), string(drafts[i].key), string(c.Inbox), addresses(c.To))
-	}
+	s.log.Together(func(log *maillog.Log) {
+		for i, c := range children {
+			log.Split(string(e.Key), string(drafts[i].key), string(c.Inbox), addresses(c.To))
+		}
+	})
 	return nil
 }
 
@@ -67,6 +71,9 @@ func (s *Spool) draftChildren(e *Entry, children []Child) (drafts []*draft, err 
 		return nil, err
 	}
 	defer together.close()
+	if len(children) > 1 {
+		e.keepRest()
+	}
 	for _, c := range children {
 		d, err := s.draftChild(e, c)
 		if d != nil {
@@ -187,7 +194,9 @@ func (s *Spool) publishChild(d *draft, e *Entry, c Child) error {
 	// A child is as old as its parent: the lifetime counts from acceptance. That needs
 	// no sync, since its key says the same. It is set this late because the cleaner
 	// would remove a draft that looked old.
-	d.setArrival(e.Arrival)
+	if !e.arrivesBy(s.now()) || s.shifted {
+		d.setArrival(e.Arrival)
+	}
 	if c.Message != nil {
 		// A filter need not change it in the same way again, so the size in the name says
 		// nothing about what a crash has left.

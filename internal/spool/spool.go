@@ -79,7 +79,9 @@ type inbox struct {
 	reason  *dir.Dir
 	mode    uint32 // of the files in it
 	device  uint64
-	durable bool // a file in it that is synced has a durable name
+	durable bool   // a file in it that is synced has a durable name
+	uid     uint32 // whose it is
+	gid     uint32
 }
 
 // Init makes the spool of home with all its inboxes. It keeps what is there already.
@@ -227,6 +229,7 @@ func openInbox(spool string, in Inbox, mend bool) (*inbox, error) {
 	if err != nil {
 		return nil, err
 	}
+	b.uid, b.gid = st.Uid, st.Gid
 	for _, d := range []struct {
 		to   **dir.Dir
 		name string

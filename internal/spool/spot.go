@@ -229,11 +229,7 @@ func (p spot) openFile() (*os.File, unix.Stat_t, error) {
 // ours refuses what another user may have put there to make us read or
 // publish somebody else's file.
 func (b *inbox) ours(st unix.Stat_t) error {
-	own, err := b.self.Stat()
-	if err != nil {
-		return err
-	}
-	return b.oursIn(own, st)
+	return b.oursIn(unix.Stat_t{Uid: b.uid, Gid: b.gid}, st)
 }
 
 // oursIn is ours where the status of the inbox itself is known.

@@ -68,7 +68,7 @@ func bound(t *testing.T, what string, calls map[string]int, n, most, looks float
 	all := each(names...) - each(ofScheduler...)
 	harness.Report("measured: %s: %.1f system calls (limit %.0f), %.1f of them stat (limit %.0f), %.2f syncs", what,
 		all, most, each("newfstatat"), looks, each("fsync", "fdatasync", "syncfs"))
-	if all > most || each("newfstatat") > looks || all < 10 {
+	if all > most || each("newfstatat") > looks || all < 4 {
 		for _, name := range names {
 			t.Logf("%s %.2f", name, each(name))
 		}
