@@ -110,7 +110,7 @@ func (p *fixture) tree() []string {
 	var list []string
 	for _, top := range []string{"mail", "people", "spool"} {
 		err := filepath.WalkDir(filepath.Join(p.home, top), func(path string, d fs.DirEntry, err error) error {
-			if err == nil && d.Type().IsRegular() && d.Name() != spool.Mark {
+			if err == nil && d.Type().IsRegular() && d.Name() != spool.Mark && d.Name() != spool.Record {
 				rel, _ := filepath.Rel(p.home, filepath.Dir(path))
 				list = append(list, rel)
 			}

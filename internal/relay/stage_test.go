@@ -66,7 +66,7 @@ func (s *stage) files() map[string]string {
 	got := map[string]string{}
 	root := filepath.Join(s.home, "spool")
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || d.Name() == spool.Mark {
+		if err != nil || d.IsDir() || d.Name() == spool.Mark || d.Name() == spool.Record {
 			return err
 		}
 		b, err := os.ReadFile(path)
