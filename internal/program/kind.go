@@ -34,12 +34,12 @@ func (f *frame) refuseRoot(kind Kind) error {
 	if uid, _, ok := f.SpoolOwner(); !ok || uid != 0 {
 		return nil
 	}
-	if err := spool.CheckMark(filepath.Join(f.Dir, "spool")); err != nil {
-		return err // of a wrong --home nothing else is true
-	}
 	may, err := f.Control.MayRunAsRoot(f.Name)
 	if may || err != nil {
 		return err
+	}
+	if err := spool.CheckMark(filepath.Join(f.Dir, "spool")); err != nil {
+		return err // of a wrong --home nothing else is true
 	}
 	return kind.refusal(&status.Error{Exit: status.NotAllowed,
 		Text: fmt.Sprintf("%s does not run as root, whose "+

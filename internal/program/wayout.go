@@ -19,10 +19,7 @@ import (
 // wayOut is advice to print after a system error: who owns the file, or what to do
 // about the port; where there is no home at all, that. It is "" if there is none.
 func (f *frame) wayOut(err error) string {
-	if f.homeless {
-		return ""
-	}
-	if control.NoDefault(err) || errors.Is(err, fs.ErrNotExist) {
+	if !f.homeless && (control.NoDefault(err) || errors.Is(err, fs.ErrNotExist)) {
 		if home := spool.CheckHome(f.Dir); home != nil && !strings.Contains(err.Error(), home.Error()) {
 			return ": " + home.Error()
 		}
