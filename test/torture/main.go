@@ -55,7 +55,12 @@ type config struct {
 	near    string
 }
 
-func main() { os.Exit(run(os.Args[1:])) }
+func main() {
+	if err := alone(); err != nil {
+		fmt.Fprintln(os.Stderr, "torture: no mounts of its own, others may keep them:", err)
+	}
+	os.Exit(run(os.Args[1:]))
+}
 
 func run(args []string) int {
 	var c config
