@@ -132,10 +132,7 @@ func (w Walls) around(dir string, hidden []string) (rules []landlock.Rule, err e
 		return []landlock.Rule{w.rule(dir)}, nil
 	}
 	d, err := os.Open(dir)
-	if errors.Is(err, fs.ErrPermission) { // one may pass it, and not see what is in it
-		return nil, nil
-	}
-	if err != nil {
+	if err != nil { // one that may only be passed does not tell what is to be allowed
 		return nil, err
 	}
 	defer d.Close()

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -167,6 +169,27 @@ func TestTooManyNames(t *testing.T) {
 		}
 	}
 	if _, err := (Walls{}).around(dir, []string{dir + "/mail"}); err == nil || !strings.Contains(err.Error(), "more than 4096 names") {
+		t.Error(err)
+	}
+}
+
+// Of a directory on the way that one may only pass nobody knows what would have to be allowed:
+// that is an error, not walls that hide the whole home.
+func TestUnreadableOnTheWay(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o111); err != nil {
+		t.Fatal(err)
+	}
+	failed := make(chan error)
+	go func() {
+		runtime.LockOSThread() // to its end: it becomes another user's
+		if os.Geteuid() == 0 {
+			syscall.Setfsuid(65534)
+		}
+		_, err := (Walls{}).around(dir, []string{dir + "/home/mail"})
+		failed <- err
+	}()
+	if err := <-failed; !errors.Is(err, fs.ErrPermission) {
 		t.Error(err)
 	}
 }
