@@ -29,17 +29,24 @@ func (s *Spool) begun() error {
 	if then, err := os.ReadFile(path); err == nil && string(then) == now {
 		return nil
 	}
+	var failed error // what fails in the one inbox says nothing about the other
+	denied := false
 	for _, in := range []Inbox{InboxCheck, InboxRoute} {
 		b, err := s.inbox(in)
 		if err == nil {
 			err = s.promote(b, nil)
 		}
-		if errors.Is(err, dir.ErrLocked) {
-			return nil // another program looks
+		switch {
+		case errors.Is(err, dir.ErrLocked):
+			return failed // another program looks
+		case errors.Is(err, fs.ErrPermission):
+			denied = true // the stages' users may
+		case err != nil:
+			failed = errors.Join(failed, fmt.Errorf("look through %s/tmp: %w", in, err))
 		}
-		if err != nil {
-			return fmt.Errorf("look through %s/tmp: %w", in, err)
-		}
+	}
+	if failed != nil || denied {
+		return failed
 	}
 	return writeRecord(path, now)
 }

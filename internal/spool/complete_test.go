@@ -71,6 +71,26 @@ func TestPromotedAtBoot(t *testing.T) {
 	}
 }
 
+// What cannot be promoted in one inbox keeps nothing back in the other, and is tried again.
+func TestPromotedInTheOther(t *testing.T) {
+	f := newFixture(t)
+	_, path := f.left(InboxCheck, somebody, "bob@example.net")
+	if err := os.Mkdir(filepath.Join(f.home, "spool/check/new", filepath.Base(path)), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	_, other := f.left(InboxRoute, somebody, "bob@example.net")
+	f.again()
+	if _, err := os.Stat(filepath.Join(f.home, "spool/route/new", filepath.Base(other))); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(path); err != nil || !strings.Contains(f.log.String(), "look through check/tmp") {
+		t.Errorf("%v, %s", err, f.log.String())
+	}
+	if _, err := os.Stat(filepath.Join(f.home, "spool", Record)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the record says that all was looked through: %v", err)
+	}
+}
+
 // What is not complete is no entry, however it is named.
 func TestNotComplete(t *testing.T) {
 	f := newFixture(t)

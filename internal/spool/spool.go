@@ -178,7 +178,7 @@ func Open(home string, o Options) (*Spool, error) {
 	if err := s.onMount(); err != nil {
 		return nil, status.Temp("4.3.5", "cannot look at "+path, err)
 	}
-	if err := s.begun(); err != nil && !errors.Is(err, fs.ErrPermission) { // then the stages' users can
+	if err := s.begun(); err != nil && !errors.Is(err, fs.ErrPermission) { // of a reader
 		s.log.Trouble("", "look for complete files", err)
 	}
 	return s, nil
