@@ -108,7 +108,10 @@ func (s *Spool) promoteLinked(b *inbox, n fileName, f *os.File, st unix.Stat_t) 
 	if err != nil {
 		return err
 	}
-	if there == nil {
+	kept := b.new
+	if there != nil {
+		kept = there.dir()
+	} else {
 		d, err := b.newDraft(n.key)
 		if err != nil {
 			return err
@@ -124,6 +127,9 @@ func (s *Spool) promoteLinked(b *inbox, n fileName, f *os.File, st unix.Stat_t) 
 			return err
 		}
 		s.log.Promoted(string(n.key), string(b.name))
+	}
+	if err := kept.Sync(); err != nil { // not every file system keeps the order of names
+		return err
 	}
 	return b.tmp.Remove(n.String())
 }
