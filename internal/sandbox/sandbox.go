@@ -107,6 +107,9 @@ func (w Walls) Beside(home string) string {
 	if err != nil {
 		return ""
 	}
+	if real, err := filepath.EvalSymlinks(home); err == nil {
+		home = real
+	}
 	for _, path := range hidden {
 		for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
 			if dir != home && unix.Access(dir, unix.W_OK) == nil {

@@ -193,3 +193,17 @@ func TestUnreadableOnTheWay(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Nothing is beside a home that only its owner can write in, whatever path leads there.
+func TestBeside(t *testing.T) {
+	top := t.TempDir()
+	home, link := filepath.Join(top, "a/home"), filepath.Join(top, "link")
+	if err := errors.Join(os.MkdirAll(filepath.Join(home, "mail"), 0o700), os.Symlink(home, link)); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{home, link} {
+		if got, want := (Walls{Hidden: []string{"mail"}}).Beside(path), filepath.Dir(home); got != want {
+			t.Errorf("%s: %s, not %s", path, got, want)
+		}
+	}
+}
