@@ -57,8 +57,9 @@ func (l *Log) event(name, key string, attrs ...slog.Attr) {
 	}
 }
 
-// maxHeld is how many bytes of events are written together.
-const maxHeld = 32 << 10
+// maxHeld is how many bytes of events are written together: what a pipe takes as a whole
+// (PIPE_BUF), while others write to it.
+const maxHeld = 4096
 
 // held are events of one goroutine.
 type held struct {
@@ -67,9 +68,10 @@ type held struct {
 }
 
 func (h *held) add(line []byte) {
-	if h.lines = append(h.lines, line...); len(h.lines) >= maxHeld {
+	if len(h.lines)+len(line) > maxHeld {
 		h.flush()
 	}
+	h.lines = append(h.lines, line...)
 }
 
 func (h *held) flush() {

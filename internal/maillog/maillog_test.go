@@ -70,12 +70,12 @@ func TestTogether(t *testing.T) {
 	each(To(&one, "test", at))
 	To(&many, "test", at).Together(each)
 	(*Log)(nil).Together(each)
-	if len(one) != 1000 || len(many) > 5 || strings.Join(one, "") != strings.Join(many, "") {
+	if len(one) != 1000 || len(many) > 30 || strings.Join(one, "") != strings.Join(many, "") {
 		t.Errorf("%d and %d writes", len(one), len(many))
 	}
 	for _, text := range many {
-		if !strings.HasSuffix(text, "\n") {
-			t.Errorf("a write ends in a line: %q", text)
+		if !strings.HasSuffix(text, "\n") || len(text) > 4096 {
+			t.Errorf("a write ends in a line, or a pipe may cut it: %q", text)
 		}
 	}
 }
