@@ -100,6 +100,9 @@ func (g *Groups) ofAccount(from getent, q membership, line string) ([]int, error
 	if err == nil && e.uid != q.uid {
 		err = fmt.Errorf("account %s has uid %d, not %d", e.name, e.uid, q.uid)
 	}
+	if err == nil && q.account == "" && q.gid == e.gid {
+		return []int{q.gid}, nil // whatever the name is
+	}
 	if err == nil && !isAccountName(addr.Fold(e.name)) {
 		err = fmt.Errorf("uid %d has an account with a name that cannot be asked for", q.uid)
 	}

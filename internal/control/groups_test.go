@@ -35,6 +35,19 @@ func TestGroups(t *testing.T) {
 	}
 }
 
+// A row of control/users with the group of the account needs no more than that: the name may be
+// one that nobody can ask for, as those of a domain are.
+func TestGroupsOfAnOddName(t *testing.T) {
+	machinetest.Users(t, "DOM\\bob:x:1001:1001::/home/bob:\n", "staff:x:50:\n")
+	g := newFixture(t, nil).Groups()
+	if groups, err := g.Of(1001, 1001, ""); err != nil || fmt.Sprint(groups) != "[1001]" {
+		t.Errorf("%v %v", groups, err)
+	}
+	if groups, err := g.Of(1001, 50, ""); err == nil {
+		t.Error(groups)
+	}
+}
+
 // The answer is remembered for a while, a failure never, and nothing runs with fewer groups
 // because a directory is away. The getent of musl has no initgroups.
 func TestGroupsInTrouble(t *testing.T) {
