@@ -15,17 +15,13 @@ import (
 
 // Mount is what the kernel tells of the mount that a directory is on.
 type Mount struct {
-	ID     string // differs after each mount, where the kernel knows that (Linux 6.8)
 	Type   string // of the file system: ext4
 	Device string // MAJOR:MINOR
 }
 
-// statxMountUnique asks for an id that no later mount gets (statx(2), STATX_MNT_ID_UNIQUE).
-const statxMountUnique = 0x4000
-
 // Mount tells of the mount that the directory is on. The error says what could not be read.
 func (d *Dir) Mount() (Mount, error) {
-	old, err := d.mountID(unix.STATX_MNT_ID)
+	id, err := d.mountID()
 	if err != nil {
 		return Mount{}, err
 	}
@@ -34,18 +30,15 @@ func (d *Dir) Mount() (Mount, error) {
 		return Mount{}, err
 	}
 	defer f.Close()
-	m, err := findMount(f, old)
+	m, err := findMount(f, id)
 	if err != nil {
 		return Mount{}, fmt.Errorf("%s: %w", f.Name(), err)
-	}
-	m.ID = strconv.FormatUint(old, 10)
-	if id, err := d.mountID(statxMountUnique); err == nil {
-		m.ID = "u" + strconv.FormatUint(id, 10)
 	}
 	return m, nil
 }
 
-func (d *Dir) mountID(which int) (uint64, error) {
+func (d *Dir) mountID() (uint64, error) {
+	const which = unix.STATX_MNT_ID
 	var st unix.Statx_t
 	if d.fd == noDir {
 		return 0, d.absent("stat", "")

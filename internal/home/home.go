@@ -42,6 +42,7 @@ type Home struct {
 	lastTold   map[string]time.Time // when trouble was last logged, by op
 	named      bool                 // broken rows were reported at the start
 	death      parentDeath
+	confinable bool // the process is this program and nothing else
 
 	resolverOnce sync.Once
 	resolver     *dns.Resolver
@@ -50,7 +51,7 @@ type Home struct {
 // New returns the home of the program called name, with the process's streams;
 // Open finds the directory. Main calls it on the first thread.
 func New(name string) *Home {
-	return &Home{Name: name, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, death: askParentDeath()}
+	return &Home{Name: name, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, death: askParentDeath(), confinable: true}
 }
 
 // Rights are the privileges that a program keeps; the others are given up in Open.

@@ -19,8 +19,7 @@ func testHome(t *testing.T, files map[string]string) *control.Control {
 	home := t.TempDir()
 	old := time.Now().Add(-time.Hour)
 	all := map[string]string{"control/hostname": "mx.example.net\n", "control/domains": "example.net\nexample.org\n",
-		"control/users": "alice@example.net:{PLAIN}first\nalice@example.org:{PLAIN}second::::mail/elsewhere:\n", "mail/.paperpath": "",
-		"control/landlock": "no\n"} // it would confine the test, too
+		"control/users": "alice@example.net:{PLAIN}first\nalice@example.org:{PLAIN}second::::mail/elsewhere:\n", "mail/.paperpath": ""}
 	for name, text := range files {
 		all[name] = text
 	}

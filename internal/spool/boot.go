@@ -21,7 +21,7 @@ const (
 )
 
 // begun looks through tmp/ of the inboxes if this is the first program that opens the spool
-// since the machine was started, or since the spool was mounted or came here. What cannot be
+// since the machine was started, or since the spool came to it or to another volume. What cannot be
 // promoted now, the runner's cleaning promotes.
 func (s *Spool) begun() error {
 	now := bootRecord(s.mount)
@@ -60,7 +60,8 @@ func bootRecord(m dir.Mount) string {
 		}
 		return "-"
 	}
-	return fmt.Sprintf("boot %s\nmachine %s\nmount %s %s\n", name(bootFile), name(machineFile), m.ID, m.Device)
+	// Not the id of the mount, which is another one in each mount namespace, as services have them.
+	return fmt.Sprintf("boot %s\nmachine %s\nmount %s %s\n", name(bootFile), name(machineFile), m.Type, m.Device)
 }
 
 // onMount learns where the spool is. Where the kernel does not tell, the mount has no type.
@@ -76,7 +77,7 @@ func (s *Spool) onMount() error {
 	}
 	s.device = st.Dev
 	if s.mount, err = d.Mount(); err != nil {
-		s.mount.ID = "-"
+		s.mount = dir.Mount{Type: "-", Device: "-"}
 	}
 	s.oneSync = !s.strict && s.mount.NamesWithFiles()
 	return nil

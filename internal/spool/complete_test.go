@@ -375,7 +375,7 @@ func TestRecord(t *testing.T) {
 	f := newFixture(t)
 	path := filepath.Join(f.home, "spool", Record)
 	text := read(t, path)
-	if !strings.HasPrefix(text, "boot ") || strings.Count(text, "\n") != 3 || bootRecord(dir.Mount{ID: "1", Device: "7:0"}) == bootRecord(dir.Mount{ID: "2", Device: "7:0"}) {
+	if !strings.HasPrefix(text, "boot ") || strings.Count(text, "\n") != 3 || bootRecord(dir.Mount{Type: "ext4", Device: "7:0"}) == bootRecord(dir.Mount{Type: "ext4", Device: "7:1"}) {
 		t.Errorf("%q", text)
 	}
 	for _, other := range []string{"", "boot 2\n", strings.Replace(text, "mount ", "mount 9", 1)} {

@@ -154,8 +154,8 @@ func (c *powerCut) point(wk *worker, s *scenario, n, lead int) (f finding, allow
 	for _, i := range c.of(wk) {
 		failed = errors.Join(failed, i.reboot())
 	}
-	if failed = errors.Join(err, failed); failed == nil && lead == recordKept {
-		failed = w.keepRecord()
+	if failed = errors.Join(err, failed); failed == nil && lead != recordKept {
+		failed = w.newBoot()
 	}
 	if failed != nil {
 		return f, false, at, failed

@@ -266,26 +266,16 @@ func (w *world) leave(in spool.Inbox, to ...spool.Recipient) error {
 			return err
 		}
 	}
-	return os.Remove(filepath.Join(w.home, "spool", spool.Record))
+	return w.newBoot()
 }
 
-// keepRecord makes the spool believe that it was looked through on this mount: what a cut
-// left shows no new boot then.
-func (w *world) keepRecord() error {
-	beside := w.home + ".beside"
-	defer os.RemoveAll(beside)
-	if err := os.Mkdir(beside, 0o700); err != nil {
-		return err
+// newBoot makes the spool look as it does on another boot of the machine.
+func (w *world) newBoot() error {
+	err := os.Remove(filepath.Join(w.home, "spool", spool.Record))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
-	if err := spool.Init(beside); err != nil {
-		return err
-	}
-	s, err := spool.Open(beside, spool.Options{})
-	if err != nil {
-		return err
-	}
-	s.Close()
-	return os.Rename(filepath.Join(beside, "spool", spool.Record), filepath.Join(w.home, "spool", spool.Record))
+	return err
 }
 
 // stages are the inboxes in the reverse order of the paper path: what a crash has left
