@@ -241,8 +241,10 @@ func (s *Server) Haste() time.Duration {
 	return haste(len(s.conns), s.most)
 }
 
+// leave frees the place of a connection and closes it: whoever sees it closed finds the place
+// free.
 func (s *Server) leave(conn net.Conn) {
-	conn.Close()
+	defer conn.Close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	from := s.conns[conn]

@@ -83,7 +83,11 @@ func (s *site) forAll() string {
 func (s *site) sessionOf(sendmail string, uid int) string {
 	s.t.Helper()
 	if uid == 0 { // who owns the spool needs no socket for sendmail -bs
-		line, _ := s.dialUnix(filepath.Join(s.Home.Dir, "run/submit")).Line()
+		c := s.dialUnix(filepath.Join(s.Home.Dir, "run/submit"))
+		line, _ := c.Line()
+		if !strings.HasPrefix(line, "220") { // it holds a place to its end
+			c.Line()
+		}
 		return line
 	}
 	cmd := exec.Command(sendmail, "-bs")
@@ -105,7 +109,11 @@ func (s *site) sessionOf(sendmail string, uid int) string {
 		cmd.Process.Kill()
 		cmd.Wait()
 	})
-	line, _ := bufio.NewReader(out).ReadString('\n')
+	r := bufio.NewReader(out)
+	line, _ := r.ReadString('\n')
+	if !strings.HasPrefix(line, "220") {
+		r.ReadString('\n')
+	}
 	return line
 }
 
