@@ -1,8 +1,8 @@
 #!/bin/sh
-# make demo as root and as nobody, and make check as nobody, in a Debian with make and Go
-# and nothing else: what README promises. Go, its modules and what it has compiled are the
-# machine's, below an overlay, so that nothing is fetched or compiled twice. Needs root,
-# debootstrap and unshare; "bare.sh check root" runs make check as root instead.
+# make demo as root and as nobody, in a Debian with make and Go and nothing else: what README
+# promises; "bare.sh check nobody" and "bare.sh check root" run make check there instead. Go,
+# its modules and what it has compiled are the machine's, below an overlay, so that nothing is
+# fetched or compiled twice. Needs root, debootstrap and unshare.
 set -eu
 cd "$(dirname "$0")/../.."
 bare=$PWD/.build/bare
@@ -42,6 +42,5 @@ run() { # USER COMMAND...
 if [ $# -gt 0 ]; then run "$2" make "$1"; exit; fi
 run root make demo
 run nobody make demo
-run nobody make check
 '
 as_root unshare --mount sh -euc "$inside" sh "$bare" "$(go env GOROOT)" "$(go env GOMODCACHE)" "$(go env GOCACHE)" "$@"
