@@ -49,9 +49,9 @@ type Home struct {
 }
 
 // New returns the home of the program called name, with the process's streams;
-// Open finds the directory. Main calls it on the first thread.
+// Open finds the directory.
 func New(name string) *Home {
-	return &Home{Name: name, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, death: askParentDeath(), confinable: true}
+	return &Home{Name: name, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, death: atParentDeath, confinable: true}
 }
 
 // Rights are the privileges that a program keeps; the others are given up in Open.

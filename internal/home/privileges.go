@@ -30,8 +30,11 @@ func NoNewPrivileges() {
 // parentDeath is the signal that we get when our parent ends; 0: none.
 type parentDeath int32
 
-// askParentDeath returns that signal. It must be called on the thread on which main
-// begins: only that one has the signal.
+// atParentDeath is the signal that the program was started with. Only the first thread has
+// it, and only while packages are initialised is the goroutine of main bound to that thread.
+var atParentDeath = askParentDeath()
+
+// askParentDeath returns the signal of this thread.
 func askParentDeath() (p parentDeath) {
 	unix.RawSyscall(unix.SYS_PRCTL, unix.PR_GET_PDEATHSIG, uintptr(unsafe.Pointer(&p)), 0)
 	return p
