@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // The hosts, users and the password of every test home.
@@ -119,16 +121,35 @@ func (h *Home) note(words []string) {
 	}
 }
 
-// FreeAddr returns an address of 127.0.0.1 with a port that is free now. It
-// is taken below the ports that the kernel gives to clients.
+// FreeAddr returns an address of 127.0.0.1 with a port that is free now, and that no test
+// of this machine gets as long as this process lives. It is taken below the ports that the
+// kernel gives to clients.
 func FreeAddr() string {
 	for {
-		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(10000+rand.IntN(20000)))
+		port := 10000 + rand.IntN(20000)
+		if !reserve(port) {
+			continue
+		}
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 		if l, err := net.Listen("tcp", addr); err == nil {
 			l.Close()
 			return addr
 		}
 	}
+}
+
+// reserve takes the port for this process: a name in the abstract name space of Unix
+// sockets is taken by one process at a time, and is free again when the process ends.
+func reserve(port int) bool {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	if err := unix.Bind(fd, &unix.SockaddrUnix{Name: "@paperpath-test-port-" + strconv.Itoa(port)}); err != nil {
+		unix.Close(fd)
+		return false
+	}
+	return true // fd stays open
 }
 
 // Port returns the port of an address.
