@@ -5,6 +5,8 @@ package measure
 
 import (
 	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -106,19 +108,43 @@ func one(t *testing.T, h *harness.Home, c *harness.Conversation, n int) time.Dur
 	}
 }
 
+// A program is read in and started by the kernel, which takes ten times as long on one machine
+// as on another: where 10 ms do not suffice, a Go program that does nothing is the measure.
 func TestSubmitCPU(t *testing.T) {
 	h := newHome(t)
-	var all []time.Duration
+	nothing := nothingProgram(t)
+	var all, floor []time.Duration
 	for range 21 {
 		r, err := programs.Run(h.Dir, strings.NewReader(message), "mailsubmit", "-f", "a@example.net", "alice@example.net")
 		if err != nil || r.Status != 0 {
 			t.Fatalf("%+v %v", r, err)
 		}
 		all = append(all, r.CPU)
+		cmd := exec.Command(nothing)
+		if err := cmd.Run(); err != nil {
+			t.Fatal(err)
+		}
+		floor = append(floor, cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime())
 	}
-	m, least := median(all), all[0] // what other processes do to the caches counts as ours
-	harness.Report("measured: mailsubmit <message: median %.1f ms of CPU (limit 10)", float64(m.Microseconds())/1000)
-	if least > 10*time.Millisecond {
-		t.Errorf("CPU time: median %v, at least %v", m, least)
+	limit := max(10*time.Millisecond, 7*median(floor))
+	harness.Report("measured: mailsubmit <message: median %.1f ms of CPU (limit %.1f), a Go program that does nothing %.1f",
+		ms(median(all)), ms(limit), ms(median(floor)))
+	if least := slices.Min(all); least > limit { // what other processes do to the caches counts as ours
+		t.Errorf("CPU time: median %v, at least %v; limit %v", median(all), least, limit)
 	}
+}
+
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// nothingProgram builds a Go program that ends at once.
+func nothingProgram(t *testing.T) string {
+	dir := t.TempDir()
+	source, program := filepath.Join(dir, "main.go"), filepath.Join(dir, "nothing")
+	if err := os.WriteFile(source, []byte("package main\n\nfunc main() {}\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("go", "build", "-o", program, source).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return program
 }
