@@ -31,5 +31,5 @@ func smarthost(ctx context.Context, h *home.Home, c *cli.Context) *mailctl.Smart
 		return nil
 	}
 	return &mailctl.Smarthost{To: c.String("smarthost"), User: c.String("user"), Address: c.String("address"),
-		Mechanism: c.String("mechanism"), Command: c.String("password-command"), Password: password(ctx, h, c)}
+		Mechanism: c.String("mechanism"), Command: c.String("password-command"), Password: password(ctx, h, c, c.String("user"))}
 }

@@ -48,12 +48,12 @@ func users(h *home.Home) mailctl.Users {
 	return mailctl.Users{Home: h.Dir, Control: h.Control, Out: h.Stdout, Notes: h.Stderr}
 }
 
-// password returns the function that asks for the password, as the options say.
-func password(ctx context.Context, h *home.Home, c *cli.Context) func() (string, error) {
+// password returns the function that asks for the password of address, as the options say.
+func password(ctx context.Context, h *home.Home, c *cli.Context, address string) func() (string, error) {
 	if c.Bool("password-stdin") {
 		return func() (string, error) { return mailctl.PasswordLine(h.Input(ctx)) }
 	}
-	return func() (string, error) { return mailctl.PasswordPrompt(ctx, h.Stdin, h.Stderr) }
+	return func() (string, error) { return mailctl.PasswordPrompt(ctx, h.Stdin, h.Stderr, address) }
 }
 
 func userAdd(ctx context.Context, h *home.Home, c *cli.Context) error {
@@ -61,7 +61,7 @@ func userAdd(ctx context.Context, h *home.Home, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return users(h).Add(address, c.String("scheme"), password(ctx, h, c))
+	return users(h).Add(address, c.String("scheme"), password(ctx, h, c, address))
 }
 
 func userPasswd(ctx context.Context, h *home.Home, c *cli.Context) error {
@@ -69,7 +69,7 @@ func userPasswd(ctx context.Context, h *home.Home, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return users(h).Passwd(address, c.String("scheme"), password(ctx, h, c))
+	return users(h).Passwd(address, c.String("scheme"), password(ctx, h, c, address))
 }
 
 func userDel(_ context.Context, h *home.Home, c *cli.Context) error {

@@ -43,13 +43,30 @@ func sendmailFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "v", Usage: "print the key of the accepted message on standard error"},
 		&cli.StringSliceFlag{Name: "recipients", Usage: "take recipients from `FILE` too, " +
 			"each line an address or a list of them"},
-		&cli.BoolFlag{Name: "json", Usage: "with -bp print JSON, one object per line"},
+		&cli.BoolFlag{Name: "json", Usage: "with -bp, or as mailq, print JSON, one object per line"},
 	}
 	for _, letter := range ignoredValues {
 		flags = append(flags, &cli.StringSliceFlag{Name: string(letter), Hidden: true})
 	}
 	for _, letter := range ignoredSwitches {
 		flags = append(flags, &cli.BoolFlag{Name: string(letter), Hidden: true})
+	}
+	return flags
+}
+
+// showOnly keeps the flags but those with names out of the help: mailq and newaliases take
+// what sendmail does, and use little of it.
+func showOnly(flags []cli.Flag, names ...string) []cli.Flag {
+	for _, f := range flags {
+		hidden := !slices.Contains(names, f.Names()[0])
+		switch f := f.(type) {
+		case *cli.StringFlag:
+			f.Hidden = hidden
+		case *cli.StringSliceFlag:
+			f.Hidden = hidden
+		case *cli.BoolFlag:
+			f.Hidden = hidden
+		}
 	}
 	return flags
 }

@@ -33,10 +33,10 @@ func face(name string) program.Program {
 		p.Name, p.Verbs = "sendmail", nil
 	case "mailq":
 		p.Name, p.Verbs, p.Usage, p.Operands = "mailq", nil, "list the queue", ""
-		p.Action, p.KeepRoot, p.Kind = listQueue, false, program.Person
+		p.Action, p.KeepRoot, p.Kind, p.Flags = listQueue, false, program.Person, showOnly(p.Flags, "json")
 	case "newaliases":
 		p.Name, p.Verbs, p.Usage, p.Operands = "newaliases", nil, "check control/aliases", ""
-		p.Action, p.KeepRoot, p.Kind = newaliases, false, program.Person
+		p.Action, p.KeepRoot, p.Kind, p.Flags = newaliases, false, program.Person, showOnly(p.Flags)
 	}
 	return p
 }

@@ -33,41 +33,57 @@ func (u unknown) warning(a control.Alias) control.Finding {
 // unknownTargets warns of aliases with a target that is neither a user nor an alias; the members
 // of the lists that they include are targets, too.
 // dead are the findings so far: an alias that can never match needs no second line.
-// If a backend has the users, it is not asked about each target.
 func unknownTargets(c *control.Control, dead []control.Finding) (found []control.Finding) {
-	asks, err := c.AsksForUsers()
-	if asks || err != nil {
-		return nil
-	}
-	domains, err := c.Domains()
-	if err != nil {
-		return nil // has been reported already
-	}
-	aliases, err := c.AliasesNow()
-	if err != nil {
-		return nil
-	}
 	more, members := 0, map[unknown]bool{}
-	for _, a := range aliases {
-		if slices.ContainsFunc(dead, func(f control.Finding) bool { return f.Where() == a.Where }) {
-			continue
+	eachUnknown(c, func(a control.Alias, u unknown) {
+		switch {
+		case slices.ContainsFunc(dead, func(f control.Finding) bool { return f.Where() == a.Where }):
+			return
+		case u.member != "" && members[u]:
+			return // another alias has the same list
 		}
-		for _, u := range unknownIn(c, a, domains) {
-			if u.member != "" && members[u] {
-				continue // another alias has the same list
-			}
-			members[u] = true
-			if len(found) == maxAlike {
-				more++
-				continue
-			}
-			found = append(found, u.warning(a))
+		members[u] = true
+		if len(found) == maxAlike {
+			more++
+			return
 		}
-	}
+		found = append(found, u.warning(a))
+	})
 	if more > 0 {
 		found = append(found, aliasWarning("", fmt.Sprintf("%d more unknown targets", more), ""))
 	}
 	return found
+}
+
+// aliasesTo warns of the aliases that led to the user of address, who is gone.
+func aliasesTo(c *control.Control, address string) (found []control.Finding) {
+	eachUnknown(c, func(a control.Alias, u unknown) {
+		if addr.FoldAddress(u.address) == addr.FoldAddress(address) && len(found) < maxAlike {
+			found = append(found, u.warning(a))
+		}
+	})
+	return found
+}
+
+// eachUnknown calls visit for each target of an alias that leads nowhere. If a backend has
+// the users, it is not asked about each target; a file that is broken is reported elsewhere.
+func eachUnknown(c *control.Control, visit func(control.Alias, unknown)) {
+	if asks, err := c.AsksForUsers(); asks || err != nil {
+		return
+	}
+	domains, err := c.Domains()
+	if err != nil {
+		return
+	}
+	aliases, err := c.AliasesNow()
+	if err != nil {
+		return
+	}
+	for _, a := range aliases {
+		for _, u := range unknownIn(c, a, domains) {
+			visit(a, u)
+		}
+	}
 }
 
 func aliasWarning(where, what, mend string) control.Finding {

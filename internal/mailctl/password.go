@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"paperpath/internal/status"
+	"paperpath/internal/visible"
 )
 
 // maxInput is the most that is read for a password.
@@ -35,9 +36,9 @@ func PasswordLine(r io.Reader) (string, error) {
 	return strings.TrimSuffix(line, "\r"), nil
 }
 
-// PasswordPrompt asks for the password twice on the terminal in, without echo.
+// PasswordPrompt asks for the password of address twice on the terminal in, without echo.
 // When ctx ends the terminal gets its echo back.
-func PasswordPrompt(ctx context.Context, in, out *os.File) (string, error) {
+func PasswordPrompt(ctx context.Context, in, out *os.File, address string) (string, error) {
 	fd := int(in.Fd())
 	if !term.IsTerminal(fd) {
 		return "", status.UsageError("standard input is not a terminal (give the password with --password-stdin)")
@@ -57,7 +58,7 @@ func PasswordPrompt(ctx context.Context, in, out *os.File) (string, error) {
 	}
 	got := make(chan answer, 1)
 	go func() {
-		text, err := twice(bufio.NewReader(io.LimitReader(in, 6*maxInput)), out)
+		text, err := twice(bufio.NewReader(io.LimitReader(in, 6*maxInput)), out, address)
 		got <- answer{text, err}
 	}()
 	select {
@@ -70,10 +71,10 @@ func PasswordPrompt(ctx context.Context, in, out *os.File) (string, error) {
 }
 
 // twice asks until both answers are the same, three times at most.
-func twice(in *bufio.Reader, out io.Writer) (text string, err error) {
+func twice(in *bufio.Reader, out io.Writer, address string) (text string, err error) {
 	defer status.Catch(&err)
 	for range 3 {
-		first, err := ask(in, out, "password: ")
+		first, err := ask(in, out, "password of "+visible.Escape(address)+": ")
 		if err != nil {
 			return "", err
 		}

@@ -139,10 +139,15 @@ func (u Users) Del(address string, purge bool) error {
 			return err
 		}
 	}
+	postmaster, err := u.Control.Postmaster()
+	if err != nil {
+		postmaster = "" // a broken file: mailctl check says so
+	}
 	gone, err := u.Control.DelUser(address)
 	if err != nil {
 		return err
 	}
+	u.noteWhatLedTo(gone.Address, postmaster)
 	if !purge {
 		fmt.Fprintf(u.Notes, "the mail stays in %s (--purge removes it)\n",
 			visible.Escape(u.shown(gone.Home)))
@@ -153,6 +158,26 @@ func (u Users) Del(address string, purge bool) error {
 			gone.Address+" is no longer a user, but some of the mail is still there", err)
 	}
 	return nil
+}
+
+// noteWhatLedTo tells what mail came to the user who is gone by other names: postmaster's,
+// where they were the one before, and that of aliases.
+func (u Users) noteWhatLedTo(gone, postmaster string) {
+	if addr.FoldAddress(gone) == addr.FoldAddress(postmaster) {
+		switch now, err := u.Control.Postmaster(); {
+		case err != nil:
+		case now == "":
+			fmt.Fprintln(u.Notes, "warning: mail for postmaster, abuse and root has no mailbox now (add a user, or name one in control/postmaster)")
+		case now == postmaster:
+			fmt.Fprintf(u.Notes, "warning: control/postmaster still names %s (name another user there)\n", visible.Escape(gone))
+		default:
+			fmt.Fprintf(u.Notes, "warning: mail for postmaster, abuse and root goes to %s now (control/postmaster can name another user)\n",
+				visible.Escape(now))
+		}
+	}
+	for _, f := range aliasesTo(u.Control, gone) {
+		fmt.Fprintln(u.Notes, "warning: "+f.String())
+	}
 }
 
 // mayPurge refuses to remove a directory that does not belong to one user alone.

@@ -216,11 +216,11 @@ func TestPasswordPrompt(t *testing.T) {
 	}
 	done := make(chan result, 1)
 	go func() {
-		text, err := PasswordPrompt(t.Context(), prog, prog)
+		text, err := PasswordPrompt(t.Context(), prog, prog, "bob@example.org")
 		done <- result{text, err}
 	}()
 	shown := ""
-	for _, step := range [][2]string{{"password: ", "s3cret"}, {"again: ", "0ther"}, {"password: ", "s3cret"}, {"again: ", "s3cret"}} {
+	for _, step := range [][2]string{{"password of bob@example.org: ", "s3cret"}, {"again: ", "0ther"}, {"password of bob@example.org: ", "s3cret"}, {"again: ", "s3cret"}} {
 		shown += await(t, person, step[0])
 		person.WriteString(step[1] + "\n")
 	}
@@ -238,10 +238,10 @@ func TestPasswordPromptInterrupted(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		_, err := PasswordPrompt(ctx, prog, prog)
+		_, err := PasswordPrompt(ctx, prog, prog, "bob@example.org")
 		done <- err
 	}()
-	await(t, person, "password: ")
+	await(t, person, "password of bob@example.org: ")
 	interrupt()
 	if err := <-done; status.Exit(err) != status.TempFail {
 		t.Error(err)
@@ -259,7 +259,7 @@ func TestPasswordPromptNeedsTerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer null.Close()
-	if _, err := PasswordPrompt(t.Context(), null, os.Stderr); status.Exit(err) != status.Usage {
+	if _, err := PasswordPrompt(t.Context(), null, os.Stderr, "bob@example.org"); status.Exit(err) != status.Usage {
 		t.Error(err)
 	}
 }

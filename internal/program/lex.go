@@ -12,17 +12,20 @@ import (
 // line in the form that the lexer makes: --name=value words, "--", operands.
 type lexer struct {
 	takes    map[string]bool // option name: takes a value
+	once     map[string]bool // option name: takes one value
 	optional string          // letters whose value can only be glued on
+	given    map[string]string
 	options  []string
 	operands []string
 }
 
 func newLexer(flags []cli.Flag, optional string) *lexer {
-	l := &lexer{takes: map[string]bool{}, optional: optional}
+	l := &lexer{takes: map[string]bool{}, once: map[string]bool{}, optional: optional, given: map[string]string{}}
 	for _, f := range flags {
 		_, isBool := f.(*cli.BoolFlag)
+		_, many := f.(*cli.StringSliceFlag)
 		for _, name := range f.Names() {
-			l.takes[name] = !isBool
+			l.takes[name], l.once[name] = !isBool, !isBool && !many
 		}
 	}
 	return l
@@ -75,7 +78,8 @@ func (l *lexer) word(args []string) (rest []string, err error) {
 	return rest, nil
 }
 
-// long parses --name, --name=value or --name value.
+// long parses --name, --name=value or --name value. Two values where one is wanted are
+// a mistake; of letters the last one counts, as clients of sendmail expect.
 func (l *lexer) long(word string, rest []string) ([]string, error) {
 	name, value, glued := strings.Cut(word, "=")
 	takes, known := l.takes[name]
@@ -92,6 +96,10 @@ func (l *lexer) long(word string, rest []string) ([]string, error) {
 	case !glued:
 		value, rest = rest[0], rest[1:]
 	}
+	if before, twice := l.given[name]; twice && l.once[name] && before != value {
+		return nil, fmt.Errorf("option --%s is given twice, with %q and %q", name, before, value)
+	}
+	l.given[name] = value
 	l.options = append(l.options, "--"+name+"="+value)
 	return rest, nil
 }

@@ -19,7 +19,7 @@ func flags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "f"}, &cli.BoolFlag{Name: "t"}, &cli.BoolFlag{Name: "i"},
 		&cli.StringSliceFlag{Name: "o"}, &cli.StringSliceFlag{Name: "q"},
-		&cli.StringFlag{Name: "role"}, &cli.BoolFlag{Name: "json"},
+		&cli.StringFlag{Name: "role"}, &cli.StringSliceFlag{Name: "many"}, &cli.BoolFlag{Name: "json"},
 	}
 }
 
@@ -41,13 +41,16 @@ func TestLex(t *testing.T) {
 		{"-q15m a", "--q=15m -- a"},
 		{"- a", "-- - a"},
 		{"-f -t", "--f=-t --"},
+		{"-f a -f b", "--f=a --f=b --"}, // the last one counts
+		{"--role a --role a", "--role=a --role=a --"},
+		{"--many a --many=b", "--many=a --many=b --"},
 	} {
 		got, err := lex(strings.Fields(c.in), flags(), "q")
 		if err != nil || strings.Join(got, " ") != c.want {
 			t.Errorf("%q became %q, %v, want %q", c.in, got, err, c.want)
 		}
 	}
-	for _, in := range []string{"-z", "-tz", "--nope", "--t", "--role", "-f", "--json=yes", "--=x", "---"} {
+	for _, in := range []string{"-z", "-tz", "--nope", "--t", "--role", "-f", "--json=yes", "--=x", "---", "--role a --role b", "--role=a --role=c"} {
 		if got, err := lex(strings.Fields(in), flags(), ""); err == nil {
 			t.Errorf("%q became %q", in, got)
 		}
