@@ -53,9 +53,8 @@ const SearchPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 // Run runs the program. An error means that there is no exit status to go by: the program
 // did not start, was killed by us or a signal, or the message could not be read.
 //
-// A message is either passed on completely or the program is killed before it sees an
-// end. It need not read the message, though: its exit status alone says what became of
-// it.
+// The message is passed on completely, as a copy, even if we are killed meanwhile. The
+// program need not read it, though: its exit status alone says what became of it.
 func (c Call) Run(ctx context.Context) (Result, error) {
 	ctx, cancel := c.limits(ctx)
 	defer cancel(nil)
@@ -70,32 +69,18 @@ func (c Call) Run(ctx context.Context) (Result, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = linger
-	read, write, err := os.Pipe()
+	message, err := copyOf(c.Input)
 	if err != nil {
-		return Result{}, fmt.Errorf("make a pipe: %w", err)
+		return Result{}, err
 	}
-	cmd.Stdin = read
+	cmd.Stdin = message
 	err = cmd.Start()
-	read.Close()
+	message.Close()
 	if err != nil {
-		write.Close()
 		return Result{}, plain(err)
 	}
 	c.confine(cmd.Process.Pid)
-	ended, fed := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(fed)
-		defer write.Close()
-		if err := feed(write, c.Input); err != nil {
-			cancel(err)
-			<-ended // a closed pipe would look like the end of the message
-		}
-	}()
 	err = cmd.Wait()
-	close(ended)
-	// What the program has started may keep the pipe open, and full.
-	_ = write.SetDeadline(time.Now())
-	<-fed
 	r, err := out.result(ctx, cmd.ProcessState, err)
 	r.Answer = string(answer.kept)
 	if err == nil && answer.n > answer.most { // it ended before it could be killed
@@ -144,35 +129,6 @@ func (c Call) confine(pid int) {
 		seconds := uint64((c.CPU + time.Second - 1) / time.Second)
 		_ = unix.Prlimit(pid, unix.RLIMIT_CPU, &unix.Rlimit{Cur: seconds, Max: seconds + 1}, nil)
 	}
-}
-
-// feed writes the message. The error says that it could not be read to its end. That the
-// program stops reading is none.
-func feed(w io.Writer, in *io.SectionReader) error {
-	from := &source{in: io.NewSectionReader(in, 0, in.Size())} // in may be read again
-	n, err := io.Copy(w, from)
-	switch {
-	case from.err != nil:
-		return fmt.Errorf("read the message: %w", from.err)
-	case err == nil && n < in.Size():
-		return fmt.Errorf("the message ends after %d of %d octets", n, in.Size())
-	}
-	return nil
-}
-
-// source remembers why reading failed.
-type source struct {
-	in  io.Reader
-	err error
-}
-
-// Read implements io.Reader.
-func (s *source) Read(p []byte) (int, error) {
-	n, err := s.in.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		s.err = err
-	}
-	return n, err
 }
 
 // output keeps the beginning of what a program writes, and ends a program that writes too
