@@ -47,6 +47,7 @@ func (s Stage) work(stay bool) Action {
 				return err
 			}
 		}
+		collectSeldom()
 		if stay {
 			return s.watch(ctx, h)
 		}
