@@ -83,7 +83,10 @@ func (c *powerCut) world(wk *worker, s *scenario) (*world, error) {
 	if err != nil {
 		return nil, err
 	}
-	w.tracer = wk.tracer
+	w.tracer, w.owners = wk.tracer, s.owners
+	if err := w.hand(); err != nil {
+		return nil, err
+	}
 	for _, i := range images {
 		if err := i.flush(); err != nil {
 			return nil, err

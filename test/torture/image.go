@@ -49,7 +49,7 @@ var fileSystems = map[string]fileSystem{
 // newImage makes and mounts an image in dir.
 func newImage(dir, name string, fs fileSystem, extra ...string) (*image, error) {
 	i := &image{fs: fs.name, with: fs.options, file: filepath.Join(dir, name+".image"), mount: filepath.Join(dir, name)}
-	if err := os.MkdirAll(i.mount, 0o700); err != nil {
+	if err := os.MkdirAll(i.mount, 0o711); err != nil {
 		return nil, err
 	}
 	f, err := os.OpenFile(i.file, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)

@@ -121,6 +121,11 @@ func (c *config) torture(ctx context.Context, t *table) error {
 		return err
 	}
 	defer os.RemoveAll(far)
+	for _, dir := range []string{near, far} {
+		if err := os.Chmod(dir, 0o711); err != nil { // other users pass through
+			return err
+		}
+	}
 	bin := filepath.Join(near, "bin")
 	if err := os.Mkdir(bin, 0o755); err != nil {
 		return err

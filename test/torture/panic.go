@@ -56,8 +56,8 @@ func (wk *worker) panics() error {
 			return err
 		}
 	}
-	if held := w.entries("hold"); len(held) != 1 || !strings.Contains(w.heldFor(), "panic: torture") {
-		return fmt.Errorf("held are %q: %s", held, w.heldFor())
+	if held := w.entries("hold"); len(held) != 1 || !strings.Contains(w.reason("hold"), "panic: torture") {
+		return fmt.Errorf("held are %q: %s", held, w.reason("hold"))
 	}
 	if err := w.work("maildeliver", start); err != nil {
 		return err

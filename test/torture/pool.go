@@ -32,11 +32,10 @@ func newPool(ctx context.Context, p harness.Programs, near, far string, n int) (
 	for i := range n {
 		name := "worker" + strconv.Itoa(i)
 		w := &worker{pool: pl, tracer: newTracer(), near: filepath.Join(near, name), far: filepath.Join(far, name)}
-		if err := os.MkdirAll(w.near, 0o700); err != nil {
-			return nil, err
-		}
-		if err := os.MkdirAll(w.far, 0o700); err != nil {
-			return nil, err
+		for _, dir := range []string{w.near, w.far} { // other users pass through
+			if err := os.MkdirAll(dir, 0o711); err != nil {
+				return nil, err
+			}
 		}
 		pl.all = append(pl.all, w)
 		pl.workers <- w
@@ -88,7 +87,7 @@ func (w *worker) world(s *scenario) (*world, error) {
 	}
 	made, err := openWorld(w.pool.programs, template, w.near, w.far)
 	if err == nil {
-		made.tracer = w.tracer
+		made.tracer, made.owners = w.tracer, s.owners
 	}
 	return made, err
 }

@@ -27,6 +27,7 @@ type scenario struct {
 	stays   bool                           // the next host stays as it is
 	finds   bool                           // it may end with 65 and what it found
 	watches spool.Inbox                    // it stays: it is ended once this inbox is empty
+	owners  owners                         // whose the home and its mailboxes are
 }
 
 // window reports whether a crash after these calls is in a window that spool(5) names.
@@ -65,7 +66,7 @@ const token = "token-1"
 // scenarios returns all of them.
 func scenarios() []scenario {
 	var all []scenario
-	for _, part := range [][]scenario{submitScenarios(), stageScenarios(), deliverScenarios(), ownScenarios(), relayScenarios(), popScenarios(),
+	for _, part := range [][]scenario{submitScenarios(), stageScenarios(), deliverScenarios(), ownScenarios(), foreignScenarios(), relayScenarios(), popScenarios(),
 		queueScenarios(), holdScenarios(), checkScenarios(), watchScenarios()} {
 		all = append(all, part...)
 	}

@@ -41,7 +41,10 @@ func (w *world) step(s *scenario, h hook) (ran, error) {
 		return ran{}, err
 	}
 	defer errs.Close()
-	p := process{path: w.programs.Path(s.program), args: s.args(w), limit: patience,
+	if err := w.hand(); err != nil {
+		return ran{}, err
+	}
+	p := process{path: w.programs.Path(s.program), args: s.args(w), limit: patience, as: w.credential(),
 		env: append(w.programs.Env(w.home), "GOMAXPROCS=1", "TZ=UTC")}
 	r, err := w.attach(p, s, errs, h)
 	if err != nil {
@@ -156,16 +159,19 @@ func (w *world) settle(s *scenario, yes bool) error {
 		}
 	}
 	if held := w.entries("hold"); len(held) > 0 {
-		return fmt.Errorf("held: %s: %s", filepath.Base(held[0]), w.heldFor())
+		return fmt.Errorf("held: %s: %s", filepath.Base(held[0]), w.reason("hold"))
 	}
 	return nil
 }
 
-func (w *world) heldFor() string {
-	names, _ := filepath.Glob(filepath.Join(w.home, "spool/hold/reason/*"))
-	for _, name := range names {
-		text, _ := os.ReadFile(name)
-		return string(text)
+// reason returns the reason of one of the entries in the inboxes.
+func (w *world) reason(inboxes ...string) string {
+	for _, inbox := range inboxes {
+		names, _ := filepath.Glob(filepath.Join(w.home, "spool", inbox, "reason/*"))
+		for _, name := range names {
+			text, _ := os.ReadFile(name)
+			return string(text)
+		}
 	}
 	return "no reason"
 }

@@ -31,6 +31,7 @@ type process struct {
 	args  []string
 	env   []string
 	files [3]*os.File
+	as    *syscall.Credential
 	limit time.Duration // it is killed after that: it hangs
 	began func(pid int) // called once it runs
 }
@@ -114,7 +115,7 @@ func (s *session) run(p process) (ended, error) {
 		fds = append(fds, f.Fd())
 	}
 	pid, err := syscall.ForkExec(p.path, append([]string{p.path}, p.args...), &syscall.ProcAttr{
-		Env: p.env, Files: fds, Sys: &syscall.SysProcAttr{Ptrace: true}})
+		Env: p.env, Files: fds, Sys: &syscall.SysProcAttr{Ptrace: true, Credential: p.as}})
 	if err != nil {
 		return ended{}, fmt.Errorf("trace %s: %w", p.path, err)
 	}

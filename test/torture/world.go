@@ -25,11 +25,12 @@ type world struct {
 	programs harness.Programs
 	sink     *harness.Sink
 	tracer   *tracer
+	owners   owners
 }
 
-// The users. carl's mailbox is on the other file system; dora has none yet, as
-// the members of crew.
-var boxes = append([]string{"alice", "bob", "carl", "dora"}, crew()...)
+// The users. carl's mailbox is on the other file system, as that of owen, which is another
+// user's; dora has none yet, as the members of crew.
+var boxes = append([]string{"alice", "bob", "carl", "owen", "dora"}, crew()...)
 
 // crew are so many that the children of a message for all of them are synced
 // together.
@@ -41,8 +42,8 @@ func crew() (names []string) {
 }
 
 func (w *world) mailbox(user string) string {
-	if user == "carl" {
-		return filepath.Join(w.far, "carl")
+	if user == "carl" || user == "owen" {
+		return filepath.Join(w.far, user)
 	}
 	return filepath.Join(w.home, "mail", harness.Domain, user)
 }
@@ -63,7 +64,8 @@ func newTemplate(p harness.Programs, dir string) error {
 		return err
 	}
 	for name, rows := range map[string][]string{
-		"users": {strings.TrimSpace(string(users)), "carl@example.net:::::far/carl:", "dora@example.net::::::",
+		"users": {strings.TrimSpace(string(users)), "carl@example.net:::::far/carl:",
+			fmt.Sprintf("owen@example.net::%d:%d::far/owen:", foreignUID, foreignUID), "dora@example.net::::::",
 			"eve@example.net:{PLAIN}" + harness.Password + "::::mail/example.net/alice:",
 			strings.Join(crew(), "@example.net::::::\n") + "@example.net::::::"},
 		"aliases": {"both: alice, bob", "all: alice, bob, x@elsewhere.example", "away: x@elsewhere.example", "ghost: ghost, alice, x@elsewhere.example",
@@ -76,8 +78,13 @@ func newTemplate(p harness.Programs, dir string) error {
 			return err
 		}
 	}
-	if err := os.MkdirAll(filepath.Join(dir, "far/carl"), 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, "far"), 0o711); err != nil { // owen passes through
 		return err
+	}
+	for _, user := range []string{"carl", "owen"} {
+		if err := os.MkdirAll(filepath.Join(dir, "far", user), 0o700); err != nil {
+			return err
+		}
 	}
 	return makeOld(dir)
 }
@@ -195,14 +202,25 @@ func (w *world) putJunk(params string) error {
 
 // putWith writes a file in the home of a user, and places an entry for them.
 func (w *world) putWith(user, file, text string) error {
-	path := filepath.Join(w.mailbox(user), file)
-	if err := maildir.Create(filepath.Join(w.mailbox(user), "Maildir")); err != nil {
-		return err
-	}
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+	if err := w.rule(user, file, text); err != nil {
 		return err
 	}
 	_, err := w.put(spool.InboxDeliver, token, to(user+"@example.net")...)
+	return err
+}
+
+// rule writes a file in the home of a user, beside the mailbox.
+func (w *world) rule(user, file, text string) error {
+	if err := maildir.Create(filepath.Join(w.mailbox(user), "Maildir")); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(w.mailbox(user), file), []byte(text), 0o600)
+}
+
+// putLarge places an entry for a user that no pipe takes at once.
+func (w *world) putLarge(user string) error {
+	env := spool.Envelope{From: spool.Path{Addr: "bob@example.net"}, To: to(user + "@example.net")}
+	_, err := w.acceptText(spool.InboxDeliver, env, spool.WithLocal, letter(token, 300<<10))
 	return err
 }
 
@@ -308,7 +326,8 @@ func (w *world) drain() error {
 			return w.clean(start.Add(100 * time.Hour))
 		}
 		if round == 8 {
-			return fmt.Errorf("stuck after %d rounds: %s", round, strings.Join(w.entries("check", "route", "deliver", "relay"), " "))
+			return fmt.Errorf("stuck after %d rounds: %s: %s", round, strings.Join(w.entries("check", "route", "deliver", "relay"), " "),
+				w.reason("check", "route", "deliver", "relay"))
 		}
 	}
 }
@@ -339,7 +358,11 @@ func (w *world) digested(at time.Time) {
 // work runs a stage once, at a shifted time.
 func (w *world) work(program string, at time.Time) error {
 	w.digested(at)
-	r, err := w.programs.Run(w.home, nil, program, "run", "--now", at.UTC().Format(time.RFC3339))
+	if err := w.hand(); err != nil {
+		return err
+	}
+	name, args := w.command(program, "run", "--now", at.UTC().Format(time.RFC3339))
+	r, err := w.programs.Run(w.home, nil, name, args...)
 	if err == nil && r.Status != 0 {
 		err = fmt.Errorf("exit status %d: %.300s", r.Status, r.Stderr)
 	}
