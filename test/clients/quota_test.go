@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -22,22 +23,7 @@ func TestQuotaBesideDovecot(t *testing.T) {
 	need(t, dovecotPOP3)
 	need(t, lda)
 	s := newSite(t, "")
-	users := filepath.Join(s.Home.Dir, "control", "users")
-	text, err := os.ReadFile(users)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var rows string
-	for line := range strings.Lines(string(text)) {
-		if strings.HasPrefix(line, "alice@") {
-			fields := strings.Split(line, ":")
-			line = fields[0] + ":" + fields[1] + "::::::userdb_quota_rule=*:storage=100k\n"
-		}
-		rows += line
-	}
-	if err := os.WriteFile(users, []byte(rows), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	s.limit100k()
 	ours, theirs := s.Mailbox("alice"), filepath.Join(s.dir, "dovecot", "Maildir")
 	both := quotaPair{t: t, s: s, ours: ours, theirs: theirs}
 	both.deliver(10)
@@ -68,6 +54,77 @@ func TestQuotaBesideDovecot(t *testing.T) {
 		t.Errorf("dovecot-lda: %s", out)
 	}
 	both.check("both have refused", "102400S")
+}
+
+// limit100k gives alice a quota that Dovecot reads in the same row.
+func (s *site) limit100k() {
+	s.t.Helper()
+	users := filepath.Join(s.Home.Dir, "control", "users")
+	text, err := os.ReadFile(users)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var rows string
+	for line := range strings.Lines(string(text)) {
+		if strings.HasPrefix(line, "alice@") {
+			fields := strings.Split(line, ":")
+			line = fields[0] + ":" + fields[1] + "::::::userdb_quota_rule=*:storage=100k\n"
+		}
+		rows += line
+	}
+	if err := os.WriteFile(users, []byte(rows), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// All of them change the same maildirsize at the same time, and in the end it says what is there.
+func TestQuotaTogether(t *testing.T) {
+	const lda = "/usr/lib/dovecot/dovecot-lda"
+	need(t, dovecotPOP3)
+	need(t, lda)
+	s := newSite(t, "")
+	s.limit100k()
+	if os.Geteuid() == 0 { // Dovecot serves no root
+		if err := os.Chmod(filepath.Dir(s.dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		chown(t, s.Home.Dir, ownerUID)
+	}
+	box := s.Mailbox("alice")
+	q := quotaPair{t: t, s: s, ours: box, theirs: box}
+	for range 10 {
+		q.deliver(100)
+	}
+	var work sync.WaitGroup
+	for range 3 {
+		work.Go(func() {
+			for n := range 8 {
+				if out, err := programs.Must(s.Home.Dir, strings.NewReader(letterOf(100+n)), "maildeliver", "-d", "alice"); err != nil {
+					t.Errorf("%v\n%s", err, out)
+				}
+			}
+		})
+	}
+	work.Go(func() {
+		for n := range 12 {
+			if out := q.place(lda, letterOf(200+n)); strings.Contains(out, "rror") {
+				t.Errorf("dovecot-lda: %s", out)
+			}
+		}
+	})
+	work.Go(func() {
+		for range 6 { // who comes while another session has the mailbox hears so
+			in := "USER alice\r\nPASS " + harness.Password + "\r\nDELE 1\r\nQUIT\r\n"
+			if out, err := programs.Must(s.Home.Dir, strings.NewReader(in), "pop3d"); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		}
+	})
+	work.Wait()
+	q.check("all at once", "102400S")
+	if n := len(s.Home.Glob("mail/*/alice/Maildir/*/*")); n != 10+24+12-6 {
+		t.Errorf("%d messages, want %d", n, 10+24+12-6)
+	}
 }
 
 // quotaPair is alice's mailbox, copied to and fro: Dovecot serves no root, and nobody else's
@@ -105,9 +162,18 @@ func (q quotaPair) dovecot(program, in string) {
 
 func (q quotaPair) run(program, in string) string {
 	q.t.Helper()
-	dir := filepath.Dir(q.theirs)
 	q.copy(q.ours, q.theirs)
 	defer q.copy(q.theirs, q.ours)
+	return q.place(program, in)
+}
+
+// place has a program of Dovecot work on the mailbox where it is.
+func (q quotaPair) place(program, in string) string {
+	q.t.Helper()
+	dir := filepath.Join(q.s.dir, "dovecot")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		q.t.Fatal(err)
+	}
 	conf := fmt.Sprintf("base_dir = %s/run\nmail_location = maildir:%s\nfirst_valid_uid = 1\nlog_path = /dev/stderr\nssl = no\n"+
 		"protocols = pop3\npostmaster_address = p@example.net\n%s", dir, q.theirs, quotaConf)
 	if err := os.WriteFile(filepath.Join(dir, "dovecot.conf"), []byte(conf), 0o644); err != nil {

@@ -17,7 +17,7 @@ const (
 	atProgram = "alice, program" // files that a program of hers makes, each by a rename
 	answer    = "answer"         // the token of a vacation answer
 
-	takes = "f=$(mktemp got.XXXXXX) && cat >$f && mv $f done.$f"
+	takes = "f=$(mktemp got.XXXXXX) && cat >$f && sync $f && mv $f done.$f && sync ."
 )
 
 // ownScenarios are deliveries by rules that end elsewhere than in a Maildir. As root maildeliver
