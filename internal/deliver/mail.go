@@ -33,6 +33,7 @@ type mail struct {
 	now      func() time.Time
 	log      mailLog
 	about    questions
+	known    *maildir.Bases // nil: none is
 
 	way    *maildir.Way // the home of the user, on the way to the mailbox; nil: it is not open
 	opened *maildir.Dir // the mailbox; nil: it is not open
@@ -135,6 +136,7 @@ func (m *mail) enter() (*rules.Dir, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.Known = m.known
 	if rel, err := filepath.Rel(p.Base, m.user.Home); err == nil {
 		if m.way, err = p.Enter(strings.TrimPrefix(rel, ".")); err == nil {
 			return rules.At(m.way.Fd(), m.user.Home, p.UID), nil

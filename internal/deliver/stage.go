@@ -17,6 +17,7 @@ import (
 	"paperpath/internal/settle"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
+	"paperpath/maildir"
 )
 
 // Stage is maildeliver at its inbox.
@@ -29,6 +30,8 @@ type Stage struct {
 	Answers answers
 	Owners  Owners // of mailboxes of other users; nil: these wait
 	Settle  func(e *spool.Entry, results []settle.Result) spool.Outcome
+
+	bases maildir.Bases // that were trusted a moment ago
 }
 
 // Lane returns the user whom an entry is for, by the address alone: senders choose the extension.
