@@ -117,6 +117,7 @@ type done struct {
 	Taken    string   `json:",omitempty"` // the path of another message with its key
 	Forwards []string `json:",omitempty"`
 	List     bool     `json:",omitempty"` // what is forwarded comes from the owner of a list
+	VERP     bool     `json:",omitempty"` // by an address for each recipient
 	Warn     bool     `json:",omitempty"`
 	Answer   []byte   `json:",omitempty"` // of a vacation
 }
@@ -164,7 +165,7 @@ func (d *done) plan(o *own) (p plan, err error) {
 		}
 		p.forwards = append(p.forwards, a)
 	}
-	o.returnPath(&p, &rules.Rules{List: d.List})
+	o.returnPath(&p, &rules.Rules{List: d.List, VERP: d.VERP})
 	return p, nil
 }
 

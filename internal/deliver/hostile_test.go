@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"context"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -55,6 +56,28 @@ func TestListOwner(t *testing.T) {
 		if never != (tt.want == "x@x.example") {
 			t.Errorf("%v: NOTIFY is kept: %v", tt.files, never)
 		}
+	}
+}
+
+// TestListVERP: with a file for failures of each recipient, each has a reverse path that names them.
+func TestListVERP(t *testing.T) {
+	long := strings.Repeat("l", 60) + "@y.example"
+	p := newFixture(t)
+	p.ownHome(map[string]string{".qmail-go": "&carol@y.example\n&Dan@z.example\n&" + long + "\n",
+		".qmail-go-owner": "", ".qmail-go-owner-default": ""})
+	p.accept(spool.InboxDeliver, "alice+go@example.net")
+	p.stageRun(spool.InboxDeliver, p.stage.Handle)
+	got := map[string]string{}
+	p.stageRun(spool.InboxRoute, func(_ context.Context, e *spool.Entry) spool.Outcome {
+		for _, to := range e.Envelope.To {
+			got[to.Addr] = e.Envelope.From.Addr
+		}
+		return spool.DropBecause("test")
+	})
+	want := map[string]string{"carol@y.example": "alice+go-owner-carol=y.example@example.net",
+		"Dan@z.example": "alice+go-owner-Dan=z.example@example.net", long: "alice+go-owner@example.net"}
+	if !maps.Equal(got, want) {
+		t.Errorf("%v, want %v\n%s", got, want, p.log.String())
 	}
 }
 

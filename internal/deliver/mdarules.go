@@ -159,13 +159,13 @@ func (m *MDA) send(work *mail, p plan, s *spilled, answer []byte) error {
 	if err != nil {
 		return err
 	}
-	if len(p.forwards) > 0 {
-		env := spool.Envelope{From: spool.Path{Addr: work.from.String()}}
-		if p.from != nil {
-			env.From.Addr = p.from.String()
+	for _, part := range p.sendings(work.from.String()) {
+		if len(part.to) == 0 {
+			break // only an answer
 		}
+		env := spool.Envelope{From: spool.Path{Addr: part.from}}
 		var to []string
-		for _, a := range p.forwards {
+		for _, a := range part.to {
 			env.To = append(env.To, spool.Recipient{Addr: a.String()})
 			to = append(to, a.String())
 		}

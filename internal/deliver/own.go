@@ -26,6 +26,7 @@ type plan struct {
 	copies   []string       // other Maildirs
 	forwards []addr.Address // to others
 	from     *addr.Address  // the reverse path of what is forwarded; nil: unchanged
+	verp     bool           // each forward has its own, made of from
 	ran      bool           // a program has it, or a file
 }
 
@@ -225,6 +226,7 @@ func (o *own) returnPath(p *plan, r *rules.Rules) {
 	}
 	if owner := o.ownerSuffix(); owner != "" {
 		p.from = &addr.Address{Local: o.to.Local + owner, Domain: o.to.Domain}
+		p.verp = r.VERP
 	}
 }
 
@@ -249,8 +251,35 @@ func extension(u *control.User, to addr.Address) string {
 	return ""
 }
 
-// children are the entries that forward a message: one for all, since mailroute sends each
-// where it belongs. They name the recipient, by which the message is known if it returns.
+// sending is what is forwarded with one reverse path.
+type sending struct {
+	from string
+	to   []addr.Address
+}
+
+// sendings are the forwards by their reverse paths, from being that of the message. With VERP
+// each recipient has one, in which "=" stands for the "@" of their address; one that a host may
+// find too long (RFC 5321 4.5.3.1.1) stays that of the owner.
+func (p plan) sendings(from string) (list []sending) {
+	if p.from != nil {
+		from = p.from.String()
+	}
+	if !p.verp {
+		return []sending{{from, p.forwards}}
+	}
+	for _, a := range p.forwards {
+		s := sending{from, []addr.Address{a}}
+		own := addr.Address{Local: p.from.Local + "-" + a.Local + "=" + a.Domain, Domain: p.from.Domain}
+		if len(own.Local) <= addr.SafeLocal {
+			s.from = own.String()
+		}
+		list = append(list, s)
+	}
+	return list
+}
+
+// children are the entries that forward a message: one for all that have
+// the same reverse path, since mailroute sends each where it belongs. They name the recipient, by which the message is known if it returns.
 func (p plan) children(e *spool.Entry) []spool.Child {
 	if len(p.forwards) == 0 {
 		return nil
@@ -260,17 +289,27 @@ func (p plan) children(e *spool.Entry) []spool.Child {
 	if r.Params == "" {
 		c.Original = r.Addr
 	}
-	if p.from != nil {
-		c.From = spool.Path{Addr: p.from.String()}
+	var list []spool.Child
+	for _, s := range p.sendings(e.Envelope.From.Addr) {
+		c.To = p.recipients(r, s.to)
+		if p.from != nil {
+			c.From = spool.Path{Addr: s.from}
+		}
+		list = append(list, c)
 	}
-	for _, a := range p.forwards {
+	return list
+}
+
+// recipients are those who get what came for r.
+func (p plan) recipients(r spool.Recipient, list []addr.Address) (all []spool.Recipient) {
+	for _, a := range list {
 		to := route.Successor(r, a)
 		if p.from != nil { // whether reports are wanted is no business of the sender behind a list (RFC 3461 5.2.7.3)
 			to.Params = params.Without(to.Params, "NOTIFY", "ORCPT")
 		}
-		c.To = append(c.To, to)
+		all = append(all, to)
 	}
-	return []spool.Child{c}
+	return all
 }
 
 // counted is how often the quota of u counts the message.

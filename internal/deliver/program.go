@@ -171,7 +171,9 @@ func (o *own) environment(r *rules.Rules, ext string) []string {
 
 func (o *own) newSender(r *rules.Rules) string {
 	p := plan{forwards: make([]addr.Address, 1)}
-	if o.returnPath(&p, r); p.from != nil {
+	if o.returnPath(&p, r); p.verp {
+		return p.from.Local + "-@" + p.from.Domain + "-@[]" // qmail-command(8)
+	} else if p.from != nil {
 		return p.from.String()
 	}
 	return o.from.String()

@@ -86,7 +86,7 @@ func (m *mail) perform(ctx context.Context, c spool.Copy, file io.ReaderAt, stor
 	if err != nil {
 		return d, err
 	}
-	d = done{Ran: r.plan.ran, List: r.rules != nil && r.rules.List, Warn: r.warn}
+	d = done{Ran: r.plan.ran, List: r.rules != nil && r.rules.List, VERP: r.rules != nil && r.rules.VERP, Warn: r.warn}
 	for _, a := range r.plan.forwards {
 		d.Forwards = append(d.Forwards, a.String())
 	}

@@ -46,6 +46,7 @@ type Rules struct {
 	Default     string // of the extension, what -default stands for
 	IsDefault   bool   // the file's name ends in -default
 	List        bool   // the extension has a file ending in -owner: forwards come from that address
+	VERP        bool   // and one ending in -owner-default: from an address for each recipient
 }
 
 // Bounds of a file.
@@ -161,17 +162,22 @@ func (d *Dir) trust(name string, st unix.Stat_t) error {
 
 // hasOwner reports whether an extension has a file for failures of what it forwards. It must
 // be that of this extension, whatever file has its rules: failures to an address without one
-// would come to those rules again, and go to the whole list.
-func (d *Dir) hasOwner(ext string) bool {
+// would come to those rules again, and go to the whole list. verp says that there is one for the
+// failures of each recipient, too (dot-qmail(5), VERP).
+func (d *Dir) hasOwner(ext string) (owner, verp bool) {
 	name := ".qmail-owner"
 	if ext != "" {
 		if !isName(ext) {
-			return false
+			return false, false
 		}
 		name = ".qmail-" + nameOf(ext) + "-owner"
 	}
-	var st unix.Stat_t
-	return unix.Fstatat(d.dir.Fd(), name, &st, unix.AT_SYMLINK_NOFOLLOW) == nil
+	has := func(name string) bool {
+		var st unix.Stat_t
+		return unix.Fstatat(d.dir.Fd(), name, &st, unix.AT_SYMLINK_NOFOLLOW) == nil
+	}
+	owner = has(name)
+	return owner, owner && has(name+"-default")
 }
 
 // Find returns the rules for an extension, "" for none; nil if the user has none. In turn:
@@ -193,7 +199,7 @@ func (d *Dir) Find(ext string) (*Rules, error) {
 		if r.Qmail {
 			err = r.parseQmail(string(text))
 			r.ForwardOnly = r.ForwardOnly || mode&0o100 != 0
-			r.List = d.hasOwner(ext)
+			r.List, r.VERP = d.hasOwner(ext)
 		} else {
 			err = r.parseForward(d, string(text))
 		}
