@@ -62,14 +62,47 @@ func (b *inbox) writeReason(k Key, how int, line string, mtime time.Time) error 
 		return err
 	}
 	defer f.Close()
+	if b.shared() {
+		// Whatever the umask. Only the file's owner can, and did so when making it.
+		_ = f.Chmod(fs.FileMode(b.mode))
+	}
 	if _, err := f.WriteString(line); err != nil {
 		return err
 	}
 	ts := unix.NsecToTimespec(mtime.UnixNano())
 	err = unix.UtimesNanoAt(b.reason.Fd(), string(k), []unix.Timespec{ts, ts}, unix.AT_SYMLINK_NOFOLLOW)
+	if errors.Is(err, unix.EPERM) && b.shared() {
+		return b.adoptReason(k, mtime)
+	}
 	if err != nil {
 		return &fs.PathError{Op: "utimensat", Path: b.reason.Join(string(k)), Err: err}
 	}
+	return nil
+}
+
+// adoptReason puts a file of our own in the place of a reason that a stage of another user
+// wrote: only the owner of a file can set its mtime (utimensat(2)).
+func (b *inbox) adoptReason(k Key, mtime time.Time) error {
+	text, err := b.reasonText(k)
+	if err != nil {
+		return err
+	}
+	d, err := b.newDraft(k)
+	if err != nil {
+		return err
+	}
+	defer d.abort()
+	if _, err := io.WriteString(d, text); err != nil {
+		return err
+	}
+	d.setArrival(mtime)
+	if err := d.sync(); err != nil { // the old text may be durable: a crash must not empty it
+		return err
+	}
+	if err := b.tmp.Replace(d.name, b.reason, string(k)); err != nil {
+		return err
+	}
+	d.name = ""
 	return nil
 }
 

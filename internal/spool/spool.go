@@ -251,6 +251,9 @@ func openInbox(spool string, in Inbox, mend bool) (*inbox, error) {
 	return b, nil
 }
 
+// shared reports whether stages of several users work in the inbox.
+func (b *inbox) shared() bool { return b.mode&0o060 != 0 }
+
 func (b *inbox) close() {
 	for _, d := range []*dir.Dir{b.self, b.tmp, b.new, b.cur, b.reason} {
 		if d != nil {

@@ -234,7 +234,7 @@ func (b *inbox) ours(st unix.Stat_t) error {
 
 // oursIn is ours where the status of the inbox itself is known.
 func (b *inbox) oursIn(own, st unix.Stat_t) error {
-	sharedGroup := b.mode&0o060 != 0 && st.Gid == own.Gid
+	sharedGroup := b.shared() && st.Gid == own.Gid
 	switch {
 	case dir.Kind(st) != "":
 		return fmt.Errorf("%w: %w but %s", errNotOurs, dir.ErrNotRegular, dir.Kind(st))
