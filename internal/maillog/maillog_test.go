@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"paperpath/internal/status"
 )
 
@@ -234,5 +236,23 @@ func TestTroubleHasTheStackOfAPanic(t *testing.T) {
 	l.Trouble("", "op", errors.New("disk"))
 	if strings.Contains(out.String(), "stack=") {
 		t.Errorf("no panic: %s", out.String())
+	}
+}
+
+// Where the group may write to log/, every program of the group may append to the file,
+// whichever has made it and whatever its umask; elsewhere the file stays its owner's.
+func TestTheFileIsSharedWhereItsDirectoryIs(t *testing.T) {
+	defer unix.Umask(unix.Umask(0o077))
+	for dirMode, want := range map[os.FileMode]os.FileMode{0o700: 0o600, 0o750: 0o600, 0o770: 0o660} {
+		home := t.TempDir()
+		dir := filepath.Join(home, "log")
+		if err := errors.Join(os.Mkdir(dir, 0o700), os.Chmod(dir, dirMode|os.ModeSetgid)); err != nil {
+			t.Fatal(err)
+		}
+		Open(home, "test", func() string { return "file" }, at).Busy("route")
+		info, err := os.Stat(filepath.Join(dir, "mail.log"))
+		if err != nil || info.Mode().Perm() != want {
+			t.Errorf("log/ with mode %o: %v, %v; want %o", dirMode, info, err, want)
+		}
 	}
 }

@@ -81,8 +81,18 @@ func (w *file) open() error {
 		f.Close()
 		return err
 	}
+	w.share(f)
 	w.f, w.is = f, is
 	return nil
+}
+
+// share lets the programs of a home of several users, whose log/ its group may write to, append
+// to the file, whichever of them has made it and whatever its umask. Only the file's owner can,
+// and did so when making it.
+func (w *file) share(f *os.File) {
+	if dir, err := os.Stat(filepath.Dir(w.path)); err == nil && dir.Mode()&0o020 != 0 {
+		_ = f.Chmod(0o660)
+	}
 }
 
 // ownHome reports whether the home that the file is in belongs to the user who runs the
