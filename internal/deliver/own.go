@@ -278,8 +278,9 @@ func (p plan) sendings(from string) (list []sending) {
 	return list
 }
 
-// children are the entries that forward a message: one for all that have
-// the same reverse path, since mailroute sends each where it belongs. They name the recipient, by which the message is known if it returns.
+// children are the entries that forward a message: one for all that have the same reverse path,
+// since mailroute sends each where it belongs. They name the recipient, by which the message is
+// known if it returns.
 func (p plan) children(e *spool.Entry) []spool.Child {
 	if len(p.forwards) == 0 {
 		return nil
