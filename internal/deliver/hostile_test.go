@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"paperpath/internal/params"
@@ -67,8 +68,11 @@ func TestListVERP(t *testing.T) {
 		".qmail-go-owner": "", ".qmail-go-owner-default": ""})
 	p.accept(spool.InboxDeliver, "alice+go@example.net")
 	p.stageRun(spool.InboxDeliver, p.stage.Handle)
+	var mu sync.Mutex
 	got := map[string]string{}
 	p.stageRun(spool.InboxRoute, func(_ context.Context, e *spool.Entry) spool.Outcome {
+		mu.Lock()
+		defer mu.Unlock()
 		for _, to := range e.Envelope.To {
 			got[to.Addr] = e.Envelope.From.Addr
 		}
