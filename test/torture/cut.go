@@ -84,7 +84,11 @@ func (c *powerCut) world(wk *worker, s *scenario) (*world, error) {
 		return nil, err
 	}
 	w.tracer, w.owners = wk.tracer, s.owners
-	if err := w.hand(); err != nil {
+	// The record names the file system: it has to be durable here before it can be kept.
+	if len(w.complete("check"))+len(w.complete("route")) == 0 {
+		err = w.open()
+	}
+	if err = errors.Join(err, w.hand()); err != nil {
 		return nil, err
 	}
 	for _, i := range images {

@@ -169,8 +169,7 @@ func (c *config) sweeps() []kind {
 
 // cuts returns the power cuts that this machine can do; the others are
 // skipped.
-func (c *config) cuts(t *table, p *pool) (kinds []kind, done func()) {
-	var all []*powerCut
+func (c *config) cuts(t *table, p *pool) (all []*powerCut) {
 	for _, fs := range []string{"ext4", "xfs", "btrfs"} {
 		for _, two := range []bool{false, true} {
 			name := (&powerCut{fs: fs, two: two}).name()
@@ -183,20 +182,17 @@ func (c *config) cuts(t *table, p *pool) (kinds []kind, done func()) {
 				continue
 			}
 			all = append(all, cut)
-			kinds = append(kinds, kind{name, cut.sweep})
 		}
 	}
-	return kinds, func() {
-		for _, cut := range all {
-			cut.close()
-		}
-	}
+	return all
 }
 
 func (c *config) parts(t *table, p *pool, all []scenario) error {
-	cuts, done := c.cuts(t, p)
-	defer done()
-	kinds := append(c.sweeps(), cuts...)
+	cuts, kinds := c.cuts(t, p), c.sweeps()
+	for _, cut := range cuts {
+		defer cut.close()
+		kinds = append(kinds, kind{cut.name(), cut.sweep})
+	}
 	var torn func() *row
 	if c.wants("poison") && c.only == "" {
 		torn = tornRow(p)
@@ -237,8 +233,11 @@ func (c *config) parts(t *table, p *pool, all []scenario) error {
 	if c.wants("large") && c.only == "" {
 		largeRow(t, p)
 	}
-	if c.wants("variant") && c.only == "" {
-		return variantRows(t, p, kinds, all)
+	if c.wants("variant") {
+		for _, cut := range cuts {
+			cut.quick = false // what a defect does may show in one of the ways alone
+		}
+		return variantRows(t, p, kinds, all, c.only)
 	}
 	return nil
 }

@@ -287,6 +287,16 @@ func (w *world) leave(in spool.Inbox, to ...spool.Recipient) error {
 	return w.newBoot()
 }
 
+// open opens the spool as a program does at its start, and closes it.
+func (w *world) open() error {
+	s, err := spool.Open(w.home, spool.Options{Hostname: harness.Hostname})
+	if err != nil {
+		return err
+	}
+	s.Close()
+	return nil
+}
+
 // newBoot makes the spool look as it does on another boot of the machine.
 func (w *world) newBoot() error {
 	err := os.Remove(filepath.Join(w.home, "spool", spool.Record))
@@ -393,6 +403,9 @@ func (w *world) clean(at time.Time) error {
 		if rest := left(s.inbox); len(rest) > 0 {
 			return fmt.Errorf("the cleaner leaves %s", strings.Join(rest, " "))
 		}
+	}
+	if made := w.entries("check", "route", "deliver", "relay"); len(made) > 0 {
+		return fmt.Errorf("the cleaner takes for an entry what is not complete: %s", strings.Join(made, " "))
 	}
 	return nil
 }
