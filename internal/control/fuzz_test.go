@@ -59,6 +59,7 @@ func FuzzAliases(f *testing.F) {
 func FuzzRewrite(f *testing.F) {
 	f.Add("a@b.example: c@d.example\nsender @.b.example: @b.example\nout \"a:b\"@c: keep\n", "a+x@b.example")
 	f.Add("recipient r@.b: @c\n@b: one@c\n@[192.0.2.1]: x@y\n", "r@x.b")
+	f.Add("sender \" 00\"@0: x@y\n", "\" 00\"@0")
 	f.Add("sender\t@b: \"x y\"@c\nexec:/bin/true\n", "\"a@b\"@b")
 	f.Fuzz(func(t *testing.T, text, address string) {
 		rows, err := rewriteTable().read(Open("/home/paperpath", time.Now), []byte(text))

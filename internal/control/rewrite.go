@@ -86,19 +86,17 @@ func parseRewrite(where, text string) ([]entry[rewriteRow], error) {
 // rewriteKey folds what stands before the colon: a use or none, and a pattern, which is
 // user@domain, @domain, or either of them with .domain for all names below a domain.
 func rewriteKey(s string) (string, error) {
-	words := strings.Fields(s)
-	use := ""
-	if len(words) > 1 {
-		switch Use(words[0]) {
+	pattern, use := strings.Trim(s, " \t"), ""
+	if i := strings.IndexAny(pattern, " \t"); i > 0 { // a local part in quotes may have blanks, too
+		switch Use(pattern[:i]) {
 		case AsSender, AsRecipient, Leaving:
-			use, words = words[0]+" ", words[1:]
+			use, pattern = pattern[:i]+" ", strings.TrimLeft(pattern[i:], " \t")
 		}
 	}
-	if len(words) != 1 {
+	if pattern == "" || strings.ContainsAny(pattern, " \t") && pattern[0] != '"' {
 		return "", fmt.Errorf("%q is no pattern (user@example.org, @example.org or @.example.org)",
 			strings.Trim(s, " \t"))
 	}
-	pattern := words[0]
 	at := strings.LastIndexByte(pattern, '@')
 	if at < 0 {
 		return "", fmt.Errorf("%q has no @ (user@example.org, @example.org or @.example.org)", pattern)
