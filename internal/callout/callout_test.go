@@ -102,13 +102,18 @@ func gone(t *testing.T, mark string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	until(t, "the end of process "+string(pid), func() bool {
 		stat, err := os.ReadFile("/proc/" + strings.TrimSpace(string(pid)) + "/stat")
-		if err != nil || strings.Contains(string(stat), ") Z ") {
-			return
-		}
+		return err != nil || strings.Contains(string(stat), ") Z ")
+	})
+}
+
+// until waits for a condition, for 20 seconds at most.
+func until(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !cond(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("%s is still there", stat)
+			t.Fatalf("waited in vain for %s", what)
 		}
 	}
 }

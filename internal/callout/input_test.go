@@ -9,7 +9,6 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 )
 
 // What a program reads is a copy of its own: it cannot move our place in the message's file, nor
@@ -73,13 +72,12 @@ wc -c >`+done+`.tmp; mv `+done+`.tmp `+done)
 }
 
 // await returns what is in the file once it is there.
-func await(t *testing.T, path string) string {
+func await(t *testing.T, path string) (text string) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if text, err := os.ReadFile(path); err == nil {
-			return string(text)
-		}
-	}
-	t.Fatalf("waited in vain for %s", path)
-	return ""
+	until(t, path, func() bool {
+		all, err := os.ReadFile(path)
+		text = string(all)
+		return err == nil
+	})
+	return text
 }

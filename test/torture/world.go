@@ -7,13 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
-	"paperpath/internal/authres"
-	"paperpath/internal/clock"
 	"paperpath/internal/spool"
-	"paperpath/maildir"
 	"paperpath/test/harness"
 )
 
@@ -180,76 +176,6 @@ func copyTree(from, to string) error {
 	})
 }
 
-// put places an entry in an inbox, from bob, as a local submitter.
-func (w *world) put(in spool.Inbox, token string, to ...spool.Recipient) (spool.Key, error) {
-	env := spool.Envelope{From: spool.Path{Addr: "bob@example.net"}, To: to}
-	return w.accept(in, env, spool.WithLocal, token)
-}
-
-// putJunk makes a folder for junk in alice's mailbox, and places an entry that a check
-// found to be junk.
-func (w *world) putJunk(params string) error {
-	if err := maildir.Create(filepath.Join(w.mailbox("alice"), "Maildir", ".Junk")); err != nil {
-		return err
-	}
-	env := spool.Envelope{From: spool.Path{Addr: "bob@example.net"},
-		To: []spool.Recipient{{Addr: "alice@example.net", Params: params}}}
-	verdict := authres.Method{Name: authres.Paperpath, Result: authres.Junk, Reason: "spf"}
-	_, err := w.accept(spool.InboxDeliver, env, spool.WithLocal, token,
-		authres.Format(harness.Hostname, []authres.Method{verdict}))
-	return err
-}
-
-// putWith writes a file in the home of a user, and places an entry for them.
-func (w *world) putWith(user, file, text string) error {
-	if err := w.rule(user, file, text); err != nil {
-		return err
-	}
-	_, err := w.put(spool.InboxDeliver, token, to(user+"@example.net")...)
-	return err
-}
-
-// rule writes a file in the home of a user, beside the mailbox.
-func (w *world) rule(user, file, text string) error {
-	if err := maildir.Create(filepath.Join(w.mailbox(user), "Maildir")); err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(w.mailbox(user), file), []byte(text), 0o600)
-}
-
-// putLarge places an entry for a user that no pipe takes at once.
-func (w *world) putLarge(user string) error {
-	env := spool.Envelope{From: spool.Path{Addr: "bob@example.net"}, To: to(user + "@example.net")}
-	_, err := w.acceptText(spool.InboxDeliver, env, spool.WithLocal, letter(token, 300<<10))
-	return err
-}
-
-// accept places a small letter in an inbox as if it had come in that way.
-func (w *world) accept(in spool.Inbox, env spool.Envelope, with, token string, results ...string) (spool.Key, error) {
-	return w.acceptText(in, env, with, letter(token, small), results...)
-}
-
-func (w *world) acceptText(in spool.Inbox, env spool.Envelope, with string, text []byte, results ...string) (spool.Key, error) {
-	s, err := spool.Open(w.home, spool.Options{Hostname: harness.Hostname})
-	if err != nil {
-		return "", err
-	}
-	defer s.Close()
-	trace := spool.Trace{By: harness.Hostname, With: with}
-	if with != spool.WithLocal {
-		trace.IP = "192.0.2.7"
-	}
-	return s.Accept(in, env, results, trace, spool.BytesBody(text))
-}
-
-// to makes recipients of addresses.
-func to(addresses ...string) (list []spool.Recipient) {
-	for _, a := range addresses {
-		list = append(list, spool.Recipient{Addr: a})
-	}
-	return list
-}
-
 // entries returns the entries in the inboxes named.
 func (w *world) entries(inboxes ...string) (all []string) {
 	for _, inbox := range inboxes {
@@ -304,119 +230,6 @@ func (w *world) newBoot() error {
 		return nil
 	}
 	return err
-}
-
-// stages are the inboxes in the reverse order of the paper path: what a crash has left
-// on both sides of a step is worked on at the far side first, which is when a repeat
-// would show.
-var stages = []struct{ inbox, program string }{
-	{"relay", "mailrelay"}, {"deliver", "maildeliver"}, {"route", "mailroute"}, {"check", "mailcheck"},
-}
-
-// drain runs the stages until nothing is queued. Time passes between: what is
-// deferred is due.
-func (w *world) drain() error {
-	start := time.Now()
-	for round := 1; ; round++ {
-		idle := true
-		for _, s := range stages {
-			if len(w.entries(s.inbox)) == 0 && len(w.complete(s.inbox)) == 0 {
-				continue
-			}
-			idle = false
-			w.oldLocks()
-			if err := w.awaitLinks(s.inbox); err != nil {
-				return err
-			}
-			if err := w.work(s.program, start.Add(time.Duration(round)*5*time.Hour)); err != nil {
-				return err
-			}
-		}
-		if idle {
-			return w.clean(start.Add(100 * time.Hour))
-		}
-		if round == 8 {
-			return fmt.Errorf("stuck after %d rounds: %s: %s", round, strings.Join(w.entries("check", "route", "deliver", "relay"), " "),
-				w.reason("check", "route", "deliver", "relay"))
-		}
-	}
-}
-
-// awaitLinks waits until entries that a power cut has left under two names are
-// old enough for one of them to go.
-func (w *world) awaitLinks(inbox string) error {
-	return harness.Wait("old links", time.Minute, func() bool {
-		for _, path := range w.entries(inbox) {
-			var st syscall.Stat_t
-			if syscall.Lstat(path, &st) == nil && st.Nlink == 2 && time.Since(time.Unix(st.Ctim.Unix())) < 2*time.Second {
-				return false
-			}
-		}
-		return true
-	})
-}
-
-// digested keeps the daily digest of hold/ away from a run at that time: no
-// scenario is about it, and the time goes in strides here.
-func (w *world) digested(at time.Time) {
-	path := filepath.Join(w.home, "run", "digest")
-	if os.WriteFile(path, []byte("x\n"), 0o600) == nil {
-		os.Chtimes(path, at, at)
-	}
-}
-
-// work runs a stage once, at a shifted time.
-func (w *world) work(program string, at time.Time) error {
-	w.digested(at)
-	if err := w.hand(); err != nil {
-		return err
-	}
-	name, args := w.command(program, "run", "--now", at.UTC().Format(time.RFC3339))
-	r, err := w.programs.Run(w.home, nil, name, args...)
-	if err == nil && r.Status != 0 {
-		err = fmt.Errorf("exit status %d: %.300s", r.Status, r.Stderr)
-	}
-	if err != nil {
-		return fmt.Errorf("%s run without faults: %w", program, err)
-	}
-	return nil
-}
-
-// clean runs each stage whose inbox holds drafts or reasons, at a time when all of them
-// are old, by a clock that got there without a step, and says what its cleaner has
-// left.
-func (w *world) clean(at time.Time) error {
-	left := func(inbox string) (all []string) {
-		for _, sub := range []string{"tmp", "reason"} {
-			names, _ := filepath.Glob(filepath.Join(w.home, "spool", inbox, sub, "*"))
-			all = append(all, names...)
-		}
-		return all
-	}
-	for _, s := range stages {
-		if len(left(s.inbox)) == 0 {
-			continue
-		}
-		if err := errors.Join(w.recordClock(at), w.work(s.program, at)); err != nil {
-			return err
-		}
-		if rest := left(s.inbox); len(rest) > 0 {
-			return fmt.Errorf("the cleaner leaves %s", strings.Join(rest, " "))
-		}
-	}
-	if made := w.entries("check", "route", "deliver", "relay"); len(made) > 0 {
-		return fmt.Errorf("the cleaner takes for an entry what is not complete: %s", strings.Join(made, " "))
-	}
-	return nil
-}
-
-// recordClock makes the home believe that at is the time.
-func (w *world) recordClock(at time.Time) error {
-	err := os.Remove(filepath.Join(w.home, clock.Record))
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
-	}
-	return errors.Join(err, clock.Begin(w.home, at))
 }
 
 // log returns the events so far.
