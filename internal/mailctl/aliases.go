@@ -34,8 +34,12 @@ func (u unknown) warning(a control.Alias) control.Finding {
 // of the lists that they include are targets, too.
 // dead are the findings so far: an alias that can never match needs no second line.
 func unknownTargets(c *control.Control, dead []control.Finding) (found []control.Finding) {
+	domains, err := c.Domains()
+	if err != nil {
+		return nil
+	}
 	more, members := 0, map[unknown]bool{}
-	eachUnknown(c, func(a control.Alias, u unknown) {
+	eachUnknown(c, domains, func(a control.Alias, u unknown) {
 		switch {
 		case slices.ContainsFunc(dead, func(f control.Finding) bool { return f.Where() == a.Where }):
 			return
@@ -57,7 +61,8 @@ func unknownTargets(c *control.Control, dead []control.Finding) (found []control
 
 // aliasesTo warns of the aliases that led to the user of address, who is gone.
 func aliasesTo(c *control.Control, address string) (found []control.Finding) {
-	eachUnknown(c, func(a control.Alias, u unknown) {
+	_, domain := addr.Split(address)
+	eachUnknown(c, []string{domain}, func(a control.Alias, u unknown) {
 		if addr.FoldAddress(u.address) == addr.FoldAddress(address) && len(found) < maxAlike {
 			found = append(found, u.warning(a))
 		}
@@ -65,14 +70,11 @@ func aliasesTo(c *control.Control, address string) (found []control.Finding) {
 	return found
 }
 
-// eachUnknown calls visit for each target of an alias that leads nowhere. If a backend has
-// the users, it is not asked about each target; a file that is broken is reported elsewhere.
-func eachUnknown(c *control.Control, visit func(control.Alias, unknown)) {
+// eachUnknown calls visit for each target of an alias that leads nowhere in any of the domains.
+// If a backend has the users, it is not asked about each target; a file that is broken is
+// reported elsewhere.
+func eachUnknown(c *control.Control, domains []string, visit func(control.Alias, unknown)) {
 	if asks, err := c.AsksForUsers(); asks || err != nil {
-		return
-	}
-	domains, err := c.Domains()
-	if err != nil {
 		return
 	}
 	aliases, err := c.AliasesNow()

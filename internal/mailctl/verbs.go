@@ -108,7 +108,7 @@ func (v Verbs) one(find *spool.Finder, verb, text string) error {
 	case len(text) >= shortTag && spool.IsTag(text):
 		e, err = find.Tagged(text)
 	default:
-		err = status.UsageError("%v (mailctl queue lists them)", err)
+		err = status.UsageError("%v (mailctl queue lists them; --all selects all)", err)
 	}
 	if err != nil {
 		return err
