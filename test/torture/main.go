@@ -4,7 +4,7 @@
 // was skipped.
 //
 // The scenarios (scenario.go) are the steps of a message on its way. Option
-// -kinds selects what is done to them, -only the scenarios by part of a name:
+// -kinds selects what is done to them, -only the scenarios or defects by part of a name:
 //
 //	order    a step makes its calls in the order that its acknowledgement needs
 //	kill     SIGKILL before each state-changing call
