@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -131,9 +132,17 @@ func TestStageOutOfDescriptors(t *testing.T) {
 	}
 }
 
-// leave lowers the limit of a process so that so many more descriptors fit.
+// leave lowers the limit of a process so that so many more descriptors fit. Those of entries are
+// closed first: they would be free a moment later.
 func (s *site) leave(pid, free int) {
 	s.t.Helper()
+	s.wait("the entries to be closed", func() bool {
+		list, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+		return !slices.ContainsFunc(list, func(fd string) bool {
+			path, _ := os.Readlink(fd)
+			return strings.Contains(path, ",S=")
+		})
+	})
 	limit := 0
 	for ; free > 0 || exists(fmt.Sprintf("/proc/%d/fd/%d", pid, limit)); limit++ {
 		if !exists(fmt.Sprintf("/proc/%d/fd/%d", pid, limit)) {
