@@ -89,6 +89,10 @@ torture: all
 	@$(GO) build -o .build/torture ./test/torture && \
 		PAPERPATH_BIN=$(CURDIR)/bin .build/torture $(TORTURE)
 
+# Each fuzz target for some seconds: make fuzz NEAR=600 REST=600.
+fuzz:
+	test/fuzz/run.sh
+
 # Other people's mail servers, load generators and client libraries, and the
 # load of many connections; mail filters of Debian; then the servers on a network of their own. They are
 # fetched by test/peers/fetch.sh.
@@ -159,4 +163,4 @@ clean:
 	rm -rf bin .build
 
 .NOTPARALLEL:
-.PHONY: all check begin format vet staticcheck manlint unit race system torture peers host oracle bench bench-pop3 demo install deb uninstall clean
+.PHONY: all check begin format vet staticcheck manlint unit race system torture fuzz peers host oracle bench bench-pop3 demo install deb uninstall clean

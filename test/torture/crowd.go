@@ -256,7 +256,7 @@ func crowdRows(t *table, p *pool, n int, only string) {
 			t.row(r)
 			continue
 		}
-		p.each(n, func(wk *worker, i int) {
+		p.each(r, n, func(wk *worker, i int) {
 			f, err := wk.crowd(c, &s, raced)
 			if err != nil {
 				r.fail(fmt.Sprintf("round %d", i), err)

@@ -13,7 +13,7 @@ import (
 type powerCut struct {
 	fs     string
 	two    bool // spool and mailboxes on two images
-	quick  bool // one lead a point, in turn, instead of all
+	quick  bool // one lead at every second point, in turn, instead of all
 	images map[*worker][]*image
 }
 
@@ -111,15 +111,15 @@ func (c *powerCut) of(wk *worker) []*image {
 
 func (c *powerCut) sweep(p *pool, s *scenario) *row {
 	r := &row{name: c.name() + ": " + s.name}
-	points, leads := p.baseline(s, r, changing), c.leads()
-	kinds := len(leads)
+	points, leads := p.baseline(s, r, changing)+1, c.leads()
+	tries := points * len(leads)
 	if c.quick {
-		kinds = 1
+		tries = (points + 1) / 2
 	}
-	p.each((points+1)*kinds, func(wk *worker, i int) {
-		n, lead := (i-1)/kinds+1, leads[(i-1)%kinds]
+	p.each(r, tries, func(wk *worker, i int) {
+		n, lead := (i-1)/len(leads)+1, leads[(i-1)%len(leads)]
 		if c.quick {
-			lead = leads[i%len(leads)]
+			n, lead = points-2*(i-1), leads[i%len(leads)]
 		}
 		where := fmt.Sprintf("before change %d, lead %d", n, lead)
 		f, allowed, at, err := c.point(wk, s, n, lead)

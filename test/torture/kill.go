@@ -11,7 +11,7 @@ import (
 func killSweep(p *pool, s *scenario) *row {
 	r := &row{name: "kill: " + s.name}
 	points := p.baseline(s, r, changing)
-	p.each(points, func(w *worker, n int) {
+	p.each(r, points, func(w *worker, n int) {
 		where := fmt.Sprintf("at change %d", n)
 		var at *call
 		point, err := w.point(s, nth(n, changing, &at, act{kill: true}))
@@ -66,7 +66,7 @@ type pointResult struct {
 // baseline runs the scenario without a fault, which must end well, and returns
 // how many calls the filter lets through.
 func (p *pool) baseline(s *scenario, r *row, f filter) (points int) {
-	p.each(1, func(w *worker, _ int) {
+	p.each(r, 1, func(w *worker, _ int) {
 		var last *call
 		point, err := w.point(s, func(world *world) hook {
 			return func(c *call) act {

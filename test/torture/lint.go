@@ -153,7 +153,7 @@ func (l *lint) find(format string, args ...any) {
 // lintScenario runs the step once, without a fault, and reads its trace.
 func lintScenario(p *pool, s *scenario) *row {
 	r := &row{name: "order: " + s.name}
-	p.each(1, func(w *worker, _ int) {
+	p.each(r, 1, func(w *worker, _ int) {
 		point, err := w.point(s, func(*world) hook { return func(*call) act { return act{} } })
 		switch found := lintTrace(point.calls, false); {
 		case err != nil:

@@ -24,9 +24,11 @@
 // failure unless spool(5) names the window), lost, torn, or something else was
 // wrong.
 //
-// With -quick, an error sweep tries two errors for each call that changes something and
-// one for each call that only reads, a power cut tries one of the ways in which the
-// disk may be ahead, and each crowd runs 20 rounds instead of 500.
+// With -quick, an error sweep tries one error at each call that changes something and at
+// each third that only reads; the power is cut before every second change, on one of the six
+// arrangements of images a scenario, in turn, and in one of the ways in which the disk may
+// be ahead; half of the rivals take turns before each change; and each crowd runs 20 rounds
+// instead of 500.
 package main
 
 import (
@@ -38,6 +40,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -68,14 +71,14 @@ func run(args []string) int {
 	f.StringVar(&c.kinds, "kinds", os.Getenv("TORTURE_KINDS"), "comma-separated `KINDS` of test; empty is all")
 	f.StringVar(&c.only, "only", os.Getenv("TORTURE_ONLY"), "only scenarios with `TEXT` in their name")
 	f.IntVar(&c.workers, "j", 2*runtime.NumCPU(), "points at once")
-	f.BoolVar(&c.quick, "quick", os.Getenv("TORTURE_QUICK") != "", "two errors a call, at a cut one of the ways in which the disk got ahead, and fewer rounds of crowds")
+	f.BoolVar(&c.quick, "quick", os.Getenv("TORTURE_QUICK") != "", "fewer errors, power cuts, rivals and rounds of crowds")
 	f.IntVar(&c.errors, "errors", 0, "errors tried at a call, `N` of six; 0 is all")
 	f.StringVar(&c.near, "dir", "/dev/shm", "`DIRECTORY` for homes, best in memory")
 	if f.Parse(args) != nil {
 		return 64
 	}
 	if c.quick && c.errors == 0 {
-		c.errors = 2
+		c.errors = 1
 	}
 	start := time.Now()
 	t := &table{out: os.Stdout}
@@ -173,7 +176,7 @@ func (c *config) cuts(t *table, p *pool) (all []*powerCut) {
 	for _, fs := range []string{"ext4", "xfs", "btrfs"} {
 		for _, two := range []bool{false, true} {
 			name := (&powerCut{fs: fs, two: two}).name()
-			if !c.wants("cut") && !c.wants(name) && !c.wants("variant") {
+			if !c.wants("cut") && !c.wants(name) && !(c.wants("variant") && name == "cut ext4") {
 				continue
 			}
 			cut, err := newPowerCut(p, fs, two, c.quick)
@@ -198,9 +201,7 @@ func (c *config) parts(t *table, p *pool, all []scenario) error {
 		torn = tornRow(p)
 	}
 	for _, k := range kinds {
-		if !c.wants(k.name) && !(c.wants("cut") && strings.HasPrefix(k.name, "cut ")) {
-			continue
-		}
+		all := c.share(k, cuts, all)
 		for i := range all {
 			if strings.Contains(all[i].name, c.only) && p.ctx.Err() == nil {
 				t.row(k.run(p, &all[i]))
@@ -219,7 +220,7 @@ func (c *config) parts(t *table, p *pool, all []scenario) error {
 		t.row(modelRow(c.quick))
 	}
 	if c.wants("race") {
-		raceRows(t, p, all, c.only)
+		raceRows(t, p, all, c.only, c.quick)
 	}
 	if c.wants("crowd") {
 		crowdRows(t, p, c.rounds(), c.only)
@@ -240,6 +241,24 @@ func (c *config) parts(t *table, p *pool, all []scenario) error {
 		return variantRows(t, p, kinds, all, c.only)
 	}
 	return nil
+}
+
+// share returns the scenarios that go through a kind of test: all, none if it was not
+// asked for, and with -quick those whose turn it is on an arrangement of images.
+func (c *config) share(k kind, cuts []*powerCut, all []scenario) (some []scenario) {
+	at := slices.IndexFunc(cuts, func(cut *powerCut) bool { return cut.name() == k.name })
+	if !c.wants(k.name) && !(c.wants("cut") && at >= 0) {
+		return nil
+	}
+	if !c.quick || at < 0 {
+		return all
+	}
+	for i := range all {
+		if i%len(cuts) == at {
+			some = append(some, all[i])
+		}
+	}
+	return some
 }
 
 // rounds is how many rounds each crowd runs.

@@ -29,7 +29,7 @@ func panicRow(p *pool) *row {
 		return r
 	}
 	defer os.RemoveAll(filepath.Dir(bin))
-	p.with(harness.Programs(bin)).each(1, func(w *worker, _ int) {
+	p.with(harness.Programs(bin)).each(r, 1, func(w *worker, _ int) {
 		if err := w.panics(); err != nil {
 			r.fail("mailroute", err)
 			return

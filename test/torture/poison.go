@@ -93,7 +93,7 @@ func poisons() []poison {
 func poisonRow(p *pool) *row {
 	r := &row{name: "poison"}
 	list := poisons()
-	p.each(len(list)*len(stages), func(w *worker, i int) {
+	p.each(r, len(list)*len(stages), func(w *worker, i int) {
 		x, st := list[(i-1)%len(list)], stages[(i-1)/len(list)]
 		where := x.name + " in " + st.inbox
 		if err := w.poison(x, st.inbox, st.program); err != nil {

@@ -17,6 +17,7 @@ type pool struct {
 	workers   chan *worker
 	all       []*worker
 	ctx       context.Context
+	one       bool // one failure is enough
 }
 
 type worker struct {
@@ -65,11 +66,12 @@ func (p *pool) template(s *scenario) (string, error) {
 	return dir, os.Rename(w.far, filepath.Join(dir, "far"))
 }
 
-// each runs do for 1 to n, as many at once as there are workers. It ends early if the
-// whole run must end.
-func (p *pool) each(n int, do func(w *worker, i int)) {
+// each runs do for 1 to n, the points of a row, as many at once as there are workers. It
+// ends early if the whole run must end, or if the row has all the failures that are
+// looked for.
+func (p *pool) each(r *row, n int, do func(w *worker, i int)) {
 	var wg sync.WaitGroup
-	for i := 1; i <= n && p.ctx.Err() == nil; i++ {
+	for i := 1; i <= n && p.ctx.Err() == nil && !(p.one && r.bad()); i++ {
 		w := <-p.workers
 		wg.Go(func() {
 			defer func() { p.workers <- w }()

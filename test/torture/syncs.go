@@ -25,7 +25,7 @@ func syncRows(t *table, p *pool) {
 		}
 		r := &row{name: name}
 		skipped := ""
-		p.each(1, func(w *worker, _ int) {
+		p.each(r, 1, func(w *worker, _ int) {
 			i, err := newImage(w.near, strings.ReplaceAll(name, " ", "-"), fileSystems[x.fs])
 			if err != nil {
 				skipped = err.Error()

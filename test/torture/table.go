@@ -37,6 +37,13 @@ func (r *row) add(f finding, allowed bool, where string) {
 // fail counts a point that could not be judged.
 func (r *row) fail(where string, err error) { r.add(finding{wrong, err.Error()}, false, where) }
 
+// bad reports whether a point has failed.
+func (r *row) bad() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.failed > 0
+}
+
 func (r *row) points() (n int) {
 	for _, c := range r.counts {
 		n += c

@@ -104,7 +104,9 @@ func variantRows(t *table, p *pool, kinds []kind, all []scenario, only string) e
 			t.row(r)
 			continue
 		}
-		v.run(t, r, p.with(harness.Programs(bin)), kinds, all)
+		defective := p.with(harness.Programs(bin))
+		defective.one = true
+		v.run(t, r, defective, kinds, all)
 		os.RemoveAll(filepath.Dir(bin))
 		t.row(r)
 	}
