@@ -3,7 +3,6 @@ package spool
 import (
 	"bytes"
 	"io"
-	"slices"
 	"strings"
 )
 
@@ -40,15 +39,18 @@ func (c Child) trace() string {
 }
 
 // child writes a child of e: its own envelope, then all of the parent from our
-// result fields on, with the trace directly below our Received.
-func (d *draft) child(e *Entry, c Child) error {
+// result fields on, with the trace directly below our Received. buf is for what is
+// written at once.
+func (d *draft) child(e *Entry, c Child, buf *[]byte) error {
 	if c.Message != nil {
 		return d.changed(e, c)
 	}
 	head := formatEnvelope(c.envelope()) + c.originalField()
 	if e.rest != nil {
 		end := e.head.end - e.head.results
-		_, err := d.Write(slices.Concat([]byte(head), e.rest[:end], []byte(c.trace()), e.rest[end:]))
+		all := append(append((*buf)[:0], head...), e.rest[:end]...)
+		*buf = append(append(all, c.trace()...), e.rest[end:]...)
+		_, err := d.Write(*buf)
 		return err
 	}
 	if _, err := io.WriteString(d, head); err != nil {
