@@ -41,7 +41,7 @@ const maxField = 256 << 10
 // envelope and its Received, where nobody else writes. Without one the Field is empty.
 func Read(r io.Reader) (Field, error) {
 	lines := bufio.NewScanner(io.LimitReader(r, maxField))
-	lines.Buffer(nil, maxField)
+	lines.Buffer(make([]byte, 512), maxField) // most entries have no more
 	var value strings.Builder
 	in := false
 	for lines.Scan() {
