@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"paperpath/internal/addr"
 	"paperpath/internal/params"
 	"paperpath/internal/spool"
 )
@@ -60,14 +61,74 @@ func TestListOwner(t *testing.T) {
 	}
 }
 
-// TestListVERP: with a file for failures of each recipient, each has a reverse path that names them.
+// TestListVERP: with a file for failures of each recipient, each has a reverse path that names
+// them, from an entry and from standard input; and a program learns how it is made.
 func TestListVERP(t *testing.T) {
+	if asNobody(t) {
+		return
+	}
 	long := strings.Repeat("l", 60) + "@y.example"
-	p := newFixture(t)
-	p.ownHome(map[string]string{".qmail-go": "&carol@y.example\n&Dan@z.example\n&" + long + "\n",
-		".qmail-go-owner": "", ".qmail-go-owner-default": ""})
-	p.accept(spool.InboxDeliver, "alice+go@example.net")
-	p.stageRun(spool.InboxDeliver, p.stage.Handle)
+	const to = "alice+go@example.net"
+	for name, deliver := range map[string]func(p *fixture) error{
+		"an entry": func(p *fixture) error {
+			p.accept(spool.InboxDeliver, to)
+			p.stageRun(spool.InboxDeliver, p.stage.Handle)
+			return nil
+		},
+		"standard input": func(p *fixture) error {
+			return p.mda().Deliver(context.Background(), to, &addr.Address{Local: "x", Domain: "x.example"}, strings.NewReader(p.text))
+		},
+	} {
+		p := newFixture(t)
+		p.write("user-programs", "yes\n")
+		home := p.ownHome(map[string]string{".qmail-go": "|env >HOME/box\n&carol@y.example\n&Dan@z.example\n&" + long + "\n",
+			".qmail-go-owner": "", ".qmail-go-owner-default": ""})
+		p.check(deliver(p))
+		want := map[string]string{"carol@y.example": "alice+go-owner-carol=y.example@example.net",
+			"Dan@z.example": "alice+go-owner-Dan=z.example@example.net", long: "alice+go-owner@example.net"}
+		if got := p.reversePaths(); !maps.Equal(got, want) {
+			t.Errorf("%s: %v, want %v\n%s", name, got, want, p.log.String())
+		}
+		env, err := os.ReadFile(filepath.Join(home, "box"))
+		if err != nil || !strings.Contains("\n"+string(env), "\nNEWSENDER=alice+go-owner-@example.net-@[]\n") {
+			t.Errorf("%s: %v, a program has\n%s", name, err, env)
+		}
+	}
+}
+
+// TestNewSender: what a program learns of the reverse path of what its file forwards
+// (qmail-command(8)).
+func TestNewSender(t *testing.T) {
+	if asNobody(t) {
+		return
+	}
+	for _, tt := range []struct{ sender, files, want string }{
+		{"x@x.example", "", "x@x.example"},
+		{"x@x.example", "owner", "alice+go-owner@example.net"},
+		{"x@x.example", "owner owner-default", "alice+go-owner-@example.net-@[]"},
+		{"x@x.example", "owner-default", "x@x.example"},
+		{"", "owner owner-default", ""},
+	} {
+		p := newFixture(t)
+		p.write("user-programs", "yes\n")
+		p.sender = tt.sender
+		files := map[string]string{".qmail-go": "|env >HOME/box\n"}
+		for _, name := range strings.Fields(tt.files) {
+			files[".qmail-go-"+name] = ""
+		}
+		home := p.ownHome(files)
+		p.accept(spool.InboxDeliver, "alice+go@example.net")
+		p.stageRun(spool.InboxDeliver, p.stage.Handle)
+		env, err := os.ReadFile(filepath.Join(home, "box"))
+		if err != nil || !strings.Contains("\n"+string(env), "\nNEWSENDER="+tt.want+"\n") {
+			t.Errorf("from %q with %q: %v, want %q in\n%s", tt.sender, tt.files, err, tt.want, env)
+		}
+	}
+}
+
+// reversePaths empties route/, and returns from whom each recipient there would have got it.
+func (p *fixture) reversePaths() map[string]string {
+	p.t.Helper()
 	var mu sync.Mutex
 	got := map[string]string{}
 	p.stageRun(spool.InboxRoute, func(_ context.Context, e *spool.Entry) spool.Outcome {
@@ -78,11 +139,7 @@ func TestListVERP(t *testing.T) {
 		}
 		return spool.DropBecause("test")
 	})
-	want := map[string]string{"carol@y.example": "alice+go-owner-carol=y.example@example.net",
-		"Dan@z.example": "alice+go-owner-Dan=z.example@example.net", long: "alice+go-owner@example.net"}
-	if !maps.Equal(got, want) {
-		t.Errorf("%v, want %v\n%s", got, want, p.log.String())
-	}
+	return got
 }
 
 // TestForwardSPF: what a user's rules send to another host gets a reverse path of ours where

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -327,6 +328,39 @@ func TestAccountMDA(t *testing.T) {
 		m.check(syscall.Stat(entry[0], &st))
 		if st.Uid != ownerUID {
 			t.Errorf("the entry belongs to %d", st.Uid)
+		}
+	}
+}
+
+// What a list of bob's sends on names each recipient in its reverse path, whoever has handed the
+// message in: bob's process says only that it is a list.
+func TestAccountList(t *testing.T) {
+	for name, deliver := range map[string]func(m *machine){
+		"an entry": func(m *machine) { m.send("bob+go@example.net", note) },
+		"standard input": func(m *machine) {
+			exit(t, m.home.Dir, 0, "", note, "maildeliver", "-d", "bob+go@example.net", "-f", "x@x.example")
+		},
+	} {
+		m := newMachine(t)
+		m.own("bob", ".qmail-go", "|env >env\n&carol@far.example\n&dan@far.example\n", bobUID)
+		m.own("bob", ".qmail-go-owner", "", bobUID)
+		m.own("bob", ".qmail-go-owner-default", "", bobUID)
+		deliver(m)
+		var got []string
+		for _, path := range m.has("home/spool/route/new/*") {
+			text, err := os.ReadFile(path)
+			m.check(err)
+			from, _, _ := strings.Cut(string(text), "\n")
+			got = append(got, from)
+		}
+		slices.Sort(got)
+		want := []string{"Return-Path: <bob+go-owner-carol=far.example@example.net>", "Return-Path: <bob+go-owner-dan=far.example@example.net>"}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q\n%s", name, got, want, m.home.Describe())
+		}
+		env, err := os.ReadFile(filepath.Join(m.dir, "bob/env"))
+		if err != nil || !strings.Contains(string(env), "\nNEWSENDER=bob+go-owner-@example.net-@[]\n") {
+			t.Errorf("%s: %v, a program has\n%s", name, err, env)
 		}
 	}
 }
