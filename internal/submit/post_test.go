@@ -3,11 +3,14 @@ package submit
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -223,22 +226,32 @@ func TestCallersWaitForARestart(t *testing.T) {
 	server := served(t, h)
 	hello := says("220 mx.example.net ESMTP", "250-mx.example.net\n250-X-DOMAIN example.net\n250 X-USER me")
 	path := filepath.Join(h.Dir, socketName)
-	// In turn: nobody listens, the server says hello, it hangs up, it ends, it serves.
-	if err := os.WriteFile(path, nil, 0o600); err != nil { // ECONNREFUSED
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	started := make(chan struct{})
-	go func() {
-		defer close(started)
-		time.Sleep(100 * time.Millisecond)
-		os.Remove(path) // ENOENT
-		time.Sleep(100 * time.Millisecond)
-		answer(t, h, hello, says(), says("421 4.3.2 service shutting down"), server)
-	}()
+	var met []string
+	err := again(t.Context(), 20*time.Second, func() error { // each try changes what the next one meets
+		c, err := connectOnce(h.Dir)
+		switch {
+		case errors.Is(err, unix.ECONNREFUSED):
+			met = append(met, "nobody listens")
+			os.Remove(path)
+		case errors.Is(err, fs.ErrNotExist):
+			met = append(met, "no socket")
+			// For the caller below: the server hangs up, says hello, hangs up, ends, serves.
+			answer(t, h, hello, says(), hello, says(), says("421 4.3.2 service shutting down"), server)
+		case err == nil:
+			c.Close()
+		}
+		return err
+	})
+	if want := []string{"nobody listens", "no socket"}; err != nil || !slices.Equal(met, want) {
+		t.Fatalf("%v, met %q, want %q", err, met, want)
+	}
 	m := letter(t, h)
 	m.away = 20 * time.Second
-	err := m.post(t.Context(), h.Dir, h.GiveUpRoot)
-	if <-started; err != nil || len(entries(t, h, spool.InboxCheck)) != 1 {
+	err = m.post(t.Context(), h.Dir, h.GiveUpRoot)
+	if err != nil || len(entries(t, h, spool.InboxCheck)) != 1 {
 		t.Fatalf("%v, check/ holds %+v", err, entries(t, h, spool.InboxCheck))
 	}
 	for _, err := range []error{status.Temp("4.3.0", "", unix.EACCES), &status.Error{Reply: 421, Enhanced: "4.3.5"}} {
