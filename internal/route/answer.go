@@ -3,6 +3,7 @@ package route
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"paperpath/internal/addr"
@@ -20,6 +21,7 @@ type Destination struct {
 	Via     string `json:"via,omitempty"`     // the targets of a route
 	Command string `json:"command,omitempty"` // the program or file of an alias
 	Owner   string `json:"owner,omitempty"`   // the reverse path that a list gives its mail
+	From    string `json:"from,omitempty"`    // the reverse path that forwarded mail gets (SRS)
 	Where   string `json:"where,omitempty"`
 	Why     string `json:"why,omitempty"` // of "unknown" and "refuse": the reason
 }
@@ -33,8 +35,8 @@ func (d Destination) String() string {
 	if d.Command != "" {
 		s += " " + d.Command
 	}
-	if d.Owner != "" {
-		s += " from " + d.Owner
+	if from := d.Owner + d.From; from != "" { // never both
+		s += " from " + from
 	}
 	if d.Via != "" {
 		s += " via " + d.Via
@@ -72,11 +74,29 @@ func Ask(c *control.Control, from, text string, t *explain.Trail) (Answer, error
 	for _, target := range targets {
 		answer.Destinations = append(answer.Destinations, destination(target))
 	}
+	if err == nil {
+		err = answer.forwarded(c, from, a.Domain, targets, t)
+	}
 	if err != nil {
 		return answer.failed(err, t)
 	}
 	t.End(answer.outcome())
 	return answer, nil
+}
+
+// forwarded notes the reverse path that mail from a sender gets where aliases of a domain send it
+// to other hosts.
+func (a Answer) forwarded(c *control.Control, from, domain string, targets []Target, t *explain.Trail) error {
+	if from == "" || !slices.ContainsFunc(targets, Target.forwarded) {
+		return nil
+	}
+	path, _, err := reversePath(c, from, domain, t)
+	for i, target := range targets {
+		if target.Kind == Remote && target.Owner == "" {
+			a.Destinations[i].From = path
+		}
+	}
+	return err
 }
 
 func (a Answer) failed(err error, t *explain.Trail) (Answer, error) {

@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"paperpath/internal/addr"
+	"paperpath/internal/control"
+	"paperpath/internal/explain"
 	"paperpath/internal/message"
 	"paperpath/internal/params"
 	"paperpath/internal/spool"
@@ -35,36 +37,48 @@ func (r *resolver) unforwarded(a addr.Address, s step) (is bool, err error) {
 func (t Target) forwarded() bool { return t.Kind == Remote && t.Owner == "" && len(t.Through) > 0 }
 
 // forwarder returns the reverse path of mail for recipient r, a, that goes to other hosts
-// through aliases or a user's own rules, "" for that of the message. It is for senders of
-// other domains: the next host would see that we may not send for them (SPF). One of ours is
-// never rewritten, so nothing is twice.
-func (d *decider) forwarder(r spool.Recipient, a addr.Address, targets []Target) (string, error) {
-	from, err := addr.Parse(d.entry.Envelope.From.Addr)
-	if err != nil { // also the null reverse path
+// through aliases or a user's own rules, "" for that of the message.
+func (d *decider) forwarder(r spool.Recipient, a addr.Address, targets []Target) (path string, err error) {
+	from := d.entry.Envelope.From.Addr
+	if from == "" || !slices.ContainsFunc(targets, func(t Target) bool { return t.Kind == Remote }) {
 		return "", nil
 	}
 	if !slices.ContainsFunc(targets, Target.forwarded) {
-		if !slices.ContainsFunc(targets, func(t Target) bool { return t.Kind == Remote }) {
-			return "", nil
-		}
 		if a, err = d.forwardedBy(r); a.IsNull() || err != nil {
 			return "", err
 		}
 	}
-	scheme, err := d.control.SRS()
+	path, kept, err := reversePath(d.control, from, a.Domain, d.trail)
+	if kept != nil {
+		d.Kept = kept
+	}
+	return path, err
+}
+
+// reversePath returns the reverse path in a domain of ours for mail that is forwarded, "" for
+// the sender's own. It is for senders of other domains: the next host would see that we may not
+// send for them (SPF). One of ours is never rewritten, so nothing is twice. kept says why one is
+// not that should be.
+func reversePath(c *control.Control, sender, domain string, t *explain.Trail) (path string, kept, err error) {
+	from, err := addr.Parse(sender)
+	if err != nil { // also the null reverse path
+		return "", nil, nil
+	}
+	scheme, err := c.SRS()
 	if scheme == nil || err != nil {
-		return "", err
+		return "", nil, err
 	}
-	if _, ours, err := d.control.IsLocal(from.Domain); ours || err != nil {
-		return "", err
+	if _, ours, err := c.IsLocal(from.Domain); ours || err != nil {
+		return "", nil, err
 	}
-	there, err := scheme.Forward(from, a.Domain)
+	const where = "control/srs-secrets"
+	there, err := scheme.Forward(from, domain)
 	if err != nil {
-		d.Kept = err
-		return "", nil
+		t.Add("reverse path "+from.String(), "kept: "+err.Error(), where)
+		return "", err, nil
 	}
-	d.trail.Add("reverse path "+from.String(), there.String(), "control/srs-secrets")
-	return there.String(), nil
+	t.Add("reverse path "+from.String(), there.String(), where)
+	return there.String(), nil, nil
 }
 
 // forwardedBy returns the recipient whose owner's rules have sent the entry to r, the zero

@@ -2,9 +2,12 @@ package route
 
 import (
 	"context"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
+	"paperpath/internal/explain"
 	"paperpath/internal/spool"
 	"paperpath/internal/srs"
 	"paperpath/internal/status"
@@ -132,4 +135,42 @@ func TestBounceOfForwardedMail(t *testing.T) {
 	if _, err := Resolve(c, "", there, nil); !status.IsTemporary(err) {
 		t.Errorf("without secrets: %v", err)
 	}
+}
+
+// People are told the reverse path that forwarded mail gets, and what stands in its way.
+func TestForwardedIsSaid(t *testing.T) {
+	files := map[string]string{"domains": domains, "users": users, "srs-secrets": strings.ReplaceAll(secrets, " ", "-"),
+		"aliases": "out: far@far.example, alice\nlist: far@far.example\nowner-list: alice\n"}
+	long := strings.Repeat("s", 60) + "@s.example"
+	for about, tt := range map[string]struct{ from, to, want, step string }{
+		"a stranger's": {"s@s.example", "out@example.com", "relay far@far.example from SRS0=*=s.example=s@example.com (control/aliases:1); deliver alice@example.com *",
+			"reverse path s@s.example"},
+		"ours":     {"bob@example.com", "out@example.com", "relay far@far.example (control/aliases:1); deliver alice@example.com *", ""},
+		"a bounce": {"", "out@example.com", "relay far@far.example (control/aliases:1); deliver alice@example.com *", ""},
+		"no alias": {"s@s.example", "far@far.example", "relay far@far.example", ""},
+		"a list":   {"s@s.example", "list@example.net", "relay far@far.example from owner-list@example.net (control/aliases:2)", ""},
+		"too long": {long, "out@example.com", "relay far@far.example (control/aliases:1); deliver alice@example.com *", "reverse path " + long},
+	} {
+		_, c := home(t, files)
+		var trail explain.Trail
+		answer, err := Ask(c, tt.from, tt.to, &trail)
+		if got := answer.outcome(); err != nil || !matches(tt.want, got) {
+			t.Errorf("%s: %s (%v), want %s", about, got, err, tt.want)
+		}
+		said := slices.ContainsFunc(trail.Steps, func(s explain.Step) bool { return s.Decision == tt.step })
+		if any := slices.ContainsFunc(trail.Steps, func(s explain.Step) bool { return strings.HasPrefix(s.Decision, "reverse path") }); said != any {
+			t.Errorf("%s: %+v, want a step %q", about, trail.Steps, tt.step)
+		}
+	}
+	files["srs-secrets"] = "short\n"
+	_, c := home(t, files)
+	if a, err := Ask(c, "s@s.example", "out@example.net", nil); !status.IsTemporary(err) || !strings.Contains(a.Error, "control/srs-secrets:1") {
+		t.Errorf("without secrets: %+v, %v", a, err)
+	}
+}
+
+// matches reports whether text is pattern, in which * is any text.
+func matches(pattern, text string) bool {
+	parts := strings.Split(regexp.QuoteMeta(pattern), `\*`)
+	return regexp.MustCompile("^" + strings.Join(parts, ".*") + "$").MatchString(text)
 }
