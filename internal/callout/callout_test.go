@@ -210,6 +210,16 @@ func TestAnswer(t *testing.T) {
 	}
 }
 
+// What a program takes of the processor is bounded by itself: it does not wait for anything.
+func TestCPU(t *testing.T) {
+	c := call(script(t, "while :; do :; done"))
+	c.CPU = time.Second
+	got, err := c.Run(context.Background())
+	if err == nil || !strings.Contains(err.Error(), "signal: ") || strings.Contains(err.Error(), "longer") {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
 func TestMemory(t *testing.T) {
 	c := call(script(t, "sleep 0.2; x=$(head -c 200000000 /dev/zero | tr '\\0' x); echo ${#x}"))
 	c.Memory = 50 << 20

@@ -244,8 +244,8 @@ func TestExtensionFolders(t *testing.T) {
 
 // TestVacation: who gets an answer (RFC 3834 2).
 func TestVacation(t *testing.T) {
-	pass := []authres.Method{{Name: "spf", Result: "pass", Properties: nil}}
-	_ = pass
+	pass := authres.Method{Name: "spf", Result: "pass", Properties: []authres.Property{{Name: "smtp.mailfrom", Value: "x.example"}}}
+	junk := authres.Method{Name: authres.Paperpath, Result: authres.Junk, Reason: "spf"}
 	for _, tt := range []struct {
 		name   string
 		header string
@@ -253,6 +253,8 @@ func TestVacation(t *testing.T) {
 		with   string
 		file   string
 		want   bool
+
+		results []authres.Method // of our checks; nil: it was submitted here
 	}{
 		{name: "written to", header: "To: Alice <alice@example.net>\n", want: true},
 		{name: "a copy, with an extension", header: "Cc: x@y.example, alice+x@example.net\n", want: true},
@@ -269,6 +271,8 @@ func TestVacation(t *testing.T) {
 		{name: "bulk", header: "To: alice@example.net\nPrecedence: bulk\n"},
 		{name: "not wanted", header: "To: alice@example.net\nX-Auto-Response-Suppress: OOF\n"},
 		{name: "a sender who is not known", header: "To: alice@example.net\n", with: "ESMTP"},
+		{name: "a sender who is proved", header: "To: alice@example.net\n", results: []authres.Method{pass}, want: true},
+		{name: "junk of one", header: "To: alice@example.net\n", results: []authres.Method{pass, junk}},
 		{name: "over", header: "To: alice@example.net\n", file: "Until: 2020-01-01\n\nx\n"},
 		{name: "a broken file", header: "To: alice@example.net\n", file: "Days: x\n\nx\n"},
 	} {
@@ -285,8 +289,13 @@ func TestVacation(t *testing.T) {
 				p.with = tt.with
 			}
 			p.text = tt.header + "Subject: caf\xc3\xa9\nMessage-ID: <1@x.example>\nReferences: <0@x.example> junk\n\nhello\n"
-			p.accept(spool.InboxDeliver, "alice@example.net")
-			p.accept(spool.InboxDeliver, "alice@example.net")
+			for range 2 {
+				if tt.results != nil {
+					p.judged(spool.InboxDeliver, tt.results, "")
+				} else {
+					p.accept(spool.InboxDeliver, "alice@example.net")
+				}
+			}
 			p.stageRun(spool.InboxDeliver, p.stage.Handle)
 			want := "inbox 2"
 			if tt.want {
