@@ -96,8 +96,11 @@ func run(ctx context.Context, c callout.Call, cmd command, log ranLog) (exit int
 		return r.Exit, &status.Error{Exit: status.Refused, Reply: 550, Enhanced: enhanced, Text: text,
 			Err: fmt.Errorf("%s: exit status %d", cmd.where, r.Exit)}
 	}
-	return r.Exit, status.Temp(enhanced, "a program of the recipient cannot take the message now",
-		fmt.Errorf("%s: exit status %d: %s", cmd.where, r.Exit, said))
+	why := fmt.Sprintf("%s: exit status %d", cmd.where, r.Exit)
+	if said != "" {
+		why += ": " + said
+	}
+	return r.Exit, status.Temp(enhanced, "a program of the recipient cannot take the message now", errors.New(why))
 }
 
 // answerOf is callout.Answer with what qmail-command(8) and dovecot-lda say beside it.
