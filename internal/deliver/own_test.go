@@ -177,6 +177,21 @@ func TestWords(t *testing.T) {
 	}
 }
 
+// TestAnswerOf: what the exit status of a user's program means, of sysexits(3) and of
+// qmail-command(8). Only what is a positive reason refuses.
+func TestAnswerOf(t *testing.T) {
+	known := map[int]string{0: "2.0.0", 99: "2.0.0", 65: "5.6.0", 67: "5.1.1", 68: "5.1.2", 69: "5.3.0", 77: "5.7.0", 100: "5.3.0", 112: "5.3.0"}
+	for exit := range 256 {
+		want, is := known[exit]
+		if !is {
+			want = "4.3.0"
+		}
+		if got, done := answerOf(exit); got != want || done != (want[0] == '2') {
+			t.Errorf("%d: %s, done %v; want %s", exit, got, done, want)
+		}
+	}
+}
+
 // TestMbox: the form, the locks, and that a failure leaves the file as it was.
 func TestMbox(t *testing.T) {
 	if asNobody(t) {
