@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"paperpath/internal/addr"
+	"paperpath/internal/auth"
 	"paperpath/internal/check"
 	"paperpath/internal/control"
 	"paperpath/internal/explain"
@@ -193,7 +194,13 @@ func subject(ctx context.Context, h *home.Home, c *cli.Context) (check.Subject, 
 
 // subjectOf is what the options say about the message, and what the settings say of them.
 func subjectOf(c *control.Control, o record.Case) (check.Subject, error) {
-	s := check.Subject{Login: value(o.Login), Helo: value(o.Helo)}
+	s := check.Subject{Helo: value(o.Helo)}
+	if login := value(o.Login); login != "" {
+		var err error
+		if s.Login, _, err = auth.AddressOf(c, login); err != nil { // as servers read it
+			return s, err
+		}
+	}
 	// Other mail servers leave it empty for what their own users submit.
 	if client := value(o.Client); client != "" {
 		ip, err := netip.ParseAddr(client)

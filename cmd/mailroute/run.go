@@ -6,6 +6,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"paperpath/internal/addr"
+	"paperpath/internal/auth"
 	"paperpath/internal/check"
 	"paperpath/internal/explain"
 	"paperpath/internal/home"
@@ -63,12 +64,15 @@ func sender(h *home.Home, c *cli.Context, t *explain.Trail) (string, error) {
 	if login == "" {
 		return from, nil
 	}
+	login, _, err := auth.AddressOf(h.Control, login) // as servers read it
+	if err != nil {
+		return "", err
+	}
 	if !c.IsSet("from") {
 		from = login
 	}
 	var a addr.Address
 	if from != "" {
-		var err error
 		if a, err = addr.Parse(from); err != nil {
 			return "", status.UsageError("%v", err)
 		}

@@ -5,6 +5,7 @@ import (
 	"os"
 
 	"paperpath/internal/addr"
+	"paperpath/internal/auth"
 	"paperpath/internal/check"
 	"paperpath/internal/explain"
 	"paperpath/internal/home"
@@ -33,6 +34,9 @@ func Explain(h *home.Home, from, login string, words []string, asJSON bool) erro
 	}
 	submitter, sender := who.submitter(), addr.Address{Local: who.name(), Domain: domain}
 	if login != "" {
+		if login, _, err = auth.AddressOf(h.Control, login); err != nil { // as servers read it
+			return err
+		}
 		submitter = check.Submitter{Login: login}
 	}
 	if name := cmp.Or(from, login); name != "" {
