@@ -44,7 +44,7 @@ func serveUntilEnd(t *testing.T, cmd *exec.Cmd, log string, ready func() bool) {
 		syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM)
 		cmd.Wait()
 	})
-	if err := harness.Wait(cmd.Path, 20*time.Second, ready); err != nil {
+	if err := harness.Wait(cmd.Path, time.Minute, ready); err != nil {
 		text, _ := os.ReadFile(log)
 		t.Fatalf("%v\n%s", err, text)
 	}

@@ -168,7 +168,7 @@ func (p *peer) describe() string {
 // awaitPort waits until a server accepts connections at addr.
 func awaitPort(t *testing.T, name, addr string) {
 	t.Helper()
-	err := harness.Wait(name+" at "+addr, 20*time.Second, func() bool {
+	err := harness.Wait(name+" at "+addr, time.Minute, func() bool {
 		c, err := net.Dial("tcp", addr)
 		if err == nil {
 			c.Close()
