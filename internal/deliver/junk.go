@@ -17,7 +17,8 @@ type box struct {
 }
 
 // junkOr returns the folder for a message that is junk or not wanted, "" for one that goes
-// where all mail goes. What is not wanted is refused where there is no such folder.
+// where all mail goes. What is not wanted is refused where there is no such folder. For a user
+// who wants folders it is made.
 func junkOr(home string, u *control.User, named func() (string, error), wish control.Wish, junk bool) (string, error) {
 	if wish == control.Allow || !junk && wish != control.Deny {
 		return "", nil
@@ -27,7 +28,11 @@ func junkOr(home string, u *control.User, named func() (string, error), wish con
 		return "", err
 	}
 	folder, err := junkFolder(name, home, u, nil)
-	if folder == "" && err == nil && wish == control.Deny {
+	switch {
+	case err != nil:
+	case folder != "":
+		err = prepareOther(u, folder)
+	case wish == control.Deny:
 		err = route.Unwanted()
 	}
 	return folder, err
@@ -40,7 +45,8 @@ func folderForJunk(c *control.Control) (string, error) {
 }
 
 // junkFolder returns the Maildir of the folder for junk in the mailbox of u, "" if its name is
-// "" or the mailbox has none.
+// "" or the mailbox has none. The user who wants folders has one, perhaps not yet: the others may
+// read their mail by POP3, which shows no folders.
 func junkFolder(name, home string, u *control.User, t *explain.Trail) (string, error) {
 	if name == "" {
 		t.Add("junk", "where all mail goes", "control/junk")
@@ -55,10 +61,14 @@ func junkFolder(name, home string, u *control.User, t *explain.Trail) (string, e
 	if err != nil {
 		return "", err
 	}
-	if !there {
+	switch {
+	case there:
+		t.Add("junk", "the folder "+name, "control/junk")
+	case u.Folders:
+		t.Add("junk", "the folder "+name+", will be created", "control/junk")
+	default:
 		t.Add("junk", "where all mail goes: there is no folder "+name, "control/junk")
 		return "", nil
 	}
-	t.Add("junk", "the folder "+name, "control/junk")
 	return p.Path(), nil
 }

@@ -14,6 +14,7 @@ import (
 
 const (
 	alicesJunk = "mail/example.net/alice/Maildir/.Junk/new"
+	madeJunk   = "mail/example.net/alice/Maildir/.Junk " + alicesJunk // with its mark, maildirfolder
 	alicesSpam = "mail/example.net/alice/Maildir/.Spam/new"
 )
 
@@ -46,10 +47,16 @@ func TestJunk(t *testing.T) {
 		params  string // NOTIFY: the copying path
 		text    string
 		wishes  string
+		makes   bool // the user wants folders
 		want    string
 	}{
 		{name: "junk", folders: ".Junk", results: junk, want: alicesJunk},
 		{name: "junk for a mailbox without the folder", results: junk, want: alices},
+		{name: "junk for a user who wants folders", makes: true, results: junk, want: madeJunk},
+		{name: "junk, copied, for a user who wants folders", makes: true, results: junk, params: "NOTIFY=NEVER", want: madeJunk},
+		{name: "no junk for a user who wants folders", makes: true, results: ham, want: alices},
+		{name: "denied by a user who wants folders", makes: true, wishes: "alice@example.net: deny=x@x.example\n", want: madeJunk},
+		{name: "the header alone for a user who wants folders", makes: true, setting: "header\n", results: junk, want: alices},
 		{name: "no junk", folders: ".Junk", results: ham, want: alices},
 		{name: "a verdict from outside", folders: ".Junk", text: forged, want: alices},
 		{name: "junk, copied", folders: ".Junk", results: junk, params: "NOTIFY=NEVER", want: alicesJunk},
@@ -72,6 +79,9 @@ func TestJunk(t *testing.T) {
 			for _, f := range strings.Fields(tt.folders) {
 				p.folder(f)
 			}
+			if tt.makes {
+				p.write("users", "alice@example.net:::::::extension_folders=yes\n")
+			}
 			if tt.setting != "" {
 				p.write("junk", tt.setting)
 			}
@@ -83,10 +93,11 @@ func TestJunk(t *testing.T) {
 			}
 			p.judged(spool.InboxRoute, tt.results, tt.params)
 			p.run()
-			if p.want(strings.Fields(tt.want)...); strings.HasPrefix(tt.want, "spool/") {
+			wanted := strings.Fields(tt.want)
+			if p.want(wanted...); strings.HasPrefix(tt.want, "spool/") {
 				return
 			}
-			names, _ := filepath.Glob(filepath.Join(p.home, tt.want, "*"))
+			names, _ := filepath.Glob(filepath.Join(p.home, wanted[len(wanted)-1], "*"))
 			data, err := os.ReadFile(names[0])
 			if err != nil || strings.Contains(string(data), "x-paperpath=junk") != (len(tt.results) == 2 || tt.text == forged) {
 				t.Errorf("%v, the field is missing or too many in\n%s", err, data)
@@ -145,4 +156,14 @@ func TestExplainJunk(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, out.String())
 		}
 	}
+	p.write("users", "alice@example.net:::::::extension_folders=yes\n")
+	p.write("junk", "folder Spam\n")
+	var trail explain.Trail
+	var out strings.Builder
+	p.check(Explain(p.control, p.home, "alice", &trail))
+	p.check(trail.Write(&out, false))
+	if want := "junk: the folder Spam, will be created (control/junk)\n"; !strings.Contains(out.String(), want) {
+		t.Errorf("no %q in\n%s", want, out.String())
+	}
+	p.want()
 }
