@@ -108,15 +108,12 @@ host: all
 	PAPERPATH_REPORT=$(CURDIR)/.build/host.report $(GO) test -vet=off -count=1 -timeout 15m ./test/host
 	@cat .build/host.report
 
-# mailrelay beside Postfix on queues of the same mail: see test/bench/relay. Needs root
-# and Postfix from test/peers/fetch.sh. BENCH holds options: make bench BENCH=-short.
+# Paperpath beside other mail programs, in turn, at the same work: see test/bench/run. Needs
+# root, Debian's dovecot-pop3d, and what test/peers/fetch.sh fetches. BENCH holds options: make
+# bench BENCH='-short -only relay:'.
 bench: all
-	@$(GO) build -o .build/bench-relay ./test/bench/relay && PAPERPATH_BIN=$(CURDIR)/bin .build/bench-relay $(BENCH)
-
-# pop3d beside Dovecot on the same mailboxes: see test/bench/pop3. Needs root and
-# Debian's dovecot-pop3d. BENCH holds options: make bench-pop3 BENCH=-short.
-bench-pop3: all
-	@$(GO) build -o .build/bench-pop3 ./test/bench/pop3 && PAPERPATH_BIN=$(CURDIR)/bin .build/bench-pop3 $(BENCH)
+	@mkdir -p .build/bench
+	@$(GO) build -o .build/bench/ ./test/bench/run && PAPERPATH_BIN=$(CURDIR)/bin .build/bench/run $(BENCH)
 
 # Our DKIM, SPF and DMARC beside those of other projects, on generated input. test/oracle
 # is a module of its own, whose requirements are fetched then.
@@ -163,4 +160,4 @@ clean:
 	rm -rf bin .build
 
 .NOTPARALLEL:
-.PHONY: all check begin format vet staticcheck manlint unit race system torture fuzz peers host oracle bench bench-pop3 demo install deb uninstall clean
+.PHONY: all check begin format vet staticcheck manlint unit race system torture fuzz peers host oracle bench demo install deb uninstall clean

@@ -142,24 +142,38 @@ func (s *Server) Since(earlier map[int]int64) float64 {
 	return float64(sum) / 1e9
 }
 
-// Spent is the processor time, in seconds, of all processes that the server has or
-// had, if each was waited for by one that is still there.
-func (s *Server) Spent() float64 {
-	const inAndOut, hertz = 4, 100 // utime, stime, cutime, cstime; USER_HZ
-	var ticks int64
+// Spent is processor time in seconds.
+type Spent struct{ User, System float64 }
+
+// All is both together.
+func (s Spent) All() float64 { return s.User + s.System }
+
+// Minus is what was spent since.
+func (s Spent) Minus(earlier Spent) Spent {
+	return Spent{s.User - earlier.User, s.System - earlier.System}
+}
+
+// Spent is the processor time of all processes that the server has or had, if each was
+// waited for by one that is still there.
+func (s *Server) Spent() (sum Spent) {
+	const hertz = 100 // USER_HZ
 	for _, pid := range family(s.cmd.Process.Pid) {
 		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		_, rest, _ := strings.Cut(string(text), ") ")
 		fields := strings.Fields(rest)
-		if len(fields) < 11+inAndOut {
+		if len(fields) < 15 {
 			continue
 		}
-		for _, f := range fields[11 : 11+inAndOut] {
-			n, _ := strconv.ParseInt(f, 10, 64)
-			ticks += n
+		for i, f := range fields[11:15] { // utime, stime, cutime, cstime
+			n, _ := strconv.ParseFloat(f, 64)
+			if i%2 == 0 {
+				sum.User += n / hertz
+			} else {
+				sum.System += n / hertz
+			}
 		}
 	}
-	return float64(ticks) / hertz
+	return sum
 }
 
 // PID is the process that was started.

@@ -1,60 +1,48 @@
-package main
+package pop3
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"paperpath/test/bench"
 )
 
-// figures are the measurements of one server in a row.
-type figures struct {
-	took []float64 // in the row's unit
-	cpu  []float64 // processor time of the server for one piece of work, in seconds; may be empty
+// work is what a server does for one measurement.
+type work struct {
+	before func() error // outside the time; may be nil
+	take   func(*bench.Server) (float64, error)
+	rate   bool // take returns how often a second, else how many milliseconds it took
 }
 
-// compare takes the pairs of a row, in turn, after one of each that does not
-// count.
-func (b *comparison) compare(r *row) error {
-	if !strings.Contains(r.name, b.only) {
-		return nil
+// row compares pop3d with Dovecot, after a turn of each that does not count. It aims to be so
+// often as good.
+func (b *comparison) row(aim float64, w work, format string, args ...any) *bench.Row {
+	return &bench.Row{
+		Name: "pop3: " + fmt.Sprintf(format, args...), Unit: "ms", Warm: true, Least: allowed,
+		Aims: []bench.Aim{{Beside: "Dovecot", Times: aim}},
+		Entrants: []bench.Entrant{
+			{Name: bench.Ours, Measure: func(int) (bench.Result, error) { return w.measure(b.ours) }},
+			{Name: "Dovecot", Measure: func(int) (bench.Result, error) { return w.measure(b.theirs) }},
+		},
 	}
-	var ours, theirs figures
-	for i := -1; i < r.pairs; i++ {
-		for _, to := range []*figures{&ours, &theirs} {
-			s := b.ours
-			if to == &theirs {
-				s = b.theirs
-			}
-			v, cpu, err := r.measure(s)
-			if err != nil {
-				return fmt.Errorf("%s: %w", r.name, err)
-			}
-			if i >= 0 {
-				to.took, to.cpu = append(to.took, v), append(to.cpu, cpu)
-			}
-		}
-	}
-	b.table.add(r, ours, theirs)
-	return nil
 }
 
 // measure takes one measurement. Beside it, it counts the server's processor
 // time, which another program on the machine changes less than the clock.
-func (r *row) measure(s *bench.Server) (v, cpu float64, err error) {
-	if r.before != nil {
-		if err := r.before(); err != nil {
-			return 0, 0, err
+func (w work) measure(s *bench.Server) (res bench.Result, err error) {
+	if w.before != nil {
+		if err := w.before(); err != nil {
+			return res, err
 		}
 	}
 	spent, begin := s.ProcessorTime(), time.Now()
-	if v, err = r.take(s); err != nil {
-		return 0, 0, err
+	if res.Value, err = w.take(s); err != nil {
+		return res, err
 	}
-	pieces := time.Since(begin).Seconds() * 1e3 / v // v is milliseconds
-	if r.faster {
-		pieces = time.Since(begin).Seconds() * v // v is pieces a second
+	pieces := time.Since(begin).Seconds() * 1e3 / res.Value
+	if w.rate {
+		pieces = time.Since(begin).Seconds() * res.Value
 	}
-	return v, s.Since(spent) / pieces, nil
+	res.Figures = map[string]float64{"cpu ms": s.Since(spent) * 1e3 / pieces}
+	return res, nil
 }

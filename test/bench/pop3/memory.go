@@ -1,8 +1,7 @@
-package main
+package pop3
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"paperpath/test/bench"
@@ -13,10 +12,10 @@ const settle = 5 * time.Second
 
 // idle is the memory in MiB of a server, just started, that holds n sessions
 // which have logged in, said STAT and then nothing.
-func (w *world) idle(n int, run func() (*bench.Server, error)) (mib float64, processes int, err error) {
+func (w *world) idle(n int, run func() (*bench.Server, error)) (res bench.Result, err error) {
 	s, err := run()
 	if err != nil {
-		return 0, 0, err
+		return res, err
 	}
 	defer s.Stop()
 	var held []*client
@@ -28,24 +27,24 @@ func (w *world) idle(n int, run func() (*bench.Server, error)) (mib float64, pro
 	for i := range n {
 		c, err := enter(s, idleUser(i))
 		if err != nil {
-			return 0, 0, err
+			return res, err
 		}
 		held = append(held, c)
 		if _, _, err := c.stat(); err != nil {
-			return 0, 0, err
+			return res, err
 		}
 	}
 	time.Sleep(settle)
 	octets, processes, err := s.Memory()
 	if err != nil {
-		return 0, 0, err
+		return res, err
 	}
 	for _, c := range held { // nobody gained by hanging up
 		if _, err := c.do("NOOP"); err != nil {
-			return 0, 0, fmt.Errorf("%s: %w", s.Name, err)
+			return res, fmt.Errorf("%s: %w", s.Name, err)
 		}
 	}
-	return float64(octets) / (1 << 20), processes, nil
+	return bench.Result{Value: float64(octets) / (1 << 20), Figures: map[string]float64{"processes": float64(processes)}}, nil
 }
 
 func idleUser(i int) string { return fmt.Sprintf("idle%d", i) }
@@ -54,44 +53,34 @@ func idleUser(i int) string { return fmt.Sprintf("idle%d", i) }
 // Dovecot as it is measured otherwise, and as it needs the least.
 func (b *comparison) memory() error {
 	numbers := []int{100, b.idlers()}
-	if b.short {
+	if b.Short {
 		numbers = numbers[:1]
 	}
+	var rows []*bench.Row
 	for _, n := range numbers {
 		for _, ways := range []dovecotWays{oneEach, shared} {
-			r := &row{name: fmt.Sprintf("memory, %d idle, Dovecot with %d a process", n, ways.atATime), unit: "MiB", aim: 2}
-			if !strings.Contains(r.name, b.only) {
-				continue
-			}
-			if err := b.compareIdle(r, n, ways); err != nil {
-				return fmt.Errorf("%s: %w", r.name, err)
-			}
+			rows = append(rows, b.memoryRow(n, ways))
 		}
 	}
-	return nil
+	return b.CompareAll(rows)
 }
 
-// pairsOfMemory are enough: memory knows little noise.
-const pairsOfMemory = 3
+// turnsOfMemory are enough: memory knows little noise.
+const turnsOfMemory = 3
 
-func (b *comparison) compareIdle(r *row, n int, ways dovecotWays) error {
-	pairs := pairsOfMemory
-	if b.short {
-		pairs = 1
+func (b *comparison) memoryRow(n int, ways dovecotWays) *bench.Row {
+	turns := turnsOfMemory
+	if b.Short {
+		turns = 1
 	}
-	var ours, theirs figures
-	for range pairs {
-		x, own, err := b.world.idle(n, func() (*bench.Server, error) { return b.world.paperpath(b.programs) })
-		if err != nil {
-			return err
-		}
-		y, others, err := b.world.idle(n, func() (*bench.Server, error) { return b.world.dovecot(ways) })
-		if err != nil {
-			return err
-		}
-		ours.took, theirs.took = append(ours.took, x), append(theirs.took, y)
-		r.note = fmt.Sprintf(" (%d and %d processes)", own, others)
+	ours := func() (*bench.Server, error) { return b.world.paperpath(b.Programs) }
+	theirs := func() (*bench.Server, error) { return b.world.dovecot(ways) }
+	return &bench.Row{
+		Name: fmt.Sprintf("pop3: memory, %d idle, Dovecot with %d a process", n, ways.atATime), Unit: "MiB",
+		Turns: turns, Least: allowed, Aims: []bench.Aim{{Beside: "Dovecot", Times: 2}},
+		Entrants: []bench.Entrant{
+			{Name: bench.Ours, Measure: func(int) (bench.Result, error) { return b.world.idle(n, ours) }},
+			{Name: "Dovecot", Measure: func(int) (bench.Result, error) { return b.world.idle(n, theirs) }},
+		},
 	}
-	b.table.add(r, ours, theirs)
-	return nil
 }

@@ -1,4 +1,4 @@
-package main
+package pop3
 
 import (
 	"crypto/sha256"
@@ -9,27 +9,6 @@ import (
 
 	"paperpath/test/bench"
 )
-
-// row is one comparison. take is one measurement of a server; before prepares
-// each, outside the time.
-type row struct {
-	name   string
-	unit   string
-	faster bool    // a larger number is the better one
-	aim    float64 // how often as good as Dovecot we want to be
-	pairs  int
-	note   string // behind the row
-	before func() error
-	take   func(s *bench.Server) (float64, error)
-}
-
-// better is how often as good the first number is as the second.
-func (r *row) better(ours, theirs float64) float64 {
-	if r.faster {
-		return ours / theirs
-	}
-	return theirs / ours
-}
 
 // logins is the rate of sessions that log in, say STAT and QUIT, with so many
 // at once as there are users.

@@ -1,4 +1,4 @@
-package main
+package pop3
 
 import (
 	"fmt"
@@ -117,7 +117,7 @@ func (w *world) forget(name string) error {
 
 // make writes the home and its settings.
 func (w *world) make(p harness.Programs) error {
-	if err := os.Chmod(w.dir, 0o755); err != nil {
+	if err := os.MkdirAll(w.dir, 0o755); err != nil {
 		return err
 	}
 	_, err := p.Must(w.dir, nil, "mailctl", "init", w.home, "--owner", harness.Self(), "--hostname", "mx."+domain, "--domain", domain)

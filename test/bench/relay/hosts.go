@@ -1,15 +1,17 @@
-package main
+package relay
 
 import (
 	"fmt"
 	"net"
+
+	"paperpath/test/bench"
 )
 
 // hosts makes the hosts of all domains: routes, and what is returned, are the tables
 // that say where these are, for mailrelay and for Postfix.
 func (c *comparison) hosts() (transports []string, err error) {
-	c.sink = newSink(c.chunking)
-	near, err := c.sink.listen("127.0.0.1")
+	c.sink = bench.NewSink()
+	near, err := c.sink.Listen("127.0.0.1")
 	if err != nil {
 		return nil, err
 	}
@@ -19,7 +21,7 @@ func (c *comparison) hosts() (transports []string, err error) {
 	}
 	addr := map[string]string{"near": near, "far": far.Addr().String(), "inflight": far.Addr().String()}
 	for i := range domains {
-		if addr[fmt.Sprintf("d%d", i)], err = c.sink.listen(fmt.Sprintf("127.0.1.%d", i+1)); err != nil {
+		if addr[fmt.Sprintf("d%d", i)], err = c.sink.Listen(fmt.Sprintf("127.0.1.%d", i+1)); err != nil {
 			return nil, err
 		}
 	}

@@ -1,4 +1,4 @@
-package main
+package relay
 
 import (
 	"errors"
@@ -43,35 +43,19 @@ func locals(n int) []letter {
 	})
 }
 
-// localBoxes makes a Maildir for each name below dir, owned by uid.
-func localBoxes(dir string, list []letter, uid int) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	for _, to := range list[0].to {
+// users are the local parts of its recipients.
+func (l letter) users() (all []string) {
+	for _, to := range l.to {
 		user, _, _ := strings.Cut(to, "@")
-		box := filepath.Join(dir, user, "Maildir")
-		for _, sub := range []string{"tmp", "new", "cur"} {
-			if err := os.MkdirAll(filepath.Join(box, sub), 0o700); err != nil {
-				return err
-			}
-			if err := os.Chown(filepath.Join(box, sub), uid, uid); err != nil {
-				return err
-			}
-		}
-		if err := errors.Join(os.Chown(box, uid, uid), os.Chown(filepath.Dir(box), uid, uid)); err != nil {
-			return err
-		}
+		all = append(all, user)
 	}
-	return nil
+	return all
 }
 
-// stored counts the messages in the mailboxes below dir, and the mailboxes that have more
-// than one.
-func stored(dir string) (n, twice int) {
-	boxes, _ := filepath.Glob(filepath.Join(dir, "*/Maildir/new"))
-	for _, box := range boxes {
-		list, _ := os.ReadDir(box)
+// stored counts the mailboxes that have a message, and those that have more than one.
+func stored(boxes bench.Boxes) (n, twice int) {
+	for _, user := range boxes.Users {
+		list, _ := os.ReadDir(filepath.Join(boxes.Maildir(user), "new"))
 		n += min(len(list), 1)
 		if len(list) > 1 {
 			twice++
@@ -82,11 +66,11 @@ func stored(dir string) (n, twice int) {
 
 // local measures one server on a row of local recipients: from its start on a queue with
 // the message to the moment at which the queue is empty.
-func (r *row) local(began time.Time, dir string, empty func() bool, server func() float64) (res result, err error) {
+func (r *row) local(began time.Time, boxes bench.Boxes, empty func() bool, server func() float64) (res bench.Result, err error) {
 	err = wait(r.limit, empty)
-	res = result{Row: r.name, Seconds: time.Since(began).Seconds(), CPU: server()}
-	res.Recipients, res.Twice = stored(dir)
-	res.Missing = r.awaited - res.Recipients
+	res = bench.Result{Value: time.Since(began).Seconds(), Awaited: r.awaited,
+		Figures: map[string]float64{cpu: server() * 1e3 / float64(r.awaited)}}
+	res.Arrived, res.Twice = stored(boxes)
 	return res, err
 }
 
@@ -112,17 +96,17 @@ func isEmpty(path string) bool {
 }
 
 // oursLocal measures mailroute and maildeliver.
-func (c *comparison) oursLocal(r *row, pair int) (res result, err error) {
-	home, err := os.MkdirTemp(c.dir, "home")
+func (c *comparison) oursLocal(r *row) (res bench.Result, err error) {
+	home, err := os.MkdirTemp(c.Dir, "home")
 	if err != nil {
 		return res, err
 	}
-	o, err := newPaperpath(c.programs, filepath.Join(home, "home"), nil) // kept to the end, as theirs are
+	o, err := newPaperpath(c.Programs, filepath.Join(home, "home"), nil) // kept to the end, as theirs are
 	if err != nil {
 		return res, err
 	}
-	boxes := filepath.Join(o.home.Dir, "mail", localDomain)
-	if err := errors.Join(o.localUsers(r.letters), localBoxes(boxes, r.letters, 0), o.fillInbox(spool.InboxRoute, r.letters)); err != nil {
+	boxes, err := bench.NewBoxes(filepath.Join(o.home.Dir, "mail", localDomain), r.letters[0].users(), 0)
+	if err := errors.Join(err, o.localUsers(r.letters), o.fillInbox(spool.InboxRoute, r.letters)); err != nil {
 		return res, err
 	}
 	var servers []*bench.Server
@@ -143,12 +127,11 @@ func (c *comparison) oursLocal(r *row, pair int) (res result, err error) {
 	}
 	res, err = r.local(began, boxes, o.idle, func() (sum float64) {
 		for _, s := range servers {
-			sum += s.Spent()
+			sum += s.Spent().All()
 		}
 		return sum
 	})
-	res.Server, res.Pair = "maildeliver", pair
-	res.PeakMiB = float64(harness.PeakResident(servers[0].PID())) / (1 << 20)
+	res.Figures[peak] = float64(harness.PeakResident(servers[0].PID())) / (1 << 20)
 	return res, err
 }
 
@@ -178,26 +161,26 @@ func (o *paperpath) localUsers(list []letter) error {
 }
 
 // theirsLocal measures Postfix.
-func (c *comparison) theirsLocal(r *row, pair int) (res result, err error) {
+func (c *comparison) theirsLocal(r *row, turn int) (res bench.Result, err error) {
 	p := c.postfix
-	if err := p.setAside(pair); err != nil {
+	if err := p.setAside(turn); err != nil {
 		return res, err
 	}
-	if err := localBoxes(p.boxes(), r.letters, localOwner); err != nil {
+	boxes, err := bench.NewBoxes(p.boxes(), r.letters[0].users(), localOwner)
+	if err != nil {
 		return res, err
 	}
 	if err := p.fill(r.letters); err != nil {
 		return res, err
 	}
-	spent := p.server.Spent()
+	spent := p.server.Spent().All()
 	began := time.Now()
 	if err := p.begin(); err != nil {
 		return res, err
 	}
-	res, err = r.local(began, p.boxes(), func() bool { return p.queued() == 0 },
-		func() float64 { return p.server.Spent() - spent })
-	res.Server, res.Pair = "Postfix", pair
-	if err != nil || res.Missing > 0 {
+	res, err = r.local(began, boxes, func() bool { return p.queued() == 0 },
+		func() float64 { return p.server.Spent().All() - spent })
+	if err != nil || res.Arrived < res.Awaited {
 		return res, errors.Join(fmt.Errorf("%w\n%s", err, p.Log()), p.restart())
 	}
 	return res, p.end()
@@ -209,8 +192,8 @@ func (p *postfix) boxes() string { return filepath.Join(p.Dir, "boxes") }
 // setAside makes room for new mailboxes. The old ones are removed after all measurements: for
 // minutes ext4 looks at each inode that was freed before it takes another one, and thousands of
 // them would be most of what the next server seems to do.
-func (p *postfix) setAside(pair int) error {
-	err := os.Rename(p.boxes(), fmt.Sprintf("%s.before%d", p.boxes(), pair))
+func (p *postfix) setAside(turn int) error {
+	err := os.Rename(p.boxes(), fmt.Sprintf("%s.before%d", p.boxes(), turn))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

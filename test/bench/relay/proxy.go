@@ -1,7 +1,8 @@
-package main
+package relay
 
 import (
 	"bytes"
+	"io"
 	"net"
 	"time"
 )
@@ -70,4 +71,25 @@ func delay(to, from net.Conn) {
 	to.Close()
 	for range way { // until the reader has seen the end, too
 	}
+}
+
+// listenSilently accepts connections at a free port of ip and never says a word.
+func listenSilently(ip string) (net.Listener, error) {
+	l, err := net.Listen("tcp", net.JoinHostPort(ip, "0"))
+	if err != nil {
+		return nil, err
+	}
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				io.Copy(io.Discard, c)
+				c.Close()
+			}()
+		}
+	}()
+	return l, nil
 }

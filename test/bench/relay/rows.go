@@ -1,4 +1,4 @@
-package main
+package relay
 
 import (
 	"fmt"
@@ -38,64 +38,70 @@ func letters(n int, to func(i int) []string) []letter {
 
 // row is one comparison.
 type row struct {
-	name    string
+	bench.Row
 	letters []letter
 	awaited int           // recipients that can arrive
 	limit   time.Duration // for one measurement; what has not arrived by then is late
+}
 
-	ours, theirs func(*comparison, *row, int) (result, error) // one measurement of each
-
-	aim          float64 // how often as fast as Postfix we want to be; 0: no such aim
-	within       float64 // seconds that mailrelay may take at most; 0: any
-	generous     float64 // seconds that fail the run beyond; 0: limit
-	memory       float64 // MiB that mailrelay may have at most; 0: any
-	transactions int     // that mailrelay may need at most; 0: any
+// beside makes a row that aims to be so often as fast as Postfix; 0: no such aim.
+func (c *comparison) beside(times float64, letters []letter, awaited int, format string, args ...any) *row {
+	r := &row{letters: letters, awaited: awaited, limit: 2 * time.Minute}
+	r.Row = bench.Row{Name: "relay: " + fmt.Sprintf(format, args...), Unit: "s", Entrants: []bench.Entrant{
+		{Name: bench.Ours, Measure: func(int) (bench.Result, error) { return c.ours(r) }},
+		{Name: "Postfix", Measure: func(int) (bench.Result, error) { return c.theirs(r) }},
+	}}
+	if times > 0 {
+		r.Aims = []bench.Aim{{Beside: "Postfix", Times: times}}
+	}
+	if c.Short {
+		r.Turns = 1
+	}
+	return r
 }
 
 // rows are all comparisons. In a short run they have fewer messages.
-func rows(short bool) []*row {
+func (c *comparison) rows() []*row {
 	far, near, crew := 1000, 2000, localMost
-	if short {
+	if c.Short {
 		far, near, crew = 100, 500, 200
 	}
-	to := func(domain string) func(int) []string {
-		return func(i int) []string { return []string{fmt.Sprintf("u%d@%s", i, domain)} }
-	}
-	spread := func(i int) []string { return to(fmt.Sprintf("d%d.bench.example", i%domains))(i) }
-	some := func(i int) []string {
-		if i%domains < silent {
-			return to(fmt.Sprintf("s%d.bench.example", i%domains))(i)
-		}
-		return spread(i)
-	}
-	crowd := func(int) (all []string) {
-		for i := range 1000 {
-			all = append(all, fmt.Sprintf("r%d@near.bench.example", i))
-		}
-		return all
-	}
-	name := func(format string, args ...any) string { return fmt.Sprintf(format, args...) }
 	list := []*row{
-		{name: name("far host, %d messages", far), aim: 3, letters: letters(far, to("far.bench.example"))},
-		{name: name("far host, %d messages, %s", far, inflight), aim: 5,
-			letters: letters(far, to("inflight.bench.example"))},
-		{name: name("near, %d messages to 1 domain", near), aim: 2,
-			letters: letters(near, to("near.bench.example"))},
-		{name: name("near, %d messages to %d domains", near, domains), aim: 2, letters: letters(near, spread)},
-		{name: name("the same, %d of them silent", silent), letters: letters(near, some),
-			awaited: near - near*silent/domains, within: 5, generous: 30, memory: 100},
-		{name: "near, 1 message to 1000 recipients", letters: letters(1, crowd), awaited: 1000,
-			within: 0.25, transactions: 10},
-		{name: name("local, 1 message to %d recipients", crew), aim: 2, letters: locals(crew), awaited: crew,
-			ours: (*comparison).oursLocal, theirs: (*comparison).theirsLocal},
+		c.beside(3, letters(far, to("far.bench.example")), far, "far host, %d messages", far),
+		c.beside(5, letters(far, to("inflight.bench.example")), far, "far host, %d messages, %s", far, inflight),
+		c.beside(2, letters(near, to("near.bench.example")), near, "near, %d messages to 1 domain", near),
+		c.beside(2, letters(near, spread), near, "near, %d messages to %d domains", near, domains),
 	}
-	for _, r := range list {
-		if r.ours == nil {
-			r.ours, r.theirs = (*comparison).ours, (*comparison).theirs
-		}
-		if r.limit = 2 * time.Minute; r.awaited == 0 {
-			r.awaited = len(r.letters)
-		}
+	some := c.beside(0, letters(near, some), near-near*silent/domains, "the same, %d of them silent", silent)
+	some.Bounds = []bench.Bound{{Aim: 5, Most: 30}, {Figure: peak, Aim: 100, Most: 100}}
+	crowd := c.beside(0, letters(1, crowd), 1000, "near, 1 message to 1000 recipients")
+	crowd.Bounds = []bench.Bound{{Aim: 0.25}, {Figure: transactions, Aim: 10, Most: 10}}
+	local := c.beside(2, locals(crew), crew, "local, 1 message to %d recipients", crew)
+	local.Entrants[0].Measure = func(int) (bench.Result, error) { return c.oursLocal(local) }
+	local.Entrants[1].Measure = func(turn int) (bench.Result, error) { return c.theirsLocal(local, turn) }
+	return append(list, some, crowd, local)
+}
+
+// to is a recipient of its own at a domain for each message.
+func to(domain string) func(int) []string {
+	return func(i int) []string { return []string{fmt.Sprintf("u%d@%s", i, domain)} }
+}
+
+// spread is one at many domains, in turn.
+func spread(i int) []string { return to(fmt.Sprintf("d%d.bench.example", i%domains))(i) }
+
+// some is spread, with silent hosts.
+func some(i int) []string {
+	if i%domains < silent {
+		return to(fmt.Sprintf("s%d.bench.example", i%domains))(i)
 	}
-	return list
+	return spread(i)
+}
+
+// crowd is many recipients at one domain.
+func crowd(int) (all []string) {
+	for i := range 1000 {
+		all = append(all, fmt.Sprintf("r%d@near.bench.example", i))
+	}
+	return all
 }

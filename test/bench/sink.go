@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"bufio"
@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// sink is the SMTP server that everything is sent to. It only counts: a message is
+// Sink is the SMTP server that everything is sent to. It only counts: a message is
 // known by its recipients, of which no two messages share one.
-type sink struct {
+type Sink struct {
 	extensions []string
 	listeners  []net.Listener
 
@@ -27,18 +27,16 @@ type sink struct {
 	done         chan struct{}
 }
 
-func newSink(chunking bool) *sink {
-	words := []string{"sink.example", "PIPELINING", "SIZE 104857600", "8BITMIME", "ENHANCEDSTATUSCODES"}
-	s := &sink{extensions: words}
-	if chunking {
-		s.extensions = append(s.extensions, "CHUNKING")
-	}
-	s.await(0)
+// NewSink makes a sink that listens nowhere yet.
+func NewSink() *Sink {
+	words := []string{"sink.example", "PIPELINING", "SIZE 104857600", "8BITMIME", "ENHANCEDSTATUSCODES", "CHUNKING"}
+	s := &Sink{extensions: words}
+	s.Await(0)
 	return s
 }
 
-// listen serves a free port of ip and returns the address.
-func (s *sink) listen(ip string) (string, error) {
+// Listen serves a free port of ip and returns the address.
+func (s *Sink) Listen(ip string) (string, error) {
 	l, err := net.Listen("tcp", net.JoinHostPort(ip, "0"))
 	if err != nil {
 		return "", err
@@ -56,39 +54,48 @@ func (s *sink) listen(ip string) (string, error) {
 	return l.Addr().String(), nil
 }
 
-func (s *sink) close() {
+// Close ends all listeners.
+func (s *Sink) Close() {
 	for _, l := range s.listeners {
 		l.Close()
 	}
 }
 
-// await forgets what came and begins to wait for n recipients.
-func (s *sink) await(n int) {
+// Await forgets what came and begins to wait for n recipients.
+func (s *Sink) Await(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.got, s.sessions, s.transactions, s.awaited = map[string]int{}, 0, 0, n
 	s.done = make(chan struct{})
 }
 
-// count is what has arrived.
-type count struct {
-	recipients, twice, sessions, transactions int
-	last                                      time.Time
-}
-
-func (s *sink) count() count {
+// Done is closed when all has come that is awaited.
+func (s *Sink) Done() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := count{recipients: len(s.got), sessions: s.sessions, transactions: s.transactions, last: s.last}
+	return s.done
+}
+
+// Count is what has arrived.
+type Count struct {
+	Recipients, Twice, Sessions, Transactions int
+	Last                                      time.Time
+}
+
+// Count returns it.
+func (s *Sink) Count() Count {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := Count{Recipients: len(s.got), Sessions: s.sessions, Transactions: s.transactions, Last: s.last}
 	for _, n := range s.got {
 		if n > 1 {
-			c.twice++
+			c.Twice++
 		}
 	}
 	return c
 }
 
-func (s *sink) accepted(to []string) {
+func (s *Sink) accepted(to []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.transactions++
@@ -104,19 +111,19 @@ func (s *sink) accepted(to []string) {
 
 // guest is one session.
 type guest struct {
-	*sink
+	*Sink
 	r  *bufio.Reader
 	w  *bufio.Writer
 	to []string
 }
 
 // serve speaks SMTP: the replies to what came together go out together.
-func (s *sink) serve(c net.Conn) {
+func (s *Sink) serve(c net.Conn) {
 	defer c.Close()
 	s.mu.Lock()
 	s.sessions++
 	s.mu.Unlock()
-	g := &guest{sink: s, r: bufio.NewReaderSize(c, 64<<10), w: bufio.NewWriter(c)}
+	g := &guest{Sink: s, r: bufio.NewReaderSize(c, 64<<10), w: bufio.NewWriter(c)}
 	g.say("220 sink.example ESMTP")
 	for {
 		if g.r.Buffered() == 0 && g.w.Flush() != nil {
@@ -203,25 +210,4 @@ func (g *guest) end() {
 	g.accepted(g.to)
 	g.to = nil
 	g.say("250 2.0.0 taken")
-}
-
-// listenSilently accepts connections at a free port of ip and never says a word.
-func listenSilently(ip string) (net.Listener, error) {
-	l, err := net.Listen("tcp", net.JoinHostPort(ip, "0"))
-	if err != nil {
-		return nil, err
-	}
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				io.Copy(io.Discard, c)
-				c.Close()
-			}()
-		}
-	}()
-	return l, nil
 }

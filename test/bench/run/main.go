@@ -1,0 +1,102 @@
+// Run is make bench: Paperpath and programs of others take turns at the same work, on the
+// same machine. It prints a table of medians and of the ratios of all turns, and writes a line
+// of JSON for each measurement. It needs root, as other servers do, and these from
+// test/peers/fetch.sh.
+//
+// The exit status is 1 if mail did not arrive, or not just once, if Paperpath breaks a bound
+// that does not depend on the machine, or is far behind; noise alone does not fail it.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"time"
+
+	"paperpath/test/bench"
+	"paperpath/test/bench/pop3"
+	"paperpath/test/bench/relay"
+	"paperpath/test/harness"
+)
+
+// parts are all that is measured, in this order.
+func parts() []bench.Part { return []bench.Part{relay.Part(), pop3.Part()} }
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+func run(args []string) int {
+	r := &bench.Run{Progress: os.Stderr}
+	f := flag.NewFlagSet("bench", flag.ContinueOnError)
+	f.BoolVar(&r.Short, "short", false, "some minutes: less work, at most three turns; only what no machine makes worse")
+	f.StringVar(&r.Only, "only", "", "only rows with `TEXT` in their name, which begins with that of the part: pop3:")
+	f.IntVar(&r.Turns, "pairs", 5, "measurements of each program in a row")
+	f.StringVar(&r.Dir, "dir", os.TempDir(), "`DIRECTORY` for queues and mailboxes")
+	lines := f.String("json", ".build/bench.json", "`FILE` for a line of JSON for each measurement")
+	if f.Parse(args) != nil {
+		return 64
+	}
+	if r.Short {
+		r.Turns = min(r.Turns, 3)
+	}
+	began := time.Now()
+	if err := measure(r, *lines); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		return 1
+	}
+	fmt.Printf("# %d processors; medians of %d turns, everything on the same machine; behind the median of another: "+
+		"how often as good as it Paperpath is (least to most)\n", runtime.NumCPU(), r.Turns)
+	passed := r.End(os.Stdout)
+	fmt.Printf("in %v; each measurement: %s\n", time.Since(began).Round(time.Second), *lines)
+	if !passed {
+		return 1
+	}
+	return 0
+}
+
+// measure measures all parts, in a directory that goes afterwards.
+func measure(r *bench.Run, lines string) (err error) {
+	if r.Dir, err = os.MkdirTemp(r.Dir, "paperpath-bench"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(r.Dir)
+	defer interruptible(r.Dir)()
+	if err := os.Chmod(r.Dir, 0o755); err != nil { // servers' processes are somebody else
+		return err
+	}
+	if r.Programs, err = harness.Build(r.Dir); err != nil {
+		return err
+	}
+	out, err := os.Create(lines)
+	if err != nil {
+		return err
+	}
+	r.Lines = out
+	for _, p := range parts() {
+		r.Part(p)
+	}
+	return out.Close()
+}
+
+// interruptible ends all servers and removes dir if the run is interrupted, until its result is called.
+func interruptible(dir string) func() {
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		if _, interrupted := <-stop; !interrupted {
+			return
+		}
+		below := func() []int { return harness.Descendants(os.Getpid()) }
+		for _, pid := range below() {
+			syscall.Kill(pid, syscall.SIGTERM)
+		}
+		err := harness.Wait("the servers to end", 20*time.Second, func() bool { return len(below()) == 0 })
+		fmt.Fprintln(os.Stderr, "bench: interrupted", errors.Join(err, os.RemoveAll(filepath.Clean(dir))))
+		os.Exit(75)
+	}()
+	return func() { signal.Stop(stop); close(stop) }
+}
