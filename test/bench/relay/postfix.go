@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"paperpath/test/bench"
+	"paperpath/test/bench/mta"
 	"paperpath/test/harness"
 )
 
@@ -37,10 +38,10 @@ type postfix struct {
 func newPostfix(dir string, transports []string) (*postfix, error) {
 	p := &postfix{addr: harness.FreeAddr()}
 	var err error
-	if p.Postfix, err = harness.NewPostfix(dir, fmt.Sprintf(postfixSettings, dir)+fmt.Sprintf(postfixLocal, filepath.Join(dir, "boxes"), dir), p.services("")); err != nil {
+	if p.Postfix, err = harness.NewPostfix(dir, fmt.Sprintf(postfixSettings, dir)+mta.PostfixBoxes(dir), p.services("")); err != nil {
 		return nil, err
 	}
-	if err := p.localUsers(); err != nil {
+	if err := mta.PostfixUsers(p.Postfix, locals(localMost)[0].users()); err != nil {
 		return nil, err
 	}
 	if err := p.Write("transport", strings.Join(transports, "\n")+"\n"); err != nil {
@@ -51,20 +52,12 @@ func newPostfix(dir string, transports []string) (*postfix, error) {
 
 // services is master.cf.
 func (p *postfix) services(more string) string {
-	return p.addr + " inet n - n - - smtpd\n" + harness.PostfixServices + "virtual unix - n n - - virtual\n" + more
+	return p.addr + " inet n - n - - smtpd\n" + harness.PostfixServices + mta.PostfixVirtual + more
 }
 
 // start runs Postfix.
 func (p *postfix) start() (err error) {
-	p.server, err = bench.Start("Postfix", p.addr, p.Command(), func(addr string) error {
-		c, err := harness.Dial(addr)
-		if err != nil {
-			return err
-		}
-		defer c.Close()
-		_, err = c.Expect("220", "")
-		return err
-	})
+	p.server, err = bench.Start("Postfix", p.addr, p.Command(), mta.Greets)
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, p.Log())
 	}

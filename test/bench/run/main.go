@@ -19,13 +19,14 @@ import (
 	"time"
 
 	"paperpath/test/bench"
+	"paperpath/test/bench/accept"
 	"paperpath/test/bench/pop3"
 	"paperpath/test/bench/relay"
 	"paperpath/test/harness"
 )
 
 // parts are all that is measured, in this order.
-func parts() []bench.Part { return []bench.Part{relay.Part(), pop3.Part()} }
+func parts() []bench.Part { return []bench.Part{accept.Part(), relay.Part(), pop3.Part()} }
 
 func main() { os.Exit(run(os.Args[1:])) }
 
@@ -36,6 +37,7 @@ func run(args []string) int {
 	f.StringVar(&r.Only, "only", "", "only rows with `TEXT` in their name, which begins with that of the part: pop3:")
 	f.IntVar(&r.Turns, "pairs", 5, "measurements of each program in a row")
 	f.StringVar(&r.Dir, "dir", os.TempDir(), "`DIRECTORY` for queues and mailboxes")
+	keep := f.Bool("keep", false, "leave queues, mailboxes and logs where they are")
 	lines := f.String("json", ".build/bench.json", "`FILE` for a line of JSON for each measurement")
 	if f.Parse(args) != nil {
 		return 64
@@ -44,7 +46,7 @@ func run(args []string) int {
 		r.Turns = min(r.Turns, 3)
 	}
 	began := time.Now()
-	if err := measure(r, *lines); err != nil {
+	if err := measure(r, *lines, *keep); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		return 1
 	}
@@ -58,12 +60,16 @@ func run(args []string) int {
 	return 0
 }
 
-// measure measures all parts, in a directory that goes afterwards.
-func measure(r *bench.Run, lines string) (err error) {
+// measure measures all parts, in a directory that goes afterwards unless it is to be kept.
+func measure(r *bench.Run, lines string, keep bool) (err error) {
 	if r.Dir, err = os.MkdirTemp(r.Dir, "paperpath-bench"); err != nil {
 		return err
 	}
-	defer os.RemoveAll(r.Dir)
+	if keep {
+		fmt.Fprintln(r.Progress, "bench: everything is in", r.Dir)
+	} else {
+		defer os.RemoveAll(r.Dir)
+	}
 	defer interruptible(r.Dir)()
 	if err := os.Chmod(r.Dir, 0o755); err != nil { // servers' processes are somebody else
 		return err
