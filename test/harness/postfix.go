@@ -116,8 +116,16 @@ func (p *Postfix) directories() error {
 // Command starts it in the foreground. It must run in a process group of its own.
 func (p *Postfix) Command() *exec.Cmd {
 	cmd := exec.Command(p.pkg+"/usr/lib/postfix/sbin/master", "-d", "-c", p.Dir+"/etc")
-	cmd.Env = append(os.Environ(), "MAIL_CONFIG="+p.Dir+"/etc", "LD_LIBRARY_PATH="+p.pkg+"/usr/lib/postfix")
+	cmd.Env = p.Env()
 	return cmd
+}
+
+// Sendmail is the path of its sendmail command, which needs Env.
+func (p *Postfix) Sendmail() string { return p.pkg + "/usr/sbin/sendmail" }
+
+// Env is the environment in which its programs find this instance.
+func (p *Postfix) Env() []string {
+	return append(os.Environ(), "MAIL_CONFIG="+p.Dir+"/etc", "LD_LIBRARY_PATH="+p.pkg+"/usr/lib/postfix")
 }
 
 // Queued is how many messages are in the queue.

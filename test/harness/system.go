@@ -168,10 +168,13 @@ func Missing(what string) bool {
 
 // Unpacked returns the folder into which test/peers/fetch.sh unpacked a package, "" if it
 // is not there.
-func Unpacked(name string) string {
+func Unpacked(name string) string { return above(filepath.Join(".build/peers", name)) }
+
+// above returns a path below the working directory or a directory above it, "" if there is none.
+func above(name string) string {
 	dir, err := os.Getwd()
 	for ; err == nil && dir != "/"; dir = filepath.Dir(dir) {
-		if found, err := filepath.EvalSymlinks(filepath.Join(dir, ".build/peers", name)); err == nil {
+		if found, err := filepath.EvalSymlinks(filepath.Join(dir, name)); err == nil {
 			return found
 		}
 	}

@@ -15,31 +15,31 @@ import (
 // running system: programs on it find sendmail as they always do.
 type machine struct {
 	*harness.Home
-	dir string
+	overlay harness.Overlay
 }
 
 // newMachine starts a system that serves the machine's users by run/submit.
 func newMachine(t *testing.T) *machine {
 	t.Helper()
-	m := &machine{dir: t.TempDir()}
 	unpacked(t, "clients")
-	if err := os.Chmod(filepath.Dir(m.dir), 0o755); err != nil {
+	dir := t.TempDir()
+	m := &machine{overlay: harness.Overlay{Dir: dir, Package: "clients", Passwd: "joe:x:64010:64010::/peer:/bin/sh\n", Group: "joe:x:64010:\n"}}
+	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	var err error
-	if m.Home, err = programs.NewHome(m.dir+"/home", "alice", "bob"); err != nil {
+	if m.Home, err = programs.NewHome(dir+"/home", "alice", "bob"); err != nil {
 		t.Fatal(err)
 	}
 	start(t, m.Home)
-	p := peer{dir: m.dir}
-	p.write(t, "passwd", "joe:x:64010:64010::/peer:/bin/sh\n")
-	p.write(t, "group", "joe:x:64010:\n")
 	program, err := os.ReadFile(programs.Path("mailsubmit"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.write(t, "root/usr/sbin/sendmail", string(program))
-	if err := os.Chmod(m.dir+"/root/usr/sbin/sendmail", 0o755); err != nil {
+	if err := os.MkdirAll(dir+"/root/usr/sbin", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(dir+"/root/usr/sbin/sendmail", program, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	return m
@@ -48,7 +48,10 @@ func newMachine(t *testing.T) *machine {
 // command is one for sh on the machine.
 func (m *machine) command(t *testing.T, script string) *exec.Cmd {
 	t.Helper()
-	cmd := exec.Command("./enter.sh", m.dir, unpacked(t, "clients"), "/bin/sh", "-c", script)
+	cmd, err := m.overlay.Command("/bin/sh", "-c", script)
+	if err != nil {
+		t.Fatal(err)
+	}
 	cmd.Env = append(os.Environ(), "PAPERPATH_HOME=/peer/home", "HOME=/peer", "LC_ALL=C.UTF-8")
 	return cmd
 }
@@ -102,10 +105,11 @@ func TestBsdMailx(t *testing.T) {
 func TestCron(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t)
-	p := peer{dir: m.dir}
-	p.write(t, "root/etc/crontab", "MAILTO=alice@example.net\nPAPERPATH_HOME=/peer/home\n"+
-		"* * * * * root echo output of root\n* * * * * joe printf 'output of joe\\r\\n.\\nlast'\n")
-	p.write(t, "root/etc/pam.d/cron", "auth required pam_permit.so\naccount required pam_permit.so\nsession required pam_permit.so\n")
+	m.overlay.Files = map[string]string{
+		"etc/crontab": "MAILTO=alice@example.net\nPAPERPATH_HOME=/peer/home\n" +
+			"* * * * * root echo output of root\n* * * * * joe printf 'output of joe\\r\\n.\\nlast'\n",
+		"etc/pam.d/cron": "auth required pam_permit.so\naccount required pam_permit.so\nsession required pam_permit.so\n",
+	}
 	cmd := m.command(t, "rm -rf /etc/cron.d /var/spool/cron; mkdir -p /var/spool/cron/crontabs; exec cron -f")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -99,15 +98,15 @@ type server struct {
 // accepts connections at addr.
 func startPeer(t *testing.T, name, addr string, s server) *peer {
 	t.Helper()
+	unpacked(t, name)
 	p := &peer{name, t.TempDir(), addr}
 	// Servers give up root and must still reach their files.
 	if err := os.Chmod(filepath.Dir(p.dir), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	p.write(t, "passwd", s.passwd)
-	p.write(t, "group", s.group)
-	for path, text := range s.files {
-		p.write(t, "root/"+path, text)
+	cmd, err := harness.Overlay{Dir: p.dir, Package: name, Files: s.files, Passwd: s.passwd, Group: s.group}.Command("/bin/sh", "-c", s.command)
+	if err != nil {
+		t.Fatal(err)
 	}
 	if err := os.Mkdir(p.dir+"/log", 0o755); err != nil {
 		t.Fatal(err)
@@ -117,7 +116,6 @@ func startPeer(t *testing.T, name, addr string, s server) *peer {
 		t.Fatal(err)
 	}
 	defer out.Close()
-	cmd := exec.Command("./enter.sh", p.dir, unpacked(t, name), "/bin/sh", "-c", s.command)
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -133,17 +131,6 @@ func startPeer(t *testing.T, name, addr string, s server) *peer {
 	})
 	awaitPort(t, name, addr)
 	return p
-}
-
-func (p *peer) write(t *testing.T, name, text string) {
-	t.Helper()
-	path := filepath.Join(p.dir, name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // log returns what the server wrote to its log and its standard output.
