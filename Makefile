@@ -113,7 +113,7 @@ host: all
 # bench BENCH='-short -only relay:'.
 bench: all
 	@mkdir -p .build/bench
-	@$(GO) build -o .build/bench/ ./test/bench/run ./test/bench/reference && PAPERPATH_BIN=$(CURDIR)/bin .build/bench/run $(BENCH)
+	@$(GO) build -o .build/bench/ ./test/bench/run ./test/bench/reference ./test/bench/spawner ./test/bench/bare && PAPERPATH_BIN=$(CURDIR)/bin .build/bench/run $(BENCH)
 
 # Our DKIM, SPF and DMARC beside those of other projects, on generated input. test/oracle
 # is a module of its own, whose requirements are fetched then.

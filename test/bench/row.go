@@ -2,7 +2,8 @@ package bench
 
 import "fmt"
 
-// Row is a comparison: all entrants do the same work, in turn.
+// Row is a comparison: all entrants do the same work, in turn. The first one, Paperpath where it
+// takes part, is compared with each of the others.
 type Row struct {
 	Name     string
 	Unit     string // of what is measured
@@ -15,7 +16,7 @@ type Row struct {
 	Bounds   []Bound
 }
 
-// Ours is the entrant that the others are compared with.
+// Ours is the name of the entrant of which something is wanted.
 const Ours = "Paperpath"
 
 // Entrant does the work of a row.

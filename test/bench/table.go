@@ -60,7 +60,7 @@ func (t *Table) bounds(m *measured) {
 
 // judge compares Paperpath with its peers.
 func (t *Table) judge(m *measured) {
-	if len(m.row.Entrants) < 2 {
+	if len(m.row.Entrants) < 2 || m.row.Entrants[0].Name != Ours {
 		return
 	}
 	if ratios := m.ratios(1); ratios != nil {

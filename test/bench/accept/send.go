@@ -90,11 +90,9 @@ func (o *outcome) figures(began time.Time, used bench.Spent) map[string]float64 
 	if o.accepted == 0 {
 		return nil
 	}
-	slices.Sort(o.took)
-	at := func(part float64) float64 { return o.took[int(part*float64(len(o.took)-1))].Seconds() * 1e3 }
 	n := float64(o.accepted)
 	return map[string]float64{
-		"accepted/s": n / o.last.Sub(began).Seconds(), "p50 ms": at(0.5), "p99 ms": at(0.99),
+		"accepted/s": n / o.last.Sub(began).Seconds(), "p50 ms": bench.Share(o.took, 0.5), "p99 ms": bench.Share(o.took, 0.99),
 		"user ms": used.User * 1e3 / n, "system ms": used.System * 1e3 / n,
 	}
 }

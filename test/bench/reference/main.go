@@ -90,6 +90,8 @@ func (g *session) command(line string) string {
 		return "250 2.1.5 ok"
 	case "DATA":
 		return g.data()
+	case "NOOP":
+		return "250 2.0.0 ok"
 	case "QUIT":
 		return "221 2.0.0 bye"
 	}

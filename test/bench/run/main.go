@@ -20,13 +20,16 @@ import (
 
 	"paperpath/test/bench"
 	"paperpath/test/bench/accept"
+	"paperpath/test/bench/floor"
 	"paperpath/test/bench/pop3"
 	"paperpath/test/bench/relay"
 	"paperpath/test/harness"
 )
 
 // parts are all that is measured, in this order.
-func parts() []bench.Part { return []bench.Part{accept.Part(), relay.Part(), pop3.Part()} }
+func parts() []bench.Part {
+	return []bench.Part{floor.Part(), accept.Part(), relay.Part(), pop3.Part()}
+}
 
 func main() { os.Exit(run(os.Args[1:])) }
 
@@ -51,7 +54,7 @@ func run(args []string) int {
 		return 1
 	}
 	fmt.Printf("# %d processors; medians of %d turns, everything on the same machine; behind the median of another: "+
-		"how often as good as it Paperpath is (least to most)\n", runtime.NumCPU(), r.Turns)
+		"how often as good the first one is (least to most)\n", runtime.NumCPU(), r.Turns)
 	passed := r.End(os.Stdout)
 	fmt.Printf("in %v; each measurement: %s\n", time.Since(began).Round(time.Second), *lines)
 	if !passed {
