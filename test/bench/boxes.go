@@ -74,6 +74,23 @@ func (b Boxes) Sweep(least int64) (ids map[string]int, err error) {
 	return ids, nil
 }
 
+// Count looks for messages of at least so many octets, by their Message-ID, and sweeps the mailboxes.
+func (b Boxes) Count(res *Result, want []string, least int64) error {
+	ids, err := b.Sweep(least)
+	if err != nil {
+		return err
+	}
+	for _, id := range want {
+		if ids[id] > 0 {
+			res.Arrived++
+		}
+		if ids[id] > 1 {
+			res.Twice++
+		}
+	}
+	return nil
+}
+
 // messageID is that of the message in a file, and the file's size.
 func messageID(path string) (id string, size int64, err error) {
 	f, err := os.Open(path)

@@ -148,6 +148,8 @@ func (g *guest) command(line string) bool {
 			sep := map[bool]string{true: " ", false: "-"}[i == len(g.extensions)-1]
 			g.say("250" + sep + word)
 		}
+	case "HELO", "NOOP":
+		g.say("250 sink.example")
 	case "MAIL", "RSET":
 		g.to = nil
 		g.say("250 2.1.0 ok")

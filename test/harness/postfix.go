@@ -21,6 +21,7 @@ shlib_directory = %[2]s/usr/lib/postfix
 mail_owner = ` + postfixOwner + `
 setgid_group = ` + postfixGroup + `
 import_environment = MAIL_CONFIG LD_LIBRARY_PATH TZ
+export_environment = MAIL_CONFIG LD_LIBRARY_PATH TZ
 maillog_file = %[1]s/log
 maillog_file_prefixes = %[1]s
 mydestination =

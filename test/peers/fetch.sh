@@ -6,8 +6,8 @@
 set -eu
 cd "$(dirname "$0")/../.."
 peers=$PWD/.build/peers
-libraries="libbsd0 libdb5.3 libevent-2.1-7 libfstrm0 libgnutls-dane0 libicu72 libidn12 libidn2-0 libnsl2
- libnss-wrapper libpam0g libpcre2-8-0 libprotobuf-c1 libsasl2-2 libssl3 netbase"
+libraries="libbsd0 libdb5.3 libevent-2.1-7 libfstrm0 libgnutls-dane0 libgnutls30 libicu72 libidn12 libidn2-0 libnsl2
+ libnss-wrapper libpam0g libpcre2-8-0 libprotobuf-c1 libsasl2-2 libssl3 libstdc++6 netbase"
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
@@ -31,6 +31,9 @@ as_root apt-get -qq -y --no-install-recommends install $libraries >/dev/null
 unpack postfix postfix
 unpack exim exim4-daemon-light exim4-base
 unpack opensmtpd opensmtpd
+# What else is called as sendmail.
+unpack dma dma
+unpack nullmailer nullmailer
 unpack nsd nsd
 # Transports of mail that a route can call.
 unpack nncp nncp

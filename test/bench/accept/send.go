@@ -20,6 +20,15 @@ type message struct {
 	head, body []byte // as they travel
 }
 
+// ids are the names of messages.
+func ids(list []message) []string {
+	all := make([]string, len(list))
+	for i, x := range list {
+		all[i] = x.id
+	}
+	return all
+}
+
 // outcome is what one session, or all of them, brought about.
 type outcome struct {
 	took     []time.Duration // of each message that was accepted; in a session of one, of all of it
@@ -65,24 +74,7 @@ func (c *comparison) send(l load, name string) (res bench.Result, err error) {
 		fmt.Fprintf(c.Progress, "%s: %d sessions failed: %v\n%s\n", m.Name, o.failed, o.why, m.Log())
 	}
 	res = bench.Result{Value: float64(len(list)) / delivered.Sub(began).Seconds(), Awaited: len(list), Figures: o.figures(began, used)}
-	return res, count(&res, m.Boxes, list, int64(l.size))
-}
-
-// count looks into the mailboxes.
-func count(res *bench.Result, boxes bench.Boxes, list []message, size int64) error {
-	ids, err := boxes.Sweep(size)
-	if err != nil {
-		return err
-	}
-	for _, x := range list {
-		if ids[x.id] > 0 {
-			res.Arrived++
-		}
-		if ids[x.id] > 1 {
-			res.Twice++
-		}
-	}
-	return nil
+	return res, m.Boxes.Count(&res, ids(list), int64(l.size))
 }
 
 // figures are what the table has beside the rate of delivered messages.

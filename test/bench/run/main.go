@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"runtime"
 	"syscall"
 	"time"
@@ -23,12 +22,13 @@ import (
 	"paperpath/test/bench/floor"
 	"paperpath/test/bench/pop3"
 	"paperpath/test/bench/relay"
+	"paperpath/test/bench/submit"
 	"paperpath/test/harness"
 )
 
 // parts are all that is measured, in this order.
 func parts() []bench.Part {
-	return []bench.Part{floor.Part(), accept.Part(), relay.Part(), pop3.Part()}
+	return []bench.Part{floor.Part(), accept.Part(), submit.Part(), relay.Part(), pop3.Part()}
 }
 
 func main() { os.Exit(run(os.Args[1:])) }
@@ -36,7 +36,7 @@ func main() { os.Exit(run(os.Args[1:])) }
 func run(args []string) int {
 	r := &bench.Run{Progress: os.Stderr}
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
-	f.BoolVar(&r.Short, "short", false, "some minutes: less work, at most three turns; only what no machine makes worse")
+	f.BoolVar(&r.Short, "short", false, "some minutes: less work, at most two turns; only what no machine makes worse")
 	f.StringVar(&r.Only, "only", "", "only rows with `TEXT` in their name, which begins with that of the part: pop3:")
 	f.IntVar(&r.Turns, "pairs", 5, "measurements of each program in a row")
 	f.StringVar(&r.Dir, "dir", os.TempDir(), "`DIRECTORY` for queues and mailboxes")
@@ -46,7 +46,7 @@ func run(args []string) int {
 		return 64
 	}
 	if r.Short {
-		r.Turns = min(r.Turns, 3)
+		r.Turns = min(r.Turns, 2)
 	}
 	began := time.Now()
 	if err := measure(r, *lines, *keep); err != nil {
@@ -68,12 +68,13 @@ func measure(r *bench.Run, lines string, keep bool) (err error) {
 	if r.Dir, err = os.MkdirTemp(r.Dir, "paperpath-bench"); err != nil {
 		return err
 	}
+	end := func() error { return os.RemoveAll(r.Dir) }
 	if keep {
 		fmt.Fprintln(r.Progress, "bench: everything is in", r.Dir)
-	} else {
-		defer os.RemoveAll(r.Dir)
+		end = func() error { return nil }
 	}
-	defer interruptible(r.Dir)()
+	defer end()
+	defer interruptible(end)()
 	if err := os.Chmod(r.Dir, 0o755); err != nil { // servers' processes are somebody else
 		return err
 	}
@@ -91,8 +92,8 @@ func measure(r *bench.Run, lines string, keep bool) (err error) {
 	return out.Close()
 }
 
-// interruptible ends all servers and removes dir if the run is interrupted, until its result is called.
-func interruptible(dir string) func() {
+// interruptible ends all servers, then calls end, if the run is interrupted, until its result is called.
+func interruptible(end func() error) func() {
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
 	go func() {
@@ -104,7 +105,7 @@ func interruptible(dir string) func() {
 			syscall.Kill(pid, syscall.SIGTERM)
 		}
 		err := harness.Wait("the servers to end", 20*time.Second, func() bool { return len(below()) == 0 })
-		fmt.Fprintln(os.Stderr, "bench: interrupted", errors.Join(err, os.RemoveAll(filepath.Clean(dir))))
+		fmt.Fprintln(os.Stderr, "bench: interrupted", errors.Join(err, end()))
 		os.Exit(75)
 	}()
 	return func() { signal.Stop(stop); close(stop) }
