@@ -67,6 +67,12 @@ func (s *Server) Stop() {
 	}
 }
 
+// Kill ends the server without a chance to do anything more.
+func (s *Server) Kill() {
+	s.cmd.Process.Kill()
+	<-s.gone
+}
+
 // Memory is the proportional set size of all the server's processes: a page
 // that several have is counted once, in equal parts.
 func (s *Server) Memory() (octets int64, processes int, err error) {

@@ -22,10 +22,12 @@ func Part() bench.Part { return bench.Part{Name: "smtp", Missing: missing, Measu
 // missing is what the machine lacks.
 func missing() string {
 	if os.Getuid() != 0 {
-		return "root, for Postfix"
+		return "root, for other servers"
 	}
-	if harness.Unpacked("postfix") == "" {
-		return "postfix (test/peers/fetch.sh)"
+	for _, name := range []string{"postfix", "opensmtpd", "exim"} {
+		if harness.Unpacked(name) == "" {
+			return name + " (test/peers/fetch.sh)"
+		}
 	}
 	return ""
 }
@@ -82,11 +84,23 @@ func (c *comparison) start(resolver string) error {
 	if err != nil {
 		return err
 	}
-	reference, err := mta.Reference(c.dir, list)
-	if err != nil {
-		return err
+	c.servers = append(c.servers, postfix)
+	return c.more(certificate, list)
+}
+
+// more runs the other servers.
+func (c *comparison) more(certificate string, list []string) error {
+	for _, run := range []func() (*mta.MTA, error){
+		func() (*mta.MTA, error) { return mta.OpenSMTPD(c.dir, certificate, list) },
+		func() (*mta.MTA, error) { return mta.Exim(c.dir, certificate, list) },
+		func() (*mta.MTA, error) { return mta.Reference(c.dir, list) },
+	} {
+		m, err := run()
+		if err != nil {
+			return err
+		}
+		c.servers = append(c.servers, m)
 	}
-	c.servers = append(c.servers, postfix, reference)
 	return nil
 }
 
@@ -99,7 +113,7 @@ func (c *comparison) strangers(resolver string) error {
 
 func (c *comparison) stop() {
 	for _, m := range c.servers {
-		m.Server.Stop()
+		m.Stop()
 	}
 }
 

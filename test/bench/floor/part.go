@@ -66,7 +66,7 @@ func (c *comparison) roundTrips() *bench.Row {
 		if err != nil {
 			return 0, err
 		}
-		defer server.Server.Stop()
+		defer server.Stop()
 		conn, err := harness.Dial(server.Addr)
 		if err != nil {
 			return 0, err

@@ -22,6 +22,16 @@ type MTA struct {
 	Boxes  bench.Boxes
 	Server *bench.Server
 	log    func() string
+	inside bool // a namespace that ends with its first process, which takes no other signal
+}
+
+// Stop ends the server.
+func (m *MTA) Stop() {
+	if m.inside {
+		m.Server.Kill()
+		return
+	}
+	m.Server.Stop()
 }
 
 // Users are the local parts u0, u1 and so on.

@@ -101,10 +101,14 @@ func interruptible(end func() error) func() {
 			return
 		}
 		below := func() []int { return harness.Descendants(os.Getpid()) }
-		for _, pid := range below() {
-			syscall.Kill(pid, syscall.SIGTERM)
+		kill := func(sig syscall.Signal) {
+			for _, pid := range below() {
+				syscall.Kill(pid, sig)
+			}
 		}
-		err := harness.Wait("the servers to end", 20*time.Second, func() bool { return len(below()) == 0 })
+		kill(syscall.SIGTERM)
+		err := harness.Wait("the servers to end", 5*time.Second, func() bool { return len(below()) == 0 })
+		kill(syscall.SIGKILL)
 		fmt.Fprintln(os.Stderr, "bench: interrupted", errors.Join(err, end()))
 		os.Exit(75)
 	}()

@@ -60,7 +60,7 @@ func measure(run *bench.Run) (err error) {
 	}
 	defer func() {
 		for _, m := range c.servers {
-			m.Server.Stop()
+			m.Stop()
 		}
 	}()
 	entrants, err := c.entrants()
