@@ -1,6 +1,6 @@
 // Run is make bench: Paperpath and programs of others take turns at the same work, on the
-// same machine. It prints a table of medians and of the ratios of all turns, and writes a line
-// of JSON for each measurement. It needs root, as other servers do, and these from
+// same machine. It prints a table of medians and of the ratios of all turns, plots it, and
+// writes a line of JSON for each measurement. It needs root, as other servers do, and these from
 // test/peers/fetch.sh.
 //
 // The exit status is 1 if mail did not arrive, or not just once, if Paperpath breaks a bound
@@ -42,6 +42,7 @@ func run(args []string) int {
 	f.StringVar(&r.Dir, "dir", os.TempDir(), "`DIRECTORY` for queues and mailboxes")
 	keep := f.Bool("keep", false, "leave queues, mailboxes and logs where they are")
 	lines := f.String("json", ".build/bench.json", "`FILE` for a line of JSON for each measurement")
+	picture := f.String("svg", ".build/bench.svg", "`FILE` for a plot of the table")
 	if f.Parse(args) != nil {
 		return 64
 	}
@@ -56,7 +57,11 @@ func run(args []string) int {
 	fmt.Printf("# %d processors; medians of %d turns, everything on the same machine; behind the median of another: "+
 		"how often as good the first one is (least to most)\n", runtime.NumCPU(), r.Turns)
 	passed := r.End(os.Stdout)
-	fmt.Printf("in %v; each measurement: %s\n", time.Since(began).Round(time.Second), *lines)
+	fmt.Printf("in %v; each measurement: %s; a plot: %s\n", time.Since(began).Round(time.Second), *lines, *picture)
+	if err := plot(r, *picture); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		return 1
+	}
 	if !passed {
 		return 1
 	}
@@ -90,6 +95,15 @@ func measure(r *bench.Run, lines string, keep bool) (err error) {
 		r.Part(p)
 	}
 	return out.Close()
+}
+
+// plot writes the picture.
+func plot(r *bench.Run, path string) error {
+	out, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(r.Plot(out), out.Close())
 }
 
 // interruptible ends all servers, then calls end, if the run is interrupted, until its result is called.
