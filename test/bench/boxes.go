@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // Boxes are Maildirs, DIR/USER/Maildir.
@@ -36,6 +37,31 @@ func NewBoxes(dir string, users []string, uid int) (Boxes, error) {
 	return b, nil
 }
 
+// Of are the mailboxes of some of the users.
+func (b Boxes) Of(users []string) Boxes { return Boxes{b.Dir, users} }
+
+// old begins the names of messages that were there before.
+const old = "old."
+
+// Fill puts n messages, one file under many names, into the mailbox of a user.
+func (b Boxes) Fill(user string, n int) error {
+	const most = 10000 // names of one file; no file system here allows less
+	first := ""
+	for i := range n {
+		path := filepath.Join(b.new(user), fmt.Sprintf("%s%d", old, i))
+		var err error
+		if i%most == 0 {
+			first, err = path, os.WriteFile(path, []byte("Subject: old\n\nold\n"), 0o600)
+		} else {
+			err = os.Link(first, path)
+		}
+		if err != nil {
+			return fmt.Errorf("fill a mailbox: %w", err)
+		}
+	}
+	return nil
+}
+
 // Maildir is the mailbox of a user.
 func (b Boxes) Maildir(user string) string { return filepath.Join(b.Dir, user, "Maildir") }
 
@@ -45,7 +71,7 @@ func (b Boxes) new(user string) string { return filepath.Join(b.Maildir(user), "
 // Sweep counts the messages in the mailboxes by their Message-ID, and moves them aside. They are
 // not removed before the end of the run: for minutes ext4 looks at each inode that was freed
 // before it takes another one, which would be most of what the next server seems to do.
-// A message of fewer octets than least counts as none.
+// A message of fewer octets than least counts as none. Those of Fill stay.
 func (b Boxes) Sweep(least int64) (ids map[string]int, err error) {
 	ids = map[string]int{}
 	for _, user := range b.Users {
@@ -58,6 +84,9 @@ func (b Boxes) Sweep(least int64) (ids map[string]int, err error) {
 			return nil, fmt.Errorf("sweep mailboxes: %w", err)
 		}
 		for _, e := range list {
+			if strings.HasPrefix(e.Name(), old) {
+				continue
+			}
 			path := filepath.Join(b.new(user), e.Name())
 			id, size, err := messageID(path)
 			if err != nil {

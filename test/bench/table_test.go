@@ -60,8 +60,11 @@ func TestSweep(t *testing.T) {
 		user, n, _ := strings.Cut(name, "/")
 		write(t, b.new(user)+"/"+n, "X: y\nMessage-ID: <"+n+"@x>\n\nbody\n")
 	}
+	if err := b.Fill("a", 2); err != nil {
+		t.Fatal(err)
+	}
 	write(t, b.new("b")+"/short", "X: y\nMessage-ID: <3@x>\n\n")
-	if a.Await(4, time.Minute).IsZero() {
+	if a.Await(6, time.Minute).IsZero() {
 		t.Error("nothing was seen")
 	}
 	for _, want := range []int{2, 0} { // the second time all is aside
@@ -69,6 +72,9 @@ func TestSweep(t *testing.T) {
 		if err != nil || ids["1@x"] != want || ids["2@x"] != min(want, 1) || ids["3@x"] != 0 {
 			t.Errorf("counted %v, %v", ids, err)
 		}
+	}
+	if left, err := os.ReadDir(b.new("a")); err != nil || len(left) != 2 {
+		t.Errorf("of the messages that were there before %d are left, %v", len(left), err)
 	}
 }
 

@@ -32,13 +32,14 @@ func missing() string {
 	return ""
 }
 
-// users is how many mailboxes there are.
-const users = 20
+// usualUsers is how many mailboxes there are where their number is not the point.
+const usualUsers = 20
 
 // comparison is the run, and what there is in this part.
 type comparison struct {
 	*bench.Run
 	dir     string
+	users   []string
 	home    *harness.Home
 	signer  *signer
 	servers []*mta.MTA // ours is the first
@@ -46,7 +47,7 @@ type comparison struct {
 }
 
 func measure(run *bench.Run) (err error) {
-	c := &comparison{Run: run, dir: filepath.Join(run.Dir, "smtp")}
+	c := &comparison{Run: run, dir: filepath.Join(run.Dir, "smtp"), users: mta.Users(usualUsers)}
 	defer c.stop()
 	if c.signer, err = newSigner(); err != nil {
 		return err
@@ -64,36 +65,16 @@ func measure(run *bench.Run) (err error) {
 
 // start runs all servers.
 func (c *comparison) start(resolver string) error {
-	if err := os.Mkdir(c.dir, 0o755); err != nil {
+	if err := c.startFew(); err != nil {
 		return err
 	}
-	list := mta.Users(users)
-	ours, home, err := mta.Paperpath(c.Programs, c.dir, list)
-	if err != nil {
-		return err
-	}
-	c.servers, c.home = append(c.servers, ours), home
 	if err := c.strangers(resolver); err != nil {
 		return err
 	}
-	certificate, err := mta.Certificate(home, c.dir)
-	if err != nil {
-		return err
-	}
-	postfix, _, err := mta.Postfix(c.dir, certificate, list)
-	if err != nil {
-		return err
-	}
-	c.servers = append(c.servers, postfix)
-	return c.more(certificate, list)
-}
-
-// more runs the other servers.
-func (c *comparison) more(certificate string, list []string) error {
+	certificate := filepath.Join(c.dir, mta.CertificateName)
 	for _, run := range []func() (*mta.MTA, error){
-		func() (*mta.MTA, error) { return mta.OpenSMTPD(c.dir, certificate, list) },
-		func() (*mta.MTA, error) { return mta.Exim(c.dir, certificate, list) },
-		func() (*mta.MTA, error) { return mta.Reference(c.dir, list) },
+		func() (*mta.MTA, error) { return mta.OpenSMTPD(c.dir, certificate, c.users) },
+		func() (*mta.MTA, error) { return mta.Exim(c.dir, certificate, c.users) },
 	} {
 		m, err := run()
 		if err != nil {
@@ -101,6 +82,33 @@ func (c *comparison) more(certificate string, list []string) error {
 		}
 		c.servers = append(c.servers, m)
 	}
+	return nil
+}
+
+// startFew runs Paperpath, Postfix and the reference server.
+func (c *comparison) startFew() error {
+	if err := os.Mkdir(c.dir, 0o755); err != nil {
+		return err
+	}
+	ours, home, err := mta.Paperpath(c.Programs, c.dir, c.users)
+	if err != nil {
+		return err
+	}
+	c.servers, c.home = append(c.servers, ours), home
+	certificate, err := mta.Certificate(home, c.dir)
+	if err != nil {
+		return err
+	}
+	postfix, _, err := mta.Postfix(c.dir, certificate, c.users)
+	if err != nil {
+		return err
+	}
+	c.servers = append(c.servers, postfix)
+	reference, err := mta.Reference(c.dir, c.users)
+	if err != nil {
+		return err
+	}
+	c.servers = append(c.servers, reference)
 	return nil
 }
 

@@ -61,7 +61,8 @@ func (c *comparison) send(l load, name string) (res bench.Result, err error) {
 	if err != nil {
 		return res, err
 	}
-	arrivals, err := m.Boxes.Watch()
+	boxes := m.Boxes.Of(c.recipients(l))
+	arrivals, err := boxes.Watch()
 	if err != nil {
 		return res, err
 	}
@@ -74,7 +75,7 @@ func (c *comparison) send(l load, name string) (res bench.Result, err error) {
 		fmt.Fprintf(c.Progress, "%s: %d sessions failed: %v\n%s\n", m.Name, o.failed, o.why, m.Log())
 	}
 	res = bench.Result{Value: float64(len(list)) / delivered.Sub(began).Seconds(), Awaited: len(list), Figures: o.figures(began, used)}
-	return res, m.Boxes.Count(&res, ids(list), int64(l.size))
+	return res, boxes.Count(&res, ids(list), int64(l.size))
 }
 
 // figures are what the table has beside the rate of delivered messages.
@@ -89,6 +90,21 @@ func (o *outcome) figures(began time.Time, used bench.Spent) map[string]float64 
 	}
 }
 
+// recipient is that of message i: each session has one, and all users have mail in turn.
+func (c *comparison) recipient(l load, i int) string {
+	session, sessions := i/l.each, max(1, l.total/l.each)
+	return c.users[session*max(1, len(c.users)/sessions)%len(c.users)]
+}
+
+// recipients are all of them.
+func (c *comparison) recipients(l load) (all []string) {
+	for i := range l.total {
+		all = append(all, c.recipient(l, i))
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
 // messages makes what is sent. No two measurements have a Message-ID in common.
 func (c *comparison) messages(l load) ([]message, error) {
 	var text strings.Builder
@@ -97,7 +113,7 @@ func (c *comparison) messages(l load) ([]message, error) {
 	list := make([]message, l.total)
 	for i := range list {
 		c.sent++
-		x := message{id: fmt.Sprintf("%d.x.bench.example", c.sent), to: fmt.Sprintf("u%d@%s", i/l.each%users, mta.Domain), body: body}
+		x := message{id: fmt.Sprintf("%d.x.bench.example", c.sent), to: c.recipient(l, i) + "@" + mta.Domain, body: body}
 		head := fmt.Sprintf("From: <%s>\nTo: <%s>\nSubject: message %d\nDate: %s\nMessage-ID: <%s>\n",
 			sender, x.to, i, time.Now().UTC().Format(time.RFC1123Z), x.id)
 		if l.stranger {

@@ -7,6 +7,9 @@ import (
 	"paperpath/test/harness"
 )
 
+// CertificateName is that of its file.
+const CertificateName = "certificate.pem"
+
 // Certificate writes the certificate of a home with its key into one file below dir, for other
 // servers.
 func Certificate(h *harness.Home, dir string) (path string, err error) {
@@ -18,6 +21,6 @@ func Certificate(h *harness.Home, dir string) (path string, err error) {
 		}
 		all = append(all, text...)
 	}
-	path = filepath.Join(dir, "certificate.pem")
+	path = filepath.Join(dir, CertificateName)
 	return path, os.WriteFile(path, all, 0o600)
 }

@@ -28,7 +28,7 @@ import (
 
 // parts are all that is measured, in this order.
 func parts() []bench.Part {
-	return []bench.Part{floor.Part(), accept.Part(), submit.Part(), relay.Part(), pop3.Part()}
+	return []bench.Part{floor.Part(), accept.Part(), submit.Part(), accept.Growth(), relay.Part(), pop3.Part()}
 }
 
 func main() { os.Exit(run(os.Args[1:])) }
