@@ -28,7 +28,7 @@ type Entrant struct {
 // Result is one measurement.
 type Result struct {
 	Value   float64            `json:"value"`   // in the row's unit
-	Awaited int                `json:"awaited"` // messages that have to arrive; 0: nothing is counted
+	Awaited int                `json:"awaited"` // messages that have to arrive, sessions that have to live; 0: nothing is counted
 	Arrived int                `json:"arrived"`
 	Twice   int                `json:"twice"` // messages that came more than once
 	Figures map[string]float64 `json:"figures,omitempty"`
@@ -41,9 +41,9 @@ func (x Result) trusted() bool { return x.Arrived == x.Awaited && x.Twice == 0 }
 func (x Result) amiss() string {
 	switch {
 	case x.Twice > 0:
-		return fmt.Sprintf("%d messages came twice", x.Twice)
+		return fmt.Sprintf("%d came twice", x.Twice)
 	case x.Arrived != x.Awaited:
-		return fmt.Sprintf("%d of %d messages came in time", x.Arrived, x.Awaited)
+		return fmt.Sprintf("%d of %d came in time", x.Arrived, x.Awaited)
 	}
 	return ""
 }

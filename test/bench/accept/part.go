@@ -20,17 +20,7 @@ import (
 func Part() bench.Part { return bench.Part{Name: "smtp", Missing: missing, Measure: measure} }
 
 // missing is what the machine lacks.
-func missing() string {
-	if os.Getuid() != 0 {
-		return "root, for other servers"
-	}
-	for _, name := range []string{"postfix", "opensmtpd", "exim"} {
-		if harness.Unpacked(name) == "" {
-			return name + " (test/peers/fetch.sh)"
-		}
-	}
-	return ""
-}
+func missing() string { return mta.Missing("postfix", "opensmtpd", "exim") }
 
 // usualUsers is how many mailboxes there are where their number is not the point.
 const usualUsers = 20

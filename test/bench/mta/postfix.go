@@ -51,12 +51,13 @@ func MakePostfixBoxes(dir string, users []string) (bench.Boxes, error) {
 	return bench.NewBoxes(filepath.Join(dir, "boxes"), users, owner)
 }
 
-// Postfix runs Postfix in a directory below dir.
+// Postfix runs Postfix in a directory below dir. The processes of its SMTP server are as many as there
+// are sessions.
 func Postfix(dir, certificate string, users []string) (*MTA, *harness.Postfix, error) {
 	dir = filepath.Join(dir, "postfix")
 	m := &MTA{Name: "Postfix", Addr: harness.FreeAddr()}
 	p, err := harness.NewPostfix(dir, fmt.Sprintf(postfixSettings, certificate)+PostfixBoxes(dir),
-		m.Addr+" inet n - n - - smtpd\n"+"pickup unix n - n 60 1 pickup\n"+harness.PostfixServices+PostfixVirtual+harness.PostfixQueueManager)
+		m.Addr+" inet n - n - 2000 smtpd\n"+"pickup unix n - n 60 1 pickup\n"+harness.PostfixServices+PostfixVirtual+harness.PostfixQueueManager)
 	if err != nil {
 		return nil, nil, err
 	}

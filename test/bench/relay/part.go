@@ -5,26 +5,17 @@ package relay
 
 import (
 	"errors"
-	"os"
 	"path/filepath"
 
 	"paperpath/test/bench"
-	"paperpath/test/harness"
+	"paperpath/test/bench/mta"
 )
 
 // Part is all of it.
 func Part() bench.Part { return bench.Part{Name: "relay", Missing: missing, Measure: measure} }
 
 // missing is what the machine lacks.
-func missing() string {
-	if os.Getuid() != 0 {
-		return "root, for Postfix"
-	}
-	if harness.Unpacked("postfix") == "" {
-		return "postfix (test/peers/fetch.sh)"
-	}
-	return ""
-}
+func missing() string { return mta.Missing("postfix") }
 
 // comparison is the run, and what there is in this part.
 type comparison struct {

@@ -20,6 +20,7 @@ import (
 	"paperpath/test/bench"
 	"paperpath/test/bench/accept"
 	"paperpath/test/bench/floor"
+	"paperpath/test/bench/memory"
 	"paperpath/test/bench/pop3"
 	"paperpath/test/bench/relay"
 	"paperpath/test/bench/submit"
@@ -28,7 +29,7 @@ import (
 
 // parts are all that is measured, in this order.
 func parts() []bench.Part {
-	return []bench.Part{floor.Part(), accept.Part(), submit.Part(), accept.Growth(), relay.Part(), pop3.Part()}
+	return []bench.Part{floor.Part(), accept.Part(), submit.Part(), accept.Growth(), relay.Part(), pop3.Part(), memory.Part()}
 }
 
 func main() { os.Exit(run(os.Args[1:])) }

@@ -13,24 +13,13 @@ import (
 
 	"paperpath/test/bench"
 	"paperpath/test/bench/mta"
-	"paperpath/test/harness"
 )
 
 // Part is all of it.
 func Part() bench.Part { return bench.Part{Name: "sendmail", Missing: missing, Measure: measure} }
 
 // missing is what the machine lacks.
-func missing() string {
-	if os.Getuid() != 0 {
-		return "root, for Postfix"
-	}
-	for _, name := range []string{"postfix", "dma", "nullmailer"} {
-		if harness.Unpacked(name) == "" {
-			return name + " (test/peers/fetch.sh)"
-		}
-	}
-	return ""
-}
+func missing() string { return mta.Missing("postfix", "dma", "nullmailer") }
 
 const (
 	users   = 20
