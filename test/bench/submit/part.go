@@ -40,7 +40,7 @@ type comparison struct {
 }
 
 func measure(run *bench.Run) (err error) {
-	c := &comparison{Run: run, dir: filepath.Join(run.Dir, "sendmail")}
+	c := &comparison{Run: run, dir: filepath.Join(run.Dir, "submit")}
 	if err := os.Mkdir(c.dir, 0o755); err != nil {
 		return err
 	}
