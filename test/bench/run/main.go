@@ -50,16 +50,15 @@ func run(args []string) int {
 	if r.Short {
 		r.Turns = min(r.Turns, 2)
 	}
-	began := time.Now()
-	if err := measure(r, *lines, *keep); err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		return 1
+	passed, began := false, time.Now()
+	report := func() error {
+		fmt.Printf("# %d processors; medians of %d turns, everything on the same machine; behind the median of another: "+
+			"how often as good the first one is (least to most)\n", runtime.NumCPU(), r.Turns)
+		passed = r.End(os.Stdout)
+		fmt.Printf("in %v; each measurement: %s; a plot: %s\n", time.Since(began).Round(time.Second), *lines, *picture)
+		return plot(r, *picture)
 	}
-	fmt.Printf("# %d processors; medians of %d turns, everything on the same machine; behind the median of another: "+
-		"how often as good the first one is (least to most)\n", runtime.NumCPU(), r.Turns)
-	passed := r.End(os.Stdout)
-	fmt.Printf("in %v; each measurement: %s; a plot: %s\n", time.Since(began).Round(time.Second), *lines, *picture)
-	if err := plot(r, *picture); err != nil {
+	if err := measure(r, *lines, *keep, report); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		return 1
 	}
@@ -69,8 +68,9 @@ func run(args []string) int {
 	return 0
 }
 
-// measure measures all parts, in a directory that goes afterwards unless it is to be kept.
-func measure(r *bench.Run, lines string, keep bool) (err error) {
+// measure measures all parts and calls report, in a directory that goes afterwards, which takes
+// long, unless it is to be kept.
+func measure(r *bench.Run, lines string, keep bool, report func() error) (err error) {
 	if r.Dir, err = os.MkdirTemp(r.Dir, "paperpath-bench"); err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func measure(r *bench.Run, lines string, keep bool) (err error) {
 	for _, p := range parts() {
 		r.Part(p)
 	}
-	return out.Close()
+	return errors.Join(out.Close(), report())
 }
 
 // plot writes the picture.
