@@ -4,7 +4,7 @@
 //
 //   - the launcher stays root. It starts the others. A request is two numbers, a user and a group,
 //     and the name of an account: getent(1) says which groups these may have.
-//   - the front runs as the owner of the spool, and does everything as it does without root.
+//   - the front runs as the program's user, and does everything as it does without root.
 //   - a process of a mailbox's owner works on each message for a mailbox of somebody else. It
 //     has the message open for reading and a socket to the front, and nothing else.
 package deliverserve
@@ -46,15 +46,20 @@ const (
 type Processes struct {
 	launcher *launch.Launcher // that started this process; nil: none has
 	groups   *control.Groups
+	ours     reserved
 }
 
-// Launch runs the command line again as the owner of the spool, and starts the processes that
+// reserved are the users and groups of the home: no process for a mailbox has them, since whoever
+// has taken over the front could ask for it.
+type reserved struct{ uids, gids []int }
+
+// Launch runs the command line again as the program's user, and starts the processes that
 // this one asks for. done is false where there is nothing to launch: this is the front, or the
 // process is not root, or root owns the home.
 func (p *Processes) Launch(ctx context.Context, h *home.Home) (done bool, err error) {
-	front, _, _ := h.Owner()
 	p.groups = h.Control.Groups()
-	serve := func(requests *launch.Socket) { serveAll(requests, front, p.groups) }
+	p.ours.uids, p.ours.gids = h.Reserved()
+	serve := func(requests *launch.Socket) { serveAll(requests, p.ours, p.groups) }
 	if done, err := launch.Front(ctx, h, nil, serve); done || err != nil {
 		return done, err
 	}
@@ -67,8 +72,8 @@ func (p *Processes) Launch(ctx context.Context, h *home.Home) (done bool, err er
 	return false, err
 }
 
-// serveAll serves a front that runs as a user, until it has ended.
-func serveAll(requests *launch.Socket, front int, groups *control.Groups) {
+// serveAll serves a front until it has ended.
+func serveAll(requests *launch.Socket, ours reserved, groups *control.Groups) {
 	slots := make(chan struct{}, maxSessions)
 	for {
 		request, files, err := requests.Receive()
@@ -83,7 +88,7 @@ func serveAll(requests *launch.Socket, front int, groups *control.Groups) {
 		case slots <- struct{}{}:
 			go func() {
 				defer func() { <-slots }()
-				serve(request, files, front, groups)
+				serve(request, files, ours, groups)
 			}()
 		default:
 			launch.Close(files)
@@ -92,9 +97,9 @@ func serveAll(requests *launch.Socket, front int, groups *control.Groups) {
 }
 
 // serve starts the process that a request asks for, and waits for its end.
-func serve(request []byte, files []*os.File, front int, groups *control.Groups) {
+func serve(request []byte, files []*os.File, ours reserved, groups *control.Groups) {
 	defer launch.Close(files) // so that the front sees its end
-	cmd, err := command(request, files, front, groups.Of)
+	cmd, err := command(request, files, ours, groups.Of)
 	if err == nil {
 		err = cmd.Start()
 	}
@@ -142,12 +147,12 @@ func hungUp(conversation *os.File) bool {
 // What no front of ours asks for.
 var (
 	errRoot  = errors.New("no process for a mailbox runs as root or in the group of root")
-	errFront = errors.New("no process for a mailbox runs as the owner of the spool, with groups of others")
+	errFront = errors.New("no process for a mailbox runs as a user of the mail system, or in its groups")
 )
 
-// command is the process that a request of a front, which runs as a user, asks for: its numbers
+// command is the process that a request of a front asks for: its numbers
 // are the user and the group; the rest is the name of an account, which may be empty.
-func command(request []byte, files []*os.File, front int,
+func command(request []byte, files []*os.File, ours reserved,
 	groupsOf func(uid, gid int, account string) ([]int, error)) (*exec.Cmd, error) {
 	if len(request) < 8 || len(request) > 8+maxAccount {
 		return nil, errors.New("not a request")
@@ -156,7 +161,7 @@ func command(request []byte, files []*os.File, front int,
 	if uid == 0 || gid == 0 || uid > 1<<31-1 || gid > 1<<31-1 {
 		return nil, errRoot
 	}
-	if int(uid) == front {
+	if slices.Contains(ours.uids, int(uid)) || slices.Contains(ours.gids, int(gid)) {
 		return nil, errFront
 	}
 	groups, err := groupsOf(int(uid), int(gid), string(request[8:]))
@@ -166,6 +171,7 @@ func command(request []byte, files []*os.File, front int,
 	if slices.Contains(groups, 0) {
 		return nil, errRoot
 	}
+	groups = slices.DeleteFunc(slices.Clone(groups), func(g int) bool { return slices.Contains(ours.gids, g) })
 	cmd := exec.Command("/proc/self/exe", SessionVerb)
 	cmd.Args[0] = "maildeliver"
 	cmd.Env = []string{"PATH=" + callout.SearchPath}
@@ -180,6 +186,7 @@ func command(request []byte, files []*os.File, front int,
 type owners struct {
 	launcher *launch.Launcher
 	groups   *control.Groups
+	ours     reserved
 }
 
 // Owners returns what starts processes of mailbox owners: the launcher that started this
@@ -188,7 +195,7 @@ func (p *Processes) Owners() deliver.Owners {
 	if p.launcher == nil && os.Geteuid() != 0 {
 		return nil
 	}
-	return owners{p.launcher, p.groups}
+	return owners{p.launcher, p.groups, p.ours}
 }
 
 // Start implements deliver.Owners.
@@ -204,7 +211,7 @@ func (o owners) Start(uid, gid int, account string, message *os.File) (net.Conn,
 		if err != nil {
 			return nil, errors.Join(err, ours.Close(), theirs.Close())
 		}
-		go serve(request, []*os.File{theirs, again}, os.Geteuid(), o.groups)
+		go serve(request, []*os.File{theirs, again}, o.ours, o.groups)
 		return ours, nil
 	}
 	defer theirs.Close()

@@ -28,19 +28,20 @@ func TestCommand(t *testing.T) {
 		}
 		return nil, errors.New("the directory is away")
 	}
+	ours := reserved{uids: []int{990, 991}, gids: []int{995, 51}}
 	for _, tt := range []struct {
 		uid, gid uint32
 		account  string
 		want     string
 	}{
-		{1001, 1002, "", "1001 1002 [1002]"}, {1001, 1002, "bob", "1001 1002 [1002 50 51]"},
-		{0, 1002, "", ""}, {990, 6, "", ""}, {1001, 0, "", ""}, {1001, 1002, "evil", ""}, {1 << 31, 1, "", ""}, {1<<32 - 1, 1, "", ""},
+		{1001, 1002, "", "1001 1002 [1002]"}, {1001, 1002, "bob", "1001 1002 [1002 50]"},
+		{0, 1002, "", ""}, {990, 6, "", ""}, {991, 6, "", ""}, {1001, 995, "", ""}, {1001, 0, "", ""}, {1001, 1002, "evil", ""}, {1 << 31, 1, "", ""}, {1<<32 - 1, 1, "", ""},
 		{1001, 1002, "carol", ""}, {1001, 1002, strings.Repeat("b", maxAccount+1), ""},
 	} {
 		request := binary.LittleEndian.AppendUint32(nil, tt.uid)
 		request = append(binary.LittleEndian.AppendUint32(request, tt.gid), tt.account...)
 		got := ""
-		if cmd, err := command(request, nil, 990, groups); err == nil {
+		if cmd, err := command(request, nil, ours, groups); err == nil {
 			c := cmd.SysProcAttr.Credential
 			got = fmt.Sprint(c.Uid, " ", c.Gid, " ", c.Groups)
 			if len(cmd.Env) != 1 || len(cmd.Args) != 2 || c.NoSetGroups || !cmd.SysProcAttr.Setsid {
@@ -50,7 +51,7 @@ func TestCommand(t *testing.T) {
 		if got != tt.want {
 			t.Errorf("%v: %q, want %q", tt, got, tt.want)
 		}
-		if _, err := command(request[:7], nil, 990, groups); err == nil {
+		if _, err := command(request[:7], nil, ours, groups); err == nil {
 			t.Errorf("seven octets were taken")
 		}
 	}

@@ -15,8 +15,8 @@ import (
 	"paperpath/internal/userns"
 )
 
-// Owner returns the user that a program started as root has to become: the owner of
-// the spool, or of the home if there is no spool. ok is false if the program is not
+// Owner returns the user whom a home belongs to if a program has to give up root for them: the
+// owner of the spool, or of the home if there is no spool. ok is false if the program is not
 // root, or if that user is root, for which see package program.
 func (h *Home) Owner() (uid, gid int, ok bool) {
 	uid, gid, ok = h.SpoolOwner()
@@ -61,85 +61,114 @@ func (h *Home) trust() error {
 	return nil
 }
 
-// GiveUpRoot makes a program that runs as root run as the owner of the spool. Open
-// does that for all programs that do not keep root.
+// GiveUpRoot makes a program that runs as root run as its user, which is the owner of the spool
+// or, in a home that has one for each program, its own. Open does that for all programs that do
+// not keep root.
 func (h *Home) GiveUpRoot() error {
-	uid, gid, ok := h.Owner()
+	u, ok, err := h.User()
+	if err != nil {
+		return status.Temp("4.3.5", "cannot run as the user of "+h.Name, err)
+	}
 	if !ok {
 		return nil
 	}
+	owner, _, _ := h.Owner()
 	parent := os.Getppid()
-	err := Become(uid, gid)
-	if err == nil {
-		err = h.death.restore(parent)
+	if err = Become(u); err == nil {
+		err = h.death.restore(parent, u.UID != owner)
 	}
 	if err != nil && !userns.Partly(userns.Map()) {
-		return status.Temp("4.3.5", fmt.Sprintf("cannot become uid %d, the owner of the spool", uid), err)
+		return status.Temp("4.3.5", fmt.Sprintf("cannot become uid %d, the user of %s in this home", u.UID, h.Name), err)
 	}
 	return nil
 }
 
-// Become makes this process, which is root, run as uid, with gid as its only group,
-// irrevocably.
-func Become(uid, gid int) error {
-	if err := syscall.Setgroups([]int{gid}); err != nil {
+// Become makes this process, which is root, run as a user with no other groups, irrevocably.
+func Become(u User) error {
+	if err := syscall.Setgroups(u.Groups); err != nil {
 		return fmt.Errorf("setgroups: %w", err)
 	}
-	if err := syscall.Setgid(gid); err != nil {
-		return fmt.Errorf("setgid %d: %w", gid, err)
+	if err := syscall.Setgid(u.GID); err != nil {
+		return fmt.Errorf("setgid %d: %w", u.GID, err)
 	}
-	if err := syscall.Setuid(uid); err != nil {
-		return fmt.Errorf("setuid %d: %w", uid, err)
+	if err := syscall.Setuid(u.UID); err != nil {
+		return fmt.Errorf("setuid %d: %w", u.UID, err)
 	}
 	return nil
 }
 
 // LendRoot makes this process, which is root, work as the owner of the spool: files
 // and signals are the owner's. Its real and saved ids stay root's, so that
-// StartAsRoot can start a program that binds a port before it becomes the owner.
+// StartAsRoot can start a program that binds a port before it becomes its own user.
 // lent is false if the process is not root, or the owner is.
 func (h *Home) LendRoot() (lent bool, err error) {
-	uid, gid, ok := h.Owner()
+	u, ok, err := h.User()
+	if err != nil {
+		return false, status.Temp("4.3.5", "cannot work as the owner of the spool", err)
+	}
 	if !ok {
 		return false, nil
 	}
-	err = syscall.Setgroups([]int{gid})
-	if err == nil {
-		err = syscall.Setresgid(-1, gid, -1)
-	}
-	if err == nil {
-		err = syscall.Setresuid(-1, uid, -1)
-	}
+	err = WorkAs(u)
 	if err != nil && !userns.Partly(userns.Map()) {
-		return false, status.Temp("4.3.5", fmt.Sprintf("cannot work as uid %d, the owner of the spool", uid), err)
+		return false, status.Temp("4.3.5", fmt.Sprintf("cannot work as uid %d, the owner of the spool", u.UID), err)
 	}
 	return err == nil, nil
 }
 
+// WorkAs makes this process, which is root or has worked as somebody else before, work as a
+// user: only its real and saved ids stay root's.
+func WorkAs(u User) error {
+	if err := syscall.Setresuid(-1, 0, -1); err != nil {
+		return fmt.Errorf("setresuid 0: %w", err)
+	}
+	if err := syscall.Setgroups(u.Groups); err != nil {
+		return fmt.Errorf("setgroups: %w", err)
+	}
+	if err := syscall.Setresgid(-1, u.GID, -1); err != nil {
+		return fmt.Errorf("setresgid %d: %w", u.GID, err)
+	}
+	if err := syscall.Setresuid(-1, u.UID, -1); err != nil {
+		return fmt.Errorf("setresuid %d: %w", u.UID, err)
+	}
+	return nil
+}
+
 // StartAsRoot starts a child as root after LendRoot. It keeps the owner's groups
-// until it becomes the owner itself.
+// until it becomes its own user itself.
 func StartAsRoot(cmd *exec.Cmd) error {
 	cmd.SysProcAttr.Credential = &syscall.Credential{NoSetGroups: true}
 	return cmd.Start()
 }
 
-// StartAsOwner starts, after LendRoot, a child that can never be root again. Only the
-// thread that forks it is root for that moment.
+// StartAsOwner starts, after LendRoot, a child that can never be root again.
 func StartAsOwner(cmd *exec.Cmd) error {
-	uid, gid := os.Geteuid(), os.Getegid()
-	cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid),
-		Groups: []uint32{uint32(gid)}}
+	groups, err := syscall.Getgroups()
+	if err != nil {
+		return fmt.Errorf("getgroups: %w", err)
+	}
+	c := &syscall.Credential{Uid: uint32(os.Geteuid()), Gid: uint32(os.Getegid())}
+	for _, g := range groups {
+		c.Groups = append(c.Groups, uint32(g))
+	}
+	cmd.SysProcAttr.Credential = c
+	return AsRoot(cmd.Start)
+}
+
+// AsRoot calls do as root after LendRoot. Only this thread is root for that moment.
+func AsRoot(do func() error) error {
+	uid := os.Geteuid()
 	runtime.LockOSThread()
 	if err := threadWorksAs(0); err != nil {
 		runtime.UnlockOSThread()
 		return err
 	}
-	started := cmd.Start()
+	done := do()
 	if err := threadWorksAs(uid); err != nil {
 		panic(err) // the thread stays locked, so it goes with its goroutine
 	}
 	runtime.UnlockOSThread()
-	return started
+	return done
 }
 
 // threadWorksAs changes the effective user id of this thread alone; the library's

@@ -60,7 +60,10 @@ func (h *Home) limits() (l listen.Limits, err error) {
 	if err != nil {
 		return l, err
 	}
-	l.Owner = os.Geteuid() // a server runs as the owner
+	l.Owner = os.Geteuid()
+	if uid, _, ok := h.SpoolOwner(); ok {
+		l.Owner = uid // a server may have a user of its own
+	}
 	l.Proxy = func(ip netip.Addr) (bool, error) {
 		is, err := proxies.Has(ip)
 		if err != nil && !control.IsBrokenRow(err) {

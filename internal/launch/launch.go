@@ -1,6 +1,6 @@
 // Package launch runs a program that was started as root as two kinds of processes: the
 // launcher stays root and starts processes of other users, and does nothing else; the front runs
-// as the owner of the spool, and does what the program is for. It asks the launcher over a
+// as the program's user (home.Home.User), and does what the program is for. It asks the launcher over a
 // socket, with descriptors.
 package launch
 
@@ -24,14 +24,17 @@ import (
 // launcherEnv has the number of the front's descriptor for the launcher.
 const launcherEnv = "PAPERPATH_LAUNCHER"
 
-// Front runs the command line again as the owner of the spool, with these capabilities, and
+// Front runs the command line again as the program's user, with these capabilities, and
 // serve beside it, which gets what the front asks for and ends once the front has ended. done is
 // false where there is nothing to launch: the process is not root, or root owns the home.
 func Front(ctx context.Context, h *home.Home, caps []uintptr, serve func(requests *Socket)) (done bool, err error) {
 	if os.Getenv(launcherEnv) != "" && os.Getenv("LISTEN_FDS") != "" {
 		os.Setenv("LISTEN_PID", strconv.Itoa(os.Getpid())) // systemd meant the launcher
 	}
-	uid, gid, root := h.Owner()
+	u, root, err := h.User()
+	if err != nil {
+		return true, status.Temp("4.3.5", "cannot run as the user of "+h.Name, err)
+	}
 	if !root {
 		return false, nil
 	}
@@ -42,13 +45,13 @@ func Front(ctx context.Context, h *home.Home, caps []uintptr, serve func(request
 		return true, err
 	}
 	defer ours.Close()
-	front, err := startFront(h, uid, gid, caps, theirs)
+	front, err := startFront(h, u, caps, theirs)
 	theirs.Close()
 	if err != nil {
-		return true, status.Temp("4.3.5", fmt.Sprintf("cannot run as uid %d, the owner of the spool", uid), err)
+		return true, status.Temp("4.3.5", fmt.Sprintf("cannot run as uid %d, the user of %s in this home", u.UID, h.Name), err)
 	}
 	defer passSignals(ctx, front.Process)()
-	h.Control.RunProgramsAs(uid, gid) // the owner writes control/users, which may name a program
+	h.Control.RunProgramsAs(u.UID, u.GID) // control/users may name one, and it is not root who writes it
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
@@ -77,8 +80,8 @@ func closeOnExec() {
 	}
 }
 
-// startFront runs this program once more, as uid.
-func startFront(h *home.Home, uid, gid int, caps []uintptr, requests *os.File) (*exec.Cmd, error) {
+// startFront runs this program once more, as u.
+func startFront(h *home.Home, u home.User, caps []uintptr, requests *os.File) (*exec.Cmd, error) {
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 	cmd.Args[0] = os.Args[0]
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = h.Stdin, h.Stdout, h.Stderr
@@ -93,7 +96,7 @@ func startFront(h *home.Home, uid, gid int, caps []uintptr, requests *os.File) (
 	cmd.Env = append(os.Environ(), launcherEnv+"="+strconv.Itoa(3+len(cmd.ExtraFiles)))
 	cmd.ExtraFiles = append(cmd.ExtraFiles, requests)
 	// It gets the signals of a terminal through us, and cannot type there: root does.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: Credential(uid, gid, nil), AmbientCaps: caps, Setsid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: Credential(u.UID, u.GID, u.Groups), AmbientCaps: caps, Setsid: true}
 	return cmd, cmd.Start()
 }
 

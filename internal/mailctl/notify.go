@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,14 +15,15 @@ import (
 
 // notifySocket is where one run of a service sends READY=1, as in sd_notify(3). Its
 // name is in the kernel's abstract name space, so no file is left over. /proc/net/unix
-// shows that name to everybody, so the kernel's word for the sender is asked: only root
-// and our own user can speak for the service.
+// shows that name to everybody, so the kernel's word for the sender is asked: only root,
+// our own user and those of the programs can speak for the service.
 type notifySocket struct {
 	address string // for NOTIFY_SOCKET
 	conn    *net.UnixConn
+	users   []int // of programs
 }
 
-func listenNotify() (*notifySocket, error) {
+func listenNotify(users []int) (*notifySocket, error) {
 	address := "@paperpath-" + rand.Text()
 	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: address, Net: "unixgram"})
 	if err != nil {
@@ -39,7 +41,7 @@ func listenNotify() (*notifySocket, error) {
 		conn.Close()
 		return nil, fmt.Errorf("ask who notifies: %w", err)
 	}
-	return &notifySocket{address, conn}, nil
+	return &notifySocket{address, conn, users}, nil
 }
 
 // read returns what one of us or root has sent next.
@@ -49,7 +51,7 @@ func (n *notifySocket) read(buf, control []byte) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if uid, known := sender(control[:controls]); known && (uid == 0 || uid == os.Geteuid()) {
+		if uid, known := sender(control[:controls]); known && (uid == 0 || uid == os.Geteuid() || slices.Contains(n.users, uid)) {
 			return string(buf[:size]), nil
 		}
 	}

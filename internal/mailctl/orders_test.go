@@ -172,7 +172,7 @@ func TestNotReady(t *testing.T) {
 	self, _ := os.Executable()
 	s.script("x-says", `CTL_TEST_SERVICE=says exec `+self)
 	s.script("x-dies", "exit 71")
-	above, err := listenNotify()
+	above, err := listenNotify(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,7 +224,7 @@ func TestNotifyOfStrangers(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can send as another user")
 	}
-	n, err := listenNotify()
+	n, err := listenNotify(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -207,7 +207,7 @@ func (i Init) giveTo(o owner) error {
 	if o.uid == 0 {
 		return nil
 	}
-	if err := home.Become(o.uid, o.gid); err != nil {
+	if err := home.Become(home.User{UID: o.uid, GID: o.gid, Groups: []int{o.gid}}); err != nil {
 		return fmt.Errorf("become %s: %w", o, err)
 	}
 	return os.MkdirAll(filepath.Dir(i.Dir), 0o755)

@@ -55,7 +55,7 @@ func (s *service) supervise(ctx context.Context) {
 
 // runOnce runs the service until it exits, or stops it when ctx ends.
 func (s *service) runOnce(ctx context.Context) {
-	n, err := listenNotify()
+	n, err := listenNotify(s.group.users)
 	if err != nil {
 		s.group.log.Trouble("", "listen for "+s.name, err)
 		return
@@ -113,14 +113,28 @@ func (s *service) stopAtEnd(ctx context.Context, p *os.Process, done <-chan stru
 		return
 	case <-ctx.Done():
 	}
-	p.Signal(syscall.SIGTERM)
+	s.signal(p, syscall.SIGTERM)
 	timer := time.NewTimer(s.group.grace)
 	defer timer.Stop()
 	select {
 	case <-done:
 	case <-timer.C:
-		syscall.Kill(-p.Pid, syscall.SIGKILL)
+		s.asRoot(func() error { return syscall.Kill(-p.Pid, syscall.SIGKILL) })
 	}
+}
+
+// signal sends a signal to the service. One that has ended meanwhile needs none.
+func (s *service) signal(p *os.Process, sig syscall.Signal) {
+	s.asRoot(func() error { return p.Signal(sig) })
+}
+
+// asRoot calls do as root where root is lent: a service may have become a user of its own.
+func (s *service) asRoot(do func() error) {
+	call := do
+	if s.group.lent {
+		call = func() error { return home.AsRoot(do) }
+	}
+	_ = call()
 }
 
 // exited reports how the service ended.

@@ -63,7 +63,7 @@ func (s *service) hangup() {
 	defer s.mu.Unlock()
 	if s.life.pending = s.life.process == nil; !s.life.pending {
 		// A process that has ended is started again, and then reads everything.
-		_ = s.life.process.Signal(syscall.SIGHUP)
+		s.signal(s.life.process, syscall.SIGHUP)
 	}
 }
 
@@ -74,7 +74,7 @@ func (s *service) setReady(p *os.Process) {
 	pending := s.life.pending
 	s.life = serviceLife{process: p, since: s.group.now(), wasReady: true}
 	if pending {
-		_ = p.Signal(syscall.SIGHUP)
+		s.signal(p, syscall.SIGHUP)
 	}
 	s.group.changed()
 }

@@ -61,6 +61,7 @@ func Start(ctx context.Context, h *home.Home) error {
 	}
 	g := newGroup(h)
 	g.lent = lent
+	g.users, _ = h.Reserved()
 	if g.services, err = g.servicesOf(rows); err != nil {
 		return err
 	}
@@ -124,6 +125,8 @@ type group struct {
 	// each time, so that they can bind their ports. Other commands are started as the
 	// owner, who may write anything into control/services.
 	lent bool
+
+	users []int // of the programs
 
 	news    chan struct{} // there was some: a service became ready, or services changed
 	broken  chan error    // of a service that will never be ready

@@ -49,8 +49,8 @@ type sendmail struct {
 }
 
 // Message accepts the message on standard input into check/. Without an error it
-// is durable there. Only the owner of the spool writes to it; the messages of
-// other users go through run/submit. Where nobody listens there, root becomes the owner:
+// is durable there. Only the owner of the spool, or the program's own user, writes to it; the
+// messages of other users go through run/submit. Where nobody listens there, root becomes that user:
 // cron and the system's other programs do not hand in their mail a second time.
 func Message(ctx context.Context, h *home.Home, o Options) error {
 	if len(o.Recipients) == 0 && !o.FromHeader {
@@ -58,7 +58,7 @@ func Message(ctx context.Context, h *home.Home, o Options) error {
 	}
 	s := &sendmail{Options: o, name: h.Name, now: h.Clock.Now(), stdin: h.Input(ctx), stderr: h.Stderr,
 		uid: os.Getuid(), away: awayTimeout}
-	if !ownsSpool(h.Dir) {
+	if !ownsSpool(h) {
 		if stands, err := standIn(h); err != nil {
 			return err
 		} else if !stands {
@@ -72,7 +72,7 @@ func Message(ctx context.Context, h *home.Home, o Options) error {
 	return s.store(a)
 }
 
-// standIn makes root the owner of the spool if nobody listens on run/submit. It reports
+// standIn makes root the user who writes to the spool if nobody listens on run/submit. It reports
 // whether it has.
 func standIn(h *home.Home) (bool, error) {
 	if _, _, root := h.Owner(); !root {
@@ -88,22 +88,25 @@ func standIn(h *home.Home) (bool, error) {
 	if err := h.GiveUpRoot(); err != nil {
 		return false, err
 	}
-	return ownsSpool(h.Dir), nil
+	return ownsSpool(h), nil
 }
 
-// ownsSpool reports whether this process runs as the owner of the spool and may
-// write there. Both are asked: in a user namespace the ids of strangers look the
+// ownsSpool reports whether this process runs as the owner of the spool, or as the user of
+// the program in a home that has one for each, and may write there. Both are asked: in a user namespace the ids of strangers look the
 // same. Where there is neither a spool nor run/submit it reports true, for the
 // error of the missing spool says what to do.
-func ownsSpool(home string) bool {
-	path := filepath.Join(home, "spool")
+func ownsSpool(h *home.Home) bool {
+	path := filepath.Join(h.Dir, "spool")
 	var st unix.Stat_t
 	if err := unix.Stat(path, &st); err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
 			return false
 		}
-		_, err := os.Lstat(filepath.Join(home, socketName))
+		_, err := os.Lstat(filepath.Join(h.Dir, socketName))
 		return err != nil
+	}
+	if h.IsOwnUser() {
+		return unix.Access(filepath.Join(path, string(spool.InboxCheck)), unix.W_OK|unix.X_OK) == nil
 	}
 	return int(st.Uid) == os.Geteuid() && unix.Access(path, unix.W_OK|unix.X_OK) == nil
 }

@@ -26,7 +26,7 @@ func Batch(ctx context.Context, h *home.Home) error {
 			return err
 		}
 		return Stdin(ctx, h, Submission, false, "")
-	case !ownsSpool(h.Dir):
+	case !ownsSpool(h):
 		return passOn(ctx, h, conn)
 	}
 	return service(h, Local).One(ctx, conn, false)
