@@ -71,5 +71,8 @@ func MarkFolder(path string) error {
 	if err != nil {
 		return err
 	}
+	if st, err := os.Stat(path); err == nil && st.Mode()&fs.ModeSetgid != 0 && st.Mode()&0o020 != 0 {
+		_ = f.Chmod(0o660) // of another user it has that mode already
+	}
 	return f.Close()
 }

@@ -23,7 +23,6 @@ import (
 	"path/filepath"
 	"time"
 
-	gomaildir "github.com/emersion/go-maildir"
 	"golang.org/x/sys/unix"
 
 	"paperpath/internal/dir"
@@ -35,11 +34,10 @@ var ErrBusy = errors.New("mailbox is in use")
 // Create makes the Maildir path and its missing parents, each with its name synced
 // in its parent. Existing directories stay as they are.
 func Create(path string) error {
-	if err := makeAll(path); err != nil {
-		return err
-	}
-	if err := gomaildir.Dir(path).Init(); err != nil {
-		return err
+	for _, sub := range []string{"", "tmp", "new", "cur"} {
+		if err := makeAll(filepath.Join(path, sub)); err != nil {
+			return err
+		}
 	}
 	return dir.Sync(path)
 }
@@ -53,7 +51,17 @@ func makeAll(path string) error {
 			return err
 		}
 	}
-	return dir.Make(path, 0o700)
+	if err := dir.Make(path, 0o700); err != nil {
+		return err
+	}
+	var above, st unix.Stat_t
+	if err := unix.Stat(filepath.Dir(path), &above); err != nil || !dir.Shared(above) {
+		return err
+	}
+	if err := unix.Lstat(path, &st); err != nil || int(st.Uid) != os.Geteuid() {
+		return err // another program has just made it
+	}
+	return os.Chmod(path, 0o770|fs.ModeSetgid)
 }
 
 // Dir is an open Maildir. Only one goroutine may use it at a time.
@@ -65,6 +73,7 @@ type Dir struct {
 	cur  *dir.Dir
 
 	device uint64 // of new/, once it is known
+	mode   uint32 // of new files, once it is known
 
 	index, earlier index       // the last two listings; see move.go
 	extraNames     []extraName // second names of files, left out by the last List
@@ -156,6 +165,17 @@ func (d *Dir) SyncNew() error { return d.new.Sync() }
 
 // Sync makes the names in new/ and cur/ durable.
 func (d *Dir) Sync() error { return errors.Join(d.new.Sync(), d.cur.Sync()) }
+
+// fileMode is the mode of new files: in a Maildir that is Shared its group has all rights.
+func (d *Dir) fileMode() uint32 {
+	if d.mode == 0 {
+		d.mode = 0o600
+		if st, err := d.self.Stat(); err == nil && dir.Shared(st) {
+			d.mode = 0o660
+		}
+	}
+	return d.mode
+}
 
 func (d *Dir) sub(name string) *dir.Dir {
 	if name == "cur" {

@@ -15,11 +15,12 @@ import (
 // Place says where one user's Maildir is, or will be, below a directory whose path is
 // trusted. On the way from there no symbolic link is followed, and every directory must
 // belong to that user, or to root, who can do anything anyway: nobody else can divert a
-// message or a new directory.
+// message or a new directory. Of users who share the mailboxes by a group each may have made it.
 type Place struct {
 	Base string // an existing directory, or a link to one
 	Rel  string // path from Base to the Maildir, "example.net/alice/Maildir"
 	UID  int    // the user who owns the Maildir
+	GID  int    // the group whose users share all that is below Base; 0: none
 
 	Known *Bases // where the base may be known; nil: it is looked at
 }
@@ -227,6 +228,8 @@ func (p Place) check(d *dir.Dir, onTheWay bool) error {
 
 func (p Place) checkStat(path string, st unix.Stat_t, onTheWay bool) error {
 	switch {
+	case p.GID != 0 && int(st.Gid) == p.GID && dir.Shared(st) && st.Mode&unix.S_IWOTH == 0:
+		return nil
 	case int(st.Uid) != p.UID && !(onTheWay && st.Uid == 0):
 		return fmt.Errorf("%s belongs to uid %d, but the mailbox to uid %d", path, st.Uid, p.UID)
 	case st.Mode&unix.S_IWOTH != 0:

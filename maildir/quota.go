@@ -207,7 +207,7 @@ func (q Quota) count(root string) (u Usage, err error) {
 // again if it is damaged.
 func (d *Dir) writeSizes(q Quota, u Usage) error {
 	name := sizeFile + "." + rand.Text()
-	f, err := d.tmp.Create(name, 0o600)
+	f, err := d.tmp.Create(name, d.fileMode())
 	if err != nil {
 		return err
 	}

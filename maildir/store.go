@@ -131,14 +131,14 @@ func (d *Dir) draft(name string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := tmp.Create(name, 0o600)
+	f, err := tmp.Create(name, d.fileMode())
 	if !errors.Is(err, fs.ErrExist) {
 		return f, err
 	}
 	if err := tmp.Remove(name); err != nil {
 		return nil, err
 	}
-	return tmp.Create(name, 0o600)
+	return tmp.Create(name, d.fileMode())
 }
 
 // counter counts octets and line ends as they are written to the file.

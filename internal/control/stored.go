@@ -181,7 +181,7 @@ func (d *database) damaged(err error) error {
 		c.spoilt[d.Table] = d.Of
 	}
 	c.mu.Unlock()
-	c.tell(d.Table, fmt.Errorf("%s: %w (it is made anew)", databaseName(d.Table), err))
+	c.tell(d.Table, fmt.Errorf("%s: %w (it is made anew)", c.databaseName(d.Table), err))
 	return failFile(d.Table, "its database: %w", err)
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -40,6 +41,17 @@ func (c *Control) tell(table string, err error) {
 
 // databaseName is the name of a database below the home.
 func databaseName(table string) string { return "run/table-" + table }
+
+// databaseName is the name of the database that this process can rely on: where run/ is shared by
+// users, each has its own, for none may believe another program about its settings.
+func (c *Control) databaseName(table string) string {
+	name, me := databaseName(table), os.Geteuid()
+	run, err := os.Stat(filepath.Join(c.home, "run"))
+	if err != nil || me == 0 || me == ownerOf(run) || run.Mode().Perm()&0o020 == 0 {
+		return name
+	}
+	return name + "." + strconv.Itoa(me)
+}
 
 // lookStored is look for the file of a table that has, or should have, a database; ok is false if
 // it is to be read as any other. The caller holds mu.
@@ -81,7 +93,7 @@ func (c *Control) openDatabase(table string, of stamp) *database {
 	if spoilt, ok := c.spoilt[table]; ok && spoilt == storedStampOf(of) {
 		return nil
 	}
-	f, err := dir.OpenPath(filepath.Join(c.home, databaseName(table)), os.O_RDONLY, 0)
+	f, err := dir.OpenPath(filepath.Join(c.home, c.databaseName(table)), os.O_RDONLY, 0)
 	if err != nil {
 		return nil
 	}
@@ -156,7 +168,7 @@ func buildDatabase[T any](c *Control, f file[T], now stamp) *database {
 	defer debug.FreeOSMemory() // it took much more than it leaves
 	if tmp != nil {
 		if db, err = writeDatabase(c, f, text, tmp); err == nil {
-			if err = publish(tmp, filepath.Join(c.home, databaseName(f.name))); err == nil {
+			if err = publish(tmp, filepath.Join(c.home, c.databaseName(f.name))); err == nil {
 				delete(c.spoilt, f.name)
 				return db
 			}
@@ -166,7 +178,7 @@ func buildDatabase[T any](c *Control, f file[T], now stamp) *database {
 		if isFileError(err) || errors.Is(err, errChanged) {
 			return nil
 		}
-		c.tell(f.name, fmt.Errorf("%s: %w (each process makes its own)", databaseName(f.name), plain(err)))
+		c.tell(f.name, fmt.Errorf("%s: %w (each process makes its own)", c.databaseName(f.name), plain(err)))
 	}
 	fd, err := unix.MemfdCreate("table", unix.MFD_CLOEXEC)
 	if err != nil {
@@ -210,11 +222,11 @@ func writeDatabase[T any](c *Control, f file[T], from *tableText, to *os.File) (
 // lockDatabase returns the locked and empty file that becomes the database of a table, or the
 // database, if another process has made it meanwhile; neither if no file can be made.
 func (c *Control) lockDatabase(table string, of stamp) (*os.File, *database) {
-	path := filepath.Join(c.home, databaseName(table)+".tmp")
+	path := filepath.Join(c.home, c.databaseName(table)+".tmp")
 	for begin := time.Now(); time.Since(begin) < buildTime; time.Sleep(20 * time.Millisecond) {
 		f, err := dir.OpenPath(path, os.O_RDWR|os.O_CREATE, 0o600)
 		if err != nil {
-			c.tell(table, fmt.Errorf("%s: %w (each process makes its own)", databaseName(table), plain(err)))
+			c.tell(table, fmt.Errorf("%s: %w (each process makes its own)", c.databaseName(table), plain(err)))
 			return nil, nil
 		}
 		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
@@ -239,7 +251,7 @@ func (c *Control) lockDatabase(table string, of stamp) (*os.File, *database) {
 		}
 		return f, nil
 	}
-	c.tell(table, fmt.Errorf("%s: another process has been making it for %v", databaseName(table), buildTime))
+	c.tell(table, fmt.Errorf("%s: another process has been making it for %v", c.databaseName(table), buildTime))
 	return nil, nil
 }
 

@@ -45,13 +45,6 @@ func (u *User) MayLogIn() bool {
 	return u.Account != ""
 }
 
-// Within reports whether the mailbox is below MailRoot(home), where the home keeps
-// its own mailboxes.
-func (u *User) Within(home string) bool { return strings.HasPrefix(u.Home, MailRoot(home)+"/") }
-
-// MailRoot is the directory of a home that holds the mailboxes of virtual users.
-func MailRoot(home string) string { return filepath.Join(home, "mail") }
-
 // userTable is control/users, with what is derived from all its rows.
 type userTable struct {
 	contents[User]

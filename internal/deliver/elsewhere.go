@@ -46,7 +46,7 @@ const (
 func ownerOf(home string, u *control.User) (uid, gid int, ours bool, err error) {
 	us := os.Geteuid()
 	uid, gid = u.UID, u.GID
-	if uid < 0 && u.Within(home) {
+	if uid < 0 && u.Within(home) || u.SharedBy(home) != 0 {
 		return us, gid, true, nil
 	}
 	if uid >= 0 && (gid >= 0 || uid == us) {

@@ -88,6 +88,7 @@ func explainRules(c *control.Control, u *control.User, a addr.Address, t *explai
 		return "", err
 	}
 	defer d.Close()
+	d.ShareWith(u.SharedBy(c.Home()))
 	r, err := d.Find(extension(u, a))
 	if r == nil || err != nil {
 		return "", err

@@ -21,7 +21,7 @@ const (
 
 // folderOf is the folder that an extension names, for a user who wants that. It is made if it
 // is missing. A name that could mean anything else than a folder stands for the inbox.
-func folderOf(b box, u *control.User, to addr.Address) (box, error) {
+func folderOf(b box, home string, u *control.User, to addr.Address) (box, error) {
 	name := addr.Fold(extension(u, to))
 	if !u.Folders || !isFolder(name) {
 		return b, nil
@@ -34,7 +34,7 @@ func folderOf(b box, u *control.User, to addr.Address) (box, error) {
 	if err != nil || len(have) >= maxFolders && !slices.Contains(have, filepath.Base(path)) {
 		return b, err
 	}
-	if err := prepareOther(u, path); err != nil {
+	if err := prepareOther(home, u, path); err != nil {
 		return b, err
 	}
 	return box{path: path, others: []string{b.path}}, nil

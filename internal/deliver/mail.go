@@ -107,7 +107,7 @@ func (m *mail) decide(ctx context.Context) (r result, err error) {
 		}
 		for _, path := range p.copies {
 			if err == nil {
-				err = prepareOther(m.user, path)
+				err = prepareOther(m.home, m.user, path)
 			}
 		}
 		return err
@@ -139,16 +139,17 @@ func (m *mail) enter() (*rules.Dir, error) {
 	p.Known = m.known
 	if rel, err := filepath.Rel(p.Base, m.user.Home); err == nil {
 		if m.way, err = p.Enter(strings.TrimPrefix(rel, ".")); err == nil {
-			return rules.At(m.way.Fd(), m.user.Home, p.UID), nil
+			return rules.At(m.way.Fd(), m.user.Home, p.UID).ShareWith(p.GID), nil
 		}
 	}
-	return rules.Open(m.user.Home, p.UID)
+	d, err := rules.Open(m.user.Home, p.UID)
+	return d.ShareWith(p.GID), err
 }
 
 // own is what the rules of the user need.
 func (m *mail) own(delimiters string) *own {
 	o := &own{user: m.user, to: m.to, from: m.from, key: m.key, message: m.body, log: m.log, now: m.now,
-		programs: m.about.Programs, passed: m.about.Passed, delimiters: delimiters}
+		programs: m.about.Programs, passed: m.about.Passed, delimiters: delimiters, group: m.user.SharedBy(m.home)}
 	if b, ok := m.log.(interface{ Begin() }); ok {
 		o.begin = b.Begin
 	}
@@ -213,14 +214,14 @@ func (m *mail) root() (b box, err error) {
 // named is the folder that the caller names, else that of the extension.
 func (m *mail) named(b box) (box, error) {
 	if m.folder == "" {
-		return folderOf(b, m.user, m.to)
+		return folderOf(b, m.home, m.user, m.to)
 	}
-	path, err := namedFolder(b.path, m.user, m.folder)
+	path, err := namedFolder(b.path, m.home, m.user, m.folder)
 	return box{path: path, others: []string{b.path}}, err
 }
 
 // namedFolder is a folder in the Maildir root of u, made if it is missing.
-func namedFolder(root string, u *control.User, name string) (string, error) {
+func namedFolder(root, home string, u *control.User, name string) (string, error) {
 	if addr.Fold(name) == "inbox" {
 		return root, nil
 	}
@@ -229,7 +230,7 @@ func namedFolder(root string, u *control.User, name string) (string, error) {
 	}
 	path, err := folderIn(root, name)
 	if err == nil {
-		err = prepareOther(u, path)
+		err = prepareOther(home, u, path)
 	}
 	return path, err
 }

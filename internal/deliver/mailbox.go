@@ -30,7 +30,7 @@ func prepare(home string, u *control.User) (string, error) {
 	return p.Path(), nil
 }
 
-// maildirOf returns where the mailbox of u is. It must belong to us: we would write our
+// maildirOf returns where the mailbox of u is. It must belong to us, or to a group of ours: we would write our
 // files there, and another owner of the directories decides where they end up.
 func maildirOf(home string, u *control.User) (p maildir.Place, err error) {
 	p = maildir.Place{Base: u.Home, Rel: strings.TrimPrefix(u.Maildir(), u.Home+"/"), UID: os.Geteuid()}
@@ -39,6 +39,7 @@ func maildirOf(home string, u *control.User) (p maildir.Place, err error) {
 			return p, err
 		}
 		p.Base, p.Rel = control.MailRoot(home), strings.TrimPrefix(u.Maildir(), control.MailRoot(home)+"/")
+		p.GID = u.SharedBy(home)
 	}
 	owner, _, ours, err := ownerOf(home, u)
 	if err != nil {
@@ -66,9 +67,9 @@ func unusable(u *control.User, err error) error {
 
 // prepareOther creates a Maildir that the rules of u name, somewhere in the user's home, if
 // it is missing. In the mailbox it is a folder.
-func prepareOther(u *control.User, path string) error {
+func prepareOther(home string, u *control.User, path string) error {
 	rel := strings.TrimPrefix(path, u.Home+"/")
-	p := maildir.Place{Base: u.Home, Rel: rel, UID: os.Geteuid()}
+	p := maildir.Place{Base: u.Home, Rel: rel, UID: os.Geteuid(), GID: u.SharedBy(home)}
 	there, err := complete(p, u)
 	if there || err != nil {
 		return err

@@ -36,7 +36,7 @@ func (o *own) mbox(step rules.Step) error {
 		return err
 	}
 	rel := strings.TrimPrefix(filepath.Dir(path), o.user.Home)
-	place := maildir.Place{Base: o.user.Home, Rel: strings.TrimPrefix(rel, "/"), UID: os.Geteuid()}
+	place := maildir.Place{Base: o.user.Home, Rel: strings.TrimPrefix(rel, "/"), UID: os.Geteuid(), GID: o.group}
 	if err := place.Trust(); err != nil {
 		return temporary(step.Where, err)
 	}

@@ -125,10 +125,10 @@ func (m *MDA) plain(address string, to addr.Address, u *control.User, msg *incom
 // folder is the folder that the caller names, else that of the extension.
 func (m *MDA) folder(root string, u *control.User, to addr.Address) (string, error) {
 	if m.Folder == "" {
-		b, err := folderOf(box{path: root}, u, to)
+		b, err := folderOf(box{path: root}, m.Home, u, to)
 		return b.path, err
 	}
-	return namedFolder(root, u, m.Folder)
+	return namedFolder(root, m.Home, u, m.Folder)
 }
 
 // mailbox finds the mailbox of address: its own one, even if it has an alias too, for

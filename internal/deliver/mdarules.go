@@ -30,6 +30,7 @@ func hasRules(home string, u *control.User, to addr.Address) (bool, error) {
 		return false, err
 	}
 	defer d.Close()
+	d.ShareWith(u.SharedBy(home))
 	r, err := d.Find(extension(u, to))
 	if r != nil || err != nil {
 		return true, err

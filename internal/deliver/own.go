@@ -46,6 +46,7 @@ type own struct {
 	begin    func() // is called before a program runs; nil: not wanted
 	now      func() time.Time
 
+	group      int                  // whose users share the user's home; 0: none
 	delimiters string               // control/delimiters
 	passed     func() (bool, error) // whether the message was forwarded from here before
 }

@@ -72,11 +72,18 @@ func (d *Dir) makeSub(name string) error {
 	return d.Sync()
 }
 
-// MakeSub is OpenSub, but makes a missing directory with mode 0700.
+// MakeSub is OpenSub, but makes a missing directory with mode 0700; in one that is Shared, with
+// the mode of that.
 func (d *Dir) MakeSub(name string) (*Dir, error) {
 	sub, err := d.OpenSub(name)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return sub, err
+	}
+	if st, err := d.Stat(); err == nil && Shared(st) {
+		if err := d.makeSub(name); err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, err
+		}
+		return d.OpenSub(name)
 	}
 	err = retry(func() error { return unix.Mkdirat(d.fd, name, 0o700) })
 	if err != nil && !errors.Is(err, fs.ErrExist) {
@@ -86,6 +93,13 @@ func (d *Dir) MakeSub(name string) (*Dir, error) {
 		return nil, err
 	}
 	return d.OpenSub(name)
+}
+
+// Shared reports whether a directory is for all users of its group: they may write to it, and what
+// they make there is of that group (inode(7), S_ISGID).
+func Shared(st unix.Stat_t) bool {
+	const both = unix.S_ISGID | 0o020
+	return st.Mode&both == both
 }
 
 // absent returns the error for a name in a missing directory.

@@ -62,7 +62,7 @@ func (u Users) Add(address, scheme string, password func() (string, error)) erro
 			visible.Escape(address))
 	}
 	root := control.MailRoot(u.Home)
-	place := maildir.Place{Base: root, UID: os.Geteuid(), Rel: strings.TrimPrefix(box, root+"/")}
+	place := maildir.Place{Base: root, UID: os.Geteuid(), GID: control.MailGroup(u.Home), Rel: strings.TrimPrefix(box, root+"/")}
 	if err := place.Create(); err != nil {
 		return status.Temp("4.3.0", "cannot make the mailbox of "+address, err)
 	}

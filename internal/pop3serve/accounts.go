@@ -41,8 +41,11 @@ func (a *accounts) Account(login string) (pop3.Account, error) {
 }
 
 // isForeign reports whether another user of the machine owns the mailbox: the row
-// has another uid, or the mailbox is outside mail/.
+// has another uid, or the mailbox is outside mail/. One that a group of ours shares is ours.
 func isForeign(home string, user *control.User) bool {
+	if user.SharedBy(home) != 0 {
+		return false
+	}
 	if user.UID >= 0 {
 		return user.UID != os.Geteuid()
 	}

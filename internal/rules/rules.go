@@ -62,6 +62,7 @@ const (
 type Dir struct {
 	home string
 	uid  int
+	gid  int // whose users share the home; 0: none
 	dir  *dir.Dir
 }
 
@@ -78,11 +79,22 @@ func Open(home string, uid int) (*Dir, error) {
 	if err != nil {
 		return nil, temp(err)
 	}
-	return &Dir{home, uid, d}, nil
+	return &Dir{home: home, uid: uid, dir: d}, nil
 }
 
 // At is Open for a home that is open already: whoever opened it closes it.
-func At(fd int, home string, uid int) *Dir { return &Dir{home, uid, dir.OfFd(fd, home)} }
+func At(fd int, home string, uid int) *Dir {
+	return &Dir{home: home, uid: uid, dir: dir.OfFd(fd, home)}
+}
+
+// ShareWith says that the users of a group share the home, 0 for none: a file may be of any of
+// them.
+func (d *Dir) ShareWith(gid int) *Dir {
+	if d != nil {
+		d.gid = gid
+	}
+	return d
+}
 
 // Close closes the directory.
 func (d *Dir) Close() error {
@@ -146,6 +158,8 @@ func (d *Dir) trust(name string, st unix.Stat_t) error {
 		return err
 	case dir.Kind(st) != "":
 		return fmt.Errorf("%s is %s", path, dir.Kind(st))
+	case d.gid != 0 && int(home.Gid) == d.gid && dir.Shared(home) && (st.Mode|home.Mode)&unix.S_IWOTH == 0 && home.Mode&unix.S_ISVTX == 0:
+		return nil
 	case int(st.Uid) != d.uid && st.Uid != 0:
 		return fmt.Errorf("%s belongs to uid %d", path, st.Uid)
 	case st.Mode&0o022 != 0:

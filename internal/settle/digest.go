@@ -93,7 +93,10 @@ func recordDigest(record *os.File, now time.Time) error {
 	text := now.UTC().Format(time.RFC3339) + "\n"
 	_, err := record.WriteAt([]byte(text), 0)
 	if err == nil {
-		err = os.Chtimes(record.Name(), now, now)
+		// Only its owner can, and a stage of another user may be. Writing has set the time then.
+		if err = os.Chtimes(record.Name(), now, now); errors.Is(err, fs.ErrPermission) {
+			err = nil
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("digest: %w", err)

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"paperpath/internal/dir"
 )
 
@@ -48,7 +50,7 @@ func (s *Spool) begun() error {
 	if failed != nil || denied {
 		return failed
 	}
-	return writeRecord(path, now)
+	return writeRecord(path, now, s.shared())
 }
 
 // bootRecord names this boot, this machine and this mount. What has no name here is "-".
@@ -83,16 +85,42 @@ func (s *Spool) onMount() error {
 	return nil
 }
 
+// shared reports whether stages of several users work in the spool.
+func (s *Spool) shared() bool {
+	b, err := s.inbox(InboxRoute)
+	return err == nil && b.shared()
+}
+
 // writeRecord replaces the record. It need not be durable: a lost one is made again. Another
-// user's stage may have made the old one, and another program makes the same one now.
-func writeRecord(path, text string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+// user's stage may have made the old one, and another program makes the same one now. Only the
+// owner of the spool makes names there: the stages of a shared one write into the file.
+func writeRecord(path, text string, shared bool) error {
+	err := os.Remove(path)
+	if shared && errors.Is(err, fs.ErrPermission) {
+		return rewriteRecord(path, text)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}
+	if err != nil {
+		return err
+	}
+	if shared {
+		err = f.Chmod(0o664)
+	}
+	if err == nil {
+		_, err = f.WriteString(text)
+	}
+	return errors.Join(err, f.Close())
+}
+
+// rewriteRecord replaces what the record says.
+func rewriteRecord(path, text string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_TRUNC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return err
 	}

@@ -96,3 +96,56 @@ func TestReasonOfAnotherUser(t *testing.T) {
 	write(secondUser, func() error { return b.addReason(k, "second\n", two) }, "first\nsecond\n", two)
 	write(firstUser, func() error { return b.setReason(k, "held\n", three) }, "held\n", three)
 }
+
+// Only the owner of spool/ makes names there: a stage of another user writes the record of the
+// boot into the file that is there, and one that is missing keeps no spool closed.
+func TestRecordOfAnotherUser(t *testing.T) {
+	b := sharedInbox(t)
+	home := filepath.Dir(filepath.Dir(b.self.Path()))
+	for _, in := range []Inbox{InboxCheck, InboxRoute} {
+		for _, sub := range []string{"", "tmp", "new", "cur", "reason"} {
+			path := filepath.Join(home, "spool", string(in), sub)
+			if err := os.Chown(path, firstUser, sharedGroup); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chmod(path, 0o770|os.ModeSetgid); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for path := home; path != "/"; path = filepath.Dir(path) {
+		os.Chmod(path, 0o755)
+	}
+	record := filepath.Join(home, "spool", Record)
+	give := func(uid int) {
+		t.Helper()
+		if err := os.Chown(filepath.Dir(record), uid, sharedGroup); err != nil {
+			t.Fatal(err)
+		}
+	}
+	give(0)
+	if err := os.Chmod(filepath.Dir(record), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	open := func() error {
+		s, err := Open(home, Options{Hostname: "mx"})
+		if err != nil {
+			return err
+		}
+		return s.Close()
+	}
+	asUser(t, secondUser, open) // without a record
+	give(firstUser)
+	asUser(t, firstUser, open)
+	now, err := os.ReadFile(record)
+	if err != nil || len(now) == 0 {
+		t.Fatalf("%q, %v", now, err)
+	}
+	if err := os.WriteFile(record, []byte("another boot, and something more than this record has had to say until now about it all, to the end\n"), 0o664); err != nil {
+		t.Fatal(err)
+	}
+	asUser(t, secondUser, open)
+	if text, err := os.ReadFile(record); string(text) != string(now) || err != nil {
+		t.Errorf("%q, %v; want %q", text, err, now)
+	}
+}
