@@ -31,7 +31,7 @@ func junkOr(home string, u *control.User, named func() (string, error), wish con
 	switch {
 	case err != nil:
 	case folder != "":
-		err = prepareOther(u, folder)
+		err = prepareOther(home, u, folder)
 	case wish == control.Deny:
 		err = route.Unwanted()
 	}
