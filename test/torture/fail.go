@@ -26,7 +26,7 @@ var faults = map[string][]syscall.Errno{
 
 // errorsOf returns the errors to try at a call: all, or n of them in turn, so that
 // neighbouring calls meet different ones. A call that changes nothing meets only one then,
-// and where one is tried at the others, only each third meets it.
+// and where one is tried at the others, only each fourth meets it.
 func errorsOf(c *call, at, n int) []syscall.Errno {
 	name := c.name
 	if c.makes {
@@ -37,7 +37,7 @@ func errorsOf(c *call, at, n int) []syscall.Errno {
 		all = faults[""]
 	}
 	switch {
-	case n == 1 && !c.changes && at%3 != 0:
+	case n == 1 && !c.changes && at%4 != 0:
 		return nil
 	case n > 1 && !c.changes:
 		n = 1

@@ -25,7 +25,7 @@
 // wrong.
 //
 // With -quick, an error sweep tries one error at each call that changes something and at
-// each third that only reads; the power is cut before every second change, on one of the six
+// each fourth that only reads; the power is cut before every second change, on one of the six
 // arrangements of images a scenario, in turn, and in one of the ways in which the disk may
 // be ahead; half of the rivals take turns before each change; and each crowd runs 20 rounds
 // instead of 500.
