@@ -166,6 +166,11 @@ func (s *Service) Listen(ctx context.Context, addrs, tlsAddrs []string) error {
 			h.Log.Trouble("", "session", err)
 		}
 	}
-	l.Refuse = func(conn net.Conn) { s.Unavailable(conn, errRefused) }
+	l.Refuse = func(conn net.Conn, err error) {
+		if err == nil { // a limit, which passes
+			err = errRefused
+		}
+		s.Unavailable(conn, err)
+	}
 	return l.Run(ctx)
 }

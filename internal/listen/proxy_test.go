@@ -218,12 +218,12 @@ func TestServerProxy(t *testing.T) {
 		{"binary", binaryHeader(cmdProxy, overTCP6, tcp6()...) + "hi\n", "2001:db8::7 hi", listed},
 		{"the proxy itself", binaryHeader(cmdLocal, unspecified) + "hi\n", "127.0.0.1 hi", listed},
 		{"not listed", "PROXY TCP4 192.0.2.7 198.51.100.1 4711 25\r\n", "127.0.0.1 PROXY TCP4 192.0.2.7 198.51.100.1 4711 25", other},
-		{"not known", "PROXY TCP4 192.0.2.7 198.51.100.1 4711 25\r\n", "full", unknown},
+		{"not known", "PROXY TCP4 192.0.2.7 198.51.100.1 4711 25\r\n", "broken", unknown},
 		{"listed without a header", "hi\n", "", listed},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := &Server{Addrs: []string{"127.0.0.1:0"}, Handle: who, Limits: fixed(Limits{Proxy: tt.proxy}),
-				Refuse: func(c net.Conn) { fmt.Fprintln(c, "full") }}
+				Refuse: refuse}
 			addrs, log, stop := run(t, s)
 			conn, _ := dial(t, addrs[0])
 			io.WriteString(conn, tt.send)
@@ -241,7 +241,7 @@ func TestServerProxy(t *testing.T) {
 
 // The limit by address counts the client that the header names.
 func TestServerProxyLimit(t *testing.T) {
-	s := &Server{Addrs: []string{"127.0.0.1:0"}, Handle: echo, Refuse: func(c net.Conn) { fmt.Fprintln(c, "full") },
+	s := &Server{Addrs: []string{"127.0.0.1:0"}, Handle: echo, Refuse: refuse,
 		Limits: fixed(Limits{MaxPerAddr: 1, Proxy: func(netip.Addr) (bool, error) { return true, nil }, Exempt: netip.Addr.IsLoopback})}
 	addrs, log, stop := run(t, s)
 	for _, tt := range []struct{ client, want string }{

@@ -23,7 +23,7 @@ func TestReserve(t *testing.T) {
 			}
 			s := &Server{Addrs: []string{"127.0.0.1:0"}, Limits: fixed(limits), Drain: time.Millisecond,
 				Handle: func(_ context.Context, c net.Conn, _ bool) { fmt.Fprintln(c, "in"); io.Copy(io.Discard, c) },
-				Refuse: func(c net.Conn) { fmt.Fprintln(c, "full") }}
+				Refuse: refuse}
 			addrs, log, stop := run(t, s)
 			for _, step := range []struct {
 				from     string

@@ -43,9 +43,9 @@ type Server struct {
 	// goroutine; the connection is closed after it.
 	Handle func(ctx context.Context, conn net.Conn, implicit bool)
 
-	// Refuse tells a client that the limits do not admit it; nil: only close. It is
-	// not called if the client expects TLS.
-	Refuse func(net.Conn)
+	// Refuse tells a client that the limits do not admit it, or with an error that they
+	// cannot be read; nil: only close. It is not called if the client expects TLS.
+	Refuse func(conn net.Conn, err error)
 
 	// Opened is called once every socket is open and before one accepts; may be nil. An error
 	// ends the server.
@@ -161,10 +161,10 @@ func (s *Server) serve(ctx context.Context, conn net.Conn, implicit bool) error 
 	switch {
 	case err != nil:
 		s.trouble("limits", err)
-		s.refuse(conn, implicit)
+		s.refuse(conn, implicit, err)
 	case !s.enter(conn, limits.Max):
 		s.limited("connections", conn)
-		s.refuse(conn, implicit)
+		s.refuse(conn, implicit, nil)
 	default:
 		s.session(ctx, conn, implicit, limits)
 	}
@@ -191,7 +191,7 @@ func (s *Server) session(ctx context.Context, conn net.Conn, implicit bool, limi
 	}
 	if limit != "" {
 		s.limited(limit, client)
-		s.refuse(client, implicit)
+		s.refuse(client, implicit, nil)
 		return
 	}
 	s.Handle(ctx, client, implicit)
@@ -257,10 +257,10 @@ func (s *Server) leave(conn net.Conn) {
 	}
 }
 
-// refuse tells a client that it is not served, and hangs up.
-func (s *Server) refuse(conn net.Conn, implicit bool) {
+// refuse tells a client that it is not served, for err or for a limit, and hangs up.
+func (s *Server) refuse(conn net.Conn, implicit bool, err error) {
 	if s.Refuse != nil && !implicit {
-		s.Refuse(conn)
+		s.Refuse(conn, err)
 	}
 	conn.Close()
 }
@@ -275,7 +275,7 @@ func (s *Server) limited(limit string, client net.Conn) {
 func (s *Server) unproxied(conn net.Conn, implicit bool, err error) {
 	var settings *status.Error
 	if errors.As(err, &settings) {
-		s.refuse(conn, implicit)
+		s.refuse(conn, implicit, err)
 		return
 	}
 	s.Log.Disconnected(err.Error(), 0, maillog.Client{Addr: ClientName(conn)})

@@ -149,7 +149,7 @@ func TestLimits(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := &Server{Addrs: []string{"127.0.0.1:0"}, Limits: fixed(Limits{Max: tt.most, MaxPerAddr: tt.perAddr, Exempt: tt.exempt}), Handle: echo,
-				Refuse: func(c net.Conn) { fmt.Fprintln(c, "full") }}
+				Refuse: refuse}
 			addrs, _, stop := run(t, s)
 			var last net.Conn
 			for i := range tt.tries {
@@ -185,10 +185,19 @@ func waitFor(t *testing.T, cond func() bool) {
 	}
 }
 
+// refuse tells a limit from settings that cannot be read.
+func refuse(c net.Conn, err error) {
+	if err != nil {
+		fmt.Fprintln(c, "broken")
+		return
+	}
+	fmt.Fprintln(c, "full")
+}
+
 // A client beyond the limits that waits for TLS gets nothing in clear text.
 func TestRefuseTLS(t *testing.T) {
 	s := &Server{TLSAddrs: []string{"127.0.0.1:0"}, TLS: new(tls.Config), Limits: fixed(Limits{Max: 1}), Handle: echo,
-		Refuse: func(c net.Conn) { fmt.Fprintln(c, "full") }}
+		Refuse: refuse}
 	addrs, _, stop := run(t, s)
 	_, r := dial(t, addrs[0])
 	wantLine(t, r, "hello true")
@@ -327,7 +336,7 @@ func TestLimitsOften(t *testing.T) {
 	limits := Limits{Often: func(from Origin) bool { return from != "127.0.0.1/32" || left.Add(-1) < 0 }}
 	broken := fmt.Errorf("control/rates:1: broken")
 	var fails atomic.Bool
-	s := &Server{Addrs: []string{"127.0.0.1:0"}, Handle: echo, Refuse: func(c net.Conn) { fmt.Fprintln(c, "full") },
+	s := &Server{Addrs: []string{"127.0.0.1:0"}, Handle: echo, Refuse: refuse,
 		Limits: func() (Limits, error) {
 			if fails.Load() {
 				return Limits{}, broken
@@ -341,7 +350,7 @@ func TestLimitsOften(t *testing.T) {
 	}
 	fails.Store(true)
 	_, r := dial(t, addrs[0])
-	wantLine(t, r, "full")
+	wantLine(t, r, "broken")
 	stop()
 	for _, want := range []string{"event=limited key=- limit=client-connections client=127.0.0.1\n", "event=trouble key=- op=limits error=\"" + broken.Error()} {
 		if !strings.Contains(log.String(), want) {

@@ -260,3 +260,29 @@ func TestCallersWaitForARestart(t *testing.T) {
 		}
 	}
 }
+
+// A server whose settings cannot be read is not waited for as one that is busy: a person has
+// to mend them first.
+func TestCallersDoNotWaitForAPerson(t *testing.T) {
+	h, _ := newHome(t)
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- Listen(ctx, h, Local, []string{"unix:" + socketName}, nil) }()
+	first := letter(t, h)
+	first.away = 20 * time.Second // it is being started
+	if err := first.post(ctx, h.Dir, h.GiveUpRoot); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(h.Dir, "control", "concurrency"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Now()
+	err := handIn(t, h)
+	if took := time.Since(begin); status.Exit(err) != status.TempFail || took > busyTimeout/2 {
+		t.Errorf("%v after %v", err, took)
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
