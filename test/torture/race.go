@@ -109,8 +109,8 @@ func raceRows(t *table, p *pool, all []scenario, only string, quick bool) {
 			}
 			r := &row{name: "race: " + x.scenario}
 			points := p.baseline(&all[i], r, racing)
-			p.each(r, points*len(x.rivals), func(w *worker, i int) {
-				turn, n := (i-1)%len(x.rivals), (i-1)/len(x.rivals)+1
+			p.each(r, points*len(x.rivals), func(w *worker, at int) {
+				turn, n := (at-1)%len(x.rivals), (at-1)/len(x.rivals)+1
 				if quick && (turn+n)%2 == 1 {
 					return
 				}
