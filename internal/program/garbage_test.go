@@ -9,7 +9,7 @@ import (
 )
 
 func TestPercentFor(t *testing.T) {
-	for live, want := range map[uint64]int{0: 2400, 1 << 20: 2400, 4 << 20: 600, 24 << 20: 100, 1 << 30: 100} {
+	for live, want := range map[uint64]int{0: 600, 1 << 20: 600, 4 << 20: 600, 8 << 20: 300, 24 << 20: 100, 48 << 20: 50, 1 << 30: 50} {
 		if got := percentFor(live); got != want {
 			t.Errorf("%d octets: %d %%, want %d", live, got, want)
 		}
@@ -35,7 +35,7 @@ func TestCollectSeldom(t *testing.T) {
 	}
 	collected("little lives", func(percent uint64) bool { return percent > 200 })
 	large := make([]byte, 256<<20)
-	collected("much lives", func(percent uint64) bool { return percent == 100 })
+	collected("much lives", func(percent uint64) bool { return percent == leastPercent })
 	runtime.KeepAlive(large)
 	collected("little lives again", func(percent uint64) bool { return percent > 200 })
 }
