@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"slices"
 	"strings"
+
+	"paperpath/internal/dir"
 )
 
 // List returns the messages in new/ and cur/, sorted by key: what the directories say
@@ -16,6 +18,7 @@ import (
 // The names of the messages share memory.
 func (d *Dir) List() ([]Message, error) {
 	var arena strings.Builder
+	arena.Grow(d.namesSize())
 	if err := d.new.AppendRegular(&arena); err != nil {
 		return nil, err
 	}
@@ -26,6 +29,18 @@ func (d *Dir) List() ([]Message, error) {
 	list := listing{names: arena.String(), inNew: inNew}
 	d.extraNames = nil
 	return d.distinct(list.messages()), nil
+}
+
+// namesSize guesses, from the sizes of the directories, how many octets all names have: a
+// larger buffer for each doubling would cost more than reading them.
+func (d *Dir) namesSize() (n int) {
+	const most = 32 << 20
+	for _, sub := range []*dir.Dir{d.new, d.cur} {
+		if st, err := sub.Stat(); err == nil {
+			n += int(min(max(st.Size, 0), most))
+		}
+	}
+	return n
 }
 
 // listing holds the names in new/ and cur/, each with a NUL after it.
