@@ -17,9 +17,9 @@ import (
 	"paperpath/test/harness"
 )
 
-// The row of local recipients: one message in route/, or in Postfix's incoming/, comes to
-// the Maildirs of all its recipients, which exist before. Postfix's own delivery agent for
-// such mailboxes is virtual(8).
+// The row of local recipients: one message comes into route/, or into Postfix's incoming/, and
+// from there into the Maildirs of all its recipients, which exist before. As on a server, what works
+// on it runs already. Postfix's own delivery agent for such mailboxes is virtual(8).
 const localMost = 1000 // recipients
 
 // locals makes a letter to n local mailboxes.
@@ -53,8 +53,8 @@ func stored(boxes bench.Boxes) (n, twice int) {
 	return n, twice
 }
 
-// local measures one server on a row of local recipients: from its start on a queue with
-// the message to the moment at which the queue is empty.
+// local measures one server on a row of local recipients: from the moment at which the
+// message is in the queue to that at which the queue is empty.
 func (r *row) local(began time.Time, boxes bench.Boxes, empty func() bool, server func() float64) (res bench.Result, err error) {
 	err = wait(r.limit, empty)
 	res = bench.Result{Value: time.Since(began).Seconds(), Awaited: r.awaited,
@@ -95,7 +95,7 @@ func (c *comparison) oursLocal(r *row) (res bench.Result, err error) {
 		return res, err
 	}
 	boxes, err := bench.NewBoxes(filepath.Join(o.home.Dir, "mail", mta.Domain), r.letters[0].users(), 0)
-	if err := errors.Join(err, mta.SetUsers(o.home, r.letters[0].users()), o.fillInbox(spool.InboxRoute, r.letters)); err != nil {
+	if err := errors.Join(err, mta.SetUsers(o.home, r.letters[0].users())); err != nil {
 		return res, err
 	}
 	var servers []*bench.Server
@@ -104,8 +104,8 @@ func (c *comparison) oursLocal(r *row) (res bench.Result, err error) {
 			s.Stop()
 		}
 	}()
-	began := time.Now()
-	for _, name := range []string{"maildeliver", "mailroute"} {
+	programs := []string{"maildeliver", "mailroute"}
+	for _, name := range programs {
 		cmd := exec.Command(o.home.Programs.Path(name), "watch")
 		cmd.Env = o.home.Programs.Env(o.home.Dir)
 		s, err := bench.Start(name, "", cmd, func(string) error { return nil })
@@ -114,6 +114,11 @@ func (c *comparison) oursLocal(r *row) (res bench.Result, err error) {
 		}
 		servers = append(servers, s)
 	}
+	err = harness.Wait("the runners", 20*time.Second, func() bool { return len(o.home.Events("event=watching")) == len(programs) })
+	if err = errors.Join(err, o.fillInbox(spool.InboxRoute, r.letters)); err != nil {
+		return res, err
+	}
+	began := time.Now()
 	res, err = r.local(began, boxes, o.idle, func() (sum float64) {
 		for _, s := range servers {
 			sum += s.Spent().All()
@@ -145,14 +150,14 @@ func (c *comparison) theirsLocal(r *row, turn int) (res bench.Result, err error)
 	if err != nil {
 		return res, err
 	}
-	if err := p.fill(r.letters); err != nil {
+	if err := errors.Join(p.begin(), p.manages(true)); err != nil {
 		return res, err
 	}
 	spent := p.server.Spent().All()
-	began := time.Now()
-	if err := p.begin(); err != nil {
+	if err := p.send(r.letters); err != nil {
 		return res, err
 	}
+	began := time.Now()
 	res, err = r.local(began, boxes, func() bool { return p.queued() == 0 },
 		func() float64 { return p.server.Spent().All() - spent })
 	if err != nil || res.Arrived < res.Awaited {

@@ -73,8 +73,19 @@ func (p *postfix) restart() error {
 // queued implements relayer.
 func (p *postfix) queued() int { return p.Queued() }
 
-// fill submits messages by SMTP, over some sessions.
+// fill submits messages by SMTP to a queue that nobody works on.
 func (p *postfix) fill(list []letter) error {
+	if err := p.send(list); err != nil {
+		return err
+	}
+	if n := p.queued(); n != len(list) {
+		return fmt.Errorf("fill Postfix's queue: it has %d messages, not %d\n%s", n, len(list), p.Log())
+	}
+	return nil
+}
+
+// send submits messages by SMTP, over some sessions.
+func (p *postfix) send(list []letter) error {
 	const sessions = 20
 	work := make(chan letter, len(list))
 	for _, l := range list {
@@ -89,9 +100,6 @@ func (p *postfix) fill(list []letter) error {
 	wg.Wait()
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("fill Postfix's queue: %w\n%s", err, p.Log())
-	}
-	if n := p.queued(); n != len(list) {
-		return fmt.Errorf("fill Postfix's queue: it has %d messages, not %d\n%s", n, len(list), p.Log())
 	}
 	return nil
 }
@@ -134,13 +142,17 @@ func (p *postfix) halt() error {
 	if err := p.become(""); err != nil {
 		return err
 	}
-	err := harness.Wait("Postfix's queue manager to end", 20*time.Second, func() bool {
-		return !slices.ContainsFunc(harness.Descendants(p.server.PID()), func(pid int) bool {
+	return errors.Join(p.manages(false), p.forget())
+}
+
+// manages waits until Postfix has a queue manager, or has none any more.
+func (p *postfix) manages(yes bool) error {
+	return harness.Wait(fmt.Sprintf("a queue manager of Postfix: %v", yes), 20*time.Second, func() bool {
+		return yes == slices.ContainsFunc(harness.Descendants(p.server.PID()), func(pid int) bool {
 			name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
 			return string(name) == "qmgr\n"
 		})
 	})
-	return errors.Join(err, p.forget())
 }
 
 // forget removes what is queued.
