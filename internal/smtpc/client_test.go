@@ -13,6 +13,9 @@ import (
 	"time"
 )
 
+// patience is how long a test waits for what must come, on a busy machine too.
+const patience = time.Minute
+
 // pair returns both ends of a loopback connection.
 func pair(t *testing.T) (client, host *net.TCPConn) {
 	t.Helper()
@@ -30,7 +33,7 @@ func pair(t *testing.T) (client, host *net.TCPConn) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { dialed.Close(); accepted.Close() })
-	_ = accepted.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = accepted.SetDeadline(time.Now().Add(patience))
 	return dialed.(*net.TCPConn), accepted.(*net.TCPConn)
 }
 
@@ -68,7 +71,7 @@ var envelope = []string{"C: MAIL FROM:<a@x.test>", "C: RCPT TO:<b@y.test>", "S: 
 
 func open(t *testing.T, ctx context.Context, c net.Conn, times Times) *Client {
 	t.Helper()
-	s, err := Open(ctx, c, "c.test", times, time.Now().Add(10*time.Second))
+	s, err := Open(ctx, c, "c.test", times, time.Now().Add(patience))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,6 +88,38 @@ func send(s *Client, o Options, text io.Reader, size int64) (res *Result) {
 }
 
 var both = map[string]Options{"DATA": {Pipeline: true}, "BDAT": {Pipeline: true, Chunk: true}}
+
+// A greeting is heard of before EHLO is said; a refusal is none.
+func TestOnGreeting(t *testing.T) {
+	for _, c := range []struct {
+		lines   []string
+		greeted bool
+	}{
+		{append([]string{"S: 220 hi", "C: greeted"}, hello[1:]...), true},
+		{[]string{"S: 421 not now"}, false},
+		{[]string{"S: 554 never"}, false},
+	} {
+		client, other := pair(t)
+		heard := false
+		ctx := OnGreeting(t.Context(), func() {
+			heard = true
+			_, _ = io.WriteString(client, "greeted\r\n")
+		})
+		done := host(other, func(r *bufio.Reader) error {
+			err := talk(other, r, c.lines...)
+			_, _ = io.Copy(io.Discard, r)
+			return err
+		})
+		s, err := Open(ctx, client, "c.test", DefaultTimes(), time.Now().Add(patience))
+		if err == nil {
+			s.Close()
+		}
+		client.Close()
+		if said := <-done; said != nil || heard != c.greeted || (err == nil) != c.greeted {
+			t.Errorf("%s: heard of it: %v, opened: %v, talk: %v", c.lines[0], heard, err, said)
+		}
+	}
+}
 
 // A text that changes while it is sent never arrives as a complete one.
 func TestTextThatChanges(t *testing.T) {
@@ -303,7 +338,7 @@ func TestTimes(t *testing.T) {
 		times := DefaultTimes()
 		c.times(&times)
 		command, err := "", error(nil)
-		s, opened := Open(t.Context(), client, "c.test", times, time.Now().Add(10*time.Second))
+		s, opened := Open(t.Context(), client, "c.test", times, time.Now().Add(patience))
 		if e := new(Error); errors.As(opened, &e) {
 			command, err = e.Command, e.Err
 		} else {

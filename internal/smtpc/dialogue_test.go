@@ -228,7 +228,7 @@ func (d *dialogue) hold(t *testing.T, slow bool, cut int) outcome {
 // client sends the messages of a dialogue.
 func (d *dialogue) client(c net.Conn, out *outcome) {
 	times := DefaultTimes()
-	s, err := Open(context.Background(), c, "c.test", times, time.Now().Add(10*time.Second))
+	s, err := Open(context.Background(), c, "c.test", times, time.Now().Add(patience))
 	if err != nil {
 		out.Results = append(out.Results, err.Error())
 		return
@@ -267,7 +267,7 @@ func (d *dialogue) host(l net.Listener, slow bool, cut int) error {
 		return err
 	}
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(patience))
 	said := 0
 	for n, s := range d.steps {
 		switch s.kind {
