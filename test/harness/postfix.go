@@ -89,15 +89,10 @@ func (p *Postfix) Services(text string) error { return p.Write("master.cf", text
 
 // directories makes the queue as postfix(1) would.
 func (p *Postfix) directories() error {
-	owner, err := user.Lookup(postfixOwner)
-	if err != nil {
-		return err
-	}
 	group, err := user.LookupGroup(postfixGroup)
 	if err != nil {
 		return err
 	}
-	uid, _ := strconv.Atoi(owner.Uid)
 	gid, _ := strconv.Atoi(group.Gid)
 	if err := os.MkdirAll(filepath.Join(p.Dir, "spool/pid"), 0o755); err != nil {
 		return err
@@ -105,13 +100,26 @@ func (p *Postfix) directories() error {
 	for _, name := range []string{"active", "bounce", "corrupt", "defer", "deferred", "flush", "hold",
 		"incoming", "private", "saved", "trace", "maildrop", "public"} {
 		dir := filepath.Join(p.Dir, "spool", name)
-		if err := errors.Join(os.MkdirAll(dir, 0o700), os.Chown(dir, uid, -1)); err != nil {
+		if err := errors.Join(os.MkdirAll(dir, 0o700), p.Own(dir)); err != nil {
 			return err
 		}
 	}
 	public, data := filepath.Join(p.Dir, "spool/public"), filepath.Join(p.Dir, "data")
-	return errors.Join(os.Mkdir(data, 0o700), os.Chown(data, uid, -1),
-		os.Chmod(public, 0o710), os.Chown(public, uid, gid))
+	return errors.Join(os.Mkdir(data, 0o700), p.Own(data),
+		os.Chmod(public, 0o710), os.Chown(public, -1, gid))
+}
+
+// Own gives a file or directory to the user as whom the instance works.
+func (p *Postfix) Own(path string) error {
+	owner, err := user.Lookup(postfixOwner)
+	if err != nil {
+		return err
+	}
+	uid, err := strconv.Atoi(owner.Uid)
+	if err != nil {
+		return err
+	}
+	return os.Chown(path, uid, -1)
 }
 
 // Command starts it in the foreground. It must run in a process group of its own.

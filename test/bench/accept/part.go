@@ -31,6 +31,7 @@ type comparison struct {
 	dir     string
 	users   []string
 	home    *harness.Home
+	postfix *harness.Postfix
 	signer  *signer
 	servers []*mta.MTA // ours is the first
 	sent    int        // messages, for their names
@@ -89,11 +90,11 @@ func (c *comparison) startFew() error {
 	if err != nil {
 		return err
 	}
-	postfix, _, err := mta.Postfix(c.dir, certificate, c.users)
+	postfix, instance, err := mta.Postfix(c.dir, certificate, c.users)
 	if err != nil {
 		return err
 	}
-	c.servers = append(c.servers, postfix)
+	c.servers, c.postfix = append(c.servers, postfix), instance
 	reference, err := mta.Reference(c.dir, c.users)
 	if err != nil {
 		return err
