@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"strings"
+
+	"paperpath/internal/dir"
 )
 
 // Delivery is a message on its way into a Maildir. It is written to tmp/, and nobody sees it
@@ -126,7 +127,7 @@ func (d *Dir) Store(key string, write func(io.Writer) error) (name string, err e
 
 // draft makes the file in tmp/. A file of that name was left by a crash and is removed:
 // the name belongs to this message, so nobody else is writing it.
-func (d *Dir) draft(name string) (*os.File, error) {
+func (d *Dir) draft(name string) (*dir.File, error) {
 	tmp, err := d.drafts()
 	if err != nil {
 		return nil, err
@@ -143,7 +144,7 @@ func (d *Dir) draft(name string) (*os.File, error) {
 
 // counter counts octets and line ends as they are written to the file.
 type counter struct {
-	f            *os.File
+	f            *dir.File
 	size, breaks int64
 }
 

@@ -86,7 +86,7 @@ func (m *MDA) perform(ctx context.Context, work *mail, s *spilled) (done, error)
 			return nil
 		})
 	}
-	file, err := spool.ReadOnly(s.file)
+	file, err := spool.ReadOnly(int(s.file.Fd()))
 	if err != nil {
 		return done{}, err
 	}

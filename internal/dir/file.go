@@ -12,11 +12,12 @@ import (
 
 // Create makes the new file name for reading and writing. If the name exists, the error
 // is fs.ErrExist. The umask does not change the mode.
-func (d *Dir) Create(name string, mode uint32) (*os.File, error) {
-	f, err := d.openAs(name, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL, mode)
+func (d *Dir) Create(name string, mode uint32) (*File, error) {
+	fd, err := d.openFd(name, newFile, mode)
 	if err != nil {
 		return nil, err
 	}
+	f := &File{path: d.Join(name), fd: fd}
 	if err := d.setMode(f, mode); err != nil {
 		f.Close()
 		d.Remove(name)
@@ -25,22 +26,25 @@ func (d *Dir) Create(name string, mode uint32) (*os.File, error) {
 	return f, nil
 }
 
+// newFile is how a file is opened that must not exist.
+const newFile = unix.O_RDWR | unix.O_CREAT | unix.O_EXCL
+
 // setMode gives a new file its mode, unless the umask is known to leave that alone: then the one
 // before it had it at once.
-func (d *Dir) setMode(f *os.File, mode uint32) error {
+func (d *Dir) setMode(f *File, mode uint32) error {
 	const known = 1 << 31
 	if d.mode.Load() == mode|known {
 		return nil
 	}
-	var st unix.Stat_t
-	if err := retry(func() error { return unix.Fstat(int(f.Fd()), &st) }); err != nil {
-		return &fs.PathError{Op: "stat", Path: f.Name(), Err: err}
+	st, err := f.Stat()
+	if err != nil {
+		return err
 	}
 	if st.Mode&0o7777 == mode {
 		d.mode.Store(mode | known)
 		return nil
 	}
-	return f.Chmod(fs.FileMode(mode))
+	return f.use("chmod", func(fd int) error { return unix.Fchmod(fd, mode) })
 }
 
 // Unnamed makes a file without a name, which is removed when it is closed.
@@ -57,10 +61,10 @@ func (d *Dir) Unnamed(name string) (*os.File, error) {
 		return os.NewFile(uintptr(fd), d.Join("(unnamed)")), nil
 	}
 	// The file system has no O_TMPFILE: give the file a name for an instant.
-	f, err := d.Create(name, 0o600)
-	if err != nil {
+	if fd, err = d.openFd(name, newFile, 0o600); err != nil {
 		return nil, err
 	}
+	f := os.NewFile(uintptr(fd), d.Join(name))
 	if err := d.Remove(name); err != nil {
 		f.Close()
 		return nil, err
@@ -86,60 +90,62 @@ func (d *Dir) OpenFile(name string, flags int, mode uint32) (*os.File, error) {
 	case flags&unix.O_CREAT == 0 || !errors.Is(err, fs.ErrNotExist):
 		return nil, err
 	}
-	f, _, err := d.OpenSeen(name, flags, mode)
-	return f, err
-}
-
-// OpenSeen is OpenFile for a name that the caller has just looked at and found to be that
-// of a regular file, or of none. It returns the status of what it has opened, too.
-func (d *Dir) OpenSeen(name string, flags int, mode uint32) (*os.File, unix.Stat_t, error) {
-	var st unix.Stat_t
-	f, err := d.open(name, flags, mode)
-	if err != nil {
-		return nil, st, err
-	}
-	if err = retry(func() error { return unix.Fstat(int(f.Fd()), &st) }); err == nil {
-		err = regular(st)
-	}
-	if err != nil {
-		f.Close()
-		return nil, st, d.fail("open", name, err)
-	}
-	return f, st, nil
-}
-
-// ReadSeen reads the beginning of name into buf, like OpenSeen for one that only needs to look:
-// an os.File costs more than the calls. It returns how much it has read.
-func (d *Dir) ReadSeen(name string, buf []byte) (n int, st unix.Stat_t, err error) {
-	fd, err := d.openFd(name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
-	if err != nil {
-		return 0, st, err
-	}
-	defer unix.Close(fd)
-	if err = retry(func() error { return unix.Fstat(fd, &st) }); err == nil {
-		err = regular(st)
-	}
-	if err == nil {
-		err = retry(func() error { n, err = unix.Pread(fd, buf, 0); return err })
-	}
-	if err != nil {
-		return 0, st, d.fail("read", name, err)
-	}
-	return n, st, nil
-}
-
-// open opens what may be anything. With O_NONBLOCK that does not block; for a file that is new it
-// would only have the poller asked for it.
-func (d *Dir) open(name string, flags int, mode uint32) (*os.File, error) {
-	return d.openAs(name, flags|unix.O_NONBLOCK|unix.O_NOCTTY, mode)
-}
-
-func (d *Dir) openAs(name string, flags int, mode uint32) (*os.File, error) {
-	fd, err := d.openFd(name, flags, mode)
+	fd, _, err := d.openSeen(name, flags, mode)
 	if err != nil {
 		return nil, err
 	}
 	return os.NewFile(uintptr(fd), d.Join(name)), nil
+}
+
+// OpenRegular is OpenFile for a file that exists. It returns the status of what it has opened, too.
+func (d *Dir) OpenRegular(name string, flags int) (*File, unix.Stat_t, error) {
+	st, err := d.StatName(name)
+	if err != nil {
+		return nil, st, err
+	}
+	if err := regular(st); err != nil {
+		return nil, st, d.fail("open", name, err)
+	}
+	return d.OpenSeen(name, flags)
+}
+
+// OpenSeen is OpenRegular for a name that the caller has just looked at and found to be that
+// of a regular file.
+func (d *Dir) OpenSeen(name string, flags int) (*File, unix.Stat_t, error) {
+	fd, st, err := d.openSeen(name, flags, 0)
+	if err != nil {
+		return nil, st, err
+	}
+	return &File{path: d.Join(name), fd: fd}, st, nil
+}
+
+// openSeen opens what may have become anything. With O_NONBLOCK that does not block.
+func (d *Dir) openSeen(name string, flags int, mode uint32) (fd int, st unix.Stat_t, err error) {
+	if fd, err = d.openFd(name, flags|unix.O_NONBLOCK|unix.O_NOCTTY, mode); err != nil {
+		return -1, st, err
+	}
+	if err = retry(func() error { return unix.Fstat(fd, &st) }); err == nil {
+		err = regular(st)
+	}
+	if err != nil {
+		unix.Close(fd)
+		return -1, st, d.fail("open", name, err)
+	}
+	return fd, st, nil
+}
+
+// ReadSeen reads the beginning of name into buf, like OpenSeen for one that only needs to look.
+// It returns how much it has read.
+func (d *Dir) ReadSeen(name string, buf []byte) (n int, st unix.Stat_t, err error) {
+	fd, st, err := d.openSeen(name, unix.O_RDONLY, 0)
+	if err != nil {
+		return 0, st, err
+	}
+	defer unix.Close(fd)
+	if err = retry(func() error { n, err = unix.Pread(fd, buf, 0); return err }); err != nil {
+		return 0, st, d.fail("read", name, err)
+	}
+	return n, st, nil
 }
 
 func (d *Dir) openFd(name string, flags int, mode uint32) (int, error) {

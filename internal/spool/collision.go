@@ -30,7 +30,7 @@ const (
 
 // compare answers for a file in a directory: equal bytes are the same entry.
 func (e *Entry) compare(d *dir.Dir, name string) (answer, error) {
-	f, err := d.OpenFile(name, unix.O_RDONLY, 0)
+	f, st, err := d.OpenRegular(name, unix.O_RDONLY)
 	if errors.Is(err, dir.ErrNotRegular) {
 		return other, nil
 	}
@@ -38,21 +38,17 @@ func (e *Entry) compare(d *dir.Dir, name string) (answer, error) {
 		return absent, err
 	}
 	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return absent, err
-	}
-	if st.Size() != e.Size {
+	if st.Size != e.Size {
 		return other, nil
 	}
-	link, err := e.sameFile(f)
+	link, err := e.sameFile(st)
 	if link == same { // perhaps a second name of it: openDuplicate will tell
 		err = fmt.Errorf("%s and %s are one file", e.file.Name(), f.Name())
 	}
 	if err != nil {
 		return absent, err
 	}
-	return sameBytes(io.NewSectionReader(e.file, 0, e.Size), f)
+	return sameBytes(io.NewSectionReader(e.file, 0, e.Size), io.NewSectionReader(f, 0, e.Size+1))
 }
 
 // inMailbox answers for the message with the entry's key in a mailbox, and says
@@ -77,7 +73,7 @@ func (e *Entry) inMailbox(md *maildir.Dir) (found answer, path string, err error
 	}
 	defer f.Close()
 	if e.duplicate {
-		found, err = e.sameFile(f)
+		found, err = e.sameOpen(f)
 	} else {
 		found, err = sameBytes(e.mailboxBytes(), f)
 	}
@@ -87,17 +83,22 @@ func (e *Entry) inMailbox(md *maildir.Dir) (found answer, path string, err error
 	return found, path, nil
 }
 
-// sameFile answers whether f is the very file of the entry.
-func (e *Entry) sameFile(f *os.File) (answer, error) {
-	st, err := f.Stat()
-	if err != nil {
-		return absent, err
+// sameOpen answers whether f is the very file of the entry.
+func (e *Entry) sameOpen(f *os.File) (answer, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return absent, &fs.PathError{Op: "stat", Path: f.Name(), Err: err}
 	}
+	return e.sameFile(st)
+}
+
+// sameFile answers whether st is the status of the very file of the entry.
+func (e *Entry) sameFile(st unix.Stat_t) (answer, error) {
 	own, err := e.file.Stat()
 	if err != nil {
 		return absent, err
 	}
-	if os.SameFile(own, st) {
+	if own.Dev == st.Dev && own.Ino == st.Ino {
 		return same, nil
 	}
 	return other, nil

@@ -103,7 +103,7 @@ func (s *Spool) promoteOne(b *inbox, name string) error {
 // promoteLinked does it with a file that has a second name. If that is an entry, a power cut
 // has left the first one. If it is anywhere else, it is not ours to judge, perhaps a
 // backup's: then the entry gets a file of its own.
-func (s *Spool) promoteLinked(b *inbox, n fileName, f *os.File, st unix.Stat_t) error {
+func (s *Spool) promoteLinked(b *inbox, n fileName, f *dir.File, st unix.Stat_t) error {
 	there, err := s.duplicate(spot{b, "tmp", n.String()}, st)
 	if err != nil {
 		return err
@@ -135,15 +135,10 @@ func (s *Spool) promoteLinked(b *inbox, n fileName, f *os.File, st unix.Stat_t) 
 }
 
 // openComplete opens a file in tmp/ if it is complete; nil if not.
-func (b *inbox) openComplete(name string) (*os.File, unix.Stat_t, error) {
-	f, err := b.tmp.OpenFile(name, unix.O_RDWR, 0)
+func (b *inbox) openComplete(name string) (*dir.File, unix.Stat_t, error) {
+	f, st, err := b.tmp.OpenRegular(name, unix.O_RDWR)
 	if err != nil {
-		return nil, unix.Stat_t{}, err
-	}
-	var st unix.Stat_t
-	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
-		f.Close()
-		return nil, st, &fs.PathError{Op: "stat", Path: f.Name(), Err: err}
+		return nil, st, err
 	}
 	n, err := parseName(name)
 	own := st
@@ -196,9 +191,9 @@ func isComplete(f io.ReaderAt, n fileName, size int64) bool {
 // another process took it for what a crash had left. Where it is still anywhere, or its file
 // has a name, it is accepted once that is durable.
 func (s *Spool) promoted(d *draft) error {
-	var st unix.Stat_t
-	if err := unix.Fstat(int(d.f.Fd()), &st); err != nil {
-		return &fs.PathError{Op: "stat", Path: d.f.Name(), Err: err}
+	st, err := d.f.Stat()
+	if err != nil {
+		return err
 	}
 	if st.Nlink == 0 {
 		if e, err := s.Find(d.key); err != nil {

@@ -8,10 +8,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"paperpath/internal/dir"
 )
 
 // draft is a file in tmp/ that is to become an entry. Only publish makes it one;
@@ -21,7 +22,7 @@ type draft struct {
 	key    Key
 	name   string // in tmp/, "" once it is gone from there
 	final  bool   // that name is the entry's: a crash leaves a complete file, which is promoted
-	f      *os.File
+	f      *dir.File
 	err    error // the first failure: final for this file
 	size   int64
 	breaks int64 // line ends
@@ -67,17 +68,17 @@ func (d *draft) Write(p []byte) (int, error) {
 
 // splice appends n octets with the given number of line ends from src, inside
 // the kernel where it can.
-func (d *draft) splice(src *os.File, off, n, breaks int64) error {
+func (d *draft) splice(src *dir.File, off, n, breaks int64) error {
 	if d.err != nil {
 		return d.err
 	}
 	for left := n; left > 0; {
-		c, err := unix.CopyFileRange(int(src.Fd()), &off, int(d.f.Fd()), nil, int(min(left, 1<<30)), 0)
+		c, err := unix.CopyFileRange(src.Fd(), &off, d.f.Fd(), nil, int(min(left, 1<<30)), 0)
 		switch {
 		case errors.Is(err, unix.EINTR):
 			continue
 		case err != nil && left == n && cannotSplice(err):
-			_, d.err = io.Copy(plainWriter{d.f}, io.NewSectionReader(src, off, n))
+			_, d.err = io.Copy(d.f, io.NewSectionReader(src, off, n))
 			left = 0
 			continue
 		case err == nil && c == 0:
@@ -93,9 +94,6 @@ func (d *draft) splice(src *os.File, off, n, breaks int64) error {
 	d.breaks += breaks
 	return d.err
 }
-
-// plainWriter hides os.File's ReadFrom, which would try copy_file_range again.
-type plainWriter struct{ io.Writer }
 
 func cannotSplice(err error) bool {
 	return errors.Is(err, unix.EXDEV) || errors.Is(err, unix.EINVAL) ||

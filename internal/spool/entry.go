@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -34,7 +33,7 @@ type Entry struct {
 	atEnd     []func() // of the attempt
 	head      *head
 	reasons   reasons
-	file      *os.File
+	file      *dir.File
 	opened    unix.Stat_t // as it was then
 	rest      []byte      // the file from our result fields on; nil: it is not kept
 	duplicate bool        // it has a second link, perhaps in its mailbox
@@ -60,9 +59,9 @@ func (e *Entry) Asked() (time.Time, error) {
 	if e.at.state != stateNew || e.Attempts == 0 {
 		return time.Time{}, nil
 	}
-	var st unix.Stat_t
-	if err := unix.Fstat(int(e.file.Fd()), &st); err != nil {
-		return time.Time{}, &fs.PathError{Op: "stat", Path: e.file.Name(), Err: err}
+	st, err := e.file.Stat()
+	if err != nil {
+		return time.Time{}, err
 	}
 	return time.Unix(st.Ctim.Unix()), nil
 }
@@ -132,7 +131,7 @@ func (e *Entry) Mark(done ...int) error {
 }
 
 func (e *Entry) syncMarks() error {
-	if err := unix.Fdatasync(int(e.file.Fd())); err != nil {
+	if err := unix.Fdatasync(e.file.Fd()); err != nil {
 		return &fs.PathError{Op: "fdatasync", Path: e.file.Name(), Err: err}
 	}
 	e.unsynced = false
@@ -210,7 +209,7 @@ func (e *Entry) keepRest() {
 const maxRest = 64 << 10
 
 // newEntry is the entry at p in an open file, which it closes where it fails.
-func newEntry(p spot, n fileName, f *os.File, st unix.Stat_t) (*Entry, error) {
+func newEntry(p spot, n fileName, f *dir.File, st unix.Stat_t) (*Entry, error) {
 	e := &Entry{Key: n.key, Inbox: p.inbox.name, Size: n.size, wireSize: n.wire, at: p, file: f, opened: st}
 	if err := e.read(st); err != nil {
 		f.Close()

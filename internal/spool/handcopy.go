@@ -33,11 +33,11 @@ func (e *Entry) Copy(octets, inodes int64) Copy {
 }
 
 // ReadOnly returns a descriptor of the entry's file by which nothing can be changed.
-func (e *Entry) ReadOnly() (*os.File, error) { return ReadOnly(e.file) }
+func (e *Entry) ReadOnly() (*os.File, error) { return ReadOnly(e.file.Fd()) }
 
 // ReadOnly returns another descriptor of an open file, for reading.
-func ReadOnly(f *os.File) (*os.File, error) {
-	return os.Open(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
+func ReadOnly(fd int) (*os.File, error) {
+	return os.Open(fmt.Sprintf("/proc/self/fd/%d", fd))
 }
 
 // Len is how many octets the mailbox gets.

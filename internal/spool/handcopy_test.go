@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestReadOnly: by the descriptor that a process of another user gets of an entry, it can neither
@@ -14,7 +16,7 @@ func TestReadOnly(t *testing.T) {
 	handled := false
 	f.run(InboxDeliver, func(_ context.Context, e *Entry) Outcome {
 		handled = true
-		before, err := e.file.Seek(0, io.SeekCurrent)
+		before, err := unix.Seek(e.file.Fd(), 0, io.SeekCurrent)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -32,7 +34,7 @@ func TestReadOnly(t *testing.T) {
 		if n, err := io.Copy(io.Discard, file); n != e.Size || err != nil {
 			t.Errorf("read %d of %d octets, %v", n, e.Size, err)
 		}
-		if after, err := e.file.Seek(0, io.SeekCurrent); after != before || err != nil {
+		if after, err := unix.Seek(e.file.Fd(), 0, io.SeekCurrent); after != before || err != nil {
 			t.Errorf("our place went from %d to %d, %v", before, after, err)
 		}
 		return DropBecause("test")

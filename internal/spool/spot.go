@@ -181,14 +181,9 @@ func (p spot) openDuplicate() (*Entry, error) {
 	if err != nil {
 		return nil, p.foreign(err)
 	}
-	f, err := p.dir().OpenFile(p.name, unix.O_RDONLY, 0)
+	f, st, err := p.dir().OpenRegular(p.name, unix.O_RDONLY)
 	if err != nil {
 		return nil, err
-	}
-	var st unix.Stat_t
-	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
-		f.Close()
-		return nil, &fs.PathError{Op: "stat", Path: f.Name(), Err: err}
 	}
 	e, err := newEntry(p, n, f, st)
 	if err == nil {
@@ -211,7 +206,7 @@ func (p spot) foreign(why error) error {
 }
 
 // openFile opens a file of our own.
-func (p spot) openFile() (*os.File, unix.Stat_t, error) {
+func (p spot) openFile() (*dir.File, unix.Stat_t, error) {
 	st, err := p.stat()
 	if err != nil {
 		return nil, st, err
@@ -219,7 +214,7 @@ func (p spot) openFile() (*os.File, unix.Stat_t, error) {
 	if err := p.inbox.ours(st); err != nil {
 		return nil, st, err
 	}
-	f, st, err := p.dir().OpenSeen(p.name, unix.O_RDWR, 0)
+	f, st, err := p.dir().OpenSeen(p.name, unix.O_RDWR)
 	if errors.Is(err, dir.ErrNotRegular) {
 		err = fmt.Errorf("%w: %w", errNotOurs, err)
 	}
