@@ -184,12 +184,15 @@ func (d *Dir) sub(name string) *dir.Dir {
 	return d.new
 }
 
-// Find returns the message with this key; the error is fs.ErrNotExist if there is
-// none. It looks into cur/ twice: messages move from new/ to cur/, never back.
+// Find returns the message with this key; the error is fs.ErrNotExist if there is none. Messages
+// move from new/ to cur/, never back. It looks into cur/ twice, unless that is empty: their names
+// change there, and one may be missed that does.
 func (d *Dir) Find(key string) (Message, error) {
-	for _, sub := range []string{"cur", "new", "cur"} {
+	for i, sub := range []string{"new", "cur", "cur"} {
 		var found *Message
+		empty := true
 		err := d.sub(sub).Scan(func(name []byte) bool {
+			empty = false
 			if !bytes.HasPrefix(name, []byte(key)) {
 				return true
 			}
@@ -203,6 +206,9 @@ func (d *Dir) Find(key string) (Message, error) {
 		}
 		if found != nil {
 			return *found, nil
+		}
+		if i > 0 && empty {
+			break
 		}
 	}
 	return Message{}, fmt.Errorf("message %s in %s: %w", key, d.path, fs.ErrNotExist)

@@ -22,7 +22,7 @@ type Place struct {
 	UID  int    // the user who owns the Maildir
 	GID  int    // the group whose users share all that is below Base; 0: none
 
-	Known *Bases // where the base may be known; nil: it is looked at
+	Known *Bases // where the way may be known (Enter); nil: it is looked at
 }
 
 // Path returns the path of the Maildir.
@@ -139,15 +139,39 @@ func (p Place) Enter(rel string) (*Way, error) {
 	if !ok {
 		return nil, fmt.Errorf("%s is not on the way to %s", rel, p.Path())
 	}
-	d, err := p.base()
+	names := (Place{Rel: rest}).names()
+	d, err := p.reach((Place{Rel: rel}).names(), len(names) > 0)
 	if err != nil {
 		return nil, err
 	}
-	names := (Place{Rel: rest}).names()
-	if d, err = p.below(d, (Place{Rel: rel}).names(), len(names) > 0, (*dir.Dir).OpenSub); err != nil {
+	return &Way{place: p, d: d, names: names}, nil
+}
+
+// reach opens the directory that the names lead to from the base, by way of what is known.
+func (p Place) reach(names []string, more bool) (*dir.Dir, error) {
+	last := len(names) - 1
+	if p.Known == nil || last < 0 {
+		d, err := p.base()
+		if err != nil {
+			return nil, err
+		}
+		return p.below(d, names, more, (*dir.Dir).OpenSub)
+	}
+	h, err := p.Known.hold(p, names[:last])
+	if err != nil {
 		return nil, err
 	}
-	return &Way{place: p, d: d, names: names}, nil
+	defer p.Known.release(h)
+	d, err := h.d.OpenSub(names[last])
+	if err == nil {
+		if err = p.check(d, more); err != nil {
+			d.Close()
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
 // Fd returns the descriptor of the directory. Only w closes it.

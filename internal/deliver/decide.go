@@ -55,7 +55,7 @@ func (s *Stage) warned(e *spool.Entry, u *control.User, o spool.Outcome, warn bo
 func (s *Stage) mail(e *spool.Entry, u *control.User, to addr.Address) *mail {
 	from, _ := addr.Parse(e.Envelope.From.Addr) // the null path is no address
 	return &mail{home: s.Home, user: u, to: to, from: from, key: string(e.Key), size: e.Size,
-		ours: e.With == spool.WithBounce, now: s.Now, log: s.Log, about: entryFacts{s, e, u}, known: &s.bases,
+		ours: e.With == spool.WithBounce, now: s.Now, log: s.Log, about: entryFacts{s, e, u}, known: &s.bases, above: &s.root,
 		body: e.WithResults(), message: func() io.Reader { return e.Message() }}
 }
 
@@ -85,7 +85,11 @@ func (f entryFacts) Passed() (bool, error) {
 }
 
 func (f entryFacts) Junk() (bool, error) {
-	found, err := authres.Read(f.e.Results())
+	results := f.e.Results()
+	if results.Size() == 0 {
+		return false, nil
+	}
+	found, err := authres.Read(results)
 	if err != nil {
 		return false, fmt.Errorf("read the results: %w", err)
 	}

@@ -34,6 +34,8 @@ type mail struct {
 	log      mailLog
 	about    questions
 	known    *maildir.Bases // nil: none is
+	above    *mailRoot      // nil: it is looked at
+	group    int            // whose users share the mailbox; 0: none
 
 	way    *maildir.Way // the home of the user, on the way to the mailbox; nil: it is not open
 	opened *maildir.Dir // the mailbox; nil: it is not open
@@ -132,11 +134,11 @@ func (m *mail) decide(ctx context.Context) (r result, err error) {
 // enter opens the home of the user, where the rules are, on the way to the mailbox. Where that
 // leads elsewhere, or is not fit for mail, the rules count all the same.
 func (m *mail) enter() (*rules.Dir, error) {
-	p, err := maildirOf(m.home, m.user) // before anything of a user's is read
+	p, err := maildirIn(m.above, m.home, m.user) // before anything of a user's is read
 	if err != nil {
 		return nil, err
 	}
-	p.Known = m.known
+	p.Known, m.group = m.known, p.GID
 	if rel, err := filepath.Rel(p.Base, m.user.Home); err == nil {
 		if m.way, err = p.Enter(strings.TrimPrefix(rel, ".")); err == nil {
 			return rules.At(m.way.Fd(), m.user.Home, p.UID).ShareWith(p.GID), nil
@@ -149,7 +151,7 @@ func (m *mail) enter() (*rules.Dir, error) {
 // own is what the rules of the user need.
 func (m *mail) own(delimiters string) *own {
 	o := &own{user: m.user, to: m.to, from: m.from, key: m.key, message: m.body, log: m.log, now: m.now,
-		programs: m.about.Programs, passed: m.about.Passed, delimiters: delimiters, group: m.user.SharedBy(m.home)}
+		programs: m.about.Programs, passed: m.about.Passed, delimiters: delimiters, group: m.group}
 	if b, ok := m.log.(interface{ Begin() }); ok {
 		o.begin = b.Begin
 	}

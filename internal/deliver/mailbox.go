@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"paperpath/internal/control"
-	"paperpath/internal/spool"
 	"paperpath/internal/status"
 	"paperpath/maildir"
 )
@@ -32,14 +31,18 @@ func prepare(home string, u *control.User) (string, error) {
 
 // maildirOf returns where the mailbox of u is. It must belong to us, or to a group of ours: we would write our
 // files there, and another owner of the directories decides where they end up.
-func maildirOf(home string, u *control.User) (p maildir.Place, err error) {
+func maildirOf(home string, u *control.User) (maildir.Place, error) {
+	return maildirIn(nil, home, u)
+}
+
+// maildirIn is maildirOf for who has perhaps looked at mail/ a moment ago.
+func maildirIn(root *mailRoot, home string, u *control.User) (p maildir.Place, err error) {
 	p = maildir.Place{Base: u.Home, Rel: strings.TrimPrefix(u.Maildir(), u.Home+"/"), UID: os.Geteuid()}
 	if u.Within(home) {
-		if err := spool.CheckMark(control.MailRoot(home)); err != nil {
+		if p.GID, err = root.look(home); err != nil {
 			return p, err
 		}
 		p.Base, p.Rel = control.MailRoot(home), strings.TrimPrefix(u.Maildir(), control.MailRoot(home)+"/")
-		p.GID = u.SharedBy(home)
 	}
 	owner, _, ours, err := ownerOf(home, u)
 	if err != nil {

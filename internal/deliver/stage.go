@@ -31,7 +31,8 @@ type Stage struct {
 	Owners  Owners // of mailboxes of other users; nil: these wait
 	Settle  func(e *spool.Entry, results []settle.Result) spool.Outcome
 
-	bases maildir.Bases // that were trusted a moment ago
+	bases maildir.Bases // on the way to mailboxes a moment ago
+	root  mailRoot
 }
 
 // Lane returns the user whom an entry is for, by the address alone: senders choose the extension.
