@@ -184,7 +184,7 @@ func (l *Log) NotRewritten(key, from, why string) {
 
 // Delivered: the message is in a mailbox. how is rename or copy.
 func (l *Log) Delivered(key, to, mailbox, how string) {
-	l.event("delivered", key, slog.String("to", to), slog.String("mailbox", mailbox), slog.String("how", how))
+	l.soon("delivered", key, slog.String("to", to), slog.String("mailbox", mailbox), slog.String("how", how))
 }
 
 // Program: a program that the rules of a recipient name, or an alias, has ended. result is its

@@ -23,7 +23,9 @@ type Log struct {
 	prog string
 	now  func() time.Time
 	to   writer
-	held *held // events that wait to be written together; nil: each is written at once
+	held *held // events of Together; nil: there are none
+
+	gathered *gathered // nil: none are
 }
 
 // Open returns the log of the program prog in home. dest is called before each event and
@@ -37,23 +39,15 @@ func Open(home, prog string, dest func() string, now func() time.Time) *Log {
 // To returns a log that writes to w: for tests, for runs that report on stderr, and for
 // processes whose events another one forwards.
 func To(w io.Writer, prog string, now func() time.Time) *Log {
-	l := &Log{prog: prog, now: now}
+	l := &Log{prog: prog, now: now, gathered: &gathered{}}
 	l.to.out, l.to.prog, l.to.lostLine, l.to.slot = w, prog, l.lostLine, make(chan struct{}, 1)
 	return l
 }
 
-// event writes one line with one write. A nil *Log discards.
+// event writes one line. A nil *Log discards.
 func (l *Log) event(name, key string, attrs ...slog.Attr) {
-	if l == nil {
-		return
-	}
-	line := l.line(name, key, attrs...)
-	switch {
-	case line == nil:
-	case l.held != nil:
-		l.held.add(line)
-	default:
-		l.to.write(line)
+	if l != nil {
+		l.put(l.line(name, key, attrs...))
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -44,7 +45,7 @@ func everyEvent(t *testing.T, l *Log) {
 	v := reflect.ValueOf(l)
 	for i := range v.NumMethod() {
 		name, method := v.Type().Method(i).Name, v.Method(i)
-		if name == "Forward" || name == "Together" { // hand on what others write
+		if name == "Forward" || name == "Together" || name == "Gather" { // say how others are written
 			continue
 		}
 		var args []reflect.Value
@@ -80,6 +81,52 @@ func TestTogether(t *testing.T) {
 			t.Errorf("a write ends in a line, or a pipe may cut it: %q", text)
 		}
 	}
+}
+
+// TestGather: events of deliveries are written together and in order, soon, at the latest before
+// the next event of another kind.
+func TestGather(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var one, many writes
+		each := func(l *Log) {
+			for i := range 100 {
+				l.Delivered(strconv.Itoa(i), "a@b", "/box", "rename")
+			}
+			l.Dropped("100", "deliver", "done")
+			l.Delivered("101", "a@b", "/box", "rename")
+		}
+		each(To(&one, "test", at))
+		l := To(&many, "test", at)
+		end := l.Gather()
+		each(l)
+		if last := many[len(many)-1]; !strings.Contains(last, "event=dropped") {
+			t.Errorf("what waits comes before other events: %q", last)
+		}
+		time.Sleep(gatherFor)
+		synctest.Wait()
+		if len(many) > 12 || strings.Join(one, "") != strings.Join(many, "") {
+			t.Errorf("%d and %d writes", len(one), len(many))
+		}
+		for _, text := range many {
+			if !strings.HasSuffix(text, "\n") || len(text) > maxHeld {
+				t.Errorf("a write ends in a line, or a pipe may cut it: %q", text)
+			}
+		}
+		for what, do := range map[string]func(){"flush": l.Flush, "end": end, "after the end": func() {}} {
+			if what == "after the end" {
+				end()
+			}
+			before := len(many)
+			l.Delivered("k", "a@b", "/box", "rename")
+			if do(); len(many) != before+1 {
+				t.Errorf("%s: it is not written", what)
+			}
+			l.Gather()
+		}
+		end()
+		(*Log)(nil).Gather()()
+		(*Log)(nil).Flush()
+	})
 }
 
 // writes keeps each write.

@@ -82,6 +82,9 @@ func (s *schedule) finish(res result) {
 	if l.running == 0 && len(l.jobs) == 0 {
 		delete(s.lanes, res.job.lane)
 	}
+	if s.running == 0 {
+		s.r.Spool.log.Flush()
+	}
 	s.settle(res)
 	if res.mailbox != "" {
 		s.delivered(res.mailbox, res.device)

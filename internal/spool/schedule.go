@@ -64,6 +64,7 @@ func newSchedule(ctx context.Context, r *Runner, stay bool) *schedule {
 // run works until nothing is left (Run) or ctx ends (Watch). Attempts under way are
 // always finished.
 func (s *schedule) run(ctx context.Context, events chan fsnotify.Event, errs chan error) error {
+	defer s.r.Spool.log.Gather()()
 	defer s.finishBatch()
 	defer close(s.idle)
 	// New mail does not wait for a look at all that is deferred.
