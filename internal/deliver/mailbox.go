@@ -42,7 +42,8 @@ func maildirIn(root *mailRoot, home string, u *control.User) (p maildir.Place, e
 		if p.GID, err = root.look(home); err != nil {
 			return p, err
 		}
-		p.Base, p.Rel = control.MailRoot(home), strings.TrimPrefix(u.Maildir(), control.MailRoot(home)+"/")
+		p.Base = control.MailRoot(home)
+		p.Rel = strings.TrimPrefix(u.Maildir(), p.Base+"/")
 	}
 	owner, _, ours, err := ownerOf(home, u)
 	if err != nil {

@@ -37,3 +37,29 @@ func TestBuffered(t *testing.T) {
 	}
 	all.Wait()
 }
+
+func TestMayHave(t *testing.T) {
+	long := strings.Repeat("X: "+strings.Repeat("x", 60)+"\n", ReaderSize/60)
+	for name, tt := range map[string]struct {
+		text string
+		want bool
+	}{
+		"nothing":        {"", false},
+		"no such field":  {"To: a\n\nDelivered-To: in the body\n", false},
+		"no body":        {"Subject: delivered-t\n", false},
+		"first":          {"Delivered-To: a\n\n", true},
+		"another case":   {"To: a\ndeliVered-tO: a\n\nx\n", true},
+		"folded":         {"To: a\nDelivered-To\n : a\n\nx\n", true},
+		"last octets":    {"X: y\nDelivered-To", true},
+		"only mentioned": {"Subject: Delivered-To\n\n", true},
+		"beyond":         {long + "Delivered-To: a\n\n", true},
+		"too long":       {long, true},
+	} {
+		if got, err := MayHave(strings.NewReader(tt.text), "Delivered-To"); got != tt.want || err != nil {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
+		if h, err := Read(strings.NewReader(tt.text), 1<<20, 1000); err != nil || h.Has("Delivered-To") && !tt.want {
+			t.Errorf("%s: Read finds it, or %v", name, err)
+		}
+	}
+}

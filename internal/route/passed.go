@@ -22,6 +22,8 @@ type Passed struct {
 	delimiters string
 }
 
+const deliveredTo = "Delivered-To"
+
 // PassedOf reads them from the header of a message as it came. Their extensions begin
 // at the delimiters.
 func PassedOf(h *message.Header, delimiters string) Passed {
@@ -30,7 +32,7 @@ func PassedOf(h *message.Header, delimiters string) Passed {
 		switch {
 		case i == 0 && strings.EqualFold(f.Name, "Received"):
 			p.mail = true
-		case strings.EqualFold(f.Name, "Delivered-To"):
+		case strings.EqualFold(f.Name, deliveredTo):
 			p.add(f.Value)
 		}
 	}
@@ -101,6 +103,9 @@ func passedBy(c *control.Control, e *spool.Entry) (Passed, error) {
 // Looped is the error of a recipient of e that the message has reached before, where
 // a mail system has brought it back. People may send a message again.
 func Looped(c *control.Control, e *spool.Entry, a addr.Address) error {
+	if may, err := message.MayHave(e.Message(), deliveredTo); err == nil && !may {
+		return nil
+	}
 	p, err := passedBy(c, e)
 	if err != nil {
 		return err

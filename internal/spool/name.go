@@ -13,8 +13,15 @@ type fileName struct {
 	wire int64 // octets with CRLF line ends
 }
 
-func (n fileName) String() string {
-	return fmt.Sprintf("%s,S=%d,W=%d", n.key, n.size, n.wire)
+func (n fileName) String() string { return string(n.append(make([]byte, 0, usualName))) }
+
+// usualName has room for most names: each entry is looked for under several.
+const usualName = 128
+
+func (n fileName) append(to []byte) []byte {
+	to = append(append(to, n.key...), ",S="...)
+	to = append(strconv.AppendInt(to, n.size, 10), ",W="...)
+	return strconv.AppendInt(to, n.wire, 10)
 }
 
 // in is the name in a state's directory: in cur/ with ":2,", as Maildir has it.
@@ -39,7 +46,7 @@ func parseName(name string) (fileName, error) {
 	if n.size, err = parseSize(strings.TrimPrefix(s, "S=")); err == nil {
 		n.wire, err = parseSize(w)
 	}
-	if err != nil || !ok || n.String() != base {
+	if err != nil || !ok || string(n.append(make([]byte, 0, usualName))) != base {
 		return fileName{}, fmt.Errorf("%q does not end in ,S=size,W=size", name)
 	}
 	return n, nil
