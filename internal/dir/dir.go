@@ -5,8 +5,6 @@ package dir
 
 import (
 	"errors"
-	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -136,22 +134,8 @@ func (d *Dir) Names(each func(name string) bool) error {
 	if err != nil {
 		return err
 	}
-	f := os.NewFile(uintptr(fd), d.path)
-	defer f.Close()
-	for {
-		names, err := f.Readdirnames(1024)
-		for _, name := range names {
-			if name[0] != '.' && !each(name) {
-				return nil
-			}
-		}
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("read directory %s: %w", d.path, err)
-		}
-	}
+	defer unix.Close(fd)
+	return d.scan(fd, func(name []byte) bool { return each(string(name)) })
 }
 
 // Make makes the directory path durably: its name is synced in its parent. It may exist

@@ -24,16 +24,21 @@ func (d *Dir) Scan(each func(name []byte) bool) error {
 	if d.fd == noDir {
 		return nil
 	}
-	buf := direntBuffers.Get().(*[direntSize]byte)
-	defer direntBuffers.Put(buf)
 	if d.read {
 		if _, err := unix.Seek(d.fd, 0, unix.SEEK_SET); err != nil {
 			return fmt.Errorf("read directory %s: %w", d.path, err)
 		}
 	}
 	d.read = true
+	return d.scan(d.fd, each)
+}
+
+// scan is Scan for a descriptor of the directory.
+func (d *Dir) scan(fd int, each func(name []byte) bool) error {
+	buf := direntBuffers.Get().(*[direntSize]byte)
+	defer direntBuffers.Put(buf)
 	for {
-		n, err := getdents(d.fd, buf[:])
+		n, err := getdents(fd, buf[:])
 		if err != nil || n == 0 {
 			return d.failRead(err)
 		}

@@ -46,7 +46,7 @@ func TestDeliverCalls(t *testing.T) {
 	for _, step := range []struct {
 		program     string
 		most, looks float64
-	}{{"mailroute", 10, 2}, {"maildeliver", 64, 10}} {
+	}{{"mailroute", 9, 2}, {"maildeliver", 52, 8}} {
 		out := filepath.Join(t.TempDir(), "trace")
 		cmd := exec.Command("strace", "-f", "-o", out, programs.Path(step.program), "run")
 		cmd.Env = programs.Env(h.Dir)
