@@ -124,20 +124,6 @@ func (d *Dir) StatName(name string) (unix.Stat_t, error) {
 	return st, nil
 }
 
-// Names calls each with every name in the directory that does not begin with a dot, in
-// the order of the file system, until each returns false.
-func (d *Dir) Names(each func(name string) bool) error {
-	if d.fd == noDir {
-		return nil
-	}
-	fd, err := d.reopen()
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	return d.scan(fd, func(name []byte) bool { return each(string(name)) })
-}
-
 // Make makes the directory path durably: its name is synced in its parent. It may exist
 // already.
 func Make(path string, mode fs.FileMode) error {

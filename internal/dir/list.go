@@ -18,6 +18,26 @@ const direntSize = 64 << 10
 // does it may last for hours.
 var direntBuffers = sync.Pool{New: func() any { return new([direntSize]byte) }}
 
+// Names calls each with every name in the directory that does not begin with a dot, in
+// the order of the file system, until each returns false.
+func (d *Dir) Names(each func(name string) bool) error {
+	return d.Files(func(name string, _ bool) bool { return each(name) })
+}
+
+// Files is Names that says, too, whether the name is that of a regular file as far as the
+// directory knows: false is "look".
+func (d *Dir) Files(each func(name string, regular bool) bool) error {
+	if d.fd == noDir {
+		return nil
+	}
+	fd, err := d.reopen()
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return d.scan(fd, func(name []byte, kind byte) bool { return each(string(name), kind == unix.DT_REG) })
+}
+
 // Scan is Names for a directory that nobody else reads at the same time: it needs no second
 // descriptor. A name is valid until each returns.
 func (d *Dir) Scan(each func(name []byte) bool) error {
@@ -30,11 +50,11 @@ func (d *Dir) Scan(each func(name []byte) bool) error {
 		}
 	}
 	d.read = true
-	return d.scan(d.fd, each)
+	return d.scan(d.fd, func(name []byte, _ byte) bool { return each(name) })
 }
 
-// scan is Scan for a descriptor of the directory.
-func (d *Dir) scan(fd int, each func(name []byte) bool) error {
+// scan is Scan for a descriptor of the directory. kind is what that knows of a name.
+func (d *Dir) scan(fd int, each func(name []byte, kind byte) bool) error {
 	buf := direntBuffers.Get().(*[direntSize]byte)
 	defer direntBuffers.Put(buf)
 	for {
@@ -43,11 +63,12 @@ func (d *Dir) scan(fd int, each func(name []byte) bool) error {
 			return d.failRead(err)
 		}
 		for entries := buf[:n]; len(entries) > 0; {
+			var kind byte
 			var name []byte
-			if _, name, entries, err = cutEntry(entries); err != nil {
+			if kind, name, entries, err = cutEntry(entries); err != nil {
 				return d.failRead(err)
 			}
-			if end := bytes.IndexByte(name, 0); end > 0 && name[0] != '.' && !each(name[:end]) {
+			if end := bytes.IndexByte(name, 0); end > 0 && name[0] != '.' && !each(name[:end], kind) {
 				return nil
 			}
 		}

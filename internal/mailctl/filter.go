@@ -2,6 +2,7 @@ package mailctl
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,7 +47,7 @@ func (f Filter) Check() error {
 }
 
 // matches reports whether an entry is selected.
-func (f Filter) matches(l spool.Listing, now time.Time) bool {
+func (f Filter) matches(l *spool.Listing, now time.Time) bool {
 	age := now.Sub(l.Arrival)
 	switch {
 	case f.Inbox != "" && l.Inbox != f.Inbox, f.State != "" && l.State != f.State:
@@ -63,14 +64,14 @@ func (f Filter) matches(l spool.Listing, now time.Time) bool {
 	return false
 }
 
-func (f Filter) sentBy(l spool.Listing, text string) bool {
+func (f Filter) sentBy(l *spool.Listing, text string) bool {
 	if text == "<>" {
 		return l.Key != "" && l.Envelope.From.Addr == ""
 	}
 	return contains(l.Envelope.From.Addr, text)
 }
 
-func goesTo(l spool.Listing, text string) bool {
+func goesTo(l *spool.Listing, text string) bool {
 	for _, r := range l.Envelope.To {
 		if !r.Done && contains(r.Addr, text) {
 			return true
@@ -79,7 +80,7 @@ func goesTo(l spool.Listing, text string) bool {
 	return false
 }
 
-func goesBelow(l spool.Listing, domain string) bool {
+func goesBelow(l *spool.Listing, domain string) bool {
 	for _, r := range l.Envelope.To {
 		_, at := addr.Split(r.Addr)
 		at = addr.FoldDomain(at)
@@ -95,22 +96,45 @@ func contains(text, part string) bool {
 }
 
 // selected returns the entries of all inboxes that a filter selects, inbox by inbox,
-// oldest first, and the shortest names by which each is known among all entries.
-func selected(sp *spool.Spool, f Filter, now time.Time) (list []spool.Listing, ids map[spool.Key]string, err error) {
-	var tags []spool.Key
+// oldest first, and the keys of all entries.
+func selected(sp *spool.Spool, f Filter, now time.Time) (list []spool.Listing, keys []spool.Key, err error) {
+	return selectedOf(sp.List, f, now)
+}
+
+// outlined is selected for who does not show the reasons, which take half the time.
+func outlined(sp *spool.Spool, f Filter, now time.Time) ([]spool.Listing, error) {
+	look := sp.Outline
+	if f.Reason != "" {
+		look = sp.List
+	}
+	list, _, err := selectedOf(look, f, now)
+	return list, err
+}
+
+func selectedOf(look func(spool.Inbox) ([]spool.Listing, error), f Filter, now time.Time) (list []spool.Listing, keys []spool.Key, err error) {
+	var found [][]spool.Listing
 	for _, in := range spool.Inboxes() {
-		entries, err := sp.List(in)
+		entries, err := look(in)
 		if err != nil {
 			return nil, nil, fmt.Errorf("list %s: %w", in, err)
 		}
-		for _, l := range entries {
-			if l.Key != "" {
-				tags = append(tags, l.Key)
+		keys = slices.Grow(keys, len(entries))
+		n := 0
+		for i := range entries {
+			if k := entries[i].Key; k != "" {
+				keys = append(keys, k)
 			}
-			if f.matches(l, now) {
-				list = append(list, l)
+			if f.matches(&entries[i], now) {
+				entries[n] = entries[i]
+				n++
 			}
 		}
+		if n > 0 {
+			found = append(found, entries[:n])
+		}
 	}
-	return list, shortest(tags), nil
+	if len(found) == 1 { // large, as a rule
+		return found[0], keys, nil
+	}
+	return slices.Concat(found...), keys, nil
 }

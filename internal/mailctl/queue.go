@@ -46,10 +46,11 @@ type queuedTo struct {
 
 // List prints the queue inbox by inbox, oldest entries first, and what it amounts to.
 func (q Queue) List() error {
-	list, ids, err := selected(q.Spool, q.Filter, q.Now)
+	list, keys, err := selected(q.Spool, q.Filter, q.Now)
 	if err != nil {
 		return err
 	}
+	ids := shortest(keys)
 	out := bufio.NewWriter(q.Out)
 	var sum total
 	for _, in := range spool.Inboxes() {

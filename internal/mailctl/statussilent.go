@@ -20,7 +20,7 @@ const (
 func (s Status) silent(sp *spool.Spool, d *day) condition {
 	c := condition{Level: levelOK, Part: "relay to", Text: "no destination is silent"}
 	waiting := map[string]time.Time{} // domain to the oldest arrival
-	entries, err := sp.List(spool.InboxRelay)
+	entries, err := sp.Outline(spool.InboxRelay)
 	for _, l := range entries {
 		if l.State != "deferred" || s.Now.Sub(l.Arrival) < silentAfter {
 			continue

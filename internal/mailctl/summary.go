@@ -28,7 +28,7 @@ type summed struct {
 // Summary prints how many recipients wait for each domain, by the age of their entries;
 // or, by sender, how many entries come from each. The longest rows come first.
 func (q Queue) Summary(bySender bool) error {
-	list, _, err := selected(q.Spool, q.Filter, q.Now)
+	list, err := outlined(q.Spool, q.Filter, q.Now)
 	if err != nil {
 		return err
 	}

@@ -47,7 +47,7 @@ func (v Verbs) Selected(verb string, filter Filter, dry bool) error {
 	if dry {
 		return Queue{Spool: v.Spool, Now: v.Now, Out: v.Out, Filter: filter}.List()
 	}
-	list, _, err := selected(v.Spool, filter, v.Now)
+	list, err := outlined(v.Spool, filter, v.Now)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"paperpath/internal/dir"
+	"paperpath/internal/message"
 )
 
 // Entry is an entry that a stage works on. It is open for one attempt.
@@ -174,8 +175,10 @@ var (
 // entry that it reports about, so there the date of its own Received counts.
 func (e *Entry) arrival(mtime time.Time) time.Time {
 	accepted := e.Key.Made()
-	if e.With == WithBounce && !e.head.date.IsZero() {
-		accepted = e.head.date
+	if e.With == WithBounce {
+		if at, err := message.ParseDate(strings.TrimSpace(e.head.date)); err == nil {
+			accepted = at
+		}
 	}
 	if accepted.Before(mtime) {
 		return accepted
@@ -238,7 +241,17 @@ func (e *Entry) read(st unix.Stat_t) (err error) {
 	if err != nil {
 		return err
 	}
-	return e.take(h, st)
+	if err := e.identify(h, st); err != nil {
+		return err
+	}
+	e.Client = clientIn(h.from)
+	e.reasons, err = e.at.inbox.readReason(e.Key)
+	e.Attempts, e.Last = e.reasons.lines, e.reasons.last
+	e.Tried = reasonTime(e.Last)
+	if errors.Is(err, dir.ErrNotRegular) {
+		return fmt.Errorf("%w: its reason: %w", errNotOurs, err)
+	}
+	return err
 }
 
 // measure compares the file's size with its name.
@@ -252,18 +265,12 @@ func (e *Entry) measure(st unix.Stat_t) error {
 	return nil
 }
 
-// take is the rest of read: h is what the fields say.
-func (e *Entry) take(h *head, st unix.Stat_t) (err error) {
+// identify takes what the fields say, if they are those of this entry.
+func (e *Entry) identify(h *head, st unix.Stat_t) error {
 	if h.id != e.Key && h.id != e.Key.Root() {
 		return fmt.Errorf("%w: its id is %s", errForeign, h.id)
 	}
-	e.head, e.Envelope, e.With, e.Relay, e.Client = h, h.env, h.with, h.relay, h.client
+	e.head, e.Envelope, e.With, e.Relay = h, h.env, h.with, h.relay
 	e.Arrival = e.arrival(time.Unix(st.Mtim.Unix()))
-	e.reasons, err = e.at.inbox.readReason(e.Key)
-	e.Attempts, e.Last = e.reasons.lines, e.reasons.last
-	e.Tried = reasonTime(e.Last)
-	if errors.Is(err, dir.ErrNotRegular) {
-		return fmt.Errorf("%w: its reason: %w", errNotOurs, err)
-	}
-	return err
+	return nil
 }

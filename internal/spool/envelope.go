@@ -195,10 +195,10 @@ type head struct {
 	end      int64   // offset after it: the message as it came
 	with     string
 	relay    bool   // the comment that relayComment is
-	client   string // IP address of the client, or ""
+	from     string // the first line of our Received
 	id       Key
-	date     time.Time // of our Received; zero where it does not parse
-	lines    int64     // line ends before results
+	date     string // of our Received, as it stands there
+	lines    int64  // line ends before results
 }
 
 var errForeign = errors.New("not written by Paperpath")
@@ -209,46 +209,47 @@ func readHead(r io.Reader) (*head, error) {
 	defer headBuffers.Put(buf)
 	buf.Reset(io.LimitReader(r, maxHead))
 	defer buf.Reset(nil)
-	return readHeadFrom(buf)
+	h := &head{}
+	return h, h.read(buf)
 }
 
 // maxHeadLine bounds the lines of our fields.
 const maxHeadLine = 4096
 
-// readHeadFrom is readHead with a buffer of the caller's, of maxHeadLine octets.
-func readHeadFrom(r *bufio.Reader) (*head, error) {
+// read is readHead with a head and a buffer of the caller's, of maxHeadLine octets.
+func (h *head) read(r *bufio.Reader) error {
 	p := headReader{r: r}
-	h := &head{}
+	*h = head{marks: h.marks[:0]}
 	line, err := p.line()
 	if err != nil || !h.parseFrom(line) {
-		return nil, p.foreign("the first line is no Return-Path", err)
+		return p.foreign("the first line is no Return-Path", err)
 	}
 	for {
 		if line, err = p.line(); err != nil {
-			return nil, p.foreign("no Received of ours", err)
+			return p.foreign("no Received of ours", err)
 		}
 		if !h.parseTo(line, p.start) {
 			break
 		}
 	}
 	if len(h.env.To) == 0 {
-		return nil, p.foreign("no Delivered-To", nil)
+		return p.foreign("no Delivered-To", nil)
 	}
 	if err := h.env.check(); err != nil { // no child and no report of it could be written
-		return nil, p.foreign(err.Error(), nil)
+		return p.foreign(err.Error(), nil)
 	}
 	h.results, h.lines = p.start, int64(1+len(h.env.To))
 	for !bytes.HasPrefix(line, []byte(received)) {
 		if line, err = p.line(); err != nil || len(line) == 0 {
-			return nil, p.foreign("no Received of ours", err)
+			return p.foreign("no Received of ours", err)
 		}
 	}
-	h.received, h.client = p.start, clientIn(string(line))
+	h.received, h.from = p.start, string(line)
 	if line, err = p.line(); err != nil || !h.parseWith(line) {
-		return nil, p.foreign("the Received has no id of ours", err)
+		return p.foreign("the Received has no id of ours", err)
 	}
 	h.end = p.next
-	return h, nil
+	return nil
 }
 
 // headBuffers are reused: each attempt reads a head.
@@ -290,6 +291,9 @@ func (h *head) parseFrom(line []byte) bool {
 }
 
 func (h *head) parseTo(line []byte, at int64) bool {
+	if bytes.HasPrefix(line, []byte(received)) {
+		return false // as the line after the last of them, nearly always
+	}
 	s := string(line)
 	rest, ok := strings.CutPrefix(s, deliveredTo)
 	r := Recipient{Addr: rest}
@@ -365,8 +369,7 @@ func (h *head) parseWith(line []byte) bool {
 	if !ok {
 		return false
 	}
-	h.date, _ = message.ParseDate(strings.TrimSpace(date))
 	k, err := ParseKey(id)
-	h.with, h.id = with, k
+	h.with, h.id, h.date = with, k, date
 	return err == nil
 }

@@ -1,18 +1,13 @@
 package spool
 
 import (
-	"bufio"
-	"bytes"
+	"cmp"
 	"errors"
-	"runtime"
 	"slices"
-	"sync"
-	"sync/atomic"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"paperpath/internal/visible"
 )
 
 // Listing is an entry as people see it in the queue.
@@ -30,128 +25,79 @@ type Listing struct {
 }
 
 // List returns the entries of an inbox, oldest first.
-func (s *Spool) List(in Inbox) ([]Listing, error) {
+func (s *Spool) List(in Inbox) ([]Listing, error) { return s.list(in, true) }
+
+// Outline is List in half the time: it leaves out what stands in the reasons (Due, Attempts
+// and LastReason).
+func (s *Spool) Outline(in Inbox) ([]Listing, error) { return s.list(in, false) }
+
+func (s *Spool) list(in Inbox, reasons bool) ([]Listing, error) {
 	b, err := s.inbox(in)
 	if err != nil {
 		return nil, err
 	}
-	spots, err := b.sorted()
-	if err != nil {
+	seen, err := b.sights()
+	if err != nil || len(seen) == 0 {
 		return nil, err
 	}
-	list := listings(spots)
-	slices.SortStableFunc(list, func(a, b Listing) int { return a.Arrival.Compare(b.Arrival) })
-	return list, nil
-}
-
-// listings describes the names, with all processors. Nearly all of the time goes into
-// system calls.
-func listings(spots []spot) []Listing {
-	list := make([]Listing, len(spots))
-	there := make([]bool, len(spots))
-	var next atomic.Int64
-	var wait sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		wait.Go(func() {
-			var look glance
-			for i := int(next.Add(1)) - 1; i < len(spots); i = int(next.Add(1)) - 1 {
-				list[i], there[i] = look.listing(spots[i])
-			}
-		})
+	look := glances{inbox: b, seen: seen}
+	if look.self, err = b.self.Stat(); err != nil {
+		return nil, err
 	}
-	wait.Wait()
-	n := 0
-	for i := range list {
-		if there[i] {
-			list[n] = list[i]
-			n++
+	if reasons {
+		// Read after the entries: the reason is written before its entry comes to cur/.
+		if look.reasons, err = b.reasonNames(len(seen)); err != nil {
+			return nil, err
 		}
 	}
-	return list[:n]
+	return oldestFirst(look.all()), nil
 }
 
-// glance looks at entries that nobody is going to work on: a queue may be long, and a person
-// waits for it.
-type glance struct {
-	own  *inbox // whose status is in self
-	self unix.Stat_t
-	buf  []byte
-	text bytes.Reader
-	head *bufio.Reader
+// sight is a name in an inbox, and whether the directory says that it is a regular file.
+type sight struct {
+	name    string
+	state   state
+	regular bool
 }
 
-// listing describes one name; false where it has gone in the meantime.
-func (g *glance) listing(p spot) (Listing, bool) {
-	if e, err := g.open(p); err == nil {
-		return e.listing(), true
+// sights returns what is in new/ and cur/.
+func (b *inbox) sights() (list []sight, err error) {
+	for _, st := range []state{stateNew, stateDeferred} {
+		err = errors.Join(err, b.dir(st).Files(func(name string, regular bool) bool {
+			list = append(list, sight{name, st, regular})
+			return true
+		}))
 	}
-	// Why it could not be had in this way, the usual one says, or it is somewhere else.
-	l := Listing{Name: p.name, Inbox: p.inbox.name, State: "new"}
-	e, err := p.open()
-	switch {
-	case errors.Is(err, errGone):
-		return l, false
-	case errors.Is(err, errTorn):
-		l.State, l.LastReason = "torn", err.Error()
-		return l, true
-	case err != nil:
-		l.State, l.LastReason = "foreign", visible.Line(err.Error())
-		return l, true
-	}
-	defer e.close()
-	return e.listing(), true
+	return list, err
 }
 
-// open is spot.open without a file that stays open, for an entry whose fields of ours fit
-// into a page.
-func (g *glance) open(p spot) (*Entry, error) {
-	n, err := parseName(p.name)
-	if err != nil {
-		return nil, err
-	}
-	if err := g.ours(p); err != nil {
-		return nil, err
-	}
-	read, st, err := p.dir().ReadSeen(p.name, g.buf)
-	if err != nil {
-		return nil, err
-	}
-	e := &Entry{Key: n.key, Inbox: p.inbox.name, Size: n.size, wireSize: n.wire, at: p}
-	if err := e.measure(st); err != nil {
-		return nil, err
-	}
-	g.text.Reset(g.buf[:read])
-	g.head.Reset(&g.text)
-	h, err := readHeadFrom(g.head)
-	if err != nil {
-		return nil, err
-	}
-	return e, e.take(h, st)
+// reasonNames returns the names in reason/, and whether each is known to be a regular file.
+func (b *inbox) reasonNames(about int) (map[string]bool, error) {
+	names := make(map[string]bool, about)
+	err := b.reason.Files(func(name string, regular bool) bool {
+		names[name] = regular
+		return true
+	})
+	return names, err
 }
 
-// ours is inbox.ours, which is asked once for the inbox itself.
-func (g *glance) ours(p spot) (err error) {
-	if g.own != p.inbox {
-		if g.self, err = p.inbox.self.Stat(); err != nil {
-			return err
-		}
-		g.own, g.buf, g.head = p.inbox, make([]byte, maxHeadLine), bufio.NewReaderSize(&g.text, maxHeadLine)
+// oldestFirst sorts by arrival, then by name.
+func oldestFirst(list []Listing) []Listing {
+	at := make([]int, len(list)) // smaller to move about
+	for i := range at {
+		at[i] = i
 	}
-	st, err := p.stat()
-	if err != nil {
-		return err
+	slices.SortFunc(at, func(i, j int) int {
+		return cmp.Or(list[i].Arrival.Compare(list[j].Arrival), strings.Compare(list[i].Name, list[j].Name))
+	})
+	if slices.IsSorted(at) {
+		return list // of a queue, nearly always
 	}
-	return p.inbox.oursIn(g.self, st)
-}
-
-// listing describes the entry.
-func (e *Entry) listing() Listing {
-	l := Listing{Name: e.at.name, Inbox: e.Inbox, Key: e.Key, Size: e.Size, Arrival: e.Arrival,
-		Envelope: e.Envelope, Attempts: e.Attempts, State: e.State(), LastReason: e.reasons.last}
-	if l.State == "deferred" {
-		l.Due = e.reasons.due
+	sorted := make([]Listing, len(list))
+	for to, from := range at {
+		sorted[to] = list[from]
 	}
-	return l
+	return sorted
 }
 
 // Running reports whether a runner works the inbox.

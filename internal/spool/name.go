@@ -42,17 +42,22 @@ func parseName(name string) (fileName, error) {
 		return fileName{}, err
 	}
 	s, w, ok := strings.Cut(sizes, ",W=")
+	s, sized := strings.CutPrefix(s, "S=")
 	n := fileName{key: k}
-	if n.size, err = parseSize(strings.TrimPrefix(s, "S=")); err == nil {
+	if n.size, err = parseSize(s); err == nil {
 		n.wire, err = parseSize(w)
 	}
-	if err != nil || !ok || string(n.append(make([]byte, 0, usualName))) != base {
+	if err != nil || !ok || !sized {
 		return fileName{}, fmt.Errorf("%q does not end in ,S=size,W=size", name)
 	}
 	return n, nil
 }
 
+// parseSize reads a size in the one way in which it is written.
 func parseSize(s string) (int64, error) {
+	if len(s) > 1 && s[0] == '0' {
+		return 0, strconv.ErrSyntax
+	}
 	n, err := strconv.ParseUint(s, 10, 62)
 	return int64(n), err
 }

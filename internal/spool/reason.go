@@ -138,7 +138,12 @@ func (b *inbox) readReason(k Key) (r reasons, err error) {
 	if err != nil {
 		return r, err
 	}
-	buf := make([]byte, 1024) // most files are short
+	return b.readReasonSeen(k, make([]byte, 1024)) // most files are short
+}
+
+// readReasonSeen is readReason for a name that the caller knows to be that of a regular file,
+// or of none. buf is for what it reads.
+func (b *inbox) readReasonSeen(k Key, buf []byte) (r reasons, err error) {
 	n, st, err := b.reason.ReadSeen(string(k), buf)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -158,22 +163,25 @@ func (b *inbox) readReason(k Key) (r reasons, err error) {
 
 // scan reads the lines. Of one that is too long the beginning counts.
 func (r *reasons) scan(text []byte) {
+	var last []byte
 	for line := range bytes.Lines(text) {
 		line = bytes.TrimRight(line, "\r\n")
 		if len(line) == 0 {
 			continue
 		}
-		if r.lines++; r.lines == 1 {
+		if last = line; r.lines == 0 {
 			r.first = lineText(line)
 		}
-		r.last = string(line)
+		r.lines++
 	}
-	r.last = lineText([]byte(r.last))
+	if r.last = r.first; r.lines > 1 {
+		r.last = lineText(last)
+	}
 }
 
 // lineText is a line of a reason as it is shown.
 func lineText(line []byte) string {
-	return string(bytes.ToValidUTF8(line[:min(len(line), 2*maxReasonLine)], []byte("?")))
+	return strings.ToValidUTF8(string(line[:min(len(line), 2*maxReasonLine)]), "?")
 }
 
 // dropReason removes the reason of an entry that has left. The cleaner removes one

@@ -31,6 +31,9 @@ import (
 // Escape writes s so that it can be read back: anything but visible characters and blanks
 // becomes \x1b or \u{9b}, and a backslash is doubled.
 func Escape(s string) string {
+	if plain(s) && strings.IndexByte(s, '\\') < 0 {
+		return s // nearly always
+	}
 	return replace(s, func(r rune) string {
 		if r == '\\' {
 			return `\\`
@@ -41,13 +44,18 @@ func Escape(s string) string {
 
 // Line writes a text for people on one line: LF, CR and TAB become blanks, anything else
 // that is not visible is escaped as in Escape, and a backslash stays as it is.
-func Line(s string) string { return replace(s, blank) }
+func Line(s string) string {
+	if plain(s) {
+		return s // nearly always
+	}
+	return replace(s, blank)
+}
 
 // ASCII is Line in printable ASCII, for replies to clients (RFC 5321 4.2, RFC 1939
 // 3), for the fields of a report without SMTPUTF8 (RFC 3464 2.1), and for what
 // other hosts replied.
 func ASCII(s string) string {
-	if strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) < 0 {
+	if plain(s) {
 		return s // nearly always
 	}
 	return replace(s, func(r rune) string {
@@ -78,6 +86,16 @@ func Shorten(s string, most int) string {
 	const dots = "..."
 	whole := max(most-len(dots), 0)
 	return s[:wholeRunes([]byte(s[:whole]))] + dots
+}
+
+// plain reports whether s has visible characters of ASCII and blanks alone.
+func plain(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 func blank(r rune) string {
@@ -123,8 +141,13 @@ func JSON(w io.Writer, v any) error {
 	if err := enc.Encode(v); err != nil {
 		return err
 	}
+	text := strings.TrimSuffix(line.String(), "\n")
+	if plain(text) {
+		_, err := line.WriteTo(w)
+		return err
+	}
 	var out strings.Builder
-	for _, r := range strings.TrimSuffix(line.String(), "\n") {
+	for _, r := range text {
 		switch hi, lo := pair(r); {
 		case unicode.IsPrint(r):
 			out.WriteRune(r)
