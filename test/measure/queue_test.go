@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -86,13 +85,7 @@ func TestQueueCalls(t *testing.T) {
 // that do nothing else, which no test can rely on. What it does rely on is how much more CPU time
 // it takes than to read the same files, as often and at the same time, with nothing around it.
 func TestLongQueue(t *testing.T) {
-	n := 10000
-	if text := os.Getenv("PAPERPATH_QUEUE"); text != "" {
-		var err error
-		if n, err = strconv.Atoi(text); err != nil {
-			t.Fatal(err)
-		}
-	}
+	n := number(t, "PAPERPATH_QUEUE", 10000)
 	h := newHome(t)
 	deferQueue(t, h, n)
 	const turns = 3

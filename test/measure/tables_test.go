@@ -15,12 +15,12 @@ import (
 	"paperpath/test/harness"
 )
 
-// rows are those of a large table; PAPERPATH_ROWS says how many.
-func rows(t *testing.T) int {
+// number is how many there are to be of something, as an environment variable says.
+func number(t *testing.T, variable string, usual int) int {
 	t.Helper()
-	text := os.Getenv("PAPERPATH_ROWS")
+	text := os.Getenv(variable)
 	if text == "" {
-		return 100000
+		return usual
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil {
@@ -69,7 +69,7 @@ func mailroute(t *testing.T, h *harness.Home, addresses ...string) (cpu time.Dur
 // once its database is there. CPU time counts: the machine may be busy.
 func TestLargeTable(t *testing.T) {
 	h := newHome(t)
-	n := rows(t)
+	n := number(t, "PAPERPATH_ROWS", 100000)
 	largeTable(t, h, n)
 	made, most := mailroute(t, h, "user1@example.net")
 	// Five seconds for a million rows; the processor may have other work in its caches.
