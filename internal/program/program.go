@@ -91,6 +91,7 @@ type frame struct {
 // status.
 func Main(p Program) int {
 	f := &frame{Home: home.New(cmp.Or(p.LogName, p.Name)), homeless: true}
+	nameProcess(p.Name)
 	confine()
 	f.muted = muteClient()
 	if err := enoughFiles(); err != nil {
@@ -101,6 +102,16 @@ func Main(p Program) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	return p.run(ctx, f, os.Args[1:])
+}
+
+// nameProcess has ps(1), top(1) and ss(8) show the program's name where it was started by
+// /proc/self/exe, as in processes of other users: they would show "exe". Later it could not:
+// the file is root's once the process is confined.
+func nameProcess(name string) {
+	const path = "/proc/self/comm"
+	if comm, err := os.ReadFile(path); err == nil && string(comm) == "exe\n" {
+		_ = os.WriteFile(path, []byte(name), 0) // only for people
+	}
 }
 
 // catchBrokenPipes makes writing to a standard output or error without a reader an

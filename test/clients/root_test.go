@@ -136,6 +136,9 @@ func TestStartAsRoot(t *testing.T) {
 			}
 			pid = service(pid, words)
 		}
+		if comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid)); err != nil || string(comm) == "exe\n" {
+			t.Errorf("%s is called %q in ps, %v", words, comm, err)
+		}
 		ids := uids(pid)
 		if want := strings.Repeat(strconv.Itoa(ownerUID)+" ", 4); strings.Join(ids, " ")+" " != want {
 			t.Errorf("%s runs as %q", words, ids)
