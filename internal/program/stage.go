@@ -3,6 +3,7 @@ package program
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -130,7 +131,8 @@ func (s Stage) runner(h *home.Home) (*spool.Runner, error) {
 }
 
 // Explain prints the decisions for each operand, as text or with --json. The
-// error is the one with the highest exit status.
+// error is the one with the highest exit status; it has no text where an outcome that
+// was printed says the same.
 func Explain(h *home.Home, c *cli.Context, decide func(address string, t *explain.Trail) error) error {
 	if !c.Args().Present() {
 		return status.UsageError("no address (see %s --help)", c.App.Name)
@@ -139,6 +141,9 @@ func Explain(h *home.Home, c *cli.Context, decide func(address string, t *explai
 	for _, address := range c.Args().Slice() {
 		var trail explain.Trail
 		err := decide(address, &trail)
+		if err != nil && strings.HasSuffix(trail.Outcome, err.Error()) {
+			err = &status.Error{Exit: status.Exit(err)}
+		}
 		if failed := trail.Write(h.Stdout, c.Bool("json")); failed != nil {
 			return failed
 		}
