@@ -81,9 +81,9 @@ func TestQueueCalls(t *testing.T) {
 	}
 }
 
-// TestLongQueue: 100,000 entries (PAPERPATH_QUEUE) are shown in under a second by two processors
-// that do nothing else, which no test can rely on. What it does rely on is how much more CPU time
-// it takes than to read the same files, as often and at the same time, with nothing around it.
+// TestLongQueue lists a queue of PAPERPATH_QUEUE entries. A busy machine makes seconds meaningless:
+// the limit is how much more CPU time that takes than to read the same files, as often and at the
+// same time, with nothing around it.
 func TestLongQueue(t *testing.T) {
 	n := number(t, "PAPERPATH_QUEUE", 10000)
 	h := newHome(t)
