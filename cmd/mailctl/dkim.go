@@ -13,7 +13,7 @@ import (
 )
 
 func dkimVerb() program.Verb {
-	return program.Verb{
+	v := program.Verb{
 		Name: "dkim", Usage: "make and show the keys that sign mail", Operands: "verb ...",
 		Verbs: []program.Verb{
 			{Name: "new", Usage: "make a pair of keys for a domain, and print its DNS records", Operands: "DOMAIN",
@@ -44,6 +44,10 @@ func dkimVerb() program.Verb {
 				}},
 		},
 	}
+	for i := range v.Verbs {
+		v.Verbs[i].As = "mailrelay" // the keys are its own
+	}
+	return v
 }
 
 func dkimKeys(h *home.Home) mailctl.DKIM {

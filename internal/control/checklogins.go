@@ -17,6 +17,9 @@ func (c *Control) checkRelayLogins(r *Report) {
 	case errors.Is(err, fs.ErrNotExist):
 		r.InForce = append(r.InForce, Value{Setting: relayLoginsDir, Text: "no login", From: fromDefault})
 		return
+	case c.closed(err):
+		r.InForce = append(r.InForce, Value{Setting: relayLoginsDir, Text: ofRelay, From: "control/" + relayLoginsDir})
+		return
 	case err != nil && len(entries) == 0:
 		return // unknownName has reported it
 	}

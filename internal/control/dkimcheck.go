@@ -10,11 +10,19 @@ import (
 
 // readDKIM reads the directory itself; checkDKIM reads what is in it.
 func (c *Control) readDKIM() error {
-	if _, err := os.ReadDir(c.path("dkim")); err != nil && !plainAbsent(err) && isDir(c.path("dkim")) {
+	if _, err := os.ReadDir(c.path("dkim")); err != nil && !plainAbsent(err) && !c.closed(err) && isDir(c.path("dkim")) {
 		return failFile("dkim", "%w", plain(err))
 	}
 	return nil
 }
+
+// closed reports whether a directory cannot be read because it is the own one of mailrelay's user.
+func (c *Control) closed(err error) bool {
+	return errors.Is(err, fs.ErrPermission) && MailGroup(c.home) != 0
+}
+
+// ofRelay is what a check says of it.
+const ofRelay = "for mailrelay's user alone to read"
 
 func isDir(path string) bool {
 	info, err := os.Stat(path)
@@ -25,6 +33,10 @@ func isDir(path string) bool {
 // error, one that others can read a warning.
 func (c *Control) checkDKIM(r *Report) {
 	entries, err := os.ReadDir(c.path("dkim"))
+	if c.closed(err) {
+		r.InForce = append(r.InForce, Value{Setting: "dkim", Text: ofRelay + " (mailctl dkim show)", From: "control/dkim"})
+		return
+	}
 	if err != nil {
 		r.InForce = append(r.InForce, Value{Setting: "dkim", Text: c.setting("dkim").Holds(), From: fromDefault})
 		return // readDKIM has told why, if there is one

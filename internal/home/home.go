@@ -42,7 +42,8 @@ type Home struct {
 	lastTold   map[string]time.Time // when trouble was last logged, by op
 	named      bool                 // broken rows were reported at the start
 	death      parentDeath
-	confinable bool // the process is this program and nothing else
+	confinable bool   // the process is this program and nothing else
+	as         string // the program whose user this becomes; "": Name
 
 	resolverOnce sync.Once
 	resolver     *dns.Resolver
@@ -60,6 +61,8 @@ type Rights struct {
 	SetUser bool // it starts programs that may be set-user-ID
 
 	Homeless bool // it does not use the home, so the home's owner does not matter
+
+	As string // the program whose user it becomes, where each has its own; "": its own
 }
 
 // Open finds the directory: dir, else $PAPERPATH_HOME, else Default. It opens
@@ -71,7 +74,7 @@ func (h *Home) Open(dir, now string, keep Rights) error {
 	if err != nil {
 		return status.Temp("4.3.5", "cannot find the home", err)
 	}
-	h.Dir = dir
+	h.Dir, h.as = dir, keep.As
 	if h.Clock, err = clock.Parse(cmp.Or(now, os.Getenv("PAPERPATH_NOW"))); err != nil {
 		return status.UsageError("%v", err)
 	}

@@ -85,6 +85,11 @@ func (h *Home) GiveUpRoot() error {
 
 // Become makes this process, which is root, run as a user with no other groups, irrevocably.
 func Become(u User) error {
+	if os.Getuid() == 0 && os.Geteuid() != 0 { // after WorkAs
+		if err := syscall.Setresuid(-1, 0, -1); err != nil {
+			return fmt.Errorf("setresuid 0: %w", err)
+		}
+	}
 	if err := syscall.Setgroups(u.Groups); err != nil {
 		return fmt.Errorf("setgroups: %w", err)
 	}

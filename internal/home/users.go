@@ -1,6 +1,7 @@
 package home
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -73,7 +74,7 @@ func (h *Home) User() (u User, ok bool, err error) {
 	if !ok || !h.HasUsers() {
 		return User{uid, gid, []int{gid}}, ok, nil
 	}
-	if u, err = userOf(h.Name); err == nil && h.Name == "mailctl" && u.UID != uid {
+	if u, err = userOf(cmp.Or(h.as, h.Name)); err == nil && h.Name == "mailctl" && h.as == "" && u.UID != uid {
 		err = fmt.Errorf("the home belongs to uid %d, and not to %s", uid, SystemUser)
 	}
 	return u, err == nil, err

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"paperpath/internal/addr"
-	"paperpath/internal/certs"
 	"paperpath/internal/clock"
 	"paperpath/internal/control"
 	"paperpath/internal/dir"
@@ -34,10 +33,11 @@ type Init struct {
 	Smarthost *Smarthost // where a null client sends all mail; nil: this is none
 
 	Owner      string // a user's name or number; "": see chooseOwner
-	CreateUser bool   // the system user is the owner, and is made if there is none
+	CreateUser bool   // the system user is the owner, and each program has its own; they are made if there are none
 
 	generate func(algorithm string) ([]byte, error) // of DKIM keys; nil: dkim.Generate
 	public   bool                                   // root makes it: other users of the machine may pass through
+	fresh    bool                                   // there was none before
 }
 
 // firstServices is control/services of a new home: every program, on loopback ports
@@ -73,19 +73,12 @@ func (i Init) Run() error {
 		}
 	}
 	i.public = os.Geteuid() == 0
+	i.fresh = !exists(filepath.Join(i.Dir, spool.Mark))
 	o, err := i.chooseOwner()
 	if err != nil {
 		return err
 	}
-	steps := []func() error{func() error { return i.giveTo(o) }, i.directories, i.mend, i.settings,
-		i.forwarding, i.certificate, i.signingKeys, i.marks}
-	if i.Smarthost != nil { // nobody connects to a null client, and nothing is from its own domain
-		steps = []func() error{steps[0], i.directories, i.mend, i.logins, i.settings, i.marks}
-	}
-	if o.uid == 0 {
-		steps = append(steps, i.allowRoot)
-	}
-	for _, step := range steps {
+	for _, step := range i.steps(o) {
 		if err := step(); err != nil {
 			return fmt.Errorf("make the home %s: %w", i.Dir, err)
 		}
@@ -100,6 +93,29 @@ func (i Init) Run() error {
 		return i.Smarthost.tell(i)
 	}
 	return i.next()
+}
+
+// steps are what makes the home of an owner, in turn.
+func (i Init) steps(o owner) []func() error {
+	steps := []func() error{func() error { return i.giveTo(o) }, i.directories}
+	if !o.apart() {
+		steps = append(steps, i.mend)
+	} else {
+		steps = append(steps, func() error { return i.relayParts(o) })
+	}
+	if i.Smarthost != nil { // nobody connects to a null client, and nothing is from its own domain
+		steps = append(steps, i.logins)
+	}
+	steps = append(steps, func() error { return i.settings(o) })
+	if i.Smarthost == nil {
+		steps = append(steps, i.forwarding, i.certificate, func() error { return i.share(o) }, // so that all read them
+			func() error { return i.asRelay(o, i.signingKeys) })
+	}
+	steps = append(steps, i.marks, func() error { return i.share(o) }, func() error { return i.settle(o) })
+	if o.uid == 0 {
+		steps = append(steps, i.allowRoot)
+	}
+	return steps
 }
 
 // next prints what there is to do for a new home.
@@ -265,21 +281,30 @@ func (i Init) files() []controlFile {
 }
 
 // settings writes the control files that are missing.
-func (i Init) settings() error {
+func (i Init) settings(o owner) error {
 	for _, file := range i.files() {
-		path := filepath.Join(i.Dir, "control", file.name)
-		old, err := readRegular(path)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			err = control.Write(path, []byte(file.text), 0o600)
-		case err == nil && string(old) != file.text && file.name != "users" && file.name != "services":
-			fmt.Fprintf(i.Notes, "control/%s exists already and is left unchanged\n", file.name)
+		write := func() error { return i.setting(file) }
+		if filepath.Dir(file.name) == "relay-logins" {
+			write = func() error { return i.asRelay(o, func() error { return i.setting(file) }) }
 		}
-		if err != nil {
+		if err := write(); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// setting writes a control file if it is missing.
+func (i Init) setting(file controlFile) error {
+	path := filepath.Join(i.Dir, "control", file.name)
+	old, err := readRegular(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return control.Write(path, []byte(file.text), 0o600)
+	case err == nil && string(old) != file.text && file.name != "users" && file.name != "services":
+		fmt.Fprintf(i.Notes, "control/%s exists already and is left unchanged\n", file.name)
+	}
+	return err
 }
 
 // forwarding makes a secret, so that the SPF of other hosts does not refuse what a new home
@@ -303,72 +328,6 @@ func readRegular(path string) ([]byte, error) {
 		return nil, err
 	}
 	return os.ReadFile(path)
-}
-
-// certificate makes a self-signed certificate if the host has none; one rename puts
-// both files in place.
-func (i Init) certificate() error {
-	host, err := control.Open(i.Dir, time.Now).Hostname()
-	if err != nil {
-		return err
-	}
-	host = addr.FoldDomain(host)
-	tls := filepath.Join(i.Dir, "control", "tls")
-	if err := dir.Make(tls, 0o700); err != nil {
-		return err
-	}
-	if names, err := os.ReadDir(filepath.Join(tls, host)); err == nil && len(names) > 0 {
-		return nil
-	}
-	draft := filepath.Join(tls, ".new")
-	if err := os.RemoveAll(draft); err != nil {
-		return err
-	}
-	if err := dir.Make(draft, 0o700); err != nil {
-		return err
-	}
-	names := append([]string{"localhost", "127.0.0.1", "::1"}, i.hostDomains(host)...)
-	if err := certs.SelfSigned(draft, host, names, i.Now); err != nil {
-		return err
-	}
-	if err := os.Rename(draft, filepath.Join(tls, host)); err != nil {
-		return err
-	}
-	return dir.Sync(tls)
-}
-
-// hostDomains returns the domains other than host that a certificate can name.
-func (i Init) hostDomains(host string) []string {
-	return slices.DeleteFunc(slices.Clone(i.Domains), func(d string) bool { return d == host || d[0] == '[' })
-}
-
-// signingKeys makes keys for the domains that have none. They do not sign before their
-// records are in the DNS and a person says so.
-func (i Init) signingKeys() error {
-	d := DKIM{Control: control.Open(i.Dir, time.Now), Now: i.Now, generate: i.generate}
-	domains, err := d.Control.Domains()
-	if err != nil {
-		return nil // the findings at the end will tell
-	}
-	for _, text := range domains {
-		domain, err := control.DKIMDomain(text)
-		if err != nil || !strings.Contains(domain, ".") {
-			continue // nobody can publish a key there
-		}
-		all, _, err := d.Control.DKIMSelectors(domain)
-		if err != nil {
-			return err
-		}
-		if len(all) > 0 {
-			continue
-		}
-		if _, err := d.makePair(domain); err != nil {
-			return err
-		}
-		fmt.Fprintf(i.Notes, "control/dkim has a key for %[1]s, which does not sign yet: "+
-			"mailctl --home %[2]s dkim show %[1]s\n", domain, i.Dir)
-	}
-	return nil
 }
 
 // marks makes the spool and writes the marks, that of the whole home last.

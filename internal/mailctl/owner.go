@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"os/user"
 	"path/filepath"
 	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -22,12 +20,25 @@ import (
 )
 
 // systemUser is the user that owns a home that serves the whole machine.
-const systemUser = "paperpath"
+const systemUser = home.SystemUser
 
 // owner is the user that owns a home.
 type owner struct {
 	uid, gid int
 	why      string // for a person: "as --owner says"
+
+	groups []int // of the user, in a home that has a user for each program
+}
+
+// apart reports whether the home has a user for each program.
+func (o owner) apart() bool { return o.groups != nil }
+
+// user is the owner as a process has it.
+func (o owner) user() home.User {
+	if o.apart() {
+		return home.User{UID: o.uid, GID: o.gid, Groups: o.groups}
+	}
+	return home.User{UID: o.uid, GID: o.gid, Groups: []int{o.gid}}
 }
 
 func (o owner) String() string {
@@ -45,15 +56,21 @@ func (i Init) chooseOwner() (owner, error) {
 		return owner{}, status.UsageError("--create-user makes the user %s, so there is no other --owner",
 			systemUser)
 	case i.CreateUser:
-		o, err := i.createUser()
-		return o, cmp.Or(err, mayGive(o, systemUser))
+		return i.createUsers()
 	case i.Owner != "":
 		o, err := namedOwner(i.Owner, "as --owner says")
 		return o, cmp.Or(err, mayGive(o, i.Owner))
+	case i.hasUsers():
+		return systemOwner("as before, with a user for each program")
 	case os.Geteuid() != 0:
 		return owner{uid: os.Geteuid(), gid: os.Getegid()}, nil
 	}
 	return i.likelyOwner()
+}
+
+// hasUsers reports whether the home is one with a user for each program, and we may mend it.
+func (i Init) hasUsers() bool {
+	return os.Geteuid() == 0 && (&home.Home{Dir: i.Dir}).HasUsers()
 }
 
 // mayGive refuses to make a home for o if we cannot give it to them.
@@ -70,14 +87,14 @@ func mayGive(o owner, name string) error {
 func (i Init) likelyOwner() (owner, error) {
 	if st, err := statOf(filepath.Join(i.Dir, "spool")); err == nil &&
 		exists(filepath.Join(i.Dir, "control", "root")) {
-		return owner{int(st.Uid), int(st.Gid), "as before"}, nil
+		return owner{uid: int(st.Uid), gid: int(st.Gid), why: "as before"}, nil
 	}
 	path, st, err := nearest(i.Dir)
 	if err != nil {
 		return owner{}, fmt.Errorf("find an owner for the home: %w", err)
 	}
 	if st.Uid != 0 {
-		return owner{int(st.Uid), int(st.Gid), "as " + path + " does"}, nil
+		return owner{uid: int(st.Uid), gid: int(st.Gid), why: "as " + path + " does"}, nil
 	}
 	o, err := namedOwner(systemUser, "because that user exists")
 	if err == nil {
@@ -112,7 +129,7 @@ func namedOwner(name, why string) (owner, error) {
 	uid, number := strconv.ParseUint(name, 10, 31)
 	if err != nil && number == nil {
 		if u, err = user.LookupId(name); err != nil {
-			return owner{int(uid), int(uid), why}, nil
+			return owner{uid: int(uid), gid: int(uid), why: why}, nil
 		}
 	}
 	if err != nil {
@@ -123,70 +140,7 @@ func namedOwner(name, why string) (owner, error) {
 	if err := errors.Join(errID, errGID); err != nil {
 		return owner{}, fmt.Errorf("user %s: %w", name, err)
 	}
-	return owner{id, gid, why}, nil
-}
-
-// createUser makes the system user if there is none.
-func (i Init) createUser() (owner, error) {
-	const why = "as --create-user says"
-	if o, err := namedOwner(systemUser, why); err == nil {
-		return o, nil
-	}
-	if os.Geteuid() != 0 {
-		return owner{}, &status.Error{Exit: status.NotAllowed,
-			Text: "only root makes users (run this as root, or without --create-user for a home of your own)"}
-	}
-	commands, err := userCommands(i.Dir)
-	if err != nil {
-		return owner{}, err
-	}
-	for _, args := range commands {
-		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
-			return owner{}, status.Temp("4.3.5", fmt.Sprintf("%s: %q", strings.Join(args, " "),
-				strings.TrimSpace(string(out))), err)
-		}
-		fmt.Fprintf(i.Notes, "ran: %s\n", strings.Join(args, " "))
-	}
-	return namedOwner(systemUser, why)
-}
-
-// userCommands are the commands that make the system user here: useradd of shadow, or
-// adduser, which is not the same program on Debian as in BusyBox.
-func userCommands(home string) ([][]string, error) {
-	shell := "/usr/sbin/nologin"
-	if !exists(shell) {
-		shell = "/bin/false"
-	}
-	if path := adminTool("useradd"); path != "" {
-		return [][]string{{path, "--system", "--user-group", "--no-create-home", "--home-dir", home,
-			"--shell", shell, systemUser}}, nil
-	}
-	path := adminTool("adduser")
-	real, err := filepath.EvalSymlinks(path)
-	switch {
-	case path == "":
-	case err == nil && filepath.Base(real) == "busybox":
-		return [][]string{{real, "addgroup", "-S", systemUser},
-			{real, "adduser", "-S", "-D", "-H", "-h", home, "-s", shell, "-G", systemUser, systemUser}}, nil
-	default:
-		return [][]string{{path, "--system", "--group", "--no-create-home", "--home", home, "--shell",
-			shell, systemUser}}, nil
-	}
-	return nil, status.Temp("4.3.5", "there is neither useradd nor adduser here to make the user "+systemUser+
-		" (make one in another way, or name a user or a number with --owner)", nil)
-}
-
-// adminTool finds a program for root, even if PATH is that of a user.
-func adminTool(name string) string {
-	if path, err := exec.LookPath(name); err == nil {
-		return path
-	}
-	for _, dir := range []string{"/usr/sbin", "/sbin"} {
-		if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
-			return path
-		}
-	}
-	return ""
+	return owner{uid: id, gid: gid, why: why}, nil
 }
 
 // giveTo makes the home's directory for its owner, and gives them the parts of the
@@ -207,10 +161,22 @@ func (i Init) giveTo(o owner) error {
 	if o.uid == 0 {
 		return nil
 	}
-	if err := home.Become(home.User{UID: o.uid, GID: o.gid, Groups: []int{o.gid}}); err != nil {
+	become := home.Become
+	if o.apart() {
+		become = home.WorkAs // until all is given: settle makes it final
+	}
+	if err := become(o.user()); err != nil {
 		return fmt.Errorf("become %s: %w", o, err)
 	}
 	return os.MkdirAll(filepath.Dir(i.Dir), 0o755)
+}
+
+// settle makes the owner of a home with users for good what it works as.
+func (i Init) settle(o owner) error {
+	if !o.apart() {
+		return nil
+	}
+	return home.Become(o.user())
 }
 
 // make does as root what the owner cannot: it makes a directory in one of root's, and

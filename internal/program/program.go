@@ -70,9 +70,10 @@ type Verb struct {
 	Flags    []cli.Flag
 	Action   Action
 	Verbs    []Verb
-	KeepRoot bool // it stays root: its children give it up themselves
-	Homeless bool // it does not use the home that the options name
-	Kind     Kind // Filter: that of the face above it
+	KeepRoot bool   // it stays root: its children give it up themselves
+	Homeless bool   // it does not use the home that the options name
+	As       string // the program whose user it becomes where each has its own; "": this one
+	Kind     Kind   // Filter: that of the face above it
 
 	StartsPrograms bool // of users, which may be set-id
 }
@@ -223,7 +224,7 @@ func (p Program) dispatch(ctx context.Context, f *frame, args []string) error {
 			return missingVerb(name, c.Args().First())
 		}
 		f.kind = face.Kind
-		keep := home.Rights{Root: face.KeepRoot, SetUser: face.StartsPrograms, Homeless: face.Homeless}
+		keep := home.Rights{Root: face.KeepRoot, SetUser: face.StartsPrograms, Homeless: face.Homeless, As: face.As}
 		f.homeless = face.Homeless
 		if err := f.Open(c.String("home"), c.String("now"), keep); err != nil {
 			return face.Kind.refusal(err)

@@ -100,7 +100,7 @@ func TestInitCreatesUser(t *testing.T) {
 	need(t, "unshare")
 	need(t, "useradd")
 	script := `cp -a /etc "$0/etc" && mount --bind "$0/etc" /etc || exit 99
-sed -i /^paperpath:/d /etc/passwd /etc/shadow /etc/group
+sed -i '/^paperpath:/d; /^pp/d' /etc/passwd /etc/shadow /etc/group /etc/gshadow
 mailctl init "$0/home" --hostname mx.example.net --create-user && mailctl init "$0/again" --hostname mx.example.net &&
 getent passwd paperpath && stat -c '%n %U %G' "$0/home/spool" "$0/again/spool"`
 	cmd := exec.Command("unshare", "--mount", "sh", "-c", script, dir)
@@ -112,7 +112,7 @@ getent passwd paperpath && stat -c '%n %U %G' "$0/home/spool" "$0/again/spool"`
 		}
 		t.Skipf("no mounts: %s", out)
 	}
-	for _, want := range []string{"ran: ", "useradd", dir + "/home/spool paperpath paperpath\n", dir + "/again/spool paperpath paperpath\n", "nologin"} {
+	for _, want := range []string{"ran: ", "useradd", dir + "/home/spool paperpath ppspool\n", dir + "/again/spool paperpath paperpath\n", "nologin"} {
 		if err != nil || !strings.Contains(string(out), want) {
 			t.Fatalf("%v, no %q: %s", err, want, out)
 		}
