@@ -101,7 +101,7 @@ func (i Init) steps(o owner) []func() error {
 	if !o.apart() {
 		steps = append(steps, i.mend)
 	} else {
-		steps = append(steps, func() error { return i.relayParts(o) })
+		steps = append(steps, func() error { return i.relayParts(o) }, func() error { return i.share(o) })
 	}
 	if i.Smarthost != nil { // nobody connects to a null client, and nothing is from its own domain
 		steps = append(steps, i.logins)

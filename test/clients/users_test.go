@@ -90,7 +90,7 @@ exec mailctl start`, sink.Addr, a.pop)
 			t.Fatalf("exit status %d: %s%s", cmd.ProcessState.ExitCode(), &out, &errs)
 		}
 		t.Skip("no mounts")
-	case <-time.After(60 * time.Second):
+	case <-time.After(3 * time.Minute): // many accounts are made
 		t.Fatal("not ready")
 	}
 	for _, pid := range harness.Descendants(cmd.Process.Pid) {
