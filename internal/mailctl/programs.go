@@ -42,30 +42,42 @@ func (i Init) createUsers() (owner, error) {
 	return systemOwner("as --create-user says")
 }
 
-// createUser makes the user of a program, and puts it into its groups.
+// createUser makes the user of a program in its groups, or puts it into those that it lacks.
 func (i Init) createUser(tools accountTools, p home.ProgramUser) error {
+	groups := append([]string{home.SystemUser}, p.Groups...)
 	if _, err := user.Lookup(p.Name); err != nil {
-		if err := i.tool(tools.user(p.Name)); err != nil {
+		if err := i.tool(tools.user(p.Name, groups)); err != nil {
 			return err
 		}
 	}
-	u, err := home.NamedUser(p.Name)
-	if err != nil {
+	missing, err := missingGroups(p.Name, groups)
+	if err != nil || len(missing) == 0 {
 		return err
 	}
-	for _, name := range append([]string{home.SystemUser}, p.Groups...) {
-		gid, err := groupID(name)
-		if err != nil {
-			return err
-		}
-		if slices.Contains(u.Groups, gid) {
-			continue
-		}
-		if err := i.tool(tools.join(p.Name, name)); err != nil {
+	for _, args := range tools.join(p.Name, missing) {
+		if err := i.tool(args); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// missingGroups are those of some groups that a user is not in.
+func missingGroups(name string, groups []string) (missing []string, err error) {
+	u, err := home.NamedUser(name)
+	if err != nil {
+		return nil, err
+	}
+	for _, group := range groups {
+		gid, err := groupID(group)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(u.Groups, gid) {
+			missing = append(missing, group)
+		}
+	}
+	return missing, nil
 }
 
 // systemOwner is the system user, whose home has a user for each program.
@@ -140,28 +152,32 @@ func (t accountTools) group(name string) []string {
 	return []string{t.adduser, "--system", "--group", name}
 }
 
-// user is the command that makes a user.
-func (t accountTools) user(name string) []string {
+// user is the command that makes a user. Only useradd puts it into more groups than the first.
+func (t accountTools) user(name string, groups []string) []string {
 	switch {
 	case t.useradd != "":
-		return []string{t.useradd, "--system", "--gid", home.SystemUser, "--no-create-home", "--home-dir", t.home,
-			"--shell", t.shell, name}
+		return []string{t.useradd, "--system", "--gid", groups[0], "--groups", strings.Join(groups[1:], ","),
+			"--no-create-home", "--home-dir", t.home, "--shell", t.shell, name}
 	case t.busybox:
-		return []string{t.adduser, "adduser", "-S", "-D", "-H", "-h", t.home, "-s", t.shell, "-G", home.SystemUser, name}
+		return []string{t.adduser, "adduser", "-S", "-D", "-H", "-h", t.home, "-s", t.shell, "-G", groups[0], name}
 	}
-	return []string{t.adduser, "--system", "--ingroup", home.SystemUser, "--no-create-home", "--home", t.home,
+	return []string{t.adduser, "--system", "--ingroup", groups[0], "--no-create-home", "--home", t.home,
 		"--shell", t.shell, name}
 }
 
-// join is the command that puts a user into a group.
-func (t accountTools) join(name, group string) []string {
-	switch {
-	case t.useradd != "":
-		return []string{t.usermod, "--append", "--groups", group, name}
-	case t.busybox:
-		return []string{t.adduser, "addgroup", name, group}
+// join are the commands that put a user into groups.
+func (t accountTools) join(name string, groups []string) (list [][]string) {
+	if t.useradd != "" {
+		return [][]string{{t.usermod, "--append", "--groups", strings.Join(groups, ","), name}}
 	}
-	return []string{t.adduser, name, group}
+	for _, group := range groups {
+		args := []string{t.adduser, name, group}
+		if t.busybox {
+			args = []string{t.adduser, "addgroup", name, group}
+		}
+		list = append(list, args)
+	}
+	return list
 }
 
 // adminTool finds a program for root, even if PATH is that of a user.
