@@ -83,6 +83,9 @@ func (i Init) Run() error {
 			return fmt.Errorf("make the home %s: %w", i.Dir, err)
 		}
 	}
+	if i.CreateUser {
+		fmt.Fprint(i.Notes, "a program becomes its own user if root starts it; units of systemd need those of contrib/systemd-users, too\n")
+	}
 	if i.public {
 		fmt.Fprintf(i.Notes, "%s belongs to %s, %s\n", i.Dir, o, o.why)
 	}
