@@ -22,7 +22,7 @@ func (c *Control) closed(err error) bool {
 }
 
 // ofRelay is what a check says of it.
-const ofRelay = "for mailrelay's user alone to read"
+const ofRelay = "not looked at: only mailrelay's user can read it"
 
 func isDir(path string) bool {
 	info, err := os.Stat(path)

@@ -3,12 +3,14 @@ package control
 import (
 	"cmp"
 	"net/netip"
+	"path"
 	"slices"
+	"strings"
 )
 
 // Fault is a row of a table that cannot do what it was written for.
 type Fault struct {
-	File string // in control/: "aliases"
+	File string // in control/: "aliases"; "../spool" is outside of it
 	Line int    // from 1; 0: the whole file
 	Key  string // the name that the row is about, folded; "" if it cannot be read
 	What string // what is wrong: "no colon"
@@ -18,6 +20,9 @@ type Fault struct {
 
 // Where returns "control/aliases:3".
 func (f Fault) Where() string {
+	if strings.HasPrefix(f.File, "../") {
+		return path.Join("control", f.File)
+	}
 	if f.Line == 0 {
 		return "control/" + f.File
 	}

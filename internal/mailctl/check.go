@@ -67,6 +67,7 @@ func examine(home string, c *control.Control, now time.Time) control.Report {
 	r := c.Check()
 	r.Findings = append(r.Findings, unknownTargets(c, r.Findings)...)
 	r.Findings = append(r.Findings, deadTag(c)...)
+	r.Findings = append(r.Findings, wrongModes(home)...)
 	if info, err := os.Stat(filepath.Join(home, "control")); err == nil && info.IsDir() {
 		found, inForce := certs.Check(home, now)
 		r.Findings, r.InForce = append(r.Findings, found...), append(r.InForce, inForce...)
