@@ -51,15 +51,16 @@ func makeAll(path string) error {
 			return err
 		}
 	}
-	if err := dir.Make(path, 0o700); err != nil {
-		return err
-	}
 	var above, st unix.Stat_t
 	if err := unix.Stat(filepath.Dir(path), &above); err != nil || !dir.Shared(above) {
+		return dir.Make(path, 0o700)
+	}
+	if err := dir.Make(path, 0o770); err != nil {
 		return err
 	}
-	if err := unix.Lstat(path, &st); err != nil || int(st.Uid) != os.Geteuid() {
-		return err // another program has just made it
+	const shared = unix.S_ISGID | 0o770
+	if err := unix.Lstat(path, &st); err != nil || int(st.Uid) != os.Geteuid() || st.Mode&0o7777 == shared {
+		return err // another program has just made it, or all is as in the directory above
 	}
 	return os.Chmod(path, 0o770|fs.ModeSetgid)
 }

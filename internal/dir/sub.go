@@ -57,19 +57,29 @@ func (d *Dir) makeSub(name string) error {
 		return err
 	}
 	mode := st.Mode & 0o7770
-	if err := unix.Mkdirat(d.fd, name, mode); err != nil {
+	if err := unix.Mkdirat(d.fd, name, mode&0o770); err != nil {
 		return d.fail("mkdir", name, err)
 	}
-	// The mode of d decides, not the umask.
 	made, err := d.OpenSub(name)
 	if err != nil {
 		return err
 	}
 	defer made.Close()
-	if err := unix.Fchmod(made.fd, mode); err != nil {
+	if err := made.likeParent(mode); err != nil {
 		return d.fail("chmod", name, err)
 	}
 	return d.Sync()
+}
+
+// likeParent gives a new directory the mode of the one that it is in, whatever the umask. It has
+// S_ISGID from there already, and the call that would set it may be forbidden (RestrictSUIDSGID of
+// systemd.exec(5)), so there is none where the umask has left the rest, too (home.Home.Open).
+func (d *Dir) likeParent(mode uint32) error {
+	st, err := d.Stat()
+	if err != nil || st.Mode&0o7777 == mode {
+		return err
+	}
+	return unix.Fchmod(d.fd, mode)
 }
 
 // MakeSub is OpenSub, but makes a missing directory with mode 0700; in one that is Shared, with

@@ -88,6 +88,7 @@ func (h *Home) Open(dir, now string, keep Rights) error {
 			return err
 		}
 	}
+	h.shareFiles()
 	h.Control = control.Open(dir, time.Now) // compared with mtimes, which --now does not shift
 	h.Log = maillog.Open(dir, h.Name, h.logsTo(), h.Clock.Now)
 	if !keep.SetUser {

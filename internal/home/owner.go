@@ -75,6 +75,7 @@ func (h *Home) GiveUpRoot() error {
 	owner, _, _ := h.Owner()
 	parent := os.Getppid()
 	if err = Become(u); err == nil {
+		h.shareFiles()
 		err = h.death.restore(parent, u.UID != owner)
 	}
 	if err != nil && !userns.Partly(userns.Map()) {

@@ -8,6 +8,8 @@ import (
 	"os/user"
 	"slices"
 	"strconv"
+
+	"golang.org/x/sys/unix"
 )
 
 // SystemUser is the user that owns a home which serves the whole machine, and the group that all
@@ -151,4 +153,12 @@ func (h *Home) IsOwnUser() bool {
 	}
 	u, err := userOf(h.Name)
 	return err == nil && u.UID == os.Geteuid()
+}
+
+// shareFiles leaves the group of what this process makes its rights, whatever umask it was started
+// with, where programs of several users share the home.
+func (h *Home) shareFiles() {
+	if h.IsOwnUser() {
+		unix.Umask(0o007)
+	}
 }
