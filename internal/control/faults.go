@@ -3,7 +3,6 @@ package control
 import (
 	"cmp"
 	"net/netip"
-	"path"
 	"slices"
 	"strings"
 )
@@ -20,8 +19,8 @@ type Fault struct {
 
 // Where returns "control/aliases:3".
 func (f Fault) Where() string {
-	if strings.HasPrefix(f.File, "../") {
-		return path.Join("control", f.File)
+	if path, outside := strings.CutPrefix(f.File, "../"); outside {
+		return path
 	}
 	if f.Line == 0 {
 		return "control/" + f.File

@@ -34,14 +34,32 @@ func wrongModes(dir string) (found []control.Finding) {
 		g := giving{portion: p, owner: u.UID, gid: gid}
 		found = append(found, g.look(dir)...)
 	}
+	relay, err := home.NamedUser(home.RelayUser)
+	if err != nil {
+		return append(found, modeFinding("dkim", err.Error()))
+	}
+	for _, name := range relayDirs() {
+		found = append(found, keptFrom(dir, name, relay.UID)...)
+	}
 	return found
+}
+
+// keptFrom returns what is wrong with a directory in control/ that only mailrelay's user may read.
+func keptFrom(home, name string, relay int) []control.Finding {
+	var st unix.Stat_t
+	err := unix.Stat(filepath.Join(home, "control", name), &st)
+	if err != nil || int(st.Uid) == relay && st.Mode&0o077 == 0 {
+		return nil // others have reported the error
+	}
+	return []control.Finding{modeFinding(name, fmt.Sprintf("has uid %d and mode %04o: only mailrelay's user (%d) may read it, with mode 0700",
+		st.Uid, st.Mode&0o7777, relay))}
 }
 
 // modeFinding is a warning about a path, from control/ on.
 func modeFinding(path, what string) control.Finding {
 	switch path {
 	case "..":
-		path = "../." // the home itself
+		path = "../the home"
 	case ".":
 		path = "" // control/
 	}
@@ -83,16 +101,18 @@ func skip(e fs.DirEntry) error {
 	return nil
 }
 
-// fault says what is wrong with the group and the mode of a path, "" if nothing is. A setting of
-// somebody else, such as one that root has written, is wrong only if the group cannot read it.
+// fault says what is wrong with the group and the mode of a path, "" if nothing is. Something of
+// somebody else, such as a setting that root has written, is wrong only if the group cannot read
+// it, or if other programs can.
 func (g *giving) fault(path string, top bool) string {
 	var st unix.Stat_t
 	if err := unix.Lstat(path, &st); err != nil {
 		return ""
 	}
-	want := g.files
+	want, read := g.files, uint32(0o4)
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFDIR:
+		read = 0o5
 		if want = g.dirs; top {
 			want = g.top
 		}
@@ -103,12 +123,18 @@ func (g *giving) fault(path string, top bool) string {
 	default:
 		return ""
 	}
-	mode := st.Mode & 0o7777
+	mode, ours := st.Mode&0o7777, int(st.Gid) == g.gid
 	switch {
 	case g.wrong(st, want):
 		return fmt.Sprintf("has mode %04o and gid %d, not %04o and the group %s (%d)", mode, st.Gid, want, g.group, g.gid)
-	case int(st.Uid) != g.owner && mode&0o004 == 0 && (int(st.Gid) != g.gid || mode&0o040 == 0):
-		return fmt.Sprintf("has mode %04o, uid %d and gid %d: the group %s (%d) cannot read it", mode, st.Uid, st.Gid, g.group, g.gid)
+	case int(st.Uid) == g.owner:
+		return ""
+	case mode&read != read && (!ours || mode&(read<<3) != read<<3):
+		return fmt.Sprintf("has mode %04o, uid %d and gid %d: the group %s (%d) cannot read it (chown %s)",
+			mode, st.Uid, st.Gid, g.group, g.gid, home.SystemUser)
+	case g.closed && (mode&read != 0 || !ours && mode&(read<<3) != 0):
+		return fmt.Sprintf("has mode %04o, uid %d and gid %d: more than the group %s (%d) can read it (chown %s)",
+			mode, st.Uid, st.Gid, g.group, g.gid, home.SystemUser)
 	}
 	return ""
 }

@@ -37,16 +37,20 @@ type portion struct {
 	files      uint32
 	except     []string // names in it that are other portions, or nobody else's
 	executable bool     // who may read a file may execute it where its owner may
+	closed     bool     // its group keeps programs out that come so far
 }
+
+// relayDirs are the directories in control/ that mailrelay's user alone reads.
+func relayDirs() []string { return []string{"dkim", "relay-logins"} }
 
 // portions are the parts of a home with users.
 func portions() []portion {
 	list := []portion{
 		{path: "", group: home.SystemUser, top: passedHome},
 		{path: "control", group: home.SystemUser, top: readDir, dirs: readDir, files: readFile, executable: true,
-			except: []string{"users", "tls", "dkim", "relay-logins"}},
-		{path: "control/users", group: home.GroupUsers, files: readFile},
-		{path: "control/tls", group: home.GroupTLS, top: readDir, dirs: readDir, files: readFile},
+			except: append(relayDirs(), "users", "tls")},
+		{path: "control/users", group: home.GroupUsers, files: readFile, closed: true},
+		{path: "control/tls", group: home.GroupTLS, top: readDir, dirs: readDir, files: readFile, closed: true},
 		{path: "spool", group: home.GroupSpool, top: 0o750},
 		{path: "mail", group: home.GroupMail, top: sharedDir, dirs: sharedDir, files: sharedFile},
 		{path: "log", group: home.SystemUser, top: sharedDir, dirs: sharedDir, files: sharedFile},
@@ -257,7 +261,7 @@ func (i Init) relayParts(o owner) error {
 		return err
 	}
 	defer control.Close()
-	for _, name := range []string{"dkim", "relay-logins"} {
+	for _, name := range relayDirs() {
 		given := 0
 		err := home.AsRoot(func() error { return giveAway(control, name, o, relay, &given) })
 		if err != nil {
