@@ -104,17 +104,18 @@ func (i Init) steps(o owner) []func() error {
 	if !o.apart() {
 		steps = append(steps, i.mend)
 	} else {
-		steps = append(steps, func() error { return i.relayParts(o) }, func() error { return i.share(o) })
+		steps = append(steps, func() error { return i.relayParts(o) }, func() error { return i.logs(o) },
+			func() error { return i.share(o, "control") }) // mailrelay's user passes to its parts
 	}
 	if i.Smarthost != nil { // nobody connects to a null client, and nothing is from its own domain
 		steps = append(steps, i.logins)
 	}
 	steps = append(steps, func() error { return i.settings(o) })
 	if i.Smarthost == nil {
-		steps = append(steps, i.forwarding, i.certificate, func() error { return i.share(o) }, // so that all read them
+		steps = append(steps, i.forwarding, i.certificate, func() error { return i.share(o, "control") }, // so that all read them
 			func() error { return i.asRelay(o, i.signingKeys) })
 	}
-	steps = append(steps, i.marks, func() error { return i.share(o) }, func() error { return i.settle(o) })
+	steps = append(steps, i.marks, func() error { return i.share(o, "") }, func() error { return i.settle(o) })
 	if o.uid == 0 {
 		steps = append(steps, i.allowRoot)
 	}

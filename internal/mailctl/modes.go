@@ -63,14 +63,17 @@ func portions() []portion {
 	return append(list, portion{path: "spool/" + spool.Record, group: home.SystemUser, files: 0o664})
 }
 
-// share gives the parts of the home the groups and modes that a user for each program needs, and
-// reports what it has changed. What belongs to one of these users already was made by the
+// share gives the parts of the home whose paths begin like that the groups and modes that a user
+// for each program needs, and reports what it has changed. What belongs to one of these users already was made by the
 // program, as it has to be.
-func (i Init) share(o owner) error {
+func (i Init) share(o owner, begin string) error {
 	if !o.apart() {
 		return nil
 	}
 	for _, t := range portions() {
+		if !strings.HasPrefix(t.path, begin) {
+			continue
+		}
 		gid, err := groupID(t.group)
 		if err != nil {
 			return err
@@ -90,7 +93,12 @@ func (i Init) share(o owner) error {
 			g.tell(i, filepath.Join(i.Dir, t.path))
 		}
 	}
-	// So that the log is the owner's, as logrotate(8) wants it, whoever writes to it first.
+	return nil
+}
+
+// logs makes the log, so that it is the owner's, as logrotate(8) wants it, whoever writes to it
+// first. In run/pop3 are only times of logins, which pop3d makes anew as its own user.
+func (i Init) logs(o owner) error {
 	f, err := dir.OpenPath(filepath.Join(i.Dir, "log", "mail.log"), os.O_WRONLY|os.O_CREATE, sharedFile)
 	if err != nil {
 		return err
@@ -98,7 +106,6 @@ func (i Init) share(o owner) error {
 	if err := f.Close(); err != nil {
 		return err
 	}
-	// Only times of logins are there, which pop3d makes anew as its own user.
 	return removeOwn(filepath.Join(i.Dir, "run", "pop3"), o.uid)
 }
 

@@ -102,7 +102,9 @@ func TestInitCreatesUser(t *testing.T) {
 	script := `cp -a /etc "$0/etc" && mount --bind "$0/etc" /etc || exit 99
 sed -i '/^paperpath:/d; /^pp/d' /etc/passwd /etc/shadow /etc/group /etc/gshadow
 mailctl init "$0/home" --hostname mx.example.net --create-user && mailctl init "$0/again" --hostname mx.example.net &&
-getent passwd paperpath && stat -c '%n %U %G' "$0/home/spool" "$0/again/spool"`
+echo secret | mailctl init "$0/null" --hostname mx.example.net --create-user --smarthost smtp.example.org --user a@example.org --password-stdin &&
+getent passwd paperpath && stat -c '%n %U %G' "$0/home/spool" "$0/again/spool" &&
+stat -c '%n %U %a' "$0/null/control/relay-logins" "$0/null/control/relay-logins/smtp.example.org"`
 	cmd := exec.Command("unshare", "--mount", "sh", "-c", script, dir)
 	cmd.Env = programs.Env(dir)
 	out, err := cmd.CombinedOutput()
@@ -112,7 +114,8 @@ getent passwd paperpath && stat -c '%n %U %G' "$0/home/spool" "$0/again/spool"`
 		}
 		t.Skipf("no mounts: %s", out)
 	}
-	for _, want := range []string{"ran: ", "useradd", dir + "/home/spool paperpath ppspool\n", dir + "/again/spool paperpath paperpath\n", "nologin"} {
+	for _, want := range []string{"ran: ", "useradd", dir + "/home/spool paperpath ppspool\n", dir + "/again/spool paperpath paperpath\n", "nologin",
+		dir + "/null/control/relay-logins pprelay 700\n", dir + "/null/control/relay-logins/smtp.example.org pprelay 600\n"} {
 		if err != nil || !strings.Contains(string(out), want) {
 			t.Fatalf("%v, no %q: %s", err, want, out)
 		}
