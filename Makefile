@@ -105,7 +105,7 @@ peers: all
 # test/host/fetch.sh, boots in a container. Needs root and systemd-nspawn.
 host: all
 	@mkdir -p .build; : >.build/host.report
-	PAPERPATH_REPORT=$(CURDIR)/.build/host.report $(GO) test -vet=off -count=1 -timeout 15m ./test/host
+	PAPERPATH_REPORT=$(CURDIR)/.build/host.report $(GO) test -vet=off -count=1 -timeout 30m ./test/host
 	@cat .build/host.report
 
 # Paperpath beside other mail programs, in turn, at the same work: see test/bench/run. Needs

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -41,5 +42,35 @@ func TestUnitsNameTheUsers(t *testing.T) {
 	drop, _ := filepath.Glob("../../contrib/systemd-users/*")
 	if len(drop) != len(units) || len(units) < 11 {
 		t.Errorf("%d units have %d drop-ins", len(units), len(drop))
+	}
+}
+
+// A purge of the Debian package removes all users and groups that its installation makes.
+func TestPurgeNamesTheUsers(t *testing.T) {
+	text, err := os.ReadFile("../../packaging/debian/postrm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := func(loop string) string {
+		m := regexp.MustCompile(`(?m)^\tfor ` + loop + ` in (.*); do$`).FindSubmatch(text)
+		if m == nil {
+			t.Fatalf("no loop over %s", loop)
+		}
+		names := strings.Fields(string(m[1]))
+		slices.Sort(names)
+		return strings.Join(names, " ")
+	}
+	var users []string
+	for _, p := range ProgramUsers() {
+		users = append(users, p.Name)
+	}
+	groups := append(ProgramGroups(), SystemUser)
+	slices.Sort(users)
+	slices.Sort(groups)
+	if got := list("u"); got != strings.Join(users, " ") {
+		t.Errorf("users %s, not %s", got, users)
+	}
+	if got := list("g"); got != strings.Join(groups, " ") {
+		t.Errorf("groups %s, not %s", got, groups)
 	}
 }

@@ -18,7 +18,7 @@ import (
 )
 
 // bootTime is enough for a boot and a script, on a busy machine too.
-const bootTime = 5 * time.Minute
+const bootTime = 10 * time.Minute
 
 func TestUnits(t *testing.T) { boot(t, "units", 50) }
 
