@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"paperpath/internal/smtpc"
 	"paperpath/internal/status"
 )
 
@@ -223,8 +222,7 @@ func (p *pool) work(l *line, o *order) {
 	known := p.hosts.isKnown(addr, began)
 	var s *session
 	var f *failure
-	ctx := smtpc.OnGreeting(o.ctx, func() { p.greeted(l, o.dest) })
-	if err := status.Guard(func() error { s, f = p.open(ctx, l.terms, o.m.Key); return nil }); err != nil {
+	if err := status.Guard(func() error { s, f = p.open(o.ctx, l.terms, o.m.Key); return nil }); err != nil {
 		p.trouble(l.host.name, err)
 		f = &failure{host: l.host, ours: true, err: classified(err)}
 	}
@@ -248,14 +246,6 @@ func (p *pool) work(l *line, o *order) {
 	p.leave(k)
 }
 
-// greeted notes that a host has greeted: more sessions may begin while this one says EHLO.
-func (p *pool) greeted(l *line, d *dest) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	d.welcomed(p.limits())
-	p.serve(l)
-}
-
 // opened notes that a session is open.
 func (p *pool) opened(l *line, s *session, o *order) *kept {
 	p.mu.Lock()
@@ -270,7 +260,7 @@ func (p *pool) opened(l *line, s *session, o *order) *kept {
 	}
 	o.dest.begun()
 	p.heard(o.dest.name)
-	o.dest.welcomed(b)
+	o.dest.greeted(b)
 	p.serve(l)
 	return k
 }

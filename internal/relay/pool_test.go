@@ -118,33 +118,6 @@ func TestSessionBounds(t *testing.T) {
 	}
 }
 
-// TestGreetingOpensMore: more sessions begin as soon as a host has greeted, before it
-// answers EHLO.
-func TestGreetingOpensMore(t *testing.T) {
-	l := newLab(t)
-	var greeted atomic.Int32
-	enough := make(chan struct{})
-	p := newPeer(t, func(_ int, command string) string {
-		if command == "" && greeted.Add(1) == firstAllowed+2 {
-			close(enough)
-		}
-		if strings.HasPrefix(command, "EHLO") { // unanswered until then
-			select {
-			case <-enough:
-			case <-time.After(l.Times.Hello / 2):
-				return hangUp
-			}
-		}
-		return ""
-	})
-	l.route("elsewhere.example", p)
-	for _, err := range l.together(40) {
-		if err != nil {
-			t.Error(err)
-		}
-	}
-}
-
 // TestGrowth: a destination that takes everything gets more sessions, one that says 421
 // gets one.
 func TestGrowth(t *testing.T) {
