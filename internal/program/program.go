@@ -109,9 +109,14 @@ func Main(p Program) int {
 // /proc/self/exe, as in processes of other users: they would show "exe". Later it could not:
 // the file is root's once the process is confined.
 func nameProcess(name string) {
-	const path = "/proc/self/comm"
-	if comm, err := os.ReadFile(path); err == nil && string(comm) == "exe\n" {
-		_ = os.WriteFile(path, []byte(name), 0) // only for people
+	fd, err := unix.Open("/proc/self/comm", unix.O_RDWR|unix.O_CLOEXEC, 0) // an os.File would need more descriptors
+	if err != nil {
+		return // the name is only for people
+	}
+	defer unix.Close(fd)
+	comm := make([]byte, 16)
+	if n, err := unix.Read(fd, comm); err == nil && string(comm[:n]) == "exe\n" {
+		_, _ = unix.Write(fd, []byte(name))
 	}
 }
 

@@ -3,7 +3,6 @@ package program
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -131,8 +130,7 @@ func (s Stage) runner(h *home.Home) (*spool.Runner, error) {
 }
 
 // Explain prints the decisions for each operand, as text or with --json. The
-// error is the one with the highest exit status; it has no text where an outcome that
-// was printed says the same.
+// error is the one with the highest exit status.
 func Explain(h *home.Home, c *cli.Context, decide func(address string, t *explain.Trail) error) error {
 	if !c.Args().Present() {
 		return status.UsageError("no address (see %s --help)", c.App.Name)
@@ -141,9 +139,6 @@ func Explain(h *home.Home, c *cli.Context, decide func(address string, t *explai
 	for _, address := range c.Args().Slice() {
 		var trail explain.Trail
 		err := decide(address, &trail)
-		if err != nil && strings.HasSuffix(trail.Outcome, err.Error()) {
-			err = &status.Error{Exit: status.Exit(err)}
-		}
 		if failed := trail.Write(h.Stdout, c.Bool("json")); failed != nil {
 			return failed
 		}

@@ -40,7 +40,7 @@ func TestBrokenPairStopsItsListenersOnly(t *testing.T) {
 	smtps, pop3s := harness.FreeAddr(), harness.FreeAddr()
 	tls := []string{"mailsubmit smtp --role submission --listen-tls " + smtps, "pop3d --listen-tls " + pop3s}
 	s.services(append(tls, "mailsubmit smtp --role mx --listen "+smtp, "mailsubmit smtp --role submission --listen "+submission,
-		"pop3d --listen "+pop3, "mailroute watch", "maildeliver watch")...)
+		"pop3d --listen "+pop3)...)
 	key := s.Home.Dir + "/control/tls/" + harness.Hostname + "/privkey.pem"
 	whole, err := os.ReadFile(key)
 	if err != nil {
