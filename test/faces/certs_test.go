@@ -40,7 +40,7 @@ func TestBrokenPairStopsItsListenersOnly(t *testing.T) {
 	smtps, pop3s := harness.FreeAddr(), harness.FreeAddr()
 	tls := []string{"mailsubmit smtp --role submission --listen-tls " + smtps, "pop3d --listen-tls " + pop3s}
 	s.services(append(tls, "mailsubmit smtp --role mx --listen "+smtp, "mailsubmit smtp --role submission --listen "+submission,
-		"pop3d --listen "+pop3)...)
+		"pop3d --listen "+pop3, "mailroute watch", "maildeliver watch")...)
 	key := s.Home.Dir + "/control/tls/" + harness.Hostname + "/privkey.pem"
 	whole, err := os.ReadFile(key)
 	if err != nil {
@@ -63,7 +63,11 @@ func TestBrokenPairStopsItsListenersOnly(t *testing.T) {
 		named = append(named, addr+" accepts connections")
 	}
 	s.says(75, "status", named...)
-	s.submit(s.dial(smtp, false))
+	c := s.dial(smtp, false)
+	s.steps(c, "", "220", "EHLO client.far.example", "250")
+	if _, err := c.Transfer("x@far.example", []string{alice}, []byte(letter)); err != nil {
+		t.Error(err)
+	}
 	if err := os.WriteFile(key, whole, 0o600); err != nil {
 		t.Fatal(err)
 	}
