@@ -100,7 +100,10 @@ func TestLongQueue(t *testing.T) {
 	n := number(t, "PAPERPATH_QUEUE", 10000)
 	h := newHome(t)
 	deferQueue(t, h, n)
-	const turns = 3
+	turns := 3
+	if n > 20000 { // what others do meanwhile is in the time for reading alone, too
+		turns = 1
+	}
 	least := time.Hour
 	cpu, wall := map[int]time.Duration{}, map[int]time.Duration{}
 	for range turns {
