@@ -8,8 +8,10 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -73,10 +75,10 @@ func TestTogether(t *testing.T) {
 	each(To(&one, "test", at))
 	To(&many, "test", at).Together(each)
 	(*Log)(nil).Together(each)
-	if len(one) != 1000 || len(many) > 30 || strings.Join(one, "") != strings.Join(many, "") {
-		t.Errorf("%d and %d writes", len(one), len(many))
+	if len(one.all()) != 1000 || len(many.all()) > 30 || strings.Join(one.all(), "") != strings.Join(many.all(), "") {
+		t.Errorf("%d and %d writes", len(one.all()), len(many.all()))
 	}
-	for _, text := range many {
+	for _, text := range many.all() {
 		if !strings.HasSuffix(text, "\n") || len(text) > 4096 {
 			t.Errorf("a write ends in a line, or a pipe may cut it: %q", text)
 		}
@@ -99,15 +101,15 @@ func TestGather(t *testing.T) {
 		l := To(&many, "test", at)
 		end := l.Gather()
 		each(l)
-		if last := many[len(many)-1]; !strings.Contains(last, "event=dropped") {
+		if last := many.all()[len(many.all())-1]; !strings.Contains(last, "event=dropped") {
 			t.Errorf("what waits comes before other events: %q", last)
 		}
 		time.Sleep(gatherFor)
 		synctest.Wait()
-		if len(many) > 12 || strings.Join(one, "") != strings.Join(many, "") {
-			t.Errorf("%d and %d writes", len(one), len(many))
+		if len(many.all()) > 12 || strings.Join(one.all(), "") != strings.Join(many.all(), "") {
+			t.Errorf("%d and %d writes", len(one.all()), len(many.all()))
 		}
-		for _, text := range many {
+		for _, text := range many.all() {
 			if !strings.HasSuffix(text, "\n") || len(text) > maxHeld {
 				t.Errorf("a write ends in a line, or a pipe may cut it: %q", text)
 			}
@@ -116,9 +118,9 @@ func TestGather(t *testing.T) {
 			if what == "after the end" {
 				end()
 			}
-			before := len(many)
+			before := len(many.all())
 			l.Delivered("k", "a@b", "/box", "rename")
-			if do(); len(many) != before+1 {
+			if do(); len(many.all()) != before+1 {
 				t.Errorf("%s: it is not written", what)
 			}
 			l.Gather()
@@ -130,11 +132,23 @@ func TestGather(t *testing.T) {
 }
 
 // writes keeps each write.
-type writes []string
+type writes struct {
+	mu    sync.Mutex // a log writes in goroutines of its own
+	texts []string
+}
 
 func (w *writes) Write(p []byte) (int, error) {
-	*w = append(*w, string(p))
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.texts = append(w.texts, string(p))
 	return len(p), nil
+}
+
+// all returns what was written until now.
+func (w *writes) all() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.texts)
 }
 
 // TestEveryEventIsDocumented holds maillog(5) and the code together: the same
