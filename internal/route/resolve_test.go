@@ -19,7 +19,7 @@ import (
 
 // home makes a home with these control files. The clock of its settings is an
 // hour ahead, so that no file looks as if an editor were at work.
-func home(t *testing.T, files map[string]string) (string, *control.Control) {
+func home(t testing.TB, files map[string]string) (string, *control.Control) {
 	t.Helper()
 	dir := t.TempDir()
 	for _, sub := range []string{"control", "mail"} {
@@ -33,7 +33,7 @@ func home(t *testing.T, files map[string]string) (string, *control.Control) {
 	return dir, control.Open(dir, func() time.Time { return time.Now().Add(time.Hour) })
 }
 
-func write(t *testing.T, home, name, text string) {
+func write(t testing.TB, home, name, text string) {
 	t.Helper()
 	if err := os.WriteFile(filepath.Join(home, "control", name), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
