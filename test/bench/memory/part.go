@@ -123,25 +123,10 @@ func (c *comparison) entrant(name string, n int, start starter) bench.Entrant {
 // answer afterwards: nobody gains by hanging up.
 func (c *comparison) idle(m *mta.MTA, n int) (res bench.Result, err error) {
 	res.Awaited = n
-	var held []*harness.Conversation
-	defer func() {
-		for _, s := range held {
-			s.Close()
-		}
-	}()
-	for range n {
-		s, err := harness.Dial(m.Addr)
-		if err == nil {
-			held = append(held, s)
-			_, err = s.Expect("220", "")
-		}
-		if err == nil {
-			_, err = s.Expect("250", "EHLO client.bench.example")
-		}
-		if err != nil {
-			fmt.Fprintf(c.Progress, "%s: %d sessions, then: %v\n", m.Name, len(held), err)
-			break
-		}
+	held, err := open(m.Addr, n)
+	defer held.close()
+	if err != nil {
+		fmt.Fprintf(c.Progress, "%s: %d sessions, then: %v\n", m.Name, len(held), err)
 	}
 	time.Sleep(settle)
 	octets, processes, err := m.Server.Memory()
@@ -153,10 +138,8 @@ func (c *comparison) idle(m *mta.MTA, n int) (res bench.Result, err error) {
 	if m.Name == bench.Ours {
 		res.Figures[submitMiB] = ofProgram(m.Server.PID(), "mailsubmit")
 	}
-	for _, s := range held {
-		if _, err := s.Expect("250", "NOOP"); err == nil {
-			res.Arrived++
-		}
+	if res.Arrived, err = held.alive(); err != nil {
+		fmt.Fprintf(c.Progress, "%s: %d of %d sessions still answer: %v\n%s\n", m.Name, res.Arrived, len(held), err, m.Log())
 	}
 	return res, nil
 }

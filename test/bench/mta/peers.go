@@ -46,8 +46,9 @@ func overlaid(m *MTA, overlay harness.Overlay, users []string, command string) (
 	return nil
 }
 
-// eximSettings are those of Exim. Every SMTP session may deliver at once, and as many as the client
-// has sessions may be there; a queue runner looks for what was left. %s are its port and the domain.
+// eximSettings are those of Exim. Every SMTP session may deliver at once, as many as the client
+// has sessions may be there, and be idle for as long as it takes to open them; a queue runner looks
+// for what was left. %s are its port and the domain.
 const eximSettings = `primary_hostname = exim.example
 local_interfaces = 127.0.0.1
 daemon_smtp_ports = %s
@@ -61,6 +62,7 @@ smtp_accept_max = 0
 smtp_accept_max_per_connection = 0
 smtp_accept_queue_per_connection = 0
 smtp_connect_backlog = 500
+smtp_receive_timeout = 1h
 message_size_limit = 50M
 tls_advertise_hosts = *
 tls_certificate = /etc/ssl/peer.pem

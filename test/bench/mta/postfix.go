@@ -9,8 +9,8 @@ import (
 	"paperpath/test/harness"
 )
 
-// postfixSettings are what Postfix has beside its defaults. %s is a
-// certificate with its key.
+// postfixSettings are what Postfix has beside its defaults. A session may be idle for as long as it
+// takes to open a thousand, each with a process of its own. %s is a certificate with its key.
 const postfixSettings = `myhostname = postfix.example
 mynetworks = 127.0.0.0/8
 inet_protocols = ipv4
@@ -19,6 +19,7 @@ virtual_mailbox_limit = 0
 smtpd_tls_security_level = may
 smtpd_tls_chain_files = %s
 smtpd_authorized_xclient_hosts = 127.0.0.1
+smtpd_timeout = 1h
 smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination
 `
 
