@@ -86,7 +86,7 @@ func filter(ctx context.Context, h *home.Home, c *cli.Context) error {
 		checks := k.Session()
 		defer checks.Close() // what filters have changed is read until then
 		v := checks.Whole(ctx, s, t)
-		k.Record("", v, maillog.Client{Addr: c.String("client"), Helo: s.Helo, Login: s.Login})
+		k.Record(k.Log, "", v, maillog.Client{Addr: c.String("client"), Helo: s.Helo, Login: s.Login})
 		if !v.Passes() {
 			return answer(v, v.Reason())
 		}

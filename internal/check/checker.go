@@ -227,12 +227,12 @@ func (s *Session) Whole(ctx context.Context, sub Subject, t *explain.Trail) Verd
 	return s.Message(ctx, sub, t)
 }
 
-// Record writes the event of a verdict. key is "" where there is no entry.
-func (k *Checker) Record(key string, v Verdict, c maillog.Client) {
-	k.Log.Checked(key, v.Event(), c)
+// Record writes the event of a verdict to a log. key is "" where there is no entry.
+func (k *Checker) Record(log *maillog.Log, key string, v Verdict, c maillog.Client) {
+	log.Checked(key, v.Event(), c)
 	for _, f := range v.Found {
 		if status.Stack(f.Err) != "" { // a defect of ours, whatever became of the message
-			k.Log.Trouble(key, "check "+f.Name, f.Err)
+			log.Trouble(key, "check "+f.Name, f.Err)
 		}
 	}
 }

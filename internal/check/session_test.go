@@ -128,7 +128,7 @@ func TestAPanicIsTrouble(t *testing.T) {
 		})
 		k.Log = maillog.To(&events, "mailcheck", time.Now)
 		v := k.Message(context.Background(), stranger(), nil)
-		k.Record("k", v, maillog.Client{})
+		k.Record(k.Log, "k", v, maillog.Client{})
 		if string(v.Action) != want || IsVerdict(v.Err) {
 			t.Errorf("%s: %s %v", setting, v.Action, v.Err)
 		}

@@ -27,7 +27,7 @@ func (s *Stage) Handle(ctx context.Context, e *spool.Entry) spool.Outcome {
 	e.AtEnd(checks.Close) // a changed message is read until then
 	v := checks.Message(ctx, Subject{Envelope: e.Envelope, With: e.With, Key: string(e.Key), Received: received,
 		SMTPPeer: e.FromSMTP() && !e.Trusted(), Trusted: e.Relay, Body: e.Message()}, nil)
-	s.Checker.Record(string(e.Key), v, maillog.Client{})
+	s.Checker.Record(s.Checker.Log, string(e.Key), v, maillog.Client{})
 	switch {
 	case v.Action == control.CheckHold:
 		return spool.HoldBecause(v.Reason())

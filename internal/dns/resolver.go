@@ -17,9 +17,12 @@ import (
 	"time"
 )
 
-// lookAgain is how long settings and system files count as unchanged: a cached answer
-// costs no system call.
-const lookAgain = 100 * time.Millisecond
+// lookAgain is how long settings count as unchanged: a cached answer costs no system call.
+// hostsAgain is that of the hosts file, which changes next to never.
+const (
+	lookAgain  = 100 * time.Millisecond
+	hostsAgain = time.Second
+)
 
 // Settings says which server to ask.
 type Settings interface {
@@ -55,7 +58,7 @@ func New(s Settings) *Resolver {
 		Now:      time.Now,
 		settings: s,
 		system:   watched[[]string]{path: "/etc/resolv.conf", parse: parseResolvConf},
-		hosts:    watched[map[string][]netip.Addr]{path: "/etc/hosts", parse: parseHosts, again: lookAgain},
+		hosts:    watched[map[string][]netip.Addr]{path: "/etc/hosts", parse: parseHosts, again: hostsAgain},
 		tryTime:  tryTime, again: lookAgain,
 	}
 }

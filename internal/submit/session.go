@@ -217,17 +217,20 @@ func (s *session) store(ctx context.Context, buf *spool.Buffer) (spool.Key, erro
 	}
 	sub.Received = spool.Received(trace, s.server.now())
 	verdict := s.server.judge(s.checks, ctx, sub, nil)
-	key, err := s.keep(verdict, trace)
-	s.server.checker.Record(string(key), verdict, s.client())
+	var key spool.Key
+	s.server.log.Together(func(log *maillog.Log) { // the events of a message are one write
+		key, err = s.keep(log, verdict, trace)
+		s.server.checker.Record(log, string(key), verdict, s.client())
+	})
 	return key, err
 }
 
 // keep does with a message what the verdict says. A message that is discarded has the key
 // that it would have had.
-func (s *session) keep(v check.Verdict, trace spool.Trace) (spool.Key, error) {
+func (s *session) keep(log *maillog.Log, v check.Verdict, trace spool.Trace) (spool.Key, error) {
 	switch {
 	case v.Action == control.CheckDiscard:
-		s.server.log.Dropped(string(s.tx.key), string(spool.InboxCheck), v.Reason())
+		log.Dropped(string(s.tx.key), string(spool.InboxCheck), v.Reason())
 		return s.tx.key, nil
 	case !v.Passes() && v.Action != control.CheckHold:
 		return "", v.Err
@@ -249,11 +252,11 @@ func (s *session) keep(v check.Verdict, trace spool.Trace) (spool.Key, error) {
 		return "", err
 	}
 	noted()
-	s.server.log.Accepted(maillog.Message{Key: string(key), Inbox: string(in), From: v.Envelope.From.Addr,
+	log.Accepted(maillog.Message{Key: string(key), Inbox: string(in), From: v.Envelope.From.Addr,
 		To: addresses(v.Envelope), Size: v.Body.Size(), With: trace.With, ID: v.Header.Value("Message-ID")},
 		s.client())
 	if in == spool.InboxHold {
-		s.server.log.Held(string(key), string(spool.InboxCheck), v.Reason())
+		log.Held(string(key), string(spool.InboxCheck), v.Reason())
 	}
 	return key, nil
 }
