@@ -11,8 +11,9 @@ import (
 type sessions []*harness.Conversation
 
 // atOnce is how many are opened at a time. A server that starts a process for each one needs
-// minutes for all of them where the machine is busy.
-const atOnce = 16
+// minutes for all of them where the machine is busy; OpenSMTPD listens with a backlog of 5, and what
+// is beyond that may be reset.
+const atOnce = 4
 
 // patience is how long an answer may take. The time of a conversation counts from its start,
 // so that it has to begin anew where a session was idle meanwhile.
