@@ -55,10 +55,9 @@ func stored(boxes bench.Boxes) (n, twice int) {
 
 // local measures one server on a row of local recipients: from the moment at which the
 // message is in the queue to that at which the queue is empty.
-func (r *row) local(began time.Time, boxes bench.Boxes, empty func() bool, server func() float64) (res bench.Result, err error) {
+func (r *row) local(began time.Time, boxes bench.Boxes, empty func() bool, server func() bench.Spent) (res bench.Result, err error) {
 	err = wait(r.limit, empty)
-	res = bench.Result{Value: time.Since(began).Seconds(), Awaited: r.awaited,
-		Figures: map[string]float64{cpu: server() * 1e3 / float64(r.awaited)}}
+	res = bench.Result{Value: time.Since(began).Seconds(), Awaited: r.awaited, Figures: figures(server(), r.awaited)}
 	res.Arrived, res.Twice = stored(boxes)
 	return res, err
 }
@@ -119,9 +118,10 @@ func (c *comparison) oursLocal(r *row) (res bench.Result, err error) {
 		return res, err
 	}
 	began := time.Now()
-	res, err = r.local(began, boxes, o.idle, func() (sum float64) {
+	res, err = r.local(began, boxes, o.idle, func() (sum bench.Spent) {
 		for _, s := range servers {
-			sum += s.Spent().All()
+			used := s.Spent()
+			sum.User, sum.System = sum.User+used.User, sum.System+used.System
 		}
 		return sum
 	})
@@ -153,13 +153,13 @@ func (c *comparison) theirsLocal(r *row, turn int) (res bench.Result, err error)
 	if err := errors.Join(p.begin(), p.manages(true)); err != nil {
 		return res, err
 	}
-	spent := p.server.Spent().All()
+	spent := p.server.Spent()
 	if err := p.send(r.letters); err != nil {
 		return res, err
 	}
 	began := time.Now()
 	res, err = r.local(began, boxes, func() bool { return p.queued() == 0 },
-		func() float64 { return p.server.Spent().All() - spent })
+		func() bench.Spent { return p.server.Spent().Minus(spent) })
 	if err != nil || res.Arrived < res.Awaited {
 		return res, errors.Join(fmt.Errorf("%w\n%s", err, p.Log()), p.restart())
 	}

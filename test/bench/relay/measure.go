@@ -12,7 +12,8 @@ import (
 
 // The figures beside the time.
 const (
-	cpu          = "cpu ms/rcpt"
+	userTime     = "user ms/rcpt"
+	systemTime   = "system ms/rcpt"
 	peak         = "peak MiB"
 	sessions     = "sessions"
 	transactions = "transactions"
@@ -69,9 +70,9 @@ func (r *row) recipients() (n int) {
 // work, until all that can arrive has arrived.
 func (c *comparison) send(r *row, what relayer, server func() *bench.Server) (res bench.Result, err error) {
 	c.sink.Await(r.awaited)
-	var spent float64
+	var spent bench.Spent
 	if s := server(); s != nil {
-		spent = s.Spent().All()
+		spent = s.Spent()
 	}
 	began := time.Now()
 	if err := what.begin(); err != nil {
@@ -82,14 +83,20 @@ func (c *comparison) send(r *row, what relayer, server func() *bench.Server) (re
 	case <-time.After(r.limit):
 	}
 	got := c.sink.Count()
-	took, used := got.Last.Sub(began).Seconds(), server().Spent().All()-spent
+	took, used := got.Last.Sub(began).Seconds(), server().Spent().Minus(spent)
 	if got.Recipients < r.awaited {
 		took = r.limit.Seconds()
 	} else if r.awaited == r.recipients() { // nothing may come again
 		err = harness.Wait("an empty queue", time.Minute, func() bool { return what.queued() == 0 })
 	}
 	got = c.sink.Count()
-	return bench.Result{Value: took, Awaited: r.awaited, Arrived: got.Recipients, Twice: got.Twice,
-		Figures: map[string]float64{cpu: used * 1e3 / float64(max(got.Recipients, 1)),
-			sessions: float64(got.Sessions), transactions: float64(got.Transactions)}}, err
+	res = bench.Result{Value: took, Awaited: r.awaited, Arrived: got.Recipients, Twice: got.Twice, Figures: figures(used, got.Recipients)}
+	res.Figures[sessions], res.Figures[transactions] = float64(got.Sessions), float64(got.Transactions)
+	return res, err
+}
+
+// figures are the processor time of each recipient.
+func figures(used bench.Spent, recipients int) map[string]float64 {
+	each := 1e3 / float64(max(recipients, 1))
+	return map[string]float64{userTime: used.User * each, systemTime: used.System * each}
 }
