@@ -14,8 +14,9 @@ type order struct {
 	dest  *dest
 	m     *Message
 	batch []int
-	tries int           // sessions for it that could not be opened
-	out   chan<- *order // gets it at the end, and has room for it
+	tries int             // sessions for it that could not be opened
+	out   chan<- *order   // gets it at the end, and has room for it
+	hello chan<- struct{} // gets word when the host that its session begins at has greeted, if it has room
 
 	t        *transaction  // in the session that had it
 	res      *smtpc.Result // nil: nothing was sent
@@ -50,8 +51,9 @@ type errand struct {
 	over    *failure // for all recipients without a result so far
 	heard   bool     // there was a session
 
-	up   <-chan struct{} // closed once there is a session to wait for
-	back func()          // where it waits for that: it holds no worker of the runner then
+	up    <-chan struct{} // closed once there is a session to wait for
+	hello chan struct{}   // a host has greeted a session that begins for one of the orders
+	back  func()          // where it waits for one of these: it holds no worker of the runner then
 }
 
 // depth is how many transactions of a session are under way at a time.
@@ -70,7 +72,7 @@ func (t terms) recipients() int {
 // The failure is that of opening, if there was no session at all.
 func (p *pool) send(ctx context.Context, d *dest, t terms, m *Message, todo []int) (map[int]*failure, *failure) {
 	e := &errand{pool: p, ctx: ctx, terms: t, dest: d, m: m, out: make(chan *order, len(todo)),
-		failed: map[int]*failure{}}
+		hello: make(chan struct{}, 1), failed: map[int]*failure{}}
 	e.begin(todo)
 	defer e.resume()
 	for len(e.waiting) > 0 {
@@ -90,7 +92,7 @@ func (e *errand) begin(todo []int) {
 			fail(e.failed, todo, e.over)
 			return
 		}
-		o := &order{ctx: e.ctx, terms: e.terms, dest: e.dest, m: e.m, out: e.out, batch: todo[:min(len(todo), most)]}
+		o := &order{ctx: e.ctx, terms: e.terms, dest: e.dest, m: e.m, out: e.out, hello: e.hello, batch: todo[:min(len(todo), most)]}
 		todo = todo[len(o.batch):]
 		e.waiting = append(e.waiting, o)
 		e.up = e.put(o)
@@ -100,7 +102,7 @@ func (e *errand) begin(todo []int) {
 	}
 }
 
-// resume notes that it does not wait for a connection any more.
+// resume notes that it does not wait for a greeting any more.
 func (e *errand) resume() {
 	if e.back != nil {
 		e.back()
@@ -111,14 +113,17 @@ func (e *errand) resume() {
 // await waits for the end of an order.
 func (e *errand) await() *order {
 	for {
-		up := e.up
+		up, hello := e.up, e.hello
 		if e.back == nil {
-			up = nil
+			up, hello = nil, nil
 		}
 		select {
 		case o := <-e.out:
 			return o
 		case <-up:
+			e.resume()
+			continue
+		case <-hello:
 			e.resume()
 			continue
 		case <-e.ctx.Done():

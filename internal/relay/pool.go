@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"paperpath/internal/smtpc"
 	"paperpath/internal/status"
 )
 
@@ -18,7 +19,7 @@ type pool struct {
 	read    func() bounds
 	hosts   *hosts
 	now     func() time.Time
-	heard   func(destination string)     // a session for it is open
+	heard   func(destination string)     // it has greeted, or a session for it is open
 	trouble func(host string, err error) // a panic in its session
 	all     sync.WaitGroup               // goroutines, each of which has a session
 
@@ -222,7 +223,8 @@ func (p *pool) work(l *line, o *order) {
 	known := p.hosts.isKnown(addr, began)
 	var s *session
 	var f *failure
-	if err := status.Guard(func() error { s, f = p.open(o.ctx, l.terms, o.m.Key); return nil }); err != nil {
+	ctx := smtpc.OnGreeting(o.ctx, func() { p.greeted(l, o) })
+	if err := status.Guard(func() error { s, f = p.open(ctx, l.terms, o.m.Key); return nil }); err != nil {
 		p.trouble(l.host.name, err)
 		f = &failure{host: l.host, ours: true, err: classified(err)}
 	}
@@ -246,6 +248,20 @@ func (p *pool) work(l *line, o *order) {
 	p.leave(k)
 }
 
+// greeted notes that a host has greeted: it answers, so that more attempts and sessions may
+// begin while this one says EHLO.
+func (p *pool) greeted(l *line, o *order) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.heard(o.dest.name)
+	o.dest.welcomed(p.limits())
+	p.serve(l)
+	select {
+	case o.hello <- struct{}{}:
+	default:
+	}
+}
+
 // opened notes that a session is open.
 func (p *pool) opened(l *line, s *session, o *order) *kept {
 	p.mu.Lock()
@@ -260,7 +276,7 @@ func (p *pool) opened(l *line, s *session, o *order) *kept {
 	}
 	o.dest.begun()
 	p.heard(o.dest.name)
-	o.dest.greeted(b)
+	o.dest.welcomed(b)
 	p.serve(l)
 	return k
 }

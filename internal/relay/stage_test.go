@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -204,6 +205,35 @@ func TestQueueForDeadHost(t *testing.T) {
 		t.Errorf("%d sessions with a dead host", sessions)
 	}
 	if got := places(s.files()); got != "relay/cur relay/reason" {
+		t.Error(got)
+	}
+}
+
+// TestGreetingMakesRoom: as soon as a host has greeted, before it answers EHLO, more attempts
+// begin, and for them more sessions.
+func TestGreetingMakesRoom(t *testing.T) {
+	s := newStage(t)
+	var greeted atomic.Int32
+	enough := make(chan struct{})
+	p := newPeer(t, func(_ int, command string) string {
+		if command == "" && greeted.Add(1) == firstAllowed+2 {
+			close(enough)
+		}
+		if strings.HasPrefix(command, "EHLO") { // unanswered until then
+			select {
+			case <-enough:
+			case <-time.After(s.Times.Hello / 2):
+				return hangUp
+			}
+		}
+		return ""
+	})
+	s.set("routes", "elsewhere.example: "+p.addr)
+	for range 4 * perUnknown {
+		s.accept(far)
+	}
+	s.run(context.Background())
+	if got := places(s.files()); got != "" {
 		t.Error(got)
 	}
 }

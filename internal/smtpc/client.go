@@ -68,11 +68,23 @@ func Open(ctx context.Context, c net.Conn, hello string, t Times, end time.Time)
 		return nil, &Error{Command: "greeting", Reply: r, Err: err}
 	}
 	s.said.greeting = r
+	if greeted, ok := ctx.Value(greeting{}).(func()); ok {
+		greeted()
+	}
 	if err := s.greet(); err != nil {
 		s.Quit()
 		return nil, err
 	}
 	return s, nil
+}
+
+// greeting is the key of what a context has to be called at a greeting.
+type greeting struct{}
+
+// OnGreeting returns a context with which Open calls greeted as soon as the host has
+// greeted, before EHLO is said.
+func OnGreeting(ctx context.Context, greeted func()) context.Context {
+	return context.WithValue(ctx, greeting{}, greeted)
 }
 
 // greet says EHLO, or HELO if the host does not know EHLO.

@@ -89,6 +89,38 @@ func send(s *Client, o Options, text io.Reader, size int64) (res *Result) {
 
 var both = map[string]Options{"DATA": {Pipeline: true}, "BDAT": {Pipeline: true, Chunk: true}}
 
+// A greeting is heard of before EHLO is said; a refusal is none.
+func TestOnGreeting(t *testing.T) {
+	for _, c := range []struct {
+		lines   []string
+		greeted bool
+	}{
+		{append([]string{"S: 220 hi", "C: greeted"}, hello[1:]...), true},
+		{[]string{"S: 421 not now"}, false},
+		{[]string{"S: 554 never"}, false},
+	} {
+		client, other := pair(t)
+		heard := false
+		ctx := OnGreeting(t.Context(), func() {
+			heard = true
+			_, _ = io.WriteString(client, "greeted\r\n")
+		})
+		done := host(other, func(r *bufio.Reader) error {
+			err := talk(other, r, c.lines...)
+			_, _ = io.Copy(io.Discard, r)
+			return err
+		})
+		s, err := Open(ctx, client, "c.test", DefaultTimes(), time.Now().Add(patience))
+		if err == nil {
+			s.Close()
+		}
+		client.Close()
+		if said := <-done; said != nil || heard != c.greeted || (err == nil) != c.greeted {
+			t.Errorf("%s: heard of it: %v, opened: %v, talk: %v", c.lines[0], heard, err, said)
+		}
+	}
+}
+
 // A text that changes while it is sent never arrives as a complete one.
 func TestTextThatChanges(t *testing.T) {
 	for how, o := range both {
