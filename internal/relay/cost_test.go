@@ -38,7 +38,7 @@ func TestTextCost(t *testing.T) {
 	})
 	runtime.ReadMemStats(&after)
 	octets := int64(after.TotalAlloc-before.TotalAlloc) / (runs + 1)
-	if octets > 8192+6*text.Size() || allocs > 60 {
+	if octets > 8192+3*text.Size() || allocs > 30 {
 		t.Errorf("a text of %d octets costs %d octets in %.0f allocations", text.Size(), octets, allocs)
 	}
 }

@@ -201,16 +201,19 @@ func TestLMTPSilence(t *testing.T) {
 }
 
 func TestLMTPUnreadable(t *testing.T) {
-	l, p := newLab(t), newPeer(t, kind)
+	var broken atomic.Bool // once it was measured
+	l, p := newLab(t), newPeer(t, func(_ int, command string) string {
+		broken.Store(broken.Load() || command == "DATA")
+		return ""
+	})
 	l.lmtpRoute(p)
-	m := l.message(letter, far)
-	reads := 0
+	m := l.message(longLetter, far)
 	m.Results = io.NewSectionReader(readerAt(func(b []byte, off int64) (int, error) {
-		if reads++; reads > 2 { // it was measured
+		if broken.Load() {
 			return 0, errors.New("bad disk")
 		}
-		return strings.NewReader(letter).ReadAt(b, off)
-	}), 0, int64(len(letter)))
+		return strings.NewReader(longLetter).ReadAt(b, off)
+	}), 0, int64(len(longLetter)))
 	if err := l.sendMessage(m)[0].Err; !status.IsTemporary(err) || !strings.Contains(err.Error(), "bad disk") {
 		t.Error(err)
 	}
@@ -218,6 +221,9 @@ func TestLMTPUnreadable(t *testing.T) {
 		t.Errorf("%q", texts)
 	}
 }
+
+// longLetter is not kept in memory: it is read again for each use.
+var longLetter = letter + strings.Repeat(strings.Repeat("x", 63)+"\n", 2*maxInMemory/64)
 
 type readerAt func([]byte, int64) (int, error)
 

@@ -32,6 +32,7 @@ type Message struct {
 	Done func(taken []int, by maillog.Remote, reply string)
 
 	shape  shape
+	wire   []byte // a small text as it is sent; nil: it is read again for each use
 	said   *facts // of the header; nil: it was not read yet
 	masked string // the reverse path that stands for From elsewhere; "": there is none
 
@@ -83,20 +84,24 @@ type shape struct {
 	signed     bool  // it is signed by DKIM or ARC
 }
 
-// measure reads the text once.
+// measure reads the text once. What it has in memory then is what is sent.
 func (m *Message) measure() error {
-	m.shape = shape{signed: m.facts().signed}
+	m.shape, m.wire = shape{signed: m.facts().signed}, nil
 	c := m.cleaned()
 	s := surveyor{shape: &m.shape, header: true}
 	buf := make([]byte, min(m.Content.Size()+m.Content.Size()/8+2, pieceSize))
-	for {
-		n, err := c.Read(buf)
+	for whole := true; ; whole = false {
+		n, err := io.ReadFull(c, buf)
 		s.take(buf[:n])
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
+		switch {
+		case err == nil:
+		case !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
 			return fmt.Errorf("read the message: %w", err)
+		default:
+			if whole {
+				m.wire = buf[:n]
+			}
+			return nil
 		}
 	}
 }
@@ -146,6 +151,9 @@ func isASCII(p []byte) bool {
 
 // cleaned opens the text as it is, with line ends for the wire.
 func (m *Message) cleaned() io.Reader {
+	if m.wire != nil {
+		return bytes.NewReader(m.wire)
+	}
 	size := m.Content.Size()
 	return newCleaner(io.NewSectionReader(m.Content, 0, size), size)
 }

@@ -346,7 +346,7 @@ func (r *trap) ReadAt(p []byte, at int64) (int, error) {
 // waits behind it goes in another session.
 func TestPanicInASession(t *testing.T) {
 	l := newLab(t)
-	r := &trap{ReaderAt: strings.NewReader(letter)}
+	r := &trap{ReaderAt: strings.NewReader(longLetter)}
 	p := newPeer(t, func(_ int, command string) string {
 		if command == "DATA" {
 			r.armed.Store(true)
@@ -354,8 +354,8 @@ func TestPanicInASession(t *testing.T) {
 		return ""
 	})
 	l.route("elsewhere.example", p)
-	m := l.message(letter, far)
-	m.Content = io.NewSectionReader(r, 0, int64(len(letter)))
+	m := l.message(longLetter, far)
+	m.Content = io.NewSectionReader(r, 0, int64(len(longLetter)))
 	err := l.sendMessage(m)[0].Err
 	if !status.IsTemporary(err) || !strings.Contains(err.Error(), "a defect") {
 		t.Errorf("%v", err)
