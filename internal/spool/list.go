@@ -1,7 +1,6 @@
 package spool
 
 import (
-	"cmp"
 	"errors"
 	"slices"
 	"strings"
@@ -83,21 +82,29 @@ func (b *inbox) reasonNames(about int) (map[string]bool, error) {
 
 // oldestFirst sorts by arrival, then by name.
 func oldestFirst(list []Listing) []Listing {
-	at := make([]int, len(list)) // smaller to move about
-	for i := range at {
-		at[i] = i
+	type place struct { // smaller to move about
+		arrival time.Time
+		at      int
 	}
-	slices.SortFunc(at, func(i, j int) int {
-		return cmp.Or(list[i].Arrival.Compare(list[j].Arrival), strings.Compare(list[i].Name, list[j].Name))
+	order := make([]place, len(list))
+	for i := range list {
+		order[i] = place{list[i].Arrival, i}
+	}
+	slices.SortFunc(order, func(a, b place) int {
+		if c := a.arrival.Compare(b.arrival); c != 0 {
+			return c // nearly always: the names are elsewhere in memory
+		}
+		return strings.Compare(list[a.at].Name, list[b.at].Name)
 	})
-	if slices.IsSorted(at) {
-		return list // of a queue, nearly always
+	for start := range order { // cycle by cycle, in place: a second list would take as much memory again
+		first, to := list[start], start
+		for from := order[to].at; from != start; from = order[to].at {
+			list[to], order[to].at = list[from], to
+			to = from
+		}
+		list[to], order[to].at = first, to
 	}
-	sorted := make([]Listing, len(list))
-	for to, from := range at {
-		sorted[to] = list[from]
-	}
-	return sorted
+	return list
 }
 
 // Running reports whether a runner works the inbox.
