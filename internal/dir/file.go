@@ -134,20 +134,6 @@ func (d *Dir) openSeen(name string, flags int, mode uint32) (fd int, st unix.Sta
 	return fd, st, nil
 }
 
-// ReadSeen reads the beginning of name into buf, like OpenSeen for one that only needs to look.
-// It returns how much it has read.
-func (d *Dir) ReadSeen(name string, buf []byte) (n int, st unix.Stat_t, err error) {
-	fd, st, err := d.openSeen(name, unix.O_RDONLY, 0)
-	if err != nil {
-		return 0, st, err
-	}
-	defer unix.Close(fd)
-	if err = retry(func() error { n, err = unix.Pread(fd, buf, 0); return err }); err != nil {
-		return 0, st, d.fail("read", name, err)
-	}
-	return n, st, nil
-}
-
 func (d *Dir) openFd(name string, flags int, mode uint32) (int, error) {
 	if err := plain(name); err != nil {
 		return -1, d.fail("open", name, err)
@@ -157,13 +143,17 @@ func (d *Dir) openFd(name string, flags int, mode uint32) (int, error) {
 		fd, err = unix.Openat(d.fd, name, flags|unix.O_NOFOLLOW|unix.O_CLOEXEC, mode)
 		return err
 	})
+	if err != nil {
+		return -1, d.failOpen(name, err)
+	}
+	return fd, nil
+}
+
+func (d *Dir) failOpen(name string, err error) error {
 	if errors.Is(err, unix.ELOOP) {
 		err = ErrNotRegular
 	}
-	if err != nil {
-		return -1, d.fail("open", name, err)
-	}
-	return fd, nil
+	return d.fail("open", name, err)
 }
 
 // OpenPath is OpenFile for a path, whose directory must not be a symbolic link.

@@ -11,7 +11,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"paperpath/internal/dir"
 	"paperpath/internal/visible"
 )
 
@@ -127,22 +126,24 @@ type reasons struct {
 
 // readReason reads the reason file of an entry. An entry without one has no reasons.
 func (b *inbox) readReason(k Key) (r reasons, err error) {
-	st, err := b.reason.StatName(string(k))
-	if errors.Is(err, fs.ErrNotExist) {
+	f, st, err := b.reason.OpenRegular(string(k), unix.O_RDONLY)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return r, nil
-	}
-	if err == nil && dir.Kind(st) != "" {
-		err = &fs.PathError{Op: "open", Path: b.reason.Join(string(k)),
-			Err: fmt.Errorf("%w but %s", dir.ErrNotRegular, dir.Kind(st))}
-	}
-	if err != nil {
+	case err != nil:
 		return r, err
 	}
-	return b.readReasonSeen(k, make([]byte, 1024)) // most files are short
+	defer f.Close()
+	buf := make([]byte, min(st.Size, 1024)) // most files are short
+	n, err := f.ReadAt(buf, 0)
+	if err != nil && err != io.EOF {
+		return r, err
+	}
+	return b.toldBy(k, buf[:n], st)
 }
 
 // readReasonSeen is readReason for a name that the caller knows to be that of a regular file,
-// or of none. buf is for what it reads.
+// or of none (dir.ReadSeen). buf is for what it reads.
 func (b *inbox) readReasonSeen(k Key, buf []byte) (r reasons, err error) {
 	n, st, err := b.reason.ReadSeen(string(k), buf)
 	switch {
@@ -151,13 +152,17 @@ func (b *inbox) readReasonSeen(k Key, buf []byte) (r reasons, err error) {
 	case err != nil:
 		return r, err
 	}
+	return b.toldBy(k, buf[:n], st)
+}
+
+// toldBy is what the reason file says that begins with text and has the status st.
+func (b *inbox) toldBy(k Key, text []byte, st unix.Stat_t) (r reasons, err error) {
 	r.due = time.Unix(st.Mtim.Unix())
-	if int64(n) == st.Size {
-		r.scan(buf[:n])
-		return r, nil
+	if int64(len(text)) != st.Size {
+		whole, failed := b.reasonText(k)
+		text, err = []byte(whole), failed
 	}
-	text, err := b.reasonText(k)
-	r.scan([]byte(text))
+	r.scan(text)
 	return r, err
 }
 
