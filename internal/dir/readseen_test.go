@@ -30,7 +30,7 @@ func TestReadSeen(t *testing.T) {
 		if (err == nil) != (want == nil) || err != nil && err.Error() != want.Error() {
 			t.Errorf("%q: %v, want %v", name, err, want)
 		}
-		if err != nil {
+		if err != nil || want != nil {
 			continue
 		}
 		f.Close()

@@ -46,10 +46,10 @@ type look struct {
 
 func looks() []look {
 	return []look{
-		{"mailctl", []string{"queue", "list"}, true, 9, 3},
-		{"mailctl", []string{"queue", "list", "--json"}, true, 9, 3.3},
-		{"mailctl", []string{"queue", "summary"}, false, 5, 2},
-		{"mailsubmit", []string{"-bp"}, true, 9, 3},
+		{"mailctl", []string{"queue", "list"}, true, 9, 2.4},
+		{"mailctl", []string{"queue", "list", "--json"}, true, 9, 2.6},
+		{"mailctl", []string{"queue", "summary"}, false, 5, 1.6},
+		{"mailsubmit", []string{"-bp"}, true, 9, 2.4},
 	}
 }
 
