@@ -11,8 +11,11 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"paperpath/internal/explain"
 	"paperpath/internal/home"
 	"paperpath/internal/mailq"
+	"paperpath/internal/program"
+	"paperpath/internal/route"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
 	"paperpath/internal/submit"
@@ -43,7 +46,7 @@ func sendmail(ctx context.Context, h *home.Home, c *cli.Context) error {
 	case 'i':
 		return newaliases(ctx, h, c)
 	case 'v':
-		return verify(h, c.Args().Slice())
+		return verify(h, c)
 	}
 	return runQueue(ctx, h, c.String("q"))
 }
@@ -83,17 +86,15 @@ func newaliases(_ context.Context, h *home.Home, _ *cli.Context) error {
 	return err
 }
 
-// verify prints where addresses lead: it executes mailroute, which knows that.
-func verify(h *home.Home, addresses []string) error {
-	if len(addresses) == 0 {
+// verify prints where addresses lead, as mailroute explain does.
+func verify(h *home.Home, c *cli.Context) error {
+	if !c.Args().Present() {
 		return status.UsageError("-bv needs addresses to verify")
 	}
-	path, err := sibling("mailroute")
-	if err != nil {
-		return status.Temp("4.3.5", "cannot verify addresses", err)
-	}
-	args := append([]string{"mailroute", "explain", "--home", h.Dir, "--"}, addresses...)
-	return status.Temp("4.3.5", "cannot run "+path, syscall.Exec(path, args, os.Environ()))
+	return program.Explain(h, c, func(address string, t *explain.Trail) error {
+		_, err := route.Ask(h.Control, "", address, t)
+		return err
+	})
 }
 
 // runQueue is sendmail -q: the selected deferred entries become due, and each stage

@@ -6,6 +6,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"paperpath/internal/explain"
 	"paperpath/internal/home"
 	"paperpath/internal/program"
 	"paperpath/internal/submit"
@@ -89,7 +90,8 @@ func explainVerb() program.Verb {
 			&cli.BoolFlag{Name: "json", Usage: "print JSON, one object per line"},
 		},
 		Action: func(_ context.Context, h *home.Home, c *cli.Context) error {
-			return submit.Explain(h, c.String("f"), c.String("login"), c.Args().Slice(), c.Bool("json"))
+			return submit.Explain(h, c.String("f"), c.String("login"), c.Args().Slice(),
+				func(t *explain.Trail, err error) (said, failed error) { return program.Say(h, c, t, err) })
 		},
 	}
 }

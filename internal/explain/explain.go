@@ -39,7 +39,7 @@ func (t *Trail) End(outcome string) {
 }
 
 // Write prints the trail: a line `decision: value (source)` for each step and
-// `=> outcome` at the end, or all of it as one line of JSON.
+// `=> outcome` at the end if there is one, or all of it as one line of JSON.
 func (t *Trail) Write(w io.Writer, asJSON bool) error {
 	if asJSON {
 		all := *t
@@ -56,6 +56,9 @@ func (t *Trail) Write(w io.Writer, asJSON bool) error {
 		if _, err := fmt.Fprintln(w, visible.Line(line)); err != nil {
 			return err
 		}
+	}
+	if t.Outcome == "" {
+		return nil
 	}
 	_, err := fmt.Fprintln(w, "=> "+visible.Line(t.Outcome))
 	return err

@@ -7,7 +7,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"paperpath/internal/control"
-	"paperpath/internal/explain"
 	"paperpath/internal/home"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
@@ -127,22 +126,4 @@ func (s Stage) runner(h *home.Home) (*spool.Runner, error) {
 	r.Digest = h.Settler().Digest
 	r.Noticed = h.Control.Anew
 	return r, nil
-}
-
-// Explain prints the decisions for each operand, as text or with --json. The
-// error is the one with the highest exit status.
-func Explain(h *home.Home, c *cli.Context, decide func(address string, t *explain.Trail) error) error {
-	if !c.Args().Present() {
-		return status.UsageError("no address (see %s --help)", c.App.Name)
-	}
-	var worst error
-	for _, address := range c.Args().Slice() {
-		var trail explain.Trail
-		err := decide(address, &trail)
-		if failed := trail.Write(h.Stdout, c.Bool("json")); failed != nil {
-			return failed
-		}
-		worst = status.Worse(worst, err)
-	}
-	return worst
 }

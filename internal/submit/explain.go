@@ -14,9 +14,11 @@ import (
 	"paperpath/internal/status"
 )
 
-// Explain prints what would happen to recipients, and whether the submitter may
-// use the reverse path from.
-func Explain(h *home.Home, from, login string, words []string, asJSON bool) error {
+// Explain finds what would happen to recipients, and whether the submitter may use the
+// reverse path from. say prints that of one recipient, with the error that decides it if there is
+// one, and returns the exit status as an error, or its own.
+func Explain(h *home.Home, from, login string, words []string,
+	say func(t *explain.Trail, err error) (said, failed error)) error {
 	if len(words) == 0 {
 		return status.UsageError("no address to explain")
 	}
@@ -59,11 +61,12 @@ func Explain(h *home.Home, from, login string, words []string, asJSON bool) erro
 		t.End("accept " + a.String())
 		if err != nil {
 			t.End(err.Error())
-			worst = status.Worse(worst, &status.Error{Exit: status.Exit(err)})
 		}
-		if err := t.Write(h.Stdout, asJSON); err != nil {
-			return err
+		said, failed := say(&t, err)
+		if failed != nil {
+			return failed
 		}
+		worst = status.Worse(worst, said)
 	}
 	return worst
 }

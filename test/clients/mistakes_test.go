@@ -26,6 +26,9 @@ func TestMistakesSayTheWayOut(t *testing.T) {
 		if cmd.ProcessState.ExitCode() != status || !strings.Contains(last, words) {
 			t.Errorf("uid %d: %q: exit status %d, %s; want %d, %q", uid, args, cmd.ProcessState.ExitCode(), out, status, words)
 		}
+		if status != 0 && strings.Contains(string(out), "=> ") {
+			t.Errorf("uid %d: %q knows an outcome: %s", uid, args, out)
+		}
 	}
 	as(0, 0, "", "", "mailctl", "init", home, "--owner", "61234", "--hostname", "mx.example.net")
 	if err := os.Mkdir(own, 0o700); err != nil {
@@ -36,7 +39,8 @@ func TestMistakesSayTheWayOut(t *testing.T) {
 	}
 	const owned = "belongs to uid 61234: run this as that user, or as root)"
 	for _, words := range []string{"mailctl queue", "mailctl start", "mailctl user add a@mx.example.net", "mailctl init " + home +
-		" --hostname mx.example.net", "mailctl check", "mailcheck run", "mailroute explain a@mx.example.net", "pop3d expire", "sendmail -bp"} {
+		" --hostname mx.example.net", "mailctl check", "mailcheck run", "mailroute explain a@mx.example.net", "maildeliver explain a@mx.example.net",
+		"mailsubmit explain a@mx.example.net", "sendmail -bv a@mx.example.net", "pop3d expire", "sendmail -bp"} {
 		as(other, 77, owned, "", strings.Fields(words)...)
 	}
 	as(other, 77, "belongs to root: run this as root)", "", "mailctl", "init", scratch+"/none", "--hostname", "mx.example.net")
