@@ -74,13 +74,16 @@ func ownSpool(h *home.Home) (*spool.Spool, error) {
 }
 
 // newaliases builds nothing, because aliases are read at each use. It reports whether
-// they are valid.
+// they are valid, and warns of targets that are unknown.
 func newaliases(_ context.Context, h *home.Home, _ *cli.Context) error {
 	if err := spool.CheckMark(filepath.Join(h.Dir, "spool")); err != nil {
 		return err
 	}
 	if err := h.Control.CheckAliases(); err != nil {
 		return err
+	}
+	for _, f := range route.UnknownTargets(h.Control, nil) {
+		fmt.Fprintln(h.Stderr, "newaliases: warning: "+f.String())
 	}
 	_, err := fmt.Fprintln(h.Stdout, "control/aliases is valid (it is read at each use)")
 	return err

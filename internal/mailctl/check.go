@@ -15,6 +15,7 @@ import (
 
 	"paperpath/internal/certs"
 	"paperpath/internal/control"
+	"paperpath/internal/route"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
 	"paperpath/internal/visible"
@@ -65,7 +66,7 @@ func (k Check) verdict(r control.Report) error {
 // examine checks the settings and the certificates.
 func examine(home string, c *control.Control, now time.Time) control.Report {
 	r := c.Check()
-	r.Findings = append(r.Findings, unknownTargets(c, r.Findings)...)
+	r.Findings = append(r.Findings, route.UnknownTargets(c, r.Findings)...)
 	r.Findings = append(r.Findings, deadTag(c)...)
 	r.Findings = append(r.Findings, wrongModes(home)...)
 	if info, err := os.Stat(filepath.Join(home, "control")); err == nil && info.IsDir() {

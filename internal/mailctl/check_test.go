@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"paperpath/internal/control"
+	"paperpath/internal/route"
 	"paperpath/internal/status"
 )
 
@@ -204,7 +205,7 @@ func TestUnknownTargets(t *testing.T) {
 			t.Errorf("%s: %q, want %q", tt.why, got, tt.want)
 		}
 	}
-	if got := unknownTargets(manyUnknown(t), nil); len(got) != maxAlike+1 || got[maxAlike].What != "10 more unknown targets" {
+	if got := route.UnknownTargets(manyUnknown(t), nil); len(got) != route.MaxAlike+1 || got[route.MaxAlike].What != "10 more unknown targets" {
 		t.Errorf("%d findings", len(got))
 	}
 }
@@ -239,7 +240,7 @@ aliases:2: eve@example.org in DIR/m:2, a list of alias "a", is unknown`},
 		writeControl(t, home, map[string]string{"users": "alice@example.org:*\nbob@b.example:*\n",
 			"aliases": strings.ReplaceAll(tt.aliases, "DIR", dir), "domains": "example.org\nb.example\n"})
 		var got []string
-		for _, f := range unknownTargets(control.Open(home, time.Now), nil) {
+		for _, f := range route.UnknownTargets(control.Open(home, time.Now), nil) {
 			got = append(got, fmt.Sprintf("%s:%d: %s", f.File, f.Line, f.What))
 		}
 		if is, want := strings.Join(got, "\n"), strings.ReplaceAll(tt.want, "DIR", dir); is != want {
@@ -251,7 +252,7 @@ aliases:2: eve@example.org in DIR/m:2, a list of alias "a", is unknown`},
 func manyUnknown(t *testing.T) *control.Control {
 	home := newHome(t)
 	aliases := ""
-	for i := range maxAlike + 10 {
+	for i := range route.MaxAlike + 10 {
 		aliases += fmt.Sprintf("a%d: b%d\n", i, i)
 	}
 	writeControl(t, home, map[string]string{"aliases": aliases, "domains": "example.org\n"})

@@ -11,6 +11,7 @@ import (
 	"paperpath/internal/addr"
 	"paperpath/internal/auth"
 	"paperpath/internal/control"
+	"paperpath/internal/route"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
 	"paperpath/internal/visible"
@@ -175,7 +176,7 @@ func (u Users) noteWhatLedTo(gone, postmaster string) {
 				visible.Escape(now))
 		}
 	}
-	for _, f := range aliasesTo(u.Control, gone) {
+	for _, f := range route.AliasesTo(u.Control, gone) {
 		fmt.Fprintln(u.Notes, "warning: "+f.String())
 	}
 }

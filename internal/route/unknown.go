@@ -1,4 +1,4 @@
-package mailctl
+package route
 
 import (
 	"fmt"
@@ -7,11 +7,10 @@ import (
 
 	"paperpath/internal/addr"
 	"paperpath/internal/control"
-	"paperpath/internal/route"
 )
 
-// maxAlike is how many unknown targets of aliases are listed.
-const maxAlike = 20
+// MaxAlike is how many unknown targets of aliases are listed.
+const MaxAlike = 20
 
 // unknown is a target that leads nowhere.
 type unknown struct {
@@ -30,10 +29,10 @@ func (u unknown) warning(a control.Alias) control.Finding {
 		"add the user, or remove the target")
 }
 
-// unknownTargets warns of aliases with a target that is neither a user nor an alias; the members
+// UnknownTargets warns of aliases with a target that is neither a user nor an alias; the members
 // of the lists that they include are targets, too.
 // dead are the findings so far: an alias that can never match needs no second line.
-func unknownTargets(c *control.Control, dead []control.Finding) (found []control.Finding) {
+func UnknownTargets(c *control.Control, dead []control.Finding) (found []control.Finding) {
 	domains, err := c.Domains()
 	if err != nil {
 		return nil
@@ -47,7 +46,7 @@ func unknownTargets(c *control.Control, dead []control.Finding) (found []control
 			return // another alias has the same list
 		}
 		members[u] = true
-		if len(found) == maxAlike {
+		if len(found) == MaxAlike {
 			more++
 			return
 		}
@@ -59,11 +58,11 @@ func unknownTargets(c *control.Control, dead []control.Finding) (found []control
 	return found
 }
 
-// aliasesTo warns of the aliases that led to the user of address, who is gone.
-func aliasesTo(c *control.Control, address string) (found []control.Finding) {
+// AliasesTo warns of the aliases that led to the user of address, who is gone.
+func AliasesTo(c *control.Control, address string) (found []control.Finding) {
 	_, domain := addr.Split(address)
 	eachUnknown(c, []string{domain}, func(a control.Alias, u unknown) {
-		if addr.FoldAddress(u.address) == addr.FoldAddress(address) && len(found) < maxAlike {
+		if addr.FoldAddress(u.address) == addr.FoldAddress(address) && len(found) < MaxAlike {
 			found = append(found, u.warning(a))
 		}
 	})
@@ -133,9 +132,9 @@ func unknownOf(c *control.Control, a control.Alias, address string) (all []unkno
 	if err != nil {
 		return nil
 	}
-	targets, _ := route.Resolve(c, "", parsed, nil)
+	targets, _ := Resolve(c, "", parsed, nil)
 	for _, t := range targets {
-		if t.Kind != route.Unknown {
+		if t.Kind != Unknown {
 			continue
 		}
 		if member, ok := addedBy(a.Where, t.Where); ok {
