@@ -48,6 +48,19 @@ func (r Retry) Next(age time.Duration, key string) time.Duration {
 	return r.Spread(r.longestStep(), key)
 }
 
+// A fault of this machine is mended by a person, at any time: an entry that waits for that
+// is tried again after a mendShare of its age, and after mendFirst at the earliest.
+const (
+	mendFirst = 30 * time.Second
+	mendShare = 4
+)
+
+// NextOurs returns the wait after a fault of this machine, such as a broken setting or a
+// directory that is missing: not longer than Next, and short while the entry is young.
+func (r Retry) NextOurs(age time.Duration, key string) time.Duration {
+	return min(r.Next(age, key), r.Spread(max(age/mendShare, mendFirst), key))
+}
+
 // spreadBy is the share of a wait by which it grows at most.
 const spreadBy = 4
 

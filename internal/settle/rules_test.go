@@ -2,6 +2,7 @@ package settle
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -99,5 +100,42 @@ func TestAgain(t *testing.T) {
 		if wait := due.Sub(f.time); wait < c.wait || wait > c.wait+c.wait/4 {
 			t.Errorf("%d, %s: waits %v, want %v and up to a quarter more", i, c.wouldBe, wait, c.wait)
 		}
+	}
+}
+
+// TestOursIsTriedSoon: where all waits for this machine to be mended, a young entry does not wait
+// for the schedule, and an old one does.
+func TestOursIsTriedSoon(t *testing.T) {
+	ours := Result{Err: status.Temp("4.3.5", "aliases cannot be expanded", nil)}
+	mailbox := Result{Err: status.Temp("4.2.0", "cannot use the mailbox", nil)}
+	unclassed := Result{Err: errors.New("control/aliases: permission denied")}
+	host := Result{Err: ours.Err, RemoteMTA: "mx.x.example", Diagnostic: "451 4.3.5 x"}
+	for _, c := range []struct {
+		age    time.Duration
+		result Result
+		wait   time.Duration
+	}{
+		{0, ours, 30 * time.Second},
+		{time.Minute, mailbox, 30 * time.Second},
+		{4 * time.Minute, unclassed, time.Minute},
+		{time.Minute, host, 5 * time.Minute},
+		{time.Minute, Result{Err: errLater}, 5 * time.Minute},
+		{3 * time.Hour, ours, 45 * time.Minute},
+		{100 * time.Hour, ours, 4 * time.Hour},
+	} {
+		f := newFixture(t)
+		f.control("retry", "delay-warning: never\n")
+		f.entry(spool.WithLocal, "alice@example.org", mailText, "a@x.example")
+		f.time = f.time.Add(c.age)
+		wait := f.settle(c.result).Due.Sub(f.time)
+		if wait < c.wait || wait > c.wait+c.wait/4 {
+			t.Errorf("%v, %+v: waits %v, want %v and up to a quarter more", c.age, c.result, wait, c.wait)
+		}
+	}
+	f := newFixture(t)
+	f.control("retry", "steps: x\n")
+	f.entry(spool.WithLocal, "alice@example.org", mailText, "a@x.example")
+	if wait := f.settle(ours).Due.Sub(f.time); wait < 30*time.Second || wait > 40*time.Second {
+		t.Errorf("with a broken control/retry: waits %v", wait)
 	}
 }

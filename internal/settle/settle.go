@@ -16,7 +16,7 @@ import (
 	"paperpath/internal/status"
 )
 
-// troubleDelay is the time to the next attempt after an error of our own.
+// troubleDelay is the longest time to the next attempt after an error of our own.
 const troubleDelay = 5 * time.Minute
 
 // Result is how an attempt ended for one recipient.
@@ -124,11 +124,14 @@ func summarize(e *spool.Entry, results []Result, retry control.Retry, expired bo
 	return sum
 }
 
-// wait is the time to the next attempt: by the schedule, or when a rule says, but not
-// long after the time at which the sender is to be warned.
+// wait is the time to the next attempt: by the schedule, sooner after a fault of this
+// machine, or when a rule says, but not long after the time at which the sender is to be warned.
 func (sum summary) wait(e *spool.Entry, retry control.Retry, age time.Duration) time.Duration {
 	key := string(e.Key)
 	wait := retry.Next(age, key)
+	if sum.ours() {
+		wait = retry.NextOurs(age, key)
+	}
 	if again := sum.again(e, age); again > 0 {
 		wait = min(retry.Spread(again, key), retry.Longest())
 	}
@@ -136,6 +139,18 @@ func (sum summary) wait(e *spool.Entry, retry control.Retry, age time.Duration) 
 		wait = min(wait, retry.Spread(left, key))
 	}
 	return wait
+}
+
+// ours reports whether all that is deferred waits for this machine to be mended: its settings
+// (4.3.5), a mailbox that cannot be used (4.2.0), or an error that nobody has classified.
+func (sum summary) ours() bool {
+	for _, r := range sum.deferred {
+		if r.RemoteMTA != "" || r.Diagnostic != "" ||
+			!slices.Contains([]string{"4.0.0", "4.2.0", "4.3.5"}, status.Enhanced(r.Err)) {
+			return false
+		}
+	}
+	return sum.remaining == len(sum.deferred)
 }
 
 // again is the wait that rules for replies demand of everything that is deferred, 0 if
@@ -283,7 +298,9 @@ func withHeld(e *spool.Entry, sum summary, o spool.Outcome) spool.Outcome {
 // rest is decided again.
 func (s *Settler) trouble(e *spool.Entry, err error, results []Result) spool.Outcome {
 	s.Log.Trouble(string(e.Key), "settle", err)
-	o := spool.DeferUntil(s.Now().Add(troubleDelay), err.Error())
+	now := s.Now()
+	wait := control.Retry{Steps: []time.Duration{troubleDelay}}.NextOurs(now.Sub(e.Arrival), string(e.Key))
+	o := spool.DeferUntil(now.Add(wait), err.Error())
 	for _, r := range results {
 		if r.Err == nil {
 			o.Done = append(o.Done, r.Index)

@@ -149,13 +149,13 @@ func (r *Runner) handle(ctx context.Context, e *Entry) (o Outcome) {
 	return DeferUntil(r.Spool.now().Add(r.delay(e)), panicked.Error())
 }
 
-// delay is the time to the entry's next attempt.
+// delay is the time to the entry's next attempt after trouble of our own.
 func (r *Runner) delay(e *Entry) time.Duration {
 	retry, err := r.Retry()
 	if err != nil {
 		return troubleDelay
 	}
-	return retry.Next(r.Spool.now().Sub(e.Arrival), string(e.Key))
+	return retry.NextOurs(r.Spool.now().Sub(e.Arrival), string(e.Key))
 }
 
 // unworkable decides what becomes of a file that no stage can work on, and reports
