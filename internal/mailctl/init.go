@@ -143,6 +143,10 @@ func (i Init) next() error {
 				"    and what mailctl --home %[3]s dkim show %[1]s prints\n", d, addr.FoldDomain(host), i.Dir)
 		}
 	}
+	if os.Geteuid() == 0 && len(domains) > 0 {
+		fmt.Fprintf(&b, "- the accounts of this machine get mail, cron's too, in ~/Maildir by a maildeliver that root starts: "+
+			"echo %s >>%s/control/accounts\n", domains[0], i.Dir)
+	}
 	fmt.Fprintf(&b, "- ports for other hosts and users: control/services listens on this machine alone (write :25, :587, "+
 		":465, :110, :995 there; below 1024 mailctl start needs root, or take the units of contrib/systemd)\n"+
 		"- a certificate that others trust, in control/tls/%s: control(5)\n"+
