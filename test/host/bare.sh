@@ -1,6 +1,6 @@
 #!/bin/sh
-# make demo as root and as nobody, in a Debian with make and Go and nothing else: what README
-# promises; "bare.sh check nobody" and "bare.sh check root" run make check there instead. Go,
+# make demo and make check as root, and make demo as nobody, in a Debian with make and Go and
+# nothing else: what README promises; "bare.sh check nobody" runs what it says there instead. Go,
 # its modules and what it has compiled are the machine's, below an overlay, so that nothing is
 # fetched or compiled twice. Needs root, debootstrap and unshare.
 set -eu
@@ -40,7 +40,7 @@ run() { # USER COMMAND...
 		sh -c "cd /tmp/src && exec \"\$@\"" sh "$@"
 }
 if [ $# -gt 0 ]; then run "$2" make "$1"; exit; fi
-run root make demo
+run root make demo check
 run nobody make demo
 '
 as_root unshare --mount sh -euc "$inside" sh "$bare" "$(go env GOROOT)" "$(go env GOMODCACHE)" "$(go env GOCACHE)" "$@"
