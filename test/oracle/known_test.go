@@ -86,18 +86,21 @@ func knownSPFDifference(ours spf.Result, v4 bool, theirs string, err error) stri
 	return ""
 }
 
-// void counts the lookups that found nothing of the client's family, as mox does at most.
+// void counts the lookups that found nothing of the client's family, or nothing for exists, which
+// asks for IPv4 addresses whatever the client has (RFC 7208 5.7), as mox does at most.
 func void(r spf.Result, v4 bool) (n int) {
+	family, exists := ":", false
+	if v4 {
+		family = "."
+	}
 	for _, q := range r.Queries {
-		family := ":"
-		if v4 {
-			family = "."
-		}
 		nothing := strings.HasPrefix(q.Answer, "no such") || strings.HasPrefix(q.Answer, "not asked")
 		if q.Type == "TXT" { // each ptr after the first asks nothing more of ours
 			n += max(0, strings.Count(strings.ToLower(q.Answer), "ptr")-1)
+			exists = exists || strings.Contains(strings.ToLower(q.Answer), "exists:")
 		}
-		if q.Type != "TXT" && (nothing || q.Type == "A" && !strings.Contains(q.Answer, family)) {
+		noAddress := !strings.Contains(q.Answer, family) || exists && !strings.Contains(q.Answer, ".")
+		if q.Type != "TXT" && (nothing || q.Type == "A" && noAddress) {
 			n++
 		}
 	}
