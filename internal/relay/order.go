@@ -9,14 +9,14 @@ import (
 
 // order is a transaction that waits for a session, or is under way in one.
 type order struct {
-	ctx   context.Context
-	terms terms
-	dest  *dest
-	m     *Message
-	batch []int
-	tries int             // sessions for it that could not be opened
-	out   chan<- *order   // gets it at the end, and has room for it
-	hello chan<- struct{} // gets word when the host that its session begins at has greeted, if it has room
+	ctx     context.Context
+	terms   terms
+	dest    *dest
+	m       *Message
+	batch   []int
+	tries   int             // sessions for it that could not be opened
+	out     chan<- *order   // gets it at the end, and has room for it
+	greeted chan<- struct{} // gets word when the host that its session begins at has greeted, if it has room
 
 	t        *transaction  // in the session that had it
 	res      *smtpc.Result // nil: nothing was sent
@@ -51,9 +51,9 @@ type errand struct {
 	over    *failure // for all recipients without a result so far
 	heard   bool     // there was a session
 
-	up    <-chan struct{} // closed once there is a session to wait for
-	hello chan struct{}   // a host has greeted a session that begins for one of the orders
-	back  func()          // where it waits for one of these: it holds no worker of the runner then
+	up      <-chan struct{} // closed once there is a session to wait for
+	greeted chan struct{}   // a host has greeted a session that begins for one of the orders
+	back    func()          // where it waits for one of these: it holds no worker of the runner then
 }
 
 // depth is how many transactions of a session are under way at a time.
@@ -72,7 +72,7 @@ func (t terms) recipients() int {
 // The failure is that of opening, if there was no session at all.
 func (p *pool) send(ctx context.Context, d *dest, t terms, m *Message, todo []int) (map[int]*failure, *failure) {
 	e := &errand{pool: p, ctx: ctx, terms: t, dest: d, m: m, out: make(chan *order, len(todo)),
-		hello: make(chan struct{}, 1), failed: map[int]*failure{}}
+		greeted: make(chan struct{}, 1), failed: map[int]*failure{}}
 	e.begin(todo)
 	defer e.resume()
 	for len(e.waiting) > 0 {
@@ -92,7 +92,7 @@ func (e *errand) begin(todo []int) {
 			fail(e.failed, todo, e.over)
 			return
 		}
-		o := &order{ctx: e.ctx, terms: e.terms, dest: e.dest, m: e.m, out: e.out, hello: e.hello, batch: todo[:min(len(todo), most)]}
+		o := &order{ctx: e.ctx, terms: e.terms, dest: e.dest, m: e.m, out: e.out, greeted: e.greeted, batch: todo[:min(len(todo), most)]}
 		todo = todo[len(o.batch):]
 		e.waiting = append(e.waiting, o)
 		e.up = e.put(o)
@@ -113,9 +113,9 @@ func (e *errand) resume() {
 // await waits for the end of an order.
 func (e *errand) await() *order {
 	for {
-		up, hello := e.up, e.hello
+		up, greeted := e.up, e.greeted
 		if e.back == nil {
-			up, hello = nil, nil
+			up, greeted = nil, nil
 		}
 		select {
 		case o := <-e.out:
@@ -123,7 +123,7 @@ func (e *errand) await() *order {
 		case <-up:
 			e.resume()
 			continue
-		case <-hello:
+		case <-greeted:
 			e.resume()
 			continue
 		case <-e.ctx.Done():

@@ -257,7 +257,7 @@ func (p *pool) greeted(l *line, o *order) {
 	o.dest.welcomed(p.limits())
 	p.serve(l)
 	select {
-	case o.hello <- struct{}{}:
+	case o.greeted <- struct{}{}:
 	default:
 	}
 }
