@@ -1,8 +1,8 @@
 package control
 
 import (
-	"bufio"
 	"bytes"
+	"io"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -44,11 +44,13 @@ func namesAny(path string, any bool, words [][]byte) bool {
 		return false
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
 		return false
 	}
-	in := bufio.NewReaderSize(f, maxLooked)
-	text, _ := in.Peek(maxLooked)
+	text := make([]byte, min(info.Size(), maxLooked))
+	n, _ := io.ReadFull(f, text)
+	text = text[:n]
 	for line := range bytes.Lines(text) {
 		line = bytes.TrimSpace(line)
 		if len(line) == 0 || line[0] == '#' {
