@@ -96,7 +96,7 @@ func (k *kept) take() *order {
 // surplus reports whether the destination may not have this session any more, which then
 // ends. The caller holds the pool's mutex.
 func (k *kept) surplus() bool {
-	if k.done || k.dest.sessions-k.dest.leaving <= max(k.dest.most(k.pool.limits()), 1) {
+	if k.done || k.dest.sessions-k.dest.calling-k.dest.leaving <= max(k.dest.most(k.pool.limits()), 1) {
 		return false
 	}
 	k.dest.leaving++
@@ -127,7 +127,21 @@ func (k *kept) message(o *order) (m *smtpc.Message) {
 	}
 	k.under = append(k.under, o)
 	m.Done = func(res *smtpc.Result) { k.ended(o, res) }
+	if k.count == 0 && len(k.under) == 1 {
+		m.Begun = func(res *smtpc.Result) { k.begins(o, res) }
+	}
 	return m
+}
+
+// begins notes the answers to the first envelope of a session.
+func (k *kept) begins(o *order, res *smtpc.Result) {
+	p := k.pool
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if complaint(res) == 0 {
+		o.dest.welcomed(p.limits())
+		p.serve(k.line)
+	}
 }
 
 // ended takes the result of a transaction.
@@ -154,7 +168,7 @@ func (k *kept) judge(o *order, res *smtpc.Result) (again bool) {
 		o.dest.heard(res, p.limits())
 		k.count++
 	}
-	p.pace(k, k.smtp.Took())
+	p.pace(k, res.Took)
 	k.fresh = false
 	if again = unheard && o.ctx.Err() == nil; again {
 		o.t, o.res = nil, nil

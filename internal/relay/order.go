@@ -14,6 +14,7 @@ type order struct {
 	dest    *dest
 	m       *Message
 	batch   []int
+	calling bool            // its destination counts it
 	tries   int             // sessions for it that could not be opened
 	out     chan<- *order   // gets it at the end, and has room for it
 	greeted chan<- struct{} // gets word when the host that its session begins at has greeted, if it has room
@@ -22,6 +23,14 @@ type order struct {
 	res      *smtpc.Result // nil: nothing was sent
 	unopened *failure      // there was no session for it
 	stopped  bool
+}
+
+// called notes that the host of the session that begins for it has greeted, or never will.
+func (o *order) called() {
+	if o.calling {
+		o.calling = false
+		o.dest.calling--
+	}
 }
 
 // end hands the order back.

@@ -156,6 +156,8 @@ func (p *pool) begin(l *line) bool {
 		}
 		l.queue = slices.Delete(l.queue, i, i+1)
 		o.dest.sessions++
+		o.dest.calling++
+		o.calling = true
 		p.at[addr]++
 		p.opening++
 		l.sessions++
@@ -254,6 +256,7 @@ func (p *pool) greeted(l *line, o *order) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.heard(o.dest.name)
+	o.called()
 	o.dest.welcomed(p.limits())
 	p.serve(l)
 	select {
@@ -276,6 +279,7 @@ func (p *pool) opened(l *line, s *session, o *order) *kept {
 	}
 	o.dest.begun()
 	p.heard(o.dest.name)
+	o.called()
 	o.dest.welcomed(b)
 	p.serve(l)
 	return k
@@ -291,6 +295,7 @@ func (p *pool) unopened(l *line, o *order, f *failure, began time.Time) {
 	p.at[l.host.addr.Addr()]--
 	l.sessions--
 	o.dest.sessions--
+	o.called()
 	o.tries++
 	if (f.silent || f.refuses) && l.ready == 0 && o.ctx.Err() == nil {
 		p.hosts.failed(l.host.addr.String(), f, began, p.now())

@@ -160,7 +160,7 @@ func TestSlowAcrossRuns(t *testing.T) {
 	}
 	fourth := l.another()
 	fourth.now = fourth.now.Add(2 * time.Hour)
-	if err := fourth.send(far)[0].Err; err != nil || fourth.allowed(p.addr) != firstAllowed+3 {
+	if err := fourth.send(far)[0].Err; err != nil || fourth.allowed(p.addr) != firstAllowed+4 {
 		t.Errorf("two hours later %d sessions: %v", fourth.allowed(p.addr), err)
 	}
 }

@@ -204,9 +204,22 @@ func TestQueueForDeadHost(t *testing.T) {
 	if sessions, _, _ := p.seen(); sessions > perUnknown {
 		t.Errorf("%d sessions with a dead host", sessions)
 	}
+	if _, calling := s.sessions(); calling != 0 {
+		t.Errorf("at the end %d sessions are calling", calling)
+	}
 	if got := places(s.files()); got != "relay/cur relay/reason" {
 		t.Error(got)
 	}
+}
+
+// sessions is how many sessions are open or begin, and how many of them no host has greeted.
+func (l *lab) sessions() (open, calling int) {
+	l.pool.mu.Lock()
+	defer l.pool.mu.Unlock()
+	for _, d := range l.pool.dests {
+		open, calling = open+d.sessions, calling+d.calling
+	}
+	return open, calling
 }
 
 // TestGreetingMakesRoom: as soon as a host has greeted, before it answers EHLO, more attempts
@@ -235,6 +248,66 @@ func TestGreetingMakesRoom(t *testing.T) {
 	s.run(context.Background())
 	if got := places(s.files()); got != "" {
 		t.Error(got)
+	}
+}
+
+// TestCallers: once a host has greeted, as many sessions as are allowed then may be calling
+// besides; two before that.
+func TestCallers(t *testing.T) {
+	s := newStage(t)
+	var greeting atomic.Int32
+	both, wanted := make(chan struct{}), make(chan struct{})
+	wait := func(c chan struct{}) string {
+		select {
+		case <-c:
+			return ""
+		case <-time.After(s.Times.Hello / 2):
+			return hangUp
+		}
+	}
+	p := newPeer(t, func(_ int, command string) string {
+		switch {
+		case command == "":
+			n := int(greeting.Add(1))
+			if n > firstAllowed { // a caller, until there are as many as there may be
+				if n == 2*(firstAllowed+2) {
+					close(wanted)
+				}
+				return wait(wanted)
+			}
+			if open, calling := s.sessions(); open > firstAllowed || calling > firstAllowed {
+				t.Errorf("%d sessions, %d of them calling, before any greeting", open, calling)
+			}
+			if n == firstAllowed {
+				close(both)
+			}
+			return wait(both)
+		case strings.HasPrefix(command, "EHLO"):
+			open, _ := s.sessions()
+			select {
+			case <-wanted:
+			default: // only the first ones are greeted
+				if open > 2*(firstAllowed+2) {
+					t.Errorf("%d sessions after %d greetings", open, firstAllowed)
+				}
+			}
+			return wait(wanted)
+		}
+		return ""
+	})
+	s.set("routes", "elsewhere.example: "+p.addr)
+	for range 100 {
+		s.accept(far)
+	}
+	s.run(context.Background())
+	if got := places(s.files()); got != "" {
+		t.Error(got)
+	}
+	if n := greeting.Load(); n < 2*(firstAllowed+2) {
+		t.Errorf("%d sessions in all", n)
+	}
+	if _, calling := s.sessions(); calling != 0 {
+		t.Errorf("at the end %d sessions are calling", calling)
 	}
 }
 

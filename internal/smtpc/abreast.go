@@ -79,6 +79,7 @@ func (f *flight) whole(m *Message, behind bool) *transaction {
 			f.lost(t, "message text", err)
 		}
 	}
+	f.yield()
 	return t
 }
 

@@ -205,9 +205,6 @@ func (s *Client) impossible(command string, r Reply) *Error {
 // Over reports whether the session can do nothing more.
 func (s *Client) Over() bool { return s.conn.broken != nil || s.refused != nil }
 
-// Took is how long the last reply took.
-func (s *Client) Took() time.Duration { return s.conn.took }
-
 // Quit says QUIT if the host still listens (RFC 5321 4.1.1.10), and closes the
 // connection. It is never sent in a flight with a message. It returns what the host said:
 // the work is done, or has failed already.

@@ -2,6 +2,7 @@ package smtpc
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -132,6 +133,17 @@ func (c *conn) reply(limit time.Duration, past bool, each func(line string)) (Re
 		return Reply{}, c.broken
 	}
 	return r, nil
+}
+
+// answered reports whether a whole reply has come, so that reply does not wait.
+func (c *conn) answered() bool {
+	got, _ := c.r.Peek(c.r.Buffered())
+	for line := range bytes.Lines(got) {
+		if line[len(line)-1] == '\n' && (len(line) < 4 || line[3] != '-') {
+			return true
+		}
+	}
+	return false
 }
 
 // lastWords reads what the host said before it stopped reading: often nothing.

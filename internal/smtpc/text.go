@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strconv"
 )
 
@@ -179,6 +180,7 @@ func (f *flight) finish(t *transaction, unanswered int, behind func()) error {
 	if err := f.conn.flush(); err != nil {
 		return err
 	}
+	f.yield()
 	command := "final dot"
 	if f.chunked {
 		command = "BDAT LAST"
@@ -192,10 +194,19 @@ func (f *flight) finish(t *transaction, unanswered int, behind func()) error {
 	return nil
 }
 
+// yield tells a result now that the text behind it is out, after other sessions have sent
+// what they can send.
+func (f *flight) yield() {
+	if f.owed != nil {
+		runtime.Gosched()
+		f.tell()
+	}
+}
+
 // final reads the answer to the end of a text, or to a chunk of it. The first refusal
 // counts. It reports whether the session goes on.
 func (f *flight) final(t *transaction, command string, last bool) bool {
-	r, err := f.conn.reply(f.conn.times.Answer, true, nil)
+	r, err := f.reply(f.conn.times.Answer, true)
 	if err != nil {
 		return f.lost(t, command, err)
 	}

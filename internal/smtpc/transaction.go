@@ -19,7 +19,12 @@ type Message struct {
 	Text func() io.Reader
 	Size int64
 
-	// Done is called with the result at the end.
+	// Begun is called with the answers to the envelope when the text is about to be sent, if it
+	// is not nil.
+	Begun func(*Result)
+
+	// Done is called with the result at the end. Where all has gone well, and the next small
+	// text can go out at once, it is called as soon as that is out.
 	Done func(*Result)
 }
 
@@ -44,6 +49,18 @@ type Result struct {
 	Sent    bool  // the end of the text went out: without Final the outcome is unknown
 	Unheard bool  // the session ended before the first reply to this transaction, and before its text was out
 	Ahead   bool  // the envelope of the next message went out after this text
+
+	Took time.Duration // the wait for the last reply
+}
+
+// clean reports whether the host has taken the message for all recipients.
+func (r *Result) clean() bool {
+	for _, one := range r.Rcpt {
+		if one.Class() != 2 {
+			return false
+		}
+	}
+	return r.Err == nil && r.Final.Class() == 2
 }
 
 // Taken reports whether the host has taken the message for recipient i.
@@ -79,6 +96,7 @@ func (s *Client) Send(o Options, first *Message, next func() *Message) {
 	_, pipelines := s.offered["PIPELINING"]
 	_, chunks := s.offered["CHUNKING"]
 	f := &flight{Client: s, pipelined: o.Pipeline && pipelines, chunked: o.Chunk && chunks}
+	defer f.tell() // also where something panics: the host has that message
 	if f.pipelined && f.chunked && o.Inflight > 1 {
 		f.abreast(first, next, o.Inflight)
 		return
@@ -92,6 +110,7 @@ func (s *Client) Send(o Options, first *Message, next func() *Message) {
 type flight struct {
 	*Client
 	pipelined, chunked bool
+	owed               *transaction // has its result, which its Done was not told so far
 }
 
 // transaction is a message on its way.
@@ -159,6 +178,12 @@ func (f *flight) run(t *transaction, next func() *Message, ahead bool) *transact
 		}
 	}
 	if f.wanted(t) {
+		if t.Size > pieceSize {
+			f.tell() // the text may take long
+		}
+		if t.Begun != nil {
+			t.Begun(t.res)
+		}
 		f.text(t, func() {
 			if ahead && f.pipelined {
 				take()
@@ -170,17 +195,41 @@ func (f *flight) run(t *transaction, next func() *Message, ahead bool) *transact
 		})
 	}
 	f.end(t)
-	if behind == nil && !f.Over() {
-		take()
+	if behind == nil {
+		f.tell()
+		if !f.Over() {
+			take()
+		}
 	}
 	return behind
 }
 
-// end reports how a transaction ended.
+// end notes how a transaction ended. One that went well is told later: the line waits for the
+// next text, while a caller has much to do for the former one.
 func (f *flight) end(t *transaction) {
+	f.tell()
+	t.res.Took = f.conn.took
 	t.res.Unheard = t.res.Err != nil && t.heard == 0 && !t.res.Sent
 	f.dirty = t.res.Final.Class() != 2
-	t.Done(t.res)
+	if f.owed = t; !t.res.clean() {
+		f.tell()
+	}
+}
+
+// reply reads a reply. Nobody waits for one while a result is not told.
+func (f *flight) reply(limit time.Duration, past bool) (Reply, error) {
+	if f.owed != nil && !f.conn.answered() {
+		f.tell()
+	}
+	return f.conn.reply(limit, past, nil)
+}
+
+// tell calls Done of the transaction that has ended.
+func (f *flight) tell() {
+	if t := f.owed; t != nil {
+		f.owed = nil
+		t.Done(t.res)
+	}
 }
 
 // write puts as much of an envelope into the flight as may go out before the
@@ -232,7 +281,7 @@ func (f *flight) stop(t *transaction) bool {
 func (f *flight) answer(t *transaction) bool {
 	verb, _ := t.at(t.heard)
 	line := t.line(t.heard)
-	r, err := f.conn.reply(f.limit(verb), false, nil)
+	r, err := f.reply(f.limit(verb), false)
 	if err != nil {
 		return f.lost(t, line, err)
 	}
@@ -293,7 +342,7 @@ func (f *flight) wanted(t *transaction) bool {
 	if err := f.conn.flush(); err != nil {
 		return f.lost(t, "final dot", err)
 	}
-	r, err := f.conn.reply(f.conn.times.Answer, true, nil)
+	r, err := f.reply(f.conn.times.Answer, true)
 	if err != nil {
 		return f.lost(t, "final dot", err)
 	}
