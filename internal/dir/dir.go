@@ -21,8 +21,9 @@ type Dir struct {
 	why  error // why it is missing
 	read bool  // its names have been read (Scan)
 
-	mode atomic.Uint32 // that new files have without chmod (setMode)
-	f    *os.File      // over fd, once File was called
+	mode   atomic.Uint32 // that new files have without chmod (setMode)
+	others atomic.Bool   // files in it are of other users (rawOpen)
+	f      *os.File      // over fd, once File was called
 }
 
 // Open opens the directory path. The last element must not be a symbolic link.

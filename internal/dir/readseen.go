@@ -14,7 +14,7 @@ func (d *Dir) ReadSeen(name string, buf []byte) (n int, st unix.Stat_t, err erro
 	if err := plain(name); err != nil {
 		return 0, st, d.fail("open", name, err)
 	}
-	fd, err := rawOpen(d.fd, name)
+	fd, err := d.rawOpen(name)
 	if err != nil {
 		return 0, st, d.failOpen(name, err)
 	}
@@ -36,15 +36,26 @@ func (d *Dir) ReadSeen(name string, buf []byte) (n int, st unix.Stat_t, err erro
 	return n, st, nil
 }
 
-// rawOpen opens what may have become anything. With O_NONBLOCK that does not block.
-func rawOpen(at int, name string) (fd int, err error) {
+// rawOpen opens what may have become anything. With O_NONBLOCK that does not block. With O_NOATIME
+// to look leaves no trace: a reason has its time to come in its mtime, so that under relatime
+// (mount(8)) each look would write its inode, and wait for the journal of the file system.
+func (d *Dir) rawOpen(name string) (fd int, err error) {
 	const how = unix.O_RDONLY | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_NOFOLLOW | unix.O_CLOEXEC | unix.O_LARGEFILE
 	var path [256]byte // NAME_MAX and a NUL
 	if len(name) >= len(path) {
 		return -1, unix.ENAMETOOLONG
 	}
 	copy(path[:], name)
-	err = retry(func() error { fd, err = raw(unix.SYS_OPENAT, at, unsafe.Pointer(&path), how); return err })
+	open := func(how int) error {
+		return retry(func() error { fd, err = raw(unix.SYS_OPENAT, d.fd, unsafe.Pointer(&path), how); return err })
+	}
+	if !d.others.Load() {
+		if err = open(how | unix.O_NOATIME); err != unix.EPERM {
+			return fd, err
+		}
+		d.others.Store(true) // the flag is for the owner of a file (open(2))
+	}
+	err = open(how)
 	return fd, err
 }
 

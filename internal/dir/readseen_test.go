@@ -4,8 +4,10 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -47,5 +49,52 @@ func TestReadSeen(t *testing.T) {
 	}
 	if names, err := os.ReadDir("/proc/self/fd"); err != nil || len(names) > 20 {
 		t.Errorf("%d files are open, %v", len(names), err)
+	}
+}
+
+// A look at a file that is due later leaves no trace in its inode.
+func TestReadSeenLeavesNoTrace(t *testing.T) {
+	top := t.TempDir()
+	path, then := filepath.Join(top, "file"), time.Now().Add(time.Hour)
+	if err := errors.Join(os.WriteFile(path, []byte("text"), 0o600), os.Chtimes(path, then, then)); err != nil {
+		t.Fatal(err)
+	}
+	d, err := Open(top)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	before, err := d.StatName("file")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, st, err := d.ReadSeen("file", make([]byte, 10)); n != 4 || st != before || err != nil {
+		t.Errorf("%d octets of %+v, %v", n, st, err)
+	}
+	if after, err := d.StatName("file"); after != before || err != nil {
+		t.Errorf("%+v, before %+v, %v", after, before, err)
+	}
+}
+
+// A file of another user is read, though only its owner may leave no trace.
+func TestReadSeenOfOthers(t *testing.T) {
+	if os.Geteuid() == 0 { // as nobody, this thread alone
+		runtime.LockOSThread() // and never unlocked: it ends with the test
+		if _, _, err := unix.RawSyscall(unix.SYS_SETFSUID, 65534, 0, 0); err != 0 {
+			t.Fatal(err)
+		}
+	}
+	d, err := Open("/etc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	for range 2 {
+		if n, _, err := d.ReadSeen("passwd", make([]byte, 10)); n != 10 || err != nil {
+			t.Errorf("%d octets, %v", n, err)
+		}
+	}
+	if !d.others.Load() {
+		t.Error("the flag of owners is asked for again")
 	}
 }
