@@ -123,7 +123,7 @@ func (e *Entry) unlink() error {
 // the two leaves a NEW entry, which is tried once more.
 func (s *Spool) deferUntil(e *Entry, o Outcome) error {
 	line := reasonLine(s.now(), e.Inbox, "deferred", o.Reason)
-	if err := e.at.inbox.addReason(e.Key, line, o.Due); err != nil {
+	if err := e.at.inbox.addReason(e.Key, e.shownLine()+line, o.Due); err != nil {
 		return err
 	}
 	e.Attempts++

@@ -51,7 +51,7 @@ func TestDeferWaitsUntilDue(t *testing.T) {
 		t.Fatalf("%d attempts before it was due", tries)
 	}
 	reason := read(t, filepath.Join(f.home, "spool/relay/reason", string(k)))
-	if !strings.HasPrefix(reason, "relay ") || !strings.HasSuffix(reason, "deferred: host \\x1b[31mdown\n") {
+	if !strings.Contains(reason, "\nrelay ") || !strings.HasSuffix(reason, "deferred: host \\x1b[31mdown\n") {
 		t.Errorf("reason is %q", reason)
 	}
 	list, err := f.sp.List(InboxRelay)

@@ -246,7 +246,7 @@ func (e *Entry) read(st unix.Stat_t) (err error) {
 	}
 	e.Client = clientIn(h.from)
 	e.reasons, err = e.at.inbox.readReason(e.Key)
-	e.Attempts, e.Last = e.reasons.lines, e.reasons.last
+	e.Attempts, e.Last = e.reasons.lines, lineText(e.reasons.last)
 	e.Tried = reasonTime(e.Last)
 	if errors.Is(err, dir.ErrNotRegular) {
 		return fmt.Errorf("%w: its reason: %w", errNotOurs, err)

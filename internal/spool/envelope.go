@@ -315,11 +315,25 @@ func (h *head) parseTo(line []byte, at int64) bool {
 	return true
 }
 
-// cutPath takes "<address> parameters" apart. The address may hold a quoted
-// local part with any printable byte, so its end is the '>' outside quotes.
+// cutPath takes "<address> parameters" apart.
 func cutPath(s string) (address, params string, ok bool) {
-	if !strings.HasPrefix(s, "<") {
+	end := pathEnd(s)
+	if end < 0 {
 		return "", "", false
+	}
+	rest := s[end+1:]
+	if rest != "" && rest[0] != ' ' {
+		return "", "", false
+	}
+	return s[1:end], strings.TrimPrefix(rest, " "), true
+}
+
+// pathEnd returns where the address ends that s begins with, in angle brackets; -1 where it does
+// not. The address may hold a quoted local part with any printable byte, so its end is the '>'
+// outside quotes.
+func pathEnd(s string) int {
+	if !strings.HasPrefix(s, "<") {
+		return -1
 	}
 	quoted := false
 	for i := 1; i < len(s); i++ {
@@ -329,14 +343,10 @@ func cutPath(s string) (address, params string, ok bool) {
 		case s[i] == '"':
 			quoted = !quoted
 		case s[i] == '>' && !quoted:
-			rest := s[i+1:]
-			if rest != "" && rest[0] != ' ' {
-				return "", "", false
-			}
-			return s[1:i], strings.TrimPrefix(rest, " "), true
+			return i
 		}
 	}
-	return "", "", false
+	return -1
 }
 
 // clientIn is the address in the first line of our Received; "" for a local

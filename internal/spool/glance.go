@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -20,7 +21,7 @@ type glances struct {
 	inbox   *inbox
 	self    unix.Stat_t // the status of the inbox
 	seen    []sight
-	reasons map[string]bool // nil: they are not asked for
+	reasons bool // they are asked for
 }
 
 // all describes the names, with all processors. Nearly all of the time goes into system
@@ -52,15 +53,19 @@ func (g *glances) all() []Listing {
 // glance is one goroutine's part of it, which allocates only what is listed.
 type glance struct {
 	*glances
-	entry Entry
-	head  head
-	buf   []byte
-	text  bytes.Reader
-	lines *bufio.Reader
+	entry  Entry
+	head   head
+	buf    []byte // of the entry
+	reason []byte
+	text   bytes.Reader
+	lines  *bufio.Reader
 }
 
+// usualReasons has room for the reasons of an entry of five days, nearly always.
+const usualReasons = 16 << 10
+
 func newGlance(all *glances) *glance {
-	g := &glance{glances: all, buf: make([]byte, maxHeadLine)}
+	g := &glance{glances: all, buf: make([]byte, maxHeadLine), reason: make([]byte, usualReasons)}
 	g.lines = bufio.NewReaderSize(&g.text, maxHeadLine)
 	return g
 }
@@ -68,7 +73,7 @@ func newGlance(all *glances) *glance {
 // listing describes one name; false where it has gone in the meantime.
 func (g *glance) listing(s sight) (Listing, bool) {
 	p := spot{g.inbox, s.state, s.name}
-	if err := g.open(p, s.regular); err == nil {
+	if err := g.look(p, s.regular); err == nil {
 		return g.entry.listing(), true
 	}
 	// Why it could not be had in this way, the usual one says, or it is somewhere else.
@@ -88,27 +93,61 @@ func (g *glance) listing(s sight) (Listing, bool) {
 	return e.listing(), true
 }
 
-// open is spot.open without a file that stays open, for an entry whose fields of ours fit
-// into a page. regular is what the directory says.
-func (g *glance) open(p spot, regular bool) error {
+// look has the entry at p described by its reason, or else by itself. regular is what the
+// directory says.
+func (g *glance) look(p spot, regular bool) error {
 	n, err := parseName(p.name)
 	if err != nil {
 		return err
 	}
+	g.entry = Entry{Key: n.key, Inbox: p.inbox.name, Size: n.size, wireSize: n.wire, at: p}
+	if g.reasons {
+		if g.entry.reasons, err = g.inbox.readReasonSeen(n.key, g.reason); err != nil {
+			return err
+		}
+		if regular && g.shown(n) {
+			return nil
+		}
+	}
+	return g.open(regular)
+}
+
+// shown reports whether the reason describes the entry.
+func (g *glance) shown(n fileName) bool {
+	e := &g.entry
+	if e.reasons.shown == nil {
+		return false
+	}
+	s, ok := parseShown(string(e.reasons.shown), n)
+	if !ok {
+		return false
+	}
+	if !s.changed.IsZero() {
+		if st, err := e.at.stat(); err != nil || !time.Unix(st.Mtim.Unix()).Equal(s.changed) {
+			return false
+		}
+	}
+	e.Envelope, e.Arrival = s.env, s.arrival
+	return true
+}
+
+// open is spot.open without a file that stays open, for an entry whose fields of ours fit
+// into a page.
+func (g *glance) open(regular bool) error {
+	e := &g.entry
 	if !regular { // opening what is none may have effects
-		if st, err := p.stat(); err != nil || dir.Kind(st) != "" {
+		if st, err := e.at.stat(); err != nil || dir.Kind(st) != "" {
 			return errors.Join(err, errForeign)
 		}
 	}
-	read, st, err := p.dir().ReadSeen(p.name, g.buf)
+	read, st, err := e.at.dir().ReadSeen(e.at.name, g.buf)
 	if err != nil {
 		return err
 	}
 	if err := g.inbox.oursIn(g.self, st); err != nil {
 		return err
 	}
-	g.entry = Entry{Key: n.key, Inbox: p.inbox.name, Size: n.size, wireSize: n.wire, at: p}
-	if err := g.entry.measure(st); err != nil {
+	if err := e.measure(st); err != nil {
 		return err
 	}
 	g.text.Reset(g.buf[:read])
@@ -116,30 +155,13 @@ func (g *glance) open(p spot, regular bool) error {
 	if err := g.head.read(g.lines); err != nil {
 		return err
 	}
-	if err := g.entry.identify(&g.head, st); err != nil {
-		return err
-	}
-	return g.reason()
-}
-
-// reason reads the reason of the entry if it has one.
-func (g *glance) reason() (err error) {
-	e := &g.entry
-	regular, there := g.reasons[string(e.Key)]
-	switch {
-	case !there:
-	case regular:
-		e.reasons, err = g.inbox.readReasonSeen(e.Key, g.buf)
-	default:
-		e.reasons, err = g.inbox.readReason(e.Key)
-	}
-	return err
+	return e.identify(&g.head, st)
 }
 
 // listing describes the entry.
 func (e *Entry) listing() Listing {
 	l := Listing{Name: e.at.name, Inbox: e.Inbox, Key: e.Key, Size: e.Size, Arrival: e.Arrival,
-		Envelope: e.Envelope, Attempts: e.reasons.lines, State: e.State(), LastReason: e.reasons.last}
+		Envelope: e.Envelope, Attempts: e.reasons.lines, State: e.State(), LastReason: lineText(e.reasons.last)}
 	if l.State == "deferred" {
 		l.Due = e.reasons.due
 	}

@@ -43,7 +43,7 @@ func (s *Spool) EachHeld(each func(HeldEntry)) error {
 		}
 		if h.key != "" {
 			if r, err := b.readReason(h.key); err == nil {
-				_, x.Reason, _ = strings.Cut(r.first, ": ")
+				_, x.Reason, _ = strings.Cut(lineText(r.first), ": ")
 			}
 		}
 		each(x)

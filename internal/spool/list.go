@@ -39,15 +39,9 @@ func (s *Spool) list(in Inbox, reasons bool) ([]Listing, error) {
 	if err != nil || len(seen) == 0 {
 		return nil, err
 	}
-	look := glances{inbox: b, seen: seen}
+	look := glances{inbox: b, seen: seen, reasons: reasons}
 	if look.self, err = b.self.Stat(); err != nil {
 		return nil, err
-	}
-	if reasons {
-		// Read after the entries: the reason is written before its entry comes to cur/.
-		if look.reasons, err = b.reasonNames(len(seen)); err != nil {
-			return nil, err
-		}
 	}
 	return oldestFirst(look.all()), nil
 }
@@ -68,16 +62,6 @@ func (b *inbox) sights() (list []sight, err error) {
 		}))
 	}
 	return list, err
-}
-
-// reasonNames returns the names in reason/, and whether each is known to be a regular file.
-func (b *inbox) reasonNames(about int) (map[string]bool, error) {
-	names := make(map[string]bool, about)
-	err := b.reason.Files(func(name string, regular bool) bool {
-		names[name] = regular
-		return true
-	})
-	return names, err
 }
 
 // oldestFirst sorts by arrival, then by name.

@@ -14,8 +14,8 @@ import (
 	"paperpath/internal/visible"
 )
 
-// A reason file tells people why an entry waits: one line for each deferral. Its
-// mtime is the due time.
+// A reason file tells people why an entry waits: one line for each deferral, and one about the
+// entry (shown). Its mtime is the due time.
 
 const (
 	maxReasonLine = 1000    // octets of one reason
@@ -120,7 +120,8 @@ func (b *inbox) due(k Key) (t time.Time, found bool, err error) {
 // reasons is what a reason file says.
 type reasons struct {
 	lines       int
-	first, last string
+	first, last []byte    // of those; lineText shows them
+	shown       []byte    // the last line about the entry (shown)
 	due         time.Time // of the next attempt; zero: there is no file
 }
 
@@ -142,9 +143,13 @@ func (b *inbox) readReason(k Key) (r reasons, err error) {
 	return b.toldBy(k, buf[:n], st)
 }
 
-// readReasonSeen is readReason for a name that the caller knows to be that of a regular file,
-// or of none (dir.ReadSeen). buf is for what it reads.
+// readReasonSeen is readReason by dir.ReadSeen: what is in buf is valid until the next call. That a
+// name in reason/ may be that of no regular file is no matter: opened for reading without blocking
+// it has no effect, but for a device, which root alone makes.
 func (b *inbox) readReasonSeen(k Key, buf []byte) (r reasons, err error) {
+	if b.reason.Missing() != nil {
+		return r, nil
+	}
 	n, st, err := b.reason.ReadSeen(string(k), buf)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -162,29 +167,31 @@ func (b *inbox) toldBy(k Key, text []byte, st unix.Stat_t) (r reasons, err error
 		whole, failed := b.reasonText(k)
 		text, err = []byte(whole), failed
 	}
-	r.scan(text)
+	r.scan(text, k)
 	return r, err
 }
 
-// scan reads the lines. Of one that is too long the beginning counts.
-func (r *reasons) scan(text []byte) {
-	var last []byte
+// scan reads the lines.
+func (r *reasons) scan(text []byte, k Key) {
 	for line := range bytes.Lines(text) {
+		whole := line[len(line)-1] == '\n'
 		line = bytes.TrimRight(line, "\r\n")
-		if len(line) == 0 {
-			continue
+		switch {
+		case len(line) == 0:
+		case isShown(line, k):
+			if r.shown = nil; whole {
+				r.shown = line
+			}
+		default:
+			if r.last = line; r.lines == 0 {
+				r.first = line
+			}
+			r.lines++
 		}
-		if last = line; r.lines == 0 {
-			r.first = lineText(line)
-		}
-		r.lines++
-	}
-	if r.last = r.first; r.lines > 1 {
-		r.last = lineText(last)
 	}
 }
 
-// lineText is a line of a reason as it is shown.
+// lineText is a line of a reason as it is shown. Of one that is too long the beginning counts.
 func lineText(line []byte) string {
 	return strings.ToValidUTF8(string(line[:min(len(line), 2*maxReasonLine)]), "?")
 }

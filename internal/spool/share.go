@@ -184,7 +184,7 @@ func (f *fitter) take(h *held, do func(*Entry) error) error {
 		return nil // gone, or nothing of ours to judge
 	}
 	defer e.close()
-	if !heldByStage(e.reasons.first) || !f.share.Stranger(e) {
+	if !heldByStage(lineText(e.reasons.first)) || !f.share.Stranger(e) {
 		return nil
 	}
 	return do(e)

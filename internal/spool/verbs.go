@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"paperpath/internal/status"
 )
@@ -25,8 +26,17 @@ func (e *Entry) State() string {
 	return "new"
 }
 
-// Reasons returns the text of the entry's reason file, "" where it has none.
-func (e *Entry) Reasons() (string, error) { return e.at.inbox.reasonText(e.Key) }
+// Reasons returns the reasons in the entry's reason file, "" where it has none.
+func (e *Entry) Reasons() (string, error) {
+	text, err := e.at.inbox.reasonText(e.Key)
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		if !isShown([]byte(line), e.Key) {
+			b.WriteString(line)
+		}
+	}
+	return b.String(), err
+}
 
 // Retry: DEFERRED to NEW. The entry is due now.
 func (s *Spool) Retry(e *Entry) error {

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -17,7 +18,7 @@ import (
 	"paperpath/test/harness"
 )
 
-// deferQueue puts n entries into cur/ of relay, each with a reason.
+// deferQueue puts n entries into cur/ of relay, each with a reason as a deferral writes it (spool(5)).
 func deferQueue(t *testing.T, h *harness.Home, n int) {
 	t.Helper()
 	relay := filepath.Join(h.Dir, "spool", "relay")
@@ -25,7 +26,8 @@ func deferQueue(t *testing.T, h *harness.Home, n int) {
 		key := fmt.Sprintf("1764000000.M%06dR%016x.mx", i%1000000, uint64(i)*0x9e3779b97f4a7c15)
 		text := "Return-Path: <a@b.example>\nDelivered-To: c@d.example\nReceived: by mx\n with local id " + key + "; x\n\nx\n"
 		name := fmt.Sprintf("%s,S=%d,W=%d:2,", key, len(text), len(text)+6)
-		why := "relay 2026-11-29T00:00:00Z deferred: mx.d.example: connection refused\n"
+		why := "entry " + strings.TrimSuffix(name, ":2,") + " from <a@b.example> to <c@d.example>\n" +
+			"relay 2026-11-29T00:00:00Z deferred: mx.d.example: connection refused\n"
 		if err := os.WriteFile(filepath.Join(relay, "cur", name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -46,10 +48,10 @@ type look struct {
 
 func looks() []look {
 	return []look{
-		{"mailctl", []string{"queue", "list"}, true, 9, 2.4},
-		{"mailctl", []string{"queue", "list", "--json"}, true, 9, 2.6},
+		{"mailctl", []string{"queue", "list"}, true, 5, 2.4},
+		{"mailctl", []string{"queue", "list", "--json"}, true, 5, 2.6},
 		{"mailctl", []string{"queue", "summary"}, false, 5, 1.6},
-		{"mailsubmit", []string{"-bp"}, true, 9, 2.4},
+		{"mailsubmit", []string{"-bp"}, true, 5, 2.4},
 	}
 }
 
@@ -79,8 +81,8 @@ func (l look) run(t *testing.T, cmd *exec.Cmd, n int) {
 	}
 }
 
-// TestQueueCalls bounds what an entry costs who looks at the queue: open, stat, read and close,
-// for its file and for its reason.
+// TestQueueCalls bounds what an entry costs who looks at the queue: open, stat, read and close, for
+// its file or for its reason.
 func TestQueueCalls(t *testing.T) {
 	const n = 2000
 	needTrace(t)
