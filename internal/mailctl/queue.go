@@ -2,11 +2,14 @@ package mailctl
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
+	"paperpath/internal/inorder"
 	"paperpath/internal/spool"
 	"paperpath/internal/visible"
 )
@@ -77,39 +80,37 @@ func (q Queue) List() error {
 	return out.Flush()
 }
 
-func (q Queue) inbox(out *bufio.Writer, in spool.Inbox, running bool, list []spool.Listing, ids map[spool.Key]string) error {
-	if q.JSON {
-		for _, l := range list {
-			if err := visible.JSON(out, q.object(l, running, ids[l.Key])); err != nil {
-				return err
-			}
+func (q Queue) inbox(out *bufio.Writer, in spool.Inbox, running bool, list []spool.Listing, ids shortKeys) error {
+	if !q.JSON {
+		fmt.Fprintf(out, "%s/ %s", in, count(len(list), "entry", "entries"))
+		if !running && in != spool.InboxHold { // hold/ is for people
+			fmt.Fprint(out, ", no runner")
 		}
-		return nil
+		fmt.Fprintln(out)
 	}
-	fmt.Fprintf(out, "%s/ %s", in, count(len(list), "entry", "entries"))
-	if !running && in != spool.InboxHold { // hold/ is for people
-		fmt.Fprint(out, ", no runner")
-	}
-	fmt.Fprintln(out)
-	for _, l := range list {
-		if q.Long {
-			q.entry(out, l)
-		} else {
-			q.line(out, l, ids[l.Key])
+	return inorder.Write(out, len(list), func(b []byte, i int) ([]byte, error) {
+		l := &list[i]
+		if !q.JSON && !q.Long {
+			return q.line(b, l, ids.of(l.Key)), nil
 		}
-	}
-	return nil
+		text := bytes.NewBuffer(b)
+		if q.Long && !q.JSON {
+			q.entry(text, l)
+			return text.Bytes(), nil
+		}
+		err := visible.JSON(text, q.object(l, running, ids.of(l.Key)))
+		return text.Bytes(), err
+	})
 }
 
 // maxWhy bounds the reason in a line, in octets.
 const maxWhy = 100
 
-// line prints an entry in one line: its short key, state, size, age, sender, recipients
-// that are not done, and what it waits for.
-func (q Queue) line(w io.Writer, l spool.Listing, id string) {
+// line appends an entry in one line: its short key, state, size, age, sender, recipients
+// that are not done, and what it waits for. There may be very many.
+func (q Queue) line(b []byte, l *spool.Listing, id string) []byte {
 	if l.Key == "" {
-		fmt.Fprintf(w, "%s  %s: %s\n", visible.Escape(l.Name), l.State, visible.Line(l.LastReason))
-		return
+		return fmt.Appendf(b, "%s  %s: %s\n", visible.Escape(l.Name), l.State, visible.Line(l.LastReason))
 	}
 	to, more := "", 0
 	for _, r := range l.Envelope.To {
@@ -121,18 +122,30 @@ func (q Queue) line(w io.Writer, l spool.Listing, id string) {
 			more++
 		}
 	}
-	fmt.Fprintf(w, "%-8s  %-8s %9s %6s  <%s> <%s>", id, l.State, octets(l.Size), span(q.Now.Sub(l.Arrival)),
-		visible.Escape(l.Envelope.From.Addr), visible.Escape(to))
+	size, age := octets(l.Size), span(q.Now.Sub(l.Arrival))
+	b = blanks(append(b, id...), 2+max(8-len(id), 0))
+	b = blanks(append(b, l.State...), 1+max(8-len(l.State), 0)+max(9-len(size), 0))
+	b = append(blanks(append(b, size...), 1+max(6-len(age), 0)), age...)
+	b = append(append(b, "  <"...), visible.Escape(l.Envelope.From.Addr)...)
+	b = append(append(append(b, "> <"...), visible.Escape(to)...), '>')
 	if more > 0 {
-		fmt.Fprintf(w, " +%d", more)
+		b = strconv.AppendInt(append(b, " +"...), int64(more), 10)
 	}
 	if l.Attempts > 0 && l.Inbox != spool.InboxHold { // there nobody tries
-		fmt.Fprintf(w, "  tried %d, next %s", l.Attempts, q.next(l))
+		b = strconv.AppendInt(append(b, "  tried "...), int64(l.Attempts), 10)
+		b = append(append(b, ", next "...), q.next(l)...)
 	}
 	if l.LastReason != "" {
-		fmt.Fprintf(w, "  %s", visible.Shorten(visible.Line(why(l.LastReason)), maxWhy))
+		b = append(append(b, "  "...), visible.Shorten(visible.Line(why(l.LastReason)), maxWhy)...)
 	}
-	fmt.Fprintln(w)
+	return append(b, '\n')
+}
+
+func blanks(b []byte, n int) []byte {
+	for range n {
+		b = append(b, ' ')
+	}
+	return b
 }
 
 // why returns a line of a reason without the inbox and the time in front.
@@ -153,9 +166,9 @@ func (t *total) add(list []spool.Listing) {
 	if t.states == nil {
 		t.states = map[string]int{}
 	}
-	for _, l := range list {
-		t.octets += l.Size
-		t.states[l.State]++
+	for i := range list {
+		t.octets += list[i].Size
+		t.states[list[i].State]++
 	}
 }
 
@@ -183,7 +196,7 @@ func (q Queue) totalText(t total) string {
 	return t.String()
 }
 
-func (q Queue) object(l spool.Listing, running bool, id string) queued {
+func (q Queue) object(l *spool.Listing, running bool, id string) queued {
 	o := queued{Inbox: l.Inbox, Runner: running, Key: string(l.Key), ID: id, Name: visible.Escape(l.Name),
 		State: l.State, Size: l.Size, From: l.Envelope.From.Addr, To: []queuedTo{}, Attempts: l.Attempts,
 		Reason: l.LastReason}
@@ -202,7 +215,7 @@ func (q Queue) object(l spool.Listing, running bool, id string) queued {
 }
 
 // entry prints one entry: a line about it, then its envelope and what holds it up.
-func (q Queue) entry(b io.Writer, l spool.Listing) {
+func (q Queue) entry(b io.Writer, l *spool.Listing) {
 	name := string(l.Key)
 	if name == "" {
 		name = l.Name
@@ -231,14 +244,14 @@ func (q Queue) entry(b io.Writer, l spool.Listing) {
 }
 
 // next says when the next attempt is due.
-func (q Queue) next(l spool.Listing) string {
+func (q Queue) next(l *spool.Listing) string {
 	switch wait := l.Due.Sub(q.Now); {
 	case l.Inbox == spool.InboxHold:
 		return "when it is released"
 	case l.Due.IsZero() || wait <= 0:
 		return "now"
 	default:
-		return fmt.Sprintf("in %s (%s)", span(wait), l.Due.UTC().Format("2006-01-02 15:04:05Z"))
+		return "in " + span(wait) + l.Due.UTC().Format(" (2006-01-02 15:04:05Z)")
 	}
 }
 
@@ -257,21 +270,24 @@ func octets(n int64) string {
 		f, units = f/1024, units[1:]
 	}
 	if units[0] == "B" {
-		return fmt.Sprintf("%d B", n)
+		return strconv.FormatInt(n, 10) + " B"
 	}
-	return fmt.Sprintf("%.1f %s", f, units[0])
+	return strconv.FormatFloat(f, 'f', 1, 64) + " " + units[0]
 }
 
 // span formats a duration in its two largest units.
 func span(d time.Duration) string {
 	d = max(d, 0).Truncate(time.Second)
+	two := func(a time.Duration, one string, b time.Duration, another string) string {
+		return strconv.Itoa(int(a)) + one + strconv.Itoa(int(b)) + another
+	}
 	switch day := 24 * time.Hour; {
 	case d >= day:
-		return fmt.Sprintf("%dd%dh", d/day, d%day/time.Hour)
+		return two(d/day, "d", d%day/time.Hour, "h")
 	case d >= time.Hour:
-		return fmt.Sprintf("%dh%dm", d/time.Hour, d%time.Hour/time.Minute)
+		return two(d/time.Hour, "h", d%time.Hour/time.Minute, "m")
 	case d >= time.Minute:
-		return fmt.Sprintf("%dm%ds", d/time.Minute, d%time.Minute/time.Second)
+		return two(d/time.Minute, "m", d%time.Minute/time.Second, "s")
 	}
-	return fmt.Sprintf("%ds", d/time.Second)
+	return strconv.Itoa(int(d/time.Second)) + "s"
 }

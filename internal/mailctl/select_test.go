@@ -92,8 +92,8 @@ func TestShortestNames(t *testing.T) {
 		keys[3]: "aaaaaaaaaaaaaaaa-0123", keys[4]: "aaaaaaaaaaaaaaaa-0122", keys[5]: "aaaaaaaaaaaaaaaa"}
 	got := shortest(append([]spool.Key(nil), keys...))
 	for k, w := range want {
-		if got[k] != w {
-			t.Errorf("%s: %s, want %s", k, got[k], w)
+		if got.of(k) != w {
+			t.Errorf("%s: %s, want %s", k, got.of(k), w)
 		}
 	}
 }

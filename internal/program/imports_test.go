@@ -15,7 +15,7 @@ import (
 // floors has every package of the programs. A package may import only packages on
 // lower floors; a new one gets its floor here.
 var floors = [][]string{
-	{"internal/addr", "internal/callout", "internal/control/machinetest", "internal/dns/dnstest", "internal/sandbox", "internal/status", "internal/userns", "internal/visible"},
+	{"internal/addr", "internal/callout", "internal/control/machinetest", "internal/dns/dnstest", "internal/inorder", "internal/sandbox", "internal/status", "internal/userns", "internal/visible"},
 	{"internal/authres", "internal/cdb", "internal/dir", "internal/dns", "internal/message", "internal/saslc", "internal/srs", "internal/wire"},
 	{"internal/clock", "internal/compose", "internal/control", "internal/dkim", "internal/dmarc", "internal/explain", "internal/iprev", "internal/maillog", "internal/milter", "internal/milter/miltertest", "internal/params", "internal/parts", "internal/ratelimit", "internal/sevenbit", "internal/spf", "maildir"},
 	{"internal/certs", "internal/dnsbl", "internal/dsn", "internal/full", "internal/listen", "internal/rules", "internal/spool", "internal/tlsrule"},
