@@ -24,6 +24,9 @@ type glances struct {
 	reasons bool // they are asked for
 }
 
+// atOnce is how many names a goroutine takes, so that two seldom write to one line of a cache.
+const atOnce = 64
+
 // all describes the names, with all processors. Nearly all of the time goes into system
 // calls.
 func (g *glances) all() []Listing {
@@ -34,8 +37,11 @@ func (g *glances) all() []Listing {
 	for range runtime.GOMAXPROCS(0) {
 		wait.Go(func() {
 			look := newGlance(g)
-			for i := int(next.Add(1)) - 1; i < len(g.seen); i = int(next.Add(1)) - 1 {
-				list[i], there[i] = look.listing(g.seen[i])
+			for from := 0; from < len(g.seen); {
+				from = int(next.Add(atOnce)) - atOnce
+				for i := from; i < min(from+atOnce, len(g.seen)); i++ {
+					there[i] = look.listing(g.seen[i], &list[i])
+				}
 			}
 		})
 	}
@@ -71,26 +77,28 @@ func newGlance(all *glances) *glance {
 }
 
 // listing describes one name; false where it has gone in the meantime.
-func (g *glance) listing(s sight) (Listing, bool) {
+func (g *glance) listing(s sight, l *Listing) bool {
 	p := spot{g.inbox, s.state, s.name}
 	if err := g.look(p, s.regular); err == nil {
-		return g.entry.listing(), true
+		g.entry.list(l)
+		return true
 	}
 	// Why it could not be had in this way, the usual one says, or it is somewhere else.
-	l := Listing{Name: s.name, Inbox: g.inbox.name, State: "new"}
+	*l = Listing{Name: s.name, Inbox: g.inbox.name, State: "new"}
 	e, err := p.open()
 	switch {
 	case errors.Is(err, errGone):
-		return l, false
+		return false
 	case errors.Is(err, errTorn):
 		l.State, l.LastReason = "torn", err.Error()
-		return l, true
+		return true
 	case err != nil:
 		l.State, l.LastReason = "foreign", visible.Line(err.Error())
-		return l, true
+		return true
 	}
 	defer e.close()
-	return e.listing(), true
+	e.list(l)
+	return true
 }
 
 // look has the entry at p described by its reason, or else by itself. regular is what the
@@ -158,12 +166,11 @@ func (g *glance) open(regular bool) error {
 	return e.identify(&g.head, st)
 }
 
-// listing describes the entry.
-func (e *Entry) listing() Listing {
-	l := Listing{Name: e.at.name, Inbox: e.Inbox, Key: e.Key, Size: e.Size, Arrival: e.Arrival,
+// list describes the entry.
+func (e *Entry) list(l *Listing) {
+	*l = Listing{Name: e.at.name, Inbox: e.Inbox, Key: e.Key, Size: e.Size, Arrival: e.Arrival,
 		Envelope: e.Envelope, Attempts: e.reasons.lines, State: e.State(), LastReason: lineText(e.reasons.last)}
 	if l.State == "deferred" {
 		l.Due = e.reasons.due
 	}
-	return l
 }

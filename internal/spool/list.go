@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"strings"
@@ -67,22 +68,22 @@ func (b *inbox) sights() (list []sight, err error) {
 // oldestFirst sorts by arrival, then by name.
 func oldestFirst(list []Listing) []Listing {
 	type place struct { // smaller to move about
-		arrival time.Time
-		at      int
+		sec      int64
+		nsec, at int32
 	}
 	order := make([]place, len(list))
 	for i := range list {
-		order[i] = place{list[i].Arrival, i}
+		order[i] = place{list[i].Arrival.Unix(), int32(list[i].Arrival.Nanosecond()), int32(i)}
 	}
 	slices.SortFunc(order, func(a, b place) int {
-		if c := a.arrival.Compare(b.arrival); c != 0 {
+		if c := cmp.Or(cmp.Compare(a.sec, b.sec), cmp.Compare(a.nsec, b.nsec)); c != 0 {
 			return c // nearly always: the names are elsewhere in memory
 		}
 		return strings.Compare(list[a.at].Name, list[b.at].Name)
 	})
 	for start := range order { // cycle by cycle, in place: a second list would take as much memory again
-		first, to := list[start], start
-		for from := order[to].at; from != start; from = order[to].at {
+		first, to := list[start], int32(start)
+		for from := order[to].at; from != int32(start); from = order[to].at {
 			list[to], order[to].at = list[from], to
 			to = from
 		}

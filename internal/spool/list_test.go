@@ -44,7 +44,8 @@ func TestListAndOutline(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := e.listing(); !equalListing(l, want) {
+		var want Listing
+		if e.list(&want); !equalListing(l, want) {
 			t.Errorf("listed %+v\nopened %+v", l, want)
 		}
 		e.Close()
