@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"paperpath/internal/addr"
+	"paperpath/internal/check"
 	"paperpath/internal/control"
 	"paperpath/internal/home"
 	"paperpath/internal/route"
@@ -121,6 +122,10 @@ func (s *sendmail) store(a *acceptor) error {
 		s.tell("accepted as " + strings.Join(keys, " "))
 	case status.Refused, status.NotAllowed:
 		a.log.Refused(m.from.Addr, strings.Join(s.Recipients, " "), err.Error(), "", who.client(""))
+	case status.TempFail:
+		if !control.IsBrokenRow(err) && !check.IsVerdict(err) && !errors.Is(err, home.ErrInterrupted) { // as of a session (refusal)
+			a.log.Trouble("", "submit", err)
+		}
 	}
 	return err
 }
