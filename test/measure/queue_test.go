@@ -48,10 +48,10 @@ type look struct {
 
 func looks() []look {
 	return []look{
-		{"mailctl", []string{"queue", "list"}, true, 5, 2.4},
-		{"mailctl", []string{"queue", "list", "--json"}, true, 5, 2.6},
+		{"mailctl", []string{"queue", "list"}, true, 5, 1.5},
+		{"mailctl", []string{"queue", "list", "--json"}, true, 5, 2.2},
 		{"mailctl", []string{"queue", "summary"}, false, 5, 1.6},
-		{"mailsubmit", []string{"-bp"}, true, 5, 2.4},
+		{"mailsubmit", []string{"-bp"}, true, 5, 1.7},
 	}
 }
 
