@@ -52,7 +52,11 @@ func (c *comparison) rows() (list []*bench.Row) {
 		{atOnce: 100, each: 1, total: 1000}, {atOnce: 100, each: 20, total: 2000},
 	} {
 		l.size = usual
-		row := c.row(l, "4 KiB", c.names()...)
+		var but []string
+		if l.atOnce == 100 {
+			but = append(but, mta.OpenSMTPDName) // at most five connections wait for it (SMTPD_BACKLOG): of 100, some fail
+		}
+		row := c.row(l, "4 KiB", c.names(but...)...)
 		row.Aims = []bench.Aim{ninety}
 		if l.atOnce > 1 {
 			row.Aims = append(row.Aims, ahead)

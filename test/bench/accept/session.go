@@ -2,23 +2,31 @@ package accept
 
 import (
 	"crypto/tls"
+	"errors"
 	"net"
 	"time"
 
 	"paperpath/test/harness"
 )
 
-// session sends some messages in one session.
-func (l load) session(addr string, list []message) (o outcome) {
+// session sends some messages in one session, until a time from which no more are begun.
+func (l load) session(addr string, list []message, until time.Time) (o outcome) {
 	began := time.Now()
+	if began.After(until) {
+		return outcome{left: len(list)}
+	}
 	c, err := l.enter(addr)
 	if err != nil {
 		return outcome{failed: 1, why: err}
 	}
 	defer c.Close()
-	for _, x := range list {
+	for i, x := range list {
 		if len(list) > 1 {
 			began = time.Now()
+		}
+		if i > 0 && began.After(until) {
+			o.left = len(list) - i
+			break
 		}
 		if err := x.transfer(c); err != nil {
 			o.failed, o.why = 1, err
@@ -29,7 +37,7 @@ func (l load) session(addr string, list []message) (o outcome) {
 			o.took = append(o.took, o.last.Sub(began))
 		}
 	}
-	if _, err := c.Expect("221", "QUIT"); err != nil {
+	if err := leave(c); err != nil {
 		o.failed, o.why = 1, err
 	}
 	if len(list) == 1 {
@@ -66,6 +74,20 @@ func (l load) enter(addr string) (*harness.Conversation, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// leave ends a session, as a client does that does not wait for the last reply (Postfix): it closes its
+// side at once. Exim keeps that reply back for 0.2 s if the client does not.
+func leave(c *harness.Conversation) error {
+	err, conn := c.Send("QUIT"), c.Conn
+	if secure, ok := conn.(*tls.Conn); ok {
+		err, conn = errors.Join(err, secure.CloseWrite()), secure.NetConn()
+	}
+	if plain, ok := conn.(*net.TCPConn); ok {
+		err = errors.Join(err, plain.CloseWrite())
+	}
+	_, last := c.Expect("221", "")
+	return errors.Join(err, last)
 }
 
 // transfer sends the message.
