@@ -14,6 +14,7 @@ import (
 func delivered(res *bench.Result, n int, x bench.Spawned, last time.Time) {
 	res.Awaited = n
 	res.Value, res.Figures = x.Figures()
+	res.Figures["messages"] = float64(n)
 	res.Figures["delivered/s"] = float64(n) / last.Sub(x.Began).Seconds()
 }
 
