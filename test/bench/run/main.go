@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"paperpath/internal/dir"
 	"paperpath/test/bench"
 	"paperpath/test/bench/accept"
 	"paperpath/test/bench/floor"
@@ -50,10 +51,12 @@ func run(args []string) int {
 	if r.Short {
 		r.Turns = min(r.Turns, 2)
 	}
-	passed, began := false, time.Now()
+	passed, began, storage := false, time.Now(), durability(r.Dir)
+	fmt.Fprintln(r.Progress, "bench: queues and mailboxes:", storage)
 	report := func() error {
 		fmt.Printf("# %d processors; medians of %d turns, everything on the same machine; behind the median of another: "+
 			"how often as good the first one is (least to most)\n", runtime.NumCPU(), r.Turns)
+		fmt.Printf("# queues and mailboxes: %s\n", storage)
 		passed = r.End(os.Stdout)
 		fmt.Printf("in %v; each measurement: %s; a plot: %s\n", time.Since(began).Round(time.Second), *lines, *picture)
 		return plot(r, *picture)
@@ -96,6 +99,24 @@ func measure(r *bench.Run, lines string, keep bool, report func() error) (err er
 		r.Part(p)
 	}
 	return errors.Join(out.Close(), report())
+}
+
+// durability is on what file system the queues are, and how often Paperpath syncs a message there
+// (spool(5)); others sync as often as they do on every one.
+func durability(path string) string {
+	d, err := dir.Open(path)
+	if err != nil {
+		return err.Error()
+	}
+	defer d.Close()
+	m, err := d.Mount()
+	switch {
+	case err != nil:
+		return err.Error()
+	case m.NamesWithFiles():
+		return m.Type + ", one sync a message"
+	}
+	return m.Type + " that does not keep a file's name with its data (no journal?), two syncs a message"
 }
 
 // plot writes the picture.
