@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"paperpath/internal/home"
+	"paperpath/internal/rights"
 	"paperpath/internal/status"
 	"paperpath/internal/submit"
 )
@@ -33,7 +34,7 @@ func parse(t *testing.T, name string, args ...string) (what byte, o submit.Optio
 		t.Fatal(err)
 	}
 	defer null.Close()
-	h := &home.Home{Name: name, Stdin: null, Stdout: null, Stderr: null}
+	h := &home.Home{Place: rights.Place{Name: name}, Stdin: null, Stdout: null, Stderr: null}
 	code = p.Run(context.Background(), h, append([]string{"--home", t.TempDir()}, args...))
 	return what, o, queue, code
 }
@@ -204,7 +205,7 @@ func TestNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &home.Home{Name: "sendmail", Stdin: r, Stdout: w, Stderr: w}
+	h := &home.Home{Place: rights.Place{Name: "sendmail"}, Stdin: r, Stdout: w, Stderr: w}
 	code := face("sendmail").Run(context.Background(), h, []string{"-Z", "a@b"})
 	w.Close()
 	text, _ := io.ReadAll(r)

@@ -15,17 +15,14 @@ import (
 	"paperpath/internal/full"
 	"paperpath/internal/maillog"
 	"paperpath/internal/ratelimit"
+	"paperpath/internal/rights"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
 )
 
-// Default is the home unless --home or $PAPERPATH_HOME names another.
-const Default = "/var/lib/paperpath"
-
 // Home is what every program has once its options are parsed.
 type Home struct {
-	Name    string // of the program, in events
-	Dir     string // absolute
+	rights.Place
 	Clock   clock.Clock
 	Control *control.Control
 	Log     *maillog.Log
@@ -41,9 +38,7 @@ type Home struct {
 	seldomMu   sync.Mutex
 	lastTold   map[string]time.Time // when trouble was last logged, by op
 	named      bool                 // broken rows were reported at the start
-	death      parentDeath
-	confinable bool   // the process is this program and nothing else
-	as         string // the program whose user this becomes; "": Name
+	confinable bool                 // the process is this program and nothing else
 
 	resolverOnce sync.Once
 	resolver     *dns.Resolver
@@ -52,7 +47,7 @@ type Home struct {
 // New returns the home of the program called name, with the process's streams;
 // Open finds the directory.
 func New(name string) *Home {
-	return &Home{Name: name, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, death: atParentDeath, confinable: true}
+	return &Home{Place: rights.Here(name), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, confinable: true}
 }
 
 // Rights are the privileges that a program keeps; the others are given up in Open.
@@ -65,21 +60,21 @@ type Rights struct {
 	As string // the program whose user it becomes, where each has its own; "": its own
 }
 
-// Open finds the directory: dir, else $PAPERPATH_HOME, else Default. It opens
+// Open finds the directory (see rights.Place.Find). It opens
 // settings and log and sets the clock to the time now (RFC 3339), else to
 // $PAPERPATH_NOW, else to the machine's time. It gives up all privileges except keep.
 // It creates nothing.
 func (h *Home) Open(dir, now string, keep Rights) error {
-	dir, err := filepath.Abs(cmp.Or(dir, os.Getenv("PAPERPATH_HOME"), Default))
-	if err != nil {
-		return status.Temp("4.3.5", "cannot find the home", err)
+	if err := h.Find(dir); err != nil {
+		return err
 	}
-	h.Dir, h.as = dir, keep.As
+	h.As = keep.As
+	var err error
 	if h.Clock, err = clock.Parse(cmp.Or(now, os.Getenv("PAPERPATH_NOW"))); err != nil {
 		return status.UsageError("%v", err)
 	}
 	if !keep.Homeless {
-		if err := h.trust(); err != nil {
+		if err := h.Trust(); err != nil {
 			return err
 		}
 	}
@@ -88,9 +83,9 @@ func (h *Home) Open(dir, now string, keep Rights) error {
 			return err
 		}
 	}
-	h.shareFiles()
-	h.Control = control.Open(dir, time.Now) // compared with mtimes, which --now does not shift
-	h.Log = maillog.Open(dir, h.Name, h.logsTo(), h.Clock.Now)
+	h.ShareFiles()
+	h.Control = control.Open(h.Dir, time.Now) // compared with mtimes, which --now does not shift
+	h.Log = maillog.Open(h.Dir, h.Name, h.logsTo(), h.Clock.Now)
 	if !keep.SetUser {
 		h.forgoPrivileges()
 	}

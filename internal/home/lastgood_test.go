@@ -11,6 +11,7 @@ import (
 
 	"paperpath/internal/control"
 	"paperpath/internal/maillog"
+	"paperpath/internal/rights"
 )
 
 // A new number in control/concurrency is in force at once; while it cannot be read the
@@ -28,7 +29,7 @@ func TestConcurrencyIsTheOneInForce(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer
-	h := &Home{Dir: home, Control: control.Open(home, time.Now), Log: maillog.To(&log, "mailroute", time.Now)}
+	h := &Home{Place: rights.Place{Dir: home}, Control: control.Open(home, time.Now), Log: maillog.To(&log, "mailroute", time.Now)}
 	write("mailroute: many\n")
 	if _, err := h.Concurrency("mailroute"); err == nil {
 		t.Fatal("no error at the start")
@@ -72,7 +73,7 @@ func TestTheLogIsWhereTheFileSays(t *testing.T) {
 	}
 	defer func(was *os.File) { os.Stderr = was; stderr.Close() }(os.Stderr)
 	os.Stderr = stderr
-	h := &Home{Dir: home, Control: control.Open(home, time.Now)}
+	h := &Home{Place: rights.Place{Dir: home}, Control: control.Open(home, time.Now)}
 	h.Log = maillog.Open(home, "mailroute", h.logsTo(), time.Now)
 	file := filepath.Join(home, "log", "mail.log")
 	count := func(path, what string) int {

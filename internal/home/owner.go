@@ -4,104 +4,15 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
-	"paperpath/internal/dir"
+	"paperpath/internal/rights"
 	"paperpath/internal/status"
 	"paperpath/internal/userns"
 )
-
-// Owner returns the user whom a home belongs to if a program has to give up root for them: the
-// owner of the spool, or of the home if there is no spool. ok is false if the program is not
-// root, or if that user is root, for which see package program.
-func (h *Home) Owner() (uid, gid int, ok bool) {
-	uid, gid, ok = h.SpoolOwner()
-	if !ok {
-		uid, gid, ok = ownerOf(h.Dir)
-	}
-	return uid, gid, ok && uid != 0 && os.Geteuid() == 0
-}
-
-// SpoolOwner returns the owner of the spool; ok is false if there is no spool.
-func (h *Home) SpoolOwner() (uid, gid int, ok bool) {
-	return ownerOf(filepath.Join(h.Dir, "spool"))
-}
-
-func ownerOf(path string) (uid, gid int, ok bool) {
-	var st unix.Stat_t
-	if err := unix.Stat(path, &st); err != nil {
-		return 0, 0, false
-	}
-	return int(st.Uid), int(st.Gid), true
-}
-
-// trust refuses (77) to let root work on a home that a third user could replace: the
-// settings, and the programs that they name, could be that user's, whoever owns the
-// home.
-func (h *Home) trust() error {
-	if os.Geteuid() != 0 {
-		return nil
-	}
-	uid, _, _ := h.Owner() // 0 if root stays root
-	parts := []string{"spool"}
-	if uid == 0 {
-		parts = []string{"control", "spool", "mail", "log", "run"}
-	}
-	for _, part := range parts {
-		if err := dir.Trusted(filepath.Join(h.Dir, part), uid); err != nil {
-			return &status.Error{Exit: status.NotAllowed, Text: fmt.Sprintf("root does not work with the home %s, "+
-				"which another user could exchange: %v "+
-				"(run this as the user whose home it is, or chown what is wrong)", h.Dir, err)}
-		}
-	}
-	return nil
-}
-
-// GiveUpRoot makes a program that runs as root run as its user, which is the owner of the spool
-// or, in a home that has one for each program, its own. Open does that for all programs that do
-// not keep root.
-func (h *Home) GiveUpRoot() error {
-	u, ok, err := h.User()
-	if err != nil {
-		return status.Temp("4.3.5", "cannot run as the user of "+h.Name, err)
-	}
-	if !ok {
-		return nil
-	}
-	owner, _, _ := h.Owner()
-	parent := os.Getppid()
-	if err = Become(u); err == nil {
-		h.shareFiles()
-		err = h.death.restore(parent, u.UID != owner)
-	}
-	if err != nil && !userns.Partly(userns.Map()) {
-		return status.Temp("4.3.5", fmt.Sprintf("cannot become uid %d, the user of %s in this home", u.UID, h.Name), err)
-	}
-	return nil
-}
-
-// Become makes this process, which is root, run as a user with no other groups, irrevocably.
-func Become(u User) error {
-	if os.Getuid() == 0 && os.Geteuid() != 0 { // after WorkAs
-		if err := syscall.Setresuid(-1, 0, -1); err != nil {
-			return fmt.Errorf("setresuid 0: %w", err)
-		}
-	}
-	if err := syscall.Setgroups(u.Groups); err != nil {
-		return fmt.Errorf("setgroups: %w", err)
-	}
-	if err := syscall.Setgid(u.GID); err != nil {
-		return fmt.Errorf("setgid %d: %w", u.GID, err)
-	}
-	if err := syscall.Setuid(u.UID); err != nil {
-		return fmt.Errorf("setuid %d: %w", u.UID, err)
-	}
-	return nil
-}
 
 // LendRoot makes this process, which is root, work as the owner of the spool: files
 // and signals are the owner's. Its real and saved ids stay root's, so that
@@ -124,7 +35,7 @@ func (h *Home) LendRoot() (lent bool, err error) {
 
 // WorkAs makes this process, which is root or has worked as somebody else before, work as a
 // user: only its real and saved ids stay root's.
-func WorkAs(u User) error {
+func WorkAs(u rights.User) error {
 	if err := syscall.Setresuid(-1, 0, -1); err != nil {
 		return fmt.Errorf("setresuid 0: %w", err)
 	}

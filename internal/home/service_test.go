@@ -15,6 +15,7 @@ import (
 	"paperpath/internal/certs"
 	"paperpath/internal/control"
 	"paperpath/internal/maillog"
+	"paperpath/internal/rights"
 	"paperpath/internal/status"
 )
 
@@ -29,7 +30,7 @@ func newService(t *testing.T) (*Service, *bytes.Buffer) {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer
-	h := &Home{Name: "mailsubmit", Dir: dir, Control: control.Open(dir, time.Now), Log: maillog.To(&log, "mailsubmit", time.Now)}
+	h := &Home{Place: rights.Place{Name: "mailsubmit", Dir: dir}, Control: control.Open(dir, time.Now), Log: maillog.To(&log, "mailsubmit", time.Now)}
 	return &Service{Home: h,
 		Open: func() (Handler, error) {
 			return func(_ context.Context, c *Client) error {

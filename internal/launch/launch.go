@@ -18,6 +18,7 @@ import (
 
 	"paperpath/internal/home"
 	"paperpath/internal/maillog"
+	"paperpath/internal/rights"
 	"paperpath/internal/status"
 )
 
@@ -81,7 +82,7 @@ func closeOnExec() {
 }
 
 // startFront runs this program once more, as u.
-func startFront(h *home.Home, u home.User, caps []uintptr, requests *os.File) (*exec.Cmd, error) {
+func startFront(h *home.Home, u rights.User, caps []uintptr, requests *os.File) (*exec.Cmd, error) {
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 	cmd.Args[0] = os.Args[0]
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = h.Stdin, h.Stdout, h.Stderr

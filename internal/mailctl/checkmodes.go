@@ -10,18 +10,18 @@ import (
 	"golang.org/x/sys/unix"
 
 	"paperpath/internal/control"
-	"paperpath/internal/home"
+	"paperpath/internal/rights"
 )
 
 // wrongModes warns of groups and modes that keep a program out, or let one in, in a home that has
 // a user for each program: of the directories, and of every setting. What is in the spool and in
 // mailboxes is the work of the programs, and too much to look at.
 func wrongModes(dir string) (found []control.Finding) {
-	mail, err := groupID(home.GroupMail)
-	if err != nil || control.MailGroup(dir) != mail && !(&home.Home{Dir: dir}).HasUsers() {
+	mail, err := groupID(rights.GroupMail)
+	if err != nil || control.MailGroup(dir) != mail && !(&rights.Place{Dir: dir}).HasUsers() {
 		return nil
 	}
-	u, err := home.NamedUser(home.SystemUser)
+	u, err := rights.NamedUser(rights.SystemUser)
 	if err != nil {
 		return []control.Finding{modeFinding("../spool", err.Error())}
 	}
@@ -34,7 +34,7 @@ func wrongModes(dir string) (found []control.Finding) {
 		g := giving{portion: p, owner: u.UID, gid: gid}
 		found = append(found, g.look(dir)...)
 	}
-	relay, err := home.NamedUser(home.RelayUser)
+	relay, err := rights.NamedUser(rights.RelayUser)
 	if err != nil {
 		return append(found, modeFinding("dkim", err.Error()))
 	}
@@ -131,10 +131,10 @@ func (g *giving) fault(path string, top bool) string {
 		return ""
 	case mode&read != read && (!ours || mode&(read<<3) != read<<3):
 		return fmt.Sprintf("has mode %04o, uid %d and gid %d: the group %s (%d) cannot read it (chown %s)",
-			mode, st.Uid, st.Gid, g.group, g.gid, home.SystemUser)
+			mode, st.Uid, st.Gid, g.group, g.gid, rights.SystemUser)
 	case g.closed && (mode&read != 0 || !ours && mode&(read<<3) != 0):
 		return fmt.Sprintf("has mode %04o, uid %d and gid %d: more than the group %s (%d) can read it (chown %s)",
-			mode, st.Uid, st.Gid, g.group, g.gid, home.SystemUser)
+			mode, st.Uid, st.Gid, g.group, g.gid, rights.SystemUser)
 	}
 	return ""
 }

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"paperpath/internal/home"
+	"paperpath/internal/rights"
 )
 
 // What keeps a program out of something or lets one in is found, and nothing else. The owner and
@@ -164,7 +164,7 @@ func TestPortionsNameTheGroups(t *testing.T) {
 	for _, p := range portions() {
 		groups[p.group] = true
 	}
-	for _, g := range append(home.ProgramGroups(), home.SystemUser) {
+	for _, g := range append(rights.ProgramGroups(), rights.SystemUser) {
 		if !groups[g] {
 			t.Errorf("%s keeps nothing", g)
 		}

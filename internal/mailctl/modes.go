@@ -13,6 +13,7 @@ import (
 
 	"paperpath/internal/dir"
 	"paperpath/internal/home"
+	"paperpath/internal/rights"
 	"paperpath/internal/spool"
 	"paperpath/internal/visible"
 )
@@ -46,21 +47,21 @@ func relayDirs() []string { return []string{"dkim", "relay-logins"} }
 // portions are the parts of a home with users.
 func portions() []portion {
 	list := []portion{
-		{path: "", group: home.SystemUser, top: passedHome},
-		{path: "control", group: home.SystemUser, top: readDir, dirs: readDir, files: readFile, executable: true,
+		{path: "", group: rights.SystemUser, top: passedHome},
+		{path: "control", group: rights.SystemUser, top: readDir, dirs: readDir, files: readFile, executable: true,
 			except: append(relayDirs(), "users", "tls")},
-		{path: "control/users", group: home.GroupUsers, files: readFile, closed: true},
-		{path: "control/tls", group: home.GroupTLS, top: readDir, dirs: readDir, files: readFile, closed: true},
-		{path: "spool", group: home.GroupSpool, top: 0o750},
-		{path: "mail", group: home.GroupMail, top: sharedDir, dirs: sharedDir, files: sharedFile},
-		{path: "log", group: home.SystemUser, top: sharedDir, dirs: sharedDir, files: sharedFile},
-		{path: "run", group: home.SystemUser, top: passedRun, files: sharedFile, except: []string{"pop3"}},
+		{path: "control/users", group: rights.GroupUsers, files: readFile, closed: true},
+		{path: "control/tls", group: rights.GroupTLS, top: readDir, dirs: readDir, files: readFile, closed: true},
+		{path: "spool", group: rights.GroupSpool, top: 0o750},
+		{path: "mail", group: rights.GroupMail, top: sharedDir, dirs: sharedDir, files: sharedFile},
+		{path: "log", group: rights.SystemUser, top: sharedDir, dirs: sharedDir, files: sharedFile},
+		{path: "run", group: rights.SystemUser, top: passedRun, files: sharedFile, except: []string{"pop3"}},
 	}
 	for _, in := range spool.Inboxes() {
-		list = append(list, portion{path: filepath.Join("spool", string(in)), group: home.SystemUser,
+		list = append(list, portion{path: filepath.Join("spool", string(in)), group: rights.SystemUser,
 			top: sharedDir, dirs: sharedDir, files: sharedFile})
 	}
-	return append(list, portion{path: "spool/" + spool.Record, group: home.SystemUser, files: 0o664})
+	return append(list, portion{path: "spool/" + spool.Record, group: rights.SystemUser, files: 0o664})
 }
 
 // share gives the parts of the home whose paths begin like that the groups and modes that a user
@@ -255,7 +256,7 @@ func (g *giving) tell(i Init, path string) {
 // relayParts makes what mailrelay alone reads, and gives it its user: control/dkim, and
 // control/relay-logins. Only root can give away a file, and gives none that was not the owner's.
 func (i Init) relayParts(o owner) error {
-	relay, err := home.NamedUser(home.RelayUser)
+	relay, err := rights.NamedUser(rights.RelayUser)
 	if err != nil {
 		return err
 	}
@@ -275,14 +276,14 @@ func (i Init) relayParts(o owner) error {
 			return err
 		}
 		if given > 0 && !i.fresh {
-			fmt.Fprintf(i.Notes, "control/%s belongs to %s alone now\n", name, home.RelayUser)
+			fmt.Fprintf(i.Notes, "control/%s belongs to %s alone now\n", name, rights.RelayUser)
 		}
 	}
 	return nil
 }
 
 // giveAway gives a directory and all that is in it to another user, who alone reads it.
-func giveAway(d *dir.Dir, name string, from owner, to home.User, given *int) error {
+func giveAway(d *dir.Dir, name string, from owner, to rights.User, given *int) error {
 	sub, err := d.OpenSub(name)
 	if errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENOTDIR) {
 		return nil // where it leads to, an administrator sees to it
@@ -315,7 +316,7 @@ func giveAway(d *dir.Dir, name string, from owner, to home.User, given *int) err
 }
 
 // giveOne gives an open file or directory of the owner, or of root, to another user.
-func giveOne(fd int, from owner, to home.User, mode uint32, given *int) error {
+func giveOne(fd int, from owner, to rights.User, mode uint32, given *int) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		return err

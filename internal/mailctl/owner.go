@@ -15,12 +15,13 @@ import (
 	"paperpath/internal/control"
 	"paperpath/internal/dir"
 	"paperpath/internal/home"
+	"paperpath/internal/rights"
 	"paperpath/internal/status"
 	"paperpath/internal/visible"
 )
 
 // systemUser is the user that owns a home that serves the whole machine.
-const systemUser = home.SystemUser
+const systemUser = rights.SystemUser
 
 // owner is the user that owns a home.
 type owner struct {
@@ -34,11 +35,11 @@ type owner struct {
 func (o owner) apart() bool { return o.groups != nil }
 
 // user is the owner as a process has it.
-func (o owner) user() home.User {
+func (o owner) user() rights.User {
 	if o.apart() {
-		return home.User{UID: o.uid, GID: o.gid, Groups: o.groups}
+		return rights.User{UID: o.uid, GID: o.gid, Groups: o.groups}
 	}
-	return home.User{UID: o.uid, GID: o.gid, Groups: []int{o.gid}}
+	return rights.User{UID: o.uid, GID: o.gid, Groups: []int{o.gid}}
 }
 
 func (o owner) String() string {
@@ -70,7 +71,7 @@ func (i Init) chooseOwner() (owner, error) {
 
 // hasUsers reports whether the home is one with a user for each program, and we may mend it.
 func (i Init) hasUsers() bool {
-	return os.Geteuid() == 0 && (&home.Home{Dir: i.Dir}).HasUsers()
+	return os.Geteuid() == 0 && (&rights.Place{Dir: i.Dir}).HasUsers()
 }
 
 // mayGive refuses to make a home for o if we cannot give it to them.
@@ -161,7 +162,7 @@ func (i Init) giveTo(o owner) error {
 	if o.uid == 0 {
 		return nil
 	}
-	become := home.Become
+	become := rights.Become
 	if o.apart() {
 		become = home.WorkAs // until all is given: settle makes it final
 	}
@@ -176,7 +177,7 @@ func (i Init) settle(o owner) error {
 	if !o.apart() {
 		return nil
 	}
-	return home.Become(o.user())
+	return rights.Become(o.user())
 }
 
 // make does as root what the owner cannot: it makes a directory in one of root's, and

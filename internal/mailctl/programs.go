@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"paperpath/internal/home"
+	"paperpath/internal/rights"
 	"paperpath/internal/status"
 )
 
@@ -26,7 +27,7 @@ func (i Init) createUsers() (owner, error) {
 	if err != nil {
 		return owner{}, err
 	}
-	for _, name := range append([]string{home.SystemUser}, home.ProgramGroups()...) {
+	for _, name := range append([]string{rights.SystemUser}, rights.ProgramGroups()...) {
 		if _, err := user.LookupGroup(name); err == nil {
 			continue
 		}
@@ -34,7 +35,7 @@ func (i Init) createUsers() (owner, error) {
 			return owner{}, err
 		}
 	}
-	for _, p := range home.ProgramUsers() {
+	for _, p := range rights.ProgramUsers() {
 		if err := i.createUser(tools, p); err != nil {
 			return owner{}, err
 		}
@@ -43,8 +44,8 @@ func (i Init) createUsers() (owner, error) {
 }
 
 // createUser makes the user of a program in its groups, or puts it into those that it lacks.
-func (i Init) createUser(tools accountTools, p home.ProgramUser) error {
-	groups := append([]string{home.SystemUser}, p.Groups...)
+func (i Init) createUser(tools accountTools, p rights.ProgramUser) error {
+	groups := append([]string{rights.SystemUser}, p.Groups...)
 	if _, err := user.Lookup(p.Name); err != nil {
 		if err := i.tool(tools.user(p.Name, groups)); err != nil {
 			return err
@@ -64,7 +65,7 @@ func (i Init) createUser(tools accountTools, p home.ProgramUser) error {
 
 // missingGroups are those of some groups that a user is not in.
 func missingGroups(name string, groups []string) (missing []string, err error) {
-	u, err := home.NamedUser(name)
+	u, err := rights.NamedUser(name)
 	if err != nil {
 		return nil, err
 	}
@@ -82,11 +83,11 @@ func missingGroups(name string, groups []string) (missing []string, err error) {
 
 // systemOwner is the system user, whose home has a user for each program.
 func systemOwner(why string) (owner, error) {
-	u, err := home.NamedUser(home.SystemUser)
+	u, err := rights.NamedUser(rights.SystemUser)
 	if err != nil {
 		return owner{}, err
 	}
-	gid, err := groupID(home.SystemUser)
+	gid, err := groupID(rights.SystemUser)
 	if err != nil {
 		return owner{}, err
 	}
@@ -199,12 +200,12 @@ func (i Init) asRelay(o owner, do func() error) error {
 	if !o.apart() {
 		return do()
 	}
-	relay, err := home.NamedUser(home.RelayUser)
+	relay, err := rights.NamedUser(rights.RelayUser)
 	if err != nil {
 		return err
 	}
 	if err := home.WorkAs(relay); err != nil {
-		return fmt.Errorf("work as %s: %w", home.RelayUser, err)
+		return fmt.Errorf("work as %s: %w", rights.RelayUser, err)
 	}
 	return errors.Join(do(), home.WorkAs(o.user()))
 }

@@ -19,6 +19,7 @@ import (
 	"paperpath/internal/control"
 	"paperpath/internal/home"
 	"paperpath/internal/maillog"
+	"paperpath/internal/rights"
 	"paperpath/internal/status"
 )
 
@@ -67,7 +68,7 @@ func sayToStart(lines string) {
 // runStart is mailctl start in a process of its own.
 func runStart() {
 	dir := os.Getenv("PAPERPATH_HOME")
-	h := &home.Home{Dir: dir, Control: control.Open(dir, time.Now), Stdout: os.Stdout, Stderr: os.Stderr}
+	h := &home.Home{Place: rights.Place{Dir: dir}, Control: control.Open(dir, time.Now), Stdout: os.Stdout, Stderr: os.Stderr}
 	os.Setenv("CTL_TEST_SERVICE", "")
 	fmt.Fprintln(os.Stderr, Start(context.Background(), h))
 }
@@ -99,7 +100,7 @@ func newStage(t *testing.T, services ...string) *stage {
 		t.Fatal(err)
 	}
 	s.stdout, s.stderr = s.file("stdout"), s.file("stderr")
-	s.home = &home.Home{Name: "mailctl", Dir: dir, Control: control.Open(dir, time.Now),
+	s.home = &home.Home{Place: rights.Place{Name: "mailctl", Dir: dir}, Control: control.Open(dir, time.Now),
 		Log: maillog.Open(dir, "mailctl", func() string { return "" }, time.Now), Stdout: s.stdout, Stderr: s.stderr}
 	return s
 }

@@ -18,6 +18,7 @@ import (
 	"paperpath/internal/home"
 	"paperpath/internal/maillog"
 	"paperpath/internal/pop3"
+	"paperpath/internal/rights"
 	"paperpath/internal/status"
 )
 
@@ -48,7 +49,7 @@ func newHome(t *testing.T, files map[string]string) (*home.Home, *events) {
 	t.Helper()
 	c := testHome(t, files)
 	log := &events{line: make(chan string, 100)}
-	return &home.Home{Name: "pop3d", Dir: c.Home(), Control: c, Log: maillog.To(log, "pop3d", time.Now)}, log
+	return &home.Home{Place: rights.Place{Name: "pop3d", Dir: c.Home()}, Control: c, Log: maillog.To(log, "pop3d", time.Now)}, log
 }
 
 // throughPipes runs a session as a wrapper with pipes does.

@@ -17,7 +17,7 @@ import (
 var floors = [][]string{
 	{"internal/addr", "internal/callout", "internal/control/machinetest", "internal/dns/dnstest", "internal/inorder", "internal/sandbox", "internal/status", "internal/userns", "internal/visible"},
 	{"internal/authres", "internal/cdb", "internal/dir", "internal/dns", "internal/message", "internal/saslc", "internal/srs", "internal/wire"},
-	{"internal/clock", "internal/compose", "internal/control", "internal/dkim", "internal/dmarc", "internal/explain", "internal/iprev", "internal/maillog", "internal/milter", "internal/milter/miltertest", "internal/params", "internal/parts", "internal/ratelimit", "internal/sevenbit", "internal/spf", "maildir"},
+	{"internal/clock", "internal/compose", "internal/control", "internal/dkim", "internal/dmarc", "internal/explain", "internal/iprev", "internal/maillog", "internal/milter", "internal/milter/miltertest", "internal/params", "internal/parts", "internal/ratelimit", "internal/rights", "internal/sevenbit", "internal/spf", "maildir"},
 	{"internal/certs", "internal/dnsbl", "internal/dsn", "internal/full", "internal/listen", "internal/rules", "internal/spool", "internal/tlsrule"},
 	{"internal/auth", "internal/backup", "internal/mailq", "internal/settle", "internal/trace"},
 	{"internal/home", "internal/pop3", "internal/route", "internal/smtpc", "internal/smtpd"},

@@ -21,6 +21,7 @@ import (
 
 	"paperpath/internal/home"
 	"paperpath/internal/listen"
+	"paperpath/internal/rights"
 	"paperpath/internal/status"
 	"paperpath/internal/visible"
 )
@@ -285,7 +286,7 @@ func (v Verb) app(name string) *cli.App {
 	flags := append([]cli.Flag{}, v.Flags...)
 	flags = append(flags,
 		&cli.StringFlag{Name: "home",
-			Usage: "the home `DIR` (default: $PAPERPATH_HOME, then " + home.Default + ")"},
+			Usage: "the home `DIR` (default: $PAPERPATH_HOME, then " + rights.Default + ")"},
 		&cli.StringFlag{Name: "now", Usage: "start the clock at `TIME` (RFC 3339), for tests"},
 		&cli.BoolFlag{Name: "help", Usage: "print this help and exit"},
 		&cli.BoolFlag{Name: "version", Usage: "print the version and exit"})

@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"paperpath/internal/home"
+	"paperpath/internal/rights"
 	"paperpath/internal/status"
 )
 
@@ -82,7 +83,7 @@ func run(t *testing.T, p Program, args ...string) (int, string, string) {
 		t.Cleanup(func() { f.Close() })
 		return f
 	}
-	h := &home.Home{Name: p.Name, Stdin: open("in"), Stdout: open("out"), Stderr: open("err")}
+	h := &home.Home{Place: rights.Place{Name: p.Name}, Stdin: open("in"), Stdout: open("out"), Stderr: open("err")}
 	code := p.Run(context.Background(), h, args)
 	text := func(f *os.File) string {
 		f.Seek(0, io.SeekStart)

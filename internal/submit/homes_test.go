@@ -24,6 +24,7 @@ import (
 	"paperpath/internal/deliver"
 	"paperpath/internal/home"
 	"paperpath/internal/maillog"
+	"paperpath/internal/rights"
 	"paperpath/internal/route"
 	"paperpath/internal/settle"
 	"paperpath/internal/spool"
@@ -84,7 +85,7 @@ func newSite(t *testing.T, domain string, role Role) *site {
 	}
 	// An hour ahead: no file looks as if an editor were at work.
 	c := control.Open(dir, func() time.Time { return time.Now().Add(time.Hour) })
-	s.home = &home.Home{Name: "mailsubmit", Dir: dir, Control: c, Log: maillog.To(&s.log, "test", time.Now)}
+	s.home = &home.Home{Place: rights.Place{Name: "mailsubmit", Dir: dir}, Control: c, Log: maillog.To(&s.log, "test", time.Now)}
 	s.write(t, "hostname", "mx."+domain+"\n")
 	s.write(t, "domains", domain+"\n")
 	s.write(t, "limits", "bounces: 1000000\n")

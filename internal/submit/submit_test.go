@@ -15,6 +15,7 @@ import (
 	"paperpath/internal/control"
 	"paperpath/internal/home"
 	"paperpath/internal/maillog"
+	"paperpath/internal/rights"
 	"paperpath/internal/spool"
 )
 
@@ -44,7 +45,7 @@ func newHome(t *testing.T) (*home.Home, *bytes.Buffer) {
 		os.Chtimes(path, old, old)
 	}
 	var log bytes.Buffer
-	return &home.Home{Name: "mailsubmit", Dir: dir, Control: control.Open(dir, time.Now),
+	return &home.Home{Place: rights.Place{Name: "mailsubmit", Dir: dir}, Control: control.Open(dir, time.Now),
 		Log: maillog.To(&log, "mailsubmit", time.Now)}, &log
 }
 

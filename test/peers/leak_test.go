@@ -14,6 +14,7 @@ import (
 	"paperpath/internal/control"
 	"paperpath/internal/home"
 	"paperpath/internal/maillog"
+	"paperpath/internal/rights"
 	"paperpath/internal/submit"
 	"paperpath/test/harness"
 )
@@ -28,7 +29,7 @@ func TestNothingLeaks(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer events.Close()
-	at := &home.Home{Name: "mailsubmit", Dir: h.Dir, Control: control.Open(h.Dir, time.Now),
+	at := &home.Home{Place: rights.Place{Name: "mailsubmit", Dir: h.Dir}, Control: control.Open(h.Dir, time.Now),
 		Log: maillog.To(events, "mailsubmit", time.Now)}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

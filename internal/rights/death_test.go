@@ -1,4 +1,4 @@
-package home
+package rights
 
 import (
 	"fmt"
@@ -16,7 +16,7 @@ import (
 func TestParentDeathOnAnyThread(t *testing.T) {
 	const child = "PAPERPATH_TEST_DEATH"
 	if os.Getenv(child) != "" {
-		fmt.Printf("death=%d\n", onAnotherThread(func() parentDeath { return New("test").death }))
+		fmt.Printf("death=%d\n", onAnotherThread(func() parentDeath { return Here("test").death }))
 		return
 	}
 	runtime.LockOSThread() // the child's parent is this thread

@@ -1,4 +1,4 @@
-package home
+package rights
 
 import (
 	"cmp"
@@ -60,8 +60,8 @@ type User struct {
 
 // HasUsers reports whether the home has a user for each program: spool/ is of the group that
 // only mailctl init gives it.
-func (h *Home) HasUsers() bool {
-	_, gid, ok := h.SpoolOwner()
+func (p *Place) HasUsers() bool {
+	_, gid, ok := p.SpoolOwner()
 	if !ok {
 		return false
 	}
@@ -71,12 +71,12 @@ func (h *Home) HasUsers() bool {
 
 // User returns the user that a program started as root has to become: its own where the home
 // has a user for each program, else the owner (see Owner). ok is false as there.
-func (h *Home) User() (u User, ok bool, err error) {
-	uid, gid, ok := h.Owner()
-	if !ok || !h.HasUsers() {
+func (p *Place) User() (u User, ok bool, err error) {
+	uid, gid, ok := p.Owner()
+	if !ok || !p.HasUsers() {
 		return User{uid, gid, []int{gid}}, ok, nil
 	}
-	if u, err = userOf(cmp.Or(h.as, h.Name)); err == nil && h.Name == "mailctl" && h.as == "" && u.UID != uid {
+	if u, err = userOf(cmp.Or(p.As, p.Name)); err == nil && p.Name == "mailctl" && p.As == "" && u.UID != uid {
 		err = fmt.Errorf("the home belongs to uid %d, and not to %s", uid, SystemUser)
 	}
 	return u, err == nil, err
@@ -120,15 +120,15 @@ func NamedUser(name string) (User, error) {
 }
 
 // Reserved returns the users and groups of the home itself: no process for a mailbox has them.
-func (h *Home) Reserved() (uids, gids []int) {
-	uid, _, ok := h.SpoolOwner()
+func (p *Place) Reserved() (uids, gids []int) {
+	uid, _, ok := p.SpoolOwner()
 	if !ok {
-		uid, _, ok = ownerOf(h.Dir)
+		uid, _, ok = ownerOf(p.Dir)
 	}
 	if ok {
 		uids = append(uids, uid)
 	}
-	if !h.HasUsers() {
+	if !p.HasUsers() {
 		return uids, nil
 	}
 	for _, p := range ProgramUsers() {
@@ -147,18 +147,18 @@ func (h *Home) Reserved() (uids, gids []int) {
 
 // IsOwnUser reports whether this process runs as the user of the program, in a home that has one
 // for each.
-func (h *Home) IsOwnUser() bool {
-	if !h.HasUsers() {
+func (p *Place) IsOwnUser() bool {
+	if !p.HasUsers() {
 		return false
 	}
-	u, err := userOf(h.Name)
+	u, err := userOf(p.Name)
 	return err == nil && u.UID == os.Geteuid()
 }
 
-// shareFiles leaves the group of what this process makes its rights, whatever umask it was started
+// ShareFiles leaves the group of what this process makes its rights, whatever umask it was started
 // with, where programs of several users share the home.
-func (h *Home) shareFiles() {
-	if h.IsOwnUser() {
+func (p *Place) ShareFiles() {
+	if p.IsOwnUser() {
 		unix.Umask(0o007)
 	}
 }
