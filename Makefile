@@ -9,8 +9,8 @@ DOCDIR = $(PREFIX)/share/doc/paperpath
 
 GO       = go
 TAGS     = urfave_cli_no_docs
-PROGRAMS = mailsubmit mailcheck mailroute maildeliver mailrelay pop3d mailctl
-LINKS    = sendmail mailq newaliases
+PROGRAMS = mailsubmit mailcheck mailroute maildeliver mailrelay pop3d mailctl sendmail
+LINKS    = mailq newaliases
 REPORT   = $(CURDIR)/.build/report
 
 # The commit that --version names. Go's own stamp fails for root in somebody else's
@@ -152,7 +152,7 @@ uninstall:
 	for m in man/*.[1-9]; do rm -f "$(DESTDIR)$(MANDIR)/man$${m##*.}/$${m##*/}"; done
 	for l in man8/sendmail.8 man1/mailq.1 man1/newaliases.1; do rm -f "$(DESTDIR)$(MANDIR)/$$l"; done
 	rm -rf "$(DESTDIR)$(DOCDIR)"
-	for p in $(PROGRAMS) sendmail; do rm -f "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$p" \
+	for p in $(PROGRAMS); do rm -f "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$p" \
 		"$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_$$p" \
 		"$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/$$p.fish"; done
 

@@ -15,6 +15,7 @@ import (
 	"paperpath/internal/explain"
 	"paperpath/internal/home"
 	"paperpath/internal/maillog"
+	"paperpath/internal/message"
 	"paperpath/internal/program"
 	"paperpath/internal/record"
 	"paperpath/internal/route"
@@ -162,7 +163,7 @@ func dkimCommand(ctx context.Context, h *home.Home, c *cli.Context) error {
 }
 
 // subject reads the message and the options. The caller closes the buffer.
-func subject(ctx context.Context, h *home.Home, c *cli.Context) (check.Subject, *spool.Buffer, error) {
+func subject(ctx context.Context, h *home.Home, c *cli.Context) (check.Subject, *message.Buffer, error) {
 	s, err := subjectOf(h.Control, caseOf(c))
 	if err != nil {
 		return s, nil, err

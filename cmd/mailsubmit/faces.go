@@ -16,14 +16,15 @@ import (
 	"paperpath/internal/mailq"
 	"paperpath/internal/program"
 	"paperpath/internal/route"
+	"paperpath/internal/sendmail"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
 	"paperpath/internal/submit"
 )
 
-// sendmail is the face without a verb. It has not given up root yet.
-func sendmail(ctx context.Context, h *home.Home, c *cli.Context) error {
-	what, err := mode(c)
+// accept is the face without a verb. It has not given up root yet.
+func accept(ctx context.Context, h *home.Home, c *cli.Context) error {
+	what, err := sendmail.Mode(line(c))
 	if err != nil {
 		return err
 	}
@@ -31,7 +32,7 @@ func sendmail(ctx context.Context, h *home.Home, c *cli.Context) error {
 	case 's':
 		return submit.Batch(ctx, h)
 	case 'm':
-		o, err := options(c)
+		o, err := sendmail.Parse(line(c))
 		if err != nil {
 			return err
 		}

@@ -12,21 +12,24 @@ import (
 
 	"paperpath/internal/home"
 	"paperpath/internal/rights"
+	"paperpath/internal/sendmail"
 	"paperpath/internal/status"
-	"paperpath/internal/submit"
 )
 
 // parse runs the face up to the point where it would act, and returns the mode, the
 // options and the exit status.
-func parse(t *testing.T, name string, args ...string) (what byte, o submit.Options, queue string, code int) {
+func parse(t *testing.T, name string, args ...string) (what byte, o sendmail.Options, queue string, code int) {
 	t.Helper()
 	p := face(name)
 	p.Action = func(_ context.Context, _ *home.Home, c *cli.Context) (err error) {
-		if what, err = mode(c); err != nil {
+		l := line(c)
+		if what, err = sendmail.Mode(l); err != nil {
 			return err
 		}
 		queue = c.String("q")
-		o, err = options(c)
+		if what == 'm' {
+			o, err = sendmail.Parse(l)
+		}
 		return err
 	}
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
@@ -39,25 +42,25 @@ func parse(t *testing.T, name string, args ...string) (what byte, o submit.Optio
 	return what, o, queue, code
 }
 
-func to(list ...string) submit.Options { return submit.Options{Recipients: list} }
+func to(list ...string) sendmail.Options { return sendmail.Options{Recipients: list} }
 
 // with returns o changed by each of the functions.
-func with(o submit.Options, change ...func(*submit.Options)) submit.Options {
+func with(o sendmail.Options, change ...func(*sendmail.Options)) sendmail.Options {
 	for _, f := range change {
 		f(&o)
 	}
 	return o
 }
 
-func dots(o *submit.Options)    { o.IgnoreDots = true }
-func header(o *submit.Options)  { o.FromHeader = true }
-func verbose(o *submit.Options) { o.Verbose = true }
-func from(s string) func(*submit.Options) {
-	return func(o *submit.Options) { o.Sender, o.SenderSet = s, true }
+func dots(o *sendmail.Options)    { o.IgnoreDots = true }
+func header(o *sendmail.Options)  { o.FromHeader = true }
+func verbose(o *sendmail.Options) { o.Verbose = true }
+func from(s string) func(*sendmail.Options) {
+	return func(o *sendmail.Options) { o.Sender, o.SenderSet = s, true }
 }
-func full(s string) func(*submit.Options) { return func(o *submit.Options) { o.FullName = s } }
-func reports(when, part, id string) func(*submit.Options) {
-	return func(o *submit.Options) { o.Notify, o.Return, o.EnvID = when, part, id }
+func full(s string) func(*sendmail.Options) { return func(o *sendmail.Options) { o.FullName = s } }
+func reports(when, part, id string) func(*sendmail.Options) {
+	return func(o *sendmail.Options) { o.Notify, o.Return, o.EnvID = when, part, id }
 }
 
 // TestRecordedArguments has the arguments of real clients, as recorded with their
@@ -65,7 +68,7 @@ func reports(when, part, id string) func(*submit.Options) {
 func TestRecordedArguments(t *testing.T) {
 	for _, c := range []struct {
 		client, args string
-		want         submit.Options
+		want         sendmail.Options
 	}{
 		{"s-nail", "-i -- rcpt", with(to("rcpt"), dots)},
 		{"s-nail -r", "-i -f me@x -- rcpt", with(to("rcpt"), dots, from("me@x"))},
@@ -96,7 +99,7 @@ func TestRecordedArguments(t *testing.T) {
 	}
 }
 
-func normal(o submit.Options) submit.Options {
+func normal(o sendmail.Options) sendmail.Options {
 	o.Recipients = append([]string{}, o.Recipients...)
 	return o
 }
@@ -104,7 +107,7 @@ func normal(o submit.Options) submit.Options {
 func TestOptionForms(t *testing.T) {
 	for _, c := range []struct {
 		args string
-		want submit.Options
+		want sendmail.Options
 	}{
 		{"-ti", with(to(), dots, header)},
 		{"-it rcpt", with(to("rcpt"), dots, header)},
@@ -162,7 +165,7 @@ func TestRecipientsFromAFile(t *testing.T) {
 	}
 }
 
-func verp2(s string) func(*submit.Options) { return func(o *submit.Options) { o.VERP = s } }
+func verp2(s string) func(*sendmail.Options) { return func(o *sendmail.Options) { o.VERP = s } }
 
 func TestModes(t *testing.T) {
 	for args, want := range map[string]byte{"-bs": 's', "-b s": 's', "-bp": 'p', "-bi": 'i', "-I": 'i', "-bv a@b": 'v',

@@ -9,6 +9,7 @@ import (
 	"paperpath/internal/explain"
 	"paperpath/internal/home"
 	"paperpath/internal/program"
+	"paperpath/internal/sendmail"
 	"paperpath/internal/submit"
 )
 
@@ -22,8 +23,8 @@ func face(name string) program.Program {
 		Usage:    "accept a message from standard input into the spool",
 		Operands: "[address ...] < message",
 		Flags:    sendmailFlags(),
-		Optional: optionalValues,
-		Action:   sendmail,
+		Optional: sendmail.Optional,
+		Action:   accept,
 		KeepRoot: true,
 
 		StartsPrograms: true, // sendmail -q runs maildeliver

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // maxList bounds the addresses in a header field.
@@ -294,10 +295,18 @@ func (l *lister) before(chars string) bool {
 // encodedWord matches an encoded word (RFC 2047 2), also one in which @ and dots are not
 // encoded, as RFC 2047 5 (3) demands. Decoded or not, it never makes an address: a
 // domain has no = or ?.
-var encodedWord = regexp.MustCompile(`^=\?[0-9A-Za-z_*.-]+\?[BbQq]\?[0-9A-Za-z!#$%&'*+/=^_{|}~@.-]*\?=`)
+// Few messages have one: a program that starts for one message does not compile it.
+var encodedWord = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^=\?[0-9A-Za-z_*.-]+\?[BbQq]\?[0-9A-Za-z!#$%&'*+/=^_{|}~@.-]*\?=`)
+})
 
 // encoded returns the length of the encoded word that comes next, 0 for none.
-func (l *lister) encoded() int { return len(encodedWord.FindString(l.s[l.i:])) }
+func (l *lister) encoded() int {
+	if !strings.HasPrefix(l.s[l.i:], "=?") {
+		return 0
+	}
+	return len(encodedWord().FindString(l.s[l.i:]))
+}
 
 // comment skips a comment, also a nested one.
 func (l *lister) comment() error {

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -25,7 +26,7 @@ func ClaimedBy(value, host string) bool {
 		return true
 	}
 	words, _ := squeeze(value, " ")
-	for _, text := range []string{bare, words, percent.ReplaceAllStringFunc(words, unpercent)} {
+	for _, text := range []string{bare, words, percent().ReplaceAllStringFunc(words, unpercent)} {
 		for _, word := range strings.FieldsFunc(strings.Map(visibly, text), notOfHost) {
 			if isHost(word, host) || isHost(strings.TrimRight(word, "0123456789"), host) { // a version
 				return true
@@ -48,7 +49,7 @@ func notOfHost(r rune) bool {
 	return r < unicode.MaxASCII && !strings.ContainsRune(hostName, r) || r == utf8.RuneError || unicode.IsSpace(r)
 }
 
-var percent = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
+var percent = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`%[0-9A-Fa-f]{2}`) })
 
 func unpercent(coded string) string {
 	octet, _ := strconv.ParseUint(coded[1:], 16, 8)

@@ -87,7 +87,7 @@ type Case struct {
 
 	Log *maillog.Log
 
-	buffer func() *spool.Buffer // for a body that a filter sends
+	buffer func() *message.Buffer // for a body that a filter sends
 	slots  *slots
 	keys   *dkim.Keys
 

@@ -10,6 +10,7 @@ import (
 	"paperpath/internal/dkim"
 	"paperpath/internal/explain"
 	"paperpath/internal/maillog"
+	"paperpath/internal/message"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
 )
@@ -21,8 +22,8 @@ type Checker struct {
 	DNS     Resolver
 	Now     func() time.Time
 	Log     *maillog.Log
-	Buffer  func() *spool.Buffer // for what filters send
-	Filters *FilterTape          // records or replays what other people's filters find; nil: neither
+	Buffer  func() *message.Buffer // for what filters send
+	Filters *FilterTape            // records or replays what other people's filters find; nil: neither
 
 	slots slots
 	keys  dkim.Keys

@@ -12,6 +12,7 @@ import (
 	"paperpath/internal/control"
 	"paperpath/internal/explain"
 	"paperpath/internal/maillog"
+	"paperpath/internal/message"
 	"paperpath/internal/milter/miltertest"
 	"paperpath/internal/settle"
 	"paperpath/internal/spool"
@@ -29,8 +30,8 @@ func filtering(t *testing.T, rows string, m *miltertest.Server) (*Checker, *byte
 	c := settings(t, "filters", strings.ReplaceAll(rows, "SOCK", m.Path))
 	k := checkerOf(c, nil)
 	k.Log = maillog.To(&events, "mailcheck", time.Now)
-	k.Buffer = func() *spool.Buffer {
-		return spool.NewBuffer(func() (*os.File, error) { return os.CreateTemp(t.TempDir(), "") })
+	k.Buffer = func() *message.Buffer {
+		return message.NewBuffer(func() (*os.File, error) { return os.CreateTemp(t.TempDir(), "") }, nil)
 	}
 	return k, &events
 }

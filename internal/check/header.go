@@ -2,10 +2,9 @@ package check
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 
+	"paperpath/internal/compose"
 	"paperpath/internal/control"
 	"paperpath/internal/message"
 	"paperpath/internal/spool"
@@ -57,25 +56,5 @@ func ReadHeader(c *control.Control, body spool.Body) (*message.Header, error) {
 	if err != nil {
 		return nil, err
 	}
-	return HeaderWithin(n[0], int(min(n[1], 1<<30)), body)
-}
-
-// HeaderWithin is ReadHeader for callers that cannot read control/ and bring their
-// own limits.
-func HeaderWithin(octets int64, fields int, body spool.Body) (*message.Header, error) {
-	// If the first lines show that there is no header, the spool and the MDA store
-	// the text below them as body, so it is judged as such.
-	if _, header, err := message.Leading(body, body.Size()); err != nil || !header {
-		return &message.Header{}, err
-	}
-	h, err := message.Read(io.NewSectionReader(body, 0, body.Size()), octets, fields)
-	switch {
-	case errors.Is(err, message.ErrTooLong):
-		return h, status.Refuse("5.6.0", fmt.Sprintf("the header is longer than %d octets", octets))
-	case errors.Is(err, message.ErrTooMany):
-		return h, status.Refuse("5.6.0", fmt.Sprintf("the header has more than %d fields", fields))
-	case err != nil:
-		return h, fmt.Errorf("read the header: %w", err)
-	}
-	return h, nil
+	return compose.Header(n[0], int(min(n[1], 1<<30)), body)
 }

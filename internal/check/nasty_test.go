@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"paperpath/internal/compose"
 	"paperpath/internal/control"
 	"paperpath/internal/dns"
 	"paperpath/internal/dns/dnstest"
@@ -141,8 +142,8 @@ func unchanged(t *testing.T, name string, v Verdict, text string) {
 	t.Helper()
 	var want message.Pieces
 	body := spool.BytesBody([]byte(text))
-	h, _ := HeaderWithin(MaxHeaderBytes, MaxFields, body) // as far as it can be read
-	want.Without(body, body.Size(), Forged(h, "mx.example.net"))
+	h, _ := compose.Header(MaxHeaderBytes, MaxFields, body) // as far as it can be read
+	want.Without(body, body.Size(), compose.Forged(h, "mx.example.net"))
 	got, err := io.ReadAll(io.NewSectionReader(v.Body, 0, v.Body.Size()))
 	if string(got) == text {
 		return // it did not come that far

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"paperpath/internal/compose"
 	"paperpath/internal/control"
 	"paperpath/internal/maillog"
 	"paperpath/internal/spool"
@@ -153,7 +154,7 @@ func FuzzFilterHeader(f *testing.F) {
 		if err != nil || got == "" {
 			return
 		}
-		h, err := HeaderWithin(1<<20, 1000, spool.BytesBody([]byte(got+"From: bob@x.example\n\n")))
+		h, err := compose.Header(1<<20, 1000, spool.BytesBody([]byte(got+"From: bob@x.example\n\n")))
 		if err != nil || h.Junk > 0 || h.NUL || h.CR || len(h.All("From")) != 1 || h.Fields[len(h.Fields)-1].Value != "bob@x.example" ||
 			h.Fields[0].Start != 0 {
 			t.Fatalf("%q: %+v %v", got, h, err)

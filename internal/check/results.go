@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"paperpath/internal/authres"
+	"paperpath/internal/compose"
 	"paperpath/internal/control"
 	"paperpath/internal/message"
 )
@@ -64,18 +65,6 @@ func (f *Found) mark(verdict string) authres.Method {
 	return authres.Method{Name: authres.Paperpath, Result: verdict, Reason: f.Name, Comment: f.Reason}
 }
 
-// Forged returns the Authentication-Results fields that claim to come from host, in
-// their order: they are removed from a message (RFC 8601 5).
-func Forged(h *message.Header, host string) []message.Field {
-	var forged []message.Field
-	for _, f := range h.All(authres.Name) {
-		if authres.ClaimedBy(f.Value, host) {
-			forged = append(forged, f)
-		}
-	}
-	return forged
-}
-
 // WithResults is the message as a filter passes it on: our result on top, everything else
 // as the verdict has it.
 func WithResults(v Verdict, host string) *message.Pieces {
@@ -103,7 +92,7 @@ func WithResults(v Verdict, host string) *message.Pieces {
 // dropForged removes the results that claim to be ours. The checks before it see the bytes
 // as they came.
 func (m *Case) dropForged() error {
-	forged := Forged(m.Header, m.Host)
+	forged := compose.Forged(m.Header, m.Host)
 	if len(forged) == 0 {
 		return nil
 	}

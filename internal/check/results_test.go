@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"paperpath/internal/compose"
 	"paperpath/internal/control"
 	"paperpath/internal/spool"
 )
@@ -70,7 +71,7 @@ func FuzzWithResults(f *testing.F) {
 			t.Fatal(err)
 		}
 		h, err := ReadHeader(k.Control, spool.BytesBody(b))
-		if err != nil || len(Forged(h, "mx")) != 1 {
+		if err != nil || len(compose.Forged(h, "mx")) != 1 {
 			t.Fatalf("%q became %q: %v", p, b, err)
 		}
 		if v.Body == body && !strings.HasSuffix(string(b), string(p[v.Header.Fields[0].Start:])) {

@@ -4,6 +4,7 @@ package home
 
 import (
 	"cmp"
+	"context"
 	"os"
 	"path/filepath"
 	"sync"
@@ -13,6 +14,7 @@ import (
 	"paperpath/internal/control"
 	"paperpath/internal/dns"
 	"paperpath/internal/full"
+	"paperpath/internal/input"
 	"paperpath/internal/maillog"
 	"paperpath/internal/ratelimit"
 	"paperpath/internal/rights"
@@ -142,3 +144,7 @@ func (h *Home) Close() {
 		h.full.Close()
 	}
 }
+
+// Input returns standard input for a program that reads a message or a password from
+// it, until ctx ends.
+func (h *Home) Input(ctx context.Context) *input.Reader { return input.Until(ctx, h.Stdin) }

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -55,13 +56,13 @@ func shown(text string) string {
 	return a.String()
 }
 
-var embedded = regexp.MustCompile(`\\x\{([0-9A-F]{2,6})\}`)
+var embedded = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\\x\{([0-9A-F]{2,6})\}`) })
 
 // decodeUTF8 decodes utf-8-addr-xtext and utf-8-addr-unitext, whose encoding is the same
 // (RFC 6533 3).
 func decodeUTF8(s string) (string, bool) {
 	ok := true
-	s = embedded.ReplaceAllStringFunc(s, func(m string) string {
+	s = embedded().ReplaceAllStringFunc(s, func(m string) string {
 		n, err := strconv.ParseUint(m[3:len(m)-1], 16, 32)
 		ok = ok && err == nil && utf8.ValidRune(rune(n))
 		return string(rune(n))

@@ -6,16 +6,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"paperpath/internal/rights"
 	"paperpath/internal/status"
 )
 
-const (
-	// needFiles is the most files that a program has open while it works on one
-	// message: five inboxes with five directories each, settings, log, a message.
-	needFiles = 48
-	// manyFiles is a limit that is high enough whatever files were inherited.
-	manyFiles = 4096
-)
+// needFiles is the most files that a program has open while it works on one
+// message: five inboxes with five directories each, settings, log, a message.
+const needFiles = 48
 
 // enoughFiles refuses to begin if RLIMIT_NOFILE leaves too few descriptors. Later on,
 // the runtime would abort if it could not get the two that its poller needs, so it
@@ -26,7 +23,7 @@ func enoughFiles() error {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return status.Temp("4.3.5", "cannot read RLIMIT_NOFILE", err)
 	}
-	if limit.Cur < manyFiles {
+	if limit.Cur < rights.ManyFiles {
 		if n := freeFiles(); n < needFiles {
 			return status.Temp("4.3.5",
 				fmt.Sprintf("%d more files can be opened here, and %d may be needed: raise the limit of open files (ulimit -n, RLIMIT_NOFILE; it is %d)",

@@ -15,15 +15,15 @@ import (
 // floors has every package of the programs. A package may import only packages on
 // lower floors; a new one gets its floor here.
 var floors = [][]string{
-	{"internal/addr", "internal/callout", "internal/control/machinetest", "internal/dns/dnstest", "internal/inorder", "internal/sandbox", "internal/status", "internal/userns", "internal/visible"},
-	{"internal/authres", "internal/cdb", "internal/dir", "internal/dns", "internal/message", "internal/saslc", "internal/srs", "internal/wire"},
+	{"internal/addr", "internal/callout", "internal/control/machinetest", "internal/dns/dnstest", "internal/inorder", "internal/options", "internal/sandbox", "internal/status", "internal/userns", "internal/visible"},
+	{"internal/authres", "internal/cdb", "internal/dir", "internal/dns", "internal/input", "internal/message", "internal/saslc", "internal/srs", "internal/wire"},
 	{"internal/clock", "internal/compose", "internal/control", "internal/dkim", "internal/dmarc", "internal/explain", "internal/iprev", "internal/maillog", "internal/milter", "internal/milter/miltertest", "internal/params", "internal/parts", "internal/ratelimit", "internal/rights", "internal/sevenbit", "internal/spf", "maildir"},
-	{"internal/certs", "internal/dnsbl", "internal/dsn", "internal/full", "internal/listen", "internal/rules", "internal/spool", "internal/tlsrule"},
+	{"internal/certs", "internal/dnsbl", "internal/dsn", "internal/full", "internal/listen", "internal/rules", "internal/sendmail", "internal/spool", "internal/tlsrule"},
 	{"internal/auth", "internal/backup", "internal/mailq", "internal/settle", "internal/trace"},
 	{"internal/home", "internal/pop3", "internal/route", "internal/smtpc", "internal/smtpd"},
 	{"internal/check", "internal/deliver", "internal/launch", "internal/relay"}, // the decisions of one program each, as route
 	{"internal/deliverserve", "internal/mailctl", "internal/pop3serve", "internal/program", "internal/record", "internal/submit"},
-	{"cmd/mailcheck", "cmd/mailctl", "cmd/maildeliver", "cmd/mailrelay", "cmd/mailroute", "cmd/mailsubmit", "cmd/pop3d"},
+	{"cmd/mailcheck", "cmd/mailctl", "cmd/maildeliver", "cmd/mailrelay", "cmd/mailroute", "cmd/mailsubmit", "cmd/pop3d", "cmd/sendmail"},
 }
 
 // commandLine is the library that parses the command line: for cmd/ and the frame.

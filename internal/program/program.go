@@ -94,7 +94,7 @@ type frame struct {
 func Main(p Program) int {
 	f := &frame{Home: home.New(cmp.Or(p.LogName, p.Name)), homeless: true}
 	nameProcess(p.Name)
-	confine()
+	rights.Confine()
 	f.muted = muteClient()
 	if err := enoughFiles(); err != nil {
 		fmt.Fprintf(f.Stderr, "%s: %v\n", p.Name, err)
@@ -252,7 +252,7 @@ func (v Verb) verbAt(args []string, optional string) int {
 	if len(v.Verbs) == 0 {
 		return len(args)
 	}
-	return firstOperand(args, append(v.flagsBelow(), v.app("").Flags...), optional)
+	return table(append(v.flagsBelow(), v.app("").Flags...), optional).FirstOperand(args)
 }
 
 // flagsBelow are the options of all verbs of the face: they may stand before

@@ -65,7 +65,7 @@ func TestFirstOperand(t *testing.T) {
 		"-q a": 1, "-q1 a": 1, "-o i a -t": 2, "- a": 0, "-t": 1, "--json --role a": 3,
 		"-t -- a": 3, "-- a": 2, "-z a": 2, "--nope a": 2, "--t a": 2, "--json=1 a": 2, "-t --role": 2,
 	} {
-		if at := firstOperand(strings.Fields(in), flags(), "q"); at != want {
+		if at := table(flags(), "q").FirstOperand(strings.Fields(in)); at != want {
 			t.Errorf("%q: %d, want %d", in, at, want)
 		}
 	}

@@ -43,7 +43,7 @@ func TestExitStatusesAreSeen(t *testing.T) {
 }
 
 // scriptStatuses are the exit statuses that scripts want of each program, by lines such as
-// "status 65 mailctl check"; sendmail, mailq and newaliases are mailsubmit.
+// "status 65 mailctl check"; sendmail, mailq and newaliases have the page of mailsubmit.
 func scriptStatuses(t *testing.T) map[string]map[int]bool {
 	t.Helper()
 	scripts, err := filepath.Glob("../../test/script/testdata/*.txtar")

@@ -7,7 +7,6 @@ import (
 
 	"github.com/emersion/go-smtp"
 
-	"paperpath/internal/params"
 	"paperpath/internal/status"
 	"paperpath/internal/visible"
 )
@@ -64,7 +63,7 @@ func (t *lmtpTransaction) refused(list []int, command string, err error) {
 func (t *lmtpTransaction) recipients(batch []int) (accepted, later []int) {
 	for n, i := range batch {
 		to := path(t.m.To[i].Addr)
-		err := t.command("RCPT", func() error { return t.client.Rcpt(to, params.RcptOptions(t.m.To[i].Params)) })
+		err := t.command("RCPT", func() error { return t.client.Rcpt(to, rcptOptions(t.m.To[i].Params)) })
 		var reply *smtp.SMTPError
 		switch {
 		case err == nil:
@@ -194,7 +193,7 @@ func (t *lmtpTransaction) suited(batch []int) (list []int) {
 
 // mail returns the parameters of MAIL; the client leaves out what the host does not offer.
 func (t *lmtpTransaction) mail(batch []int) *smtp.MailOptions {
-	o := params.MailOptions(t.m.From.Params)
+	o := mailOptions(t.m.From.Params)
 	o.Size = t.inside.shape.octets
 	if t.offers("SMTPUTF8") {
 		o.UTF8 = t.m.needsUTF8() || needsUTF8(t.m.From.Addr)

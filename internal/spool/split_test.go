@@ -212,8 +212,8 @@ func TestSpillKeepsReserve(t *testing.T) {
 	defer buf.Close()
 	for name, w := range map[string]io.Writer{"spill": buf, "agent": KeepReserve(32<<20, 0, f.home, agent)} {
 		var err error
-		for n := 0; n < 16<<20 && err == nil; n += spillUnit {
-			_, err = w.Write(make([]byte, spillUnit))
+		for n := 0; n < 16<<20 && err == nil; n += 256 << 10 {
+			_, err = w.Write(make([]byte, 256<<10))
 		}
 		if code, _, _ := status.Reply(err); code != 452 {
 			t.Errorf("%s: the error is %v", name, err)

@@ -5,10 +5,12 @@ import (
 
 	"paperpath/internal/addr"
 	"paperpath/internal/check"
+	"paperpath/internal/compose"
 	"paperpath/internal/control"
 	"paperpath/internal/home"
 	"paperpath/internal/maillog"
 	"paperpath/internal/message"
+	"paperpath/internal/sendmail"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
 )
@@ -32,7 +34,7 @@ func newAcceptor(h *home.Home) (*acceptor, error) {
 }
 
 // readHeader reads a header within the limits in force.
-func (a *acceptor) readHeader(body spool.Body) (*message.Header, error) {
+func (a *acceptor) readHeader(body compose.Body) (*message.Header, error) {
 	return check.ReadHeader(a.control, body)
 }
 
@@ -43,30 +45,33 @@ func (a *acceptor) checkSender(who check.Submitter, from addr.Address) error {
 
 // accept completes a message and stores it in check/: as one entry, or with
 // VERP as one entry per recipient. Without an error all of them are durable.
-func (a *acceptor) accept(m *submission, who localUser, helo string, buf spool.Body) ([]string, error) {
-	m.rewrite = rewriter(a.control)
-	h, body, err := m.complete(buf)
+func (a *acceptor) accept(m *sendmail.Submission, who localUser, helo string, buf spool.Body) ([]string, error) {
+	m.Rewrite = rewriter(a.control)
+	h, body, err := m.Complete(buf)
 	if err != nil {
 		return nil, err
 	}
-	if err := check.Claims(a.control, who.submitter(), h, m.domain, nil, nil); err != nil {
+	if err := check.Claims(a.control, who.submitter(), h, m.Domain, nil, nil); err != nil {
 		return nil, err
 	}
 	most, err := a.control.Limit("recipients")
 	if err != nil {
 		return nil, err
 	}
-	if int64(len(m.to)) > most {
+	if int64(len(m.To)) > most {
 		return nil, tooMany(strconv.FormatInt(most, 10) + " recipients")
 	}
-	if m.from, err = rewrittenPath(a.control, m.from, nil); err != nil {
+	path, err := rewrittenPath(a.control, spool.Path(m.From), nil)
+	if err != nil {
 		return nil, err
 	}
-	if from, err := addr.Parse(m.from.Addr); err == nil {
-		m.identity.sender = from // that of VERP
+	m.From = sendmail.Path(path)
+	if from, err := addr.Parse(m.From.Addr); err == nil {
+		m.Identity.Sender = from // that of VERP
 	}
 	var keys []string
-	for i, env := range m.envelopes() {
+	for i, one := range m.Envelopes() {
+		env := envelope(one)
 		noted := func() {}
 		if i == 0 { // one copy, however many envelopes VERP makes
 			if env, noted, err = a.taps.withCopies(env, h, body); err != nil {
@@ -87,3 +92,12 @@ func (a *acceptor) accept(m *submission, who localUser, helo string, buf spool.B
 }
 
 func tooMany(what string) error { return status.Refuse("5.5.3", "more than "+what) }
+
+// envelope is an envelope as the spool has it.
+func envelope(e sendmail.Envelope) spool.Envelope {
+	env := spool.Envelope{From: spool.Path(e.From)}
+	for _, r := range e.To {
+		env.To = append(env.To, spool.Recipient{Addr: r.Addr, Params: r.Params})
+	}
+	return env
+}

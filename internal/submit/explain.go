@@ -10,6 +10,7 @@ import (
 	"paperpath/internal/explain"
 	"paperpath/internal/home"
 	"paperpath/internal/route"
+	"paperpath/internal/sendmail"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
 )
@@ -30,7 +31,7 @@ func Explain(h *home.Home, from, login string, words []string,
 	if err != nil {
 		return err
 	}
-	to, err := recipients(words)
+	to, err := sendmail.Recipients(words)
 	if err != nil {
 		return err
 	}
@@ -42,13 +43,13 @@ func Explain(h *home.Home, from, login string, words []string,
 		submitter = check.Submitter{Login: login}
 	}
 	if name := cmp.Or(from, login); name != "" {
-		if sender, err = reversePath(name, domain); err != nil {
+		if sender, err = sendmail.ReversePath(name, domain); err != nil {
 			return err
 		}
 	}
 	var worst error
 	for _, a := range to {
-		a = qualified(a, domain)
+		a = sendmail.Qualified(a, domain)
 		var t explain.Trail
 		err := check.Sender(h.Control, submitter, sender, resolver(h.Control), &t)
 		path := spool.Path{Addr: sender.String()}

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"paperpath/internal/home"
+	"paperpath/internal/sendmail"
 	"paperpath/internal/spool"
 )
 
@@ -125,8 +126,8 @@ func TestNoForgedResultsInTheSpool(t *testing.T) {
 	for seed := range int64(400) {
 		text := hostile(rand.New(rand.NewSource(seed)), lines)
 		offer(text)
-		h.Stdin = input(t, text)
-		if err := Message(t.Context(), h, Options{Recipients: []string{"bob"}}); err != nil && !strings.Contains(err.Error(), "header") {
+		h.Stdin = stdinOf(t, text)
+		if err := Message(t.Context(), h, sendmail.Options{Recipients: []string{"bob"}}); err != nil && !strings.Contains(err.Error(), "header") {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
 		for _, in := range []spool.Inbox{spool.InboxRoute, spool.InboxCheck} {
@@ -146,8 +147,8 @@ func TestNoForgedResultsInTheSpool(t *testing.T) {
 	}
 }
 
-// input is a standard input that contains text.
-func input(t *testing.T, text string) *os.File {
+// stdinOf is a standard input that contains text.
+func stdinOf(t *testing.T, text string) *os.File {
 	t.Helper()
 	fd, err := unix.MemfdCreate("stdin", unix.MFD_CLOEXEC)
 	if err != nil {

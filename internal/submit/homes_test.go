@@ -26,6 +26,7 @@ import (
 	"paperpath/internal/maillog"
 	"paperpath/internal/rights"
 	"paperpath/internal/route"
+	"paperpath/internal/sendmail"
 	"paperpath/internal/settle"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
@@ -115,7 +116,7 @@ func (s *site) listen(t *testing.T, role Role) {
 	}
 	network, address := "tcp", "127.0.0.1:0"
 	if role == Local {
-		network, address = "unix", filepath.Join(s.home.Dir, socketName)
+		network, address = "unix", filepath.Join(s.home.Dir, sendmail.Socket)
 	}
 	l, err := net.Listen(network, address)
 	if err != nil {

@@ -13,8 +13,9 @@ import (
 	"paperpath/internal/addr"
 	"paperpath/internal/home"
 	"paperpath/internal/listen"
+	"paperpath/internal/message"
+	"paperpath/internal/sendmail"
 	"paperpath/internal/smtpd"
-	"paperpath/internal/spool"
 	"paperpath/internal/status"
 )
 
@@ -29,7 +30,7 @@ type local struct {
 	size     int64 // octets of a message
 
 	helo       string
-	submission *submission
+	submission *sendmail.Submission
 	accepted   int
 	used       bool // for more than EHLO
 }
@@ -64,8 +65,8 @@ func (s *server) openLocal(client *home.Client, cfg *smtpd.Config) (*local, erro
 			taps: taps{s.control, s.copied, s.now}}}
 	cfg.Auth, cfg.TLS = false, nil
 	cfg.MaxSize *= 2 // it counts CR, the sendmail face does not
-	cfg.Keywords = []string{keyDomain + " " + domain, keyUser + " " + who.name(),
-		keyBytes + " " + strconv.FormatInt(sess.size, 10)}
+	cfg.Keywords = []string{sendmail.KeyDomain + " " + domain, sendmail.KeyUser + " " + who.name(),
+		sendmail.KeyBytes + " " + strconv.FormatInt(sess.size, 10)}
 	return sess, nil
 }
 
@@ -95,13 +96,13 @@ func (s *local) Hello(_ context.Context, helo string, _ bool) error {
 // Mail opens a transaction.
 func (s *local) Mail(_ context.Context, from addr.Address, p smtpd.MailParams) error {
 	s.used = true
-	m := &submission{host: s.acceptor.host, domain: s.domain, now: s.server.now(),
-		read: s.acceptor.readHeader}
-	m.identity.sender, m.identity.author.Address = from, from
+	m := &sendmail.Submission{Host: s.acceptor.host, Domain: s.domain, Now: s.server.now(),
+		Read: s.acceptor.readHeader}
+	m.Identity.Sender, m.Identity.Author.Address = from, from
 	if from.IsNull() {
-		m.identity.author.Address = addr.Address{Local: s.who.name(), Domain: s.domain}
+		m.Identity.Author.Address = addr.Address{Local: s.who.name(), Domain: s.domain}
 	}
-	m.from = spool.Path{Addr: from.String(), Params: p.Words()}
+	m.From = sendmail.Path{Addr: from.String(), Params: p.Words()}
 	s.submission = m
 	if err := s.acceptor.checkSender(s.who.submitter(), from); err != nil {
 		return s.refuse("", err)
@@ -112,8 +113,8 @@ func (s *local) Mail(_ context.Context, from addr.Address, p smtpd.MailParams) e
 // Rcpt adds a recipient. None is refused: one that does not exist bounces later,
 // as from the sendmail face.
 func (s *local) Rcpt(_ context.Context, to addr.Address, p smtpd.RcptParams) error {
-	s.submission.notify = p.Words(qualified(to, s.domain))
-	s.submission.add([]addr.Address{to})
+	s.submission.Notify = p.Words(sendmail.Qualified(to, s.domain))
+	s.submission.Add([]addr.Address{to})
 	return nil
 }
 
@@ -123,13 +124,13 @@ func (s *local) Data(_ context.Context, r io.Reader) (string, error) {
 	defer buf.Close()
 	keys, err := s.take(r, buf)
 	if err != nil {
-		return "", s.refuse(strings.Join(addresses(spool.Envelope{To: s.submission.to}), " "), err)
+		return "", s.refuse(strings.Join(addresses(envelope(sendmail.Envelope{To: s.submission.To})), " "), err)
 	}
 	s.accepted++
 	return "accepted as " + strings.Join(keys, " "), nil
 }
 
-func (s *local) take(r io.Reader, buf *spool.Buffer) ([]string, error) {
+func (s *local) take(r io.Reader, buf *message.Buffer) ([]string, error) {
 	if _, err := io.Copy(buf, io.LimitReader(r, s.size+1)); err != nil {
 		return nil, err
 	}
@@ -144,6 +145,6 @@ func (s *local) Reset(context.Context) { s.submission = nil }
 
 // refuse writes the event and returns err.
 func (s *local) refuse(to string, err error) error {
-	refusal(s.server.log, s.submission.from.Addr, to, err, s.who.client(s.helo))
+	refusal(s.server.log, s.submission.From.Addr, to, err, s.who.client(s.helo))
 	return err
 }

@@ -1,12 +1,11 @@
 package submit
 
 import (
-	"os/user"
 	"strconv"
-	"strings"
 
 	"paperpath/internal/check"
 	"paperpath/internal/maillog"
+	"paperpath/internal/sendmail"
 )
 
 // localUser is a user of this machine, as the kernel knows them.
@@ -15,21 +14,8 @@ type localUser struct {
 	via string // "stdin" or "unix"
 }
 
-// isUIDName reports whether a name is just uidN.
-func isUIDName(name string) bool {
-	digits, ok := strings.CutPrefix(name, "uid")
-	_, err := strconv.Atoi(digits)
-	return ok && err == nil
-}
-
 // name is the login name, or uidN if there is none.
-func (u localUser) name() string {
-	uid := strconv.Itoa(u.uid)
-	if known, err := user.LookupId(uid); err == nil && known.Username != "" {
-		return known.Username
-	}
-	return "uid" + uid
-}
+func (u localUser) name() string { return sendmail.UserName(u.uid) }
 
 func (u localUser) submitter() check.Submitter {
 	return check.Submitter{User: u.name(), UID: strconv.Itoa(u.uid)}

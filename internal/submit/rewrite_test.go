@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"paperpath/internal/sendmail"
 	"paperpath/internal/spool"
 )
 
@@ -62,8 +63,8 @@ func TestRewriteAtSubmission(t *testing.T) {
 func TestRewriteOnStandardInput(t *testing.T) {
 	h, _ := newHome(t)
 	set(t, h, "rewrite", "list@example.net: news@brand.example\n")
-	h.Stdin = input(t, "Subject: x\n\nx\n")
-	if err := Message(t.Context(), h, Options{Recipients: []string{"a@x.example"}, Sender: "list@example.net", SenderSet: true, VERP: "+="}); err != nil {
+	h.Stdin = stdinOf(t, "Subject: x\n\nx\n")
+	if err := Message(t.Context(), h, sendmail.Options{Recipients: []string{"a@x.example"}, Sender: "list@example.net", SenderSet: true, VERP: "+="}); err != nil {
 		t.Fatal(err)
 	}
 	texts := taken(t, h.Dir, spool.InboxCheck)

@@ -13,6 +13,7 @@ import (
 	"paperpath/internal/compose"
 	"paperpath/internal/control"
 	"paperpath/internal/maillog"
+	"paperpath/internal/message"
 	"paperpath/internal/route"
 	"paperpath/internal/smtpd"
 	"paperpath/internal/spool"
@@ -197,7 +198,7 @@ func (s *session) recipients() string {
 }
 
 // store checks a message and stores it: in route/, or in hold/ if a check says so.
-func (s *session) store(ctx context.Context, buf *spool.Buffer) (spool.Key, error) {
+func (s *session) store(ctx context.Context, buf *message.Buffer) (spool.Key, error) {
 	sub := s.subject(s.tx)
 	var err error
 	if sub.Body, sub.Claims, err = s.compose(buf); err != nil {
@@ -263,7 +264,7 @@ func (s *session) keep(log *maillog.Log, v check.Verdict, trace spool.Trace) (sp
 
 // compose completes the message of a submitter, and returns what it says of them before
 // addresses are replaced. That of anybody else is checked as it came.
-func (s *session) compose(buf *spool.Buffer) (spool.Body, *check.Claimed, error) {
+func (s *session) compose(buf *message.Buffer) (spool.Body, *check.Claimed, error) {
 	submits, err := s.submits()
 	if err != nil || !submits {
 		return buf, nil, err
@@ -276,7 +277,7 @@ func (s *session) compose(buf *spool.Buffer) (spool.Body, *check.Claimed, error)
 	if err != nil {
 		return nil, nil, err
 	}
-	m.Drop(check.Forged(h, s.server.hostname))
+	m.Drop(compose.Forged(h, s.server.hostname))
 	domain, err := s.complete(m)
 	return m.Body(), &check.Claimed{From: s.tx.from.String(), Header: h, Domain: domain}, err
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"io"
 	"net"
+	"os"
 
 	"paperpath/internal/home"
 	"paperpath/internal/listen"
+	"paperpath/internal/sendmail"
 	"paperpath/internal/status"
 )
 
@@ -34,9 +36,9 @@ func Batch(ctx context.Context, h *home.Home) error {
 
 // passOn passes the session on to run/submit.
 func passOn(ctx context.Context, h *home.Home, client net.Conn) error {
-	var server net.Conn
-	err := again(ctx, awayTimeout, func() (err error) {
-		server, err = dial(h.Dir)
+	var server *os.File
+	err := sendmail.Again(func() context.Context { return ctx }, sendmail.AwayTimeout, func() (err error) {
+		server, err = sendmail.Dial(h.Dir)
 		return err
 	})
 	if err != nil {
@@ -50,10 +52,7 @@ func passOn(ctx context.Context, h *home.Home, client net.Conn) error {
 	go func() {
 		err := status.Guard(func() error {
 			_, _ = io.Copy(server, client)
-			if c, ok := server.(*net.UnixConn); ok {
-				_ = c.CloseWrite()
-			}
-			return nil
+			return sendmail.CloseWrite(server)
 		})
 		if err != nil {
 			h.Log.Trouble("", "pass on", err)
@@ -64,7 +63,7 @@ func passOn(ctx context.Context, h *home.Home, client net.Conn) error {
 	case ctx.Err() != nil:
 		return home.ErrInterrupted
 	case err != nil:
-		return connectionLost(err)
+		return status.Temp("4.4.2", "lost the connection to "+sendmail.Socket, err)
 	}
 	return nil
 }

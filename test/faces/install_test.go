@@ -38,7 +38,7 @@ func TestInstall(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	for _, name := range []string{"mailsubmit", "mailcheck", "mailroute", "maildeliver", "mailrelay", "pop3d", "mailctl"} {
+	for _, name := range []string{"mailsubmit", "mailcheck", "mailroute", "maildeliver", "mailrelay", "pop3d", "mailctl", "sendmail"} {
 		stripped(t, filepath.Join(dest, "opt/mail/bin", name))
 	}
 	eachFile(t, filepath.Join(dest, "opt/mail/share/doc/paperpath/contrib"), func(path string) {

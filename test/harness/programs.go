@@ -32,7 +32,7 @@ func Build(dir string) (Programs, error) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
-	for _, name := range []string{"sendmail", "mailq", "newaliases"} {
+	for _, name := range []string{"mailq", "newaliases"} {
 		if err := os.Symlink("mailsubmit", filepath.Join(dir, name)); err != nil {
 			return "", err
 		}

@@ -47,7 +47,8 @@ func Paperpath(p harness.Programs, dir string, users []string) (*MTA, *harness.H
 	if m.Boxes, err = bench.NewBoxes(filepath.Join(h.Dir, "mail", Domain), users, 0); err != nil {
 		return nil, nil, err
 	}
-	err = errors.Join(Settle(h), h.Set("services", "mailsubmit smtp --role mx --listen "+m.Addr, "mailcheck watch", "mailroute watch", "maildeliver watch"))
+	err = errors.Join(Settle(h), h.Set("services", "mailsubmit smtp --role mx --listen "+m.Addr,
+		"mailsubmit smtp --role local --listen unix:run/submit", "mailcheck watch", "mailroute watch", "maildeliver watch"))
 	if err != nil {
 		return nil, nil, err
 	}

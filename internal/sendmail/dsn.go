@@ -1,4 +1,4 @@
-package submit
+package sendmail
 
 import (
 	"slices"
@@ -9,7 +9,7 @@ import (
 )
 
 // setDSN turns -N, -R and -V into the parameters of the envelope (RFC 3461).
-func (m *submission) setDSN(o Options) error {
+func (m *Submission) setDSN(o Options) error {
 	var words []string
 	switch ret := strings.ToUpper(o.Return); ret {
 	case "":
@@ -28,9 +28,9 @@ func (m *submission) setDSN(o Options) error {
 		}
 		words = append(words, "ENVID="+id)
 	}
-	m.from.Params = strings.Join(words, " ")
+	m.From.Params = strings.Join(words, " ")
 	notify, err := notifyParam(o.Notify)
-	m.notify = notify
+	m.Notify = notify
 	return err
 }
 

@@ -1,4 +1,4 @@
-package submit
+package sendmail
 
 import (
 	"cmp"
@@ -9,10 +9,10 @@ import (
 	"paperpath/internal/status"
 )
 
-// identity is who a local user wants to be where the message does not say so.
-type identity struct {
-	author compose.Author
-	sender addr.Address // reverse path
+// Identity is who a local user wants to be where the message does not say so.
+type Identity struct {
+	Author compose.Author
+	Sender addr.Address // reverse path
 }
 
 // environment looks up variables that have a name in each of several programs.
@@ -30,9 +30,9 @@ func (env environment) first(names ...string) string {
 // identityOf takes the identity from -f and -F, then the variables of
 // qmail-inject(8) and nullmailer-inject(1), then EMAIL, then the login name and
 // our domain.
-func identityOf(o Options, login, domain string, env environment) (identity, error) {
+func identityOf(o Options, login, domain string, env environment) (Identity, error) {
 	author, chosen, err := authorOf(login, domain, env)
-	id := identity{sender: author, author: compose.Author{
+	id := Identity{Sender: author, Author: compose.Author{
 		Address: author,
 		Name:    cmp.Or(o.FullName, env.first("QMAILNAME", "NULLMAILER_NAME", "MAILNAME", "NAME")),
 		Flags:   env("QMAILINJECT") + env("NULLMAILER_FLAGS"),
@@ -43,7 +43,7 @@ func identityOf(o Options, login, domain string, env environment) (identity, err
 	user := env.first("QMAILSUSER", "NULLMAILER_SUSER")
 	host := env.first("QMAILSHOST", "NULLMAILER_SHOST")
 	if user+host != "" {
-		id.sender, err = envAddress(cmp.Or(user, author.Local), cmp.Or(host, author.Domain))
+		id.Sender, err = envAddress(cmp.Or(user, author.Local), cmp.Or(host, author.Domain))
 		if err != nil {
 			return id, err
 		}
@@ -51,8 +51,8 @@ func identityOf(o Options, login, domain string, env environment) (identity, err
 	if !o.SenderSet {
 		return id, nil
 	}
-	if id.sender, err = reversePath(o.Sender, domain); err == nil && !chosen && !id.sender.IsNull() {
-		id.author.Address = id.sender
+	if id.Sender, err = ReversePath(o.Sender, domain); err == nil && !chosen && !id.Sender.IsNull() {
+		id.Author.Address = id.Sender
 	}
 	return id, err
 }
@@ -63,7 +63,7 @@ func authorOf(login, domain string, env environment) (author addr.Address, chose
 	host := env.first("QMAILHOST", "NULLMAILER_HOST", "MAILHOST")
 	if user+host == "" {
 		if list, err := addr.ParseList(env("EMAIL")); err == nil && len(list) == 1 {
-			return qualified(list[0], domain), true, nil
+			return Qualified(list[0], domain), true, nil
 		}
 	}
 	// USER and LOGNAME are skipped where they cannot be a local part.
@@ -85,8 +85,8 @@ func envAddress(local, domain string) (addr.Address, error) {
 	return a, nil
 }
 
-// reversePath parses -f.
-func reversePath(s, domain string) (addr.Address, error) {
+// ReversePath parses -f.
+func ReversePath(s, domain string) (addr.Address, error) {
 	if s = strings.TrimSpace(s); s == "" || s == "<>" {
 		return addr.Address{}, nil
 	}
@@ -94,10 +94,11 @@ func reversePath(s, domain string) (addr.Address, error) {
 	if err != nil || len(list) != 1 {
 		return addr.Address{}, status.UsageError("invalid reverse path %q", s)
 	}
-	return qualified(list[0], domain), nil
+	return Qualified(list[0], domain), nil
 }
 
-func qualified(a addr.Address, domain string) addr.Address {
+// Qualified is a with the domain, if it has none.
+func Qualified(a addr.Address, domain string) addr.Address {
 	if a.Domain == "" {
 		a.Domain = domain
 	}

@@ -1,10 +1,9 @@
-package submit
+package sendmail
 
 import (
 	"strings"
 
 	"paperpath/internal/addr"
-	"paperpath/internal/spool"
 	"paperpath/internal/status"
 )
 
@@ -17,8 +16,8 @@ func isVERP(s string) bool {
 	return len(s) == 2 && strings.Trim(s, verpDelimiters) == ""
 }
 
-// ParseVERP parses the value of -XV: two delimiters, or nothing, which means +=.
-func ParseVERP(s string) (string, error) {
+// parseVERP parses the value of -XV: two delimiters, or nothing, which means +=.
+func parseVERP(s string) (string, error) {
 	if s == "" {
 		return "+=", nil
 	}
@@ -28,24 +27,24 @@ func ParseVERP(s string) (string, error) {
 	return s, nil
 }
 
-// envelopes returns the envelopes of the message: one, or with a variable envelope
+// Envelopes returns the envelopes of the message: one, or with a variable envelope
 // return path one per recipient, so that a bounce names the recipient
 // (list@a.example to bob@b.example comes from list+bob=b.example@a.example).
-func (m *submission) envelopes() []spool.Envelope {
-	if m.verp == "" || m.identity.sender.IsNull() {
-		return []spool.Envelope{{From: m.from, To: m.to}}
+func (m *Submission) Envelopes() []Envelope {
+	if m.VERP == "" || m.Identity.Sender.IsNull() {
+		return []Envelope{{From: m.From, To: m.To}}
 	}
-	var all []spool.Envelope
-	for _, r := range m.to {
-		from := m.from
+	var all []Envelope
+	for _, r := range m.To {
+		from := m.From
 		at := strings.LastIndexByte(r.Addr, '@')
-		sender := m.identity.sender
-		sender.Local += m.verp[:1] + r.Addr[:max(at, 0)] + m.verp[1:] + r.Addr[at+1:]
+		sender := m.Identity.Sender
+		sender.Local += m.VERP[:1] + r.Addr[:max(at, 0)] + m.VERP[1:] + r.Addr[at+1:]
 		// If that is too long for some hosts the plain one has to do.
 		if _, err := addr.Parse(sender.String()); err == nil && len(sender.Local) <= addr.SafeLocal {
 			from.Addr = sender.String()
 		}
-		all = append(all, spool.Envelope{From: from, To: []spool.Recipient{r}})
+		all = append(all, Envelope{From: from, To: []Recipient{r}})
 	}
 	return all
 }

@@ -1,4 +1,4 @@
-package program
+package rights
 
 import (
 	"runtime/debug"
@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// confine removes from this process what none of the programs needs.
-func confine() {
+// Confine removes from this process what none of the programs needs.
+func Confine() {
 	// A fatal error of the runtime ends in a signal, not in exit status 2.
 	debug.SetTraceback("crash")
 	// Memory holds passwords, keys and mail: no core file (this includes the programs
@@ -18,3 +18,6 @@ func confine() {
 		unix.Setrlimit(resource, &unix.Rlimit{})
 	}
 }
+
+// ManyFiles is a limit of open files that is high enough whatever files were inherited.
+const ManyFiles = 4096

@@ -1,4 +1,4 @@
-package params
+package relay
 
 import (
 	"testing"
@@ -8,14 +8,14 @@ import (
 )
 
 // What go-smtp's client gets of an envelope: nothing that it would refuse.
-func TestClientOptions(t *testing.T) {
+func TestLMTPClientOptions(t *testing.T) {
 	for words, want := range map[string]*smtp.MailOptions{
 		"":                              {},
 		"RET=HDRS ENVID=q+2B7":          {Return: smtp.DSNReturnHeaders, EnvelopeID: "q+7"},
 		"RET=FULL SIZE=4 BODY=8BITMIME": {Return: smtp.DSNReturnFull},
 		"RET=half ENVID=+0A":            {},
 	} {
-		if d := cmp.Diff(want, MailOptions(words)); d != "" {
+		if d := cmp.Diff(want, mailOptions(words)); d != "" {
 			t.Errorf("%s: %s", words, d)
 		}
 	}
@@ -28,7 +28,7 @@ func TestClientOptions(t *testing.T) {
 		"NOTIFY=SOMETIMES ORCPT=x400;a": {},
 		"ORCPT=rfc822;a+0Ab":            {},
 	} {
-		if d := cmp.Diff(want, RcptOptions(words)); d != "" {
+		if d := cmp.Diff(want, rcptOptions(words)); d != "" {
 			t.Errorf("%s: %s", words, d)
 		}
 	}

@@ -1,4 +1,4 @@
-package submit
+package sendmail
 
 import (
 	"fmt"
@@ -49,7 +49,7 @@ func TestIdentity(t *testing.T) {
 			vars[k] = v
 		}
 		p, err := identityOf(c.o, "login", "example.net", func(k string) string { return vars[k] })
-		got := fmt.Sprintf("%s, %s, %s", p.author.Address, p.sender, p.author.Name)
+		got := fmt.Sprintf("%s, %s, %s", p.Author.Address, p.Sender, p.Author.Name)
 		if err != nil {
 			got = fmt.Sprint(status.Exit(err))
 		}

@@ -1,4 +1,4 @@
-package submit
+package sendmail
 
 import (
 	"bytes"
@@ -9,25 +9,23 @@ import (
 	"time"
 
 	"paperpath/internal/addr"
-	"paperpath/internal/check"
 	"paperpath/internal/compose"
 	"paperpath/internal/message"
-	"paperpath/internal/spool"
 	"paperpath/internal/status"
 )
 
 // inHand is a submission as the sendmail face makes it before it reads the message.
-func inHand() *submission {
-	return &submission{host: "mx.example.net", domain: "example.net", now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC),
-		read: func(b spool.Body) (*message.Header, error) {
-			return check.HeaderWithin(check.MaxHeaderBytes, check.MaxFields, b)
+func inHand() *Submission {
+	return &Submission{Host: "mx.example.net", Domain: "example.net", Now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC),
+		Read: func(b compose.Body) (*message.Header, error) {
+			return compose.Header(256<<10, 5000, b)
 		},
-		identity: identity{author: compose.Author{Address: addr.Address{Local: "me", Domain: "example.net"}}}}
+		Identity: Identity{Author: compose.Author{Address: addr.Address{Local: "me", Domain: "example.net"}}}}
 }
 
 // completed returns the message as it goes into the spool.
-func completed(m *submission, in string) (string, error) {
-	_, body, err := m.complete(bytes.NewReader([]byte(in)))
+func completed(m *Submission, in string) (string, error) {
+	_, body, err := m.Complete(bytes.NewReader([]byte(in)))
 	if err != nil {
 		return "", err
 	}
@@ -44,22 +42,22 @@ func TestRecipientsFromTheHeader(t *testing.T) {
 		{"no list", "To: all of you\n\nb\n", "65"},
 	} {
 		m := inHand()
-		m.fromHeader = true
+		m.FromHeader = true
 		got := ""
 		if _, err := completed(m, c.in); err != nil {
 			got = fmt.Sprint(status.Exit(err))
 		} else {
-			got = strings.Join(addresses(spool.Envelope{To: m.to}), " ")
+			got = strings.Join(addresses(m), " ")
 		}
 		if got != c.want {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
 	}
 	m := inHand()
-	m.fromHeader = true
-	m.add([]addr.Address{{Local: "op"}})
-	if _, err := completed(m, "To: a@x\n\nb\n"); err != nil || strings.Join(addresses(spool.Envelope{To: m.to}), " ") != "op@example.net a@x" {
-		t.Errorf("operands and -t: %v %v", m.to, err)
+	m.FromHeader = true
+	m.Add([]addr.Address{{Local: "op"}})
+	if _, err := completed(m, "To: a@x\n\nb\n"); err != nil || strings.Join(addresses(m), " ") != "op@example.net a@x" {
+		t.Errorf("operands and -t: %v %v", m.To, err)
 	}
 }
 
@@ -69,22 +67,22 @@ func TestManyRecipientsInTheHeader(t *testing.T) {
 		fmt.Fprintf(&to, "user%d@example.org,\n ", i)
 	}
 	m := inHand()
-	m.fromHeader = true
-	if _, err := completed(m, "To: "+to.String()+"last@x\n\nb\n"); err != nil || len(m.to) != 4001 {
-		t.Errorf("%d recipients: %v", len(m.to), err)
+	m.FromHeader = true
+	if _, err := completed(m, "To: "+to.String()+"last@x\n\nb\n"); err != nil || len(m.To) != 4001 {
+		t.Errorf("%d recipients: %v", len(m.To), err)
 	}
 }
 
 // A hostile header costs no more than its size.
 func TestManyFields(t *testing.T) {
 	var in strings.Builder
-	for i := range check.MaxFields - 10 {
+	for i := range 5000 - 10 {
 		fmt.Fprintf(&in, "%s: u%d\n", []string{"To", "Bcc", "Resent-Bcc", "Resent-To", "From"}[i%5], i)
 	}
 	begin := time.Now()
 	m := inHand()
-	m.fromHeader = true
-	m.add([]addr.Address{{Local: "x", Domain: "x"}})
+	m.FromHeader = true
+	m.Add([]addr.Address{{Local: "x", Domain: "x"}})
 	if _, err := completed(m, in.String()+"\nb\n"); err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +95,7 @@ func TestManyFields(t *testing.T) {
 func TestCompleteDropsForgedResults(t *testing.T) {
 	const rest = "From: me@example.net\nDate: d\nMessage-ID: <1@x>\n\nb\n"
 	m := inHand()
-	m.to = []spool.Recipient{{Addr: "x@x"}}
+	m.To = []Recipient{{Addr: "x@x"}}
 	got, err := completed(m, "Authentication-Results: MX.example.net; dkim=pass\n"+rest)
 	if got != rest || err != nil {
 		t.Errorf("%q, %v", got, err)
@@ -137,10 +135,10 @@ func TestEnvelopes(t *testing.T) {
 	} {
 		m := inHand()
 		got := ""
-		if err := m.setEnvelope(c.o, "me"); err != nil {
+		if err := m.SetEnvelope(c.o, "me"); err != nil {
 			got = fmt.Sprint(status.Exit(err))
 		} else {
-			for _, env := range m.envelopes() {
+			for _, env := range m.Envelopes() {
 				got += "; <" + env.From.Addr + ">" + strings.TrimRight(" "+env.From.Params, " ") + ":"
 				for _, r := range env.To {
 					got += strings.TrimRight(" "+r.Addr+" "+r.Params, " ")
@@ -151,4 +149,12 @@ func TestEnvelopes(t *testing.T) {
 			t.Errorf("%+v:\n%s, want\n%s", c.o, got, c.want)
 		}
 	}
+}
+
+// addresses are those of the recipients.
+func addresses(m *Submission) (list []string) {
+	for _, r := range m.To {
+		list = append(list, r.Addr)
+	}
+	return list
 }
