@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -12,13 +13,15 @@ const longestHint = 4 * time.Hour
 
 // hintForm is how hosts that use greylisting say when to come back: "try again in 300
 // seconds", "retry after 5 minutes", "Greylisted for 60 seconds", "wait 00:05:00".
-var hintForm = regexp.MustCompile(`(?i)\b(?:in|after|for|wait|within)\s+(?:another\s+)?` +
-	`(?:(\d{1,5})\s*(s|secs?|seconds?|m|mins?|minutes?|h|hours?)\b|(\d{1,2}):(\d{2}):(\d{2})\b)`)
+var hintForm = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)\b(?:in|after|for|wait|within)\s+(?:another\s+)?` +
+		`(?:(\d{1,5})\s*(s|secs?|seconds?|m|mins?|minutes?|h|hours?)\b|(\d{1,2}):(\d{2}):(\d{2})\b)`)
+})
 
 // hint is the wait that a reply asks for, 0 if it does not. It is no more than a hint:
 // it never makes the wait longer than longestHint, and never ends the schedule.
 func hint(text string) time.Duration {
-	m := hintForm.FindStringSubmatch(text)
+	m := hintForm().FindStringSubmatch(text)
 	if m == nil {
 		return 0
 	}

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"regexp"
 	"strings"
+	"sync"
 
 	"paperpath/internal/addr"
 )
@@ -29,12 +30,18 @@ const (
 	strings0 = `(?:%\{[slodipvhcrt][0-9]*r?[-.+,/_=]*\}|%%|%_|%-|` + literal + `)*`
 )
 
+// They are compiled when the first record is read: most programs read none.
 var (
-	isMechanism = regexp.MustCompile(`^` + mechanism + `$`)
-	isModifier  = regexp.MustCompile(`^` + modifier + `$`)
-	isUnknown   = regexp.MustCompile(`^` + unknown + `$`)
-	hasPrefix   = regexp.MustCompile(`^[-+?~]?(?:a|mx)(?::.*?)?(?:/([0-9]+))?(?://([0-9]+))?$`)
+	isMechanism = pattern(`^` + mechanism + `$`)
+	isModifier  = pattern(`^` + modifier + `$`)
+	isUnknown   = pattern(`^` + unknown + `$`)
+	hasPrefix   = pattern(`^[-+?~]?(?:a|mx)(?::.*?)?(?:/([0-9]+))?(?://([0-9]+))?$`)
 )
+
+// pattern returns a pattern that is compiled on first use.
+func pattern(text string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })
+}
 
 // invalid returns what is wrong with the text of a record, nil if nothing is.
 func invalid(text string) error {
@@ -67,14 +74,14 @@ func invalidTerm(term string, seen map[string]bool) error {
 			return errors.New("it is there twice")
 		}
 		seen[name] = true
-		if !isModifier.MatchString(term) {
+		if !isModifier().MatchString(term) {
 			return errors.New("not a domain")
 		}
 		return nil
-	case isUnknown.MatchString(term):
+	case isUnknown().MatchString(term):
 		return nil
 	}
-	m := isMechanism.FindStringSubmatch(term)
+	m := isMechanism().FindStringSubmatch(term)
 	if m == nil {
 		return errors.New("neither a mechanism nor a modifier")
 	}
@@ -85,7 +92,7 @@ func invalidTerm(term string, seen map[string]bool) error {
 	case v6 != "":
 		return invalidNetwork(v6+len6, v6, false)
 	}
-	if m := hasPrefix.FindStringSubmatch(term); m != nil && (tooLong(m[1], 32) || tooLong(m[2], 128)) {
+	if m := hasPrefix().FindStringSubmatch(term); m != nil && (tooLong(m[1], 32) || tooLong(m[2], 128)) {
 		return errors.New("too long a prefix")
 	}
 	return nil
