@@ -22,6 +22,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -89,7 +90,7 @@ func Shorten(s string, most int) string {
 }
 
 // plain reports whether s has visible characters of ASCII and blanks alone.
-func plain(s string) bool {
+func plain[T string | []byte](s T) bool {
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] > '~' {
 			return false
@@ -132,20 +133,34 @@ func replace(s string, own func(r rune) string) string {
 	return b.String()
 }
 
+// encoder writes JSON into a line.
+type encoder struct {
+	line bytes.Buffer
+	*json.Encoder
+}
+
+// encoders are used again: a queue may have 100,000 entries.
+var encoders = sync.Pool{New: func() any {
+	e := &encoder{}
+	e.Encoder = json.NewEncoder(&e.line)
+	e.SetEscapeHTML(false)
+	return e
+}}
+
 // JSON writes v as one line of JSON in which characters that are not visible are escaped
 // (RFC 8259 7): encoding/json leaves DEL, C1 controls and the like as they are.
 func JSON(w io.Writer, v any) error {
-	var line bytes.Buffer
-	enc := json.NewEncoder(&line)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
+	e := encoders.Get().(*encoder)
+	defer encoders.Put(e)
+	e.line.Reset()
+	if err := e.Encode(v); err != nil {
 		return err
 	}
-	text := strings.TrimSuffix(line.String(), "\n")
-	if plain(text) {
-		_, err := line.WriteTo(w)
+	if plain(e.line.Bytes()[:e.line.Len()-1]) {
+		_, err := e.line.WriteTo(w)
 		return err
 	}
+	text := strings.TrimSuffix(e.line.String(), "\n")
 	var out strings.Builder
 	for _, r := range text {
 		switch hi, lo := pair(r); {
