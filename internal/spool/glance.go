@@ -6,7 +6,6 @@ import (
 	"errors"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -20,40 +19,89 @@ import (
 type glances struct {
 	inbox   *inbox
 	self    unix.Stat_t // the status of the inbox
-	seen    []sight
-	reasons bool // they are asked for
+	reasons bool        // they are asked for
 }
 
 // atOnce is how many names a goroutine takes, so that two seldom write to one line of a cache.
 const atOnce = 64
 
-// all describes the names, with all processors. Nearly all of the time goes into system
-// calls.
-func (g *glances) all() []Listing {
-	list := make([]Listing, len(g.seen))
-	there := make([]bool, len(g.seen))
-	var next atomic.Int64
+// some are names, with room for what is listed of them.
+type some struct {
+	seen []sight
+	list []Listing
+}
+
+// all describes the names, with all processors, while the directories are read. Nearly all of the
+// time goes into system calls.
+func (g *glances) all() ([]Listing, error) {
+	work := make(chan *some, 1<<10)
 	var wait sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		wait.Go(func() {
-			look := newGlance(g)
-			for from := 0; from < len(g.seen); {
-				from = int(next.Add(atOnce)) - atOnce
-				for i := from; i < min(from+atOnce, len(g.seen)); i++ {
-					there[i] = look.listing(g.seen[i], &list[i])
+			var look *glance
+			for s := range work {
+				if look == nil {
+					look = newGlance(g)
 				}
+				s.list = look.listings(s)
 			}
 		})
 	}
+	room := make([]Listing, g.inbox.about())
+	parts, err := g.give(work, room)
+	close(work)
 	wait.Wait()
-	n := 0
-	for i := range list {
-		if there[i] {
-			list[n] = list[i]
-			n++
+	return joined(room, parts), err
+}
+
+// give reads the directories and hands the names out, each with its room as long as there is
+// some.
+func (g *glances) give(work chan<- *some, room []Listing) (parts []*some, err error) {
+	seen := make([]sight, 0, len(room))
+	next := func() {
+		s := &some{seen: seen}
+		if n := len(seen); n <= len(room) {
+			s.list, room = room[:0:n], room[n:]
+		} else {
+			room = nil
+		}
+		seen = seen[len(seen):]
+		parts = append(parts, s)
+		work <- s
+	}
+	err = g.inbox.sights(func(s sight) {
+		if seen = append(seen, s); len(seen) == atOnce {
+			next()
+		}
+	})
+	if len(seen) > 0 {
+		next()
+	}
+	return parts, err
+}
+
+// listings describes some names, without those that have gone in the meantime.
+func (g *glance) listings(s *some) []Listing {
+	for _, x := range s.seen {
+		s.list = append(s.list, Listing{})
+		if last := len(s.list) - 1; !g.listing(x, &s.list[last]) {
+			s.list = s.list[:last]
 		}
 	}
-	return list[:n]
+	return s.list
+}
+
+// joined is what is listed in all parts: nearly always it lies in the room already, without a gap.
+func joined(room []Listing, parts []*some) []Listing {
+	list := room[:0]
+	for _, s := range parts {
+		if n := len(list); n < len(room) && len(s.list) > 0 && &room[n] == &s.list[0] {
+			list = room[:n+len(s.list)]
+			continue
+		}
+		list = append(list, s.list...)
+	}
+	return list
 }
 
 // glance is one goroutine's part of it, which allocates only what is listed.
@@ -126,7 +174,7 @@ func (g *glance) shown(n fileName) bool {
 	if e.reasons.shown == nil {
 		return false
 	}
-	s, ok := parseShown(string(e.reasons.shown), n)
+	s, ok := parseShown(e.reasons.shown, n)
 	if !ok {
 		return false
 	}

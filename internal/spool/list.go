@@ -36,15 +36,15 @@ func (s *Spool) list(in Inbox, reasons bool) ([]Listing, error) {
 	if err != nil {
 		return nil, err
 	}
-	seen, err := b.sights()
-	if err != nil || len(seen) == 0 {
-		return nil, err
-	}
-	look := glances{inbox: b, seen: seen, reasons: reasons}
+	look := glances{inbox: b, reasons: reasons}
 	if look.self, err = b.self.Stat(); err != nil {
 		return nil, err
 	}
-	return oldestFirst(look.all()), nil
+	list, err := look.all()
+	if err != nil {
+		return nil, err
+	}
+	return oldestFirst(list), nil
 }
 
 // sight is a name in an inbox, and whether the directory says that it is a regular file.
@@ -54,15 +54,32 @@ type sight struct {
 	regular bool
 }
 
-// sights returns what is in new/ and cur/.
-func (b *inbox) sights() (list []sight, err error) {
+// sights calls each with what is in new/ and cur/.
+func (b *inbox) sights(each func(sight)) (err error) {
 	for _, st := range []state{stateNew, stateDeferred} {
 		err = errors.Join(err, b.dir(st).Files(func(name string, regular bool) bool {
-			list = append(list, sight{name, st, regular})
+			each(sight{name, st, regular})
 			return true
 		}))
 	}
-	return list, err
+	return err
+}
+
+const (
+	octetsOfName = 64      // in a directory, for the shortest name of an entry
+	mostAbout    = 1 << 18 // names that room is made for beforehand
+)
+
+// about is how many names there may be in new/ and cur/, on file systems that tell it by the sizes
+// of directories.
+func (b *inbox) about() int {
+	var octets int64
+	for _, st := range []state{stateNew, stateDeferred} {
+		if st, err := b.dir(st).Stat(); err == nil {
+			octets += st.Size
+		}
+	}
+	return int(min(octets/octetsOfName, mostAbout))
 }
 
 // oldestFirst sorts by arrival, then by name.

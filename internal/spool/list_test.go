@@ -3,6 +3,7 @@ package spool
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -93,6 +94,49 @@ func TestListedReasons(t *testing.T) {
 			if l.State != "foreign" || !strings.Contains(l.LastReason, "a fifo") {
 				t.Errorf("%+v", l)
 			}
+		}
+	}
+}
+
+// What is listed stays in its order, whether there was room for it or not, and whatever has gone
+// in the meantime.
+func TestJoined(t *testing.T) {
+	for _, c := range []struct {
+		room int
+		seen []int // names of each part
+		gone []int // of those, at the end of the part
+		want string
+	}{
+		{10, []int{3, 3, 2}, []int{0, 0, 0}, "00 01 02 10 11 12 20 21"},
+		{10, []int{3, 3, 2}, []int{1, 0, 0}, "00 01 10 11 12 20 21"},
+		{10, []int{3, 3, 2}, []int{3, 3, 2}, ""},
+		{10, []int{3, 3, 2}, []int{3, 0, 1}, "10 11 12 20"},
+		{3, []int{3, 3, 2}, []int{1, 0, 0}, "00 01 10 11 12 20 21"},
+		{4, []int{3, 3, 1}, []int{2, 0, 0}, "00 10 11 12 20"},
+		{0, []int{2, 2}, []int{0, 1}, "00 01 10"},
+		{5, nil, nil, ""},
+	} {
+		room := make([]Listing, c.room)
+		left := room
+		var parts []*some
+		for i, n := range c.seen {
+			s := &some{}
+			if n <= len(left) {
+				s.list, left = left[:0:n], left[n:]
+			} else {
+				left = nil
+			}
+			for k := range n - c.gone[i] {
+				s.list = append(s.list, Listing{Name: fmt.Sprint(i, k)})
+			}
+			parts = append(parts, s)
+		}
+		var got []string
+		for _, l := range joined(room, parts) {
+			got = append(got, strings.ReplaceAll(l.Name, " ", ""))
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("room for %d, parts %v without %v: %s, want %s", c.room, c.seen, c.gone, got, c.want)
 		}
 	}
 }

@@ -59,7 +59,7 @@ func (s shown) text(n fileName) (string, bool) {
 	if len(line) > maxShown {
 		return "", false
 	}
-	back, ok := parseShown(line, n)
+	back, ok := parseShown([]byte(line), n)
 	// Not so for example where an address or a parameter has a word of the line in it.
 	return line, ok && back.env.From == s.env.From && slices.Equal(back.env.To, s.env.To) && back.line(n) == line
 }
@@ -100,11 +100,12 @@ func isShown(line []byte, k Key) bool {
 	return ok && len(rest) >= len(k) && string(rest[:len(k)]) == string(k)
 }
 
-// parseShown reads the line of the entry that has the name n. What it returns is cut out of line.
-func parseShown(line string, n fileName) (s shown, ok bool) {
+// parseShown reads the line of the entry that has the name n.
+func parseShown(line []byte, n fileName) (s shown, ok bool) {
 	var name [usualName]byte
-	rest, ok := strings.CutPrefix(line, string(n.append(append(name[:0], shownWord...))))
-	if !ok || visible.Line(line) != line {
+	said, ok := bytes.CutPrefix(line, n.append(append(name[:0], shownWord...)))
+	rest := string(said) // of which the addresses are cut
+	if !ok || visible.Line(rest) != rest {
 		return s, false
 	}
 	s.arrival = n.key.Made()

@@ -84,14 +84,14 @@ func TestShownDamaged(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	for _, other := range []fileName{{"1764000000.M000007R00000000000000fe.mx", 4711, 4803}, {shownKey, 4710, 4803}, {shownKey, 471, 4803}, {shownKey, 4711, 4804}} {
-		if _, ok := parseShown(line, other); ok {
+		if _, ok := parseShown([]byte(line), other); ok {
 			t.Errorf("taken for that of %s", other)
 		}
 	}
 	for _, wrong := range []string{"", line + "x", line + " to <", line + " to <>", strings.Replace(line, "<e@", "e@", 1),
 		strings.Replace(line, " changed", " changes", 1), strings.Replace(line, "T", "t", 1), strings.Replace(line, "<a@", "<a\x00@", 1),
 		strings.Replace(line, "from", "to", 1), strings.Replace(line, " to <e@f.example>", "", 1), strings.Repeat("\x00", len(line))} {
-		if s, ok := parseShown(wrong, n); ok {
+		if s, ok := parseShown([]byte(wrong), n); ok {
 			t.Errorf("%q is %+v", wrong, s)
 		}
 	}
