@@ -85,6 +85,7 @@ func queueList(_ context.Context, h *home.Home, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	program.CollectSeldom(program.SpareOfList)
 	return q.List()
 }
 
@@ -93,6 +94,7 @@ func queueSummary(_ context.Context, h *home.Home, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	program.CollectSeldom(program.SpareOfList)
 	return q.Summary(c.Bool("by-sender"))
 }
 

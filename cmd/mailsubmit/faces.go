@@ -58,6 +58,7 @@ func listQueue(_ context.Context, h *home.Home, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	program.CollectSeldom(program.SpareOfList)
 	if c.Bool("json") {
 		return mailq.JSON(sp, h.Stdout)
 	}

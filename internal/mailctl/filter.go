@@ -124,10 +124,13 @@ func selectedOf(look func(spool.Inbox) ([]spool.Listing, error), f Filter, now t
 			if k := entries[i].Key; k != "" {
 				keys = append(keys, k)
 			}
-			if f.matches(&entries[i], now) {
-				entries[n] = entries[i]
-				n++
+			if !f.matches(&entries[i], now) {
+				continue
 			}
+			if n < i {
+				entries[n] = entries[i]
+			}
+			n++
 		}
 		if n > 0 {
 			found = append(found, entries[:n])

@@ -133,7 +133,7 @@ func (q Queue) line(b []byte, l *spool.Listing, id string) []byte {
 	}
 	if l.Attempts > 0 && l.Inbox != spool.InboxHold { // there nobody tries
 		b = strconv.AppendInt(append(b, "  tried "...), int64(l.Attempts), 10)
-		b = append(append(b, ", next "...), q.next(l)...)
+		b = q.appendNext(append(b, ", next "...), l)
 	}
 	if l.LastReason != "" {
 		b = append(append(b, "  "...), visible.Shorten(visible.Line(why(l.LastReason)), maxWhy)...)
@@ -236,22 +236,22 @@ func (q Queue) entry(b io.Writer, l *spool.Listing) {
 		fmt.Fprintf(b, "    %s    <%s>\n", word, visible.Escape(to.Addr))
 	}
 	if l.Attempts > 0 {
-		fmt.Fprintf(b, "    tried   %s, next %s\n", count(l.Attempts, "time", "times"), q.next(l))
+		fmt.Fprintf(b, "    tried   %s, next %s\n", count(l.Attempts, "time", "times"), q.appendNext(nil, l))
 	}
 	if l.LastReason != "" {
 		fmt.Fprintf(b, "    reason  %s\n", visible.Line(l.LastReason))
 	}
 }
 
-// next says when the next attempt is due.
-func (q Queue) next(l *spool.Listing) string {
+// appendNext says when the next attempt is due.
+func (q Queue) appendNext(b []byte, l *spool.Listing) []byte {
 	switch wait := l.Due.Sub(q.Now); {
 	case l.Inbox == spool.InboxHold:
-		return "when it is released"
+		return append(b, "when it is released"...)
 	case l.Due.IsZero() || wait <= 0:
-		return "now"
+		return append(b, "now"...)
 	default:
-		return "in " + span(wait) + l.Due.UTC().Format(" (2006-01-02 15:04:05Z)")
+		return l.Due.UTC().AppendFormat(append(append(b, "in "...), span(wait)...), " (2006-01-02 15:04:05Z)")
 	}
 }
 

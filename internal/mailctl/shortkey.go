@@ -2,6 +2,7 @@ package mailctl
 
 import (
 	"cmp"
+	"fmt"
 	"math/bits"
 	"slices"
 	"strconv"
@@ -47,15 +48,34 @@ func (t tag) common(o tag) int {
 }
 
 // shortKeys says how short the name of a key may be among others.
-type shortKeys []tag
+type shortKeys struct {
+	alike map[string]bool // beginnings of shortTag digits that several keys have
+	tags  []tag           // of those, in order
+}
 
-func shortest(keys []spool.Key) shortKeys {
-	list := make(shortKeys, len(keys))
+func shortest(keys []spool.Key) (s shortKeys) {
+	begin := make([]uint32, len(keys))
 	for i, k := range keys {
-		list[i] = tagOf(k)
+		b, _ := strconv.ParseUint(k.Tag()[:shortTag], 16, 32)
+		begin[i] = uint32(b)
 	}
-	slices.SortFunc(list, tag.compare)
-	return list
+	slices.Sort(begin)
+	s.alike = map[string]bool{}
+	for i := 1; i < len(begin); i++ {
+		if begin[i] == begin[i-1] {
+			s.alike[fmt.Sprintf("%0*x", shortTag, begin[i])] = true
+		}
+	}
+	if len(s.alike) == 0 {
+		return s
+	}
+	for _, k := range keys {
+		if s.alike[k.Tag()[:shortTag]] {
+			s.tags = append(s.tags, tagOf(k))
+		}
+	}
+	slices.SortFunc(s.tags, tag.compare)
+	return s
 }
 
 // of returns the shortest beginning of the Tag of a key of the list, of at least eight
@@ -64,14 +84,17 @@ func (s shortKeys) of(k spool.Key) string {
 	if k == "" {
 		return ""
 	}
-	t, n := tagOf(k), shortTag
-	i, _ := slices.BinarySearchFunc(s, t, tag.compare)
-	if i > 0 {
-		n = max(n, t.common(s[i-1])+1)
-	}
-	if i+1 < len(s) {
-		n = max(n, t.common(s[i+1])+1)
-	}
 	text := k.Tag()
+	if !s.alike[text[:shortTag]] {
+		return text[:shortTag]
+	}
+	t, n := tagOf(k), shortTag
+	i, _ := slices.BinarySearchFunc(s.tags, t, tag.compare)
+	if i > 0 {
+		n = max(n, t.common(s.tags[i-1])+1)
+	}
+	if i+1 < len(s.tags) {
+		n = max(n, t.common(s.tags[i+1])+1)
+	}
 	return text[:min(n, len(text))]
 }

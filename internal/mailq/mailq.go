@@ -4,11 +4,13 @@ package mailq
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"strings"
 	"time"
 
+	"paperpath/internal/inorder"
 	"paperpath/internal/spool"
 	"paperpath/internal/status"
 	"paperpath/internal/visible"
@@ -19,14 +21,17 @@ import (
 func List(sp *spool.Spool, out io.Writer, now time.Time) error {
 	w := bufio.NewWriter(out)
 	count, size := 0, int64(0)
-	err := each(sp, func(l spool.Listing, running bool) error {
+	err := each(sp, func(list []spool.Listing, running bool) error {
 		if count == 0 {
 			fmt.Fprintf(w, "%-40s %8s %-20s %s\n",
 				"-Queue ID-", "--Size--", "----Arrival Time----", "-Sender/Recipient-------")
 		}
-		count, size = count+1, size+l.Size
-		entry(w, l, running)
-		return nil
+		for i := range list {
+			count, size = count+1, size+list[i].Size
+		}
+		return inorder.Write(w, len(list), func(b []byte, i int) ([]byte, error) {
+			return appendEntry(b, &list[i], running), nil
+		})
 	})
 	if err != nil {
 		return err
@@ -43,29 +48,29 @@ func List(sp *spool.Spool, out io.Writer, now time.Time) error {
 	return w.Flush()
 }
 
-// each calls do for every entry, inbox by inbox.
-func each(sp *spool.Spool, do func(l spool.Listing, running bool) error) error {
+// each calls do with the entries of each inbox that has any.
+func each(sp *spool.Spool, do func(list []spool.Listing, running bool) error) error {
 	for _, in := range spool.Inboxes() {
 		list, err := sp.List(in)
 		if err != nil {
 			return err
 		}
-		running := false
-		if len(list) > 0 {
-			if running, err = sp.Running(in); err != nil {
-				return err
-			}
+		if len(list) == 0 {
+			continue
 		}
-		for _, l := range list {
-			if err := do(l, running); err != nil {
-				return err
-			}
+		running, err := sp.Running(in)
+		if err != nil {
+			return err
+		}
+		if err := do(list, running); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func entry(w io.Writer, l spool.Listing, running bool) {
+// appendEntry appends the lines of an entry.
+func appendEntry(b []byte, l *spool.Listing, running bool) []byte {
 	mark := ""
 	switch {
 	case l.State == "held" || l.State == "torn" || l.State == "foreign":
@@ -77,27 +82,27 @@ func entry(w io.Writer, l spool.Listing, running bool) {
 	if !l.Arrival.IsZero() {
 		arrival = l.Arrival.Local().Format("Mon Jan _2 15:04:05")
 	}
-	fmt.Fprintf(w, "%-40s %8d %-20s %s\n", id(l)+mark, l.Size, arrival, sender(l))
+	b = fmt.Appendf(b, "%-40s %8d %-20s %s\n", id(l)+mark, l.Size, arrival, sender(l))
 	if l.LastReason != "" {
-		fmt.Fprintf(w, "%70s\n", "("+visible.Line(l.LastReason)+")")
+		b = fmt.Appendf(b, "%70s\n", "("+visible.Line(l.LastReason)+")")
 	}
 	for _, r := range l.Envelope.To {
 		if !r.Done {
-			fmt.Fprintf(w, "%70s %s\n", "", visible.Line(r.Addr))
+			b = fmt.Appendf(b, "%70s %s\n", "", visible.Line(r.Addr))
 		}
 	}
-	fmt.Fprintln(w)
+	return append(b, '\n')
 }
 
 // id returns the key, or the name of a file without one.
-func id(l spool.Listing) string {
+func id(l *spool.Listing) string {
 	if l.Key != "" {
 		return string(l.Key)
 	}
 	return visible.Line(l.Name)
 }
 
-func sender(l spool.Listing) string {
+func sender(l *spool.Listing) string {
 	if l.Envelope.From.Addr == "" {
 		return "MAILER-DAEMON"
 	}
@@ -124,18 +129,12 @@ type recipient struct {
 // JSON prints an object for each entry, one on a line.
 func JSON(sp *spool.Spool, out io.Writer) error {
 	w := bufio.NewWriter(out)
-	err := each(sp, func(l spool.Listing, running bool) error {
-		o := object{Queue: queue(l, running), ID: id(l), Size: l.Size, Sender: sender(l),
-			Recipients: []recipient{}, Inbox: l.Inbox}
-		if !l.Arrival.IsZero() {
-			o.Arrival = l.Arrival.Unix()
-		}
-		for _, r := range l.Envelope.To {
-			if !r.Done {
-				o.Recipients = append(o.Recipients, recipient{r.Addr, l.LastReason})
-			}
-		}
-		return visible.JSON(w, o)
+	err := each(sp, func(list []spool.Listing, running bool) error {
+		return inorder.Write(w, len(list), func(b []byte, i int) ([]byte, error) {
+			text := bytes.NewBuffer(b)
+			err := visible.JSON(text, objectOf(&list[i], running))
+			return text.Bytes(), err
+		})
 	})
 	if err != nil {
 		return err
@@ -143,8 +142,21 @@ func JSON(sp *spool.Spool, out io.Writer) error {
 	return w.Flush()
 }
 
+func objectOf(l *spool.Listing, running bool) object {
+	o := object{Queue: queue(l, running), ID: id(l), Size: l.Size, Sender: sender(l), Recipients: []recipient{}, Inbox: l.Inbox}
+	if !l.Arrival.IsZero() {
+		o.Arrival = l.Arrival.Unix()
+	}
+	for _, r := range l.Envelope.To {
+		if !r.Done {
+			o.Recipients = append(o.Recipients, recipient{r.Addr, l.LastReason})
+		}
+	}
+	return o
+}
+
 // queue returns the name of the queue that would have the entry in Postfix.
-func queue(l spool.Listing, running bool) string {
+func queue(l *spool.Listing, running bool) string {
 	switch {
 	case l.State == "deferred":
 		return "deferred"
@@ -202,21 +214,30 @@ func contains(address, text string) bool {
 // Flush makes the deferred entries of the selection due now, except those that are moved
 // or removed in the meantime.
 func Flush(sp *spool.Spool, sel Selection) error {
-	return each(sp, func(l spool.Listing, _ bool) error {
-		if l.State != "deferred" || !sel.matches(l) {
-			return nil
-		}
-		e, err := sp.Listed(l)
-		if err != nil {
-			if status.IsTemporary(err) {
+	return each(sp, func(list []spool.Listing, _ bool) error {
+		for _, l := range list {
+			if l.State != "deferred" || !sel.matches(l) {
+				continue
+			}
+			if err := makeDue(sp, l); err != nil {
 				return err
 			}
-			return nil
-		}
-		defer e.Close()
-		if err := sp.Retry(e); err != nil && status.Enhanced(err) != "4.0.0" {
-			return err
 		}
 		return nil
 	})
+}
+
+func makeDue(sp *spool.Spool, l spool.Listing) error {
+	e, err := sp.Listed(l)
+	if err != nil {
+		if status.IsTemporary(err) {
+			return err
+		}
+		return nil
+	}
+	defer e.Close()
+	if err := sp.Retry(e); err != nil && status.Enhanced(err) != "4.0.0" {
+		return err
+	}
+	return nil
 }

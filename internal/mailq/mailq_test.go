@@ -48,7 +48,7 @@ func TestQueueNames(t *testing.T) {
 		running bool
 		want    string
 	}{{"new", false, "incoming"}, {"new", true, "active"}, {"deferred", true, "deferred"}, {"held", false, "hold"}, {"torn", false, "hold"}, {"foreign", true, "hold"}} {
-		if got := queue(spool.Listing{State: c.state}, c.running); got != c.want {
+		if got := queue(&spool.Listing{State: c.state}, c.running); got != c.want {
 			t.Errorf("%s: %s, want %s", c.state, got, c.want)
 		}
 	}

@@ -6,32 +6,32 @@ import (
 	"runtime/metrics"
 )
 
-// spareHeap is how much a runner's heap grows before garbage is collected, in octets. The
-// runtime's own 4 MiB are full after some hundred messages.
-const spareHeap = 24 << 20
-
-// The percentage of what is live, after which garbage is collected, is at most that with which
-// the runtime's least heap of 4 MiB becomes spareHeap (runtime/debug.SetGCPercent raises both), and
-// at least one with which a queue of 100,000 entries is held in 60 MiB.
+// How much a heap grows before garbage is collected, in octets. The runtime's own 4 MiB are full after
+// some hundred messages.
 const (
-	mostPercent  = 100 * spareHeap / (4 << 20)
-	leastPercent = 50
+	spareOfRunner = 24 << 20
+	SpareOfList   = 128 << 20 // of a program that lists a queue and ends: 100,000 entries make no garbage to speak of
 )
 
-// collectSeldom lets the heap of a runner grow by spareHeap between two collections, and by half
-// where it is larger than twice that.
-func collectSeldom() {
-	debug.SetGCPercent(percentFor(liveHeap()))
+// leastPercent is the least growth in percent of what is live: with it a runner holds a queue of
+// 100,000 entries in 60 MiB.
+const leastPercent = 50
+
+// CollectSeldom lets the heap grow by spare octets between two collections, and by half where it is
+// larger than twice that.
+func CollectSeldom(spare uint64) {
+	debug.SetGCPercent(percentFor(liveHeap(), spare))
 	// A finalizer runs once, after the next collection. An object that small would share its
 	// block with others, and might outlive it, if it had no pointer.
-	runtime.SetFinalizer(&collected{new(byte)}, func(*collected) { collectSeldom() })
+	runtime.SetFinalizer(&collected{new(byte)}, func(*collected) { CollectSeldom(spare) })
 }
 
 type collected struct{ p *byte }
 
-// percentFor is the growth in percent of live octets, after which garbage is collected.
-func percentFor(live uint64) int {
-	return int(min(max(leastPercent, spareHeap*100/max(live, 1)), mostPercent))
+// percentFor is the growth in percent of live octets, after which garbage is collected: at most that
+// with which the runtime's least heap of 4 MiB becomes spare (runtime/debug.SetGCPercent raises both).
+func percentFor(live, spare uint64) int {
+	return int(max(leastPercent, spare*100/max(live, 4<<20)))
 }
 
 // liveHeap is what the last collection has left, in octets; 0 before the first one.

@@ -10,7 +10,7 @@ import (
 
 func TestPercentFor(t *testing.T) {
 	for live, want := range map[uint64]int{0: 600, 1 << 20: 600, 4 << 20: 600, 8 << 20: 300, 24 << 20: 100, 48 << 20: 50, 1 << 30: 50} {
-		if got := percentFor(live); got != want {
+		if got := percentFor(live, spareOfRunner); got != want {
 			t.Errorf("%d octets: %d %%, want %d", live, got, want)
 		}
 	}
@@ -19,7 +19,7 @@ func TestPercentFor(t *testing.T) {
 // Garbage is collected seldom while little lives, as usual once much does, and seldom again.
 func TestCollectSeldom(t *testing.T) {
 	defer debug.SetGCPercent(100)
-	collectSeldom()
+	CollectSeldom(spareOfRunner)
 	collected := func(what string, good func(percent uint64) bool) {
 		t.Helper()
 		var percent uint64

@@ -46,7 +46,7 @@ func (s Stage) work(stay bool) Action {
 				return err
 			}
 		}
-		collectSeldom()
+		CollectSeldom(spareOfRunner)
 		if stay {
 			return s.watch(ctx, h)
 		}
