@@ -241,6 +241,9 @@ func (p Program) dispatch(ctx context.Context, f *frame, args []string) error {
 		if face.Kind != Person {
 			f.LogBrokenRows()
 		}
+		if face.Kind == Server {
+			wakeSeldom()
+		}
 		return face.Action(ctx, f.Home, c)
 	}
 	return app.RunContext(ctx, append([]string{p.Name}, words...))
