@@ -88,8 +88,11 @@ func (d *dest) bound(b bounds) int {
 // most is how many sessions it may have.
 func (d *dest) most(b bounds) int { return min(d.bound(b), d.allowed) }
 
+// callers is how many sessions may be calling for each that is allowed.
+const callers = 2
+
 // room reports whether a session more may begin. A greeting allows one more, so one that has
-// its own greeting before it needs no room: where the host has greeted before, as many again as
+// its own greeting before it needs no room: where the host has greeted before, twice as many again as
 // are allowed may be calling. (1,000 messages at 40 ms: the twentieth session begins after four
 // round trips, not after six.)
 func (d *dest) room(b bounds) bool { return d.sessions < d.soon(b) }
@@ -98,7 +101,7 @@ func (d *dest) room(b bounds) bool { return d.sessions < d.soon(b) }
 func (d *dest) soon(b bounds) int {
 	most := d.most(b)
 	if d.greeted && !d.doubtful && !d.slowly {
-		most = min(d.bound(b), 2*most)
+		most = min(d.bound(b), (1+callers)*most)
 	}
 	return most
 }
