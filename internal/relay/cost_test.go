@@ -2,6 +2,7 @@ package relay
 
 import (
 	"io"
+	"math"
 	"runtime"
 	"strings"
 	"testing"
@@ -25,21 +26,24 @@ func passText(text *io.SectionReader) error {
 	return err
 }
 
-// TestTextCost bounds the memory that a text costs, which depends on its size alone.
+// TestTextCost bounds the memory that a text costs, which depends on its size alone. The least
+// of some runs counts: the race detector lets pools lose what they hold now and then.
 func TestTextCost(t *testing.T) {
-	const runs = 100
 	text := aText()
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	allocs := testing.AllocsPerRun(runs, func() {
+	octets, allocs := uint64(math.MaxUint64), uint64(math.MaxUint64)
+	for range 200 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
 		if err := passText(text); err != nil {
 			t.Fatal(err)
 		}
-	})
-	runtime.ReadMemStats(&after)
-	octets := int64(after.TotalAlloc-before.TotalAlloc) / (runs + 1)
-	if octets > 8192+3*text.Size() || allocs > 30 {
-		t.Errorf("a text of %d octets costs %d octets in %.0f allocations", text.Size(), octets, allocs)
+		runtime.ReadMemStats(&after)
+		octets = min(octets, after.TotalAlloc-before.TotalAlloc)
+		allocs = min(allocs, after.Mallocs-before.Mallocs)
+	}
+	t.Logf("a text of %d octets costs %d octets in %d allocations", text.Size(), octets, allocs)
+	if octets > 8<<10+2*uint64(text.Size()) || allocs > 30 {
+		t.Error("that is too much")
 	}
 }
 

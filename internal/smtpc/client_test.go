@@ -47,13 +47,20 @@ func host(c net.Conn, does func(r *bufio.Reader) error) chan error {
 	return done
 }
 
-// talk sends each reply when the commands before it are there: "C...", "S...".
+// talk sends each reply when the commands before it are there: "C...", "S...". Replies that
+// follow each other go out in one write: what the client sees of them is no matter of time.
 func talk(c io.Writer, r *bufio.Reader, lines ...string) error {
-	for _, line := range lines {
+	var replies []byte
+	for n, line := range lines {
 		if text, says := strings.CutPrefix(line, "S: "); says {
-			if _, err := io.WriteString(c, text+"\r\n"); err != nil {
+			replies = append(replies, text+"\r\n"...)
+			if n+1 < len(lines) && strings.HasPrefix(lines[n+1], "S: ") {
+				continue
+			}
+			if _, err := c.Write(replies); err != nil {
 				return err
 			}
+			replies = replies[:0]
 			continue
 		}
 		got, err := r.ReadString('\n')
