@@ -35,7 +35,7 @@ func maildeliver() program.Program {
 			return store(ctx, h, c, p.Owners())
 		}, Kind: program.Agent, StartsPrograms: true, KeepRoot: true, // deliverserve.Launch gives it up
 		UsageStatus: status.TempFail, // at 64 other mail systems bounce mail for a fault in their own settings
-		Verbs: append(program.Stage{Inbox: spool.InboxDeliver, Does: "deliver", Make: func(h *home.Home) (*spool.Runner, error) { return runner(h, p.Owners()) }, StartsPrograms: true,
+		Verbs: append(program.Stage{Inbox: spool.InboxDeliver, Does: "deliver", Brief: true, Make: func(h *home.Home) (*spool.Runner, error) { return runner(h, p.Owners()) }, StartsPrograms: true,
 			Launch: p.Launch}.Verbs(),
 			program.Verb{Name: deliverserve.SessionVerb, Usage: "for maildeliver itself: work as the owner of a mailbox", Kind: program.Person,
 				Homeless: true, StartsPrograms: true, Action: session},

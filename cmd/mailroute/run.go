@@ -23,7 +23,7 @@ func mailroute() program.Program {
 	return program.Program{
 		Name: "mailroute", Usage: "Say where mail for an address goes, and why.",
 		Operands: "address ...", Flags: flags, Action: ask, Kind: program.Person,
-		Verbs: append(program.Stage{Inbox: spool.InboxRoute, Does: "route", Make: runner}.Verbs(),
+		Verbs: append(program.Stage{Inbox: spool.InboxRoute, Does: "route", Brief: true, Make: runner}.Verbs(),
 			program.Verb{Name: "explain", Usage: "print every decision on the way", Operands: "address ...",
 				Flags: flags, Action: explainCommand}),
 	}

@@ -19,6 +19,7 @@ type Stage struct {
 	Make  func(h *home.Home) (*spool.Runner, error)
 
 	StartsPrograms bool // of users
+	Brief          bool // watch: attempts are so short that one processor most often does
 
 	// Launch, if it is not nil, gives up root: done says that another process did the work.
 	Launch func(ctx context.Context, h *home.Home) (done bool, err error)
@@ -71,7 +72,12 @@ func (s Stage) watch(ctx context.Context, h *home.Home) error {
 	if err == nil {
 		err = h.Confine(true)
 	}
+	var due func(int)
+	if s.Brief {
+		due = processors()
+	}
 	for err == nil {
+		r.Due = due
 		var next *spool.Runner
 		turn, cancel := context.WithCancel(ctx)
 		stop := h.OnHangup(turn, func() (err error) {

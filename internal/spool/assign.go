@@ -10,6 +10,9 @@ func (s *schedule) start() {
 	for s.deferredIsDue(now) {
 		s.enqueue(heap.Pop(&s.deferred).(deferredJob).job(s.r.inbox))
 	}
+	if s.r.Due != nil {
+		s.r.Due(len(s.queue) + len(s.again) + s.queued)
+	}
 	for looked := 0; ; {
 		l := s.pick()
 		if l == nil {

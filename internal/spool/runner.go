@@ -39,6 +39,7 @@ type Runner struct {
 	Ready    func()          // Watch calls it once it watches
 	Close    func()          // Run and Watch call it at the end; nil: there is nothing to close
 	Noticed  func()          // called before an attempt at entries that it has noticed; nil: nobody asks
+	Due      func(n int)     // called before attempts are begun: n entries are due; nil: nobody asks
 	Attempts context.Context // of Watch's attempts, where they outlive its own; nil: they do not
 
 	inbox    *inbox

@@ -163,3 +163,20 @@ func TestNoticedComesBeforeTheAttempt(t *testing.T) {
 		}
 	}
 }
+
+// Before it begins attempts, a runner tells how many entries are due.
+func TestDueIsTold(t *testing.T) {
+	f := newFixture(t)
+	for range 3 {
+		f.accept(InboxRelay, "From: a@b\n\nx\n", "bob@far.example")
+	}
+	var due []int
+	r := f.runner(InboxRelay, func(context.Context, *Entry) Outcome { return DropBecause("done") })
+	r.Due = func(n int) { due = append(due, n) }
+	if err := r.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if len(due) < 2 || due[0] != 3 || due[len(due)-1] != 0 {
+		t.Errorf("due, again and again: %v", due)
+	}
+}
