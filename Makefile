@@ -1,4 +1,4 @@
-# Paperpath. `make` builds bin/, `make check` runs all tests, `make demo` shows
+# Paperpath. `make` builds bin/, `make check` runs the tests, `make demo` shows
 # the whole path, `make install` honours DESTDIR, PREFIX, BINDIR, MANDIR and DOCDIR,
 # `make deb` makes a Debian package.
 
@@ -70,13 +70,12 @@ unit:
 race:
 	CGO_ENABLED=1 $(GO) test -race -vet=off $$($(GO) list ./... | grep -v -e '^paperpath/test/' -e '/\(auth\|parts\|sevenbit\)$$')
 
-# The built programs as a user meets them: scripts, real clients, kills. Most
-# of the time they wait, so several packages run at once; what measures runs
-# alone.
+# The built programs as a user meets them: scripts, kills. Most of the time they wait, so
+# several packages run at once; what measures runs alone.
 system: all
 	@mkdir -p .build
 	PAPERPATH_BIN=$(CURDIR)/bin PAPERPATH_REPORT=$(REPORT) \
-		$(GO) test -vet=off -count=1 -p 3 -timeout 10m $$($(GO) list ./test/... | grep -v -e /test/peers -e /test/milters -e /test/world -e /test/host -e /test/measure)
+		$(GO) test -vet=off -count=1 -p 3 -timeout 10m $$($(GO) list ./test/... | grep -v -e /test/peers -e /test/milters -e /test/world -e /test/host -e /test/measure -e /test/clients -e /test/faces)
 	PAPERPATH_BIN=$(CURDIR)/bin PAPERPATH_REPORT=$(REPORT) \
 		$(GO) test -vet=off -count=1 -timeout 10m ./test/measure
 
@@ -92,6 +91,12 @@ torture: all
 # Each fuzz target for some seconds: make fuzz NEAR=600 REST=600.
 fuzz:
 	test/fuzz/run.sh
+
+# Real mail clients, and every way to start the programs: from inetd, xinetd, tcpserver, systemd.
+clients: all
+	@mkdir -p .build; : >.build/clients.report
+	PAPERPATH_BIN=$(CURDIR)/bin PAPERPATH_REPORT=$(CURDIR)/.build/clients.report $(GO) test -vet=off -count=1 -p 2 -timeout 10m ./test/clients ./test/faces
+	@cat .build/clients.report
 
 # Other people's mail servers, load generators and client libraries, and the
 # load of many connections; mail filters of Debian; then the servers on a network of their own. They are
@@ -160,4 +165,4 @@ clean:
 	rm -rf bin .build
 
 .NOTPARALLEL:
-.PHONY: all check begin format vet staticcheck manlint unit race system torture fuzz peers host oracle bench demo install deb uninstall clean
+.PHONY: all check clients begin format vet staticcheck manlint unit race system torture fuzz peers host oracle bench demo install deb uninstall clean
