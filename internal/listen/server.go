@@ -58,6 +58,8 @@ type Server struct {
 	of    map[Origin]int      // how many
 	most  int                 // connections at a time, as of the last one
 	wg    sync.WaitGroup
+
+	memory returns
 }
 
 // Run listens on every address, or without addresses on the sockets of systemd, until
@@ -194,6 +196,7 @@ func (s *Server) session(ctx context.Context, conn net.Conn, implicit bool, limi
 		s.refuse(client, implicit, nil)
 		return
 	}
+	s.memory.session()
 	s.Handle(ctx, client, implicit)
 }
 
