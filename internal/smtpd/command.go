@@ -211,6 +211,7 @@ func (c *Conn) mail(arg string) error {
 	}
 	c.tx, c.dropChunks = &transaction{utf8: p.UTF8}, false
 	c.wire.setBusy(true)
+	c.wire.Resize(bufSize)
 	c.wire.reply(250, "2.1.0", "sender accepted")
 	return nil
 }

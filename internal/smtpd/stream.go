@@ -11,11 +11,12 @@ import (
 
 // Sizes, in octets.
 const (
-	bufSize     = 1 << 10  // input buffer outside a message, for as long as a session lasts
-	dataBufSize = 32 << 10 // input buffer inside a message
-	flushAt     = 16 << 10 // collected output that is written without waiting for more
-	maxLine     = 2048     // a command with its CRLF
-	maxAuthLine = 12288    // AUTH, and the responses of its exchange (RFC 4954 4)
+	helloBufSize = 512      // input buffer until a transaction begins: of a client that greets, and waits
+	bufSize      = 1 << 10  // input buffer outside a message, from then on
+	dataBufSize  = 32 << 10 // input buffer inside a message
+	flushAt      = 16 << 10 // collected output that is written without waiting for more
+	maxLine      = 2048     // a command with its CRLF
+	maxAuthLine  = 12288    // AUTH, and the responses of its exchange (RFC 4954 4)
 )
 
 // maxDelay is how long a reply may wait for others to be sent with it. A client that
@@ -50,7 +51,7 @@ type stream struct {
 func newStream(conn net.Conn, cfg *Config) *stream {
 	now := time.Now()
 	s := &stream{cfg: cfg, end: now.Add(cfg.SessionLimit), idle: now}
-	s.Conn = wire.New(conn, wire.Options{Buffer: bufSize, WriteTimeout: cfg.WriteTimeout, Limit: s.limit})
+	s.Conn = wire.New(conn, wire.Options{Buffer: helloBufSize, WriteTimeout: cfg.WriteTimeout, Limit: s.limit})
 	return s
 }
 
