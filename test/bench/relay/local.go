@@ -150,7 +150,7 @@ func (c *comparison) theirsLocal(r *row, turn int) (res bench.Result, err error)
 	if err != nil {
 		return res, err
 	}
-	if err := errors.Join(p.begin(), p.manages(true)); err != nil {
+	if err := p.manage(); err != nil {
 		return res, err
 	}
 	spent := p.server.Spent()

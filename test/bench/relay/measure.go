@@ -3,6 +3,7 @@ package relay
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -22,8 +23,39 @@ const (
 // relayer is one of the two that are compared.
 type relayer interface {
 	fill([]letter) error
-	begin() error
+	stand() error // start, with the queue put away
+	begin() error // have the queue again
 	queued() int
+}
+
+// putAway is a queue whose files are elsewhere for a time.
+type putAway struct{ dir, aside string }
+
+// away moves the files of dir beside it, so that back need only rename them.
+func (w *putAway) away(dir string) error {
+	*w = putAway{dir, dir + ".aside"}
+	if err := os.Mkdir(w.aside, 0o700); err != nil {
+		return fmt.Errorf("put a queue away: %w", err)
+	}
+	return move(w.dir, w.aside)
+}
+
+// back moves them to where they were.
+func (w *putAway) back() error {
+	return errors.Join(move(w.aside, w.dir), os.Remove(w.aside))
+}
+
+func move(from, to string) error {
+	files, err := os.ReadDir(from)
+	if err != nil {
+		return fmt.Errorf("move a queue: %w", err)
+	}
+	for _, f := range files {
+		if err := os.Rename(filepath.Join(from, f.Name()), filepath.Join(to, f.Name())); err != nil {
+			return fmt.Errorf("move a queue: %w", err)
+		}
+	}
+	return nil
 }
 
 // ours measures mailrelay, on a home of its own.
@@ -36,8 +68,11 @@ func (c *comparison) ours(r *row) (res bench.Result, err error) {
 	if err := o.fill(r.letters); err != nil {
 		return res, fmt.Errorf("fill relay/: %w", err)
 	}
+	if err := o.stand(); err != nil {
+		return res, err
+	}
 	res, err = c.send(r, o, func() *bench.Server { return o.server })
-	if o.server != nil && res.Figures != nil {
+	if res.Figures != nil {
 		res.Figures[peak] = float64(harness.PeakResident(o.server.PID())) / (1 << 20)
 	}
 	if err != nil || res.Arrived < res.Awaited {
@@ -49,7 +84,7 @@ func (c *comparison) ours(r *row) (res bench.Result, err error) {
 // theirs measures Postfix.
 func (c *comparison) theirs(r *row) (res bench.Result, err error) {
 	p := c.postfix
-	if err := p.fill(r.letters); err != nil {
+	if err := errors.Join(p.fill(r.letters), p.stand()); err != nil {
 		return res, err
 	}
 	res, err = c.send(r, p, func() *bench.Server { return p.server })
@@ -66,14 +101,11 @@ func (r *row) recipients() (n int) {
 	return n
 }
 
-// send takes the time from the moment at which a relayer with a full queue begins to
-// work, until all that can arrive has arrived.
+// send takes the time from the moment at which a relayer that runs already, as on a server, gets
+// its queue, until all that can arrive has arrived.
 func (c *comparison) send(r *row, what relayer, server func() *bench.Server) (res bench.Result, err error) {
 	c.sink.Await(r.awaited)
-	var spent bench.Spent
-	if s := server(); s != nil {
-		spent = s.Spent()
-	}
+	spent := server().Spent()
 	began := time.Now()
 	if err := what.begin(); err != nil {
 		return res, err

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"sync"
+	"time"
 
 	"paperpath/internal/spool"
 	"paperpath/test/bench"
@@ -16,6 +18,7 @@ import (
 type paperpath struct {
 	home   *harness.Home
 	server *bench.Server
+	waits  putAway
 }
 
 func newPaperpath(p harness.Programs, dir string, routes []string) (*paperpath, error) {
@@ -60,14 +63,23 @@ func put(s *spool.Spool, in spool.Inbox, l letter) error {
 	return err
 }
 
-// begin starts mailrelay on the full queue.
-func (o *paperpath) begin() error {
+// stand starts mailrelay, whose queue is put away for so long.
+func (o *paperpath) stand() error {
+	if err := o.waits.away(filepath.Join(o.home.Dir, "spool", "relay", "new")); err != nil {
+		return err
+	}
 	cmd := exec.Command(o.home.Programs.Path("mailrelay"), "watch")
 	cmd.Env = o.home.Programs.Env(o.home.Dir)
 	var err error
 	o.server, err = bench.Start("mailrelay", "", cmd, func(string) error { return nil })
-	return err
+	if err != nil {
+		return err
+	}
+	return harness.Wait("mailrelay", 20*time.Second, func() bool { return len(o.home.Events("event=watching")) > 0 })
 }
+
+// begin gives it the queue.
+func (o *paperpath) begin() error { return o.waits.back() }
 
 // queued is how many entries wait.
 func (o *paperpath) queued() int { return len(o.home.Queued()) }

@@ -3,6 +3,7 @@ package relay
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,11 +28,12 @@ in_flow_delay = 0
 transport_maps = texthash:%s/etc/transport
 `
 
-// postfix is an instance whose queue manager comes when the queue is full.
+// postfix is an instance whose queue manager comes when its queue has been filled.
 type postfix struct {
 	*harness.Postfix
 	addr   string
 	server *bench.Server
+	waits  putAway
 }
 
 // newPostfix starts Postfix without its queue manager.
@@ -125,8 +127,29 @@ func (p *postfix) submit(work chan letter) error {
 	return err
 }
 
-// begin lets the queue manager begin its work.
-func (p *postfix) begin() error { return p.become(harness.PostfixQueueManager) }
+// stand starts the queue manager, whose queue is put away for so long.
+func (p *postfix) stand() error {
+	return errors.Join(p.waits.away(filepath.Join(p.Dir, "spool", "incoming")), p.manage())
+}
+
+// manage starts the queue manager.
+func (p *postfix) manage() error {
+	return errors.Join(p.become(harness.PostfixQueueManager), p.manages(true))
+}
+
+// begin gives it the queue, and tells it so as cleanup(8) and postkick(1) do.
+func (p *postfix) begin() error {
+	if err := p.waits.back(); err != nil {
+		return err
+	}
+	c, err := net.Dial("unix", filepath.Join(p.Dir, "spool", "public", "qmgr"))
+	if err != nil {
+		return fmt.Errorf("wake Postfix's queue manager: %w", err)
+	}
+	defer c.Close()
+	_, err = c.Write([]byte("I"))
+	return err
+}
 
 // end waits until the queue is empty, and takes the queue manager away again.
 func (p *postfix) end() error {
