@@ -1,6 +1,7 @@
 package listen
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,7 +14,7 @@ func TestMemoryIsReturned(t *testing.T) {
 		sessions   int
 		apart      time.Duration
 		after      time.Duration // the last one
-		free, more int           // so often it was returned then, and an hour later
+		free, more int64         // so often it was returned then, and an hour later
 	}{
 		{"a few", worthReturning - 1, 0, time.Hour, 0, 0},
 		{"many, just now", worthReturning, 0, quiet - time.Millisecond, 0, 1},
@@ -24,8 +25,8 @@ func TestMemoryIsReturned(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				n := 0
-				r := &returns{free: func() { n++ }}
+				var n atomic.Int64
+				r := &returns{free: func() { n.Add(1) }}
 				for i := range tt.sessions {
 					if i > 0 {
 						time.Sleep(tt.apart)
@@ -34,12 +35,12 @@ func TestMemoryIsReturned(t *testing.T) {
 				}
 				time.Sleep(tt.after)
 				synctest.Wait()
-				if n != tt.free {
+				if n := n.Load(); n != tt.free {
 					t.Errorf("returned %d times, not %d", n, tt.free)
 				}
 				time.Sleep(time.Hour)
 				synctest.Wait()
-				if n != tt.more {
+				if n := n.Load(); n != tt.more {
 					t.Errorf("returned %d times an hour later, not %d", n, tt.more)
 				}
 			})
