@@ -39,6 +39,7 @@ func Front(ctx context.Context, h *home.Home, caps []uintptr, serve func(request
 	if !root {
 		return false, nil
 	}
+	defer func(log *maillog.Log) { h.Log = log }(h.Log)
 	h.Log = maillog.To(h.Stderr, h.Name, h.Clock.Now) // root creates no log file
 	closeOnExec()
 	ours, theirs, err := Pair(unix.SOCK_SEQPACKET)

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"paperpath/internal/maillog"
+	"paperpath/internal/status"
 	"paperpath/maildir"
 )
 
@@ -142,7 +143,7 @@ func TestPanic(t *testing.T) {
 	if got := c.rest(); len(got) > 2 || strings.Contains(got[len(got)-1], "oops") {
 		t.Errorf("got %q", got)
 	}
-	if err := ended(t, done); err == nil || !strings.Contains(log.String(), `oops" stack=`) {
+	if err := ended(t, done); err == nil || !status.IsLogged(err) || !strings.Contains(log.String(), `oops" stack=`) {
 		t.Errorf("Serve returned %v, log %s", err, &log)
 	}
 }

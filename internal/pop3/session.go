@@ -68,7 +68,7 @@ func serve(ctx context.Context, conn net.Conn, cfg Config, talk func(*session) e
 		return nil
 	})
 	if err != nil {
-		err = fmt.Errorf("pop3 session: %w", err)
+		err = status.Logged(fmt.Errorf("pop3 session: %w", err))
 		s.cfg.Log.Trouble("", "pop3", err)
 		s.drop.release()
 		s.leave()

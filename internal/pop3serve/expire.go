@@ -44,8 +44,8 @@ func (e *Expirer) Run(ctx context.Context) error {
 		return err
 	}
 	if window > 0 && !e.AgesCount() { // without the setting, age does not matter
-		return status.Temp("4.3.0", "the clock was moved, or run/clock was lost: "+
-			"for a day nothing is removed for its age (see the log)", nil)
+		return status.Logged(status.Temp("4.3.0", "the clock was moved, or run/clock was lost: "+
+			"for a day nothing is removed for its age (see the log)", nil))
 	}
 	failed := 0
 	for _, u := range users {
@@ -58,7 +58,7 @@ func (e *Expirer) Run(ctx context.Context) error {
 		}
 	}
 	if failed > 0 {
-		return status.Temp("4.3.0", "some mailboxes could not be cleaned (see the log)", nil)
+		return status.Logged(status.Temp("4.3.0", "some mailboxes could not be cleaned (see the log)", nil))
 	}
 	return nil
 }

@@ -22,6 +22,7 @@ import (
 	"paperpath/internal/home"
 	"paperpath/internal/listen"
 	"paperpath/internal/rights"
+	"paperpath/internal/spool"
 	"paperpath/internal/status"
 	"paperpath/internal/visible"
 )
@@ -174,11 +175,21 @@ func (p Program) run(ctx context.Context, f *frame, args []string) (code int) {
 		if f.kind == Server { // whoever supervises it names the reason
 			_ = listen.NotifyStatus(text + f.wayOut(err))
 		}
-		if f.muted || stack != "" {
-			f.Log.Trouble("", "run", err)
+		if f.muted || stack != "" || f.kind == Server && status.Exit(err) != status.Usage {
+			f.record(err)
 		}
 	}
 	return code
+}
+
+// record writes the event of what ended the program, if it has found a home, and the log does
+// not have it already.
+func (f *frame) record(err error) {
+	if f.Log == nil || status.IsLogged(err) || !spool.IsHome(f.Dir) {
+		return
+	}
+	_ = f.GiveUpRoot() // others could not write to a log that root makes
+	f.Log.Trouble("", "run", err)
 }
 
 // readerIsGone reports whether err only means that the reader of our standard output

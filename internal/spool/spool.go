@@ -157,6 +157,12 @@ func CheckHome(home string) error {
 	return nil
 }
 
+// IsHome reports whether mailctl init has made the home to its end, or may have. It is one too
+// while a volume of it is not mounted.
+func IsHome(home string) bool {
+	return exists(filepath.Join(home, Mark)) || exists(filepath.Join(home, "spool", Mark))
+}
+
 // exists reports whether there is something at path, or may be.
 func exists(path string) bool {
 	_, err := os.Lstat(path)
