@@ -188,7 +188,9 @@ func (f *frame) record(err error) {
 	if f.Log == nil || status.IsLogged(err) || !spool.IsHome(f.Dir) {
 		return
 	}
-	_ = f.GiveUpRoot() // others could not write to a log that root makes
+	if f.GiveUpRoot() != nil { // others could not write to a log that root makes
+		return
+	}
 	f.Log.Trouble("", "run", err)
 }
 
