@@ -29,11 +29,15 @@ var (
 	numbered = miltertest.Numbered
 )
 
+// patience is how long a milter may take for a step where no test expects silence: a busy
+// machine takes seconds.
+const patience = 30 * time.Second
+
 // start runs the milter until the test ends.
 func (m *scripted) start(t *testing.T) *scripted {
 	m.Server = (&miltertest.Server{Options: m.options, Answers: m.answers, HangUp: m.hangUp}).Start(t)
-	m.filter = Filter{Name: "test", Network: "unix", Address: m.Path, Connect: time.Second, Send: time.Second,
-		Read: time.Second, End: time.Second, MaxBody: 1 << 20, Scratch: func() Scratch { return &memory{} }}
+	m.filter = Filter{Name: "test", Network: "unix", Address: m.Path, Connect: patience, Send: patience,
+		Read: patience, End: patience, MaxBody: 1 << 20, Scratch: func() Scratch { return &memory{} }}
 	return m
 }
 
