@@ -101,7 +101,9 @@ func TestCauseForOthers(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := newLab(t)
-			l.Times.Greeting = 50 * time.Millisecond
+			if c.name == "no greeting" { // all others greet in time on a busy machine too
+				l.Times.Greeting = 50 * time.Millisecond
+			}
 			if c.dial != nil {
 				l.set("routes", "elsewhere.example: 127.0.0.1:9")
 				l.Dial = func(context.Context, string, string) (net.Conn, error) { return nil, c.dial }

@@ -61,7 +61,9 @@ func TestPeerTrouble(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l, p := newLab(t), newPeer(t, c.reply)
-			l.Times.Answer = 500 * time.Millisecond // for the 354 after the dot
+			if c.name == "dot 3xx" { // any other answer comes in time on a busy machine too
+				l.Times.Answer = 500 * time.Millisecond
+			}
 			l.route("elsewhere.example", p)
 			res := l.send(far)[0]
 			if got := status.Exit(res.Err); got != c.exit {
