@@ -83,7 +83,7 @@ func TestLockedByWhoWasStopped(t *testing.T) {
 	}
 	began := time.Now()
 	threeOf(t, table)
-	if took := time.Since(began); took < lockTime || took > 2*lockTime {
+	if took := time.Since(began); took < lockTime || took > 6*lockTime { // all eight calls would take 8*lockTime
 		t.Errorf("it took %v: only the first call waits, for %v", took, lockTime)
 	}
 	if len(*reported) == 0 || !errors.Is((*reported)[0], dir.ErrLocked) {
