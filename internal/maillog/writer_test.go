@@ -49,7 +49,7 @@ func TestABlockedLogHoldsNobodyUp(t *testing.T) {
 	for range 100 {
 		l.Busy("route")
 	}
-	if took := time.Since(begun); took > 3*time.Second || took < patience {
+	if took := time.Since(begun); took > 20*patience || took < patience { // one after the other they take 100
 		t.Errorf("120 events took %v", took)
 	}
 	lines := make(chan string, 300)
@@ -78,8 +78,8 @@ func TestABlockedLogHoldsNobodyUp(t *testing.T) {
 		select {
 		case line := <-lines:
 			return line
-		case <-time.After(10 * time.Second):
-			t.Fatal("no line in 10 s")
+		case <-time.After(time.Minute):
+			t.Fatal("no line in a minute")
 			return ""
 		}
 	}
@@ -87,7 +87,7 @@ func TestABlockedLogHoldsNobodyUp(t *testing.T) {
 		t.Errorf("the late line is %q", first)
 	}
 	// It was read before its writer knows that it is written.
-	for end := time.Now().Add(10 * time.Second); len(l.to.slot) > 0 && time.Now().Before(end); {
+	for end := time.Now().Add(time.Minute); len(l.to.slot) > 0 && time.Now().Before(end); {
 		runtime.Gosched()
 	}
 	l.Watching("route")
@@ -119,11 +119,11 @@ func TestALogIsARegularFile(t *testing.T) {
 		}
 		l := Open(home, "test", func() string { return "file" }, at)
 		begun := time.Now()
-		for range 5 {
+		for range 40 {
 			l.Busy("route")
 		}
-		if took := time.Since(begun); took > 3*time.Second {
-			t.Errorf("%s: 5 events took %v", name, took)
+		if took := time.Since(begun); took > 20*patience { // 40, if each waited
+			t.Errorf("%s: 40 events took %v", name, took)
 		}
 		if text, err := os.ReadFile(other); err != nil || len(text) > 0 {
 			t.Errorf("%s: %q, %v in another file", name, text, err)
@@ -134,7 +134,7 @@ func TestALogIsARegularFile(t *testing.T) {
 		l.Watching("route")
 		text, err := os.ReadFile(path)
 		if lines := strings.Split(string(text), "\n"); err != nil || len(lines) != 3 ||
-			!strings.Contains(lines[0], "event=lost key=- events=5") || !strings.Contains(lines[1], "event=watching") {
+			!strings.Contains(lines[0], "event=lost key=- events=40") || !strings.Contains(lines[1], "event=watching") {
 			t.Errorf("%s: the file holds %q, %v", name, text, err)
 		}
 	}
