@@ -14,15 +14,23 @@ func TestALockThatStays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	began := time.Now()
-	if _, err := TryLocked(path); !errors.Is(err, ErrLocked) || time.Since(began) > lockWait {
-		t.Errorf("TryLocked: %v after %v", err, time.Since(began))
+	quick := false
+	for range 5 { // a machine that is busy may take a second for one of them
+		began := time.Now()
+		if _, err := TryLocked(path); !errors.Is(err, ErrLocked) {
+			t.Error("TryLocked:", err)
+		}
+		quick = quick || time.Since(began) < lockWait
 	}
+	if !quick {
+		t.Error("TryLocked waits")
+	}
+	began := time.Now()
 	if _, err := OpenLocked(path); !errors.Is(err, ErrLocked) || time.Since(began) < lockWait {
 		t.Errorf("OpenLocked: %v after %v", err, time.Since(began))
 	}
 	time.AfterFunc(10*lockPoll, func() { held.Close() })
-	f, err := OpenLocked(path)
+	f, err := openLocked(path, 30*time.Second) // lockWait may pass before it goes
 	if err != nil {
 		t.Fatal("behind one that goes:", err)
 	}
