@@ -357,7 +357,7 @@ func TestOddFilesOfRun(t *testing.T) {
 			})
 			select {
 			case <-done:
-			case <-time.After(10 * time.Second):
+			case <-time.After(time.Minute):
 				t.Fatal("it hangs")
 			}
 			troubles := strings.Join(g.troubles, "\n")

@@ -29,13 +29,20 @@ func TestFreshUsersTellNothing(t *testing.T) {
 	const row = "alice@b.example:{PLAIN}right"
 	for _, login := range []string{"alice", "nobody"} {
 		c := settings(t, row)
-		rewrite(t, c, row, time.Now().Add(time.Second/2)) // it counts as fresh for long enough
 		u := &Users{Control: c}
-		begun := time.Now()
-		wrong := u.Password(context.Background(), login, "wrong")
-		_, err := u.Keys(context.Background(), login)
-		proof := u.Proved(context.Background(), login, false)
-		if took := time.Since(begun); took > time.Second/2 {
+		var wrong, proof, err error
+		took := time.Hour
+		for range 5 { // a machine that is busy does not always get through while the row is fresh
+			begun := time.Now()
+			rewrite(t, c, row, begun.Add(time.Second/2)) // it counts as fresh for long enough
+			wrong = u.Password(context.Background(), login, "wrong")
+			_, err = u.Keys(context.Background(), login)
+			proof = u.Proved(context.Background(), login, false)
+			if took = time.Since(begun); took <= time.Second/2 {
+				break
+			}
+		}
+		if took > time.Second/2 {
 			t.Errorf("%s takes %v", login, took)
 		}
 		for what, err := range map[string]error{"password": wrong, "proof": proof} {
