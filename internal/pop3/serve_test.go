@@ -1,6 +1,7 @@
 package pop3
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -35,19 +36,27 @@ func ended(t *testing.T, done <-chan error) error {
 
 // An idle client is disconnected without a reply (RFC 1939 3), and nothing is deleted.
 func TestIdle(t *testing.T) {
-	h := newHost(t, []string{"mail new/1.a x"})
-	h.cfg.IdleTimeout = 50 * time.Millisecond
-	c, done := h.start(context.Background())
-	c.Write([]byte("USER alice\r\nPASS secret\r\nDELE 1\r\nNO"))
-	if got := c.rest(); len(got) != 4 {
-		t.Errorf("got %q", got)
-	}
-	if err := ended(t, done); err != nil {
-		t.Error(err)
-	}
-	if len(h.names()) != 1 {
-		t.Error("an idle session deleted")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(t, []string{"mail new/1.a x"})
+		h.cfg.IdleTimeout = time.Minute
+		ours, theirs := net.Pipe()
+		begin, done := time.Now(), make(chan error, 1)
+		go func() { done <- Serve(t.Context(), theirs, h.cfg) }()
+		go ours.Write([]byte("USER alice\r\nPASS secret\r\nDELE 1\r\nNO"))
+		got, err := io.ReadAll(ours)
+		if err != nil || bytes.Count(got, crlf) != 4 {
+			t.Errorf("got %q, %v", got, err)
+		}
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(begin); took != h.cfg.IdleTimeout {
+			t.Errorf("it took %v", took)
+		}
+		if len(h.names()) != 1 {
+			t.Error("an idle session deleted")
+		}
+	})
 }
 
 func TestLoginTimeout(t *testing.T) {
