@@ -36,7 +36,7 @@ func await[T any](t *testing.T, what string, c <-chan T) T {
 	select {
 	case v := <-c:
 		return v
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatalf("no %s", what)
 		panic("unreachable")
 	}
@@ -75,7 +75,7 @@ func TestARetryByHandHurriesAWatcher(t *testing.T) {
 	f.accept(InboxRelay, "From: a@b\n\nx\n", "bob@far.example")
 	await(t, "first attempt", tries)
 	var deferred []string
-	for deadline := time.Now().Add(10 * time.Second); len(deferred) == 0 && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); len(deferred) == 0 && time.Now().Before(deadline); {
 		deferred, _ = filepath.Glob(filepath.Join(f.home, "spool/relay/cur/*"))
 	}
 	if len(deferred) != 1 {
