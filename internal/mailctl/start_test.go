@@ -128,12 +128,12 @@ func (s *stage) read(name string) string {
 
 func (s *stage) log() string { return s.read(filepath.Join(s.home.Dir, "log", "mail.log")) }
 
-// wait waits until ok returns true, at most ten seconds.
+// wait waits until ok returns true, at most a minute.
 func (s *stage) wait(what string, ok func() bool) {
 	s.t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(10 * time.Second); !ok(); <-tick.C {
+	for end := time.Now().Add(time.Minute); !ok(); <-tick.C {
 		if time.Now().After(end) {
 			s.t.Fatalf("no %s; stderr %q, log %q", what, s.read(s.stderr.Name()), s.log())
 		}
