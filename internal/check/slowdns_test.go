@@ -29,14 +29,23 @@ func TestSlowForgers(t *testing.T) {
 		{"as all of these", "x@slow.evil.example", "a@slow.evil.example, a@reject.example\nSender: a@slow.evil.example", "slow.evil.example", "192.0.2.9"},
 	} {
 		all.Go(func() {
-			s := strangers{t, dns.New(at(dnstest.New(t, zone).Addr))}
-			k := s.checker("spf: refuse temporary=accept time=1s\ndkim: accept temporary=accept time=1s\n"+
-				"dmarc: answer temporary=accept time=1s\niprev: accept temporary=accept time=1s\nhelo: accept temporary=accept time=1s\n", "", nil)
+			server := dnstest.New(t, zone)
 			row := identityRow{client: x.client, from: x.from, author: "From: " + x.author + "\n", signed: x.signed, helo: "slow.evil.example"}
-			v := k.Message(t.Context(), row.subject(t), nil)
-			if got := outcome(v); got != "refuse 5.7.26 5xx" {
-				t.Errorf("%s: %s (%s) %v", x.name, got, v, v.Results)
+			var got string
+			var v Verdict
+			// A busy machine takes longer for the DNS that answers. The silence lasts five seconds.
+			for _, limit := range []string{"1s", "4s", "4s"} {
+				rows := ""
+				for _, name := range []string{"spf: refuse", "dkim: accept", "dmarc: answer", "iprev: accept", "helo: accept"} {
+					rows += name + " temporary=accept time=" + limit + "\n"
+				}
+				s := strangers{t, dns.New(at(server.Addr))}
+				v = s.checker(rows, "", nil).Message(t.Context(), row.subject(t), nil)
+				if got = outcome(v); got == "refuse 5.7.26 5xx" {
+					return
+				}
 			}
+			t.Errorf("%s: %s (%s) %v", x.name, got, v, v.Results)
 		})
 	}
 }
