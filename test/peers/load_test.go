@@ -47,8 +47,9 @@ func TestSMTPSource(t *testing.T) {
 }
 
 // A thousand connections at once, of which ten send an octet every five seconds: the
-// others are through within two seconds, and nothing stays open. If other processes
-// take part of the machine's time, the limit grows by that part.
+// others are through within two seconds on a quiet machine, and nothing stays open. What
+// the test refuses is five times that, and if other processes take part of the machine's
+// time, it grows by that part.
 func TestThousandConnections(t *testing.T) {
 	const all, slow = 1000, 10
 	h := newHome(t)
@@ -65,7 +66,7 @@ func TestThousandConnections(t *testing.T) {
 		before := usage(t, pid)
 		took := rush(t, h.Addr["mx"], all-slow)
 		spent := usage(t, pid).since(before)
-		p99, limit := took[len(took)*99/100], time.Duration(float64(2*time.Second)/spent.share())
+		p99, limit := took[len(took)*99/100], time.Duration(float64(10*time.Second)/spent.share())
 		late = p99 > limit
 		harness.Report("measured: %d connections at once, %d of them slow: 99th percentile %.2f s (limit %.1f s: other processes have %.0f%% of the machine), median %.2f s, %.2f ms of CPU a message",
 			all, slow, p99.Seconds(), limit.Seconds(), 100-100*spent.share(), took[len(took)/2].Seconds(), 10*spent.server/float64(len(took)))

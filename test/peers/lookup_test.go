@@ -96,7 +96,7 @@ func TestOneDeadlineForAllLookups(t *testing.T) {
 	defer sink.Close()
 	z := dnstest.New(t, manyHosts(silentHosts(12)...))
 	took, err := sendMany(t, z, sink, time.Second)
-	if !status.IsTemporary(err) || took > 3*time.Second {
+	if !status.IsTemporary(err) || took > 10*time.Second { // in turn they would take 12
 		t.Errorf("12 silent hosts: %v after %v", err, took)
 	}
 	z = dnstest.New(t, manyHosts(append(silentHosts(3), "first")...))
