@@ -156,7 +156,7 @@ func TestConnections(t *testing.T) {
 // before the greeting is refused; who is exempt, and who waits, is not.
 func TestEarlyTalk(t *testing.T) {
 	s := newSite(t)
-	s.set("proxyfrom: 127.0.0.7", "greetpause: 500ms", "relayfrom: 192.0.2.8")
+	s.set("proxyfrom: 127.0.0.7", "greetpause: 3s", "relayfrom: 192.0.2.8")
 	smtp, submission := harness.FreeAddr(), harness.FreeAddr()
 	s.run(programs.Path("mailsubmit"), "smtp", "--listen", smtp)
 	s.run(programs.Path("mailsubmit"), "smtp", "--role", "submission", "--listen", submission)
@@ -169,13 +169,13 @@ func TestEarlyTalk(t *testing.T) {
 		{smtp, "127.0.0.1", "EHLO early\r\n", "220"},
 		{submission, "192.0.2.7", "EHLO early\r\n", "220"},
 	} {
+		begin := time.Now()
 		c := s.proxied(tt.addr, tt.client)
 		fmt.Fprint(c, tt.talk)
-		begin := time.Now()
 		if line, err := c.Line(); !strings.HasPrefix(line, tt.want) {
 			t.Errorf("%+v: %q, %v", tt, line, err)
 		}
-		if tt.talk == "" && time.Since(begin) < 400*time.Millisecond {
+		if tt.talk == "" && time.Since(begin) < 3*time.Second {
 			t.Errorf("the greeting came after %v", time.Since(begin))
 		}
 		if tt.want == "554 5.5.1" {
@@ -220,16 +220,21 @@ func TestTarpitRuns(t *testing.T) {
 	s.run(programs.Path("mailsubmit"), "smtp", "--listen", smtp)
 	c := s.proxied(smtp, "192.0.2.7")
 	s.steps(c, "", "220", "EHLO x", "250", "MAIL FROM:<x@far.example>", "250")
-	for i, least := range []time.Duration{0, time.Second, 2 * time.Second, 0} {
+	for i, least := range []time.Duration{0, time.Second, 2 * time.Second} {
 		begin := time.Now()
-		if i == 3 {
-			s.steps(c, "RCPT TO:<"+alice+">", "250")
-		} else {
-			s.steps(c, fmt.Sprintf("RCPT TO:<nobody%d@example.net>", i), "550 5.1.1")
-		}
-		if d := time.Since(begin); d < least || d > least+time.Second-time.Millisecond && least == 0 {
+		s.steps(c, fmt.Sprintf("RCPT TO:<nobody%d@example.net>", i), "550 5.1.1")
+		if d := time.Since(begin); d < least {
 			t.Errorf("recipient %d after %v", i, d)
 		}
+	}
+	soonest := time.Hour // the machine may be busy once; a delay comes each time
+	for range 3 {
+		begin := time.Now()
+		s.steps(c, "RCPT TO:<"+alice+">", "250")
+		soonest = min(soonest, time.Since(begin))
+	}
+	if soonest >= 2*time.Second {
+		t.Errorf("the good recipient after %v", soonest)
 	}
 	s.event("event=limited", "limit=unknown", "client=192.0.2.7")
 }
