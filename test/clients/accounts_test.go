@@ -258,7 +258,7 @@ func TestAccountProcesses(t *testing.T) {
 		m.check(err)
 	}
 	seen := map[string]int{}
-	m.check(harness.Wait("bob's program", 30*time.Second, func() bool {
+	m.check(harness.Wait("bob's program", time.Minute, func() bool {
 		clear(seen)
 		for _, pid := range harness.Descendants(cmd.Process.Pid) {
 			if ids := uids(pid); len(ids) == 4 {
@@ -280,7 +280,7 @@ func TestAccountProcesses(t *testing.T) {
 	all := harness.Descendants(cmd.Process.Pid)
 	m.check(cmd.Process.Kill()) // the front and bob's processes are not told
 	cmd.Wait()
-	m.check(harness.Wait("the end of what the launcher has started", 30*time.Second, func() bool {
+	m.check(harness.Wait("the end of what the launcher has started", time.Minute, func() bool {
 		for _, pid := range all {
 			if text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status"); err == nil && !strings.Contains(string(text), "State:\tZ") {
 				return false

@@ -102,7 +102,7 @@ func (s *site) run(stdin, name string, args ...string) string {
 func (s *site) arrived(user string, n int) []byte {
 	s.t.Helper()
 	var names []string
-	err := harness.Wait("mail for "+user, 20*time.Second, func() bool {
+	err := harness.Wait("mail for "+user, time.Minute, func() bool {
 		names, _ = filepath.Glob(s.Mailbox(user) + "/new/*")
 		return len(names) >= n
 	})

@@ -219,7 +219,7 @@ func TestRabid(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	err := harness.Wait("rabid's sessions", 30*time.Second, func() bool {
+	err := harness.Wait("rabid's sessions", time.Minute, func() bool {
 		return len(s.Events("event=fetched", "quit=true")) >= sessions
 	})
 	cmd.Process.Kill()

@@ -110,7 +110,7 @@ func (s *site) fetchOne() []byte {
 // nth waits for the nth message at a sink.
 func nth(t *testing.T, s *site, received func() []harness.Received, n int) []byte {
 	t.Helper()
-	err := harness.Wait("the message at the next host", 20*time.Second, func() bool { return len(received()) >= n })
+	err := harness.Wait("the message at the next host", time.Minute, func() bool { return len(received()) >= n })
 	if err != nil {
 		t.Fatalf("%v\n%s", err, s.Describe())
 	}

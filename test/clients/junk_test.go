@@ -67,7 +67,7 @@ func (s *site) letter(subject string) {
 // filed waits until there is one message in that directory of alice's mailbox.
 func (s *site) filed(dir string) {
 	s.t.Helper()
-	err := harness.Wait("a message in "+dir, 30*time.Second, func() bool {
+	err := harness.Wait("a message in "+dir, time.Minute, func() bool {
 		files, _ := os.ReadDir(filepath.Join(s.Mailbox("alice"), dir))
 		return len(files) == 1
 	})

@@ -124,7 +124,7 @@ func (s *site) asRoot() *os.Process {
 			s.t.Errorf("logs: %q", names)
 		}
 	})
-	err := harness.Wait("pop3d", 20*time.Second, func() bool {
+	err := harness.Wait("pop3d", time.Minute, func() bool {
 		c, err := harness.Dial(s.Addr["pop3"])
 		if err == nil {
 			c.Close()

@@ -155,7 +155,7 @@ func TestStartAsRoot(t *testing.T) {
 		t.Errorf("events of mailctl:\n%s", s.Describe())
 	}
 	syscall.Kill(first, syscall.SIGKILL)
-	err = harness.Wait("the service to come back", 20*time.Second, func() bool {
+	err = harness.Wait("the service to come back", time.Minute, func() bool {
 		second := service(system.PID(), "--role mx")
 		return second != 0 && second != first && !harness.NothingAt(smtp)
 	})
@@ -169,7 +169,7 @@ func TestStartAsRoot(t *testing.T) {
 	// Where mailctl is killed its services end too, as without root.
 	left := harness.Descendants(system.PID())
 	syscall.Kill(system.PID(), syscall.SIGKILL)
-	err = harness.Wait("the services to end", 10*time.Second, func() bool {
+	err = harness.Wait("the services to end", time.Minute, func() bool {
 		for _, pid := range left {
 			if syscall.Kill(pid, 0) == nil && len(uids(pid)) > 0 && !zombie(pid) {
 				return false
@@ -202,7 +202,7 @@ func TestPortAsRoot(t *testing.T) {
 			t.Error(cmd, err)
 		}
 	}()
-	err := harness.Wait("port "+smtp, 10*time.Second, func() bool { return !harness.NothingAt(smtp) && uids(cmd.Process.Pid)[0] != "0" })
+	err := harness.Wait("port "+smtp, time.Minute, func() bool { return !harness.NothingAt(smtp) && uids(cmd.Process.Pid)[0] != "0" })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -231,7 +231,7 @@ func TestConfined(t *testing.T) {
 			t.Fatal(err)
 		}
 		proc := fmt.Sprintf("/proc/%d/", cmd.Process.Pid)
-		err := harness.Wait(words, 10*time.Second, func() bool {
+		err := harness.Wait(words, time.Minute, func() bool {
 			return len(s.Events("prog="+w[0], "event=watching"))+len(s.Events("prog="+w[0], "event=listening")) > 0
 		})
 		status, _ := os.ReadFile(proc + "status")
@@ -263,7 +263,7 @@ func TestConfined(t *testing.T) {
 			t.Error(cmd, err)
 		}
 	}()
-	err := harness.Wait("mailroute", 10*time.Second, func() bool { return len(s.Events("prog=mailroute", "event=watching")) > 1 })
+	err := harness.Wait("mailroute", time.Minute, func() bool { return len(s.Events("prog=mailroute", "event=watching")) > 1 })
 	if status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", cmd.Process.Pid)); err != nil || !bytes.Contains(status, []byte("NoNewPrivs:\t0")) {
 		t.Errorf("with checkpassword: %v\n%s", err, status)
 	}

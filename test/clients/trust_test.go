@@ -111,7 +111,7 @@ func TestProgramsOfTheOwner(t *testing.T) {
 	path, ranAs := trap(t, s.dir)
 	s.startRoot("mailsubmit smtp --role local --listen unix:run/submit\n" + path)
 	want := strconv.Itoa(ownerUID) + "\n"
-	err := harness.Wait("a command of control/services", 10*time.Second, func() bool { return ranAs() != "" })
+	err := harness.Wait("a command of control/services", time.Minute, func() bool { return ranAs() != "" })
 	if got := ranAs(); err != nil || strings.ReplaceAll(got, want, "") != "" {
 		t.Errorf("a command of control/services ran as %q, %v", got, err)
 	}

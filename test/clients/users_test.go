@@ -76,7 +76,7 @@ exec setpriv --bounding-set=-all,+setuid,+setgid,+kill,+net_bind_service mailctl
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		select {
 		case <-ended:
-		case <-time.After(30 * time.Second):
+		case <-time.After(time.Minute):
 			t.Error("mailctl start does not end")
 			_ = cmd.Process.Kill()
 		}
@@ -159,7 +159,7 @@ func (a *apart) can(program, path string) bool {
 func (a *apart) one(pattern string) string {
 	a.t.Helper()
 	var list []string
-	err := harness.Wait(pattern, 20*time.Second, func() bool {
+	err := harness.Wait(pattern, time.Minute, func() bool {
 		list, _ = filepath.Glob(filepath.Join(a.home, pattern))
 		return len(list) > 0
 	})
@@ -188,12 +188,12 @@ func TestAUserForEachProgram(t *testing.T) {
 	a := startApart(t)
 	a.send("alice@example.net")
 	a.send("bob@elsewhere.test")
-	if err := harness.Wait("the relayed message", 20*time.Second, func() bool { return len(a.relayed.Received()) == 1 }); err != nil {
+	if err := harness.Wait("the relayed message", time.Minute, func() bool { return len(a.relayed.Received()) == 1 }); err != nil {
 		log, _ := os.ReadFile(a.home + "/log/mail.log")
 		t.Fatalf("%v\n%s", err, log)
 	}
 	box := "mail/example.net/alice/Maildir/new/"
-	err := harness.Wait("both messages", 20*time.Second, func() bool {
+	err := harness.Wait("both messages", time.Minute, func() bool {
 		list, _ := filepath.Glob(filepath.Join(a.home, box+"*"))
 		return len(list) == 2
 	})

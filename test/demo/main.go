@@ -126,7 +126,7 @@ func send(home *harness.Home) error {
 // events, and compares it with what was sent.
 func arrive(home *harness.Home, l letter) error {
 	user := l.to + "@" + harness.Domain
-	err := harness.Wait("the message to "+user, 20*time.Second, func() bool {
+	err := harness.Wait("the message to "+user, time.Minute, func() bool {
 		return len(home.Glob("mail/"+harness.Domain+"/"+l.to+"/Maildir/new/*")) == 1
 	})
 	if err != nil {

@@ -93,7 +93,7 @@ func (s *site) says(status int, verb string, want ...string) {
 		}
 		return ""
 	}
-	err := harness.Wait("mailctl "+verb, 20*time.Second, func() bool { return missing() == "" && last.Status == status })
+	err := harness.Wait("mailctl "+verb, time.Minute, func() bool { return missing() == "" && last.Status == status })
 	if err != nil {
 		s.t.Fatalf("%v: status %d, not %d, no %q in\n%s%s", err, last.Status, status, missing(), last.Stdout, last.Stderr)
 	}

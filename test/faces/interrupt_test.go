@@ -81,7 +81,7 @@ func (s *site) interrupt(t *testing.T, open func(*testing.T) (near, far *os.File
 	if _, err := io.WriteString(near, text); err != nil {
 		t.Fatal(err)
 	}
-	if err := harness.Wait("the text", 20*time.Second, func() bool { return waiting(t, far) > 0 }); err != nil {
+	if err := harness.Wait("the text", time.Minute, func() bool { return waiting(t, far) > 0 }); err != nil {
 		t.Fatal(err)
 	}
 	if err := cmd.Start(); err != nil {
@@ -90,14 +90,14 @@ func (s *site) interrupt(t *testing.T, open func(*testing.T) (near, far *os.File
 	done := make(chan error, 1)
 	go func() { done <- cmd.Wait() }()
 	// It has what we wrote, so its handler for signals is in place too.
-	if err := harness.Wait("the program to read", 20*time.Second, func() bool { return waiting(t, far) == 0 }); err != nil {
+	if err := harness.Wait("the program to read", time.Minute, func() bool { return waiting(t, far) == 0 }); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
 	begin := time.Now()
 	cmd.Process.Signal(sig)
 	select {
 	case <-done:
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		cmd.Process.Kill()
 		<-done
 		t.Fatalf("it does not end\n%s", out.String())

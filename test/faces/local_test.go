@@ -54,7 +54,7 @@ func TestLocalIsForNoNetwork(t *testing.T) {
 func (s *site) dialUnix(path string) *harness.Conversation {
 	s.t.Helper()
 	var conn net.Conn
-	err := harness.Wait("a server on "+path, 20*time.Second, func() bool {
+	err := harness.Wait("a server on "+path, time.Minute, func() bool {
 		c, err := net.DialTimeout("unix", path, time.Second)
 		conn = c
 		return err == nil

@@ -58,7 +58,7 @@ func TestFullStandardError(t *testing.T) {
 	}
 	w.Close()
 	defer cmd.Process.Kill()
-	if err := harness.Wait("the server", 10*time.Second, func() bool { return !harness.NothingAt(s.Addr["mx"]) }); err != nil {
+	if err := harness.Wait("the server", time.Minute, func() bool { return !harness.NothingAt(s.Addr["mx"]) }); err != nil {
 		t.Fatal(err)
 	}
 	send := func() {
@@ -66,7 +66,7 @@ func TestFullStandardError(t *testing.T) {
 			t.Error(reply, err)
 		}
 	}
-	within(t, 20*time.Second, "ten messages beside a full pipe", func() {
+	within(t, time.Minute, "ten messages beside a full pipe", func() {
 		for range 10 {
 			send()
 		}
@@ -79,7 +79,7 @@ func TestFullStandardError(t *testing.T) {
 		}
 	}()
 	told := false
-	within(t, 20*time.Second, "the event lost", func() {
+	within(t, time.Minute, "the event lost", func() {
 		send()
 		for line := range lines {
 			if told = strings.Contains(line, "prog=mailsubmit event=lost key=- events="); told {
@@ -91,7 +91,7 @@ func TestFullStandardError(t *testing.T) {
 		t.Error("nothing tells what was lost")
 	}
 	cmd.Process.Signal(syscall.SIGTERM)
-	within(t, 20*time.Second, "the end", func() {
+	within(t, time.Minute, "the end", func() {
 		for range lines { // until the program ends
 		}
 		if err := cmd.Wait(); err != nil {
@@ -113,7 +113,7 @@ func TestFifoForALog(t *testing.T) {
 	}
 	for _, words := range []string{"sendmail alice@example.net", "mailcheck run", "mailroute run", "maildeliver run"} {
 		w := strings.Fields(words)
-		within(t, 10*time.Second, words, func() {
+		within(t, time.Minute, words, func() {
 			r, err := programs.Run(s.Home.Dir, strings.NewReader(short), w[0], w[1:]...)
 			said := "events are lost, the mail is not: open " + log
 			if err != nil || r.Status != 0 || strings.Count(r.Stderr, "\n") != 1 || !strings.Contains(r.Stderr, said) {
@@ -137,7 +137,7 @@ func TestFifoForALog(t *testing.T) {
 		t.Fatal(err)
 	}
 	theirs.Close()
-	within(t, 10*time.Second, "a session below inetd", func() {
+	within(t, time.Minute, "a session below inetd", func() {
 		if _, err := ours.WriteString("QUIT\r\n"); err != nil {
 			t.Error(err)
 		}

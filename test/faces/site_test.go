@@ -77,7 +77,7 @@ func (s *site) run(name string, args ...string) *exec.Cmd {
 			return // it was waited for
 		}
 		syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM)
-		timer := time.AfterFunc(20*time.Second, func() { syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
+		timer := time.AfterFunc(time.Minute, func() { syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
 		err := cmd.Wait()
 		timer.Stop()
 		if err != nil && filepath.Dir(name) == string(programs) {
@@ -129,7 +129,7 @@ func (s *site) dial(addr string, secure bool) *harness.Conversation {
 	s.t.Helper()
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 7)}, Timeout: 10 * time.Second}
 	var conn net.Conn
-	err := harness.Wait("a server on "+addr, 20*time.Second, func() (up bool) {
+	err := harness.Wait("a server on "+addr, time.Minute, func() (up bool) {
 		c, err := d.Dial("tcp", addr)
 		conn = c
 		return err == nil
@@ -236,7 +236,7 @@ func (s *site) both(smtp, pop3 string) {
 // client has gone.
 func (s *site) event(words ...string) {
 	s.t.Helper()
-	err := harness.Wait("an event with "+strings.Join(words, " "), 20*time.Second, func() bool { return len(s.Events(words...)) > 0 })
+	err := harness.Wait("an event with "+strings.Join(words, " "), time.Minute, func() bool { return len(s.Events(words...)) > 0 })
 	if err != nil {
 		s.t.Errorf("%v\n%s", err, s.Describe())
 	}

@@ -87,7 +87,7 @@ func (s *site) onTerminal(t *testing.T, stdin, name string, args ...string) stri
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	within(t, 20*time.Second, name, func() { cmd.Wait() })
+	within(t, time.Minute, name, func() { cmd.Wait() })
 	far.Close()
 	<-read
 	return out.String()

@@ -21,7 +21,7 @@ type Conversation struct {
 // Dial opens a conversation with a server; everything in it must be over
 // within two minutes.
 func Dial(addr string) (*Conversation, error) {
-	c, err := net.DialTimeout("tcp", addr, 10*time.Second)
+	c, err := net.DialTimeout("tcp", addr, time.Minute)
 	if err != nil {
 		return nil, err
 	}

@@ -70,8 +70,8 @@ func (s *System) awaitReady(ready chan bool) error {
 		return nil
 	case <-s.done:
 		err = errors.New("mailctl start ended before it was ready")
-	case <-time.After(30 * time.Second):
-		err = errors.New("mailctl start was not ready after 30 s")
+	case <-time.After(time.Minute):
+		err = errors.New("mailctl start was not ready after a minute")
 	}
 	s.Kill()
 	text, _ := os.ReadFile(s.stderr)
@@ -82,14 +82,14 @@ func (s *System) awaitReady(ready chan bool) error {
 func (s *System) PID() int { return s.cmd.Process.Pid }
 
 // Stop ends the system with SIGTERM and reports anything but exit status 0
-// within 20 s. It may be called again.
+// within a minute. It may be called again.
 func (s *System) Stop() error {
 	s.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-s.done:
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		s.Kill()
-		return errors.New("mailctl start did not end within 20 s of SIGTERM")
+		return errors.New("mailctl start did not end within a minute of SIGTERM")
 	}
 	if code := s.cmd.ProcessState.ExitCode(); code != 0 {
 		return fmt.Errorf("mailctl start: exit status %d", code)

@@ -27,7 +27,7 @@ func TestBackup(t *testing.T) {
 	const copies = 4
 	var before [copies]map[string][]string
 	for n := range copies {
-		if err := harness.Wait("more mail", 20*time.Second, func() bool { return f.count() >= 60*(n+1) }); err != nil {
+		if err := harness.Wait("more mail", time.Minute, func() bool { return f.count() >= 60*(n+1) }); err != nil {
 			t.Fatal(err)
 		}
 		before[n] = f.snapshot()

@@ -113,7 +113,7 @@ func killOne(t *testing.T, h *harness.Home, s *harness.System, f *flow, rnd *ran
 	if rnd.IntN(16) == 0 {
 		return killAll(t, h, s, killed)
 	}
-	candidates, patience := func() []int { return harness.Descendants(s.PID()) }, 20*time.Second
+	candidates, patience := func() []int { return harness.Descendants(s.PID()) }, time.Minute
 	submitter, mayAllWait := rnd.IntN(4) == 0, killed.mayAllWait()
 	switch {
 	case submitter:
@@ -166,11 +166,12 @@ func process(pid int) string {
 	return name
 }
 
-// drain starts the system once more and waits until nothing is queued.
+// drain starts the system once more and waits until nothing is queued: for longer than the minute
+// for which a host that could not be reached once is left alone.
 func drain(t *testing.T, h *harness.Home) {
 	t.Helper()
 	s := startSystem(t, h)
-	err := harness.Wait("an empty queue", 60*time.Second, func() bool { return len(h.Queued()) == 0 })
+	err := harness.Wait("an empty queue", 3*time.Minute, func() bool { return len(h.Queued()) == 0 })
 	if err != nil {
 		t.Fatalf("%v\n%s", err, h.Describe())
 	}

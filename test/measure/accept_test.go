@@ -22,7 +22,7 @@ func TestAcceptCalls(t *testing.T) {
 	mail := signedMail(t, h)
 	h.Addr["mx"] = harness.FreeAddr()
 	cmd := serve(t, h, "mailsubmit", "smtp", "--listen", h.Addr["mx"])
-	if err := harness.Wait("the server", 20*time.Second, func() bool { return len(h.Events("event=listening")) > 0 }); err != nil {
+	if err := harness.Wait("the server", time.Minute, func() bool { return len(h.Events("event=listening")) > 0 }); err != nil {
 		t.Fatal(err)
 	}
 	untouched(t, h)
@@ -73,7 +73,7 @@ func syncsOf(t *testing.T, h *harness.Home) int {
 // at more closely.
 func untouched(t *testing.T, h *harness.Home) {
 	t.Helper()
-	if err := harness.Wait("settings that nobody changes", 20*time.Second, func() bool {
+	if err := harness.Wait("settings that nobody changes", time.Minute, func() bool {
 		info, err := os.Stat(filepath.Join(h.Dir, "control"))
 		return err == nil && time.Since(info.ModTime()) > 2*time.Second
 	}); err != nil {

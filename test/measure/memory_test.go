@@ -27,7 +27,7 @@ func serve(t *testing.T, h *harness.Home, name string, args ...string) *exec.Cmd
 	}
 	t.Cleanup(func() {
 		cmd.Process.Signal(syscall.SIGTERM)
-		timer := time.AfterFunc(30*time.Second, func() { cmd.Process.Kill() })
+		timer := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
 		defer timer.Stop()
 		if err := cmd.Wait(); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -74,7 +74,7 @@ func TestIdleSessions(t *testing.T) {
 // open opens the sessions and has each answer one command.
 func open(t *testing.T, addr string, secure bool, hello string) (all []net.Conn) {
 	t.Helper()
-	if err := harness.Wait("a server", 20*time.Second, func() bool {
+	if err := harness.Wait("a server", time.Minute, func() bool {
 		c, err := net.Dial("tcp", addr)
 		if err == nil {
 			c.Close()
@@ -161,7 +161,7 @@ func TestGigabyte(t *testing.T) {
 	t.Run("SMTP", func(t *testing.T) {
 		addr := harness.FreeAddr()
 		cmd := serve(t, h, "mailsubmit", "smtp", "--listen", addr)
-		if err := harness.Wait("the server", 20*time.Second, func() bool { return len(h.Events("event=listening")) > 0 }); err != nil {
+		if err := harness.Wait("the server", time.Minute, func() bool { return len(h.Events("event=listening")) > 0 }); err != nil {
 			t.Fatal(err)
 		}
 		c, err := harness.Dial(addr)

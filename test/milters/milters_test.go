@@ -129,7 +129,7 @@ func (d *daemon) run(listens string, args ...string) {
 		syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM)
 		select {
 		case <-ended:
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 		}
 		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		<-ended
@@ -218,7 +218,7 @@ func (h *home) sendmail(from, to string, text []byte) {
 func (h *home) mailbox(who, subject string) string {
 	h.t.Helper()
 	text := ""
-	err := harness.Wait("the message "+subject, 30*time.Second, func() bool {
+	err := harness.Wait("the message "+subject, time.Minute, func() bool {
 		for _, pattern := range []string{"new/*", "cur/*", ".*/new/*"} {
 			files, _ := filepath.Glob(filepath.Join(h.Mailbox(who), pattern))
 			for _, name := range files {

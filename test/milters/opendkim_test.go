@@ -70,7 +70,7 @@ func TestOpendkim(t *testing.T) {
 	} {
 		text := "From: alice@example.net\n" + odd + "Subject:   signed\nDate: Sat, 28 Nov 2026 15:00:00 +0000\nMessage-ID: <s@example.net>\n\n hello \n\n\n"
 		send([]byte(text))
-		if err := harness.Wait("the message at the sink", 30*time.Second, func() bool { return len(h.sink.Received()) > i }); err != nil {
+		if err := harness.Wait("the message at the sink", time.Minute, func() bool { return len(h.sink.Received()) > i }); err != nil {
 			t.Fatal(err)
 		}
 		got := h.sink.Received()[i].Data

@@ -59,7 +59,7 @@ func TestServersCarryParameters(t *testing.T) {
 func inSpool(t *testing.T, h *harness.Home, shape string) string {
 	t.Helper()
 	var found string
-	err := harness.Wait("the entry of "+shape, 20*time.Second, func() bool {
+	err := harness.Wait("the entry of "+shape, time.Minute, func() bool {
 		for _, name := range h.Queued() {
 			if text, err := os.ReadFile(name); err == nil && shapeOf(text) == shape {
 				found = string(text)

@@ -64,7 +64,7 @@ func TestMailcheckBelowPostfix(t *testing.T) {
 		set(t, h, "checks", x.checks)
 		inject(t, front, []string{x.to}, x.letter)
 		var line string
-		err := harness.Wait("what became of the mail for "+x.to, 30*time.Second, func() bool {
+		err := harness.Wait("what became of the mail for "+x.to, time.Minute, func() bool {
 			line = filtered(dir+"/log", x.to)
 			return line != ""
 		})
@@ -93,7 +93,7 @@ func checkArrival(t *testing.T, sink *harness.Sink, to string, sent []byte, come
 		}
 		return
 	}
-	if err := harness.Wait("the mail for "+to, 30*time.Second, func() bool { return len(of()) == 1 }); err != nil {
+	if err := harness.Wait("the mail for "+to, time.Minute, func() bool { return len(of()) == 1 }); err != nil {
 		t.Fatal(err)
 	}
 	got := of()[0]

@@ -43,7 +43,7 @@ func TestNothingLeaks(t *testing.T) {
 		breakOff(t, addr)
 	}
 	more := func() bool { return runtime.NumGoroutine() > goroutines || files(t, os.Getpid()) > descriptors }
-	if err := harness.Wait("the sessions to end", 20*time.Second, func() bool { return !more() }); err != nil {
+	if err := harness.Wait("the sessions to end", time.Minute, func() bool { return !more() }); err != nil {
 		stacks := make([]byte, 1<<20)
 		t.Errorf("goroutines: %d before, %d now; descriptors: %d before, %d now\n%s", goroutines, runtime.NumGoroutine(),
 			descriptors, files(t, os.Getpid()), stacks[:runtime.Stack(stacks, true)])
@@ -63,7 +63,7 @@ func TestNothingLeaks(t *testing.T) {
 func settle(t *testing.T) {
 	t.Helper()
 	last, same := 0, 0
-	if err := harness.Wait("goroutines to settle", 10*time.Second, func() bool {
+	if err := harness.Wait("goroutines to settle", time.Minute, func() bool {
 		n := runtime.NumGoroutine()
 		if n != last {
 			last, same = n, 0

@@ -25,7 +25,7 @@ func TestPostfixByLMTP(t *testing.T) {
 	inject(t, p.addr, []string{"one@lmtp.example", "nobody@lmtp.example", "two@lmtp.example"}, message)
 	for _, user := range []string{"one", "two"} {
 		inbox := "mail/lmtp.example/" + user + "/Maildir/new/*"
-		if err := harness.Wait("mail for "+user, 20*time.Second, func() bool { return len(h.Glob(inbox)) > 0 }); err != nil {
+		if err := harness.Wait("mail for "+user, time.Minute, func() bool { return len(h.Glob(inbox)) > 0 }); err != nil {
 			t.Fatal(err, h.Describe())
 		}
 		data, err := os.ReadFile(h.Glob(inbox)[0])

@@ -75,7 +75,7 @@ func TestThousandConnections(t *testing.T) {
 		t.Error("the 99th percentile is late each time")
 	}
 	stop()
-	if err := harness.Wait("descriptors to be closed", 20*time.Second, func() bool { return files(t, pid) <= descriptors }); err != nil {
+	if err := harness.Wait("descriptors to be closed", time.Minute, func() bool { return files(t, pid) <= descriptors }); err != nil {
 		t.Errorf("%v: %d before, %d now", err, descriptors, files(t, pid))
 	}
 	harness.Report("measured: descriptors before %d, after %d; threads before %d, after %d; resident %.1f MiB, at most %.1f MiB",

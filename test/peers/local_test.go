@@ -90,7 +90,7 @@ func TestBsdMailx(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
-		got := m.arrived(t, text, 20*time.Second)
+		got := m.arrived(t, text, time.Minute)
 		holds(t, got, "Subject: a subject\n", "To: alice@example.net\n", "\nbehind a dot\n", "\nDate: ", "\nFrom: ")
 		if strings.Contains(got, "Bcc") || strings.Contains(got, "bob@") {
 			t.Errorf("the blind copy shows:\n%s", got)
@@ -118,8 +118,8 @@ func TestCron(t *testing.T) {
 		cmd.Process.Kill() // its whole namespace ends with it
 		cmd.Wait()
 	}()
-	holds(t, m.arrived(t, "output of root", 100*time.Second), "From: root@example.net (Cron Daemon)\n", "Subject: Cron <root@", "Return-Path: <root@example.net>")
-	holds(t, m.arrived(t, "output of joe", 20*time.Second), "Return-Path: <joe@example.net>\n", "Subject: Cron <joe@", "\noutput of joe\n.\nlast\n")
+	holds(t, m.arrived(t, "output of root", 3*time.Minute), "From: root@example.net (Cron Daemon)\n", "Subject: Cron <root@", "Return-Path: <root@example.net>")
+	holds(t, m.arrived(t, "output of joe", time.Minute), "Return-Path: <joe@example.net>\n", "Subject: Cron <joe@", "\noutput of joe\n.\nlast\n")
 	if len(m.Events("event=accepted", "client=unix", "uid=64010")) != 1 {
 		t.Error(m.Describe())
 	}

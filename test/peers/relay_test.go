@@ -208,7 +208,7 @@ func checkSink(t *testing.T, h *harness.Home, sink *harness.Sink, sent map[strin
 		return n
 	}
 	want := len(sent) - 1 + crowd
-	if err := harness.Wait(fmt.Sprintf("%d recipients at the sink", want), 10*time.Second, func() bool { return count() >= want }); err != nil {
+	if err := harness.Wait(fmt.Sprintf("%d recipients at the sink", want), time.Minute, func() bool { return count() >= want }); err != nil {
 		t.Errorf("%v, only %d\n%s", err, count(), h.Describe())
 	}
 	seen := map[string]bool{}

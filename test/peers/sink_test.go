@@ -32,7 +32,7 @@ func TestSMTPSink(t *testing.T) {
 		t.Errorf("%d relayed, %d left in the spool\n%s", n, len(h.Queued()), h.Describe())
 	}
 	want := fmt.Sprintf("mesg=%d\r", messages)
-	if err := harness.Wait("the sink's count", 10*time.Second, func() bool { return strings.HasSuffix(counters(), want) }); err != nil {
+	if err := harness.Wait("the sink's count", time.Minute, func() bool { return strings.HasSuffix(counters(), want) }); err != nil {
 		t.Errorf("%v: %.200q", err, counters())
 	}
 }

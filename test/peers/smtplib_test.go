@@ -38,7 +38,7 @@ func TestSmtplib(t *testing.T) {
 // which came by the protocol named, and no other.
 func checkSubjects(t *testing.T, h *harness.Home, want map[string]string) {
 	t.Helper()
-	if err := harness.Wait("all messages", 20*time.Second, func() bool { return len(arrived(h, "alice")) >= len(want) }); err != nil {
+	if err := harness.Wait("all messages", time.Minute, func() bool { return len(arrived(h, "alice")) >= len(want) }); err != nil {
 		t.Error(err)
 	}
 	seen := map[string]bool{}

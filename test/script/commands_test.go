@@ -137,7 +137,7 @@ func cmdBody(ts *testscript.TestScript, args []string) {
 }
 
 // waitLimit is generous: it only bounds a test that fails.
-const waitLimit = 20 * time.Second
+const waitLimit = time.Minute
 
 func cmdWaitfor(ts *testscript.TestScript, args []string) {
 	what := strings.Join(args, " ")

@@ -50,7 +50,7 @@ func TestOctets(t *testing.T) {
 // each message once.
 func (w *world) reached(n int) {
 	w.t.Helper()
-	err := harness.Wait(fmt.Sprintf("%d recipients at the sink", n), 20*time.Second, func() bool {
+	err := harness.Wait(fmt.Sprintf("%d recipients at the sink", n), time.Minute, func() bool {
 		got := 0
 		for _, m := range w.sink.Received() {
 			got += len(m.To)

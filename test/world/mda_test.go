@@ -30,7 +30,7 @@ match from any for domain "example.net" action "paperpath"
 	ended := func(want string) {
 		t.Helper()
 		var got []byte
-		err := harness.Wait("runs that end with "+want, 40*time.Second, func() bool {
+		err := harness.Wait("runs that end with "+want, time.Minute, func() bool {
 			got, _ = os.ReadFile(statuses)
 			return strings.Contains(string(got), want)
 		})
@@ -91,7 +91,7 @@ exit $status
 func (w *world) delivered() {
 	w.t.Helper()
 	bounced := func() bool { return len(w.sink.Received()) > 0 }
-	if err := harness.Wait("a bounce", 20*time.Second, bounced); err != nil {
+	if err := harness.Wait("a bounce", time.Minute, bounced); err != nil {
 		w.t.Fatal(err)
 	}
 	all, bounces := w.mailbox(), w.sink.Received()

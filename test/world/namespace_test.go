@@ -141,7 +141,7 @@ func (s *server) again(w *world) {
 	cmd, done := s.cmd, s.done
 	go func() { cmd.Wait(); close(done) }()
 	for _, addr := range s.at {
-		err := harness.Wait(s.name+" at "+addr, 20*time.Second, func() bool {
+		err := harness.Wait(s.name+" at "+addr, time.Minute, func() bool {
 			c, err := net.DialTimeout("tcp", addr, time.Second)
 			if err == nil {
 				c.Close()

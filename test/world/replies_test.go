@@ -171,7 +171,7 @@ func (w *world) stopIn(s *server, some int) {
 	if err := cmd.Start(); err != nil {
 		w.t.Fatal(err)
 	}
-	err := harness.Wait("the first messages", 20*time.Second, func() bool {
+	err := harness.Wait("the first messages", time.Minute, func() bool {
 		return len(w.home.Events("event=relayed")) > some
 	})
 	if err != nil {
@@ -190,7 +190,7 @@ func (w *world) stopIn(s *server, some int) {
 func (w *world) arrivedAtLeastOnce(messages int) {
 	w.t.Helper()
 	seen, taken := map[string]int{}, map[string]bool{}
-	err := harness.Wait("all messages", 30*time.Second, func() bool {
+	err := harness.Wait("all messages", time.Minute, func() bool {
 		clear(seen)
 		clear(taken)
 		for _, m := range w.sink.Received() {
