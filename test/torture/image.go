@@ -198,7 +198,7 @@ func (i *image) forget() error {
 // descriptor until it calls exec.
 func (i *image) detach() error {
 	var last error
-	err := harness.Wait("umount "+i.mount, 10*time.Second, func() bool {
+	err := harness.Wait("umount "+i.mount, time.Minute, func() bool {
 		last = syscall.Unmount(i.mount, 0)
 		return !errors.Is(last, syscall.EBUSY)
 	})

