@@ -36,7 +36,7 @@ run() { # USER COMMAND...
 	chown -R "$user" "$bare/tmp/src" "$bare/tmp/home" "$bare/tmp/cache"
 	echo "== as $user: $*"
 	chroot --userspec="$user:$(id -g "$user")" "$bare" /usr/bin/env -i PATH=/usr/local/go/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-		HOME=/tmp/home GOMODCACHE=/tmp/modules GOCACHE=/tmp/cache GOTOOLCHAIN=local GOPROXY=off \
+		HOME=/tmp/home GOMODCACHE=/tmp/modules GOCACHE=/tmp/cache GOTOOLCHAIN=local GOPROXY=off RAPID_SEED="${RAPID_SEED:-0}" \
 		sh -c "cd /tmp/src && exec \"\$@\"" sh "$@"
 }
 if [ $# -gt 0 ]; then run "$2" make "$1"; exit; fi
