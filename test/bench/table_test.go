@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -41,6 +42,30 @@ func TestTable(t *testing.T) {
 		table.add(testRow(c.ours, c.theirs))
 		if passed := table.print(&out); passed != c.passes || !strings.Contains(out.String(), c.says) {
 			t.Errorf("%s: passes %v, and %q is missing in\n%s", c.what, passed, c.says, &out)
+		}
+	}
+}
+
+// A row in which Paperpath is far behind gets another turn, and no more than that.
+func TestAnotherTurn(t *testing.T) {
+	for _, c := range []struct {
+		what   string
+		theirs []float64 // ours is 1 each time
+		turns  int
+		passes bool
+	}{
+		{"never far behind", []float64{1, 1, 1, 1}, 2, true},
+		{"far behind once", []float64{0.4, 0.6, 1, 1}, 2, true},
+		{"far behind twice", []float64{0.4, 0.4, 0.6, 1}, 3, true},
+		{"far behind in all", []float64{0.4, 0.4, 0.4, 1}, 3, false},
+	} {
+		measured := 0
+		always := func(int) (Result, error) { return Result{Value: 1}, nil }
+		theirs := func(turn int) (Result, error) { measured++; return Result{Value: c.theirs[turn]}, nil }
+		run := Run{Turns: 2, Lines: io.Discard, Progress: io.Discard}
+		err := run.Compare(&Row{Name: "part: row", Unit: "s", Least: 0.5, Entrants: []Entrant{{Ours, always}, {"Peer", theirs}}})
+		if passed := run.End(io.Discard); err != nil || measured != c.turns || passed != c.passes {
+			t.Errorf("%s: %d turns, passes %v, %v", c.what, measured, passed, err)
 		}
 	}
 }

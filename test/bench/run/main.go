@@ -38,7 +38,7 @@ func main() { os.Exit(run(os.Args[1:])) }
 func run(args []string) int {
 	r := &bench.Run{Progress: os.Stderr}
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
-	f.BoolVar(&r.Short, "short", false, "some minutes: less work, at most two turns; only what no machine makes worse")
+	f.BoolVar(&r.Short, "short", false, "some minutes: less work, at most two turns, or three; only what no machine makes worse")
 	f.StringVar(&r.Only, "only", "", "only rows with `TEXT` in their name, which begins with that of the part: pop3:")
 	f.IntVar(&r.Turns, "pairs", 5, "measurements of each program in a row")
 	f.StringVar(&r.Dir, "dir", os.TempDir(), "`DIRECTORY` for queues and mailboxes")
