@@ -39,7 +39,7 @@ func Start(name, addr string, cmd *exec.Cmd, greets func(addr string) error) (*S
 		cmd.Wait()
 		close(s.gone)
 	}()
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	for deadline := time.Now().Add(time.Minute); ; {
 		err := greets(addr)
 		if err == nil {
 			return s, nil
@@ -61,7 +61,7 @@ func (s *Server) Stop() {
 	s.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-s.gone:
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		s.cmd.Process.Kill()
 		<-s.gone
 	}

@@ -113,7 +113,7 @@ func (c *comparison) oursLocal(r *row) (res bench.Result, err error) {
 		}
 		servers = append(servers, s)
 	}
-	err = harness.Wait("the runners", 20*time.Second, func() bool { return len(o.home.Events("event=watching")) == len(programs) })
+	err = harness.Wait("the runners", time.Minute, func() bool { return len(o.home.Events("event=watching")) == len(programs) })
 	if err = errors.Join(err, o.fillInbox(spool.InboxRoute, r.letters)); err != nil {
 		return res, err
 	}

@@ -75,7 +75,7 @@ func (o *paperpath) stand() error {
 	if err != nil {
 		return err
 	}
-	return harness.Wait("mailrelay", 20*time.Second, func() bool { return len(o.home.Events("event=watching")) > 0 })
+	return harness.Wait("mailrelay", time.Minute, func() bool { return len(o.home.Events("event=watching")) > 0 })
 }
 
 // begin gives it the queue.

@@ -170,7 +170,7 @@ func (p *postfix) halt() error {
 
 // manages waits until Postfix has a queue manager, or has none any more.
 func (p *postfix) manages(yes bool) error {
-	return harness.Wait(fmt.Sprintf("a queue manager of Postfix: %v", yes), 20*time.Second, func() bool {
+	return harness.Wait(fmt.Sprintf("a queue manager of Postfix: %v", yes), time.Minute, func() bool {
 		return yes == slices.ContainsFunc(harness.Descendants(p.server.PID()), func(pid int) bool {
 			name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
 			return string(name) == "qmgr\n"
