@@ -19,9 +19,9 @@ import (
 const (
 	deferred   = 100000
 	pairs      = 5
-	tries      = 3    // of all pairs, and of a start
-	messages   = 4    // in each half of a pair
-	maxRatio   = 1.25 // of the time that a new message takes, median of the pairs
+	tries      = 3               // of all pairs, and of a start
+	messages   = 4               // in each half of a pair
+	maxRatio   = 1.25            // of the time that a new message takes, median of the pairs
 	maxStart   = 5 * time.Second // a fifth of a second on a quiet machine; the best of some tries
 	maxMemory  = 120 << 20       // usually 50 MiB
 	largeImage = 3 << 30
