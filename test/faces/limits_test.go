@@ -195,7 +195,7 @@ func TestSessionTime(t *testing.T) {
 	smtp := harness.FreeAddr()
 	s.run(programs.Path("mailsubmit"), "smtp", "--listen", smtp)
 	c := s.dial(smtp, false)
-	s.steps(c, "", "220", "NOOP", "250")
+	s.steps(c, "", "220")
 	begin := time.Now()
 	for range 1000 { // not idle
 		c.Send("NOOP")
@@ -206,7 +206,7 @@ func TestSessionTime(t *testing.T) {
 		}
 		time.Sleep(20 * time.Millisecond) // a client that is slow, not one that waits
 	}
-	if d := time.Since(begin); d > 10*time.Second {
+	if d := time.Since(begin); d >= 20*time.Second {
 		t.Errorf("after %v", d)
 	}
 	s.event("event=disconnected", "the session took too long")
