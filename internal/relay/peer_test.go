@@ -307,7 +307,7 @@ func newLab(t *testing.T) *lab {
 	l.local = func() ([]net.Addr, error) {
 		return []net.Addr{&net.IPNet{IP: net.ParseIP("192.0.2.99"), Mask: net.CIDRMask(24, 32)}}, nil
 	}
-	short := 2 * time.Second
+	short := 20 * time.Second
 	l.Times = Times{Lookup: short, Connect: short, Session: time.Minute, Times: smtpc.Times{Greeting: short, Hello: short,
 		Handshake: short, Mail: short, Rcpt: short, Data: short, Block: short, Answer: short, Quit: short, Grace: short}}
 	return l
