@@ -40,16 +40,16 @@ func served(t *testing.T, cfg *tls.Config, client *tls.Config) (*x509.Certificat
 	go func() {
 		if a, err := l.Accept(); err == nil {
 			defer a.Close()
-			a.SetDeadline(time.Now().Add(10 * time.Second))
+			a.SetDeadline(time.Now().Add(time.Minute))
 			tls.Server(a, cfg).Handshake()
 		}
 	}()
-	b, err := net.DialTimeout("tcp", l.Addr().String(), 10*time.Second)
+	b, err := net.DialTimeout("tcp", l.Addr().String(), time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	b.SetDeadline(time.Now().Add(10 * time.Second))
+	b.SetDeadline(time.Now().Add(time.Minute))
 	conn := tls.Client(b, client)
 	if err := conn.Handshake(); err != nil {
 		return nil, err

@@ -130,7 +130,7 @@ func TestProgramTime(t *testing.T) {
 	start := time.Now()
 	_, _, err := Program{"/bin/sh", "-c", "sleep 100 & sleep 100"}.run(t.Context(), running{limit: limit}, nil)
 	if took := time.Since(start); err == nil || !strings.Contains(err.Error(), "no answer within 200ms") ||
-		took < limit || took > limit+5*time.Second {
+		took < limit || took > limit+30*time.Second {
 		t.Error(err, took)
 	}
 }

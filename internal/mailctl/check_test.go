@@ -118,7 +118,7 @@ func TestStartChecks(t *testing.T) {
 	for name, text := range map[string]string{"services": "x-ready 'a\n", "hostname": "a b\n", "domains": "a b\n"} {
 		s := newStage(t, "x-ready")
 		writeControl(t, s.home.Dir, map[string]string{name: text})
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		err := Start(ctx, s.home)
 		cancel()
 		if status.Exit(err) != status.Refused || !strings.Contains(err.Error(), "control/"+name) || s.log() != "" {
