@@ -89,12 +89,12 @@ func (d *dest) bound(b bounds) int {
 func (d *dest) most(b bounds) int { return min(d.bound(b), d.allowed) }
 
 // callers is how many sessions may be calling for each that is allowed.
-const callers = 2
+const callers = 3
 
 // room reports whether a session more may begin. A greeting allows one more, so one that has
-// its own greeting before it needs no room: where the host has greeted before, twice as many again as
+// its own greeting before it needs no room: where the host has greeted before, three times as many again as
 // are allowed may be calling. (1,000 messages at 40 ms: the twentieth session begins after four
-// round trips, not after six.)
+// round trips, not after six, and most of the others after two.)
 func (d *dest) room(b bounds) bool { return d.sessions < d.soon(b) }
 
 // soon is how many sessions it may have when those that are calling are greeted.

@@ -40,7 +40,7 @@ func TestGreetingsAllowSessions(t *testing.T) {
 	}
 }
 
-// Twice as many sessions as are allowed may be calling besides, where the host has greeted before
+// Three times as many sessions as are allowed may be calling besides, where the host has greeted before
 // and does not complain; never more than the bound.
 func TestCallersNeedNoRoom(t *testing.T) {
 	b := bounds{destination: 20}
@@ -50,7 +50,7 @@ func TestCallersNeedNoRoom(t *testing.T) {
 		want int
 	}{
 		{"no greeting so far", dest{allowed: 2}, 2},
-		{"greeted", dest{allowed: 4, greeted: true}, 12},
+		{"greeted", dest{allowed: 4, greeted: true}, 16},
 		{"the bound of all", dest{allowed: 15, greeted: true}, 20},
 		{"its own bound", dest{allowed: 4, greeted: true, own: 5}, 5},
 		{"one", dest{allowed: 4, greeted: true, own: 1}, 1},

@@ -257,7 +257,7 @@ func TestGreetingMakesRoom(t *testing.T) {
 	}
 }
 
-// TestCallers: once a host has greeted, twice as many sessions as are allowed then may be calling
+// TestCallers: once a host has greeted, three times as many sessions as are allowed then may be calling
 // besides; two in all before that.
 func TestCallers(t *testing.T) {
 	s := newStage(t)
