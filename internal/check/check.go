@@ -136,6 +136,7 @@ func rows() []row {
 		{func() Check { return dnsblCheck{} }, phaseIdentity, true},
 		{func() Check { return &iprevCheck{} }, phaseIdentity, true},
 		{func() Check { return heloCheck{} }, phaseIdentity, true},
+		{func() Check { return nullMXCheck{} }, phaseIdentity, true},
 		{func() Check { return &spfCheck{} }, phaseIdentity, true},
 		{func() Check { return dkimCheck{} }, phaseIdentity, true},
 		{func() Check { return dmarcCheck{} }, phasePolicy, true},

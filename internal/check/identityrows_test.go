@@ -33,6 +33,11 @@ k._domainkey.keyless.example TXT !servfail
 _dmarc.keyless.example TXT "v=DMARC1; p=reject"
 mx.plain.example A 192.0.2.1
 mail.plain.example MX 10 mx.plain.example
+null.example MX 0 .
+_dmarc.null.example TXT "v=DMARC1; p=none"
+unsure.example MX !servfail
+both.example MX 0 .
+both.example MX 10 mx.plain.example
 `
 	for _, domain := range []string{"reject", "quarantine", "hard", "none", "test", "plain", "bare", "other"} {
 		zone += fmt.Sprintf("k._domainkey.%s.example TXT %q\n", domain, record)
@@ -84,6 +89,13 @@ func identityRows() []identityRow {
 		{name: "SPF forbids it, the author is proven", client: bad, from: "a@plain.example", author: "a@reject.example",
 			signed: "reject.example", want: "pass", has: "spf=fail ; dmarc=pass"},
 		{name: "SPF only doubts", client: bad, from: "a@quarantine.example", author: "a@other.example", want: "pass", has: "spf=softfail"},
+		{name: "a null MX", from: "a@null.example", author: "a@other.example", want: "refuse 5.7.27 5xx"},
+		{name: "a null MX, and the file says tag", from: "a@Null.example", author: "a@other.example", rows: "null-mx: tag\n", want: "tag"},
+		{name: "a null MX of the author alone", from: "a@other.example", author: "a@null.example", want: "pass"},
+		{name: "a null MX beside others", from: "a@both.example", author: "a@other.example", want: "pass"},
+		{name: "no answer about the MX", from: "a@unsure.example", author: "a@other.example", want: "pass"},
+		{name: "no answer about the MX, and the file says defer", from: "a@unsure.example", author: "a@other.example",
+			rows: "null-mx: refuse temporary=defer\n", want: "defer 4.7.27 4xx"},
 		{name: "no mail at all", client: bad, from: "a@bare.example", author: "a@bare.example", want: "refuse 5.7.23 5xx"},
 		{name: "the null path is that of HELO", client: bad, helo: "plain.example", author: "a@other.example", want: "refuse 5.7.23 5xx",
 			has: "spf=fail smtp.helo=plain.example"},

@@ -33,7 +33,7 @@ func (d dead) MX(_ context.Context, n string) ([]dns.MX, error) { return nil, d.
 // paths nor what happened to our calls; the event does.
 func TestNothingPrivateLeaves(t *testing.T) {
 	const signed = "DKIM-Signature: v=1; a=rsa-sha256; d=x.example; s=s; h=From; bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; b=AAAA\n"
-	rows := map[string]string{"iprev": "iprev", "helo": "helo", "spf": "spf", "dkim": "dkim", "dmarc": "dmarc"}
+	rows := map[string]string{"iprev": "iprev", "helo": "helo", "null-mx": "null-mx", "spf": "spf", "dkim": "dkim", "dmarc": "dmarc"}
 	for name := range rows {
 		for _, action := range []string{"tag", "junk", "defer"} {
 			k := checkerOf(settings(t, "checks", name+": refuse temporary="+action+"\n"), nil)

@@ -33,7 +33,7 @@ func TestSlowForgers(t *testing.T) {
 			row := identityRow{client: x.client, from: x.from, author: "From: " + x.author + "\n", signed: x.signed, helo: "slow.evil.example"}
 			check := func(limit string) Verdict {
 				rows := ""
-				for _, name := range []string{"spf: refuse", "dkim: accept", "dmarc: answer", "iprev: accept", "helo: accept"} {
+				for _, name := range []string{"spf: refuse", "dkim: accept", "dmarc: answer", "iprev: accept", "helo: accept", "null-mx: refuse"} {
 					rows += name + " temporary=accept time=" + limit + "\n"
 				}
 				s := strangers{t, dns.New(at(server.Addr))}
@@ -138,7 +138,7 @@ func TestEvilNameServers(t *testing.T) {
 		all.Go(func() {
 			s := strangers{t, dns.New(at(dnstest.Raw(t, e.does)))}
 			rows := ""
-			for _, name := range []string{"spf", "dkim", "dmarc", "iprev", "helo", "dnsbl"} {
+			for _, name := range []string{"spf", "dkim", "dmarc", "iprev", "helo", "null-mx", "dnsbl"} {
 				rows += name + ": tag temporary=accept time=1s\n"
 			}
 			k := s.checker(rows, "", nil)

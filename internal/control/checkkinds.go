@@ -48,6 +48,7 @@ func checkKinds() []checkKind {
 			Options: []checkOption{{"tag", wrongSum}, {"refuse", wrongSum}}},
 		{Name: "iprev", Default: "accept temporary=accept time=10s"},
 		{Name: "helo", Default: "accept temporary=accept time=10s"},
+		{Name: "null-mx", Default: "refuse temporary=accept time=10s"},
 		{Name: "spf", Default: "refuse temporary=accept time=30s"},
 		{Name: "dkim", Default: "accept temporary=accept time=30s"},
 		{Name: "dmarc", Default: "answer temporary=accept time=30s", Answers: true},

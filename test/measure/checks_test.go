@@ -25,7 +25,7 @@ func TestAcceptingWithChecks(t *testing.T) {
 	start(t, h)
 	var off strings.Builder
 	for _, name := range []string{"from", "fields", "date", "message-id", "lines", "nul", "structure", "mime", "own-domain", "dnsbl", "filters",
-		"iprev", "helo", "spf", "dkim", "dmarc"} {
+		"iprev", "helo", "null-mx", "spf", "dkim", "dmarc"} {
 		if known(t, h, name) {
 			fmt.Fprintf(&off, "%s: off\n", name)
 		}

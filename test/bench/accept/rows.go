@@ -127,7 +127,7 @@ func (c *comparison) checked() *bench.Row {
 	send := row.Entrants[0].Measure
 	off := func(turn int) (res bench.Result, err error) {
 		var rows []string
-		for _, name := range strings.Fields("from fields date message-id lines nul structure mime own-domain dnsbl filters iprev helo spf dkim dmarc") {
+		for _, name := range strings.Fields("from fields date message-id lines nul structure mime own-domain dnsbl filters iprev helo null-mx spf dkim dmarc") {
 			rows = append(rows, name+": off")
 		}
 		if err := c.checks(rows...); err != nil {
