@@ -134,6 +134,8 @@ func brokenRoutes() []brokenFile {
 		{"routes", "a.example: h inflgiht=2\n", `unknown option "inflgiht" (did you mean inflight?)`},
 		{"routes", "a.example: h tls=no\n", "(the options are inflight, recipients, time)"},
 		{"routes", "a.example: hold inflight=2\n", "inflight= is not for hold"},
+		{"routes", "a.example: mx inflight=2\n", "inflight= is not for mx"},
+		{"routes", "a.example: inflight=2 b.example mx\n", "inflight= is not for mx"},
 		{"routes", "a.example: h recipients=2\n", "recipients= is for program: alone"},
 		{"routes", "a.example: error:\n", "error: without a text"},
 		{"routes", "a.example: error: 4.7.1 later\n", "the status code 4.7.1 is not that of a refusal"},

@@ -96,7 +96,7 @@ func FuzzRewrite(f *testing.F) {
 func FuzzTables(f *testing.F) {
 	f.Add("a.example: b.example:25\n.: 127.0.0.1:2525\n")
 	f.Add("[IPv6:::1]: [::1]:25\n")
-	f.Add("a.example: inflight=2 tls:b.example:466 mx\n.: error: 5.1.6 moved\n<>: hold\n")
+	f.Add("a.example: inflight=2 tls:b.example:466 c.example\nb.example: h mx\n.: error: 5.1.6 moved\n<>: hold\n")
 	f.Add("a.example: program:/bin/sh -c 'a \"b\"'\nb: lmtp:[::1]:24 lmtp:/run/lmtp h: 26\n@c: local\n")
 	f.Add("steps: 1m 2h\nlifetime: 5d\nattempts: 1\n")
 	f.Add("x: @a.example *\n")

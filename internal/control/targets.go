@@ -256,12 +256,12 @@ func (r *Route) fits() error {
 	if len(r.Targets) > maxTargets {
 		return fmt.Errorf("more than %d targets", maxTargets)
 	}
-	program := false
+	program, mx := false, false
 	for _, t := range r.Targets {
 		if len(r.Targets) > 1 && (!t.Peer() || t.Kind == ToProgram) {
 			return fmt.Errorf("%s is not the only target (it stands alone)", t.Kind)
 		}
-		program = program || t.Kind == ToProgram
+		program, mx = program || t.Kind == ToProgram, mx || t.Kind == ToMX
 	}
 	switch {
 	case r.Recipients != 0 && !program:
@@ -270,6 +270,8 @@ func (r *Route) fits() error {
 		return errors.New("time= is for program: alone")
 	case r.Inflight != 0 && (program || !r.Targets[0].Peer()):
 		return fmt.Errorf("inflight= is not for %s", r.Targets[0].Kind)
+	case r.Inflight != 0 && mx: // who sends blindly must know the host
+		return errors.New("inflight= is not for mx: only for hosts that the row names")
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ type terms struct {
 // terms returns the terms on which m may go to a host of a destination.
 func (r *Relay) terms(m *Message, d destination, h host) (terms, error) {
 	t := terms{host: h, required: m.requireTLS()}
-	if d.route != nil {
+	if d.route != nil && h.routed { // never to hosts that the MX records name
 		t.inflight, t.most = d.route.Inflight, d.route.Recipients
 	}
 	if err := r.from(&t, d.source); err != nil {
