@@ -172,6 +172,7 @@ func (s *session) auth(l *control.RelayLogin, secret control.Secret) (*saslc.Exc
 	c := saslc.Credentials{User: l.User, Secret: string(secret), Token: l.TakesToken(), Only: l.Mechanisms,
 		Certificate: l.Certificate != "", Host: s.host.name, Port: s.host.addr.Port()}
 	if c.Certificate && secret == "" && len(l.Mechanisms) == 0 && !offersExternal(offered) {
+		s.byCertificate = true
 		return nil, nil
 	}
 	if len(offered) == 0 {

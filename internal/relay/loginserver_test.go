@@ -28,6 +28,9 @@ type guardedVisit struct {
 }
 
 func (g guarded) NewSession(c *smtp.Conn) (smtp.Session, error) {
+	if g.mechanism == "" { // no AUTH
+		return &visit{g.backend, c}, nil
+	}
 	return &guardedVisit{visit: &visit{g.backend, c}, g: g}, nil
 }
 
@@ -155,5 +158,34 @@ func TestLoginByCertificate(t *testing.T) {
 	conf.ClientAuth = tls.RequireAnyClientCert
 	if err := l.send(far)[0].Err; err != nil || len(*logins) != 1 {
 		t.Errorf("%v, %v\n%s", err, *logins, l.log())
+	}
+}
+
+// A host that offers no AUTH says at RCPT what it makes of the certificate: our fault, so the mail waits.
+// What it says of a mailbox is about that.
+func TestCertificateIsRefused(t *testing.T) {
+	for _, c := range []struct {
+		reply smtp.SMTPError
+		waits bool
+	}{
+		{smtp.SMTPError{Code: 554, EnhancedCode: smtp.EnhancedCode{5, 7, 1}, Message: "relay access denied"}, true},
+		{smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 7, 0}, Message: "who are you"}, true},
+		{smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "no such user"}, false},
+	} {
+		l := newLab(t)
+		conf := serverTLSFor(t, smart)
+		b, _ := newSmart(t, l, "", conf)
+		b.refuse = &c.reply
+		l.trust(conf)
+		dir := filepath.Dir(l.loginFile(smart, "certificate: relay-logins/fullchain.pem\nkey: relay-logins/privkey.pem\n"))
+		if err := selfSigned(dir, "client.example"); err != nil {
+			t.Fatal(err)
+		}
+		conf.ClientAuth = tls.RequireAnyClientCert
+		err := l.send(far)[0].Err
+		told := strings.Contains(l.log(), "settings for")
+		if status.IsTemporary(err) != c.waits || told != c.waits || !strings.Contains(err.Error(), c.reply.Message) {
+			t.Errorf("%v: %v\n%s", c.reply, err, l.log())
+		}
 	}
 }

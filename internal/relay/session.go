@@ -57,6 +57,8 @@ type session struct {
 
 	distrust error // why the certificate does not prove the host's name
 	refused  error // why STARTTLS failed, so that this session is in the clear
+
+	byCertificate bool // the certificate alone is the login: no reply has said yet what the host makes of it
 }
 
 // failure is why a host or a recipient was not served.
@@ -171,7 +173,7 @@ func (s *session) failed(err error) *failure {
 	f.reply, f.words = visible.Shorten(e.Reply.Text, 512), e.Reply
 	text := fmt.Sprintf("%s: %s: %s%s", s.host, e.Command, f.reply, after)
 	f.err = byReply(e.Reply, text)
-	if (s.host.routed || s.refused != nil) && wantsSettings(e.Reply) {
+	if (s.host.routed || s.refused != nil) && wantsSettings(e.Reply) || s.byCertificate && refusesStranger(e) {
 		if s.host.routed && s.login == "" && e.Reply.Code == 530 {
 			text += " (there is no control/relay-logins/" + s.host.name + ")"
 		}
@@ -182,6 +184,18 @@ func (s *session) failed(err error) *failure {
 		f.err = status.Temp("4.3.2", text, nil)
 	}
 	return f
+}
+
+// refusesStranger reports whether a sender or recipient is refused as to somebody who did not log in,
+// "relaying denied" (RFC 3463 3.8, X.7.0 and X.7.1): to a login that has no reply of its own a host
+// says so there.
+func refusesStranger(e *smtpc.Error) bool {
+	verb, _, _ := strings.Cut(e.Command, " ")
+	if verb != "MAIL" && verb != "RCPT" || e.Reply.Class() != 5 {
+		return false
+	}
+	code := e.Reply.Enhanced()
+	return code == "5.7.0" || code == "5.7.1" || strings.Contains(strings.ToLower(e.Reply.Text), "relay")
 }
 
 // early reports whether a command comes before the first request of a session.

@@ -33,6 +33,7 @@ type backend struct {
 	rcpts   []smtp.RcptOptions
 	texts   []string
 	overTLS []bool
+	refuse  *smtp.SMTPError // each recipient; nil: only no@
 }
 
 type visit struct {
@@ -54,6 +55,9 @@ func (v *visit) Mail(from string, o *smtp.MailOptions) error {
 func (v *visit) Rcpt(to string, o *smtp.RcptOptions) error {
 	v.b.mu.Lock()
 	defer v.b.mu.Unlock()
+	if v.b.refuse != nil {
+		return v.b.refuse
+	}
 	if strings.HasPrefix(to, "no@") {
 		return &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "nobody"}
 	}
