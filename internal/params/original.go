@@ -1,6 +1,7 @@
 package params
 
 import (
+	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
@@ -57,6 +58,37 @@ func shown(text string) string {
 }
 
 var embedded = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\\x\{([0-9A-F]{2,6})\}`) })
+
+// HandedOn returns what the next host gets as ORCPT, with its type, and the address itself; "" if
+// there is none that it could read. An address beyond ASCII is utf-8-addr-xtext, which every host that
+// has DSN reads (RFC 6533 3).
+func HandedOn(params string) (parameter, address string) {
+	kind, text, _ := strings.Cut(Get(params, "ORCPT"), ";")
+	switch strings.ToLower(kind) {
+	case "rfc822":
+		if address, ok := Decode(text); ok && address != "" && IsXtext(text) {
+			return "rfc822;" + text, address
+		}
+	case "utf-8":
+		if address, ok := decodeUTF8(text); ok && address != "" && utf8.ValidString(address) {
+			return "utf-8;" + encodeUTF8(address), address
+		}
+	}
+	return "", ""
+}
+
+// encodeUTF8 encodes an address as utf-8-addr-xtext.
+func encodeUTF8(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if r <= ' ' || r >= 0x7f || strings.ContainsRune(`+=\`, r) {
+			fmt.Fprintf(&b, `\x{%02X}`, r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
 
 // decodeUTF8 decodes utf-8-addr-xtext and utf-8-addr-unitext, whose encoding is the same
 // (RFC 6533 3).

@@ -19,6 +19,17 @@ func TestOriginal(t *testing.T) {
 			t.Errorf("%q: %q, want %q", in, got, want)
 		}
 	}
+	for in, want := range map[string][2]string{
+		"ORCPT=rfc822;info+2Bx@example.net":              {"rfc822;info+2Bx@example.net", "info+x@example.net"},
+		`ORCPT=UTF-8;\x{FC}nal@example.net`:              {`utf-8;\x{FC}nal@example.net`, "ünal@example.net"},
+		"ORCPT=utf-8;ünal@example.net":                   {`utf-8;\x{FC}nal@example.net`, "ünal@example.net"},
+		`ORCPT=utf-8;\x{5C}\x{2B}\x{1F40C}=@example.net`: {`utf-8;\x{5C}\x{2B}\x{1F40C}\x{3D}@example.net`, "\\+🐌=@example.net"},
+		"": {}, "ORCPT=rfc822;": {}, "ORCPT=utf-8;": {}, "ORCPT=x400;a": {}, "ORCPT=rfc822;a+0Ab": {}, `ORCPT=utf-8;a\x{0A}b`: {}, "ORCPT=utf-8;\xff": {},
+	} {
+		if parameter, address := HandedOn(in); parameter != want[0] || address != want[1] {
+			t.Errorf("%q: %q, %q, want %q", in, parameter, address, want)
+		}
+	}
 	for in, want := range map[string]string{"RCPT=info+2Bx@example.net": "info+x@example.net", "rcpt=+C3+BCnal@example.net": "ünal@example.net",
 		"RCPT=a": "", "RCPT=+0A@x": "", "ORCPT=rfc822;info@example.net": "", "": ""} {
 		if got := Taken(in); got != want {

@@ -255,14 +255,27 @@ func TestLMTPSuited(t *testing.T) {
 		name, offers, to, params string
 		want                     string
 	}{
+		{"a header in UTF-8", "", far, "", "5.6.7"},
+		{"a header in UTF-8, offered", "250-SMTPUTF8\r\n250-8BITMIME\r\n", far, "", ""},
 		{"too large", "250-SIZE 10\r\n", far, "", "5.3.4"},
+		{"too large once it is converted", "250-SIZE 400\r\n", far, "", "5.3.4"},
+		{"small enough where it need not be", "250-SIZE 400\r\n250-8BITMIME\r\n", far, "", ""},
 		{"an address in UTF-8", "", "f\u00e4r@elsewhere.example", "", "5.6.7"},
 		{"an address in UTF-8, offered", "250-SMTPUTF8\r\n", "f\u00e4r@elsewhere.example", "", ""},
 		{"REQUIRETLS on this machine", "", far, "REQUIRETLS", ""},
 	} {
 		l, p := newLab(t), newPeer(t, offers(c.offers))
 		l.lmtpRoute(p)
-		m := l.message(letter, c.to)
+		text, with := letter, "ESMTP"
+		switch {
+		case strings.HasPrefix(c.name, "a header"):
+			text, with = "Subject: \u00fc\n"+letter, "UTF8SMTP"
+		case strings.Contains(c.name, "convert"), strings.Contains(c.name, "need not"):
+			text = "From: alice@example.net\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n" +
+				strings.Repeat("\u00fc", 100) + "\n"
+		}
+		m := l.message(text, c.to)
+		m.With = with
 		m.From = spool.Path{Addr: m.From.Addr, Params: c.params}
 		if err := l.sendMessage(m)[0].Err; err == nil && c.want != "" || err != nil && status.Enhanced(err) != c.want {
 			t.Errorf("%s: %v", c.name, err)

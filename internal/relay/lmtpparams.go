@@ -27,10 +27,13 @@ func rcptOptions(words string) *smtp.RcptOptions {
 	for _, word := range params.Notify(words) {
 		o.Notify = append(o.Notify, smtp.DSNNotify(word))
 	}
-	kind, text, _ := strings.Cut(params.Get(words, "ORCPT"), ";")
-	if strings.EqualFold(kind, "rfc822") && params.IsXtext(text) {
+	original, address := params.HandedOn(words)
+	switch kind, _, _ := strings.Cut(original, ";"); kind {
+	case "rfc822":
 		o.OriginalRecipientType = smtp.DSNAddressTypeRFC822
-		o.OriginalRecipient, _ = params.Decode(text)
+	case "utf-8":
+		o.OriginalRecipientType = smtp.DSNAddressTypeUTF8
 	}
+	o.OriginalRecipient = address
 	return o
 }

@@ -25,8 +25,9 @@ func TestLMTPClientOptions(t *testing.T) {
 		"NOTIFY=SUCCESS,DELAY ORCPT=rfc822;a+2Bb@example.org": {
 			Notify:                []smtp.DSNNotify{smtp.DSNNotifySuccess, smtp.DSNNotifyDelayed},
 			OriginalRecipientType: smtp.DSNAddressTypeRFC822, OriginalRecipient: "a+b@example.org"},
-		"NOTIFY=SOMETIMES ORCPT=x400;a": {},
-		"ORCPT=rfc822;a+0Ab":            {},
+		`ORCPT=utf-8;\x{FC}nal@example.net`: {OriginalRecipientType: smtp.DSNAddressTypeUTF8, OriginalRecipient: "ünal@example.net"},
+		"NOTIFY=SOMETIMES ORCPT=x400;a":     {},
+		"ORCPT=rfc822;a+0Ab":                {},
 	} {
 		if d := cmp.Diff(want, rcptOptions(words)); d != "" {
 			t.Errorf("%s: %s", words, d)

@@ -15,7 +15,8 @@ import (
 type lmtpTransaction struct {
 	*lmtp
 	m      *Message
-	inside *Message // its text
+	inside *Message   // its text
+	form   *rendering // in the form that the host takes
 	failed map[int]*failure
 }
 
@@ -84,14 +85,9 @@ func (t *lmtpTransaction) recipients(batch []int) (accepted, later []int) {
 // text sends the text. If that fails the connection is closed without the final dot, so
 // that the host does not take a part of a message for all of it.
 func (t *lmtpTransaction) text(w io.Writer) *failure {
-	r, err := t.inside.as(t.inside.formFor(t.offers))
-	if err != nil {
-		t.over = err
-		t.conn.Close()
-		return formless(t.host, err)
-	}
-	in := &watched{r: r.open()}
-	if _, err = io.Copy(w, in); err == nil {
+	in := &watched{r: t.form.open()}
+	_, err := io.Copy(w, in)
+	if err == nil {
 		return nil
 	}
 	t.over = err
@@ -173,17 +169,22 @@ func (t *lmtpTransaction) suited(batch []int) (list []int) {
 		t.failed[i] = &failure{host: t.host, elsewhere: true, err: &status.Error{Exit: status.Unavailable,
 			Reply: code, Enhanced: enhanced, Text: fmt.Sprintf("%s: %s", t.host, why)}}
 	}
+	var err error
+	if t.form, err = t.inside.as(t.inside.formFor(t.offers)); err != nil {
+		fail(t.failed, batch, formless(t.host, err))
+		return nil
+	}
 	most, _ := t.client.MaxMessageSize()
 	utf8 := t.offers("SMTPUTF8")
 	far := t.host.addr.IsValid() && !t.host.addr.Addr().IsLoopback()
 	for _, i := range batch {
 		switch {
-		case most > 0 && t.inside.shape.octets > int64(most):
-			refuse(i, 552, "5.3.4", fmt.Sprintf("the message has %d octets, the host accepts at most %d", t.inside.shape.octets, most))
+		case most > 0 && t.form.octets > int64(most):
+			refuse(i, 552, "5.3.4", fmt.Sprintf("the message has %d octets, the host accepts at most %d", t.form.octets, most))
 		case far && t.m.requireTLS():
 			refuse(i, 550, "5.7.30", "REQUIRETLS: an LMTP route has no TLS")
-		case !utf8 && (needsUTF8(t.m.From.Addr) || needsUTF8(t.m.To[i].Addr)):
-			refuse(i, 553, "5.6.7", "the host does not offer SMTPUTF8, which an address requires")
+		case !utf8 && (t.m.needsUTF8() || needsUTF8(t.m.From.Addr) || needsUTF8(t.m.To[i].Addr)):
+			refuse(i, 553, "5.6.7", "the host does not offer SMTPUTF8, which an address or the header requires")
 		default:
 			list = append(list, i)
 		}
@@ -194,7 +195,7 @@ func (t *lmtpTransaction) suited(batch []int) (list []int) {
 // mail returns the parameters of MAIL; the client leaves out what the host does not offer.
 func (t *lmtpTransaction) mail(batch []int) *smtp.MailOptions {
 	o := mailOptions(t.m.From.Params)
-	o.Size = t.inside.shape.octets
+	o.Size = t.form.octets
 	if t.offers("SMTPUTF8") {
 		o.UTF8 = t.m.needsUTF8() || needsUTF8(t.m.From.Addr)
 		for _, i := range batch {

@@ -63,6 +63,20 @@ func TestEveryParameter(t *testing.T) {
 	}
 }
 
+// An original recipient beyond ASCII is handed on (RFC 6533 3), as any host reads it.
+func TestOriginalRecipientInUTF8(t *testing.T) {
+	l := newLab(t)
+	b := newServer(t, l, func(*smtp.Server) {})
+	m := l.message(letter, far)
+	m.To[0].Params = "ORCPT=utf-8;f\u00e4r@example.org"
+	if err := l.sendMessage(m)[0].Err; err != nil {
+		t.Fatal(err)
+	}
+	if o := b.rcpts[0]; o.OriginalRecipientType != smtp.DSNAddressTypeUTF8 || o.OriginalRecipient != "f\u00e4r@example.org" {
+		t.Errorf("%+v", o)
+	}
+}
+
 // parameters are the names that smtpd's mailParam and rcptParams have a case for.
 func parameters(t *testing.T) map[string]bool {
 	t.Helper()

@@ -268,9 +268,8 @@ func (t *transaction) rcpt(to spool.Recipient) string {
 	if notify := params.Notify(to.Params); len(notify) > 0 {
 		words = append(words, "NOTIFY="+strings.Join(notify, ","))
 	}
-	kind, text, _ := strings.Cut(params.Get(to.Params, "ORCPT"), ";")
-	if strings.EqualFold(kind, "rfc822") && params.IsXtext(text) {
-		words = append(words, "ORCPT=rfc822;"+text)
+	if original, _ := params.HandedOn(to.Params); original != "" {
+		words = append(words, "ORCPT="+original)
 	}
 	return strings.Join(words, " ")
 }
