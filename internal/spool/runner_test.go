@@ -309,3 +309,60 @@ func TestASlowAttemptHoldsNoWorker(t *testing.T) {
 		t.Errorf("%d attempts at once, want %d; left %q", most, maxApart+1, f.files())
 	}
 }
+
+// A fifth of the workers, and of the places of attempts that hold none, is for lanes that are
+// known: mail for them passes a queue for hosts that nobody has heard of.
+func TestAFifthIsForKnownLanes(t *testing.T) {
+	for what, c := range map[string]struct {
+		wait  func(context.Context) (back func())
+		most  int32 // attempts for lanes that are not known
+		known int32 // attempts for lanes that are, beside them
+	}{
+		"workers": {func(context.Context) func() { return func() {} }, 4, 1},
+		"apart":   {Apart, 4 + 5, 2},
+	} {
+		f := newFixture(t)
+		for i := range c.most + 3 {
+			f.accept(InboxRelay, "From: a@b\n\n", fmt.Sprintf("x@%d.example", i))
+		}
+		release, over := make(chan bool), make(chan bool, c.most+c.known+3)
+		var others, known atomic.Int32
+		end := sync.OnceFunc(func() { close(release) })
+		r := f.runner(InboxRelay, func(ctx context.Context, e *Entry) Outcome {
+			defer func() { over <- true }()
+			defer c.wait(ctx)()
+			if strings.Contains(e.Envelope.To[0].Addr, "known") {
+				if known.Add(1) == c.known {
+					if n := others.Load(); n != c.most {
+						t.Errorf("%s: %d attempts beside those for known lanes, want %d", what, n, c.most)
+					}
+					end()
+				}
+			} else if n := others.Add(1); n == c.most {
+				for i := range c.known {
+					f.accept(InboxRelay, "From: a@b\n\n", fmt.Sprintf("x@known%d.example", i))
+				}
+			}
+			select {
+			case <-release:
+			case <-time.After(20 * time.Second):
+				t.Errorf("%s: the known lanes were blocked", what)
+				end()
+			}
+			return DropBecause("done")
+		})
+		r.Workers, r.MaxApart = workers(5), workers(5)
+		r.Lane = func(e *Entry) string { return e.Envelope.To[0].Addr }
+		r.Known = func(lane string) bool { return strings.Contains(lane, "known") }
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		go func() { done <- r.Watch(ctx) }()
+		for range c.most + c.known + 3 {
+			<-over
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
