@@ -51,16 +51,25 @@ func (p *pool) admit(k *kept, known bool) {
 
 // grant gives free places to those who wait. The caller holds mu.
 func (p *pool) grant() {
-	b := p.limits()
+	b, before := p.limits(), p.brisk
 	p.asking = slices.DeleteFunc(p.asking, func(w *place) bool {
 		if p.brisk >= b.all || !w.known && p.brisk >= max(b.unknown(), 1) {
 			return false
 		}
-		p.opening--
 		p.brisk++
 		close(w.free)
 		return true
 	})
+	p.begun(p.brisk - before)
+}
+
+// begun takes n sessions from those that are being opened or slow. What waits because these
+// were too many may begin. The caller holds mu.
+func (p *pool) begun(n int) {
+	full := p.opening >= p.limits().opening
+	if p.opening -= n; full && n > 0 {
+		p.serveAll()
+	}
 }
 
 // release gives the place of a session back. The caller holds mu.
@@ -76,7 +85,7 @@ func (p *pool) release(k *kept) {
 // pace notes whether a session is slow: it has no place among the others then. The
 // caller holds mu.
 func (p *pool) pace(k *kept, took time.Duration) {
-	switch slow := took > slowReply; {
+	switch slow := took > p.slowReply; {
 	case slow && !k.slow:
 		k.slow = true
 		p.opening++
@@ -84,8 +93,8 @@ func (p *pool) pace(k *kept, took time.Duration) {
 		p.grant()
 	case !slow && k.slow && p.brisk < p.limits().all:
 		k.slow = false
-		p.opening--
 		p.brisk++
+		p.begun(1)
 	}
 }
 

@@ -24,6 +24,7 @@ type pool struct {
 	all     sync.WaitGroup               // goroutines, each of which has a session
 
 	slowPause time.Duration // between two messages to a destination that has just asked for less
+	slowReply time.Duration // a host that needs more for its last reply is slow
 
 	mu      sync.Mutex
 	bounds  bounds
@@ -63,7 +64,7 @@ func newPool(r *Relay) *pool {
 		heard:   func(name string) { r.reach.reached(name); r.known.answered(name, r.Now()) },
 		trouble: func(host string, err error) { r.Log.Trouble("", "relay to "+host, err) },
 
-		slowPause: slowPause,
+		slowPause: slowPause, slowReply: slowReply,
 
 		lines: map[terms]*line{}, dests: map[string]*dest{}, at: map[netip.Addr]int{},
 		booked: map[string]time.Time{}}
