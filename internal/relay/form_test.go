@@ -197,3 +197,22 @@ func TestConvertedForLMTP(t *testing.T) {
 		}
 	}
 }
+
+// TestConvertedThenSigned: our signature is that of the text which the host gets.
+func TestConvertedThenSigned(t *testing.T) {
+	keys := published{}
+	l, p := newLab(t), newPeer(t, without8BIT)
+	l.route("elsewhere.example", p)
+	l.dkim("example.net", "s1", keys)
+	m := l.message("From: alice@example.net\n\n\xc3\xa4 "+strings.Repeat("long ", 300)+"\n", far)
+	m.Ours = true
+	if err := l.sendMessage(m)[0].Err; err != nil {
+		t.Fatal(err)
+	}
+	_, _, texts := p.seen()
+	text := strings.TrimSuffix(texts[0], ".\r\n")
+	got, err := dkim.Verifier{DNS: keys, Now: l.Now}.Verify(t.Context(), strings.NewReader(text))
+	if err != nil || len(got) != 1 || got[0].Status != dkim.Pass || !strings.Contains(text, "\r\n=C3=A4 long") {
+		t.Errorf("%+v, %v, %q", got, err, text)
+	}
+}

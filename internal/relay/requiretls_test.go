@@ -51,3 +51,21 @@ func TestRequireTLSByMX(t *testing.T) {
 		t.Error(why)
 	}
 }
+
+// TestTermsOfREQUIRETLS: such a message does not go in the session of one without.
+func TestTermsOfREQUIRETLS(t *testing.T) {
+	conf := serverTLS(t)
+	l := newLab(t)
+	l.trust(conf)
+	b := newServer(t, l, func(s *smtp.Server) { s.TLSConfig, s.EnableREQUIRETLS = conf, true })
+	for _, words := range []string{"", "REQUIRETLS", "", "REQUIRETLS"} {
+		m := l.message(letter, far)
+		m.From.Params = words
+		if err := l.sendMessage(m)[0].Err; err != nil {
+			t.Fatal(err)
+		}
+	}
+	if open, _ := l.sessions(); open != 2 || len(b.mails) != 4 {
+		t.Errorf("%d sessions, %d messages", open, len(b.mails))
+	}
+}

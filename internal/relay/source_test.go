@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"net"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -108,10 +109,10 @@ func TestSourceApart(t *testing.T) {
 // TestTermsOfSource: sessions from other addresses or under other names are not shared.
 func TestTermsOfSource(t *testing.T) {
 	l := newLab(t)
-	l.set("source", "@a.example: helo=one.example")
-	h := host{routed: true}
+	l.set("source", "@a.example: helo=one.example\n@c.example: ip=127.0.0.2\n@d.example: ip=127.0.0.3")
+	h := host{routed: true, addr: netip.MustParseAddrPort("127.0.0.1:25")}
 	all := map[terms]bool{}
-	for _, from := range []string{"x@a.example", "y@b.example", "z@a.example"} {
+	for _, from := range []string{"x@a.example", "y@b.example", "z@a.example", "c@c.example", "d@d.example", "e@d.example"} {
 		s, err := l.Control.Source(from, "elsewhere.example")
 		if err != nil {
 			t.Fatal(err)
@@ -122,7 +123,7 @@ func TestTermsOfSource(t *testing.T) {
 		}
 		all[got] = true
 	}
-	if len(all) != 2 {
+	if len(all) != 4 {
 		t.Errorf("%d terms", len(all))
 	}
 }
