@@ -358,6 +358,37 @@ func TestTimes(t *testing.T) {
 	}
 }
 
+// A host that stops reading in the text: each piece has its time, whatever the whole one may take.
+func TestTimeOfText(t *testing.T) {
+	client, other := pair(t)
+	ended := make(chan struct{})
+	done := host(other, func(r *bufio.Reader) error {
+		err := talk(other, r, append(append([]string{}, hello...), envelope...)...)
+		<-ended
+		return err
+	})
+	times := DefaultTimes()
+	times.Block, times.Quit = 50*time.Millisecond, 50*time.Millisecond
+	began := time.Now()
+	const size = 64 << 20 // more than sockets hold
+	res := send(open(t, t.Context(), client, times), both["BDAT"], io.LimitReader(endless{}, size), size)
+	close(ended)
+	if failed := <-done; failed != nil || !errors.Is(res.Err, ErrTime) || res.Final.Code != 0 || time.Since(began) > patience/2 {
+		t.Errorf("%q, %v, %v (%v)", res.Command, res.Final, res.Err, failed)
+	}
+}
+
+// endless is a text without an end.
+type endless struct{}
+
+// Read implements io.Reader.
+func (endless) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = "text\r\n"[i%6]
+	}
+	return len(p), nil
+}
+
 // When the program must stop, it still waits a moment for the answer to a text.
 func TestStop(t *testing.T) {
 	client, other := pair(t)
