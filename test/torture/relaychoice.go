@@ -11,7 +11,16 @@ import (
 // a rule on replies decides, a part of the recipients is answered, or a person calls it.
 func relayChoices() []scenario {
 	login := relaying("a login", "auth", must(elsewhere), elsewhere)
-	login.prepare, login.stays = after(withLogin, login.prepare), true
+	login.prepare, login.stays = after(withPassword(harness.Password), login.prepare), true
+	refused := relaying("a login that is refused", "auth", must(elsewhere), elsewhere)
+	refused.prepare, refused.stays = after(withPassword("not it"), refused.prepare), true
+	refused.mend = withPassword(harness.Password)
+	unmet := relaying("a TLS rule that is not met", "", must(elsewhere), elsewhere)
+	unmet.prepare = after(control("tls-policy", ".: encrypt"), unmet.prepare)
+	unmet.mend = control("tls-policy", ".: none")
+	rated := several(relaying("deferred by a rate", "", nil))
+	rated.prepare = after(control("destinations", "elsewhere.example: rate=1/1h"), rated.prepare)
+	rated.mend = control("destinations", "elsewhere.example: sessions=1")
 
 	retried := relaying("tried again by a reply rule", "rcpt5xx", must(elsewhere), elsewhere)
 	retried.prepare = after(control("reply-rules", "550: retry 10m"), retried.prepare)
@@ -31,16 +40,18 @@ func relayChoices() []scenario {
 	forgets.args = func(w *world) []string { return []string{"forget", w.sink.Addr} }
 	one := scenario{name: "mailrelay, one message", program: "mailrelay", input: letter(token, small), wants: accepted(elsewhere),
 		args: fixed("--from", "bob@example.net", "--to", elsewhere), twice: betweenReplyAndMark}
-	return []scenario{login, retried, slowed, held, elseRoute, next, some, halfByProgram(), forgets, one}
+	return []scenario{login, refused, unmet, rated, retried, slowed, held, elseRoute, next, some, halfByProgram(), forgets, one}
 }
 
-// withLogin makes the login that the next host demands.
-func withLogin(w *world) error {
-	path := filepath.Join(w.home, "control/relay-logins/127.0.0.1")
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
+// withPassword makes the login that the next host demands, with a password.
+func withPassword(password string) func(*world) error {
+	return func(w *world) error {
+		path := filepath.Join(w.home, "control/relay-logins/127.0.0.1")
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return err
+		}
+		return os.WriteFile(path, []byte("user: alice\npassword: "+password+"\n"), 0o600)
 	}
-	return os.WriteFile(path, []byte("user: alice\npassword: "+harness.Password+"\n"), 0o600)
 }
 
 // halfByProgram is a program that takes the message for one recipient, and for the other

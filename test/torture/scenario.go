@@ -22,6 +22,7 @@ type scenario struct {
 	input   []byte     // of standard input
 	dialog  []exchange // or a dialogue over it
 	wants   []want
+	mend    func(w *world) error           // what a person mends before all is drained
 	after   func(w *world, yes bool) error // what a person does once all is drained
 	twice   window                         // in which a message may be there twice
 	stays   bool                           // the next host stays as it is

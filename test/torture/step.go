@@ -147,6 +147,11 @@ func converse(c *harness.Conversation, dialog []exchange) (yes bool, others []st
 // settle finishes everything after a step: the stages run without faults, a person does
 // what people do, and the stages run again.
 func (w *world) settle(s *scenario, yes bool) error {
+	if s.mend != nil {
+		if err := s.mend(w); err != nil {
+			return err
+		}
+	}
 	if err := w.drain(); err != nil {
 		return err
 	}
