@@ -12,10 +12,10 @@ func TestIdleSessionEnds(t *testing.T) {
 	l, first, second := newLab(t), newPeer(t, kind), newPeer(t, kind)
 	for _, p := range []*peer{first, second} {
 		l.route("elsewhere.example", p)
+		sent := time.Now()
 		if err := l.send(far)[0].Err; err != nil {
 			t.Fatal(err)
 		}
-		sent := time.Now()
 		if p == first {
 			continue
 		}

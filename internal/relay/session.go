@@ -195,7 +195,8 @@ func refusesStranger(e *smtpc.Error) bool {
 		return false
 	}
 	code := e.Reply.Enhanced()
-	return code == "5.7.0" || code == "5.7.1" || strings.Contains(strings.ToLower(e.Reply.Text), "relay")
+	return code == "5.7.0" || code == "5.7.1" ||
+		code == "5.0.0" && strings.Contains(strings.ToLower(e.Reply.Text), "relay")
 }
 
 // early reports whether a command comes before the first request of a session.
